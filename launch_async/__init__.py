@@ -1,0 +1,1 @@
+"""Contentstack Launch for Python, asynchronous core."""
