@@ -1,0 +1,420 @@
+"""Every error that the SDK raises, as one tree.
+
+Catch `LaunchError` for everything, a branch for a cause, a leaf for one case::
+
+    LaunchError
+    ├── ConfigurationError            settings or credentials are missing or contradict each other
+    ├── InvalidArgumentError          an argument breaks a rule; refused before a request (also ValueError)
+    │   └── ArchiveError              a folder or ZIP cannot be uploaded as it is
+    ├── ClosedError                   the client was closed, or never opened
+    ├── DeadlineExceeded              the call's `timeout` ran out or could not be met (also TimeoutError)
+    ├── TransportError                no usable answer came back (also ConnectionError)
+    │   ├── ConnectError              the request provably never left
+    │   ├── ResponseLost              sent, but the answer was lost
+    │   ├── AttemptTimeout            one attempt took too long (also TimeoutError)
+    │   └── RedirectRefused           the server wanted to send us elsewhere
+    ├── DecodeError                   a success whose body does not have the promised shape
+    ├── APIError                      the service answered with an error status
+    │   ├── BadRequestError           400; `field_errors` says which fields
+    │   ├── UnauthorizedError         401
+    │   │   ├── InvalidTokenError     the token is invalid, expired, revoked, or of another region (105)
+    │   │   └── GitProviderError      Launch cannot reach the Git account (launch.GIT_PROVIDER.*)
+    │   ├── ForbiddenError            403
+    │   ├── NotFoundError             404
+    │   ├── ConflictError             409
+    │   ├── RateLimitError            429: too fast
+    │   ├── QuotaExceededError        the daily quota of cache revalidations is used up
+    │   └── ServerError               5xx
+    │       ├── InternalServerError   500
+    │       │   └── ServerLogsUnavailable  500 of the server-log endpoint, as for static sites
+    │       ├── BadGatewayError       502
+    │       ├── ServiceUnavailableError  503
+    │       └── GatewayTimeoutError   504
+    ├── StorageError                  the signed storage URL refused an upload or a download
+    ├── AmbiguousOutcome              a creation was sent, its answer lost, and a look-up cannot tell
+    ├── DeploymentFailed              a deployment ended without success; `report` says why
+    ├── WaitTimeout                   a deployment did not end in time; `last` is its last known state (also TimeoutError)
+    └── ConcurrentChangeError         somebody else changed what was about to be written
+
+All of them can be pickled, and none of them ever holds a token, a signed URL or a variable's value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from launch_async.models import Deployment
+    from launch_async.workflows.report import DeploymentReport
+
+__all__ = [
+    "APIError",
+    "AmbiguousOutcome",
+    "ArchiveError",
+    "AttemptTimeout",
+    "BadGatewayError",
+    "BadRequestError",
+    "ClosedError",
+    "ConcurrentChangeError",
+    "ConfigurationError",
+    "ConflictError",
+    "ConnectError",
+    "DeadlineExceeded",
+    "DecodeError",
+    "DeploymentFailed",
+    "FieldError",
+    "ForbiddenError",
+    "GatewayTimeoutError",
+    "GitProviderError",
+    "InternalServerError",
+    "InvalidArgumentError",
+    "InvalidTokenError",
+    "LaunchError",
+    "NotFoundError",
+    "QuotaExceededError",
+    "RateLimitError",
+    "RedirectRefused",
+    "ResponseLost",
+    "ServerError",
+    "ServerLogsUnavailable",
+    "ServiceUnavailableError",
+    "StorageError",
+    "TransportError",
+    "UnauthorizedError",
+    "WaitTimeout",
+]
+
+
+@attrs.frozen
+class FieldError:
+    """What the service says is wrong with one field of a request (FACTS §9, envelope B).
+
+    Attributes:
+        field: The field's wire name, dotted where nested: `environmentVariables.0.value`.
+        code: The service's code, such as `launch.PROJECTS.NAME.TOO_LONG`; empty where none was given.
+        message: The service's words; empty where none were given.
+    """
+
+    field: str
+    code: str = ""
+    message: str = ""
+
+
+class LaunchError(Exception):
+    """Root of every error that this SDK raises.
+
+    Attributes:
+        message: What happened and what to do next, in one or two sentences.
+        operation: Name of the API operation or workflow, such as `getProject`; None where there was none.
+        status: HTTP status of the answer; None where there was no answer.
+        codes: The service's error codes, in its order; empty where it gave none.
+        field_errors: What the service says about single fields; empty where it says nothing.
+        request_id: The request id that the service gave, or else the client's own; None before any request.
+        attempts: How many times the request was sent, or tried to be.
+        retryable: Whether the same call may succeed later without a change.
+        retry_after: Seconds to wait before that, if anybody said so.
+        ambiguous: Whether the operation may have happened although this error was raised.
+    """
+
+    _retryable_default = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        operation: str | None = None,
+        status: int | None = None,
+        codes: Sequence[str] = (),
+        field_errors: Sequence[FieldError] = (),
+        request_id: str | None = None,
+        attempts: int = 0,
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+        ambiguous: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.operation = operation
+        self.status = status
+        self.codes = tuple(codes)
+        self.field_errors = tuple(field_errors)
+        self.request_id = request_id
+        self.attempts = attempts
+        self.retryable = self._retryable_default if retryable is None else retryable
+        self.retry_after = retry_after
+        self.ambiguous = ambiguous
+
+    def __str__(self) -> str:
+        notes = [
+            note
+            for note in (
+                f"operation {self.operation}" if self.operation else "",
+                f"status {self.status}" if self.status else "",
+                f"code {', '.join(self.codes)}" if self.codes else "",
+                f"{self.attempts} attempts" if self.attempts > 1 else "",
+                f"request {self.request_id}" if self.request_id else "",
+            )
+            if note
+        ]
+        return f"{self.message} [{'; '.join(notes)}]" if notes else self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # BaseException pickles its positional arguments only, and would lose every detail.
+        return _restore, (type(self), dict(self.__dict__), self.args)
+
+
+def _restore(kind: type[LaunchError], state: Mapping[str, object], args: tuple[object, ...]) -> LaunchError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(LaunchError):
+    """Settings or credentials are missing, malformed or contradict each other; no request was sent."""
+
+
+class InvalidArgumentError(LaunchError, ValueError):
+    """An argument breaks a rule that the service is known to have; no request was sent.
+
+    Attributes:
+        parameter: Name of the argument.
+        rule: Where the rule comes from, such as `FACTS §4` or an `openapi.yaml` operation.
+    """
+
+    def __init__(self, parameter: str, problem: str, *, rule: str = "", operation: str | None = None) -> None:
+        source = f" (rule: {rule})" if rule else ""
+        super().__init__(f"{parameter}: {problem}{source}", operation=operation)
+        self.parameter = parameter
+        self.rule = rule
+
+
+class ArchiveError(InvalidArgumentError):
+    """A folder or ZIP cannot be uploaded as it is; no request was sent.
+
+    Attributes:
+        paths: The files that are to blame, relative to the folder.
+    """
+
+    def __init__(self, parameter: str, problem: str, *, rule: str = "", paths: Sequence[str] = ()) -> None:
+        super().__init__(parameter, problem, rule=rule)
+        self.paths = tuple(paths)
+
+
+class ClosedError(LaunchError):
+    """The client is closed, or was not opened yet."""
+
+
+class DeadlineExceeded(LaunchError, TimeoutError):
+    """The call's total `timeout` ran out, or could not be met and was refused before anything was spent.
+
+    Attributes:
+        expected_wait: Seconds that the wait for the organization's budget was expected to take; None if that was not
+            the reason.
+    """
+
+    _retryable_default = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        expected_wait: float | None = None,
+        operation: str | None = None,
+        request_id: str | None = None,
+        attempts: int = 0,
+        ambiguous: bool = False,
+    ) -> None:
+        super().__init__(message, operation=operation, request_id=request_id, attempts=attempts, ambiguous=ambiguous)
+        self.expected_wait = expected_wait
+
+
+class TransportError(LaunchError, ConnectionError):
+    """No usable answer came back over the network."""
+
+    _retryable_default = True
+
+
+class ConnectError(TransportError):
+    """The request provably never left: no connection, no name, no TLS. Nothing happened at the service."""
+
+
+class ResponseLost(TransportError):
+    """The request was sent, wholly or in part, and the answer was lost: the service may have acted."""
+
+
+class AttemptTimeout(TransportError, TimeoutError):
+    """One attempt took longer than `attempt_timeout`: the service may have acted."""
+
+
+class RedirectRefused(TransportError):
+    """The server answered with a redirect. Redirects are never followed: credentials stay where they were issued for."""
+
+    _retryable_default = False
+
+
+class DecodeError(LaunchError):
+    """A success whose body does not have the promised shape.
+
+    Attributes:
+        problems: What did not fit, each with its path in the body, such as `$.project.uid: expected a string`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        problems: Sequence[str] = (),
+        operation: str | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+        attempts: int = 0,
+        ambiguous: bool = False,
+    ) -> None:
+        super().__init__(
+            message, operation=operation, status=status, request_id=request_id, attempts=attempts, ambiguous=ambiguous
+        )
+        self.problems = tuple(problems)
+
+
+class APIError(LaunchError):
+    """The service answered with an error status.
+
+    Attributes:
+        body: What the service sent, cut to 2,000 characters, with everything that looks like a secret removed.
+    """
+
+    body: str = ""
+
+
+class BadRequestError(APIError):
+    """400: the service refused the input; `field_errors` says which fields."""
+
+
+class UnauthorizedError(APIError):
+    """401: the credentials are missing, wrong or expired."""
+
+
+class InvalidTokenError(UnauthorizedError):
+    """The token is invalid, expired or revoked, or belongs to another region (error code 105, FACTS §1)."""
+
+
+class GitProviderError(UnauthorizedError):
+    """Launch cannot reach the project's Git account (launch.GIT_PROVIDER.*); not a problem of your credentials."""
+
+
+class ForbiddenError(APIError):
+    """403: these credentials may not do that."""
+
+
+class NotFoundError(APIError):
+    """404: no such resource in this organization and region."""
+
+
+class ConflictError(APIError):
+    """409: a resource of that name exists already."""
+
+
+class RateLimitError(APIError):
+    """429: more requests than the organization's budget allows, from all of its programs together."""
+
+    _retryable_default = True
+
+
+class QuotaExceededError(APIError):
+    """The organization's daily quota of cache revalidations is used up (FACTS §8)."""
+
+
+class ServerError(APIError):
+    """5xx: the service or a gateway failed."""
+
+
+class InternalServerError(ServerError):
+    """500: the service failed; never repeated automatically."""
+
+
+class ServerLogsUnavailable(InternalServerError):
+    """500 of the server-log endpoint: only server-rendered deployments have server logs (FACTS §7)."""
+
+
+class BadGatewayError(ServerError):
+    """502: a gateway got a bad answer."""
+
+    _retryable_default = True
+
+
+class ServiceUnavailableError(ServerError):
+    """503: the service is temporarily unavailable."""
+
+    _retryable_default = True
+
+
+class GatewayTimeoutError(ServerError):
+    """504: a gateway gave up waiting."""
+
+    _retryable_default = True
+
+
+class StorageError(LaunchError):
+    """The signed storage URL refused an upload or a download, or could not be reached (FACTS §5)."""
+
+
+class AmbiguousOutcome(LaunchError):
+    """A creation was sent, its answer was lost, and looking it up cannot tell whether it happened.
+
+    Attributes:
+        candidates: UIDs of the resources that may be the one asked for; look at them before creating again.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        candidates: Sequence[str] = (),
+        operation: str | None = None,
+        request_id: str | None = None,
+        attempts: int = 0,
+    ) -> None:
+        super().__init__(message, operation=operation, request_id=request_id, attempts=attempts, ambiguous=True)
+        self.candidates = tuple(candidates)
+
+
+class DeploymentFailed(LaunchError):
+    """A deployment ended without success.
+
+    Attributes:
+        report: Status, stage, first error line, log tail, durations, URL and what to do next.
+    """
+
+    def __init__(self, report: DeploymentReport) -> None:
+        super().__init__(report.summary, operation="deploy")
+        self.report = report
+
+
+class WaitTimeout(LaunchError, TimeoutError):
+    """A deployment did not end in time. It goes on at the service: wait again with the same reference.
+
+    Attributes:
+        last: The last known state; None if the service never answered.
+    """
+
+    _retryable_default = True
+
+    def __init__(self, message: str, *, last: Deployment | None = None) -> None:
+        super().__init__(message, operation="wait")
+        self.last = last
+
+
+class ConcurrentChangeError(LaunchError):
+    """Somebody else changed what was about to be written; nothing was overwritten.
+
+    Attributes:
+        keys: Names of what changed meanwhile.
+    """
+
+    def __init__(self, message: str, *, keys: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.keys = tuple(keys)
