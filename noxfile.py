@@ -1,0 +1,118 @@
+"""The project's checks, one nox session each; `python3 tools/run.py SESSION` needs nothing installed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["tests", "demo"]
+nox.options.error_on_external_run = True
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+PACKAGES = ("launch_async", "launch_sync")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The tests, with the interpreter that runs nox; what follows `--` goes to pytest."""
+    install(session, "test")
+    session.run("python", "-m", "pytest", *WORKERS, *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """The tests, and the share of branches that they reach."""
+    install(session, "test")
+    session.run("python", "-m", "pytest", *WORKERS, "--cov", "--cov-report=term", *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The main job: deploy a folder to the emulator, look at the site, change it, deploy again; async, then sync."""
+    install(session)
+    session.run("python", "examples/main_job.py", *session.posargs)
+    session.run("python", "examples/main_job_sync.py", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and layout."""
+    install(session, requirements=["ruff>=0.12"])
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Both checkers in strict mode, and every public name fully typed."""
+    install(session, "lint")
+    session.run("mypy")
+    session.run("pyright")
+    for package in PACKAGES:
+        session.run("pyright", "--ignoreexternal", "--verifytypes", package)
+
+
+@nox.session
+def sync_check(session: nox.Session) -> None:
+    """The committed `launch_sync` is what its generator makes of `launch_async`."""
+    install(session, requirements=["ruff>=0.12"])
+    session.run("python", "tools/generate_sync.py", "--check")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation, where any warning is an error."""
+    install(session, "docs")
+    session.run("mkdocs", "build", "--strict", "--quiet", "--site-dir", f"{session.create_tmp()}/site")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Wheel and sdist: built, checked, and the wheel installed where nothing else is."""
+    install(session, requirements=["build>=1.2", "twine>=6", "check-wheel-contents>=0.6"])
+    dist = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(dist))
+    files = sorted(map(str, dist.iterdir()))
+    (wheel,) = dist.glob("*.whl")
+    session.run("twine", "check", "--strict", *files)
+    session.run("check-wheel-contents", str(wheel))
+
+    clean = Path(session.create_tmp()) / "clean"
+    session.run("python", "-m", "venv", "--clear", str(clean))
+    python = str(clean / session.bin_paths[0].removeprefix(session.virtualenv.location).strip("/\\") / "python")
+    session.run(python, "-m", "pip", "install", "--quiet", str(wheel), external=True)
+    # Outside the checkout: the installed packages are meant, not the source tree.
+    smoke, site = Path("tools/smoke.py").resolve(), Path("examples/site").resolve()
+    with session.chdir(clean):
+        session.run(python, "-I", str(smoke), str(site), external=True)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmarks named after `--`, or all of them; each prints a table."""
+    install(session, "bench")
+    chosen = [f"benchmarks/{name}.py" for name in session.posargs]
+    for path in chosen or sorted(map(str, Path("benchmarks").glob("[!_]*.py"))):
+        session.run("python", path)
+
+
+# Two workers already meet the time limit of the suite; more only warm the machine.
+WORKERS = ("-n", "2", "--dist", "loadfile")
+
+
+def install(session: nox.Session, *groups: str, requirements: list[str] | None = None) -> None:
+    """Install `requirements`, or else the checkout with its dependency `groups`; at most once per wish."""
+    wish = requirements or ["-e", ".", *nox.project.dependency_groups(PROJECT, *groups)]
+    state = hashlib.sha256(json.dumps([wish, requirements or PROJECT]).encode()).hexdigest()
+    stamp = Path(session.virtualenv.location) / "installed.sha256"
+    if not stamp.exists() or stamp.read_text() != state:
+        session.install("--quiet", *wish)
+        stamp.write_text(state)

@@ -1,0 +1,84 @@
+"""Run one nox session on a machine that has nothing but Python: `python3 tools/run.py demo`.
+
+Makes a virtual environment with nox in `.nox/`, once for each interpreter, and hands over to it. Everything that the
+sessions install goes into environments beside it, so nothing outside the checkout is touched. Works on Pythons whose
+packages are managed by the system, from a path with spaces, and while another session is running.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST = (3, 11)
+NOX = "nox>=2025.5.1"
+
+
+def main() -> int:
+    """Run the session that the command line names and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="tools/run.py",
+        description="Set up nox for this interpreter, once, and run one of its sessions.",
+        epilog="What follows `--` goes to the session: tools/run.py tests -- -k archive",
+    )
+    parser.add_argument("session", help="demo, tests, lint, types, docs, package, sync_check, coverage or bench")
+    own, rest = parser.parse_known_args()
+
+    if sys.version_info < OLDEST:
+        have, need = (".".join(map(str, version[:2])) for version in (sys.version_info, OLDEST))
+        return _give_up(f"this is Python {have}, and the SDK needs {need} or newer: try python{need} {sys.argv[0]}")
+
+    environments = ROOT / ".nox" / "{}-{}.{}.{}".format(sys.implementation.name, *sys.version_info[:3])
+    try:
+        python = _nox_environment(environments)
+    except subprocess.CalledProcessError as error:
+        return _give_up(
+            "could not set up nox (`{}` ended with {}). On Debian and Ubuntu, `venv` is a package of its own: "
+            "apt install python3-venv".format(" ".join(map(str, error.cmd)), error.returncode)
+        )
+    command = [python, "-m", "nox", "--noxfile", ROOT / "noxfile.py", "--envdir", environments, "-s", own.session]
+    try:
+        return subprocess.call([*command, *rest], cwd=ROOT)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _nox_environment(environments: Path) -> Path:
+    """Return the interpreter of a virtual environment that holds nox; make the environment if there is none."""
+    home = environments / "nox"
+    if not _has_nox(home):
+        environments.mkdir(parents=True, exist_ok=True)
+        # Built aside and moved into place, so that an interrupted or a simultaneous run never meets half of one.
+        sys.stderr.write(f"Setting up nox in {environments}\n")
+        with tempfile.TemporaryDirectory(dir=environments, prefix="new-", ignore_cleanup_errors=True) as scratch:
+            fresh = Path(scratch) / "nox"
+            subprocess.run([sys.executable, "-m", "venv", fresh], check=True)
+            subprocess.run([_python(fresh), "-m", "pip", "install", "--quiet", NOX], check=True)
+            if not _has_nox(home):
+                shutil.rmtree(home, ignore_errors=True)
+                fresh.rename(home)
+    return _python(home)
+
+
+def _has_nox(home: Path) -> bool:
+    python = _python(home)
+    return python.exists() and subprocess.run([python, "-c", "import nox"], capture_output=True).returncode == 0
+
+
+def _python(home: Path) -> Path:
+    return home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def _give_up(message: str) -> int:
+    sys.stderr.write(f"tools/run.py: {message}\n")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
