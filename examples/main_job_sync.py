@@ -1,0 +1,53 @@
+"""The main job: deploy a folder, watch the build, look at the site, change a page and deploy it again.
+
+Runs against an emulator that it starts itself. `main_job.py` is the same with `await`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from visit import PAGE, expect_same
+
+from launch_sync import Authtoken, LaunchClient, LaunchError
+from launch_sync.emulator import LaunchEmulator
+from launch_sync.models import LogLine
+
+SITE = Path(__file__).parent / "site"
+
+
+def show(line: LogLine) -> None:
+    print(f"    {line.stage or '':24} {line.message}")
+
+
+def main() -> None:
+    with (
+        LaunchEmulator() as emulator,
+        LaunchClient(
+            Authtoken(emulator.authtoken), base_url=emulator.url, organization_uid=emulator.organization_uid
+        ) as launch,
+    ):
+        print(f"Deploying {SITE.name}/ as a new project")
+        site = launch.create_site("night-sky", SITE, environment_name="production", on_log=show)
+        print(f"  {site.deployment.status} at {site.deployment.url}")
+        expect_same(site.deployment.url, SITE)
+
+        with tempfile.TemporaryDirectory() as scratch:
+            changed = Path(shutil.copytree(SITE, Path(scratch) / "site"))
+            page = changed / PAGE
+            page.write_text(page.read_text("utf-8").replace("Look up tonight", "Clouds tonight, tea anyway"), "utf-8")
+
+            print(f"Deploying it again with another {PAGE}")
+            deployment = launch.deploy(site.project.uid, site.environment.uid, changed, on_log=show)
+            print(f"  {deployment.status} at {deployment.url}")
+            expect_same(deployment.url, changed)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except LaunchError as error:
+        sys.exit(f"{type(error).__name__}: {error}")

@@ -1,0 +1,33 @@
+"""Visit a deployed site and compare it with the folder that it was made from."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
+
+PAGE = "index.html"
+
+# The emulator is on this machine, where a proxy would not find it.
+_BROWSER = build_opener(ProxyHandler({}))
+
+
+def expect_same(url: str | None, folder: Path) -> None:
+    """Fetch the front page and every file of `folder` from `url`, and end the program where one differs."""
+    if url is None:
+        sys.exit("The deployment has no URL.")
+    root = url.rstrip("/") + "/"
+    paths = {"": PAGE} | {path: path for path in _files(folder)}
+    for address, path in paths.items():
+        try:
+            with _BROWSER.open(root + address, timeout=10) as answer:
+                served = answer.read()
+        except OSError as error:
+            sys.exit(f"{root}{address} cannot be fetched: {error}")
+        if served != (folder / path).read_bytes():
+            sys.exit(f"{root}{address} is not the deployed {path}.")
+    print(f"  {len(paths)} addresses fetched, each the same as its file")
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
