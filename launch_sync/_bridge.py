@@ -1,0 +1,270 @@
+"""One private event loop for the whole process: every call of launch_sync runs there and is waited for here.
+
+Clients share the loop (see `launch_sync._loop`), and with it the organization's budget and the connections, however
+many threads call. What holds for every call:
+
+- the coroutine sees the caller's context variables;
+- callbacks run in the caller's thread, in order; an exception in one cancels the coroutine and reaches the caller;
+- Ctrl-C cancels the coroutine, waits for its clean-up (5 s at most) and is raised again; a second one returns at once;
+- an iterator, and the body of a `with`, is one task from its first step to its last, so that time-outs and task groups
+  of the async side may span steps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
+from contextvars import Context, ContextVar, copy_context
+from functools import partial
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import Generic, ParamSpec, TypeAlias, TypeVar, cast, overload
+
+from launch_async.errors import ClosedError
+from launch_sync._loop import bridge_thread_error, current_loop
+
+__all__ = ["delivered", "entered", "iterate", "run"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+P = ParamSpec("P")
+
+_CLEAN_UP_SECONDS = 5.0
+# Windows does not interrupt a waiting lock: wake up ten times a second, so that Ctrl-C is seen.
+_SLICE_SECONDS = 0.1 if sys.platform == "win32" else None
+
+_Mail: TypeAlias = "SimpleQueue[Callable[[], object] | None]"
+# Where the thread that waits for the current call reads what it is to run.
+_mail: ContextVar[_Mail | None] = ContextVar("launch_sync_mail", default=None)
+
+
+def run(coroutine: Coroutine[object, object, T]) -> T:
+    """Run a coroutine on the private loop and return its result.
+
+    Raises:
+        BridgeThreadError: called on the private loop itself.
+        ClosedError: the interpreter is exiting.
+    """
+    call = _Call(coroutine)
+    task = call.wait(call.start)
+    try:
+        return task.result()
+    except asyncio.CancelledError:
+        raise _cut_off() from None
+    finally:
+        del call, task  # a traceback keeps this frame; it must not keep the error in turn
+
+
+def iterate(source: AsyncIterator[T]) -> Iterator[T]:
+    """Iterate over an async iterator, all of it in one task; leaving early closes the source.
+
+    Raises:
+        BridgeThreadError: used on the private loop itself.
+        ClosedError: the interpreter is exiting, or the iteration was begun before a fork.
+    """
+    conversation = _Conversation()
+    try:
+        while True:
+            try:
+                item = conversation.ask(source.__anext__)
+            except StopAsyncIteration:
+                return
+            yield item
+    finally:
+        conversation.end(getattr(source, "aclose", None))
+
+
+def entered(manager: AbstractAsyncContextManager[T, bool | None]) -> AbstractContextManager[T, bool | None]:
+    """Return a context manager that enters and leaves an async one, both in the same task."""
+    return _Entered(manager)
+
+
+@overload
+def delivered(callback: None) -> None: ...
+@overload
+def delivered(callback: Callable[P, object]) -> Callable[P, None]: ...
+def delivered(callback: Callable[P, object] | None) -> Callable[P, None] | None:
+    """Return a callback for the async side that runs the given one in the thread that waits for the call.
+
+    The loop does not wait for it: the call is posted, and order is kept. What arrives after the call has ended is lost.
+    """
+    if callback is None:
+        return None
+
+    def post(*args: P.args, **kwargs: P.kwargs) -> None:
+        mail = _mail.get()
+        if mail is None:
+            callback(*args, **kwargs)
+        else:
+            mail.put(partial(callback, *args, **kwargs))
+
+    return post
+
+
+class _Call(Generic[T]):
+    """A coroutine on the loop, and the thread that waits for it and runs what is delivered meanwhile."""
+
+    def __init__(self, coroutine: Coroutine[object, object, T]) -> None:
+        self._coroutine = coroutine
+        self._mail: _Mail = SimpleQueue()
+        self._abandoned = False
+        self._task: asyncio.Task[T] | None = None
+        try:
+            self._loop = current_loop()
+        except BaseException:
+            coroutine.close()
+            raise
+        self._context: Context = copy_context()
+        self._context.run(_mail.set, self._mail)
+
+    def start(self) -> None:
+        """Begin; runs on the loop."""
+        self._task = self._loop.create_task(self._coroutine, self._context)
+        self._task.add_done_callback(self._finish)
+
+    def wait(self, action: Callable[[], object]) -> asyncio.Task[T]:
+        """Do something on the loop, wait until the loop answers, and return the task that ran it."""
+        try:
+            self._loop.post(action)
+            while (callback := self._read()) is not None:
+                callback()
+        except BaseException:
+            self._abandon()
+            raise
+        return cast("asyncio.Task[T]", self._task)
+
+    def finished(self) -> bool:
+        return self._task is not None and self._task.done()
+
+    def _read(self) -> Callable[[], object] | None:
+        while True:
+            with suppress(Empty):
+                return self._mail.get(timeout=_SLICE_SECONDS)
+
+    def _answer(self) -> None:
+        # A daemon thread must not wake up into an exiting interpreter: it would print a traceback there.
+        if not self._loop.exiting:
+            self._mail.put(None)
+
+    def _finish(self, task: asyncio.Task[T]) -> None:
+        if not task.cancelled():
+            task.exception()  # seen, even if nobody waits any more
+        self._answer()
+
+    def _abandon(self) -> None:
+        self._abandoned = True
+        try:
+            self._loop.post(self._cancel)
+        except ClosedError:
+            self._coroutine.close()
+            return
+        deadline = time.monotonic() + _CLEAN_UP_SECONDS
+        while not self.finished() and (left := deadline - time.monotonic()) > 0:
+            with suppress(Empty):
+                self._mail.get(timeout=left)
+
+    def _cancel(self) -> None:
+        if self._task is None:
+            self.start()  # a coroutine that is cancelled before its first step never runs any of its code
+        cast("asyncio.Task[T]", self._task).cancel()
+
+
+class _Conversation(_Call[None]):
+    """Several steps, asked for one by one, in one task."""
+
+    def __init__(self) -> None:
+        self._steps: asyncio.Queue[Callable[[], Awaitable[object]] | None] = asyncio.Queue()
+        self._answered: object = None
+        self._error: BaseException | None = None
+        super().__init__(self._converse())
+
+    def goes_on(self) -> bool:
+        """Whether the task can take another step: not after a Ctrl-C, at exit, or in a forked child."""
+        loop = self._loop
+        return loop.is_ours() and not (loop.exiting or self._abandoned or self.finished())
+
+    def ask(self, step: Callable[[], Awaitable[R]]) -> R:
+        """Run one step on the loop and return its result, or raise its error.
+
+        Raises:
+            BridgeThreadError: called on the private loop itself.
+            ClosedError: the conversation was begun before a fork, or was cut off.
+        """
+        if self._loop.is_here():
+            raise bridge_thread_error()
+        if not self.goes_on():
+            raise _cut_off()
+        if self.wait(partial(self._take, step)).done():
+            raise _cut_off()
+        error, self._error = self._error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # as in `run`
+        answer, self._answered = self._answered, None
+        return cast("R", answer)
+
+    def end(self, last: Callable[[], Awaitable[object]] | None = None) -> None:
+        """Run a last step and end the task, or quietly do nothing where it cannot take another step."""
+        if not self.goes_on():
+            return
+        try:
+            # The garbage collector may drop an iterator on the loop itself, where nobody can wait for the step.
+            if last is not None and not self._loop.is_here():
+                self.ask(last)
+                last = None
+        finally:
+            self._loop.post(partial(self._end_soon, last))
+
+    def _take(self, step: Callable[[], Awaitable[object]]) -> None:
+        if self._task is None:
+            self.start()
+        self._steps.put_nowait(step)
+
+    def _end_soon(self, last: Callable[[], Awaitable[object]] | None) -> None:
+        if last is not None:
+            self._steps.put_nowait(last)
+        self._steps.put_nowait(None)
+
+    async def _converse(self) -> None:
+        while (step := await self._steps.get()) is not None:
+            try:
+                self._answered = await step()
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:  # raised in the caller's thread, where it belongs
+                self._error = error
+            self._answer()
+
+
+class _Entered(AbstractContextManager[T, bool | None]):
+    def __init__(self, manager: AbstractAsyncContextManager[T, bool | None]) -> None:
+        self._manager = manager
+        self._conversation: _Conversation | None = None
+
+    def __enter__(self) -> T:
+        self._conversation = _Conversation()
+        try:
+            return self._conversation.ask(self._manager.__aenter__)
+        except BaseException:
+            self._conversation.end()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        conversation, self._conversation = self._conversation, None
+        if conversation is None or not conversation.goes_on():
+            return None
+        try:
+            return conversation.ask(partial(self._manager.__aexit__, kind, error, traceback))
+        finally:
+            conversation.end()
+
+
+def _cut_off() -> ClosedError:
+    return ClosedError("The call was cut off: its client was closed meanwhile, or it was begun before a fork.")
