@@ -1,0 +1,20 @@
+"""What every test may rely on: no setting of the machine reaches it."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+_PREFIXES = ("CONTENTSTACK_", "LAUNCH_")
+_SUFFIXES = ("_PROXY",)
+_NAMES = {"NETRC", "SSL_CERT_DIR", "SSL_CERT_FILE"}
+
+
+@pytest.fixture(autouse=True)
+def scrubbed_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove credentials, proxies and certificate settings of the machine."""
+    for name in os.environ:
+        upper = name.upper()
+        if upper.startswith(_PREFIXES) or upper.endswith(_SUFFIXES) or upper in _NAMES:
+            monkeypatch.delenv(name)
