@@ -1,0 +1,341 @@
+"""A ZIP writer whose output depends on names, modes and contents only, and that compresses on all cores.
+
+The standard library's writer compresses in the calling thread and records the time of day. Here files are read,
+hashed and compressed by a few threads (zlib and the system calls release the interpreter lock), and written in the
+order given. A large file is cut into blocks that are compressed side by side, each primed with the 32 KiB before it,
+and joined into one deflate stream (the method of pigz), so that memory stays bounded and the cuts cost next to nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import struct
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import BinaryIO
+
+import attrs
+
+from launch_async.errors import ArchiveError
+
+__all__ = ["Container", "Member", "SizeExceeded", "open_member", "pack"]
+
+BLOCK = 1 << 20
+_BATCH_FILES = 64
+_WINDOW = 1 << 15
+_THREADS = min(os.cpu_count() or 1, 4)
+_IN_FLIGHT = 2 * _THREADS + 1
+
+_STORED, _DEFLATED = 0, 8
+_UTF8_NAME = 0x0800
+_TIME, _DATE = 0, 0x0021  # 1980-01-01 00:00, the first that a ZIP can express
+_MADE_BY_UNIX = 3 << 8
+_LIMIT_16, _LIMIT_32 = 0xFFFF, 0xFFFFFFFF
+_FILLER = b"Filled up to the size that is required at least."
+_LOCAL = struct.Struct("<4s5H3L2H")
+_CENTRAL = struct.Struct("<4s6H3L5H2L")
+_END = struct.Struct("<4s4H2LH")
+_END_64 = struct.Struct("<4sQ2H2L4Q")
+_LOCATOR_64 = struct.Struct("<4sLQL")
+
+
+class SizeExceeded(Exception):
+    """The ZIP has grown beyond the limit."""
+
+
+@attrs.frozen
+class Member:
+    """A file to pack.
+
+    Attributes:
+        name: Its path in the ZIP, with `/`.
+        mode: Its permission bits.
+        size: Bytes.
+        identity: What `identity_of` said when the file was listed.
+    """
+
+    name: str
+    mode: int
+    size: int
+    identity: tuple[int, ...]
+
+
+def identity_of(info: os.stat_result) -> tuple[int, ...]:
+    """Return what changes when a file is replaced or written to."""
+    return info.st_ino, info.st_dev, info.st_size, info.st_mtime_ns
+
+
+def pack(
+    root: str,
+    members: Sequence[Member],
+    out: BinaryIO,
+    *,
+    level: int,
+    limit: int,
+    pad_to: int,
+    checkpoint: Callable[[], None],
+) -> list[bytes]:
+    """Write a ZIP of `members`, in their order, and return the SHA-256 of each one's content.
+
+    Args:
+        root: The folder that the names are relative to.
+        members: The files.
+        out: An empty file that can seek.
+        level: zlib's compression level.
+        limit: Bytes that the ZIP may have.
+        pad_to: Bytes that it shall have at least; the archive comment fills it up.
+        checkpoint: Called between files and between blocks of a large one; may raise to stop.
+
+    Raises:
+        ArchiveError: A file vanished, changed or cannot be read.
+        SizeExceeded: More than `limit` bytes.
+    """
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="launch-archive") as pool:
+        packer = _Packer(root, Container(out, limit=limit), pool, level)
+        writes: deque[Callable[[], None]] = deque()
+        try:
+            for write in packer.writes(members):
+                checkpoint()
+                writes.append(write)
+                if len(writes) > _IN_FLIGHT:
+                    writes.popleft()()
+            while writes:
+                writes.popleft()()
+                checkpoint()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    packer.container.finish(pad_to=pad_to)
+    return packer.digests
+
+
+@attrs.frozen
+class _Packed:
+    member: Member
+    method: int
+    crc: int
+    digest: bytes
+    data: bytes
+
+
+class _Packer:
+    """Starts the compression of files in order, and yields the writes that shall follow, in the same order."""
+
+    def __init__(self, root: str, container: Container, pool: ThreadPoolExecutor, level: int) -> None:
+        self.container = container
+        self.digests: list[bytes] = []
+        self._root = root
+        self._pool = pool
+        self._level = level
+
+    def writes(self, members: Sequence[Member]) -> Iterator[Callable[[], None]]:
+        batch: list[Member] = []
+        size = 0
+        for member in members:
+            if batch and (size + member.size > BLOCK or len(batch) == _BATCH_FILES):
+                yield self._start_batch(batch)
+                batch, size = [], 0
+            if member.size > BLOCK:
+                yield from self._large(member)
+            else:
+                batch.append(member)
+                size += member.size
+        if batch:
+            yield self._start_batch(batch)
+
+    def _start_batch(self, batch: list[Member]) -> Callable[[], None]:
+        return partial(self._write_batch, self._pool.submit(_pack_batch, self._root, batch, self._level))
+
+    def _write_batch(self, packed: Future[list[_Packed]]) -> None:
+        for one in packed.result():
+            self.container.add(one.member.name, one.member.mode, one.method, one.crc, one.member.size, one.data)
+            self.digests.append(one.digest)
+
+    def _large(self, member: Member) -> Iterator[Callable[[], None]]:
+        yield partial(self.container.begin, member.name, member.mode, member.size)
+        crc, digest, window, left = 0, hashlib.sha256(), b"", member.size
+        with open_member(self._root, member.name, member.identity) as file:
+            while left:
+                block = file.read(min(BLOCK, left))
+                if not block:
+                    raise _changed(member.name)
+                left -= len(block)
+                compressed = self._pool.submit(_deflate_block, block, window, self._level, last=not left)
+                crc = zlib.crc32(block, crc)
+                digest.update(block)
+                window = block[-_WINDOW:]
+                yield partial(self._write_block, compressed)
+            _check_unchanged(file, member)
+        yield partial(self._end, crc, digest.digest())
+
+    def _write_block(self, compressed: Future[bytes]) -> None:
+        self.container.write(compressed.result())
+
+    def _end(self, crc: int, digest: bytes) -> None:
+        self.container.end(crc)
+        self.digests.append(digest)
+
+
+def _deflate_block(block: bytes, window: bytes, level: int, *, last: bool) -> bytes:
+    # An empty dictionary is refused, so the first block goes without.
+    primed = (window,) if window else ()
+    deflate = zlib.compressobj(
+        level, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_DEFAULT_STRATEGY, *primed
+    )
+    return deflate.compress(block) + deflate.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
+
+
+def _pack_batch(root: str, batch: list[Member], level: int) -> list[_Packed]:
+    return [_pack_small(root, member, level) for member in batch]
+
+
+def _pack_small(root: str, member: Member, level: int) -> _Packed:
+    with open_member(root, member.name, member.identity) as file:
+        content = file.read(member.size + 1)
+        _check_unchanged(file, member)
+    if len(content) != member.size:
+        raise _changed(member.name)
+    method, data = _DEFLATED, zlib.compress(content, level, -zlib.MAX_WBITS)
+    if len(data) >= len(content):
+        method, data = _STORED, content
+    return _Packed(member, method, zlib.crc32(content), hashlib.sha256(content).digest(), data)
+
+
+def open_member(root: str, name: str, identity: tuple[int, ...]) -> BinaryIO:
+    """Open a listed file for reading, without following a link and without waiting on a pipe.
+
+    Raises:
+        ArchiveError: It vanished, cannot be read, or is not the file that was listed.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(f"{root}/{name}", flags)
+    except OSError as error:
+        if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}:
+            raise _changed(name) from error
+        raise ArchiveError(
+            "folder",
+            f"{printable(name)} cannot be read ({error.strerror}). Give it read permission, or leave it out in "
+            ".launchignore",
+            paths=[printable(name)],
+        ) from error
+    file = os.fdopen(descriptor, "rb", buffering=8192)  # reads whole blocks, where a raw file may come back short
+    info = os.fstat(descriptor)
+    # The inode also gives away a parent folder that was replaced by a link.
+    if not stat.S_ISREG(info.st_mode) or identity_of(info) != identity:
+        file.close()
+        raise _changed(name)
+    return file
+
+
+def _check_unchanged(file: BinaryIO, member: Member) -> None:
+    if identity_of(os.fstat(file.fileno())) != member.identity:
+        raise _changed(member.name)
+
+
+def _changed(name: str) -> ArchiveError:
+    return ArchiveError(
+        "folder",
+        f"{printable(name)} changed or vanished while the archive was made. Stop whatever writes to the folder (a "
+        "build, a watcher), then try again",
+        paths=[printable(name)],
+    )
+
+
+def printable(name: str) -> str:
+    """Return a name that can be encoded, whatever bytes the file system holds."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+class Container:
+    """The ZIP format: headers in front of each file, a directory at the end (APPNOTE.TXT 6.3.10, §4.3)."""
+
+    def __init__(self, out: BinaryIO, *, limit: int) -> None:
+        """Begin an empty ZIP.
+
+        Args:
+            out: An empty file that can seek.
+            limit: Bytes that the ZIP may have.
+        """
+        self._out = out
+        self._limit = limit
+        self._offset = 0
+        self._directory: list[bytes] = []
+        self._directory_size = 0
+        self._open: tuple[bytes, int, int, int] = b"", 0, 0, 0
+
+    def add(self, name: str, mode: int, method: int, crc: int, size: int, data: bytes) -> None:
+        """Append one file, compressed already; `size` is the uncompressed one, below 4 GiB."""
+        encoded = name.encode()
+        start = self._offset
+        self.write(_local_header(encoded, method, crc, size, len(data)))
+        self.write(data)
+        self._list(encoded, mode, method, crc, size, len(data), start)
+
+    def begin(self, name: str, mode: int, size: int) -> None:
+        """Begin one deflated file whose data follows by `write`, and then `end`; `size` is the uncompressed one."""
+        encoded = name.encode()
+        self._open = encoded, mode, size, self._offset
+        self.write(_local_header(encoded, _DEFLATED, 0, size, 0))
+
+    def write(self, data: bytes) -> None:
+        """Append bytes.
+
+        Raises:
+            SizeExceeded: The ZIP, with its directory so far, is larger than the limit.
+        """
+        self._offset += len(data)
+        if self._offset + self._directory_size + _END.size > self._limit:
+            raise SizeExceeded
+        self._out.write(data)
+
+    def end(self, crc: int) -> None:
+        """End the file that `begin` began."""
+        encoded, mode, size, start = self._open
+        compressed = self._offset - start - len(_local_header(encoded, _DEFLATED, 0, size, 0))
+        self._out.seek(start)
+        self._out.write(_local_header(encoded, _DEFLATED, crc, size, compressed))
+        self._out.seek(self._offset)
+        self._list(encoded, mode, _DEFLATED, crc, size, compressed, start)
+
+    def finish(self, *, pad_to: int = 0) -> None:
+        """Write the directory, and an archive comment that brings the ZIP to `pad_to` bytes.
+
+        Raises:
+            SizeExceeded: The ZIP is larger than the limit.
+        """
+        start, count, size = self._offset, len(self._directory), self._directory_size
+        directory, self._directory_size = self._directory, 0
+        self.write(b"".join(directory))
+        if count >= _LIMIT_16:
+            end_64 = self._offset
+            self.write(_END_64.pack(b"PK\x06\x06", _END_64.size - 12, 45, 45, 0, 0, count, count, size, start))
+            self.write(_LOCATOR_64.pack(b"PK\x06\x07", 0, end_64, 1))
+        shown = min(count, _LIMIT_16)
+        comment = _FILLER.ljust(_LIMIT_16)[: max(0, pad_to - self._offset - _END.size)]
+        self.write(_END.pack(b"PK\x05\x06", 0, 0, shown, shown, size, start, len(comment)) + comment)
+
+    def _list(self, name: bytes, mode: int, method: int, crc: int, size: int, compressed: int, start: int) -> None:
+        extra = struct.pack("<2HQ", 1, 8, size) if size >= _LIMIT_32 else b""
+        version = 45 if extra else 20
+        header = _CENTRAL.pack(
+            b"PK\x01\x02", _MADE_BY_UNIX | version, version, _UTF8_NAME, method, _TIME, _DATE, crc, compressed,
+            min(size, _LIMIT_32), len(name), len(extra), 0, 0, 0, (stat.S_IFREG | mode) << 16, start,
+        )  # fmt: skip
+        self._directory.append(header + name + extra)
+        self._directory_size += len(self._directory[-1])
+
+
+def _local_header(name: bytes, method: int, crc: int, size: int, compressed: int) -> bytes:
+    if size < _LIMIT_32:
+        extra, version, shown = b"", 20, (compressed, size)
+    else:
+        extra, version, shown = struct.pack("<2H2Q", 1, 16, size, compressed), 45, (_LIMIT_32, _LIMIT_32)
+    fields = (version, _UTF8_NAME, method, _TIME, _DATE, crc, *shown, len(name), len(extra))
+    return _LOCAL.pack(b"PK\x03\x04", *fields) + name + extra
