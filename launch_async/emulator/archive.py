@@ -1,0 +1,85 @@
+"""Unpacking of uploaded archives: everything inside its folder and within a size, or not at all."""
+
+import shutil
+import stat
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+ENTRIES_AT_MOST = 50_000
+CHUNK = 256 * 1024
+
+
+class BrokenArchive(Exception):
+    """The archive cannot be deployed; the text says why and ends in the build log."""
+
+
+def unpack(archive: Path, folder: Path, limit: int) -> None:
+    """Unpack ``archive`` into the new ``folder``; blocks, so run it in a thread.
+
+    Args:
+        archive: the zip as it was uploaded.
+        folder: made here, and removed again on failure.
+        limit: bytes that all files together may have.
+
+    Raises:
+        BrokenArchive: not a zip, damaged, encrypted, empty or too large; or an entry that is a link, or would leave the folder.
+    """
+    folder.mkdir(parents=True)
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            _unpack_entries(opened, folder, limit)
+    except BrokenArchive:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise BrokenArchive("the archive is damaged or not a zip file") from error
+
+
+def safe_name(name: str) -> PurePosixPath:
+    """The relative path that an entry's name means.
+
+    Raises:
+        BrokenArchive: the name is absolute, climbs out, or cannot be a file's name.
+    """
+    path = PurePosixPath(name)
+    windows = PureWindowsPath(name)
+    if not name or "\0" in name or "\\" in name or path.is_absolute() or windows.drive or ".." in path.parts or not path.parts:
+        raise BrokenArchive(f"the archive contains the unsafe name {name[:200]!r}")
+    return path
+
+
+def _unpack_entries(opened: zipfile.ZipFile, folder: Path, limit: int) -> None:
+    entries = opened.infolist()
+    if len(entries) > ENTRIES_AT_MOST:
+        raise BrokenArchive(f"the archive has more than {ENTRIES_AT_MOST} entries")
+    room = limit
+    files = 0
+    for entry in entries:
+        target = folder / safe_name(entry.filename)
+        kind = stat.S_IFMT(entry.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise BrokenArchive(f"the archive contains {entry.filename[:200]!r}, which is a link or a device")
+        if entry.flag_bits & 0x1:
+            raise BrokenArchive("the archive is encrypted")
+        if entry.is_dir():
+            target.mkdir(parents=True, exist_ok=True)
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        room -= _unpack_file(opened, entry, target, room)
+        files += 1
+    if not files:
+        raise BrokenArchive("the archive contains no files")
+
+
+def _unpack_file(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, room: int) -> int:
+    """Write one file and return its size; what counts is what comes out, not what the header claims."""
+    written = 0
+    with opened.open(entry) as source, target.open("wb") as sink:
+        while chunk := source.read(CHUNK):
+            written += len(chunk)
+            if written > room:
+                raise BrokenArchive("the unpacked archive is too large")
+            sink.write(chunk)
+    return written

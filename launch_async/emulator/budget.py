@@ -1,0 +1,130 @@
+"""The organization's request budget as the service might count it: sliding second, clock second or token bucket.
+
+Which of them the real service uses is unknown (FACTS §9, §11 row 8); each is an option.
+"""
+
+import math
+import time
+from collections import deque
+from typing import Protocol
+
+from attrs import frozen
+
+from launch_async.emulator.options import EmulatorOptions, RateWindow
+from launch_async.emulator.state import Organization
+
+
+@frozen
+class Verdict:
+    """What the budget says to one arrival: whether there is room, and what the headers would tell."""
+
+    granted: bool
+    limit: int
+    remaining: int
+    wait: float
+
+    def headers(self) -> dict[str, str]:
+        """``X-RateLimit-*``, and ``Retry-After`` in whole seconds on a refusal."""
+        shown = {
+            "X-RateLimit-Limit": str(self.limit),
+            "X-RateLimit-Remaining": str(self.remaining),
+            "X-RateLimit-Reset": str(math.ceil(self.wait)),
+        }
+        if not self.granted:
+            shown["Retry-After"] = str(max(1, math.ceil(self.wait)))
+        return shown
+
+
+class Counter(Protocol):
+    """One way of counting arrivals."""
+
+    def arrive(self, now: float) -> Verdict:
+        """Judge, and count, a request that arrives at ``now`` (monotonic seconds)."""
+        ...
+
+
+class SlidingSecond:
+    """At most ``limit`` arrivals in any second."""
+
+    def __init__(self, limit: int, *, count_refused: bool) -> None:
+        self._limit = limit
+        self._count_refused = count_refused
+        self._arrivals: deque[float] = deque()
+
+    def arrive(self, now: float) -> Verdict:
+        """Judge, and count, a request that arrives at ``now``."""
+        arrivals = self._arrivals
+        while arrivals and arrivals[0] <= now - 1.0:
+            arrivals.popleft()
+        granted = len(arrivals) < self._limit
+        if granted or self._count_refused:
+            arrivals.append(now)
+        wait = max(0.0, arrivals[-self._limit] + 1.0 - now) if len(arrivals) >= self._limit else 0.0
+        return Verdict(granted, self._limit, max(0, self._limit - len(arrivals)), wait)
+
+
+class ClockSecond:
+    """At most ``limit`` arrivals within one second of the clock."""
+
+    def __init__(self, limit: int, *, count_refused: bool) -> None:
+        self._limit = limit
+        self._count_refused = count_refused
+        self._second = -1
+        self._counted = 0
+
+    def arrive(self, now: float) -> Verdict:
+        """Judge, and count, a request that arrives at ``now``."""
+        second = math.floor(now)
+        if second != self._second:
+            self._second, self._counted = second, 0
+        granted = self._counted < self._limit
+        if granted or self._count_refused:
+            self._counted += 1
+        return Verdict(granted, self._limit, max(0, self._limit - self._counted), second + 1 - now)
+
+
+class TokenBucket:
+    """``limit`` tokens, refilled at ``limit`` a second."""
+
+    def __init__(self, limit: int, *, count_refused: bool) -> None:
+        self._limit = limit
+        self._count_refused = count_refused
+        self._tokens = float(limit)
+        self._at = -math.inf
+
+    def arrive(self, now: float) -> Verdict:
+        """Judge, and count, a request that arrives at ``now``."""
+        self._tokens = min(float(self._limit), self._tokens + (now - self._at) * self._limit)
+        self._at = now
+        granted = self._tokens >= 1.0
+        if granted or (self._count_refused and self._tokens > 1.0 - self._limit):
+            self._tokens -= 1.0
+        wait = max(0.0, 1.0 - self._tokens) / self._limit
+        return Verdict(granted, self._limit, max(0, int(self._tokens)), wait)
+
+
+COUNTERS: dict[RateWindow, type[SlidingSecond] | type[ClockSecond] | type[TokenBucket]] = {
+    "sliding": SlidingSecond,
+    "fixed": ClockSecond,
+    "bucket": TokenBucket,
+}
+
+
+class Budget:
+    """One counter for each organization, or two where reads and writes are counted apart."""
+
+    def __init__(self, options: EmulatorOptions) -> None:
+        self._options = options
+        self._counters: dict[tuple[str, bool], Counter] = {}
+
+    def arrive(self, organization: Organization, *, write: bool) -> Verdict | None:
+        """Judge, and count, a request of ``organization`` that arrives now; None without a limit."""
+        if organization.rate_limit is None:
+            return None
+        key = (organization.uid, write and self._options.split_rate)
+        counter = self._counters.get(key)
+        if counter is None:
+            kind = COUNTERS[self._options.rate_window]
+            counter = kind(organization.rate_limit, count_refused=self._options.count_refused)
+            self._counters[key] = counter
+        return counter.arrive(time.monotonic())

@@ -1,0 +1,57 @@
+"""The emulator's time: the wall clock, plus whatever ``advance`` has added to it."""
+
+import time
+from datetime import UTC, datetime
+
+
+class Clock:
+    """Seconds since the epoch that never run backwards and can be moved forward at once.
+
+    Builds, log lines, tokens, signed URLs and the revalidation quota live in this time. The request budget does not: it
+    counts real seconds.
+    """
+
+    def __init__(self) -> None:
+        self._origin = time.time() - time.monotonic()
+        self._advanced = 0.0
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self._origin + time.monotonic() + self._advanced
+
+    def advance(self, seconds: float) -> None:
+        """Move forward by ``seconds``.
+
+        Raises:
+            ValueError: for a negative figure.
+        """
+        if not 0 <= seconds < float("inf"):
+            raise ValueError(f"time only moves forward, got {seconds!r} seconds")
+        self._advanced += seconds
+
+
+def milliseconds(seconds: float) -> int:
+    """Epoch seconds as whole epoch milliseconds, the service's resolution."""
+    return int(seconds * 1000)
+
+
+def iso(seconds: float) -> str:
+    """Epoch seconds as ISO 8601 with milliseconds and ``Z`` (FACTS §4)."""
+    return iso_milliseconds(milliseconds(seconds))
+
+
+def iso_milliseconds(stamp: int) -> str:
+    """Epoch milliseconds as ISO 8601 with milliseconds and ``Z``."""
+    whole, rest = divmod(stamp, 1000)
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+
+
+def parse_iso(text: str) -> int | None:
+    """Epoch milliseconds of an ISO 8601 instant; None if it is not one. Without an offset it is UTC."""
+    try:
+        instant = datetime.fromisoformat(text)
+        if instant.tzinfo is None:
+            instant = instant.replace(tzinfo=UTC)
+        return round(instant.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,216 @@
+"""Who is calling: users and their authtokens, bearer tokens with scopes and an end, and M2M apps."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from typing import Literal, TypeAlias
+
+from attrs import define, field, frozen
+
+from launch_async.emulator import errors
+from launch_async.emulator.clock import Clock
+from launch_async.emulator.options import EmulatorOptions
+from launch_async.emulator.state import Organization, State, Uids
+
+TokenKind: TypeAlias = Literal["user", "app"]
+MANAGE = "launch:manage"
+SCOPES = (MANAGE, "launch.projects:read", "launch.projects:write", "launch.projects:delete")
+AUTHTOKENS_PER_USER = 20
+
+
+@frozen
+class Caller:
+    """A recognized caller: on whose behalf, and what it may do."""
+
+    organization: Organization
+    kind: TokenKind
+    scopes: frozenset[str]
+
+    def may(self, scope: str | None) -> bool:
+        """Whether it holds ``scope``, or the one that covers everything."""
+        return scope is None or MANAGE in self.scopes or scope in self.scopes
+
+
+@define(eq=False)
+class User:
+    """A person who logs in with a password; the last twenty authtokens count (FACTS §3)."""
+
+    uid: str
+    email: str
+    password: str = field(repr=False)
+    second_factor: str | None = field(repr=False)
+    organizations: list[Organization]
+    authtokens: list[str] = field(factory=list, repr=False)
+
+
+@frozen
+class Token:
+    """What stands behind an access or refresh token."""
+
+    organization: Organization
+    kind: TokenKind
+    scopes: frozenset[str]
+    expires_at: float
+    client_id: str = ""
+
+
+@frozen
+class App:
+    """An OAuth app: M2M apps get tokens by client_credentials, standard ones by code."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    organization: Organization
+    machine_to_machine: bool
+
+
+@frozen
+class Grant:
+    """An authorization code that waits to be redeemed; it lives 60 s (FACTS §3)."""
+
+    app: App
+    redirect_uri: str
+    scopes: frozenset[str]
+    expires_at: float
+    challenge: str | None
+    challenge_method: str
+
+    def proves(self, verifier: str | None) -> bool:
+        """Whether ``verifier`` is the secret behind the PKCE challenge."""
+        if self.challenge is None or verifier is None:
+            return self.challenge is None
+        shown = verifier
+        if self.challenge_method == "S256":
+            digest = hashlib.sha256(verifier.encode()).digest()
+            shown = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        return hmac.compare_digest(shown.encode(), self.challenge.encode())
+
+
+class Credentials:
+    """Issues credentials and recognizes them."""
+
+    def __init__(self, options: EmulatorOptions, state: State, uids: Uids, clock: Clock) -> None:
+        self._options = options
+        self._state = state
+        self._uids = uids
+        self._clock = clock
+        self.users: dict[str, User] = {}
+        self.apps: dict[str, App] = {}
+        self._sessions: dict[str, User] = {}
+        self._access: dict[str, Token] = {}
+        self._refresh: dict[str, Token] = {}
+        self._grants: dict[str, Grant] = {}
+
+    def identify(self, headers: Mapping[str, str]) -> Caller | errors.Refusal:
+        """The caller behind a request's headers, or the refusal it gets (FACTS §3, §9)."""
+        authorization = headers.get("Authorization")
+        authtoken = headers.get("authtoken")
+        if authorization is None and authtoken is None:
+            return errors.unauthorized()
+        if self._options.wrong_region == "json":
+            return errors.invalid_token()
+        if self._options.wrong_region == "xml":
+            return errors.xml(403, "AccessDenied", "The request does not belong to this region.")
+        if authorization is not None:
+            return self._bearer(authorization)
+        return self._session(authtoken or "", headers.get("organization_uid"))
+
+    def _bearer(self, authorization: str) -> Caller | errors.Refusal:
+        scheme, _, value = authorization.partition(" ")
+        token = self.access(value.strip()) if scheme.lower() == "bearer" else None
+        if token is None:
+            return errors.invalid_token()
+        return Caller(token.organization, token.kind, token.scopes)
+
+    def _session(self, authtoken: str, organization_uid: str | None) -> Caller | errors.Refusal:
+        if not organization_uid:
+            return errors.forbidden("The header organization_uid is required beside an authtoken.")
+        user = self._sessions.get(authtoken)
+        if user is None:
+            return errors.unauthorized()
+        organization = self._state.organizations.get(organization_uid)
+        if organization is None or organization not in user.organizations:
+            return errors.forbidden()
+        return Caller(organization, "user", frozenset({MANAGE}))
+
+    def access(self, value: str) -> Token | None:
+        """The access token of that value, unless it has expired or never was."""
+        return self._current(self._access, value)
+
+    def refresh(self, value: str) -> Token | None:
+        """The refresh token of that value, unless it was revoked or never was."""
+        return self._current(self._refresh, value)
+
+    def session(self, authtoken: str) -> User | None:
+        """The user whose authtoken it is."""
+        return self._sessions.get(authtoken)
+
+    def log_in(self, user: User) -> str:
+        """A new authtoken; the oldest beyond twenty is dropped silently."""
+        authtoken = self._uids.secret("blt")
+        user.authtokens.append(authtoken)
+        self._sessions[authtoken] = user
+        while len(user.authtokens) > AUTHTOKENS_PER_USER:
+            del self._sessions[user.authtokens.pop(0)]
+        return authtoken
+
+    def log_out(self, authtoken: str) -> bool:
+        """End a session; False if there was none."""
+        user = self._sessions.pop(authtoken, None)
+        if user is not None:
+            user.authtokens.remove(authtoken)
+        return user is not None
+
+    def add_user(self, email: str, password: str, second_factor: str | None, organizations: list[Organization]) -> User:
+        """Register a person."""
+        user = User(self._uids.platform(), email, password, second_factor, organizations)
+        self.users[email] = user
+        return user
+
+    def add_app(self, organization: Organization, *, machine_to_machine: bool) -> App:
+        """Register an OAuth app."""
+        app = App(self._uids.launch(), self._uids.secret("cs"), organization, machine_to_machine)
+        self.apps[app.client_id] = app
+        return app
+
+    def issue_access(
+        self, organization: Organization, kind: TokenKind, scopes: Iterable[str], seconds: float, client_id: str = ""
+    ) -> str:
+        """A bearer token that lives ``seconds``.
+
+        Raises:
+            ValueError: a scope that Launch does not have.
+        """
+        granted = frozenset(scopes)
+        unknown = granted.difference(SCOPES)
+        if unknown:
+            raise ValueError(f"unknown scopes: {', '.join(sorted(unknown))}; Launch has {', '.join(SCOPES)}")
+        value = self._uids.secret("cs")
+        self._access[value] = Token(organization, kind, granted, self._clock.now() + seconds, client_id)
+        return value
+
+    def issue_refresh(self, organization: Organization, scopes: frozenset[str], client_id: str) -> str:
+        """A refresh token of a user's grant; it does not end by time."""
+        value = self._uids.secret("csr")
+        self._refresh[value] = Token(organization, "user", scopes, float("inf"), client_id)
+        return value
+
+    def revoke(self, value: str) -> bool:
+        """End a bearer or refresh token; False if there was none."""
+        return self._access.pop(value, None) is not None or self._refresh.pop(value, None) is not None
+
+    def issue_code(self, grant: Grant) -> str:
+        """A code for ``grant``, as the browser step hands it over."""
+        code = self._uids.secret("")
+        self._grants[code] = grant
+        return code
+
+    def redeem(self, code: str) -> Grant | None:
+        """The grant behind a code, which can be used once and for 60 s."""
+        grant = self._grants.pop(code, None)
+        return grant if grant is not None and grant.expires_at > self._clock.now() else None
+
+    def _current(self, tokens: Mapping[str, Token], value: str) -> Token | None:
+        token = tokens.get(value)
+        return token if token is not None and token.expires_at > self._clock.now() else None

@@ -1,0 +1,74 @@
+"""The refusals of the service: every error envelope of FACTS §9, as exceptions that know their own answer."""
+
+import json
+from collections.abc import Mapping, Sequence
+from xml.sax.saxutils import escape
+
+
+class Refusal(Exception):
+    """An answer other than success, raised by whoever finds the reason.
+
+    Attributes:
+        status: HTTP status.
+        body: the encoded body.
+        content_type: its media type.
+        headers: further response headers.
+    """
+
+    def __init__(
+        self, status: int, body: str, *, content_type: str = "application/json", headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(status)
+        self.status = status
+        self.body = body.encode("utf-8", "replace")
+        self.content_type = content_type
+        self.headers = dict(headers or {})
+
+
+def coded(status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None) -> Refusal:
+    """Envelope A: ``{"errors": [{"code", "message"}], "status"}``."""
+    body = {"errors": [{"code": code, "message": message}], "status": status}
+    return Refusal(status, json.dumps(body), headers=headers)
+
+
+def not_found(noun: str) -> Refusal:
+    """Envelope A, 404, for a project, an environment or a deployment."""
+    return coded(404, f"launch.{noun.upper()}.NOT_FOUND", f"{noun.capitalize()} not found.")
+
+
+def invalid_fields(problems: Sequence[tuple[str, str, str]]) -> Refusal:
+    """Envelope B: one entry for each ``(dotted field, code, message)``."""
+    errors = [{field: {"code": code, "message": message}} for field, code, message in problems]
+    return Refusal(400, json.dumps({"errors": errors, "status": 400}))
+
+
+def unauthorized() -> Refusal:
+    """Envelope C: as A with a bare code."""
+    return coded(401, "Unauthorized", "Unauthorized")
+
+
+def forbidden(message: str = "Forbidden.") -> Refusal:
+    """Envelope A, 403 launch.FORBIDDEN_RESOURCE."""
+    return coded(403, "launch.FORBIDDEN_RESOURCE", message)
+
+
+def platform(status: int, error_code: int, error_message: str, **extra: str) -> Refusal:
+    """Envelope D, the one of the platform's gateways: ``{"error_message", "error_code", ...}``."""
+    body: dict[str, object] = {"error_message": error_message, "error_code": error_code, "errors": [], **extra}
+    return Refusal(status, json.dumps(body))
+
+
+def invalid_token() -> Refusal:
+    """Envelope D, 401, error 105: also what a token of another region gets (FACTS §1)."""
+    return platform(401, 105, "The access token is invalid or expired or revoked.")
+
+
+def xml(status: int, code: str, message: str) -> Refusal:
+    """Envelope E: the XML of object storage and of the wrong host."""
+    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>'
+    return Refusal(status, body, content_type="application/xml")
+
+
+def oauth(status: int, error: str, description: str) -> Refusal:
+    """Envelope F: ``{"error", "error_description"}``."""
+    return Refusal(status, json.dumps({"error": error, "error_description": description}))

@@ -1,0 +1,257 @@
+"""The front door: every request passes here, in the order latency, ledger, credentials, budget, faults, operation.
+
+The budget is spent on arrival, before anything else is judged, by whoever presents a valid credential of an organization.
+"""
+
+import asyncio
+import json
+import logging
+import socket
+import struct
+from typing import cast
+
+from aiohttp import web
+
+from launch_async.emulator import errors
+from launch_async.emulator.credentials import Caller
+from launch_async.emulator.faults import Fault
+from launch_async.emulator.ledger import LedgerEntry
+from launch_async.emulator.operations import Match, Router
+from launch_async.emulator.service import Call, Operation, Service
+
+_log = logging.getLogger(__name__)
+CREDENTIAL_HEADERS = ("authtoken", "authorization", "organization_uid")
+GATEWAY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
+
+
+class FrontDoor:
+    """Answers what comes in on the main port and on the ports of the sites."""
+
+    def __init__(self, service: Service, router: Router) -> None:
+        self._service = service
+        self._router = router
+
+    async def main(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request on the main port."""
+        await self._travel()
+        raw_path = request.rel_url.raw_path
+        head, _, rest = raw_path[1:].partition("/")
+        if head == "sites":
+            return await self._site_on_main_port(request, rest)
+        if head == "storage":
+            match, name = Match(None, {}), "uploadArchive" if request.method != "GET" else "downloadArchive"
+        else:
+            match = self._router.match(request.method, raw_path)
+            name = match.operation.id if match.operation else "unknown"
+        entry = self._service.ledger.arrive(name, request.method, request.path, _credential_names(request))
+        response = await self._guarded(request, entry, match, head == "storage")
+        await self._travel()
+        if request.transport is not None and not request.transport.is_closing():
+            entry.status = response.status
+        return response
+
+    async def site(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request on the port of a site."""
+        self._service.builds.settle(self._service.clock.now())
+        transport = request.transport
+        port = transport.get_extra_info("sockname")[1] if transport is not None else 0
+        entry = self._service.ledger.arrive("site", request.method, request.path, _credential_names(request))
+        response = self._service.sites.answer(request, self._service.sites.on_port(port))
+        entry.status = response.status
+        return response
+
+    async def _site_on_main_port(self, request: web.BaseRequest, rest: str) -> web.StreamResponse:
+        self._service.builds.settle(self._service.clock.now())
+        uid, _, _ = rest.partition("/")
+        entry = self._service.ledger.arrive("site", request.method, request.path, _credential_names(request))
+        environment = self._service.state.environments.get(uid)
+        response = self._service.sites.answer(request, environment, f"/sites/{uid}")
+        entry.status = response.status
+        return response
+
+    async def _guarded(
+        self, request: web.BaseRequest, entry: LedgerEntry, match: Match, storage: bool
+    ) -> web.StreamResponse:
+        """Spend the budget, let faults strike, act; whatever goes wrong becomes an envelope."""
+        headers: dict[str, str] = {}
+        caller = None if storage else self._identify(request, match)
+        try:
+            headers = self._spend(entry, match, caller)
+            fault = self._service.faults.pick(entry.operation, request.method)
+            early = await _strike_before(request, fault)
+            if early is not None:
+                return early
+            response = await (self._storage(request) if storage else self._act(request, match, caller))
+        except errors.Refusal as refusal:
+            response, fault = _refused(refusal), None
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except Exception:
+            _log.exception("%s failed inside the emulator", entry.operation)
+            response, fault = _refused(errors.coded(500, "launch.INTERNAL_ERROR", "Internal error.")), None
+        response.headers.update(headers)
+        return await _strike_after(request, fault, response)
+
+    def _identify(self, request: web.BaseRequest, match: Match) -> Caller | errors.Refusal | None:
+        if match.operation is not None and match.operation.access == "open":
+            return None
+        return self._service.credentials.identify(request.headers)
+
+    def _spend(self, entry: LedgerEntry, match: Match, caller: Caller | errors.Refusal | None) -> dict[str, str]:
+        """Count an arrival; returns what the headers tell.
+
+        Raises:
+            Refusal: 429, envelope A (FACTS §11 row 8).
+        """
+        if not isinstance(caller, Caller) or match.operation is None or not match.operation.counted:
+            return {}
+        entry.organization = caller.organization.uid
+        verdict = self._service.budget.arrive(caller.organization, write=entry.method not in ("GET", "HEAD"))
+        if verdict is None:
+            return {}
+        headers = verdict.headers() if self._service.options.rate_headers else {}
+        if not verdict.granted:
+            entry.refused = True
+            raise errors.coded(429, "launch.TOO_MANY_REQUESTS", "Too many requests.", headers=headers)
+        return headers
+
+    async def _act(
+        self, request: web.BaseRequest, match: Match, caller: Caller | errors.Refusal | None
+    ) -> web.StreamResponse:
+        operation = match.operation
+        if operation is None:
+            raise _no_route(match)
+        if isinstance(caller, errors.Refusal):
+            raise caller
+        if caller is not None:
+            _check_permission(operation, caller)
+        _check_bodyless_delete(request)
+        now = self._service.clock.now()
+        self._service.builds.settle(now)
+        call = Call(
+            service=self._service, request=request, parameters=match.parameters, now=now, known_caller=caller
+        )
+        answer = await operation.handler(call)
+        if answer.body is None:
+            return web.Response(status=answer.status, headers=answer.headers)
+        body = json.dumps(answer.body).encode()
+        return web.Response(
+            status=answer.status, body=body, content_type="application/json", charset="utf-8", headers=answer.headers
+        )
+
+    async def _storage(self, request: web.BaseRequest) -> web.StreamResponse:
+        return await self._service.storage.answer(request, request.path.split("/")[2:])
+
+    async def _travel(self) -> None:
+        """Take the time that a request or an answer spends on the way."""
+        latency = self._service.options.latency
+        seconds = latency() if callable(latency) else latency
+        if seconds > 0:
+            await asyncio.sleep(seconds)
+
+
+def _credential_names(request: web.BaseRequest) -> tuple[str, ...]:
+    return tuple(name for name in CREDENTIAL_HEADERS if name in request.headers)
+
+
+def _no_route(match: Match) -> errors.Refusal:
+    if match.allowed:
+        headers = {"Allow": ", ".join(match.allowed)}
+        return errors.coded(405, "launch.METHOD_NOT_ALLOWED", "Method not allowed.", headers=headers)
+    return errors.coded(404, "launch.ROUTE_NOT_FOUND", "No such route.")
+
+
+def _check_permission(operation: Operation, caller: Caller) -> None:
+    if not caller.may(operation.scope):
+        raise errors.forbidden(f"The token lacks the scope {operation.scope}.")
+    if operation.users_only and caller.kind == "app":
+        raise errors.forbidden("App tokens cannot be used here.")
+
+
+def _check_bodyless_delete(request: web.BaseRequest) -> None:
+    """A DELETE that declares JSON and has no body gets 400 (FACTS §3)."""
+    if request.method == "DELETE" and request.content_type == "application/json" and not request.body_exists:
+        raise errors.coded(400, "launch.BODY_EMPTY", "Body cannot be empty when content-type is 'application/json'.")
+
+
+def _refused(refusal: errors.Refusal) -> web.Response:
+    headers = {"Content-Type": f"{refusal.content_type}; charset=utf-8", **refusal.headers}
+    return web.Response(status=refusal.status, body=refusal.body, headers=headers)
+
+
+async def _strike_before(request: web.BaseRequest, fault: Fault | None) -> web.StreamResponse | None:
+    """The answer of a fault that keeps the server from acting; None to act."""
+    match None if fault is None else fault.kind:
+        case "status_before":
+            return _spoiled(cast(Fault, fault))
+        case "html":
+            return web.Response(status=502, text=GATEWAY_PAGE, content_type="text/html")
+        case "retry_after":
+            return _retry_later(cast(Fault, fault))
+        case "reset_before":
+            return _drop(request)
+        case "delay":
+            await asyncio.sleep(cast(Fault, fault).delay)
+            return None
+        case _:
+            return None
+
+
+async def _strike_after(
+    request: web.BaseRequest, fault: Fault | None, response: web.StreamResponse
+) -> web.StreamResponse:
+    """What a fault makes of an answer after the server acted."""
+    match None if fault is None else fault.kind:
+        case "status_after":
+            return _spoiled(cast(Fault, fault))
+        case "reset_after":
+            return _drop(request)
+        case "empty":
+            return web.Response(status=200)
+        case "truncate":
+            return await _truncated(request, response)
+        case _:
+            return response
+
+
+def _spoiled(fault: Fault) -> web.Response:
+    body = fault.body
+    if body is None:
+        body = json.dumps({"errors": [{"code": "launch.FAULT", "message": "Injected fault."}], "status": fault.status})
+    return web.Response(
+        status=fault.status, body=body.encode(), headers={"Content-Type": "application/json", **fault.headers}
+    )
+
+
+def _retry_later(fault: Fault) -> web.Response:
+    body = json.dumps({"errors": [{"code": "launch.TOO_MANY_REQUESTS", "message": "Too many requests."}], "status": 429})
+    seconds = f"{fault.delay:g}"
+    headers = {"Content-Type": "application/json", "Retry-After": seconds, **fault.headers}
+    return web.Response(status=429, body=(fault.body or body).encode(), headers=headers)
+
+
+def _drop(request: web.BaseRequest) -> web.StreamResponse:
+    """Reset the connection; the response that is returned goes nowhere.
+
+    Lingering is turned off so that the peer sees a reset and not an orderly end.
+    """
+    transport = request.transport
+    if transport is not None:
+        sock = cast("socket.socket | None", transport.get_extra_info("socket"))
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    return web.Response()
+
+
+async def _truncated(request: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:
+    """Announce the whole body, send half of it, and hang up."""
+    body = response.body if isinstance(response, web.Response) and isinstance(response.body, bytes) else b""
+    cut = web.StreamResponse(status=response.status, headers={"Content-Type": response.content_type})
+    cut.content_length = max(2, len(body))
+    cut.force_close()
+    await cut.prepare(request)
+    await cut.write(body[: len(body) // 2] or b"{")
+    if request.transport is not None:
+        request.transport.close()
+    return cut

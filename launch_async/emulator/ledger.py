@@ -1,0 +1,93 @@
+"""The record of every request that arrived and of everything that was really created, to ask after a test."""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Literal
+
+from attrs import define, frozen
+
+Noun = Literal["project", "environment", "deployment"]
+
+
+@define(eq=False)
+class LedgerEntry:
+    """One request.
+
+    Attributes:
+        operation: its operationId in the API document; ``site``, ``uploadArchive``, ``downloadArchive`` or ``unknown`` otherwise.
+        method: HTTP method.
+        path: path without the query, which may hold signatures.
+        organization: uid of the organization it was counted for; None where no valid credential told.
+        arrival: when it arrived, in seconds of `time.monotonic`.
+        status: status of the answer; None while it is under way or if the connection was dropped instead.
+        refused: whether the budget refused it.
+        credentials: names, never values, of the headers that held credentials.
+    """
+
+    operation: str
+    method: str
+    path: str
+    arrival: float
+    credentials: tuple[str, ...] = ()
+    organization: str | None = None
+    status: int | None = None
+    refused: bool = False
+
+
+@frozen
+class Creation:
+    """One thing that came into being: what it is, its uid, name (of a deployment: its number) and parent's uid."""
+
+    noun: Noun
+    uid: str
+    name: str
+    parent: str
+
+
+class Ledger:
+    """Requests in order of arrival and creations in order of birth."""
+
+    def __init__(self) -> None:
+        self.requests: list[LedgerEntry] = []
+        self.created: list[Creation] = []
+
+    def arrive(self, operation: str, method: str, path: str, credentials: tuple[str, ...]) -> LedgerEntry:
+        """Note a request that arrives now."""
+        entry = LedgerEntry(operation, method, path, time.monotonic(), credentials)
+        self.requests.append(entry)
+        return entry
+
+    def count(self, operation: str | None = None, status: int | None = None) -> int:
+        """How many requests there were, of one operation or with one status if asked."""
+        return sum(1 for _ in self._matching(operation, status))
+
+    def max_in_window(
+        self, seconds: float = 1.0, *, organization: str | None = None, include_refused: bool = True
+    ) -> int:
+        """The largest number of an organization's requests (None: of all organizations) that arrived in any window.
+
+        Only requests that count against the budget are looked at. A window of ``seconds`` is open at its end.
+        """
+        window: deque[float] = deque()
+        largest = 0
+        for entry in self.requests:
+            if entry.organization is None or organization not in (None, entry.organization):
+                continue
+            if entry.refused and not include_refused:
+                continue
+            window.append(entry.arrival)
+            while window[0] <= entry.arrival - seconds:
+                window.popleft()
+            largest = max(largest, len(window))
+        return largest
+
+    def clear(self) -> None:
+        """Forget everything noted so far."""
+        self.requests.clear()
+        self.created.clear()
+
+    def _matching(self, operation: str | None, status: int | None) -> Iterator[LedgerEntry]:
+        for entry in self.requests:
+            if operation in (None, entry.operation) and status in (None, entry.status):
+                yield entry

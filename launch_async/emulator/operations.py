@@ -1,0 +1,127 @@
+"""The operations of the API in one table, and the way from a path to one of them."""
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import unquote
+
+from attrs import frozen
+
+from launch_async.emulator.routes import deployments, environments, projects
+from launch_async.emulator.service import Operation
+from launch_async.emulator.state import Record
+
+READ = "launch.projects:read"
+WRITE = "launch.projects:write"
+DELETE = "launch.projects:delete"
+
+_P = "/projects/{project_uid}"
+_E = _P + "/environments/{environment_uid}"
+_D = _E + "/deployments/{deployment_uid}"
+
+PUBLIC = (
+    Operation("listProjects", "GET", "/projects", projects.list_projects, READ),
+    Operation("createProject", "POST", "/projects", projects.create_project, WRITE),
+    Operation("getProject", "GET", _P, projects.get_project, READ),
+    Operation("updateProject", "PUT", _P, projects.update_project, WRITE),
+    Operation("deleteProject", "DELETE", _P, projects.delete_project, DELETE),
+    Operation(
+        "updateProjectGitRepository",
+        "PATCH",
+        _P + "/git-repository",
+        projects.update_git_repository,
+        WRITE,
+        users_only=True,
+    ),
+    Operation("listEnvironments", "GET", _P + "/environments", environments.list_environments, READ),
+    Operation("createEnvironment", "POST", _P + "/environments", environments.create_environment, WRITE),
+    Operation("getEnvironment", "GET", _E, environments.get_environment, READ),
+    Operation("updateEnvironment", "PUT", _E, environments.update_environment, WRITE),
+    Operation("deleteEnvironment", "DELETE", _E, environments.delete_environment, DELETE),
+    Operation("revalidateCdnCache", "POST", _E + "/revalidate-cdn-cache", environments.revalidate_cdn_cache, WRITE),
+    Operation("getProjectUploadUrl", "GET", "/projects/upload/signed_url", deployments.get_upload_url, WRITE),
+    Operation(
+        "getEnvironmentUploadUrl", "GET", _P + "/environments/upload/signed_url", deployments.get_upload_url, WRITE
+    ),
+    Operation(
+        "getDeploymentUploadUrl", "GET", _E + "/deployments/upload/signed_url", deployments.get_upload_url, WRITE
+    ),
+    Operation("getDeploymentDownloadUrl", "GET", _D + "/download/signed_url", deployments.get_download_url, READ),
+    Operation("listDeployments", "GET", _E + "/deployments", deployments.list_deployments, READ),
+    Operation("createDeployment", "POST", _E + "/deployments", deployments.create_deployment, WRITE),
+    Operation("getDeployment", "GET", _D, deployments.get_deployment, READ),
+    Operation("getDeploymentLogs", "GET", _D + "/logs/deployment-logs", deployments.get_deployment_logs, READ),
+    Operation("getServerLogs", "GET", _D + "/logs/server-logs", deployments.get_server_logs, READ),
+    Operation(
+        "getCacheRevalidationUsage",
+        "GET",
+        "/usage-analytics/revalidate-cdn-cache",
+        environments.get_cache_revalidation_usage,
+    ),
+)
+OPEN = (
+    Operation(
+        "triggerDeployHook",
+        "POST",
+        "/manage/deploy/{deploy_hook_uid}",
+        deployments.trigger_deploy_hook,
+        access="open",
+        counted=False,
+    ),
+    Operation("getOpenapi", "GET", "/openapi", deployments.get_openapi, access="open", counted=False),
+)
+
+
+@frozen
+class Match:
+    """The operation a request means, with its path parameters; without one, the methods its path has."""
+
+    operation: Operation | None
+    parameters: Mapping[str, str]
+    allowed: tuple[str, ...] = ()
+
+
+class Router:
+    """Finds operations; a literal segment wins over a parameter."""
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self._by_length: dict[int, list[tuple[tuple[str, ...], Operation]]] = {}
+        for operation in operations:
+            segments = tuple(operation.template.strip("/").split("/"))
+            self._by_length.setdefault(len(segments), []).append((segments, operation))
+        for candidates in self._by_length.values():
+            candidates.sort(key=lambda candidate: sum(segment.startswith("{") for segment in candidate[0]))
+
+    def match(self, method: str, raw_path: str) -> Match:
+        """The operation for a method and a still quoted path."""
+        given = raw_path[1:].split("/")
+        allowed: list[str] = []
+        for segments, operation in self._by_length.get(len(given), ()):
+            parameters = _parameters(segments, given)
+            if parameters is None:
+                continue
+            if operation.method == method:
+                return Match(operation, parameters)
+            allowed.append(operation.method)
+        return Match(None, {}, tuple(allowed))
+
+
+def describe(operations: Sequence[Operation]) -> Record:
+    """The vendor's kind of document: OpenAPI 3.0.0, info.version 1.0 (FACTS §1)."""
+    paths: dict[str, dict[str, object]] = {}
+    for operation in operations:
+        names = [part[1:-1] for part in operation.template.split("/") if part.startswith("{")]
+        paths.setdefault(operation.template, {})[operation.method.lower()] = {
+            "operationId": operation.id,
+            "parameters": [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names],
+            "responses": {"default": {"description": "See the API reference."}},
+        }
+    return {"openapi": "3.0.0", "info": {"title": "Launch API", "version": "1.0"}, "paths": paths}
+
+
+def _parameters(segments: tuple[str, ...], given: list[str]) -> dict[str, str] | None:
+    parameters: dict[str, str] = {}
+    for segment, value in zip(segments, given, strict=True):
+        if segment.startswith("{"):
+            parameters[segment[1:-1]] = unquote(value)
+        elif segment != value:
+            return None
+    return parameters

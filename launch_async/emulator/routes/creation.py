@@ -1,0 +1,90 @@
+"""The steps that making a project, an environment and a deployment share."""
+
+from collections.abc import Mapping
+
+from launch_async.emulator import errors
+from launch_async.emulator.service import Call
+from launch_async.emulator.sites import output_folder
+from launch_async.emulator.state import Deployment, Environment, Project, Upload
+from launch_async.emulator.validation import CHANGED_ENVIRONMENT
+
+GIT = "GITPROVIDER"
+NEWEST_COMMIT = "0123456789abcdef0123456789abcdef01234567"
+_SETTINGS = tuple(rule.name for rule in CHANGED_ENVIRONMENT)
+
+
+def check_git_allowed(call: Call) -> None:
+    """Git variants need a user and a connected Git account (FACTS §3, §10 quirk 4).
+
+    Raises:
+        Refusal: 403 for an app token, 401 launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS without the account.
+    """
+    if call.caller.kind == "app":
+        raise errors.forbidden("App tokens cannot be used with Git repositories.")
+    if not call.service.options.git_connected:
+        raise errors.coded(401, "launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS", "Git account not reachable.")
+
+
+def received_upload(call: Call, uid: object, noun: str) -> Upload:
+    """The archive behind an uploadUid.
+
+    Raises:
+        Refusal: 404 for an unknown one, 400 if nothing has been sent to its signed URL (FACTS §5).
+    """
+    upload = call.service.state.uploads.get(str(uid))
+    if upload is None or upload.organization is not call.organization:
+        raise errors.coded(404, f"launch.{noun}.UPLOADED_FILE_NOT_FOUND_ERROR", "Uploaded file not found.")
+    if not upload.received:
+        raise errors.coded(400, "launch.DEPLOYMENT.FILE_UPLOAD_FAILED", "No file was uploaded for this uploadUid.")
+    return upload
+
+
+def new_environment(call: Call, project: Project, body: Mapping[str, object], delay: float = 0.0) -> Environment:
+    """Make an environment from a checked body; it shows ``delay`` seconds from now."""
+    service = call.service
+    settings = {name: body[name] for name in _SETTINGS if name in body}
+    settings.setdefault("environmentVariables", [])
+    environment = Environment(
+        uid=service.uids.launch(),
+        project=project,
+        settings=settings,
+        created_at=call.now,
+        updated_at=call.now,
+        hook_uid=service.uids.launch(),
+        visible_at=call.now + delay if delay else 0.0,
+    )
+    service.state.keep_environment(environment)
+    service.created("environment", environment.uid, environment.name, project.uid)
+    return environment
+
+
+async def deploy(
+    call: Call,
+    environment: Environment,
+    *,
+    upload: Upload | None = None,
+    commit_hash: str | None = None,
+    delay: float = 0.0,
+) -> Deployment:
+    """Queue a deployment of an archive or a commit; it shows ``delay`` seconds from now."""
+    service = call.service
+    await service.sites.open(environment)
+    if upload is not None:
+        await service.storage.unpacked(upload)
+        environment.upload = upload
+    now = service.clock.now()
+    service.builds.settle(now)
+    deployment = service.builds.create(
+        environment, now, upload=upload, commit_hash=commit_hash, visible_at=now + delay if delay else 0.0
+    )
+    _check_output(deployment)
+    service.created("deployment", deployment.uid, str(deployment.number), environment.uid)
+    return deployment
+
+
+def _check_output(deployment: Deployment) -> None:
+    """Without its output directory a build fails, unless a build command or a server would have made it."""
+    if deployment.folder is None or deployment.settings.get("buildCommand") or deployment.server_rendered:
+        return
+    if output_folder(deployment.folder, deployment.output_directory) is None:
+        deployment.problem = f"the output directory {deployment.output_directory[:200]!r} does not exist"

@@ -1,0 +1,116 @@
+"""Deployments: list, create, read; their logs; deploy hooks; and the archives they are made from."""
+
+import re
+
+from launch_async.emulator import errors
+from launch_async.emulator.clock import iso_milliseconds, parse_iso
+from launch_async.emulator.routes.creation import GIT, NEWEST_COMMIT, check_git_allowed, deploy, received_upload
+from launch_async.emulator.service import Answer, Call
+from launch_async.emulator.validation import NEW_DEPLOYMENT, check
+
+
+async def list_deployments(call: Call) -> Answer:
+    """One page of an environment's deployments, newest first."""
+    return call.page("deployments", list(call.environment().deployments.values()))
+
+
+async def get_deployment(call: Call) -> Answer:
+    """One deployment."""
+    return Answer(200, {"deployment": call.deployment().to_json()})
+
+
+async def create_deployment(call: Call) -> Answer:
+    """Start a deployment of a commit or an archive; ``{}`` is the newest commit or the previous archive (FACTS §6)."""
+    environment = call.environment()
+    body = await call.json()
+    check(body, NEW_DEPLOYMENT, "DEPLOYMENT")
+    git = environment.project.kind == GIT
+    foreign = "uploadUid" if git else "commitHash"
+    if foreign in body:
+        code = f"launch.DEPLOYMENT.{'UPLOAD_UID' if git else 'COMMIT_HASH'}.NOT_ALLOWED"
+        raise errors.invalid_fields([(foreign, code, f"{foreign} does not fit a project of this type.")])
+    if git:
+        check_git_allowed(call)
+        deployment = await deploy(call, environment, commit_hash=str(body.get("commitHash", NEWEST_COMMIT)))
+    else:
+        upload = received_upload(call, body["uploadUid"], "DEPLOYMENT") if "uploadUid" in body else environment.upload
+        deployment = await deploy(call, environment, upload=upload)
+    return Answer(call.service.options.create_status, {"deployment": deployment.to_json()})
+
+
+async def get_deployment_logs(call: Call) -> Answer:
+    """The build log, oldest first; with ``timestamp``, what came after it (FACTS §7)."""
+    deployment = call.deployment()
+    text = call.request.query.get("timestamp")
+    after = None if text is None else parse_iso(text)
+    if text is not None and after is None:
+        code = "launch.DEPLOYMENT_LOGS.TIMESTAMP.INVALID"
+        raise errors.invalid_fields([("timestamp", code, "timestamp must be an ISO 8601 date.")])
+    inclusive = call.service.options.log_bound == "inclusive"
+    lines = [
+        line
+        for stamp, line in call.service.builds.lines(deployment, call.now)
+        if after is None or stamp > after or (inclusive and stamp == after)
+    ]
+    return Answer(200, {"deploymentLogs": lines})
+
+
+async def get_server_logs(call: Call) -> Answer:
+    """What the site's server wrote in a window; only server-rendered deployments have it (FACTS §7)."""
+    deployment = call.deployment()
+    if not deployment.server_rendered and call.service.options.static_server_logs_fail:
+        raise errors.coded(500, "launch.SERVER_LOGS.GET_FAILED", "Server logs could not be fetched.")
+    start, end = _epoch(call, "startTime"), _epoch(call, "endTime")
+    lines = [
+        {"source": source, "message": message, "timestamp": iso_milliseconds(stamp)}
+        for stamp, source, message in sorted(deployment.server_lines, key=lambda line: line[0])
+        if start <= stamp <= end
+    ]
+    key = call.service.options.server_logs_key
+    return Answer(200, lines if key == "bare" else {key: lines})
+
+
+async def get_upload_url(call: Call) -> Answer:
+    """A signed target; all three levels give the same (FACTS §5)."""
+    if "environment_uid" in call.parameters:
+        call.environment()
+    elif "project_uid" in call.parameters:
+        call.project()
+    upload = call.service.storage.new_upload(call.organization)
+    return Answer(200, call.service.storage.upload_target(upload))
+
+
+async def get_download_url(call: Call) -> Answer:
+    """A signed link to the archive that a file-upload deployment was built from."""
+    deployment = call.deployment()
+    if deployment.upload is None:
+        raise errors.coded(404, "launch.DEPLOYMENT.UPLOADED_FILE_NOT_FOUND_ERROR", "Uploaded file not found.")
+    return Answer(200, call.service.storage.download_target(deployment.upload))
+
+
+async def trigger_deploy_hook(call: Call) -> Answer:
+    """Deploy without credentials: the URL is the secret (FACTS §4)."""
+    environment = call.service.state.hooks.get(call.parameters["deploy_hook_uid"])
+    if environment is None:
+        raise errors.coded(404, "launch.DEPLOY_HOOK.NOT_FOUND", "Deploy hook not found.")
+    commit = call.request.query.get("commit")
+    if environment.project.kind == GIT:
+        if commit is not None and not re.fullmatch("[0-9a-fA-F]{7,64}", commit):
+            raise errors.coded(404, "launch.DEPLOYMENT.NOT_FOUND", "Commit not found.")
+        await deploy(call, environment, commit_hash=commit or NEWEST_COMMIT)
+    else:
+        await deploy(call, environment, upload=environment.upload)
+    return Answer(200, {"message": "Deployment triggered successfully"})
+
+
+async def get_openapi(call: Call) -> Answer:
+    """The service's own description of itself."""
+    return Answer(200, call.service.openapi)
+
+
+def _epoch(call: Call, name: str) -> int:
+    text = call.request.query.get(name, "")
+    if not re.fullmatch("[0-9]{1,15}", text):
+        code = f"launch.SERVER_LOGS.{'START_TIME' if name == 'startTime' else 'END_TIME'}.INVALID"
+        raise errors.invalid_fields([(name, code, f"{name} must be epoch milliseconds.")])
+    return int(text)

@@ -1,0 +1,118 @@
+"""Environments: list, create with a first deployment, read, change, delete, and purge from the CDN."""
+
+from launch_async.emulator import errors
+from launch_async.emulator.clock import iso
+from launch_async.emulator.routes.creation import (
+    GIT,
+    NEWEST_COMMIT,
+    check_git_allowed,
+    deploy,
+    new_environment,
+    received_upload,
+)
+from launch_async.emulator.service import Answer, Call
+from launch_async.emulator.state import Environment, Organization, Project
+from launch_async.emulator.validation import CHANGED_ENVIRONMENT, NEW_ENVIRONMENT, REVALIDATION, check
+
+DAY = 86_400.0
+
+
+async def list_environments(call: Call) -> Answer:
+    """One page of a project's environments."""
+    return call.page("environments", list(call.project().environments.values()))
+
+
+async def get_environment(call: Call) -> Answer:
+    """One environment, variables in clear text."""
+    return Answer(200, {"environment": call.environment().to_json()})
+
+
+async def create_environment(call: Call) -> Answer:
+    """Make an environment and start its first deployment."""
+    project = call.project()
+    body = await call.json()
+    check(body, NEW_ENVIRONMENT, "ENVIRONMENT")
+    git = project.kind == GIT
+    if git:
+        check_git_allowed(call)
+    elif "uploadUid" not in body:
+        raise errors.invalid_fields([("uploadUid", "launch.ENVIRONMENT.UPLOAD_UID.REQUIRED", "uploadUid is required.")])
+    upload = None if git else received_upload(call, body["uploadUid"], "ENVIRONMENT")
+    limit = call.service.options.environment_limit
+    if limit is not None and len(project.environments) >= limit:
+        raise errors.coded(403, "launch.ENVIRONMENT.LIMIT_REACHED", "The project has as many environments as it may have.")
+    if upload is not None:
+        await call.service.storage.unpacked(upload)
+    _check_name(project, str(body["name"]), None)
+    environment = new_environment(call, project, body)
+    await deploy(call, environment, upload=upload, commit_hash=NEWEST_COMMIT if git else None)
+    return Answer(call.service.options.create_status, {"environment": environment.to_json()})
+
+
+async def update_environment(call: Call) -> Answer:
+    """Change the fields that are sent; variables are replaced as a whole (FACTS §4)."""
+    environment = call.environment()
+    body = await call.json()
+    if not body:
+        raise errors.coded(400, "launch.BODY_EMPTY", "Nothing to update.")
+    check(body, CHANGED_ENVIRONMENT, "ENVIRONMENT")
+    if "name" in body:
+        _check_name(environment.project, str(body["name"]), environment)
+    known = {rule.name for rule in CHANGED_ENVIRONMENT}
+    environment.settings = {**environment.settings, **{name: body[name] for name in body if name in known}}
+    environment.updated_at = call.now
+    return Answer(200, {"environment": environment.to_json()})
+
+
+async def delete_environment(call: Call) -> Answer:
+    """Delete an environment with its deployments and its site."""
+    environment = call.environment()
+    call.service.state.drop_environment(environment)
+    await call.service.sites.close(environment)
+    return Answer(204)
+
+
+async def revalidate_cdn_cache(call: Call) -> Answer:
+    """Purge, and count against the organization's daily quota.
+
+    hostnames beside cachePath is not refused, as the service does not (FACTS §8).
+    """
+    call.environment()
+    body = await call.json()
+    check(body, REVALIDATION, "REVALIDATE_CDN_CACHE")
+    strategies = {name for name in ("cachePath", "cacheTags", "hostnames") if name in body}
+    if not strategies or strategies not in ({"cachePath"}, {"cacheTags"}, {"hostnames"}, {"cachePath", "hostnames"}):
+        message = "Exactly one of cachePath, cacheTags and hostnames is needed."
+        raise errors.coded(400, "launch.REVALIDATE_CDN_CACHE.INVALID", message)
+    organization = call.organization
+    _forget_yesterday(organization, call.now)
+    if len(organization.revalidations) >= organization.revalidation_quota:
+        raise errors.coded(429, "launch.REVALIDATE_CDN_CACHE.LIMIT_REACHED", "The daily quota is used up.")
+    organization.revalidations.append(call.now)
+    status = call.service.options.revalidate_status
+    return Answer(status, None if status == 204 else {})
+
+
+async def get_cache_revalidation_usage(call: Call) -> Answer:
+    """How much of the daily quota is used."""
+    organization = call.organization
+    _forget_yesterday(organization, call.now)
+    oldest = organization.revalidations[0] if organization.revalidations else call.now
+    return Answer(
+        200,
+        {
+            "currentCacheRevalidations": len(organization.revalidations),
+            "maxCacheRevalidations": organization.revalidation_quota,
+            "usageReset": iso(oldest + DAY),
+        },
+    )
+
+
+def _forget_yesterday(organization: Organization, now: float) -> None:
+    while organization.revalidations and organization.revalidations[0] <= now - DAY:
+        organization.revalidations.popleft()
+
+
+def _check_name(project: Project, name: str, but: Environment | None) -> None:
+    if any(environment.name == name and environment is not but for environment in project.environments.values()):
+        raise errors.coded(409, "launch.ENVIRONMENT.DUPLICATE_NAME", "Name already in use.")

@@ -1,0 +1,122 @@
+"""Projects: list, create with a first environment and deployment, read, change, delete."""
+
+from launch_async.emulator import errors
+from launch_async.emulator.routes.creation import (
+    GIT,
+    NEWEST_COMMIT,
+    check_git_allowed,
+    deploy,
+    new_environment,
+    received_upload,
+)
+from launch_async.emulator.service import Answer, Call
+from launch_async.emulator.state import Organization, Project
+from launch_async.emulator.validation import CHANGED_PROJECT, NEW_PROJECT, check
+
+
+async def list_projects(call: Call) -> Answer:
+    """One page of the organization's projects."""
+    return call.page("projects", list(call.organization.projects.values()))
+
+
+async def get_project(call: Call) -> Answer:
+    """One project."""
+    return Answer(200, {"project": call.project().to_json()})
+
+
+async def create_project(call: Call) -> Answer:
+    """Make a project; its first environment and deployment follow, late if so chosen (FACTS §10 quirk 9)."""
+    body = await call.json()
+    check(body, NEW_PROJECT, "PROJECTS")
+    git = body["projectType"] == GIT
+    needed = "repository" if git else "fileUpload"
+    if needed not in body:
+        raise errors.invalid_fields(
+            [(needed, f"launch.PROJECTS.{'REPOSITORY' if git else 'FILE_UPLOAD'}.REQUIRED", f"{needed} is required.")]
+        )
+    if git:
+        check_git_allowed(call)
+    _check_name(call.organization, str(body["name"]), None)
+    limit = call.service.options.project_limit
+    if limit is not None and len(call.organization.projects) >= limit:
+        raise errors.coded(403, "launch.PROJECT.LIMIT_REACHED", "The organization has as many projects as it may have.")
+    file_upload, environment_body = body.get("fileUpload"), body["environment"]
+    upload = None
+    if not git and isinstance(file_upload, dict):
+        upload = received_upload(call, file_upload["uploadUid"], "PROJECTS")
+        await call.service.storage.unpacked(upload)
+        _check_name(call.organization, str(body["name"]), None)
+    project = _new_project(call, body)
+    if isinstance(environment_body, dict):
+        delay = call.service.options.create_delay
+        environment = new_environment(call, project, environment_body, delay)
+        await deploy(
+            call, environment, upload=upload, commit_hash=NEWEST_COMMIT if git else None, delay=2 * delay
+        )
+    return Answer(201, {"project": project.to_json()})
+
+
+async def update_project(call: Call) -> Answer:
+    """Change name or description, the only two fields that may be sent (FACTS §4)."""
+    project = call.project()
+    body = await call.json()
+    if not body:
+        raise errors.coded(400, "launch.BODY_EMPTY", "Nothing to update.")
+    foreign = [name for name in body if name not in ("name", "description")]
+    if foreign:
+        raise errors.invalid_fields([(name, "launch.PROJECTS.NOT_ALLOWED", f"{name} cannot be set.") for name in foreign])
+    check(body, CHANGED_PROJECT, "PROJECTS")
+    if "name" in body:
+        _check_name(call.organization, str(body["name"]), project)
+        project.name = str(body["name"])
+    if "description" in body:
+        project.description = str(body["description"])
+    project.updated_at = call.now
+    return Answer(200, {"project": project.to_json()})
+
+
+async def delete_project(call: Call) -> Answer:
+    """Delete a project with all that is in it."""
+    project = call.project()
+    del call.organization.projects[project.uid]
+    for environment in list(project.environments.values()):
+        call.service.state.drop_environment(environment)
+        await call.service.sites.close(environment)
+    return Answer(204)
+
+
+async def update_git_repository(call: Call) -> Answer:
+    """Echo the body; what the service does here is not known (FACTS §11 row 15)."""
+    call.project()
+    return Answer(200, await call.json())
+
+
+def _new_project(call: Call, body: dict[str, object]) -> Project:
+    git = body["projectType"] == GIT
+    repository = body.get("repository")
+    project = Project(
+        uid=call.service.uids.launch(),
+        organization=call.organization,
+        name=str(body["name"]),
+        kind="GITPROVIDER" if git else "FILEUPLOAD",
+        created_at=call.now,
+        updated_at=call.now,
+        description=str(body["description"]) if "description" in body else None,
+        repository=_repository(repository) if git and isinstance(repository, dict) else None,
+    )
+    call.organization.projects[project.uid] = project
+    call.service.created("project", project.uid, project.name, call.organization.uid)
+    return project
+
+
+def _repository(given: dict[str, object]) -> dict[str, object]:
+    shown = {name: given[name] for name in ("repositoryName", "username", "repositoryUrl")}
+    metadata = given["gitProviderMetadata"]
+    if isinstance(metadata, dict):
+        shown["gitProvider"] = metadata["gitProvider"]
+    return shown
+
+
+def _check_name(organization: Organization, name: str, but: Project | None) -> None:
+    if any(project.name == name and project is not but for project in organization.projects.values()):
+        raise errors.coded(409, "launch.PROJECT.DUPLICATE_NAME", "Name already in use.")

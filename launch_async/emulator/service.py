@@ -1,0 +1,184 @@
+"""The parts of one emulator together, and the call that an operation answers."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Literal, TypeAlias
+
+from aiohttp import web
+from attrs import define, field, frozen
+
+from launch_async.emulator import errors
+from launch_async.emulator.budget import Budget
+from launch_async.emulator.builds import Builds
+from launch_async.emulator.clock import Clock
+from launch_async.emulator.credentials import Caller, Credentials
+from launch_async.emulator.faults import Faults
+from launch_async.emulator.ledger import Creation, Ledger, Noun
+from launch_async.emulator.options import EmulatorOptions
+from launch_async.emulator.sites import Sites
+from launch_async.emulator.state import Deployment, Environment, Organization, Project, Record, State, Uids, visible
+from launch_async.emulator.state import Visible
+from launch_async.emulator.storage import Storage
+
+Access: TypeAlias = Literal["caller", "open"]
+DEFAULT_LIMIT = 10
+
+
+@define(eq=False, kw_only=True)
+class Service:
+    """Everything an operation may touch."""
+
+    options: EmulatorOptions
+    clock: Clock
+    uids: Uids
+    state: State
+    builds: Builds
+    credentials: Credentials
+    budget: Budget
+    storage: Storage
+    sites: Sites
+    faults: Faults = field(factory=Faults)
+    ledger: Ledger = field(factory=Ledger)
+    openapi: Record = field(factory=dict)
+
+    def created(self, noun: Noun, uid: str, name: str, parent: str) -> None:
+        """Note in the ledger that something came into being."""
+        self.ledger.created.append(Creation(noun, uid, name, parent))
+
+
+@frozen
+class Answer:
+    """A success: its status, its JSON (None for no body at all) and further headers."""
+
+    status: int
+    body: object = None
+    headers: Mapping[str, str] = {}
+
+
+@define(eq=False, kw_only=True)
+class Call:
+    """One request for an operation, recognized and decoded."""
+
+    service: Service
+    request: web.BaseRequest
+    parameters: Mapping[str, str]
+    now: float
+    known_caller: Caller | None
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls; operations that are open to everybody have none.
+
+        Raises:
+            Refusal: 401, for nobody.
+        """
+        if self.known_caller is None:
+            raise errors.unauthorized()
+        return self.known_caller
+
+    @property
+    def organization(self) -> Organization:
+        """The caller's organization."""
+        return self.caller.organization
+
+    def project(self) -> Project:
+        """The project of the path.
+
+        Raises:
+            Refusal: 404, also for one of another organization.
+        """
+        project = self.organization.projects.get(self.parameters["project_uid"])
+        if project is None or project.visible_at > self.now:
+            raise errors.not_found("project")
+        return project
+
+    def environment(self) -> Environment:
+        """The environment of the path.
+
+        Raises:
+            Refusal: 404.
+        """
+        environment = self.project().environments.get(self.parameters["environment_uid"])
+        if environment is None or environment.visible_at > self.now:
+            raise errors.not_found("environment")
+        return environment
+
+    def deployment(self) -> Deployment:
+        """The deployment of the path.
+
+        Raises:
+            Refusal: 404.
+        """
+        deployment = self.environment().deployments.get(self.parameters["deployment_uid"])
+        if deployment is None or deployment.visible_at > self.now:
+            raise errors.not_found("deployment")
+        return deployment
+
+    async def json(self) -> dict[str, object]:
+        """The body as a JSON object.
+
+        Raises:
+            Refusal: 400, for anything else.
+        """
+        try:
+            decoded: object = json.loads(await self.request.read(), parse_constant=_refuse_constant)
+        except web.HTTPRequestEntityTooLarge:
+            raise errors.coded(400, "launch.BODY_TOO_LARGE", "The body is too large.") from None
+        except (ValueError, RecursionError):
+            raise errors.coded(400, "launch.MALFORMED_JSON", "The body is not valid JSON.") from None
+        if not isinstance(decoded, dict):
+            raise errors.coded(400, "launch.MALFORMED_JSON", "The body must be a JSON object.")
+        return decoded
+
+    def page(self, noun: str, items: Sequence[Visible]) -> Answer:
+        """One page of a list, with the quirks of FACTS §4: null skip, limit 10, limit 0 for everything.
+
+        Raises:
+            Refusal: 400, for a limit or skip that is not a whole number of 0 or more.
+        """
+        limit = self._whole_number("limit", DEFAULT_LIMIT)
+        skip = self._whole_number("skip", 0)
+        shown = visible(items, self.now)
+        cut = shown[skip : skip + limit] if limit else shown[skip:]
+        pagination = {"count": len(shown), "limit": limit, "skip": skip or None}
+        return Answer(200, {"pagination": pagination, noun: [item.to_json() for item in cut]})
+
+    def _whole_number(self, name: str, default: int) -> int:
+        text = self.request.query.get(name)
+        if text is None:
+            return default
+        if not (text.isascii() and text.isdigit() and len(text) <= 15):
+            raise errors.invalid_fields([(name, f"launch.{name.upper()}.INVALID", f"{name} must be a whole number.")])
+        return int(text)
+
+
+OperationHandler: TypeAlias = Callable[[Call], Awaitable[Answer]]
+
+
+@frozen
+class Operation:
+    """One operation of the API, stated: where it is, who may call it, and what answers.
+
+    Attributes:
+        id: operationId of the API document.
+        method: HTTP method.
+        template: path with ``{parameters}``.
+        handler: answers a recognized call.
+        scope: the scope a bearer token needs; None for any.
+        users_only: refuses app tokens altogether.
+        access: ``open`` operations take no credentials.
+        counted: whether it spends the organization's budget.
+    """
+
+    id: str
+    method: str
+    template: str
+    handler: OperationHandler
+    scope: str | None = None
+    users_only: bool = False
+    access: Access = "caller"
+    counted: bool = True
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(name)

@@ -1,0 +1,162 @@
+"""The deployed sites: each environment on a loopback port of its own, serving the files of its LIVE deployment.
+
+A port of its own makes root-relative links work. Beyond a number of listeners a site falls back to a path on the main port.
+"""
+
+import base64
+import hmac
+import mimetypes
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from launch_async.emulator.clock import Clock, milliseconds
+from launch_async.emulator.options import EmulatorOptions
+from launch_async.emulator.state import Deployment, Environment, State
+
+PLACEHOLDER = (
+    "<!doctype html><title>{name}</title><h1>{name}</h1><p>Deployment {number} has no static files to serve here.</p>\n"
+)
+
+
+class Sites:
+    """Opens listeners for environments and answers for their LIVE deployments."""
+
+    def __init__(self, options: EmulatorOptions, state: State, clock: Clock) -> None:
+        self.main_address = ""
+        self._options = options
+        self._state = state
+        self._clock = clock
+        self._runner: web.ServerRunner | None = None
+        self._listeners: dict[str, web.TCPSite] = {}
+        self._by_port: dict[int, Environment] = {}
+
+    async def start(self, server: "web.Server[web.BaseRequest]") -> None:
+        """Be ready to open listeners; ``server`` answers what comes in on them."""
+        self._runner = web.ServerRunner(server)
+        await self._runner.setup()
+
+    async def stop(self) -> None:
+        """Close every listener."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        self._listeners.clear()
+        self._by_port.clear()
+
+    async def open(self, environment: Environment) -> None:
+        """Give an environment its address, if it has none of its own yet."""
+        if environment.uid in self._listeners or self._runner is None:
+            return
+        if len(self._listeners) >= self._options.site_listeners:
+            environment.address = self.fallback_address(environment)
+            return
+        listener = web.TCPSite(self._runner, self._options.host, 0, ssl_context=self._options.tls)
+        self._listeners[environment.uid] = listener
+        await listener.start()
+        port = listener.port
+        self._by_port[port] = environment
+        environment.address = f"{self._options.host}:{port}"
+
+    async def close(self, environment: Environment) -> None:
+        """Take an environment's site off the network."""
+        listener = self._listeners.pop(environment.uid, None)
+        if listener is not None:
+            self._by_port.pop(listener.port, None)
+            await listener.stop()
+
+    def fallback_address(self, environment: Environment) -> str:
+        """The site's address as a path on the main port."""
+        return f"{self.main_address}/sites/{environment.uid}"
+
+    def on_port(self, port: int) -> Environment | None:
+        """The environment whose site listens there."""
+        return self._by_port.get(port)
+
+    def answer(self, request: web.BaseRequest, environment: Environment | None, prefix: str = "") -> web.StreamResponse:
+        """Serve one page of a site; ``prefix`` is the part of the path that is not the site's."""
+        live = environment.live if environment is not None and not environment.deleted else None
+        if live is None:
+            return _page(404, "<!doctype html><title>Not found</title><h1>There is no site here yet</h1>\n")
+        if not _admitted(live.settings, request.headers.get("Authorization")):
+            return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="site"'})
+        if request.method not in ("GET", "HEAD"):
+            return web.Response(status=405, headers={"Allow": "GET, HEAD"})
+        response = self._file(live, request, prefix)
+        if live.server_rendered:
+            line = f"{request.method} {request.path.removeprefix(prefix) or '/'} {response.status}"
+            live.server_lines.append((milliseconds(self._clock.now()), "server", line))
+        return response
+
+    def _file(self, live: Deployment, request: web.BaseRequest, prefix: str) -> web.StreamResponse:
+        path = request.rel_url.raw_path.removeprefix(prefix)
+        if live.folder is None:
+            return _page(200, PLACEHOLDER.format(name=_escaped(live.environment.name), number=live.number))
+        root = output_folder(live.folder, live.output_directory)
+        if root is None:
+            return _page(200, PLACEHOLDER.format(name=_escaped(live.environment.name), number=live.number))
+        found = find(root, path)
+        if found is None:
+            missing = root / "404.html"
+            return _served(missing, 404) if missing.is_file() else _page(404, "<!doctype html><h1>Not found</h1>\n")
+        if found.is_dir():
+            return web.Response(status=301, headers={"Location": f"{prefix}{path}/"})
+        return _served(found, 200)
+
+
+def output_folder(folder: Path, directory: str) -> Path | None:
+    """The folder that is served; None if it is not there or lies outside of ``folder``."""
+    if "\0" in directory:
+        return None
+    chosen = (folder / directory.lstrip("/")).resolve()
+    return chosen if chosen.is_relative_to(folder.resolve()) and chosen.is_dir() else None
+
+
+def find(root: Path, raw_path: str) -> Path | None:
+    """The file for a request path; a folder if only the slash at its end is missing; None if there is nothing.
+
+    ``/about/`` is ``about/index.html``; ``/about`` is the file ``about`` or else ``about.html``.
+    """
+    parts = [unquote(part) for part in raw_path.split("/") if part]
+    if any(part in (".", "..") or "/" in part or "\\" in part or "\0" in part for part in parts):
+        return None
+    path = root.joinpath(*parts)
+    try:
+        if path.is_dir():
+            index = path / "index.html"
+            if not index.is_file():
+                return None
+            return index if raw_path.endswith("/") or not parts else path
+        if path.is_file() and not raw_path.endswith("/"):
+            return path
+        page = path.with_name(f"{path.name}.html") if parts else path
+        return page if page.is_file() else None
+    except OSError:
+        return None
+
+
+def _admitted(settings: Mapping[str, object], authorization: str | None) -> bool:
+    """Whether a visitor passes the environment's password protection."""
+    protection = settings.get("passwordProtection")
+    if not isinstance(protection, dict) or not protection.get("isEnabled"):
+        return True
+    pair = f"{protection.get('username', '')}:{protection.get('password', '')}"
+    expected = f"Basic {base64.b64encode(pair.encode()).decode()}"
+    return hmac.compare_digest((authorization or "").encode("utf-8", "replace"), expected.encode())
+
+
+def _served(file: Path, status: int) -> web.FileResponse:
+    kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+    if kind.startswith("text/") or kind in ("application/javascript", "application/json"):
+        kind = f"{kind}; charset=utf-8"
+    return web.FileResponse(file, status=status, headers={"Content-Type": kind, "Cache-Control": "no-cache"})
+
+
+def _page(status: int, text: str) -> web.Response:
+    return web.Response(status=status, body=text.encode("utf-8", "replace"), content_type="text/html", charset="utf-8")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")

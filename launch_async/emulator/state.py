@@ -1,0 +1,246 @@
+"""What Launch knows: organizations, their projects, environments and deployments, as plain data in wire terms."""
+
+import random
+import secrets
+from collections import deque
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal, TypeAlias, TypeVar
+
+from attrs import define, field
+
+from launch_async.emulator.clock import iso
+from launch_async.emulator.script import Script
+
+Record: TypeAlias = dict[str, object]
+
+SERVER_RENDERED = frozenset({"NEXTJS", "NUXT", "ANALOG", "ANGULAR", "ASTRO", "REMIX"})
+DEFAULT_OUTPUT = {
+    "GATSBY": "./public",
+    "NEXTJS": "./.next",
+    "CRA": "./build",
+    "CSR": "./",
+    "ANALOG": "./dist/analog/public",
+    "ANGULAR": "./dist",
+    "NUXT": "./.output",
+    "ASTRO": "./dist",
+    "VUEJS": "./dist",
+    "REMIX": "./build",
+    "OTHER": "./",
+}
+SERVER_LINES_KEPT = 10_000
+
+
+class Uids:
+    """Draws identifiers; the same seed draws the same ones."""
+
+    def __init__(self, seed: int | None) -> None:
+        # Identifiers must be repeatable from a seed; what protects them is that everything listens on loopback.
+        self._random = random.Random(secrets.randbits(128) if seed is None else seed)  # noqa: S311
+
+    def launch(self) -> str:
+        """24 lower-case hex digits, as projects, environments, deployments, uploads and hooks have."""
+        return f"{self._random.getrandbits(96):024x}"
+
+    def platform(self) -> str:
+        """``blt`` and 16 hex digits, as organizations and users have."""
+        return f"blt{self._random.getrandbits(64):016x}"
+
+    def secret(self, prefix: str) -> str:
+        """A token or client secret that tells by its prefix what it is."""
+        return f"{prefix}{self._random.getrandbits(160):040x}"
+
+
+@define(eq=False, kw_only=True)
+class Organization:
+    """One tenant: it has its own projects, request budget and revalidation quota."""
+
+    uid: str
+    name: str
+    rate_limit: int | None
+    revalidation_quota: int
+    user_uid: str
+    projects: dict[str, "Project"] = field(factory=dict)
+    revalidations: deque[float] = field(factory=deque)
+
+
+@define(eq=False, kw_only=True)
+class Project:
+    """A project as the API shows it; ``repository`` and ``description`` are absent unless set (FACTS §4)."""
+
+    uid: str
+    organization: Organization
+    name: str
+    kind: Literal["GITPROVIDER", "FILEUPLOAD"]
+    created_at: float
+    updated_at: float
+    description: str | None = None
+    repository: Record | None = None
+    environments: dict[str, "Environment"] = field(factory=dict)
+    visible_at: float = 0.0
+
+    def to_json(self) -> Record:
+        """The wire form of ``Project``."""
+        user = self.organization.user_uid
+        shown: Record = {
+            "uid": self.uid,
+            "name": self.name,
+            "organizationUid": self.organization.uid,
+            "projectType": self.kind,
+            "createdAt": iso(self.created_at),
+            "updatedAt": iso(self.updated_at),
+            "createdBy": user,
+            "updatedBy": user,
+            "deletedAt": None,
+            "deletedBy": None,
+        }
+        if self.description is not None:
+            shown["description"] = self.description
+        if self.repository is not None:
+            shown["repository"] = self.repository
+        return shown
+
+
+@define(eq=False, kw_only=True)
+class Upload:
+    """A signed upload target, and the archive once it has arrived."""
+
+    uid: str
+    organization: Organization
+    archive: Path
+    expires_at: float
+    received: bool = False
+    folder: Path | None = None
+    problem: str | None = None
+
+
+@define(eq=False, kw_only=True)
+class Environment:
+    """An environment. ``settings`` holds the fields of the API under their wire names and is replaced, never changed."""
+
+    uid: str
+    project: Project
+    settings: Mapping[str, object]
+    created_at: float
+    updated_at: float
+    hook_uid: str
+    visible_at: float = 0.0
+    upload: Upload | None = None
+    address: str | None = None
+    deployments: dict[str, "Deployment"] = field(factory=dict)
+    numbered: int = 0
+    live: "Deployment | None" = None
+    building: "Deployment | None" = None
+    waiting: "Deployment | None" = None
+    deleted: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name, unique within the project."""
+        return str(self.settings["name"])
+
+    def to_json(self) -> Record:
+        """The wire form of ``Environment``; unset fields are left out."""
+        user = self.project.organization.user_uid
+        return {
+            "uid": self.uid,
+            "project": self.project.uid,
+            **self.settings,
+            "domains": [{"url": self.address}] if self.address else [],
+            "createdAt": iso(self.created_at),
+            "updatedAt": iso(self.updated_at),
+            "createdBy": user,
+            "updatedBy": user,
+            "deletedAt": None,
+            "deletedBy": None,
+        }
+
+
+@define(eq=False, kw_only=True)
+class Deployment:
+    """One deployment. Its log and its end follow from ``script`` and ``started_at`` (see `builds`)."""
+
+    uid: str
+    environment: Environment
+    number: int
+    created_at: float
+    updated_at: float
+    script: Script
+    settings: Mapping[str, object]
+    commit_message: str
+    status: str = "QUEUED"
+    visible_at: float = 0.0
+    started_at: float | None = None
+    ended_at: float | None = None
+    upload: Upload | None = None
+    commit_hash: str | None = None
+    folder: Path | None = None
+    problem: str | None = None
+    server_lines: deque[tuple[int, str, str]] = field(factory=lambda: deque(maxlen=SERVER_LINES_KEPT))
+
+    @property
+    def output_directory(self) -> str:
+        """Where the built site lies, relative to the unpacked archive."""
+        chosen = self.settings.get("outputDirectory")
+        return str(chosen) if chosen else DEFAULT_OUTPUT[str(self.settings["frameworkPreset"])]
+
+    @property
+    def server_rendered(self) -> bool:
+        """Whether a server process answers for it, so that it has server logs (FACTS §7)."""
+        return bool(self.settings.get("serverCommand")) or self.settings["frameworkPreset"] in SERVER_RENDERED
+
+    def to_json(self) -> Record:
+        """The wire form of ``Deployment``; ``deploymentUrl`` has no scheme (FACTS §4)."""
+        shown: Record = {
+            "uid": self.uid,
+            "environment": self.environment.uid,
+            "status": self.status,
+            "deploymentNumber": self.number,
+            "deploymentUrl": self.environment.address,
+            "commitMessage": self.commit_message,
+            "createdAt": iso(self.created_at),
+            "updatedAt": iso(self.updated_at),
+        }
+        if self.commit_hash is not None:
+            shown["commitHash"] = self.commit_hash
+            shown["gitBranch"] = self.settings.get("gitBranch")
+        return shown
+
+
+Visible = TypeVar("Visible", Project, Environment, Deployment)
+
+
+def visible(items: Iterable[Visible], now: float) -> list[Visible]:
+    """Those that a list shows at ``now``, newest first (FACTS §11 row 22; late ones, §10 quirk 9)."""
+    return [item for item in items if item.visible_at <= now][::-1]
+
+
+class State:
+    """All organizations, and direct ways to what their projects contain."""
+
+    def __init__(self) -> None:
+        self.organizations: dict[str, Organization] = {}
+        self.environments: dict[str, Environment] = {}
+        self.deployments: dict[str, Deployment] = {}
+        self.hooks: dict[str, Environment] = {}
+        self.uploads: dict[str, Upload] = {}
+
+    def keep_environment(self, environment: Environment) -> None:
+        """Put an environment into its project."""
+        environment.project.environments[environment.uid] = environment
+        self.environments[environment.uid] = environment
+        self.hooks[environment.hook_uid] = environment
+
+    def keep_deployment(self, deployment: Deployment) -> None:
+        """Put a deployment into its environment."""
+        deployment.environment.deployments[deployment.uid] = deployment
+        self.deployments[deployment.uid] = deployment
+
+    def drop_environment(self, environment: Environment) -> None:
+        """Forget an environment, its hook and its deployments."""
+        environment.deleted = True
+        environment.project.environments.pop(environment.uid, None)
+        self.environments.pop(environment.uid, None)
+        self.hooks.pop(environment.hook_uid, None)
+        for uid in environment.deployments:
+            self.deployments.pop(uid, None)

@@ -1,0 +1,269 @@
+"""Object storage of three clouds: signed targets for one archive each, their signatures and ends really checked.
+
+AWS takes a multipart POST under a policy, Azure and GCP a raw PUT (FACTS §5). Storage never wants to see a credential of
+Contentstack: a request that carries one is refused.
+"""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import urlencode
+
+from aiohttp import BodyPartReader, web
+
+from launch_async.emulator import errors
+from launch_async.emulator.archive import BrokenArchive, unpack
+from launch_async.emulator.clock import Clock, iso, milliseconds, parse_iso
+from launch_async.emulator.options import EmulatorOptions
+from launch_async.emulator.state import Organization, Record, State, Uids, Upload
+
+SMALLEST = 1024
+LARGEST = 104_857_600
+CHUNK = 256 * 1024
+FIELD_LIMIT = 64 * 1024
+BUCKET = "launch-uploads"
+POLICY_FIELDS = (
+    "bucket",
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Date",
+    "X-Amz-Security-Token",
+    "key",
+    "Policy",
+    "X-Amz-Signature",
+)
+CREDENTIAL_HEADERS = ("Authorization", "authtoken", "organization_uid", "x-organization-uid", "x-project-uid")
+
+
+class Storage:
+    """Hands out signed targets, takes archives in and gives them back."""
+
+    def __init__(
+        self, options: EmulatorOptions, state: State, uids: Uids, clock: Clock, folder: Path
+    ) -> None:
+        self.origin = ""
+        self._options = options
+        self._state = state
+        self._uids = uids
+        self._clock = clock
+        self._folder = folder
+        self._key = uids.secret("").encode()
+        self._unpacking: dict[str, asyncio.Lock] = {}
+
+    def new_upload(self, organization: Organization) -> Upload:
+        """A target that nothing has been sent to yet."""
+        uid = self._uids.launch()
+        upload = Upload(
+            uid=uid,
+            organization=organization,
+            archive=self._folder / f"{uid}.zip",
+            expires_at=self._clock.now() + self._options.upload_seconds,
+        )
+        self._state.uploads[uid] = upload
+        return upload
+
+    def upload_target(self, upload: Upload) -> Record:
+        """The wire form of ``SignedUploadUrl``, in the style of the chosen cloud."""
+        expires_in = int(self._options.upload_seconds)
+        if self._options.upload_expiry == "epoch_ms":
+            expires_in = milliseconds(upload.expires_at)
+        shared: Record = {"uploadUid": upload.uid, "expiresIn": expires_in}
+        if self._options.upload_style == "aws":
+            fields = [{"formFieldKey": key, "formFieldValue": value} for key, value in self._policy(upload).items()]
+            return {"uploadUrl": f"{self.origin}/storage/aws/{BUCKET}", **shared, "method": "POST", "fields": fields}
+        headers = [{"key": "Content-Type", "value": "application/zip"}]
+        if self._options.upload_style == "azure":
+            headers.insert(0, {"key": "x-ms-blob-type", "value": "BlockBlob"})
+        path = f"/storage/{self._options.upload_style}/{BUCKET}/{upload.uid}"
+        url = self._signed("PUT", path, upload.expires_at)
+        return {"uploadUrl": url, **shared, "method": "PUT", "fields": None, "headers": headers}
+
+    def download_target(self, upload: Upload) -> Record:
+        """The wire form of ``DownloadUrl`` under the chosen name (FACTS §11 row 3)."""
+        url = self._signed("GET", f"/storage/archive/{upload.uid}", self._clock.now() + self._options.upload_seconds)
+        return {self._options.download_key: url, "expiresIn": int(self._options.upload_seconds)}
+
+    async def answer(self, request: web.BaseRequest, segments: list[str]) -> web.StreamResponse:
+        """Answer a request to storage.
+
+        Raises:
+            Refusal: in XML, as storage refuses.
+        """
+        for name in request.headers:
+            if name in CREDENTIAL_HEADERS or name.lower() in {known.lower() for known in CREDENTIAL_HEADERS}:
+                raise errors.xml(400, "InvalidArgument", f"Storage does not take the header {name}.")
+        match request.method, segments:
+            case "POST", ["aws", bucket] if bucket == BUCKET:
+                return await self._take_form(request)
+            case "PUT", ["azure", bucket, uid] if bucket == BUCKET:
+                if request.headers.get("x-ms-blob-type") != "BlockBlob":
+                    raise errors.xml(400, "MissingRequiredHeader", "x-ms-blob-type must be BlockBlob.")
+                return await self._take_body(request, uid, 201)
+            case "PUT", ["gcp", bucket, uid] if bucket == BUCKET:
+                return await self._take_body(request, uid, 200)
+            case "GET", ["archive", uid]:
+                upload = self._state.uploads.get(uid)
+                self._check_signature(request)
+                if upload is None or not upload.received:
+                    raise errors.xml(404, "NoSuchKey", "No such object.")
+                return web.FileResponse(upload.archive, headers={"Content-Type": "application/zip"})
+            case _:
+                raise errors.xml(404, "NoSuchBucket", "No such bucket or method.")
+
+    async def unpacked(self, upload: Upload) -> None:
+        """Unpack an archive once; afterwards the upload has a folder or a problem."""
+        async with self._unpacking.setdefault(upload.uid, asyncio.Lock()):
+            if upload.folder is not None or upload.problem is not None:
+                return
+            folder = self._folder / upload.uid
+            try:
+                await asyncio.to_thread(unpack, upload.archive, folder, self._options.unpacked_limit)
+                upload.folder = folder
+            except BrokenArchive as broken:
+                upload.problem = str(broken)
+
+    def _policy(self, upload: Upload) -> dict[str, str]:
+        date = f"{datetime.fromtimestamp(self._clock.now(), UTC):%Y%m%dT%H%M%SZ}"
+        fields = {
+            "bucket": BUCKET,
+            "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+            "X-Amz-Credential": f"EMULATOR/{date[:8]}/us-east-1/s3/aws4_request",
+            "X-Amz-Date": date,
+            "X-Amz-Security-Token": self._uids.secret("session"),
+            "key": f"{upload.organization.uid}/{upload.uid}.zip",
+        }
+        conditions: list[object] = [{name: value} for name, value in fields.items()]
+        conditions += [{"Content-Type": "application/zip"}, ["content-length-range", SMALLEST, LARGEST]]
+        policy = json.dumps({"expiration": iso(upload.expires_at), "conditions": conditions})
+        fields["Policy"] = base64.b64encode(policy.encode()).decode()
+        fields["X-Amz-Signature"] = self._sign(fields["Policy"])
+        return fields
+
+    async def _take_form(self, request: web.BaseRequest) -> web.Response:
+        declared = _declared_length(request)
+        if declared > LARGEST + FIELD_LIMIT:
+            raise errors.xml(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size.")
+        if request.content_type != "multipart/form-data":
+            raise errors.xml(412, "PreconditionFailed", "The body must be multipart/form-data.")
+        fields: dict[str, str] = {}
+        upload: Upload | None = None
+        try:
+            async for part in await request.multipart():
+                if not isinstance(part, BodyPartReader):
+                    raise errors.xml(400, "MalformedPOSTRequest", "Nested multipart body.")
+                if upload is not None:
+                    raise errors.xml(400, "InvalidArgument", "The file must be the last part.")
+                if part.name == "file":
+                    upload = self._check_policy(fields, part.headers.get("Content-Type"))
+                    await self._receive(upload, _part_chunks(part))
+                else:
+                    fields[part.name or ""] = await _field_text(part)
+        except ValueError as error:
+            raise errors.xml(400, "MalformedPOSTRequest", "The body is not well-formed multipart/form-data.") from error
+        if upload is None:
+            raise errors.xml(400, "InvalidArgument", "POST requires exactly one file upload per request.")
+        upload.received = True
+        return web.Response(status=204)
+
+    def _check_policy(self, fields: Mapping[str, str], content_type: str | None) -> Upload:
+        if tuple(fields) != POLICY_FIELDS:
+            raise errors.xml(403, "AccessDenied", "Invalid according to Policy: fields missing, added or out of order.")
+        if not hmac.compare_digest(fields["X-Amz-Signature"].encode(), self._sign(fields["Policy"]).encode()):
+            raise errors.xml(403, "SignatureDoesNotMatch", "The signature does not match.")
+        policy = json.loads(base64.b64decode(fields["Policy"]))
+        if milliseconds(self._clock.now()) >= (parse_iso(policy["expiration"]) or 0):
+            raise errors.xml(403, "AccessDenied", "Invalid according to Policy: Policy expired.")
+        offered: Mapping[str, object] = {**fields, "Content-Type": content_type}
+        for condition in policy["conditions"]:
+            if isinstance(condition, dict) and any(offered.get(name) != value for name, value in condition.items()):
+                raise errors.xml(403, "AccessDenied", f"Invalid according to Policy: Policy Condition failed: {condition}")
+        upload = self._state.uploads.get(fields["key"].rpartition("/")[2].removesuffix(".zip"))
+        if upload is None:
+            raise errors.xml(404, "NoSuchKey", "No such object.")
+        return upload
+
+    async def _take_body(self, request: web.BaseRequest, uid: str, success: int) -> web.Response:
+        self._check_signature(request)
+        declared = _declared_length(request)
+        if request.content_type != "application/zip":
+            raise errors.xml(400, "InvalidHeaderValue", "Content-Type must be application/zip.")
+        if declared > LARGEST:
+            raise errors.xml(413, "RequestBodyTooLarge", "The request body is too large.")
+        upload = self._state.uploads.get(uid)
+        if upload is None:
+            raise errors.xml(404, "BlobNotFound", "No such object.")
+        await self._receive(upload, request.content.iter_chunked(CHUNK))
+        upload.received = True
+        return web.Response(status=success)
+
+    async def _receive(self, upload: Upload, chunks: AsyncIterator[bytes]) -> None:
+        """Write an archive to disk as it comes in; it takes its place only when it is whole and of a lawful size."""
+        partial = upload.archive.with_suffix(f".{self._uids.launch()}")
+        try:
+            with _create(partial) as sink:
+                size = 0
+                async for chunk in chunks:
+                    size += len(chunk)
+                    if size > LARGEST:
+                        raise errors.xml(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size.")
+                    sink.write(chunk)
+            if size < SMALLEST:
+                raise errors.xml(400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size.")
+            _move(partial, upload.archive)
+        finally:
+            _remove(partial)
+        upload.folder = upload.problem = None
+
+    def _signed(self, method: str, path: str, expires_at: float) -> str:
+        expires = str(milliseconds(expires_at))
+        signature = self._sign(f"{method} {path} {expires}")
+        return f"{self.origin}{path}?{urlencode({'se': expires, 'sig': signature})}"
+
+    def _check_signature(self, request: web.BaseRequest) -> None:
+        expires = request.query.get("se", "")
+        expected = self._sign(f"{request.method} {request.path} {expires}")
+        if not hmac.compare_digest(request.query.get("sig", "").encode(), expected.encode()):
+            raise errors.xml(403, "SignatureDoesNotMatch", "The signature does not match.")
+        if milliseconds(self._clock.now()) >= int(expires):
+            raise errors.xml(403, "AccessDenied", "The signed URL has expired.")
+
+    def _sign(self, text: str) -> str:
+        return hmac.new(self._key, text.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+
+
+def _declared_length(request: web.BaseRequest) -> int:
+    if request.content_length is None:
+        raise errors.xml(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+    return request.content_length
+
+
+async def _part_chunks(part: BodyPartReader) -> AsyncIterator[bytes]:
+    while chunk := await part.read_chunk(CHUNK):
+        yield bytes(chunk)
+
+
+async def _field_text(part: BodyPartReader) -> str:
+    text = bytearray()
+    while chunk := await part.read_chunk():
+        text += chunk
+        if len(text) > FIELD_LIMIT:
+            raise errors.xml(400, "MaxPostPreDataLengthExceeded", "The fields before the file are too large.")
+    return text.decode("utf-8", "replace")
+
+
+def _create(path: Path) -> BinaryIO:
+    return path.open("wb")
+
+
+def _move(source: Path, target: Path) -> None:
+    source.replace(target)
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)

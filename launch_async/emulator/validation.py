@@ -1,0 +1,180 @@
+"""The rules for request bodies, as tables; a body that breaks some gets envelope B with every broken field."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Literal, TypeAlias
+
+from attrs import frozen
+
+from launch_async.emulator import errors
+
+Kind: TypeAlias = Literal["string", "boolean", "object", "strings", "variables"]
+Problem: TypeAlias = tuple[str, str, str]
+
+PRESETS = ("GATSBY", "NEXTJS", "CRA", "CSR", "ANALOG", "ANGULAR", "NUXT", "ASTRO", "VUEJS", "REMIX", "OTHER")
+VARIABLES_AT_MOST = 128
+VARIABLE_BYTES_AT_MOST = 14 * 1024
+
+
+@frozen
+class Field:
+    """One field of a request body."""
+
+    name: str
+    kind: Kind = "string"
+    required: bool = False
+    shortest: int = 0
+    longest: int | None = None
+    choices: tuple[str, ...] = ()
+    fields: tuple["Field", ...] = ()
+    pattern: str | None = None
+
+
+_ENVIRONMENT = (
+    Field("description"),
+    Field("buildCommand"),
+    Field("outputDirectory"),
+    Field("serverCommand"),
+    Field("gitBranch"),
+    Field("autoDeployOnPush", "boolean"),
+    Field("environmentVariables", "variables"),
+    Field("isStreamingEnabled", "boolean"),
+    Field("isContentstackAuthenticationEnabled", "boolean"),
+)
+NEW_ENVIRONMENT = (
+    Field("name", required=True, shortest=1, longest=200),
+    Field("frameworkPreset", required=True, choices=PRESETS),
+    *_ENVIRONMENT,
+    Field("uploadUid"),
+)
+CHANGED_ENVIRONMENT = (
+    Field("name", shortest=1, longest=200),
+    Field("frameworkPreset", choices=PRESETS),
+    *_ENVIRONMENT,
+    Field(
+        "passwordProtection",
+        "object",
+        fields=(Field("isEnabled", "boolean"), Field("username"), Field("password")),
+    ),
+    Field("hasLyticsEnabled", "boolean"),
+    Field("isCachePrimingEnabled", "boolean"),
+)
+_REPOSITORY = (
+    Field("repositoryName", required=True),
+    Field("username", required=True),
+    Field("repositoryUrl", required=True),
+    Field(
+        "gitProviderMetadata",
+        "object",
+        required=True,
+        fields=(Field("gitProvider", required=True, choices=("GitHub", "ExternalGitProvider")),),
+    ),
+)
+NEW_PROJECT = (
+    Field("name", required=True, shortest=1, longest=200),
+    Field("description", longest=255),
+    Field("projectType", required=True, choices=("GITPROVIDER", "FILEUPLOAD")),
+    Field("repository", "object", fields=_REPOSITORY),
+    Field("fileUpload", "object", fields=(Field("uploadUid", required=True),)),
+    Field("environment", "object", required=True, fields=NEW_ENVIRONMENT),
+)
+CHANGED_PROJECT = (Field("name", shortest=1, longest=200), Field("description", longest=255))
+NEW_DEPLOYMENT = (Field("commitHash", pattern=r"[0-9a-fA-F]{7,64}"), Field("uploadUid"))
+REVALIDATION = (
+    Field(
+        "cachePath",
+        "object",
+        fields=(Field("path", required=True, pattern=r"/.*"), Field("isPrefix", "boolean")),
+    ),
+    Field("cacheTags", "strings", longest=100),
+    Field("hostnames", "strings"),
+)
+
+
+def check(body: Mapping[str, object], fields: tuple[Field, ...], family: str) -> None:
+    """Hold ``body`` against its table.
+
+    Args:
+        body: the decoded object.
+        fields: the table.
+        family: the noun in error codes, such as PROJECTS.
+
+    Raises:
+        Refusal: 400, envelope B.
+    """
+    problems = list(_object(body, fields, family, ""))
+    if problems:
+        raise errors.invalid_fields(problems)
+
+
+def _object(body: Mapping[str, object], fields: tuple[Field, ...], family: str, prefix: str) -> Iterator[Problem]:
+    for rule in fields:
+        path = f"{prefix}{rule.name}"
+        code = f"launch.{family}.{_shouted(rule.name)}"
+        if rule.name not in body:
+            if rule.required:
+                yield path, f"{code}.REQUIRED", f"{path} is required."
+            continue
+        yield from _value(body[rule.name], rule, family, path, code)
+
+
+def _value(value: object, rule: Field, family: str, path: str, code: str) -> Iterator[Problem]:
+    match rule.kind, value:
+        case "string", str():
+            yield from _string(value, rule, path, code)
+        case "boolean", bool():
+            return
+        case "object", dict():
+            yield from _object(value, rule.fields, family, f"{path}.")
+        case "strings", list():
+            yield from _strings(value, rule, path, code)
+        case "variables", list():
+            yield from _variables(value, path, code)
+        case _:
+            yield path, f"{code}.INVALID", f"{path} has the wrong type."
+
+
+def _string(value: str, rule: Field, path: str, code: str) -> Iterator[Problem]:
+    if len(value) < rule.shortest:
+        yield path, f"{code}.NOT_EMPTY", f"{path} must not be empty."
+    elif rule.longest is not None and len(value) > rule.longest:
+        yield path, f"{code}.TOO_LONG", f"{path} must not be longer than {rule.longest} characters."
+    elif rule.choices and value not in rule.choices:
+        yield path, f"{code}.INVALID", f"{path} must be one of {', '.join(rule.choices)}."
+    elif rule.pattern is not None and not re.fullmatch(rule.pattern, value, re.DOTALL):
+        yield path, f"{code}.INVALID", f"{path} is not valid."
+
+
+def _strings(values: list[object], rule: Field, path: str, code: str) -> Iterator[Problem]:
+    if not values:
+        yield path, f"{code}.NOT_EMPTY", f"{path} must not be empty."
+    if rule.longest is not None and len(values) > rule.longest:
+        yield path, f"{code}.TOO_MANY", f"{path} must not have more than {rule.longest} entries."
+    for index, value in enumerate(values):
+        if not isinstance(value, str):
+            yield f"{path}.{index}", f"{code}.INVALID", f"{path}.{index} must be a string."
+
+
+def _variables(values: list[object], path: str, code: str) -> Iterator[Problem]:
+    if len(values) > VARIABLES_AT_MOST:
+        yield path, f"{code}.TOO_MANY", f"At most {VARIABLES_AT_MOST} variables are possible."
+    size = 0
+    for index, value in enumerate(values):
+        if not isinstance(value, dict):
+            yield f"{path}.{index}", f"{code}.INVALID", f"{path}.{index} must be an object."
+            continue
+        for name in ("key", "value"):
+            text = value.get(name)
+            if not isinstance(text, str):
+                yield f"{path}.{index}.{name}", f"{code}.{name.upper()}.INVALID", f"{name} must be a string."
+            elif not text:
+                yield f"{path}.{index}.{name}", f"{code}.{name.upper()}.NOT_EMPTY", f"{name} must not be empty."
+            else:
+                size += len(text.encode("utf-8", "replace"))
+    if size > VARIABLE_BYTES_AT_MOST:
+        yield path, f"{code}.TOO_LARGE", f"All variables together must not exceed {VARIABLE_BYTES_AT_MOST} bytes."
+
+
+def _shouted(name: str) -> str:
+    """``environmentVariables`` as ``ENVIRONMENT_VARIABLES``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
