@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import graphlib
 import importlib
+import re
 import subprocess
 import sys
 import tomllib
@@ -172,6 +173,15 @@ def test_every_directory_of_the_packages_is_a_package() -> None:
     directories = {path.parent for path in MODULES.values()}
 
     assert [path for path in directories if not (path / "__init__.py").exists()] == []
+
+
+def test_ci_runs_both_commands_of_the_readme() -> None:
+    readme, ci = (ROOT.joinpath(name).read_text("utf-8") for name in ("README.md", ".ci/run"))
+
+    commands = re.findall(r"^python3 tools/run\.py .*$", readme, re.MULTILINE)
+
+    assert commands == ["python3 tools/run.py demo", "python3 tools/run.py tests"]
+    assert [command for command in commands if not re.search(rf"{re.escape(command)}$", ci, re.MULTILINE)] == []
 
 
 def test_the_two_main_jobs_differ_only_in_how_they_wait() -> None:
