@@ -33,7 +33,7 @@ Catch `LaunchError` for everything, a branch for a cause, a leaf for one case::
     ├── StorageError                  the signed storage URL refused an upload or a download
     ├── AmbiguousOutcome              a creation was sent, its answer lost, and a look-up cannot tell
     ├── DeploymentFailed              a deployment ended without success; `report` says why
-    ├── WaitTimeout                   a deployment did not end in time; `last` is its last known state (also TimeoutError)
+    ├── WaitTimeout                   a deployment did not end in time; `last` is its known state (TimeoutError)
     └── ConcurrentChangeError         somebody else changed what was about to be written
 
 All of them can be pickled, and none of them ever holds a token, a signed URL or a variable's value.
@@ -251,7 +251,7 @@ class AttemptTimeout(TransportError, TimeoutError):
 
 
 class RedirectRefused(TransportError):
-    """The server answered with a redirect. Redirects are never followed: credentials stay where they were issued for."""
+    """The server answered with a redirect, which is never followed: credentials stay where they were issued for."""
 
     _retryable_default = False
 

@@ -1,0 +1,219 @@
+"""Turns every error answer into one error of the tree: the envelopes A to F of FACTS §9, and whatever else comes.
+
+The service, the gateways before it and the storage behind it speak differently: `errors` as a list of coded entries,
+keyed by field, or both; a bare `error_message` with `error_code`; OAuth's `error`; XML or HTML; nothing at all. Nothing
+here ever raises: an answer that cannot be read is still an error with its status.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final, cast
+
+import attrs
+
+from launch_async._wire import load_json
+from launch_async.errors import (
+    APIError,
+    BadGatewayError,
+    BadRequestError,
+    ConflictError,
+    FieldError,
+    ForbiddenError,
+    GatewayTimeoutError,
+    GitProviderError,
+    InternalServerError,
+    InvalidTokenError,
+    NotFoundError,
+    RateLimitError,
+    ServerError,
+    ServiceUnavailableError,
+    UnauthorizedError,
+)
+
+__all__ = ["Envelope", "error_from_answer", "read_envelope", "redact"]
+
+_BY_STATUS: Final[Mapping[int, type[APIError]]] = {
+    400: BadRequestError,
+    401: UnauthorizedError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    409: ConflictError,
+    422: BadRequestError,
+    429: RateLimitError,
+    500: InternalServerError,
+    502: BadGatewayError,
+    503: ServiceUnavailableError,
+    504: GatewayTimeoutError,
+}
+_EXCERPT: Final = 2000
+_REDACTED: Final = "[redacted]"
+_SIGNED_URL: Final = re.compile(r"(https?://[^\s\"'<>?]+)\?[^\s\"'<>]+")
+_INVALID_TOKEN: Final = "105"  # noqa: S105
+
+
+@attrs.frozen
+class Envelope:
+    """What an error body says.
+
+    Attributes:
+        message: The service's words, joined; empty where it gave none.
+        codes: Its codes, as text, in its order.
+        field_errors: Its faults keyed by field.
+    """
+
+    message: str = ""
+    codes: tuple[str, ...] = ()
+    field_errors: tuple[FieldError, ...] = ()
+
+
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """Return a text without the given values and without the query of any URL."""
+    for value in secrets:
+        if value:
+            text = text.replace(value, _REDACTED)
+    return _SIGNED_URL.sub(rf"\1?{_REDACTED}", text)
+
+
+def read_envelope(body: bytes) -> Envelope:
+    """Read an error body of any shape."""
+    try:
+        document = load_json(body)
+    except ValueError:
+        return Envelope(_text_of_markup(body))
+    if isinstance(document, list):
+        return _from_entries(document)
+    if not isinstance(document, dict):
+        return Envelope(document if isinstance(document, str) else "")
+    entries = document.get("errors")
+    listed = _from_entries(entries if isinstance(entries, list) else [entries] if isinstance(entries, dict) else [])
+    words = [_text(document.get(name)) for name in ("error_message", "error_description", "message", "error")]
+    code = document.get("error_code", document.get("code"))
+    return Envelope(
+        listed.message or next((word for word in words if word), ""),
+        (*listed.codes, *([str(code)] if isinstance(code, str | int) and not isinstance(code, bool) else [])),
+        listed.field_errors,
+    )
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _from_entries(entries: list[object] | object) -> Envelope:
+    messages: list[str] = []
+    codes: list[str] = []
+    fields: list[FieldError] = []
+    for entry in cast("list[object]", entries):
+        if isinstance(entry, str):
+            messages.append(entry)
+        elif isinstance(entry, dict):
+            _read_entry(cast("dict[str, object]", entry), messages, codes, fields)
+    return Envelope("; ".join(messages), tuple(codes), tuple(fields))
+
+
+def _read_entry(entry: dict[str, object], messages: list[str], codes: list[str], fields: list[FieldError]) -> None:
+    """Read one entry: `{code, message}` (A, C), or `{field: {code, message}}` for any number of fields (B)."""
+    code, message = entry.get("code"), entry.get("message")
+    if isinstance(code, str | int):
+        codes.append(str(code))
+    if isinstance(message, str) and message:
+        named = entry.get("field")
+        if isinstance(named, str):
+            fields.append(FieldError(named, _text(code), message))
+        messages.append(f"{named}: {message}" if isinstance(named, str) else message)
+    for field, fault in entry.items():
+        if isinstance(fault, str) and field not in {"code", "message", "field"} and "code" not in entry:
+            fault = {"message": fault}
+        if isinstance(fault, dict):
+            details = cast("dict[str, object]", fault)
+            found = FieldError(field, _text(details.get("code")), _text(details.get("message")))
+            fields.append(found)
+            codes.extend([found.code] if found.code else [])
+            messages.append(f"{field}: {found.message or found.code or 'refused'}")
+
+
+def _text_of_markup(body: bytes) -> str:
+    """Return the words of an XML or HTML body: its message or title if it has one."""
+    text = body[:65536].decode("utf-8", "replace")
+    named = re.search(r"<(Message|title|h1)[^>]*>(.*?)</\1>", text, re.IGNORECASE | re.DOTALL)
+    words = named.group(2) if named else re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL)
+    return " ".join(words.split())[:300]
+
+
+def error_from_answer(
+    status: int,
+    body: bytes,
+    *,
+    operation: str,
+    secrets: Iterable[str] = (),
+    request_id: str | None = None,
+    retry_after: float | None = None,
+    region_hint: str = "",
+) -> APIError:
+    """Return the error that an answer means.
+
+    Args:
+        status: HTTP status, 400 or more.
+        body: What the service sent.
+        operation: Name of the operation.
+        secrets: Values that the request carried and that no text may repeat.
+        request_id: Id of the request.
+        retry_after: Seconds that the service asked to wait.
+        region_hint: What to say about regions where a token was refused.
+    """
+    known_secrets = tuple(secrets)
+    envelope = read_envelope(body)
+    kind = _kind(status, envelope)
+    message = redact(envelope.message, known_secrets) or f"the service answered {status} without saying why"
+    error = kind(
+        f"{message.rstrip('.')}. {advice}" if (advice := _advice(kind, envelope, region_hint)) else message,
+        operation=operation,
+        status=status,
+        codes=[redact(code, known_secrets) for code in envelope.codes],
+        field_errors=[
+            attrs.evolve(fault, message=redact(fault.message, known_secrets)) for fault in envelope.field_errors
+        ],
+        request_id=request_id,
+        retry_after=retry_after,
+    )
+    error.body = redact(body.decode("utf-8", "replace"), known_secrets)[:_EXCERPT]
+    return error
+
+
+def _kind(status: int, envelope: Envelope) -> type[APIError]:
+    if _is_invalid_token(envelope):
+        return InvalidTokenError
+    if status == 401 and any(code.startswith("launch.GIT_PROVIDER.") for code in envelope.codes):
+        return GitProviderError
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    return ServerError if status >= 500 else APIError
+
+
+def _is_invalid_token(envelope: Envelope) -> bool:
+    # Any status, because the gateway that says so has used several (FACTS §9, retry policy).
+    words = envelope.message.lower()
+    return _INVALID_TOKEN in envelope.codes or (
+        "access token" in words and any(state in words for state in ("invalid", "expired", "revoked"))
+    )
+
+
+def _advice(kind: type[APIError], envelope: Envelope, region_hint: str) -> str:
+    if kind is InvalidTokenError:
+        return f"Renew the token, or check the region: {region_hint}" if region_hint else "Renew the token"
+    if kind is GitProviderError:
+        return "Reconnect the Git account in the console; your own credentials are fine"
+    if kind is UnauthorizedError:
+        return "Check the token, the organization UID and the region"
+    if "launch.FORBIDDEN_RESOURCE" in envelope.codes:
+        return (
+            "The token's scopes or kind do not allow it: Git variants of creation need a user's token, "
+            "an app (M2M) token cannot do them"
+        )
+    if kind is RateLimitError:
+        return "Other programs share the organization's budget; try again later"
+    if any(code.endswith("LIMIT_REACHED") for code in envelope.codes):
+        return "Delete what is not needed, or ask for a larger plan"
+    return ""

@@ -1,0 +1,109 @@
+"""An operation of the API is a value: its name, method, path template, and who may call it.
+
+The names are the operation ids of `openapi.yaml`; the UIDs are checked and quoted here, once, before they reach a path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+from urllib.parse import quote
+
+import attrs
+
+from launch_async.errors import InvalidArgumentError
+
+__all__ = ["Operation", "check_uid"]
+
+_UID: Final = re.compile(r"[0-9a-f]{24}")
+_MANAGE: Final = "launch:manage"
+READ: Final = (_MANAGE, "launch.projects:read")
+WRITE: Final = (_MANAGE, "launch.projects:write")
+DELETE: Final = (_MANAGE, "launch.projects:delete")
+
+
+@attrs.frozen
+class Operation:
+    """One operation of the API.
+
+    Attributes:
+        name: Operation id.
+        method: HTTP method.
+        path: Template, with UIDs as `{project_uid}`.
+        scopes: OAuth scopes, any one of which suffices (FACTS §3); empty where that is not known.
+        authenticated: Whether it wants credentials.
+        budgeted: Whether it counts against the organization's budget.
+    """
+
+    name: str
+    method: str
+    path: str
+    scopes: tuple[str, ...] = ()
+    authenticated: bool = True
+    budgeted: bool = True
+
+    def render(self, uids: Mapping[str, str]) -> str:
+        """Return the path with its UIDs filled in.
+
+        Raises:
+            InvalidArgumentError: A UID is malformed.
+        """
+        path = self.path
+        for name, uid in uids.items():
+            path = path.replace(f"{{{name}}}", quote(check_uid(name, uid, operation=self.name), safe=""))
+        return path
+
+
+def check_uid(name: str, uid: str, *, operation: str | None = None) -> str:
+    """Return a UID that is well formed: 24 lower-case hex digits (FACTS §4).
+
+    Raises:
+        InvalidArgumentError: It is not.
+    """
+    # Callers without a type checker pass anything, and it would end in a path.
+    if not isinstance(uid, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgumentError(name, f"expected a string, got {type(uid).__name__}", operation=operation)
+    if not _UID.fullmatch(uid):
+        problem = "is empty" if not uid else f"{uid[:60]!r} is not 24 lower-case hex digits"
+        raise InvalidArgumentError(name, problem, rule="FACTS §4", operation=operation)
+    return uid
+
+
+def check_text(name: str, text: str, *, longest: int | None = None, rule: str = "FACTS §4") -> str:
+    """Return a text that is neither empty nor longer than the service allows.
+
+    Raises:
+        InvalidArgumentError: It is.
+    """
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgumentError(name, f"expected a string, got {type(text).__name__}")
+    if not text.strip():
+        raise InvalidArgumentError(name, "is empty", rule=rule)
+    if longest is not None and len(text) > longest:
+        raise InvalidArgumentError(name, f"has {len(text)} characters, {longest} are allowed", rule=rule)
+    return text
+
+
+def check_page(limit: int | None, skip: int) -> None:
+    """Check the bounds of a page. `limit=0` would mean the whole organization at once (FACTS §4).
+
+    Raises:
+        InvalidArgumentError: `limit` is outside 1 to 100, or `skip` is negative.
+    """
+    if limit is not None and (isinstance(limit, bool) or not 1 <= limit <= 100):
+        raise InvalidArgumentError("limit", f"{limit!r} is outside 1 to 100", rule="FACTS §4")
+    if isinstance(skip, bool) or skip < 0:
+        raise InvalidArgumentError("skip", f"{skip!r} is negative", rule="FACTS §4")
+
+
+def check_count(name: str, items: Sequence[object], *, most: int, rule: str) -> None:
+    """Check the number of items of a list.
+
+    Raises:
+        InvalidArgumentError: There are none, or more than `most`.
+    """
+    if not items:
+        raise InvalidArgumentError(name, "is empty", rule=rule)
+    if len(items) > most:
+        raise InvalidArgumentError(name, f"has {len(items)} entries, {most} are allowed", rule=rule)

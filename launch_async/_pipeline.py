@@ -1,0 +1,427 @@
+"""The one way of every request: deadline -> log -> retry( auth -> rate limit -> user layers -> one exchange ).
+
+Decoding comes after, outside the retries, so that an unexpected body never sends a request twice. The deadline holds
+for the whole call, waits for the budget and retries included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final, TypeAlias
+from urllib.parse import urlencode
+
+import attrs
+
+from launch_async._envelopes import error_from_answer
+from launch_async._operations import Operation
+from launch_async._transport import Request, Response, Transport
+from launch_async._wire import dump_json
+from launch_async.auth import Credentials
+from launch_async.errors import (
+    APIError,
+    ConfigurationError,
+    ConnectError,
+    DeadlineExceeded,
+    GitProviderError,
+    LaunchError,
+    NotFoundError,
+    RateLimitError,
+    UnauthorizedError,
+)
+from launch_async.hooks import BudgetWait, Hooks, RequestFinished, RequestRetried, RequestStarted
+from launch_async.models.base import JSONValue
+from launch_async.rate_limit import Answer, Priority, RateLimiter
+from launch_async.retry import RetryPolicy, parse_retry_after
+
+__all__ = ["Call", "Layer", "Pipeline", "Send"]
+
+_LOG: Final = logging.getLogger("launch_async.pipeline")
+_REQUEST_ID_HEADERS: Final = ("x-request-id", "x-runtime-id", "request-id")
+_AMBIGUOUS_STATUSES: Final = frozenset({408, 502, 503, 504})
+
+Send: TypeAlias = Callable[[Request], Awaitable[Response]]
+"""Sends one request once."""
+
+Layer: TypeAlias = Callable[[Request, Send], Awaitable[Response]]
+"""A user's own layer around one exchange: look at the request, pass it on or not, look at the response."""
+
+
+@attrs.frozen(kw_only=True)
+class Call:
+    """One call of an operation.
+
+    Attributes:
+        operation: What is called.
+        path: Rendered path.
+        query: Query parameters; None values are left out.
+        body: JSON body; None for no body.
+        secrets: Values of the body that no text may repeat.
+        priority: Who goes first when several wait for the budget.
+        timeout: Seconds for the whole call; None for the client's default.
+    """
+
+    operation: Operation
+    path: str
+    query: Mapping[str, str | int | None] = attrs.field(factory=dict)
+    body: JSONValue = attrs.field(default=None, repr=False)
+    secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
+    priority: Priority = Priority.INTERACTIVE
+    timeout: float | None = None
+
+    @property
+    def shown_path(self) -> str:
+        """The path as it may be shown: a deploy hook's path is its secret."""
+        return self.path if self.operation.authenticated else self.operation.path
+
+
+@attrs.define
+class _Progress:
+    """How far one call is, for the error it may end in."""
+
+    request_id: str
+    attempts: int = 0
+    refusals: int = 0
+    status: int | None = None
+    in_flight: bool = False
+    refreshed: bool = False
+    maybe_done: bool = False
+    """Whether an earlier attempt may have been acted on although its answer was lost."""
+
+
+class Pipeline:
+    """Sends calls of one client; everything that they share is here.
+
+    Args:
+        base_url: Scheme, host and path prefix, without a slash at the end.
+        credentials: What authenticates requests; None allows only operations that need none.
+        organization_uid: The organization; sent when known (FACTS §11 row 12).
+        limiter: The organization's budget.
+        retry: What may be sent again.
+        transport: Performs one exchange.
+        timeout: Seconds for a whole call.
+        attempt_timeout: Seconds for one exchange; None for no limit but the call's.
+        hooks: An observer.
+        layers: The user's own layers, the outermost first.
+        user_agent: Value of the User-Agent header.
+        region_hint: What to say about regions where a token was refused.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        credentials: Credentials | None,
+        organization_uid: str | None,
+        limiter: RateLimiter,
+        retry: RetryPolicy,
+        transport: Transport,
+        timeout: float,
+        attempt_timeout: float | None,
+        hooks: Hooks | None,
+        layers: Sequence[Layer],
+        user_agent: str,
+        region_hint: str,
+    ) -> None:
+        self.base_url = base_url
+        self.limiter = limiter
+        self.clock_offset: float | None = None
+        self._credentials = credentials
+        self._organization_uid = organization_uid
+        self._retry = retry
+        self._transport = transport
+        self._timeout = timeout
+        self._attempt_timeout = attempt_timeout
+        self._hooks = hooks
+        self._user_agent = user_agent
+        self._region_hint = region_hint
+        self._send = _composed(layers, transport.send)
+        self._random = random.Random()  # noqa: S311 - it spreads delays
+        self._refreshing: asyncio.Task[bool] | None = None
+        self._refreshes = 0
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._transport.close()
+
+    async def send_file(self, request: Request) -> Response:
+        """Send a file to storage: no credentials, no budget, no retry (FACTS §3, §5)."""
+        return await self._transport.send(request)
+
+    async def call(self, call: Call) -> Response:
+        """Send a call until it succeeds, fails for good, or its deadline comes.
+
+        Raises:
+            LaunchError: See `launch_async.errors`.
+        """
+        if call.operation.authenticated:
+            self._check_credentials(call.operation)
+        progress = _Progress(next_request_id())
+        if self._hooks is None and not _LOG.isEnabledFor(logging.DEBUG):
+            return await self._within_deadline(call, progress)
+        return await self._observed(call, progress)
+
+    async def _observed(self, call: Call, progress: _Progress) -> Response:
+        hooks, name, clock = self._hooks or Hooks(), call.operation.name, asyncio.get_running_loop().time
+        hooks.request_started(RequestStarted(progress.request_id, name, call.operation.method, call.shown_path))
+        started, failure = clock(), None
+        try:
+            return await self._within_deadline(call, progress)
+        except BaseException as error:
+            failure = type(error).__name__
+            raise
+        finally:
+            took = clock() - started
+            _LOG.debug(
+                "%s %s: %s after %.3f s",
+                call.operation.method,
+                name,
+                failure or progress.status,
+                took,
+                extra={
+                    "operation": name,
+                    "request_id": progress.request_id,
+                    "status": progress.status,
+                    "attempts": progress.attempts,
+                    "duration": took,
+                },
+            )
+            hooks.request_finished(
+                RequestFinished(progress.request_id, name, progress.status, progress.attempts, took, failure)
+            )
+
+    async def _within_deadline(self, call: Call, progress: _Progress) -> Response:
+        timeout = self._timeout if call.timeout is None else call.timeout
+        deadline = asyncio.get_running_loop().time() + timeout
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._attempts(call, progress, deadline)
+        except LaunchError as error:
+            error.operation = error.operation or call.operation.name
+            error.request_id = error.request_id or progress.request_id
+            error.attempts = progress.attempts
+            raise
+        except TimeoutError:
+            unknown = progress.maybe_done or (progress.in_flight and call.operation.method == "POST")
+            raise DeadlineExceeded(
+                f"{call.operation.name} did not end within its timeout of {timeout:g} s, "
+                f"{'an answer was outstanding' if progress.in_flight else 'waiting for its next attempt'}",
+                operation=call.operation.name,
+                request_id=progress.request_id,
+                attempts=progress.attempts,
+                ambiguous=unknown,
+            ) from None
+
+    async def _attempts(self, call: Call, progress: _Progress, deadline: float) -> Response:
+        """Send until there is an answer to give; each turn is one attempt."""
+        loop = asyncio.get_running_loop()
+        body = None if call.body is None else dump_json(call.body)
+        url = self._url(call)
+        tries = 0
+        while True:
+            request, generation = await self._request(call, url, body)
+            await self._wait_for_budget(call, progress, deadline)
+            outcome = await self._one(call, request, progress)
+            if isinstance(outcome, Response):
+                return outcome
+            error = outcome
+            tries += not isinstance(error, RateLimitError)
+            if await self._renewed(error, progress, generation):
+                continue
+            sent = not isinstance(error, ConnectError)
+            decision = self._retry.decide(
+                error,
+                method=call.operation.method,
+                sent=sent,
+                attempt=tries,
+                refusals=progress.refusals,
+                remaining=deadline - loop.time(),
+                random=self._random.random(),
+            )
+            if not decision.retry:
+                raise error
+            self._report_retry(call, progress, decision.delay, decision.reason)
+            if decision.delay:
+                await asyncio.sleep(decision.delay)
+
+    async def _one(self, call: Call, request: Request, progress: _Progress) -> Response | LaunchError:
+        """Make one attempt; return its response, or the error that it means."""
+        loop = asyncio.get_running_loop()
+        progress.attempts += 1
+        progress.in_flight = True
+        sent_at = loop.time()
+        method = call.operation.method
+        try:
+            response = await self._send(request)
+        except BaseException as error:
+            self._account(call, sent_at, None)
+            if not isinstance(error, LaunchError):
+                raise
+            progress.in_flight = False
+            if not isinstance(error, ConnectError):
+                progress.maybe_done = True
+                error.ambiguous = method == "POST"
+            return error
+        progress.in_flight = False
+        progress.status = response.status
+        self._account(call, sent_at, response)
+        if 200 <= response.status < 300:
+            self._learn_clock(response)
+            return response
+        error = self._error(call, request, response, progress)
+        if isinstance(error, NotFoundError) and method == "DELETE" and (progress.maybe_done or response.sends > 1):
+            # An earlier attempt, or aiohttp's own second send, has deleted it, and its answer was lost.
+            return Response(204)
+        if response.status == 429:
+            progress.refusals += 1
+        elif response.status in _AMBIGUOUS_STATUSES:
+            progress.maybe_done = True
+            error.ambiguous = method == "POST"
+        return error
+
+    def _error(self, call: Call, request: Request, response: Response, progress: _Progress) -> APIError:
+        service_id = next((value for name in _REQUEST_ID_HEADERS if (value := response.header(name))), None)
+        tokens = [request.headers[name].removeprefix("Bearer ") for name in _SECRET_HEADERS if name in request.headers]
+        return error_from_answer(
+            response.status,
+            response.body,
+            operation=call.operation.name,
+            secrets=(*tokens, *call.secrets),
+            request_id=service_id or progress.request_id,
+            retry_after=parse_retry_after(response.header("Retry-After")),
+            region_hint=self._region_hint,
+        )
+
+    def _check_credentials(self, operation: Operation) -> None:
+        if self._credentials is None:
+            raise ConfigurationError(
+                "no credentials: pass Authtoken(...) with organization_uid=..., or AccessToken(...)",
+                operation=operation.name,
+            )
+        if self._credentials.needs_organization and self._organization_uid is None:
+            raise ConfigurationError(
+                "organization_uid is missing: Launch refuses an authtoken without it (FACTS §3). "
+                "Pass organization_uid='blt...' to the client",
+                operation=operation.name,
+            )
+
+    async def _request(self, call: Call, url: str, body: bytes | None) -> tuple[Request, int]:
+        """Return the request of one attempt, and which generation of credentials it carries."""
+        headers = {"Accept": "application/json", "User-Agent": self._user_agent}
+        generation = self._refreshes
+        if call.operation.authenticated and self._credentials is not None:
+            headers.update(await self._credentials.headers())
+            if self._organization_uid is not None:
+                headers["organization_uid"] = self._organization_uid
+        if body is not None:
+            # Only with a body: a body-less DELETE that declares JSON is answered with 400 (FACTS §3).
+            headers["Content-Type"] = "application/json"
+        timeout = self._attempt_timeout
+        return Request(call.operation.method, url, headers, body, timeout, call.operation.name), generation
+
+    def _url(self, call: Call) -> str:
+        query = {name: value for name, value in call.query.items() if value is not None}
+        return f"{self.base_url}{call.path}{f'?{urlencode(query)}' if query else ''}"
+
+    async def _wait_for_budget(self, call: Call, progress: _Progress, deadline: float) -> None:
+        if not call.operation.budgeted:
+            return
+        remaining = deadline - asyncio.get_running_loop().time()
+        waited = await self.limiter.acquire(priority=call.priority, timeout=max(0.0, remaining))
+        if self._hooks is not None and waited:
+            self._hooks.waited_for_budget(BudgetWait(progress.request_id, call.operation.name, waited))
+
+    def _account(self, call: Call, sent_at: float, response: Response | None) -> None:
+        if not call.operation.budgeted:
+            return
+        now = asyncio.get_running_loop().time()
+        if response is None:
+            self.limiter.record(Answer(sent_at=sent_at, answered_at=now, lost=True))
+            return
+        self.limiter.record(
+            Answer(
+                sent_at=sent_at,
+                answered_at=now,
+                refused=response.status == 429,
+                retry_after=parse_retry_after(response.header("Retry-After")) if response.status == 429 else None,
+                limit=_number(response.header("X-RateLimit-Limit")),
+                remaining=_number(response.header("X-RateLimit-Remaining")),
+            )
+        )
+
+    def _report_retry(self, call: Call, progress: _Progress, delay: float, reason: str) -> None:
+        _LOG.info(
+            "%s will be sent again in %.2f s (%s)",
+            call.operation.name,
+            delay,
+            reason,
+            extra={"operation": call.operation.name, "request_id": progress.request_id, "attempts": progress.attempts},
+        )
+        if self._hooks is not None:
+            self._hooks.request_retried(
+                RequestRetried(progress.request_id, call.operation.name, progress.attempts, delay, reason)
+            )
+
+    async def _renewed(self, error: LaunchError, progress: _Progress, generation: int) -> bool:
+        """Refresh refused credentials once per call, in one flight for all waiting calls (FACTS §9)."""
+        refused = isinstance(error, UnauthorizedError) and not isinstance(error, GitProviderError)
+        if not refused or progress.refreshed or self._credentials is None:
+            return False
+        progress.refreshed = True
+        if generation != self._refreshes:
+            return True
+        if self._refreshing is None:
+            self._refreshing = asyncio.ensure_future(self._refresh(self._credentials))
+        return await asyncio.shield(self._refreshing)
+
+    async def _refresh(self, credentials: Credentials) -> bool:
+        try:
+            renewed = await credentials.refresh()
+            self._refreshes += renewed
+            return renewed
+        finally:
+            self._refreshing = None
+
+    def _learn_clock(self, response: Response) -> None:
+        """Learn how far the service's clock is from ours, to judge later what was created after a lost answer."""
+        if self.clock_offset is None and (date := response.header("Date")):
+            try:
+                self.clock_offset = (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
+            except (ValueError, TypeError):
+                self.clock_offset = 0.0
+
+
+_SECRET_HEADERS: Final = frozenset({"authtoken", "Authorization"})
+_REQUEST_IDS: Final = itertools.count(1)
+_PROCESS: Final = os.urandom(4).hex()
+
+
+def next_request_id() -> str:
+    """Return the client's own id of a call: unique in logs, and never sent."""
+    return f"{_PROCESS}-{next(_REQUEST_IDS)}"
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
+
+
+def _composed(layers: Sequence[Layer], send: Send) -> Send:
+    for layer in reversed(layers):
+        send = _around(layer, send)
+    return send
+
+
+def _around(layer: Layer, inner: Send) -> Send:
+    async def send(request: Request) -> Response:
+        return await layer(request, inner)
+
+    return send

@@ -1,0 +1,333 @@
+"""Exactly one HTTP exchange: the `Transport` protocol, and its implementation on aiohttp.
+
+A transport neither retries nor paces nor follows redirects, and adds no credentials. It says whether a failed request
+provably never left (`ConnectError`) or may have been acted on (`ResponseLost`, `AttemptTimeout`). aiohttp itself sends
+GET, PUT and DELETE a second time when a kept-alive connection drops; `Response.sends` tells, so that the budget stays
+true.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Protocol
+from urllib.parse import urlsplit
+
+import attrs
+
+from launch_async.errors import (
+    AttemptTimeout,
+    ClosedError,
+    ConfigurationError,
+    ConnectError,
+    RedirectRefused,
+    ResponseLost,
+    TransportError,
+)
+
+if TYPE_CHECKING:
+    import aiohttp
+
+__all__ = ["AiohttpTransport", "FileBody", "Request", "Response", "Transport"]
+
+_CONNECT_TIMEOUT: Final = 10.0
+_ERROR_BODY_LIMIT: Final = 65536
+_WATCH_INTERVAL: Final = 0.1
+
+
+@attrs.frozen
+class FileBody:
+    """A file as a request body, streamed from disk on each attempt.
+
+    Attributes:
+        path: The file.
+        size: Its size in bytes.
+        fields: Form fields that go before it; a form upload if `form` is set, the raw bytes otherwise.
+        form: Whether it is the `file` part of a form.
+        on_progress: Called on the event loop with the bytes sent so far.
+        idle_timeout: Seconds without a byte after which the upload is given up.
+    """
+
+    path: Path
+    size: int
+    fields: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
+    form: bool = False
+    on_progress: Callable[[int], object] | None = None
+    idle_timeout: float = 120.0
+
+
+@attrs.frozen
+class Request:
+    """One HTTP request, as it leaves.
+
+    Attributes:
+        method: HTTP method.
+        url: Absolute URL, quoted.
+        headers: Headers, credentials among them; never shown.
+        body: The body, or None for none.
+        timeout: Seconds for the exchange; None for no limit but the body's own.
+        operation: Name of the operation, for errors.
+    """
+
+    method: str
+    url: str = attrs.field(repr=False)
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    body: bytes | FileBody | None = attrs.field(default=None, repr=False)
+    timeout: float | None = None
+    operation: str = ""
+
+
+@attrs.frozen
+class Response:
+    """One HTTP response, read to its end.
+
+    Attributes:
+        status: HTTP status.
+        headers: Headers.
+        body: The body; error bodies are cut at 64 KiB.
+        sends: How often the request really left.
+    """
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(factory=lambda: MappingProxyType({}), repr=False)
+    body: bytes = attrs.field(default=b"", repr=False)
+    sends: int = 1
+
+    def header(self, name: str) -> str | None:
+        """Return a header, whatever the case of its name."""
+        value = self.headers.get(name)
+        if value is not None:
+            return value
+        return next((text for key, text in self.headers.items() if key.lower() == name.lower()), None)
+
+
+class Transport(Protocol):
+    """Performs one exchange; implement it for tests, or to send by other means."""
+
+    async def send(self, request: Request) -> Response:
+        """Send a request once and read the answer.
+
+        Raises:
+            ConnectError: It provably never left.
+            ResponseLost: The answer was lost.
+            AttemptTimeout: It took too long.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class AiohttpTransport:
+    """The transport that is used by default.
+
+    The session is made on first use, on the loop that runs then, and closed with the client; a session that was given
+    stays the caller's.
+
+    Args:
+        session: A session to use instead of an own one. Its default headers would be sent to storage, too.
+        ssl_context: How to verify servers; the system's certificates by default.
+        proxy: Proxy URL; by default what the environment says (HTTPS_PROXY, NO_PROXY, ...). Empty for none.
+    """
+
+    def __init__(
+        self,
+        *,
+        session: aiohttp.ClientSession | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+    ) -> None:
+        self._session = session
+        self._owns_session = session is None
+        self._ssl: ssl.SSLContext | bool = True if ssl_context is None else ssl_context
+        self._proxy = proxy
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    async def send(self, request: Request) -> Response:
+        """Send a request once and read the answer; see `Transport.send`."""
+        session = self._open()
+        if isinstance(request.body, FileBody):
+            return await self._send_file(session, request, request.body)
+        return await self._exchange(session, request, request.body)
+
+    async def close(self) -> None:
+        """Close the session, if it is our own."""
+        self._closed = True
+        session, self._session = self._session, None
+        if session is not None and self._owns_session:
+            await session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise ClosedError("the client is closed; open a new one")
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise ConfigurationError(
+                "this client belongs to another event loop: open one client per loop (they share the organization's "
+                "budget), or use launch_sync from threads"
+            )
+        if self._session is None:
+            # aiohttp takes most of a second to import: not before the first request.
+            import aiohttp
+
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, keepalive_timeout=30.0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=True,
+            )
+        return self._session
+
+    async def _exchange(
+        self,
+        session: aiohttp.ClientSession,
+        request: Request,
+        data: object,
+        tracker: aiohttp.UploadTracker | None = None,
+    ) -> Response:
+        import aiohttp
+        import yarl
+
+        tracker = tracker or aiohttp.UploadTracker()
+        timeout = request.timeout
+        limits = aiohttp.ClientTimeout(
+            total=timeout, connect=_CONNECT_TIMEOUT if timeout is None else min(_CONNECT_TIMEOUT, 0.9 * timeout)
+        )
+        with _translated(request):
+            async with session.request(
+                request.method,
+                yarl.URL(request.url, encoded=True),
+                headers=request.headers,
+                data=data,
+                allow_redirects=False,
+                raise_for_status=False,
+                ssl=self._ssl,
+                proxy=self._proxy_for(request.url),
+                timeout=limits,
+                upload_tracker=tracker,
+            ) as answer:
+                if 300 <= answer.status < 400 and answer.status != 304:
+                    raise _redirect_refused(request, answer.headers.get("Location", ""))
+                if answer.status < 400:
+                    body = await answer.read()
+                else:
+                    body = await _read_error_body(answer)
+                return Response(answer.status, answer.headers, body, max(1, tracker.attempts))
+
+    async def _send_file(self, session: aiohttp.ClientSession, request: Request, body: FileBody) -> Response:
+        import aiohttp
+
+        tracker = aiohttp.UploadTracker()
+        file = await asyncio.to_thread(body.path.open, "rb")
+        try:
+            data: object = file
+            if body.form:
+                form = aiohttp.FormData(quote_fields=False)
+                for name, value in body.fields:
+                    form.add_field(name, value)
+                form.add_field("file", file, filename=body.path.name, content_type="application/zip")
+                data = form
+            async with _watched(tracker, body):
+                return await self._exchange(session, request, data, tracker)
+        finally:
+            file.close()
+
+    def _proxy_for(self, url: str) -> str | None:
+        if self._proxy is not None:
+            return self._proxy or None
+        proxies = urllib.request.getproxies_environment()
+        if not proxies:
+            return None
+        parts = urlsplit(url)
+        if urllib.request.proxy_bypass_environment(parts.netloc, proxies):
+            return None
+        return proxies.get(parts.scheme, proxies.get("all"))
+
+
+async def _read_error_body(answer: aiohttp.ClientResponse) -> bytes:
+    """Read what an error says; a body that breaks off still leaves its status."""
+    import aiohttp
+
+    body = b""
+    with contextlib.suppress(aiohttp.ClientPayloadError):
+        while len(body) < _ERROR_BODY_LIMIT and (chunk := await answer.content.read(_ERROR_BODY_LIMIT - len(body))):
+            body += chunk
+    return body
+
+
+@contextlib.asynccontextmanager
+async def _watched(tracker: aiohttp.UploadTracker, body: FileBody) -> AsyncIterator[None]:
+    """Report an upload's progress, and give it up when it stands still."""
+
+    async def watch() -> None:
+        clock = asyncio.get_running_loop().time
+        sent, since = 0, clock()
+        while True:
+            await asyncio.sleep(_WATCH_INTERVAL)
+            if tracker.bytes_written != sent:
+                sent, since = tracker.bytes_written, clock()
+                if body.on_progress is not None:
+                    body.on_progress(sent)
+            elif clock() - since > body.idle_timeout:
+                raise AttemptTimeout(f"the upload stood still for {body.idle_timeout:g} s; try again")
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            watcher = group.create_task(watch())
+            try:
+                yield
+            finally:
+                watcher.cancel()
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    if body.on_progress is not None:
+        body.on_progress(tracker.bytes_written)
+
+
+@contextlib.contextmanager
+def _translated(request: Request) -> Iterator[None]:
+    """Turn what aiohttp raises into our errors, without a word of the URL but its host."""
+    import aiohttp
+
+    host = urlsplit(request.url).netloc.rpartition("@")[2]
+    try:
+        yield
+    except TransportError:
+        raise
+    except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
+        raise ConnectError(
+            f"no secure connection to {host}: {error.strerror or type(error).__name__}. Give ssl_context= for a "
+            "private certificate authority",
+            operation=request.operation,
+            retryable=False,
+        ) from None
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise ConnectError(f"no connection to {host}: {reason}", operation=request.operation) from None
+    except TimeoutError:
+        raise AttemptTimeout(
+            f"{host} did not answer within {request.timeout or 0:g} s", operation=request.operation
+        ) from None
+    except (aiohttp.ClientError, OSError) as error:
+        raise ResponseLost(
+            f"the connection to {host} broke before the answer was complete ({type(error).__name__})",
+            operation=request.operation,
+        ) from None
+
+
+def _redirect_refused(request: Request, location: str) -> RedirectRefused:
+    asked, target = urlsplit(request.url), urlsplit(location)
+    there = f"{target.scheme or asked.scheme}://{target.netloc or asked.netloc}"
+    return RedirectRefused(
+        f"{asked.scheme}://{asked.netloc} wants to send this request on to {there}, and redirects are never followed. "
+        "Check base_url, the region and the proxy",
+        operation=request.operation,
+    )

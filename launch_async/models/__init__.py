@@ -1,0 +1,49 @@
+"""What the API speaks, as immutable attrs classes: one module per noun."""
+
+from launch_async.models.base import UNSET, JSONValue, OpenEnum, Unset, WireModel
+from launch_async.models.cache import CacheRevalidationUsage
+from launch_async.models.deployment import Deployment, DeploymentRef, DeploymentStatus
+from launch_async.models.environment import (
+    Domain,
+    DomainInfo,
+    Environment,
+    EnvironmentVariable,
+    FrameworkPreset,
+    PasswordProtection,
+)
+from launch_async.models.log import LogLine, LogStage, ServerLogLine
+from launch_async.models.page import Page, Pagination
+from launch_async.models.project import GitProvider, Project, ProjectType, Repository
+from launch_async.models.upload import DownloadUrl, FormField, SignedUploadUrl, UploadHeader, UploadMethod
+
+__all__ = [
+    "UNSET",
+    "CacheRevalidationUsage",
+    "Deployment",
+    "DeploymentRef",
+    "DeploymentStatus",
+    "Domain",
+    "DomainInfo",
+    "DownloadUrl",
+    "Environment",
+    "EnvironmentVariable",
+    "FormField",
+    "FrameworkPreset",
+    "GitProvider",
+    "JSONValue",
+    "LogLine",
+    "LogStage",
+    "OpenEnum",
+    "Page",
+    "Pagination",
+    "PasswordProtection",
+    "Project",
+    "ProjectType",
+    "Repository",
+    "ServerLogLine",
+    "SignedUploadUrl",
+    "Unset",
+    "UploadHeader",
+    "UploadMethod",
+    "WireModel",
+]

@@ -1,0 +1,141 @@
+"""Deployments: one build of an environment, and how it ended."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Self
+
+import attrs
+
+from launch_async.models.base import LOCAL, UNSET, IdentifiedModel, OpenEnum, RequestModel, Unset
+
+
+class DeploymentStatus(OpenEnum):
+    """State of a deployment (FACTS §6). Any other value counts as in flight."""
+
+    QUEUED = "QUEUED"
+    DEPLOYING = "DEPLOYING"
+    LIVE = "LIVE"
+    DEPLOYED = "DEPLOYED"
+    FAILED = "FAILED"
+    SKIPPED = "SKIPPED"
+    CANCELLED = "CANCELLED"
+    ARCHIVED = "ARCHIVED"
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the deployment ended well: it serves now (LIVE), or did until a newer one came (DEPLOYED)."""
+        return self in _SUCCESS
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the deployment has ended. ARCHIVED is an end, and not a success (FACTS §11 row 21)."""
+        return self in _FINAL
+
+    @property
+    def is_in_flight(self) -> bool:
+        """Whether the deployment goes on; so does one with a status that nobody knows."""
+        return not self.is_final
+
+
+_UNSTATED = DeploymentStatus("")
+_SUCCESS = frozenset({DeploymentStatus.LIVE, DeploymentStatus.DEPLOYED})
+_FINAL = _SUCCESS | {
+    DeploymentStatus.FAILED,
+    DeploymentStatus.SKIPPED,
+    DeploymentStatus.CANCELLED,
+    DeploymentStatus.ARCHIVED,
+}
+
+
+@attrs.frozen
+class DeploymentRef:
+    """Names one deployment, so that another process can take over: plain data, JSON in and out.
+
+    Attributes:
+        project_uid: UID of the project.
+        environment_uid: UID of the environment.
+        deployment_uid: UID of the deployment.
+    """
+
+    project_uid: str
+    environment_uid: str
+    deployment_uid: str
+
+    def to_json(self) -> str:
+        """Return the reference as one JSON object."""
+        return json.dumps(attrs.asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: The text is not such an object.
+        """
+        document = json.loads(text)
+        names = [field.name for field in attrs.fields(cls)]
+        if not isinstance(document, dict) or any(not isinstance(document.get(name), str) for name in names):
+            raise ValueError(f"a deployment reference is a JSON object with the strings {', '.join(names)}")
+        return cls(*(document[name] for name in names))
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class Deployment(IdentifiedModel):
+    """A deployment (`Deployment` in `openapi.yaml`). Any field but `uid` may be missing (FACTS §4).
+
+    Attributes:
+        uid: 24 lower-case hex digits.
+        status: How far it is; an empty, unknown status where the service sends none.
+        deployment_number: Counts the environment's deployments.
+        deployment_url: The wire's host name, usually without a scheme; `url` is absolute.
+        preview_url: The wire's preview host name.
+        environment: UID of its environment, where the service sends it; `environment_uid` is always there.
+        git_branch: Branch that was deployed.
+        commit_hash: Commit that was deployed.
+        commit_message: Its message.
+        commit_url: Its address.
+        is_rollback_eligible: Whether the console offers to roll back to it.
+        created_at: When it was created.
+        updated_at: When it last changed.
+        project_uid: UID of its project, filled in by the client.
+        environment_uid: UID of its environment, filled in by the client.
+        scheme: Scheme of `url` where the wire gives none, filled in by the client.
+    """
+
+    status: DeploymentStatus = _UNSTATED
+    deployment_number: int | None = None
+    deployment_url: str | None = None
+    preview_url: str | None = None
+    environment: str | None = None
+    git_branch: str | None = None
+    commit_hash: str | None = None
+    commit_message: str | None = None
+    commit_url: str | None = None
+    is_rollback_eligible: bool | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    project_uid: str = attrs.field(default="", metadata=LOCAL)
+    environment_uid: str = attrs.field(default="", metadata=LOCAL)
+    scheme: str = attrs.field(default="https", metadata=LOCAL)
+
+    @property
+    def url(self) -> str | None:
+        """Absolute URL of the site; None while the service gives none."""
+        if not self.deployment_url or "://" in self.deployment_url:
+            return self.deployment_url or None
+        return f"{self.scheme}://{self.deployment_url}"
+
+    @property
+    def ref(self) -> DeploymentRef:
+        """A reference to this deployment that can be stored."""
+        return DeploymentRef(self.project_uid, self.environment_uid, self.uid)
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class CreateDeploymentRequest(RequestModel):
+    """Body of `createDeployment`: at most one of the two."""
+
+    commit_hash: str | Unset = UNSET
+    upload_uid: str | Unset = UNSET

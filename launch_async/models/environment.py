@@ -1,0 +1,221 @@
+"""Environments: what gets deployments and serves a site."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final
+
+import attrs
+
+from launch_async.models.base import (
+    UNSET,
+    IdentifiedModel,
+    OpenEnum,
+    RequestModel,
+    Unset,
+    WireModel,
+)
+
+
+class FrameworkPreset(OpenEnum):
+    """How a site is built and served (`FrameworkPreset` in `openapi.yaml`; complete, FACTS §4)."""
+
+    GATSBY = "GATSBY"
+    NEXTJS = "NEXTJS"
+    CRA = "CRA"
+    CSR = "CSR"
+    ANALOG = "ANALOG"
+    ANGULAR = "ANGULAR"
+    NUXT = "NUXT"
+    ASTRO = "ASTRO"
+    VUEJS = "VUEJS"
+    REMIX = "REMIX"
+    OTHER = "OTHER"
+
+    @property
+    def default_output_directory(self) -> str:
+        """The output directory that the vendor's tools use for this preset (FACTS §4)."""
+        return _OUTPUT_DIRECTORIES.get(self, "./")
+
+
+_OUTPUT_DIRECTORIES: Final[Mapping[FrameworkPreset, str]] = MappingProxyType(
+    {
+        FrameworkPreset.GATSBY: "./public",
+        FrameworkPreset.NEXTJS: "./.next",
+        FrameworkPreset.CRA: "./build",
+        FrameworkPreset.REMIX: "./build",
+        FrameworkPreset.ANALOG: "./dist/analog/public",
+        FrameworkPreset.ANGULAR: "./dist",
+        FrameworkPreset.ASTRO: "./dist",
+        FrameworkPreset.VUEJS: "./dist",
+        FrameworkPreset.NUXT: "./.output",
+    }
+)
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class EnvironmentVariable(WireModel):
+    """One environment variable; its value is never shown by `repr`.
+
+    Attributes:
+        key: Name of the variable.
+        value: Its value, in clear (FACTS §4).
+    """
+
+    key: str
+    value: str = attrs.field(default="", repr=False, metadata=SECRET)
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class PasswordProtection(WireModel):
+    """Basic authentication in front of a site; the password is never shown by `repr`.
+
+    Attributes:
+        is_enabled: Whether visitors must log in.
+        username: Name they log in with.
+        password: Password they log in with.
+    """
+
+    is_enabled: bool | None = None
+    username: str | None = None
+    password: str | None = attrs.field(default=None, repr=False, metadata=SECRET)
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class DomainInfo(WireModel):
+    """State of a domain."""
+
+    status: str | None = None
+    domain_status_description: str | None = None
+    ssl_status: str | None = None
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class Domain(WireModel):
+    """A host name under which an environment is served.
+
+    Attributes:
+        uid: Identifier of the domain.
+        url: Host name, usually without a scheme (FACTS §4).
+        is_custom_domain: Whether it is the customer's own.
+        ssl_method: How its certificate is made.
+        custom_certificate_expires_at: When a custom certificate expires.
+        domain_info: Its state.
+    """
+
+    uid: str | None = None
+    url: str | None = None
+    is_custom_domain: bool | None = None
+    ssl_method: str | None = None
+    custom_certificate_expires_at: datetime | None = None
+    domain_info: DomainInfo | None = None
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class Environment(IdentifiedModel):
+    """An environment (`Environment` in `openapi.yaml`). Any field but `uid` may be missing (FACTS §4).
+
+    Attributes:
+        uid: 24 lower-case hex digits.
+        name: Unique in the project.
+        description: Free text.
+        project: UID of its project, where the service sends it; `project_uid` is always there.
+        framework_preset: How the site is built and served.
+        build_command: Command that builds it.
+        output_directory: Folder that is served, relative to the project's root.
+        server_command: Command that starts the server.
+        git_branch: Branch that is deployed.
+        auto_deploy_on_push: Whether a push deploys.
+        environment_variables: Variables of the next deployment.
+        password_protection: Basic authentication in front of the site.
+        is_cache_priming_enabled: Whether the CDN is warmed after each deployment.
+        has_lytics_enabled: Whether the Lytics tag is injected.
+        is_streaming_enabled: Whether responses are streamed.
+        is_contentstack_authentication_enabled: Whether visitors must be logged in to Contentstack.
+        domains: Host names under which it is served.
+        created_at: When it was created.
+        updated_at: When it was last changed.
+        created_by: UID of the user who created it.
+        updated_by: UID of the user who last changed it.
+        deleted_at: When it was deleted.
+        deleted_by: UID of the user who deleted it.
+        project_uid: UID of its project, filled in by the client.
+    """
+
+    name: str | None = None
+    description: str | None = None
+    project: str | None = None
+    framework_preset: FrameworkPreset | None = None
+    build_command: str | None = None
+    output_directory: str | None = None
+    server_command: str | None = None
+    git_branch: str | None = None
+    auto_deploy_on_push: bool | None = None
+    environment_variables: tuple[EnvironmentVariable, ...] = ()
+    password_protection: PasswordProtection | None = None
+    is_cache_priming_enabled: bool | None = None
+    has_lytics_enabled: bool | None = None
+    is_streaming_enabled: bool | None = None
+    is_contentstack_authentication_enabled: bool | None = None
+    domains: tuple[Domain, ...] = ()
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    created_by: str | None = None
+    updated_by: str | None = None
+    deleted_at: datetime | None = None
+    deleted_by: str | None = None
+    project_uid: str = attrs.field(default="", metadata=LOCAL)
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class VariableInput(RequestModel):
+    """One environment variable in a request."""
+
+    key: str
+    value: str = attrs.field(repr=False, metadata=SECRET)
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class PasswordProtectionInput(RequestModel):
+    """Basic authentication in a request."""
+
+    is_enabled: bool | Unset = UNSET
+    username: str | Unset = UNSET
+    password: str | Unset = attrs.field(default=UNSET, repr=False, metadata=SECRET)
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class EnvironmentSettings(RequestModel):
+    """What creation and update of an environment have in common."""
+
+    description: str | Unset = UNSET
+    build_command: str | Unset = UNSET
+    output_directory: str | Unset = UNSET
+    server_command: str | Unset = UNSET
+    git_branch: str | Unset = UNSET
+    auto_deploy_on_push: bool | Unset = UNSET
+    environment_variables: tuple[VariableInput, ...] | Unset = UNSET
+    is_streaming_enabled: bool | Unset = UNSET
+    is_contentstack_authentication_enabled: bool | Unset = UNSET
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class EnvironmentInput(EnvironmentSettings):
+    """An environment to be created (`ProjectEnvironmentInput`, `CreateEnvironmentRequest`)."""
+
+    name: str
+    framework_preset: FrameworkPreset
+    upload_uid: str | Unset = UNSET
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class UpdateEnvironmentRequest(EnvironmentSettings):
+    """Body of `updateEnvironment`: fields left out keep their value (FACTS §4)."""
+
+    name: str | Unset = UNSET
+    framework_preset: FrameworkPreset | Unset = UNSET
+    password_protection: PasswordProtectionInput | Unset = UNSET
+    has_lytics_enabled: bool | Unset = UNSET
+    is_cache_priming_enabled: bool | Unset = UNSET

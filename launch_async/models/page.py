@@ -1,0 +1,55 @@
+"""One page of a listing, and where it stands in the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Generic, TypeVar, overload
+
+import attrs
+
+from launch_async.models.base import WireModel
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class Pagination(WireModel):
+    """What the service says about a page (`Pagination` in `openapi.yaml`).
+
+    Attributes:
+        count: Total number of items in the listing, not on this page; None where the service does not say.
+        limit: Page size that the service used.
+        skip: Items before this page; the service sends null for 0 (FACTS §4).
+    """
+
+    count: int | None = None
+    limit: int | None = None
+    skip: int | None = None
+
+
+@attrs.frozen
+class Page(Generic[T_co]):
+    """One page of a listing; a sequence of its items.
+
+    Attributes:
+        items: The items, in the service's order (which is not documented, FACTS §11 row 22).
+        skip: How many items stand before this page.
+        total: Number of items in the whole listing; None where the service does not say.
+    """
+
+    items: tuple[T_co, ...]
+    skip: int = 0
+    total: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[T_co]:
+        return iter(self.items)
+
+    @overload
+    def __getitem__(self, index: int) -> T_co: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[T_co, ...]: ...
+    def __getitem__(self, index: int | slice) -> T_co | tuple[T_co, ...]:
+        return self.items[index]

@@ -1,0 +1,122 @@
+"""Projects: what holds environments."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import attrs
+
+from launch_async.models.base import UNSET, IdentifiedModel, OpenEnum, RequestModel, Unset, WireModel
+from launch_async.models.environment import EnvironmentInput
+
+
+class ProjectType(OpenEnum):
+    """Where a project's source comes from (`ProjectType` in `openapi.yaml`)."""
+
+    GITPROVIDER = "GITPROVIDER"
+    FILEUPLOAD = "FILEUPLOAD"
+
+
+class GitProvider(OpenEnum):
+    """Kind of Git account (`GitProvider` in `openapi.yaml`); ExternalGitProvider is every one but GitHub."""
+
+    GITHUB = "GitHub"
+    EXTERNAL = "ExternalGitProvider"
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class Repository(WireModel):
+    """The Git repository of a project, as the service reports it.
+
+    Attributes:
+        repository_name: `owner/name`.
+        username: Namespace that owns it.
+        repository_url: Address of the repository.
+        git_provider: Kind of Git account, as the service spells it.
+    """
+
+    repository_name: str | None = None
+    username: str | None = None
+    repository_url: str | None = None
+    git_provider: str | None = None
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class Project(IdentifiedModel):
+    """A project (`Project` in `openapi.yaml`).
+
+    Any field but `uid` may be missing (FACTS §4). FILEUPLOAD projects have neither `repository` nor, unless it was
+    set, `description`.
+
+    Attributes:
+        uid: 24 lower-case hex digits.
+        name: Unique in the organization.
+        description: Free text.
+        project_type: Git or file upload.
+        organization_uid: The organization that owns it.
+        repository: The Git repository of a GITPROVIDER project.
+        cms_stack_api_key: Key of a connected stack.
+        created_at: When it was created.
+        updated_at: When it was last changed.
+        created_by: UID of the user who created it.
+        updated_by: UID of the user who last changed it.
+        deleted_at: When it was deleted; null while it exists.
+        deleted_by: UID of the user who deleted it; null while it exists.
+    """
+
+    name: str | None = None
+    description: str | None = None
+    project_type: ProjectType | None = None
+    organization_uid: str | None = None
+    repository: Repository | None = None
+    cms_stack_api_key: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    created_by: str | None = None
+    updated_by: str | None = None
+    deleted_at: datetime | None = None
+    deleted_by: str | None = None
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class GitProviderMetadata(RequestModel):
+    """Kind of Git account in a request."""
+
+    git_provider: GitProvider
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class RepositoryInput(RequestModel):
+    """The Git repository of a project to be created (`RepositoryInput`)."""
+
+    repository_name: str
+    username: str
+    repository_url: str
+    git_provider_metadata: GitProviderMetadata
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class FileUploadInput(RequestModel):
+    """The uploaded ZIP of a project to be created (`FileUploadInput`)."""
+
+    upload_uid: str
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class CreateProjectRequest(RequestModel):
+    """Body of `createProject`."""
+
+    name: str
+    project_type: ProjectType
+    environment: EnvironmentInput
+    description: str | Unset = UNSET
+    repository: RepositoryInput | Unset = UNSET
+    file_upload: FileUploadInput | Unset = UNSET
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class UpdateProjectRequest(RequestModel):
+    """Body of `updateProject`: only these two are accepted (FACTS §4)."""
+
+    name: str | Unset = UNSET
+    description: str | Unset = UNSET

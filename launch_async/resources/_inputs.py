@@ -1,0 +1,101 @@
+"""Checks on what goes into creation and update of environments, before a request is spent (rules marked H in FACTS)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, TypeVar
+
+from launch_async._operations import check_text
+from launch_async.errors import InvalidArgumentError
+from launch_async.models.base import UNSET, Unset
+from launch_async.models.environment import EnvironmentInput, FrameworkPreset, VariableInput
+
+__all__ = ["check_preset", "check_variables", "environment_input", "given", "variable_inputs"]
+
+V = TypeVar("V")
+
+MAX_NAME: Final = 200
+MAX_DESCRIPTION: Final = 255
+_MAX_VARIABLES: Final = 128
+_MAX_VARIABLE_BYTES: Final = 14 * 1024
+
+
+def check_preset(preset: FrameworkPreset | str) -> FrameworkPreset:
+    """Return a framework preset that the service knows.
+
+    Raises:
+        InvalidArgumentError: It is none of the eleven.
+    """
+    checked = FrameworkPreset(check_text("framework_preset", preset))
+    if not checked.is_known:
+        known = ", ".join(FrameworkPreset)
+        raise InvalidArgumentError("framework_preset", f"{preset!r} is not one of {known}", rule="FACTS §4")
+    return checked
+
+
+def check_variables(variables: Mapping[str, str]) -> None:
+    """Check a whole list of environment variables, without ever repeating a value.
+
+    Raises:
+        InvalidArgumentError: There are more than 128, they have more than 14 KB (names and values together), or one
+            is empty.
+    """
+    name = "environment_variables"
+    if len(variables) > _MAX_VARIABLES:
+        raise InvalidArgumentError(
+            name, f"has {len(variables)} variables, {_MAX_VARIABLES} are allowed", rule="FACTS §4"
+        )
+    for key, value in variables.items():
+        if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidArgumentError(name, f"the value of {key!r} is not a string", rule="openapi.yaml")
+        if not key or not value:
+            problem = "a variable has an empty name" if not key else f"the value of {key!r} is empty"
+            raise InvalidArgumentError(name, f"{problem}, and the service refuses that", rule="FACTS §4")
+    size = sum(len(key.encode()) + len(value.encode()) for key, value in variables.items())
+    if size > _MAX_VARIABLE_BYTES:
+        raise InvalidArgumentError(
+            name, f"has {size} bytes in all, {_MAX_VARIABLE_BYTES} are allowed (14 KB)", rule="FACTS §4"
+        )
+
+
+def variable_inputs(variables: Mapping[str, str] | None) -> tuple[VariableInput, ...]:
+    """Return checked variables as the request carries them."""
+    check_variables(variables or {})
+    return tuple(VariableInput(key=key, value=value) for key, value in (variables or {}).items())
+
+
+def given(value: V | None) -> V | Unset:
+    """Return UNSET for None: what was not given is left out of the request."""
+    return UNSET if value is None else value
+
+
+def environment_input(
+    parameter: str,
+    name: str,
+    framework_preset: FrameworkPreset | str,
+    output_directory: str | None,
+    build_command: str | None,
+    server_command: str | None,
+    environment_variables: Mapping[str, str] | None,
+    is_streaming_enabled: bool | None,
+    is_contentstack_authentication_enabled: bool | None,
+    *,
+    git_branch: str | Unset = UNSET,
+    auto_deploy_on_push: bool | Unset = UNSET,
+    upload_uid: str | Unset = UNSET,
+) -> EnvironmentInput:
+    """Return an environment to be created, with what the vendor's tools always send (FACTS §11 row 18)."""
+    preset = check_preset(framework_preset)
+    return EnvironmentInput(
+        name=check_text(parameter, name, longest=MAX_NAME),
+        framework_preset=preset,
+        output_directory=preset.default_output_directory if output_directory is None else output_directory,
+        build_command=given(build_command),
+        server_command=given(server_command),
+        environment_variables=variable_inputs(environment_variables),
+        is_streaming_enabled=given(is_streaming_enabled),
+        is_contentstack_authentication_enabled=given(is_contentstack_authentication_enabled),
+        git_branch=git_branch,
+        auto_deploy_on_push=auto_deploy_on_push,
+        upload_uid=upload_uid,
+    )

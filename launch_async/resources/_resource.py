@@ -1,0 +1,160 @@
+"""What all resources share: send an operation, take the answer out of its envelope, build the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar, cast
+
+from launch_async._operations import Operation
+from launch_async._pipeline import Call, Pipeline
+from launch_async._transport import Response
+from launch_async._wire import Mismatch, encode, load_json, secrets_of, structure
+from launch_async.errors import DecodeError
+from launch_async.models.base import IdentifiedModel, JSONValue, RequestModel, WireModel
+from launch_async.models.page import Page, Pagination
+from launch_async.rate_limit import Priority
+from launch_async.resources.pager import Pager
+
+__all__ = ["Resource"]
+
+M = TypeVar("M", bound=WireModel)
+N = TypeVar("N", bound=IdentifiedModel)
+U = TypeVar("U")
+
+
+class Resource:
+    """Base of the resources of a client."""
+
+    def __init__(self, pipeline: Pipeline, *, site_scheme: str = "https") -> None:
+        self._pipeline = pipeline
+        self._site_scheme = site_scheme
+
+    async def _send(
+        self,
+        operation: Operation,
+        uids: Mapping[str, str] | None = None,
+        *,
+        body: RequestModel | Mapping[str, JSONValue] | None = None,
+        query: Mapping[str, str | int | None] | None = None,
+        priority: Priority = Priority.INTERACTIVE,
+        timeout: float | None = None,
+    ) -> Response:
+        encoded = encode(body) if isinstance(body, RequestModel) else body
+        return await self._pipeline.call(
+            Call(
+                operation=operation,
+                path=operation.render(uids or {}),
+                query=query or {},
+                body=cast("JSONValue", encoded),
+                secrets=secrets_of(body) if isinstance(body, RequestModel) else (),
+                priority=priority,
+                timeout=timeout,
+            )
+        )
+
+    async def _one(
+        self,
+        operation: Operation,
+        kind: type[M],
+        uids: Mapping[str, str] | None = None,
+        *,
+        key: str | None = None,
+        body: RequestModel | Mapping[str, JSONValue] | None = None,
+        query: Mapping[str, str | int | None] | None = None,
+        priority: Priority = Priority.INTERACTIVE,
+        timeout: float | None = None,
+    ) -> M:
+        """Return the model that an operation answers with, under `key` of its envelope or as the bare object."""
+        response = await self._send(operation, uids, body=body, query=query, priority=priority, timeout=timeout)
+        document = parsed(operation, response)
+        if key is not None:
+            document = member(operation, response, document, key)
+        return built(operation, response, document, kind, f"$.{key}" if key else "$")
+
+    def _list(
+        self,
+        operation: Operation,
+        kind: type[N],
+        uids: Mapping[str, str],
+        key: str,
+        finish: Callable[[N], N],
+        *,
+        limit: int | None,
+        skip: int,
+        priority: Priority = Priority.INTERACTIVE,
+    ) -> Pager[N]:
+        operation.render(uids)
+
+        async def fetch(size: int, position: int) -> Page[N]:
+            # skip=0 is the default, and the service answers it with null either way (FACTS §4).
+            query = {"limit": size, "skip": position or None}
+            response = await self._send(operation, uids, query=query, priority=priority)
+            document = parsed(operation, response)
+            entries = member(operation, response, document, key)
+            if not isinstance(entries, list):
+                raise mismatch(operation, response, [f"$.{key}: expected a list"])
+            items = tuple(
+                finish(built(operation, response, entry, kind, f"$.{key}[{index}]"))
+                for index, entry in enumerate(entries)
+            )
+            return Page(items, position, _total(document))
+
+        return Pager(fetch, limit=limit, skip=skip)
+
+
+def parsed(operation: Operation, response: Response) -> JSONValue:
+    """Return the JSON document of a success.
+
+    Raises:
+        DecodeError: The body is empty or not JSON.
+    """
+    try:
+        return load_json(response.body)
+    except ValueError:
+        problem = "is empty" if not response.body.strip() else "is not JSON"
+        raise mismatch(operation, response, [f"$: the body {problem}"]) from None
+
+
+def member(operation: Operation, response: Response, document: JSONValue, key: str) -> JSONValue:
+    """Return one member of an envelope.
+
+    Raises:
+        DecodeError: It is not there.
+    """
+    if not isinstance(document, dict) or key not in document:
+        raise mismatch(operation, response, [f"$.{key}: required, but it is not there"])
+    return document[key]
+
+
+def built(operation: Operation, response: Response, document: JSONValue, kind: type[U], path: str) -> U:
+    """Build a model from a document.
+
+    Raises:
+        DecodeError: The document does not have the model's shape.
+    """
+    try:
+        return structure(document, kind)
+    except Mismatch as error:
+        raise mismatch(operation, response, [f"{path}{problem}" for problem in error.problems]) from None
+
+
+def mismatch(operation: Operation, response: Response, problems: list[str]) -> DecodeError:
+    """Return the error of a success that does not have the promised shape; what was created is then unknown."""
+    return DecodeError(
+        f"the answer to {operation.name} does not have the promised shape: {'; '.join(problems[:5])}. "
+        "Check base_url and proxies: something else may have answered",
+        problems=problems,
+        operation=operation.name,
+        status=response.status,
+        ambiguous=operation.method == "POST",
+    )
+
+
+def _total(document: JSONValue) -> int | None:
+    """Return the total that a page gives; whatever else stands there is no reason to lose the page."""
+    pagination = document.get("pagination") if isinstance(document, dict) else None
+    try:
+        total = structure(pagination, Pagination).count if pagination is not None else None
+    except Mismatch:
+        return None
+    return total if total is not None and total >= 0 else None

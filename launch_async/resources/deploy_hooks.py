@@ -1,0 +1,53 @@
+"""Deploy hooks: a secret URL that starts a deployment. They are made in the console (FACTS §4)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from launch_async._operations import Operation, check_text
+from launch_async._pipeline import Call
+from launch_async.errors import InvalidArgumentError
+from launch_async.models.base import JSONValue
+from launch_async.resources._resource import Resource, parsed
+
+__all__ = ["DeployHooks"]
+
+_TRIGGER: Final = Operation("triggerDeployHook", "POST", "/manage/deploy/{deploy_hook_uid}", authenticated=False)
+_HOOK_UID: Final = re.compile(r"[0-9a-f]{24}")
+
+
+class DeployHooks(Resource):
+    """Deploy hooks; they need no credentials, and their UID is a secret."""
+
+    async def trigger(self, hook_uid: str, *, commit: str | None = None) -> str:
+        """Start a deployment through its hook.
+
+        Args:
+            hook_uid: The last part of the hook's URL; a secret, never shown.
+            commit: Full hash of a commit or its first seven characters; Git projects only.
+
+        Returns:
+            What the service says, such as `Deployment triggered successfully`; it does not tell the deployment's UID.
+
+        Raises:
+            InvalidArgumentError: The UID is malformed.
+            NotFoundError: No such hook (404).
+
+        API: `triggerDeployHook`.
+        """
+        if not _HOOK_UID.fullmatch(hook_uid):
+            raise InvalidArgumentError("hook_uid", "is not 24 lower-case hex digits (it is not repeated: a secret)")
+        if commit is not None:
+            check_text("commit", commit, rule="FACTS §4")
+        response = await self._pipeline.call(
+            Call(
+                operation=_TRIGGER,
+                path=_TRIGGER.path.replace("{deploy_hook_uid}", hook_uid),
+                query={"commit": commit},
+                secrets=(hook_uid,),
+            )
+        )
+        document: JSONValue = parsed(_TRIGGER, response) if response.body.strip() else None
+        message = document.get("message") if isinstance(document, dict) else None
+        return message if isinstance(message, str) else ""

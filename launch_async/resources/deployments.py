@@ -1,0 +1,276 @@
+"""Deployments and their logs: `Deployments`, `Deployment Logs` and `Server Logs` in the API reference."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from typing import Final, TypeVar
+
+import attrs
+
+from launch_async._operations import READ, WRITE, Operation, check_text
+from launch_async._transport import Response
+from launch_async._wire import wire_time
+from launch_async.errors import InternalServerError, InvalidArgumentError, ServerLogsUnavailable
+from launch_async.models.base import JSONValue
+from launch_async.models.deployment import CreateDeploymentRequest, Deployment
+from launch_async.models.log import LogLine, ServerLogLine
+from launch_async.models.upload import DownloadUrl
+from launch_async.rate_limit import Priority
+from launch_async.resources._inputs import given
+from launch_async.resources._resource import Resource, built, member, mismatch, parsed
+from launch_async.resources.pager import Pager
+
+__all__ = ["Deployments"]
+
+L = TypeVar("L", LogLine, ServerLogLine)
+
+_PARENT: Final = "/projects/{project_uid}/environments/{environment_uid}/deployments"
+_ITEM: Final = _PARENT + "/{deployment_uid}"
+_LIST: Final = Operation("listDeployments", "GET", _PARENT, READ)
+_GET: Final = Operation("getDeployment", "GET", _ITEM, READ)
+_CREATE: Final = Operation("createDeployment", "POST", _PARENT, WRITE)
+_LOGS: Final = Operation("getDeploymentLogs", "GET", _ITEM + "/logs/deployment-logs", READ)
+_SERVER_LOGS: Final = Operation("getServerLogs", "GET", _ITEM + "/logs/server-logs", READ)
+_DOWNLOAD: Final = Operation("getDeploymentDownloadUrl", "GET", _ITEM + "/download/signed_url", READ)
+
+
+class Deployments(Resource):
+    """The deployments of an environment."""
+
+    def list(
+        self, project_uid: str, environment_uid: str, *, limit: int | None = None, skip: int = 0
+    ) -> Pager[Deployment]:
+        """List an environment's deployments, in the service's order; sort by `deployment_number` (FACTS §11 row 22).
+
+        Args:
+            project_uid: The project.
+            environment_uid: The environment.
+            limit: Items a page, 1 to 100; 100 by default.
+            skip: Items to leave out from the start.
+
+        Returns:
+            A pager: iterate it for every deployment, or ask it for a page, the total or a list.
+
+        Raises:
+            InvalidArgumentError: A UID is malformed, or `limit` or `skip` is out of bounds (FACTS §4).
+
+        API: `listDeployments`; scope `launch.projects:read` or `launch:manage`.
+        """
+        return self._list(
+            _LIST,
+            Deployment,
+            {"project_uid": project_uid, "environment_uid": environment_uid},
+            "deployments",
+            partial(self._located, project_uid=project_uid, environment_uid=environment_uid),
+            limit=limit,
+            skip=skip,
+        )
+
+    async def get(self, project_uid: str, environment_uid: str, deployment_uid: str) -> Deployment:
+        """Return one deployment.
+
+        Raises:
+            InvalidArgumentError: A UID is malformed.
+            NotFoundError: No such deployment in this organization (404).
+
+        API: `getDeployment`; scope `launch.projects:read` or `launch:manage`.
+        """
+        uids = _uids(project_uid, environment_uid, deployment_uid)
+        deployment = await self._one(_GET, Deployment, uids, key="deployment")
+        return self._located(deployment, project_uid=project_uid, environment_uid=environment_uid)
+
+    async def create(
+        self,
+        project_uid: str,
+        environment_uid: str,
+        *,
+        commit_hash: str | None = None,
+        upload_uid: str | None = None,
+    ) -> Deployment:
+        """Start a deployment; it goes on at the service when this returns.
+
+        Without arguments: the newest commit of the branch (Git), or the previous ZIP again (file upload). If a
+        deployment is running, the new one is QUEUED, and one that was queued before becomes SKIPPED (FACTS §6).
+
+        Args:
+            project_uid: The project.
+            environment_uid: The environment.
+            commit_hash: Full hash of a commit (Git projects; app tokens cannot do this).
+            upload_uid: Of a ZIP that was sent to `uploads.url_for_deployment()` (file-upload projects).
+
+        Raises:
+            InvalidArgumentError: A UID is malformed, or both sources were given.
+            NotFoundError: No such environment in this organization (404).
+
+        API: `createDeployment`; scope `launch.projects:write` or `launch:manage`.
+        """
+        if commit_hash is not None and upload_uid is not None:
+            raise InvalidArgumentError("upload_uid", "give commit_hash or upload_uid, not both", rule="openapi.yaml")
+        for name, value in {"commit_hash": commit_hash, "upload_uid": upload_uid}.items():
+            if value is not None:
+                check_text(name, value, rule="openapi.yaml")
+        body = CreateDeploymentRequest(commit_hash=given(commit_hash), upload_uid=given(upload_uid))
+        uids = {"project_uid": project_uid, "environment_uid": environment_uid}
+        deployment = await self._one(_CREATE, Deployment, uids, key="deployment", body=body)
+        return self._located(deployment, project_uid=project_uid, environment_uid=environment_uid)
+
+    async def logs(
+        self,
+        project_uid: str,
+        environment_uid: str,
+        deployment_uid: str,
+        *,
+        after: datetime | None = None,
+    ) -> tuple[LogLine, ...]:
+        """Return build-log lines, oldest first; `follow_logs` follows them as they come.
+
+        Args:
+            project_uid: The project.
+            environment_uid: The environment.
+            deployment_uid: The deployment.
+            after: Only lines after this moment (an aware time); whether the moment itself is included is not known
+                (FACTS §11 row 6).
+
+        Raises:
+            InvalidArgumentError: A UID is malformed, or `after` has no zone.
+            NotFoundError: No such deployment in this organization (404).
+
+        API: `getDeploymentLogs`; scope `launch.projects:read` or `launch:manage`.
+        """
+        return await self._logs(project_uid, environment_uid, deployment_uid, after, Priority.INTERACTIVE)
+
+    async def server_logs(
+        self,
+        project_uid: str,
+        environment_uid: str,
+        deployment_uid: str,
+        *,
+        start: datetime,
+        end: datetime,
+    ) -> tuple[ServerLogLine, ...]:
+        """Return what a deployment's server wrote in a window of time; `tail_server_logs` follows it.
+
+        Args:
+            project_uid: The project.
+            environment_uid: The environment.
+            deployment_uid: The deployment.
+            start: Start of the window, an aware time.
+            end: End of the window, an aware time.
+
+        Raises:
+            InvalidArgumentError: A UID is malformed, a time has no zone, or the window is empty.
+            ServerLogsUnavailable: The service has none, as for static sites (500, FACTS §7).
+            NotFoundError: No such deployment in this organization (404).
+
+        API: `getServerLogs`; scope `launch.projects:read` or `launch:manage`.
+        """
+        return await self._server_logs(project_uid, environment_uid, deployment_uid, start, end, Priority.INTERACTIVE)
+
+    async def download_url(self, project_uid: str, environment_uid: str, deployment_uid: str) -> DownloadUrl:
+        """Return a signed URL of the ZIP that a file-upload deployment was built from.
+
+        The URL is a secret; fetch it without any credentials.
+
+        Raises:
+            InvalidArgumentError: A UID is malformed.
+            NotFoundError: No such deployment in this organization, or it has no ZIP (404).
+
+        API: `getDeploymentDownloadUrl`; scope `launch.projects:read` or `launch:manage`.
+        """
+        uids = _uids(project_uid, environment_uid, deployment_uid)
+        response = await self._send(_DOWNLOAD, uids)
+        document = parsed(_DOWNLOAD, response)
+        if not isinstance(document, dict) or (url := _signed_url(document)) is None:
+            raise mismatch(_DOWNLOAD, response, ["$: no URL in it"])
+        expires = document.get("expiresIn")
+        return DownloadUrl(
+            url=url,
+            expires_in=expires if isinstance(expires, int) else None,
+            extra={name: value for name, value in document.items() if value not in (url, expires)},
+        )
+
+    async def _logs(
+        self,
+        project_uid: str,
+        environment_uid: str,
+        deployment_uid: str,
+        after: datetime | None,
+        priority: Priority,
+    ) -> tuple[LogLine, ...]:
+        uids = _uids(project_uid, environment_uid, deployment_uid)
+        query = {"timestamp": None if after is None else wire_time(_aware("after", after))}
+        response = await self._send(_LOGS, uids, query=query, priority=priority)
+        entries = member(_LOGS, response, parsed(_LOGS, response), "deploymentLogs")
+        return _lines(_LOGS, response, entries, LogLine)
+
+    async def _server_logs(
+        self,
+        project_uid: str,
+        environment_uid: str,
+        deployment_uid: str,
+        start: datetime,
+        end: datetime,
+        priority: Priority,
+    ) -> tuple[ServerLogLine, ...]:
+        uids = _uids(project_uid, environment_uid, deployment_uid)
+        if _aware("end", end) < _aware("start", start):
+            raise InvalidArgumentError("end", "is before start", rule="openapi.yaml")
+        query = {"startTime": _milliseconds(start), "endTime": _milliseconds(end)}
+        try:
+            response = await self._send(_SERVER_LOGS, uids, query=query, priority=priority)
+        except InternalServerError as error:
+            raise _no_server_logs(error) from error
+        return _lines(_SERVER_LOGS, response, _server_log_entries(parsed(_SERVER_LOGS, response)), ServerLogLine)
+
+    def _located(self, deployment: Deployment, *, project_uid: str, environment_uid: str) -> Deployment:
+        """Fill in what the wire leaves out: where the deployment belongs, and how its site is reached."""
+        return attrs.evolve(
+            deployment, project_uid=project_uid, environment_uid=environment_uid, scheme=self._site_scheme
+        )
+
+
+def _uids(project_uid: str, environment_uid: str, deployment_uid: str) -> dict[str, str]:
+    return {"project_uid": project_uid, "environment_uid": environment_uid, "deployment_uid": deployment_uid}
+
+
+def _aware(name: str, moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise InvalidArgumentError(name, "has no time zone; use datetime.now(UTC) or give tzinfo")
+    return moment
+
+
+def _milliseconds(moment: datetime) -> str:
+    return str(int(moment.timestamp() * 1000))
+
+
+def _signed_url(document: dict[str, JSONValue]) -> str | None:
+    """Return the URL, whatever its name: the service's is not established (FACTS §11 row 3)."""
+    named = [document.get(name) for name in ("downloadUrl", "url", "signedUrl")]
+    anything = [value for value in document.values() if isinstance(value, str) and value.startswith("https://")]
+    return next((value for value in (*named, *anything) if isinstance(value, str) and value), None)
+
+
+def _server_log_entries(document: JSONValue) -> JSONValue:
+    """Return the lines, under whichever key they came (FACTS §11 row 4)."""
+    if isinstance(document, dict):
+        return next((document[name] for name in ("logs", "serverLogs") if name in document), None)
+    return document
+
+
+def _lines(operation: Operation, response: Response, entries: JSONValue, kind: type[L]) -> tuple[L, ...]:
+    if not isinstance(entries, list):
+        raise mismatch(operation, response, ["$: expected a list of log lines"])
+    return tuple(built(operation, response, entry, kind, f"$[{index}]") for index, entry in enumerate(entries))
+
+
+def _no_server_logs(error: InternalServerError) -> ServerLogsUnavailable:
+    return ServerLogsUnavailable(
+        "the service failed to give server logs. Only server-rendered deployments have them; a static site has none "
+        "(FACTS §7)",
+        operation=error.operation,
+        status=error.status,
+        codes=error.codes,
+        request_id=error.request_id,
+        attempts=error.attempts,
+    )

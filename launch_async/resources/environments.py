@@ -1,0 +1,342 @@
+"""Environments and their CDN cache: `Environments` in the API reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Final
+
+import attrs
+
+from launch_async._operations import DELETE, READ, WRITE, Operation, check_count, check_text
+from launch_async._wire import encode
+from launch_async.errors import InvalidArgumentError
+from launch_async.models.base import UNSET
+from launch_async.models.cache import CachePath, RevalidateCacheRequest
+from launch_async.models.environment import (
+    Environment,
+    EnvironmentInput,
+    FrameworkPreset,
+    PasswordProtection,
+    PasswordProtectionInput,
+    UpdateEnvironmentRequest,
+)
+from launch_async.resources._inputs import MAX_NAME, check_preset, environment_input, given, variable_inputs
+from launch_async.resources._resource import Resource
+from launch_async.resources.pager import Pager
+
+__all__ = ["Environments"]
+
+_PARENT: Final = "/projects/{project_uid}/environments"
+_ITEM: Final = _PARENT + "/{environment_uid}"
+_LIST: Final = Operation("listEnvironments", "GET", _PARENT, READ)
+_GET: Final = Operation("getEnvironment", "GET", _ITEM, READ)
+_CREATE: Final = Operation("createEnvironment", "POST", _PARENT, WRITE)
+_UPDATE: Final = Operation("updateEnvironment", "PUT", _ITEM, WRITE)
+_DELETE: Final = Operation("deleteEnvironment", "DELETE", _ITEM, DELETE)
+_REVALIDATE: Final = Operation("revalidateCdnCache", "POST", _ITEM + "/revalidate-cdn-cache", WRITE)
+_MAX_TAGS: Final = 100
+
+
+class Environments(Resource):
+    """The environments of a project."""
+
+    def list(self, project_uid: str, *, limit: int | None = None, skip: int = 0) -> Pager[Environment]:
+        """List a project's environments.
+
+        Args:
+            project_uid: The project.
+            limit: Items a page, 1 to 100; 100 by default.
+            skip: Items to leave out from the start.
+
+        Returns:
+            A pager: iterate it for every environment, or ask it for a page, the total or a list.
+
+        Raises:
+            InvalidArgumentError: The UID is malformed, or `limit` or `skip` is out of bounds (FACTS §4).
+
+        API: `listEnvironments`; scope `launch.projects:read` or `launch:manage`.
+        """
+        return self._list(
+            _LIST,
+            Environment,
+            {"project_uid": project_uid},
+            "environments",
+            partial(attrs.evolve, project_uid=project_uid),
+            limit=limit,
+            skip=skip,
+        )
+
+    async def get(self, project_uid: str, environment_uid: str) -> Environment:
+        """Return one environment, its variables in clear.
+
+        Raises:
+            InvalidArgumentError: A UID is malformed.
+            NotFoundError: No such environment in this organization (404).
+
+        API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
+        """
+        environment = await self._one(_GET, Environment, _uids(project_uid, environment_uid), key="environment")
+        return attrs.evolve(environment, project_uid=project_uid)
+
+    async def create_from_git(
+        self,
+        project_uid: str,
+        name: str,
+        *,
+        git_branch: str,
+        framework_preset: FrameworkPreset | str = FrameworkPreset.OTHER,
+        output_directory: str | None = None,
+        build_command: str | None = None,
+        server_command: str | None = None,
+        environment_variables: Mapping[str, str] | None = None,
+        auto_deploy_on_push: bool | None = None,
+        is_streaming_enabled: bool | None = None,
+        is_contentstack_authentication_enabled: bool | None = None,
+    ) -> Environment:
+        """Add an environment to a Git project; its first deployment starts at once.
+
+        App (M2M) tokens cannot do this (FACTS §3).
+
+        Args:
+            project_uid: The project.
+            name: Name of the environment, unique in the project, at most 200 characters.
+            git_branch: Branch to deploy.
+            framework_preset: How the site is built and served.
+            output_directory: Folder that is served; the preset's own by default.
+            build_command: Command that builds the site.
+            server_command: Command that starts the server.
+            environment_variables: At most 128 and 14 KB, none empty.
+            auto_deploy_on_push: Whether a push deploys.
+            is_streaming_enabled: Whether responses are streamed.
+            is_contentstack_authentication_enabled: Whether visitors must be logged in to Contentstack.
+
+        Raises:
+            InvalidArgumentError: An argument breaks a rule of FACTS §4.
+            ConflictError: An environment of that name exists (409).
+            GitProviderError: Launch cannot reach the Git account (401).
+
+        API: `createEnvironment`; scope `launch.projects:write` or `launch:manage`, a user's token.
+        """
+        body = environment_input(
+            "name",
+            name,
+            framework_preset,
+            output_directory,
+            build_command,
+            server_command,
+            environment_variables,
+            is_streaming_enabled,
+            is_contentstack_authentication_enabled,
+            git_branch=check_text("git_branch", git_branch, rule="openapi.yaml"),
+            auto_deploy_on_push=given(auto_deploy_on_push),
+        )
+        return await self._create(project_uid, body)
+
+    async def create_from_upload(
+        self,
+        project_uid: str,
+        name: str,
+        *,
+        upload_uid: str,
+        framework_preset: FrameworkPreset | str = FrameworkPreset.OTHER,
+        output_directory: str | None = None,
+        build_command: str | None = None,
+        server_command: str | None = None,
+        environment_variables: Mapping[str, str] | None = None,
+        is_streaming_enabled: bool | None = None,
+        is_contentstack_authentication_enabled: bool | None = None,
+    ) -> Environment:
+        """Add an environment to a file-upload project; its first deployment starts at once.
+
+        Args:
+            project_uid: The project.
+            name: Name of the environment, unique in the project, at most 200 characters.
+            upload_uid: Of a ZIP that was sent to `uploads.url_for_environment()`.
+            framework_preset: How the site is built and served.
+            output_directory: Folder that is served; the preset's own by default.
+            build_command: Command that builds the site.
+            server_command: Command that starts the server.
+            environment_variables: At most 128 and 14 KB, none empty.
+            is_streaming_enabled: Whether responses are streamed.
+            is_contentstack_authentication_enabled: Whether visitors must be logged in to Contentstack.
+
+        Raises:
+            InvalidArgumentError: An argument breaks a rule of FACTS §4.
+            ConflictError: An environment of that name exists (409).
+
+        API: `createEnvironment`; scope `launch.projects:write` or `launch:manage`.
+        """
+        body = environment_input(
+            "name",
+            name,
+            framework_preset,
+            output_directory,
+            build_command,
+            server_command,
+            environment_variables,
+            is_streaming_enabled,
+            is_contentstack_authentication_enabled,
+            upload_uid=check_text("upload_uid", upload_uid, rule="FACTS §5"),
+        )
+        return await self._create(project_uid, body)
+
+    async def update(
+        self,
+        project_uid: str,
+        environment_uid: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        framework_preset: FrameworkPreset | str | None = None,
+        output_directory: str | None = None,
+        build_command: str | None = None,
+        server_command: str | None = None,
+        git_branch: str | None = None,
+        auto_deploy_on_push: bool | None = None,
+        environment_variables: Mapping[str, str] | None = None,
+        password_protection: PasswordProtection | None = None,
+        is_streaming_enabled: bool | None = None,
+        is_contentstack_authentication_enabled: bool | None = None,
+        has_lytics_enabled: bool | None = None,
+        is_cache_priming_enabled: bool | None = None,
+    ) -> Environment:
+        """Change an environment; what is not given keeps its value (FACTS §4).
+
+        `environment_variables` is the whole new list: `launch.variables` changes single ones safely. Changes reach the
+        site with the next deployment.
+
+        Args:
+            project_uid: The project.
+            environment_uid: The environment.
+            name: New name, at most 200 characters.
+            description: Free text.
+            framework_preset: How the site is built and served.
+            output_directory: Folder that is served.
+            build_command: Command that builds the site.
+            server_command: Command that starts the server.
+            git_branch: Branch to deploy.
+            auto_deploy_on_push: Whether a push deploys.
+            environment_variables: The whole new list: at most 128 and 14 KB, none empty.
+            password_protection: Basic authentication in front of the site.
+            is_streaming_enabled: Whether responses are streamed.
+            is_contentstack_authentication_enabled: Whether visitors must be logged in to Contentstack.
+            has_lytics_enabled: Whether the Lytics tag is injected.
+            is_cache_priming_enabled: Whether the CDN is warmed after each deployment.
+
+        Raises:
+            InvalidArgumentError: Nothing to change was given, or an argument breaks a rule of FACTS §4.
+            ConflictError: An environment of that name exists (409).
+            NotFoundError: No such environment in this organization (404).
+
+        API: `updateEnvironment`; scope `launch.projects:write` or `launch:manage`.
+        """
+        body = UpdateEnvironmentRequest(
+            name=UNSET if name is None else check_text("name", name, longest=MAX_NAME),
+            description=given(description),
+            framework_preset=UNSET if framework_preset is None else check_preset(framework_preset),
+            output_directory=given(output_directory),
+            build_command=given(build_command),
+            server_command=given(server_command),
+            git_branch=given(git_branch),
+            auto_deploy_on_push=given(auto_deploy_on_push),
+            environment_variables=UNSET if environment_variables is None else variable_inputs(environment_variables),
+            password_protection=UNSET if password_protection is None else _protection(password_protection),
+            is_streaming_enabled=given(is_streaming_enabled),
+            is_contentstack_authentication_enabled=given(is_contentstack_authentication_enabled),
+            has_lytics_enabled=given(has_lytics_enabled),
+            is_cache_priming_enabled=given(is_cache_priming_enabled),
+        )
+        if not encode(body):
+            raise InvalidArgumentError("name", "give at least one thing to change", rule="FACTS §4")
+        environment = await self._one(
+            _UPDATE, Environment, _uids(project_uid, environment_uid), key="environment", body=body
+        )
+        return attrs.evolve(environment, project_uid=project_uid)
+
+    async def delete(self, project_uid: str, environment_uid: str) -> None:
+        """Delete an environment with its deployments and domains.
+
+        Raises:
+            InvalidArgumentError: A UID is malformed.
+            NotFoundError: No such environment in this organization (404).
+
+        API: `deleteEnvironment`; scope `launch.projects:delete` or `launch:manage`.
+        """
+        await self._send(_DELETE, _uids(project_uid, environment_uid))
+
+    async def revalidate_cache(
+        self,
+        project_uid: str,
+        environment_uid: str,
+        *,
+        path: str | None = None,
+        is_prefix: bool = False,
+        cache_tags: Sequence[str] | None = None,
+        hostnames: Sequence[str] | None = None,
+    ) -> None:
+        """Purge responses from the environment's CDN cache: exactly one of a path, tags or host names.
+
+        Two at once would purge more than was meant: the service does not refuse host names beside a path, it purges
+        the whole host (FACTS §8). Each call counts against the organization's daily quota. A deployment purges
+        everything by itself.
+
+        Args:
+            project_uid: The project.
+            environment_uid: The environment.
+            path: Path that starts with `/`; on all host names of the environment.
+            is_prefix: Whether everything below the path is purged, too.
+            cache_tags: 1 to 100 tags; what carries any of them is purged.
+            hostnames: Bare host names that are purged wholly.
+
+        Raises:
+            InvalidArgumentError: Not exactly one was given, or it breaks a rule of FACTS §8.
+            NotFoundError: No such environment in this organization (404).
+
+        API: `revalidateCdnCache`; scope `launch.projects:write` or `launch:manage`.
+        """
+        body = _revalidation(path, is_prefix=is_prefix, cache_tags=cache_tags, hostnames=hostnames)
+        await self._send(_REVALIDATE, _uids(project_uid, environment_uid), body=body)
+
+    async def _create(self, project_uid: str, body: EnvironmentInput) -> Environment:
+        environment = await self._one(_CREATE, Environment, {"project_uid": project_uid}, key="environment", body=body)
+        return attrs.evolve(environment, project_uid=project_uid)
+
+
+def _uids(project_uid: str, environment_uid: str) -> dict[str, str]:
+    return {"project_uid": project_uid, "environment_uid": environment_uid}
+
+
+def _protection(protection: PasswordProtection) -> PasswordProtectionInput:
+    return PasswordProtectionInput(
+        is_enabled=given(protection.is_enabled),
+        username=given(protection.username),
+        password=given(protection.password),
+    )
+
+
+def _revalidation(
+    path: str | None, *, is_prefix: bool, cache_tags: Sequence[str] | None, hostnames: Sequence[str] | None
+) -> RevalidateCacheRequest:
+    rule = "FACTS §8"
+    strategies = {"path": path, "cache_tags": cache_tags, "hostnames": hostnames}
+    chosen = [name for name, value in strategies.items() if value is not None]
+    if len(chosen) != 1:
+        problem = f"exactly one of path, cache_tags and hostnames is needed, got {' and '.join(chosen) or 'none'}"
+        raise InvalidArgumentError(chosen[1] if len(chosen) > 1 else "path", problem, rule=rule)
+    if is_prefix and path is None:
+        raise InvalidArgumentError("is_prefix", "goes with path only", rule=rule)
+    if path is not None:
+        if not path.startswith("/"):
+            raise InvalidArgumentError("path", f"{path[:60]!r} does not start with /", rule="openapi.yaml")
+        return RevalidateCacheRequest(cache_path=CachePath(path=path, is_prefix=is_prefix))
+    values = cache_tags if cache_tags is not None else hostnames or ()
+    if isinstance(values, str):
+        raise InvalidArgumentError(chosen[0], "is one string; give a list of them", rule="openapi.yaml")
+    unique = tuple(dict.fromkeys(values))
+    check_count(chosen[0], unique, most=_MAX_TAGS if cache_tags is not None else len(unique), rule=rule)
+    for value in unique:
+        check_text(chosen[0], value, rule=rule)
+    if cache_tags is not None:
+        return RevalidateCacheRequest(cache_tags=unique)
+    return RevalidateCacheRequest(hostnames=unique)

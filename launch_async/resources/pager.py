@@ -1,0 +1,86 @@
+"""A listing that is read page by page, and survives whatever the service does between two pages.
+
+Offset pagination shifts when items appear or vanish meanwhile, `count` may be missing, `skip` comes back as null, and
+a service may ignore `limit` (FACTS §4). Every item is given once, by its UID; a listing that shrinks is read again
+where it may have moved past us; without a count, only a page with nothing new ends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final, Generic, TypeVar
+
+from launch_async._operations import check_page
+from launch_async.models.base import IdentifiedModel
+from launch_async.models.page import Page
+
+__all__ = ["Pager"]
+
+_PAGE_SIZE: Final = 100
+
+
+T = TypeVar("T", bound=IdentifiedModel)
+
+
+class Pager(Generic[T]):
+    """A listing: iterate it for every item, or ask for a page, the total or a list.
+
+    Nothing is requested before that, and each iteration reads the listing anew.
+    """
+
+    def __init__(
+        self, fetch: Callable[[int, int], Awaitable[Page[T]]], *, limit: int | None = None, skip: int = 0
+    ) -> None:
+        check_page(limit, skip)
+        self._fetch = fetch
+        self._limit = limit or _PAGE_SIZE
+        self._skip = skip
+
+    def __repr__(self) -> str:
+        return f"Pager(limit={self._limit}, skip={self._skip})"
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        async for page in self.pages():
+            for item in page.items:
+                yield item
+
+    async def pages(self) -> AsyncIterator[Page[T]]:
+        """Iterate over the pages; items that were on an earlier page are left out of a later one."""
+        seen: set[str] = set()
+        position, known_total = self._skip, None
+        while True:
+            page = await self._fetch(self._limit, position)
+            fresh = tuple(item for item in page.items if item.uid not in seen and not seen.add(item.uid))
+            if fresh:
+                yield Page(fresh, page.skip, page.total)
+            if not page.items or (page.total is None and not fresh):
+                return
+            vanished = max(0, known_total - page.total) if known_total is not None and page.total is not None else 0
+            if vanished:
+                # What stood before this page has moved up: step back, and read again what may have been passed over.
+                position = max(self._skip, position - vanished)
+            else:
+                position += len(page.items)
+            known_total = page.total
+            if known_total is not None and position >= known_total:
+                return
+
+    async def page(self) -> Page[T]:
+        """Return one page: `limit` items (100 by default) after the first `skip`."""
+        return await self._fetch(self._limit, self._skip)
+
+    async def first(self) -> T | None:
+        """Return the first item, or None if there is none."""
+        page = await self._fetch(1, self._skip)
+        return page.items[0] if page.items else None
+
+    async def total(self) -> int:
+        """Return how many items the whole listing has; where the service does not say, they are counted."""
+        page = await self._fetch(1, 0)
+        if page.total is not None:
+            return page.total
+        return sum([len(page) async for page in Pager(self._fetch).pages()])
+
+    async def to_list(self) -> list[T]:
+        """Return every item."""
+        return [item async for item in self]

@@ -1,0 +1,275 @@
+"""Projects: `Projects` in the API reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from launch_async._operations import DELETE, READ, WRITE, Operation, check_text
+from launch_async.errors import InvalidArgumentError
+from launch_async.models.base import UNSET, JSONValue, Unset
+from launch_async.models.environment import FrameworkPreset
+from launch_async.models.project import (
+    CreateProjectRequest,
+    FileUploadInput,
+    GitProvider,
+    GitProviderMetadata,
+    Project,
+    ProjectType,
+    RepositoryInput,
+    UpdateProjectRequest,
+)
+from launch_async.resources._inputs import (
+    MAX_DESCRIPTION,
+    MAX_NAME,
+    environment_input,
+    given,
+)
+from launch_async.resources._resource import Resource, parsed
+from launch_async.resources.pager import Pager
+
+__all__ = ["Projects"]
+
+_LIST: Final = Operation("listProjects", "GET", "/projects", READ)
+_GET: Final = Operation("getProject", "GET", "/projects/{project_uid}", READ)
+_CREATE: Final = Operation("createProject", "POST", "/projects", WRITE)
+_UPDATE: Final = Operation("updateProject", "PUT", "/projects/{project_uid}", WRITE)
+_DELETE: Final = Operation("deleteProject", "DELETE", "/projects/{project_uid}", DELETE)
+_GIT: Final = Operation("updateProjectGitRepository", "PATCH", "/projects/{project_uid}/git-repository")
+
+
+class Projects(Resource):
+    """The organization's projects."""
+
+    def list(self, *, limit: int | None = None, skip: int = 0) -> Pager[Project]:
+        """List the projects that the caller may see.
+
+        Args:
+            limit: Items a page, 1 to 100; 100 by default.
+            skip: Items to leave out from the start.
+
+        Returns:
+            A pager: iterate it for every project, or ask it for a page, the total or a list.
+
+        Raises:
+            InvalidArgumentError: `limit` or `skip` is out of bounds (FACTS §4).
+
+        API: `listProjects`; scope `launch.projects:read` or `launch:manage`.
+        """
+        return self._list(_LIST, Project, {}, "projects", lambda project: project, limit=limit, skip=skip)
+
+    async def get(self, project_uid: str) -> Project:
+        """Return one project.
+
+        Raises:
+            InvalidArgumentError: The UID is malformed.
+            NotFoundError: No such project in this organization (404).
+
+        API: `getProject`; scope `launch.projects:read` or `launch:manage`.
+        """
+        return await self._one(_GET, Project, {"project_uid": project_uid}, key="project")
+
+    async def create_from_git(
+        self,
+        name: str,
+        *,
+        repository_name: str,
+        username: str,
+        repository_url: str,
+        git_branch: str,
+        git_provider: GitProvider | str = GitProvider.GITHUB,
+        description: str | None = None,
+        environment_name: str = "production",
+        framework_preset: FrameworkPreset | str = FrameworkPreset.OTHER,
+        output_directory: str | None = None,
+        build_command: str | None = None,
+        server_command: str | None = None,
+        environment_variables: Mapping[str, str] | None = None,
+        auto_deploy_on_push: bool | None = None,
+        is_streaming_enabled: bool | None = None,
+        is_contentstack_authentication_enabled: bool | None = None,
+    ) -> Project:
+        """Create a project from a Git repository, with its first environment and that one's first deployment.
+
+        The answer has the project only; environment and deployment appear a little later (FACTS §4). App (M2M)
+        tokens cannot do this (FACTS §3).
+
+        Args:
+            name: Name of the project, unique in the organization, at most 200 characters.
+            repository_name: `owner/name`.
+            username: Namespace that owns the repository.
+            repository_url: Address of the repository.
+            git_branch: Branch to deploy.
+            git_provider: `GitHub`, or `ExternalGitProvider` for every other one.
+            description: Free text, at most 255 characters.
+            environment_name: Name of the first environment, at most 200 characters.
+            framework_preset: How the site is built and served.
+            output_directory: Folder that is served; the preset's own by default.
+            build_command: Command that builds the site.
+            server_command: Command that starts the server.
+            environment_variables: Variables of the first environment: at most 128 and 14 KB, none empty.
+            auto_deploy_on_push: Whether a push deploys.
+            is_streaming_enabled: Whether responses are streamed.
+            is_contentstack_authentication_enabled: Whether visitors must be logged in to Contentstack.
+
+        Raises:
+            InvalidArgumentError: An argument breaks a rule of FACTS §4.
+            ConflictError: A project of that name exists (409).
+            GitProviderError: Launch cannot reach the Git account (401).
+
+        API: `createProject`; scope `launch.projects:write` or `launch:manage`, a user's token.
+        """
+        environment = environment_input(
+            "environment_name",
+            environment_name,
+            framework_preset,
+            output_directory,
+            build_command,
+            server_command,
+            environment_variables,
+            is_streaming_enabled,
+            is_contentstack_authentication_enabled,
+            git_branch=check_text("git_branch", git_branch, rule="openapi.yaml"),
+            auto_deploy_on_push=given(auto_deploy_on_push),
+        )
+        repository = RepositoryInput(
+            repository_name=check_text("repository_name", repository_name, rule="openapi.yaml"),
+            username=check_text("username", username, rule="openapi.yaml"),
+            repository_url=check_text("repository_url", repository_url, rule="openapi.yaml"),
+            git_provider_metadata=GitProviderMetadata(git_provider=GitProvider(git_provider)),
+        )
+        return await self._create(
+            CreateProjectRequest(
+                name=check_text("name", name, longest=MAX_NAME),
+                project_type=ProjectType.GITPROVIDER,
+                description=_description(description),
+                repository=repository,
+                environment=environment,
+            )
+        )
+
+    async def create_from_upload(
+        self,
+        name: str,
+        *,
+        upload_uid: str,
+        description: str | None = None,
+        environment_name: str = "production",
+        framework_preset: FrameworkPreset | str = FrameworkPreset.OTHER,
+        output_directory: str | None = None,
+        build_command: str | None = None,
+        server_command: str | None = None,
+        environment_variables: Mapping[str, str] | None = None,
+        is_streaming_enabled: bool | None = None,
+        is_contentstack_authentication_enabled: bool | None = None,
+    ) -> Project:
+        """Create a project from an uploaded ZIP, with its first environment and that one's first deployment.
+
+        The answer has the project only; environment and deployment appear a little later (FACTS §4). `create_site`
+        does the upload, this call and the waiting in one.
+
+        Args:
+            name: Name of the project, unique in the organization, at most 200 characters.
+            upload_uid: Of a ZIP that was sent to `uploads.url_for_project()`.
+            description: Free text, at most 255 characters.
+            environment_name: Name of the first environment, at most 200 characters.
+            framework_preset: How the site is built and served.
+            output_directory: Folder that is served; the preset's own by default.
+            build_command: Command that builds the site.
+            server_command: Command that starts the server.
+            environment_variables: Variables of the first environment: at most 128 and 14 KB, none empty.
+            is_streaming_enabled: Whether responses are streamed.
+            is_contentstack_authentication_enabled: Whether visitors must be logged in to Contentstack.
+
+        Raises:
+            InvalidArgumentError: An argument breaks a rule of FACTS §4.
+            ConflictError: A project of that name exists (409).
+
+        API: `createProject`; scope `launch.projects:write` or `launch:manage`.
+        """
+        environment = environment_input(
+            "environment_name",
+            environment_name,
+            framework_preset,
+            output_directory,
+            build_command,
+            server_command,
+            environment_variables,
+            is_streaming_enabled,
+            is_contentstack_authentication_enabled,
+        )
+        return await self._create(
+            CreateProjectRequest(
+                name=check_text("name", name, longest=MAX_NAME),
+                project_type=ProjectType.FILEUPLOAD,
+                description=_description(description),
+                file_upload=FileUploadInput(upload_uid=check_text("upload_uid", upload_uid, rule="FACTS §5")),
+                environment=environment,
+            )
+        )
+
+    async def update(self, project_uid: str, *, name: str | None = None, description: str | None = None) -> Project:
+        """Change a project's name or description; what is not given keeps its value.
+
+        Args:
+            project_uid: The project.
+            name: New name, at most 200 characters.
+            description: New description, at most 255 characters.
+
+        Raises:
+            InvalidArgumentError: Nothing to change was given, or an argument breaks a rule of FACTS §4.
+            ConflictError: A project of that name exists (409).
+            NotFoundError: No such project in this organization (404).
+
+        API: `updateProject`; scope `launch.projects:write` or `launch:manage`.
+        """
+        if name is None and description is None:
+            raise InvalidArgumentError("name", "give name, description or both", rule="FACTS §4")
+        body = UpdateProjectRequest(
+            name=UNSET if name is None else check_text("name", name, longest=MAX_NAME),
+            description=_description(description),
+        )
+        return await self._one(_UPDATE, Project, {"project_uid": project_uid}, key="project", body=body)
+
+    async def delete(self, project_uid: str) -> None:
+        """Delete a project with its environments and deployments.
+
+        Raises:
+            InvalidArgumentError: The UID is malformed.
+            NotFoundError: No such project in this organization (404).
+
+        API: `deleteProject`; scope `launch.projects:delete` or `launch:manage`.
+        """
+        await self._send(_DELETE, {"project_uid": project_uid})
+
+    async def update_git_repository(self, project_uid: str, body: Mapping[str, JSONValue]) -> JSONValue:
+        """Change a project's Git repository, with a body of your own: the vendor documents none (FACTS §11 row 15).
+
+        Args:
+            project_uid: The project.
+            body: What is sent, as it is.
+
+        Returns:
+            The answer, as it came.
+
+        Raises:
+            InvalidArgumentError: The UID is malformed.
+            NotFoundError: No such project in this organization (404).
+
+        API: `updateProjectGitRepository`; a user's token.
+        """
+        response = await self._send(_GIT, {"project_uid": project_uid}, body=body)
+        return parsed(_GIT, response) if response.body.strip() else None
+
+    async def _create(self, body: CreateProjectRequest) -> Project:
+        return await self._one(_CREATE, Project, key="project", body=body)
+
+
+def _description(description: str | None) -> str | Unset:
+    if description is None:
+        return UNSET
+    if len(description) > MAX_DESCRIPTION:
+        raise InvalidArgumentError(
+            "description", f"has {len(description)} characters, {MAX_DESCRIPTION} are allowed", rule="FACTS §4"
+        )
+    return description

@@ -1,0 +1,141 @@
+"""Signed upload URLs, and sending a ZIP to one: `File Upload` in the API reference."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from launch_async._envelopes import read_envelope, redact
+from launch_async._operations import WRITE, Operation
+from launch_async._transport import FileBody, Request, Response
+from launch_async.errors import InvalidArgumentError, RedirectRefused, StorageError, TransportError
+from launch_async.models.upload import SignedUploadUrl
+from launch_async.resources._resource import Resource
+
+__all__ = ["Uploads"]
+
+_PROJECT: Final = Operation("getProjectUploadUrl", "GET", "/projects/upload/signed_url", WRITE)
+_ENVIRONMENT: Final = Operation(
+    "getEnvironmentUploadUrl", "GET", "/projects/{project_uid}/environments/upload/signed_url", WRITE
+)
+_DEPLOYMENT: Final = Operation(
+    "getDeploymentUploadUrl",
+    "GET",
+    "/projects/{project_uid}/environments/{environment_uid}/deployments/upload/signed_url",
+    WRITE,
+)
+_SEND: Final = "upload"
+_SMALLEST: Final = 1024
+_LARGEST: Final = 104_857_600
+
+
+class Uploads(Resource):
+    """Signed URLs for ZIPs, and the upload itself."""
+
+    async def url_for_project(self) -> SignedUploadUrl:
+        """Return a signed URL for the ZIP of a new project; valid for ten minutes.
+
+        API: `getProjectUploadUrl`; scope `launch.projects:write` or `launch:manage`.
+        """
+        return await self._url(_PROJECT, {})
+
+    async def url_for_environment(self, project_uid: str) -> SignedUploadUrl:
+        """Return a signed URL for the ZIP of a new environment; valid for ten minutes.
+
+        Raises:
+            InvalidArgumentError: The UID is malformed.
+            NotFoundError: No such project in this organization (404).
+
+        API: `getEnvironmentUploadUrl`; scope `launch.projects:write` or `launch:manage`.
+        """
+        return await self._url(_ENVIRONMENT, {"project_uid": project_uid})
+
+    async def url_for_deployment(self, project_uid: str, environment_uid: str) -> SignedUploadUrl:
+        """Return a signed URL for the ZIP of a new deployment; valid for ten minutes.
+
+        Raises:
+            InvalidArgumentError: A UID is malformed.
+            NotFoundError: No such environment in this organization (404).
+
+        API: `getDeploymentUploadUrl`; scope `launch.projects:write` or `launch:manage`.
+        """
+        return await self._url(_DEPLOYMENT, {"project_uid": project_uid, "environment_uid": environment_uid})
+
+    async def send(
+        self,
+        upload_url: SignedUploadUrl,
+        file: str | os.PathLike[str],
+        *,
+        on_progress: Callable[[int], object] | None = None,
+    ) -> None:
+        """Send a ZIP to storage, streamed from disk; neither credentials nor the budget are touched (FACTS §3, §5).
+
+        Args:
+            upload_url: Where to, from one of the other methods; used once.
+            file: The ZIP: 1,024 bytes to 100 MiB (FACTS §5).
+            on_progress: Called with the bytes sent so far, now and then and at the end.
+
+        Raises:
+            InvalidArgumentError: The file is not there, too small or too large.
+            StorageError: The storage refused it, broke off, or stood still for 120 s. Ask for a new URL and try again.
+        """
+        path = Path(file)
+        request = _upload_request(upload_url, FileBody(path, _checked_size(path), on_progress=on_progress))
+        try:
+            response = await self._pipeline.send_file(request)
+        except TransportError as error:
+            # A redirect is a failure, and may not be tried again as it is (FACTS §5).
+            again = not isinstance(error, RedirectRefused)
+            raise StorageError(f"the upload failed: {error.message}", operation=_SEND, retryable=again) from error
+        if not 200 <= response.status < 300:
+            raise _refusal(response, upload_url)
+
+    async def _url(self, operation: Operation, uids: dict[str, str]) -> SignedUploadUrl:
+        signed = await self._one(operation, SignedUploadUrl, uids)
+        return attrs.evolve(signed, received_at=datetime.now(UTC))
+
+
+def _checked_size(path: Path) -> int:
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise InvalidArgumentError("file", f"{path} cannot be read: {error.strerror}") from error
+    if not path.is_file():
+        raise InvalidArgumentError("file", f"{path} is not a file; deploy() makes a ZIP of a folder")
+    if not _SMALLEST <= size <= _LARGEST:
+        raise InvalidArgumentError(
+            "file", f"has {size} bytes, {_SMALLEST} to {_LARGEST} (100 MiB) are allowed", rule="FACTS §5"
+        )
+    return size
+
+
+def _upload_request(upload_url: SignedUploadUrl, body: FileBody) -> Request:
+    """Return the request that the signed URL asks for: a form if it has fields, else the raw bytes (FACTS §5)."""
+    if upload_url.fields:
+        fields = tuple((field.form_field_key, field.form_field_value) for field in upload_url.fields)
+        form = attrs.evolve(body, form=True, fields=fields)
+        return Request("POST", upload_url.upload_url, body=form, operation=_SEND)
+    headers = {header.key: header.value for header in upload_url.headers}
+    if not any(name.lower() == "content-type" and value.strip() for name, value in headers.items()):
+        headers = {name: value for name, value in headers.items() if name.lower() != "content-type"}
+        headers["Content-Type"] = "application/zip"
+    headers = {name: value for name, value in headers.items() if name.lower() != "content-length"}
+    headers["Content-Length"] = str(body.size)
+    method = str(upload_url.method or "PUT")
+    return Request(method, upload_url.upload_url, headers, body, operation=_SEND)
+
+
+def _refusal(response: Response, upload_url: SignedUploadUrl) -> StorageError:
+    secrets = [upload_url.upload_url, *(field.form_field_value for field in upload_url.fields)]
+    words = redact(read_envelope(response.body).message, [value for value in secrets if len(value) > 8])
+    return StorageError(
+        f"the storage refused the upload{f': {words}' if words else ''}. Ask for a new URL and send the file again",
+        operation=_SEND,
+        status=response.status,
+        retryable=True,
+    )

@@ -1,0 +1,135 @@
+"""Which failure may be sent again, and when: pure decisions, without a clock, a loop or a random source of their own.
+
+GET, PUT and DELETE are repeated on 408, 429, 502, 503, 504 and on failures of the connection. POST and PATCH are
+repeated only on 429, where the service refused to act, and where the request provably never left. 500 is never
+repeated. Delays are full-jitter exponential; a Retry-After lengthens them. A 429 does not use up an attempt: the whole
+organization's budget pauses, and the request queues again, until the call's deadline.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import attrs
+
+from launch_async.errors import LaunchError, RateLimitError, TransportError
+
+__all__ = ["Decision", "RetryPolicy", "parse_retry_after"]
+
+_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+_TRANSIENT: Final = frozenset({408, 502, 503, 504})
+
+
+@attrs.frozen
+class Decision:
+    """What to do about a failed attempt.
+
+    Attributes:
+        retry: Whether to send the request again.
+        delay: Seconds to wait before that.
+        reason: Why, in a few words, for the log.
+    """
+
+    retry: bool
+    delay: float = 0.0
+    reason: str = ""
+
+
+def _positive(_: object, attribute: attrs.Attribute[float], value: float) -> None:
+    if not value > 0 or math.isinf(value):
+        raise ValueError(f"RetryPolicy: {attribute.name} must be a positive number, not {value!r}")
+
+
+@attrs.frozen(kw_only=True)
+class RetryPolicy:
+    """How often and how late a request is sent again.
+
+    Attributes:
+        attempts: Most times that one call is sent, 429 answers not counted; 1 never repeats.
+        refusals: Most 429 answers that one call puts up with.
+        backoff_base: Upper end of the first delay, in seconds; it doubles with each attempt.
+        backoff_cap: Upper end of any delay, in seconds.
+        retry_after_cap: Longest Retry-After that is waited for, in seconds; a longer one ends the call.
+    """
+
+    attempts: int = attrs.field(default=4, validator=_positive)
+    refusals: int = attrs.field(default=20, validator=_positive)
+    backoff_base: float = attrs.field(default=0.5, validator=_positive)
+    backoff_cap: float = attrs.field(default=8.0, validator=_positive)
+    retry_after_cap: float = attrs.field(default=60.0, validator=_positive)
+
+    def decide(
+        self,
+        error: LaunchError,
+        *,
+        method: str,
+        sent: bool,
+        attempt: int,
+        refusals: int,
+        remaining: float,
+        random: float,
+    ) -> Decision:
+        """Decide about one failed attempt.
+
+        Args:
+            error: What the attempt ended in.
+            method: HTTP method.
+            sent: False if the request provably never left.
+            attempt: Which attempt failed, from 1; 429 answers are not counted.
+            refusals: How many 429 answers this call has had.
+            remaining: Seconds until the call's deadline.
+            random: A number in [0, 1) that spreads the delay.
+        """
+        if isinstance(error, RateLimitError):
+            if refusals >= self.refusals:
+                return Decision(False, reason="refused too often")
+        elif attempt >= self.attempts:
+            return Decision(False, reason="no attempts left")
+        elif not self._may_repeat(error, method, sent):
+            return Decision(False, reason="not safe to repeat")
+        delay = self._delay(error, attempt, random)
+        if error.retry_after is not None and error.retry_after > self.retry_after_cap:
+            return Decision(False, reason=f"asked to wait longer than {self.retry_after_cap:g} s")
+        if delay >= remaining:
+            return Decision(False, reason="the deadline is nearer than the next attempt")
+        return Decision(True, delay, type(error).__name__)
+
+    def _may_repeat(self, error: LaunchError, method: str, sent: bool) -> bool:
+        if not sent:
+            return error.retryable
+        if method not in _IDEMPOTENT:
+            return False
+        return error.status in _TRANSIENT or (isinstance(error, TransportError) and error.retryable)
+
+    def _delay(self, error: LaunchError, attempt: int, random: float) -> float:
+        if isinstance(error, RateLimitError):
+            # The limiter has paused the whole budget; a second wait here would only lose the place in the queue.
+            return max(0.0, error.retry_after or 0.0)
+        ceiling = min(self.backoff_cap, self.backoff_base * 2 ** (attempt - 1))
+        return max(ceiling * random, error.retry_after or 0.0)
+
+
+def parse_retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
+    """Read a Retry-After header, in seconds or as a date; never negative, None where it cannot be read.
+
+    Args:
+        value: The header's text.
+        now: Current time, for dates; the system's clock by default.
+    """
+    if value is None:
+        return None
+    text = value.strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        seconds = (moment - (now or datetime.now(UTC))).total_seconds()
+    return None if math.isnan(seconds) else max(0.0, seconds)
