@@ -19,7 +19,7 @@ PACKAGES = ("launch_async", "launch_sync")
 
 # From the bottom up: a module imports from its own line and from the lines above it.
 LAYERS = (
-    ("models", "errors"),
+    ("models", "errors", "_version"),
     ("_wire", "_envelopes", "settings"),
     ("auth", "hooks", "rate_limit", "_pacing", "redis", "retry"),
     ("_transport",),
