@@ -9,14 +9,7 @@ from typing import Final
 
 import attrs
 
-from launch_async.models.base import (
-    UNSET,
-    IdentifiedModel,
-    OpenEnum,
-    RequestModel,
-    Unset,
-    WireModel,
-)
+from launch_async.models.base import LOCAL, SECRET, UNSET, IdentifiedModel, OpenEnum, RequestModel, Unset, WireModel
 
 
 class FrameworkPreset(OpenEnum):
