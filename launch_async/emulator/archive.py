@@ -23,7 +23,8 @@ def unpack(archive: Path, folder: Path, limit: int) -> None:
         limit: bytes that all files together may have.
 
     Raises:
-        BrokenArchive: not a zip, damaged, encrypted, empty or too large; or an entry that is a link, or would leave the folder.
+        BrokenArchive: not a zip, damaged, encrypted, empty or too large; or with an entry that is a link or would leave
+            the folder.
     """
     folder.mkdir(parents=True)
     try:
@@ -45,7 +46,15 @@ def safe_name(name: str) -> PurePosixPath:
     """
     path = PurePosixPath(name)
     windows = PureWindowsPath(name)
-    if not name or "\0" in name or "\\" in name or path.is_absolute() or windows.drive or ".." in path.parts or not path.parts:
+    if (
+        not name
+        or "\0" in name
+        or "\\" in name
+        or path.is_absolute()
+        or windows.drive
+        or ".." in path.parts
+        or not path.parts
+    ):
         raise BrokenArchive(f"the archive contains the unsafe name {name[:200]!r}")
     return path
 

@@ -17,6 +17,7 @@ TokenKind: TypeAlias = Literal["user", "app"]
 MANAGE = "launch:manage"
 SCOPES = (MANAGE, "launch.projects:read", "launch.projects:write", "launch.projects:delete")
 AUTHTOKENS_PER_USER = 20
+CODE_SECONDS = 60.0
 
 
 @frozen
@@ -41,7 +42,7 @@ class User:
     password: str = field(repr=False)
     second_factor: str | None = field(repr=False)
     organizations: list[Organization]
-    authtokens: list[str] = field(factory=list, repr=False)
+    authtokens: list[str] = field(factory=list[str], repr=False)
 
 
 @frozen

@@ -16,7 +16,12 @@ class Refusal(Exception):
     """
 
     def __init__(
-        self, status: int, body: str, *, content_type: str = "application/json", headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        body: str,
+        *,
+        content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(status)
         self.status = status
@@ -65,8 +70,8 @@ def invalid_token() -> Refusal:
 
 def xml(status: int, code: str, message: str) -> Refusal:
     """Envelope E: the XML of object storage and of the wrong host."""
-    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>'
-    return Refusal(status, body, content_type="application/xml")
+    error = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
+    return Refusal(status, f'<?xml version="1.0" encoding="UTF-8"?>\n{error}', content_type="application/xml")
 
 
 def oauth(status: int, error: str, description: str) -> Refusal:

@@ -44,10 +44,10 @@ class Fault:
     status: int = field(default=503, validator=ge(200))
     delay: float = field(default=0.0, validator=ge(0))
     body: str | None = None
-    headers: Mapping[str, str] = field(factory=dict)
+    headers: Mapping[str, str] = field(factory=dict[str, str])
     met: int = 0
     struck: int = 0
-    _random: random.Random = field(factory=random.Random, repr=False)
+    dice: random.Random = field(factory=random.Random, repr=False)
 
     def strikes(self, operation: str, method: str) -> bool:
         """Whether this request is to fail; counts it if it matches."""
@@ -58,7 +58,7 @@ class Fault:
         self.met += 1
         if self.nth is not None and self.met != self.nth:
             return False
-        if self.probability < 1.0 and self._random.random() >= self.probability:
+        if self.probability < 1.0 and self.dice.random() >= self.probability:
             return False
         self.struck += 1
         return True
@@ -89,9 +89,9 @@ class Faults:
 
         Args:
             kind: ``status_before`` answers without acting, ``status_after`` acts first; ``reset_before`` and
-                ``reset_after`` drop the connection; ``truncate`` acts and sends half of the body; ``empty`` acts and answers
-                200 with nothing; ``html`` is a gateway's 502 page, without acting; ``delay`` acts ``delay`` seconds later;
-                ``retry_after`` is a 429 with ``Retry-After``, without acting.
+                ``reset_after`` drop the connection; ``truncate`` acts and sends half of the body; ``empty`` acts and
+                answers 200 with nothing; ``html`` is a gateway's 502 page, without acting; ``delay`` acts ``delay``
+                seconds later; ``retry_after`` is a 429 with ``Retry-After``, without acting.
             operation: only this operationId.
             method: only this HTTP method.
             nth: only the n-th matching request, counted from 1.
@@ -117,7 +117,7 @@ class Faults:
             delay=1.0 if delay is None else delay,
             body=body,
             headers=dict(headers or {}),
-            random=random.Random(seed),  # noqa: S311
+            dice=random.Random(seed),  # noqa: S311
         )
         self.active.append(fault)
         return fault

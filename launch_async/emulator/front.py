@@ -1,6 +1,6 @@
 """The front door: every request passes here, in the order latency, ledger, credentials, budget, faults, operation.
 
-The budget is spent on arrival, before anything else is judged, by whoever presents a valid credential of an organization.
+The budget is spent on arrival, before anything else is judged, by whoever presents a valid credential.
 """
 
 import asyncio
@@ -8,6 +8,7 @@ import json
 import logging
 import socket
 import struct
+from collections.abc import Mapping
 from typing import cast
 
 from aiohttp import web
@@ -112,7 +113,7 @@ class FrontDoor:
         headers = verdict.headers() if self._service.options.rate_headers else {}
         if not verdict.granted:
             entry.refused = True
-            raise errors.coded(429, "launch.TOO_MANY_REQUESTS", "Too many requests.", headers=headers)
+            raise _too_many_requests(headers)
         return headers
 
     async def _act(
@@ -128,9 +129,7 @@ class FrontDoor:
         _check_bodyless_delete(request)
         now = self._service.clock.now()
         self._service.builds.settle(now)
-        call = Call(
-            service=self._service, request=request, parameters=match.parameters, now=now, known_caller=caller
-        )
+        call = Call(service=self._service, request=request, parameters=match.parameters, now=now, known_caller=caller)
         answer = await operation.handler(call)
         if answer.body is None:
             return web.Response(status=answer.status, headers=answer.headers)
@@ -152,6 +151,10 @@ class FrontDoor:
 
 def _credential_names(request: web.BaseRequest) -> tuple[str, ...]:
     return tuple(name for name in CREDENTIAL_HEADERS if name in request.headers)
+
+
+def _too_many_requests(headers: Mapping[str, str]) -> errors.Refusal:
+    return errors.coded(429, "launch.TOO_MANY_REQUESTS", "Too many requests.", headers=headers)
 
 
 def _no_route(match: Match) -> errors.Refusal:
@@ -183,15 +186,15 @@ async def _strike_before(request: web.BaseRequest, fault: Fault | None) -> web.S
     """The answer of a fault that keeps the server from acting; None to act."""
     match None if fault is None else fault.kind:
         case "status_before":
-            return _spoiled(cast(Fault, fault))
+            return _spoiled(cast("Fault", fault))
         case "html":
             return web.Response(status=502, text=GATEWAY_PAGE, content_type="text/html")
         case "retry_after":
-            return _retry_later(cast(Fault, fault))
+            return _retry_later(cast("Fault", fault))
         case "reset_before":
             return _drop(request)
         case "delay":
-            await asyncio.sleep(cast(Fault, fault).delay)
+            await asyncio.sleep(cast("Fault", fault).delay)
             return None
         case _:
             return None
@@ -203,7 +206,7 @@ async def _strike_after(
     """What a fault makes of an answer after the server acted."""
     match None if fault is None else fault.kind:
         case "status_after":
-            return _spoiled(cast(Fault, fault))
+            return _spoiled(cast("Fault", fault))
         case "reset_after":
             return _drop(request)
         case "empty":
@@ -224,10 +227,10 @@ def _spoiled(fault: Fault) -> web.Response:
 
 
 def _retry_later(fault: Fault) -> web.Response:
-    body = json.dumps({"errors": [{"code": "launch.TOO_MANY_REQUESTS", "message": "Too many requests."}], "status": 429})
-    seconds = f"{fault.delay:g}"
-    headers = {"Content-Type": "application/json", "Retry-After": seconds, **fault.headers}
-    return web.Response(status=429, body=(fault.body or body).encode(), headers=headers)
+    refusal = _too_many_requests({"Retry-After": f"{fault.delay:g}", **fault.headers})
+    if fault.body is not None:
+        refusal.body = fault.body.encode()
+    return _refused(refusal)
 
 
 def _drop(request: web.BaseRequest) -> web.StreamResponse:

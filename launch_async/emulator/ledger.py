@@ -15,7 +15,8 @@ class LedgerEntry:
     """One request.
 
     Attributes:
-        operation: its operationId in the API document; ``site``, ``uploadArchive``, ``downloadArchive`` or ``unknown`` otherwise.
+        operation: its operationId in the API document; otherwise ``site``, ``uploadArchive``, ``downloadArchive`` or
+            ``unknown``.
         method: HTTP method.
         path: path without the query, which may hold signatures.
         organization: uid of the organization it was counted for; None where no valid credential told.

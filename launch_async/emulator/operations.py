@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 from attrs import frozen
 
-from launch_async.emulator.routes import deployments, environments, projects
+from launch_async.emulator.routes import deployments, environments, login, projects
 from launch_async.emulator.service import Operation
 from launch_async.emulator.state import Record
 
@@ -67,6 +67,13 @@ OPEN = (
         counted=False,
     ),
     Operation("getOpenapi", "GET", "/openapi", deployments.get_openapi, access="open", counted=False),
+    Operation("oauthToken", "POST", "/apps-api/apps/token", login.issue_tokens, access="open", counted=False),
+    Operation("oauthTokenAlt", "POST", "/apps-api/token", login.issue_tokens, access="open", counted=False),
+    Operation("oauthTokenDevHub", "POST", "/token", login.issue_tokens, access="open", counted=False),
+    Operation("oauthIntrospect", "POST", "/apps-api/introspect", login.introspect, access="open", counted=False),
+    Operation("login", "POST", "/v3/user-session", login.log_in, access="open", counted=False),
+    Operation("logout", "DELETE", "/v3/user-session", login.log_out, access="open", counted=False),
+    Operation("listOrganizations", "GET", "/v3/organizations", login.list_organizations, access="open", counted=False),
 )
 
 
@@ -111,7 +118,9 @@ def describe(operations: Sequence[Operation]) -> Record:
         names = [part[1:-1] for part in operation.template.split("/") if part.startswith("{")]
         paths.setdefault(operation.template, {})[operation.method.lower()] = {
             "operationId": operation.id,
-            "parameters": [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names],
+            "parameters": [
+                {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+            ],
             "responses": {"default": {"description": "See the API reference."}},
         }
     return {"openapi": "3.0.0", "info": {"title": "Launch API", "version": "1.0"}, "paths": paths}

@@ -25,7 +25,7 @@ class EmulatorOptions:
     host: str = "127.0.0.1"
     port: int = 0
     tls: ssl.SSLContext | None = None
-    rate_limit: int | None = field(default=10, validator=optional(ge(1)))
+    rate_limit: int | None = 10
     rate_window: RateWindow = field(default="sliding", validator=in_(("sliding", "fixed", "bucket")))
     rate_headers: bool = False
     split_rate: bool = False
@@ -56,3 +56,7 @@ class EmulatorOptions:
     control: bool = False
     state: Path | None = None
     seed: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.rate_limit is not None and self.rate_limit < 1:
+            raise ValueError(f"rate_limit must be at least 1, or None for no limit, got {self.rate_limit}")

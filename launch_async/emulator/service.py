@@ -15,9 +15,19 @@ from launch_async.emulator.credentials import Caller, Credentials
 from launch_async.emulator.faults import Faults
 from launch_async.emulator.ledger import Creation, Ledger, Noun
 from launch_async.emulator.options import EmulatorOptions
+from launch_async.emulator.shapes import as_object
 from launch_async.emulator.sites import Sites
-from launch_async.emulator.state import Deployment, Environment, Organization, Project, Record, State, Uids, visible
-from launch_async.emulator.state import Visible
+from launch_async.emulator.state import (
+    Deployment,
+    Environment,
+    Organization,
+    Project,
+    Record,
+    State,
+    Uids,
+    Visible,
+    visible,
+)
 from launch_async.emulator.storage import Storage
 
 Access: TypeAlias = Literal["caller", "open"]
@@ -39,7 +49,7 @@ class Service:
     sites: Sites
     faults: Faults = field(factory=Faults)
     ledger: Ledger = field(factory=Ledger)
-    openapi: Record = field(factory=dict)
+    openapi: Record = field(factory=Record)
 
     def created(self, noun: Noun, uid: str, name: str, parent: str) -> None:
         """Note in the ledger that something came into being."""
@@ -126,9 +136,10 @@ class Call:
             raise errors.coded(400, "launch.BODY_TOO_LARGE", "The body is too large.") from None
         except (ValueError, RecursionError):
             raise errors.coded(400, "launch.MALFORMED_JSON", "The body is not valid JSON.") from None
-        if not isinstance(decoded, dict):
+        members = as_object(decoded)
+        if members is None:
             raise errors.coded(400, "launch.MALFORMED_JSON", "The body must be a JSON object.")
-        return decoded
+        return members
 
     def page(self, noun: str, items: Sequence[Visible]) -> Answer:
         """One page of a list, with the quirks of FACTS §4: null skip, limit 10, limit 0 for everything.

@@ -1,6 +1,6 @@
 """The deployed sites: each environment on a loopback port of its own, serving the files of its LIVE deployment.
 
-A port of its own makes root-relative links work. Beyond a number of listeners a site falls back to a path on the main port.
+A port of its own makes root-relative links work. Beyond a number of listeners a site becomes a path on the main port.
 """
 
 import base64
@@ -14,6 +14,7 @@ from aiohttp import web
 
 from launch_async.emulator.clock import Clock, milliseconds
 from launch_async.emulator.options import EmulatorOptions
+from launch_async.emulator.shapes import as_object
 from launch_async.emulator.state import Deployment, Environment, State
 
 PLACEHOLDER = (
@@ -33,7 +34,7 @@ class Sites:
         self._listeners: dict[str, web.TCPSite] = {}
         self._by_port: dict[int, Environment] = {}
 
-    async def start(self, server: "web.Server[web.BaseRequest]") -> None:
+    async def start(self, server: web.Server) -> None:
         """Be ready to open listeners; ``server`` answers what comes in on them."""
         self._runner = web.ServerRunner(server)
         await self._runner.setup()
@@ -87,7 +88,7 @@ class Sites:
         response = self._file(live, request, prefix)
         if live.server_rendered:
             line = f"{request.method} {request.path.removeprefix(prefix) or '/'} {response.status}"
-            live.server_lines.append((milliseconds(self._clock.now()), "server", line))
+            live.add_server_line(milliseconds(self._clock.now()), "server", line)
         return response
 
     def _file(self, live: Deployment, request: web.BaseRequest, prefix: str) -> web.StreamResponse:
@@ -139,8 +140,8 @@ def find(root: Path, raw_path: str) -> Path | None:
 
 def _admitted(settings: Mapping[str, object], authorization: str | None) -> bool:
     """Whether a visitor passes the environment's password protection."""
-    protection = settings.get("passwordProtection")
-    if not isinstance(protection, dict) or not protection.get("isEnabled"):
+    protection = as_object(settings.get("passwordProtection"))
+    if protection is None or not protection.get("isEnabled"):
         return True
     pair = f"{protection.get('username', '')}:{protection.get('password', '')}"
     expected = f"Basic {base64.b64encode(pair.encode()).decode()}"

@@ -60,8 +60,8 @@ class Organization:
     rate_limit: int | None
     revalidation_quota: int
     user_uid: str
-    projects: dict[str, "Project"] = field(factory=dict)
-    revalidations: deque[float] = field(factory=deque)
+    projects: dict[str, "Project"] = field(factory=dict[str, "Project"])
+    revalidations: deque[float] = field(factory=deque[float])
 
 
 @define(eq=False, kw_only=True)
@@ -76,7 +76,7 @@ class Project:
     updated_at: float
     description: str | None = None
     repository: Record | None = None
-    environments: dict[str, "Environment"] = field(factory=dict)
+    environments: dict[str, "Environment"] = field(factory=dict[str, "Environment"])
     visible_at: float = 0.0
 
     def to_json(self) -> Record:
@@ -116,7 +116,7 @@ class Upload:
 
 @define(eq=False, kw_only=True)
 class Environment:
-    """An environment. ``settings`` holds the fields of the API under their wire names and is replaced, never changed."""
+    """An environment; ``settings`` holds its fields under their wire names and is replaced, never changed."""
 
     uid: str
     project: Project
@@ -127,7 +127,7 @@ class Environment:
     visible_at: float = 0.0
     upload: Upload | None = None
     address: str | None = None
-    deployments: dict[str, "Deployment"] = field(factory=dict)
+    deployments: dict[str, "Deployment"] = field(factory=dict[str, "Deployment"])
     numbered: int = 0
     live: "Deployment | None" = None
     building: "Deployment | None" = None
@@ -176,7 +176,7 @@ class Deployment:
     commit_hash: str | None = None
     folder: Path | None = None
     problem: str | None = None
-    server_lines: deque[tuple[int, str, str]] = field(factory=lambda: deque(maxlen=SERVER_LINES_KEPT))
+    server_lines: deque[tuple[int, str, str]] | None = None
 
     @property
     def output_directory(self) -> str:
@@ -188,6 +188,12 @@ class Deployment:
     def server_rendered(self) -> bool:
         """Whether a server process answers for it, so that it has server logs (FACTS §7)."""
         return bool(self.settings.get("serverCommand")) or self.settings["frameworkPreset"] in SERVER_RENDERED
+
+    def add_server_line(self, stamp: int, source: str, message: str) -> None:
+        """Add a line to the server log, which keeps the newest ones."""
+        if self.server_lines is None:
+            self.server_lines = deque(maxlen=SERVER_LINES_KEPT)
+        self.server_lines.append((stamp, source, message))
 
     def to_json(self) -> Record:
         """The wire form of ``Deployment``; ``deploymentUrl`` has no scheme (FACTS §4)."""

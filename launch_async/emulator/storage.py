@@ -1,7 +1,7 @@
 """Object storage of three clouds: signed targets for one archive each, their signatures and ends really checked.
 
-AWS takes a multipart POST under a policy, Azure and GCP a raw PUT (FACTS §5). Storage never wants to see a credential of
-Contentstack: a request that carries one is refused.
+AWS takes a multipart POST under a policy, Azure and GCP a raw PUT (FACTS §5). A request that carries a credential of
+Contentstack is refused: storage must never see one.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from launch_async.emulator import errors
 from launch_async.emulator.archive import BrokenArchive, unpack
 from launch_async.emulator.clock import Clock, iso, milliseconds, parse_iso
 from launch_async.emulator.options import EmulatorOptions
+from launch_async.emulator.shapes import as_list, as_object
 from launch_async.emulator.state import Organization, Record, State, Uids, Upload
 
 SMALLEST = 1024
@@ -44,9 +45,7 @@ CREDENTIAL_HEADERS = ("Authorization", "authtoken", "organization_uid", "x-organ
 class Storage:
     """Hands out signed targets, takes archives in and gives them back."""
 
-    def __init__(
-        self, options: EmulatorOptions, state: State, uids: Uids, clock: Clock, folder: Path
-    ) -> None:
+    def __init__(self, options: EmulatorOptions, state: State, uids: Uids, clock: Clock, folder: Path) -> None:
         self.origin = ""
         self._options = options
         self._state = state
@@ -95,8 +94,8 @@ class Storage:
         Raises:
             Refusal: in XML, as storage refuses.
         """
-        for name in request.headers:
-            if name in CREDENTIAL_HEADERS or name.lower() in {known.lower() for known in CREDENTIAL_HEADERS}:
+        for name in CREDENTIAL_HEADERS:
+            if name in request.headers:
                 raise errors.xml(400, "InvalidArgument", f"Storage does not take the header {name}.")
         match request.method, segments:
             case "POST", ["aws", bucket] if bucket == BUCKET:
@@ -148,7 +147,7 @@ class Storage:
     async def _take_form(self, request: web.BaseRequest) -> web.Response:
         declared = _declared_length(request)
         if declared > LARGEST + FIELD_LIMIT:
-            raise errors.xml(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size.")
+            raise errors.xml(400, "EntityTooLarge", "Your proposed upload exceeds the maximum size.")
         if request.content_type != "multipart/form-data":
             raise errors.xml(412, "PreconditionFailed", "The body must be multipart/form-data.")
         fields: dict[str, str] = {}
@@ -176,13 +175,16 @@ class Storage:
             raise errors.xml(403, "AccessDenied", "Invalid according to Policy: fields missing, added or out of order.")
         if not hmac.compare_digest(fields["X-Amz-Signature"].encode(), self._sign(fields["Policy"]).encode()):
             raise errors.xml(403, "SignatureDoesNotMatch", "The signature does not match.")
-        policy = json.loads(base64.b64decode(fields["Policy"]))
-        if milliseconds(self._clock.now()) >= (parse_iso(policy["expiration"]) or 0):
+        policy = as_object(json.loads(base64.b64decode(fields["Policy"]))) or {}
+        if milliseconds(self._clock.now()) >= (parse_iso(str(policy["expiration"])) or 0):
             raise errors.xml(403, "AccessDenied", "Invalid according to Policy: Policy expired.")
         offered: Mapping[str, object] = {**fields, "Content-Type": content_type}
-        for condition in policy["conditions"]:
-            if isinstance(condition, dict) and any(offered.get(name) != value for name, value in condition.items()):
-                raise errors.xml(403, "AccessDenied", f"Invalid according to Policy: Policy Condition failed: {condition}")
+        for condition in as_list(policy["conditions"]) or []:
+            exact = as_object(condition) or {}
+            if any(offered.get(name) != value for name, value in exact.items()):
+                raise errors.xml(
+                    403, "AccessDenied", f"Invalid according to Policy: Policy Condition failed: {condition}"
+                )
         upload = self._state.uploads.get(fields["key"].rpartition("/")[2].removesuffix(".zip"))
         if upload is None:
             raise errors.xml(404, "NoSuchKey", "No such object.")
@@ -211,10 +213,14 @@ class Storage:
                 async for chunk in chunks:
                     size += len(chunk)
                     if size > LARGEST:
-                        raise errors.xml(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size.")
+                        raise errors.xml(
+                            400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size."
+                        )
                     sink.write(chunk)
             if size < SMALLEST:
-                raise errors.xml(400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size.")
+                raise errors.xml(
+                    400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size."
+                )
             _move(partial, upload.archive)
         finally:
             _remove(partial)

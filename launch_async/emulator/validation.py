@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 from attrs import frozen
 
 from launch_async.emulator import errors
+from launch_async.emulator.shapes import as_list, as_object
 
 Kind: TypeAlias = Literal["string", "boolean", "object", "strings", "variables"]
 Problem: TypeAlias = tuple[str, str, str]
@@ -119,19 +120,17 @@ def _object(body: Mapping[str, object], fields: tuple[Field, ...], family: str, 
 
 
 def _value(value: object, rule: Field, family: str, path: str, code: str) -> Iterator[Problem]:
-    match rule.kind, value:
-        case "string", str():
-            yield from _string(value, rule, path, code)
-        case "boolean", bool():
-            return
-        case "object", dict():
-            yield from _object(value, rule.fields, family, f"{path}.")
-        case "strings", list():
-            yield from _strings(value, rule, path, code)
-        case "variables", list():
-            yield from _variables(value, path, code)
-        case _:
-            yield path, f"{code}.INVALID", f"{path} has the wrong type."
+    members, entries = as_object(value), as_list(value)
+    if rule.kind == "string" and isinstance(value, str):
+        yield from _string(value, rule, path, code)
+    elif rule.kind == "object" and members is not None:
+        yield from _object(members, rule.fields, family, f"{path}.")
+    elif rule.kind == "strings" and entries is not None:
+        yield from _strings(entries, rule, path, code)
+    elif rule.kind == "variables" and entries is not None:
+        yield from _variables(entries, path, code)
+    elif rule.kind != "boolean" or not isinstance(value, bool):
+        yield path, f"{code}.INVALID", f"{path} has the wrong type."
 
 
 def _string(value: str, rule: Field, path: str, code: str) -> Iterator[Problem]:
@@ -160,11 +159,12 @@ def _variables(values: list[object], path: str, code: str) -> Iterator[Problem]:
         yield path, f"{code}.TOO_MANY", f"At most {VARIABLES_AT_MOST} variables are possible."
     size = 0
     for index, value in enumerate(values):
-        if not isinstance(value, dict):
+        variable = as_object(value)
+        if variable is None:
             yield f"{path}.{index}", f"{code}.INVALID", f"{path}.{index} must be an object."
             continue
         for name in ("key", "value"):
-            text = value.get(name)
+            text = variable.get(name)
             if not isinstance(text, str):
                 yield f"{path}.{index}.{name}", f"{code}.{name.upper()}.INVALID", f"{name} must be a string."
             elif not text:

@@ -63,7 +63,7 @@ async def get_server_logs(call: Call) -> Answer:
     start, end = _epoch(call, "startTime"), _epoch(call, "endTime")
     lines = [
         {"source": source, "message": message, "timestamp": iso_milliseconds(stamp)}
-        for stamp, source, message in sorted(deployment.server_lines, key=lambda line: line[0])
+        for stamp, source, message in sorted(deployment.server_lines or (), key=lambda line: line[0])
         if start <= stamp <= end
     ]
     key = call.service.options.server_logs_key

@@ -40,7 +40,7 @@ async def create_environment(call: Call) -> Answer:
     upload = None if git else received_upload(call, body["uploadUid"], "ENVIRONMENT")
     limit = call.service.options.environment_limit
     if limit is not None and len(project.environments) >= limit:
-        raise errors.coded(403, "launch.ENVIRONMENT.LIMIT_REACHED", "The project has as many environments as it may have.")
+        raise errors.coded(403, "launch.ENVIRONMENT.LIMIT_REACHED", "The project cannot have more environments.")
     if upload is not None:
         await call.service.storage.unpacked(upload)
     _check_name(project, str(body["name"]), None)

@@ -10,6 +10,7 @@ from launch_async.emulator.routes.creation import (
     received_upload,
 )
 from launch_async.emulator.service import Answer, Call
+from launch_async.emulator.shapes import as_object
 from launch_async.emulator.state import Organization, Project
 from launch_async.emulator.validation import CHANGED_PROJECT, NEW_PROJECT, check
 
@@ -39,20 +40,16 @@ async def create_project(call: Call) -> Answer:
     _check_name(call.organization, str(body["name"]), None)
     limit = call.service.options.project_limit
     if limit is not None and len(call.organization.projects) >= limit:
-        raise errors.coded(403, "launch.PROJECT.LIMIT_REACHED", "The organization has as many projects as it may have.")
-    file_upload, environment_body = body.get("fileUpload"), body["environment"]
+        raise errors.coded(403, "launch.PROJECT.LIMIT_REACHED", "The organization cannot have more projects.")
     upload = None
-    if not git and isinstance(file_upload, dict):
-        upload = received_upload(call, file_upload["uploadUid"], "PROJECTS")
+    if not git:
+        upload = received_upload(call, (as_object(body["fileUpload"]) or {})["uploadUid"], "PROJECTS")
         await call.service.storage.unpacked(upload)
         _check_name(call.organization, str(body["name"]), None)
     project = _new_project(call, body)
-    if isinstance(environment_body, dict):
-        delay = call.service.options.create_delay
-        environment = new_environment(call, project, environment_body, delay)
-        await deploy(
-            call, environment, upload=upload, commit_hash=NEWEST_COMMIT if git else None, delay=2 * delay
-        )
+    delay = call.service.options.create_delay
+    environment = new_environment(call, project, as_object(body["environment"]) or {}, delay)
+    await deploy(call, environment, upload=upload, commit_hash=NEWEST_COMMIT if git else None, delay=2 * delay)
     return Answer(201, {"project": project.to_json()})
 
 
@@ -64,7 +61,9 @@ async def update_project(call: Call) -> Answer:
         raise errors.coded(400, "launch.BODY_EMPTY", "Nothing to update.")
     foreign = [name for name in body if name not in ("name", "description")]
     if foreign:
-        raise errors.invalid_fields([(name, "launch.PROJECTS.NOT_ALLOWED", f"{name} cannot be set.") for name in foreign])
+        raise errors.invalid_fields(
+            [(name, "launch.PROJECTS.NOT_ALLOWED", f"{name} cannot be set.") for name in foreign]
+        )
     check(body, CHANGED_PROJECT, "PROJECTS")
     if "name" in body:
         _check_name(call.organization, str(body["name"]), project)
@@ -93,7 +92,7 @@ async def update_git_repository(call: Call) -> Answer:
 
 def _new_project(call: Call, body: dict[str, object]) -> Project:
     git = body["projectType"] == GIT
-    repository = body.get("repository")
+    repository = as_object(body.get("repository"))
     project = Project(
         uid=call.service.uids.launch(),
         organization=call.organization,
@@ -102,7 +101,7 @@ def _new_project(call: Call, body: dict[str, object]) -> Project:
         created_at=call.now,
         updated_at=call.now,
         description=str(body["description"]) if "description" in body else None,
-        repository=_repository(repository) if git and isinstance(repository, dict) else None,
+        repository=_repository(repository) if git and repository else None,
     )
     call.organization.projects[project.uid] = project
     call.service.created("project", project.uid, project.name, call.organization.uid)
@@ -111,10 +110,8 @@ def _new_project(call: Call, body: dict[str, object]) -> Project:
 
 def _repository(given: dict[str, object]) -> dict[str, object]:
     shown = {name: given[name] for name in ("repositoryName", "username", "repositoryUrl")}
-    metadata = given["gitProviderMetadata"]
-    if isinstance(metadata, dict):
-        shown["gitProvider"] = metadata["gitProvider"]
-    return shown
+    metadata = as_object(given["gitProviderMetadata"]) or {}
+    return {**shown, "gitProvider": metadata["gitProvider"]}
 
 
 def _check_name(organization: Organization, name: str, but: Project | None) -> None:

@@ -1,0 +1,171 @@
+"""Where credentials come from: password login, the three token endpoints, introspection, the list of organizations."""
+
+from collections.abc import Mapping
+
+from launch_async.emulator import errors
+from launch_async.emulator.credentials import MANAGE, SCOPES, App, User
+from launch_async.emulator.service import Answer, Call
+from launch_async.emulator.shapes import as_object
+from launch_async.emulator.state import Organization, Record
+
+SECOND_FACTOR = 294
+BAD_LOGIN = 104
+
+
+async def log_in(call: Call) -> Answer:
+    """Exchange a password for an authtoken; 294 asks for the second factor (FACTS §3)."""
+    given = as_object((await call.json()).get("user")) or {}
+    user = call.service.credentials.users.get(str(given.get("email")))
+    if user is None or given.get("password") != user.password:
+        raise errors.platform(422, BAD_LOGIN, "Looks like your email or password is invalid. Please try again.")
+    if user.second_factor is not None and given.get("tfa_token") != user.second_factor:
+        status = call.service.options.second_factor_status
+        raise errors.platform(
+            status, SECOND_FACTOR, "Please login using the Two-Factor verification Token", tfa_type="totp_authenticator"
+        )
+    authtoken = call.service.credentials.log_in(user)
+    organizations = [organization.uid for organization in user.organizations]
+    shown = {"uid": user.uid, "email": user.email, "authtoken": authtoken, "org_uid": organizations}
+    return Answer(200, {"notice": "Login Successful.", "user": shown})
+
+
+async def log_out(call: Call) -> Answer:
+    """End the session of the authtoken."""
+    if not call.service.credentials.log_out(call.request.headers.get("authtoken", "")):
+        raise errors.invalid_token()
+    return Answer(200, {"notice": "You've logged out successfully."})
+
+
+async def list_organizations(call: Call) -> Answer:
+    """The organizations that the caller belongs to."""
+    organizations = _organizations(call)
+    skip, limit = _number(call, "skip", 0), _number(call, "limit", 100)
+    if "asc" in call.request.query:
+        organizations = sorted(organizations, key=lambda organization: organization.name)
+    shown: Record = {
+        "organizations": [
+            {"uid": organization.uid, "name": organization.name} for organization in organizations[skip : skip + limit]
+        ]
+    }
+    if call.request.query.get("include_count") == "true":
+        shown["count"] = len(organizations)
+    return Answer(200, shown)
+
+
+async def issue_tokens(call: Call) -> Answer:
+    """The token endpoint, under any of its three paths (FACTS §3)."""
+    form = await _form(call)
+    app = call.service.credentials.apps.get(form.get("client_id", ""))
+    if app is None:
+        raise errors.oauth(401, "invalid_client", "Wrong client id or secret.")
+    match form.get("grant_type"):
+        case "client_credentials":
+            return _machine_token(call, app, form)
+        case "authorization_code":
+            return _redeem(call, app, form)
+        case "refresh_token":
+            return _refresh(call, app, form)
+        case _:
+            raise errors.oauth(400, "invalid_request", "invalid grant_type")
+
+
+async def introspect(call: Call) -> Answer:
+    """Whether a token is good, and for what."""
+    form = await _form(call)
+    credentials, value = call.service.credentials, form.get("token", "")
+    token = credentials.access(value) or credentials.refresh(value)
+    if token is None:
+        return Answer(200, {"active": False})
+    return Answer(200, {"active": True, "scope": " ".join(sorted(token.scopes)), "client_id": token.client_id})
+
+
+def _machine_token(call: Call, app: App, form: Mapping[str, str]) -> Answer:
+    """client_credentials: only for M2M apps, and without a refresh token (FACTS §11 row 11)."""
+    if form.get("client_secret") != app.client_secret:
+        raise errors.oauth(401, "invalid_client", "Wrong client id or secret.")
+    if not app.machine_to_machine:
+        raise errors.oauth(400, "invalid_request", "invalid grant_type")
+    asked = form.get("scopes", form.get("scope", MANAGE)).split()
+    if not set(asked) <= set(SCOPES):
+        raise errors.oauth(400, "invalid_scope", "The app does not have that scope.")
+    life = call.service.options.token_seconds
+    access = call.service.credentials.issue_access(app.organization, "app", asked, life, app.client_id)
+    return _token_answer(call, app, access, None, "app")
+
+
+def _redeem(call: Call, app: App, form: Mapping[str, str]) -> Answer:
+    """authorization_code: once, for the same redirect_uri, with the verifier or the secret."""
+    grant = call.service.credentials.redeem(form.get("code", ""))
+    if grant is None or grant.app is not app or form.get("redirect_uri") != grant.redirect_uri:
+        raise errors.oauth(400, "invalid_grant", "The code is invalid or expired.")
+    if not grant.proves(form.get("code_verifier")):
+        raise errors.oauth(400, "invalid_grant", "The code_verifier does not fit.")
+    if grant.challenge is None and form.get("client_secret") != app.client_secret:
+        raise errors.oauth(401, "invalid_client", "Wrong client id or secret.")
+    return _user_tokens(call, app, grant.scopes)
+
+
+def _refresh(call: Call, app: App, form: Mapping[str, str]) -> Answer:
+    """refresh_token: the old one ends, a new pair comes."""
+    value = form.get("refresh_token", "")
+    token = call.service.credentials.refresh(value)
+    if token is None or token.client_id != app.client_id:
+        raise errors.oauth(400, "invalid_grant", "The refresh token is invalid or revoked.")
+    if "client_secret" in form and form["client_secret"] != app.client_secret:
+        raise errors.oauth(401, "invalid_client", "Wrong client id or secret.")
+    call.service.credentials.revoke(value)
+    return _user_tokens(call, app, token.scopes)
+
+
+def _user_tokens(call: Call, app: App, scopes: frozenset[str]) -> Answer:
+    credentials, life = call.service.credentials, call.service.options.token_seconds
+    access = credentials.issue_access(app.organization, "user", scopes, life, app.client_id)
+    return _token_answer(call, app, access, credentials.issue_refresh(app.organization, scopes, app.client_id), "user")
+
+
+def _token_answer(call: Call, app: App, access: str, refresh: str | None, kind: str) -> Answer:
+    shown: Record = {
+        "access_token": access,
+        "token_type": "Bearer",
+        "expires_in": int(call.service.options.token_seconds),
+        "location": "NA",
+        "organization_uid": app.organization.uid,
+        "authorization_type": kind,
+    }
+    if refresh is not None:
+        shown["refresh_token"] = refresh
+        shown["user_uid"] = app.organization.user_uid
+    return Answer(200, shown)
+
+
+def _organizations(call: Call) -> list[Organization]:
+    headers = call.request.headers
+    scheme, _, value = headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        token = call.service.credentials.access(value.strip())
+        if token is None:
+            raise errors.invalid_token()
+        return [token.organization]
+    user: User | None = call.service.credentials.session(headers.get("authtoken", ""))
+    if user is None:
+        raise errors.invalid_token()
+    return user.organizations
+
+
+def _number(call: Call, name: str, default: int) -> int:
+    text = call.request.query.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else default
+
+
+async def _form(call: Call) -> dict[str, str]:
+    """The urlencoded body.
+
+    Raises:
+        Refusal: 400, envelope F, for another media type.
+    """
+    if call.request.content_type != "application/x-www-form-urlencoded":
+        raise errors.oauth(400, "invalid_request", "The body must be application/x-www-form-urlencoded.")
+    try:
+        return {name: value for name, value in (await call.request.post()).items() if isinstance(value, str)}
+    except ValueError:
+        raise errors.oauth(400, "invalid_request", "The body is not well-formed.") from None
