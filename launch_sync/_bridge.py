@@ -13,6 +13,7 @@ many threads call. What holds for every call:
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
@@ -24,9 +25,9 @@ from types import TracebackType
 from typing import Generic, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from launch_async.errors import ClosedError
-from launch_sync._loop import bridge_thread_error, current_loop
+from launch_sync._loop import Guard, bridge_thread_error, current_loop, loop_is_running
 
-__all__ = ["delivered", "entered", "iterate", "run"]
+__all__ = ["Lifetime", "delivered", "entered", "iterate", "run"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -102,6 +103,54 @@ def delivered(callback: Callable[P, object] | None) -> Callable[P, None] | None:
             mail.put(partial(callback, *args, **kwargs))
 
     return post
+
+
+class Lifetime:
+    """From the making of an object that must be closed until it is: by `with`, by its close method, or forgotten.
+
+    Args:
+        owner: The object of launch_sync.
+        manager: The asynchronous object behind it.
+        close: Closes that. Must not refer to the owner.
+        fork_aware: Whether the asynchronous object tells its own connections from inherited ones, so that a forked
+            child may use and close it too. Otherwise a child leaves it alone.
+    """
+
+    def __init__(
+        self,
+        owner: object,
+        manager: AbstractAsyncContextManager[object, bool | None],
+        close: Callable[[], Coroutine[object, object, object]],
+        *,
+        fork_aware: bool = False,
+    ) -> None:
+        self._guard = Guard(owner, close, fork_aware=fork_aware)
+        self._body = entered(manager)
+        self._close = close
+        self._fork_aware = fork_aware
+        self._pid = os.getpid()
+
+    def enter(self) -> None:
+        """Begin a `with`."""
+        self._pid = os.getpid()
+        self._body.__enter__()
+
+    def exit(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        """End a `with`; in a forked child close only what the child opened."""
+        try:
+            if self._pid == os.getpid():
+                return self._body.__exit__(kind, error, traceback)
+            if self._fork_aware and loop_is_running():
+                run(self._close())
+            return None
+        finally:
+            self.end()
+
+    def end(self) -> None:
+        """Note that the object is closed."""
+        self._guard.release()
 
 
 class _Call(Generic[T]):

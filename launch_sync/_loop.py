@@ -68,18 +68,22 @@ def current_loop() -> LoopThread:
     return _start_loop()
 
 
+def loop_is_running() -> bool:
+    """Whether this process has started a loop."""
+    return _process.loop is not None and _process.loop.is_ours()
+
+
 class Guard:
     """Closes what its owner forgot to close, and says once where the owner was made.
 
     Args:
         owner: The object of launch_sync that a user should have closed.
         close: Closes the async object behind it. Must not refer to the owner.
-        after_fork: Whether the async object tells its own connections from inherited ones, so that a forked child may
-            close it too. Otherwise a child leaves it alone.
+        fork_aware: Whether a forked child may close the async object too. Otherwise a child leaves it alone.
     """
 
-    def __init__(self, owner: object, close: _Close, *, after_fork: bool = False) -> None:
-        self._forgotten = _Forgotten(type(owner).__name__, close, after_fork)
+    def __init__(self, owner: object, close: _Close, *, fork_aware: bool = False) -> None:
+        self._forgotten = _Forgotten(type(owner).__name__, close, fork_aware)
         _process.open.add(self._forgotten)
         weakref.finalize(owner, self._forgotten).atexit = False
 
@@ -91,10 +95,10 @@ class Guard:
 class _Forgotten:
     """What to do about an owner that goes without having been closed."""
 
-    def __init__(self, name: str, close: _Close, after_fork: bool) -> None:
+    def __init__(self, name: str, close: _Close, fork_aware: bool) -> None:
         self._name = name
         self._close = close
-        self._after_fork = after_fork
+        self._fork_aware = fork_aware
         self._line = _line_of_the_user()
         self._pid = os.getpid()
 
@@ -105,7 +109,7 @@ class _Forgotten:
         ours = self._pid == os.getpid()
         if not ours:
             _process.inherited.append(self._close)
-        if _process.loop is not None and (ours or self._after_fork):
+        if _process.loop is not None and (ours or self._fork_aware):
             _process.loop.close_soon(self._close)
         if ours:
             warnings.warn_explicit(

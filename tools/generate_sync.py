@@ -1,0 +1,112 @@
+"""Writes launch_sync from the source of launch_async: `python tools/generate_sync.py [--check]`.
+
+Every public coroutine, async iterator and async context manager gets a plain twin of the same name, signature, types
+and docstring, that hands the call to the asynchronous object through `launch_sync._bridge`. Data, errors and
+credentials are the same objects in both packages. A construct without a synchronous form stops the generator.
+
+With `--check` nothing is written; the exit code is 1 if a file is stale, missing or no longer wanted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tools.sync_facade.facade import Facade, modules_of  # noqa: E402
+from tools.sync_facade.source import UnmappedError  # noqa: E402
+
+LAUNCH = Facade(
+    source=ROOT / "launch_async",
+    target="launch_sync",
+    # Users plug these in, and they run on the private loop.
+    shared=frozenset({"launch_async.auth", "launch_async.rate_limit", "launch_async.redis", "launch_async.hooks"}),
+    internal=frozenset(
+        {"launch_async.emulator", "launch_async.models", "launch_async.resources", "launch_async.workflows"}
+    ),
+    constructed=frozenset({"LaunchClient", "LaunchEmulator"}),
+    fork_aware=frozenset({"LaunchClient"}),
+    on_loop=frozenset({"LaunchEmulator.latency"}),
+    extra={"BridgeThreadError": "launch_sync._loop", "LaunchSyncInAsyncWarning": "launch_sync._loop"},
+)
+HAND_WRITTEN = frozenset({"_bridge.py", "_loop.py"})
+
+
+def main() -> int:
+    """Write or check the facade; return the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is not as it should be")
+    check: bool = parser.parse_args().check
+    folder = ROOT / LAUNCH.target
+    try:
+        wanted = formatted(modules_of(LAUNCH), folder)
+    except UnmappedError as error:
+        print(error, file=sys.stderr)
+        return 1
+    wrong = differences(folder, wanted)
+    if check:
+        for line in wrong:
+            print(line, file=sys.stderr)
+        if wrong:
+            print("Run `python tools/generate_sync.py` and commit what it writes.", file=sys.stderr)
+        return int(bool(wrong))
+    write(folder, wanted)
+    return 0
+
+
+def formatted(texts: dict[Path, str], folder: Path) -> dict[Path, str]:
+    """Return the modules with sorted imports and the project's format."""
+    with ThreadPoolExecutor(4) as pool:
+        results = pool.map(lambda item: _ruff(item[1], folder / item[0]), texts.items())
+        return dict(zip(texts, results, strict=True))
+
+
+def differences(folder: Path, wanted: dict[Path, str]) -> list[str]:
+    """Return what is wrong with the files of a facade, one line each."""
+    present = {path.relative_to(folder): path for path in folder.rglob("*.py")}
+    missing = [f"{path}: missing" for path in sorted(wanted.keys() - present.keys())]
+    unwanted = [
+        f"{path}: not wanted" for path in sorted(present.keys() - wanted.keys()) if path.name not in HAND_WRITTEN
+    ]
+    stale = [
+        f"{path}: stale"
+        for path in sorted(wanted.keys() & present.keys())
+        if present[path].read_text(encoding="utf-8") != wanted[path]
+    ]
+    return [*missing, *unwanted, *stale]
+
+
+def write(folder: Path, wanted: dict[Path, str]) -> None:
+    """Write a facade, and remove what no longer belongs to it."""
+    for path in folder.rglob("*.py"):
+        if path.relative_to(folder) not in wanted and path.name not in HAND_WRITTEN:
+            path.unlink()
+    for path, text in wanted.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists() or target.read_text(encoding="utf-8") != text:
+            target.write_text(text, encoding="utf-8")
+
+
+def _ruff(text: str, path: Path) -> str:
+    ours = f'lint.isort.known-first-party=["{LAUNCH.source.name}", "{LAUNCH.target}"]'
+    sort = ["check", "--quiet", "--fix", "--select", "F401,I,RUF022", "--config", ours, "--exit-zero"]
+    for command in (sort, ["format", "--quiet"]):
+        text = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--stdin-filename", str(path), "-"],
+            cwd=ROOT,
+            input=text,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""Puts a facade together: which modules it has, and what stands in each."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tools.sync_facade.annotations import Imports, Writer
+from tools.sync_facade.classes import ClassWriter
+from tools.sync_facade.colours import Colours
+from tools.sync_facade.functions import FunctionWriter
+from tools.sync_facade.source import Function, Module, Package, Symbol, UnmappedError
+
+__all__ = ["Facade", "modules_of"]
+
+
+@dataclass(frozen=True)
+class Facade:
+    """What the source alone cannot say about a facade.
+
+    Attributes:
+        source: The asynchronous package's folder.
+        target: Name of the synchronous package.
+        shared: Modules whose classes both packages share although they are asynchronous: what users plug in.
+        internal: Packages whose modules are not public, only what the package itself exports.
+        constructed: Names of the classes that users make themselves; all others are only handed out.
+        fork_aware: Names of those that a forked child may go on using, and must close.
+        on_loop: Callbacks that run on the loop because it needs their result at once, as `Class.parameter`.
+        skipped: Modules without a twin.
+        extra: Names that only the synchronous package has, with the module of each.
+    """
+
+    source: Path
+    target: str
+    shared: frozenset[str] = frozenset()
+    internal: frozenset[str] = frozenset()
+    constructed: frozenset[str] = frozenset()
+    fork_aware: frozenset[str] = frozenset()
+    on_loop: frozenset[str] = frozenset()
+    skipped: frozenset[str] = frozenset()
+    extra: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def modules_of(facade: Facade) -> dict[Path, str]:
+    """Return the source of every module of a facade, not yet formatted, by its path inside the package.
+
+    Raises:
+        UnmappedError: The asynchronous source has a construct without a synchronous form.
+    """
+    assembly = _Assembly(facade)
+    return assembly.files()
+
+
+class _Assembly:
+    def __init__(self, facade: Facade) -> None:
+        self._facade = facade
+        self._package = Package(facade.source)
+        self._colours = Colours(self._package, facade.shared)
+        self._public = [module for module in self._package.modules.values() if self._is_public(module)]
+        self._twins: set[Symbol] = set()
+        self._wrapped: set[str] = set()
+
+    def files(self) -> dict[Path, str]:
+        for module in self._public:
+            self._twins |= {symbol for _, symbol in self._exports(module) if self._has_twin(symbol)}
+        while True:
+            known = self._twins | self._wrapped
+            texts = {name: self._text(name) for name in self._names()}
+            if self._twins | self._wrapped == known:
+                return {self._path(name): text for name, text in texts.items()}
+
+    def _names(self) -> list[str]:
+        modules = {self._home(symbol) for symbol in self._twins} | {
+            self._mirror(module.name) for module in self._public
+        }
+        packages = {name.rpartition(".")[0] for name in modules if "." in name}
+        return sorted(modules | packages)
+
+    def _text(self, name: str) -> str:
+        origin = self._package.modules.get(self._facade.source.name + name.removeprefix(self._facade.target))
+        twins = sorted(symbol for symbol in self._twins if self._home(symbol) == name)
+        exports = list(self._exports(origin)) if origin is not None and origin in self._public else []
+        if origin is None or not (twins or exports):
+            return f'"""The modules here are the twins of those in `{name.replace("sync", "async")}`."""\n'
+        if "__getattr__" in origin.definitions:
+            return self._lazy(origin, name, exports)
+        return self._eager(origin, name, twins, exports)
+
+    def _eager(self, origin: Module, name: str, twins: list[Symbol], exports: list[tuple[str, Symbol]]) -> str:
+        imports = Imports()
+        writer = Writer(self._package, self._colours, imports, self._home, name)
+        facade = self._facade
+        functions = FunctionWriter(
+            self._package, self._colours, writer, facade.constructed, facade.on_loop, self._wrapped
+        )
+        classes = ClassWriter(functions, writer, facade.constructed, facade.fork_aware)
+        body: list[str] = []
+        for symbol in sorted(twins, key=lambda symbol: getattr(self._package.definition(symbol), "lineno", 0)):
+            found = self._package.class_of(symbol)
+            if found is not None:
+                body += ["", "", *classes.whole(found)]
+            else:
+                function = self._function(symbol)
+                body += ["", "", *functions.whole(function, writer.original(symbol), "")]
+        self._twins |= writer.twins
+        for exported, symbol in exports:
+            if symbol in self._twins and self._home(symbol) != name:
+                imports.add(exported, Symbol(self._home(symbol), exported))
+            elif symbol not in self._twins:
+                imports.add(exported, Symbol(origin.name, exported))
+        listed = sorted({exported for exported, _ in exports} or {symbol.name for symbol in twins})
+        return "\n".join(
+            [_header(origin.name, own=bool(twins)), *imports.lines(), "", f"__all__ = {listed!r}", *body, ""]
+        )
+
+    def _lazy(self, origin: Module, name: str, exports: list[tuple[str, Symbol]]) -> str:
+        homes = {
+            exported: self._home(symbol) if symbol in self._twins else symbol.module for exported, symbol in exports
+        }
+        homes |= self._facade.extra
+        version = "__version__" in origin.definitions or "__version__" in origin.imports
+        homes.pop("__version__", None)
+        listed = sorted([*homes, *(["__version__"] if version and "__version__" in origin.exported else [])])
+        lines = [
+            _header(origin.name, own=True),
+            "from importlib import import_module",
+            "from typing import TYPE_CHECKING",
+            *([f"from {origin.name} import __version__ as __version__"] if version else []),
+            "",
+            "if TYPE_CHECKING:",
+            *(f"    from {home} import {exported} as {exported}" for exported, home in sorted(homes.items())),
+            "",
+            f"__all__ = {listed!r}",
+            "",
+            f"_HOMES = {dict(sorted(homes.items()))!r}",
+            "",
+            "",
+            "def __getattr__(name: str) -> object:",
+            "    if name not in _HOMES:",
+            '        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")',
+            "    value: object = getattr(import_module(_HOMES[name]), name)",
+            "    globals()[name] = value",
+            "    return value",
+            "",
+            "",
+            "def __dir__() -> list[str]:",
+            "    return sorted({*globals(), *__all__})",
+            "",
+        ]
+        return "\n".join(lines)
+
+    def _exports(self, module: Module) -> Iterator[tuple[str, Symbol]]:
+        for name in module.exported:
+            symbol = self._package.resolve(module, name)
+            if symbol.module == "builtins":
+                raise UnmappedError(module, module.tree, f"__all__ lists {name}, which is not defined")
+            if symbol.name:
+                yield name, symbol
+
+    def _has_twin(self, symbol: Symbol) -> bool:
+        definition = self._package.definition(symbol)
+        if isinstance(definition, ast.ClassDef):
+            return self._colours.is_coloured(symbol)
+        if isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef):
+            return self._colours.is_coloured_function(self._function(symbol))
+        return False
+
+    def _function(self, symbol: Symbol) -> Function:
+        return self._package.modules[symbol.module].functions()[symbol.name]
+
+    def _is_public(self, module: Module) -> bool:
+        parts = module.name.split(".")
+        if any(part.startswith("_") for part in parts) or module.name in self._facade.skipped:
+            return False
+        parents = {".".join(parts[:length]) for length in range(1, len(parts))}
+        return bool(module.exported) and not parents & self._facade.internal
+
+    def _home(self, symbol: Symbol) -> str:
+        return self._mirror(symbol.module)
+
+    def _mirror(self, module: str) -> str:
+        return self._facade.target + module.removeprefix(self._facade.source.name)
+
+    def _path(self, name: str) -> Path:
+        parts = name.split(".")[1:]
+        origin = self._package.modules.get(self._facade.source.name + name.removeprefix(self._facade.target))
+        if origin is None or origin.is_package:
+            return Path(*parts, "__init__.py")
+        return Path(*parts[:-1], f"{parts[-1]}.py")
+
+
+def _header(origin: str, *, own: bool) -> str:
+    first = f"The synchronous twin of `{origin}`." if own else f"What `{origin}` offers: the very same objects."
+    note = "Generated by tools/generate_sync.py. Change the asynchronous source, and run that again."
+    return f'"""{first}\n\n{note}\n"""\n\nfrom __future__ import annotations\n'

@@ -1,0 +1,231 @@
+"""Writes the synchronous twin of a function or method: the same signature, and one line that hands the call on."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from tools.sync_facade.annotations import Writer
+from tools.sync_facade.colours import Colour, Colours
+from tools.sync_facade.docstrings import synchronous
+from tools.sync_facade.source import Function, FunctionNode, Module, Package, UnmappedError, unquoted
+
+__all__ = ["FunctionWriter", "docstring"]
+
+_RESULT_IGNORED = {"None", "object"}
+
+
+class FunctionWriter:
+    """Writes functions of one synchronous module.
+
+    Args:
+        package: The asynchronous package.
+        colours: What needs a twin.
+        writer: Writes annotations and notes imports.
+        constructed: Names of the classes that users make themselves; all others are only handed out.
+        on_loop: Callbacks that run on the loop because it needs their result at once, as `Class.parameter`.
+        wrapped: Collects the names of those classes of `constructed` that are also handed out.
+    """
+
+    def __init__(
+        self,
+        package: Package,
+        colours: Colours,
+        writer: Writer,
+        constructed: frozenset[str],
+        on_loop: frozenset[str],
+        wrapped: set[str],
+    ) -> None:
+        self.wrapped = wrapped
+        self._on_loop = on_loop
+        self._package = package
+        self._colours = colours
+        self._writer = writer
+        self._constructed = constructed
+
+    def whole(self, function: Function, target: str, indent: str, *, after: str = "") -> Iterator[str]:
+        """Give the lines of a function that calls `target`, and then does what `after` says."""
+        for overload in function.overloads:
+            self._writer.need("typing", "overload")
+            yield f"{indent}@overload"
+            yield from self.signature(function, overload, indent)
+            yield f"{indent}    ..."
+        yield from (f"{indent}@{name}" for name in sorted(function.decorators & {"classmethod", "staticmethod"}))
+        yield from self.signature(function, function.node, indent)
+        yield from docstring(function.node, indent + "    ")
+        yield from self._body(function, f"{target}({self.arguments(function)})", indent + "    ")
+        if after:
+            yield f"{indent}    {after}"
+
+    def signature(self, function: Function, node: FunctionNode, indent: str, *, name: str = "") -> list[str]:
+        """Return the `def` line."""
+        arguments = node.args
+        pieces: list[str] = []
+        positional = [*arguments.posonlyargs, *arguments.args]
+        defaults = [*[None] * (len(positional) - len(arguments.defaults)), *arguments.defaults]
+        for position, (argument, default) in enumerate(zip(positional, defaults, strict=True)):
+            pieces.append(self._parameter(function, argument, default))
+            if arguments.posonlyargs and position == len(arguments.posonlyargs) - 1:
+                pieces.append("/")
+        if arguments.vararg:
+            pieces.append("*" + self._parameter(function, arguments.vararg, None))
+        elif arguments.kwonlyargs:
+            pieces.append("*")
+        for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+            pieces.append(self._parameter(function, argument, default))
+        if arguments.kwarg:
+            pieces.append("**" + self._parameter(function, arguments.kwarg, None))
+        returns = self.result(function.module, self._return_annotation(function, node), "", function.owner)[0]
+        return [f"{indent}def {name or node.name}({', '.join(pieces)}) -> {returns}:"]
+
+    def arguments(self, function: Function) -> str:
+        """Return the arguments that hand on what the twin was given."""
+        arguments = function.node.args
+        positional = [*arguments.posonlyargs, *arguments.args]
+        if positional and positional[0].arg in {"self", "cls"} and positional[0].annotation is None:
+            positional = positional[1:]
+        pieces = [self._handed_on(function, argument) for argument in positional]
+        if arguments.vararg:
+            pieces.append("*" + self._handed_on(function, arguments.vararg))
+        pieces += [f"{argument.arg}={self._handed_on(function, argument)}" for argument in arguments.kwonlyargs]
+        if arguments.kwarg:
+            pieces.append("**" + self._handed_on(function, arguments.kwarg))
+        return ", ".join(pieces)
+
+    def result(self, module: Module, annotation: ast.expr, value: str, owner: str = "") -> tuple[str, str]:
+        """Return the synchronous type of a result, and the expression that makes it of the asynchronous value."""
+        type_ = self._writer.annotation(module, annotation)
+        if ast.unparse(annotation).strip("'\"") == "Self":
+            self.wrapped.add(owner)
+            return type_, f"self._wrap({value})"
+        if not self._colours.mentions(module, annotation):
+            return type_, value
+        options = _options(unquoted(annotation))
+        coloured = [option for option in options if not _is_none(option)]
+        if len(coloured) != 1 or len(options) > 2:
+            raise UnmappedError(module, annotation, f"cannot wrap {ast.unparse(annotation)}")
+        twin = self._twin(module, coloured[0])
+        if len(options) == 1:
+            return type_, f"{twin}({value})"
+        return type_, f"None if (wrapped := {value}) is None else {twin}(wrapped)"
+
+    def _twin(self, module: Module, node: ast.expr) -> str:
+        head = node.value if isinstance(node, ast.Subscript) else node
+        if not isinstance(head, ast.Name) or not self._colours.is_coloured(self._package.resolve(module, head.id)):
+            raise UnmappedError(module, node, f"cannot wrap {ast.unparse(node)}")
+        twin = self._writer.name(module, head, head.id, twins=True)
+        if twin not in self._constructed:
+            return twin
+        self.wrapped.add(twin)
+        return f"{twin}._wrap"
+
+    def _body(self, function: Function, call: str, indent: str) -> Iterator[str]:
+        annotation = self._return_annotation(function, function.node)
+        colour = self._colours.of(function)
+        if colour is not Colour.PLAIN:
+            self._writer.need("launch_sync", "_bridge")
+        match colour:
+            case Colour.COROUTINE:
+                call = f"_bridge.run({call})"
+            case Colour.ITERATOR | Colour.CONTEXT:
+                if self._colours.mentions(function.module, annotation):
+                    raise UnmappedError(function.module, function.node, f"cannot wrap {ast.unparse(annotation)}")
+                yield f"{indent}return _bridge.{'iterate' if colour is Colour.ITERATOR else 'entered'}({call})"
+                return
+            case Colour.PLAIN:
+                pass
+        if ast.unparse(annotation) == "None":
+            yield f"{indent}{call}"
+            return
+        value = self.result(function.module, annotation, call, function.owner)[1]
+        if "classmethod" in function.decorators:
+            value = value.replace("self._wrap(", "cls._wrap(", 1)
+        yield f"{indent}return {value}"
+
+    def _return_annotation(self, function: Function, node: FunctionNode) -> ast.expr:
+        if node.returns is None:
+            if node.name == "__init__":
+                return ast.Constant(None)
+            raise UnmappedError(function.module, node, f"{node.name} has no return type")
+        if self._colours.of(function) is Colour.CONTEXT and "asynccontextmanager" in function.decorators:
+            element = node.returns.slice if isinstance(node.returns, ast.Subscript) else node.returns
+            self._writer.need("contextlib", "AbstractContextManager")
+            return ast.Subscript(ast.Name("AbstractContextManager"), element)
+        return node.returns
+
+    def _parameter(self, function: Function, argument: ast.arg, default: ast.expr | None) -> str:
+        if argument.annotation is None:
+            if argument.arg not in {"self", "cls"}:
+                raise UnmappedError(function.module, argument, f"{argument.arg} has no type")
+            return argument.arg
+        text = f"{argument.arg}: {self._writer.annotation(function.module, argument.annotation)}"
+        return text if default is None else f"{text} = {self._writer.default(function.module, default)}"
+
+    def _handed_on(self, function: Function, argument: ast.arg) -> str:
+        module, name, annotation = function.module, argument.arg, argument.annotation
+        assert annotation is not None
+        node = self._without_alias(module, annotation)
+        options = [option for option in _options(node) if not _is_none(option)]
+        callbacks = [option for option in options if _head(option) == "Callable"]
+        if callbacks and f"{function.owner}.{name}".lstrip(".") in self._on_loop:
+            return name
+        if callbacks:
+            self._check_callback(function, argument, callbacks, options)
+            self._writer.need("launch_sync", "_bridge")
+            return f"_bridge.delivered({name})"
+        if "AsyncIter" in ast.unparse(node):
+            raise UnmappedError(module, argument, f"cannot hand on {name}: {ast.unparse(node)}")
+        if not self._colours.mentions(module, node):
+            return name
+        if len(options) != 1:
+            raise UnmappedError(module, argument, f"cannot hand on {name}: {ast.unparse(node)}")
+        self._twin(module, options[0])
+        return f"{name}._async" if options[0] is node else f"None if {name} is None else {name}._async"
+
+    def _check_callback(
+        self, function: Function, argument: ast.arg, callbacks: list[ast.expr], options: list[ast.expr]
+    ) -> None:
+        callback = callbacks[0]
+        returned = (
+            callback.slice.elts[1]
+            if isinstance(callback, ast.Subscript) and isinstance(callback.slice, ast.Tuple)
+            else callback
+        )
+        if len(options) != 1 or ast.unparse(returned) not in _RESULT_IGNORED:
+            raise UnmappedError(
+                function.module,
+                argument,
+                f"{argument.arg} is a callback whose result is used; only one that returns `object` can run in the "
+                "caller's thread",
+            )
+
+    def _without_alias(self, module: Module, annotation: ast.expr) -> ast.expr:
+        """Return what an alias of the package stands for, so that a callback is seen behind its name."""
+        annotation = unquoted(annotation)
+        if not isinstance(annotation, ast.Name):
+            return annotation
+        symbol = self._package.resolve(module, annotation.id)
+        definition = self._package.definition(symbol)
+        if isinstance(definition, ast.AnnAssign | ast.Assign) and definition.value is not None:
+            return unquoted(definition.value)
+        return annotation
+
+
+def docstring(node: FunctionNode | ast.ClassDef, indent: str) -> list[str]:
+    """Return a docstring as it reads in the twin; nothing where there is none."""
+    text = ast.get_docstring(node, clean=False)
+    return [] if text is None else [synchronous(text, indent)]
+
+
+def _options(node: ast.expr) -> list[ast.expr]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return [*_options(node.left), *_options(node.right)]
+    return [node]
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def _head(node: ast.expr) -> str:
+    return ast.unparse(node.value if isinstance(node, ast.Subscript) else node).rpartition(".")[2]
