@@ -14,6 +14,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 from typing import Final, TypeAlias
 from urllib.parse import urlencode
 
@@ -69,7 +70,7 @@ class Call:
 
     operation: Operation
     path: str
-    query: Mapping[str, str | int | None] = attrs.field(factory=dict)
+    query: Mapping[str, str | int | None] = MappingProxyType({})
     body: JSONValue = attrs.field(default=None, repr=False)
     secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
     priority: Priority = Priority.INTERACTIVE
@@ -274,16 +275,16 @@ class Pipeline:
         if 200 <= response.status < 300:
             self._learn_clock(response)
             return response
-        error = self._error(call, request, response, progress)
-        if isinstance(error, NotFoundError) and method == "DELETE" and (progress.maybe_done or response.sends > 1):
+        failure = self._error(call, request, response, progress)
+        if isinstance(failure, NotFoundError) and method == "DELETE" and (progress.maybe_done or response.sends > 1):
             # An earlier attempt, or aiohttp's own second send, has deleted it, and its answer was lost.
             return Response(204)
         if response.status == 429:
             progress.refusals += 1
         elif response.status in _AMBIGUOUS_STATUSES:
             progress.maybe_done = True
-            error.ambiguous = method == "POST"
-        return error
+            failure.ambiguous = method == "POST"
+        return failure
 
     def _error(self, call: Call, request: Request, response: Response, progress: _Progress) -> APIError:
         service_id = next((value for name in _REQUEST_ID_HEADERS if (value := response.header(name))), None)

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import ssl
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
@@ -76,7 +76,7 @@ class Request:
 
     method: str
     url: str = attrs.field(repr=False)
-    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    headers: Mapping[str, str] = attrs.field(default=MappingProxyType({}), repr=False)
     body: bytes | FileBody | None = attrs.field(default=None, repr=False)
     timeout: float | None = None
     operation: str = ""
@@ -94,7 +94,7 @@ class Response:
     """
 
     status: int
-    headers: Mapping[str, str] = attrs.field(factory=lambda: MappingProxyType({}), repr=False)
+    headers: Mapping[str, str] = attrs.field(default=MappingProxyType({}), repr=False)
     body: bytes = attrs.field(default=b"", repr=False)
     sends: int = 1
 
@@ -147,6 +147,7 @@ class AiohttpTransport:
         self._owns_session = session is None
         self._ssl: ssl.SSLContext | bool = True if ssl_context is None else ssl_context
         self._proxy = proxy
+        self._proxies: dict[str, str | None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
@@ -243,13 +244,14 @@ class AiohttpTransport:
     def _proxy_for(self, url: str) -> str | None:
         if self._proxy is not None:
             return self._proxy or None
-        proxies = urllib.request.getproxies_environment()
-        if not proxies:
-            return None
         parts = urlsplit(url)
-        if urllib.request.proxy_bypass_environment(parts.netloc, proxies):
-            return None
-        return proxies.get(parts.scheme, proxies.get("all"))
+        origin = f"{parts.scheme}://{parts.netloc}"
+        if origin not in self._proxies:
+            # Our own look at the environment: aiohttp's would read .netrc as well, and send what it finds there.
+            found = urllib.request.getproxies()
+            bypassed = not found or urllib.request.proxy_bypass(parts.netloc)
+            self._proxies[origin] = None if bypassed else found.get(parts.scheme, found.get("all"))
+        return self._proxies[origin]
 
 
 async def _read_error_body(answer: aiohttp.ClientResponse) -> bytes:
@@ -264,7 +266,7 @@ async def _read_error_body(answer: aiohttp.ClientResponse) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def _watched(tracker: aiohttp.UploadTracker, body: FileBody) -> AsyncIterator[None]:
+async def _watched(tracker: aiohttp.UploadTracker, body: FileBody) -> AsyncGenerator[None]:
     """Report an upload's progress, and give it up when it stands still."""
 
     async def watch() -> None:
@@ -293,7 +295,7 @@ async def _watched(tracker: aiohttp.UploadTracker, body: FileBody) -> AsyncItera
 
 
 @contextlib.contextmanager
-def _translated(request: Request) -> Iterator[None]:
+def _translated(request: Request) -> Generator[None]:
     """Turn what aiohttp raises into our errors, without a word of the URL but its host."""
     import aiohttp
 
@@ -304,14 +306,16 @@ def _translated(request: Request) -> Iterator[None]:
         raise
     except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
         raise ConnectError(
-            f"no secure connection to {host}: {error.strerror or type(error).__name__}. Give ssl_context= for a "
+            f"no secure connection to {host} ({type(error).__name__}). Give ssl_context= for a "
             "private certificate authority",
             operation=request.operation,
             retryable=False,
         ) from None
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise ConnectError(f"no connection to {host}: {reason}", operation=request.operation) from None
+        reason = error.strerror if isinstance(error, aiohttp.ClientConnectorError) else None
+        raise ConnectError(
+            f"no connection to {host}: {reason or type(error).__name__}", operation=request.operation
+        ) from None
     except TimeoutError:
         raise AttemptTimeout(
             f"{host} did not answer within {request.timeout or 0:g} s", operation=request.operation

@@ -21,9 +21,12 @@ from launch_async.models.base import UNSET, JSONValue, OpenEnum, RequestModel, W
 from launch_async.models.log import LogLine, ServerLogLine
 
 try:
-    import orjson
+    import orjson as _orjson
 except ImportError:
-    orjson = None
+    _dumps: Callable[[object], bytes] | None = None
+    _loads: Callable[[bytes], object] = json.loads
+else:
+    _dumps, _loads = _orjson.dumps, _orjson.loads
 
 __all__ = ["Mismatch", "dump_json", "encode", "load_json", "secrets_of", "structure", "wire_time"]
 
@@ -45,15 +48,13 @@ def load_json(body: bytes) -> JSONValue:
     Raises:
         ValueError: It is not JSON.
     """
-    if orjson is not None:
-        return cast("JSONValue", orjson.loads(body))
-    return cast("JSONValue", json.loads(body))
+    return cast("JSONValue", _loads(body))
 
 
 def dump_json(document: JSONValue) -> bytes:
     """Write a JSON document."""
-    if orjson is not None:
-        return orjson.dumps(document)
+    if _dumps is not None:
+        return _dumps(document)
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -83,7 +84,7 @@ def secrets_of(request: RequestModel) -> tuple[str, ...]:
         value = getattr(request, field.name)
         if field.metadata.get("secret") and isinstance(value, str):
             found.append(value)
-        for nested in value if isinstance(value, tuple) else (value,):
+        for nested in cast("tuple[object, ...]", value if isinstance(value, tuple) else (value,)):
             if isinstance(nested, RequestModel):
                 found.extend(secrets_of(nested))
     return tuple(found)
@@ -107,27 +108,27 @@ def _kind_of(value: object) -> str:
 
 
 def _string(value: object) -> str:
-    if value.__class__ is not str:
-        _fail(f"expected a string, got {_kind_of(value)}")
-    return cast("str", value)
+    if isinstance(value, str):
+        return value
+    _fail(f"expected a string, got {_kind_of(value)}")
 
 
 def _integer(value: object) -> int:
-    if value.__class__ is not int:
-        _fail(f"expected a whole number, got {_kind_of(value)}")
-    return cast("int", value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    _fail(f"expected a whole number, got {_kind_of(value)}")
 
 
 def _number(value: object) -> float:
-    if value.__class__ is not float and value.__class__ is not int:
-        _fail(f"expected a number, got {_kind_of(value)}")
-    return float(cast("float", value))
+    if isinstance(value, float | int) and not isinstance(value, bool):
+        return float(value)
+    _fail(f"expected a number, got {_kind_of(value)}")
 
 
 def _boolean(value: object) -> bool:
-    if value.__class__ is not bool:
-        _fail(f"expected true or false, got {_kind_of(value)}")
-    return cast("bool", value)
+    if isinstance(value, bool):
+        return value
+    _fail(f"expected true or false, got {_kind_of(value)}")
 
 
 def _moment(value: object) -> datetime:
@@ -179,12 +180,11 @@ def _is_model(kind: Any) -> bool:  # noqa: ANN401
 
 def _hook_for(annotation: Any) -> _Hook:  # noqa: ANN401
     """Return the converter's hook for one field, for values that are not null."""
-    if annotation is JSONValue:
-        return lambda value: value
     members = typing.get_args(annotation)
     if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
-        (inner,) = (member for member in members if member is not type(None))
-        return _hook_for(inner)
+        inner = [member for member in members if member is not type(None)]
+        # A union of several types is JSONValue: whatever came is right.
+        return _hook_for(inner[0]) if len(inner) == 1 else lambda value: value
     if typing.get_origin(annotation) is tuple:
         return _tuple_hook(_hook_for(members[0]))
     if _is_open_enum(annotation):
@@ -210,15 +210,16 @@ def _model_hook(kind: type[WireModel]) -> Callable[[object, object], WireModel]:
         if document.__class__ is not dict:
             _fail(f"expected an object, got {_kind_of(document)}")
         source = cast("dict[str, JSONValue]", document)
-        values: dict[str, object] = {}
+        values: dict[str, Any] = {}
         problems: list[str] = []
+        nulls: list[str] = []
         matched = 0
         for wire_name, name, hook in plan:
             if wire_name in source:
                 matched += 1
                 value = source[wire_name]
                 if value is None:
-                    values.setdefault("nulls", []).append(name)  # type: ignore[attr-defined]
+                    nulls.append(name)
                     continue
                 try:
                     values[name] = hook(value)
@@ -229,8 +230,8 @@ def _model_hook(kind: type[WireModel]) -> Callable[[object, object], WireModel]:
                 problems.append(f".{wire_name}: required, but it is {'null' if wire_name in source else 'not there'}")
         if problems:
             raise Mismatch(problems)
-        if "nulls" in values:
-            values["nulls"] = frozenset(cast("list[str]", values["nulls"]))
+        if nulls:
+            values["nulls"] = frozenset(nulls)
         if matched < len(source):
             values["extra"] = types.MappingProxyType({key: source[key] for key in source if key not in known})
         return kind(**values)
@@ -243,17 +244,15 @@ def _log_hook(kind: type[WireModel]) -> Callable[[object, object], WireModel]:
     strict = _model_hook(kind)
 
     def structure_line(document: object, _: object = None) -> WireModel:
-        if document.__class__ is not dict:
-            return strict(document, None)
-        source = cast("dict[str, JSONValue]", document)
+        source = cast("dict[str, JSONValue]", document if isinstance(document, dict) else {})
         stamp = source.get("timestamp")
+        if stamp is None:
+            return strict(cast("object", document), None)
         moment = _readable_moment(stamp)
-        line = strict({key: value for key, value in source.items() if key != "timestamp"}, None)
         if moment is not None:
-            return attrs.evolve(line, timestamp=moment)  # type: ignore[call-arg]
-        if stamp is not None:
-            return attrs.evolve(line, extra=types.MappingProxyType({**line.extra, "timestamp": stamp}))
-        return line
+            return strict({**source, "timestamp": moment.isoformat()}, None)
+        line = strict({key: value for key, value in source.items() if key != "timestamp"}, None)
+        return attrs.evolve(line, extra=types.MappingProxyType({**line.extra, "timestamp": stamp}))
 
     return structure_line
 

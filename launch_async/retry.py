@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -38,7 +38,7 @@ class Decision:
     reason: str = ""
 
 
-def _positive(_: object, attribute: attrs.Attribute[float], value: float) -> None:
+def _positive(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
     if not value > 0 or math.isinf(value):
         raise ValueError(f"RetryPolicy: {attribute.name} must be a positive number, not {value!r}")
 
@@ -55,8 +55,8 @@ class RetryPolicy:
         retry_after_cap: Longest Retry-After that is waited for, in seconds; a longer one ends the call.
     """
 
-    attempts: int = attrs.field(default=4, validator=_positive)
-    refusals: int = attrs.field(default=20, validator=_positive)
+    attempts: int = attrs.field(default=4, validator=[attrs.validators.instance_of(int), attrs.validators.ge(1)])
+    refusals: int = attrs.field(default=20, validator=[attrs.validators.instance_of(int), attrs.validators.ge(1)])
     backoff_base: float = attrs.field(default=0.5, validator=_positive)
     backoff_cap: float = attrs.field(default=8.0, validator=_positive)
     retry_after_cap: float = attrs.field(default=60.0, validator=_positive)
@@ -108,7 +108,7 @@ class RetryPolicy:
         if isinstance(error, RateLimitError):
             # The limiter has paused the whole budget; a second wait here would only lose the place in the queue.
             return max(0.0, error.retry_after or 0.0)
-        ceiling = min(self.backoff_cap, self.backoff_base * 2 ** (attempt - 1))
+        ceiling = min(self.backoff_cap, self.backoff_base * 2.0 ** (attempt - 1))
         return max(ceiling * random, error.retry_after or 0.0)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Self
+from typing import Self, cast
 
 import attrs
 
@@ -74,11 +74,13 @@ class DeploymentRef:
         Raises:
             ValueError: The text is not such an object.
         """
-        document = json.loads(text)
+        document: object = json.loads(text)
         names = [field.name for field in attrs.fields(cls)]
-        if not isinstance(document, dict) or any(not isinstance(document.get(name), str) for name in names):
+        found = [cast("dict[str, object]", document).get(name) for name in names] if isinstance(document, dict) else []
+        uids = [uid for uid in found if isinstance(uid, str)]
+        if len(uids) != len(names):
             raise ValueError(f"a deployment reference is a JSON object with the strings {', '.join(names)}")
-        return cls(*(document[name] for name in names))
+        return cls(*uids)
 
 
 @attrs.frozen(slots=False, kw_only=True)

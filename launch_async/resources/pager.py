@@ -50,7 +50,8 @@ class Pager(Generic[T]):
         position, known_total = self._skip, None
         while True:
             page = await self._fetch(self._limit, position)
-            fresh = tuple(item for item in page.items if item.uid not in seen and not seen.add(item.uid))
+            fresh = tuple({item.uid: item for item in page.items if item.uid not in seen}.values())
+            seen.update(item.uid for item in fresh)
             if fresh:
                 yield Page(fresh, page.skip, page.total)
             if not page.items or (page.total is None and not fresh):
