@@ -1,19 +1,26 @@
-"""When may the next request leave: a pure state machine that is told every time and reads no clock."""
+"""When may the next request leave: a pure state machine that is told every time and reads no clock.
+
+Nobody knows how the server counts (by a sliding second, by its clock, by a token bucket), how the network jitters, or
+who else spends the same budget, so the `Pacer` starts with what no server refuses and learns from round-trip times and
+429s: a rhythm (`launch_async._rhythms`), and how many requests per period the budget really has at the moment.
+"""
 
 from __future__ import annotations
 
-import itertools
 import math
+from collections import deque
 
 import attrs
 
+from launch_async._rhythms import Beat, Echo, RoundTrips, Slot
 from launch_async.errors import InvalidArgumentError
 
-_MARGIN = 0.005
-_LONGEST_HOLD = 0.25
-_LONGEST_PAUSE = 60.0
+__all__ = ["Answer", "Pacer", "RateLimit", "Slot"]
+
 _SHORTEST_PAUSE = 0.05
+_LONGEST_PAUSE = 60.0
 _CLOCK_JUMP = 1.0
+_FORGOTTEN_AFTER = 300.0
 
 
 @attrs.frozen
@@ -65,61 +72,84 @@ class Answer:
     reset_after: float | None = None
 
 
-@attrs.define(eq=False)
-class Slot:
-    """One place in the window: taken when a request may leave, free again when the service has forgotten it."""
-
-    sent_at: float
-    free_at: float
-
-
 class Pacer:
-    """The window of the organization's budget: who asks `ready_at` and then `take`s never sends too fast."""
+    """The budget as slots: who asks `ready_at` before it `take`s a slot never sends too fast.
+
+    Args:
+        rate_limit: What the plan allows.
+    """
 
     def __init__(self, rate_limit: RateLimit) -> None:
-        self.rate_limit = rate_limit
-        self.paused_until = -math.inf
         self.sent = 0
         self.refused = 0
-        self._taken: list[Slot] = []
-        self._waiting: list[Slot] = []
+        self.rate_limit = rate_limit
         self._latest = -math.inf
+        self._begin()
 
-    @property
-    def cycle(self) -> float:
-        """Seconds after which a slot is usually free again."""
-        return self.rate_limit.per + _MARGIN
+    def _begin(self) -> None:
+        self.paused_until = -math.inf
+        self._spaced_until = -math.inf
+        self._last_sent = -math.inf
+        self._taken: list[Slot] = []
+        self._out: list[Slot] = []
+        self._trips = RoundTrips()
+        self._capacity = Capacity(self.rate_limit)
+        self._choice = RhythmChoice(self.rate_limit.per, self._trips)
 
     @property
     def rate(self) -> float:
-        """Requests per second that the window lets through at the moment."""
-        return self.rate_limit.requests / self.cycle
+        """Requests per second that are let through at present."""
+        return self._capacity.now / self._choice.rhythm.cycle
+
+    def change(self, rate_limit: RateLimit) -> None:
+        """Go on with another figure of the plan; what is out stays counted."""
+        self.rate_limit = rate_limit
+        self._capacity = Capacity(rate_limit)
+        self._choice = RhythmChoice(rate_limit.per, self._trips)
 
     def ready_at(self, now: float) -> float:
-        """Return the earliest time, in seconds, at which a request may leave; `now` or less if it may at once."""
+        """Return the earliest time, in seconds, at which a request may leave; `now` if it may at once.
+
+        The time is a forecast: an answer that comes before may bring it forward.
+        """
         self._see(now)
-        self._taken = [slot for slot in self._taken if slot.free_at > now]
-        if len(self._taken) < self.rate_limit.requests:
-            return max(now, self.paused_until)
-        return max(min(slot.free_at for slot in self._taken), self.paused_until)
+        free_at = self._choice.rhythm.free_at
+        frees = [(slot, free_at(slot, now)) for slot in self._taken]
+        self._taken = [slot for slot, free in frees if free > now]
+        ready = max(now, self.paused_until)
+        if now < self._spaced_until:
+            ready = max(ready, self._last_sent + self.rate_limit.per / self._capacity.now)
+        too_many = len(self._taken) - self._capacity.now
+        if too_many >= 0:
+            ready = max(ready, sorted(free for _, free in frees if free > now)[too_many])
+        return ready
+
+    def wait_of(self, place: int, now: float) -> float:
+        """Return the seconds until the waiter with `place` others before it is served, if nothing goes wrong."""
+        ready = self.ready_at(now)
+        free_at = self._choice.rhythm.free_at
+        frees = sorted(max(free_at(slot, now), ready) for slot in self._taken)
+        capacity = self._capacity.now
+        turns, rest = divmod(place, capacity)
+        frees = ([ready] * capacity + frees)[len(frees) :]
+        return frees[rest] + turns * self._choice.rhythm.cycle - now
 
     def take(self, now: float) -> Slot:
         """Take a slot for a request that leaves now."""
-        slot = Slot(now, 0.0)
+        slot = Slot(now)
         self._taken.append(slot)
-        self._waiting.append(slot)
-        self.stamp(slot, now)
+        self._out.append(slot)
+        self._last_sent = now
         self.sent += 1
         return slot
 
     def stamp(self, slot: Slot, now: float) -> None:
         """Note that the slot's request leaves only now."""
         slot.sent_at = now
-        slot.free_at = now + self.rate_limit.per + _LONGEST_HOLD
 
     def give_back(self, slot: Slot) -> None:
         """Return a slot whose request was not sent."""
-        for kept in (self._taken, self._waiting):
+        for kept in (self._taken, self._out):
             if slot in kept:
                 kept.remove(slot)
         self.sent -= 1
@@ -127,38 +157,188 @@ class Pacer:
     def record(self, answer: Answer) -> None:
         """Learn from what became of a request."""
         self._see(answer.answered_at)
+        now = answer.answered_at
         slot = self._slot_of(answer)
-        if answer.refused:
-            self.refused += 1
-            wait = answer.retry_after if answer.retry_after is not None else self.rate_limit.per / 10
-            self.paused_until = max(
-                self.paused_until, answer.answered_at + min(max(wait, _SHORTEST_PAUSE), _LONGEST_PAUSE)
-            )
         if slot is not None:
-            slot.free_at = min(slot.free_at, answer.answered_at + self.cycle)
+            slot.sent_at = max(slot.sent_at, answer.sent_at)
+            slot.answered_at, slot.refused = now, answer.refused
+        self._obey(answer)
+        if answer.lost:
+            return
+        self.refused += answer.refused
+        self._trips.add(max(now - answer.sent_at, 0.0))
+        safe = self._choice.learn(answer, at_full_capacity=self._capacity.is_full)
+        if safe:
+            self._capacity.learn(answer)
+
+    def _obey(self, answer: Answer) -> None:
+        """Pause after a 429, and do what the server's headers ask for, if it sends any."""
+        if answer.limit is not None and answer.limit >= 1:
+            self._capacity.cap(int(answer.limit))
+        asked = answer.retry_after if answer.refused else None
+        if asked is None and (answer.refused or answer.remaining == 0):
+            asked = answer.reset_after
+        if asked is None and not answer.refused:
+            return
+        pause = min(max(asked or 0.0, _SHORTEST_PAUSE * min(self.rate_limit.per, 1.0)), _LONGEST_PAUSE)
+        self.paused_until = max(self.paused_until, answer.answered_at + pause)
+        if asked:
+            # A server that says when to come back may let in only one then: no herd.
+            self._spaced_until = max(self._spaced_until, self.paused_until + self.rate_limit.per)
 
     def _slot_of(self, answer: Answer) -> Slot | None:
         """Find the slot that a request was sent with: the one taken nearest to its departure."""
-        self._waiting = [slot for slot in self._waiting if slot.free_at > answer.answered_at]
-        slot = min(self._waiting, key=lambda slot: abs(slot.sent_at - answer.sent_at), default=None)
+        slot = min(self._out, key=lambda slot: abs(slot.sent_at - answer.sent_at), default=None)
         if slot is not None:
-            self._waiting.remove(slot)
+            self._out.remove(slot)
         return slot
 
     def _see(self, now: float) -> None:
-        """Forget all times when the clock was replaced, as between two event loops in virtual time."""
+        """Forget what is long past, and everything when the clock was replaced (event loops in virtual time)."""
         if now < self._latest - _CLOCK_JUMP:
-            self.paused_until = -math.inf
-            self._taken.clear()
-            self._waiting.clear()
+            self._begin()
             self._latest = now
         self._latest = max(self._latest, now)
+        while self._out and self._out[0].sent_at < now - _FORGOTTEN_AFTER:
+            del self._out[0]
 
-    def wait_of(self, place: int, now: float) -> float:
-        """Return the seconds until the waiter with `place` others before it is served, if nothing goes wrong."""
-        ready = max(self.ready_at(now) - now, 0.0)
-        free = sorted(slot.free_at for slot in self._taken)
-        n = self.rate_limit.requests
-        turns, rest = divmod(place, n)
-        times = list(itertools.chain([now] * (n - len(free)), free))[:n]
-        return max(ready, times[rest] + turns * self.cycle - now, self.paused_until - now + turns * self.cycle)
+
+class RhythmChoice:
+    """Which rhythm fits this server and network; `Echo` until there is a reason to try `Beat`.
+
+    With a network so steady that `Echo` without a bonus loses little, nothing else is tried: the last percent is not
+    worth a refusal. Otherwise `Beat` is tried early, and left for good when it is refused far more than rarely (a
+    cumulative sum of log-likelihood ratios, 15 % against 2 %); then `Echo` starts to bet on its bonus.
+    """
+
+    _WORTH_TRYING = 0.05
+    _ANSWERS_BEFORE = 30
+    _GRACE = 6
+    _REFUSED_WEIGHT = math.log(0.15 / 0.02)
+    _ACCEPTED_WEIGHT = math.log(0.85 / 0.98)
+    _TOO_MUCH = 12.0
+    _PROVEN_AFTER = 60.0
+    _SECOND_TRIAL_AFTER = 30.0
+    _RETRIAL_AFTER = 900.0
+
+    def __init__(self, per: float, trips: RoundTrips) -> None:
+        self.rhythm: Echo | Beat = Echo(per, trips)
+        self._per = per
+        self._trips = trips
+        self._beat_from = -math.inf
+        self._counts_from = -math.inf
+        self._evidence = 0.0
+        self._recent: deque[bool] = deque(maxlen=20)
+
+    def learn(self, answer: Answer, *, at_full_capacity: bool) -> bool:
+        """Learn from an answer; return whether the request was sent so that only a smaller budget can refuse it."""
+        if isinstance(self.rhythm, Beat):
+            self._judge_beat(self.rhythm, answer)
+            return False
+        if answer.sent_at < self._counts_from:
+            return False
+        echo, now = self.rhythm, answer.answered_at
+        worth = echo.safe_loss > self._WORTH_TRYING and at_full_capacity
+        if echo.bonus > 0 or (worth and now < self._beat_from):
+            return self._judge_bonus(echo, answer, worth=worth)
+        if worth and not answer.refused and len(self._trips) >= self._ANSWERS_BEFORE:
+            self._evidence = 0.0
+            self._counts_from = now + self._GRACE * self._per
+            self.rhythm = Beat(self._per, self._trips, now)
+        return True
+
+    def _judge_beat(self, beat: Beat, answer: Answer) -> None:
+        now = answer.answered_at
+        if answer.sent_at >= beat.started_at:
+            beat.learn(answer.sent_at, now, refused=answer.refused)
+        if answer.sent_at < self._counts_from:
+            return
+        weight = self._REFUSED_WEIGHT if answer.refused else self._ACCEPTED_WEIGHT
+        self._evidence = max(self._evidence + weight, 0.0)
+        if self._evidence > self._TOO_MUCH:
+            proven = now - beat.started_at > self._PROVEN_AFTER * self._per
+            self._beat_from = now + (self._SECOND_TRIAL_AFTER if proven else self._RETRIAL_AFTER) * self._per
+            self._settle(now)
+            self.rhythm = Echo(self._per, self._trips)
+
+    def _judge_bonus(self, echo: Echo, answer: Answer, *, worth: bool) -> bool:
+        """Let the bonus learn; give it up when refusals come in a row, or when it is not worth having."""
+        self._recent.append(answer.refused)
+        if not worth or sum(self._recent) >= 4:
+            echo.give_up_bonus()
+            self._settle(answer.answered_at)
+            return False
+        safe = echo.bonus == 0
+        echo.learn(refused=answer.refused)
+        return safe
+
+    def _settle(self, now: float) -> None:
+        """Judge nothing that was sent before the last rhythm has left the server's memory."""
+        self._recent.clear()
+        self._counts_from = now + 1.5 * self._per
+
+
+class Capacity:
+    """How many requests per period the budget has at present: the plan's figure, or less while others use it too.
+
+    Refusals in a rhythm that is safe mean that the budget is smaller than believed: it becomes what was accepted of
+    late. From there it is probed upwards one by one, sooner after a success, later after each failure.
+    """
+
+    _REFUSED_OF_RECENT = 4
+    _FIRST_PROBE = 4.0
+    _NEXT_PROBE = 2.0
+    _LAST_PROBE = 32.0
+    _PROBE_LASTS = 3.0
+
+    def __init__(self, rate_limit: RateLimit) -> None:
+        self.now = rate_limit.requests
+        self._plan = rate_limit.requests
+        self._ceiling = rate_limit.requests
+        self._per = rate_limit.per
+        self._recent: deque[bool] = deque(maxlen=20)
+        self._accepted: deque[float] = deque(maxlen=2 * rate_limit.requests)
+        self._counts_from = -math.inf
+        self._changed_at = -math.inf
+        self._probe_after = self._FIRST_PROBE
+        self._probing = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the plan's whole figure is in use."""
+        return self.now == self._plan
+
+    def cap(self, limit: int) -> None:
+        """Never go above what the server itself calls its limit."""
+        self._ceiling = min(limit, self._plan)
+        self.now = min(self.now, self._ceiling)
+
+    def learn(self, answer: Answer) -> None:
+        """Learn from an answer to a request that only a smaller budget can have refused."""
+        now = answer.answered_at
+        if not answer.refused:
+            self._accepted.append(now)
+        if answer.sent_at < self._counts_from:
+            return
+        self._recent.append(answer.refused)
+        refused = sum(self._recent)
+        if self._probing and refused >= 2:
+            self._set(self.now - 1, now)
+            self._probe_after = min(2 * self._probe_after, self._LAST_PROBE)
+        elif refused >= self._REFUSED_OF_RECENT:
+            lately = sum(when > now - 2 * self._per for when in self._accepted)
+            self._set(min(self.now - 1, round(lately / 2)), now)
+            self._probe_after = self._FIRST_PROBE
+        elif self._probing and now > self._changed_at + self._PROBE_LASTS * self._per:
+            self._probing = False
+            self._probe_after = self._NEXT_PROBE
+        elif self.now < self._ceiling and now > self._changed_at + self._probe_after * self._per:
+            self._set(self.now + 1, now)
+            self._probing = True
+
+    def _set(self, capacity: int, now: float) -> None:
+        self.now = max(capacity, 1)
+        self._recent.clear()
+        self._changed_at = now
+        self._counts_from = now + (1.5 * self._per if capacity < self._plan else 0)
+        self._probing = False

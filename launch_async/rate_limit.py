@@ -27,7 +27,8 @@ from typing import Protocol
 import attrs
 from aiolimiter import AsyncLimiter
 
-from launch_async._pacing import Answer, Pacer, RateLimit, Slot
+from launch_async._pacing import Answer, Pacer, RateLimit
+from launch_async._rhythms import Slot
 from launch_async.errors import DeadlineExceeded
 
 __all__ = [
@@ -255,7 +256,7 @@ class LocalRateLimiter:
         """Go on with another figure of the plan; nobody loses their place."""
         with self._lock:
             self._rate_limit = rate_limit
-            self._pacer.rate_limit = rate_limit
+            self._pacer.change(rate_limit)
 
     def _side_of(self, loop: asyncio.AbstractEventLoop) -> _LoopSide:
         side = self._sides.get(loop)

@@ -1,0 +1,196 @@
+"""When is a slot of the budget free again: two answers, for two kinds of server, each tuned by what comes back.
+
+`Echo` frees a slot one period after its answer came, which no server can object to, less a credit for the time that
+every answer needs; `Beat` fills the budget at once, once per period, in step with the server's clock.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections import deque
+
+import attrs
+
+_SAFE_SHARE_OF_SHORTEST = 0.75
+_MARGIN = 0.005
+_LONGEST_HOLD_UNKNOWN = 0.25
+_SHORTEST_HOLD = 0.5
+
+
+@attrs.define(eq=False)
+class Slot:
+    """One place in the budget: taken when a request leaves, free again when the server has forgotten it.
+
+    Attributes:
+        sent_at: When the request left, in seconds.
+        answered_at: When its answer came; None while it is out.
+        refused: Whether that answer was a 429, so that the server (as far as is known) does not count it.
+    """
+
+    sent_at: float
+    answered_at: float | None = None
+    refused: bool = False
+
+
+class RoundTrips:
+    """The round-trip times of the last hundred answers, in seconds."""
+
+    def __init__(self) -> None:
+        self._recent: deque[float] = deque(maxlen=100)
+        self._sorted: list[float] = []
+
+    def __len__(self) -> int:
+        return len(self._recent)
+
+    def add(self, seconds: float) -> None:
+        """Add one, and forget the oldest of too many."""
+        if len(self._recent) == self._recent.maxlen:
+            del self._sorted[bisect.bisect_left(self._sorted, self._recent[0])]
+        self._recent.append(seconds)
+        bisect.insort(self._sorted, seconds)
+
+    @property
+    def shortest(self) -> float:
+        """The shortest; 0 if there is none yet."""
+        return self._sorted[0] if self._sorted else 0.0
+
+    @property
+    def median(self) -> float:
+        """The one in the middle; 0 if there is none yet."""
+        return self._sorted[len(self._sorted) // 2] if self._sorted else 0.0
+
+    @property
+    def longest(self) -> float:
+        """The longest; 0 if there is none yet."""
+        return self._sorted[-1] if self._sorted else 0.0
+
+
+class Echo:
+    """A slot is free one period after its answer, less a credit.
+
+    The server counted the request before it answered, so without a credit no way of counting can refuse the next one.
+    Most of the shortest round trip is a safe credit: the next request needs its part of that time too. More than that
+    (`bonus`) is a bet on the network's jitter. It grows a little with every accepted request and shrinks a lot with
+    every refused one, in a proportion that settles at `TARGET` refusals.
+    """
+
+    TARGET = 0.004
+    _STEP = 0.12
+    _HUNT = 6.0
+
+    def __init__(self, per: float, trips: RoundTrips) -> None:
+        self.per = per
+        self.bonus = 0.0
+        self._trips = trips
+        self._hunting = True
+
+    @property
+    def safe_credit(self) -> float:
+        """Seconds of credit that no server can object to."""
+        return _SAFE_SHARE_OF_SHORTEST * self._trips.shortest
+
+    @property
+    def cycle(self) -> float:
+        """Seconds after which a slot is usually free again."""
+        return self.per + max(self._trips.median - self.safe_credit - self.bonus, _MARGIN * self.per)
+
+    @property
+    def safe_loss(self) -> float:
+        """Share of the budget that is lost without a bonus."""
+        return (self._trips.median - self.safe_credit) / self.per
+
+    def free_at(self, slot: Slot, now: float) -> float:
+        """Return when the slot is free; for a request still out, when it is free at the latest."""
+        if slot.refused and slot.answered_at is not None:
+            return slot.answered_at
+        credit = self.safe_credit + self.bonus
+        earliest = slot.sent_at + self.per * (1 + _MARGIN)
+        if slot.answered_at is None and credit >= self.per and now >= earliest:
+            return earliest
+        latest = slot.sent_at + self.per + self._longest_hold
+        if slot.answered_at is None:
+            return latest
+        return min(max(slot.answered_at - credit + self.per, earliest), latest)
+
+    def learn(self, *, refused: bool) -> None:
+        """Move the bonus after an answer to a request that was sent in this rhythm."""
+        step = self._STEP * max(self._trips.median - self._trips.shortest, 0.0)
+        if refused:
+            self._hunting = False
+            self.bonus = max(self.bonus - step, 0.0)
+        elif self._trips.median - self.safe_credit - self.bonus > 2 * _MARGIN * self.per:
+            growth = step * self.TARGET / (1 - self.TARGET)
+            self.bonus += growth * (self._HUNT if self._hunting else 1.0)
+
+    def give_up_bonus(self) -> None:
+        """Bet no more for now."""
+        self.bonus = 0.0
+
+    @property
+    def _longest_hold(self) -> float:
+        """Seconds that a missing answer may hold its slot beyond the period: it surely arrived long before."""
+        return max(_SHORTEST_HOLD, 3 * self._trips.median) if len(self._trips) else _LONGEST_HOLD_UNKNOWN
+
+
+class Beat:
+    """All slots are free once per period, at the beat; the beat is kept just after the server's clock strikes.
+
+    For a server that counts by its clock, ten requests that leave together early in its second arrive within it,
+    whatever the jitter; a token bucket has nothing against it either. A refused request with a quick answer came before
+    the clock struck: the beat moves later. One with a slow answer arrived late in its second: the beat moves earlier.
+    A request that is still out at the next beat may yet arrive and be counted there, so its slot waits for the answer;
+    how late that answer may come for the slot to be used at once (`patience`, in periods) is learnt like Echo's bonus.
+    """
+
+    _LATER = 0.1
+    _EARLIER = 0.03
+    _NEAREST = 0.5
+    _OFF_BEAT = 0.05
+    _LEAST_PATIENCE = 1.1
+    _MOST_PATIENCE = 2.0
+    _PATIENCE_UP = 0.0003
+    _PATIENCE_DOWN = 0.08
+
+    def __init__(self, per: float, trips: RoundTrips, started_at: float) -> None:
+        self.per = per
+        self.started_at = started_at
+        self.patience = self._LEAST_PATIENCE
+        self._trips = trips
+        self._origin = started_at
+        self._moved_at = started_at
+
+    @property
+    def cycle(self) -> float:
+        """Seconds after which a slot is usually free again."""
+        return self.per
+
+    def free_at(self, slot: Slot, now: float) -> float:
+        """Return when the slot is free; for a request still out, when it is free at the latest."""
+        beat = self._next_beat(slot.sent_at + self._NEAREST * self.per)
+        answered_at = slot.answered_at
+        if answered_at is None:
+            return beat if now < beat else max(beat, slot.sent_at + self._MOST_PATIENCE * self.per)
+        if answered_at <= beat:
+            return beat
+        if slot.refused or answered_at - slot.sent_at > self.patience * self.per:
+            return self._next_beat(answered_at)
+        return answered_at
+
+    def learn(self, sent_at: float, answered_at: float, *, refused: bool) -> None:
+        """Move the beat and the patience after an answer to a request that was sent in this rhythm."""
+        if not refused:
+            self.patience = min(self.patience + self._PATIENCE_UP, self._MOST_PATIENCE)
+            return
+        self.patience = max(self.patience - self._PATIENCE_DOWN, self._LEAST_PATIENCE)
+        since_beat = sent_at - (self._next_beat(sent_at) - self.per)
+        if sent_at < self._moved_at or since_beat > self._OFF_BEAT * self.per:
+            return
+        early = answered_at - sent_at < self._trips.median
+        self._origin += (self._LATER if early else -self._EARLIER) * self.per
+        self._moved_at = answered_at
+
+    def _next_beat(self, when: float) -> float:
+        """Return the first beat after a moment; one that is nearly over counts as over."""
+        periods = math.floor((when - self._origin) / self.per + 1e-6)
+        return self._origin + (periods + 1) * self.per
