@@ -135,9 +135,9 @@ class Pipeline:
         self.clock_offset: float | None = None
         self._credentials = credentials
         self._organization_uid = organization_uid
-        self._retry = retry
+        self.retry = retry
         self._transport = transport
-        self._timeout = timeout
+        self.timeout = timeout
         self._attempt_timeout = attempt_timeout
         self._hooks = hooks
         self._user_agent = user_agent
@@ -198,7 +198,7 @@ class Pipeline:
             )
 
     async def _within_deadline(self, call: Call, progress: _Progress) -> Response:
-        timeout = self._timeout if call.timeout is None else call.timeout
+        timeout = self.timeout if call.timeout is None else call.timeout
         deadline = asyncio.get_running_loop().time() + timeout
         try:
             async with asyncio.timeout_at(deadline):
@@ -236,7 +236,7 @@ class Pipeline:
             if await self._renewed(error, progress, generation):
                 continue
             sent = not isinstance(error, ConnectError)
-            decision = self._retry.decide(
+            decision = self.retry.decide(
                 error,
                 method=call.operation.method,
                 sent=sent,

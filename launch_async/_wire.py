@@ -247,7 +247,7 @@ def _log_hook(kind: type[WireModel]) -> Callable[[object, object], WireModel]:
         source = cast("dict[str, JSONValue]", document if isinstance(document, dict) else {})
         stamp = source.get("timestamp")
         if stamp is None:
-            return strict(cast("object", document), None)
+            return strict(document, None)  # pyright: ignore[reportUnknownArgumentType]
         moment = _readable_moment(stamp)
         if moment is not None:
             return strict({**source, "timestamp": moment.isoformat()}, None)

@@ -52,6 +52,7 @@ class RetryPolicy:
         refusals: Most 429 answers that one call puts up with.
         backoff_base: Upper end of the first delay, in seconds; it doubles with each attempt.
         backoff_cap: Upper end of any delay, in seconds.
+        look_up_delays: Seconds before each look for what a creation may have created although its answer was lost.
         retry_after_cap: Longest Retry-After that is waited for, in seconds; a longer one ends the call.
     """
 
@@ -60,6 +61,7 @@ class RetryPolicy:
     backoff_base: float = attrs.field(default=0.5, validator=_positive)
     backoff_cap: float = attrs.field(default=8.0, validator=_positive)
     retry_after_cap: float = attrs.field(default=60.0, validator=_positive)
+    look_up_delays: tuple[float, ...] = attrs.field(default=(0.5, 1.0, 2.0), converter=tuple)
 
     def decide(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar, cast
 
 from launch_async._operations import Operation
@@ -13,21 +13,22 @@ from launch_async.errors import DecodeError
 from launch_async.models.base import IdentifiedModel, JSONValue, RequestModel, WireModel
 from launch_async.models.page import Page, Pagination
 from launch_async.rate_limit import Priority
+from launch_async.resources._creation import Created, Creation
 from launch_async.resources.pager import Pager
 
 __all__ = ["Resource"]
 
 M = TypeVar("M", bound=WireModel)
 N = TypeVar("N", bound=IdentifiedModel)
+C = TypeVar("C", bound=Created)
 U = TypeVar("U")
 
 
 class Resource:
     """Base of the resources of a client."""
 
-    def __init__(self, pipeline: Pipeline, *, site_scheme: str = "https") -> None:
+    def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        self._site_scheme = site_scheme
 
     async def _send(
         self,
@@ -70,6 +71,27 @@ class Resource:
         if key is not None:
             document = member(operation, response, document, key)
         return built(operation, response, document, kind, f"$.{key}" if key else "$")
+
+    async def _create_once(
+        self,
+        operation: Operation,
+        what: str,
+        send: Callable[[float], Awaitable[C]],
+        look_up: Callable[[], Awaitable[Sequence[C]]],
+        surely_new: Callable[[C], bool] = lambda _: False,
+    ) -> C:
+        """Create something once, whatever becomes of the answer."""
+        creation = Creation(
+            operation=operation.name,
+            what=what,
+            send=send,
+            look_up=look_up,
+            surely_new=surely_new,
+            clock_offset=lambda: self._pipeline.clock_offset,
+            pauses=self._pipeline.retry.look_up_delays,
+            timeout=self._pipeline.timeout,
+        )
+        return await creation.once()
 
     def _list(
         self,

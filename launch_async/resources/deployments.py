@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final, TypeVar
@@ -9,6 +10,7 @@ from typing import Final, TypeVar
 import attrs
 
 from launch_async._operations import READ, WRITE, Operation, check_text
+from launch_async._pipeline import Pipeline
 from launch_async._transport import Response
 from launch_async._wire import wire_time
 from launch_async.errors import InternalServerError, InvalidArgumentError, ServerLogsUnavailable
@@ -37,6 +39,12 @@ _DOWNLOAD: Final = Operation("getDeploymentDownloadUrl", "GET", _ITEM + "/downlo
 
 class Deployments(Resource):
     """The deployments of an environment."""
+
+    def __init__(self, pipeline: Pipeline, *, site_scheme: str) -> None:
+        super().__init__(pipeline)
+        self._site_scheme = site_scheme
+        self._highest: dict[str, int] = {}
+        """Highest deployment number seen, by environment: what comes later is newer."""
 
     def list(
         self, project_uid: str, environment_uid: str, *, limit: int | None = None, skip: int = 0
@@ -76,9 +84,7 @@ class Deployments(Resource):
 
         API: `getDeployment`; scope `launch.projects:read` or `launch:manage`.
         """
-        uids = _uids(project_uid, environment_uid, deployment_uid)
-        deployment = await self._one(_GET, Deployment, uids, key="deployment")
-        return self._located(deployment, project_uid=project_uid, environment_uid=environment_uid)
+        return await self._get(project_uid, environment_uid, deployment_uid, Priority.INTERACTIVE)
 
     async def create(
         self,
@@ -112,8 +118,21 @@ class Deployments(Resource):
                 check_text(name, value, rule="openapi.yaml")
         body = CreateDeploymentRequest(commit_hash=given(commit_hash), upload_uid=given(upload_uid))
         uids = {"project_uid": project_uid, "environment_uid": environment_uid}
-        deployment = await self._one(_CREATE, Deployment, uids, key="deployment", body=body)
-        return self._located(deployment, project_uid=project_uid, environment_uid=environment_uid)
+        known = self._highest.get(environment_uid)
+
+        async def send(timeout: float) -> Deployment:
+            deployment = await self._one(_CREATE, Deployment, uids, key="deployment", body=body, timeout=timeout)
+            return self._located(deployment, project_uid=project_uid, environment_uid=environment_uid)
+
+        async def look_up() -> Sequence[Deployment]:
+            recent = await self._recent(project_uid, environment_uid)
+            return [one for one in recent if _is_after(one, known) and _is_of(one, commit_hash)]
+
+        def surely_new(deployment: Deployment) -> bool:
+            return known is not None and deployment.deployment_number is not None
+
+        what = f"a deployment of environment {environment_uid}"
+        return await self._create_once(_CREATE, what, send, look_up, surely_new)
 
     async def logs(
         self,
@@ -190,6 +209,29 @@ class Deployments(Resource):
             extra={name: value for name, value in document.items() if value not in (url, expires)},
         )
 
+    async def _get(
+        self, project_uid: str, environment_uid: str, deployment_uid: str, priority: Priority
+    ) -> Deployment:
+        uids = _uids(project_uid, environment_uid, deployment_uid)
+        deployment = await self._one(_GET, Deployment, uids, key="deployment", priority=priority)
+        return self._located(deployment, project_uid=project_uid, environment_uid=environment_uid)
+
+    async def _newest(
+        self, project_uid: str, environment_uid: str, limit: int, priority: Priority
+    ) -> tuple[Deployment, ...]:
+        """Return one page of a listing; nothing promises that the newest are on it (FACTS §11 row 22)."""
+        page = await self._list(
+            _LIST,
+            Deployment,
+            {"project_uid": project_uid, "environment_uid": environment_uid},
+            "deployments",
+            partial(self._located, project_uid=project_uid, environment_uid=environment_uid),
+            limit=limit,
+            skip=0,
+            priority=priority,
+        ).page()
+        return page.items
+
     async def _logs(
         self,
         project_uid: str,
@@ -223,8 +265,20 @@ class Deployments(Resource):
             raise _no_server_logs(error) from error
         return _lines(_SERVER_LOGS, response, _server_log_entries(parsed(_SERVER_LOGS, response)), ServerLogLine)
 
+    async def _recent(self, project_uid: str, environment_uid: str) -> Sequence[Deployment]:
+        """Return the newest deployments, whichever end of the listing they stand at (FACTS §11 row 22)."""
+        first = await self.list(project_uid, environment_uid).page()
+        rest = (first.total or 0) - len(first)
+        if rest <= 0:
+            return [*first]
+        last = await self.list(project_uid, environment_uid, skip=max(rest, len(first))).page()
+        return [*{one.uid: one for one in (*first, *last)}.values()]
+
     def _located(self, deployment: Deployment, *, project_uid: str, environment_uid: str) -> Deployment:
         """Fill in what the wire leaves out: where the deployment belongs, and how its site is reached."""
+        if deployment.deployment_number is not None:
+            highest = self._highest.get(environment_uid, 0)
+            self._highest[environment_uid] = max(highest, deployment.deployment_number)
         return attrs.evolve(
             deployment, project_uid=project_uid, environment_uid=environment_uid, scheme=self._site_scheme
         )
@@ -232,6 +286,16 @@ class Deployments(Resource):
 
 def _uids(project_uid: str, environment_uid: str, deployment_uid: str) -> dict[str, str]:
     return {"project_uid": project_uid, "environment_uid": environment_uid, "deployment_uid": deployment_uid}
+
+
+def _is_after(deployment: Deployment, number: int | None) -> bool:
+    return number is None or deployment.deployment_number is None or deployment.deployment_number > number
+
+
+def _is_of(deployment: Deployment, commit_hash: str | None) -> bool:
+    if commit_hash is None or deployment.commit_hash is None:
+        return True
+    return deployment.commit_hash.startswith(commit_hash) or commit_hash.startswith(deployment.commit_hash)
 
 
 def _aware(name: str, moment: datetime) -> datetime:

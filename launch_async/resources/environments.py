@@ -299,8 +299,16 @@ class Environments(Resource):
         await self._send(_REVALIDATE, _uids(project_uid, environment_uid), body=body)
 
     async def _create(self, project_uid: str, body: EnvironmentInput) -> Environment:
-        environment = await self._one(_CREATE, Environment, {"project_uid": project_uid}, key="environment", body=body)
-        return attrs.evolve(environment, project_uid=project_uid)
+        async def send(timeout: float) -> Environment:
+            environment = await self._one(
+                _CREATE, Environment, {"project_uid": project_uid}, key="environment", body=body, timeout=timeout
+            )
+            return attrs.evolve(environment, project_uid=project_uid)
+
+        async def look_up() -> Sequence[Environment]:
+            return [one async for one in self.list(project_uid) if one.name == body.name]
+
+        return await self._create_once(_CREATE, f"environment {body.name!r}", send, look_up)
 
 
 def _uids(project_uid: str, environment_uid: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from launch_async._operations import DELETE, READ, WRITE, Operation, check_text
@@ -262,7 +262,13 @@ class Projects(Resource):
         return parsed(_GIT, response) if response.body.strip() else None
 
     async def _create(self, body: CreateProjectRequest) -> Project:
-        return await self._one(_CREATE, Project, key="project", body=body)
+        async def send(timeout: float) -> Project:
+            return await self._one(_CREATE, Project, key="project", body=body, timeout=timeout)
+
+        async def look_up() -> Sequence[Project]:
+            return [project async for project in self.list() if project.name == body.name]
+
+        return await self._create_once(_CREATE, f"project {body.name!r}", send, look_up)
 
 
 def _description(description: str | None) -> str | Unset:
