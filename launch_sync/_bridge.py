@@ -16,7 +16,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 from contextvars import Context, ContextVar, copy_context
 from functools import partial
@@ -59,7 +59,7 @@ def run(coroutine: Coroutine[object, object, T]) -> T:
         del call, task  # a traceback keeps this frame; it must not keep the error in turn
 
 
-def iterate(source: AsyncIterator[T]) -> Iterator[T]:
+def iterate(source: AsyncIterator[T]) -> Generator[T, None, None]:
     """Iterate over an async iterator, all of it in one task; leaving early closes the source.
 
     Raises:

@@ -44,7 +44,7 @@ def main() -> int:
     check: bool = parser.parse_args().check
     folder = ROOT / LAUNCH.target
     try:
-        wanted = formatted(modules_of(LAUNCH), folder)
+        wanted = generated(LAUNCH, folder)
     except UnmappedError as error:
         print(error, file=sys.stderr)
         return 1
@@ -59,10 +59,12 @@ def main() -> int:
     return 0
 
 
-def formatted(texts: dict[Path, str], folder: Path) -> dict[Path, str]:
-    """Return the modules with sorted imports and the project's format."""
+def generated(facade: Facade, folder: Path) -> dict[Path, str]:
+    """Return every module of a facade as it stands in `folder`: imports sorted, in the project's format."""
+    texts = modules_of(facade)
+    ours = f'lint.isort.known-first-party=["launch_async", "launch_sync", "{facade.source.name}", "{facade.target}"]'
     with ThreadPoolExecutor(4) as pool:
-        results = pool.map(lambda item: _ruff(item[1], folder / item[0]), texts.items())
+        results = pool.map(lambda item: _ruff(item[1], folder / item[0], ours), texts.items())
         return dict(zip(texts, results, strict=True))
 
 
@@ -93,8 +95,7 @@ def write(folder: Path, wanted: dict[Path, str]) -> None:
             target.write_text(text, encoding="utf-8")
 
 
-def _ruff(text: str, path: Path) -> str:
-    ours = f'lint.isort.known-first-party=["{LAUNCH.source.name}", "{LAUNCH.target}"]'
+def _ruff(text: str, path: Path, ours: str) -> str:
     sort = ["check", "--quiet", "--fix", "--select", "F401,I,RUF022", "--config", ours, "--exit-zero"]
     for command in (sort, ["format", "--quiet"]):
         text = subprocess.run(

@@ -8,6 +8,7 @@ import textwrap
 __all__ = ["synchronous"]
 
 _CODE_RULES = (
+    (re.compile(r"\(await ([\w.]+\([^()]*\))\)"), r"\1"),
     (re.compile(r"\bawait (?=[\w(\[])"), ""),
     (re.compile(r"\basync (?=with\b|for\b|def\b)"), ""),
     (re.compile(r"\basyncio\.run\((\w+\(.*?\))\)"), r"\1"),
@@ -27,9 +28,9 @@ def synchronous(docstring: str, indent: str) -> str:
 
     Code is what stands after `>>>` or `...`, between code fences, or indented after a line that ends in `::`.
     """
-    lines = textwrap.dedent("    " * 0 + _dedented(docstring)).splitlines()
+    lines = _dedented(docstring).splitlines()
     result: list[str] = []
-    fenced, literal = False, None
+    fenced, dropped, literal = False, False, None
     for line in lines:
         stripped = line.lstrip()
         depth = len(line) - len(stripped)
@@ -41,7 +42,11 @@ def synchronous(docstring: str, indent: str) -> str:
         if not is_code and stripped.endswith("::"):
             literal = depth
         if is_code and _DROPPED.match(line):
+            dropped = True
             continue
+        if not stripped and dropped:
+            continue
+        dropped = False
         result.append(_rewritten(line, _CODE_RULES if is_code else _PROSE_RULES))
     return _literal(result, indent)
 

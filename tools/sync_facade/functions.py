@@ -75,7 +75,12 @@ class FunctionWriter:
             pieces.append(self._parameter(function, argument, default))
         if arguments.kwarg:
             pieces.append("**" + self._parameter(function, arguments.kwarg, None))
-        returns = self.result(function.module, self._return_annotation(function, node), "", function.owner)[0]
+        returned = self._return_annotation(function, node)
+        if "asynccontextmanager" in function.decorators and isinstance(returned, ast.Subscript):
+            self._writer.need("contextlib", "AbstractContextManager")
+            returns = f"AbstractContextManager[{self._writer.annotation(function.module, returned.slice)}]"
+        else:
+            returns = self.result(function.module, returned, "", function.owner)[0]
         return [f"{indent}def {name or node.name}({', '.join(pieces)}) -> {returns}:"]
 
     def arguments(self, function: Function) -> str:
@@ -147,10 +152,6 @@ class FunctionWriter:
             if node.name == "__init__":
                 return ast.Constant(None)
             raise UnmappedError(function.module, node, f"{node.name} has no return type")
-        if self._colours.of(function) is Colour.CONTEXT and "asynccontextmanager" in function.decorators:
-            element = node.returns.slice if isinstance(node.returns, ast.Subscript) else node.returns
-            self._writer.need("contextlib", "AbstractContextManager")
-            return ast.Subscript(ast.Name("AbstractContextManager"), element)
         return node.returns
 
     def _parameter(self, function: Function, argument: ast.arg, default: ast.expr | None) -> str:
@@ -164,8 +165,8 @@ class FunctionWriter:
     def _handed_on(self, function: Function, argument: ast.arg) -> str:
         module, name, annotation = function.module, argument.arg, argument.annotation
         assert annotation is not None
-        node = self._without_alias(module, annotation)
-        options = [option for option in _options(node) if not _is_none(option)]
+        node = unquoted(annotation)
+        options = [meant for option in _options(node) for meant in self._meant(module, option)]
         callbacks = [option for option in options if _head(option) == "Callable"]
         if callbacks and f"{function.owner}.{name}".lstrip(".") in self._on_loop:
             return name
@@ -199,16 +200,14 @@ class FunctionWriter:
                 "caller's thread",
             )
 
-    def _without_alias(self, module: Module, annotation: ast.expr) -> ast.expr:
-        """Return what an alias of the package stands for, so that a callback is seen behind its name."""
-        annotation = unquoted(annotation)
-        if not isinstance(annotation, ast.Name):
-            return annotation
-        symbol = self._package.resolve(module, annotation.id)
-        definition = self._package.definition(symbol)
-        if isinstance(definition, ast.AnnAssign | ast.Assign) and definition.value is not None:
-            return unquoted(definition.value)
-        return annotation
+    def _meant(self, module: Module, option: ast.expr) -> list[ast.expr]:
+        """Return what is behind an alias of the package, None left out, so that a callback is seen under any name."""
+        if isinstance(option, ast.Name):
+            symbol = self._package.resolve(module, option.id)
+            definition = self._package.definition(symbol)
+            if isinstance(definition, ast.AnnAssign | ast.Assign) and definition.value is not None:
+                return [inner for inner in _options(unquoted(definition.value)) if not _is_none(inner)]
+        return [] if _is_none(option) else [option]
 
 
 def docstring(node: FunctionNode | ast.ClassDef, indent: str) -> list[str]:

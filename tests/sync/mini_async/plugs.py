@@ -1,0 +1,26 @@
+"""What a user plugs in; it runs on the loop, and is shared although it is asynchronous."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+__all__ = ["Credentials", "Token"]
+
+
+class Credentials(Protocol):
+    """Gives headers."""
+
+    async def headers(self) -> dict[str, str]:
+        """Return headers."""
+        ...
+
+
+class Token:
+    """Fixed credentials."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    async def headers(self) -> dict[str, str]:
+        """Return headers."""
+        return {"token": self._token}

@@ -1,0 +1,104 @@
+"""The generator writes what the golden package holds, and refuses what it cannot translate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tools.generate_sync import differences, generated, write
+from tools.sync_facade.docstrings import synchronous
+from tools.sync_facade.facade import Facade, modules_of
+from tools.sync_facade.source import UnmappedError
+
+HERE = Path(__file__).parent
+MINI = Facade(
+    source=HERE / "mini_async",
+    target="mini_sync",
+    shared=frozenset({"mini_async.plugs"}),
+    constructed=frozenset({"Client"}),
+    fork_aware=frozenset({"Client"}),
+    on_loop=frozenset({"Client.draw"}),
+    extra={"BridgeThreadError": "launch_sync._loop"},
+)
+
+
+def package(folder: Path, source: str) -> Facade:
+    root = folder / "tiny_async"
+    root.mkdir()
+    (root / "__init__.py").write_text('"""Tiny."""\n')
+    (root / "thing.py").write_text(f'__all__ = ["Thing"]\n{source}')
+    return Facade(source=root, target="tiny_sync")
+
+
+def test_every_shape_comes_out_as_in_the_golden_package() -> None:
+    assert differences(HERE / "mini_sync", generated(MINI, HERE / "mini_sync")) == []
+
+
+def test_check_tells_stale_missing_and_unwanted_files(tmp_path: Path) -> None:
+    wanted = {Path("a.py"): "A = 1\n", Path("b.py"): "B = 1\n"}
+    (tmp_path / "a.py").write_text("A = 2\n")
+    (tmp_path / "c.py").write_text("C = 1\n")
+    (tmp_path / "_bridge.py").write_text("written by hand\n")
+    assert differences(tmp_path, wanted) == ["b.py: missing", "c.py: not wanted", "a.py: stale"]
+
+
+def test_writing_leaves_nothing_to_check_and_nothing_of_what_was_written_by_hand_behind(tmp_path: Path) -> None:
+    wanted = {Path("a.py"): "A = 1\n", Path("deep/b.py"): "B = 1\n"}
+    (tmp_path / "c.py").write_text("C = 1\n")
+    (tmp_path / "_bridge.py").write_text("written by hand\n")
+    write(tmp_path, wanted)
+    assert differences(tmp_path, wanted) == []
+    assert (tmp_path / "_bridge.py").read_text() == "written by hand\n"
+
+
+@pytest.mark.parametrize(
+    ("members", "problem"),
+    [
+        ("    async def go(self): ...", "go has no return type"),
+        ("    async def go(self, x) -> int: ...", "x has no type"),
+        ("    def go(self) -> Awaitable[int]: ...", "write it as `async def`"),
+        ("    async def go(self, f: Callable[[], int]) -> int: ...", "f is a callback whose result is used"),
+        ("    async def go(self, f: Callable[[], Awaitable[int]]) -> int: ...", "Awaitable has no synchronous form"),
+        ("    async def go(self, xs: AsyncIterator[int]) -> int: ...", "cannot hand on xs"),
+        ("    async def go(self, xs: list[Thing]) -> int: ...", "cannot wrap list[Thing]"),
+        ("    async def go(self, x: int = Thing()) -> int: ...", "the default uses the asynchronous Thing"),
+        ("    async def go(self) -> list[Thing]: ...", "cannot wrap list[Thing]"),
+        ("    async def go(self) -> int | str | Thing: ...", "cannot wrap int | str | Thing"),
+        ("    async def go(self) -> AsyncIterator[Thing]:\n        yield self", "cannot wrap AsyncIterator[Thing]"),
+        ("    def __init__(self) -> None:\n        self.x = []\n    async def go(self) -> int: ...", "x is public"),
+        ("    async def __anext__(self) -> int: ...", "__anext__ has no synchronous form"),
+        ("    async def __aenter__(self) -> int: ...", "is entered, but cannot be closed"),
+        ("    @property\n    def x(self): ...\n    async def go(self) -> int: ...", "x has no type"),
+    ],
+)
+def test_a_construct_without_a_synchronous_form_stops_the_generator(tmp_path: Path, members: str, problem: str) -> None:
+    imports = "from collections.abc import AsyncIterator, Awaitable, Callable\n"
+    with pytest.raises(UnmappedError) as caught:
+        modules_of(package(tmp_path, f"{imports}\n\nclass Thing:\n{members}\n"))
+    assert problem in str(caught.value)
+    assert "thing.py:" in str(caught.value)
+
+
+def test_a_name_in_all_that_does_not_exist_stops_the_generator(tmp_path: Path) -> None:
+    with pytest.raises(UnmappedError, match="Thing, which is not defined"):
+        modules_of(package(tmp_path, ""))
+
+
+def test_examples_become_synchronous_and_prose_stays() -> None:
+    text = synchronous(
+        "Use `async with`; we await rain.\n\n    Example::\n\n        import asyncio\n"
+        "        async with x as y:\n            await y.z()\n\n    Await more.\n    ",
+        "    ",
+    )
+    assert text.splitlines() == [
+        '    """Use `with`; we await rain.',
+        "",
+        "    Example::",
+        "",
+        "        with x as y:",
+        "            y.z()",
+        "",
+        "    Await more.",
+        '    """',
+    ]
