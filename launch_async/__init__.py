@@ -100,6 +100,18 @@ if TYPE_CHECKING:
     from launch_async.resources.usage import Usage
     from launch_async.retry import RetryPolicy
     from launch_async.settings import REGIONS, Region
+    from launch_async.workflows.archive import (
+        Archive,
+        ArchiveEntry,
+        ArchiveListing,
+        Exclusion,
+        build_archive,
+        check_archive,
+        create_archive,
+        list_archive,
+    )
+    from launch_async.workflows.site import Site
+    from launch_async.workflows.sources import Commit, Files, LatestCommit, PreviousUpload, Source
 
 _MODULES = {
     "auth": ("AccessToken", "Authtoken", "Credentials"),
@@ -191,6 +203,18 @@ _MODULES = {
     "resources.usage": ("Usage",),
     "retry": ("RetryPolicy",),
     "settings": ("REGIONS", "Region"),
+    "workflows.archive": (
+        "Archive",
+        "ArchiveEntry",
+        "ArchiveListing",
+        "Exclusion",
+        "build_archive",
+        "check_archive",
+        "create_archive",
+        "list_archive",
+    ),
+    "workflows.site": ("Site",),
+    "workflows.sources": ("Commit", "Files", "LatestCommit", "PreviousUpload", "Source"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -202,7 +226,10 @@ __all__ = [
     "AccessToken",
     "AmbiguousOutcome",
     "Answer",
+    "Archive",
+    "ArchiveEntry",
     "ArchiveError",
+    "ArchiveListing",
     "AttemptTimeout",
     "Authtoken",
     "BadGatewayError",
@@ -210,6 +237,7 @@ __all__ = [
     "BudgetWait",
     "CacheRevalidationUsage",
     "ClosedError",
+    "Commit",
     "ConcurrentChangeError",
     "ConfigurationError",
     "ConflictError",
@@ -229,7 +257,9 @@ __all__ = [
     "Environment",
     "EnvironmentVariable",
     "Environments",
+    "Exclusion",
     "FieldError",
+    "Files",
     "ForbiddenError",
     "FormField",
     "FrameworkPreset",
@@ -241,6 +271,7 @@ __all__ = [
     "InvalidArgumentError",
     "InvalidTokenError",
     "JSONValue",
+    "LatestCommit",
     "LaunchClient",
     "LaunchError",
     "LimiterStatus",
@@ -253,6 +284,7 @@ __all__ = [
     "Pager",
     "Pagination",
     "PasswordProtection",
+    "PreviousUpload",
     "Priority",
     "Project",
     "ProjectType",
@@ -275,6 +307,8 @@ __all__ = [
     "ServerLogsUnavailable",
     "ServiceUnavailableError",
     "SignedUploadUrl",
+    "Site",
+    "Source",
     "StorageError",
     "TransportError",
     "UnauthorizedError",
@@ -287,6 +321,10 @@ __all__ = [
     "WaitTimeout",
     "WireModel",
     "__version__",
+    "build_archive",
+    "check_archive",
+    "create_archive",
+    "list_archive",
 ]
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import platform
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 from launch_async._operations import Operation
 from launch_async._pipeline import Call, Layer, Pipeline
@@ -17,6 +17,9 @@ from launch_async.auth import Credentials
 from launch_async.errors import ConfigurationError, InvalidArgumentError
 from launch_async.hooks import Hooks
 from launch_async.models.base import JSONValue
+from launch_async.models.deployment import Deployment
+from launch_async.models.environment import FrameworkPreset
+from launch_async.models.log import LogLine
 from launch_async.rate_limit import LimiterStatus, RateLimit, RateLimiter, shared_limiter
 from launch_async.resources._resource import parsed
 from launch_async.resources.deploy_hooks import DeployHooks
@@ -27,6 +30,10 @@ from launch_async.resources.uploads import Uploads
 from launch_async.resources.usage import Usage
 from launch_async.retry import RetryPolicy
 from launch_async.settings import REGIONS, check_organization_uid, resolve_endpoint
+from launch_async.workflows._interim import Watching
+from launch_async.workflows.deploying import Deploying, SiteSettings
+from launch_async.workflows.site import Site
+from launch_async.workflows.sources import Files, Source
 
 if TYPE_CHECKING:
     import aiohttp
@@ -170,6 +177,132 @@ class LaunchClient:
     def deploy_hooks(self) -> DeployHooks:
         """Deploy hooks: start a deployment with nothing but a secret."""
         return DeployHooks(self._pipeline)
+
+    async def deploy(
+        self,
+        project_uid: str,
+        environment_uid: str,
+        source: Source,
+        *,
+        wait: bool = True,
+        on_log: Callable[[LogLine], object] | None = None,
+        on_progress: Callable[[int], object] | None = None,
+        timeout: float = 3600.0,
+        secrets: Literal["refuse", "drop"] = "refuse",
+    ) -> Deployment:
+        """Deploy to an environment that exists, and wait until the deployment has ended.
+
+        Args:
+            project_uid: The project.
+            environment_uid: The environment.
+            source: A folder, a .zip, an `ArchiveListing` or an `Archive` (file-upload projects); `Commit("sha")` or
+                `LatestCommit()` (Git projects; app tokens cannot do this, FACTS §3); `PreviousUpload()` for the ZIP
+                that was deployed last.
+            wait: Whether to wait for the end; otherwise the deployment is returned as it was created.
+            on_log: Called with each line of the build log, every line once, while waiting.
+            on_progress: Called with the bytes that were uploaded so far; they start anew when the upload does.
+            timeout: Seconds for everything together: packing, upload, creation and waiting.
+            secrets: What to do about secrets in a folder: `refuse`, or `drop` to leave them behind.
+
+        Returns:
+            The deployment that went live.
+
+        Raises:
+            ArchiveError: The folder or ZIP cannot be uploaded as it is; nothing was requested.
+            InvalidArgumentError: A UID or an argument is malformed; nothing was requested.
+            StorageError: The upload failed for good; nothing was deployed.
+            AmbiguousOutcome: The answer to the creation was lost, and a look-up cannot tell.
+            DeploymentFailed: It ended without success; `report` says why.
+            WaitTimeout: It did not end in time; it goes on at the service.
+            DeadlineExceeded: The time ran out before there was a deployment.
+
+        API: `getDeploymentUploadUrl`, `createDeployment`; scope `launch.projects:write` or `launch:manage`.
+        """
+        return await self._deploying.deploy(
+            project_uid,
+            environment_uid,
+            source,
+            wait=wait,
+            on_log=on_log,
+            on_progress=on_progress,
+            timeout=timeout,
+            secrets=secrets,
+        )
+
+    async def create_site(
+        self,
+        name: str,
+        source: Files,
+        *,
+        description: str | None = None,
+        environment_name: str = "production",
+        framework_preset: FrameworkPreset | str = FrameworkPreset.OTHER,
+        output_directory: str | None = None,
+        build_command: str | None = None,
+        server_command: str | None = None,
+        environment_variables: Mapping[str, str] | None = None,
+        wait: bool = True,
+        on_log: Callable[[LogLine], object] | None = None,
+        on_progress: Callable[[int], object] | None = None,
+        timeout: float = 3600.0,
+        secrets: Literal["refuse", "drop"] = "refuse",
+    ) -> Site:
+        """Create a project from files, with its first environment and deployment, and wait until it serves.
+
+        Args:
+            name: Name of the project, unique in the organization, at most 200 characters.
+            source: A folder, a .zip, an `ArchiveListing` or an `Archive`.
+            description: Free text, at most 255 characters.
+            environment_name: Name of the environment, at most 200 characters.
+            framework_preset: How the site is built and served.
+            output_directory: Folder that is served; the preset's own by default, for OTHER the whole of it.
+            build_command: Command that builds the site; none by default.
+            server_command: Command that starts the server.
+            environment_variables: Variables of the environment: at most 128 and 14 KB, none empty.
+            wait: Whether to wait for the end; otherwise the deployment is returned as it was found first.
+            on_log: Called with each line of the build log, every line once, while waiting.
+            on_progress: Called with the bytes that were uploaded so far; they start anew when the upload does.
+            timeout: Seconds for everything together: packing, upload, creation and waiting.
+            secrets: What to do about secrets in a folder: `refuse`, or `drop` to leave them behind.
+
+        Returns:
+            The project, its environment, and the deployment that went live.
+
+        Raises:
+            ArchiveError: The folder or ZIP cannot be uploaded as it is; nothing was requested.
+            InvalidArgumentError: An argument breaks a rule of FACTS §4; nothing was requested.
+            StorageError: The upload failed for good; nothing was created.
+            ConflictError: A project of that name exists (409).
+            AmbiguousOutcome: The answer to the creation was lost, and a look-up cannot tell.
+            DeploymentFailed: It ended without success; project and environment stay, `deploy()` tries again.
+            WaitTimeout: The project was created, but its deployment did not appear or not end in time.
+            DeadlineExceeded: The time ran out before there was a project.
+
+        API: `getProjectUploadUrl`, `createProject`; scope `launch.projects:write` or `launch:manage`.
+        """
+        settings = SiteSettings(
+            name=name,
+            description=description,
+            environment_name=environment_name,
+            framework_preset=framework_preset,
+            output_directory=output_directory,
+            build_command=build_command,
+            server_command=server_command,
+            environment_variables=environment_variables,
+        )
+        return await self._deploying.create_site(
+            settings,
+            source,
+            wait=wait,
+            on_log=on_log,
+            on_progress=on_progress,
+            timeout=timeout,
+            secrets=secrets,
+        )
+
+    @cached_property
+    def _deploying(self) -> Deploying:
+        return Deploying(self.projects, self.environments, self.deployments, self.uploads, Watching(self.deployments))
 
     async def openapi(self) -> JSONValue:
         """Return the vendor's own description of the API, as it came; it needs no credentials.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ from launch_async.errors import InvalidArgumentError, RedirectRefused, StorageEr
 from launch_async.models.upload import SignedUploadUrl
 from launch_async.resources._resource import Resource
 
-__all__ = ["Uploads"]
+__all__ = ["Uploads", "nearly_over"]
 
 _PROJECT: Final = Operation("getProjectUploadUrl", "GET", "/projects/upload/signed_url", WRITE)
 _ENVIRONMENT: Final = Operation(
@@ -32,6 +32,7 @@ _DEPLOYMENT: Final = Operation(
 _SEND: Final = "upload"
 _SMALLEST: Final = 1024
 _LARGEST: Final = 104_857_600
+_USABLE: Final = timedelta(minutes=9)
 
 
 class Uploads(Resource):
@@ -82,10 +83,17 @@ class Uploads(Resource):
 
         Raises:
             InvalidArgumentError: The file is not there, too small or too large.
-            StorageError: The storage refused it, broke off, or stood still for 120 s. Ask for a new URL and try again.
+            StorageError: The storage refused it, broke off, or stood still for 120 s; or the URL is nearly ten minutes
+                old, and nothing was sent. Ask for a new URL and try again.
         """
         path = Path(file)
         request = _upload_request(upload_url, FileBody(path, _checked_size(path), on_progress=on_progress))
+        if nearly_over(upload_url):
+            raise StorageError(
+                "the signed URL is more than nine minutes old, and valid for ten: ask for a new one (FACTS §5)",
+                operation=_SEND,
+                retryable=True,
+            )
         try:
             response = await self._pipeline.send_file(request)
         except TransportError as error:
@@ -98,6 +106,11 @@ class Uploads(Resource):
     async def _url(self, operation: Operation, uids: dict[str, str]) -> SignedUploadUrl:
         signed = await self._one(operation, SignedUploadUrl, uids)
         return attrs.evolve(signed, received_at=datetime.now(UTC))
+
+
+def nearly_over(upload_url: SignedUploadUrl) -> bool:
+    """Whether a signed URL is too old to begin an upload; `expiresIn` cannot tell (FACTS §11 row 7)."""
+    return upload_url.received_at is not None and datetime.now(UTC) - upload_url.received_at > _USABLE
 
 
 def _checked_size(path: Path) -> int:

@@ -1,0 +1,31 @@
+"""A site as `create_site` leaves it: a project, its environment, and the deployment that serves it."""
+
+from __future__ import annotations
+
+import attrs
+
+from launch_async.models.deployment import Deployment
+from launch_async.models.environment import Environment
+from launch_async.models.project import Project
+
+__all__ = ["Site"]
+
+
+@attrs.frozen
+class Site:
+    """A project with its first environment and deployment.
+
+    Attributes:
+        project: The project.
+        environment: Its environment.
+        deployment: The environment's first deployment.
+    """
+
+    project: Project
+    environment: Environment
+    deployment: Deployment
+
+    @property
+    def url(self) -> str | None:
+        """Absolute URL of the site; None while the service gives none."""
+        return self.deployment.url
