@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 ENTRIES_AT_MOST = 50_000
+DEEPEST = 100
 CHUNK = 256 * 1024
 
 
@@ -42,19 +43,12 @@ def safe_name(name: str) -> PurePosixPath:
     """The relative path that an entry's name means.
 
     Raises:
-        BrokenArchive: the name is absolute, climbs out, or cannot be a file's name.
+        BrokenArchive: the name is absolute, climbs out, is very deep, or cannot be a file's name.
     """
     path = PurePosixPath(name)
     windows = PureWindowsPath(name)
-    if (
-        not name
-        or "\0" in name
-        or "\\" in name
-        or path.is_absolute()
-        or windows.drive
-        or ".." in path.parts
-        or not path.parts
-    ):
+    climbs = path.is_absolute() or bool(windows.drive) or ".." in path.parts
+    if climbs or not 0 < len(path.parts) <= DEEPEST or "\0" in name or "\\" in name:
         raise BrokenArchive(f"the archive contains the unsafe name {name[:200]!r}")
     return path
 

@@ -75,6 +75,7 @@ class FrontDoor:
     ) -> web.StreamResponse:
         """Spend the budget, let faults strike, act; whatever goes wrong becomes an envelope."""
         headers: dict[str, str] = {}
+        fault: Fault | None = None
         caller = None if storage else self._identify(request, match)
         try:
             headers = self._spend(entry, match, caller)
@@ -84,12 +85,12 @@ class FrontDoor:
                 return early
             response = await (self._storage(request) if storage else self._act(request, match, caller))
         except errors.Refusal as refusal:
-            response, fault = _refused(refusal), None
+            response = _refused(refusal)
         except (ConnectionError, asyncio.CancelledError):
             raise
         except Exception:
             _log.exception("%s failed inside the emulator", entry.operation)
-            response, fault = _refused(errors.coded(500, "launch.INTERNAL_ERROR", "Internal error.")), None
+            response = _refused(errors.coded(500, "launch.INTERNAL_ERROR", "Internal error."))
         response.headers.update(headers)
         return await _strike_after(request, fault, response)
 

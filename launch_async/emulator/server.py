@@ -144,9 +144,9 @@ class LaunchEmulator(Bench):
             site_listeners=site_listeners,
             seed=seed,
         )
-        self._folder = Path(tempfile.mkdtemp(prefix="launch-emulator-"))
         self._runner: web.ServerRunner | None = None
-        super().__init__(_assemble(options, self._folder))
+        self._folder: Path | None = None
+        super().__init__(_assemble(options))
 
     async def start(self) -> None:
         """Listen. Afterwards `url` is known.
@@ -156,7 +156,6 @@ class LaunchEmulator(Bench):
         """
         if self._runner is not None:
             return
-        self._folder.mkdir(exist_ok=True)
         service, options = self._service, self._service.options
         front = FrontDoor(service, Router((*PUBLIC, *OPEN)))
         self._runner = web.ServerRunner(web.Server(front.main, access_log=None), shutdown_timeout=0.1)
@@ -169,7 +168,8 @@ class LaunchEmulator(Bench):
             raise
         address = f"{options.host}:{listener.port}"
         self.url = f"{'http' if options.tls is None else 'https'}://{address}"
-        service.storage.origin = self.url
+        self._folder = Path(tempfile.mkdtemp(prefix="launch-emulator-"))
+        service.storage.open(self.url, self._folder)
         service.sites.main_address = address
         await service.sites.start(web.Server(front.site, access_log=None))
 
@@ -179,7 +179,9 @@ class LaunchEmulator(Bench):
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -194,7 +196,7 @@ class LaunchEmulator(Bench):
         await self.stop()
 
 
-def _assemble(options: EmulatorOptions, folder: Path) -> Service:
+def _assemble(options: EmulatorOptions) -> Service:
     clock, state, uids = Clock(), State(), Uids(options.seed)
     return Service(
         options=options,
@@ -204,7 +206,7 @@ def _assemble(options: EmulatorOptions, folder: Path) -> Service:
         builds=Builds(options, state, uids),
         credentials=Credentials(options, state, uids, clock),
         budget=Budget(options),
-        storage=Storage(options, state, uids, clock, folder),
+        storage=Storage(options, state, uids, clock),
         sites=Sites(options, state, clock),
         openapi=describe(PUBLIC),
     )

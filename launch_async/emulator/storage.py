@@ -45,15 +45,20 @@ CREDENTIAL_HEADERS = ("Authorization", "authtoken", "organization_uid", "x-organ
 class Storage:
     """Hands out signed targets, takes archives in and gives them back."""
 
-    def __init__(self, options: EmulatorOptions, state: State, uids: Uids, clock: Clock, folder: Path) -> None:
-        self.origin = ""
+    def __init__(self, options: EmulatorOptions, state: State, uids: Uids, clock: Clock) -> None:
+        self._origin = ""
         self._options = options
         self._state = state
         self._uids = uids
         self._clock = clock
-        self._folder = folder
+        self._folder = Path()
         self._key = uids.secret("").encode()
         self._unpacking: dict[str, asyncio.Lock] = {}
+
+    def open(self, origin: str, folder: Path) -> None:
+        """Keep archives in ``folder`` and hand out targets under ``origin``."""
+        self._origin = origin
+        self._folder = folder
 
     def new_upload(self, organization: Organization) -> Upload:
         """A target that nothing has been sent to yet."""
@@ -75,7 +80,7 @@ class Storage:
         shared: Record = {"uploadUid": upload.uid, "expiresIn": expires_in}
         if self._options.upload_style == "aws":
             fields = [{"formFieldKey": key, "formFieldValue": value} for key, value in self._policy(upload).items()]
-            return {"uploadUrl": f"{self.origin}/storage/aws/{BUCKET}", **shared, "method": "POST", "fields": fields}
+            return {"uploadUrl": f"{self._origin}/storage/aws/{BUCKET}", **shared, "method": "POST", "fields": fields}
         headers = [{"key": "Content-Type", "value": "application/zip"}]
         if self._options.upload_style == "azure":
             headers.insert(0, {"key": "x-ms-blob-type", "value": "BlockBlob"})
@@ -229,7 +234,7 @@ class Storage:
     def _signed(self, method: str, path: str, expires_at: float) -> str:
         expires = str(milliseconds(expires_at))
         signature = self._sign(f"{method} {path} {expires}")
-        return f"{self.origin}{path}?{urlencode({'se': expires, 'sig': signature})}"
+        return f"{self._origin}{path}?{urlencode({'se': expires, 'sig': signature})}"
 
     def _check_signature(self, request: web.BaseRequest) -> None:
         expires = request.query.get("se", "")

@@ -1,0 +1,277 @@
+"""The emulator is judged: deployments live as the service's do, and their logs come as they should."""
+
+import pytest
+
+from launch_async.emulator import LogLine
+from launch_async.emulator.clock import parse_iso
+
+
+@pytest.fixture
+async def environment(api, archive):
+    """The path of an environment whose first deployment has just been created."""
+    return await api.site(archive)
+
+
+async def statuses(api, environment):
+    """Every deployment's status, oldest first."""
+    shown = (await api.get(f"{environment}/deployments?limit=0")).json["deployments"]
+    return [deployment["status"] for deployment in reversed(shown)]
+
+
+async def log(api, environment, **query):
+    newest = await api.newest(environment)
+    reply = await api.get(f"{environment}/deployments/{newest['uid']}/logs/deployment-logs", params=query)
+    return reply.json["deploymentLogs"]
+
+
+async def test_a_deployment_is_queued_then_deploying_then_live(start, archive):
+    async with start(queue_seconds=5.0, build_seconds=60.0) as api:
+        environment = await api.site(archive)
+        seen = [*await statuses(api, environment)]
+        for seconds in (5, 59, 1):
+            api.emulator.advance(seconds)
+            seen += await statuses(api, environment)
+
+    assert seen == ["QUEUED", "DEPLOYING", "DEPLOYING", "LIVE"]
+
+
+async def test_the_previous_live_one_becomes_deployed(api, environment):
+    api.emulator.advance(60)
+    await api.post(f"{environment}/deployments")
+    while_building = await statuses(api, environment)
+    api.emulator.advance(60)
+
+    assert while_building == ["LIVE", "DEPLOYING"]
+    assert await statuses(api, environment) == ["DEPLOYED", "LIVE"]
+
+
+async def test_a_deployment_during_another_waits_and_only_the_newest_waits(api, environment):
+    second = await api.post(f"{environment}/deployments")
+    await api.post(f"{environment}/deployments")
+    together = await statuses(api, environment)
+    api.emulator.advance(60)
+    next_one = await statuses(api, environment)
+    api.emulator.advance(60)
+
+    assert second.json["deployment"]["status"] == "QUEUED"
+    assert together == ["DEPLOYING", "SKIPPED", "QUEUED"]
+    assert next_one == ["LIVE", "SKIPPED", "DEPLOYING"]
+    assert await statuses(api, environment) == ["DEPLOYED", "SKIPPED", "LIVE"]
+
+
+async def test_one_advance_plays_everything_that_would_have_happened(api, environment):
+    await api.post(f"{environment}/deployments")
+
+    api.emulator.advance(3600)
+
+    assert await statuses(api, environment) == ["DEPLOYED", "LIVE"]
+
+
+async def test_environments_build_side_by_side(api, archive):
+    first, second = await api.site(archive, name="a"), await api.site(archive, name="b")
+
+    api.emulator.advance(60)
+
+    assert [await statuses(api, path) for path in (first, second)] == [["LIVE"], ["LIVE"]]
+
+
+@pytest.mark.parametrize("outcome", ["FAILED", "CANCELLED", "ARCHIVED", "SOMETHING_NEW"])
+async def test_an_outcome_can_be_scripted_and_leaves_the_live_one_alone(api, environment, outcome):
+    api.emulator.advance(60)
+    api.emulator.script(outcome, seconds=1, lines=["so it ends"])
+
+    await api.post(f"{environment}/deployments")
+    api.emulator.advance(1)
+
+    assert await statuses(api, environment) == ["LIVE", outcome]
+    assert [line["message"] for line in await log(api, environment)] == ["so it ends"]
+
+
+async def test_a_script_waits_for_the_environment_it_is_meant_for(api, environment, archive):
+    api.emulator.advance(60)
+    other = await api.site(archive, name="other")
+    api.emulator.script("FAILED", seconds=1, times=2, environment_uid=environment.rsplit("/", 1)[1])
+    api.emulator.script("CANCELLED", seconds=1, times=None, project_uid=other.split("/")[2])
+    api.emulator.advance(60)
+
+    for _ in range(3):
+        for path in (environment, other):
+            await api.post(f"{path}/deployments")
+        api.emulator.advance(60)
+
+    assert await statuses(api, environment) == ["DEPLOYED", "FAILED", "FAILED", "LIVE"]
+    assert await statuses(api, other) == ["LIVE", "CANCELLED", "CANCELLED", "CANCELLED"]
+
+
+async def test_scripts_can_be_forgotten(api, environment):
+    api.emulator.script("FAILED")
+    api.emulator.scripts.clear()
+    await api.post(f"{environment}/deployments")
+
+    api.emulator.advance(200)
+
+    assert await statuses(api, environment) == ["DEPLOYED", "LIVE"]
+
+
+async def test_a_running_status_nobody_knows_can_be_scripted(api, environment):
+    api.emulator.advance(60)
+    api.emulator.script(running_status="PRIMING", queue_seconds=1, seconds=1)
+    await api.post(f"{environment}/deployments")
+
+    api.emulator.advance(1)
+
+    assert await statuses(api, environment) == ["LIVE", "PRIMING"]
+
+
+async def test_a_deleted_environment_builds_no_further(api, environment):
+    project = environment.split("/environments")[0]
+    await api.delete(environment)
+
+    api.emulator.advance(60)
+
+    assert (await api.get(f"{project}/environments")).json["pagination"]["count"] == 0
+
+
+async def test_the_log_grows_with_the_build_in_order_of_time(api, environment):
+    api.emulator.advance(10)
+    early = await log(api, environment)
+    api.emulator.advance(50)
+    late = await log(api, environment)
+
+    stamps = [line["timestamp"] for line in late]
+    assert 0 < len(early) < len(late)
+    assert late[: len(early)] == early
+    assert stamps == sorted(stamps)
+    assert len(set(stamps)) < len(stamps)
+    assert {line["stage"] for line in late} == {"INSTALLING_DEPENDENCIES", "BUILD"}
+
+
+async def test_a_deployment_that_has_not_started_has_no_log(api, environment):
+    await api.post(f"{environment}/deployments")
+
+    assert await log(api, environment) == []
+
+
+@pytest.mark.parametrize(("bound", "expected"), [("exclusive", ["c"]), ("inclusive", ["a", "b", "c"])])
+async def test_the_bound_of_the_log_is_as_chosen(start, archive, bound, expected):
+    async with start(log_bound=bound) as api:
+        api.emulator.script(seconds=2, lines=[LogLine("a", at=1.0), LogLine("b", at=1.0), LogLine("c", at=1.5)])
+        environment = await api.site(archive)
+        api.emulator.advance(2)
+        lines = await log(api, environment)
+        after = await log(api, environment, timestamp=lines[0]["timestamp"])
+        without_zone = await log(api, environment, timestamp=lines[0]["timestamp"].rstrip("Z"))
+
+    assert [line["message"] for line in lines] == ["a", "b", "c"]
+    assert [line["message"] for line in after] == expected
+    assert without_zone == after
+
+
+async def test_a_late_line_takes_its_place_in_time_after_the_end(api, environment):
+    api.emulator.advance(60)
+    api.emulator.script(seconds=2, lines=[LogLine("late", at=0.5, late=5.0), LogLine("on time", at=1.0)])
+    await api.post(f"{environment}/deployments")
+    api.emulator.advance(2)
+    at_the_end = [line["message"] for line in await log(api, environment)]
+    api.emulator.advance(5)
+
+    assert at_the_end == ["on time"]
+    assert [line["message"] for line in await log(api, environment)] == ["late", "on time"]
+
+
+async def test_an_unreadable_timestamp_can_be_scripted(api, environment):
+    api.emulator.advance(60)
+    api.emulator.script(seconds=1, lines=[LogLine("odd", timestamp="yesterday")])
+    await api.post(f"{environment}/deployments")
+
+    api.emulator.advance(1)
+
+    assert await log(api, environment) == [{"message": "odd", "stage": "BUILD", "timestamp": "yesterday"}]
+
+
+@pytest.mark.parametrize("timestamp", ["yesterday", "", "99999-01-01T00:00:00Z"])
+async def test_a_bound_that_is_no_instant_is_refused(api, environment, timestamp):
+    newest = await api.newest(environment)
+
+    reply = await api.get(
+        f"{environment}/deployments/{newest['uid']}/logs/deployment-logs", params={"timestamp": timestamp}
+    )
+
+    assert (reply.status, list(reply.json["errors"][0])) == (400, ["timestamp"])
+
+
+async def test_server_logs_come_from_server_rendered_sites_only(api, archive):
+    static, rendered = (
+        await api.site(archive),
+        await api.site(archive, name="ssr", frameworkPreset="NEXTJS", outputDirectory="./"),
+    )
+    api.emulator.advance(60)
+    await api.page(static)
+    await api.page(rendered, "/index.html")
+    now = int(api.emulator.clock.now() * 1000)
+
+    logs = []
+    for path in (static, rendered):
+        uid = (await api.newest(path))["uid"]
+        window = {"startTime": str(now - 10_000), "endTime": str(now + 10_000)}
+        logs.append((await api.get(f"{path}/deployments/{uid}/logs/server-logs", params=window)).json["logs"])
+
+    assert logs[0] == []
+    assert [line["message"] for line in logs[1]] == ["GET /index.html 200"]
+    assert abs(parse_iso(logs[1][0]["timestamp"]) - now) < 10_000
+
+
+@pytest.mark.parametrize("key", ["serverLogs", "bare"])
+async def test_server_logs_keep_to_their_window_under_any_key(start, key):
+    async with start(server_logs_key=key) as api:
+        project = api.emulator.add_project("p", framework_preset="NUXT", deployments=1)
+        environment = next(iter(project.environments.values()))
+        uid = next(iter(environment.deployments))
+        for second in (1, 2, 3):
+            api.emulator.add_server_log(uid, f"line {second}", at=float(second))
+        path = f"/projects/{project.uid}/environments/{environment.uid}/deployments/{uid}/logs/server-logs"
+        shown = (await api.get(path, params={"startTime": "1500", "endTime": "2500"})).json
+
+    lines = shown if key == "bare" else shown[key]
+    assert lines == [{"source": "server", "message": "line 2", "timestamp": "1970-01-01T00:00:02.000Z"}]
+
+
+async def test_server_logs_need_both_ends_of_the_window(api):
+    project = api.emulator.add_project("p", framework_preset="NUXT", deployments=1)
+    environment = next(iter(project.environments.values()))
+    path = f"/projects/{project.uid}/environments/{environment.uid}/deployments/{next(iter(environment.deployments))}"
+
+    replies = [
+        await api.get(f"{path}/logs/server-logs{query}") for query in ("", "?startTime=1", "?startTime=1&endTime=x")
+    ]
+
+    assert [reply.status for reply in replies] == [400, 400, 400]
+
+
+async def test_server_logs_of_a_static_site_can_fail_as_they_did_live(start):
+    async with start(static_server_logs_fail=True) as api:
+        project = api.emulator.add_project("p", deployments=1)
+        environment = next(iter(project.environments.values()))
+        path = (
+            f"/projects/{project.uid}/environments/{environment.uid}/deployments/{next(iter(environment.deployments))}"
+        )
+        reply = await api.get(f"{path}/logs/server-logs")
+
+    assert reply.status == 500
+
+
+def test_time_only_moves_forward(api):
+    with pytest.raises(ValueError, match="forward"):
+        api.emulator.advance(-1)
+
+
+async def test_ten_thousand_deployments_are_held(api):
+    for number in range(100):
+        api.emulator.add_project(f"p{number}", deployments=100)
+    project = next(iter(api.emulator._service.state.organizations.values())).projects
+    uid, environment = next((p.uid, next(iter(p.environments))) for p in project.values())
+
+    page = (await api.get(f"/projects/{uid}/environments/{environment}/deployments?limit=100")).json
+
+    assert len(api.emulator._service.state.deployments) == 10_000
+    assert page["pagination"]["count"] == 100

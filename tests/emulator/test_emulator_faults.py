@@ -1,0 +1,294 @@
+"""The emulator is judged: budget, faults and ledger do what they are told."""
+
+import asyncio
+import time
+
+import aiohttp
+import pytest
+
+from launch_async.emulator.budget import ClockSecond, SlidingSecond, TokenBucket
+from launch_async.emulator.ledger import Ledger, LedgerEntry
+
+
+def granted(counter, *times):
+    return [counter.arrive(moment).granted for moment in times]
+
+
+def test_a_sliding_second_looks_back_from_every_arrival():
+    assert granted(SlidingSecond(2, count_refused=False), 0.0, 0.9, 0.95, 1.0, 1.5, 1.91) == [
+        True, True, False, True, False, True,
+    ]  # fmt: skip
+
+
+def test_refused_arrivals_can_count_too():
+    assert granted(SlidingSecond(1, count_refused=True), 0.0, 0.5, 1.2, 2.3) == [True, False, False, True]
+    assert granted(ClockSecond(1, count_refused=True), 0.0, 0.5, 1.2) == [True, False, True]
+    assert granted(TokenBucket(1, count_refused=True), 0.0, 0.5, 1.2) == [True, False, False]
+
+
+def test_a_clock_second_forgets_at_its_end():
+    assert granted(ClockSecond(2, count_refused=False), 0.8, 0.9, 0.99, 1.0, 1.01, 1.02) == [
+        True, True, False, True, True, False,
+    ]  # fmt: skip
+
+
+def test_a_bucket_refills_at_its_rate_and_no_higher_than_its_brim():
+    assert granted(TokenBucket(2, count_refused=False), 0.0, 0.0, 0.1, 0.6, 0.7, 9.0, 9.0, 9.0) == [
+        True, True, False, True, False, True, True, False,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [SlidingSecond, ClockSecond, TokenBucket])
+def test_a_refusal_tells_when_to_come_back(kind):
+    counter = kind(1, count_refused=False)
+    counter.arrive(10.25)
+    refused = counter.arrive(10.5)
+
+    assert counter.arrive(10.5 + refused.wait).granted
+    assert refused.headers() == {
+        "X-RateLimit-Limit": "1",
+        "X-RateLimit-Remaining": "0",
+        "X-RateLimit-Reset": "1",
+        "Retry-After": "1",
+    }
+
+
+@pytest.mark.parametrize("window", ["sliding", "fixed", "bucket"])
+async def test_more_than_the_limit_at_once_is_refused_in_envelope_a(start, window):
+    async with start(rate_limit=10, rate_window=window) as api:
+        replies = [await api.get("/projects") for _ in range(30)]
+        ledger = api.emulator.ledger
+        refused = next(reply for reply in replies if reply.status == 429)
+
+        assert refused.json["status"] == 429
+        assert "Retry-After" not in refused.headers
+        assert ledger.count(status=429) == sum(entry.refused for entry in ledger.requests) > 0
+        assert ledger.count("listProjects") == 30
+
+
+async def test_headers_of_the_budget_are_sent_if_so_chosen(start):
+    async with start(rate_limit=1, rate_headers=True) as api:
+        first, second = [await api.get("/projects") for _ in range(2)]
+
+    assert first.headers["X-RateLimit-Remaining"] == "0"
+    assert (second.status, second.headers["Retry-After"]) == (429, "1")
+
+
+async def test_reads_and_writes_can_be_counted_apart(start):
+    async with start(rate_limit=1, split_rate=True) as api:
+        statuses = [
+            (await api.get("/projects")).status,
+            (await api.put("/projects/x", {"name": "y"})).status,
+            (await api.get("/projects")).status,
+        ]
+
+    assert statuses == [200, 404, 429]
+
+
+async def test_organizations_have_budgets_of_their_own(start):
+    async with start(rate_limit=1) as api:
+        other = api.bearer(api.emulator.add_organization(rate_limit=3).access_token)
+        statuses = [(await caller.get("/projects")).status for caller in (api, other, other, other, api)]
+
+    assert statuses == [200, 200, 200, 200, 429]
+
+
+async def test_what_is_not_the_api_costs_no_budget(start, archive):
+    async with start(rate_limit=2) as api:
+        target = (await api.get("/projects/upload/signed_url")).json
+        await api.send(target, archive)
+        statuses = [(await api.get("/openapi")).status for _ in range(5)]
+        nobody = [(await api.with_headers({}).get("/projects")).status for _ in range(5)]
+        last = (await api.get("/projects")).status
+        counted = [entry.operation for entry in api.emulator.ledger.requests if entry.organization]
+
+    assert (statuses, nobody, last) == ([200] * 5, [401] * 5, 200)
+    assert counted == ["getProjectUploadUrl", "listProjects"]
+
+
+@pytest.mark.parametrize("limit", [0, -5])
+def test_a_budget_below_one_is_refused(limit):
+    from launch_async.emulator import LaunchEmulator
+
+    with pytest.raises(ValueError, match="rate_limit"):
+        LaunchEmulator(rate_limit=limit)
+
+
+@pytest.fixture
+def project(api):
+    """The path of a project."""
+    return f"/projects/{api.emulator.add_project('p').uid}"
+
+
+async def name_of(api, project):
+    api.emulator.faults.clear()
+    return (await api.get(project)).json["project"]["name"]
+
+
+async def test_a_status_before_keeps_the_server_from_acting(api, project):
+    api.emulator.faults.add("status_before", status=504, body="<html>", headers={"X-Why": "test"})
+    reply = await api.put(project, {"name": "new"})
+
+    assert (reply.status, reply.text, reply.headers["X-Why"]) == (504, "<html>", "test")
+    assert await name_of(api, project) == "p"
+
+
+async def test_a_status_after_hides_that_the_server_acted(api, project):
+    api.emulator.faults.add("status_after", status=502)
+    reply = await api.put(project, {"name": "new"})
+
+    assert reply.status == 502
+    assert await name_of(api, project) == "new"
+
+
+@pytest.mark.parametrize(("kind", "name"), [("reset_before", "p"), ("reset_after", "new")])
+async def test_a_reset_drops_the_connection_before_or_after_acting(api, project, kind, name):
+    api.emulator.faults.add(kind)
+    with pytest.raises(aiohttp.ClientError):
+        await api.put(project, {"name": "new"})
+
+    assert api.emulator.ledger.requests[-1].status is None
+    assert await name_of(api, project) == name
+
+
+async def test_a_truncated_body_is_shorter_than_announced(api, project):
+    api.emulator.faults.add("truncate")
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await api.put(project, {"name": "new"})
+
+    assert await name_of(api, project) == "new"
+
+
+async def test_an_empty_answer_is_a_200_with_nothing(api, project):
+    api.emulator.faults.add("empty")
+    reply = await api.put(project, {"name": "new"})
+
+    assert (reply.status, reply.text) == (200, "")
+    assert await name_of(api, project) == "new"
+
+
+async def test_a_gateway_page_is_html(api, project):
+    api.emulator.faults.add("html")
+    reply = await api.put(project, {"name": "new"})
+
+    assert (reply.status, reply.headers["Content-Type"].split(";")[0]) == (502, "text/html")
+    assert await name_of(api, project) == "p"
+
+
+@pytest.mark.parametrize(("body", "text"), [(None, '"status": 429'), ("later", "later")])
+async def test_a_429_says_when_to_come_back(api, project, body, text):
+    api.emulator.faults.add("retry_after", delay=7, body=body)
+    reply = await api.get(project)
+
+    assert (reply.status, reply.headers["Retry-After"]) == (429, "7")
+    assert text in reply.text
+
+
+async def test_a_delay_holds_the_answer_back(api, project):
+    api.emulator.faults.add("delay", delay=0.05)
+    began = time.monotonic()
+    reply = await api.get(project)
+
+    assert reply.status == 200
+    assert time.monotonic() - began >= 0.05
+
+
+async def test_faults_strike_only_what_they_name(api, project):
+    api.emulator.faults.add("status_before", operation="listProjects", status=500)
+    api.emulator.faults.add("status_before", method="put", status=501)
+
+    statuses = [
+        (await api.get("/projects")).status,
+        (await api.get(project)).status,
+        (await api.put(project, {"name": "n"})).status,
+    ]
+
+    assert statuses == [500, 200, 501]
+
+
+async def test_faults_strike_the_nth_or_the_first_few(api, project):
+    api.emulator.faults.add("status_before", nth=2, status=500)
+    api.emulator.faults.add("status_before", times=2, status=502)
+
+    assert [(await api.get(project)).status for _ in range(4)] == [502, 500, 502, 200]
+
+
+async def test_dice_fall_the_same_for_the_same_seed(api, project):
+    rows = []
+    for _ in range(2):
+        api.emulator.faults.clear()
+        api.emulator.faults.add("status_before", probability=0.5, seed=7)
+        rows.append([(await api.get(project)).status for _ in range(20)])
+
+    assert rows[0] == rows[1]
+    assert set(rows[0]) == {200, 503}
+
+
+@pytest.mark.parametrize("wrong", [{"kind": "explode"}, {"kind": "empty", "nth": 0}, {"kind": "delay", "delay": -1}])
+def test_a_fault_that_makes_no_sense_is_refused(api, wrong):
+    with pytest.raises(ValueError):
+        api.emulator.faults.add(**wrong)
+
+
+async def test_storage_fails_on_demand_too(api, archive):
+    api.emulator.faults.add("status_before", operation="uploadArchive", status=503, times=1)
+    target = (await api.get("/projects/upload/signed_url")).json
+
+    assert [(await api.send(target, archive)).status for _ in range(2)] == [503, 204]
+
+
+async def test_latency_is_taken_both_ways(start):
+    delays = []
+
+    def draw():
+        delays.append(0.01)
+        return 0.01
+
+    async with start(latency=draw) as api:
+        began = time.monotonic()
+        await api.get("/projects")
+        took = time.monotonic() - began
+    async with start(latency=0.01) as api:
+        reply = await api.get("/projects")
+
+    assert len(delays) == 2
+    assert took >= 0.02
+    assert reply.status == 200
+
+
+def test_the_ledger_finds_the_fullest_window():
+    ledger = Ledger()
+    for arrival, organization, refused in (
+        (0.0, "a", False),
+        (0.5, "a", False),
+        (0.9, "b", False),
+        (0.99, "a", True),
+        (1.0, "a", False),
+    ):
+        ledger.requests.append(LedgerEntry("x", "GET", "/", arrival, organization=organization, refused=refused))
+    ledger.requests.append(LedgerEntry("site", "GET", "/", 1.0))
+
+    assert ledger.max_in_window() == 4
+    assert ledger.max_in_window(organization="a") == 3
+    assert ledger.max_in_window(organization="a", include_refused=False) == 2
+    assert ledger.max_in_window(0.01, organization="b") == 1
+    assert Ledger().max_in_window() == 0
+
+
+async def test_the_ledger_holds_names_of_credentials_and_no_values(api, project):
+    await api.get(project)
+    await api.bearer(api.emulator.access_token).get(project)
+    first, second = api.emulator.ledger.requests
+
+    assert (first.operation, first.method, first.path, first.status) == ("getProject", "GET", project, 200)
+    assert (first.credentials, second.credentials) == (("authtoken", "organization_uid"), ("authorization",))
+    assert api.emulator.access_token not in repr(second)
+    api.emulator.ledger.clear()
+    assert (api.emulator.ledger.requests, api.emulator.ledger.created) == ([], [])
+
+
+async def test_many_callers_at_once_are_all_answered_and_noted(api, project):
+    replies = await asyncio.gather(*(api.get(project) for _ in range(100)))
+
+    assert {reply.status for reply in replies} == {200}
+    assert api.emulator.ledger.count("getProject", 200) == 100

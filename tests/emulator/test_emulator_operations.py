@@ -1,0 +1,344 @@
+"""The emulator is judged: every public operation answers as the API document says."""
+
+import asyncio
+import re
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+UID = re.compile("[0-9a-f]{24}")
+STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+REPOSITORY = {
+    "repositoryName": "acme/shop",
+    "username": "acme",
+    "repositoryUrl": "https://github.com/acme/shop",
+    "gitProviderMetadata": {"gitProvider": "GitHub"},
+}
+GIT_PROJECT = {
+    "name": "shop",
+    "projectType": "GITPROVIDER",
+    "repository": REPOSITORY,
+    "environment": {"name": "main", "frameworkPreset": "NEXTJS", "gitBranch": "main"},
+}
+
+
+WIDE = [f"p{number}" for number in range(16, -1, -1)]
+
+
+class WideApi:
+    """One emulator with 17 projects and a loop that outlives the examples of a property."""
+
+    def __init__(self, start):
+        self._loop = asyncio.new_event_loop()
+        self._started = start()
+        self._api = self._loop.run_until_complete(self._started.__aenter__())
+        for name in reversed(WIDE):
+            self._api.emulator.add_project(name)
+
+    def run(self, limit, skip):
+        return self._loop.run_until_complete(self._api.get(f"/projects?limit={limit}&skip={skip}")).json
+
+    def close(self):
+        self._loop.run_until_complete(self._started.__aexit__(None, None, None))
+        self._loop.close()
+
+
+@pytest.fixture
+def wide_api(start):
+    wide = WideApi(start)
+    yield wide
+    wide.close()
+
+
+async def test_a_file_upload_project_has_exactly_the_keys_that_were_seen_live(api, archive):
+    environment = await api.site(archive)
+
+    project = (await api.get(environment.split("/environments")[0])).json["project"]
+
+    assert sorted(project) == [
+        "createdAt", "createdBy", "deletedAt", "deletedBy", "name",
+        "organizationUid", "projectType", "uid", "updatedAt", "updatedBy",
+    ]  # fmt: skip
+    assert UID.fullmatch(project["uid"])
+    assert STAMP.fullmatch(project["createdAt"])
+    assert (project["deletedAt"], project["deletedBy"]) == (None, None)
+    assert project["organizationUid"] == api.emulator.organization_uid
+
+
+async def test_a_new_project_brings_an_environment_and_a_deployment(api, archive):
+    environment = await api.site(archive, environmentVariables=[{"key": "A", "value": "1"}])
+
+    shown = (await api.get(environment)).json["environment"]
+    deployment = await api.newest(environment)
+
+    assert shown["environmentVariables"] == [{"key": "A", "value": "1"}]
+    assert deployment["deploymentNumber"] == 1
+    assert "://" not in deployment["deploymentUrl"]
+    assert shown["domains"] == [{"url": deployment["deploymentUrl"]}]
+    assert [(made.noun, made.name) for made in api.emulator.ledger.created] == [
+        ("project", "site"),
+        ("environment", "production"),
+        ("deployment", "1"),
+    ]
+
+
+async def test_the_first_environment_and_its_deployment_show_late_if_so_chosen(start, archive):
+    async with start(create_delay=100.0) as api:
+        body = {
+            "name": "late",
+            "projectType": "FILEUPLOAD",
+            "fileUpload": {"uploadUid": await api.upload(archive)},
+            "environment": {"name": "production", "frameworkPreset": "OTHER"},
+        }
+        project = f"/projects/{(await api.post('/projects', body)).json['project']['uid']}"
+        at_once = (await api.get(f"{project}/environments")).json["environments"]
+        api.emulator.advance(100)
+        environments = (await api.get(f"{project}/environments")).json["environments"]
+        path = f"{project}/environments/{environments[0]['uid']}/deployments"
+        too_early = (await api.get(path)).json["deployments"]
+        api.emulator.advance(100)
+        deployments = (await api.get(path)).json["deployments"]
+
+    assert (at_once, too_early) == ([], [])
+    assert len(deployments) == 1
+
+
+async def test_a_git_project_shows_its_repository_and_deploys_commits(api):
+    project = (await api.post("/projects", GIT_PROJECT)).json["project"]
+    path = f"/projects/{project['uid']}/environments"
+    environment = f"{path}/{(await api.get(path)).json['environments'][0]['uid']}"
+    api.emulator.advance(60)
+
+    newest = await api.post(f"{environment}/deployments")
+    chosen = await api.post(f"{environment}/deployments", {"commitHash": "abcdef0"})
+    wrong = await api.post(f"{environment}/deployments", {"uploadUid": "0" * 24})
+
+    assert project["repository"]["repositoryName"] == "acme/shop"
+    assert project["repository"]["gitProvider"] == "GitHub"
+    assert (newest.status, len(newest.json["deployment"]["commitHash"])) == (201, 40)
+    assert chosen.json["deployment"]["commitHash"] == "abcdef0"
+    assert chosen.json["deployment"]["gitBranch"] == "main"
+    assert wrong.status == 400
+
+
+async def test_update_keeps_what_is_not_sent(api, archive):
+    environment = await api.site(
+        archive, buildCommand="npm run build", environmentVariables=[{"key": "A", "value": "1"}]
+    )
+    project = environment.split("/environments")[0]
+
+    renamed = (await api.put(project, {"name": "other"})).json["project"]
+    described = (await api.put(project, {"description": "text"})).json["project"]
+    changed = (await api.put(environment, {"name": "staging"})).json["environment"]
+
+    assert (renamed["name"], "description" in renamed) == ("other", False)
+    assert (described["name"], described["description"]) == ("other", "text")
+    assert (changed["name"], changed["buildCommand"]) == ("staging", "npm run build")
+    assert changed["environmentVariables"] == [{"key": "A", "value": "1"}]
+
+
+async def test_variables_in_an_update_are_the_whole_new_list(api, archive):
+    environment = await api.site(archive, environmentVariables=[{"key": "A", "value": "1"}])
+
+    changed = await api.put(environment, {"environmentVariables": [{"key": "B", "value": "2"}]})
+
+    assert changed.json["environment"]["environmentVariables"] == [{"key": "B", "value": "2"}]
+
+
+async def test_an_environment_is_added_to_a_project_and_deployed(api, archive):
+    project = (await api.site(archive)).split("/environments")[0]
+    target = (await api.get(f"{project}/environments/upload/signed_url")).json
+    await api.send(target, archive)
+
+    made = await api.post(
+        f"{project}/environments",
+        {"name": "staging", "frameworkPreset": "OTHER", "uploadUid": target["uploadUid"]},
+    )
+    names = [e["name"] for e in (await api.get(f"{project}/environments")).json["environments"]]
+
+    assert made.status == 201
+    assert (await api.newest(f"{project}/environments/{made.json['environment']['uid']}"))["deploymentNumber"] == 1
+    assert names == ["staging", "production"]
+
+
+async def test_what_is_deleted_is_gone_with_all_that_was_in_it(api, archive):
+    environment = await api.site(archive)
+    project = environment.split("/environments")[0]
+    deployment = f"{environment}/deployments/{(await api.newest(environment))['uid']}"
+
+    first = await api.delete(environment)
+    after_environment = [(await api.get(path)).code for path in (environment, deployment)]
+    second = await api.delete(project)
+    after_project = (await api.get(project)).code
+
+    assert (first.status, first.text, second.status, second.text) == (204, "", 204, "")
+    assert after_environment == ["launch.ENVIRONMENT.NOT_FOUND", "launch.ENVIRONMENT.NOT_FOUND"]
+    assert after_project == "launch.PROJECT.NOT_FOUND"
+
+
+async def test_a_deployment_without_an_archive_takes_the_previous_one(api, archive):
+    environment = await api.site(archive)
+    api.emulator.advance(60)
+
+    again = await api.post(f"{environment}/deployments")
+    api.emulator.advance(60)
+
+    assert again.status == 201
+    assert "Hello from the archive" in (await api.page(environment)).text
+
+
+async def test_the_archive_of_a_deployment_can_be_downloaded(api, archive):
+    environment = await api.site(archive)
+    deployment = f"{environment}/deployments/{(await api.newest(environment))['uid']}"
+
+    link = (await api.get(f"{deployment}/download/signed_url")).json
+    async with api.session.get(link["downloadUrl"]) as response:
+        content = await response.read()
+    api.emulator.advance(601)
+    late = await api.with_headers({}).get(link["downloadUrl"])
+
+    assert content == archive
+    assert link["expiresIn"] == 600
+    assert late.status == 403
+
+
+async def test_a_git_deployment_has_nothing_to_download(api):
+    project = api.emulator.add_project("git", git=True, deployments=1)
+    environment = next(iter(project.environments.values()))
+    path = f"/projects/{project.uid}/environments/{environment.uid}/deployments/{next(iter(environment.deployments))}"
+
+    assert (await api.get(f"{path}/download/signed_url")).status == 404
+
+
+async def test_the_undocumented_patch_echoes(api):
+    project = api.emulator.add_project("git", git=True)
+
+    reply = await api.call("PATCH", f"/projects/{project.uid}/git-repository", json={"repositoryName": "a/b"})
+
+    assert (reply.status, reply.json) == (200, {"repositoryName": "a/b"})
+
+
+async def test_the_vendor_document_is_served_without_credentials(api):
+    document = (await api.with_headers({}).get("/openapi")).json
+
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    assert (document["openapi"], document["info"]["version"]) == ("3.0.0", "1.0")
+    assert len(operations) == 22
+
+
+async def test_a_deploy_hook_needs_no_credentials(api, archive):
+    environment = await api.site(archive)
+    hook = api.emulator.deploy_hook_url(environment.rsplit("/", 1)[1])
+
+    reply = await api.with_headers({}).call("POST", hook)
+    unknown = await api.with_headers({}).call("POST", f"/manage/deploy/{'0' * 24}")
+
+    assert reply.json == {"message": "Deployment triggered successfully"}
+    assert (await api.newest(environment))["deploymentNumber"] == 2
+    assert unknown.status == 404
+
+
+async def test_a_deploy_hook_of_a_git_project_takes_a_commit(api):
+    project = api.emulator.add_project("git", git=True)
+    environment = next(iter(project.environments))
+    hook = api.emulator.deploy_hook_url(environment)
+
+    good = await api.call("POST", f"{hook}?commit=abcdef0")
+    bad = await api.call("POST", f"{hook}?commit=main")
+
+    assert (good.status, bad.status) == (200, 404)
+    assert (await api.newest(f"/projects/{project.uid}/environments/{environment}"))["commitHash"] == "abcdef0"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"cachePath": {"path": "/blog", "isPrefix": True}},
+        {"cacheTags": ["a", "b"]},
+        {"hostnames": ["www.example.com"]},
+        {"hostnames": ["www.example.com"], "cachePath": {"path": "/"}},
+    ],
+)
+async def test_a_revalidation_is_accepted_and_counted(api, body):
+    project = api.emulator.add_project("p")
+    path = f"/projects/{project.uid}/environments/{next(iter(project.environments))}/revalidate-cdn-cache"
+
+    reply = await api.post(path, body)
+    usage = (await api.get("/usage-analytics/revalidate-cdn-cache")).json
+
+    assert (reply.status, reply.json) == (200, {})
+    assert (usage["currentCacheRevalidations"], usage["maxCacheRevalidations"]) == (1, 500)
+    assert STAMP.fullmatch(usage["usageReset"])
+
+
+async def test_revalidations_beyond_the_daily_quota_are_refused_until_a_day_has_passed(start):
+    async with start(revalidation_quota=2, revalidate_status=204) as api:
+        project = api.emulator.add_project("p")
+        path = f"/projects/{project.uid}/environments/{next(iter(project.environments))}/revalidate-cdn-cache"
+        statuses = [(await api.post(path, {"cacheTags": ["a"]})).status for _ in range(3)]
+        api.emulator.advance(86_400)
+        next_day = await api.post(path, {"cacheTags": ["a"]})
+
+    assert statuses == [204, 204, 429]
+    assert (next_day.status, next_day.text) == (204, "")
+
+
+@pytest.mark.parametrize("body", [{}, {"cacheTags": ["a"], "hostnames": ["b"]}, {"cacheTags": ["a"] * 101}])
+async def test_a_revalidation_needs_one_lawful_strategy(api, body):
+    project = api.emulator.add_project("p")
+
+    reply = await api.post(
+        f"/projects/{project.uid}/environments/{next(iter(project.environments))}/revalidate-cdn-cache", body
+    )
+
+    assert reply.status == 400
+
+
+async def test_pages_have_the_quirks_of_the_service(api):
+    for number in range(12):
+        api.emulator.add_project(f"p{number}")
+
+    default = (await api.get("/projects")).json
+    everything = (await api.get("/projects?limit=0")).json
+    beyond = (await api.get("/projects?skip=50")).json
+
+    assert default["pagination"] == {"count": 12, "limit": 10, "skip": None}
+    assert [project["name"] for project in default["projects"]] == [f"p{number}" for number in range(11, 1, -1)]
+    assert len(everything["projects"]) == 12
+    assert (beyond["projects"], beyond["pagination"]["count"]) == ([], 12)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(limit=st.integers(0, 10**14), skip=st.integers(0, 10**14))
+def test_any_page_is_a_cut_of_the_whole_list(wide_api, limit, skip):
+    page = wide_api.run(limit, skip)
+
+    cut = WIDE[skip:] if limit == 0 else WIDE[skip : skip + limit]
+    assert [project["name"] for project in page["projects"]] == cut
+    assert page["pagination"] == {"count": len(WIDE), "limit": limit, "skip": skip or None}
+
+
+@pytest.mark.parametrize("query", ["limit=-1", "limit=x", "skip=-1", "skip=1.5", "limit=%F0%9F%98%80", "limit="])
+async def test_a_page_that_is_not_a_number_is_refused_by_field(api, query):
+    reply = await api.get(f"/projects?{query}")
+
+    assert reply.status == 400
+    assert next(iter(reply.json["errors"][0])) in ("limit", "skip")
+
+
+async def test_preloaded_projects_cost_no_requests_and_look_like_others(api):
+    project = api.emulator.add_project("big", environments=["a", "b"], deployments=3, variables=[("K", "V")])
+
+    environments = (await api.get(f"/projects/{project.uid}/environments")).json["environments"]
+    deployments = (await api.get(f"/projects/{project.uid}/environments/{environments[0]['uid']}/deployments")).json[
+        "deployments"
+    ]
+
+    assert [environment["name"] for environment in environments] == ["b", "a"]
+    assert [deployment["status"] for deployment in deployments] == ["LIVE", "DEPLOYED", "DEPLOYED"]
+    assert environments[0]["environmentVariables"] == [{"key": "K", "value": "V"}]
+    with pytest.raises(ValueError, match="big"):
+        api.emulator.add_project("big")
+    with pytest.raises(ValueError, match="unique"):
+        api.emulator.add_project("other", environments=["a", "a"])

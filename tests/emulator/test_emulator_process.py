@@ -1,0 +1,150 @@
+"""The emulator is judged: it starts, stops and runs as a process without a trace left behind."""
+
+import asyncio
+import json
+import signal
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from launch_async.emulator import LaunchEmulator
+from launch_async.emulator.__main__ import main
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+async def run(*arguments):
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "launch_async.emulator", *arguments,
+        cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    return process, await process.stdout.readline()
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+async def test_the_process_announces_itself_serves_and_stops_cleanly(stop):
+    process, line = await run("--port", "0", "--rate-limit", "none", "--build-seconds", "0")
+    announced = json.loads(line)
+    headers = {"authtoken": announced["authtoken"], "organization_uid": announced["organization_uid"]}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        statuses = {(await session.get(f"{announced['url']}/projects")).status for _ in range(15)}
+        process.send_signal(stop)
+        out, err = await process.communicate()
+
+    assert statuses == {200}
+    assert sorted(announced) == [
+        "access_token", "authtoken", "client_id", "client_secret", "organization_uid", "url",
+    ]  # fmt: skip
+    assert (process.returncode, out, err) == (0, b"", b"")
+
+
+def test_a_taken_port_and_a_senseless_option_end_with_a_message(capsys):
+    async def with_taken_port():
+        async with LaunchEmulator() as emulator:
+            port = emulator.url.rpartition(":")[2]
+            return await asyncio.to_thread(
+                subprocess.run,
+                [sys.executable, "-m", "launch_async.emulator", "--port", port],
+                cwd=ROOT, capture_output=True, text=True,
+            )  # fmt: skip
+
+    taken = asyncio.run(with_taken_port())
+    senseless = main(["--build-seconds", "-1"])
+
+    assert (taken.returncode, senseless) == (2, 2)
+    assert "launch emulator:" in taken.stderr
+    assert "Traceback" not in taken.stderr
+    assert "build_seconds" in capsys.readouterr().err
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A key and self-signed certificate for 127.0.0.1, in one file."""
+    file = tmp_path / "cert.pem"
+    key = tmp_path / "key.pem"
+    made = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-keyout", str(key), "-out", str(file), "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
+        capture_output=True,
+    )  # fmt: skip
+    if made.returncode:
+        pytest.skip("openssl is needed to make a certificate")
+    return file, key
+
+
+async def test_tls_covers_the_api_and_the_sites(certificate):
+    file, key = certificate
+    process, line = await run("--tls-cert", str(file), "--tls-key", str(key), "--build-seconds", "0")
+    announced = json.loads(line)
+    trust = ssl.create_default_context(cafile=str(file))
+    headers = {"Authorization": f"Bearer {announced['access_token']}"}
+    repository = {
+        "repositoryName": "a/b", "username": "a", "repositoryUrl": "https://github.com/a/b",
+        "gitProviderMetadata": {"gitProvider": "GitHub"},
+    }  # fmt: skip
+    body = {
+        "name": "p", "projectType": "GITPROVIDER", "repository": repository,
+        "environment": {"name": "e", "frameworkPreset": "OTHER"},
+    }  # fmt: skip
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=trust), headers=headers, raise_for_status=True
+    ) as session:
+        made = await (await session.post(f"{announced['url']}/projects", json=body)).json()
+        path = f"{announced['url']}/projects/{made['project']['uid']}/environments"
+        environment = (await (await session.get(path)).json())["environments"][0]
+        page = await session.get(f"https://{environment['domains'][0]['url']}/")
+        status = page.status
+        await page.read()
+    process.send_signal(signal.SIGTERM)
+    await process.communicate()
+
+    assert announced["url"].startswith("https://")
+    assert status == 200
+
+
+async def test_an_emulator_can_be_started_and_stopped_by_hand_and_leaves_no_files():
+    emulator = LaunchEmulator()
+    await emulator.start()
+    await emulator.start()
+    folder = emulator._folder
+    was_there = folder.is_dir()
+    await emulator.stop()
+    await emulator.stop()
+
+    assert was_there
+    assert not folder.exists()
+
+
+async def test_two_emulators_live_side_by_side():
+    async with LaunchEmulator() as first, LaunchEmulator() as second:
+        assert first.url != second.url
+        assert first.access_token != second.access_token
+
+
+def test_a_seed_draws_the_same_credentials():
+    first, second = LaunchEmulator(seed=1), LaunchEmulator(seed=1)
+
+    assert (first.organization_uid, first.authtoken) == (second.organization_uid, second.authtoken)
+
+
+def test_importing_the_emulator_does_not_import_the_client():
+    code = (
+        "import sys, launch_async.emulator;"
+        "print([name for name in sys.modules if name.startswith('launch_async.') and '.emulator' not in name])"
+    )
+
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert json.loads(shown.replace("'", '"')) in ([], ["launch_async._version"])
+
+
+def test_credentials_do_not_show_in_a_repr():
+    other = LaunchEmulator().add_organization()
+
+    assert other.organization_uid in repr(other)
+    assert not any(secret in repr(other) for secret in (other.authtoken, other.access_token, other.client_secret))

@@ -1,0 +1,332 @@
+"""The emulator is judged: bad requests get the error the service would give, and credentials open what they should."""
+
+import io
+
+import pytest
+
+UID = "0" * 24
+NEW_PROJECT = {
+    "name": "p",
+    "projectType": "FILEUPLOAD",
+    "fileUpload": {"uploadUid": UID},
+    "environment": {"name": "e", "frameworkPreset": "OTHER"},
+}
+GIT_PROJECT = {
+    "name": "g",
+    "projectType": "GITPROVIDER",
+    "repository": {
+        "repositoryName": "a/b",
+        "username": "a",
+        "repositoryUrl": "https://github.com/a/b",
+        "gitProviderMetadata": {"gitProvider": "GitHub"},
+    },
+    "environment": {"name": "e", "frameworkPreset": "OTHER"},
+}
+
+
+@pytest.fixture
+def environment(api):
+    """The path of an environment that was there before."""
+    project = api.emulator.add_project("there")
+    return f"/projects/{project.uid}/environments/{next(iter(project.environments))}"
+
+
+def fields_of(reply):
+    return [next(iter(error)) for error in reply.json["errors"]]
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/nope", "/projects/", "/projects//environments", "/storage/nope", "/__emulator__/state"]
+)
+async def test_an_unknown_path_is_a_404(api, path):
+    reply = await api.with_headers({"x": "y"}).get(path)
+
+    assert reply.status in (404, 401)
+    assert "Traceback" not in reply.text
+
+
+async def test_a_known_path_with_another_method_is_a_405_that_names_the_others(api, environment):
+    reply = await api.call("PATCH", environment, json={"name": "x"})
+
+    assert reply.status == 405
+    assert sorted(reply.headers["Allow"].split(", ")) == ["DELETE", "GET", "PUT"]
+
+
+@pytest.mark.parametrize(
+    ("noun", "path"),
+    [
+        ("PROJECT", f"/projects/{UID}"),
+        ("PROJECT", "/projects/..%2F..%2Fetc"),
+        ("PROJECT", f"/projects/{UID}/environments"),
+        ("ENVIRONMENT", "{project}/environments/" + UID),
+        ("ENVIRONMENT", "{project}/environments/" + UID + "/deployments/upload/signed_url"),
+        ("DEPLOYMENT", "{environment}/deployments/" + UID),
+        ("DEPLOYMENT", "{environment}/deployments/" + UID + "/logs/deployment-logs"),
+    ],
+)
+async def test_what_is_not_there_is_named(api, environment, noun, path):
+    reply = await api.get(path.format(project=environment.split("/environments")[0], environment=environment))
+
+    assert (reply.status, reply.json["status"], reply.code) == (404, 404, f"launch.{noun}.NOT_FOUND")
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"null", b"\xff", b'{"name": NaN}', b"[" * 100_000])
+async def test_a_body_that_is_no_json_object_is_a_400(api, body):
+    reply = await api.call("POST", "/projects", data=body, headers={"Content-Type": "application/json"})
+
+    assert (reply.status, reply.json["status"]) == (400, 400)
+
+
+async def test_a_body_beyond_a_mebibyte_is_a_400(api):
+    body = io.BytesIO(b" " * 1_048_577)
+
+    reply = await api.call("POST", "/projects", data=body, headers={"Content-Type": "application/json"})
+
+    assert (reply.status, reply.code) == (400, "launch.BODY_TOO_LARGE")
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "code"),
+    [
+        ({"name": ""}, "name", "launch.PROJECTS.NAME.NOT_EMPTY"),
+        ({"name": "x" * 201}, "name", "launch.PROJECTS.NAME.TOO_LONG"),
+        ({"name": 1}, "name", "launch.PROJECTS.NAME.INVALID"),
+        ({"name": None}, "name", "launch.PROJECTS.NAME.INVALID"),
+        ({"description": "x" * 256}, "description", "launch.PROJECTS.DESCRIPTION.TOO_LONG"),
+        ({"projectType": "ZIP"}, "projectType", "launch.PROJECTS.PROJECT_TYPE.INVALID"),
+        ({"fileUpload": {}}, "fileUpload.uploadUid", "launch.PROJECTS.UPLOAD_UID.REQUIRED"),
+        ({"fileUpload": []}, "fileUpload", "launch.PROJECTS.FILE_UPLOAD.INVALID"),
+        ({"environment": {"name": "e"}}, "environment.frameworkPreset", "launch.PROJECTS.FRAMEWORK_PRESET.REQUIRED"),
+        ({"projectType": "GITPROVIDER"}, "repository", "launch.PROJECTS.REPOSITORY.REQUIRED"),
+    ],
+)
+async def test_a_bad_field_of_a_new_project_is_named(api, change, field, code):
+    reply = await api.post("/projects", {**NEW_PROJECT, **change})
+
+    assert reply.status == 400
+    assert fields_of(reply) == [field]
+    assert reply.code == code
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"frameworkPreset": "REACT"}, "frameworkPreset"),
+        ({"autoDeployOnPush": "yes"}, "autoDeployOnPush"),
+        ({"environmentVariables": {}}, "environmentVariables"),
+        ({"environmentVariables": ["A=1"]}, "environmentVariables.0"),
+        ({"environmentVariables": [{"key": "A", "value": ""}]}, "environmentVariables.0.value"),
+        ({"environmentVariables": [{"key": "", "value": "1"}]}, "environmentVariables.0.key"),
+        ({"environmentVariables": [{"value": "1"}]}, "environmentVariables.0.key"),
+        ({"environmentVariables": [{"key": "A", "value": "1"}] * 129}, "environmentVariables"),
+        ({"environmentVariables": [{"key": "A", "value": "x" * 14_336}]}, "environmentVariables"),
+        ({"passwordProtection": {"isEnabled": 1}}, "passwordProtection.isEnabled"),
+    ],
+)
+async def test_a_bad_field_of_an_environment_is_named(api, environment, change, field):
+    reply = await api.put(environment, change)
+
+    assert reply.status == 400
+    assert fields_of(reply) == [field]
+
+
+async def test_all_bad_fields_are_named_at_once(api):
+    reply = await api.post("/projects", {"projectType": "ZIP", "environment": {"name": 1}})
+
+    assert fields_of(reply) == ["name", "projectType", "environment.name", "environment.frameworkPreset"]
+
+
+async def test_names_are_unique(api, archive, environment):
+    project = environment.split("/environments")[0]
+    upload = await api.upload(archive)
+    await api.site(archive, name="taken")
+
+    replies = [
+        await api.post("/projects", {**NEW_PROJECT, "name": "taken", "fileUpload": {"uploadUid": upload}}),
+        await api.put(project, {"name": "taken"}),
+        await api.post(
+            f"{project}/environments", {"name": "production", "frameworkPreset": "OTHER", "uploadUid": upload}
+        ),
+    ]
+    same_again = await api.put(project, {"name": "there"})
+
+    assert [reply.status for reply in replies] == [409, 409, 409]
+    assert replies[0].code == "launch.PROJECT.DUPLICATE_NAME"
+    assert same_again.status == 200
+
+
+async def test_an_empty_update_is_refused(api, environment):
+    project = environment.split("/environments")[0]
+
+    replies = [await api.put(project, {}), await api.put(environment, {})]
+
+    assert [(reply.status, reply.code) for reply in replies] == [(400, "launch.BODY_EMPTY")] * 2
+
+
+async def test_a_project_takes_only_name_and_description(api, environment):
+    reply = await api.put(environment.split("/environments")[0], {"projectType": "GITPROVIDER"})
+
+    assert (reply.status, fields_of(reply)) == (400, ["projectType"])
+
+
+async def test_a_bodyless_delete_that_declares_json_is_refused_and_deletes_nothing(api, environment):
+    refused = await api.delete(environment, headers={"Content-Type": "application/json"})
+    still_there = await api.get(environment, headers={"Content-Type": "application/json"})
+
+    assert (refused.status, still_there.status) == (400, 200)
+
+
+@pytest.mark.parametrize("body", [{"commitHash": "abcdef0"}, {"uploadUid": 1}, {"commitHash": "main"}])
+async def test_a_deployment_that_does_not_fit_the_project_is_refused(api, environment, body):
+    assert (await api.post(f"{environment}/deployments", body)).status == 400
+
+
+async def test_an_upload_must_have_been_sent_and_be_of_this_organization(api, archive, environment):
+    target = (await api.get("/projects/upload/signed_url")).json
+    other = api.emulator.add_organization()
+    foreign = await api.bearer(other.access_token).upload(archive)
+
+    never_sent = await api.post(f"{environment}/deployments", {"uploadUid": target["uploadUid"]})
+    of_another = await api.post(f"{environment}/deployments", {"uploadUid": foreign})
+
+    assert (never_sent.status, never_sent.code) == (400, "launch.DEPLOYMENT.FILE_UPLOAD_FAILED")
+    assert of_another.status == 404
+
+
+async def test_an_environment_of_a_file_upload_project_needs_an_upload(api, environment):
+    body = {"name": "new", "frameworkPreset": "OTHER"}
+
+    reply = await api.post(f"{environment.split('/environments')[0]}/environments", body)
+
+    assert fields_of(reply) == ["uploadUid"]
+
+
+async def test_caps_on_numbers_can_be_set(start, archive):
+    async with start(project_limit=1, environment_limit=1) as api:
+        project = (await api.site(archive)).split("/environments")[0]
+        upload = await api.upload(archive)
+        more = [
+            await api.post("/projects", {**NEW_PROJECT, "fileUpload": {"uploadUid": upload}}),
+            await api.post(f"{project}/environments", {"name": "x", "frameworkPreset": "OTHER", "uploadUid": upload}),
+        ]
+
+    assert [reply.code for reply in more] == ["launch.PROJECT.LIMIT_REACHED", "launch.ENVIRONMENT.LIMIT_REACHED"]
+
+
+async def test_nobody_gets_in_without_credentials(api):
+    nobody = await api.with_headers({}).get("/projects")
+    wrong_authtoken = await api.with_headers({**api.headers, "authtoken": "wrong"}).get("/projects")
+    wrong_bearer = await api.bearer("wrong").get("/projects")
+    wrong_scheme = await api.with_headers({"Authorization": f"Basic {api.emulator.access_token}"}).get("/projects")
+
+    assert [(reply.status, reply.code) for reply in (nobody, wrong_authtoken)] == [(401, "Unauthorized")] * 2
+    assert [(reply.status, reply.json["error_code"]) for reply in (wrong_bearer, wrong_scheme)] == [(401, 105)] * 2
+
+
+async def test_an_authtoken_needs_the_organization_of_its_user(api):
+    other = api.emulator.add_organization()
+    alone = await api.with_headers({"authtoken": api.emulator.authtoken}).get("/projects")
+    foreign = await api.get("/projects", headers={"organization_uid": other.organization_uid})
+
+    assert [alone.status, foreign.status] == [403, 403]
+
+
+async def test_organizations_do_not_see_each_other(api, environment):
+    other = api.emulator.add_organization()
+    stranger = api.bearer(other.access_token)
+
+    listed = (await stranger.get("/projects")).json["projects"]
+    statuses = [(await stranger.get(environment)).status, (await stranger.delete(environment)).status]
+
+    assert listed == []
+    assert statuses == [404, 404]
+    assert (await api.get(environment)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("scope", "allowed"),
+    [
+        ("launch:manage", [200, 200, 204]),
+        ("launch.projects:read", [200, 403, 403]),
+        ("launch.projects:write", [403, 200, 403]),
+        ("launch.projects:delete", [403, 403, 204]),
+    ],
+)
+async def test_scopes_open_what_they_name(api, environment, scope, allowed):
+    caller = api.bearer(api.emulator.issue_token(scopes=[scope]))
+
+    statuses = [
+        (await caller.get(environment)).status,
+        (await caller.put(environment, {"name": "x"})).status,
+        (await caller.delete(environment)).status,
+    ]
+
+    assert statuses == allowed
+
+
+async def test_the_usage_call_asks_for_no_scope(api):
+    caller = api.bearer(api.emulator.issue_token(scopes=[]))
+
+    assert (await caller.get("/usage-analytics/revalidate-cdn-cache")).status == 200
+
+
+def test_an_unknown_scope_is_refused_when_a_token_is_issued(api):
+    with pytest.raises(ValueError, match="projects:read"):
+        api.emulator.issue_token(scopes=["projects:read"])
+
+
+async def test_app_tokens_do_everything_but_git(api, archive):
+    app = api.bearer(api.emulator.issue_token(kind="app"))
+    git = api.emulator.add_project("git", git=True)
+    path = f"/projects/{git.uid}"
+    body = {"name": "x", "frameworkPreset": "OTHER"}
+
+    await app.site(archive)
+    refused = [
+        await app.post("/projects", GIT_PROJECT),
+        await app.post(f"{path}/environments", body),
+        await app.post(f"{path}/environments/{next(iter(git.environments))}/deployments"),
+        await app.call("PATCH", f"{path}/git-repository", json={}),
+    ]
+
+    assert [(reply.status, reply.code) for reply in refused] == [(403, "launch.FORBIDDEN_RESOURCE")] * 4
+
+
+async def test_a_broken_git_connection_is_a_401_that_is_no_session_problem(start):
+    async with start(git_connected=False) as api:
+        reply = await api.post("/projects", GIT_PROJECT)
+
+    assert (reply.status, reply.code) == (401, "launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS")
+
+
+async def test_tokens_expire_and_can_be_revoked(api):
+    short = api.bearer(api.emulator.issue_token(seconds=10))
+    revoked = api.emulator.issue_token()
+
+    before = (await short.get("/projects")).status
+    api.emulator.advance(10)
+    after = await short.get("/projects")
+
+    assert (before, after.status, after.json["error_code"]) == (200, 401, 105)
+    assert api.emulator.revoke_token(revoked)
+    assert (await api.bearer(revoked).get("/projects")).status == 401
+
+
+@pytest.mark.parametrize(("form", "status", "mark"), [("json", 401, '"error_code": 105'), ("xml", 403, "<Error>")])
+async def test_a_wrong_region_looks_like_a_bad_token(start, form, status, mark):
+    async with start(wrong_region=form) as api:
+        reply = await api.get("/projects")
+
+    assert reply.status == status
+    assert mark in reply.text
+
+
+async def test_a_failure_inside_the_emulator_is_a_500_without_a_trace(api, monkeypatch, caplog):
+    monkeypatch.setattr(api.emulator._service.sites, "open", None)
+    project = api.emulator.add_project("p")
+
+    reply = await api.post(f"/projects/{project.uid}/environments/{next(iter(project.environments))}/deployments")
+
+    assert (reply.status, reply.code) == (500, "launch.INTERNAL_ERROR")
+    assert "Traceback" not in reply.text
+    assert "createDeployment failed" in caplog.text
