@@ -33,6 +33,7 @@ Catch `LaunchError` for everything, a branch for a cause, a leaf for one case::
     ├── StorageError                  the signed storage URL refused an upload or a download
     ├── AmbiguousOutcome              a creation was sent, its answer lost, and a look-up cannot tell
     ├── DeploymentFailed              a deployment ended without success; `report` says why
+    ├── DeploymentsFailed             several deployments were waited for, and some ended without success
     ├── WaitTimeout                   a deployment did not end in time; `last` is its known state (TimeoutError)
     └── ConcurrentChangeError         somebody else changed what was about to be written
 
@@ -65,6 +66,7 @@ __all__ = [
     "DeadlineExceeded",
     "DecodeError",
     "DeploymentFailed",
+    "DeploymentsFailed",
     "FieldError",
     "ForbiddenError",
     "GatewayTimeoutError",
@@ -392,6 +394,21 @@ class DeploymentFailed(LaunchError):
     def __init__(self, report: DeploymentReport) -> None:
         super().__init__(report.summary, operation="deploy")
         self.report = report
+
+
+class DeploymentsFailed(LaunchError):
+    """Several deployments were waited for; all have ended, and some of them without success.
+
+    Attributes:
+        failures: The reports of those that failed, in the order in which they were given.
+        deployments: Every deployment in its last state, in the order in which they were given.
+    """
+
+    def __init__(self, failures: Sequence[DeploymentReport], deployments: Sequence[Deployment]) -> None:
+        first = f" The first: {failures[0].summary}" if failures else ""
+        super().__init__(f"{len(failures)} of {len(deployments)} deployments failed.{first}", operation="wait")
+        self.failures = tuple(failures)
+        self.deployments = tuple(deployments)
 
 
 class WaitTimeout(LaunchError, TimeoutError):

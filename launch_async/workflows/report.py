@@ -1,0 +1,191 @@
+"""`DeploymentReport`: how one deployment ended, for people at 2 a.m., for programs, and for notebooks."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+import attrs
+
+from launch_async.models.base import JSONValue
+from launch_async.models.deployment import Deployment, DeploymentRef, DeploymentStatus
+from launch_async.models.log import LogLine
+
+__all__ = ["DeploymentReport", "LogDigest", "build_seconds"]
+
+_TAIL: Final = 20
+_LONGEST: Final = 300
+_ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_ERROR: Final = re.compile(r"\b(?:error|fatal|panic|exception|traceback|failed|failure)\b|ERR!|\w(?:Error|Exception)\b", re.I)
+_HARMLESS: Final = re.compile(r"^\W*(?:npm\s+)?warn|\b(?:0|no|without)\s+(?:errors?|failures?)\b|\b0\s+failed\b", re.I)
+_UNSTATED: Final = "an unstated status"
+_ADVICE: Final = {
+    DeploymentStatus.LIVE: "Nothing to do: it serves.",
+    DeploymentStatus.DEPLOYED: "Nothing to do: it went live, and a newer deployment serves now.",
+    DeploymentStatus.FAILED: "Mend what the first error names and deploy again; the site still serves its last version.",
+    DeploymentStatus.SKIPPED: (
+        "A newer deployment took its place in the queue before it started: wait for that one, or deploy again."
+    ),
+    DeploymentStatus.CANCELLED: (
+        "A user cancelled it, or the organization's build hours are used up: ask, look at the plan, then deploy again."
+    ),
+    DeploymentStatus.ARCHIVED: "It is old and can no longer be visited: deploy again to serve this version.",
+}
+
+
+@attrs.frozen(kw_only=True)
+class DeploymentReport:
+    """How one deployment ended.
+
+    Attributes:
+        deployment: Its last known state.
+        stage: Part of the build that the last log line belongs to; None without a log.
+        first_error: First log line that looks like an error; None if there is none.
+        log_tail: The last lines of the log, 20 at most.
+    """
+
+    deployment: Deployment
+    stage: str | None = None
+    first_error: str | None = None
+    log_tail: tuple[LogLine, ...] = ()
+
+    @classmethod
+    def of(cls, deployment: Deployment, lines: Iterable[LogLine] = ()) -> DeploymentReport:
+        """Make a report from a deployment and its log, oldest line first."""
+        digest = LogDigest()
+        for line in lines:
+            digest.add(line)
+        return digest.report(deployment)
+
+    @property
+    def ref(self) -> DeploymentRef:
+        """Names the deployment."""
+        return self.deployment.ref
+
+    @property
+    def status(self) -> DeploymentStatus:
+        """How it ended."""
+        return self.deployment.status
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds from its creation to its end; None where the service does not say."""
+        return build_seconds(self.deployment)
+
+    @property
+    def url(self) -> str | None:
+        """Absolute URL of the site; None if it has none."""
+        return self.deployment.url
+
+    @property
+    def advice(self) -> str:
+        """What to do next, by status (FACTS §6)."""
+        known = _ADVICE.get(self.status)
+        return known or "This status is unknown to the SDK: look at the deployment in the console."
+
+    @property
+    def summary(self) -> str:
+        """What happened, in a few sentences: for an error's text or a chat message."""
+        after = "" if self.seconds is None else f" after {self.seconds:.0f} s"
+        stage = f" in stage {self.stage}" if self.stage and not self.status.is_success else ""
+        sentences = [f"Deployment {self.deployment.uid} ended {self.status or _UNSTATED}{after}{stage}."]
+        if self.first_error and not self.status.is_success:
+            sentences.append(f"First error: {self.first_error}")
+        elif self.url and self.status.is_success:
+            sentences.append(f"It is at {self.url}.")
+        if not self.status.is_success:
+            sentences += [self.advice, f"Full log: {self._log_call}"]
+        return " ".join(sentences)
+
+    def to_dict(self) -> dict[str, JSONValue]:
+        """Return the report as plain data, ready for JSON."""
+        created, changed = self.deployment.created_at, self.deployment.updated_at
+        return {
+            "project_uid": self.deployment.project_uid,
+            "environment_uid": self.deployment.environment_uid,
+            "deployment_uid": self.deployment.uid,
+            "deployment_number": self.deployment.deployment_number,
+            "status": str(self.status),
+            "success": self.status.is_success,
+            "stage": self.stage,
+            "seconds": self.seconds,
+            "created_at": created.isoformat() if created else None,
+            "updated_at": changed.isoformat() if changed else None,
+            "url": self.url,
+            "first_error": self.first_error,
+            "log_tail": [line.message for line in self.log_tail],
+            "summary": self.summary,
+            "advice": self.advice,
+        }
+
+    def to_json(self) -> str:
+        """Return the report as one JSON object."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+    def __str__(self) -> str:
+        tail = "".join(f"\n  {line.message}" for line in self.log_tail)
+        return f"{self.summary}{f'{chr(10)}Last lines:{tail}' if tail and not self.status.is_success else ''}"
+
+    def _repr_html_(self) -> str:
+        seconds = None if self.seconds is None else f"{self.seconds:.0f} s"
+        rows = {
+            "status": str(self.status) or _UNSTATED,
+            "time": seconds,
+            "stage": self.stage,
+            "site": self.url,
+            "first error": self.first_error,
+            "next": self.advice,
+        }
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{name}</th><td style='text-align:left'>{html.escape(text)}</td></tr>"
+            for name, text in rows.items()
+            if text
+        )
+        tail = html.escape("\n".join(line.message for line in self.log_tail))
+        log = f"<details><summary>last lines</summary><pre>{tail}</pre></details>" if tail else ""
+        return f"<table><caption>Deployment {html.escape(self.deployment.uid)}</caption>{cells}</table>{log}"
+
+    @property
+    def _log_call(self) -> str:
+        uids = ", ".join(repr(uid) for uid in attrs.astuple(self.ref))
+        return f"launch.deployments.logs({uids})"
+
+
+class LogDigest:
+    """What a report needs of a log, gathered line by line, so that nobody has to keep the whole log."""
+
+    def __init__(self) -> None:
+        self._stage: str | None = None
+        self._first_error: str | None = None
+        self._tail: deque[LogLine] = deque(maxlen=_TAIL)
+
+    def add(self, line: LogLine) -> None:
+        """Take the next line in."""
+        self._tail.append(line)
+        self._stage = str(line.stage) if line.stage else self._stage
+        if self._first_error is None:
+            text = _ANSI.sub("", line.message).strip()
+            if _ERROR.search(text) and not _HARMLESS.search(text):
+                self._first_error = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+    def report(self, deployment: Deployment) -> DeploymentReport:
+        """Return the report of a deployment whose log this is."""
+        return DeploymentReport(
+            deployment=deployment, stage=self._stage, first_error=self._first_error, log_tail=tuple(self._tail)
+        )
+
+
+def build_seconds(deployment: Deployment) -> float | None:
+    """Return the seconds from a deployment's creation to its end; None if it goes on or the service does not say.
+
+    A DEPLOYED or ARCHIVED one changed again after its end, so `updated_at` is not its end (FACTS §6).
+    """
+    created, changed, status = deployment.created_at, deployment.updated_at, deployment.status
+    later = (DeploymentStatus.DEPLOYED, DeploymentStatus.ARCHIVED)
+    if created is None or changed is None or not status.is_final or status in later:
+        return None
+    return max(0.0, (changed - created).total_seconds())
