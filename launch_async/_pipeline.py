@@ -66,6 +66,7 @@ class Call:
         secrets: Values of the body that no text may repeat.
         priority: Who goes first when several wait for the budget.
         timeout: Seconds for the whole call; None for the client's default.
+        judge: Looks again at an error answer before it is decided whether to send again; it may ask the service.
     """
 
     operation: Operation
@@ -75,6 +76,7 @@ class Call:
     secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
     priority: Priority = Priority.INTERACTIVE
     timeout: float | None = None
+    judge: Callable[[APIError], Awaitable[LaunchError]] | None = attrs.field(default=None, repr=False)
 
     @property
     def shown_path(self) -> str:
@@ -232,6 +234,8 @@ class Pipeline:
             if isinstance(outcome, Response):
                 return outcome
             error = outcome
+            if call.judge is not None and isinstance(error, APIError):
+                error = await call.judge(error)
             tries += not isinstance(error, RateLimitError)
             if await self._renewed(error, progress, generation):
                 continue

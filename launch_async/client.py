@@ -21,6 +21,7 @@ from launch_async.models.deployment import Deployment
 from launch_async.models.environment import FrameworkPreset
 from launch_async.models.log import LogLine
 from launch_async.rate_limit import LimiterStatus, RateLimit, RateLimiter, shared_limiter
+from launch_async.resources._cache import CachePurges
 from launch_async.resources._resource import parsed
 from launch_async.resources.deploy_hooks import DeployHooks
 from launch_async.resources.deployments import Deployments
@@ -121,6 +122,7 @@ class LaunchClient:
             region_hint=_region_hint(endpoint.host),
         )
         self._site_scheme = endpoint.site_scheme
+        self._purges = CachePurges()
         self._closed = False
 
     def __repr__(self) -> str:
@@ -156,7 +158,7 @@ class LaunchClient:
     @cached_property
     def environments(self) -> Environments:
         """The environments of a project, and their CDN cache."""
-        return Environments(self._pipeline)
+        return Environments(self._pipeline, self._purges)
 
     @cached_property
     def deployments(self) -> Deployments:
@@ -302,7 +304,9 @@ class LaunchClient:
 
     @cached_property
     def _deploying(self) -> Deploying:
-        return Deploying(self.projects, self.environments, self.deployments, self.uploads, Watching(self.deployments))
+        return Deploying(
+            self.projects, self.environments, self.deployments, self.uploads, Watching(self.deployments), self._purges
+        )
 
     async def openapi(self) -> JSONValue:
         """Return the vendor's own description of the API, as it came; it needs no credentials.

@@ -21,6 +21,7 @@ from launch_async.models.deployment import Deployment
 from launch_async.models.environment import Environment, FrameworkPreset
 from launch_async.models.log import LogLine
 from launch_async.models.project import Project
+from launch_async.resources._cache import CachePurges
 from launch_async.resources._inputs import MAX_DESCRIPTION, MAX_NAME, environment_input
 from launch_async.resources.deployments import Deployments
 from launch_async.resources.environments import Environments
@@ -120,12 +121,14 @@ class Deploying:
         deployments: Deployments,
         uploads: Uploads,
         watching: Watching,
+        purges: CachePurges,
     ) -> None:
         self._projects = projects
         self._environments = environments
         self._deployments = deployments
         self._uploads = uploads
         self._watching = watching
+        self._purges = purges
 
     async def deploy(
         self,
@@ -215,7 +218,9 @@ class Deploying:
     async def _finish(
         self, created: Deployment, on_log: Callable[[LogLine], object] | None, deadline: _Deadline
     ) -> Deployment:
-        return await self._watching.watch(created.ref, on_log=on_log, timeout=deadline.remaining)
+        ended = await self._watching.watch(created.ref, on_log=on_log, timeout=deadline.remaining)
+        self._purges.deployed(ended.environment_uid)
+        return ended
 
     async def _first_environment(self, project: Project, name: str, deadline: _Deadline) -> Environment:
         """Return the environment that the project was created with; it is the only one."""
