@@ -21,7 +21,7 @@ PACKAGES = ("launch_async", "launch_sync")
 LAYERS = (
     ("models", "errors", "_version"),
     ("_wire", "_envelopes", "settings"),
-    ("auth", "hooks", "rate_limit", "_pacing", "redis", "retry"),
+    ("auth", "hooks", "rate_limit", "_pacing", "_rhythms", "redis", "retry"),
     ("_transport",),
     ("_operations", "_pipeline"),
     ("resources",),
