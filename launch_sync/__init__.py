@@ -93,6 +93,19 @@ if TYPE_CHECKING:
     from launch_async.retry import RetryPolicy as RetryPolicy
     from launch_async.settings import REGIONS as REGIONS
     from launch_async.settings import Region as Region
+    from launch_async.workflows.archive import Archive as Archive
+    from launch_async.workflows.archive import ArchiveEntry as ArchiveEntry
+    from launch_async.workflows.archive import ArchiveListing as ArchiveListing
+    from launch_async.workflows.archive import Exclusion as Exclusion
+    from launch_async.workflows.archive import build_archive as build_archive
+    from launch_async.workflows.archive import check_archive as check_archive
+    from launch_async.workflows.archive import list_archive as list_archive
+    from launch_async.workflows.site import Site as Site
+    from launch_async.workflows.sources import Commit as Commit
+    from launch_async.workflows.sources import Files as Files
+    from launch_async.workflows.sources import LatestCommit as LatestCommit
+    from launch_async.workflows.sources import PreviousUpload as PreviousUpload
+    from launch_async.workflows.sources import Source as Source
     from launch_sync._loop import BridgeThreadError as BridgeThreadError
     from launch_sync._loop import LaunchSyncInAsyncWarning as LaunchSyncInAsyncWarning
     from launch_sync.client import LaunchClient as LaunchClient
@@ -103,6 +116,7 @@ if TYPE_CHECKING:
     from launch_sync.resources.projects import Projects as Projects
     from launch_sync.resources.uploads import Uploads as Uploads
     from launch_sync.resources.usage import Usage as Usage
+    from launch_sync.workflows.archive import create_archive as create_archive
 
 __all__ = [
     "REGIONS",
@@ -111,7 +125,10 @@ __all__ = [
     "AccessToken",
     "AmbiguousOutcome",
     "Answer",
+    "Archive",
+    "ArchiveEntry",
     "ArchiveError",
+    "ArchiveListing",
     "AttemptTimeout",
     "Authtoken",
     "BadGatewayError",
@@ -120,6 +137,7 @@ __all__ = [
     "BudgetWait",
     "CacheRevalidationUsage",
     "ClosedError",
+    "Commit",
     "ConcurrentChangeError",
     "ConfigurationError",
     "ConflictError",
@@ -139,7 +157,9 @@ __all__ = [
     "Environment",
     "EnvironmentVariable",
     "Environments",
+    "Exclusion",
     "FieldError",
+    "Files",
     "ForbiddenError",
     "FormField",
     "FrameworkPreset",
@@ -151,6 +171,7 @@ __all__ = [
     "InvalidArgumentError",
     "InvalidTokenError",
     "JSONValue",
+    "LatestCommit",
     "LaunchClient",
     "LaunchError",
     "LaunchSyncInAsyncWarning",
@@ -164,6 +185,7 @@ __all__ = [
     "Pager",
     "Pagination",
     "PasswordProtection",
+    "PreviousUpload",
     "Priority",
     "Project",
     "ProjectType",
@@ -186,6 +208,8 @@ __all__ = [
     "ServerLogsUnavailable",
     "ServiceUnavailableError",
     "SignedUploadUrl",
+    "Site",
+    "Source",
     "StorageError",
     "TransportError",
     "UnauthorizedError",
@@ -198,6 +222,10 @@ __all__ = [
     "WaitTimeout",
     "WireModel",
     "__version__",
+    "build_archive",
+    "check_archive",
+    "create_archive",
+    "list_archive",
 ]
 
 _HOMES = {
@@ -205,7 +233,10 @@ _HOMES = {
     "AccessToken": "launch_async.auth",
     "AmbiguousOutcome": "launch_async.errors",
     "Answer": "launch_async._pacing",
+    "Archive": "launch_async.workflows.archive",
+    "ArchiveEntry": "launch_async.workflows.archive",
     "ArchiveError": "launch_async.errors",
+    "ArchiveListing": "launch_async.workflows.archive",
     "AttemptTimeout": "launch_async.errors",
     "Authtoken": "launch_async.auth",
     "BadGatewayError": "launch_async.errors",
@@ -214,6 +245,7 @@ _HOMES = {
     "BudgetWait": "launch_async.hooks",
     "CacheRevalidationUsage": "launch_async.models.cache",
     "ClosedError": "launch_async.errors",
+    "Commit": "launch_async.workflows.sources",
     "ConcurrentChangeError": "launch_async.errors",
     "ConfigurationError": "launch_async.errors",
     "ConflictError": "launch_async.errors",
@@ -233,7 +265,9 @@ _HOMES = {
     "Environment": "launch_async.models.environment",
     "EnvironmentVariable": "launch_async.models.environment",
     "Environments": "launch_sync.resources.environments",
+    "Exclusion": "launch_async.workflows.archive",
     "FieldError": "launch_async.errors",
+    "Files": "launch_async.workflows.sources",
     "ForbiddenError": "launch_async.errors",
     "FormField": "launch_async.models.upload",
     "FrameworkPreset": "launch_async.models.environment",
@@ -245,6 +279,7 @@ _HOMES = {
     "InvalidArgumentError": "launch_async.errors",
     "InvalidTokenError": "launch_async.errors",
     "JSONValue": "launch_async.models.base",
+    "LatestCommit": "launch_async.workflows.sources",
     "LaunchClient": "launch_sync.client",
     "LaunchError": "launch_async.errors",
     "LaunchSyncInAsyncWarning": "launch_sync._loop",
@@ -258,6 +293,7 @@ _HOMES = {
     "Pager": "launch_sync.resources.pager",
     "Pagination": "launch_async.models.page",
     "PasswordProtection": "launch_async.models.environment",
+    "PreviousUpload": "launch_async.workflows.sources",
     "Priority": "launch_async.rate_limit",
     "Project": "launch_async.models.project",
     "ProjectType": "launch_async.models.project",
@@ -281,6 +317,8 @@ _HOMES = {
     "ServerLogsUnavailable": "launch_async.errors",
     "ServiceUnavailableError": "launch_async.errors",
     "SignedUploadUrl": "launch_async.models.upload",
+    "Site": "launch_async.workflows.site",
+    "Source": "launch_async.workflows.sources",
     "StorageError": "launch_async.errors",
     "TransportError": "launch_async.errors",
     "UNSET": "launch_async.models.base",
@@ -293,6 +331,10 @@ _HOMES = {
     "Usage": "launch_sync.resources.usage",
     "WaitTimeout": "launch_async.errors",
     "WireModel": "launch_async.models.base",
+    "build_archive": "launch_async.workflows.archive",
+    "check_archive": "launch_async.workflows.archive",
+    "create_archive": "launch_sync.workflows.archive",
+    "list_archive": "launch_async.workflows.archive",
 }
 
 

@@ -250,7 +250,7 @@ class Environments:
 
         Two at once would purge more than was meant: the service does not refuse host names beside a path, it purges
         the whole host (FACTS §8). Each call counts against the organization's daily quota. A deployment purges
-        everything by itself.
+        everything by itself: right after one of this client's own, a warning is logged.
 
         Args:
             project_uid: The project.
@@ -263,6 +263,8 @@ class Environments:
         Raises:
             InvalidArgumentError: Not exactly one was given, or it breaks a rule of FACTS §8.
             NotFoundError: No such environment in this organization (404).
+            QuotaExceededError: The daily quota is used up, as the usage call confirms (FACTS §11 row 24).
+            RateLimitError: Refused as too fast, again and again (429).
 
         API: `revalidateCdnCache`; scope `launch.projects:write` or `launch:manage`.
         """
