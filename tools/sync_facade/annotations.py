@@ -130,8 +130,9 @@ class _Rewrite(ast.NodeTransformer):
         node.value = self.visit(node.value)
         if not ast.unparse(node.value).endswith("Literal"):
             node.slice = self.visit(node.slice)
-        if was_generator and isinstance(node.slice, ast.Tuple):
-            node.slice.elts.append(ast.Constant(None))
+        if was_generator:
+            given = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+            node.slice = ast.Tuple([*given, *[ast.Constant(None)] * (3 - len(given))])
         return node
 
 
