@@ -202,7 +202,7 @@ class AiohttpTransport:
         limits = aiohttp.ClientTimeout(
             total=timeout, connect=_CONNECT_TIMEOUT if timeout is None else min(_CONNECT_TIMEOUT, 0.9 * timeout)
         )
-        with _translated(request):
+        with _translated(request, tracker):
             async with session.request(
                 request.method,
                 yarl.URL(request.url, encoded=True),
@@ -295,7 +295,7 @@ async def _watched(tracker: aiohttp.UploadTracker, body: FileBody) -> AsyncGener
 
 
 @contextlib.contextmanager
-def _translated(request: Request) -> Generator[None]:
+def _translated(request: Request, tracker: aiohttp.UploadTracker) -> Generator[None]:
     """Turn what aiohttp raises into our errors, without a word of the URL but its host."""
     import aiohttp
 
@@ -312,6 +312,11 @@ def _translated(request: Request) -> Generator[None]:
             retryable=False,
         ) from None
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError) as error:
+        if tracker.attempts > 1:
+            # aiohttp has sent it once by itself, on a connection that dropped, and could not send it again.
+            raise ResponseLost(
+                f"the connection to {host} broke before the answer was complete", operation=request.operation
+            ) from None
         reason = error.strerror if isinstance(error, aiohttp.ClientConnectorError) else None
         raise ConnectError(
             f"no connection to {host}: {reason or type(error).__name__}", operation=request.operation

@@ -1,0 +1,68 @@
+"""Nothing is created twice, nothing is lost, and every error tells the truth, whatever the network does."""
+
+from __future__ import annotations
+
+import pytest
+
+from launch_async import Authtoken, LaunchClient, RetryPolicy, UnlimitedRateLimiter
+from launch_async.emulator import LaunchEmulator
+from tests.faults.workload import run_workers
+
+_QUICK = RetryPolicy(attempts=8, backoff_base=0.01, backoff_cap=0.05, look_up_delays=(0.1, 0.2, 0.3))
+
+
+def _add_faults(emulator: LaunchEmulator, seed: int) -> None:
+    for number, (kind, status) in enumerate(
+        [
+            ("reset_before", None),
+            ("reset_after", None),
+            ("status_before", 408),
+            ("status_before", 502),
+            ("status_before", 503),
+            ("status_before", 504),
+            ("status_before", 429),
+            ("status_after", 408),
+            ("status_after", 502),
+            ("status_after", 503),
+            ("status_after", 504),
+            ("truncate", None),
+            ("empty", None),
+            ("html", None),
+            ("retry_after", None),
+        ]
+    ):
+        emulator.faults.add(kind, status=status, probability=0.015, seed=seed + number, delay=0.05)
+    emulator.faults.add("delay", probability=0.01, seed=seed + 99, delay=0.45)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_a_thousand_mixed_calls_under_faults_do_everything_once(seed: int) -> None:
+    async with (
+        LaunchEmulator(rate_limit=None, build_seconds=0.01) as emulator,
+        LaunchClient(
+            Authtoken(emulator.authtoken),
+            base_url=emulator.url,
+            organization_uid=emulator.organization_uid,
+            limiter=UnlimitedRateLimiter(),
+            retry=_QUICK,
+            attempt_timeout=0.4,
+        ) as client,
+    ):
+        _add_faults(emulator, seed)
+        books = await run_workers(client, emulator, workers=40, calls=25, seed=seed)
+
+        environments = {creation.uid for creation in emulator.ledger.created if creation.noun == "environment"}
+        # An environment's first deployment comes with it, and no call asked for it.
+        really = environments | {
+            creation.uid
+            for creation in emulator.ledger.created
+            if creation.noun == "deployment" and not (creation.parent in environments and creation.name == "1")
+        }
+        told = set(books.created)
+        assert sum(books.calls.values()) == 1000
+        assert len(books.created) == len(told), "one creation was returned to two calls"
+        assert told <= really, "a call returned what was never created"
+        untold = really - told
+        assert len(untold) <= len(books.unknown), "something was created that no call told of"
+        assert all(error.ambiguous for error in books.unknown)
+        assert [error for error in books.failed if error.ambiguous] == []
