@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 import attrs
-from pathspec import GitIgnoreSpec
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 __all__ = [
     "BUILD_CACHE",
@@ -149,7 +149,7 @@ class IgnoreFile:
             return
         rule = Rule(source=source, line=number, keeps=keeps, folders_only=folders_only)
         by_name = "/" not in body
-        body = body.removeprefix("/")
+        body = re.sub(r"(^|/)\*{3,}(?=/|$)", r"\1**", body.removeprefix("/"))
         if not re.search(r"[*?\[\\]", body):
             (self._names if by_name else self._paths).setdefault(body, []).append(rule)
         elif (regex := _translate(body, by_name=by_name)) is not None:
@@ -237,9 +237,11 @@ def _translate(body: str, *, by_name: bool) -> re.Pattern[str] | None:
     elif segments[-1] == "*":
         segments[-1] = "?*"
     try:
+        regex, _ = GitIgnoreSpecPattern.pattern_to_regex("/" + "/".join(segments))
+        if regex is None:
+            return None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # `[[`: read as plain characters, as git does
-            (pattern,) = GitIgnoreSpec.from_lines(["/" + "/".join(segments)]).patterns
-            return None if pattern.regex is None else re.compile(pattern.regex.pattern, re.DOTALL)
+            return re.compile(regex, re.DOTALL)
     except (ValueError, re.error):
         return None
