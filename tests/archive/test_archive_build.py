@@ -1,0 +1,444 @@
+"""A folder becomes a ZIP: the same bytes every time, complete, bounded, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import hashlib
+import os
+import random
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from launch_async.errors import ArchiveError
+from launch_async.workflows import _zip
+from launch_async.workflows.archive import (
+    MIN_ARCHIVE_SIZE,
+    build_archive,
+    check_archive,
+    create_archive,
+    list_archive,
+)
+
+MIB = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def spool(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Spool to a folder of the test's own, which must be empty again in the end."""
+    place = tmp_path_factory.mktemp("spool")
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    yield place
+    gc.collect()
+    assert left_in(place) == []
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    (tmp_path / "css").mkdir()
+    (tmp_path / "index.html").write_text("<h1>Hello</h1>" * 50)
+    (tmp_path / "css/größe.css").write_text("a{}")
+    (tmp_path / "empty").touch()
+    (tmp_path / "run.sh").write_text("#!/bin/sh\n")
+    (tmp_path / "run.sh").chmod(0o755)
+    return tmp_path
+
+
+def left_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+def noise(size: int) -> bytes:
+    return random.Random(size).randbytes(size)
+
+
+def test_the_same_files_give_the_same_bytes_whatever_their_times_and_permissions(site: Path) -> None:
+    with build_archive(site) as first:
+        before = first.path.read_bytes()
+    for number, path in enumerate(sorted(site.rglob("*"))):
+        os.utime(path, (number, number))
+    (site / "index.html").chmod(0o600)
+
+    with build_archive(site) as second:
+        assert second.path.read_bytes() == before
+        assert (second.sha256, second.content_hash) == (first.sha256, first.content_hash)
+        assert second.sha256 == hashlib.sha256(before).hexdigest()
+
+
+def test_the_bytes_do_not_depend_on_the_number_of_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "big").write_bytes(b"words and " * 300_000 + noise(MIB))
+    for number in range(200):
+        (tmp_path / f"file{number}").write_bytes(noise(number * 10))
+    with build_archive(tmp_path) as parallel:
+        monkeypatch.setattr(_zip, "_THREADS", 1)
+        monkeypatch.setattr(_zip, "_IN_FLIGHT", 1)
+        with build_archive(tmp_path) as serial:
+            assert serial.sha256 == parallel.sha256
+
+
+def test_names_modes_and_contents_survive(site: Path) -> None:
+    with build_archive(site) as archive, zipfile.ZipFile(archive.path) as packed:
+        assert packed.testzip() is None
+        infos = packed.infolist()
+        assert [info.filename for info in infos] == ["css/größe.css", "empty", "index.html", "run.sh"]
+        assert [info.filename for info in infos] == [entry.path for entry in archive.listing.entries]
+        assert {info.date_time for info in infos} == {(1980, 1, 1, 0, 0, 0)}
+        assert all(info.flag_bits & 0x800 and stat.S_ISREG(info.external_attr >> 16) for info in infos)
+        assert [stat.S_IMODE(info.external_attr >> 16) for info in infos] == [0o644, 0o644, 0o644, 0o755]
+        assert packed.read("index.html") == (site / "index.html").read_bytes()
+
+
+names = st.text("aé図☃-' 1", max_size=6).map("n".__add__)
+paths = st.lists(names, min_size=1, max_size=3).map("/".join)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(paths, st.binary(max_size=3000) | st.just(b"long " * 2000), min_size=1, max_size=8))
+def test_any_tree_comes_back_whole_and_hashes_as_its_contents_do(tree: dict[str, bytes]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        expected = {}
+        for path, content in tree.items():
+            target = Path(name, path)
+            if target.is_dir() or any(parent.is_file() for parent in target.parents):
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+            expected[path] = content
+        with build_archive(name, follow_ignore_files=False) as archive, zipfile.ZipFile(archive.path) as packed:
+            assert packed.testzip() is None
+            sent = {entry.path for entry in archive.listing.entries}
+            assert {info.filename: packed.read(info) for info in packed.infolist()} == {
+                path: content for path, content in expected.items() if path in sent
+            }
+            assert check_archive(archive.path).content_hash == archive.content_hash
+
+
+@pytest.mark.parametrize("size", [MIB - 1, MIB, MIB + 1, 2 * MIB, 3 * MIB + 7])
+def test_a_file_larger_than_a_block_comes_back_whole(tmp_path: Path, size: int) -> None:
+    content = (noise(40_000) * (size // 40_000 + 1))[:size]
+    (tmp_path / "big").write_bytes(content)
+
+    with build_archive(tmp_path) as archive, zipfile.ZipFile(archive.path) as packed:
+        assert packed.read("big") == content
+
+
+def test_blocks_see_what_came_before_them(tmp_path: Path) -> None:
+    # 30 000 incompressible bytes, repeated: each block compresses well only if it knows the window before it.
+    content = noise(30_000) * 140
+    (tmp_path / "big").write_bytes(content)
+
+    with build_archive(tmp_path) as archive:
+        assert archive.size < len(zlib.compress(content)) * 1.02
+
+
+def test_memory_stays_bounded_for_a_huge_file(tmp_path: Path) -> None:
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(300 * MIB)
+    script = (
+        "import resource, sys\n"
+        "from launch_async.workflows.archive import build_archive\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "build_archive(sys.argv[1], level=1).close()\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    grown = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert int(grown.stdout) < 64 * 1024
+
+
+def test_incompressible_files_are_stored(tmp_path: Path) -> None:
+    (tmp_path / "photo").write_bytes(noise(5000))
+
+    with build_archive(tmp_path) as archive, zipfile.ZipFile(archive.path) as packed:
+        assert packed.getinfo("photo").compress_type == zipfile.ZIP_STORED
+
+
+def test_a_tiny_site_is_filled_up_to_the_least_size(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("hi")
+
+    with build_archive(tmp_path) as archive:
+        assert archive.size == archive.path.stat().st_size == MIN_ARCHIVE_SIZE
+        assert check_archive(archive.path).sha256 == archive.sha256
+        with zipfile.ZipFile(archive.path) as packed:
+            assert packed.read("index.html") == b"hi"
+
+
+def test_more_than_the_limit_is_refused_with_the_largest_files_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("launch_async.workflows.archive.MAX_ARCHIVE_SIZE", 300_000)
+    for number in range(1, 8):
+        (tmp_path / f"movie{number}").write_bytes(noise(number * 20_000))
+
+    with pytest.raises(ArchiveError, match=r"more than 100 MiB. The largest: movie7 \(136.7 KiB\), movie6") as caught:
+        build_archive(tmp_path)
+
+    assert caught.value.paths == ("movie7", "movie6", "movie5", "movie4", "movie3")
+
+
+def test_the_directory_of_the_zip_counts_towards_the_limit(tmp_path: Path) -> None:
+    with (tmp_path / "a.zip").open("wb") as out:
+        container = _zip.Container(out, limit=110)
+        container.add("name", 0o644, 0, 0, 0, b"")
+
+        with pytest.raises(_zip.SizeExceeded):
+            container.finish()
+
+
+def test_more_entries_than_16_bits_can_count(tmp_path: Path) -> None:
+    with (tmp_path / "many.zip").open("wb") as out:
+        container = _zip.Container(out, limit=100 * MIB)
+        for number in range(65_540):
+            container.add(f"{number}", 0o644, 0, 0, 0, b"")
+        container.finish()
+
+    with zipfile.ZipFile(tmp_path / "many.zip") as packed:
+        assert len(packed.namelist()) == 65_540
+
+
+def test_a_file_larger_than_32_bits_can_count(tmp_path: Path) -> None:
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    block = deflate.compress(b"x" * 16 * MIB) + deflate.flush(zlib.Z_FULL_FLUSH)
+    with (tmp_path / "huge.zip").open("wb") as out:
+        container = _zip.Container(out, limit=100 * MIB)
+        container.begin("huge", 0o644, 5 << 30)
+        for _ in range(320):
+            container.write(block)
+        container.end(7)
+        container.add("small", 0o644, 0, zlib.crc32(b"hello"), 5, b"hello")
+        container.finish()
+
+    with zipfile.ZipFile(tmp_path / "huge.zip") as packed:
+        assert packed.getinfo("huge").file_size == 5 << 30
+        assert packed.getinfo("huge").CRC == 7
+        assert packed.read("small") == b"hello"
+        with packed.open("huge") as file:
+            assert file.read(100) == b"x" * 100
+
+
+def vanish(path: Path) -> None:
+    path.unlink()
+
+
+def grow(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"more")
+
+
+def shrink(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def rewrite(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[::-1])
+    os.utime(path, (1, 1))
+
+
+def become_a_link(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to("elsewhere")
+
+
+def become_a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def become_a_file_of_a_linked_folder(path: Path) -> None:
+    other = path.parent.with_name("other")
+    other.mkdir()
+    (other / path.name).write_bytes(path.read_bytes())
+    path.parent.rename(path.parent.with_name("was"))
+    path.parent.symlink_to(other)
+
+
+CHANGES = [vanish, grow, shrink, rewrite, become_a_link, become_a_pipe, become_a_file_of_a_linked_folder]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("size", [100, 2 * MIB])
+def test_a_file_that_changed_since_it_was_listed_is_refused(
+    tmp_path: Path, change: Callable[[Path], None], size: int
+) -> None:
+    path = tmp_path / "folder/file"
+    path.parent.mkdir()
+    path.write_bytes(b"0123456789" * (size // 10))
+    listing = list_archive(tmp_path)
+    change(path)
+
+    with pytest.raises(ArchiveError, match="folder/file changed or vanished") as caught:
+        build_archive(listing)
+
+    assert caught.value.paths == ("folder/file",)
+
+
+@pytest.mark.parametrize("change", [grow, shrink])
+def test_a_large_file_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, change: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"x" * 4 * MIB)
+    original = _zip.Container.begin
+
+    def begin(container: _zip.Container, name: str, mode: int, size: int) -> None:
+        change(path)
+        original(container, name, mode, size)
+
+    monkeypatch.setattr(_zip.Container, "begin", begin)
+    monkeypatch.setattr(_zip, "_IN_FLIGHT", 1)
+
+    with pytest.raises(ArchiveError, match="log changed or vanished"):
+        build_archive(tmp_path)
+
+
+def test_an_unreadable_file_is_named(
+    open_folder: Path, as_ordinary_user: Callable[[], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (open_folder / "closed").touch(mode=0o000)
+    (open_folder / "spool").mkdir()
+    (open_folder / "spool").chmod(0o777)
+    monkeypatch.setattr(tempfile, "tempdir", str(open_folder / "spool"))
+
+    with (
+        as_ordinary_user(),
+        pytest.raises(ArchiveError, match=r"closed cannot be read \(Permission denied\)") as caught,
+    ):
+        build_archive(open_folder)
+
+    assert caught.value.paths == ("closed",)
+    assert left_in(open_folder / "spool") == []
+
+
+def test_a_listing_that_was_shown_is_packed_and_nothing_else(site: Path) -> None:
+    listing = list_archive(site)
+    (site / "later.html").touch()
+
+    with build_archive(listing) as archive, zipfile.ZipFile(archive.path) as packed:
+        assert "later.html" not in packed.namelist()
+        assert archive.listing is listing
+
+
+@pytest.mark.parametrize("change", ["content", "name", "mode"])
+def test_the_content_hash_tells_any_change_that_matters(site: Path, change: str) -> None:
+    with build_archive(site) as before:
+        pass
+    if change == "content":
+        (site / "empty").write_text("no more")
+    elif change == "name":
+        (site / "empty").rename(site / "void")
+    else:
+        (site / "empty").chmod(0o755)
+
+    with build_archive(site) as after:
+        assert after.content_hash != before.content_hash
+
+
+def test_the_content_hash_does_not_depend_on_the_compression(site: Path) -> None:
+    with build_archive(site, level=1) as fast, build_archive(site, level=9) as small:
+        assert fast.content_hash == small.content_hash
+
+
+def test_closing_deletes_the_spool_file_once(site: Path, spool: Path) -> None:
+    archive = build_archive(site)
+    assert [archive.path] == left_in(spool)
+    assert stat.S_IMODE(archive.path.stat().st_mode) == 0o600
+
+    archive.close()
+    archive.close()
+
+    assert not archive.path.exists()
+
+
+def test_an_archive_that_nobody_closes_is_deleted_when_it_is_forgotten(site: Path, spool: Path) -> None:
+    archive = build_archive(site)
+    del archive
+    gc.collect()
+
+    assert left_in(spool) == []
+
+
+async def test_create_archive_makes_the_same_archive_without_blocking_the_loop(site: Path) -> None:
+    with build_archive(site) as expected, await create_archive(site) as archive:
+        assert archive.sha256 == expected.sha256
+
+
+async def test_create_archive_passes_errors_on(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="holds no file to send"):
+        await create_archive(tmp_path)
+
+
+async def test_a_cancelled_create_archive_stops_and_leaves_nothing_behind(
+    site: Path, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    original = _zip.Container.add
+
+    def add(*arguments: object) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        original(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(_zip.Container, "add", add)
+    task = asyncio.create_task(create_archive(site))
+    await asyncio.to_thread(begun.wait, 10)
+
+    task.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert left_in(spool) == []
+
+
+async def test_an_archive_that_was_finished_when_the_cancellation_came_is_deleted(
+    site: Path, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    original = hashlib.file_digest
+
+    def file_digest(*arguments: object) -> object:
+        begun.set()
+        assert go_on.wait(10)
+        return original(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(hashlib, "file_digest", file_digest)
+    task = asyncio.create_task(create_archive(site))
+    await asyncio.to_thread(begun.wait, 10)
+
+    task.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    gc.collect()
+    assert left_in(spool) == []
+
+
+def test_many_small_files_are_packed_in_order(tmp_path: Path) -> None:
+    for number in range(2000):
+        place = tmp_path / f"{number % 40}"
+        place.mkdir(exist_ok=True)
+        (place / f"{number}.txt").write_text(f"file {number} " * (number % 50))
+
+    with build_archive(tmp_path) as archive, zipfile.ZipFile(archive.path) as packed:
+        assert packed.namelist() == sorted(packed.namelist())
+        assert packed.testzip() is None
+        assert len(packed.namelist()) == 2000

@@ -1,0 +1,308 @@
+"""What a listing shows before anything is sent."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from launch_async.errors import ArchiveError
+from launch_async.workflows.archive import ArchiveListing, list_archive
+
+KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n"
+
+
+def lay_out(folder: Path, files: Mapping[str, str]) -> Path:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode())
+    return folder
+
+
+def sent(listing: ArchiveListing) -> list[str]:
+    return [entry.path for entry in listing.entries]
+
+
+def reasons(listing: ArchiveListing) -> dict[str, str]:
+    return {exclusion.path: exclusion.reason for exclusion in listing.excluded}
+
+
+def test_entries_are_ordered_by_path_with_sizes_and_modes(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"b": "22", "a/z": "1", "a.txt": "", "run.sh": "#!"})
+    (tmp_path / "run.sh").chmod(0o700)
+    (tmp_path / "b").chmod(0o666)
+
+    listing = list_archive(tmp_path)
+
+    shown = [(entry.path, entry.size, entry.mode) for entry in listing.entries]
+    assert shown == [("a.txt", 0, 0o644), ("a/z", 1, 0o644), ("b", 2, 0o644), ("run.sh", 2, 0o755)]
+    assert listing.total_size == 5
+
+
+def test_the_vendors_exclusions_stay_behind_and_say_why(tmp_path: Path) -> None:
+    lay_out(
+        tmp_path,
+        {
+            "index.html": "",
+            "node_modules/x/y.js": "",
+            "app/node_modules/y.js": "",
+            ".git/HEAD": "",
+            "app/.git": "gitdir: elsewhere",
+            ".hg/x": "",
+            "app/.next/x": "",
+            ".nuxt/x": "",
+            ".vscode/x": "",
+            ".cs-launch.json": "{}",
+            "logs/x": "",
+            "site.zip": "",
+            "coverage/x": "",
+            ".DS_Store": "",
+            ".env/bin/python": "",
+        },
+    )
+
+    listing = list_archive(tmp_path)
+
+    assert sent(listing) == ["index.html"]
+    assert reasons(listing) == {
+        ".DS_Store": "os noise",
+        ".cs-launch.json": "vendor default",
+        ".env/": "vendor default",
+        ".git/": "vcs",
+        ".hg/": "vcs",
+        ".nuxt/": "build cache",
+        ".vscode/": "vendor default",
+        "app/.git": "vcs",
+        "app/.next/": "build cache",
+        "app/node_modules/": "vendor default",
+        "coverage/": "build cache",
+        "logs/": "vendor default",
+        "node_modules/": "vendor default",
+        "site.zip": "vendor default",
+    }
+
+
+def test_build_output_and_content_that_only_looks_like_noise_are_sent(tmp_path: Path) -> None:
+    files = ["build/b", "dist/a", "dist/coverage/index.html", "dist/logs/x", "downloads/all.zip", "out/c", "public/d"]
+    lay_out(tmp_path, dict.fromkeys(files, ""))
+
+    assert sent(list_archive(tmp_path)) == files
+
+
+def test_an_ignored_build_output_is_sent_when_it_is_the_folder(tmp_path: Path) -> None:
+    lay_out(tmp_path, {".gitignore": "dist/\n", "dist/index.html": ""})
+
+    assert sent(list_archive(tmp_path / "dist")) == ["index.html"]
+
+
+def test_links_stay_behind_wherever_they_lead(tmp_path: Path) -> None:
+    outside = lay_out(tmp_path / "outside", {"private.txt": "x"})
+    site = lay_out(tmp_path / "site", {"index.html": ""})
+    (site / "out").symlink_to(outside)
+    (site / "file").symlink_to(outside / "private.txt")
+    (site / "in").symlink_to("index.html")
+    (site / "dead").symlink_to("nowhere")
+
+    listing = list_archive(site)
+
+    assert sent(listing) == ["index.html"]
+    assert reasons(listing) == dict.fromkeys(["dead", "file", "in", "out"], "link")
+
+
+def test_sockets_pipes_and_devices_stay_behind_and_nobody_waits_for_them(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"index.html": ""})
+    os.mkfifo(tmp_path / "queue.pem")
+    with tempfile.TemporaryDirectory() as short, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{short}/s")
+        Path(f"{short}/s").rename(tmp_path / "s")
+        listing = list_archive(tmp_path)
+
+    assert sent(listing) == ["index.html"]
+    assert reasons(listing) == {"queue.pem": "pipe", "s": "socket"}
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can make a device")
+def test_devices_stay_behind(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"index.html": ""})
+    try:
+        os.mknod(tmp_path / "null", 0o20666, os.makedev(1, 3))
+    except PermissionError:
+        pytest.skip("this root may not make devices")
+
+    assert reasons(list_archive(tmp_path)) == {"null": "device"}
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "nothing/in/here").mkdir(parents=True)
+
+    with pytest.raises(ArchiveError, match="holds no file to send"):
+        list_archive(tmp_path)
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="does not exist"):
+        list_archive(tmp_path / "absent")
+
+
+def test_a_file_in_place_of_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(ArchiveError, match="is not a folder"):
+        list_archive(tmp_path / "file")
+
+
+def test_an_unreadable_folder_is_named(
+    open_folder: Path, as_ordinary_user: Callable[[], AbstractContextManager[None]]
+) -> None:
+    lay_out(open_folder, {"index.html": "", "closed/x": ""})
+    (open_folder / "closed").chmod(0)
+
+    with as_ordinary_user(), pytest.raises(ArchiveError, match=r"closed/ cannot be read") as caught:
+        list_archive(open_folder)
+
+    (open_folder / "closed").chmod(0o755)
+    assert caught.value.paths == ("closed/",)
+
+
+def test_a_folder_that_may_be_listed_but_not_entered_is_named(
+    open_folder: Path, as_ordinary_user: Callable[[], AbstractContextManager[None]]
+) -> None:
+    lay_out(open_folder, {"half/x": ""})
+    (open_folder / "half").chmod(0o444)
+
+    with as_ordinary_user(), pytest.raises(ArchiveError) as caught:
+        list_archive(open_folder)
+
+    (open_folder / "half").chmod(0o755)
+    assert caught.value.paths == ("half/x",)
+
+
+def test_names_that_a_zip_cannot_hold_are_refused_unless_ignored(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"index.html": "", "back\\slash": ""})
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/b\xff")).touch()
+
+    with pytest.raises(ArchiveError) as caught:
+        list_archive(tmp_path)
+
+    assert sorted(caught.value.paths) == ["b\\udcff", "back\\slash"]
+    assert str(caught.value).encode()
+
+
+def test_undecodable_names_that_stay_behind_do_no_harm(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"index.html": "", ".launchignore": "b?\n"})
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/b\xff")).touch()
+
+    listing = list_archive(tmp_path)
+
+    assert reasons(listing) == {"b\\udcff": "ignored by .launchignore:1"}
+    assert json.dumps(listing.to_dict()).encode()
+
+
+def test_a_listing_prints_as_a_short_table_and_as_plain_data(tmp_path: Path) -> None:
+    lay_out(tmp_path, {f"page{number:02}.html": "x" * number for number in range(30)})
+    lay_out(tmp_path, {"big.js": "x" * 3000, "huge.js": "x" * 2_500_000, "node_modules/x": "", ".DS_Store": "1"})
+
+    listing = list_archive(tmp_path)
+    lines = str(listing).splitlines()
+
+    assert lines[:3] == [
+        "32 files to send, 2.4 MiB before compression; largest first:",
+        "   2.4 MiB  huge.js",
+        "   2.9 KiB  big.js",
+    ]
+    assert lines[-4:] == [
+        "            ... and 12 more",
+        "2 left out:",
+        "       1 B  .DS_Store  (os noise)",
+        "            node_modules/  (vendor default)",
+    ]
+    data = json.loads(json.dumps(listing.to_dict()))
+    assert data["entries"][0] == {"path": "big.js", "size": 3000, "mode": 0o644}
+    assert data["excluded"][1] == {"path": "node_modules/", "reason": "vendor default", "size": None}
+
+
+SECRETS = {
+    ".env": "A=1",
+    "app/.env.production": "A=1",
+    ".ENV.local": "A=1",
+    "keys/id_rsa": "x",
+    "id_ed25519": "x",
+    "server.key": KEY,
+    "chain.PEM": f"-----BEGIN CERTIFICATE-----\n{KEY}",
+    "store.p12": "x",
+    "store.pfx": "x",
+    ".npmrc": "registry=x\n//registry.example/:_authToken=abc\n",
+    "old/.npmrc": "_auth = abc\n",
+    ".yarnrc.yml": 'npmAuthToken: "abc"\n',
+    ".netrc": "machine x",
+    ".pypirc": "[pypi]",
+    ".aws/credentials": "x",
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_is_refused_by_name_and_with_advice(tmp_path: Path, name: str) -> None:
+    lay_out(tmp_path, {"index.html": "", name: SECRETS[name]})
+
+    with pytest.raises(ArchiveError, match="holds secrets") as caught:
+        list_archive(tmp_path)
+
+    assert caught.value.paths == (name,)
+    assert 'secrets="drop"' in str(caught.value)
+    assert "abc" not in str(caught.value)
+
+
+def test_dropped_secrets_are_listed_and_logged_as_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lay_out(tmp_path, {"index.html": "", **SECRETS})
+
+    with caplog.at_level(logging.WARNING, logger="launch_async.archive"):
+        listing = list_archive(tmp_path, secrets="drop")
+
+    assert sent(listing) == ["index.html"]
+    assert listing.secrets == tuple(sorted(SECRETS))
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "app/.env.production" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        (".env.example", "A="),
+        (".env.sample", "A="),
+        (".env.production.template", "A="),
+        (".envrc", "use nix"),
+        ("environment.env", "x"),
+        ("cert.pem", "-----BEGIN CERTIFICATE-----"),
+        ("id_rsa.pub", "ssh-rsa"),
+        ("en.key", "greeting"),
+        (".npmrc", "//registry.example/:_authToken=${NPM_TOKEN}\n# _auth=abc\nsave-exact=true\n"),
+        (".yarnrc.yml", "npmAuthToken: ${NPM_TOKEN}\n"),
+    ],
+)
+def test_samples_and_public_halves_are_sent(tmp_path: Path, name: str, content: str) -> None:
+    lay_out(tmp_path, {name: content})
+
+    assert sent(list_archive(tmp_path)) == [name]
+
+
+def test_a_secret_that_is_ignored_anyway_refuses_nothing(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"index.html": "", ".gitignore": ".env*\n", ".env": "A=1", "node_modules/x/.npmrc": "_auth=abc"})
+
+    assert reasons(list_archive(tmp_path)) == {".env": "ignored by .gitignore:1", "node_modules/": "vendor default"}
+
+
+def test_launchignore_cannot_bring_a_secret_or_version_control_data_back(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"a": "", ".launchignore": "!.env\n!.git\n", ".env": "A=1", ".git/HEAD": ""})
+
+    listing = list_archive(tmp_path, secrets="drop")
+
+    assert reasons(listing) == {".env": "secret", ".git/": "vcs"}
