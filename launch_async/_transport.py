@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import ssl
 import urllib.request
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
@@ -38,6 +39,8 @@ __all__ = ["AiohttpTransport", "FileBody", "Request", "Response", "Transport"]
 _CONNECT_TIMEOUT: Final = 10.0
 _ERROR_BODY_LIMIT: Final = 65536
 _WATCH_INTERVAL: Final = 0.1
+# Sessions that a forked child inherited: never closed, because that would end the parent's connections.
+_inherited: Final[list[aiohttp.ClientSession | None]] = []
 
 
 @attrs.frozen
@@ -149,6 +152,7 @@ class AiohttpTransport:
         self._proxy = proxy
         self._proxies: dict[str, str | None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = os.getpid()
         self._closed = False
 
     async def send(self, request: Request) -> Response:
@@ -161,6 +165,7 @@ class AiohttpTransport:
     async def close(self) -> None:
         """Close the session, if it is our own."""
         self._closed = True
+        self._leave_to_parent()
         session, self._session = self._session, None
         if session is not None and self._owns_session:
             await session.close()
@@ -168,6 +173,7 @@ class AiohttpTransport:
     def _open(self) -> aiohttp.ClientSession:
         if self._closed:
             raise ClosedError("the client is closed; open a new one")
+        self._leave_to_parent()
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
@@ -186,6 +192,15 @@ class AiohttpTransport:
                 auto_decompress=True,
             )
         return self._session
+
+    def _leave_to_parent(self) -> None:
+        """Begin anew in a forked child, which shares the sockets of its parent's session."""
+        if self._pid == os.getpid():
+            return
+        _inherited.append(self._session)
+        self._session = self._loop = None
+        self._owns_session = True
+        self._pid = os.getpid()
 
     async def _exchange(
         self,
