@@ -94,7 +94,7 @@ class Pacer:
         self._out: list[Slot] = []
         self._trips = RoundTrips()
         self._capacity = Capacity(self.rate_limit)
-        self._choice = RhythmChoice(self.rate_limit.per, self._trips)
+        self._choice = RhythmChoice(self.rate_limit, self._trips)
 
     @property
     def rate(self) -> float:
@@ -105,7 +105,7 @@ class Pacer:
         """Go on with another figure of the plan; what is out stays counted."""
         self.rate_limit = rate_limit
         self._capacity = Capacity(rate_limit)
-        self._choice = RhythmChoice(rate_limit.per, self._trips)
+        self._choice = RhythmChoice(rate_limit, self._trips)
 
     def ready_at(self, now: float) -> float:
         """Return the earliest time, in seconds, at which a request may leave; `now` if it may at once.
@@ -212,8 +212,8 @@ class RhythmChoice:
     """
 
     _WORTH_TRYING = 0.05
-    _ANSWERS_BEFORE = 30
-    _GRACE = 6
+    _ANSWERS_BEFORE = 20
+    _GRACE = 8
     _REFUSED_WEIGHT = math.log(0.15 / 0.02)
     _ACCEPTED_WEIGHT = math.log(0.85 / 0.98)
     _TOO_MUCH = 12.0
@@ -221,9 +221,10 @@ class RhythmChoice:
     _SECOND_TRIAL_AFTER = 30.0
     _RETRIAL_AFTER = 900.0
 
-    def __init__(self, per: float, trips: RoundTrips) -> None:
-        self.rhythm: Echo | Beat = Echo(per, trips)
-        self._per = per
+    def __init__(self, rate_limit: RateLimit, trips: RoundTrips) -> None:
+        self.rhythm: Echo | Beat = Echo(rate_limit.per, trips)
+        self._rate_limit = rate_limit
+        self._per = rate_limit.per
         self._trips = trips
         self._beat_from = -math.inf
         self._counts_from = -math.inf
@@ -244,7 +245,7 @@ class RhythmChoice:
         if worth and not answer.refused and len(self._trips) >= self._ANSWERS_BEFORE:
             self._evidence = 0.0
             self._counts_from = now + self._GRACE * self._per
-            self.rhythm = Beat(self._per, self._trips, now)
+            self.rhythm = Beat((self._rate_limit.requests, self._per), now)
         return True
 
     def _judge_beat(self, beat: Beat, answer: Answer) -> None:

@@ -136,29 +136,28 @@ class Echo:
 class Beat:
     """All slots are free once per period, at the beat; the beat is kept just after the server's clock strikes.
 
-    For a server that counts by its clock, ten requests that leave together early in its second arrive within it,
-    whatever the jitter; a token bucket has nothing against it either. A refused request with a quick answer came before
-    the clock struck: the beat moves later. One with a slow answer arrived late in its second: the beat moves earlier.
-    A request that is still out at the next beat may yet arrive and be counted there, so its slot waits for the answer;
-    how late that answer may come for the slot to be used at once (`patience`, in periods) is learnt like Echo's bonus.
+    For a server that counts by its clock, requests that leave together early in its second arrive within it, whatever
+    the jitter; a token bucket has nothing against it either. When the clock strikes is learnt from the refused
+    requests (`ClockGuess`). A request that is still out at the next beat may yet arrive and be counted there, so its
+    slot waits for the answer; how late that answer may come for the slot to be used at once (`patience`, in periods)
+    is learnt like Echo's bonus.
     """
 
-    _LATER = 0.1
-    _EARLIER = 0.03
+    _AFTER_THE_STRIKE = 0.03
+    _LATER = 0.12
+    _EARLIER = 0.05
     _NEAREST = 0.5
-    _OFF_BEAT = 0.05
     _LEAST_PATIENCE = 1.1
     _MOST_PATIENCE = 2.0
-    _PATIENCE_UP = 0.0003
+    _PATIENCE_UP = 0.0005
     _PATIENCE_DOWN = 0.08
 
-    def __init__(self, per: float, trips: RoundTrips, started_at: float) -> None:
-        self.per = per
+    def __init__(self, rate: tuple[int, float], started_at: float) -> None:
+        self.per = rate[1]
         self.started_at = started_at
         self.patience = self._LEAST_PATIENCE
-        self._trips = trips
+        self._clock = ClockGuess(rate)
         self._origin = started_at
-        self._moved_at = started_at
 
     @property
     def cycle(self) -> float:
@@ -179,18 +178,68 @@ class Beat:
 
     def learn(self, sent_at: float, answered_at: float, *, refused: bool) -> None:
         """Move the beat and the patience after an answer to a request that was sent in this rhythm."""
-        if not refused:
+        if self._clock.learn((sent_at + answered_at) / 2, answered_at, refused=refused):
+            wanted = self._clock.strikes_at + self._AFTER_THE_STRIKE * self.per
+            distance = (wanted - self._origin + self.per / 2) % self.per - self.per / 2
+            self._origin += min(max(distance, -self._EARLIER * self.per), self._LATER * self.per)
+        if refused:
+            self.patience = max(self.patience - self._PATIENCE_DOWN, self._LEAST_PATIENCE)
+        else:
             self.patience = min(self.patience + self._PATIENCE_UP, self._MOST_PATIENCE)
-            return
-        self.patience = max(self.patience - self._PATIENCE_DOWN, self._LEAST_PATIENCE)
-        since_beat = sent_at - (self._next_beat(sent_at) - self.per)
-        if sent_at < self._moved_at or since_beat > self._OFF_BEAT * self.per:
-            return
-        early = answered_at - sent_at < self._trips.median
-        self._origin += (self._LATER if early else -self._EARLIER) * self.per
-        self._moved_at = answered_at
 
     def _next_beat(self, when: float) -> float:
         """Return the first beat after a moment; one that is nearly over counts as over."""
         periods = math.floor((when - self._origin) / self.per + 1e-6)
         return self._origin + (periods + 1) * self.per
+
+
+class ClockGuess:
+    """When a server that counts by its clock begins a new period, guessed from what it refused.
+
+    A refused request arrived when the whole budget of its period had been used. So for each phase that the clock may
+    have, the requests accepted between its last strike and that arrival are counted: far fewer than the budget speak
+    against the phase. Arrivals are taken for the middle between departure and answer.
+    """
+
+    _PHASES = 50
+    _MEMORY = 0.99
+    _UNLIKELIEST = -4.0
+    _SPREAD = 0.25
+    _LIKELY = 1.0
+
+    def __init__(self, rate: tuple[int, float]) -> None:
+        self._requests, self._per = rate
+        self._scores = [0.0] * self._PHASES
+        self._accepted: deque[float] = deque(maxlen=3 * self._requests)
+        self._refused: deque[tuple[float, float]] = deque()
+
+    def learn(self, arrived_at: float, now: float, *, refused: bool) -> bool:
+        """Take in an answer; return whether the guess is a new one."""
+        if refused:
+            self._refused.append((now + self._per, arrived_at))
+        else:
+            self._accepted.append(arrived_at)
+        changed = False
+        while self._refused and self._refused[0][0] <= now:
+            self._weigh(self._refused.popleft()[1])
+            changed = True
+        return changed
+
+    @property
+    def strikes_at(self) -> float:
+        """The middle of the likeliest phases, in seconds after a full period."""
+        best = max(self._scores)
+        likely = [score > best - self._LIKELY for score in self._scores]
+        start = next((i for i in range(self._PHASES) if likely[i] and not likely[i - 1]), 0)
+        length = 0
+        while length < self._PHASES and likely[(start + length) % self._PHASES]:
+            length += 1
+        return (start + (length - 1) / 2) % self._PHASES * self._per / self._PHASES
+
+    def _weigh(self, arrived_at: float) -> None:
+        ages = sorted(arrived_at - accepted for accepted in self._accepted if accepted <= arrived_at)
+        for phase in range(self._PHASES):
+            since_strike = (arrived_at - phase * self._per / self._PHASES) % self._per
+            counted = bisect.bisect_right(ages, since_strike)
+            doubt = ((self._requests - counted) / (self._SPREAD * self._requests)) ** 2 / 2
+            self._scores[phase] = self._scores[phase] * self._MEMORY + max(-doubt, self._UNLIKELIEST)
