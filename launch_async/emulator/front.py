@@ -14,11 +14,12 @@ from typing import cast
 from aiohttp import web
 
 from launch_async.emulator import errors
+from launch_async.emulator.control import Control
 from launch_async.emulator.credentials import Caller
 from launch_async.emulator.faults import Fault
 from launch_async.emulator.ledger import LedgerEntry
 from launch_async.emulator.operations import Match, Router
-from launch_async.emulator.service import Call, Operation, Service
+from launch_async.emulator.service import Answer, Call, Operation, Service
 
 _log = logging.getLogger(__name__)
 CREDENTIAL_HEADERS = ("authtoken", "authorization", "organization_uid")
@@ -28,9 +29,10 @@ GATEWAY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 B
 class FrontDoor:
     """Answers what comes in on the main port and on the ports of the sites."""
 
-    def __init__(self, service: Service, router: Router) -> None:
+    def __init__(self, service: Service, router: Router, control: Control | None) -> None:
         self._service = service
         self._router = router
+        self._control = control
 
     async def main(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request on the main port."""
@@ -39,6 +41,8 @@ class FrontDoor:
         head, _, rest = raw_path[1:].partition("/")
         if head == "sites":
             return await self._site_on_main_port(request, rest)
+        if head == "__emulator__" and self._control is not None:
+            return await _controlled(request, self._control, rest)
         if head == "storage":
             match, name = Match(None, {}), "uploadArchive" if request.method != "GET" else "downloadArchive"
         else:
@@ -131,13 +135,7 @@ class FrontDoor:
         now = self._service.clock.now()
         self._service.builds.settle(now)
         call = Call(service=self._service, request=request, parameters=match.parameters, now=now, known_caller=caller)
-        answer = await operation.handler(call)
-        if answer.body is None:
-            return web.Response(status=answer.status, headers=answer.headers)
-        body = json.dumps(answer.body).encode()
-        return web.Response(
-            status=answer.status, body=body, content_type="application/json", charset="utf-8", headers=answer.headers
-        )
+        return _answered(await operation.handler(call))
 
     async def _storage(self, request: web.BaseRequest) -> web.StreamResponse:
         return await self._service.storage.answer(request, request.path.split("/")[2:])
@@ -148,6 +146,21 @@ class FrontDoor:
         seconds = latency() if callable(latency) else latency
         if seconds > 0:
             await asyncio.sleep(seconds)
+
+
+async def _controlled(request: web.BaseRequest, control: Control, order: str) -> web.Response:
+    """Orders to the emulator itself pass by ledger, budget and faults."""
+    try:
+        return _answered(await control.answer(request, order))
+    except errors.Refusal as refusal:
+        return _refused(refusal)
+
+
+def _answered(answer: Answer) -> web.Response:
+    if answer.body is None:
+        return web.Response(status=answer.status)
+    body = json.dumps(answer.body).encode()
+    return web.Response(status=answer.status, body=body, content_type="application/json", charset="utf-8")
 
 
 def _credential_names(request: web.BaseRequest) -> tuple[str, ...]:

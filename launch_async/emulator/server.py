@@ -13,6 +13,7 @@ from launch_async.emulator.bench import Bench
 from launch_async.emulator.budget import Budget
 from launch_async.emulator.builds import Builds
 from launch_async.emulator.clock import Clock
+from launch_async.emulator.control import Control
 from launch_async.emulator.credentials import Credentials
 from launch_async.emulator.front import FrontDoor
 from launch_async.emulator.operations import OPEN, PUBLIC, Router, describe
@@ -70,6 +71,7 @@ class LaunchEmulator(Bench):
         environment_limit: environments a project may have.
         unpacked_limit: bytes an archive may unpack to.
         site_listeners: environments that get a port of their own; later ones get a path on the main port.
+        control: answer under ``/__emulator__/``, where tests in other languages find what this class offers.
         seed: makes uids and tokens the same from run to run.
 
     Raises:
@@ -109,6 +111,7 @@ class LaunchEmulator(Bench):
         environment_limit: int | None = None,
         unpacked_limit: int = 512 * 1024 * 1024,
         site_listeners: int = 200,
+        control: bool = False,
         seed: int | None = None,
     ) -> None:
         options = EmulatorOptions(
@@ -142,6 +145,7 @@ class LaunchEmulator(Bench):
             environment_limit=environment_limit,
             unpacked_limit=unpacked_limit,
             site_listeners=site_listeners,
+            control=control,
             seed=seed,
         )
         self._runner: web.ServerRunner | None = None
@@ -157,7 +161,8 @@ class LaunchEmulator(Bench):
         if self._runner is not None:
             return
         service, options = self._service, self._service.options
-        front = FrontDoor(service, Router((*PUBLIC, *OPEN)))
+        control = Control(self, service) if options.control else None
+        front = FrontDoor(service, Router((*PUBLIC, *OPEN)), control)
         self._runner = web.ServerRunner(web.Server(front.main, access_log=None), shutdown_timeout=0.1)
         await self._runner.setup()
         listener = web.TCPSite(self._runner, options.host, options.port, ssl_context=options.tls)

@@ -58,11 +58,10 @@ class Service:
 
 @frozen
 class Answer:
-    """A success: its status, its JSON (None for no body at all) and further headers."""
+    """A success: its status and its JSON, None for no body at all."""
 
     status: int
     body: object = None
-    headers: Mapping[str, str] = {}
 
 
 @define(eq=False, kw_only=True)
@@ -130,16 +129,7 @@ class Call:
         Raises:
             Refusal: 400, for anything else.
         """
-        try:
-            decoded: object = json.loads(await self.request.read(), parse_constant=_refuse_constant)
-        except web.HTTPRequestEntityTooLarge:
-            raise errors.coded(400, "launch.BODY_TOO_LARGE", "The body is too large.") from None
-        except (ValueError, RecursionError):
-            raise errors.coded(400, "launch.MALFORMED_JSON", "The body is not valid JSON.") from None
-        members = as_object(decoded)
-        if members is None:
-            raise errors.coded(400, "launch.MALFORMED_JSON", "The body must be a JSON object.")
-        return members
+        return await read_object(self.request)
 
     def page(self, noun: str, items: Sequence[Visible]) -> Answer:
         """One page of a list, with the quirks of FACTS §4: null skip, limit 10, limit 0 for everything.
@@ -189,6 +179,24 @@ class Operation:
     users_only: bool = False
     access: Access = "caller"
     counted: bool = True
+
+
+async def read_object(request: web.BaseRequest) -> Record:
+    """The body as a JSON object.
+
+    Raises:
+        Refusal: 400, for anything else.
+    """
+    try:
+        decoded: object = json.loads(await request.read(), parse_constant=_refuse_constant)
+    except web.HTTPRequestEntityTooLarge:
+        raise errors.coded(400, "launch.BODY_TOO_LARGE", "The body is too large.") from None
+    except (ValueError, RecursionError):
+        raise errors.coded(400, "launch.MALFORMED_JSON", "The body is not valid JSON.") from None
+    members = as_object(decoded)
+    if members is None:
+        raise errors.coded(400, "launch.MALFORMED_JSON", "The body must be a JSON object.")
+    return members
 
 
 def _refuse_constant(name: str) -> object:

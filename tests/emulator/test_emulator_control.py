@@ -1,0 +1,106 @@
+"""The emulator is judged: tests in any language can order what Python can, and only if they were let in."""
+
+import pytest
+
+from launch_async.emulator import LaunchEmulator
+
+
+@pytest.fixture
+async def control(start):
+    """An `Api` without credentials on an emulator that takes orders."""
+    async with start(control=True) as api:
+        yield api.with_headers({})
+
+
+async def test_the_control_endpoint_is_off_unless_asked_for(api):
+    assert (await api.get("/__emulator__/state")).status == 404
+
+
+async def test_a_project_is_put_there_and_shows_in_the_state(control):
+    made = await control.post("/__emulator__/projects", {"name": "p", "environments": ["a", "b"], "deployments": 2})
+    state = (await control.get("/__emulator__/state")).json
+
+    assert made.status == 201
+    assert set(made.json["environments"]) == {"a", "b"}
+    assert (state["projects"], state["environments"], state["deployments"]) == (1, 2, {"LIVE": 2, "DEPLOYED": 2})
+
+
+async def test_scripts_time_and_deploy_hooks_play_a_build(control):
+    made = (await control.post("/__emulator__/projects", {"name": "p", "git": True})).json
+    lines = ["plain", {"message": "full", "stage": "INSTALLING_DEPENDENCIES", "at": 1.0}]
+    script = await control.post("/__emulator__/scripts", {"outcome": "FAILED", "seconds": 5, "lines": lines})
+    await control.call("POST", made["environments"]["production"]["deploy_hook_url"])
+    before = (await control.get("/__emulator__/state")).json["deployments"]
+    after = (await control.post("/__emulator__/advance", {"seconds": 5})).json["deployments"]
+
+    assert script.status == 201
+    assert (before, after) == ({"QUEUED": 1}, {"FAILED": 1})
+
+
+async def test_faults_are_ordered_and_taken_back(control):
+    ordered = await control.post(
+        "/__emulator__/faults", {"kind": "status_before", "operation": "getOpenapi", "status": 504}
+    )
+    struck = (await control.get("/openapi")).status
+    await control.delete("/__emulator__/faults")
+
+    assert ordered.json == {"faults": 1}
+    assert (struck, (await control.get("/openapi")).status) == (504, 200)
+
+
+async def test_the_ledger_is_read_and_cleared_and_holds_no_orders(control):
+    await control.get("/openapi")
+    ledger = (await control.get("/__emulator__/ledger")).json
+    cleared = await control.delete("/__emulator__/ledger")
+
+    assert [(entry["operation"], entry["status"]) for entry in ledger["requests"]] == [("getOpenapi", 200)]
+    assert cleared.status == 204
+    assert (await control.get("/__emulator__/ledger")).json == {"requests": [], "created": []}
+
+
+async def test_organizations_and_tokens_are_handed_out(control):
+    other = (await control.post("/__emulator__/organizations", {"name": "Other", "rate_limit": 1})).json
+    token = (
+        await control.post(
+            "/__emulator__/tokens",
+            {"scopes": ["launch.projects:read"], "organization_uid": other["organization_uid"]},
+        )
+    ).json["access_token"]
+
+    assert [(await control.bearer(token).get("/projects")).status for _ in range(2)] == [200, 429]
+
+
+@pytest.mark.parametrize(
+    ("method", "order", "body", "status"),
+    [
+        ("POST", "faults", {"kind": "explode"}, 400),
+        ("POST", "faults", {"kind": "empty", "nht": 1}, 400),
+        ("POST", "faults", {}, 400),
+        ("POST", "advance", {"seconds": -1}, 400),
+        ("POST", "advance", {"seconds": "soon"}, 400),
+        ("POST", "tokens", {"scopes": ["everything"]}, 400),
+        ("POST", "tokens", {"organization_uid": "nobody"}, 400),
+        ("POST", "advance", [], 400),
+        ("POST", "nope", {}, 404),
+        ("DELETE", "nope", None, 404),
+        ("GET", "nope", None, 404),
+    ],
+)
+async def test_an_order_that_makes_no_sense_is_refused_with_a_reason(control, method, order, body, status):
+    reply = await control.call(method, f"/__emulator__/{order}", json=body)
+
+    assert reply.status == status
+    assert reply.json["errors"][0]["message"]
+
+
+async def test_scripts_are_taken_back(control):
+    await control.post("/__emulator__/scripts", {"outcome": "FAILED"})
+    await control.delete("/__emulator__/scripts")
+    made = (await control.post("/__emulator__/projects", {"name": "p"})).json
+    await control.call("POST", made["environments"]["production"]["deploy_hook_url"])
+
+    assert (await control.post("/__emulator__/advance", {"seconds": 60})).json["deployments"] == {"LIVE": 1}
+
+
+def test_an_emulator_takes_no_orders_by_default():
+    assert not LaunchEmulator()._service.options.control
