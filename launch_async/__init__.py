@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         InvalidArgumentError,
         InvalidTokenError,
         LaunchError,
+        MissingScopeError,
         NotFoundError,
         QuotaExceededError,
         RateLimitError,
@@ -112,6 +113,7 @@ if TYPE_CHECKING:
     )
     from launch_async.workflows.site import Site
     from launch_async.workflows.sources import Commit, Files, LatestCommit, PreviousUpload, Source
+    from launch_async.workflows.variables import Variables, VariablesDiff, VariableValues
 
 _MODULES = {
     "auth": ("AccessToken", "Authtoken", "Credentials"),
@@ -139,6 +141,7 @@ _MODULES = {
         "InvalidArgumentError",
         "InvalidTokenError",
         "LaunchError",
+        "MissingScopeError",
         "NotFoundError",
         "QuotaExceededError",
         "RateLimitError",
@@ -215,6 +218,7 @@ _MODULES = {
     ),
     "workflows.site": ("Site",),
     "workflows.sources": ("Commit", "Files", "LatestCommit", "PreviousUpload", "Source"),
+    "workflows.variables": ("VariableValues", "Variables", "VariablesDiff"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -274,6 +278,7 @@ __all__ = [
     "LatestCommit",
     "LaunchClient",
     "LaunchError",
+    "MissingScopeError",
     "LimiterStatus",
     "LocalRateLimiter",
     "LogLine",
@@ -318,6 +323,9 @@ __all__ = [
     "UploadMethod",
     "Uploads",
     "Usage",
+    "VariableValues",
+    "Variables",
+    "VariablesDiff",
     "WaitTimeout",
     "WireModel",
     "__version__",

@@ -35,6 +35,7 @@ from launch_async.workflows._interim import Watching
 from launch_async.workflows.deploying import Deploying, SiteSettings
 from launch_async.workflows.site import Site
 from launch_async.workflows.sources import Files, Source
+from launch_async.workflows.variables import Variables
 
 if TYPE_CHECKING:
     import aiohttp
@@ -179,6 +180,11 @@ class LaunchClient:
     def deploy_hooks(self) -> DeployHooks:
         """Deploy hooks: start a deployment with nothing but a secret."""
         return DeployHooks(self._pipeline)
+
+    @cached_property
+    def variables(self) -> Variables:
+        """Environment variables, compared and changed safely."""
+        return Variables(self.environments)
 
     async def deploy(
         self,
