@@ -7,9 +7,12 @@ here ever raises: an answer that cannot be read is still an error with its statu
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final, cast
+from urllib.parse import quote
 
 import attrs
 
@@ -49,7 +52,8 @@ _BY_STATUS: Final[Mapping[int, type[APIError]]] = {
 }
 _EXCERPT: Final = 2000
 _REDACTED: Final = "[redacted]"
-_SIGNED_URL: Final = re.compile(r"(https?://[^\s\"'<>?]+)\?[^\s\"'<>]+")
+_TELLING: Final = 8
+_SIGNED_URL: Final = re.compile(r"(https?:(?:\\?/){2}[^\s\"'<>?]+)\?[^\s\"'<>]+")
 _INVALID_TOKEN: Final = "105"  # noqa: S105
 
 
@@ -69,11 +73,19 @@ class Envelope:
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """Return a text without the given values and without the query of any URL."""
-    for value in secrets:
-        if value:
-            text = text.replace(value, _REDACTED)
+    """Return a text without the given values, in whichever way they are written, and without the query of any URL."""
+    written = {form for value in secrets if value.strip() for form in _forms(value)}
+    if written:
+        # One pass, the longest first: a value may be a part of another one, or of the mark itself.
+        text = re.sub("|".join(map(re.escape, sorted(written, key=len, reverse=True))), _REDACTED, text)
     return _SIGNED_URL.sub(rf"\1?{_REDACTED}", text)
+
+
+def _forms(value: str) -> set[str]:
+    """Return a value as JSON, a URL, HTML and prose write it."""
+    ascii_only, as_it_is = json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]
+    escaped = {ascii_only, as_it_is, ascii_only.replace("/", "\\/"), as_it_is.replace("/", "\\/")}
+    return {value, quote(value, safe="", errors="replace"), html.escape(value), " ".join(value.split()), *escaped}
 
 
 def read_envelope(body: bytes) -> Envelope:
@@ -116,7 +128,7 @@ def _from_entries(entries: list[object] | object) -> Envelope:
 def _read_entry(entry: dict[str, object], messages: list[str], codes: list[str], fields: list[FieldError]) -> None:
     """Read one entry: `{code, message}` (A, C), or `{field: {code, message}}` for any number of fields (B)."""
     code, message = entry.get("code"), entry.get("message")
-    if isinstance(code, str | int):
+    if isinstance(code, str | int) and not isinstance(code, bool):
         codes.append(str(code))
     if isinstance(message, str) and message:
         named = entry.get("field")
@@ -139,7 +151,7 @@ def _text_of_markup(body: bytes) -> str:
     text = body[:65536].decode("utf-8", "replace")
     named = re.search(r"<(Message|title|h1)[^>]*>(.*?)</\1>", text, re.IGNORECASE | re.DOTALL)
     words = named.group(2) if named else re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL)
-    return " ".join(words.split())[:300]
+    return " ".join(words.split())
 
 
 def error_from_answer(
@@ -166,14 +178,17 @@ def error_from_answer(
     known_secrets = tuple(secrets)
     envelope = read_envelope(body)
     kind = _kind(status, envelope)
-    message = redact(envelope.message, known_secrets) or f"the service answered {status} without saying why"
+    message = redact(envelope.message, known_secrets)[:_EXCERPT] or f"the service answered {status} without saying why"
+    # Codes and field names are the service's own words; a variable whose value is `1` must not spoil them.
+    telling = [value for value in known_secrets if len(value) >= _TELLING]
     error = kind(
         f"{message.rstrip('.')}. {advice}" if (advice := _advice(kind, envelope, region_hint)) else message,
         operation=operation,
         status=status,
-        codes=[redact(code, known_secrets) for code in envelope.codes],
+        codes=[redact(code, telling) for code in envelope.codes],
         field_errors=[
-            attrs.evolve(fault, message=redact(fault.message, known_secrets)) for fault in envelope.field_errors
+            FieldError(redact(fault.field, telling), redact(fault.code, telling), redact(fault.message, known_secrets))
+            for fault in envelope.field_errors
         ],
         request_id=request_id,
         retry_after=retry_after,

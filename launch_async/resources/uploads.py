@@ -145,7 +145,7 @@ def _upload_request(upload_url: SignedUploadUrl, body: FileBody) -> Request:
 
 def _refusal(response: Response, upload_url: SignedUploadUrl) -> StorageError:
     secrets = [upload_url.upload_url, *(field.form_field_value for field in upload_url.fields)]
-    words = redact(read_envelope(response.body).message, [value for value in secrets if len(value) > 8])
+    words = redact(read_envelope(response.body).message, [value for value in secrets if len(value) > 8])[:300]
     return StorageError(
         f"the storage refused the upload{f': {words}' if words else ''}. Ask for a new URL and send the file again",
         operation=_SEND,
