@@ -17,6 +17,7 @@ from typing import Any, Final, NoReturn, TypeVar, cast
 import attrs
 import cattrs
 
+from launch_async.errors import InvalidArgumentError
 from launch_async.models.base import UNSET, JSONValue, OpenEnum, RequestModel, WireModel, camel_case
 from launch_async.models.log import LogLine, ServerLogLine
 
@@ -46,16 +47,27 @@ def load_json(body: bytes) -> JSONValue:
     """Parse a JSON document.
 
     Raises:
-        ValueError: It is not JSON.
+        ValueError: It is not JSON, or nested beyond reason.
     """
-    return cast("JSONValue", _loads(body))
+    try:
+        return cast("JSONValue", _loads(body))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def dump_json(document: JSONValue) -> bytes:
-    """Write a JSON document."""
-    if _dumps is not None:
-        return _dumps(document)
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    """Write a JSON document.
+
+    Raises:
+        InvalidArgumentError: It holds what JSON cannot, such as a lone surrogate, NaN or an object of another type.
+    """
+    try:
+        if _dumps is not None:
+            return _dumps(document)
+        return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        # The error itself may hold the text that could not be written, and that may be a secret.
+        raise InvalidArgumentError("json", f"cannot be written as JSON ({type(error).__name__})") from None
 
 
 def structure(document: object, kind: type[T]) -> T:
@@ -147,7 +159,8 @@ def _open_enum_hook(kind: type[OpenEnum]) -> _Hook:
 
     def structure_enum(value: object) -> object:
         # A dict look-up is several times cheaper than the enum's own call.
-        return known.get(value) or kind(_string(value))
+        text = _string(value)
+        return known.get(text) or kind(text)
 
     return structure_enum
 

@@ -99,7 +99,11 @@ def resolve_endpoint(region: str, base_url: str | None, *, allow_http: bool = Fa
         return Endpoint(f"https://{host}", host, "https")
     if re.search(r"[\x00-\x20\x7f]", base_url):
         raise ConfigurationError("base_url contains white space or a control character")
-    parts = urlsplit(base_url)
+    try:
+        parts = urlsplit(base_url)
+        port = parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"base_url is not a URL: {error}") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ConfigurationError("base_url must be an absolute URL, such as https://launch-api.contentstack.com")
     if parts.username or parts.password or parts.query or parts.fragment:
@@ -108,7 +112,10 @@ def resolve_endpoint(region: str, base_url: str | None, *, allow_http: bool = Fa
         raise ConfigurationError(
             f"base_url would send credentials in clear to {parts.hostname}: use https, or set allow_http=True"
         )
-    return Endpoint(base_url.rstrip("/"), parts.netloc.lower(), parts.scheme)
+    # The budget is the host's, whether or not its default port is spelled out.
+    usual = port == {"http": 80, "https": 443}[parts.scheme]
+    host = parts.netloc.lower().removesuffix(f":{port}") if usual else parts.netloc.lower()
+    return Endpoint(base_url.rstrip("/"), host, parts.scheme)
 
 
 def is_loopback(host: str) -> bool:
