@@ -17,7 +17,8 @@ from launch_async.models.page import Page
 __all__ = ["Pager"]
 
 _PAGE_SIZE: Final = 100
-
+_PATIENCE: Final = 100
+"""Pages in a row without anything new after which a listing that never ends by itself is given up."""
 
 T = TypeVar("T", bound=IdentifiedModel)
 
@@ -47,23 +48,26 @@ class Pager(Generic[T]):
     async def pages(self) -> AsyncIterator[Page[T]]:
         """Iterate over the pages; items that were on an earlier page are left out of a later one."""
         seen: set[str] = set()
-        position, known_total = self._skip, None
+        position, known_total, barren = self._skip, None, 0
         while True:
             page = await self._fetch(self._limit, position)
+            vanished = max(0, known_total - page.total) if known_total is not None and page.total is not None else 0
+            known_total = page.total
             fresh = tuple({item.uid: item for item in page.items if item.uid not in seen}.values())
             seen.update(item.uid for item in fresh)
             if fresh:
                 yield Page(fresh, page.skip, page.total)
-            if not page.items or (page.total is None and not fresh):
+            barren = 0 if fresh else barren + 1
+            if barren == _PATIENCE or (not fresh and page.total is None):
                 return
-            vanished = max(0, known_total - page.total) if known_total is not None and page.total is not None else 0
             if vanished:
                 # What stood before this page has moved up: step back, and read again what may have been passed over.
                 position = max(self._skip, position - vanished)
-            else:
+            elif page.items:
                 position += len(page.items)
-            known_total = page.total
-            if known_total is not None and position >= known_total:
+            else:
+                return
+            if page.total is not None and position >= page.total:
                 return
 
     async def page(self) -> Page[T]:
