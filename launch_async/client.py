@@ -5,9 +5,10 @@ from __future__ import annotations
 import platform
 import ssl
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self
+from urllib.parse import unquote
 
 from launch_async._operations import Operation
 from launch_async._pipeline import Call, Layer, Pipeline
@@ -112,7 +113,7 @@ class LaunchClient:
             base_url=endpoint.base_url,
             credentials=credentials,
             organization_uid=organization_uid,
-            limiter=limiter or shared_limiter(endpoint.host, organization_uid or "", rate_limit),
+            limiter_for=(lambda _: limiter) if limiter else partial(shared_limiter, endpoint.host, rate_limit=rate_limit),
             retry=retry,
             transport=transport or AiohttpTransport(session=session, ssl_context=ssl_context, proxy=proxy),
             timeout=timeout,
@@ -348,7 +349,7 @@ class LaunchClient:
         verb = method.upper()
         if verb not in _METHODS:
             raise InvalidArgumentError("method", f"{method!r} is not one of {', '.join(sorted(_METHODS))}")
-        segments = path.split("/")
+        segments = unquote(path).split("/")
         if not path.startswith("/") or path.startswith("//") or {".", ".."} & set(segments):
             raise InvalidArgumentError("path", "must start with one / and contain neither . nor .. as a segment")
         if any(mark in path for mark in "?#\\") or not path.isascii() or not path.isprintable() or " " in path:
