@@ -384,18 +384,22 @@ async def test_create_archive_passes_errors_on(tmp_path: Path) -> None:
 
 
 async def test_a_cancelled_create_archive_stops_and_leaves_nothing_behind(
-    site: Path, spool: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for number in range(1000):
+        (tmp_path / f"{number}").touch()
+    packed: list[object] = []
     begun, go_on = threading.Event(), threading.Event()
     original = _zip.Container.add
 
     def add(*arguments: object) -> None:
+        packed.append(arguments[1])
         begun.set()
         assert go_on.wait(10)
         original(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(_zip.Container, "add", add)
-    task = asyncio.create_task(create_archive(site))
+    task = asyncio.create_task(create_archive(tmp_path))
     await asyncio.to_thread(begun.wait, 10)
 
     task.cancel()
@@ -404,6 +408,7 @@ async def test_a_cancelled_create_archive_stops_and_leaves_nothing_behind(
     with pytest.raises(asyncio.CancelledError):
         await task
 
+    assert 0 < len(packed) < 1000
     assert left_in(spool) == []
 
 
