@@ -216,7 +216,7 @@ class RhythmChoice:
     _GRACE = 8
     _REFUSED_WEIGHT = math.log(0.15 / 0.02)
     _ACCEPTED_WEIGHT = math.log(0.85 / 0.98)
-    _TOO_MUCH = 12.0
+    _TOO_MUCH = 15.0
     _PROVEN_AFTER = 60.0
     _SECOND_TRIAL_AFTER = 30.0
     _RETRIAL_AFTER = 900.0

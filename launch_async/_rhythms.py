@@ -147,9 +147,9 @@ class Beat:
     _LATER = 0.12
     _EARLIER = 0.05
     _NEAREST = 0.5
-    _LEAST_PATIENCE = 1.1
+    _LEAST_PATIENCE = 1.15
     _MOST_PATIENCE = 2.0
-    _PATIENCE_UP = 0.0005
+    _PATIENCE_UP = 0.0003
     _PATIENCE_DOWN = 0.08
 
     def __init__(self, rate: tuple[int, float], started_at: float) -> None:
@@ -202,10 +202,9 @@ class ClockGuess:
     """
 
     _PHASES = 50
-    _MEMORY = 0.99
+    _MEMORY = 0.97
     _UNLIKELIEST = -4.0
-    _SPREAD = 0.25
-    _LIKELY = 1.0
+    _SPREAD = 0.35
 
     def __init__(self, rate: tuple[int, float]) -> None:
         self._requests, self._per = rate
@@ -227,14 +226,14 @@ class ClockGuess:
 
     @property
     def strikes_at(self) -> float:
-        """The middle of the likeliest phases, in seconds after a full period."""
+        """The mean of the likely phases, in seconds after a full period."""
         best = max(self._scores)
-        likely = [score > best - self._LIKELY for score in self._scores]
-        start = next((i for i in range(self._PHASES) if likely[i] and not likely[i - 1]), 0)
-        length = 0
-        while length < self._PHASES and likely[(start + length) % self._PHASES]:
-            length += 1
-        return (start + (length - 1) / 2) % self._PHASES * self._per / self._PHASES
+        turn = math.tau / self._PHASES
+        mean = sum(
+            math.exp(score - best) * complex(math.cos(i * turn), math.sin(i * turn))
+            for i, score in enumerate(self._scores)
+        )
+        return math.atan2(mean.imag, mean.real) / math.tau % 1.0 * self._per
 
     def _weigh(self, arrived_at: float) -> None:
         ages = sorted(arrived_at - accepted for accepted in self._accepted if accepted <= arrived_at)
