@@ -32,6 +32,7 @@ from launch_async.errors import (
     DeadlineExceeded,
     GitProviderError,
     LaunchError,
+    MissingScopeError,
     NotFoundError,
     RateLimitError,
     UnauthorizedError,
@@ -67,6 +68,7 @@ class Call:
         priority: Who goes first when several wait for the budget.
         timeout: Seconds for the whole call; None for the client's default.
         judge: Looks again at an error answer before it is decided whether to send again; it may ask the service.
+        user_only: Whether this variant of the operation needs a user's token.
     """
 
     operation: Operation
@@ -77,6 +79,7 @@ class Call:
     priority: Priority = Priority.INTERACTIVE
     timeout: float | None = None
     judge: Callable[[APIError], Awaitable[LaunchError]] | None = attrs.field(default=None, repr=False)
+    user_only: bool = False
 
     @property
     def shown_path(self) -> str:
@@ -105,7 +108,7 @@ class Pipeline:
         base_url: Scheme, host and path prefix, without a slash at the end.
         credentials: What authenticates requests; None allows only operations that need none.
         organization_uid: The organization; sent when known (FACTS §11 row 12).
-        limiter: The organization's budget.
+        limiter_for: Returns the budget of an organization, or of credentials whose organization is not known.
         retry: What may be sent again.
         transport: Performs one exchange.
         timeout: Seconds for a whole call.
@@ -122,7 +125,7 @@ class Pipeline:
         base_url: str,
         credentials: Credentials | None,
         organization_uid: str | None,
-        limiter: RateLimiter,
+        limiter_for: Callable[[str], RateLimiter],
         retry: RetryPolicy,
         transport: Transport,
         timeout: float,
@@ -133,8 +136,8 @@ class Pipeline:
         region_hint: str,
     ) -> None:
         self.base_url = base_url
-        self.limiter = limiter
         self.clock_offset: float | None = None
+        self._limiter_for = limiter_for
         self._credentials = credentials
         self._organization_uid = organization_uid
         self.retry = retry
@@ -147,7 +150,23 @@ class Pipeline:
         self._send = _composed(layers, transport.send)
         self._random = random.Random()  # noqa: S311 - it spreads delays
         self._refreshing: asyncio.Task[bool] | None = None
-        self._refreshes = 0
+        self._budget: tuple[str, RateLimiter] | None = None
+
+    @property
+    def organization_uid(self) -> str | None:
+        """The organization, as far as it is known: given, or learnt from the credentials."""
+        if self._organization_uid is not None or self._credentials is None:
+            return self._organization_uid
+        return self._credentials.organization_uid
+
+    @property
+    def limiter(self) -> RateLimiter:
+        """The organization's budget."""
+        identity = self._credentials.identity if self._credentials is not None else ""
+        owner = self.organization_uid or identity
+        if self._budget is None or self._budget[0] != owner:
+            self._budget = owner, self._limiter_for(owner)
+        return self._budget[1]
 
     async def close(self) -> None:
         """Close every connection."""
@@ -164,7 +183,7 @@ class Pipeline:
             LaunchError: See `launch_async.errors`.
         """
         if call.operation.authenticated:
-            self._check_credentials(call.operation)
+            self._check_credentials(call)
         progress = _Progress(next_request_id())
         if self._hooks is None and not _LOG.isEnabledFor(logging.DEBUG):
             return await self._within_deadline(call, progress)
@@ -228,7 +247,7 @@ class Pipeline:
         url = self._url(call)
         tries = 0
         while True:
-            request, generation = await self._request(call, url, body)
+            request = await self._request(call, url, body)
             await self._wait_for_budget(call, progress, deadline)
             outcome = await self._one(call, request, progress)
             if isinstance(outcome, Response):
@@ -237,7 +256,7 @@ class Pipeline:
             if call.judge is not None and isinstance(error, APIError):
                 error = await call.judge(error)
             tries += not isinstance(error, RateLimitError)
-            if await self._renewed(error, progress, generation):
+            if await self._renewed(error, progress, request):
                 continue
             sent = not isinstance(error, ConnectError)
             decision = self.retry.decide(
@@ -303,7 +322,8 @@ class Pipeline:
             region_hint=self._region_hint,
         )
 
-    def _check_credentials(self, operation: Operation) -> None:
+    def _check_credentials(self, call: Call) -> None:
+        operation = call.operation
         if self._credentials is None:
             raise ConfigurationError(
                 "no credentials: pass Authtoken(...) with organization_uid=..., or AccessToken(...)",
@@ -315,20 +335,31 @@ class Pipeline:
                 "Pass organization_uid='blt...' to the client",
                 operation=operation.name,
             )
+        if call.user_only and self._credentials.kind == "app":
+            raise MissingScopeError(
+                f"{operation.name} from Git needs a user's token: an app (M2M) token cannot reach the Git account "
+                "(FACTS §3). Use an Authtoken or a user's OAuth token, or the upload variant",
+                operation=operation.name,
+            )
+        granted = self._credentials.scopes
+        if granted is not None and operation.scopes and not granted & set(operation.scopes):
+            raise MissingScopeError(
+                f"{operation.name} needs the scope {' or '.join(operation.scopes)}, and the token has "
+                f"{', '.join(sorted(granted)) or 'none'}. Issue one with more scopes",
+                operation=operation.name,
+            )
 
-    async def _request(self, call: Call, url: str, body: bytes | None) -> tuple[Request, int]:
-        """Return the request of one attempt, and which generation of credentials it carries."""
+    async def _request(self, call: Call, url: str, body: bytes | None) -> Request:
+        """Return the request of one attempt, with the credentials of this moment."""
         headers = {"Accept": "application/json", "User-Agent": self._user_agent}
-        generation = self._refreshes
         if call.operation.authenticated and self._credentials is not None:
             headers.update(await self._credentials.headers())
-            if self._organization_uid is not None:
-                headers["organization_uid"] = self._organization_uid
+            if (organization_uid := self.organization_uid) is not None:
+                headers["organization_uid"] = organization_uid
         if body is not None:
             # Only with a body: a body-less DELETE that declares JSON is answered with 400 (FACTS §3).
             headers["Content-Type"] = "application/json"
-        timeout = self._attempt_timeout
-        return Request(call.operation.method, url, headers, body, timeout, call.operation.name), generation
+        return Request(call.operation.method, url, headers, body, self._attempt_timeout, call.operation.name)
 
     def _url(self, call: Call) -> str:
         query = {name: value for name, value in call.query.items() if value is not None}
@@ -373,13 +404,15 @@ class Pipeline:
                 RequestRetried(progress.request_id, call.operation.name, progress.attempts, delay, reason)
             )
 
-    async def _renewed(self, error: LaunchError, progress: _Progress, generation: int) -> bool:
+    async def _renewed(self, error: LaunchError, progress: _Progress, request: Request) -> bool:
         """Refresh refused credentials once per call, in one flight for all waiting calls (FACTS §9)."""
         refused = isinstance(error, UnauthorizedError) and not isinstance(error, GitProviderError)
         if not refused or progress.refreshed or self._credentials is None:
             return False
         progress.refreshed = True
-        if generation != self._refreshes:
+        current = await self._credentials.headers()
+        if any(request.headers.get(name) != value for name, value in current.items()):
+            # Somebody has renewed them while this request was under way.
             return True
         if self._refreshing is None:
             self._refreshing = asyncio.ensure_future(self._refresh(self._credentials))
@@ -387,9 +420,7 @@ class Pipeline:
 
     async def _refresh(self, credentials: Credentials) -> bool:
         try:
-            renewed = await credentials.refresh()
-            self._refreshes += renewed
-            return renewed
+            return await credentials.refresh()
         finally:
             self._refreshing = None
 

@@ -113,7 +113,9 @@ class LaunchClient:
             base_url=endpoint.base_url,
             credentials=credentials,
             organization_uid=organization_uid,
-            limiter_for=(lambda _: limiter) if limiter else partial(shared_limiter, endpoint.host, rate_limit=rate_limit),
+            limiter_for=(lambda _: limiter)
+            if limiter
+            else partial(shared_limiter, endpoint.host, rate_limit=rate_limit),
             retry=retry,
             transport=transport or AiohttpTransport(session=session, ssl_context=ssl_context, proxy=proxy),
             timeout=timeout,

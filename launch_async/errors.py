@@ -4,6 +4,7 @@ Catch `LaunchError` for everything, a branch for a cause, a leaf for one case::
 
     LaunchError
     ├── ConfigurationError            settings or credentials are missing or contradict each other
+    │   └── MissingScopeError         the token cannot do that; no request was sent
     ├── InvalidArgumentError          an argument breaks a rule; refused before a request (also ValueError)
     │   └── ArchiveError              a folder or ZIP cannot be uploaded as it is
     ├── ClosedError                   the client was closed, or never opened
@@ -75,6 +76,7 @@ __all__ = [
     "InvalidArgumentError",
     "InvalidTokenError",
     "LaunchError",
+    "MissingScopeError",
     "NotFoundError",
     "QuotaExceededError",
     "RateLimitError",
@@ -177,6 +179,10 @@ def _restore(kind: type[LaunchError], state: Mapping[str, object], args: tuple[o
 
 class ConfigurationError(LaunchError):
     """Settings or credentials are missing, malformed or contradict each other; no request was sent."""
+
+
+class MissingScopeError(ConfigurationError):
+    """The token's kind or scopes do not allow the operation; no request was sent (FACTS §3)."""
 
 
 class InvalidArgumentError(LaunchError, ValueError):

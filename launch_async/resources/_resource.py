@@ -39,6 +39,7 @@ class Resource:
         query: Mapping[str, str | int | None] | None = None,
         priority: Priority = Priority.INTERACTIVE,
         timeout: float | None = None,
+        user_only: bool = False,
     ) -> Response:
         encoded = encode(body) if isinstance(body, RequestModel) else body
         return await self._pipeline.call(
@@ -50,6 +51,7 @@ class Resource:
                 secrets=secrets_of(body) if isinstance(body, RequestModel) else (),
                 priority=priority,
                 timeout=timeout,
+                user_only=user_only,
             )
         )
 
@@ -64,9 +66,12 @@ class Resource:
         query: Mapping[str, str | int | None] | None = None,
         priority: Priority = Priority.INTERACTIVE,
         timeout: float | None = None,
+        user_only: bool = False,
     ) -> M:
         """Return the model that an operation answers with, under `key` of its envelope or as the bare object."""
-        response = await self._send(operation, uids, body=body, query=query, priority=priority, timeout=timeout)
+        response = await self._send(
+            operation, uids, body=body, query=query, priority=priority, timeout=timeout, user_only=user_only
+        )
         document = parsed(operation, response)
         if key is not None:
             document = member(operation, response, document, key)

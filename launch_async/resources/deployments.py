@@ -121,7 +121,15 @@ class Deployments(Resource):
         known = self._highest.get(environment_uid)
 
         async def send(timeout: float) -> Deployment:
-            deployment = await self._one(_CREATE, Deployment, uids, key="deployment", body=body, timeout=timeout)
+            deployment = await self._one(
+                _CREATE,
+                Deployment,
+                uids,
+                key="deployment",
+                body=body,
+                timeout=timeout,
+                user_only=commit_hash is not None,
+            )
             return self._located(deployment, project_uid=project_uid, environment_uid=environment_uid)
 
         async def look_up() -> Sequence[Deployment]:
@@ -209,9 +217,7 @@ class Deployments(Resource):
             extra={name: value for name, value in document.items() if value not in (url, expires)},
         )
 
-    async def _get(
-        self, project_uid: str, environment_uid: str, deployment_uid: str, priority: Priority
-    ) -> Deployment:
+    async def _get(self, project_uid: str, environment_uid: str, deployment_uid: str, priority: Priority) -> Deployment:
         uids = _uids(project_uid, environment_uid, deployment_uid)
         deployment = await self._one(_GET, Deployment, uids, key="deployment", priority=priority)
         return self._located(deployment, project_uid=project_uid, environment_uid=environment_uid)

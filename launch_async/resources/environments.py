@@ -316,7 +316,13 @@ class Environments(Resource):
     async def _create(self, project_uid: str, body: EnvironmentInput) -> Environment:
         async def send(timeout: float) -> Environment:
             environment = await self._one(
-                _CREATE, Environment, {"project_uid": project_uid}, key="environment", body=body, timeout=timeout
+                _CREATE,
+                Environment,
+                {"project_uid": project_uid},
+                key="environment",
+                body=body,
+                timeout=timeout,
+                user_only=body.git_branch is not UNSET,
             )
             return attrs.evolve(environment, project_uid=project_uid)
 

@@ -263,7 +263,9 @@ class Projects(Resource):
 
     async def _create(self, body: CreateProjectRequest) -> Project:
         async def send(timeout: float) -> Project:
-            return await self._one(_CREATE, Project, key="project", body=body, timeout=timeout)
+            return await self._one(
+                _CREATE, Project, key="project", body=body, timeout=timeout, user_only=body.repository is not UNSET
+            )
 
         async def look_up() -> Sequence[Project]:
             return [project async for project in self.list() if project.name == body.name]
