@@ -45,6 +45,7 @@ async def _serve(options: argparse.Namespace) -> int:
             token_seconds=options.token_seconds,
             revalidation_quota=options.revalidation_quota,
             control=options.control,
+            build=options.build,
             seed=options.seed,
         )
         async with emulator:
@@ -118,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--token-seconds", type=float, default=3600.0, metavar="S", help="life of bearer tokens")
     parser.add_argument("--revalidation-quota", type=int, default=500, metavar="N")
     parser.add_argument("--control", action="store_true", help="answer orders under /__emulator__/")
+    parser.add_argument("--build", action="store_true", help="really run build commands, as this user")
     parser.add_argument("--seed", type=int, help="draw the same uids and tokens in every run")
     return parser
 

@@ -7,7 +7,7 @@ The LIVE one becomes DEPLOYED when the next goes live (FACTS §6).
 
 import heapq
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 
 from launch_async.emulator.clock import iso_milliseconds, milliseconds
@@ -32,6 +32,7 @@ class Builds:
         self._events: list[tuple[float, int, Deployment]] = []
         self._order = count()
         self._lock = threading.Lock()
+        self.run_command: Callable[[Deployment], None] | None = None
 
     def create(
         self,
@@ -56,6 +57,7 @@ class Builds:
             commit_hash=commit_hash,
             upload=upload,
             folder=upload.folder if upload else None,
+            command=self._command(environment, upload),
             problem=upload.problem if upload else None,
             visible_at=visible_at,
         )
@@ -100,6 +102,13 @@ class Builds:
                 else:
                     self._finish(deployment, due)
 
+    def complete(self, deployment: Deployment, now: float, problem: str | None) -> None:
+        """End a deployment whose command has run."""
+        with self._lock:
+            deployment.problem = problem
+            if not deployment.environment.deleted:
+                self._finish(deployment, now)
+
     def seconds(self, deployment: Deployment) -> float:
         """How long the build takes once it runs."""
         chosen = deployment.script.seconds
@@ -108,6 +117,9 @@ class Builds:
     def lines(self, deployment: Deployment, now: float) -> Iterator[tuple[int, Record]]:
         """The log lines readable at ``now``: (epoch milliseconds, wire form), oldest first."""
         if deployment.started_at is None:
+            return
+        if deployment.command is not None:
+            yield from _command_lines(deployment)
             return
         dated = [
             (milliseconds(deployment.started_at + line.at), line)
@@ -135,7 +147,17 @@ class Builds:
     def _start(self, deployment: Deployment, at: float) -> None:
         deployment.started_at = deployment.updated_at = at
         deployment.status = deployment.script.running_status
-        self._schedule(at + self.seconds(deployment), deployment)
+        if deployment.command is not None and self.run_command is not None:
+            self.run_command(deployment)
+        else:
+            self._schedule(at + self.seconds(deployment), deployment)
+
+    def _command(self, environment: Environment, upload: Upload | None) -> str | None:
+        """The command that really builds it, if real builds are on and there is something to build."""
+        command = environment.settings.get("buildCommand")
+        if self.run_command is None or not command or upload is None or upload.problem is not None:
+            return None
+        return str(command)
 
     def _finish(self, deployment: Deployment, at: float) -> None:
         environment = deployment.environment
@@ -161,3 +183,12 @@ class Builds:
 
     def _schedule(self, at: float, deployment: Deployment) -> None:
         heapq.heappush(self._events, (at, next(self._order), deployment))
+
+
+def _command_lines(deployment: Deployment) -> Iterator[tuple[int, Record]]:
+    """What the build command wrote, and why it failed if it did."""
+    for stamp, message in deployment.output:
+        yield stamp, {"message": message, "stage": BUILD, "timestamp": iso_milliseconds(stamp)}
+    if deployment.problem is not None and deployment.ended_at is not None:
+        stamp = milliseconds(deployment.ended_at)
+        yield stamp, {"message": f"Error: {deployment.problem}", "stage": BUILD, "timestamp": iso_milliseconds(stamp)}

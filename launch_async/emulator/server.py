@@ -11,6 +11,7 @@ from aiohttp import web
 
 from launch_async.emulator.bench import Bench
 from launch_async.emulator.budget import Budget
+from launch_async.emulator.builder import Builder
 from launch_async.emulator.builds import Builds
 from launch_async.emulator.clock import Clock
 from launch_async.emulator.control import Control
@@ -72,6 +73,7 @@ class LaunchEmulator(Bench):
         unpacked_limit: bytes an archive may unpack to.
         site_listeners: environments that get a port of their own; later ones get a path on the main port.
         control: answer under ``/__emulator__/``, where tests in other languages find what this class offers.
+        build: really run the build command of an environment, as the user who runs the emulator.
         seed: makes uids and tokens the same from run to run.
 
     Raises:
@@ -112,6 +114,7 @@ class LaunchEmulator(Bench):
         unpacked_limit: int = 512 * 1024 * 1024,
         site_listeners: int = 200,
         control: bool = False,
+        build: bool = False,
         seed: int | None = None,
     ) -> None:
         options = EmulatorOptions(
@@ -146,9 +149,11 @@ class LaunchEmulator(Bench):
             unpacked_limit=unpacked_limit,
             site_listeners=site_listeners,
             control=control,
+            build=build,
             seed=seed,
         )
         self._runner: web.ServerRunner | None = None
+        self._builder: Builder | None = None
         self._folder: Path | None = None
         super().__init__(_assemble(options))
 
@@ -176,6 +181,9 @@ class LaunchEmulator(Bench):
         self._folder = Path(tempfile.mkdtemp(prefix="launch-emulator-"))
         service.storage.open(self.url, self._folder)
         service.sites.main_address = address
+        if options.build:
+            self._builder = Builder(service.builds, service.clock, self._folder)
+            service.builds.run_command = self._builder.begin
         await service.sites.start(web.Server(front.site, access_log=None))
 
     async def stop(self) -> None:
@@ -184,6 +192,9 @@ class LaunchEmulator(Bench):
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        if self._builder is not None:
+            await self._builder.stop()
+            self._builder = None
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None

@@ -158,7 +158,10 @@ class Environment:
 
 @define(eq=False, kw_only=True)
 class Deployment:
-    """One deployment. Its log and its end follow from ``script`` and ``started_at`` (see `builds`)."""
+    """One deployment. Its log and its end follow from ``script`` and ``started_at`` (see `builds`).
+
+    With a ``command`` they follow from the real run of that command instead, whose lines are ``output``.
+    """
 
     uid: str
     environment: Environment
@@ -176,6 +179,8 @@ class Deployment:
     commit_hash: str | None = None
     folder: Path | None = None
     problem: str | None = None
+    command: str | None = None
+    output: list[tuple[int, str]] = field(factory=list[tuple[int, str]])
     server_lines: deque[tuple[int, str, str]] | None = None
 
     @property

@@ -39,7 +39,9 @@ def test_the_fixtures_work(tmp_path, parallel):
 
     organization = LaunchEmulator(seed=1).organization_uid
     (tmp_path / "test_users.py").write_text(TESTS.replace("ORGANIZATION", organization))
-    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\naddopts = --strict-markers\nasyncio_default_fixture_loop_scope = function\n")
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nfilterwarnings = error\naddopts = --strict-markers\nasyncio_default_fixture_loop_scope = function\n"
+    )
     plugins = ["-p", "asyncio", "-p", "launch_async.emulator.pytest_plugin", "-p", "no:cacheprovider", *parallel]
 
     run = subprocess.run(
