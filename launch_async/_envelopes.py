@@ -88,12 +88,17 @@ def _forms(value: str) -> set[str]:
     return {value, quote(value, safe="", errors="replace"), html.escape(value), " ".join(value.split()), *escaped}
 
 
-def read_envelope(body: bytes) -> Envelope:
-    """Read an error body of any shape."""
+def read_envelope(body: bytes, secrets: Iterable[str] = ()) -> Envelope:
+    """Read an error body of any shape.
+
+    Args:
+        body: What came.
+        secrets: Values that must be taken out before the words are taken out of markup, which would change them.
+    """
     try:
         document = load_json(body)
     except ValueError:
-        return Envelope(_text_of_markup(body))
+        return Envelope(_text_of_markup(redact(body[:65536].decode("utf-8", "replace"), secrets)))
     if isinstance(document, list):
         return _from_entries(document)
     if not isinstance(document, dict):
@@ -146,9 +151,8 @@ def _read_entry(entry: dict[str, object], messages: list[str], codes: list[str],
             messages.append(f"{field}: {found.message or found.code or 'refused'}")
 
 
-def _text_of_markup(body: bytes) -> str:
+def _text_of_markup(text: str) -> str:
     """Return the words of an XML or HTML body: its message or title if it has one."""
-    text = body[:65536].decode("utf-8", "replace")
     named = re.search(r"<(Message|title|h1)[^>]*>(.*?)</\1>", text, re.IGNORECASE | re.DOTALL)
     words = named.group(2) if named else re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL)
     return " ".join(words.split())
@@ -176,7 +180,7 @@ def error_from_answer(
         region_hint: What to say about regions where a token was refused.
     """
     known_secrets = tuple(secrets)
-    envelope = read_envelope(body)
+    envelope = read_envelope(body, known_secrets)
     kind = _kind(status, envelope)
     message = redact(envelope.message, known_secrets)[:_EXCERPT] or f"the service answered {status} without saying why"
     # Codes and field names are the service's own words; a variable whose value is `1` must not spoil them.
