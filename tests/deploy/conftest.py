@@ -1,0 +1,84 @@
+"""An emulator, a client of it, and small sites to deploy."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from launch_async import Authtoken, LaunchClient, UnlimitedRateLimiter
+from launch_async.emulator import LaunchEmulator
+from launch_async.workflows import uploading
+
+PAGE = "<!doctype html><title>Night sky</title><h1>Tonight</h1>"
+Launch = tuple[LaunchEmulator, LaunchClient]
+Start = Callable[..., AbstractAsyncContextManager[Launch]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A site of one page."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "index.html").write_text(PAGE, "utf-8")
+    return site
+
+
+@pytest.fixture(autouse=True)
+def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary archives go; nothing must be left of them in the end."""
+    place = tmp_path / "spool"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    return place
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Upload again at once."""
+    monkeypatch.setattr(uploading, "_PAUSE", 0.001)
+
+
+@pytest.fixture
+def start() -> Start:
+    """Start an emulator with options, and a client of it; there is no budget, and builds are quick."""
+
+    @asynccontextmanager
+    async def started(**options: Any) -> AsyncIterator[Launch]:
+        settings = {"rate_limit": None, "build_seconds": 0.05, **options}
+        async with (
+            LaunchEmulator(**settings) as emulator,
+            LaunchClient(
+                Authtoken(emulator.authtoken),
+                base_url=emulator.url,
+                organization_uid=emulator.organization_uid,
+                limiter=UnlimitedRateLimiter(),
+            ) as client,
+        ):
+            yield emulator, client
+
+    return started
+
+
+@pytest.fixture
+async def launch(start: Start) -> AsyncIterator[Launch]:
+    """An emulator of its own, and a client of it."""
+    async with start() as pair:
+        yield pair
+
+
+@pytest.fixture
+async def fetch() -> AsyncIterator[Callable[[str | None], Any]]:
+    """Fetches the text of an address."""
+    async with aiohttp.ClientSession() as session:
+
+        async def fetched(url: str | None) -> str:
+            async with session.get(url or "") as response:
+                return await response.text()
+
+        yield fetched
