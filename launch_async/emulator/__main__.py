@@ -46,6 +46,7 @@ async def _serve(options: argparse.Namespace) -> int:
             revalidation_quota=options.revalidation_quota,
             control=options.control,
             build=options.build,
+            state=options.state,
             seed=options.seed,
         )
         async with emulator:
@@ -120,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--revalidation-quota", type=int, default=500, metavar="N")
     parser.add_argument("--control", action="store_true", help="answer orders under /__emulator__/")
     parser.add_argument("--build", action="store_true", help="really run build commands, as this user")
+    parser.add_argument("--state", type=Path, metavar="FILE", help="keep everything in this file for the next start")
     parser.add_argument("--seed", type=int, help="draw the same uids and tokens in every run")
     return parser
 

@@ -44,10 +44,10 @@ class OrganizationCredentials:
 class Bench:
     """The part of `LaunchEmulator` that needs no socket."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, first: OrganizationCredentials | None) -> None:
         self.url = ""
         self._service = service
-        self._first = self.add_organization("Emulated organization")
+        self._first = self.add_organization("Emulated organization") if first is None else first
 
     @property
     def organization_uid(self) -> str:
@@ -223,7 +223,7 @@ class Bench:
         """
         return self._service.credentials.issue_code(
             Grant(
-                app=self._service.credentials.apps[client_id],
+                app=self._service.credentials.issued.apps[client_id],
                 redirect_uri=redirect_uri,
                 scopes=frozenset(scopes),
                 expires_at=self.clock.now() + CODE_SECONDS,

@@ -109,6 +109,19 @@ class Builds:
             if not deployment.environment.deleted:
                 self._finish(deployment, now)
 
+    def resume(self) -> None:
+        """Put the builds that the state says are under way back on the heap."""
+        for environment in self._state.environments.values():
+            deployment = environment.building
+            if deployment is None:
+                continue
+            if deployment.started_at is None or deployment.command is not None:
+                deployment.started_at = None
+                deployment.output.clear()
+                self._reserve(deployment, deployment.created_at)
+            else:
+                self._schedule(deployment.started_at + self.seconds(deployment), deployment)
+
     def seconds(self, deployment: Deployment) -> float:
         """How long the build takes once it runs."""
         chosen = deployment.script.seconds

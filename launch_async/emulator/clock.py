@@ -11,13 +11,13 @@ class Clock:
     counts real seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, advanced: float = 0.0) -> None:
         self._origin = time.time() - time.monotonic()
-        self._advanced = 0.0
+        self.advanced = advanced
 
     def now(self) -> float:
         """Seconds since the epoch."""
-        return self._origin + time.monotonic() + self._advanced
+        return self._origin + time.monotonic() + self.advanced
 
     def advance(self, seconds: float) -> None:
         """Move forward by ``seconds``.
@@ -27,7 +27,7 @@ class Clock:
         """
         if not 0 <= seconds < float("inf"):
             raise ValueError(f"time only moves forward, got {seconds!r} seconds")
-        self._advanced += seconds
+        self.advanced += seconds
 
 
 def milliseconds(seconds: float) -> int:

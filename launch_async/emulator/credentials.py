@@ -88,20 +88,27 @@ class Grant:
         return hmac.compare_digest(shown.encode(), self.challenge.encode())
 
 
+@define(eq=False, repr=False)
+class Issued:
+    """Everybody and everything that can be recognized."""
+
+    users: dict[str, User] = field(factory=dict[str, User])
+    apps: dict[str, App] = field(factory=dict[str, App])
+    sessions: dict[str, User] = field(factory=dict[str, User])
+    access: dict[str, Token] = field(factory=dict[str, Token])
+    refresh: dict[str, Token] = field(factory=dict[str, Token])
+    grants: dict[str, Grant] = field(factory=dict[str, Grant])
+
+
 class Credentials:
     """Issues credentials and recognizes them."""
 
-    def __init__(self, options: EmulatorOptions, state: State, uids: Uids, clock: Clock) -> None:
+    def __init__(self, options: EmulatorOptions, state: State, uids: Uids, clock: Clock, issued: Issued) -> None:
         self._options = options
         self._state = state
         self._uids = uids
         self._clock = clock
-        self.users: dict[str, User] = {}
-        self.apps: dict[str, App] = {}
-        self._sessions: dict[str, User] = {}
-        self._access: dict[str, Token] = {}
-        self._refresh: dict[str, Token] = {}
-        self._grants: dict[str, Grant] = {}
+        self.issued = issued
 
     def identify(self, headers: Mapping[str, str]) -> Caller | errors.Refusal:
         """The caller behind a request's headers, or the refusal it gets (FACTS §3, §9)."""
@@ -127,7 +134,7 @@ class Credentials:
     def _session(self, authtoken: str, organization_uid: str | None) -> Caller | errors.Refusal:
         if not organization_uid:
             return errors.forbidden("The header organization_uid is required beside an authtoken.")
-        user = self._sessions.get(authtoken)
+        user = self.issued.sessions.get(authtoken)
         if user is None:
             return errors.unauthorized()
         organization = self._state.organizations.get(organization_uid)
@@ -137,28 +144,28 @@ class Credentials:
 
     def access(self, value: str) -> Token | None:
         """The access token of that value, unless it has expired or never was."""
-        return self._current(self._access, value)
+        return self._current(self.issued.access, value)
 
     def refresh(self, value: str) -> Token | None:
         """The refresh token of that value, unless it was revoked or never was."""
-        return self._current(self._refresh, value)
+        return self._current(self.issued.refresh, value)
 
     def session(self, authtoken: str) -> User | None:
         """The user whose authtoken it is."""
-        return self._sessions.get(authtoken)
+        return self.issued.sessions.get(authtoken)
 
     def log_in(self, user: User) -> str:
         """A new authtoken; the oldest beyond twenty is dropped silently."""
         authtoken = self._uids.secret("blt")
         user.authtokens.append(authtoken)
-        self._sessions[authtoken] = user
+        self.issued.sessions[authtoken] = user
         while len(user.authtokens) > AUTHTOKENS_PER_USER:
-            del self._sessions[user.authtokens.pop(0)]
+            del self.issued.sessions[user.authtokens.pop(0)]
         return authtoken
 
     def log_out(self, authtoken: str) -> bool:
         """End a session; False if there was none."""
-        user = self._sessions.pop(authtoken, None)
+        user = self.issued.sessions.pop(authtoken, None)
         if user is not None:
             user.authtokens.remove(authtoken)
         return user is not None
@@ -166,13 +173,13 @@ class Credentials:
     def add_user(self, email: str, password: str, second_factor: str | None, organizations: list[Organization]) -> User:
         """Register a person."""
         user = User(self._uids.platform(), email, password, second_factor, organizations)
-        self.users[email] = user
+        self.issued.users[email] = user
         return user
 
     def add_app(self, organization: Organization, *, machine_to_machine: bool) -> App:
         """Register an OAuth app."""
         app = App(self._uids.launch(), self._uids.secret("cs"), organization, machine_to_machine)
-        self.apps[app.client_id] = app
+        self.issued.apps[app.client_id] = app
         return app
 
     def issue_access(
@@ -188,28 +195,28 @@ class Credentials:
         if unknown:
             raise ValueError(f"unknown scopes: {', '.join(sorted(unknown))}; Launch has {', '.join(SCOPES)}")
         value = self._uids.secret("cs")
-        self._access[value] = Token(organization, kind, granted, self._clock.now() + seconds, client_id)
+        self.issued.access[value] = Token(organization, kind, granted, self._clock.now() + seconds, client_id)
         return value
 
     def issue_refresh(self, organization: Organization, scopes: frozenset[str], client_id: str) -> str:
         """A refresh token of a user's grant; it does not end by time."""
         value = self._uids.secret("csr")
-        self._refresh[value] = Token(organization, "user", scopes, float("inf"), client_id)
+        self.issued.refresh[value] = Token(organization, "user", scopes, float("inf"), client_id)
         return value
 
     def revoke(self, value: str) -> bool:
         """End a bearer or refresh token; False if there was none."""
-        return self._access.pop(value, None) is not None or self._refresh.pop(value, None) is not None
+        return self.issued.access.pop(value, None) is not None or self.issued.refresh.pop(value, None) is not None
 
     def issue_code(self, grant: Grant) -> str:
         """A code for ``grant``, as the browser step hands it over."""
         code = self._uids.secret("")
-        self._grants[code] = grant
+        self.issued.grants[code] = grant
         return code
 
     def redeem(self, code: str) -> Grant | None:
         """The grant behind a code, which can be used once and for 60 s."""
-        grant = self._grants.pop(code, None)
+        grant = self.issued.grants.pop(code, None)
         return grant if grant is not None and grant.expires_at > self._clock.now() else None
 
     def _current(self, tokens: Mapping[str, Token], value: str) -> Token | None:

@@ -50,6 +50,8 @@ class FrontDoor:
             name = match.operation.id if match.operation else "unknown"
         entry = self._service.ledger.arrive(name, request.method, request.path, _credential_names(request))
         response = await self._guarded(request, entry, match, head == "storage")
+        if self._service.changed is not None and (request.method != "GET" or name.endswith("UploadUrl")):
+            self._service.changed()
         await self._travel()
         if request.transport is not None and not request.transport.is_closing():
             entry.status = response.status

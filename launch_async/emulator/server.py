@@ -1,5 +1,6 @@
 """LaunchEmulator: a Launch to test against, in this process, on real sockets."""
 
+import os
 import shutil
 import ssl
 import tempfile
@@ -15,7 +16,7 @@ from launch_async.emulator.builder import Builder
 from launch_async.emulator.builds import Builds
 from launch_async.emulator.clock import Clock
 from launch_async.emulator.control import Control
-from launch_async.emulator.credentials import Credentials
+from launch_async.emulator.credentials import Credentials, Issued
 from launch_async.emulator.front import FrontDoor
 from launch_async.emulator.operations import OPEN, PUBLIC, Router, describe
 from launch_async.emulator.options import (
@@ -29,6 +30,7 @@ from launch_async.emulator.options import (
     UploadStyle,
     WrongRegion,
 )
+from launch_async.emulator.persistence import Snapshot, StateFile
 from launch_async.emulator.service import Service
 from launch_async.emulator.sites import Sites
 from launch_async.emulator.state import State, Uids
@@ -74,10 +76,11 @@ class LaunchEmulator(Bench):
         site_listeners: environments that get a port of their own; later ones get a path on the main port.
         control: answer under ``/__emulator__/``, where tests in other languages find what this class offers.
         build: really run the build command of an environment, as the user who runs the emulator.
+        state: a file that keeps everything for the next emulator that is started with it.
         seed: makes uids and tokens the same from run to run.
 
     Raises:
-        ValueError: an option out of its range.
+        ValueError: an option out of its range, or a state file that is none.
     """
 
     def __init__(
@@ -115,6 +118,7 @@ class LaunchEmulator(Bench):
         site_listeners: int = 200,
         control: bool = False,
         build: bool = False,
+        state: str | os.PathLike[str] | None = None,
         seed: int | None = None,
     ) -> None:
         options = EmulatorOptions(
@@ -150,12 +154,15 @@ class LaunchEmulator(Bench):
             site_listeners=site_listeners,
             control=control,
             build=build,
+            state=None if state is None else Path(state).resolve(),
             seed=seed,
         )
         self._runner: web.ServerRunner | None = None
         self._builder: Builder | None = None
         self._folder: Path | None = None
-        super().__init__(_assemble(options))
+        self._state_file = None if options.state is None else StateFile(options.state)
+        snapshot = None if self._state_file is None else self._state_file.load()
+        super().__init__(_assemble(options, snapshot), None if snapshot is None else snapshot.first)
 
     async def start(self) -> None:
         """Listen. Afterwards `url` is known.
@@ -178,13 +185,19 @@ class LaunchEmulator(Bench):
             raise
         address = f"{options.host}:{listener.port}"
         self.url = f"{'http' if options.tls is None else 'https'}://{address}"
-        self._folder = Path(tempfile.mkdtemp(prefix="launch-emulator-"))
+        self._folder = self._make_folder()
         service.storage.open(self.url, self._folder)
         service.sites.main_address = address
         if options.build:
             self._builder = Builder(service.builds, service.clock, self._folder)
             service.builds.run_command = self._builder.begin
         await service.sites.start(web.Server(front.site, access_log=None))
+        if self._state_file is not None:
+            service.changed = self._save
+            service.builds.resume()
+            for environment in service.state.environments.values():
+                if environment.deployments:
+                    await service.sites.open(environment)
 
     async def stop(self) -> None:
         """Close every connection and remove every file."""
@@ -195,9 +208,21 @@ class LaunchEmulator(Bench):
         if self._builder is not None:
             await self._builder.stop()
             self._builder = None
-        if self._folder is not None:
+        if self._folder is not None and self._state_file is None:
             shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        elif self._folder is not None:
+            self._save()
+        self._folder = None
+
+    def _make_folder(self) -> Path:
+        if self._state_file is None:
+            return Path(tempfile.mkdtemp(prefix="launch-emulator-"))
+        self._state_file.folder.mkdir(parents=True, exist_ok=True)
+        return self._state_file.folder
+
+    def _save(self) -> None:
+        if self._state_file is not None:
+            self._state_file.save(self._service, self._first)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -212,15 +237,19 @@ class LaunchEmulator(Bench):
         await self.stop()
 
 
-def _assemble(options: EmulatorOptions) -> Service:
+def _assemble(options: EmulatorOptions, snapshot: Snapshot | None) -> Service:
     clock, state, uids = Clock(), State(), Uids(options.seed)
+    if snapshot is not None:
+        # A seed would draw the uids again that the state already holds.
+        clock, state, uids = Clock(snapshot.advanced), snapshot.state, Uids(None)
+    credentials = Credentials(options, state, uids, clock, Issued() if snapshot is None else snapshot.issued)
     return Service(
         options=options,
         clock=clock,
         uids=uids,
         state=state,
         builds=Builds(options, state, uids),
-        credentials=Credentials(options, state, uids, clock),
+        credentials=credentials,
         budget=Budget(options),
         storage=Storage(options, state, uids, clock),
         sites=Sites(options, state, clock),

@@ -49,6 +49,7 @@ class Service:
     sites: Sites
     faults: Faults = field(factory=Faults)
     ledger: Ledger = field(factory=Ledger)
+    changed: Callable[[], None] | None = None
     openapi: Record = field(factory=Record)
 
     def created(self, noun: Noun, uid: str, name: str, parent: str) -> None:

@@ -15,7 +15,7 @@ BAD_LOGIN = 104
 async def log_in(call: Call) -> Answer:
     """Exchange a password for an authtoken; 294 asks for the second factor (FACTS §3)."""
     given = as_object((await call.json()).get("user")) or {}
-    user = call.service.credentials.users.get(str(given.get("email")))
+    user = call.service.credentials.issued.users.get(str(given.get("email")))
     if user is None or given.get("password") != user.password:
         raise errors.platform(422, BAD_LOGIN, "Looks like your email or password is invalid. Please try again.")
     if user.second_factor is not None and given.get("tfa_token") != user.second_factor:
@@ -55,7 +55,7 @@ async def list_organizations(call: Call) -> Answer:
 async def issue_tokens(call: Call) -> Answer:
     """The token endpoint, under any of its three paths (FACTS §3)."""
     form = await _form(call)
-    app = call.service.credentials.apps.get(form.get("client_id", ""))
+    app = call.service.credentials.issued.apps.get(form.get("client_id", ""))
     if app is None:
         raise errors.oauth(401, "invalid_client", "Wrong client id or secret.")
     match form.get("grant_type"):
