@@ -46,11 +46,11 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def start() -> Start:
-    """Start an emulator with options, and a client of it; there is no budget, and builds are quick."""
+    """Start an emulator with options, and a client of it; there is no budget, and builds are done at once."""
 
     @asynccontextmanager
     async def started(**options: Any) -> AsyncIterator[Launch]:
-        settings = {"rate_limit": None, "build_seconds": 0.05, **options}
+        settings = {"rate_limit": None, "build_seconds": 0.0, **options}
         async with (
             LaunchEmulator(**settings) as emulator,
             LaunchClient(
