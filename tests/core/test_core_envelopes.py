@@ -314,7 +314,7 @@ def test_a_secret_is_found_in_markup_and_addresses(written: str) -> None:
 
 
 @given(
-    secret=st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=8, max_size=30),
+    secret=st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=8, max_size=30).map("$ecret-{}".format),
     where=st.sampled_from(["message", "code", "field", "plain", "error_message", "late"]),
 )
 def test_no_secret_is_ever_repeated(secret: str, where: str) -> None:
@@ -331,7 +331,7 @@ def test_no_secret_is_ever_repeated(secret: str, where: str) -> None:
 
     texts = [error.message, str(error), error.body, *error.codes, *error.args]
     texts += [text for fault in error.field_errors for text in (fault.field, fault.code, fault.message)]
-    assert not any(secret in text.replace("[redacted]", "").replace("getProject", "") for text in texts)
+    assert not any(secret in text for text in texts)
 
 
 def test_a_short_value_does_not_spoil_codes_and_field_names() -> None:
