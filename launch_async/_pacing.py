@@ -168,8 +168,7 @@ class Pacer:
         self.refused += answer.refused
         self._trips.add(max(now - answer.sent_at, 0.0))
         safe = self._choice.learn(answer, at_full_capacity=self._capacity.is_full)
-        if safe:
-            self._capacity.learn(answer)
+        self._capacity.learn(answer, safe=safe)
 
     def _obey(self, answer: Answer) -> None:
         """Pause after a 429, and do what the server's headers ask for, if it sends any."""
@@ -220,6 +219,8 @@ class RhythmChoice:
     _PROVEN_AFTER = 60.0
     _SECOND_TRIAL_AFTER = 30.0
     _RETRIAL_AFTER = 900.0
+    _SAFE_FOR = 8.0
+    _TOO_CLOSE = 3
 
     def __init__(self, rate_limit: RateLimit, trips: RoundTrips) -> None:
         self.rhythm: Echo | Beat = Echo(rate_limit.per, trips)
@@ -228,6 +229,7 @@ class RhythmChoice:
         self._trips = trips
         self._beat_from = -math.inf
         self._counts_from = -math.inf
+        self._bets_from = -math.inf
         self._evidence = 0.0
         self._recent: deque[bool] = deque(maxlen=20)
 
@@ -240,9 +242,9 @@ class RhythmChoice:
             return False
         echo, now = self.rhythm, answer.answered_at
         worth = echo.safe_loss > self._WORTH_TRYING and at_full_capacity
-        if echo.bonus > 0 or (worth and now < self._beat_from):
+        if echo.bonus > 0 or (worth and self._bets_from < now < self._beat_from):
             return self._judge_bonus(echo, answer, worth=worth)
-        if worth and not answer.refused and len(self._trips) >= self._ANSWERS_BEFORE:
+        if worth and now > self._beat_from and not answer.refused and len(self._trips) >= self._ANSWERS_BEFORE:
             self._evidence = 0.0
             self._counts_from = now + self._GRACE * self._per
             self.rhythm = Beat((self._rate_limit.requests, self._per), now)
@@ -263,9 +265,9 @@ class RhythmChoice:
             self.rhythm = Echo(self._per, self._trips)
 
     def _judge_bonus(self, echo: Echo, answer: Answer, *, worth: bool) -> bool:
-        """Let the bonus learn; give it up when refusals come in a row, or when it is not worth having."""
+        """Let the bonus learn; give it up when refusals come close together, or when it is not worth having."""
         self._recent.append(answer.refused)
-        if not worth or sum(self._recent) >= 4:
+        if not worth or sum(self._recent) >= self._TOO_CLOSE:
             echo.give_up_bonus()
             self._settle(answer.answered_at)
             return False
@@ -274,9 +276,10 @@ class RhythmChoice:
         return safe
 
     def _settle(self, now: float) -> None:
-        """Judge nothing that was sent before the last rhythm has left the server's memory."""
+        """Judge nothing before the last rhythm has left the server's memory; be safe long enough to judge that, too."""
         self._recent.clear()
         self._counts_from = now + 1.5 * self._per
+        self._bets_from = now + self._SAFE_FOR * self._per
 
 
 class Capacity:
@@ -286,18 +289,18 @@ class Capacity:
     late. From there it is probed upwards one by one, sooner after a success, later after each failure.
     """
 
-    _REFUSED_OF_RECENT = 4
+    _REFUSED_OF_RECENT = 3
     _FIRST_PROBE = 4.0
     _NEXT_PROBE = 2.0
-    _LAST_PROBE = 32.0
-    _PROBE_LASTS = 3.0
+    _LAST_PROBE = 24.0
+    _PROBE_LASTS = 4.0
 
     def __init__(self, rate_limit: RateLimit) -> None:
         self.now = rate_limit.requests
         self._plan = rate_limit.requests
         self._ceiling = rate_limit.requests
         self._per = rate_limit.per
-        self._recent: deque[bool] = deque(maxlen=20)
+        self._recent: deque[bool] = deque(maxlen=40)
         self._accepted: deque[float] = deque(maxlen=2 * rate_limit.requests)
         self._counts_from = -math.inf
         self._changed_at = -math.inf
@@ -314,12 +317,12 @@ class Capacity:
         self._ceiling = min(limit, self._plan)
         self.now = min(self.now, self._ceiling)
 
-    def learn(self, answer: Answer) -> None:
-        """Learn from an answer to a request that only a smaller budget can have refused."""
+    def learn(self, answer: Answer, *, safe: bool) -> None:
+        """Learn from an answer; `safe` if only a smaller budget can have refused the request."""
         now = answer.answered_at
         if not answer.refused:
             self._accepted.append(now)
-        if answer.sent_at < self._counts_from:
+        if not safe or answer.sent_at < self._counts_from:
             return
         self._recent.append(answer.refused)
         refused = sum(self._recent)
@@ -328,18 +331,18 @@ class Capacity:
             self._probe_after = min(2 * self._probe_after, self._LAST_PROBE)
         elif refused >= self._REFUSED_OF_RECENT:
             lately = sum(when > now - 2 * self._per for when in self._accepted)
+            self._probe_after = self._FIRST_PROBE if self.is_full else min(2 * self._probe_after, self._LAST_PROBE)
             self._set(min(self.now - 1, round(lately / 2)), now)
-            self._probe_after = self._FIRST_PROBE
         elif self._probing and now > self._changed_at + self._PROBE_LASTS * self._per:
             self._probing = False
             self._probe_after = self._NEXT_PROBE
         elif self.now < self._ceiling and now > self._changed_at + self._probe_after * self._per:
             self._set(self.now + 1, now)
-            self._probing = True
 
     def _set(self, capacity: int, now: float) -> None:
+        lowered = capacity < self.now
         self.now = max(capacity, 1)
         self._recent.clear()
         self._changed_at = now
-        self._counts_from = now + (1.5 * self._per if capacity < self._plan else 0)
-        self._probing = False
+        self._counts_from = now + 1.5 * self._per if lowered else now
+        self._probing = not lowered

@@ -103,7 +103,8 @@ class Echo:
     def free_at(self, slot: Slot, now: float) -> float:
         """Return when the slot is free; for a request still out, when it is free at the latest."""
         if slot.refused and slot.answered_at is not None:
-            return slot.answered_at
+            # The server does not count it (as far as is known), but to try again at once would be to hammer.
+            return slot.answered_at + self.per
         credit = self.safe_credit + self.bonus
         earliest = slot.sent_at + self.per * (1 + _MARGIN)
         if slot.answered_at is None and credit >= self.per and now >= earliest:
