@@ -167,7 +167,7 @@ class Pacer:
             return
         self.refused += answer.refused
         self._trips.add(max(now - answer.sent_at, 0.0))
-        safe = self._choice.learn(answer, at_full_capacity=self._capacity.is_full)
+        safe = self._choice.learn(answer, at_full_capacity=self._capacity.is_proven(now))
         self._capacity.learn(answer, safe=safe)
 
     def _obey(self, answer: Answer) -> None:
@@ -293,7 +293,8 @@ class Capacity:
     _FIRST_PROBE = 4.0
     _NEXT_PROBE = 2.0
     _LAST_PROBE = 24.0
-    _PROBE_LASTS = 4.0
+    _PROBE_LASTS = 5.0
+    _PROVEN_AFTER = 10.0
 
     def __init__(self, rate_limit: RateLimit) -> None:
         self.now = rate_limit.requests
@@ -307,10 +308,9 @@ class Capacity:
         self._probe_after = self._FIRST_PROBE
         self._probing = False
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the plan's whole figure is in use."""
-        return self.now == self._plan
+    def is_proven(self, now: float) -> bool:
+        """Whether the plan's whole figure has been in use for a while."""
+        return self.now == self._plan and now > self._changed_at + self._PROVEN_AFTER * self._per
 
     def cap(self, limit: int) -> None:
         """Never go above what the server itself calls its limit."""
@@ -331,7 +331,7 @@ class Capacity:
             self._probe_after = min(2 * self._probe_after, self._LAST_PROBE)
         elif refused >= self._REFUSED_OF_RECENT:
             lately = sum(when > now - 2 * self._per for when in self._accepted)
-            self._probe_after = self._FIRST_PROBE if self.is_full else min(2 * self._probe_after, self._LAST_PROBE)
+            self._probe_after = self._FIRST_PROBE if self.now == self._plan else min(2 * self._probe_after, self._LAST_PROBE)
             self._set(min(self.now - 1, round(lately / 2)), now)
         elif self._probing and now > self._changed_at + self._PROBE_LASTS * self._per:
             self._probing = False
