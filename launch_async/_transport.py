@@ -39,8 +39,6 @@ __all__ = ["AiohttpTransport", "FileBody", "Request", "Response", "Transport"]
 _CONNECT_TIMEOUT: Final = 10.0
 _ERROR_BODY_LIMIT: Final = 65536
 _WATCH_INTERVAL: Final = 0.1
-# Sessions that a forked child inherited: never closed, because that would end the parent's connections.
-_inherited: Final[list[aiohttp.ClientSession | None]] = []
 
 
 @attrs.frozen
@@ -153,6 +151,7 @@ class AiohttpTransport:
         self._proxies: dict[str, str | None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
+        self._inherited: object = None
         self._closed = False
 
     async def send(self, request: Request) -> Response:
@@ -197,7 +196,8 @@ class AiohttpTransport:
         """Begin anew in a forked child, which shares the sockets of its parent's session."""
         if self._pid == os.getpid():
             return
-        _inherited.append(self._session)
+        # Kept, because destroying it would close the parent's connections.
+        self._inherited = (self._session, self._inherited)
         self._session = self._loop = None
         self._owns_session = True
         self._pid = os.getpid()

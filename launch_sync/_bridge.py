@@ -134,6 +134,7 @@ class Lifetime:
         """Begin a `with`."""
         self._pid = os.getpid()
         self._body.__enter__()
+        self._guard.hold()
 
     def exit(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

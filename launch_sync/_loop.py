@@ -87,6 +87,10 @@ class Guard:
         _process.open.add(self._forgotten)
         weakref.finalize(owner, self._forgotten).atexit = False
 
+    def hold(self) -> None:
+        """A `with` will close the owner: an exit in its midst, as in a daemon thread, deserves no warning."""
+        self._forgotten.held = True
+
     def release(self) -> None:
         """The owner was closed: nothing is left to do."""
         _process.open.discard(self._forgotten)
@@ -101,17 +105,16 @@ class _Forgotten:
         self._fork_aware = fork_aware
         self._line = _line_of_the_user()
         self._pid = os.getpid()
+        self.held = False
 
     def __call__(self) -> None:
         if self not in _process.open:
             return
         _process.open.discard(self)
         ours = self._pid == os.getpid()
-        if not ours:
-            _process.inherited.append(self._close)
         if _process.loop is not None and (ours or self._fork_aware):
             _process.loop.close_soon(self._close)
-        if ours:
+        if ours and not self.held:
             warnings.warn_explicit(
                 f"{self._name} was never closed. Use `with {self._name}(...)`, or call its close method.",
                 ResourceWarning,
@@ -119,22 +122,11 @@ class _Forgotten:
             )
 
 
-class _PrivateLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self._pid = os.getpid()
-        super().__init__()
-
-    def __del__(self) -> None:
-        # A forked child shares the parent's epoll instance: closing an inherited loop would unregister its sockets.
-        if self._pid == os.getpid():
-            super().__del__()
-
-
 class LoopThread:
     """An event loop and the daemon thread that runs it, in one process."""
 
     def __init__(self) -> None:
-        self._loop = _PrivateLoop()
+        self._loop = asyncio.SelectorEventLoop()
         self.exiting = False
         self._pid = os.getpid()
         self._closing: set[asyncio.Task[object]] = set()
@@ -171,6 +163,10 @@ class LoopThread:
     def create_task(self, coroutine: Coroutine[object, object, T], context: Context) -> asyncio.Task[T]:
         """Start a coroutine; runs on the loop."""
         return self._loop.create_task(coroutine, context=context)
+
+    def tasks(self) -> set[asyncio.Task[object]]:
+        """Return what runs or waits on the loop."""
+        return asyncio.all_tasks(self._loop)
 
     def close_soon(self, close: _Close) -> None:
         """Run a clean-up that nobody waits for, but that exit lets finish."""
@@ -210,7 +206,7 @@ class LoopThread:
 
     async def _wind_down(self) -> None:
         try:
-            tasks = asyncio.all_tasks() - {self._winding_down}
+            tasks = self.tasks() - {self._winding_down}
             for task in tasks - self._closing:
                 task.cancel()
             if tasks:
@@ -310,7 +306,22 @@ def _after_fork_in_child() -> None:
     global _process
     parent, _process = _process, _Process()
     _process.open = parent.open
-    _process.inherited = [*parent.inherited, parent.loop]
+    tasks = parent.loop.tasks() if parent.loop is not None else ()
+    _process.inherited = [*parent.inherited, parent.loop, *tasks, *parent.open]
+    for thing in _process.inherited:
+        _never_destroy(thing)
+
+
+def _never_destroy(thing: object) -> None:
+    """Keep a thing and all that it refers to until the process is gone, the interpreter's own end included.
+
+    Otherwise a child that ends as programs do would destroy its parent's connections: unregister them from the epoll
+    instance that both share, say goodbye to the server in the parent's name, and complain of tasks and sessions.
+    """
+    with suppress(ImportError, AttributeError):  # no ctypes, or no reference counts: nothing is destroyed at the end
+        import ctypes
+
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
 def _at_exit() -> None:
