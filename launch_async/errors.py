@@ -36,6 +36,7 @@ Catch `LaunchError` for everything, a branch for a cause, a leaf for one case::
     ├── DeploymentFailed              a deployment ended without success; `report` says why
     ├── DeploymentsFailed             several deployments were waited for, and some ended without success
     ├── WaitTimeout                   a deployment did not end in time; `last` is its known state (TimeoutError)
+    ├── JournalError                  a fleet journal cannot be used; the file was left as it was
     └── ConcurrentChangeError         somebody else changed what was about to be written
 
 All of them can be pickled, and none of them ever holds a token, a signed URL or a variable's value.
@@ -75,6 +76,7 @@ __all__ = [
     "InternalServerError",
     "InvalidArgumentError",
     "InvalidTokenError",
+    "JournalError",
     "LaunchError",
     "MissingScopeError",
     "NotFoundError",
@@ -429,6 +431,13 @@ class WaitTimeout(LaunchError, TimeoutError):
     def __init__(self, message: str, *, last: Deployment | None = None) -> None:
         super().__init__(message, operation="wait")
         self.last = last
+
+
+class JournalError(LaunchError):
+    """A fleet journal cannot be used: locked by another run, foreign, damaged, or of another version or organization.
+
+    The file was left as it was.
+    """
 
 
 class ConcurrentChangeError(LaunchError):

@@ -1,0 +1,1 @@
+"""Bulk operations that finish, and finish once: select, plan, run, resume, report."""
