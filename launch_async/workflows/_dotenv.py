@@ -37,7 +37,12 @@ def read_dotenv(path: str | os.PathLike[str]) -> dict[str, str]:
     for binding in parse_stream(io.StringIO(text)):
         # A name without "=" has no value, and a line without a name is a comment or blank.
         if binding.error or (binding.key is not None and binding.value is None):
-            raise InvalidArgumentError("desired", f"{os.fspath(path)}, line {binding.original.line}: no NAME=value")
+            line = binding.original.line + _blank_lines_before(binding.original.string)
+            raise InvalidArgumentError("desired", f"{os.fspath(path)}, line {line}: no NAME=value")
         if binding.key is not None and binding.value is not None:
             variables[binding.key] = binding.value
     return variables
+
+
+def _blank_lines_before(text: str) -> int:
+    return text[: len(text) - len(text.lstrip())].count("\n")

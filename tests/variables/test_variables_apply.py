@@ -1,0 +1,248 @@
+"""launch.variables against an emulator: compare, apply, and two people at once."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import pickle
+
+import pytest
+
+from launch_async import ConcurrentChangeError, InvalidArgumentError, NotFoundError, VariablesDiff, VariableValues
+
+ALL = {"API_URL": "https://api.example.com", "LIMIT": "7", "SECRET": "s3cr3t-value"}
+
+
+async def test_variables_are_read_by_name(client, uids):
+    values = await client.variables.read(*uids)
+
+    assert values == ALL
+    assert (len(values), list(values), values["LIMIT"]) == (3, ["API_URL", "LIMIT", "SECRET"], "7")
+
+
+async def test_a_difference_names_what_would_happen(client, uids):
+    diff = await client.variables.diff(*uids, {"LIMIT": "8", "SECRET": "s3cr3t-value", "NEW": "n"})
+
+    assert (diff.added, diff.changed, diff.removed) == (("NEW",), ("LIMIT",), ())
+    assert diff.unchanged == ("API_URL", "SECRET")
+    assert diff.has_changes
+
+
+async def test_only_with_remove_something_goes(client, uids):
+    diff = await client.variables.diff(*uids, {"LIMIT": "7"}, remove=True)
+
+    assert (diff.added, diff.changed, diff.unchanged) == ((), (), ("LIMIT",))
+    assert diff.removed == ("API_URL", "SECRET")
+
+
+async def test_comparing_writes_nothing(client, uids, emulator):
+    await client.variables.diff(*uids, {"NEW": "n"})
+
+    assert emulator.ledger.count("updateEnvironment") == 0
+
+
+async def test_applying_changes_what_is_desired_and_keeps_the_rest(client, uids):
+    environment = await client.variables.apply(await client.variables.diff(*uids, {"LIMIT": "8", "NEW": "n"}))
+
+    assert {one.key: one.value for one in environment.environment_variables} == {**ALL, "LIMIT": "8", "NEW": "n"}
+    assert await client.variables.read(*uids) == {**ALL, "LIMIT": "8", "NEW": "n"}
+
+
+async def test_applying_with_remove_leaves_exactly_the_desired_list(client, uids):
+    await client.variables.apply(await client.variables.diff(*uids, {"ONLY": "one"}, remove=True))
+
+    assert await client.variables.read(*uids) == {"ONLY": "one"}
+
+
+async def test_everything_can_be_removed(client, uids):
+    await client.variables.apply(await client.variables.diff(*uids, {}, remove=True))
+
+    assert await client.variables.read(*uids) == {}
+
+
+async def test_applying_nothing_new_writes_nothing(client, uids, emulator):
+    diff = await client.variables.diff(*uids, {"LIMIT": "7"})
+
+    await client.variables.apply(diff)
+
+    assert not diff.has_changes
+    assert emulator.ledger.count("updateEnvironment") == 0
+
+
+@pytest.mark.parametrize("remove", [False, True])
+async def test_applying_twice_writes_once(client, uids, emulator, remove):
+    diff = await client.variables.diff(*uids, {"NEW": "n"}, remove=remove)
+
+    await client.variables.apply(diff)
+    await client.variables.apply(diff)
+
+    assert emulator.ledger.count("updateEnvironment") == 1
+
+
+async def test_only_the_variables_are_written(client, uids):
+    before = await client.environments.get(*uids)
+
+    after = await client.variables.apply(await client.variables.diff(*uids, {"NEW": "n"}))
+
+    assert (after.name, after.framework_preset) == (before.name, before.framework_preset)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "keys"),
+    [
+        ({**ALL, "LIMIT": "9"}, ("LIMIT",)),
+        ({**ALL, "NEW": "theirs"}, ("NEW",)),
+        ({"API_URL": ALL["API_URL"]}, ("LIMIT", "SECRET")),
+    ],
+)
+async def test_a_change_of_the_same_variables_is_reported_and_not_overwritten(client, uids, emulator, theirs, keys):
+    diff = await client.variables.diff(*uids, {"LIMIT": "8", "NEW": "ours", "SECRET": "s3cr3t-value"})
+    await client.environments.update(*uids, environment_variables=theirs)
+
+    with pytest.raises(ConcurrentChangeError) as failure:
+        await client.variables.apply(diff)
+
+    assert failure.value.keys == keys
+    assert await client.variables.read(*uids) == theirs
+    assert emulator.ledger.count("updateEnvironment") == 1
+
+
+async def test_with_remove_a_variable_that_somebody_else_added_is_not_removed_unseen(client, uids):
+    diff = await client.variables.diff(*uids, {"LIMIT": "7"}, remove=True)
+    await client.environments.update(*uids, environment_variables={**ALL, "THEIRS": "t"})
+
+    with pytest.raises(ConcurrentChangeError) as failure:
+        await client.variables.apply(diff)
+
+    assert failure.value.keys == ("THEIRS",)
+
+
+async def test_a_change_of_other_variables_is_kept_and_logged(client, uids, caplog):
+    diff = await client.variables.diff(*uids, {"LIMIT": "8"})
+    await client.environments.update(*uids, environment_variables={**ALL, "THEIRS": "their-value"})
+
+    with caplog.at_level(logging.WARNING, "launch_async.variables"):
+        await client.variables.apply(diff)
+
+    assert await client.variables.read(*uids) == {**ALL, "LIMIT": "8", "THEIRS": "their-value"}
+    assert "THEIRS" in caplog.text
+    assert "their-value" not in caplog.text
+
+
+async def test_the_same_change_by_somebody_else_is_no_conflict(client, uids):
+    diff = await client.variables.diff(*uids, {"LIMIT": "8"})
+    await client.environments.update(*uids, environment_variables={**ALL, "LIMIT": "8"})
+
+    environment = await client.variables.apply(diff)
+
+    assert {one.key: one.value for one in environment.environment_variables} == {**ALL, "LIMIT": "8"}
+
+
+async def test_somebody_who_writes_at_the_same_time_is_found_by_reading_back(client, uids, emulator):
+    diff = await client.variables.diff(*uids, {"LIMIT": "8"})
+    # The write is answered, and does nothing: as if another one had come right after it.
+    body = json.dumps({"environment": {"uid": uids[1]}})
+    emulator.faults.add("status_before", operation="updateEnvironment", status=200, body=body)
+
+    with pytest.raises(ConcurrentChangeError, match="read back differently") as failure:
+        await client.variables.apply(diff)
+
+    assert failure.value.keys == ("LIMIT",)
+
+
+async def test_a_list_that_breaks_a_limit_is_refused_before_a_request(client, uids, emulator):
+    emulator.ledger.clear()
+
+    with pytest.raises(InvalidArgumentError, match="129 variables"):
+        await client.variables.diff(*uids, {f"NAME_{number}": "x" for number in range(129)})
+    with pytest.raises(InvalidArgumentError, match="14 KB"):
+        await client.variables.diff(*uids, {"LONG": "x" * 15_000})
+    with pytest.raises(InvalidArgumentError, match="'EMPTY' is empty"):
+        await client.variables.diff(*uids, {"EMPTY": ""})
+
+    assert emulator.ledger.requests == []
+
+
+async def test_a_list_that_breaks_a_limit_together_with_what_is_there_is_refused_before_it_is_written(
+    client, uids, emulator
+):
+    with pytest.raises(InvalidArgumentError, match="130 variables"):
+        await client.variables.diff(*uids, {f"NAME_{number}": "x" for number in range(127)})
+
+    assert emulator.ledger.count("updateEnvironment") == 0
+
+
+async def test_a_list_that_grew_meanwhile_beyond_a_limit_is_not_written(client, uids, emulator):
+    diff = await client.variables.diff(*uids, {"NEW": "n"})
+    await client.environments.update(
+        *uids, environment_variables={**ALL, **{f"NAME_{number}": "x" for number in range(125)}}
+    )
+
+    with pytest.raises(InvalidArgumentError, match="129 variables"):
+        await client.variables.apply(diff)
+
+    assert emulator.ledger.count("updateEnvironment") == 1
+
+
+async def test_an_environment_that_is_not_there_is_not_found(client, uids):
+    with pytest.raises(NotFoundError):
+        await client.variables.diff(uids[0], "0" * 24, {"A": "a"})
+
+
+@pytest.mark.parametrize("desired", [7, [("A", "a")], b"file"])
+async def test_desired_variables_are_a_mapping_or_a_file(client, uids, desired):
+    with pytest.raises(InvalidArgumentError, match="mapping or a dotenv file"):
+        await client.variables.diff(*uids, desired)
+
+
+async def test_no_value_is_ever_shown(client, uids):
+    diff = await client.variables.diff(*uids, {"SECRET": "another-s3cr3t", "NEW": "n3w-s3cr3t"})
+    values = await client.variables.read(*uids)
+
+    shown = f"{diff} {diff!r} {json.dumps(diff.to_dict())} {values} {values!r}"
+
+    assert "s3cr3t" not in shown
+    assert "SECRET" in shown
+
+
+async def test_no_error_shows_a_value(client, uids):
+    diff = await client.variables.diff(*uids, {"SECRET": "another-s3cr3t"})
+    await client.environments.update(*uids, environment_variables={"SECRET": "their-s3cr3t"})
+
+    with pytest.raises(ConcurrentChangeError) as failure:
+        await client.variables.apply(diff)
+
+    assert "s3cr3t" not in repr(failure.value) + str(failure.value)
+
+
+@pytest.mark.parametrize("copied", [pickle.dumps, copy.deepcopy])
+async def test_values_are_not_pickled(client, uids, copied):
+    diff = await client.variables.diff(*uids, {"NEW": "n"})
+
+    with pytest.raises(TypeError, match="pickled"):
+        copied(diff)
+    with pytest.raises(TypeError, match="pickled"):
+        copied(VariableValues({"A": "a"}))
+
+
+async def test_a_fingerprint_tells_whether_the_same_was_read(client, uids):
+    first, second = [await client.variables.diff(*uids, {"NEW": text}) for text in "ab"]
+    await client.variables.apply(first)
+    third = await client.variables.diff(*uids, {"NEW": "b"})
+
+    assert first.fingerprint == second.fingerprint
+    assert third.fingerprint != first.fingerprint
+
+
+async def test_a_difference_prints_as_a_list_of_names(client, uids):
+    diff = await client.variables.diff(*uids, {"LIMIT": "8", "NEW": "n"}, remove=True)
+
+    assert isinstance(diff, VariablesDiff)
+    assert str(diff).splitlines() == [
+        f"Environment {uids[1]}: 1 to add, 1 to change, 2 to remove",
+        "  - API_URL",
+        "  ~ LIMIT",
+        "  + NEW",
+        "  - SECRET",
+    ]
