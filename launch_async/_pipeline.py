@@ -47,6 +47,7 @@ __all__ = ["Call", "Layer", "Pipeline", "Send"]
 _LOG: Final = logging.getLogger("launch_async.pipeline")
 _REQUEST_ID_HEADERS: Final = ("x-request-id", "x-runtime-id", "request-id")
 _AMBIGUOUS_STATUSES: Final = frozenset({408, 502, 503, 504})
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 
 Send: TypeAlias = Callable[[Request], Awaitable[Response]]
 """Sends one request once."""
@@ -80,6 +81,11 @@ class Call:
     timeout: float | None = None
     judge: Callable[[APIError], Awaitable[LaunchError]] | None = attrs.field(default=None, repr=False)
     user_only: bool = False
+
+    @property
+    def changes_something(self) -> bool:
+        """Whether the call may have an effect, so that a lost answer leaves its outcome unknown."""
+        return self.operation.method not in _SAFE_METHODS
 
     @property
     def shown_path(self) -> str:
@@ -222,7 +228,7 @@ class Pipeline:
         timeout = self.timeout if call.timeout is None else call.timeout
         deadline = asyncio.get_running_loop().time() + timeout
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(deadline) as scope:
                 return await self._attempts(call, progress, deadline)
         except LaunchError as error:
             error.operation = error.operation or call.operation.name
@@ -230,14 +236,16 @@ class Pipeline:
             error.attempts = progress.attempts
             raise
         except TimeoutError:
-            unknown = progress.maybe_done or (progress.in_flight and call.operation.method == "POST")
+            if not scope.expired():
+                # A layer or the credentials have raised it, and the deadline is still to come.
+                raise
             raise DeadlineExceeded(
                 f"{call.operation.name} did not end within its timeout of {timeout:g} s, "
                 f"{'an answer was outstanding' if progress.in_flight else 'waiting for its next attempt'}",
                 operation=call.operation.name,
                 request_id=progress.request_id,
                 attempts=progress.attempts,
-                ambiguous=unknown,
+                ambiguous=call.changes_something and (progress.maybe_done or progress.in_flight),
             ) from None
 
     async def _attempts(self, call: Call, progress: _Progress, deadline: float) -> Response:
@@ -290,7 +298,7 @@ class Pipeline:
             progress.in_flight = False
             if not isinstance(error, ConnectError):
                 progress.maybe_done = True
-                error.ambiguous = method == "POST"
+                error.ambiguous = call.changes_something
             return error
         progress.in_flight = False
         progress.status = response.status
@@ -306,12 +314,14 @@ class Pipeline:
             progress.refusals += 1
         elif response.status in _AMBIGUOUS_STATUSES:
             progress.maybe_done = True
-            failure.ambiguous = method == "POST"
+            failure.ambiguous = call.changes_something
         return failure
 
     def _error(self, call: Call, request: Request, response: Response, progress: _Progress) -> APIError:
         service_id = next((value for name in _REQUEST_ID_HEADERS if (value := response.header(name))), None)
-        tokens = [request.headers[name].removeprefix("Bearer ") for name in _SECRET_HEADERS if name in request.headers]
+        tokens = [
+            value.rpartition(" ")[2] for name, value in request.headers.items() if name.lower() in _SECRET_HEADERS
+        ]
         return error_from_answer(
             response.status,
             response.body,
@@ -433,7 +443,7 @@ class Pipeline:
                 self.clock_offset = 0.0
 
 
-_SECRET_HEADERS: Final = frozenset({"authtoken", "Authorization"})
+_SECRET_HEADERS: Final = frozenset({"authtoken", "authorization"})
 _REQUEST_IDS: Final = itertools.count(1)
 _PROCESS: Final = os.urandom(4).hex()
 

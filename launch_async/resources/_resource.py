@@ -173,7 +173,7 @@ def mismatch(operation: Operation, response: Response, problems: list[str]) -> D
         problems=problems,
         operation=operation.name,
         status=response.status,
-        ambiguous=operation.method == "POST",
+        ambiguous=operation.method != "GET",
     )
 
 
