@@ -11,7 +11,7 @@ import json
 import signal
 import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -21,9 +21,7 @@ from launch_async.emulator.server import LaunchEmulator
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the emulator until it is told to stop; returns the exit code."""
     options = _parser().parse_args(arguments)
-    with contextlib.suppress(KeyboardInterrupt):
-        return asyncio.run(_serve(options))
-    return 0
+    return asyncio.run(_serve(options))
 
 
 async def _serve(options: argparse.Namespace) -> int:
@@ -49,9 +47,10 @@ async def _serve(options: argparse.Namespace) -> int:
             state=options.state,
             seed=options.seed,
         )
-        async with emulator:
-            _announce(emulator)
-            await _told_to_stop()
+        with _stop_signals() as told:
+            async with emulator:
+                _announce(emulator)
+                await told.wait()
     except (OSError, ValueError) as error:
         sys.stderr.write(f"launch emulator: {error}\n")
         return 2
@@ -71,16 +70,21 @@ def _announce(emulator: LaunchEmulator) -> None:
     sys.stdout.flush()
 
 
-async def _told_to_stop() -> None:
+@contextlib.contextmanager
+def _stop_signals() -> Generator[asyncio.Event, None, None]:
+    """An event that SIGTERM and SIGINT set; whoever reads the announcement may send one at once."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def tell(_number: int, _frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(told.set)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, tell)
-    await told.wait()
+    before = {number: signal.signal(number, tell) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:

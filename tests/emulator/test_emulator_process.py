@@ -1,6 +1,7 @@
 """The emulator is judged: it starts, stops and runs as a process without a trace left behind."""
 
 import asyncio
+import io
 import json
 import signal
 import ssl
@@ -41,6 +42,24 @@ async def test_the_process_announces_itself_serves_and_stops_cleanly(stop):
         "access_token", "authtoken", "client_id", "client_secret", "organization_uid", "url",
     ]  # fmt: skip
     assert (process.returncode, out, err) == (0, b"", b"")
+
+
+class StopsWhenAnnounced(io.StringIO):
+    """A standard output whose reader sends SIGTERM as soon as the announcement is there."""
+
+    def flush(self):
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_signal_may_follow_the_announcement_at_once(monkeypatch):
+    out, before = StopsWhenAnnounced(), signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(sys, "stdout", out)
+
+    code = main(["--rate-limit", "5", "--control", "--upload-style", "gcp"])
+
+    assert code == 0
+    assert json.loads(out.getvalue())["url"].startswith("http://127.0.0.1:")
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_taken_port_and_a_senseless_option_end_with_a_message(capsys):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from launch_async.emulator import LaunchEmulator
+
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = """
 import pytest
@@ -33,21 +35,27 @@ def test_every_test_has_its_own(sync_launch_client):
 """
 
 
-@pytest.mark.parametrize("parallel", [[], ["-p", "xdist", "-n", "2"]], ids=["alone", "in parallel"])
-def test_the_fixtures_work(tmp_path, parallel):
-    from launch_async.emulator import LaunchEmulator
+PLUGINS = ["-p", "asyncio", "-p", "launch_async.emulator.pytest_plugin", "-p", "no:cacheprovider"]
 
+
+@pytest.fixture
+def users_tests(tmp_path, monkeypatch):
+    """A folder with tests that somebody wrote with our fixtures."""
     organization = LaunchEmulator(seed=1).organization_uid
-    (tmp_path / "test_users.py").write_text(TESTS.replace("ORGANIZATION", organization))
+    (tmp_path / "test_users_of_the_emulator.py").write_text(TESTS.replace("ORGANIZATION", organization))
     (tmp_path / "pytest.ini").write_text(
         "[pytest]\nfilterwarnings = error\naddopts = --strict-markers\nasyncio_default_fixture_loop_scope = function\n"
     )
-    plugins = ["-p", "asyncio", "-p", "launch_async.emulator.pytest_plugin", "-p", "no:cacheprovider", *parallel]
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    return tmp_path
 
+
+@pytest.mark.parametrize("workers", [[], ["-p", "xdist", "-n", "2"]], ids=["alone", "in parallel"])
+def test_the_fixtures_serve_plain_and_asynchronous_tests(users_tests, workers):
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *plugins, "--basetemp", str(tmp_path / "temp"), str(tmp_path)],
-        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)},
-        cwd=tmp_path,
+        [sys.executable, "-m", "pytest", *PLUGINS, *workers, "--basetemp", str(users_tests / "temp")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=users_tests,
         capture_output=True,
         text=True,
     )
