@@ -30,7 +30,11 @@ def tests(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """The tests, and the share of branches that they reach."""
     install(session, "test")
-    session.run("python", "-m", "pytest", *WORKERS, "--cov", "--cov-report=term", *session.posargs)
+    session.env["COVERAGE_FILE"] = f"{session.create_tmp()}/coverage"
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *WORKERS, *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
 
 
 @nox.session
