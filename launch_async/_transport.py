@@ -39,6 +39,8 @@ __all__ = ["AiohttpTransport", "FileBody", "Request", "Response", "Transport"]
 _CONNECT_TIMEOUT: Final = 10.0
 _ERROR_BODY_LIMIT: Final = 65536
 _WATCH_INTERVAL: Final = 0.1
+_FILE_NAME: Final = "site.zip"
+"""The same for every file: names of this machine's files are nobody's business, and may break a header."""
 
 
 @attrs.frozen
@@ -190,6 +192,8 @@ class AiohttpTransport:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=True,
             )
+        elif self._session.closed:
+            raise ClosedError("the aiohttp session that this client was given is closed; open a new one")
         return self._session
 
     def _leave_to_parent(self) -> None:
@@ -249,7 +253,7 @@ class AiohttpTransport:
                 form = aiohttp.FormData(quote_fields=False)
                 for name, value in body.fields:
                     form.add_field(name, value)
-                form.add_field("file", file, filename=body.path.name, content_type="application/zip")
+                form.add_field("file", file, filename=_FILE_NAME, content_type="application/zip")
                 data = form
             async with _watched(tracker, body):
                 return await self._exchange(session, request, data, tracker)
@@ -274,7 +278,7 @@ async def _read_error_body(answer: aiohttp.ClientResponse) -> bytes:
     import aiohttp
 
     body = b""
-    with contextlib.suppress(aiohttp.ClientPayloadError):
+    with contextlib.suppress(aiohttp.ClientError, OSError):
         while len(body) < _ERROR_BODY_LIMIT and (chunk := await answer.content.read(_ERROR_BODY_LIMIT - len(body))):
             body += chunk
     return body
@@ -314,7 +318,7 @@ def _translated(request: Request, tracker: aiohttp.UploadTracker) -> Generator[N
     """Turn what aiohttp raises into our errors, without a word of the URL but its host."""
     import aiohttp
 
-    host = urlsplit(request.url).netloc.rpartition("@")[2]
+    host = _origin_of(request.url).rpartition("/")[2]
     try:
         yield
     except TransportError:
@@ -332,13 +336,17 @@ def _translated(request: Request, tracker: aiohttp.UploadTracker) -> Generator[N
             raise ResponseLost(
                 f"the connection to {host} broke before the answer was complete", operation=request.operation
             ) from None
-        reason = error.strerror if isinstance(error, aiohttp.ClientConnectorError) else None
-        raise ConnectError(
-            f"no connection to {host}: {reason or type(error).__name__}", operation=request.operation
-        ) from None
+        raise ConnectError(f"no connection to {host}: {_reason(error)}", operation=request.operation) from None
     except TimeoutError:
         raise AttemptTimeout(
             f"{host} did not answer within {request.timeout or 0:g} s", operation=request.operation
+        ) from None
+    except ValueError as error:
+        # Not an address, or a header that would break the message; the error repeats it, and it may be a secret.
+        raise ConnectError(
+            f"this request cannot be sent: its URL or a header is malformed ({type(error).__name__})",
+            operation=request.operation,
+            retryable=False,
         ) from None
     except (aiohttp.ClientError, OSError) as error:
         raise ResponseLost(
@@ -347,11 +355,34 @@ def _translated(request: Request, tracker: aiohttp.UploadTracker) -> Generator[N
         ) from None
 
 
+def _reason(error: Exception) -> str:
+    """Return why there is no connection, and name the proxy where it is to blame."""
+    import aiohttp
+
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy refused it with status {error.status}"
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return f"the proxy {error.host}:{error.port} cannot be reached ({error.strerror or type(error).__name__})"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.strerror or type(error).__name__
+    return f"it could not be made within {_CONNECT_TIMEOUT:g} s, or nine tenths of the attempt's time-out"
+
+
 def _redirect_refused(request: Request, location: str) -> RedirectRefused:
-    asked, target = urlsplit(request.url), urlsplit(location)
-    there = f"{target.scheme or asked.scheme}://{target.netloc or asked.netloc}"
+    asked, target = _origin_of(request.url), _origin_of(location)
+    there = f"{asked.partition(':')[0]}:{target}" if target.startswith("//") else target or asked
     return RedirectRefused(
-        f"{asked.scheme}://{asked.netloc} wants to send this request on to {there}, and redirects are never followed. "
+        f"{asked} wants to send this request on to {there}, and redirects are never followed. "
         "Check base_url, the region and the proxy",
         operation=request.operation,
     )
+
+
+def _origin_of(url: str) -> str:
+    """Return scheme and host of a URL, without credentials; empty where it has no host or cannot be read."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    scheme = f"{parts.scheme}:" if parts.scheme else ""
+    return f"{scheme}//{parts.netloc.rpartition('@')[2]}" if parts.netloc else ""
