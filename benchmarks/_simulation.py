@@ -21,7 +21,7 @@ from launch_async.rate_limit import Answer
 T = TypeVar("T")
 
 
-class _NeverWaiting(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+class _NeverWaiting(selectors.DefaultSelector):
     """A selector that, asked to wait, moves the clock instead."""
 
     def __init__(self) -> None:
@@ -122,7 +122,7 @@ class TokenBucket:
         return True
 
 
-SERVERS: dict[str, type[SlidingWindow] | type[ClockWindow] | type[TokenBucket]] = {
+SERVERS: dict[str, type[SlidingWindow | ClockWindow | TokenBucket]] = {
     "sliding": SlidingWindow,
     "fixed": ClockWindow,
     "bucket": TokenBucket,

@@ -331,7 +331,8 @@ class Capacity:
             self._probe_after = min(2 * self._probe_after, self._LAST_PROBE)
         elif refused >= self._REFUSED_OF_RECENT:
             lately = sum(when > now - 2 * self._per for when in self._accepted)
-            self._probe_after = self._FIRST_PROBE if self.now == self._plan else min(2 * self._probe_after, self._LAST_PROBE)
+            later = min(2 * self._probe_after, self._LAST_PROBE)
+            self._probe_after = self._FIRST_PROBE if self.now == self._plan else later
             self._set(min(self.now - 1, round(lately / 2)), now)
         elif self._probing and now > self._changed_at + self._PROBE_LASTS * self._per:
             self._probing = False
