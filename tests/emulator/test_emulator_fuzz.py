@@ -9,41 +9,12 @@ from hypothesis import strategies as st
 from launch_async.emulator.operations import PUBLIC
 
 DOCUMENTED = {200, 201, 204, 400, 401, 403, 404, 405, 409, 429}
-WORDS = st.sampled_from(
-    [
-        "name",
-        "description",
-        "projectType",
-        "FILEUPLOAD",
-        "GITPROVIDER",
-        "repository",
-        "fileUpload",
-        "uploadUid",
-        "environment",
-        "frameworkPreset",
-        "OTHER",
-        "NUXT",
-        "environmentVariables",
-        "key",
-        "value",
-        "outputDirectory",
-        "passwordProtection",
-        "isEnabled",
-        "cachePath",
-        "path",
-        "/",
-        "cacheTags",
-        "hostnames",
-        "commitHash",
-        "abcdef0",
-        "",
-        "\x00",
-        "�",
-        "é" * 300,
-        "../..",
-        "<script>",
-    ]
+NAMES = (
+    "name description projectType FILEUPLOAD GITPROVIDER repository fileUpload uploadUid environment frameworkPreset "
+    "OTHER NUXT environmentVariables key value outputDirectory passwordProtection isEnabled cachePath path / cacheTags "
+    "hostnames commitHash abcdef0 ../.. <script>"
 )
+WORDS = st.sampled_from([*NAMES.split(), "", "\0", "\ud800", "é" * 300])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | WORDS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS, inner, max_size=6),
