@@ -1,0 +1,118 @@
+"""Revalidation: the quota is told from the rate limit, and a purge that is not needed is warned of."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from launch_async import ForbiddenError, QuotaExceededError, RateLimitError, RetryPolicy
+from launch_async.resources._cache import CachePurges
+
+
+@pytest.fixture
+def uids(launch):
+    emulator, _ = launch
+    project = emulator.add_project("night-sky", deployments=1)
+    return project.uid, next(iter(project.environments))
+
+
+async def test_a_used_up_quota_is_told_and_not_tried_again(start):
+    async with start(revalidation_quota=1) as (emulator, client):
+        project = emulator.add_project("night-sky")
+        uids = project.uid, next(iter(project.environments))
+        await client.environments.revalidate_cache(*uids, path="/")
+
+        with pytest.raises(QuotaExceededError, match="all 1 cache revalidations of the day are used") as failure:
+            await client.environments.revalidate_cache(*uids, path="/")
+
+    assert (failure.value.status, failure.value.retryable) == (429, False)
+    assert failure.value.codes == ("launch.REVALIDATE_CDN_CACHE.LIMIT_REACHED",)
+    assert emulator.ledger.count("revalidateCdnCache") == 2
+
+
+async def test_too_fast_is_tried_again_and_asks_for_the_usage_once(launch, uids):
+    emulator, client = launch
+    emulator.faults.add("retry_after", operation="revalidateCdnCache", delay=0.01, times=3)
+
+    await client.environments.revalidate_cache(*uids, cache_tags=["news"])
+
+    assert emulator.ledger.count("revalidateCdnCache") == 4
+    assert emulator.ledger.count("getCacheRevalidationUsage") == 1
+
+
+async def test_a_403_with_the_quota_used_up_is_the_quota(start):
+    async with start(revalidation_quota=0) as (emulator, client):
+        project = emulator.add_project("night-sky")
+        body = '{"errors":[{"code":"launch.REVALIDATE.NOT_ALLOWED","message":"no"}],"status":403}'
+        emulator.faults.add("status_before", operation="revalidateCdnCache", status=403, body=body)
+
+        with pytest.raises(QuotaExceededError) as failure:
+            await client.environments.revalidate_cache(project.uid, next(iter(project.environments)), path="/")
+
+    assert failure.value.status == 403
+
+
+async def test_a_403_with_quota_left_is_what_it_says(launch, uids):
+    emulator, client = launch
+    emulator.faults.add("status_before", operation="revalidateCdnCache", status=403)
+
+    with pytest.raises(ForbiddenError):
+        await client.environments.revalidate_cache(*uids, path="/")
+
+    assert emulator.ledger.count("getCacheRevalidationUsage") == 1
+
+
+async def test_if_the_usage_cannot_be_had_the_refusal_stays_what_it_was(launch, uids):
+    emulator, client = launch
+    emulator.faults.add("status_before", operation="revalidateCdnCache", status=403)
+    emulator.faults.add("status_before", operation="getCacheRevalidationUsage", status=500)
+
+    with pytest.raises(ForbiddenError):
+        await client.environments.revalidate_cache(*uids, path="/")
+
+
+async def test_a_429_without_a_launch_code_is_the_rate_limit(launch, uids):
+    emulator, client = launch
+    emulator.faults.add("retry_after", operation="revalidateCdnCache", delay=0.01, body="slow down")
+
+    with pytest.raises(RateLimitError):
+        await client.environments.revalidate_cache(*uids, path="/")
+
+    assert emulator.ledger.count("revalidateCdnCache") == RetryPolicy().refusals
+    assert emulator.ledger.count("getCacheRevalidationUsage") == 0
+
+
+async def test_a_purge_right_after_an_own_deployment_is_warned_of_once(launch, folder, caplog):
+    _, client = launch
+    site = await client.create_site("night-sky", folder)
+    uids = site.project.uid, site.environment.uid
+
+    with caplog.at_level(logging.WARNING, "launch_async.cache"):
+        await client.environments.revalidate_cache(*uids, path="/")
+        await client.environments.revalidate_cache(*uids, path="/")
+
+    assert [record.name for record in caplog.records] == ["launch_async.cache"]
+    assert f"environment {site.environment.uid} was deployed 0 s ago" in caplog.text
+
+
+async def test_a_purge_without_an_own_deployment_is_not_warned_of(launch, uids, caplog):
+    _, client = launch
+
+    with caplog.at_level(logging.WARNING, "launch_async.cache"):
+        await client.environments.revalidate_cache(*uids, path="/")
+
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(("after", "warnings"), [(60.0, 1), (60.1, 0)])
+def test_a_minute_after_a_deployment_a_purge_may_make_sense(after, warnings, caplog):
+    now = 1000.0
+    purges = CachePurges(lambda: now)
+    purges.deployed("environment")
+    now += after
+
+    with caplog.at_level(logging.WARNING, "launch_async.cache"):
+        purges.hint("environment")
+
+    assert len(caplog.records) == warnings

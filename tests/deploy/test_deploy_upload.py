@@ -1,0 +1,263 @@
+"""Uploads over real sockets: what is sent again, what is given up, and what never reaches the storage."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import attrs
+import pytest
+
+from launch_async import InvalidArgumentError, SignedUploadUrl, StorageError, UploadHeader
+from launch_async._transport import AiohttpTransport, FileBody, Request
+from launch_async.errors import AttemptTimeout
+from launch_async.workflows.uploading import upload
+
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def storage(answer: Answer) -> AsyncIterator[str]:
+    """A storage that does what it is told, on a socket; gives its address."""
+    server = await asyncio.start_server(answer, "127.0.0.1")
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/upload?signature=s3cr3t"
+
+
+async def read_head(reader: asyncio.StreamReader) -> dict[str, str]:
+    """Read a request line and headers; the request line is under an empty name."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
+    return {
+        "": head[0],
+        **{name.lower(): value.strip() for name, _, value in (one.partition(":") for one in head[1:-1])},
+    }
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """Something of a lawful size."""
+    file = tmp_path / "site.zip"
+    file.write_bytes(b"PK" + bytes(2000))
+    return file
+
+
+async def test_a_broken_connection_is_tried_again_with_the_same_url(launch, folder):
+    emulator, client = launch
+    emulator.faults.add("reset_before", operation="uploadArchive", times=2)
+
+    site = await client.create_site("night-sky", folder)
+
+    assert site.deployment.status.is_success
+    assert emulator.ledger.count("uploadArchive") == 3
+    assert emulator.ledger.count("getProjectUploadUrl") == 1
+
+
+async def test_a_lost_answer_of_the_storage_is_tried_again(launch, folder):
+    emulator, client = launch
+    emulator.faults.add("reset_after", operation="uploadArchive", times=1)
+
+    site = await client.create_site("night-sky", folder)
+
+    assert site.deployment.status.is_success
+    assert emulator.ledger.count("createProject") == 1
+
+
+@pytest.mark.parametrize("style", ["aws", "azure", "gcp"])
+async def test_a_refusal_is_tried_again_with_a_new_url(style, start, folder):
+    async with start(upload_style=style) as (emulator, client):
+        emulator.faults.add("status_before", operation="uploadArchive", status=403, times=1)
+        site = await client.create_site("night-sky", folder)
+
+    assert site.deployment.status.is_success
+    assert emulator.ledger.count("getProjectUploadUrl") == 2
+
+
+async def test_a_storage_that_always_refuses_ends_the_upload_and_nothing_is_created(launch, folder, caplog):
+    emulator, client = launch
+    emulator.faults.add("status_before", operation="uploadArchive", status=503)
+
+    with caplog.at_level(logging.WARNING, "launch_async.upload"), pytest.raises(StorageError) as failure:
+        await client.create_site("night-sky", folder)
+
+    assert (failure.value.status, failure.value.attempts) == (503, 4)
+    assert emulator.ledger.count("uploadArchive") == 4
+    assert emulator.ledger.created == []
+    assert len(caplog.messages) == 3
+
+
+@pytest.mark.parametrize("style", ["aws", "azure"])
+async def test_a_url_that_expires_on_the_way_is_replaced(style, start, folder):
+    async with start(upload_style=style) as (emulator, client):
+        overdue = await client.uploads.url_for_project()
+        emulator.clock.advance(601)
+        urls = iter([overdue, await client.uploads.url_for_project()])
+
+        async def signed_url() -> SignedUploadUrl:
+            return next(urls)
+
+        file = folder / "index.html"
+        file.write_bytes(bytes(2000))
+        uid = await upload(client.uploads, signed_url, file, on_progress=None)
+
+    assert uid != overdue.upload_uid
+    assert next(entry.status for entry in emulator.ledger.requests if entry.operation == "uploadArchive") == 403
+
+
+async def test_an_old_url_is_replaced_before_anything_is_sent_to_it(launch, archive):
+    emulator, client = launch
+    fresh = await client.uploads.url_for_project()
+    old = attrs.evolve(fresh, received_at=datetime.now(UTC) - timedelta(minutes=9, seconds=1))
+    urls = iter([old, fresh])
+
+    async def signed_url() -> SignedUploadUrl:
+        return next(urls)
+
+    await upload(client.uploads, signed_url, archive, on_progress=None)
+
+    assert emulator.ledger.count("uploadArchive") == 1
+    assert next(urls, None) is None
+
+
+async def test_an_old_url_of_the_callers_own_is_refused(launch, archive):
+    emulator, client = launch
+    url = await client.uploads.url_for_project()
+    old = attrs.evolve(url, received_at=datetime.now(UTC) - timedelta(minutes=10))
+
+    with pytest.raises(StorageError, match="ask for a new one") as failure:
+        await client.uploads.send(old, archive)
+
+    assert failure.value.retryable
+    assert emulator.ledger.count("uploadArchive") == 0
+
+
+async def test_a_redirect_of_the_storage_is_a_failure_for_good(launch, folder):
+    emulator, client = launch
+    emulator.faults.add(
+        "status_before", operation="uploadArchive", status=307, headers={"Location": f"{emulator.url}/elsewhere"}
+    )
+
+    with pytest.raises(StorageError, match="redirects are never followed"):
+        await client.create_site("night-sky", folder)
+
+    assert emulator.ledger.count("uploadArchive") == 1
+    assert emulator.ledger.count("unknown") == 0
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+async def test_every_success_of_the_storage_counts(launch, archive, status):
+    _, client = launch
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await read_head(reader)
+        await reader.readexactly(int(head["content-length"]))
+        writer.write(f"HTTP/1.1 {status} Fine\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        writer.close()
+
+    async with storage(answer) as address:
+        sent: list[int] = []
+        await client.uploads.send(SignedUploadUrl(upload_url=address, upload_uid="u"), archive, on_progress=sent.append)
+
+    assert sent[-1] == 2002
+
+
+async def test_a_raw_upload_says_how_long_and_what_it_is_and_carries_no_credential(launch, archive):
+    _, client = launch
+    heads: list[dict[str, str]] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await read_head(reader))
+        await reader.readexactly(2002)
+        writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    async with storage(answer) as address:
+        given = [UploadHeader(key="x-ms-blob-type", value="BlockBlob"), UploadHeader(key="content-type", value=" ")]
+        await client.uploads.send(SignedUploadUrl(upload_url=address, upload_uid="u", headers=tuple(given)), archive)
+
+    (head,) = heads
+    assert head[""] == "PUT /upload?signature=s3cr3t HTTP/1.1"
+    assert (head["content-length"], head["content-type"]) == ("2002", "application/zip")
+    assert head["x-ms-blob-type"] == "BlockBlob"
+    assert head.keys() & {"authtoken", "authorization", "organization_uid", "cookie", "transfer-encoding"} == set()
+
+
+async def test_no_signed_url_is_in_an_error_or_a_log(launch, archive, caplog):
+    _, client = launch
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await read_head(reader)
+        await reader.readexactly(int(head["content-length"]))
+        body = b"<Error><Message>The URL http://x/upload?signature=s3cr3t is not valid</Message></Error>"
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
+        writer.close()
+
+    async with storage(answer) as address:
+
+        async def signed_url() -> SignedUploadUrl:
+            return SignedUploadUrl(upload_url=address, upload_uid="u")
+
+        with caplog.at_level(logging.DEBUG), pytest.raises(StorageError) as failure:
+            await upload(client.uploads, signed_url, archive, on_progress=None)
+
+    assert "s3cr3t" not in caplog.text + str(failure.value) + repr(failure.value) + repr(await signed_url())
+
+
+async def test_an_upload_that_stands_still_is_given_up(tmp_path):
+    file = tmp_path / "large.zip"
+    with file.open("wb") as sparse:
+        sparse.truncate(32 * 1024 * 1024)
+    done = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Reads nothing: the buffers on the way fill up, and then no byte moves.
+        await done.wait()
+        writer.transport.abort()
+
+    transport = AiohttpTransport(proxy="")
+    body = FileBody(file, file.stat().st_size, idle_timeout=0.3)
+    async with storage(answer) as address:
+        with pytest.raises(AttemptTimeout, match=r"stood still for 0\.3 s"):
+            await transport.send(Request("PUT", address, {"Content-Length": str(body.size)}, body))
+        done.set()
+        await transport.close()
+
+
+async def test_what_a_progress_callback_raises_ends_the_upload(launch, folder):
+    emulator, client = launch
+    emulator.faults.add("delay", operation="uploadArchive", delay=5)
+
+    def enough(sent: int) -> None:
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        await client.create_site("night-sky", folder, on_progress=enough)
+
+    assert emulator.ledger.created == []
+
+
+@pytest.mark.parametrize(("size", "problem"), [(1023, "has 1023 bytes"), (104_857_601, "has 104857601 bytes")])
+async def test_a_file_of_an_unlawful_size_is_refused_before_a_request(launch, tmp_path, size, problem):
+    emulator, client = launch
+    url = await client.uploads.url_for_project()
+    file = tmp_path / "odd.zip"
+    with file.open("wb") as sparse:
+        sparse.truncate(size)
+
+    with pytest.raises(InvalidArgumentError, match=problem):
+        await client.uploads.send(url, file)
+
+    assert emulator.ledger.count("uploadArchive") == 0
+
+
+async def test_a_file_that_is_none_is_refused(launch, tmp_path):
+    _, client = launch
+    url = await client.uploads.url_for_project()
+
+    with pytest.raises(InvalidArgumentError, match="cannot be read"):
+        await client.uploads.send(url, tmp_path / "nowhere.zip")
+    with pytest.raises(InvalidArgumentError, match="not a file"):
+        await client.uploads.send(url, tmp_path)
