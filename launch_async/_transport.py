@@ -341,7 +341,7 @@ def _translated(request: Request, tracker: aiohttp.UploadTracker) -> Generator[N
         raise AttemptTimeout(
             f"{host} did not answer within {request.timeout or 0:g} s", operation=request.operation
         ) from None
-    except ValueError as error:
+    except (ValueError, aiohttp.NonHttpUrlClientError) as error:
         # Not an address, or a header that would break the message; the error repeats it, and it may be a secret.
         raise ConnectError(
             f"this request cannot be sent: its URL or a header is malformed ({type(error).__name__})",
