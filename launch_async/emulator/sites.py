@@ -121,10 +121,12 @@ def find(root: Path, raw_path: str) -> Path | None:
     ``/about/`` is ``about/index.html``; ``/about`` is the file ``about`` or else ``about.html``.
     """
     parts = [unquote(part) for part in raw_path.split("/") if part]
-    if any(part in (".", "..") or "/" in part or "\\" in part or "\0" in part for part in parts):
+    if any("\0" in part for part in parts):
         return None
     path = root.joinpath(*parts)
     try:
+        if not path.resolve().is_relative_to(root.resolve()):
+            return None
         if path.is_dir():
             index = path / "index.html"
             if not index.is_file():

@@ -3,6 +3,10 @@
 import base64
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from launch_async.emulator.sites import find
 
 SITE = {
     "index.html": "<h1>home</h1>",
@@ -57,6 +61,31 @@ async def test_everything_else_is_the_sites_own_404(api, environment, path):
     page = await api.page(environment, path)
 
     assert (page.status, page.text) == (404, "<h1>gone</h1>")
+
+
+@given(
+    st.lists(
+        st.sampled_from(["..", "%2e%2e", "%2E.", ".", "a", "link", "..%2f", "..%5c", "secret.html", "%00", ""]),
+        max_size=6,
+    )
+)
+def test_no_path_leads_out_of_a_site(fenced_site, parts):
+    found = find(fenced_site, "/" + "/".join(parts))
+
+    assert found is None or found.resolve().is_relative_to(fenced_site)
+
+
+@pytest.fixture(scope="module")
+def fenced_site(tmp_path_factory):
+    """A site with something to steal beside it, and a link to it that a build has left behind."""
+    outside = tmp_path_factory.mktemp("outside").resolve()
+    site = outside / "site"
+    (site / "a").mkdir(parents=True)
+    for folder in (outside, site, site / "a"):
+        (folder / "index.html").write_text("x")
+        (folder / "secret.html").write_text("x")
+    (site / "link").symlink_to(outside, target_is_directory=True)
+    return site
 
 
 async def test_without_a_404_page_there_is_a_plain_one(api, archive):

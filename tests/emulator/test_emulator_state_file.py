@@ -53,11 +53,14 @@ async def test_what_was_acknowledged_is_in_the_file_at_once(start, archive, tmp_
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{}", pickle.dumps({"version": 1}), pickle.dumps(print), b"cos\nsystem\n(S'exit 1'\ntR."]
+    "content", [b"", b"{}", pickle.dumps({"version": 1}), pickle.dumps(print), b"cos\nmkdir\n(S'made-by-the-file'\ntR."]
 )
-def test_a_file_that_is_no_state_is_refused_and_runs_nothing(tmp_path, content):
+def test_a_file_that_is_no_state_is_refused_and_runs_nothing(tmp_path, monkeypatch, content):
+    monkeypatch.chdir(tmp_path)
     file = tmp_path / "launch.state"
     file.write_bytes(content)
 
     with pytest.raises(ValueError, match="is not a state file"):
         LaunchEmulator(state=file)
+
+    assert [found.name for found in tmp_path.iterdir()] == ["launch.state"]
