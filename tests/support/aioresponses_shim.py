@@ -11,7 +11,7 @@ answers at the edge of the transport, and the emulator for everything else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -26,7 +26,7 @@ _ENDLESS = 2**62
 
 
 @contextmanager
-def scripted_answers(*, passthrough: tuple[str, ...] = ()) -> Iterator[aioresponses]:
+def scripted_answers(*, passthrough: tuple[str, ...] = ()) -> Generator[aioresponses, None, None]:
     """Answer every request of aiohttp's client from a script; URLs that start with `passthrough` reach the network.
 
     A request without a scripted answer raises aiohttp's `ClientConnectionError`, which a retry policy will repeat:
