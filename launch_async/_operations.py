@@ -71,7 +71,7 @@ def check_uid(name: str, uid: str, *, operation: str | None = None) -> str:
 
 
 def check_text(name: str, text: str, *, longest: int | None = None, rule: str = "FACTS §4") -> str:
-    """Return a text that is neither empty nor longer than the service allows.
+    """Return a text that is neither empty nor longer than the service allows, and can be sent.
 
     Raises:
         InvalidArgumentError: It is.
@@ -82,7 +82,14 @@ def check_text(name: str, text: str, *, longest: int | None = None, rule: str = 
         raise InvalidArgumentError(name, "is empty", rule=rule)
     if longest is not None and len(text) > longest:
         raise InvalidArgumentError(name, f"has {len(text)} characters, {longest} are allowed", rule=rule)
+    if not is_encodable(text):
+        raise InvalidArgumentError(name, "cannot be encoded as UTF-8", rule="openapi.yaml")
     return text
+
+
+def is_encodable(text: str) -> bool:
+    """Return whether a text can be sent at all: lone surrogates, as from a broken file name, cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def check_page(limit: int | None, skip: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
-from launch_async._operations import check_text
+from launch_async._operations import check_text, is_encodable
 from launch_async.errors import InvalidArgumentError
 from launch_async.models.base import UNSET, Unset
 from launch_async.models.environment import EnvironmentInput, FrameworkPreset, VariableInput
@@ -48,6 +48,9 @@ def check_variables(variables: Mapping[str, str]) -> None:
     for key, value in variables.items():
         if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidArgumentError(name, f"the value of {key!r} is not a string", rule="openapi.yaml")
+        if not (is_encodable(key) and is_encodable(value)):
+            problem = f"the name or the value of {key!a} cannot be encoded as UTF-8"
+            raise InvalidArgumentError(name, problem, rule="openapi.yaml")
         if not key or not value:
             problem = "a variable has an empty name" if not key else f"the value of {key!r} is empty"
             raise InvalidArgumentError(name, f"{problem}, and the service refuses that", rule="FACTS §4")

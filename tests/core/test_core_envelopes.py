@@ -48,12 +48,16 @@ from launch_async._envelopes import error_from_answer, read_envelope, redact
 SECRET = "s3cr3t/vàlue\"with'every<kind>&of\nmark"
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(
-        st.sampled_from(["errors", "code", "message", "error", "error_code", "error_message", "field", "status", "name"])
-        | st.text(max_size=6),
-        inner,
-        max_size=5,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                ["errors", "code", "message", "error", "error_code", "error_message", "field", "status", "name"]
+            )
+            | st.text(max_size=6),
+            inner,
+            max_size=5,
+        )
     ),
     max_leaves=15,
 )
@@ -74,9 +78,7 @@ def test_a_coded_error_says_its_words_and_its_code() -> None:
 
     assert type(error) is NotFoundError
     assert error.codes == ("launch.PROJECT.NOT_FOUND",)
-    assert str(error) == (
-        "Project not found. [operation getProject; status 404; code launch.PROJECT.NOT_FOUND]"
-    )
+    assert str(error) == ("Project not found. [operation getProject; status 404; code launch.PROJECT.NOT_FOUND]")
 
 
 @pytest.mark.parametrize("field", ["name", "environmentVariables.0.value"])
@@ -242,7 +244,9 @@ def test_each_status_has_its_class(status: int, kind: type[APIError], retryable:
 
 
 def test_a_git_account_out_of_reach_is_not_a_problem_of_the_credentials() -> None:
-    error = error_of(401, {"errors": [{"code": "launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS", "message": "Not reachable."}]})
+    error = error_of(
+        401, {"errors": [{"code": "launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS", "message": "Not reachable."}]}
+    )
 
     assert type(error) is GitProviderError
     assert "Reconnect the Git account in the console; your own credentials are fine" in str(error)
@@ -314,7 +318,9 @@ def test_a_secret_is_found_in_markup_and_addresses(written: str) -> None:
 
 
 @given(
-    secret=st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=8, max_size=30).map("$ecret-{}".format),
+    secret=st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=8, max_size=30).map(
+        "$ecret-{}".format
+    ),
     where=st.sampled_from(["message", "code", "field", "plain", "error_message", "late"]),
 )
 def test_no_secret_is_ever_repeated(secret: str, where: str) -> None:

@@ -11,7 +11,17 @@ from typing import Any
 
 import attrs
 import pytest
-from core_support import DEPLOYMENT, ENVIRONMENT, ORGANIZATION, PROJECT, TOKEN, FakeTransport, answer, client_on, virtual_time
+from core_support import (
+    DEPLOYMENT,
+    ENVIRONMENT,
+    ORGANIZATION,
+    PROJECT,
+    TOKEN,
+    FakeTransport,
+    answer,
+    client_on,
+    virtual_time,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -676,7 +686,9 @@ class Observer(Hooks):
 @virtual_time
 async def test_an_observer_sees_a_call_from_its_start_to_its_end() -> None:
     observer = Observer()
-    transport = FakeTransport(after(1, answer(429, headers={"Retry-After": "2"})), after(1, answer(200, {"project": {"uid": "u"}})))
+    transport = FakeTransport(
+        after(1, answer(429, headers={"Retry-After": "2"})), after(1, answer(200, {"project": {"uid": "u"}}))
+    )
 
     async with client_on(transport, hooks=observer, limiter=RecordingLimiter(wait=1.0)) as launch:
         await launch.projects.get(PROJECT)
@@ -703,7 +715,9 @@ async def test_an_observer_sees_the_error_that_a_call_ends_in() -> None:
 
 @virtual_time
 async def test_an_observer_may_look_at_nothing() -> None:
-    assert await outcome_of(FakeTransport(answer(503), DONE), "GET", hooks=Hooks(), limiter=RecordingLimiter(1.0)) is None
+    assert (
+        await outcome_of(FakeTransport(answer(503), DONE), "GET", hooks=Hooks(), limiter=RecordingLimiter(1.0)) is None
+    )
 
 
 @virtual_time
@@ -772,7 +786,9 @@ async def test_log_records_tell_the_story_without_a_secret(caplog: pytest.LogCap
     told = finished.__dict__
     assert (told["operation"], told["status"], told["attempts"]) == ("updateEnvironment", 400, 2)
     assert told["request_id"] == caught.value.request_id
-    everything = repr([record.__dict__ for record in caplog.records]) + caplog.text + repr(caught.value) + caught.value.body
+    everything = (
+        repr([record.__dict__ for record in caplog.records]) + caplog.text + repr(caught.value) + caught.value.body
+    )
     assert TOKEN not in everything
     assert "hidden-value" not in everything
 

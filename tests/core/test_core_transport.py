@@ -676,9 +676,7 @@ async def test_an_upload_that_is_reset_is_a_lost_answer(transport: AiohttpTransp
     assert type(error) is ResponseLost
 
 
-async def test_what_a_progress_callback_breaks_is_the_users_to_see(
-    transport: AiohttpTransport, file: Path
-) -> None:
+async def test_what_a_progress_callback_breaks_is_the_users_to_see(transport: AiohttpTransport, file: Path) -> None:
     def broken(_: int) -> None:
         raise ZeroDivisionError("mine")
 

@@ -204,9 +204,7 @@ def test_a_signed_raw_upload_decodes_with_its_unused_list_null() -> None:
 
 
 def test_log_lines_of_the_specification_decode() -> None:
-    line = structure(
-        {"message": "Build finished", "stage": "BUILD", "timestamp": "2026-05-04T09:01:40.002Z"}, LogLine
-    )
+    line = structure({"message": "Build finished", "stage": "BUILD", "timestamp": "2026-05-04T09:01:40.002Z"}, LogLine)
 
     assert (str(line), line.stage) == ("Build finished", LogStage.BUILD)
     assert line.timestamp == datetime(2026, 5, 4, 9, 1, 40, 2000, tzinfo=UTC)
@@ -279,7 +277,9 @@ def test_a_number_is_no_time_of_creation() -> None:
         structure({**PROJECT_EXAMPLE, "createdAt": 1777885200}, Project)
 
 
-@pytest.mark.parametrize("document", [None, "project", 7, [], [PROJECT_EXAMPLE]], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "document", [None, "project", 7, [], [PROJECT_EXAMPLE]], ids=lambda value: type(value).__name__
+)
 def test_only_an_object_is_a_model(document: object) -> None:
     with pytest.raises(Mismatch, match=r"^: expected an object, got "):
         structure(document, Project)
