@@ -1,0 +1,157 @@
+"""Upload of a 100 MiB ZIP against aiohttp streaming the same file: speed, and how far memory grows.
+
+    python benchmarks/upload.py [--mebibytes 100] [--rounds 5]
+
+Goals (design §5): 0.95 of aiohttp's speed, and at most 16 MiB of peak memory growth. The storage is a process of its
+own that takes bytes in and throws them away. Rounds alternate, and the best of each is compared: other work on the
+machine only ever adds. Both ways of uploading are measured, the form (AWS) and the raw bytes (Azure, GCP).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+
+from launch_async import FormField, LaunchClient, SignedUploadUrl, UnlimitedRateLimiter, UploadMethod
+
+MEBIBYTE = 1024 * 1024
+FIELDS = dict.fromkeys(("bucket", "key", "Policy", "X-Amz-Signature", "X-Amz-Security-Token"), "x" * 200)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Compare uploads.send with aiohttp.")
+    parser.add_argument("--mebibytes", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        asyncio.run(serve())
+        return
+    with subprocess.Popen([sys.executable, __file__, "--serve"], stdout=subprocess.PIPE, text=True) as storage:
+        try:
+            assert storage.stdout is not None
+            address = storage.stdout.readline().strip()
+            asyncio.run(compare(address, options.mebibytes * MEBIBYTE, options.rounds))
+        finally:
+            storage.terminate()
+
+
+async def compare(address: str, size: int, rounds: int) -> None:
+    """Let everybody send the same file in turn, and print the table."""
+    raw = SignedUploadUrl(upload_url=address, upload_uid="upload", method=UploadMethod.PUT)
+    fields = tuple(FormField(form_field_key=name, form_field_value=value) for name, value in FIELDS.items())
+    form = SignedUploadUrl(upload_url=address, upload_uid="upload", method=UploadMethod.POST, fields=fields)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "site.zip"
+        file.write_bytes(os.urandom(size))
+        async with aiohttp.ClientSession() as session, LaunchClient(limiter=UnlimitedRateLimiter(), proxy="") as client:
+            contestants: dict[str, Callable[[], Awaitable[None]]] = {
+                "aiohttp, raw": lambda: aiohttp_raw(session, address, file),
+                "uploads.send, raw": lambda: client.uploads.send(raw, file, on_progress=lambda _: None),
+                "aiohttp, form": lambda: aiohttp_form(session, address, file),
+                "uploads.send, form": lambda: client.uploads.send(form, file, on_progress=lambda _: None),
+            }
+            seconds: dict[str, list[float]] = {name: [] for name in contestants}
+            growth: dict[str, list[int]] = {name: [] for name in contestants}
+            for _ in range(rounds):
+                for name, send in contestants.items():
+                    before = reset_peak_memory()
+                    started = time.perf_counter()
+                    await send()
+                    seconds[name].append(time.perf_counter() - started)
+                    growth[name].append(peak_memory() - before)
+    print(f"{size / MEBIBYTE:.0f} MiB, best of {rounds}, {os.cpu_count()} cores")
+    print(f"{'':<20}{'MiB/s':>10}{'peak memory growth':>24}")
+    for name in contestants:
+        speed = size / MEBIBYTE / min(seconds[name])
+        print(f"{name:<20}{speed:>10.0f}{max(growth[name]) / MEBIBYTE:>20.1f} MiB")
+    for way in ("raw", "form"):
+        ratio = min(seconds[f"aiohttp, {way}"]) / min(seconds[f"uploads.send, {way}"])
+        print(f"{f'ratio, {way} (goal 0.95)':<26}{ratio:.2f}")
+
+
+async def aiohttp_raw(session: aiohttp.ClientSession, address: str, file: Path) -> None:
+    with file.open("rb") as stream:
+        headers = {"Content-Type": "application/zip"}
+        async with session.put(address, data=stream, headers=headers) as answer:
+            await answer.read()
+
+
+async def aiohttp_form(session: aiohttp.ClientSession, address: str, file: Path) -> None:
+    with file.open("rb") as stream:
+        data = aiohttp.FormData()
+        for name, value in FIELDS.items():
+            data.add_field(name, value)
+        data.add_field("file", stream, filename=file.name, content_type="application/zip")
+        async with session.post(address, data=data) as answer:
+            await answer.read()
+
+
+def reset_peak_memory() -> int:
+    """Forget the peak so far (Linux), and return the memory that is in use now, in bytes."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return memory("VmRSS")
+
+
+def peak_memory() -> int:
+    """Return the most memory that was in use since `reset_peak_memory`, in bytes."""
+    return memory("VmHWM")
+
+
+def memory(name: str) -> int:
+    found = re.search(rf"^{name}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found.group(1)) * 1024
+
+
+class Sink(asyncio.BufferedProtocol):
+    """Takes one request after the other, whatever is in it, and says thank you."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray(256 * 1024)
+        self._head = bytearray()
+        self._missing = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember where answers go."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        """Give the one buffer, over and over."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Count what came; answer when it is all of a request."""
+        if not self._missing:
+            self._head += self._buffer[:nbytes]
+            head, separator, body = self._head.partition(b"\r\n\r\n")
+            if not separator:
+                return
+            length = re.search(rb"(?i)content-length: (\d+)", head)
+            self._missing = int(length.group(1)) if length else 0
+            nbytes = len(body)
+            self._head.clear()
+        self._missing -= nbytes
+        if not self._missing:
+            self._transport.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+
+async def serve() -> None:
+    server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", 0)
+    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/upload", flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
