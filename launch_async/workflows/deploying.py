@@ -27,10 +27,10 @@ from launch_async.resources.deployments import Deployments
 from launch_async.resources.environments import Environments
 from launch_async.resources.projects import Projects
 from launch_async.resources.uploads import Uploads
-from launch_async.workflows._interim import Watching
 from launch_async.workflows.site import Site
 from launch_async.workflows.sources import Commit, Files, LatestCommit, PreviousUpload, Source, ready_archive
 from launch_async.workflows.uploading import upload
+from launch_async.workflows.waiting import Watching
 
 __all__ = ["Deploying", "SiteSettings"]
 

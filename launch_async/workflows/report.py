@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import re
 from collections import deque
 from collections.abc import Iterable
 from typing import Final
@@ -14,19 +13,17 @@ import attrs
 from launch_async.models.base import JSONValue
 from launch_async.models.deployment import Deployment, DeploymentRef, DeploymentStatus
 from launch_async.models.log import LogLine
+from launch_async.workflows.log_level import level_of, plain
 
 __all__ = ["DeploymentReport", "LogDigest", "build_seconds"]
 
 _TAIL: Final = 20
 _LONGEST: Final = 300
-_ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-_ERROR: Final = re.compile(r"\b(?:error|fatal|panic|exception|traceback|failed|failure)\b|ERR!|\w(?:Error|Exception)\b", re.I)
-_HARMLESS: Final = re.compile(r"^\W*(?:npm\s+)?warn|\b(?:0|no|without)\s+(?:errors?|failures?)\b|\b0\s+failed\b", re.I)
 _UNSTATED: Final = "an unstated status"
 _ADVICE: Final = {
     DeploymentStatus.LIVE: "Nothing to do: it serves.",
     DeploymentStatus.DEPLOYED: "Nothing to do: it went live, and a newer deployment serves now.",
-    DeploymentStatus.FAILED: "Mend what the first error names and deploy again; the site still serves its last version.",
+    DeploymentStatus.FAILED: "Mend what the first error names and deploy again; the last version still serves.",
     DeploymentStatus.SKIPPED: (
         "A newer deployment took its place in the queue before it started: wait for that one, or deploy again."
     ),
@@ -94,7 +91,7 @@ class DeploymentReport:
         stage = f" in stage {self.stage}" if self.stage and not self.status.is_success else ""
         sentences = [f"Deployment {self.deployment.uid} ended {self.status or _UNSTATED}{after}{stage}."]
         if self.first_error and not self.status.is_success:
-            sentences.append(f"First error: {self.first_error}")
+            sentences.append(f'First error: "{self.first_error}".')
         elif self.url and self.status.is_success:
             sentences.append(f"It is at {self.url}.")
         if not self.status.is_success:
@@ -168,8 +165,8 @@ class LogDigest:
         self._tail.append(line)
         self._stage = str(line.stage) if line.stage else self._stage
         if self._first_error is None:
-            text = _ANSI.sub("", line.message).strip()
-            if _ERROR.search(text) and not _HARMLESS.search(text):
+            text = plain(line.message)
+            if level_of(line.message) == "error":
                 self._first_error = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
     def report(self, deployment: Deployment) -> DeploymentReport:

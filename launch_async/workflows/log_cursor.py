@@ -1,0 +1,240 @@
+"""`LogCursor`: where a reader stands in a build log, so that every line is given once whatever the service repeats.
+
+Nobody knows whether the service's `timestamp` bound is inclusive, several lines share a millisecond, and a line may
+become readable after newer ones (FACTS §7). So a reader asks again from a little before its newest line, and leaves
+out what it has given, counted as a multiset over (timestamp, stage, message). At the end it reads the whole log once
+more, which brings whatever came too late for that. Nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import Final, Generic, Protocol, TypeVar, cast
+
+from launch_async.errors import InvalidArgumentError
+from launch_async.models.base import JSONValue
+from launch_async.models.log import LogLine
+
+__all__ = ["LogCursor", "SeenLines", "StampedLine", "by_time"]
+
+_LOOK_BACK: Final = timedelta(seconds=5)
+_INSTANT: Final = timedelta(milliseconds=1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_SHORT: Final = 0xFFFFFFFF
+_KEPT: Final = 64
+
+
+class StampedLine(Protocol):
+    """A line of any log."""
+
+    @property
+    def message(self) -> str:
+        """The text."""
+        ...
+
+    @property
+    def timestamp(self) -> datetime | None:
+        """When it was written; None if that cannot be read."""
+        ...
+
+    @property
+    def extra(self) -> Mapping[str, JSONValue]:
+        """Where the text of an unreadable time is."""
+        ...
+
+
+L = TypeVar("L", bound=StampedLine)
+T = TypeVar("T")
+
+
+class LogCursor:
+    """Where a reader stands in one deployment's build log: give it to `follow_logs`, store it, resume from it.
+
+    It moves on just before a line is given, so `to_json()` after a line means "this line is done". It takes four bytes
+    a line: lines are told apart by 64 bits of a hash, and by 32 bits where a line comes later than newer ones did.
+    """
+
+    def __init__(self) -> None:
+        self._seen: SeenLines[LogLine] = SeenLines(lambda line: line.stage or "", look_back=_LOOK_BACK)
+
+    def __repr__(self) -> str:
+        return f"<LogCursor after {self.lines} lines, the newest of {self.newest}>"
+
+    @property
+    def lines(self) -> int:
+        """How many lines have been given."""
+        return len(self._seen)
+
+    @property
+    def newest(self) -> datetime | None:
+        """Time of the newest line that has been given; None before the first one."""
+        return self._seen.newest
+
+    @property
+    def ask_after(self) -> datetime | None:
+        """The `after` that misses nothing under either bound; None for the whole log."""
+        start = self._seen.horizon
+        return None if start is None else start - _INSTANT
+
+    def unseen(self, page: Iterable[LogLine]) -> list[LogLine]:
+        """Return the lines of a page that have not been given, in time order; the cursor stays where it is."""
+        return [line for _, line in by_time(self._seen.missing(page), lambda line: line.timestamp)]
+
+    def give(self, line: LogLine) -> None:
+        """Move on: this line is given now."""
+        self._seen.add(line)
+
+    def to_json(self) -> str:
+        """Return the cursor as one JSON object; it holds hashes, and no text of the log."""
+        return json.dumps(self._seen.state(), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> LogCursor:
+        """Read what `to_json` wrote.
+
+        Raises:
+            InvalidArgumentError: The text is something else.
+        """
+        cursor = cls()
+        try:
+            cursor._seen.restore(json.loads(text))
+        except (ValueError, TypeError, KeyError) as error:
+            raise InvalidArgumentError("cursor", "is not what LogCursor.to_json() wrote") from error
+        return cursor
+
+
+class SeenLines(Generic[L]):
+    """A multiset of the lines of one log: exact for the newest, compact for the others.
+
+    Args:
+        mark: What tells two lines of equal time and text apart, such as their stage.
+        look_back: How far behind the newest line a line is still looked for.
+        forget: Whether to forget lines that are older than that, for a log that is never read from its beginning.
+    """
+
+    def __init__(self, mark: Callable[[L], str], *, look_back: timedelta, forget: bool = False) -> None:
+        self._mark = mark
+        self._look_back = look_back
+        self._forget = forget
+        self._recent: dict[int, tuple[datetime, int]] = {}
+        self._old = array("I")
+        self._old_until = _EPOCH
+        self._undated = array("I")
+        self.newest: datetime | None = None
+
+    def __len__(self) -> int:
+        return len(self._old) + len(self._undated) + sum(count for _, count in self._recent.values())
+
+    @property
+    def horizon(self) -> datetime | None:
+        """The moment from which on lines are looked for; None before the first dated line."""
+        return None if self.newest is None else max(self.newest, _EPOCH + 2 * self._look_back) - self._look_back
+
+    def missing(self, page: Iterable[L]) -> list[L]:
+        """Return what a page holds beyond what was added: the last ones of equal lines."""
+        wanted: Counter[tuple[str, int]] = Counter()
+        bags: dict[str, Counter[int]] = {}
+        found: list[L] = []
+        for line in page:
+            place, key = self._place(line)
+            if place == "recent":
+                had = self._recent[key][1] if key in self._recent else 0
+            elif place == "old" and self._forget:
+                continue
+            else:
+                if place not in bags:
+                    bags[place] = Counter(self._old if place == "old" else self._undated)
+                had = bags[place][key]
+            wanted[place, key] += 1
+            if wanted[place, key] > had:
+                found.append(line)
+        return found
+
+    def add(self, line: L) -> None:
+        """Add one line."""
+        place, key = self._place(line)
+        if place == "undated":
+            self._undated.append(key)
+        elif place == "old":
+            self._old.append(key)
+        elif (stamp := line.timestamp) is not None:
+            self._recent[key] = (stamp, self._recent[key][1] + 1 if key in self._recent else 1)
+            self.newest = stamp if self.newest is None else max(stamp, self.newest)
+            if len(self._recent) > _KEPT * 2:
+                self._compact()
+
+    def state(self) -> dict[str, JSONValue]:
+        """Return everything as plain data."""
+        return {
+            "v": 1,
+            "newest": None if self.newest is None else self.newest.isoformat(),
+            "until": self._old_until.isoformat(),
+            "recent": [[f"{key:x}", stamp.isoformat(), count] for key, (stamp, count) in self._recent.items()],
+            "old": _packed(self._old),
+            "undated": _packed(self._undated),
+        }
+
+    def restore(self, document: object) -> None:
+        """Take over what `state` returned.
+
+        Raises:
+            ValueError, TypeError, KeyError: It is something else.
+        """
+        if not isinstance(document, dict) or document["v"] != 1:
+            raise ValueError("not a state, or of a version of the future")
+        state = cast("dict[str, str]", document)
+        recent = cast("list[tuple[str, str, int]]", document["recent"])
+        self.newest = datetime.fromisoformat(state["newest"]) if state["newest"] else None
+        self._old_until = datetime.fromisoformat(state["until"])
+        self._recent = {int(key, 16): (datetime.fromisoformat(stamp), int(count)) for key, stamp, count in recent}
+        self._old = _unpacked(state["old"])
+        self._undated = _unpacked(state["undated"])
+
+    def _place(self, line: L) -> tuple[str, int]:
+        stamp = line.timestamp
+        written = repr(line.extra.get("timestamp")) if stamp is None else str((stamp - _EPOCH) // _MICROSECOND)
+        text = f"{written}\0{self._mark(line)}\0{line.message}".encode("utf-8", "surrogatepass")
+        key = int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
+        if stamp is None:
+            return "undated", key & _SHORT
+        return ("recent", key) if stamp > self._old_until else ("old", key & _SHORT)
+
+    def _compact(self) -> None:
+        """Keep the newest ones as they are, and of the others only short hashes, or nothing."""
+        stamps = sorted(stamp for stamp, _ in self._recent.values())
+        until = stamps[-_KEPT]
+        if self._forget and self.horizon is not None:
+            until = min(until, self.horizon - _INSTANT)
+        behind = [key for key, (stamp, _) in self._recent.items() if stamp <= until]
+        for key in behind:
+            _, count = self._recent.pop(key)
+            if not self._forget:
+                self._old.extend([key & _SHORT] * count)
+        self._old_until = max(until, self._old_until)
+
+
+def by_time(items: Iterable[T], stamp_of: Callable[[T], datetime | None]) -> list[tuple[datetime, T]]:
+    """Return items with their times, in order; one without a readable time stays behind the one that it followed."""
+    latest, stamped = _EPOCH, list[tuple[datetime, T]]()
+    for item in items:
+        latest = stamp_of(item) or latest
+        stamped.append((latest, item))
+    return sorted(stamped, key=lambda pair: pair[0])
+
+
+def _packed(hashes: array[int]) -> str:
+    return base64.b64encode(b"".join(key.to_bytes(4, "little") for key in hashes)).decode()
+
+
+def _unpacked(text: object) -> array[int]:
+    octets = base64.b64decode(cast("str", text), validate=True)
+    if len(octets) % 4:
+        raise ValueError("cut off")
+    return array("I", (int.from_bytes(octets[start : start + 4], "little") for start in range(0, len(octets), 4)))

@@ -1,0 +1,37 @@
+"""How severe a build-log line looks: the service does not say, so its text is judged."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal, TypeAlias
+
+__all__ = ["LogLevel", "at_least", "level_of", "plain"]
+
+LogLevel: TypeAlias = Literal["info", "warning", "error"]
+"""How severe a line looks."""
+
+_RANK: Final[dict[LogLevel, int]] = {"info": 0, "warning": 1, "error": 2}
+_ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_WARNING: Final = re.compile(r"^\W*(?:npm\s+|yarn\s+|pnpm\s+)?warn(?:ing)?\b|\bdeprecat", re.IGNORECASE)
+_ERROR: Final = re.compile(
+    r"\b(?:error|errors|fatal|panic|exception|traceback|failed|failure)\b|ERR!|\w(?:Error|Exception)\b", re.IGNORECASE
+)
+_NO_ERROR: Final = re.compile(r"\b(?:0|no|without)\s+(?:errors?|failures?|failed)\b", re.IGNORECASE)
+
+
+def level_of(message: str) -> LogLevel:
+    """Return how severe a line looks."""
+    text = plain(message)
+    if _WARNING.search(text):
+        return "warning"
+    return "error" if _ERROR.search(_NO_ERROR.sub("", text)) else "info"
+
+
+def at_least(message: str, level: LogLevel) -> bool:
+    """Return whether a line looks as severe as `level`, or more."""
+    return _RANK[level_of(message)] >= _RANK[level]
+
+
+def plain(message: str) -> str:
+    """Return a line without colours and surrounding space."""
+    return _ANSI.sub("", message).strip()
