@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import platform
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self
@@ -18,9 +19,9 @@ from launch_async.auth import Credentials
 from launch_async.errors import ConfigurationError, InvalidArgumentError
 from launch_async.hooks import Hooks
 from launch_async.models.base import JSONValue
-from launch_async.models.deployment import Deployment
+from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.environment import FrameworkPreset
-from launch_async.models.log import LogLine
+from launch_async.models.log import LogLine, LogStage, ServerLogLine
 from launch_async.rate_limit import LimiterStatus, RateLimit, RateLimiter, shared_limiter
 from launch_async.resources._cache import CachePurges
 from launch_async.resources._resource import parsed
@@ -32,11 +33,13 @@ from launch_async.resources.uploads import Uploads
 from launch_async.resources.usage import Usage
 from launch_async.retry import RetryPolicy
 from launch_async.settings import REGIONS, check_organization_uid, resolve_endpoint
-from launch_async.workflows._interim import Watching
 from launch_async.workflows.deploying import Deploying, SiteSettings
+from launch_async.workflows.log_cursor import LogCursor
+from launch_async.workflows.merging import FollowedLine
 from launch_async.workflows.site import Site
 from launch_async.workflows.sources import Files, Source
 from launch_async.workflows.variables import Variables
+from launch_async.workflows.waiting import Watching
 
 if TYPE_CHECKING:
     import aiohttp
@@ -310,6 +313,183 @@ class LaunchClient:
             timeout=timeout,
             secrets=secrets,
         )
+
+    async def wait(
+        self,
+        ref: DeploymentRef | Deployment | str,
+        *,
+        timeout: float = 3600.0,
+        on_update: Callable[[Deployment], object] | None = None,
+    ) -> Deployment:
+        """Wait until a deployment has ended; any number of waits share the looks at it and the budget.
+
+        A look that fails does not end the wait; looks that have failed for a minute do, as does at once what trying
+        again cannot mend. A status that nobody knows counts as running. Cancelling the wait cancels nothing else.
+
+        Args:
+            ref: The deployment, a reference to it, or the reference's JSON. A deployment that has ended already is
+                returned without a request.
+            timeout: Seconds to wait at most.
+            on_update: Called with each state that differs from the one before, beginning with the first.
+
+        Returns:
+            The deployment, LIVE, or DEPLOYED if a newer one serves already (FACTS §6).
+
+        Raises:
+            InvalidArgumentError: `ref` names no deployment.
+            DeploymentFailed: It ended otherwise; `report` says how, with the end of its log.
+            WaitTimeout: It did not end in time; it goes on at the service, and `last` is its last known state.
+            LaunchError: It cannot be looked at, such as with `NotFoundError` or `UnauthorizedError`.
+
+        API: `getDeployment`, `listDeployments`; scope `launch.projects:read` or `launch:manage`.
+        """
+        return await self._watching.wait(ref, timeout=timeout, on_update=on_update)
+
+    async def wait_all(
+        self,
+        refs: Iterable[DeploymentRef | Deployment | str],
+        *,
+        timeout: float = 3600.0,
+        return_failures: bool = False,
+    ) -> list[Deployment]:
+        """Wait until each of several deployments has ended, whatever becomes of the others.
+
+        Args:
+            refs: The deployments, as for `wait`.
+            timeout: Seconds for all together.
+            return_failures: Return deployments that failed like the others, instead of raising.
+
+        Returns:
+            The deployments in their last state, in the order given.
+
+        Raises:
+            InvalidArgumentError: One of `refs` names no deployment.
+            DeploymentsFailed: All have ended, some of them without success; `failures` are their reports.
+            WaitTimeout: Some did not end in time; they go on at the service.
+            LaunchError: One cannot be looked at; raised when the others have ended.
+
+        API: `getDeployment`, `listDeployments`; scope `launch.projects:read` or `launch:manage`.
+        """
+        return await self._watching.wait_all(refs, timeout=timeout, return_failures=return_failures)
+
+    def as_completed(
+        self, refs: Iterable[DeploymentRef | Deployment | str], *, timeout: float = 3600.0
+    ) -> AsyncIterator[Deployment]:
+        """Iterate over deployments in the order in which they end, those that fail among them.
+
+        Args:
+            refs: The deployments, as for `wait`; one that is named twice is given once.
+            timeout: Seconds for all together, from the first step on.
+
+        Returns:
+            An iterator; look at `status.is_success` of what it gives.
+
+        Raises:
+            InvalidArgumentError: One of `refs` names no deployment.
+            WaitTimeout: Some did not end in time; they go on at the service.
+            LaunchError: One cannot be looked at; raised when the others have ended.
+
+        API: `getDeployment`, `listDeployments`; scope `launch.projects:read` or `launch:manage`.
+        """
+        return self._watching.as_completed(refs, timeout=timeout)
+
+    async def poll_once(self, ref: DeploymentRef | Deployment | str) -> Deployment:
+        """Return the state of a deployment now, for a program that has its own way of waiting.
+
+        Other calls go first where the budget is short.
+
+        Args:
+            ref: The deployment, as for `wait`.
+
+        Raises:
+            InvalidArgumentError: `ref` names no deployment.
+            NotFoundError: No such deployment in this organization (404).
+
+        API: `getDeployment`; scope `launch.projects:read` or `launch:manage`.
+        """
+        return await self._watching.poll_once(ref)
+
+    def follow_logs(
+        self,
+        ref: DeploymentRef | Deployment | str,
+        *,
+        cursor: LogCursor | str | None = None,
+        stage: LogStage | str | None = None,
+        level: Literal["info", "warning", "error"] | None = None,
+    ) -> AsyncIterator[LogLine]:
+        """Iterate over a deployment's build log until the deployment has ended, each line once and in time order.
+
+        A line that becomes readable late comes late, after the end at the latest. A log that cannot be read does not
+        end the iteration; it is reported once to the logger `launch_async.logs`. How the deployment ended is what
+        `wait` says.
+
+        Args:
+            ref: The deployment, as for `wait`.
+            cursor: Where to go on: a `LogCursor`, which moves along and can be stored with `to_json()` after any line,
+                or such JSON. From the beginning by default.
+            stage: Only lines of this stage.
+            level: Only lines that look at least as severe; the service states no level, so the text is judged.
+
+        Raises:
+            InvalidArgumentError: `ref` names no deployment, or `cursor` is no cursor.
+            LaunchError: The deployment cannot be looked at.
+
+        API: `getDeploymentLogs`, `getDeployment`; scope `launch.projects:read` or `launch:manage` (FACTS §7).
+        """
+        return self._watching.follow_logs(ref, cursor=cursor, stage=stage, level=level)
+
+    def follow_all(
+        self,
+        refs: Iterable[DeploymentRef | Deployment | str],
+        *,
+        stage: LogStage | str | None = None,
+        level: Literal["info", "warning", "error"] | None = None,
+    ) -> AsyncIterator[FollowedLine]:
+        """Iterate over the build logs of several deployments at once, until all have ended.
+
+        Lines are given by time within what arrives together, up to a second later than they arrive.
+
+        Args:
+            refs: The deployments, as for `wait`.
+            stage: Only lines of this stage.
+            level: Only lines that look at least as severe.
+
+        Raises:
+            InvalidArgumentError: One of `refs` names no deployment.
+            LaunchError: One cannot be looked at; raised when the others have ended.
+
+        API: `getDeploymentLogs`, `getDeployment`; scope `launch.projects:read` or `launch:manage` (FACTS §7).
+        """
+        return self._watching.follow_all(refs, stage=stage, level=level)
+
+    def tail_server_logs(
+        self,
+        ref: DeploymentRef | Deployment | str,
+        *,
+        since: datetime | timedelta | None = None,
+        until: datetime | None = None,
+    ) -> AsyncIterator[ServerLogLine]:
+        """Iterate over what the site's server writes, each line once; for ever, unless there is an `until`.
+
+        A line that becomes readable up to fifteen seconds late is not missed.
+
+        Args:
+            ref: The deployment, as for `wait`.
+            since: Where to begin: a moment (an aware time), or so long ago; now by default.
+            until: Where to end: a moment (an aware time), which may be in the future.
+
+        Raises:
+            InvalidArgumentError: `ref` names no deployment, or a time has no zone.
+            ServerLogsUnavailable: The deployment has no server log: a static site has none (FACTS §7).
+            LaunchError: The log cannot be read.
+
+        API: `getServerLogs`; scope `launch.projects:read` or `launch:manage`.
+        """
+        return self._watching.tail_server_logs(ref, since=since, until=until)
+
+    @cached_property
+    def _watching(self) -> Watching:
+        return Watching(self.deployments)
 
     @cached_property
     def _deploying(self) -> Deploying:
