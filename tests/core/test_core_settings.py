@@ -44,7 +44,7 @@ def test_each_region_has_its_own_hosts() -> None:
 
 
 def test_an_unknown_region_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigurationError, match="unknown region 'mars': use one of na, eu, au, azure-na.*base_url"):
+    with pytest.raises(ConfigurationError, match=r"unknown region 'mars': use one of na, eu, au, azure-na.*base_url"):
         find_region("mars")
 
 

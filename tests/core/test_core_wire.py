@@ -109,6 +109,13 @@ def _field_names(example: dict[str, Any]) -> st.SearchStrategy[str]:
     return st.sampled_from(sorted(example))
 
 
+def _model_or_problems(document: object, kind: type[Any]) -> Any:
+    try:
+        return structure(document, kind)
+    except Mismatch as mismatch:
+        return mismatch.problems
+
+
 # What the specification shows is understood
 
 
@@ -199,7 +206,8 @@ def test_a_signed_form_upload_decodes() -> None:
 def test_a_signed_raw_upload_decodes_with_its_unused_list_null() -> None:
     signed = structure(AZURE_EXAMPLE, SignedUploadUrl)
 
-    assert [(header.key, header.value) for header in signed.headers][0] == ("x-ms-blob-type", "BlockBlob")
+    assert [header.key for header in signed.headers] == ["x-ms-blob-type", "Content-Type"]
+    assert [header.value for header in signed.headers] == ["BlockBlob", "application/zip"]
     assert (signed.method, signed.fields) == ("PUT", ())
 
 
@@ -319,22 +327,16 @@ def test_a_required_field_of_the_wrong_type_is_reported_once() -> None:
 @pytest.mark.parametrize("kind", MODELS)
 @given(document=JSON)
 def test_no_json_raises_anything_but_a_mismatch(kind: type[Any], document: object) -> None:
-    try:
-        model = structure(document, kind)
-    except Mismatch as mismatch:
-        assert all(": " in problem for problem in mismatch.problems)
-    else:
-        assert isinstance(model, kind)
+    outcome = _model_or_problems(document, kind)
+
+    assert isinstance(outcome, kind) or all(": " in problem for problem in outcome)
 
 
 @given(field=_field_names(ENVIRONMENT_EXAMPLE), value=JSON)
 def test_a_fault_in_a_known_field_names_that_field(field: str, value: object) -> None:
-    try:
-        environment = structure({**ENVIRONMENT_EXAMPLE, field: value}, Environment)
-    except Mismatch as mismatch:
-        assert all(problem.startswith(f".{field}") for problem in mismatch.problems)
-    else:
-        assert environment.extra == {}
+    outcome = _model_or_problems({**ENVIRONMENT_EXAMPLE, field: value}, Environment)
+
+    assert isinstance(outcome, Environment) or all(problem.startswith(f".{field}") for problem in outcome)
 
 
 # Tolerant where it may be
@@ -554,7 +556,7 @@ def test_a_reference_survives_json() -> None:
 
 @pytest.mark.parametrize("text", ["null", "[]", "7", "{}", '{"project_uid": 1}', "{", '{"project_uid":"a"}'])
 def test_what_is_no_reference_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="deployment reference|Expecting"):
+    with pytest.raises(ValueError, match=r"deployment reference|Expecting"):
         DeploymentRef.from_json(text)
 
 
