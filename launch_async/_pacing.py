@@ -181,7 +181,7 @@ class Pacer:
             return
         pause = min(max(asked or 0.0, _SHORTEST_PAUSE * min(self.rate_limit.per, 1.0)), _LONGEST_PAUSE)
         self.paused_until = max(self.paused_until, answer.answered_at + pause)
-        if asked:
+        if asked is not None and asked > 0:
             # A server that says when to come back may let in only one then: no herd.
             self._spaced_until = max(self._spaced_until, self.paused_until + self.rate_limit.per)
 
@@ -212,7 +212,8 @@ class RhythmChoice:
 
     _WORTH_TRYING = 0.05
     _ANSWERS_BEFORE = 20
-    _GRACE = 8
+    _GRACE_REQUESTS = 80
+    _GRACE_PERIODS = 2
     _REFUSED_WEIGHT = math.log(0.15 / 0.02)
     _ACCEPTED_WEIGHT = math.log(0.85 / 0.98)
     _TOO_MUCH = 15.0
@@ -246,7 +247,8 @@ class RhythmChoice:
             return self._judge_bonus(echo, answer, worth=worth)
         if worth and now > self._beat_from and not answer.refused and len(self._trips) >= self._ANSWERS_BEFORE:
             self._evidence = 0.0
-            self._counts_from = now + self._GRACE * self._per
+            grace = max(self._GRACE_REQUESTS / self._rate_limit.requests, self._GRACE_PERIODS)
+            self._counts_from = now + grace * self._per
             self.rhythm = Beat((self._rate_limit.requests, self._per), now)
         return True
 

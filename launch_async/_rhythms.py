@@ -60,11 +60,6 @@ class RoundTrips:
         """The one in the middle; 0 if there is none yet."""
         return self._sorted[len(self._sorted) // 2] if self._sorted else 0.0
 
-    @property
-    def longest(self) -> float:
-        """The longest; 0 if there is none yet."""
-        return self._sorted[-1] if self._sorted else 0.0
-
 
 class Echo:
     """A slot is free one period after its answer, less a credit.

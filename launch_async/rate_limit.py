@@ -174,7 +174,7 @@ class LocalRateLimiter:
         self._passed_over = dict.fromkeys(Priority, 0)
         self._granted: list[_Waiter] = []
         self._abandoned: deque[_Waiter] = deque()
-        self._sides: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopSide] = weakref.WeakKeyDictionary()
+        self._sides: dict[asyncio.AbstractEventLoop, _LoopSide] = {}
 
     @property
     def rate_limit(self) -> RateLimit:
@@ -261,7 +261,8 @@ class LocalRateLimiter:
     def _side_of(self, loop: asyncio.AbstractEventLoop) -> _LoopSide:
         side = self._sides.get(loop)
         if side is None:
-            side = self._sides[loop] = _LoopSide(weakref.ref(loop), self._rate_limit)
+            self._sides = {known: side for known, side in self._sides.items() if not known.is_closed()}
+            side = self._sides[loop] = _LoopSide(loop, self._rate_limit)
         side.asleep = False
         return side
 
@@ -310,7 +311,7 @@ class LocalRateLimiter:
         }
         if not heads:
             return None
-        starved = [priority for priority in heads if self._passed_over[priority] >= _SHARE - 1]
+        starved = [priority for priority in heads if self._passed_over[priority] >= _SHARE - 2]
         chosen = max(starved) if starved else min(heads)
         for priority in heads:
             self._passed_over[priority] += 1
@@ -328,7 +329,7 @@ class LocalRateLimiter:
 class _LoopSide:
     """What one event loop has of its own: a token bucket that bounds its bursts, and a timer for the next slot."""
 
-    loop: weakref.ref[asyncio.AbstractEventLoop]
+    loop: asyncio.AbstractEventLoop
     rate_limit: RateLimit
     asleep: bool = False
     _bucket: AsyncLimiter = attrs.field(init=False)
@@ -345,15 +346,12 @@ class _LoopSide:
 
     def call(self, callback: Callable[[], None]) -> bool:
         """Run a callback on the loop, soon; False if the loop is closed."""
-        loop = self.loop()
-        if loop is None or loop.is_closed():
-            return False
-        if loop is _running_loop():
+        if self.loop is _running_loop():
             callback()
             return True
         try:
-            loop.call_soon_threadsafe(callback)
-        except RuntimeError:  # closed in this very moment
+            self.loop.call_soon_threadsafe(callback)
+        except RuntimeError:
             return False
         return True
 
@@ -361,8 +359,7 @@ class _LoopSide:
         """Set the loop's one timer; runs on the loop."""
         if self._timer is not None:
             self._timer.cancel()
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_at(max(when, loop.time()), callback, self)
+        self._timer = self.loop.call_at(max(when, self.loop.time()), callback, self)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

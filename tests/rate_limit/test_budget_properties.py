@@ -1,0 +1,104 @@
+"""No interleaving of calls, cancellations, deadlines, pauses and dying loops loses or invents capacity."""
+
+import asyncio
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks._simulation import VirtualTimeLoop, run
+from launch_async.errors import DeadlineExceeded
+from launch_async.rate_limit import Answer, LocalRateLimiter, Priority, RateLimit
+
+CALLERS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "comes_at": st.integers(0, 40),
+            "priority": st.sampled_from(Priority),
+            "cancelled_after": st.none() | st.integers(0, 40),
+            "timeout": st.none() | st.integers(0, 40),
+            "refused": st.sampled_from([False] * 9 + [True]),
+        }
+    ),
+    min_size=1,
+    max_size=40,
+)
+TENTH = 0.1
+
+
+class Run:
+    """Callers on one virtual loop, and what became of each."""
+
+    def __init__(self, limiter):
+        self.limiter = limiter
+        self.left = []
+        self.refused_at = []
+
+    async def caller(self, number, *, comes_at, priority, cancelled_after, timeout, refused):
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(comes_at * TENTH)
+        came_at = loop.time()
+        try:
+            async with asyncio.timeout(None if cancelled_after is None else cancelled_after * TENTH):
+                await self.limiter.acquire(priority=priority, timeout=None if timeout is None else timeout * TENTH)
+        except DeadlineExceeded:
+            return
+        except TimeoutError:
+            return
+        self.left.append((loop.time(), came_at, number, priority))
+        if refused:
+            self.refused_at.append(loop.time())
+        self.limiter.record(Answer(sent_at=loop.time(), answered_at=loop.time(), refused=refused))
+
+    async def all(self, callers):
+        await asyncio.gather(*(self.caller(number, **caller) for number, caller in enumerate(callers)))
+        return self.limiter.status()
+
+
+@settings(deadline=None, max_examples=60)
+@given(CALLERS, st.integers(1, 5))
+def test_capacity_is_neither_lost_nor_invented_and_order_is_kept(callers, requests):
+    limiter = LocalRateLimiter(RateLimit(requests))
+    ran = Run(limiter)
+    status = run(ran.all(callers))
+    times = [left_at for left_at, *_ in ran.left]
+
+    assert status.sent == len(ran.left)
+    assert sum(status.queued.values()) == 0
+    assert all(sum(start <= when < start + 1 for when in times) <= requests for start in times)
+    for priority in Priority:
+        came = [came_at for _, came_at, _, whose in ran.left if whose == priority]
+        assert came == sorted(came)
+
+
+@settings(deadline=None, max_examples=60)
+@given(CALLERS, st.integers(1, 5))
+def test_afterwards_the_whole_budget_is_there_again(callers, requests):
+    limiter = LocalRateLimiter(RateLimit(requests))
+    ran = Run(limiter)
+
+    async def main():
+        await ran.all([caller | {"refused": False} for caller in callers])
+        await asyncio.sleep(2)
+        return [await limiter.acquire() for _ in range(requests)]
+
+    assert run(main()) == [0.0] * requests
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 12), st.integers(1, 4), st.integers(0, 15))
+def test_a_loop_that_dies_takes_nothing_with_it(doomed, requests, lives_for):
+    limiter = LocalRateLimiter(RateLimit(requests))
+    dying = VirtualTimeLoop()
+    waiting = [dying.create_task(limiter.acquire()) for _ in range(doomed)]
+    dying.run_until_complete(asyncio.sleep(lives_for * TENTH))
+    sent_there = sum(task.done() for task in waiting)
+    for task in waiting:
+        task._log_destroy_pending = False
+    dying.close()
+
+    async def main():
+        await asyncio.sleep(100)
+        return [await limiter.acquire() for _ in range(requests)]
+
+    assert run(main()) == [0.0] * requests
+    assert limiter.status().sent == sent_there + requests

@@ -1,0 +1,151 @@
+"""One budget for several loops, threads and a forked child; on real clocks, without timed assertions."""
+
+import asyncio
+import os
+import threading
+import time
+import warnings
+
+import pytest
+
+from launch_async.rate_limit import (
+    Answer,
+    LocalRateLimiter,
+    Priority,
+    RateLimit,
+    RateLimitMismatchWarning,
+    shared_limiter,
+)
+
+
+async def send(limiter, times):
+    await limiter.acquire()
+    sent_at = asyncio.get_running_loop().time()
+    times.append(sent_at)
+    await asyncio.sleep(0)
+    limiter.record(Answer(sent_at=sent_at, answered_at=asyncio.get_running_loop().time()))
+
+
+def most_in_any(seconds, times):
+    return max(sum(start <= when < start + seconds for when in times) for start in times)
+
+
+def test_two_loops_in_two_threads_share_one_budget():
+    limiter, times = LocalRateLimiter(RateLimit(10, per=0.3)), []
+
+    async def client():
+        await asyncio.gather(*(send(limiter, times) for _ in range(20)))
+
+    threads = [threading.Thread(target=asyncio.run, args=(client(),)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(times) == 40
+    assert most_in_any(0.3, times) <= 10
+
+
+def test_the_waiters_of_a_closed_loop_are_dropped_and_cost_nothing():
+    limiter = LocalRateLimiter(RateLimit(2, per=0.2))
+    times = []
+    dying = asyncio.new_event_loop()
+    doomed = [dying.create_task(send(limiter, times)) for _ in range(6)]
+    dying.run_until_complete(asyncio.sleep(0))
+    dying.close()
+    for task in doomed:
+        task._log_destroy_pending = False
+    asyncio.run(send(limiter, times))
+    status = limiter.status()
+    assert len(times) == 3
+    assert status.sent == 3
+    assert sum(status.queued.values()) <= 4
+
+
+def test_a_loop_that_has_stopped_does_not_hold_up_the_others():
+    limiter, times = LocalRateLimiter(RateLimit(1, per=0.05)), []
+    stopped = asyncio.new_event_loop()
+    waiting = [stopped.create_task(send(limiter, times)) for _ in range(50)]
+    stopped.run_until_complete(asyncio.sleep(0))
+    asyncio.run(asyncio.wait_for(send(limiter, times), 10))
+    served_before = len(times)
+    stopped.run_until_complete(asyncio.gather(*waiting))
+    stopped.close()
+    assert served_before <= 3
+    assert len(times) == 51
+
+
+def test_a_forgotten_waiter_is_dropped_when_its_coroutine_is_collected():
+    async def main():
+        limiter = LocalRateLimiter(RateLimit(1, per=0.05))
+        await limiter.acquire()
+        forgotten = limiter.acquire()
+        forgotten.send(None)
+        forgotten.close()
+        await limiter.acquire()
+        return limiter.status()
+
+    status = asyncio.run(main())
+    assert status.sent == 2
+    assert status.queued[Priority.INTERACTIVE] == 0
+
+
+def test_a_forked_child_starts_with_a_free_lock_and_nobody_waiting():
+    limiter = shared_limiter("fork.example.com", "blt0000000000000001", RateLimit(10))
+    held = threading.Event()
+    release = threading.Event()
+
+    def hold():
+        with limiter._lock:
+            held.set()
+            release.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        os._exit(0 if limiter.status().queued[Priority.INTERACTIVE] == 0 else 1)
+    release.set()
+    holder.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_one_organization_at_one_host_has_one_budget():
+    first = shared_limiter("one.example.com", "blt1", RateLimit(10))
+    assert shared_limiter("ONE.example.com", "blt1", RateLimit(10)) is first
+    assert shared_limiter("one.example.com", "blt2", RateLimit(10)) is not first
+    assert shared_limiter("two.example.com", "blt1", RateLimit(10)) is not first
+
+
+def test_two_clients_that_disagree_are_warned_and_get_the_lower_figure():
+    first = shared_limiter("three.example.com", "blt1", RateLimit(50))
+    with pytest.warns(RateLimitMismatchWarning, match="50 per 1 s and 10 per 1 s"):
+        second = shared_limiter("three.example.com", "blt1", RateLimit(10))
+    with pytest.warns(RateLimitMismatchWarning):
+        shared_limiter("three.example.com", "blt1", RateLimit(50))
+    assert second is first
+    assert first.rate_limit == RateLimit(10)
+
+
+def test_the_registry_makes_one_limiter_for_threads_that_ask_at_once():
+    found = []
+    start = threading.Barrier(8)
+
+    def ask():
+        start.wait()
+        found.append(shared_limiter("four.example.com", "blt1", RateLimit(10)))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(map(id, found))) == 1
+
+
+def test_the_status_can_be_read_without_a_loop():
+    limiter = LocalRateLimiter()
+    limiter.record(Answer(sent_at=time.monotonic(), answered_at=time.monotonic(), refused=True, retry_after=60))
+    assert limiter.status().paused_for > 0
