@@ -17,14 +17,12 @@ from typing import Final, Generic, Protocol, TypeVar
 import attrs
 
 from launch_async.errors import AmbiguousOutcome, ConflictError, DecodeError, LaunchError
+from launch_async.resources._recent import CLOCK_TOLERANCE
 
 __all__ = ["Created", "Creation"]
 
 _LOG: Final = logging.getLogger("launch_async.creation")
 _ROUNDS: Final = 3
-_TOLERANCE: Final = timedelta(seconds=2)
-"""The service's Date header has whole seconds, and its answer has travelled."""
-
 _created_here: Final[deque[str]] = deque(maxlen=10_000)
 """UIDs whose creation this process has had an answer to: no lost answer was about one of them."""
 
@@ -121,7 +119,7 @@ class Creation(Generic[C]):
     def _may_be_new(self, one: C, began: datetime) -> bool:
         if one.created_at is None:
             return True
-        return one.created_at >= began + timedelta(seconds=self.clock_offset() or 0.0) - _TOLERANCE
+        return one.created_at >= began + timedelta(seconds=self.clock_offset() or 0.0) - CLOCK_TOLERANCE
 
     def _unknown(self, candidates: list[str], cause: LaunchError | None) -> AmbiguousOutcome:
         look = f"look at {', '.join(candidates)}" if candidates else "look whether it is there"

@@ -20,6 +20,7 @@ from launch_async.models.log import LogLine, ServerLogLine
 from launch_async.models.upload import DownloadUrl
 from launch_async.rate_limit import Priority
 from launch_async.resources._inputs import given
+from launch_async.resources._recent import is_of_commit, recent_deployments
 from launch_async.resources._resource import Resource, built, member, mismatch, parsed
 from launch_async.resources.pager import Pager
 
@@ -133,8 +134,8 @@ class Deployments(Resource):
             return self._located(deployment, project_uid=project_uid, environment_uid=environment_uid)
 
         async def look_up() -> Sequence[Deployment]:
-            recent = await self._recent(project_uid, environment_uid)
-            return [one for one in recent if _is_after(one, known) and _is_of(one, commit_hash)]
+            recent = await recent_deployments(self, project_uid, environment_uid)
+            return [one for one in recent if _is_after(one, known) and is_of_commit(one, commit_hash)]
 
         def surely_new(deployment: Deployment) -> bool:
             return known is not None and deployment.deployment_number is not None
@@ -271,15 +272,6 @@ class Deployments(Resource):
             raise _no_server_logs(error) from error
         return _lines(_SERVER_LOGS, response, _server_log_entries(parsed(_SERVER_LOGS, response)), ServerLogLine)
 
-    async def _recent(self, project_uid: str, environment_uid: str) -> Sequence[Deployment]:
-        """Return the newest deployments, whichever end of the listing they stand at (FACTS §11 row 22)."""
-        first = await self.list(project_uid, environment_uid).page()
-        rest = (first.total or 0) - len(first)
-        if rest <= 0:
-            return [*first]
-        last = await self.list(project_uid, environment_uid, skip=max(rest, len(first))).page()
-        return [*{one.uid: one for one in (*first, *last)}.values()]
-
     def _located(self, deployment: Deployment, *, project_uid: str, environment_uid: str) -> Deployment:
         """Fill in what the wire leaves out: where the deployment belongs, and how its site is reached."""
         if deployment.deployment_number is not None:
@@ -296,12 +288,6 @@ def _uids(project_uid: str, environment_uid: str, deployment_uid: str) -> dict[s
 
 def _is_after(deployment: Deployment, number: int | None) -> bool:
     return number is None or deployment.deployment_number is None or deployment.deployment_number > number
-
-
-def _is_of(deployment: Deployment, commit_hash: str | None) -> bool:
-    if commit_hash is None or deployment.commit_hash is None:
-        return True
-    return deployment.commit_hash.startswith(commit_hash) or commit_hash.startswith(deployment.commit_hash)
 
 
 def _aware(name: str, moment: datetime) -> datetime:

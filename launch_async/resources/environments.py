@@ -303,7 +303,7 @@ class Environments(Resource):
 
         API: `revalidateCdnCache`; scope `launch.projects:write` or `launch:manage`.
         """
-        body = _revalidation(path, is_prefix=is_prefix, cache_tags=cache_tags, hostnames=hostnames)
+        body = check_revalidation(path, is_prefix=is_prefix, cache_tags=cache_tags, hostnames=hostnames)
         call = Call(
             operation=_REVALIDATE,
             path=_REVALIDATE.render(_uids(project_uid, environment_uid)),
@@ -344,9 +344,14 @@ def _protection(protection: PasswordProtection) -> PasswordProtectionInput:
     )
 
 
-def _revalidation(
+def check_revalidation(
     path: str | None, *, is_prefix: bool, cache_tags: Sequence[str] | None, hostnames: Sequence[str] | None
 ) -> RevalidateCacheRequest:
+    """Return the body of a revalidation.
+
+    Raises:
+        InvalidArgumentError: Not exactly one strategy was given, or it breaks a rule of FACTS §8.
+    """
     rule = "FACTS §8"
     strategies = {"path": path, "cache_tags": cache_tags, "hostnames": hostnames}
     chosen = [name for name, value in strategies.items() if value is not None]

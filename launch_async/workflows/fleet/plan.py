@@ -373,7 +373,7 @@ class Plan:
 def _requests(action: Action) -> int:
     """Return how many requests one operation takes at the least."""
     if isinstance(action, SetVariables):
-        return 3  # read, write, read back
+        return 4  # read, read again, write, read back
     if isinstance(action, Redeploy) and action.when_busy != "queue":
         return 2  # look, deploy
     return 1

@@ -1,0 +1,456 @@
+"""`Fleet`: the bulk operations of a client. Select, plan, look at the plan, run it, resume what was interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from launch_async._metering import Meter, metered
+from launch_async._operations import check_text
+from launch_async.errors import ConfigurationError, InvalidArgumentError
+from launch_async.models.deployment import DeploymentStatus
+from launch_async.models.environment import FrameworkPreset
+from launch_async.rate_limit import Priority
+from launch_async.resources._inputs import check_variables
+from launch_async.resources.environments import check_revalidation
+from launch_async.workflows.fleet.control import FleetControl
+from launch_async.workflows.fleet.events import FleetEvent
+from launch_async.workflows.fleet.journal import Journal, SqliteJournal
+from launch_async.workflows.fleet.memory import MemoryJournal
+from launch_async.workflows.fleet.plan import (
+    Action,
+    DeleteEnvironments,
+    Plan,
+    PlannedSource,
+    Redeploy,
+    RevalidateCache,
+    SetVariables,
+    VariableChange,
+    WhenBusy,
+)
+from launch_async.workflows.fleet.report import FleetReport
+from launch_async.workflows.fleet.running import FleetRun, RunOptions
+from launch_async.workflows.fleet.selecting import Criteria, read_targets, select
+from launch_async.workflows.fleet.services import FleetServices
+from launch_async.workflows.fleet.targets import Selection, Target
+from launch_async.workflows.sources import Commit, LatestCommit, PreviousUpload, Source, ready_archive
+
+__all__ = ["Fleet"]
+
+_PROTECTED: Final = ("production", "prod", "main", "live")
+_UNCONFIRMED: Final = 20
+
+
+class Fleet:
+    """Bulk operations on many environments. `select` and `plan_*` only read; nothing is changed before `run`."""
+
+    def __init__(self, services: FleetServices) -> None:
+        self._services = services
+
+    async def select(
+        self,
+        *,
+        projects: str | Iterable[str] | None = None,
+        environments: str | Iterable[str] | None = None,
+        project_uids: Iterable[str] | None = None,
+        environment_uids: Iterable[str] | None = None,
+        git_branch: str | None = None,
+        framework: FrameworkPreset | str | None = None,
+        last_status: DeploymentStatus | str | Iterable[DeploymentStatus | str] | None = None,
+        idle_for: timedelta | None = None,
+        file: str | os.PathLike[str] | None = None,
+    ) -> Selection:
+        """Return the environments of the organization that fit everything that is given.
+
+        It takes a request for each 100 projects and one for each project that fits, and with `last_status` or
+        `idle_for` one for each environment that fits so far.
+
+        Args:
+            projects: Name patterns of projects, such as `shop-*` (case matters); any one must fit.
+            environments: Name patterns of environments; any one must fit.
+            project_uids: UIDs of projects.
+            environment_uids: UIDs of environments.
+            git_branch: Pattern of the branch.
+            framework: Framework preset.
+            last_status: Status of the newest deployment; any one of several must fit.
+            idle_for: How old the newest deployment must be at least.
+            file: Targets from a file instead, without a request: JSON (a list of objects with `project_uid` and
+                `environment_uid`), or such a pair on each line.
+
+        Raises:
+            InvalidArgumentError: A UID is malformed, or the file holds something else.
+
+        API: `listProjects`, `listEnvironments`, `listDeployments`; scope `launch.projects:read` or `launch:manage`.
+        """
+        criteria = Criteria.of(
+            projects=projects,
+            environments=environments,
+            project_uids=project_uids,
+            environment_uids=environment_uids,
+            git_branch=git_branch,
+            framework=framework,
+            last_status=last_status,
+            idle_for=idle_for,
+        )
+        if file is None:
+            return await select(self._services, criteria)
+        if criteria != Criteria():
+            raise InvalidArgumentError("file", "is a list of targets; nothing else can be given beside it")
+        return await asyncio.to_thread(read_targets, file)
+
+    async def plan_redeploy(
+        self, targets: Iterable[Target], source: Source | None = None, *, when_busy: WhenBusy = "queue"
+    ) -> Plan:
+        """Plan to deploy each target once; nothing is sent.
+
+        Args:
+            targets: The environments.
+            source: What from: `LatestCommit()`, `PreviousUpload()`, `Commit(sha)`, a folder or a .zip, that is built
+                once and uploaded once. By default the newest commit or the previous ZIP, whichever the project has.
+            when_busy: What to do with an environment that is deploying already: `queue` another deployment behind it,
+                `attach` to the running one, or `skip` it.
+
+        Raises:
+            InvalidArgumentError: There is no target, one is there twice, or the source cannot be planned.
+            ArchiveError: The folder or ZIP cannot be uploaded as it is.
+        """
+        if when_busy not in {"queue", "attach", "skip"}:
+            raise InvalidArgumentError("when_busy", f"{when_busy!r} is not queue, attach or skip")
+        return self._plan(Redeploy(source=await _planned(source), when_busy=when_busy), targets)
+
+    async def plan_variables(
+        self,
+        targets: Iterable[Target],
+        variables: Mapping[str, str] | None = None,
+        *,
+        remove: Iterable[str] = (),
+    ) -> Plan:
+        """Plan to set variables in each target, and to remove others; each target is read, and nothing is written.
+
+        The plan shows what would change in which environment, by name. It holds no value: give the values again when
+        it runs.
+
+        Args:
+            targets: The environments.
+            variables: Values by name.
+            remove: Names of variables that go.
+
+        Raises:
+            InvalidArgumentError: Nothing is to be changed, a variable is both set and removed, or a limit of FACTS §4
+                would be broken.
+
+        API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
+        """
+        values, removed = dict(variables or {}), tuple(dict.fromkeys(remove))
+        check_variables(values)
+        if not values and not removed:
+            raise InvalidArgumentError("variables", "are empty, and nothing is to be removed")
+        if both := sorted(values.keys() & set(removed)):
+            raise InvalidArgumentError("remove", f"{', '.join(both)} cannot be both set and removed")
+        chosen = list(targets)
+        changes: dict[str, VariableChange] = {}
+        with metered(Meter(priority=Priority.WRITE)):
+            for target in chosen:
+                current = await self._services.variables.read(target.project_uid, target.environment_uid)
+                check_variables({**{name: current[name] for name in current if name not in removed}, **values})
+                changes[target.environment_uid] = VariableChange(
+                    added=tuple(name for name in values if name not in current),
+                    changed=tuple(name for name in values if name in current and current[name] != values[name]),
+                    removed=tuple(name for name in removed if name in current),
+                )
+        return self._plan(SetVariables(names=tuple(values), removed=removed), chosen, changes)
+
+    async def plan_revalidate(
+        self,
+        targets: Iterable[Target],
+        *,
+        path: str | None = None,
+        is_prefix: bool = False,
+        cache_tags: Sequence[str] | None = None,
+        hostnames: Sequence[str] | None = None,
+    ) -> Plan:
+        """Plan to purge each target's CDN cache, by exactly one of a path, tags or host names; nothing is sent.
+
+        Args:
+            targets: The environments.
+            path: Path that starts with `/`.
+            is_prefix: Whether everything below the path is purged, too.
+            cache_tags: 1 to 100 tags.
+            hostnames: Bare host names.
+
+        Raises:
+            InvalidArgumentError: Not exactly one was given, or the organization's daily quota does not suffice (FACTS
+                §8).
+
+        API: `getCacheRevalidationUsage`.
+        """
+        check_revalidation(path, is_prefix=is_prefix, cache_tags=cache_tags, hostnames=hostnames)
+        chosen = list(targets)
+        left = (await self._services.usage.cache_revalidations()).remaining
+        if left is not None and left < len(chosen):
+            raise InvalidArgumentError(
+                "targets",
+                f"are {len(chosen)}, and the organization has {left} revalidations left today; a redeployment purges "
+                "the whole cache, too",
+                rule="FACTS §8",
+            )
+        action = RevalidateCache(
+            path=path,
+            is_prefix=is_prefix,
+            cache_tags=None if cache_tags is None else tuple(cache_tags),
+            hostnames=None if hostnames is None else tuple(hostnames),
+        )
+        return self._plan(action, chosen)
+
+    async def plan_delete(self, environments: Iterable[tuple[str, str]]) -> Plan:
+        """Plan to delete environments, which are listed by UID and looked up; nothing is deleted.
+
+        Args:
+            environments: Pairs of project UID and environment UID; patterns are not accepted on purpose.
+
+        Raises:
+            InvalidArgumentError: A UID is malformed, or there is none.
+            NotFoundError: One does not exist (404).
+
+        API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
+        """
+        targets: list[Target] = []
+        for project_uid, environment_uid in environments:
+            found = await self._services.environments.get(project_uid, environment_uid)
+            targets.append(
+                Target(project_uid=project_uid, environment_uid=found.uid, environment_name=found.name or "")
+            )
+        return self._plan(DeleteEnvironments(), targets)
+
+    async def run(
+        self,
+        plan: Plan,
+        *,
+        journal: str | os.PathLike[str] | Journal | None = None,
+        variables: Mapping[str, str] | None = None,
+        confirm: int | None = None,
+        protected: Iterable[str] = _PROTECTED,
+        canary: int = 0,
+        wave_size: int | None = None,
+        concurrency: int | None = None,
+        stop_on_failures: float = 0.25,
+        timeout: float | None = None,
+        deployment_timeout: float = 3600.0,
+        on_event: Callable[[FleetEvent], object] | None = None,
+        control: FleetControl | None = None,
+    ) -> FleetReport:
+        """Do what a plan says, and report what became of each target.
+
+        With a journal, a run that was killed, stopped or cancelled at any moment can be finished with `resume`: what
+        was done is not done again. Cancelled, it sends nothing more and writes down what was being sent.
+
+        Args:
+            plan: The plan.
+            journal: File of the journal, or a journal of your own. Without one, an interrupted run cannot be resumed.
+            variables: Values of the variables that the plan sets.
+            confirm: How many environments you mean to change: must be given, and right, for more than 20 targets, for
+                protected names and for deletions.
+            protected: Name patterns of environments that want a confirmation.
+            canary: Targets of a first wave, that must all succeed before anything else is sent.
+            wave_size: Targets of each further wave; None for one wave.
+            concurrency: Targets that are under way at the same time; None for as many as a wave has.
+            stop_on_failures: Share of the targets that may fail, 0 to 1, before nothing more is sent.
+            timeout: Seconds for the whole run; None for no limit.
+            deployment_timeout: Seconds that one deployment may take.
+            on_event: Called with each event.
+            control: Pauses, resumes or stops the run from outside.
+
+        Returns:
+            The report; failures of single targets are in it and are not raised.
+
+        Raises:
+            InvalidArgumentError: A confirmation or the values are missing, or an option is out of range.
+            ConfigurationError: The plan was made for another organization or region.
+            JournalError: The journal cannot be used; it was left as it was.
+        """
+        self._check_owner(plan)
+        _check_confirmation(plan, confirm, tuple(protected))
+        options = _options(
+            plan,
+            variables,
+            canary,
+            wave_size,
+            concurrency,
+            stop_on_failures,
+            timeout,
+            deployment_timeout,
+            on_event,
+            control,
+        )
+        return await self._run(plan, _journal(journal), options)
+
+    async def resume(
+        self,
+        journal: str | os.PathLike[str] | Journal,
+        *,
+        variables: Mapping[str, str] | None = None,
+        wave_size: int | None = None,
+        concurrency: int | None = None,
+        stop_on_failures: float = 0.25,
+        timeout: float | None = None,
+        deployment_timeout: float = 3600.0,
+        on_event: Callable[[FleetEvent], object] | None = None,
+        control: FleetControl | None = None,
+    ) -> FleetReport:
+        """Finish an interrupted run: do what is missing, look up what is unknown, and nothing twice.
+
+        Args:
+            journal: The journal of the run.
+            variables: Values of the variables that the plan sets.
+            wave_size: Targets of each wave; None for one wave.
+            concurrency: Targets that are under way at the same time; None for as many as a wave has.
+            stop_on_failures: Share of the targets that may fail, 0 to 1, before nothing more is sent.
+            timeout: Seconds for the rest of the run; None for no limit.
+            deployment_timeout: Seconds that one deployment may take.
+            on_event: Called with each event.
+            control: Pauses, resumes or stops the run from outside.
+
+        Returns:
+            The report of everything, what was done before included.
+
+        Raises:
+            InvalidArgumentError: The values are missing, or an option is out of range.
+            ConfigurationError: The plan was made for another organization or region.
+            JournalError: The journal cannot be used; it was left as it was.
+        """
+        kept = _journal(journal)
+        plan = await asyncio.to_thread(kept.open, None)
+        try:
+            self._check_owner(plan)
+            options = _options(
+                plan,
+                variables,
+                0,
+                wave_size,
+                concurrency,
+                stop_on_failures,
+                timeout,
+                deployment_timeout,
+                on_event,
+                control,
+            )
+            return await FleetRun(self._services, plan, kept, options).run()
+        finally:
+            kept.close()
+
+    async def _run(self, plan: Plan, journal: Journal, options: RunOptions) -> FleetReport:
+        await asyncio.to_thread(journal.open, plan)
+        try:
+            return await FleetRun(self._services, plan, journal, options).run()
+        finally:
+            journal.close()
+
+    def _plan(
+        self, action: Action, targets: Iterable[Target], changes: Mapping[str, VariableChange] | None = None
+    ) -> Plan:
+        return Plan.make(
+            action,
+            list(targets),
+            host=self._services.host,
+            organization_uid=self._services.pipeline.organization_uid,
+            rate=self._services.pipeline.limiter.status().rate,
+            changes=changes,
+        )
+
+    def _check_owner(self, plan: Plan) -> None:
+        organization = self._services.pipeline.organization_uid
+        if plan.host != self._services.host:
+            raise ConfigurationError(f"the plan was made for {plan.host}, this client talks to {self._services.host}")
+        if None not in (plan.organization_uid, organization) and plan.organization_uid != organization:
+            raise ConfigurationError(
+                f"the plan was made for organization {plan.organization_uid}, this client is of {organization}"
+            )
+
+
+async def _planned(source: Source | None) -> PlannedSource:
+    if source is None or isinstance(source, LatestCommit):
+        return PlannedSource(kind="latest_commit")
+    if isinstance(source, PreviousUpload):
+        return PlannedSource(kind="previous_upload")
+    if isinstance(source, Commit):
+        return PlannedSource(kind="commit", commit=check_text("source", source.sha, rule="FACTS §6"))
+    if not isinstance(source, str | os.PathLike):
+        raise InvalidArgumentError("source", "a plan is data: name the folder or the .zip by its path")
+    async with ready_archive(source, secrets="refuse") as archive:
+        return PlannedSource(kind="files", path=_absolute(source), content_hash=archive.content_hash)
+
+
+def _absolute(source: str | os.PathLike[str]) -> str:
+    return str(Path(source).absolute())
+
+
+def _journal(journal: str | os.PathLike[str] | Journal | None) -> Journal:
+    if journal is None:
+        return MemoryJournal()
+    return SqliteJournal(Path(journal)) if isinstance(journal, str | os.PathLike) else journal
+
+
+def _check_confirmation(plan: Plan, confirm: int | None, protected: Sequence[str]) -> None:
+    count = len(plan.operations)
+    if confirm is not None and confirm != count:
+        raise InvalidArgumentError("confirm", f"is {confirm}, and the plan has {count} environments; look at it again")
+    guarded = [
+        operation.target.label
+        for operation in plan.operations
+        if any(fnmatch.fnmatchcase(operation.target.environment_name.lower(), pattern) for pattern in protected)
+    ]
+    reasons = [
+        *([f"it changes more than {_UNCONFIRMED} environments"] if count > _UNCONFIRMED else []),
+        *(
+            [f"it changes protected ones ({', '.join(guarded[:3])}{', ...' if len(guarded) > 3 else ''})"]
+            if guarded
+            else []
+        ),
+        *(["it deletes"] if isinstance(plan.action, DeleteEnvironments) else []),
+    ]
+    if reasons and confirm is None:
+        raise InvalidArgumentError("confirm", f"is needed, because {' and '.join(reasons)}: pass confirm={count}")
+
+
+def _shortened(labels: Sequence[str]) -> str:
+    return ", ".join([*labels[:3], *(["..."] if len(labels) > 3 else [])])
+
+
+def _options(
+    plan: Plan,
+    variables: Mapping[str, str] | None,
+    canary: int,
+    wave_size: int | None,
+    concurrency: int | None,
+    stop_on_failures: float,
+    timeout: float | None,
+    deployment_timeout: float,
+    on_event: Callable[[FleetEvent], object] | None,
+    control: FleetControl | None,
+) -> RunOptions:
+    if isinstance(plan.action, SetVariables):
+        missing = [name for name in plan.action.names if name not in (variables or {})]
+        if missing:
+            raise InvalidArgumentError("variables", f"the plan sets {', '.join(missing)}: give the values again")
+        check_variables(variables or {})
+    elif variables:
+        raise InvalidArgumentError("variables", "are given, and the plan sets none")
+    try:
+        return RunOptions(
+            canary=canary,
+            wave_size=wave_size,
+            concurrency=concurrency,
+            stop_on_failures=stop_on_failures,
+            timeout=timeout,
+            deployment_timeout=deployment_timeout,
+            variables=variables,
+            on_event=on_event,
+            control=control or FleetControl(),
+        )
+    except ValueError as error:
+        raise InvalidArgumentError("options", str(error)) from error

@@ -1,0 +1,41 @@
+"""A journal that is forgotten with the run: for runs that need not be resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from launch_async.errors import JournalError
+from launch_async.workflows.fleet.journal import Entry
+from launch_async.workflows.fleet.plan import Plan
+
+__all__ = ["MemoryJournal"]
+
+
+class MemoryJournal:
+    """A journal in memory; a run without a file uses one."""
+
+    def __init__(self) -> None:
+        self._plan: Plan | None = None
+        self._entries: dict[str, Entry] = {}
+
+    def open(self, plan: Plan | None) -> Plan:
+        """Begin with a plan, or go on with the plan that is held; see `Journal.open`."""
+        if self._plan is None:
+            if plan is None:
+                raise JournalError("the journal is empty; begin a run with fleet.run(plan, journal=...)")
+            self._plan = plan
+            self._entries = {operation.key: Entry(key=operation.key) for operation in plan.operations}
+        elif plan is not None and plan.uid != self._plan.uid:
+            raise JournalError("the journal is of another plan")
+        return self._plan
+
+    def entries(self) -> Sequence[Entry]:
+        """Return what is known of every operation, in the plan's order."""
+        return list(self._entries.values())
+
+    def write(self, entry: Entry) -> None:
+        """Replace what is known of one operation."""
+        self._entries[entry.key] = entry
+
+    def close(self) -> None:
+        """Do nothing: what is known stays, for a resumption in the same process."""
