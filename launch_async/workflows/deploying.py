@@ -218,7 +218,7 @@ class Deploying:
     async def _finish(
         self, created: Deployment, on_log: Callable[[LogLine], object] | None, deadline: _Deadline
     ) -> Deployment:
-        ended = await self._watching.watch(created.ref, on_log=on_log, timeout=deadline.remaining)
+        ended = await self._watching.watch(created, on_log=on_log, timeout=deadline.remaining)
         self._purges.deployed(ended.environment_uid)
         return ended
 
