@@ -133,7 +133,10 @@ def _integer(value: object) -> int:
 
 def _number(value: object) -> float:
     if isinstance(value, float | int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            _fail("expected a number of reasonable size")
     _fail(f"expected a number, got {_kind_of(value)}")
 
 

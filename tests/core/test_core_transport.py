@@ -291,6 +291,28 @@ async def test_a_post_is_never_resent_silently(transport: AiohttpTransport) -> N
     assert len(posts) == 1
 
 
+async def test_a_resend_that_finds_nobody_is_still_a_lost_answer(transport: AiohttpTransport) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.answer(OK)
+        await peer.request()
+        nobody_listens.set()
+        await gone.wait()
+        peer.reset()
+
+    nobody_listens, gone = asyncio.Event(), asyncio.Event()
+    server = await asyncio.start_server(lambda reader, writer: handle(Peer(reader, writer, 1)), "127.0.0.1", 0)
+    origin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    await transport.send(Request("GET", origin))
+    second = asyncio.ensure_future(transport.send(Request("DELETE", origin)))
+    await nobody_listens.wait()
+    server.close()
+    gone.set()
+
+    with pytest.raises(ResponseLost, match="broke before the answer was complete"):
+        await second
+
+
 async def test_a_deletion_that_aiohttp_sent_twice_is_a_deletion() -> None:
     deletions = []
 

@@ -262,6 +262,16 @@ def test_only_a_whole_number_is_a_whole_number(wrong: object) -> None:
         structure({**DEPLOYMENT_EXAMPLE, "deploymentNumber": wrong}, Deployment)
 
 
+@pytest.mark.parametrize("wrong", ["7.5", True, None, [], 10**400], ids=lambda value: type(value).__name__)
+def test_only_a_number_is_a_number(wrong: object) -> None:
+    with pytest.raises(Mismatch, match=r"expected a number( of reasonable size|, got .*)$"):
+        structure(wrong, float)
+
+
+def test_a_whole_number_is_a_number() -> None:
+    assert structure(7, float) == 7.0
+
+
 @pytest.mark.parametrize("wrong", ["abc", 7, True, {"0": "a"}], ids=repr)
 def test_only_a_list_is_a_list(wrong: object) -> None:
     with pytest.raises(Mismatch, match=r"^\.domains: expected a list, got "):

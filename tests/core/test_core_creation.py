@@ -1,0 +1,268 @@
+"""What is created once stays created once, although its answer is lost; and a quota is told from a rate limit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from core_support import ENVIRONMENT, ORGANIZATION, PROJECT, UPLOAD, FakeTransport, answer, client_on, virtual_time
+
+from launch_async import (
+    AmbiguousOutcome,
+    Authtoken,
+    BadRequestError,
+    ConflictError,
+    DecodeError,
+    ForbiddenError,
+    LaunchClient,
+    NotFoundError,
+    QuotaExceededError,
+    RateLimitError,
+    ResponseLost,
+    RetryPolicy,
+    UnlimitedRateLimiter,
+)
+from launch_async.emulator import LaunchEmulator
+from launch_async.emulator.faults import FaultKind
+
+GIT: dict[str, Any] = {
+    "repository_name": "acme/storefront",
+    "username": "acme",
+    "repository_url": "https://github.com/acme/storefront",
+    "git_branch": "main",
+}
+LOST_AFTER_IT_HAPPENED: tuple[FaultKind, ...] = ("reset_after", "status_after", "truncate", "empty")
+LOST_BEFORE_IT_HAPPENED: tuple[FaultKind, ...] = ("reset_before", "status_before", "html")
+QUICK = RetryPolicy(look_up_delays=(0.001, 0.001))
+OLD = "2020-01-01T00:00:00.000Z"
+
+
+@pytest.fixture
+async def emulator() -> AsyncIterator[LaunchEmulator]:
+    async with LaunchEmulator(rate_limit=None, build_seconds=60.0) as started:
+        yield started
+
+
+@pytest.fixture
+async def launch(emulator: LaunchEmulator) -> AsyncIterator[LaunchClient]:
+    async with LaunchClient(
+        Authtoken(emulator.authtoken),
+        base_url=emulator.url,
+        organization_uid=emulator.organization_uid,
+        limiter=UnlimitedRateLimiter(),
+        retry=QUICK,
+    ) as opened:
+        yield opened
+
+
+def made(emulator: LaunchEmulator, noun: str) -> list[str]:
+    return [creation.uid for creation in emulator.ledger.created if creation.noun == noun]
+
+
+@pytest.mark.parametrize("kind", [*LOST_AFTER_IT_HAPPENED, *LOST_BEFORE_IT_HAPPENED])
+async def test_a_project_is_created_once_wherever_its_answer_is_lost(
+    emulator: LaunchEmulator, launch: LaunchClient, kind: FaultKind
+) -> None:
+    emulator.faults.add(kind, operation="createProject", times=1)
+
+    project = await launch.projects.create_from_git("storefront", **GIT)
+
+    assert made(emulator, "project") == [project.uid]
+
+
+@pytest.mark.parametrize("kind", [*LOST_AFTER_IT_HAPPENED, *LOST_BEFORE_IT_HAPPENED])
+async def test_an_environment_is_created_once_wherever_its_answer_is_lost(
+    emulator: LaunchEmulator, launch: LaunchClient, kind: FaultKind
+) -> None:
+    project = emulator.add_project("storefront", git=True)
+    emulator.faults.add(kind, operation="createEnvironment", times=1)
+
+    environment = await launch.environments.create_from_git(project.uid, "staging", git_branch="develop")
+
+    assert made(emulator, "environment") == [environment.uid]
+    assert environment.project_uid == project.uid
+
+
+@pytest.mark.parametrize("commit", [None, "89abcdef0123456789abcdef0123456789abcdef"])
+@pytest.mark.parametrize("kind", [*LOST_AFTER_IT_HAPPENED, *LOST_BEFORE_IT_HAPPENED])
+async def test_a_deployment_is_created_once_wherever_its_answer_is_lost(
+    emulator: LaunchEmulator, launch: LaunchClient, kind: FaultKind, commit: str | None
+) -> None:
+    project = emulator.add_project("storefront", git=True)
+    (environment,) = project.environments
+    before = await launch.deployments.create(project.uid, environment)
+    emulator.faults.add(kind, operation="createDeployment", times=1)
+
+    deployment = await launch.deployments.create(project.uid, environment, commit_hash=commit)
+
+    assert made(emulator, "deployment") == [before.uid, deployment.uid]
+    assert deployment.ref.environment_uid == environment
+
+
+@virtual_time
+async def test_a_name_that_was_taken_before_stays_a_conflict_after_a_lost_answer() -> None:
+    posts = [ResponseLost("lost"), answer(409)]
+
+    async def step(request: Any) -> Any:
+        if request.method == "GET":
+            return answer(200, {"projects": [{"uid": PROJECT, "name": "landing", "createdAt": OLD}]})
+        outcome = posts.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async with client_on(FakeTransport(step), timeout=500.0) as launch:
+        with pytest.raises(ConflictError):
+            await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
+
+    assert posts == []
+
+
+async def test_what_the_service_refuses_is_not_looked_up(emulator: LaunchEmulator, launch: LaunchClient) -> None:
+    emulator.faults.add("status_before", operation="createProject", status=400)
+
+    with pytest.raises(BadRequestError):
+        await launch.projects.create_from_git("storefront", **GIT)
+
+    assert emulator.ledger.count() == 1
+
+
+@virtual_time
+async def test_what_cannot_be_looked_up_is_ambiguous() -> None:
+    transport = FakeTransport(ResponseLost("lost"), answer(403))
+    async with client_on(transport) as launch:
+        with pytest.raises(AmbiguousOutcome, match="look whether it is there before you create it again") as caught:
+            await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
+
+    assert (caught.value.ambiguous, caught.value.operation) == (True, "createProject")
+    assert caught.value.candidates == ()
+
+
+@virtual_time
+async def test_several_candidates_are_named_and_none_is_adopted() -> None:
+    deployments = [{"uid": "66c0ffee00000000000000e1"}, {"uid": "66c0ffee00000000000000e2"}]
+    listing = answer(200, {"deployments": deployments, "pagination": {"count": 2}})
+    transport = FakeTransport(ResponseLost("lost"), listing)
+    async with client_on(transport) as launch:
+        with pytest.raises(
+            AmbiguousOutcome, match="look at 66c0ffee00000000000000e1, 66c0ffee00000000000000e2"
+        ) as caught:
+            await launch.deployments.create(PROJECT, ENVIRONMENT)
+
+    assert caught.value.candidates == ("66c0ffee00000000000000e1", "66c0ffee00000000000000e2")
+
+
+@virtual_time
+async def test_a_success_that_cannot_be_read_and_is_not_found_is_never_repeated() -> None:
+    nothing = answer(200, {"projects": [], "pagination": {"count": 0}})
+    transport = FakeTransport(answer(201, {"unexpected": 1}), nothing)
+    async with client_on(transport) as launch:
+        with pytest.raises(AmbiguousOutcome):
+            await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
+
+    assert [request.method for request in transport.requests] == ["POST", "GET", "GET", "GET"]
+
+
+@virtual_time
+async def test_an_answer_that_is_lost_again_and_again_ends_in_not_knowing() -> None:
+    async def step(request: Any) -> Any:
+        if request.method == "POST":
+            raise ResponseLost("lost")
+        return answer(200, {"projects": [{"uid": PROJECT, "name": "landing", "createdAt": OLD}]})
+
+    transport = FakeTransport(step)
+    async with client_on(transport, timeout=500.0) as launch:
+        with pytest.raises(AmbiguousOutcome):
+            await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
+
+    assert [request.method for request in transport.requests].count("POST") == 3
+
+
+@virtual_time
+async def test_a_look_up_that_has_no_time_left_is_not_begun() -> None:
+    transport = FakeTransport(ResponseLost("lost"))
+    async with client_on(transport, timeout=0.4) as launch:
+        with pytest.raises(AmbiguousOutcome):
+            await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
+
+    assert len(transport.requests) == 1
+
+
+# The quota of revalidations
+
+
+async def test_a_quota_that_is_used_up_is_told_from_a_rate_limit() -> None:
+    async with (
+        LaunchEmulator(rate_limit=None, revalidation_quota=1) as emulator,
+        LaunchClient(
+            Authtoken(emulator.authtoken),
+            base_url=emulator.url,
+            organization_uid=emulator.organization_uid,
+            limiter=UnlimitedRateLimiter(),
+        ) as launch,
+    ):
+        project = emulator.add_project("landing")
+        (environment,) = project.environments
+        await launch.environments.revalidate_cache(project.uid, environment, path="/")
+
+        with pytest.raises(QuotaExceededError, match="all 1 cache revalidations of the day are used") as caught:
+            await launch.environments.revalidate_cache(project.uid, environment, path="/")
+
+    assert emulator.ledger.count("revalidateCdnCache") == 2
+    assert (caught.value.status, caught.value.retryable) == (429, False)
+
+
+COUNTED_OUT = answer(200, {"currentCacheRevalidations": 5, "maxCacheRevalidations": 5})
+LEFT = answer(200, {"currentCacheRevalidations": 4, "maxCacheRevalidations": 5})
+FORBIDDEN = answer(403, {"errors": [{"code": "launch.FORBIDDEN_RESOURCE", "message": "No."}]})
+
+
+@pytest.mark.parametrize(
+    ("refusal", "usage", "kind"),
+    [
+        (FORBIDDEN, COUNTED_OUT, QuotaExceededError),
+        (FORBIDDEN, LEFT, ForbiddenError),
+        (FORBIDDEN, answer(404), ForbiddenError),
+        (answer(404), COUNTED_OUT, NotFoundError),
+        (answer(403), COUNTED_OUT, ForbiddenError),
+    ],
+    ids=["used up", "not used up", "nobody knows", "another status", "no code"],
+)
+@virtual_time
+async def test_only_the_usage_decides_what_a_refused_purge_means(
+    refusal: Any, usage: Any, kind: type[Exception]
+) -> None:
+    async with client_on(FakeTransport(refusal, usage)) as launch:
+        with pytest.raises(kind) as caught:
+            await launch.environments.revalidate_cache(PROJECT, ENVIRONMENT, path="/")
+
+    assert type(caught.value) is kind
+
+
+@virtual_time
+async def test_the_usage_is_asked_for_once_only() -> None:
+    too_fast = answer(429, {"errors": [{"code": "launch.TOO_MANY_REQUESTS", "message": "Slower."}]})
+    transport = FakeTransport(too_fast, LEFT, too_fast)
+    async with client_on(transport, retry=RetryPolicy(refusals=3)) as launch:
+        with pytest.raises(RateLimitError):
+            await launch.environments.revalidate_cache(PROJECT, ENVIRONMENT, path="/")
+
+    assert [request.method for request in transport.requests] == ["POST", "GET", "POST", "POST"]
+    assert transport.requests[0].headers["organization_uid"] == ORGANIZATION
+
+
+# Odd listings
+
+
+@pytest.mark.parametrize("pagination", [{"count": "many"}, {"count": -1}, "none", [], None, {"count": None}], ids=repr)
+async def test_a_listing_survives_whatever_stands_in_its_pagination(pagination: object) -> None:
+    document = {"projects": [{"uid": PROJECT}], "pagination": pagination}
+    async with client_on(FakeTransport(answer(200, document))) as launch:
+        assert [project.uid async for project in launch.projects.list()] == [PROJECT]
+
+
+async def test_a_listing_that_is_no_list_is_a_decode_error() -> None:
+    async with client_on(FakeTransport(answer(200, {"projects": {}}))) as launch:
+        with pytest.raises(DecodeError, match=r"\$\.projects: expected a list"):
+            await launch.projects.list().page()
