@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from launch_async.errors import DeadlineExceeded as DeadlineExceeded
     from launch_async.errors import DecodeError as DecodeError
     from launch_async.errors import DeploymentFailed as DeploymentFailed
+    from launch_async.errors import DeploymentsFailed as DeploymentsFailed
     from launch_async.errors import FieldError as FieldError
     from launch_async.errors import ForbiddenError as ForbiddenError
     from launch_async.errors import GatewayTimeoutError as GatewayTimeoutError
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
     from launch_async.errors import InternalServerError as InternalServerError
     from launch_async.errors import InvalidArgumentError as InvalidArgumentError
     from launch_async.errors import InvalidTokenError as InvalidTokenError
+    from launch_async.errors import JournalError as JournalError
     from launch_async.errors import LaunchError as LaunchError
+    from launch_async.errors import MissingScopeError as MissingScopeError
     from launch_async.errors import NotFoundError as NotFoundError
     from launch_async.errors import QuotaExceededError as QuotaExceededError
     from launch_async.errors import RateLimitError as RateLimitError
@@ -100,12 +103,17 @@ if TYPE_CHECKING:
     from launch_async.workflows.archive import build_archive as build_archive
     from launch_async.workflows.archive import check_archive as check_archive
     from launch_async.workflows.archive import list_archive as list_archive
+    from launch_async.workflows.log_cursor import LogCursor as LogCursor
+    from launch_async.workflows.merging import FollowedLine as FollowedLine
+    from launch_async.workflows.report import DeploymentReport as DeploymentReport
     from launch_async.workflows.site import Site as Site
     from launch_async.workflows.sources import Commit as Commit
     from launch_async.workflows.sources import Files as Files
     from launch_async.workflows.sources import LatestCommit as LatestCommit
     from launch_async.workflows.sources import PreviousUpload as PreviousUpload
     from launch_async.workflows.sources import Source as Source
+    from launch_async.workflows.variables import VariablesDiff as VariablesDiff
+    from launch_async.workflows.variables import VariableValues as VariableValues
     from launch_sync._loop import BridgeThreadError as BridgeThreadError
     from launch_sync._loop import LaunchSyncInAsyncWarning as LaunchSyncInAsyncWarning
     from launch_sync.client import LaunchClient as LaunchClient
@@ -117,6 +125,7 @@ if TYPE_CHECKING:
     from launch_sync.resources.uploads import Uploads as Uploads
     from launch_sync.resources.usage import Usage as Usage
     from launch_sync.workflows.archive import create_archive as create_archive
+    from launch_sync.workflows.variables import Variables as Variables
 
 __all__ = [
     "REGIONS",
@@ -149,8 +158,10 @@ __all__ = [
     "Deployment",
     "DeploymentFailed",
     "DeploymentRef",
+    "DeploymentReport",
     "DeploymentStatus",
     "Deployments",
+    "DeploymentsFailed",
     "Domain",
     "DomainInfo",
     "DownloadUrl",
@@ -160,6 +171,7 @@ __all__ = [
     "Exclusion",
     "FieldError",
     "Files",
+    "FollowedLine",
     "ForbiddenError",
     "FormField",
     "FrameworkPreset",
@@ -171,14 +183,17 @@ __all__ = [
     "InvalidArgumentError",
     "InvalidTokenError",
     "JSONValue",
+    "JournalError",
     "LatestCommit",
     "LaunchClient",
     "LaunchError",
     "LaunchSyncInAsyncWarning",
     "LimiterStatus",
     "LocalRateLimiter",
+    "LogCursor",
     "LogLine",
     "LogStage",
+    "MissingScopeError",
     "NotFoundError",
     "OpenEnum",
     "Page",
@@ -219,6 +234,9 @@ __all__ = [
     "UploadMethod",
     "Uploads",
     "Usage",
+    "VariableValues",
+    "Variables",
+    "VariablesDiff",
     "WaitTimeout",
     "WireModel",
     "__version__",
@@ -257,8 +275,10 @@ _HOMES = {
     "Deployment": "launch_async.models.deployment",
     "DeploymentFailed": "launch_async.errors",
     "DeploymentRef": "launch_async.models.deployment",
+    "DeploymentReport": "launch_async.workflows.report",
     "DeploymentStatus": "launch_async.models.deployment",
     "Deployments": "launch_sync.resources.deployments",
+    "DeploymentsFailed": "launch_async.errors",
     "Domain": "launch_async.models.environment",
     "DomainInfo": "launch_async.models.environment",
     "DownloadUrl": "launch_async.models.upload",
@@ -268,6 +288,7 @@ _HOMES = {
     "Exclusion": "launch_async.workflows.archive",
     "FieldError": "launch_async.errors",
     "Files": "launch_async.workflows.sources",
+    "FollowedLine": "launch_async.workflows.merging",
     "ForbiddenError": "launch_async.errors",
     "FormField": "launch_async.models.upload",
     "FrameworkPreset": "launch_async.models.environment",
@@ -279,14 +300,17 @@ _HOMES = {
     "InvalidArgumentError": "launch_async.errors",
     "InvalidTokenError": "launch_async.errors",
     "JSONValue": "launch_async.models.base",
+    "JournalError": "launch_async.errors",
     "LatestCommit": "launch_async.workflows.sources",
     "LaunchClient": "launch_sync.client",
     "LaunchError": "launch_async.errors",
     "LaunchSyncInAsyncWarning": "launch_sync._loop",
     "LimiterStatus": "launch_async.rate_limit",
     "LocalRateLimiter": "launch_async.rate_limit",
+    "LogCursor": "launch_async.workflows.log_cursor",
     "LogLine": "launch_async.models.log",
     "LogStage": "launch_async.models.log",
+    "MissingScopeError": "launch_async.errors",
     "NotFoundError": "launch_async.errors",
     "OpenEnum": "launch_async.models.base",
     "Page": "launch_async.models.page",
@@ -329,6 +353,9 @@ _HOMES = {
     "UploadMethod": "launch_async.models.upload",
     "Uploads": "launch_sync.resources.uploads",
     "Usage": "launch_sync.resources.usage",
+    "VariableValues": "launch_async.workflows.variables",
+    "Variables": "launch_sync.workflows.variables",
+    "VariablesDiff": "launch_async.workflows.variables",
     "WaitTimeout": "launch_async.errors",
     "WireModel": "launch_async.models.base",
     "build_archive": "launch_async.workflows.archive",

@@ -25,7 +25,9 @@ LAUNCH = Facade(
     source=ROOT / "launch_async",
     target="launch_sync",
     # Users plug these in, and they run on the private loop.
-    shared=frozenset({"launch_async.auth", "launch_async.rate_limit", "launch_async.redis", "launch_async.hooks"}),
+    shared=frozenset(
+        f"launch_async.{name}" for name in ("auth", "hooks", "oauth", "rate_limit", "redis", "system_keyring")
+    ),
     internal=frozenset(
         {"launch_async.emulator", "launch_async.models", "launch_async.resources", "launch_async.workflows"}
     ),
