@@ -1,0 +1,110 @@
+"""The generated client against the emulator: the same requests, objects and errors as the asynchronous one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import launch_async
+import launch_sync
+from launch_sync import (
+    AccessToken,
+    Authtoken,
+    ClosedError,
+    LaunchClient,
+    LogLine,
+    NotFoundError,
+    UnlimitedRateLimiter,
+    _loop,
+)
+from launch_sync.emulator import LaunchEmulator
+
+NOWHERE = "66c0aaaaaaaaaaaaaaaaaaaa"
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[LaunchEmulator]:
+    with LaunchEmulator(rate_limit=None, build_seconds=0.05) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def launch(emulator: LaunchEmulator) -> Iterator[LaunchClient]:
+    with LaunchClient(
+        Authtoken(emulator.authtoken),
+        base_url=emulator.url,
+        organization_uid=emulator.organization_uid,
+        limiter=UnlimitedRateLimiter(),
+    ) as launch:
+        yield launch
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    site = tmp_path_factory.mktemp("site")
+    (site / "index.html").write_text("<p>hello</p>" + "x" * 2000)
+    return site
+
+
+def test_the_main_job_reads_as_it_does_with_await(launch: LaunchClient, folder: Path) -> None:
+    lines: list[LogLine] = []
+    site = launch.create_site("main-job", folder, on_log=lines.append)
+    assert site.deployment.status.is_success
+    assert lines[-1].message == "Deployment is live"
+    deployments = launch.deployments.list(site.project.uid, site.environment.uid)
+    assert [deployment.uid for deployment in deployments] == [site.deployment.uid]
+    assert deployments.total() == 1
+    assert deployments.first() == site.deployment
+    assert repr(deployments).startswith("Pager(")
+
+
+def test_32_threads_share_one_client(launch: LaunchClient) -> None:
+    with ThreadPoolExecutor(32) as pool:
+        documents = list(pool.map(lambda _: launch.openapi(), range(64)))
+    assert documents == [documents[0]] * 64
+
+
+def test_an_error_is_of_the_same_class_in_both_packages(launch: LaunchClient) -> None:
+    with pytest.raises(launch_async.NotFoundError) as caught:
+        launch.projects.get(NOWHERE)
+    assert type(caught.value) is NotFoundError
+
+
+def test_a_client_without_a_with_works_until_it_is_closed(emulator: LaunchEmulator) -> None:
+    launch = LaunchClient(AccessToken(emulator.access_token), base_url=emulator.url)
+    assert "openapi" in repr(launch.openapi())
+    assert "closed" not in repr(launch)
+    launch.close()
+    assert "closed" in repr(launch)
+    with pytest.raises(ClosedError, match="the client is closed"):
+        launch.openapi()
+
+
+def test_a_client_opens_connections_of_its_own_in_a_forked_child(
+    launch: LaunchClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch.openapi()
+    transport = launch._async._pipeline._transport
+    inherited = transport._session
+    with monkeypatch.context() as child:
+        child.setattr(_loop, "_process", _loop._Process())
+        child.setattr(os, "getpid", lambda: -1)
+        launch.openapi()
+        assert transport._session is not inherited
+        launch.close()
+        _loop.current_loop().stop()
+    assert not inherited.closed
+    transport._session, transport._owns_session = inherited, True
+    _loop.current_loop()
+    launch_sync._bridge.run(inherited.close())
+
+
+def test_every_name_can_be_had_and_none_is_invented() -> None:
+    assert {name for name in launch_sync.__all__ if getattr(launch_sync, name) is None} == set()
+    assert set(launch_sync.__all__) <= set(dir(launch_sync))
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        _ = launch_sync.Nonsense

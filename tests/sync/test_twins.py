@@ -1,0 +1,178 @@
+"""Nothing asynchronous that is public lacks its synchronous twin, and the signatures agree; seen by reflection."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import FunctionType, ModuleType
+from typing import get_args, get_type_hints
+from unittest.mock import Mock
+
+import pytest
+
+import launch_async
+import launch_sync
+from tools.generate_sync import LAUNCH
+
+ASYNCHRONOUS = {"__aenter__": "__enter__", "__aexit__": "__exit__", "__aiter__": "__iter__"}
+NOT_PUBLIC = re.compile(r"\._|launch_async\.(emulator|models|resources|workflows)\.|__main__")
+
+
+def public_modules() -> Iterator[ModuleType]:
+    yield launch_async
+    for found in pkgutil.walk_packages(launch_async.__path__, "launch_async."):
+        if not NOT_PUBLIC.search(found.name):
+            yield importlib.import_module(found.name)
+
+
+def is_asynchronous(function: object) -> bool:
+    if not isinstance(function, FunctionType):
+        return False
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        return True
+    returned = str(inspect.signature(function).return_annotation)
+    return returned.startswith(("AsyncIterator", "AsyncGenerator", "AbstractAsyncContextManager", "Awaitable"))
+
+
+def is_public(name: str) -> bool:
+    return not name.startswith("_") or name in ASYNCHRONOUS
+
+
+def asynchronous_members(owner: type) -> list[str]:
+    return [
+        name
+        for name in dir(owner)
+        if is_public(name) and is_asynchronous(inspect.unwrap(inspect.getattr_static(owner, name)))  # type: ignore[arg-type]
+    ]
+
+
+def pairs() -> Iterator[tuple[str, Callable[..., object], Callable[..., object] | None]]:
+    """Give every public asynchronous function and method with its twin, or None where it is missing."""
+    for module in public_modules():
+        for name in getattr(module, "__all__", ()):
+            value = getattr(module, name)
+            if getattr(value, "__module__", "") in LAUNCH.shared or not isinstance(value, type | FunctionType):
+                continue
+            twin_module = importlib.import_module(module.__name__.replace("launch_async", "launch_sync"))
+            if is_asynchronous(value):
+                yield f"{module.__name__}.{name}", value, getattr(twin_module, name, None)
+            elif isinstance(value, type) and not getattr(value, "_is_protocol", False):
+                for member in asynchronous_members(value):
+                    twin = getattr(getattr(twin_module, name), ASYNCHRONOUS.get(member, member), None)
+                    yield f"{module.__name__}.{name}.{member}", getattr(value, member), twin
+
+
+PAIRS = {name: (original, twin) for name, original, twin in pairs()}
+
+
+def synchronous(hint: object) -> str:
+    """Return a type as text, without modules, and with the synchronous name of what is asynchronous."""
+    text = hint.__qualname__ if isinstance(hint, type) and not get_args(hint) else str(hint)
+    text = re.sub(r"[\w.]+\.(?=\w)", "", text)
+    return re.sub(r"\b(Abstract)?Async(?=Iterator|Iterable|Generator|ContextManager)", r"\1", text)
+
+
+def described(function: Callable[..., object]) -> list[object]:
+    hints = get_type_hints(function)
+    signature = inspect.signature(function)
+    parameters = [
+        (parameter.name, parameter.kind, parameter.default, synchronous(hints.get(parameter.name)))
+        for parameter in signature.parameters.values()
+    ]
+    return [*parameters, synchronous(hints.get("return"))]
+
+
+def test_there_are_twins_to_compare() -> None:
+    assert {"launch_async.LaunchClient.deploy", "launch_async.emulator.LaunchEmulator.__aenter__"} <= PAIRS.keys()
+
+
+@pytest.mark.parametrize("name", sorted(PAIRS))
+def test_the_twin_is_plain_and_takes_and_returns_the_same(name: str) -> None:
+    original, twin = PAIRS[name]
+    assert twin is not None, "run `python tools/generate_sync.py`"
+    assert not is_asynchronous(twin)
+    assert described(twin) == described(original)
+
+
+def gives_items(function: Callable[..., object]) -> bool:
+    return is_asynchronous(function) and not inspect.iscoroutinefunction(function)
+
+
+class Recorder:
+    """Stands for the asynchronous object of a twin, and remembers what the twin asked of it."""
+
+    def __init__(self, original: type) -> None:
+        self._original = original
+        self.asked: list[tuple[str, tuple[object, ...], dict[str, object]]] = []
+
+    def __getattr__(self, name: str) -> object:
+        member = inspect.getattr_static(self._original, name, None)
+        if not isinstance(member, FunctionType):
+            self.asked.append((name, (), {}))
+            return "the answer"
+
+        def plain(*arguments: object, **named: object) -> object:
+            self.asked.append((name, arguments, named))
+            return items() if gives_items(member) else "the answer"
+
+        async def coroutine(*arguments: object, **named: object) -> object:
+            return plain(*arguments, **named)
+
+        async def items() -> AsyncIterator[str]:
+            yield "the answer"
+
+        return coroutine if inspect.iscoroutinefunction(member) else plain
+
+
+def twin_classes() -> Iterator[tuple[type, type]]:
+    """Give every twin class with its original."""
+    for found in pkgutil.walk_packages(launch_sync.__path__, "launch_sync."):
+        if "._" in found.name:
+            continue
+        module = importlib.import_module(found.name)
+        for name, value in vars(module).items():
+            if isinstance(value, type) and value.__module__ == module.__name__:
+                yield value, getattr(importlib.import_module(found.name.replace("_sync", "_async")), name)
+
+
+MEMBERS = {
+    f"{twin.__name__}.{name}": (twin, original, name)
+    for twin, original in twin_classes()
+    for name, member in vars(twin).items()
+    if (not name.startswith("_") and isinstance(member, FunctionType | property)) or name == "__iter__"
+}
+
+
+@pytest.mark.parametrize("key", sorted(MEMBERS))
+def test_the_twin_hands_on_every_argument_to_the_method_of_its_name(key: str) -> None:
+    twin_class, original, name = MEMBERS[key]
+    recorder = Recorder(original)
+    twin = twin_class.__new__(twin_class)
+    twin._async = recorder
+    twin._lifetime = Mock()
+    member = vars(twin_class)[name]
+    if isinstance(member, property):
+        assert getattr(twin, name) is not None
+        assert recorder.asked == [(name, (), {})]
+        return
+    parameters = list(inspect.signature(member).parameters.values())[1:]
+    # A callback is wrapped on its way; None stays None.
+    given = {each.name: None if "Callable" in str(each.annotation) else object() for each in parameters}
+    positional = tuple(given[each.name] for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD)
+    named = {each.name: given[each.name] for each in parameters if each.kind is each.KEYWORD_ONLY}
+    result = getattr(twin, name)(*positional, **named)
+    original_name = "__aiter__" if name == "__iter__" else name
+    assert isinstance(result, Iterator) is gives_items(getattr(original, original_name))
+    if isinstance(result, Iterator):
+        assert "".join(map(str, result)) == "the answer"
+    asked = "pages" if name == "__iter__" else name
+    assert recorder.asked == [(asked, positional, named)]
+
+
+def test_every_other_public_name_is_the_same_object() -> None:
+    different = {name for name in launch_async.__all__ if getattr(launch_sync, name) is not getattr(launch_async, name)}
+    assert different == {name for name in different if getattr(launch_sync, name).__module__.startswith("launch_sync.")}
+    assert set(launch_sync.__all__) - set(launch_async.__all__) == {"BridgeThreadError", "LaunchSyncInAsyncWarning"}
