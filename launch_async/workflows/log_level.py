@@ -14,7 +14,7 @@ _RANK: Final[dict[LogLevel, int]] = {"info": 0, "warning": 1, "error": 2}
 _ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _WARNING: Final = re.compile(r"^\W*(?:npm\s+|yarn\s+|pnpm\s+)?warn(?:ing)?\b|\bdeprecat", re.IGNORECASE)
 _ERROR: Final = re.compile(
-    r"\b(?:error|errors|fatal|panic|exception|traceback|failed|failure)\b|ERR!|\w(?:Error|Exception)\b", re.IGNORECASE
+    r"(?i:\b(?:error|errors|fatal|panic|exception|traceback|failed|failure)\b)|ERR!|[a-z](?:Error|Exception)\b"
 )
 _NO_ERROR: Final = re.compile(r"\b(?:0|no|without)\s+(?:errors?|failures?|failed)\b", re.IGNORECASE)
 

@@ -1,0 +1,125 @@
+"""The report of a deployment: for people, programs and notebooks."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from launch_async import Deployment, DeploymentFailed, DeploymentReport, DeploymentStatus, LogLine, LogStage
+from launch_async.errors import DeploymentsFailed
+from launch_async.workflows.log_level import at_least, level_of
+from launch_async.workflows.report import build_seconds
+
+UID = "66c0" + "0" * 20
+CREATED = datetime(2026, 3, 1, tzinfo=UTC)
+BUILD = LogStage("BUILD")
+
+
+def deployment(status: str = "FAILED", *, seconds: float = 41) -> Deployment:
+    return Deployment(
+        uid=UID,
+        status=DeploymentStatus(status),
+        deployment_url="moon.example.com",
+        created_at=CREATED,
+        updated_at=CREATED + timedelta(seconds=seconds),
+        project_uid="a" * 24,
+        environment_uid="b" * 24,
+    )
+
+
+def log(*messages: str) -> list[LogLine]:
+    return [LogLine(message=message, stage=BUILD) for message in messages]
+
+
+def test_the_summary_says_what_happened_and_what_to_do_next() -> None:
+    report = DeploymentReport.of(deployment(), log("Building", "Error: <no> such module", "Error: later"))
+
+    assert report.summary == (
+        f'Deployment {UID} ended FAILED after 41 s in stage BUILD. First error: "Error: <no> such module". '
+        "Mend what the first error names and deploy again; the last version still serves. "
+        f"Full log: launch.deployments.logs('{'a' * 24}', '{'b' * 24}', '{UID}')"
+    )
+
+
+def test_the_text_ends_with_the_last_twenty_lines() -> None:
+    report = DeploymentReport.of(deployment(), log(*(f"line {number}" for number in range(50))))
+
+    assert len(report.log_tail) == 20
+    assert str(report).endswith("\n  line 48\n  line 49")
+
+
+def test_a_success_says_where_it_is() -> None:
+    report = DeploymentReport.of(deployment("LIVE"))
+
+    assert report.summary == f"Deployment {UID} ended LIVE after 41 s. It is at https://moon.example.com."
+    assert str(report) == report.summary
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [("SKIPPED", "newer deployment"), ("CANCELLED", "build hours"), ("ARCHIVED", "old"), ("NOVEL", "console")],
+)
+def test_the_advice_fits_the_status(status: str, advice: str) -> None:
+    assert advice in DeploymentReport.of(deployment(status)).advice
+
+
+def test_a_report_is_plain_data_for_programs() -> None:
+    document = json.loads(DeploymentReport.of(deployment(), log("fatal: x")).to_json())
+
+    assert document["status"] == "FAILED"
+    assert document["success"] is False
+    assert document["seconds"] == 41.0
+    assert document["first_error"] == "fatal: x"
+    assert document["log_tail"] == ["fatal: x"]
+    assert document["deployment_uid"] == UID
+
+
+def test_a_notebook_shows_the_report_with_its_text_escaped() -> None:
+    shown = DeploymentReport.of(deployment(), log("Error: <script>"))._repr_html_()
+
+    assert "&lt;script&gt;" in shown
+    assert "<script>" not in shown
+
+
+def test_errors_with_reports_can_be_pickled() -> None:
+    failed = DeploymentFailed(DeploymentReport.of(deployment(), log("Error: x")))
+    several = DeploymentsFailed([failed.report], [deployment(), deployment("LIVE")])
+
+    assert pickle.loads(pickle.dumps(failed)).report == failed.report
+    assert pickle.loads(pickle.dumps(several)).failures == (failed.report,)
+    assert str(several).startswith("1 of 2 deployments failed. The first: Deployment 66c0")
+
+
+@pytest.mark.parametrize("status", ["DEPLOYED", "ARCHIVED", "DEPLOYING"])
+def test_no_time_is_claimed_where_the_last_change_is_not_the_end(status: str) -> None:
+    assert build_seconds(deployment(status)) is None
+
+
+def test_a_long_first_error_is_cut() -> None:
+    assert len(DeploymentReport.of(deployment(), log("Error: " + "x" * 5000)).first_error or "") < 310
+
+
+@pytest.mark.parametrize(
+    ("message", "level"),
+    [
+        ("\x1b[31mError:\x1b[0m no", "error"),
+        ("npm ERR! code 1", "error"),
+        ("TypeError: x is undefined", "error"),
+        ("Build failed", "error"),
+        ("npm warn deprecated error-ex@1", "warning"),
+        ("Warning: something failed softly", "warning"),
+        ("Compiled with 0 errors", "info"),
+        ("found no failures", "info"),
+        ("Copying terror.html", "info"),
+    ],
+)
+def test_how_severe_a_line_looks(message: str, level: str) -> None:
+    assert level_of(message) == level
+
+
+def test_levels_are_ordered() -> None:
+    assert at_least("Error: x", "warning")
+    assert not at_least("fine", "warning")

@@ -1,0 +1,149 @@
+"""When to look: pure rules, without a loop."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from launch_async.errors import (
+    ConnectError,
+    DeadlineExceeded,
+    LaunchError,
+    NotFoundError,
+    ServiceUnavailableError,
+    UnauthorizedError,
+)
+from launch_async.workflows.schedule import Durations, LogPace, Setbacks, fair_interval, until_next_look
+
+AGES = st.floats(0, 10_000)
+
+
+def looks(expected: float | None, until: float) -> list[float]:
+    ages, age = [], 0.0
+    while age < until:
+        ages.append(age)
+        age += until_next_look(age, expected)
+    return ages
+
+
+@given(AGES, st.none() | st.floats(0, 4000))
+def test_a_look_is_never_more_than_half_a_minute_away_and_never_less_than_a_second(age, expected) -> None:
+    assert 1.0 <= until_next_look(age, expected) <= 30.0
+
+
+def test_without_knowledge_looks_grow_apart_with_age() -> None:
+    delays = [until_next_look(age, None) for age in (0, 20, 60, 600)]
+
+    assert delays == sorted(delays)
+    assert delays[-1] == 15.0
+
+
+def test_knowing_how_long_builds_take_saves_looks_and_finds_the_end_sooner() -> None:
+    blind, knowing = looks(None, 300), looks(300, 300)
+
+    assert len(knowing) < len(blind)
+    assert until_next_look(298, 300) < until_next_look(298, None)
+
+
+def test_a_long_build_is_looked_at_early_too_in_case_it_fails() -> None:
+    assert len([age for age in looks(600, 60) if age]) >= 4
+
+
+def test_an_overdue_build_is_looked_at_less_and_less() -> None:
+    assert until_next_look(400, 100) == 15.0
+
+
+def test_many_deployments_share_four_fifths_of_the_budget() -> None:
+    assert fair_interval(200, 10.0) == 25.0
+
+
+def test_the_expected_time_is_the_median_of_the_last_five() -> None:
+    durations = Durations()
+    assert durations.expected is None
+
+    for index, seconds in enumerate([1000, 60, 61, 62, 63, 300]):
+        durations.add(str(index), seconds)
+
+    assert durations.expected == 62
+
+
+def test_a_flowing_log_is_asked_and_not_the_status() -> None:
+    pace = LogPace()
+    for now in range(0, 20, 2):
+        pace.saw_lines(2, 1000.0 + now, now)
+        assert not pace.wants_status
+
+
+def test_a_log_that_has_fallen_silent_leads_to_the_status() -> None:
+    pace = LogPace()
+    pace.saw_lines(2, 1000.0, 0.0)
+    pace.saw_lines(20, 1020.0, 20.0)
+    pace.saw_lines(5, 1025.0, 40.0)
+
+    assert pace.wants_status
+
+
+def test_after_an_empty_look_the_status_is_next_and_then_the_log_again() -> None:
+    pace = LogPace()
+
+    pace.saw_lines(0, None, 1.0)
+    assert pace.wants_status
+
+    pace.saw_running()
+    assert not pace.wants_status
+
+
+def test_a_quiet_log_is_asked_less_often() -> None:
+    pace = LogPace()
+    brisk = pace.interval(60)
+    for _ in range(20):
+        pace.saw_lines(0, None, 1.0)
+
+    assert brisk == 2.0
+    assert pace.interval(60) == 10.0
+
+
+def test_lines_without_a_time_count_as_flow() -> None:
+    pace = LogPace()
+    pace.saw_lines(0, None, 1.0)
+
+    pace.saw_lines(3, None, 2.0)
+
+    assert not pace.wants_status
+
+
+def test_failures_end_a_wait_only_when_they_last() -> None:
+    setbacks, error = Setbacks(), ServiceUnavailableError("busy")
+
+    assert not setbacks.is_final(error, 0)
+    assert not setbacks.is_final(error, 10)
+    assert not setbacks.is_final(error, 59)
+    assert setbacks.is_final(error, 60)
+
+
+def test_two_failures_are_never_enough() -> None:
+    setbacks, error = Setbacks(), ConnectError("down")
+
+    assert not setbacks.is_final(error, 0)
+    assert not setbacks.is_final(error, 1000)
+
+
+def test_a_success_in_between_begins_anew() -> None:
+    setbacks, error = Setbacks(), ConnectError("down")
+    for now in (0, 30, 59):
+        setbacks.is_final(error, now)
+    setbacks.clear()
+
+    assert not setbacks.is_final(error, 100)
+
+
+@pytest.mark.parametrize("error", [UnauthorizedError("no"), NotFoundError("gone")])
+def test_what_trying_again_cannot_mend_ends_a_wait_at_once(error: LaunchError) -> None:
+    assert Setbacks().is_final(error, 0)
+
+
+def test_a_budget_in_use_is_no_failure() -> None:
+    setbacks = Setbacks()
+    for now in range(0, 1000, 10):
+        assert not setbacks.is_final(DeadlineExceeded("in use", expected_wait=70.0), now)
