@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 import pytest
@@ -42,6 +42,7 @@ from launch_async import (
     InvalidTokenError,
     LaunchError,
     LimiterStatus,
+    MissingScopeError,
     NotFoundError,
     Priority,
     RateLimitError,
@@ -869,14 +870,14 @@ async def test_the_clock_of_the_service_is_learnt_once() -> None:
         await launch.request("GET", "/anything")
         await launch.request("GET", "/anything")
 
-        assert launch._pipeline.clock_offset == pytest.approx(3600, abs=5)
+        assert launch._pipeline.clock.offset == pytest.approx(3600, abs=5)
 
 
 async def test_a_date_that_cannot_be_read_is_no_reason_to_fail() -> None:
     async with client_on(FakeTransport(answer(200, {}, {"Date": "never"}))) as launch:
         await launch.request("GET", "/anything")
 
-        assert launch._pipeline.clock_offset == 0.0
+        assert launch._pipeline.clock.offset == 0.0
 
 
 def test_limiter_status_of_no_limit_waits_for_nobody() -> None:
@@ -884,3 +885,61 @@ def test_limiter_status_of_no_limit_waits_for_nobody() -> None:
 
     assert isinstance(status, LimiterStatus)
     assert (status.expected_wait, status.paused_for, status.sent) == (0.0, 0.0, 0)
+
+
+# What the credentials are known not to be allowed
+
+
+@attrs.frozen(slots=False)
+class Limited(Credentials):
+    """Credentials that know what they may do."""
+
+    granted: frozenset[str] | None = None
+    behind: Literal["user", "app"] | None = None
+
+    @property
+    def scopes(self) -> frozenset[str] | None:
+        return self.granted
+
+    @property
+    def kind(self) -> Literal["user", "app"] | None:
+        return self.behind
+
+    async def headers(self) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {TOKEN}"}
+
+
+async def test_a_missing_scope_is_told_before_anything_is_sent() -> None:
+    transport = FakeTransport(answer(200, {"project": {"uid": PROJECT}}))
+    credentials = Limited(frozenset({"launch.projects:read"}))
+    async with client_on(transport, credentials=credentials) as launch:
+        await launch.projects.get(PROJECT)
+        with pytest.raises(MissingScopeError, match=r"deleteProject needs the scope .*launch\.projects:delete"):
+            await launch.projects.delete(PROJECT)
+
+    assert len(transport.requests) == 1
+
+
+@pytest.mark.parametrize("granted", [None, frozenset({"launch:manage"})], ids=["unknown", "everything"])
+async def test_scopes_that_are_unknown_or_suffice_are_no_obstacle(granted: frozenset[str] | None) -> None:
+    transport = FakeTransport(answer(204))
+    async with client_on(transport, credentials=Limited(granted)) as launch:
+        await launch.projects.delete(PROJECT)
+
+    assert len(transport.requests) == 1
+
+
+async def test_an_app_cannot_use_git_and_is_told_before_anything_is_sent() -> None:
+    transport = FakeTransport(answer(500))
+    async with client_on(transport, credentials=Limited(behind="app")) as launch:
+        with pytest.raises(MissingScopeError, match="needs a user's token: an app"):
+            await launch.environments.create_from_git(PROJECT, "staging", git_branch="main")
+        with pytest.raises(MissingScopeError, match="needs a user's token: an app"):
+            await launch.deployments.create(PROJECT, ENVIRONMENT, commit_hash="0123456789abcdef")
+
+    assert transport.requests == []
+
+
+async def test_nobody_but_the_service_judges_where_nothing_is_known() -> None:
+    async with client_on(FakeTransport(answer(200, {})), credentials=Limited()) as launch:
+        assert await launch.request("GET", "/anything") == {}
