@@ -39,7 +39,14 @@ POLICY_FIELDS = (
     "Policy",
     "X-Amz-Signature",
 )
-CREDENTIAL_HEADERS = ("Authorization", "authtoken", "organization_uid", "x-organization-uid", "x-project-uid")
+FOREIGN_HEADERS = (
+    "Authorization",
+    "authtoken",
+    "organization_uid",
+    "x-cs-api-version",
+    "x-organization-uid",
+    "x-project-uid",
+)
 
 
 class Storage:
@@ -99,7 +106,7 @@ class Storage:
         Raises:
             Refusal: in XML, as storage refuses.
         """
-        for name in CREDENTIAL_HEADERS:
+        for name in FOREIGN_HEADERS:
             if name in request.headers:
                 raise errors.xml(400, "InvalidArgument", f"Storage does not take the header {name}.")
         match request.method, segments:
