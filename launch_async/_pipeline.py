@@ -11,16 +11,17 @@ import itertools
 import logging
 import os
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Final, TypeAlias
 from urllib.parse import urlencode
 
 import attrs
 
+from launch_async._clock import ServiceClock
 from launch_async._envelopes import error_from_answer
+from launch_async._metering import METERS
 from launch_async._operations import Operation
 from launch_async._transport import Request, Response, Transport
 from launch_async._wire import dump_json
@@ -38,7 +39,7 @@ from launch_async.errors import (
     UnauthorizedError,
 )
 from launch_async.hooks import BudgetWait, Hooks, RequestFinished, RequestRetried, RequestStarted
-from launch_async.models.base import JSONValue
+from launch_async.models.base import JSONValue, Unset
 from launch_async.rate_limit import Answer, Priority, RateLimiter
 from launch_async.retry import RetryPolicy, parse_retry_after
 
@@ -122,7 +123,7 @@ class Pipeline:
         hooks: An observer.
         layers: The user's own layers, the outermost first.
         user_agent: Value of the User-Agent header.
-        region_hint: What to say about regions where a token was refused.
+        region_hint: Says, given the region that issued the token if that is known, what to do about a refused token.
     """
 
     def __init__(
@@ -139,10 +140,10 @@ class Pipeline:
         hooks: Hooks | None,
         layers: Sequence[Layer],
         user_agent: str,
-        region_hint: str,
+        region_hint: Callable[[str | None], str],
     ) -> None:
         self.base_url = base_url
-        self.clock_offset: float | None = None
+        self.clock = ServiceClock()
         self._limiter_for = limiter_for
         self._credentials = credentials
         self._organization_uid = organization_uid
@@ -151,12 +152,39 @@ class Pipeline:
         self.timeout = timeout
         self._attempt_timeout = attempt_timeout
         self._hooks = hooks
+        self._layers = layers
         self._user_agent = user_agent
         self._region_hint = region_hint
         self._send = _composed(layers, transport.send)
         self._random = random.Random()  # noqa: S311 - it spreads delays
         self._refreshing: asyncio.Task[bool] | None = None
         self._budget: tuple[str, RateLimiter] | None = None
+
+    def derived(
+        self,
+        *,
+        transport: Transport,
+        retry: RetryPolicy | Unset,
+        timeout: float | Unset,
+        attempt_timeout: float | Unset | None,
+        hooks: Hooks | Unset | None,
+        layers: Sequence[Layer] | Unset,
+    ) -> Pipeline:
+        """Return a pipeline with other options and the same credentials and budget."""
+        return Pipeline(
+            base_url=self.base_url,
+            credentials=self._credentials,
+            organization_uid=self._organization_uid,
+            limiter_for=self._limiter_for,
+            retry=self.retry if isinstance(retry, Unset) else retry,
+            transport=transport,
+            timeout=self.timeout if isinstance(timeout, Unset) else timeout,
+            attempt_timeout=self._attempt_timeout if isinstance(attempt_timeout, Unset) else attempt_timeout,
+            hooks=self._hooks if isinstance(hooks, Unset) else hooks,
+            layers=self._layers if isinstance(layers, Unset) else layers,
+            user_agent=self._user_agent,
+            region_hint=self._region_hint,
+        )
 
     @property
     def organization_uid(self) -> str | None:
@@ -251,11 +279,10 @@ class Pipeline:
     async def _attempts(self, call: Call, progress: _Progress, deadline: float) -> Response:
         """Send until there is an answer to give; each turn is one attempt."""
         loop = asyncio.get_running_loop()
-        body = None if call.body is None else dump_json(call.body)
-        url = self._url(call)
+        unsigned = self._request(call)
         tries = 0
         while True:
-            request = await self._request(call, url, body)
+            request = await self._signed(call, unsigned)
             await self._wait_for_budget(call, progress, deadline)
             outcome = await self._one(call, request, progress)
             if isinstance(outcome, Response):
@@ -287,7 +314,7 @@ class Pipeline:
         loop = asyncio.get_running_loop()
         progress.attempts += 1
         progress.in_flight = True
-        sent_at = loop.time()
+        sent_at, began = loop.time(), time.time()
         method = call.operation.method
         try:
             response = await self._send(request)
@@ -302,9 +329,10 @@ class Pipeline:
             return error
         progress.in_flight = False
         progress.status = response.status
+        if self.clock.wants_more:
+            self.clock.observe(response.header("Date"), sent=began, received=time.time())
         self._account(call, sent_at, response)
         if 200 <= response.status < 300:
-            self._learn_clock(response)
             return response
         failure = self._error(call, request, response, progress)
         if isinstance(failure, NotFoundError) and method == "DELETE" and (progress.maybe_done or response.sends > 1):
@@ -329,14 +357,15 @@ class Pipeline:
             secrets=(*tokens, *call.secrets),
             request_id=service_id or progress.request_id,
             retry_after=parse_retry_after(response.header("Retry-After")),
-            region_hint=self._region_hint,
+            region_hint=self._region_hint(self._credentials.location if self._credentials else None),
         )
 
     def _check_credentials(self, call: Call) -> None:
         operation = call.operation
         if self._credentials is None:
             raise ConfigurationError(
-                "no credentials: pass Authtoken(...) with organization_uid=..., or AccessToken(...)",
+                "no credentials: pass Authtoken(...) with organization_uid=..., AccessToken(...), AppCredentials(...) or "
+                "OAuthCredentials(...), or use LaunchClient.from_env()",
                 operation=operation.name,
             )
         if self._credentials.needs_organization and self._organization_uid is None:
@@ -359,17 +388,29 @@ class Pipeline:
                 operation=operation.name,
             )
 
-    async def _request(self, call: Call, url: str, body: bytes | None) -> Request:
-        """Return the request of one attempt, with the credentials of this moment."""
+    def _request(self, call: Call) -> Request:
+        """Return the request of a call, without credentials."""
         headers = {"Accept": "application/json", "User-Agent": self._user_agent}
-        if call.operation.authenticated and self._credentials is not None:
-            headers.update(await self._credentials.headers())
-            if (organization_uid := self.organization_uid) is not None:
-                headers["organization_uid"] = organization_uid
-        if body is not None:
+        if call.body is not None:
             # Only with a body: a body-less DELETE that declares JSON is answered with 400 (FACTS §3).
             headers["Content-Type"] = "application/json"
-        return Request(call.operation.method, url, headers, body, self._attempt_timeout, call.operation.name)
+        return Request(
+            call.operation.method,
+            self._url(call),
+            headers,
+            None if call.body is None else dump_json(call.body),
+            self._attempt_timeout,
+            call.operation.name,
+        )
+
+    async def _signed(self, call: Call, request: Request) -> Request:
+        """Return the request with the credentials of this moment."""
+        if not call.operation.authenticated or self._credentials is None:
+            return request
+        signed = {**request.headers, **await self._credentials.headers()}
+        if (organization_uid := self.organization_uid) is not None:
+            signed["organization_uid"] = organization_uid
+        return Request(request.method, request.url, signed, request.body, request.timeout, request.operation)
 
     def _url(self, call: Call) -> str:
         query = {name: value for name, value in call.query.items() if value is not None}
@@ -379,7 +420,14 @@ class Pipeline:
         if not call.operation.budgeted:
             return
         remaining = deadline - asyncio.get_running_loop().time()
-        waited = await self.limiter.acquire(priority=call.priority, timeout=max(0.0, remaining))
+        meters = METERS.get()
+        priority = max([call.priority, *(meter.priority for meter in meters)]) if meters else call.priority
+        waited = await self.limiter.acquire(priority=priority, timeout=max(0.0, remaining))
+        for meter in meters:
+            meter.requests += 1
+            meter.waited += waited
+            if meter.before_send is not None:
+                meter.before_send()
         if self._hooks is not None and waited:
             self._hooks.waited_for_budget(BudgetWait(progress.request_id, call.operation.name, waited))
 
@@ -433,14 +481,6 @@ class Pipeline:
             return await credentials.refresh()
         finally:
             self._refreshing = None
-
-    def _learn_clock(self, response: Response) -> None:
-        """Learn how far the service's clock is from ours, to judge later what was created after a lost answer."""
-        if self.clock_offset is None and (date := response.header("Date")):
-            try:
-                self.clock_offset = (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
-            except (ValueError, TypeError):
-                self.clock_offset = 0.0
 
 
 _SECRET_HEADERS: Final = frozenset({"authtoken", "authorization"})

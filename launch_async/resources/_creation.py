@@ -11,13 +11,13 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final, Generic, Protocol, TypeVar
 
 import attrs
 
+from launch_async._clock import ServiceClock
 from launch_async.errors import AmbiguousOutcome, ConflictError, DecodeError, LaunchError
-from launch_async.resources._recent import CLOCK_TOLERANCE
 
 __all__ = ["Created", "Creation"]
 
@@ -48,7 +48,7 @@ class Creation(Generic[C]):
         what: What is created, for errors: `project 'landing'`.
         send: Sends the request, within the given number of seconds.
         look_up: Returns what answers to the same name or source, whenever it was created.
-        clock_offset: Returns how far the service's clock is ahead of ours, in seconds; None while nobody knows.
+        clock: The service's clock.
         surely_new: Whether something that carries no time of creation is known to be new all the same.
         pauses: Seconds before each look: what was just created may appear late (FACTS §4).
         timeout: Seconds for everything together.
@@ -58,7 +58,7 @@ class Creation(Generic[C]):
     what: str
     send: Callable[[float], Awaitable[C]]
     look_up: Callable[[], Awaitable[Sequence[C]]]
-    clock_offset: Callable[[], float | None]
+    clock: ServiceClock
     surely_new: Callable[[C], bool] = lambda _: False
     pauses: Sequence[float]
     timeout: float
@@ -119,7 +119,7 @@ class Creation(Generic[C]):
     def _may_be_new(self, one: C, began: datetime) -> bool:
         if one.created_at is None:
             return True
-        return one.created_at >= began + timedelta(seconds=self.clock_offset() or 0.0) - CLOCK_TOLERANCE
+        return one.created_at >= self.clock.earliest(began)
 
     def _unknown(self, candidates: list[str], cause: LaunchError | None) -> AmbiguousOutcome:
         look = f"look at {', '.join(candidates)}" if candidates else "look whether it is there"

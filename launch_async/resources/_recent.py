@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Final, Protocol
+from datetime import datetime
+from typing import Protocol
 
 from launch_async.models.deployment import Deployment
 from launch_async.resources.pager import Pager
 
-__all__ = ["CLOCK_TOLERANCE", "created_since", "is_of_commit", "recent_deployments"]
-
-CLOCK_TOLERANCE: Final = timedelta(seconds=2)
-"""How far a time of the service may be from our idea of it: its Date header has whole seconds, and has travelled."""
+__all__ = ["created_since", "is_of_commit", "recent_deployments"]
 
 
 class _Listing(Protocol):
@@ -41,7 +38,7 @@ async def created_since(
     return [
         one
         for one in await recent_deployments(deployments, project_uid, environment_uid)
-        if (one.created_at is None or one.created_at >= since - CLOCK_TOLERANCE) and is_of_commit(one, commit_hash)
+        if (one.created_at is None or one.created_at >= since) and is_of_commit(one, commit_hash)
     ]
 
 

@@ -92,7 +92,7 @@ class Resource:
             send=send,
             look_up=look_up,
             surely_new=surely_new,
-            clock_offset=lambda: self._pipeline.clock_offset,
+            clock=self._pipeline.clock,
             pauses=self._pipeline.retry.look_up_delays,
             timeout=self._pipeline.timeout,
         )

@@ -46,7 +46,7 @@ class Polls:
         if self._started is None:
             self._started = time.time(), ticks
         wall, since = self._started
-        offset = self._deployments._pipeline.clock_offset or 0.0  # noqa: SLF001
+        offset = self._deployments._pipeline.clock.offset  # noqa: SLF001
         return datetime.fromtimestamp(wall + ticks - since + offset, UTC)
 
     async def deployment(self, ref: DeploymentRef) -> Deployment:

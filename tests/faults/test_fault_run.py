@@ -65,4 +65,5 @@ async def test_a_thousand_mixed_calls_under_faults_do_everything_once(seed: int)
         untold = really - told
         assert len(untold) <= len(books.unknown), "something was created that no call told of"
         assert all(error.ambiguous for error in books.unknown)
-        assert [error for error in books.failed if error.ambiguous] == []
+        creations = [error for error in books.failed if error.operation in {"createDeployment", "createEnvironment"}]
+        assert [error for error in creations if error.ambiguous] == [], "an unknown outcome was left unresolved"

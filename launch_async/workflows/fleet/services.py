@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import attrs
 
@@ -44,12 +44,12 @@ class FleetServices:
         return self.pipeline.retry.look_up_delays
 
     def now(self) -> datetime:
-        """Return the time by the service's clock, as far as it is known."""
-        return datetime.now(UTC) + timedelta(seconds=self.pipeline.clock_offset or 0.0)
+        """Return the earliest time that the service's clock may show."""
+        return self.pipeline.clock.now()
 
     async def know_the_clock(self, target: Target) -> None:
         """Learn the service's clock before the first intent is written: a resumption compares with it."""
-        if self.pipeline.clock_offset is None:
+        if not self.pipeline.clock.is_known:
             with contextlib.suppress(NotFoundError):
                 await self.environments.get(target.project_uid, target.environment_uid)
 
