@@ -19,6 +19,8 @@ Catch `LaunchError` for everything, a branch for a cause, a leaf for one case::
     │   ├── BadRequestError           400; `field_errors` says which fields
     │   ├── UnauthorizedError         401
     │   │   ├── InvalidTokenError     the token is invalid, expired, revoked, or of another region (105)
+    │   │   ├── TokenRequestError     the token endpoint or the login refuses to issue a token
+    │   │   │   └── SecondFactorRequired  the login wants a code as well (294)
     │   │   └── GitProviderError      Launch cannot reach the Git account (launch.GIT_PROVIDER.*)
     │   ├── ForbiddenError            403
     │   ├── NotFoundError             404
@@ -31,6 +33,7 @@ Catch `LaunchError` for everything, a branch for a cause, a leaf for one case::
     │       ├── BadGatewayError       502
     │       ├── ServiceUnavailableError  503
     │       └── GatewayTimeoutError   504
+    ├── AuthorizationError            the user or the browser step did not grant what was asked for
     ├── StorageError                  the signed storage URL refused an upload or a download
     ├── AmbiguousOutcome              a creation was sent, its answer lost, and a look-up cannot tell
     ├── DeploymentFailed              a deployment ended without success; `report` says why
@@ -58,6 +61,7 @@ __all__ = [
     "AmbiguousOutcome",
     "ArchiveError",
     "AttemptTimeout",
+    "AuthorizationError",
     "BadGatewayError",
     "BadRequestError",
     "ClosedError",
@@ -84,10 +88,12 @@ __all__ = [
     "RateLimitError",
     "RedirectRefused",
     "ResponseLost",
+    "SecondFactorRequired",
     "ServerError",
     "ServerLogsUnavailable",
     "ServiceUnavailableError",
     "StorageError",
+    "TokenRequestError",
     "TransportError",
     "UnauthorizedError",
     "WaitTimeout",
@@ -312,6 +318,21 @@ class InvalidTokenError(UnauthorizedError):
     """The token is invalid, expired or revoked, or belongs to another region (error code 105, FACTS §1)."""
 
 
+class TokenRequestError(UnauthorizedError):
+    """The token endpoint or the login refuses to issue a token, with whichever status (FACTS §3)."""
+
+
+class SecondFactorRequired(TokenRequestError):
+    """The login wants a code as well (error code 294): ask the user, and log in again with it (FACTS §3).
+
+    Attributes:
+        method: Where the code comes from, in the service's words, such as `totp_authenticator` or `sms`; None if it
+            did not say. For `sms`, call `request_sms()` first.
+    """
+
+    method: str | None = None
+
+
 class GitProviderError(UnauthorizedError):
     """Launch cannot reach the project's Git account (launch.GIT_PROVIDER.*); not a problem of your credentials."""
 
@@ -366,6 +387,10 @@ class GatewayTimeoutError(ServerError):
     """504: a gateway gave up waiting."""
 
     _retryable_default = True
+
+
+class AuthorizationError(LaunchError):
+    """The browser step was refused, does not belong to the request it should answer, or must be done again."""
 
 
 class StorageError(LaunchError):
