@@ -1,7 +1,7 @@
 """Credentials: what a request carries so that Launch knows who sends it.
 
 `Authtoken` is a user's session and needs the organization beside it; `AccessToken` is an OAuth bearer token, which
-knows its organization by itself (FACTS §3).
+knows its organization by itself (FACTS §3). `launch_async.oauth` has those that renew themselves.
 """
 
 from __future__ import annotations
@@ -9,19 +9,36 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Mapping
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 import attrs
 
+from launch_async._secret import Secret
 from launch_async.errors import ConfigurationError
 
-__all__ = ["AccessToken", "Authtoken", "Credentials"]
+if TYPE_CHECKING:
+    from launch_async._transport import Transport
+
+__all__ = ["AccessToken", "Authtoken", "Credentials", "Issuer"]
 
 TokenKind: TypeAlias = Literal["user", "app"]
 """Who is behind a token: an app (M2M) may do everything but the Git variants of creation (FACTS §3)."""
 
 _UNSAFE_IN_HEADER: Final = re.compile(r"[^\x21-\x7e]")
 _SCHEME: Final = re.compile(r"^\s*bearer(\s+|$)", re.IGNORECASE)
+
+
+@attrs.frozen
+class Issuer:
+    """Where one client gets tokens, and the way there.
+
+    Attributes:
+        app_url: Address of the app host, without a slash at the end.
+        transport: The client's transport; its connections are the client's to close.
+    """
+
+    app_url: str
+    transport: Transport = attrs.field(repr=False)
 
 
 class Credentials(Protocol):
@@ -52,6 +69,15 @@ class Credentials(Protocol):
         """OAuth scopes that were granted; None if they are not known, or everything is allowed."""
         return None
 
+    @property
+    def location(self) -> str | None:
+        """The region that issued the token, in any spelling of its name; None if that is not known."""
+        return None
+
+    def bound(self, issuer: Issuer) -> Credentials:  # noqa: ARG002, RUF100
+        """Return what one client uses; credentials that fetch tokens learn here from where."""
+        return self
+
     async def headers(self) -> Mapping[str, str]:
         """Return the headers that authenticate a request, refreshed beforehand if they are about to expire."""
         ...
@@ -61,33 +87,31 @@ class Credentials(Protocol):
         return False
 
 
+def scope_set(scopes: Collection[str] | None) -> frozenset[str] | None:
+    """Return scopes as a set, also where they are one text with blanks between, as OAuth writes them."""
+    if scopes is None:
+        return None
+    return frozenset(scopes.split() if isinstance(scopes, str) else scopes)
+
+
 def _checked_token(token: str, name: str) -> str:
     """Return a token that may stand in a header, without ever repeating it in an error."""
-    stripped = _checked_type(token, name).strip()
-    if not stripped:
-        raise ConfigurationError(f"{name}: the token is empty")
-    if _UNSAFE_IN_HEADER.search(stripped):
+    if _UNSAFE_IN_HEADER.search(token):
         raise ConfigurationError(f"{name}: the token contains white space, control or non-ASCII characters")
-    return stripped
-
-
-def _checked_type(token: str, name: str) -> str:
-    # What comes from an environment variable that is not set is None, whatever the annotation says.
-    if not isinstance(token, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(f"{name}: the token is missing, got {type(token).__name__} instead of a string")
+    if not token:
+        raise ConfigurationError(f"{name}: the token is empty")
     return token
 
 
-def _authtoken(token: str) -> str:
-    return _checked_token(token, "Authtoken")
+def _bare(token: str, name: str) -> Secret:
+    """Return a token without its scheme and the white space around it, marked as a secret."""
+    # What comes from an environment variable that is not set is None, whatever the annotation says.
+    if not isinstance(token, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"{name}: the token is missing, got {type(token).__name__} instead of a string")
+    return Secret((_SCHEME.sub("", token) if name == "AccessToken" else token).strip())
 
 
-def _access_token(token: str) -> str:
-    bare = _SCHEME.sub("", _checked_type(token, "AccessToken"))
-    return _checked_token(bare, "AccessToken")
-
-
-@attrs.frozen
+@attrs.frozen(init=False)
 class Authtoken(Credentials):
     """A user's session token, from logging in; `LaunchClient` needs `organization_uid` beside it (FACTS §3).
 
@@ -98,7 +122,12 @@ class Authtoken(Credentials):
         ConfigurationError: The token is empty or would break a header.
     """
 
-    token: str = attrs.field(repr=False, converter=_authtoken)
+    token: str = attrs.field(repr=False)
+
+    def __init__(self, token: str) -> None:
+        # Rebound at once: a traceback that shows local variables shows this frame, too.
+        token = _bare(token, "Authtoken")
+        object.__setattr__(self, "token", _checked_token(token, "Authtoken"))
 
     @property
     def needs_organization(self) -> bool:
@@ -115,7 +144,7 @@ class Authtoken(Credentials):
         return {"authtoken": self.token}
 
 
-@attrs.frozen
+@attrs.frozen(init=False)
 class AccessToken(Credentials):
     """An OAuth bearer token of a user or an app, sent as `Authorization: Bearer` (FACTS §3).
 
@@ -128,9 +157,18 @@ class AccessToken(Credentials):
         ConfigurationError: The token is empty or would break a header.
     """
 
-    token: str = attrs.field(repr=False, converter=_access_token)
-    issued_to: TokenKind | None = attrs.field(default=None, kw_only=True)
-    granted: Collection[str] | None = attrs.field(default=None, kw_only=True)
+    token: str = attrs.field(repr=False)
+    issued_to: TokenKind | None
+    granted: frozenset[str] | None
+
+    def __init__(
+        self, token: str, *, issued_to: TokenKind | None = None, granted: Collection[str] | None = None
+    ) -> None:
+        # Rebound at once: a traceback that shows local variables shows this frame, too.
+        token = _bare(token, "AccessToken")
+        object.__setattr__(self, "token", _checked_token(token, "AccessToken"))
+        object.__setattr__(self, "issued_to", issued_to)
+        object.__setattr__(self, "granted", scope_set(granted))
 
     @property
     def identity(self) -> str:
@@ -145,8 +183,8 @@ class AccessToken(Credentials):
     @property
     def scopes(self) -> frozenset[str] | None:
         """OAuth scopes that were granted, if that was said."""
-        return None if self.granted is None else frozenset(self.granted)
+        return self.granted
 
     async def headers(self) -> Mapping[str, str]:
         """Return the `Authorization` header."""
-        return {"Authorization": f"Bearer {self.token}"}
+        return {"Authorization": Secret(f"Bearer {self.token}")}

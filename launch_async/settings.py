@@ -97,20 +97,74 @@ def resolve_endpoint(region: str, base_url: str | None, *, allow_http: bool = Fa
     if base_url is None:
         host = find_region(region).launch_host
         return Endpoint(f"https://{host}", host, "https")
+    return _endpoint(base_url, "base_url", allow_http)
+
+
+def resolve_app_url(region: str, base_url: str | None, app_url: str | None, *, allow_http: bool = False) -> str:
+    """Return the address that issues tokens for a Launch API: the given one, or else that of the region.
+
+    An API on this machine, as an emulator, issues them itself; one at a region's own host belongs to that region.
+
+    Raises:
+        ConfigurationError: The region is unknown, or an address breaks the rules of `resolve_endpoint`.
+    """
+    if app_url is not None:
+        return _endpoint(app_url, "app_url", allow_http).base_url
+    parts = urlsplit(base_url or "")
+    if parts.hostname and is_loopback(parts.hostname):
+        return f"{parts.scheme}://{parts.netloc}"
+    named = next((known for known in REGIONS.values() if known.launch_host == parts.hostname), None)
+    return f"https://{(named or find_region(region)).app_host}"
+
+
+def resolve_login_url(region: str, base_url: str | None) -> str:
+    """Return the address where users log in, after the same rules; `base_url` is that address itself.
+
+    Raises:
+        ConfigurationError: The region is unknown, or the address breaks the rules of `resolve_endpoint`.
+    """
+    if base_url is not None:
+        return _endpoint(base_url, "base_url", allow_http=False).base_url
+    return f"https://{find_region(region).login_host}"
+
+
+def region_advice(host: str, location: str | None) -> str:
+    """Say which region a client talks to and which one its token is of, for a token that was refused (FACTS §1).
+
+    Args:
+        host: Host of the Launch API.
+        location: The region that issued the token, as the token endpoint spells it; None if nobody knows.
+    """
+    region = next((name for name, region in REGIONS.items() if region.launch_host == host), None)
+    here = f"this client talks to {f'region {region}' if region else host}"
+    try:
+        issued = find_region(location).name if location else None
+    except ConfigurationError:
+        issued = None
+    if issued is None:
+        others = ", ".join(name for name in REGIONS if name != region)
+        return f"{here}, and others are {others} (FACTS §1)"
+    if issued == region:
+        return f"{here}, where the token was issued, so it has ended or was revoked"
+    advice = f": use region={issued!r}" if region else ""
+    return f"{here}, and the token was issued in region {issued}{advice} (FACTS §1)"
+
+
+def _endpoint(base_url: str, name: str, allow_http: bool) -> Endpoint:
     if re.search(r"[\x00-\x20\x7f]", base_url):
-        raise ConfigurationError("base_url contains white space or a control character")
+        raise ConfigurationError(f"{name} contains white space or a control character")
     try:
         parts = urlsplit(base_url)
         port = parts.port
     except ValueError as error:
-        raise ConfigurationError(f"base_url is not a URL: {error}") from None
+        raise ConfigurationError(f"{name} is not a URL: {error}") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigurationError("base_url must be an absolute URL, such as https://launch-api.contentstack.com")
+        raise ConfigurationError(f"{name} must be an absolute URL, such as https://launch-api.contentstack.com")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ConfigurationError("base_url must have neither credentials nor a query nor a fragment")
+        raise ConfigurationError(f"{name} must have neither credentials nor a query nor a fragment")
     if parts.scheme == "http" and not (allow_http or is_loopback(parts.hostname)):
         raise ConfigurationError(
-            f"base_url would send credentials in clear to {parts.hostname}: use https, or set allow_http=True"
+            f"{name} would send credentials in clear to {parts.hostname}: use https, or set allow_http=True"
         )
     # The budget is the host's, whether or not its default port is spelled out.
     usual = port == {"http": 80, "https": 443}[parts.scheme]
