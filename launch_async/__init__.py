@@ -12,12 +12,15 @@ from launch_async._version import __version__
 
 if TYPE_CHECKING:
     from launch_async.auth import AccessToken, Authtoken, Credentials
+    from launch_async.authorization import AuthorizationRequest, begin_authorization, finish_authorization
     from launch_async.client import LaunchClient
+    from launch_async.discovery import ProjectFile, find_project_file
     from launch_async.errors import (
         AmbiguousOutcome,
         APIError,
         ArchiveError,
         AttemptTimeout,
+        AuthorizationError,
         BadGatewayError,
         BadRequestError,
         ClosedError,
@@ -44,10 +47,12 @@ if TYPE_CHECKING:
         RateLimitError,
         RedirectRefused,
         ResponseLost,
+        SecondFactorRequired,
         ServerError,
         ServerLogsUnavailable,
         ServiceUnavailableError,
         StorageError,
+        TokenRequestError,
         TransportError,
         UnauthorizedError,
         WaitTimeout,
@@ -84,6 +89,7 @@ if TYPE_CHECKING:
         UploadMethod,
         WireModel,
     )
+    from launch_async.oauth import AppCredentials, MemoryTokenStore, OAuthCredentials, TokenSet, TokenStore
     from launch_async.rate_limit import (
         Answer,
         LimiterStatus,
@@ -102,7 +108,9 @@ if TYPE_CHECKING:
     from launch_async.resources.uploads import Uploads
     from launch_async.resources.usage import Usage
     from launch_async.retry import RetryPolicy
+    from launch_async.sessions import Introspection, Session, introspect, login, logout, request_sms
     from launch_async.settings import REGIONS, Region
+    from launch_async.system_keyring import KeyringTokenStore
     from launch_async.workflows.archive import (
         Archive,
         ArchiveEntry,
@@ -122,12 +130,15 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "auth": ("AccessToken", "Authtoken", "Credentials"),
+    "authorization": ("AuthorizationRequest", "begin_authorization", "finish_authorization"),
     "client": ("LaunchClient",),
+    "discovery": ("ProjectFile", "find_project_file"),
     "errors": (
         "APIError",
         "AmbiguousOutcome",
         "ArchiveError",
         "AttemptTimeout",
+        "AuthorizationError",
         "BadGatewayError",
         "BadRequestError",
         "ClosedError",
@@ -154,10 +165,12 @@ _MODULES = {
         "RateLimitError",
         "RedirectRefused",
         "ResponseLost",
+        "SecondFactorRequired",
         "ServerError",
         "ServerLogsUnavailable",
         "ServiceUnavailableError",
         "StorageError",
+        "TokenRequestError",
         "TransportError",
         "UnauthorizedError",
         "WaitTimeout",
@@ -194,6 +207,7 @@ _MODULES = {
         "UploadMethod",
         "WireModel",
     ),
+    "oauth": ("AppCredentials", "MemoryTokenStore", "OAuthCredentials", "TokenSet", "TokenStore"),
     "rate_limit": (
         "Answer",
         "LimiterStatus",
@@ -212,7 +226,9 @@ _MODULES = {
     "resources.uploads": ("Uploads",),
     "resources.usage": ("Usage",),
     "retry": ("RetryPolicy",),
+    "sessions": ("Introspection", "Session", "introspect", "login", "logout", "request_sms"),
     "settings": ("REGIONS", "Region"),
+    "system_keyring": ("KeyringTokenStore",),
     "workflows.archive": (
         "Archive",
         "ArchiveEntry",
@@ -240,11 +256,14 @@ __all__ = [
     "AccessToken",
     "AmbiguousOutcome",
     "Answer",
+    "AppCredentials",
     "Archive",
     "ArchiveEntry",
     "ArchiveError",
     "ArchiveListing",
     "AttemptTimeout",
+    "AuthorizationError",
+    "AuthorizationRequest",
     "Authtoken",
     "BadGatewayError",
     "BadRequestError",
@@ -285,10 +304,12 @@ __all__ = [
     "GitProviderError",
     "Hooks",
     "InternalServerError",
+    "Introspection",
     "InvalidArgumentError",
     "InvalidTokenError",
     "JSONValue",
     "JournalError",
+    "KeyringTokenStore",
     "LatestCommit",
     "LaunchClient",
     "LaunchError",
@@ -297,8 +318,10 @@ __all__ = [
     "LogCursor",
     "LogLine",
     "LogStage",
+    "MemoryTokenStore",
     "MissingScopeError",
     "NotFoundError",
+    "OAuthCredentials",
     "OpenEnum",
     "Page",
     "Pager",
@@ -307,6 +330,7 @@ __all__ = [
     "PreviousUpload",
     "Priority",
     "Project",
+    "ProjectFile",
     "ProjectType",
     "Projects",
     "QuotaExceededError",
@@ -322,14 +346,19 @@ __all__ = [
     "RequestStarted",
     "ResponseLost",
     "RetryPolicy",
+    "SecondFactorRequired",
     "ServerError",
     "ServerLogLine",
     "ServerLogsUnavailable",
     "ServiceUnavailableError",
+    "Session",
     "SignedUploadUrl",
     "Site",
     "Source",
     "StorageError",
+    "TokenRequestError",
+    "TokenSet",
+    "TokenStore",
     "TransportError",
     "UnauthorizedError",
     "UnlimitedRateLimiter",
@@ -344,10 +373,17 @@ __all__ = [
     "WaitTimeout",
     "WireModel",
     "__version__",
+    "begin_authorization",
     "build_archive",
     "check_archive",
     "create_archive",
+    "find_project_file",
+    "finish_authorization",
+    "introspect",
     "list_archive",
+    "login",
+    "logout",
+    "request_sms",
 ]
 
 
