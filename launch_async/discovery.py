@@ -1,0 +1,232 @@
+"""Settings that nobody passed: from environment variables, and from `.cs-launch.json` upward from a folder.
+
+An argument beats the environment, the environment beats the file. `discover` says where each setting came from, never
+its value, and lists everything that is missing or malformed at once. An empty variable counts as not set.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, cast
+
+import attrs
+
+from launch_async._secret import Secret
+from launch_async.auth import AccessToken, Authtoken, Credentials
+from launch_async.errors import ConfigurationError
+from launch_async.oauth import AppCredentials
+from launch_async.settings import check_organization_uid, find_region
+
+__all__ = ["PROJECT_FILE", "Discovery", "ProjectFile", "discover", "find_project_file"]
+
+PROJECT_FILE: Final = ".cs-launch.json"
+"""What the vendor's CLI writes into a project's folder."""
+
+_LOG: Final = logging.getLogger("launch_async.discovery")
+_PREFIX: Final = "CONTENTSTACK_"
+
+
+@attrs.frozen(kw_only=True)
+class ProjectFile:
+    """What a `.cs-launch.json` says. It holds no secret.
+
+    Attributes:
+        path: The file.
+        project_uid: The project; None if the file names several, or none.
+        organization_uid: The organization, likewise.
+    """
+
+    path: Path
+    project_uid: str | None = None
+    organization_uid: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Discovery:
+    """Settings of a client, complete and well formed.
+
+    Attributes:
+        credentials: What authenticates.
+        region: Name of the region.
+        base_url: Address of the API instead of the region's.
+        app_url: Address of the app host instead of the region's.
+        organization_uid: The organization; None where the credentials know it.
+        project_uid: The project of `.cs-launch.json`, if there is one.
+        sources: Where each setting came from, by name: `argument`, `environment (NAME)`, a file's path, or `default`.
+    """
+
+    credentials: Credentials
+    region: str
+    base_url: str | None
+    app_url: str | None
+    organization_uid: str | None
+    project_uid: str | None
+    sources: Mapping[str, str]
+
+
+def discover(
+    *,
+    credentials: Credentials | None = None,
+    region: str | None = None,
+    base_url: str | None = None,
+    app_url: str | None = None,
+    organization_uid: str | None = None,
+    folder: str | os.PathLike[str] | None = None,
+) -> Discovery:
+    """Return the settings of a client; what is given here beats what is found.
+
+    Of several credentials in the environment the first complete ones count: `CONTENTSTACK_ACCESS_TOKEN`,
+    `CONTENTSTACK_CLIENT_ID` with `CONTENTSTACK_CLIENT_SECRET`, `CONTENTSTACK_AUTHTOKEN`.
+
+    Args:
+        credentials: What authenticates.
+        region: Where the organization lives.
+        base_url: Address of the API instead of the region's.
+        app_url: Address of the app host instead of the region's.
+        organization_uid: The organization.
+        folder: Where to begin to look for `.cs-launch.json`, upward; the working directory by default.
+
+    Raises:
+        ConfigurationError: Something is missing or malformed; the text lists all of it.
+    """
+    search = _Search()
+    found = credentials or search.credentials()
+    search.note("credentials", "argument" if credentials else search.found_credentials)
+    file = search.file(folder)
+    region = search.setting("region", region, "REGION") or "na"
+    base_url = search.setting("base_url", base_url, "LAUNCH_URL")
+    app_url = search.setting("app_url", app_url, "APP_URL")
+    organization_uid = search.setting("organization_uid", organization_uid, "ORGANIZATION_UID", file)
+    search.check("region", lambda: find_region(region))
+    search.check("organization_uid", lambda: check_organization_uid(organization_uid))
+    if organization_uid is None and found is not None and found.needs_organization:
+        search.problems.append(
+            f"the organization of the authtoken: set {_PREFIX}ORGANIZATION_UID, or work in a folder with {PROJECT_FILE}"
+        )
+    if found is None or search.problems:
+        raise ConfigurationError(f"settings are missing or malformed: {'; '.join(search.problems)}")
+    _LOG.debug("settings came from %s", dict(search.sources))
+    return Discovery(
+        credentials=found,
+        region=region,
+        base_url=base_url,
+        app_url=app_url,
+        organization_uid=organization_uid,
+        project_uid=file.project_uid if file else None,
+        sources=MappingProxyType(search.sources),
+    )
+
+
+def find_project_file(folder: str | os.PathLike[str] | None = None) -> ProjectFile | None:
+    """Return the nearest `.cs-launch.json` in a folder or above it; None if there is none.
+
+    Args:
+        folder: Where to begin; the working directory by default.
+
+    Raises:
+        ConfigurationError: The nearest one cannot be read.
+    """
+    start = Path(folder or Path.cwd()).resolve()
+    for place in (start, *start.parents):
+        path = place / PROJECT_FILE
+        if path.is_file():
+            return _read(path)
+    return None
+
+
+def _read(path: Path) -> ProjectFile:
+    """Read a file: one project, or one for each branch (`{"project": {"uid", "organizationUid"}}`)."""
+    try:
+        document: object = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path} cannot be read ({type(error).__name__}): correct or remove it") from None
+    if not isinstance(document, dict):
+        raise ConfigurationError(f"{path} is not a JSON object: correct or remove it")
+    whole = cast("dict[str, object]", document)
+    entries = [cast("dict[str, object]", entry) for entry in (whole, *whole.values()) if isinstance(entry, dict)]
+    return ProjectFile(
+        path=path, project_uid=_agreed(entries, "uid"), organization_uid=_agreed(entries, "organizationUid")
+    )
+
+
+def _agreed(entries: list[dict[str, object]], name: str) -> str | None:
+    """Return the text that all entries with such a name agree about."""
+    values = {value for entry in entries if isinstance(value := entry.get(name), str) and value}
+    return values.pop() if len(values) == 1 else None
+
+
+class _Search:
+    """What one look-up has found so far, and from where."""
+
+    def __init__(self) -> None:
+        self.sources: dict[str, str] = {}
+        self.problems: list[str] = []
+        self.found_credentials = ""
+
+    def setting(self, name: str, given: str | None, variable: str, file: ProjectFile | None = None) -> str | None:
+        if given is not None:
+            self.note(name, "argument")
+            return given
+        if (value := _variable(variable)) is not None:
+            self.note(name, f"environment ({_PREFIX}{variable})")
+            return value
+        if file is not None and file.organization_uid is not None:
+            self.note(name, str(file.path))
+            return file.organization_uid
+        self.note(name, "default")
+        return None
+
+    def note(self, name: str, source: str) -> None:
+        self.sources[name] = source
+
+    def file(self, folder: str | os.PathLike[str] | None) -> ProjectFile | None:
+        try:
+            return find_project_file(folder)
+        except ConfigurationError as error:
+            self.problems.append(error.message)
+            return None
+
+    def check(self, name: str, checked: Callable[[], object]) -> None:
+        try:
+            checked()
+        except ConfigurationError as error:
+            self.problems.append(f"{name} from {self.sources[name]}: {error.message}")
+
+    def credentials(self) -> Credentials | None:
+        """Return the first complete credentials of the environment."""
+        token, authtoken = _variable("ACCESS_TOKEN"), _variable("AUTHTOKEN")
+        client_id, client_secret = _variable("CLIENT_ID"), _variable("CLIENT_SECRET")
+        try:
+            if token:
+                return self._from(AccessToken(token), "ACCESS_TOKEN")
+            if client_id and client_secret:
+                return self._from(AppCredentials(client_id, client_secret), "CLIENT_ID", "CLIENT_SECRET")
+            if authtoken:
+                return self._from(Authtoken(authtoken), "AUTHTOKEN")
+        except ConfigurationError as error:
+            self.problems.append(error.message)
+            return None
+        if client_id or client_secret:
+            absent = "CLIENT_SECRET" if client_id else "CLIENT_ID"
+            self.problems.append(f"{_PREFIX}{absent}, beside {_PREFIX}{'CLIENT_ID' if client_id else 'CLIENT_SECRET'}")
+        else:
+            self.problems.append(
+                f"credentials: set {_PREFIX}ACCESS_TOKEN, or {_PREFIX}CLIENT_ID and {_PREFIX}CLIENT_SECRET, or "
+                f"{_PREFIX}AUTHTOKEN and {_PREFIX}ORGANIZATION_UID"
+            )
+        return None
+
+    def _from(self, credentials: Credentials, *variables: str) -> Credentials:
+        names = ", ".join(f"{_PREFIX}{name}" for name in variables)
+        self.found_credentials = f"environment ({names})"
+        return credentials
+
+
+def _variable(name: str) -> Secret | None:
+    value = os.environ.get(f"{_PREFIX}{name}", "").strip()
+    return Secret(value) if value else None
