@@ -34,8 +34,9 @@ R = TypeVar("R")
 P = ParamSpec("P")
 
 _CLEAN_UP_SECONDS = 5.0
-# Windows does not interrupt a waiting lock: wake up ten times a second, so that Ctrl-C is seen.
-_SLICE_SECONDS = 0.1 if sys.platform == "win32" else None
+# A wait is cut into slices, after which a Ctrl-C is seen at the latest: Windows does not interrupt a waiting lock, and
+# elsewhere a signal may arrive just before the wait begins.
+_SLICE_SECONDS = 0.1 if sys.platform == "win32" else 1.0
 
 _Mail: TypeAlias = "SimpleQueue[Callable[[], object] | None]"
 # Where the thread that waits for the current call reads what it is to run.
@@ -214,7 +215,7 @@ class _Call(Generic[T]):
         deadline = time.monotonic() + _CLEAN_UP_SECONDS
         while not self.finished() and (left := deadline - time.monotonic()) > 0:
             with suppress(Empty):
-                self._mail.get(timeout=left)
+                self._mail.get(timeout=min(left, _SLICE_SECONDS))
 
     def _cancel(self) -> None:
         if self._task is None:
