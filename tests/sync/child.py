@@ -98,7 +98,7 @@ def fork_between() -> None:
 
 def fork_during() -> None:
     stop = threading.Event()
-    calls = [0] * 8
+    calls = [0] * 4
 
     def call(number: int) -> None:
         while not stop.is_set():
@@ -106,13 +106,13 @@ def fork_during() -> None:
             calls[number] += 1
 
     with client() as launch:
-        threads = [threading.Thread(target=call, args=(number,)) for number in range(8)]
+        threads = [threading.Thread(target=call, args=(number,)) for number in range(4)]
         for thread in threads:
             thread.start()
-        for _ in range(4):
+        for _ in range(2):
             in_child(lambda: names(launch) or os._exit(3))
         before = sum(calls)
-        while sum(calls) < before + 20:
+        while sum(calls) < before + 8:
             time.sleep(0.001)
         stop.set()
         for thread in threads:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -20,6 +22,7 @@ from launch_sync import (
     NotFoundError,
     UnlimitedRateLimiter,
     _loop,
+    create_archive,
 )
 from launch_sync.emulator import LaunchEmulator
 
@@ -60,6 +63,11 @@ def test_the_main_job_reads_as_it_does_with_await(launch: LaunchClient, folder: 
     assert deployments.total() == 1
     assert deployments.first() == site.deployment
     assert repr(deployments).startswith("Pager(")
+
+
+def test_a_function_of_the_package_has_a_plain_twin(folder: Path) -> None:
+    with create_archive(folder) as archive:
+        assert zipfile.is_zipfile(archive.path)
 
 
 def test_32_threads_share_one_client(launch: LaunchClient) -> None:
@@ -103,8 +111,9 @@ def test_a_client_opens_connections_of_its_own_in_a_forked_child(
     launch_sync._bridge.run(inherited.close())
 
 
-def test_every_name_can_be_had_and_none_is_invented() -> None:
-    assert {name for name in launch_sync.__all__ if getattr(launch_sync, name) is None} == set()
-    assert set(launch_sync.__all__) <= set(dir(launch_sync))
+@pytest.mark.parametrize("package", [launch_sync, launch_sync.emulator], ids=str)
+def test_every_name_can_be_had_and_none_is_invented(package: ModuleType) -> None:
+    assert {name for name in package.__all__ if getattr(package, name) is None} == set()
+    assert set(package.__all__) <= set(dir(package))
     with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
-        _ = launch_sync.Nonsense
+        _ = package.Nonsense
