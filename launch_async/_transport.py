@@ -127,6 +127,27 @@ class Transport(Protocol):
         ...
 
 
+class LentTransport:
+    """Another one's transport: closing it leaves the connections to their owner.
+
+    Args:
+        owner: The transport that does the work.
+    """
+
+    def __init__(self, owner: Transport) -> None:
+        self._owner: Transport | None = owner
+
+    async def send(self, request: Request) -> Response:
+        """Send a request once and read the answer; see `Transport.send`."""
+        if self._owner is None:
+            raise ClosedError("the client is closed; open a new one")
+        return await self._owner.send(request)
+
+    async def close(self) -> None:
+        """Send nothing more."""
+        self._owner = None
+
+
 class AiohttpTransport:
     """The transport that is used by default.
 

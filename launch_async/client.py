@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import platform
+import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property, partial
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal, Self
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Final, Literal, NoReturn, Self
 from urllib.parse import unquote
 
 from launch_async._operations import Operation
 from launch_async._pipeline import Call, Layer, Pipeline
-from launch_async._transport import AiohttpTransport, Transport
-from launch_async._version import __version__
-from launch_async.auth import Credentials
+from launch_async._side_calls import USER_AGENT
+from launch_async._transport import AiohttpTransport, LentTransport, Transport
+from launch_async.auth import Credentials, Issuer
+from launch_async.discovery import discover
 from launch_async.errors import ConfigurationError, InvalidArgumentError
 from launch_async.hooks import Hooks
-from launch_async.models.base import JSONValue
+from launch_async.models.base import UNSET, JSONValue, Unset
 from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.environment import FrameworkPreset
 from launch_async.models.log import LogLine, LogStage, ServerLogLine
@@ -32,7 +33,7 @@ from launch_async.resources.projects import Projects
 from launch_async.resources.uploads import Uploads
 from launch_async.resources.usage import Usage
 from launch_async.retry import RetryPolicy
-from launch_async.settings import REGIONS, check_organization_uid, resolve_endpoint
+from launch_async.settings import check_organization_uid, region_advice, resolve_app_url, resolve_endpoint
 from launch_async.workflows.deploying import Deploying, SiteSettings
 from launch_async.workflows.log_cursor import LogCursor
 from launch_async.workflows.merging import FollowedLine
@@ -48,7 +49,6 @@ __all__ = ["LaunchClient"]
 
 _OPENAPI: Final = Operation("openapi", "GET", "/openapi", authenticated=False)
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
-_USER_AGENT: Final = f"contentstack-launch/{__version__} Python/{platform.python_version()}"
 
 
 class LaunchClient:
@@ -58,12 +58,15 @@ class LaunchClient:
     other loops and in other threads share the organization's budget with it.
 
     Args:
-        credentials: `Authtoken` (with `organization_uid`) or `AccessToken`; None allows only what needs none.
+        credentials: `Authtoken` (with `organization_uid`), `AccessToken`, `AppCredentials` or `OAuthCredentials`; None
+            allows only what needs none.
         region: Where the organization lives, by any alias: `na`, `eu`, `au`, `azure-na`, `azure-eu`, `gcp-na`,
             `gcp-eu` (FACTS §1).
         base_url: Address of the API instead of a region's, such as an emulator's.
         organization_uid: `blt` and 16 hex digits; required beside an `Authtoken` (FACTS §3).
         rate_limit: Requests that the organization's plan allows; all clients of an organization share it.
+        app_url: Address that issues tokens instead of the region's app host; a `base_url` on this machine issues its
+            own.
         limiter: A budget of your own, instead of the one that this process shares.
         retry: Which failures are sent again, and when.
         timeout: Seconds for a whole call: waits for the budget and retries included.
@@ -88,6 +91,7 @@ class LaunchClient:
         base_url: str | None = None,
         organization_uid: str | None = None,
         rate_limit: RateLimit = RateLimit(10, per=1.0),
+        app_url: str | None = None,
         limiter: RateLimiter | None = None,
         retry: RetryPolicy = RetryPolicy(),
         timeout: float = 60.0,
@@ -108,25 +112,26 @@ class LaunchClient:
                 "organization_uid is missing: Launch refuses an authtoken without it (FACTS §3). "
                 "Pass organization_uid='blt...'"
             )
-        for name, seconds in {"timeout": timeout, "attempt_timeout": attempt_timeout}.items():
-            if seconds is not None and not seconds > 0:
-                raise ConfigurationError(f"{name} must be a positive number of seconds, not {seconds!r}")
+        _check_seconds(timeout=timeout, attempt_timeout=attempt_timeout)
+        self._transport = transport or AiohttpTransport(session=session, ssl_context=ssl_context, proxy=proxy)
+        issuer = Issuer(resolve_app_url(region, base_url, app_url, allow_http=allow_http), self._transport)
+        self._sources: Mapping[str, str] = MappingProxyType({})
         self._base_url = endpoint.base_url
         self._pipeline = Pipeline(
             base_url=endpoint.base_url,
-            credentials=credentials,
+            credentials=credentials.bound(issuer) if credentials is not None else None,
             organization_uid=organization_uid,
             limiter_for=(lambda _: limiter)
             if limiter
             else partial(shared_limiter, endpoint.host, rate_limit=rate_limit),
             retry=retry,
-            transport=transport or AiohttpTransport(session=session, ssl_context=ssl_context, proxy=proxy),
+            transport=self._transport,
             timeout=timeout,
             attempt_timeout=attempt_timeout,
             hooks=hooks,
             layers=layers,
-            user_agent=_USER_AGENT,
-            region_hint=_region_hint(endpoint.host),
+            user_agent=USER_AGENT,
+            region_hint=partial(region_advice, endpoint.host),
         )
         self._site_scheme = endpoint.site_scheme
         self._purges = CachePurges()
@@ -134,6 +139,140 @@ class LaunchClient:
 
     def __repr__(self) -> str:
         return f"<LaunchClient {self._base_url}{' closed' if self._closed else ''}>"
+
+    @classmethod
+    def from_env(
+        cls,
+        credentials: Credentials | None = None,
+        *,
+        region: str | None = None,
+        base_url: str | None = None,
+        app_url: str | None = None,
+        organization_uid: str | None = None,
+        folder: str | os.PathLike[str] | None = None,
+        rate_limit: RateLimit = RateLimit(10, per=1.0),
+        limiter: RateLimiter | None = None,
+        retry: RetryPolicy = RetryPolicy(),
+        timeout: float = 60.0,
+        attempt_timeout: float | None = 30.0,
+        session: aiohttp.ClientSession | None = None,
+        transport: Transport | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        hooks: Hooks | None = None,
+        layers: Sequence[Layer] = (),
+        allow_http: bool = False,
+    ) -> Self:
+        """Return a client whose settings come from the environment and from `.cs-launch.json`, as far as not given.
+
+        `CONTENTSTACK_REGION`, `CONTENTSTACK_CLIENT_ID` and `CONTENTSTACK_CLIENT_SECRET` are the names of the vendor's
+        own examples; the others are in the documentation's list of environment variables. `settings_sources` says
+        afterwards where each setting came from.
+
+        Args:
+            credentials: As for `LaunchClient`; this and all others beat what is found.
+            region: As for `LaunchClient`.
+            base_url: As for `LaunchClient`.
+            app_url: As for `LaunchClient`.
+            organization_uid: As for `LaunchClient`.
+            folder: Where to begin to look for `.cs-launch.json`, upward; the working directory by default.
+            rate_limit: As for `LaunchClient`.
+            limiter: As for `LaunchClient`.
+            retry: As for `LaunchClient`.
+            timeout: As for `LaunchClient`.
+            attempt_timeout: As for `LaunchClient`.
+            session: As for `LaunchClient`.
+            transport: As for `LaunchClient`.
+            ssl_context: As for `LaunchClient`.
+            proxy: As for `LaunchClient`.
+            hooks: As for `LaunchClient`.
+            layers: As for `LaunchClient`.
+            allow_http: As for `LaunchClient`.
+
+        Raises:
+            ConfigurationError: Something is missing or malformed; the text lists all of it.
+        """
+        found = discover(
+            credentials=credentials,
+            region=region,
+            base_url=base_url,
+            app_url=app_url,
+            organization_uid=organization_uid,
+            folder=folder,
+        )
+        client = cls(
+            found.credentials,
+            region=found.region,
+            base_url=found.base_url,
+            app_url=found.app_url,
+            organization_uid=found.organization_uid,
+            rate_limit=rate_limit,
+            limiter=limiter,
+            retry=retry,
+            timeout=timeout,
+            attempt_timeout=attempt_timeout,
+            session=session,
+            transport=transport,
+            ssl_context=ssl_context,
+            proxy=proxy,
+            hooks=hooks,
+            layers=layers,
+            allow_http=allow_http,
+        )
+        client._sources = found.sources
+        return client
+
+    @property
+    def settings_sources(self) -> Mapping[str, str]:
+        """Where `from_env` found each setting, by name and never with its value; empty for other clients."""
+        return self._sources
+
+    def with_options(
+        self,
+        *,
+        retry: RetryPolicy | Unset = UNSET,
+        timeout: float | Unset = UNSET,
+        attempt_timeout: float | Unset | None = UNSET,
+        hooks: Hooks | Unset | None = UNSET,
+        layers: Sequence[Layer] | Unset = UNSET,
+    ) -> Self:
+        """Return a client with other options that shares this one's connections, credentials and budget.
+
+        Closing it does not close this one; when this one is closed, it cannot send any more either.
+
+        Args:
+            retry: Which failures are sent again, and when.
+            timeout: Seconds for a whole call.
+            attempt_timeout: Seconds for one exchange.
+            hooks: An observer of requests, instead of this client's.
+            layers: Layers around each exchange, instead of this client's.
+
+        Raises:
+            ConfigurationError: A time is not positive.
+        """
+        _check_seconds(timeout=timeout, attempt_timeout=attempt_timeout)
+        derived = type(self).__new__(type(self))
+        # Resources and workflows were made for this one's pipeline: the derived client makes its own.
+        own = {name for name in self.__dict__ if isinstance(getattr(type(self), name, None), cached_property)}
+        derived.__dict__.update({name: value for name, value in self.__dict__.items() if name not in own})
+        derived.__dict__["_pipeline"] = self._pipeline.derived(
+            transport=LentTransport(self._transport),
+            retry=retry,
+            timeout=timeout,
+            attempt_timeout=attempt_timeout,
+            hooks=hooks,
+            layers=layers,
+        )
+        return derived
+
+    def _refuse_pickling(self) -> NoReturn:
+        raise TypeError(
+            "a LaunchClient cannot be pickled or copied: it holds connections and credentials. Pickle what makes "
+            "another one (region, organization_uid) and references such as DeploymentRef, and call from_env() or "
+            "LaunchClient(...) in the other process; with_options() derives one in this process"
+        )
+
+    __reduce__ = _refuse_pickling
 
     async def __aenter__(self) -> Self:
         return self
@@ -542,7 +681,7 @@ class LaunchClient:
         return parsed(operation, response) if response.body.strip() else None
 
 
-def _region_hint(host: str) -> str:
-    region = next((name for name, region in REGIONS.items() if region.launch_host == host), None)
-    others = ", ".join(name for name in REGIONS if name != region)
-    return f"this client talks to {f'region {region}' if region else host}, and others are {others} (FACTS §1)"
+def _check_seconds(**seconds: float | Unset | None) -> None:
+    for name, figure in seconds.items():
+        if figure is not None and not isinstance(figure, Unset) and not figure > 0:
+            raise ConfigurationError(f"{name} must be a positive number of seconds, not {figure!r}")
