@@ -74,7 +74,7 @@ def sync_check(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """The documentation, where any warning is an error."""
     install(session, "docs")
-    build = ("mkdocs", "build", "--strict", "--quiet", "--site-dir", f"{session.create_tmp()}/site")
+    build = ("mkdocs", "build", "--strict", "--site-dir", f"{session.create_tmp()}/site")
     session.run(*build, env={"NO_MKDOCS_2_WARNING": "1"})
 
 
