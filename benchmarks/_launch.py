@@ -16,8 +16,8 @@ from launch_async._transport import Request, Response
 from launch_async.auth import AccessToken
 from launch_async.models import DeploymentRef
 
-BEGINNING = datetime.now(UTC).replace(microsecond=0)
 PROJECT = "a" * 24
+_REFUSAL = b'{"errors":[{"code":"launch.ERROR","message":"no"}]}'
 
 
 @attrs.frozen
@@ -59,8 +59,10 @@ class Launch:
     latency: float = 0.05
     seen: list[tuple[float, str, str]] = attrs.field(factory=list[tuple[float, str, str]])
     failing: dict[str, int] = attrs.field(factory=dict[str, int])
-    """Status codes that operations answer with now; 0 loses the connection."""
+    """Status codes that operations answer with now."""
     server_lines: list[Line] = attrs.field(factory=list[Line])
+    beginning: datetime = attrs.field(factory=lambda: datetime.now(UTC))
+    """What the loop's time 0 is at the service."""
 
     def client(self, limiter: RateLimiter | None = None) -> LaunchClient:
         """Return a client of this service."""
@@ -89,7 +91,9 @@ class Launch:
         segments = url.path.strip("/").split("/")
         self.seen.append((now, request.operation, segments[5] if len(segments) > 5 else ""))
         if (status := self.failing.get(request.operation)) is not None:
-            return Response(status, body=b'{"errors":[{"code":"launch.ERROR","message":"no"}]}')
+            return Response(status, body=_REFUSAL)
+        if len(segments) > 5 and int(segments[5], 16) >= len(self.builds):
+            return Response(404, body=_REFUSAL)
         if request.operation == "listDeployments":
             document = self._page(int(segments[3], 16), now, int(query.get("limit", 10)))
         elif request.operation == "getDeployment":
@@ -119,30 +123,29 @@ class Launch:
             "uid": f"{index:024x}",
             "status": status,
             "deploymentNumber": index + 1,
-            "createdAt": moment(build.created),
-            "updatedAt": moment(since),
+            "createdAt": self._moment(build.created),
+            "updatedAt": self._moment(since),
         }
 
     def _log(self, build: Build, now: float, after: str | None) -> list[dict[str, object]]:
         bound = datetime.fromisoformat(after) if after else None
         found: list[dict[str, object]] = []
         for line in sorted(build.lines, key=lambda line: line.at):
-            stamp = datetime.fromisoformat(moment(line.at))
+            stamp = datetime.fromisoformat(self._moment(line.at))
             beyond = bound is None or stamp > bound or (self.bound == "inclusive" and stamp == bound)
             if line.at + line.late <= now and beyond:
-                written = moment(line.at) if line.stamp is None else line.stamp
+                written = self._moment(line.at) if line.stamp is None else line.stamp
                 found.append({"message": line.message, "stage": line.stage, "timestamp": written})
         return found
 
     def _server_log(self, start: int, end: int, now: float) -> list[dict[str, object]]:
         return [
-            {"message": line.message, "source": "server", "timestamp": moment(line.at)}
+            {"message": line.message, "source": "server", "timestamp": self._moment(line.at)}
             for line in self.server_lines
             if line.at + line.late <= now
-            and start <= datetime.fromisoformat(moment(line.at)).timestamp() * 1000 <= end
+            and start <= datetime.fromisoformat(self._moment(line.at)).timestamp() * 1000 <= end
         ]
 
-
-def moment(seconds: float) -> str:
-    """Return a moment of the loop's time as the service writes it."""
-    return (BEGINNING + timedelta(seconds=seconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    def _moment(self, seconds: float) -> str:
+        moment = self.beginning + timedelta(seconds=seconds)
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -44,7 +44,10 @@ def logs(draw: st.DrawFn) -> list[tuple[LogLine, int]]:
     """Lines, each with the number of the look at which it can be read first."""
     times = draw(st.lists(st.one_of(st.none(), st.integers(0, 40_000)), max_size=60))
     return [
-        (line(draw(st.sampled_from(["a", "b", "c"])), at, stage=draw(st.sampled_from(["X", "Y"]))), draw(st.integers(0, 6)))
+        (
+            line(draw(st.sampled_from(["a", "b", "c"])), at, stage=draw(st.sampled_from(["X", "Y"]))),
+            draw(st.integers(0, 6)),
+        )
         for at in times
     ]
 

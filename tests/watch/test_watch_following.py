@@ -1,0 +1,255 @@
+"""Following, in virtual time: every line once and in order, at few requests, whatever fails meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Literal
+
+import pytest
+
+from benchmarks._launch import PROJECT, Build, Launch, Line
+from benchmarks._simulation import run
+from launch_async import (
+    DeploymentFailed,
+    DeploymentRef,
+    InvalidArgumentError,
+    LocalRateLimiter,
+    LogCursor,
+    NotFoundError,
+    RateLimit,
+    WaitTimeout,
+)
+
+Bound = Literal["inclusive", "exclusive"]
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def followed(launch: Launch, **options: str) -> list[str]:
+    async def main() -> list[str]:
+        return [line.message async for line in launch.client().follow_logs(launch.ref(0), **options)]
+
+    return run(main())
+
+
+@pytest.mark.parametrize("bound", ["inclusive", "exclusive"])
+def test_every_line_comes_once_and_in_order(bound: Bound) -> None:
+    lines = [Line(str(number), at=number * 0.3) for number in range(200)]
+    lines += [Line("twin", at=30.0), Line("twin", at=30.0)]
+    launch = Launch([Build(begins=0, ends=62, lines=lines)], bound=bound)
+
+    messages = followed(launch)
+
+    assert [message for message in messages if message != "twin"] == [str(number) for number in range(200)]
+    assert messages.count("twin") == 2
+
+
+@pytest.mark.parametrize("late", [1.0, 4.0, 30.0, 60.4])
+def test_a_late_line_comes_late_and_once(late: float) -> None:
+    lines = [Line("late", at=10.0, late=late - 10 if late > 10 else late), *[Line("x", at=at) for at in range(60)]]
+    launch = Launch([Build(ends=60, lines=lines)])
+
+    assert sorted(followed(launch)) == ["late", *["x"] * 60]
+
+
+def test_a_line_with_an_unreadable_time_comes_once() -> None:
+    launch = Launch([Build(ends=60, lines=[Line("odd", at=5, stamp="yesterday"), Line("even", at=30)])])
+
+    assert sorted(followed(launch)) == ["even", "odd"]
+
+
+def test_the_log_of_a_deployment_that_has_ended_takes_two_requests() -> None:
+    launch = Launch([Build(ends=0, lines=[Line("one"), Line("two")])])
+
+    assert followed(launch) == ["one", "two"]
+    assert len(launch.seen) == 2
+
+
+def test_a_queued_deployment_is_not_asked_for_its_log() -> None:
+    launch = Launch([Build(begins=100, ends=160, lines=[Line("x", at=101)])])
+
+    assert followed(launch) == ["x"]
+    assert all(at >= 100 for at, operation, _ in launch.seen if operation == "getDeploymentLogs")
+
+
+def test_a_flowing_log_costs_no_looks_at_the_status() -> None:
+    launch = Launch([Build(ends=300, lines=[Line(str(at), at=at) for at in range(300)])])
+
+    assert len(followed(launch)) == 300
+    assert launch.asked["listDeployments"] + launch.asked["getDeployment"] <= 5
+
+
+def test_a_log_that_fails_for_a_while_is_reported_once_and_loses_no_line(caplog: pytest.LogCaptureFixture) -> None:
+    launch = Launch([Build(ends=60, lines=[Line(str(at), at=at) for at in range(60)])])
+    caplog.set_level(logging.WARNING)
+
+    async def main() -> list[str]:
+        loop = asyncio.get_running_loop()
+        loop.call_at(10, launch.failing.update, {"getDeploymentLogs": 500})
+        loop.call_at(40, launch.failing.clear)
+        return [line.message async for line in launch.client().follow_logs(launch.ref(0))]
+
+    assert run(main()) == [str(at) for at in range(60)]
+    assert [record.name for record in caplog.records] == ["launch_async.logs"]
+
+
+def test_a_log_that_always_fails_ends_nothing() -> None:
+    launch = Launch([Build(ends=60)], failing={"getDeploymentLogs": 500})
+
+    assert followed(launch) == []
+    assert run(launch.client().wait(launch.ref(0))).status == "LIVE"
+
+
+def test_a_deployment_that_cannot_be_looked_at_ends_the_iteration() -> None:
+    launch = Launch([Build()], failing={"listDeployments": 404})
+
+    with pytest.raises(NotFoundError):
+        followed(launch)
+
+
+def test_a_stored_cursor_goes_on_where_it_was() -> None:
+    launch = Launch([Build(ends=60, lines=[Line(str(at), at=at) for at in range(60)])])
+
+    async def main() -> tuple[list[str], list[str]]:
+        client, cursor, first = launch.client(), LogCursor(), []
+        async for line in client.follow_logs(launch.ref(0), cursor=cursor):
+            first.append(line.message)
+            if len(first) == 20:
+                break
+        stored = cursor.to_json()
+        return first, [line.message async for line in client.follow_logs(launch.ref(0), cursor=stored)]
+
+    first, rest = run(main())
+    assert first + rest == [str(at) for at in range(60)]
+
+
+def test_lines_can_be_chosen_by_stage_and_by_level() -> None:
+    lines = [Line("a", stage="INSTALL"), Line("b"), Line("warning: c"), Line("Error: d")]
+    launch = Launch([Build(ends=5, lines=lines)])
+
+    assert followed(launch, stage="INSTALL") == ["a"]
+    assert followed(launch, level="warning") == ["warning: c", "Error: d"]
+
+
+def test_what_is_no_cursor_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="cursor"):
+        followed(Launch([Build()]), cursor="x")
+
+
+def test_watching_gives_every_line_before_it_returns() -> None:
+    launch, events = Launch([Build(begins=10, ends=60, lines=[Line("first", at=11), Line("last", at=60)])]), list[str]()
+
+    async def main() -> None:
+        watching = launch.client()._watching
+        ended = await watching.watch(
+            launch.ref(0),
+            on_log=lambda line: events.append(line.message),
+            on_update=lambda deployment: events.append(deployment.status),
+        )
+        events.append(f"returned {ended.status}")
+
+    run(main())
+    assert events == ["QUEUED", "DEPLOYING", "first", "LIVE", "last", "returned LIVE"]
+
+
+def test_watching_a_failure_reports_it_without_asking_for_the_log_again() -> None:
+    launch = Launch([Build(ends=20, outcome="FAILED", lines=[Line("Error: x", at=19)])])
+    messages: list[str] = []
+
+    with pytest.raises(DeploymentFailed) as caught:
+        run(launch.client()._watching.watch(launch.ref(0), on_log=lambda line: messages.append(line.message)))
+
+    assert messages == ["Error: x"]
+    assert caught.value.report.first_error == "Error: x"
+    assert launch.seen[-1][1] == "getDeploymentLogs"
+    assert launch.seen[-2][1] != "getDeploymentLogs"
+
+
+def test_watching_ends_at_its_deadline() -> None:
+    launch = Launch([Build(ends=9999)])
+
+    async def main() -> float:
+        with pytest.raises(WaitTimeout, match="DEPLOYING"):
+            await launch.client()._watching.watch(launch.ref(0), on_log=len, timeout=20)
+        return now()
+
+    assert run(main()) == pytest.approx(20)
+
+
+def test_watching_without_a_listener_is_waiting() -> None:
+    launch = Launch([Build(ends=20)])
+
+    run(launch.client()._watching.watch(launch.ref(0)))
+
+    assert not launch.asked["getDeploymentLogs"]
+
+
+def test_a_callback_that_raises_ends_the_watch() -> None:
+    launch = Launch([Build(ends=60, lines=[Line("x", at=1)])])
+
+    with pytest.raises(ZeroDivisionError):
+        run(launch.client()._watching.watch(launch.ref(0), on_log=lambda _: 1 // 0))
+
+
+def test_many_logs_come_as_one_stream_by_time() -> None:
+    builds = [
+        Build(ends=30, environment=index, lines=[Line(f"{index}-{at}", at=at + index / 10) for at in range(30)])
+        for index in range(5)
+    ]
+    launch = Launch(builds)
+
+    async def main() -> list[tuple[str, str]]:
+        refs = [launch.ref(index) for index in (0, 1, 2, 3, 4, 4)]
+        return [(one.ref.deployment_uid[-1], one.line.message) async for one in launch.client().follow_all(refs)]
+
+    lines = run(main())
+    assert sorted(message for _, message in lines) == sorted(line.message for build in builds for line in build.lines)
+    assert all(message.startswith(uid) for uid, message in lines)
+    moments = [float(message.split("-")[1]) for _, message in lines]
+    assert sum(later < earlier - 3 for earlier, later in zip(moments, moments[1:], strict=False)) == 0
+
+
+def test_one_log_that_cannot_be_followed_does_not_end_the_others() -> None:
+    launch = Launch([Build(ends=30, lines=[Line("x", at=20)])])
+    seen: list[str] = []
+
+    async def main() -> None:
+        missing = DeploymentRef(PROJECT, launch.ref(0).environment_uid, "f" * 24)
+        async for one in launch.client().follow_all([missing, launch.ref(0)]):
+            seen.append(str(one))
+
+    with pytest.raises(NotFoundError):
+        run(main())
+    assert seen == ["00000000 x"]
+
+
+def test_leaving_a_stream_early_leaves_nothing_behind() -> None:
+    launch = Launch([Build(ends=9999, environment=index, lines=[Line("x")]) for index in range(3)])
+
+    async def main() -> int:
+        client = launch.client()
+        stream = client.follow_all([launch.ref(index) for index in range(3)])
+        async for _ in stream:
+            break
+        await stream.aclose()  # type: ignore[attr-defined]
+        assert not client._watching._statuses._environments
+        return len(asyncio.all_tasks())
+
+    assert run(main()) == 1
+
+
+def test_twenty_logs_within_the_budget_lose_and_repeat_nothing() -> None:
+    builds = [
+        Build(ends=60 + index, environment=index, lines=[Line(f"{index}-{at}", at=at) for at in range(60)])
+        for index in range(20)
+    ]
+    launch = Launch(builds, latency=0.02)
+
+    async def main() -> list[str]:
+        client = launch.client(LocalRateLimiter(RateLimit(10)))
+        return [one.line.message async for one in client.follow_all(launch.ref(index) for index in range(20))]
+
+    assert sorted(run(main())) == sorted(line.message for build in builds for line in build.lines)

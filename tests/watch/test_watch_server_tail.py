@@ -1,0 +1,87 @@
+"""Tailing a server's log, in virtual time: windows that overlap, and each line once."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+import pytest
+
+from benchmarks._launch import Build, Launch, Line
+from benchmarks._simulation import run
+from launch_async import InvalidArgumentError, NotFoundError, ServerLogsUnavailable
+
+
+def tailed(launch: Launch, *, since: datetime | timedelta | None = None, seconds: float = 60) -> list[str]:
+    async def main() -> list[str]:
+        until = launch.beginning + timedelta(seconds=seconds)
+        lines = launch.client().tail_server_logs(launch.ref(0), since=since, until=until)
+        return [line.message async for line in lines]
+
+    return run(main())
+
+
+def test_every_line_comes_once_and_late_ones_late() -> None:
+    lines = [Line(str(at), at=at + 0.5) for at in range(5, 55)] + [Line("late", at=20.2, late=10)]
+    launch = Launch([Build(ends=0)], server_lines=lines)
+
+    messages = tailed(launch, since=launch.beginning)
+
+    assert [message for message in messages if message != "late"] == [str(at) for at in range(5, 55)]
+    assert messages.count("late") == 1
+
+
+def test_equal_lines_of_one_moment_are_counted() -> None:
+    launch = Launch([Build(ends=0)], server_lines=[Line("hit", at=10.0)] * 3)
+
+    assert tailed(launch, since=launch.beginning) == ["hit"] * 3
+
+
+def test_a_long_past_is_read_in_windows_of_an_hour() -> None:
+    lines = [Line("then", at=-7000), Line("now", at=1)]
+    launch = Launch([Build(ends=0)], server_lines=lines)
+
+    assert tailed(launch, since=timedelta(hours=3), seconds=10) == ["then", "now"]
+
+
+def test_a_busy_server_is_followed_in_bounded_memory() -> None:
+    launch = Launch([Build(ends=0)], server_lines=[Line(str(at), at=at / 20) for at in range(2000)])
+
+    async def main() -> int:
+        lines = launch.client().tail_server_logs(
+            launch.ref(0), since=launch.beginning, until=launch.beginning + timedelta(seconds=101)
+        )
+        return len([line async for line in lines])
+
+    assert run(main()) == 2000
+
+
+def test_a_static_site_is_explained() -> None:
+    launch = Launch([Build(ends=0)], failing={"getServerLogs": 500})
+
+    with pytest.raises(ServerLogsUnavailable, match="static site"):
+        tailed(launch)
+
+
+def test_a_passing_failure_loses_nothing() -> None:
+    launch = Launch([Build(ends=0)], server_lines=[Line(str(at), at=at) for at in range(1, 50)])
+
+    async def main() -> list[str]:
+        loop = asyncio.get_running_loop()
+        loop.call_at(10, launch.failing.update, {"getServerLogs": 500})
+        loop.call_at(30, launch.failing.clear)
+        until = launch.beginning + timedelta(seconds=60)
+        lines = launch.client().tail_server_logs(launch.ref(0), since=launch.beginning, until=until)
+        return [line.message async for line in lines]
+
+    assert run(main()) == [str(at) for at in range(1, 50)]
+
+
+def test_a_deployment_that_is_not_there_ends_the_tail() -> None:
+    with pytest.raises(NotFoundError):
+        tailed(Launch([Build()], failing={"getServerLogs": 404}))
+
+
+def test_a_time_without_a_zone_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="since"):
+        tailed(Launch([Build()]), since=datetime(2026, 1, 1))

@@ -1,0 +1,322 @@
+"""Waiting, in virtual time: outcomes, failures, deadlines, and requests that are shared."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from benchmarks._launch import PROJECT, Build, Launch, Line
+from benchmarks._simulation import run
+from launch_async import (
+    Deployment,
+    DeploymentFailed,
+    DeploymentRef,
+    DeploymentStatus,
+    InvalidArgumentError,
+    LocalRateLimiter,
+    NotFoundError,
+    RateLimit,
+    ServerError,
+    WaitTimeout,
+)
+from launch_async.errors import DeploymentsFailed
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@pytest.mark.parametrize("outcome", ["LIVE", "DEPLOYED"])
+def test_a_wait_returns_a_deployment_that_ended_well(outcome: str) -> None:
+    launch = Launch([Build(ends=60, outcome=outcome)])
+
+    async def main() -> tuple[Deployment, float]:
+        return await launch.client().wait(launch.ref(0).to_json()), now()
+
+    deployment, took = run(main())
+    assert deployment.status == outcome
+    assert 60 <= took < 75
+
+
+@pytest.mark.parametrize("outcome", ["FAILED", "SKIPPED", "CANCELLED", "ARCHIVED"])
+def test_a_wait_raises_any_other_end_with_a_report(outcome: str) -> None:
+    launch = Launch([Build(outcome=outcome, lines=[Line("Building"), Line("Error: no moon")])])
+
+    with pytest.raises(DeploymentFailed, match=f"ended {outcome} (after 60 s )?in stage BUILD") as caught:
+        run(launch.client().wait(launch.ref(0)))
+
+    assert caught.value.report.first_error == "Error: no moon"
+    assert [line.message for line in caught.value.report.log_tail] == ["Building", "Error: no moon"]
+
+
+def test_a_log_that_cannot_be_read_does_not_hide_the_failure(caplog: pytest.LogCaptureFixture) -> None:
+    launch = Launch([Build(outcome="FAILED")], failing={"getDeploymentLogs": 500})
+
+    with pytest.raises(DeploymentFailed, match="ended FAILED"):
+        run(launch.client().wait(launch.ref(0)))
+
+    assert "cannot be read" in caplog.text
+
+
+def test_every_state_is_shown_once() -> None:
+    launch, states = Launch([Build(begins=20, ends=60)]), list[str]()
+
+    run(launch.client().wait(launch.ref(0), on_update=lambda deployment: states.append(deployment.status)))
+
+    assert states == ["QUEUED", "DEPLOYING", "LIVE"]
+
+
+def test_a_deployment_that_has_ended_is_returned_without_a_request() -> None:
+    launch = Launch()
+    deployment = Deployment(uid="c" * 24, status=DeploymentStatus.LIVE, project_uid="a" * 24, environment_uid="b" * 24)
+
+    assert run(launch.client().wait(deployment)) == deployment
+    assert not launch.seen
+
+
+def test_an_unknown_status_counts_as_running_and_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    launch = Launch([Build(running="PONDERING"), Build(running="PONDERING", environment=1)])
+    caplog.set_level(logging.WARNING)
+
+    async def main() -> list[Deployment]:
+        return await launch.client().wait_all([launch.ref(0), launch.ref(1)])
+
+    assert [deployment.status for deployment in run(main())] == ["LIVE", "LIVE"]
+    assert caplog.text.count("PONDERING") == 1
+
+
+def test_failed_looks_do_not_end_a_wait() -> None:
+    launch = Launch([Build()])
+
+    async def main() -> Deployment:
+        loop = asyncio.get_running_loop()
+        loop.call_at(10, launch.failing.update, {"getDeployment": 500})
+        loop.call_at(50, launch.failing.clear)
+        return await launch.client().wait(launch.ref(0))
+
+    assert run(main()).status == "LIVE"
+
+
+def test_looks_that_fail_for_a_minute_end_a_wait() -> None:
+    launch = Launch([Build(ends=9999)])
+
+    async def main() -> float:
+        asyncio.get_running_loop().call_at(10, launch.failing.update, {"getDeployment": 500})
+        with pytest.raises(ServerError) as caught:
+            await launch.client().wait(launch.ref(0))
+        assert "last seen DEPLOYING" in caught.value.__notes__[0]
+        return now()
+
+    assert 70 <= run(main()) < 100
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_what_trying_again_cannot_mend_ends_a_wait_at_once(status: int) -> None:
+    launch = Launch([Build()], failing={"getDeployment": status, "listDeployments": status})
+
+    async def main() -> float:
+        with pytest.raises(Exception, match=r"goes on|no") as caught:
+            await launch.client().wait(launch.ref(0))
+        assert getattr(caught.value, "status", None) == status
+        return now()
+
+    assert run(main()) < 1
+
+
+def test_a_deadline_names_the_last_known_state() -> None:
+    launch = Launch([Build(ends=9999)])
+
+    async def main() -> float:
+        with pytest.raises(WaitTimeout, match="did not end within 30 s: .* \\(DEPLOYING\\)") as caught:
+            await launch.client().wait(launch.ref(0), timeout=30)
+        assert caught.value.last is not None
+        assert caught.value.last.status == "DEPLOYING"
+        return now()
+
+    assert run(main()) == pytest.approx(30)
+
+
+def test_two_waits_on_one_deployment_share_their_looks() -> None:
+    def requests(waits: int) -> int:
+        launch = Launch([Build()])
+
+        async def main() -> None:
+            client = launch.client()
+            await asyncio.gather(*(client.wait(launch.ref(0)) for _ in range(waits)))
+
+        run(main())
+        return len(launch.seen)
+
+    assert requests(5) == requests(1)
+
+
+def test_one_listing_covers_all_deployments_of_an_environment() -> None:
+    launch = Launch([Build(outcome="SKIPPED"), Build(), Build(begins=60, ends=120)])
+
+    async def main() -> list[Deployment]:
+        return await launch.client().wait_all([launch.ref(index) for index in range(3)], return_failures=True)
+
+    assert [deployment.status for deployment in run(main())] == ["SKIPPED", "LIVE", "LIVE"]
+    assert launch.asked["listDeployments"] > launch.asked["getDeployment"]
+
+
+def test_a_deployment_that_no_listing_shows_is_asked_for_by_itself() -> None:
+    launch = Launch([Build(), *[Build(ends=1) for _ in range(150)]])
+
+    async def main() -> list[Deployment]:
+        return await launch.client().wait_all([launch.ref(0), launch.ref(150)])
+
+    assert len(run(main())) == 2
+    assert launch.asked["listDeployments"] <= 2
+
+
+def test_the_times_of_earlier_builds_make_looks_fewer_and_the_end_sooner() -> None:
+    def cost(earlier: list[Build]) -> tuple[int, float]:
+        launch = Launch([*earlier, Build(created=0, ends=300)])
+
+        async def main() -> float:
+            await launch.client().wait(launch.ref(len(earlier)))
+            return now()
+
+        late = run(main()) - 300
+        return len(launch.seen), late
+
+    blind, knowing = cost([]), cost([Build(created=-900, begins=-900, ends=-600)])
+
+    assert knowing[0] < blind[0]
+    assert knowing[1] <= 11
+
+
+def test_when_the_wait_that_looks_is_cancelled_another_one_looks() -> None:
+    launch = Launch([Build()], latency=1.0)
+
+    async def main() -> Deployment:
+        client = launch.client()
+        first = asyncio.create_task(client.wait(launch.ref(0)))
+        await asyncio.sleep(0)
+        second = asyncio.create_task(client.wait(launch.ref(0)))
+        await asyncio.sleep(0.5)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        return await second
+
+    assert run(main()).status == "LIVE"
+    assert {operation for _, operation, _ in launch.seen} == {"listDeployments", "getDeployment"}
+
+
+def test_nothing_is_asked_any_more_once_nobody_waits() -> None:
+    launch = Launch([Build(ends=9999)])
+
+    async def main() -> int:
+        client = launch.client()
+        with pytest.raises(WaitTimeout):
+            await client.wait(launch.ref(0), timeout=30)
+        asked = len(launch.seen)
+        await asyncio.sleep(600)
+        assert not client._watching._statuses._environments
+        return asked
+
+    assert run(main()) == len(launch.seen)
+
+
+def test_wait_all_waits_for_every_one_and_then_raises() -> None:
+    launch = Launch([Build(ends=10, outcome="FAILED"), Build(ends=90, environment=1)])
+
+    async def main() -> float:
+        with pytest.raises(DeploymentsFailed, match="1 of 2 deployments failed") as caught:
+            await launch.client().wait_all([launch.ref(0), launch.ref(1)])
+        assert [deployment.status for deployment in caught.value.deployments] == ["FAILED", "LIVE"]
+        assert caught.value.failures[0].ref == launch.ref(0)
+        return now()
+
+    assert run(main()) >= 90
+
+
+def test_wait_all_says_which_ones_are_late() -> None:
+    launch = Launch([Build(ends=10), *[Build(ends=9999, environment=index) for index in range(1, 6)]])
+
+    with pytest.raises(WaitTimeout, match="5 of 6 deployments did not end within 60 s: .* and 2 more"):
+        run(launch.client().wait_all([launch.ref(index) for index in range(6)], timeout=60))
+
+
+def test_an_error_of_one_is_raised_when_the_others_have_ended() -> None:
+    launch = Launch([Build(), Build(environment=1)])
+    missing = DeploymentRef(PROJECT, launch.ref(0).environment_uid, "f" * 24)
+
+    async def main() -> float:
+        seen = []
+        with pytest.raises(NotFoundError):
+            async for deployment in launch.client().as_completed([missing, launch.ref(0), launch.ref(1)]):
+                seen.append(deployment.status)
+        assert seen == ["LIVE", "LIVE"]
+        return now()
+
+    assert run(main()) >= 60
+
+
+def test_deployments_are_given_as_they_end_and_the_failed_ones_too() -> None:
+    launch = Launch([
+        Build(ends=90), Build(ends=30, outcome="FAILED", environment=1), Build(ends=60, environment=2)
+    ])  # fmt: skip
+
+    async def main() -> list[str]:
+        refs = [launch.ref(index) for index in (0, 1, 2, 1)]
+        return [deployment.uid[-1] async for deployment in launch.client().as_completed(refs)]
+
+    assert run(main()) == ["1", "2", "0"]
+
+
+def test_leaving_as_completed_early_leaves_nothing_behind() -> None:
+    launch = Launch([Build(ends=10), Build(ends=9999, environment=1)])
+
+    async def main() -> int:
+        ends = launch.client().as_completed([launch.ref(0), launch.ref(1)])
+        async for _ in ends:
+            break
+        await ends.aclose()  # type: ignore[attr-defined]
+        return len(asyncio.all_tasks())
+
+    assert run(main()) == 1
+
+
+def test_poll_once_asks_once() -> None:
+    launch = Launch([Build(ends=0)])
+
+    assert run(launch.client().poll_once(launch.ref(0))).status == "LIVE"
+    assert len(launch.seen) == 1
+
+
+@pytest.mark.parametrize("ref", ["", "[]", '{"project_uid":"x"}', "not json"])
+def test_what_names_no_deployment_is_refused(ref: str) -> None:
+    launch = Launch()
+
+    with pytest.raises(InvalidArgumentError, match="ref"):
+        run(launch.client().wait(ref))
+    assert not launch.seen
+
+
+def test_waits_share_the_budget_and_none_starves() -> None:
+    launch = Launch([Build(ends=120 + index, environment=index) for index in range(100)])
+
+    async def main() -> float:
+        client = launch.client(LocalRateLimiter(RateLimit(10)))
+        await client.wait_all([launch.ref(index) for index in range(100)])
+        return now()
+
+    assert run(main()) < 300
+    longest = max(_gaps(launch))
+    assert longest < 45
+
+
+def _gaps(launch: Launch) -> list[float]:
+    """Seconds between two looks at the same environment."""
+    last: dict[str, float] = {}
+    gaps = []
+    for at, operation, uid in launch.seen:
+        if operation == "getDeployment":
+            gaps.append(at - last.get(uid, at))
+            last[uid] = at
+    return gaps
