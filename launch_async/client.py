@@ -63,10 +63,10 @@ class LaunchClient:
         region: Where the organization lives, by any alias: `na`, `eu`, `au`, `azure-na`, `azure-eu`, `gcp-na`,
             `gcp-eu` (FACTS §1).
         base_url: Address of the API instead of a region's, such as an emulator's.
-        organization_uid: `blt` and 16 hex digits; required beside an `Authtoken` (FACTS §3).
-        rate_limit: Requests that the organization's plan allows; all clients of an organization share it.
         app_url: Address that issues tokens instead of the region's app host; a `base_url` on this machine issues its
             own.
+        organization_uid: `blt` and 16 hex digits; required beside an `Authtoken` (FACTS §3).
+        rate_limit: Requests that the organization's plan allows; all clients of an organization share it.
         limiter: A budget of your own, instead of the one that this process shares.
         retry: Which failures are sent again, and when.
         timeout: Seconds for a whole call: waits for the budget and retries included.
@@ -89,9 +89,9 @@ class LaunchClient:
         *,
         region: str = "na",
         base_url: str | None = None,
+        app_url: str | None = None,
         organization_uid: str | None = None,
         rate_limit: RateLimit = RateLimit(10, per=1.0),
-        app_url: str | None = None,
         limiter: RateLimiter | None = None,
         retry: RetryPolicy = RetryPolicy(),
         timeout: float = 60.0,
@@ -136,9 +136,6 @@ class LaunchClient:
         self._site_scheme = endpoint.site_scheme
         self._purges = CachePurges()
         self._closed = False
-
-    def __repr__(self) -> str:
-        return f"<LaunchClient {self._base_url}{' closed' if self._closed else ''}>"
 
     @classmethod
     def from_env(
@@ -273,6 +270,9 @@ class LaunchClient:
         )
 
     __reduce__ = _refuse_pickling
+
+    def __repr__(self) -> str:
+        return f"<LaunchClient {self._base_url}{' closed' if self._closed else ''}>"
 
     async def __aenter__(self) -> Self:
         return self
