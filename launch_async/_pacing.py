@@ -56,6 +56,7 @@ class Answer:
         answered_at: When the head of the answer arrived, or when the answer was given up as lost.
         refused: Whether the service said 429.
         lost: Whether no answer came (connection lost, attempt timed out).
+        sends: How often the request really left: aiohttp sends some a second time when a connection drops.
         retry_after: Seconds that the service asked to wait, if it did.
         limit: `X-RateLimit-Limit`, if it was there.
         remaining: `X-RateLimit-Remaining`, if it was there.
@@ -66,6 +67,7 @@ class Answer:
     answered_at: float
     refused: bool = False
     lost: bool = False
+    sends: int = 1
     retry_after: float | None = None
     limit: float | None = None
     remaining: float | None = None
@@ -162,6 +164,10 @@ class Pacer:
         if slot is not None:
             slot.sent_at = max(slot.sent_at, answer.sent_at)
             slot.answered_at, slot.refused = now, answer.refused
+        # What left without asking is counted all the same: somebody else waits longer for it.
+        extra = max(answer.sends, 1) - 1
+        self._taken += [Slot(answer.sent_at, now, answer.refused) for _ in range(extra)]
+        self.sent += extra
         self._obey(answer)
         if answer.lost:
             return

@@ -443,6 +443,7 @@ class Pipeline:
                 sent_at=sent_at,
                 answered_at=now,
                 refused=response.status == 429,
+                sends=response.sends,
                 retry_after=parse_retry_after(response.header("Retry-After")) if response.status == 429 else None,
                 limit=_number(response.header("X-RateLimit-Limit")),
                 remaining=_number(response.header("X-RateLimit-Remaining")),

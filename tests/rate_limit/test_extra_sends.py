@@ -1,0 +1,30 @@
+"""What aiohttp sends by itself is counted against the budget."""
+
+from __future__ import annotations
+
+from launch_async._pacing import Answer, Pacer
+from launch_async.rate_limit import RateLimit
+
+
+def _pacer_with(sends: int) -> Pacer:
+    pacer = Pacer(RateLimit(3))
+    pacer.take(0.0)
+    pacer.record(Answer(sent_at=0.0, answered_at=0.01, sends=sends))
+    return pacer
+
+
+def test_a_request_that_left_twice_takes_two_slots() -> None:
+    once, twice = _pacer_with(1), _pacer_with(2)
+    for pacer in (once, twice):
+        pacer.take(0.02)
+
+    assert once.ready_at(0.03) == 0.03
+    assert twice.ready_at(0.03) > 1.0
+    assert (once.sent, twice.sent) == (2, 3)
+
+
+def test_the_extra_slot_is_free_again_like_any_other() -> None:
+    pacer = _pacer_with(3)
+
+    assert pacer.ready_at(0.02) > 1.0
+    assert pacer.ready_at(1.2) == 1.2
