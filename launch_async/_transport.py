@@ -266,15 +266,17 @@ class AiohttpTransport:
     async def _send_file(self, session: aiohttp.ClientSession, request: Request, body: FileBody) -> Response:
         import aiohttp
 
+        from launch_async._file_payload import FilePayload
+
         tracker = aiohttp.UploadTracker()
         file = await asyncio.to_thread(body.path.open, "rb")
         try:
-            data: object = file
+            data: object = FilePayload(file, body.size)
             if body.form:
                 form = aiohttp.FormData(quote_fields=False)
                 for name, value in body.fields:
                     form.add_field(name, value)
-                form.add_field("file", file, filename=_FILE_NAME, content_type="application/zip")
+                form.add_field("file", data, filename=_FILE_NAME)
                 data = form
             async with _watched(tracker, body):
                 return await self._exchange(session, request, data, tracker)

@@ -63,10 +63,11 @@ async def test_a_403_with_quota_left_is_what_it_says(launch, uids):
     assert emulator.ledger.count("getCacheRevalidationUsage") == 1
 
 
-async def test_if_the_usage_cannot_be_had_the_refusal_stays_what_it_was(launch, uids):
+@pytest.mark.parametrize(("status", "body"), [(500, None), (200, "{}")])
+async def test_if_the_usage_cannot_be_had_the_refusal_stays_what_it_was(launch, uids, status, body):
     emulator, client = launch
     emulator.faults.add("status_before", operation="revalidateCdnCache", status=403)
-    emulator.faults.add("status_before", operation="getCacheRevalidationUsage", status=500)
+    emulator.faults.add("status_before", operation="getCacheRevalidationUsage", status=status, body=body)
 
     with pytest.raises(ForbiddenError):
         await client.environments.revalidate_cache(*uids, path="/")

@@ -68,6 +68,32 @@ async def test_a_zip_is_sent_as_it_is(launch, folder, fetch, tmp_path):
     assert (tmp_path / "site.zip").exists()
 
 
+@pytest.mark.parametrize("secrets", ["refuse", "drop"])
+async def test_a_zip_with_secrets_is_refused_because_it_is_never_changed(launch, tmp_path, secrets):
+    emulator, client = launch
+    file = tmp_path / "site.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(".env", "TOKEN=abc")
+        archive.writestr("padding.bin", bytes(1024))
+
+    with pytest.raises(ArchiveError, match="it holds secrets"):
+        await client.create_site("night-sky", file, secrets=secrets)
+
+    assert emulator.ledger.requests == []
+
+
+async def test_a_zip_with_secrets_is_sent_to_who_insists(launch, tmp_path):
+    _, client = launch
+    file = tmp_path / "site.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("config/.env", "TOKEN=abc")
+        archive.writestr("padding.bin", bytes(1024))
+
+    site = await client.create_site("night-sky", check_archive(file, secrets="send"))
+
+    assert site.deployment.status.is_success
+
+
 async def test_an_archive_can_be_looked_at_compared_and_deployed_again(launch, folder):
     _, client = launch
     with await create_archive(folder) as archive:

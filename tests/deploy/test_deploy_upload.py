@@ -14,7 +14,7 @@ import pytest
 
 from launch_async import InvalidArgumentError, SignedUploadUrl, StorageError, UploadHeader
 from launch_async._transport import AiohttpTransport, FileBody, Request
-from launch_async.errors import AttemptTimeout
+from launch_async.errors import AttemptTimeout, ResponseLost
 from launch_async.workflows.uploading import upload
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -23,9 +23,20 @@ Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 @contextlib.asynccontextmanager
 async def storage(answer: Answer) -> AsyncIterator[str]:
     """A storage that does what it is told, on a socket; gives its address."""
-    server = await asyncio.start_server(answer, "127.0.0.1")
+    connections: list[asyncio.Task[None]] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await answer(reader, writer)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(
+        lambda reader, writer: connections.append(asyncio.create_task(serve(reader, writer))), "127.0.0.1"
+    )
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/upload?signature=s3cr3t"
+    await asyncio.gather(*connections)
 
 
 async def read_head(reader: asyncio.StreamReader) -> dict[str, str]:
@@ -155,7 +166,6 @@ async def test_every_success_of_the_storage_counts(launch, archive, status):
         head = await read_head(reader)
         await reader.readexactly(int(head["content-length"]))
         writer.write(f"HTTP/1.1 {status} Fine\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
-        writer.close()
 
     async with storage(answer) as address:
         sent: list[int] = []
@@ -172,7 +182,6 @@ async def test_a_raw_upload_says_how_long_and_what_it_is_and_carries_no_credenti
         heads.append(await read_head(reader))
         await reader.readexactly(2002)
         writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        writer.close()
 
     async with storage(answer) as address:
         given = [UploadHeader(key="x-ms-blob-type", value="BlockBlob"), UploadHeader(key="content-type", value=" ")]
@@ -193,7 +202,6 @@ async def test_no_signed_url_is_in_an_error_or_a_log(launch, archive, caplog):
         await reader.readexactly(int(head["content-length"]))
         body = b"<Error><Message>The URL http://x/upload?signature=s3cr3t is not valid</Message></Error>"
         writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(body) + body)
-        writer.close()
 
     async with storage(answer) as address:
 
@@ -261,3 +269,42 @@ async def test_a_file_that_is_none_is_refused(launch, tmp_path):
         await client.uploads.send(url, tmp_path / "nowhere.zip")
     with pytest.raises(InvalidArgumentError, match="not a file"):
         await client.uploads.send(url, tmp_path)
+
+
+@pytest.mark.parametrize("form", [False, True])
+async def test_a_file_that_becomes_shorter_ends_the_upload_at_once(tmp_path, form):
+    file = tmp_path / "site.zip"
+    file.write_bytes(bytes(2_000_000))
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    transport = AiohttpTransport(proxy="")
+    body = FileBody(file, 3_000_000, form=form, fields=(("key", "value"),) if form else ())
+    async with storage(answer) as address:
+        with pytest.raises(ResponseLost):
+            await transport.send(Request("PUT", address, {} if form else {"Content-Length": "3000000"}, body))
+        await transport.close()
+
+
+@pytest.mark.parametrize("form", [False, True])
+async def test_of_a_file_that_has_grown_only_what_was_announced_is_sent(tmp_path, form):
+    file = tmp_path / "site.zip"
+    file.write_bytes(b"announced" + b"later")
+    bodies: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await read_head(reader)
+        bodies.append(await reader.readexactly(int(head["content-length"])))
+        writer.write(b"HTTP/1.1 204 Fine\r\nConnection: close\r\n\r\n")
+        writer.close()
+
+    transport = AiohttpTransport(proxy="")
+    body = FileBody(file, 9, form=form, fields=(("key", "value"),) if form else ())
+    async with storage(answer) as address:
+        await transport.send(Request("PUT", address, {} if form else {"Content-Length": "9"}, body))
+        await transport.close()
+
+    assert b"announced" in bodies[0]
+    assert b"later" not in bodies[0]

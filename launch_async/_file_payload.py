@@ -1,0 +1,66 @@
+"""A file as a request body that is read ahead: the disk works while the network does, and memory holds two pieces.
+
+aiohttp's own payload reads the next piece only when the last one is sent. Imported when a file is first sent, because
+importing aiohttp takes long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+from typing import Final
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+
+__all__ = ["FilePayload"]
+
+_PIECE: Final = 512 * 1024
+
+
+class FilePayload(aiohttp.BufferedReaderPayload):
+    """An open ZIP, of which exactly as much is sent as was announced.
+
+    Args:
+        file: The file; whoever opened it closes it.
+        size: Bytes that were announced.
+    """
+
+    def __init__(self, file: io.BufferedReader, size: int) -> None:
+        super().__init__(file, content_type="application/zip", filename=None)
+        self._file = file
+        self._lock = threading.Lock()
+        self._announced = size
+
+    @property
+    def size(self) -> int:
+        """Bytes that are sent."""
+        return self._announced
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        """Send the file from its beginning.
+
+        Raises:
+            OSError: The file has become shorter than was announced.
+        """
+        loop = asyncio.get_running_loop()
+        end = self._announced if content_length is None else min(content_length, self._announced)
+        position = 0
+        reading = loop.run_in_executor(None, self._piece_at, position)
+        try:
+            while position < end:
+                piece = await reading
+                if not piece:
+                    raise OSError("the file became shorter while it was sent")
+                reading = loop.run_in_executor(None, self._piece_at, position + len(piece))
+                await writer.write(piece[: end - position])
+                position += len(piece)
+        finally:
+            reading.cancel()
+
+    def _piece_at(self, position: int) -> bytes:
+        # aiohttp may send a request twice: a read that was begun for the first time must not move the second one.
+        with self._lock:
+            self._file.seek(position)
+            return self._file.read(_PIECE)
