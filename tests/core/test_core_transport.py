@@ -505,7 +505,8 @@ async def test_cookies_are_neither_kept_nor_sent(transport: AiohttpTransport) ->
 
     async with serving(handle) as origin:
         for _ in range(2):
-            await transport.send(Request("GET", origin))
+            # aiohttp's own jar keeps no cookies of bare addresses anyway.
+            await transport.send(Request("GET", origin.replace("127.0.0.1", "localhost")))
 
     assert b"cookie" not in b"".join(heads).lower()
 
