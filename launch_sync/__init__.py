@@ -13,13 +13,19 @@ from launch_async import __version__ as __version__
 if TYPE_CHECKING:
     from launch_async._pacing import Answer as Answer
     from launch_async._pacing import RateLimit as RateLimit
+    from launch_async._tokens import TokenSet as TokenSet
     from launch_async.auth import AccessToken as AccessToken
     from launch_async.auth import Authtoken as Authtoken
     from launch_async.auth import Credentials as Credentials
+    from launch_async.authorization import AuthorizationRequest as AuthorizationRequest
+    from launch_async.authorization import begin_authorization as begin_authorization
+    from launch_async.discovery import ProjectFile as ProjectFile
+    from launch_async.discovery import find_project_file as find_project_file
     from launch_async.errors import AmbiguousOutcome as AmbiguousOutcome
     from launch_async.errors import APIError as APIError
     from launch_async.errors import ArchiveError as ArchiveError
     from launch_async.errors import AttemptTimeout as AttemptTimeout
+    from launch_async.errors import AuthorizationError as AuthorizationError
     from launch_async.errors import BadGatewayError as BadGatewayError
     from launch_async.errors import BadRequestError as BadRequestError
     from launch_async.errors import ClosedError as ClosedError
@@ -46,10 +52,12 @@ if TYPE_CHECKING:
     from launch_async.errors import RateLimitError as RateLimitError
     from launch_async.errors import RedirectRefused as RedirectRefused
     from launch_async.errors import ResponseLost as ResponseLost
+    from launch_async.errors import SecondFactorRequired as SecondFactorRequired
     from launch_async.errors import ServerError as ServerError
     from launch_async.errors import ServerLogsUnavailable as ServerLogsUnavailable
     from launch_async.errors import ServiceUnavailableError as ServiceUnavailableError
     from launch_async.errors import StorageError as StorageError
+    from launch_async.errors import TokenRequestError as TokenRequestError
     from launch_async.errors import TransportError as TransportError
     from launch_async.errors import UnauthorizedError as UnauthorizedError
     from launch_async.errors import WaitTimeout as WaitTimeout
@@ -87,6 +95,10 @@ if TYPE_CHECKING:
     from launch_async.models.upload import SignedUploadUrl as SignedUploadUrl
     from launch_async.models.upload import UploadHeader as UploadHeader
     from launch_async.models.upload import UploadMethod as UploadMethod
+    from launch_async.oauth import AppCredentials as AppCredentials
+    from launch_async.oauth import MemoryTokenStore as MemoryTokenStore
+    from launch_async.oauth import OAuthCredentials as OAuthCredentials
+    from launch_async.oauth import TokenStore as TokenStore
     from launch_async.rate_limit import LimiterStatus as LimiterStatus
     from launch_async.rate_limit import LocalRateLimiter as LocalRateLimiter
     from launch_async.rate_limit import Priority as Priority
@@ -94,8 +106,11 @@ if TYPE_CHECKING:
     from launch_async.rate_limit import RateLimitMismatchWarning as RateLimitMismatchWarning
     from launch_async.rate_limit import UnlimitedRateLimiter as UnlimitedRateLimiter
     from launch_async.retry import RetryPolicy as RetryPolicy
+    from launch_async.sessions import Introspection as Introspection
+    from launch_async.sessions import Session as Session
     from launch_async.settings import REGIONS as REGIONS
     from launch_async.settings import Region as Region
+    from launch_async.system_keyring import KeyringTokenStore as KeyringTokenStore
     from launch_async.workflows.archive import Archive as Archive
     from launch_async.workflows.archive import ArchiveEntry as ArchiveEntry
     from launch_async.workflows.archive import ArchiveListing as ArchiveListing
@@ -116,6 +131,7 @@ if TYPE_CHECKING:
     from launch_async.workflows.variables import VariableValues as VariableValues
     from launch_sync._loop import BridgeThreadError as BridgeThreadError
     from launch_sync._loop import LaunchSyncInAsyncWarning as LaunchSyncInAsyncWarning
+    from launch_sync.authorization import finish_authorization as finish_authorization
     from launch_sync.client import LaunchClient as LaunchClient
     from launch_sync.resources.deploy_hooks import DeployHooks as DeployHooks
     from launch_sync.resources.deployments import Deployments as Deployments
@@ -124,6 +140,10 @@ if TYPE_CHECKING:
     from launch_sync.resources.projects import Projects as Projects
     from launch_sync.resources.uploads import Uploads as Uploads
     from launch_sync.resources.usage import Usage as Usage
+    from launch_sync.sessions import introspect as introspect
+    from launch_sync.sessions import login as login
+    from launch_sync.sessions import logout as logout
+    from launch_sync.sessions import request_sms as request_sms
     from launch_sync.workflows.archive import create_archive as create_archive
     from launch_sync.workflows.variables import Variables as Variables
 
@@ -134,11 +154,14 @@ __all__ = [
     "AccessToken",
     "AmbiguousOutcome",
     "Answer",
+    "AppCredentials",
     "Archive",
     "ArchiveEntry",
     "ArchiveError",
     "ArchiveListing",
     "AttemptTimeout",
+    "AuthorizationError",
+    "AuthorizationRequest",
     "Authtoken",
     "BadGatewayError",
     "BadRequestError",
@@ -180,10 +203,12 @@ __all__ = [
     "GitProviderError",
     "Hooks",
     "InternalServerError",
+    "Introspection",
     "InvalidArgumentError",
     "InvalidTokenError",
     "JSONValue",
     "JournalError",
+    "KeyringTokenStore",
     "LatestCommit",
     "LaunchClient",
     "LaunchError",
@@ -193,8 +218,10 @@ __all__ = [
     "LogCursor",
     "LogLine",
     "LogStage",
+    "MemoryTokenStore",
     "MissingScopeError",
     "NotFoundError",
+    "OAuthCredentials",
     "OpenEnum",
     "Page",
     "Pager",
@@ -203,6 +230,7 @@ __all__ = [
     "PreviousUpload",
     "Priority",
     "Project",
+    "ProjectFile",
     "ProjectType",
     "Projects",
     "QuotaExceededError",
@@ -218,14 +246,19 @@ __all__ = [
     "RequestStarted",
     "ResponseLost",
     "RetryPolicy",
+    "SecondFactorRequired",
     "ServerError",
     "ServerLogLine",
     "ServerLogsUnavailable",
     "ServiceUnavailableError",
+    "Session",
     "SignedUploadUrl",
     "Site",
     "Source",
     "StorageError",
+    "TokenRequestError",
+    "TokenSet",
+    "TokenStore",
     "TransportError",
     "UnauthorizedError",
     "UnlimitedRateLimiter",
@@ -240,10 +273,17 @@ __all__ = [
     "WaitTimeout",
     "WireModel",
     "__version__",
+    "begin_authorization",
     "build_archive",
     "check_archive",
     "create_archive",
+    "find_project_file",
+    "finish_authorization",
+    "introspect",
     "list_archive",
+    "login",
+    "logout",
+    "request_sms",
 ]
 
 _HOMES = {
@@ -251,11 +291,14 @@ _HOMES = {
     "AccessToken": "launch_async.auth",
     "AmbiguousOutcome": "launch_async.errors",
     "Answer": "launch_async._pacing",
+    "AppCredentials": "launch_async.oauth",
     "Archive": "launch_async.workflows.archive",
     "ArchiveEntry": "launch_async.workflows.archive",
     "ArchiveError": "launch_async.errors",
     "ArchiveListing": "launch_async.workflows.archive",
     "AttemptTimeout": "launch_async.errors",
+    "AuthorizationError": "launch_async.errors",
+    "AuthorizationRequest": "launch_async.authorization",
     "Authtoken": "launch_async.auth",
     "BadGatewayError": "launch_async.errors",
     "BadRequestError": "launch_async.errors",
@@ -297,10 +340,12 @@ _HOMES = {
     "GitProviderError": "launch_async.errors",
     "Hooks": "launch_async.hooks",
     "InternalServerError": "launch_async.errors",
+    "Introspection": "launch_async.sessions",
     "InvalidArgumentError": "launch_async.errors",
     "InvalidTokenError": "launch_async.errors",
     "JSONValue": "launch_async.models.base",
     "JournalError": "launch_async.errors",
+    "KeyringTokenStore": "launch_async.system_keyring",
     "LatestCommit": "launch_async.workflows.sources",
     "LaunchClient": "launch_sync.client",
     "LaunchError": "launch_async.errors",
@@ -310,8 +355,10 @@ _HOMES = {
     "LogCursor": "launch_async.workflows.log_cursor",
     "LogLine": "launch_async.models.log",
     "LogStage": "launch_async.models.log",
+    "MemoryTokenStore": "launch_async.oauth",
     "MissingScopeError": "launch_async.errors",
     "NotFoundError": "launch_async.errors",
+    "OAuthCredentials": "launch_async.oauth",
     "OpenEnum": "launch_async.models.base",
     "Page": "launch_async.models.page",
     "Pager": "launch_sync.resources.pager",
@@ -320,6 +367,7 @@ _HOMES = {
     "PreviousUpload": "launch_async.workflows.sources",
     "Priority": "launch_async.rate_limit",
     "Project": "launch_async.models.project",
+    "ProjectFile": "launch_async.discovery",
     "ProjectType": "launch_async.models.project",
     "Projects": "launch_sync.resources.projects",
     "QuotaExceededError": "launch_async.errors",
@@ -336,14 +384,19 @@ _HOMES = {
     "RequestStarted": "launch_async.hooks",
     "ResponseLost": "launch_async.errors",
     "RetryPolicy": "launch_async.retry",
+    "SecondFactorRequired": "launch_async.errors",
     "ServerError": "launch_async.errors",
     "ServerLogLine": "launch_async.models.log",
     "ServerLogsUnavailable": "launch_async.errors",
     "ServiceUnavailableError": "launch_async.errors",
+    "Session": "launch_async.sessions",
     "SignedUploadUrl": "launch_async.models.upload",
     "Site": "launch_async.workflows.site",
     "Source": "launch_async.workflows.sources",
     "StorageError": "launch_async.errors",
+    "TokenRequestError": "launch_async.errors",
+    "TokenSet": "launch_async._tokens",
+    "TokenStore": "launch_async.oauth",
     "TransportError": "launch_async.errors",
     "UNSET": "launch_async.models.base",
     "UnauthorizedError": "launch_async.errors",
@@ -358,10 +411,17 @@ _HOMES = {
     "VariablesDiff": "launch_async.workflows.variables",
     "WaitTimeout": "launch_async.errors",
     "WireModel": "launch_async.models.base",
+    "begin_authorization": "launch_async.authorization",
     "build_archive": "launch_async.workflows.archive",
     "check_archive": "launch_async.workflows.archive",
     "create_archive": "launch_sync.workflows.archive",
+    "find_project_file": "launch_async.discovery",
+    "finish_authorization": "launch_sync.authorization",
+    "introspect": "launch_sync.sessions",
     "list_archive": "launch_async.workflows.archive",
+    "login": "launch_sync.sessions",
+    "logout": "launch_sync.sessions",
+    "request_sms": "launch_sync.sessions",
 }
 
 

@@ -115,6 +115,7 @@ class Lifetime:
         close: Closes that. Must not refer to the owner.
         fork_aware: Whether the asynchronous object tells its own connections from inherited ones, so that a forked
             child may use and close it too. Otherwise a child leaves it alone.
+        lender: Whose connections it uses, if not its own: kept alive by it, and nothing is lost if it is not closed.
     """
 
     def __init__(
@@ -124,12 +125,16 @@ class Lifetime:
         close: Callable[[], Coroutine[object, object, object]],
         *,
         fork_aware: bool = False,
+        lender: object = None,
     ) -> None:
+        self._lender = lender
         self._guard = Guard(owner, close, fork_aware=fork_aware)
         self._body = entered(manager)
         self._close = close
         self._fork_aware = fork_aware
         self._pid = os.getpid()
+        if lender is not None:
+            self._guard.release()
 
     def enter(self) -> None:
         """Begin a `with`."""

@@ -470,6 +470,19 @@ def test_a_closed_client_goes_in_silence() -> None:
     assert [warning for warning in caught if warning.category is ResourceWarning] == []
 
 
+def test_a_derived_client_keeps_its_lender_open_and_need_not_be_closed() -> None:
+    derived = [Client().with_name("derived")]
+    gc.collect()
+    lender = derived[0]._lifetime._lender
+    assert not lender.closed
+    lender.close()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        derived.clear()
+        gc.collect()
+    assert caught == []
+
+
 def test_a_loop_that_stops_cancels_what_runs_and_refuses_what_comes() -> None:
     loop = LoopThread()
     witness = Witness()

@@ -101,6 +101,13 @@ def gives_items(function: Callable[..., object]) -> bool:
     return is_asynchronous(function) and not inspect.iscoroutinefunction(function)
 
 
+class Answer(str):
+    """What the recorder gives; it can be closed, as a client can."""
+
+    __slots__ = ()
+    close = None
+
+
 class Recorder:
     """Stands for the asynchronous object of a twin, and remembers what the twin asked of it."""
 
@@ -112,11 +119,11 @@ class Recorder:
         member = inspect.getattr_static(self._original, name, None)
         if not isinstance(member, FunctionType):
             self.asked.append((name, (), {}))
-            return "the answer"
+            return Answer("the answer")
 
         def plain(*arguments: object, **named: object) -> object:
             self.asked.append((name, arguments, named))
-            return items() if gives_items(member) else "the answer"
+            return items() if gives_items(member) else Answer("the answer")
 
         async def coroutine(*arguments: object, **named: object) -> object:
             return plain(*arguments, **named)

@@ -68,25 +68,26 @@ class ClassWriter:
         yield from self._functions.signature(init, init.node, _INDENT)
         yield from docstring(init.node, _INDENT * 2)
         yield f"        self._async = {original}({self._functions.arguments(init)})"
-        yield from self._lifetime(found)
+        yield from self._lifetime(found, "")
         yield ""
         if name not in self._functions.wrapped:
             return
         self._writer.need("typing", "Self")
         yield "    @classmethod"
-        yield f"    def _wrap(cls, wrapped: {original}) -> Self:"
+        yield f"    def _wrap(cls, wrapped: {original}, lender: object = None) -> Self:"
         yield "        self = cls.__new__(cls)"
         yield "        self._async = wrapped"
-        yield from self._lifetime(found)
+        yield from self._lifetime(found, ", lender=lender")
         yield "        return self"
         yield ""
 
-    def _lifetime(self, found: Class) -> Iterator[str]:
+    def _lifetime(self, found: Class, lender: str) -> Iterator[str]:
         closer = _closer(found)
         if closer:
             self._writer.need("launch_sync", "_bridge")
             fork_aware = ", fork_aware=True" if found.symbol.name in self._fork_aware else ""
-            yield f"        self._lifetime = _bridge.Lifetime(self, self._async, self._async.{closer}{fork_aware})"
+            arguments = f"self, self._async, self._async.{closer}{fork_aware}{lender}"
+            yield f"        self._lifetime = _bridge.Lifetime({arguments})"
 
     def _member(self, found: Class, function: Function, original: str) -> Iterator[str]:
         name = function.name

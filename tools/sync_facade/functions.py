@@ -97,12 +97,14 @@ class FunctionWriter:
             pieces.append("**" + self._handed_on(function, arguments.kwarg))
         return ", ".join(pieces)
 
-    def result(self, module: Module, annotation: ast.expr, value: str, owner: str = "") -> tuple[str, str]:
+    def result(
+        self, module: Module, annotation: ast.expr, value: str, owner: str = "", lender: str = ""
+    ) -> tuple[str, str]:
         """Return the synchronous type of a result, and the expression that makes it of the asynchronous value."""
         type_ = self._writer.annotation(module, annotation)
         if ast.unparse(annotation).strip("'\"") == "Self":
             self.wrapped.add(owner)
-            return type_, f"self._wrap({value})"
+            return type_, f"{'self' if lender else 'cls'}._wrap({value}{lender})"
         if not self._colours.mentions(module, annotation):
             return type_, value
         options = _options(unquoted(annotation))
@@ -110,9 +112,10 @@ class FunctionWriter:
         if len(coloured) != 1 or len(options) > 2:
             raise UnmappedError(module, annotation, f"cannot wrap {ast.unparse(annotation)}")
         twin = self._twin(module, coloured[0])
+        lender = lender if twin.endswith("._wrap") else ""
         if len(options) == 1:
-            return type_, f"{twin}({value})"
-        return type_, f"None if (wrapped := {value}) is None else {twin}(wrapped)"
+            return type_, f"{twin}({value}{lender})"
+        return type_, f"None if (wrapped := {value}) is None else {twin}(wrapped{lender})"
 
     def _twin(self, module: Module, node: ast.expr) -> str:
         head = node.value if isinstance(node, ast.Subscript) else node
@@ -142,10 +145,9 @@ class FunctionWriter:
         if ast.unparse(annotation) == "None":
             yield f"{indent}{call}"
             return
-        value = self.result(function.module, annotation, call, function.owner)[1]
-        if "classmethod" in function.decorators:
-            value = value.replace("self._wrap(", "cls._wrap(", 1)
-        yield f"{indent}return {value}"
+        # What an object hands out may live on its connections: it keeps the object alive, and need not be closed.
+        lender = ", self" if function.owner and not function.decorators & {"classmethod", "staticmethod"} else ""
+        yield f"{indent}return {self.result(function.module, annotation, call, function.owner, lender)[1]}"
 
     def _return_annotation(self, function: Function, node: FunctionNode) -> ast.expr:
         if node.returns is None:

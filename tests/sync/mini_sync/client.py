@@ -70,10 +70,10 @@ class Client:
         self._lifetime = _bridge.Lifetime(self, self._async, self._async.close, fork_aware=True)
 
     @classmethod
-    def _wrap(cls, wrapped: AsyncClient) -> Self:
+    def _wrap(cls, wrapped: AsyncClient, lender: object = None) -> Self:
         self = cls.__new__(cls)
         self._async = wrapped
-        self._lifetime = _bridge.Lifetime(self, self._async, self._async.close, fork_aware=True)
+        self._lifetime = _bridge.Lifetime(self, self._async, self._async.close, fork_aware=True, lender=lender)
         return self
 
     @property
@@ -142,7 +142,7 @@ class Client:
 
     def with_name(self, name: str) -> Client:
         """Return a client of another name."""
-        return Client._wrap(self._async.with_name(name))
+        return Client._wrap(self._async.with_name(name), self)
 
     def get(self, number: int, /, default: Thing = _DEFAULT) -> Thing:
         """Return a thing.
