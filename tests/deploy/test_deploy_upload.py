@@ -308,3 +308,26 @@ async def test_of_a_file_that_has_grown_only_what_was_announced_is_sent(tmp_path
 
     assert b"announced" in bodies[0]
     assert b"later" not in bodies[0]
+
+
+async def test_a_second_send_on_a_dropped_connection_is_whole(launch, archive):
+    _, client = launch
+    bodies: list[bytes] = []
+    dropped: list[dict[str, str]] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await read_head(reader)
+        bodies.append(await reader.readexactly(int(head["content-length"])))
+        writer.write(b"HTTP/1.1 204 Fine\r\n\r\n")
+        # The next request on this kept-alive connection is read in part, and dropped.
+        dropped.append(await read_head(reader))
+        writer.transport.abort()
+
+    async with storage(answer) as address:
+        url = SignedUploadUrl(upload_url=address, upload_uid="u")
+        await client.uploads.send(url, archive)
+        await client.uploads.send(url, archive)
+        await client.close()
+
+    assert len(dropped) == 1
+    assert bodies == [archive.read_bytes()] * 2
