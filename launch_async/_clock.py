@@ -52,7 +52,7 @@ class ServiceClock:
             return
         try:
             second = parsedate_to_datetime(date).timestamp()
-        except ValueError:
+        except (ValueError, OverflowError, OSError):
             return
         least, most = second - received, second + 1.0 - sent
         if max(least, self._least) > min(most, self._most):

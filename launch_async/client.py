@@ -35,6 +35,8 @@ from launch_async.resources.usage import Usage
 from launch_async.retry import RetryPolicy
 from launch_async.settings import check_organization_uid, region_advice, resolve_app_url, resolve_endpoint
 from launch_async.workflows.deploying import Deploying, SiteSettings
+from launch_async.workflows.fleet.fleet import Fleet
+from launch_async.workflows.fleet.services import FleetServices
 from launch_async.workflows.log_cursor import LogCursor
 from launch_async.workflows.merging import FollowedLine
 from launch_async.workflows.site import Site
@@ -134,6 +136,7 @@ class LaunchClient:
             region_hint=partial(region_advice, endpoint.host),
         )
         self._site_scheme = endpoint.site_scheme
+        self._host = endpoint.host
         self._purges = CachePurges()
         self._closed = False
 
@@ -330,6 +333,22 @@ class LaunchClient:
     def variables(self) -> Variables:
         """Environment variables, compared and changed safely."""
         return Variables(self.environments)
+
+    @cached_property
+    def fleet(self) -> Fleet:
+        """Bulk operations: select, plan, run, resume, report."""
+        services = FleetServices(
+            pipeline=self._pipeline,
+            host=self._host,
+            projects=self.projects,
+            environments=self.environments,
+            deployments=self.deployments,
+            uploads=self.uploads,
+            usage=self.usage,
+            variables=self.variables,
+            watching=self._watching,
+        )
+        return Fleet(services)
 
     async def deploy(
         self,
@@ -633,7 +652,7 @@ class LaunchClient:
     @cached_property
     def _deploying(self) -> Deploying:
         return Deploying(
-            self.projects, self.environments, self.deployments, self.uploads, Watching(self.deployments), self._purges
+            self.projects, self.environments, self.deployments, self.uploads, self._watching, self._purges
         )
 
     async def openapi(self) -> JSONValue:
@@ -683,5 +702,6 @@ class LaunchClient:
 
 def _check_seconds(**seconds: float | Unset | None) -> None:
     for name, figure in seconds.items():
-        if figure is not None and not isinstance(figure, Unset) and not figure > 0:
+        unlimited = figure is None and name != "timeout"
+        if not unlimited and not isinstance(figure, Unset) and (figure is None or not figure > 0):
             raise ConfigurationError(f"{name} must be a positive number of seconds, not {figure!r}")

@@ -21,6 +21,7 @@ __all__ = ["Decision", "RetryPolicy", "parse_retry_after"]
 
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 _TRANSIENT: Final = frozenset({408, 502, 503, 504})
+_PATIENT_REFUSALS: Final = 2
 
 
 @attrs.frozen
@@ -92,7 +93,7 @@ class RetryPolicy:
             return Decision(False, reason="no attempts left")
         elif not self._may_repeat(error, method, sent):
             return Decision(False, reason="not safe to repeat")
-        delay = self._delay(error, attempt, random)
+        delay = self._delay(error, attempt, refusals, random)
         if error.retry_after is not None and error.retry_after > self.retry_after_cap:
             return Decision(False, reason=f"asked to wait longer than {self.retry_after_cap:g} s")
         if delay >= remaining:
@@ -106,11 +107,11 @@ class RetryPolicy:
             return False
         return error.status in _TRANSIENT or (isinstance(error, TransportError) and error.retryable)
 
-    def _delay(self, error: LaunchError, attempt: int, random: float) -> float:
-        if isinstance(error, RateLimitError):
-            # The limiter has paused the whole budget; a second wait here would only lose the place in the queue.
-            return max(0.0, error.retry_after or 0.0)
-        ceiling = min(self.backoff_cap, self.backoff_base * 2.0 ** (attempt - 1))
+    def _delay(self, error: LaunchError, attempt: int, refusals: int, random: float) -> float:
+        # After a 429 the limiter has paused the whole budget, and a second wait here would only lose the place in the
+        # queue. Refused again and again all the same, a call makes way: the limiter may be one that never pauses.
+        step = refusals - _PATIENT_REFUSALS if isinstance(error, RateLimitError) else attempt
+        ceiling = min(self.backoff_cap, self.backoff_base * 2.0 ** (step - 1)) if step > 0 else 0.0
         return max(ceiling * random, error.retry_after or 0.0)
 
 
