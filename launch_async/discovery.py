@@ -29,6 +29,7 @@ PROJECT_FILE: Final = ".cs-launch.json"
 
 _LOG: Final = logging.getLogger("launch_async.discovery")
 _PREFIX: Final = "CONTENTSTACK_"
+_SECRETS: Final = frozenset({"ACCESS_TOKEN", "AUTHTOKEN", "CLIENT_SECRET"})
 
 
 @attrs.frozen(kw_only=True)
@@ -227,6 +228,6 @@ class _Search:
         return credentials
 
 
-def _variable(name: str) -> Secret | None:
-    value = os.environ.get(f"{_PREFIX}{name}", "").strip()
-    return Secret(value) if value else None
+def _variable(name: str) -> str | None:
+    value = Secret(os.environ.get(f"{_PREFIX}{name}", "").strip())
+    return (value if name in _SECRETS else str(value)) or None
