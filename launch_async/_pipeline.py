@@ -255,8 +255,9 @@ class Pipeline:
     async def _within_deadline(self, call: Call, progress: _Progress) -> Response:
         timeout = self.timeout if call.timeout is None else call.timeout
         deadline = asyncio.get_running_loop().time() + timeout
+        scope = asyncio.timeout_at(deadline)
         try:
-            async with asyncio.timeout_at(deadline) as scope:
+            async with scope:
                 return await self._attempts(call, progress, deadline)
         except LaunchError as error:
             error.operation = error.operation or call.operation.name

@@ -346,10 +346,16 @@ def _translated(request: Request, tracker: aiohttp.UploadTracker) -> Generator[N
         yield
     except TransportError:
         raise
-    except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
+    except aiohttp.ClientConnectorCertificateError:
         raise ConnectError(
-            f"no secure connection to {host} ({type(error).__name__}). Give ssl_context= for a "
-            "private certificate authority",
+            f"no secure connection to {host}: its certificate is not trusted. Give ssl_context= for a private "
+            "certificate authority",
+            operation=request.operation,
+            retryable=False,
+        ) from None
+    except aiohttp.ClientConnectorSSLError:
+        raise ConnectError(
+            f"no secure connection to {host}: the TLS handshake failed. Check base_url, proxies and ssl_context=",
             operation=request.operation,
             retryable=False,
         ) from None

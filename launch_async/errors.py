@@ -466,7 +466,7 @@ class JournalError(LaunchError):
 
 
 class ConcurrentChangeError(LaunchError):
-    """Somebody else changed what was about to be written; nothing was overwritten.
+    """Somebody else changed what was about to be written; the message says whether anything was written.
 
     Attributes:
         keys: Names of what changed meanwhile.

@@ -46,6 +46,8 @@ def check_variables(variables: Mapping[str, str]) -> None:
             name, f"has {len(variables)} variables, {_MAX_VARIABLES} are allowed", rule="FACTS §4"
         )
     for key, value in variables.items():
+        if not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidArgumentError(name, "a variable's name is not a string", rule="openapi.yaml")
         if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidArgumentError(name, f"the value of {key!r} is not a string", rule="openapi.yaml")
         if not (is_encodable(key) and is_encodable(value)):
