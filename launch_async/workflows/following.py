@@ -84,14 +84,13 @@ class Following:
         return await self._new_lines(watched.ref)
 
     async def _new_lines(self, ref: DeploymentRef) -> list[LogLine]:
-        began = asyncio.get_running_loop().time()
         try:
             lines = self._cursor.unseen(await self._statuses.polls.log(ref, self._cursor.ask_after))
         except LaunchError as error:
             self._warn(ref, error)
             lines = []
         stamps = [line.timestamp.timestamp() for line in lines if line.timestamp is not None]
-        self._pace.saw_lines(len(lines), max(stamps, default=None), began)
+        self._pace.saw_lines(len(lines), stamps, asyncio.get_running_loop().time())
         return lines
 
     async def _last_lines(self, ref: DeploymentRef) -> list[LogLine]:

@@ -7,6 +7,8 @@ the budget: with many of them each gets its part of four fifths of it, and the r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from statistics import median
 from typing import Final
 
@@ -94,13 +96,13 @@ class LogPace:
     """How one follower of a log goes on: with one request at a time, for the log or for the status.
 
     While lines keep coming the build goes on, and asking for its status would be wasted. So the log is asked while it
-    flows, and the status once it has fallen silent: for longer than three of its usual gaps, or for a whole look.
+    flows, and the status once it has fallen silent: for longer than it has paused lately, or for a whole look.
     """
 
     _quiet_looks: int = 0
     _silent: bool = False
     _latest: float | None = None
-    _gap: float | None = None
+    _longest_gap: float = 0.0
     _lag: float | None = None
 
     @property
@@ -113,29 +115,29 @@ class LogPace:
         brisk = _clamped(0.15 * age, _SHORTEST, _BRISK)
         return min(brisk * 1.25**self._quiet_looks, _CALM)
 
-    def saw_lines(self, count: int, newest: float | None, now: float) -> None:
+    def saw_lines(self, count: int, stamps: Sequence[float], now: float) -> None:
         """Take in a look at the log.
 
         Args:
             count: New lines.
-            newest: Time of the newest of them, in seconds since any beginning; None if it cannot be read.
-            now: When the log was asked, in seconds since another beginning: only differences count, so that the two
-                clocks need not agree.
+            stamps: Their times as far as they can be read, in order, in seconds since any beginning.
+            now: When the answer was there, in seconds since another beginning: only differences count, so that the
+                two clocks need not agree.
         """
         if not count:
             self._quiet_looks += 1
             self._silent = True
             return
         self._quiet_looks, self._silent = 0, False
-        if newest is None:
+        if not stamps:
             return
-        if self._latest is not None and newest > self._latest:
-            gap = (newest - self._latest) / count
-            self._gap = gap if self._gap is None else 0.5 * (self._gap + gap)
-        self._latest = newest if self._latest is None else max(newest, self._latest)
-        lag = now - newest
+        earlier = stamps[0] if self._latest is None else self._latest
+        gaps = [after - before for before, after in pairwise([min(earlier, stamps[0]), *stamps])]
+        self._longest_gap = max(*gaps, 0.8 * self._longest_gap)
+        self._latest = max(earlier, stamps[-1])
+        lag = now - self._latest
         self._lag = lag if self._lag is None else min(lag, self._lag)
-        self._silent = self._gap is not None and lag - self._lag > max(_BRISK, 3 * self._gap)
+        self._silent = lag - self._lag > max(_BRISK, 1.5 * self._longest_gap)
 
     def saw_running(self) -> None:
         """Take in a look at the status: the build goes on, so the log is next."""
