@@ -1,0 +1,208 @@
+"""Who takes part: this SDK, the limit (aiohttp by hand), and the clients that people know.
+
+Each is opened once and offers `get` (one project) and `list` (a page of a hundred). Imports stand inside, so that the
+process of one contestant never holds another one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import TypeAlias
+
+from benchmarks._service import ORGANIZATION, UID
+
+Actions: TypeAlias = dict[str, Callable[[], Awaitable[object]]]
+PlainActions: TypeAlias = dict[str, Callable[[], object]]
+
+LAUNCH = {"authtoken": "bltfeedfacecafebeef", "organization_uid": ORGANIZATION, "Accept": "application/json"}
+CLOUDFLARE = {"Authorization": "Bearer token", "Accept": "application/json"}
+
+
+@contextlib.asynccontextmanager
+async def aiohttp_by_hand(address: str) -> AsyncGenerator[Actions]:
+    """What somebody would write who knows aiohttp well and wants a dict."""
+    import aiohttp
+
+    async with aiohttp.ClientSession(
+        headers=LAUNCH, connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
+    ) as session:
+
+        async def get(url: str) -> object:
+            async with session.get(url) as answer:
+                answer.raise_for_status()
+                return json.loads(await answer.read())
+
+        yield {
+            "get": lambda: get(f"{address}/projects/{UID}"),
+            "list": lambda: get(f"{address}/projects?limit=100"),
+        }
+
+
+@contextlib.asynccontextmanager
+async def launch_async_client(address: str) -> AsyncGenerator[Actions]:
+    """This SDK, pacing off, the standard library's json."""
+    sys.modules["orjson"] = None  # type: ignore[assignment]  # as if it were not installed
+    async with launch_async_fast(address) as actions:
+        yield actions
+
+
+@contextlib.asynccontextmanager
+async def launch_async_fast(address: str) -> AsyncGenerator[Actions]:
+    """This SDK, pacing off, with the extra `speed` (orjson)."""
+    from launch_async import Authtoken, LaunchClient, UnlimitedRateLimiter
+
+    async with LaunchClient(
+        Authtoken(LAUNCH["authtoken"]),
+        base_url=address,
+        organization_uid=ORGANIZATION,
+        limiter=UnlimitedRateLimiter(),
+        proxy="",
+    ) as client:
+        yield {"get": lambda: client.projects.get(UID), "list": lambda: client.projects.list(limit=100).page()}
+
+
+@contextlib.asynccontextmanager
+async def httpx_async(address: str) -> AsyncGenerator[Actions]:
+    """httpx by hand: dicts, no models."""
+    import httpx
+
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    async with httpx.AsyncClient(headers=LAUNCH, limits=limits, trust_env=False) as client:
+
+        async def get(url: str) -> object:
+            answer = await client.get(url)
+            answer.raise_for_status()
+            return answer.json()
+
+        yield {
+            "get": lambda: get(f"{address}/projects/{UID}"),
+            "list": lambda: get(f"{address}/projects?limit=100"),
+        }
+
+
+@contextlib.asynccontextmanager
+async def cloudflare_aiohttp(address: str) -> AsyncGenerator[Actions]:
+    """The generated client of a peer, on its faster backend."""
+    from cloudflare import AsyncCloudflare, DefaultAioHttpClient
+
+    async with AsyncCloudflare(api_token="token", base_url=address, http_client=DefaultAioHttpClient()) as client:
+        projects = client.pages.projects
+
+        async def page() -> object:
+            return await projects.list(account_id="a" * 32)
+
+        yield {"get": lambda: projects.get("site-0", account_id="a" * 32), "list": page}
+
+
+@contextlib.asynccontextmanager
+async def cloudflare_async(address: str) -> AsyncGenerator[Actions]:
+    """The generated client of a peer, as it comes (httpx)."""
+    from cloudflare import AsyncCloudflare
+
+    async with AsyncCloudflare(api_token="token", base_url=address) as client:
+        projects = client.pages.projects
+
+        async def page() -> object:
+            return await projects.list(account_id="a" * 32)
+
+        yield {"get": lambda: projects.get("site-0", account_id="a" * 32), "list": page}
+
+
+@contextlib.contextmanager
+def launch_sync_client(address: str) -> Generator[PlainActions]:
+    """This SDK without await, pacing off."""
+    sys.modules["orjson"] = None  # type: ignore[assignment]  # as if it were not installed
+    from launch_sync import Authtoken, LaunchClient, UnlimitedRateLimiter
+
+    with LaunchClient(
+        Authtoken(LAUNCH["authtoken"]),
+        base_url=address,
+        organization_uid=ORGANIZATION,
+        limiter=UnlimitedRateLimiter(),
+        proxy="",
+    ) as client:
+        yield {"get": lambda: client.projects.get(UID), "list": lambda: client.projects.list(limit=100).page()}
+
+
+@contextlib.contextmanager
+def httpx_sync(address: str) -> Generator[PlainActions]:
+    """httpx.Client by hand: dicts, no models."""
+    import httpx
+
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    with httpx.Client(headers=LAUNCH, limits=limits, trust_env=False) as client:
+
+        def get(url: str) -> object:
+            return client.get(url).raise_for_status().json()
+
+        yield {
+            "get": lambda: get(f"{address}/projects/{UID}"),
+            "list": lambda: get(f"{address}/projects?limit=100"),
+        }
+
+
+@contextlib.contextmanager
+def requests_session(address: str) -> Generator[PlainActions]:
+    """One requests.Session by hand: dicts, no models."""
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    with requests.Session() as session:
+        session.trust_env = False
+        session.headers.update(LAUNCH)
+        session.mount("http://", HTTPAdapter(pool_maxsize=64))
+
+        def get(url: str) -> object:
+            answer = session.get(url)
+            answer.raise_for_status()
+            return answer.json()
+
+        yield {
+            "get": lambda: get(f"{address}/projects/{UID}"),
+            "list": lambda: get(f"{address}/projects?limit=100"),
+        }
+
+
+@contextlib.contextmanager
+def cloudflare_sync(address: str) -> Generator[PlainActions]:
+    """The generated client of a peer."""
+    from cloudflare import Cloudflare
+
+    with Cloudflare(api_token="token", base_url=address) as client:
+        projects = client.pages.projects
+        yield {
+            "get": lambda: projects.get("site-0", account_id="a" * 32),
+            "list": lambda: projects.list(account_id="a" * 32),
+        }
+
+
+@contextlib.contextmanager
+def management_client(address: str) -> Generator[PlainActions]:
+    """Contentstack's own SDK of the CMS, one stack: the same GET with the same headers, parsed into a dict."""
+    import contentstack_management
+
+    client = contentstack_management.Client(authtoken=LAUNCH["authtoken"])
+    client.client.endpoint = address
+    stack = client.stack("blt5f6a7b8c9d0e1f2a")
+    yield {"get": lambda: stack.fetch().json()}
+
+
+ASYNC: dict[str, Callable[[str], AbstractAsyncContextManager[Actions]]] = {
+    "aiohttp + json by hand": aiohttp_by_hand,
+    "launch_async": launch_async_client,
+    "launch_async + orjson": launch_async_fast,
+    "httpx by hand": httpx_async,
+    "cloudflare (aiohttp)": cloudflare_aiohttp,
+    "cloudflare (httpx)": cloudflare_async,
+}
+SYNC: dict[str, Callable[[str], AbstractContextManager[PlainActions]]] = {
+    "launch_sync": launch_sync_client,
+    "httpx.Client by hand": httpx_sync,
+    "requests by hand": requests_session,
+    "cloudflare (sync)": cloudflare_sync,
+    "contentstack-management": management_client,
+}

@@ -1,0 +1,146 @@
+"""What a benchmark hands over: rows of samples, marks to reach, and the same as a table and as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+import attrs
+
+
+@attrs.frozen
+class Row:
+    """What one contestant did, a sample per round.
+
+    Attributes:
+        name: The contestant, and what it did.
+        unit: Unit of the samples.
+        samples: One figure per round.
+        better: Which direction is better.
+        reference: Whether the others are compared with this one.
+    """
+
+    name: str
+    unit: str
+    samples: Sequence[float]
+    better: Literal["more", "less"] = "more"
+    reference: bool = False
+
+    @property
+    def median(self) -> float:
+        """The middle of the samples."""
+        return statistics.median(self.samples)
+
+
+@attrs.frozen
+class Mark:
+    """A figure with its goal.
+
+    Attributes:
+        what: What is measured.
+        samples: One figure per round, usually the ratio of two contestants in that round.
+        goal: The figure to reach, or None where there is nothing but the figure to show.
+        better: Whether the goal is the least or the most that is allowed.
+        unit: Unit of the figure; empty for a ratio.
+    """
+
+    what: str
+    samples: Sequence[float]
+    goal: float | None = None
+    better: Literal["more", "less"] = "more"
+    unit: str = ""
+
+    @property
+    def median(self) -> float:
+        """The middle of the samples."""
+        return statistics.median(self.samples)
+
+    @property
+    def reached(self) -> bool:
+        """Whether the median meets the goal."""
+        if self.goal is None:
+            return True
+        return self.median >= self.goal if self.better == "more" else self.median <= self.goal
+
+
+@attrs.frozen
+class Report:
+    """The outcome of one benchmark."""
+
+    title: str
+    rows: Sequence[Row]
+    marks: Sequence[Mark]
+
+    def table(self) -> str:
+        """Return the report as text."""
+        wide = max(len(entry) for entry in [row.name for row in self.rows] + [mark.what for mark in self.marks])
+        lines = [self.title, f"{'':{wide}}  {'median':>10}  {'spread':>19}  {'ratio':>6}"]
+        references = [row for row in self.rows if row.reference]
+        for row in self.rows:
+            like = next((one for one in reversed(references) if one.unit == row.unit and _before(self.rows, one, row)), None)
+            ratio = f"{row.median / like.median:6.2f}" if like and like.median else f"{'':6}"
+            lines.append(f"{row.name:{wide}}  {_figure(row.median):>10}  {_spread(row.samples):>19}  {ratio}  {row.unit}")
+        for mark in self.marks:
+            verdict = "" if mark.goal is None else f"goal {_figure(mark.goal)}: {'reached' if mark.reached else 'MISSED'}"
+            figure = f"{_figure(mark.median):>10}  {_spread(mark.samples):>19}"
+            lines.append(f"{mark.what:{wide}}  {figure}  {'':6}  {f'{mark.unit} {verdict}'.strip()}")
+        return "\n".join(lines)
+
+    def document(self) -> dict[str, object]:
+        """Return the report as a JSON document."""
+        return {
+            "title": self.title,
+            "machine": f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores",
+            "rows": [{**attrs.asdict(row), "median": row.median, "samples": _rounded(row.samples)} for row in self.rows],
+            "marks": [
+                {**attrs.asdict(mark), "median": mark.median, "reached": mark.reached, "samples": _rounded(mark.samples)}
+                for mark in self.marks
+            ],
+        }
+
+
+def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    """Return the ratio of each round; pairs of one round met the same weather on the machine."""
+    return [one / other for one, other in zip(ours, theirs, strict=True)]
+
+
+def present(measure: Callable[[int], Report], doc: str | None, *, rounds: int) -> None:
+    """Run a benchmark as a program: measure, print the table, keep the JSON where asked.
+
+    Args:
+        measure: Measures that many rounds.
+        doc: What the program says about itself.
+        rounds: How many by default.
+    """
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    report = measure(options.rounds)
+    print(report.table())
+    if options.json:
+        options.json.write_text(json.dumps(report.document(), indent=1) + "\n")
+
+
+def _before(rows: Sequence[Row], one: Row, other: Row) -> bool:
+    return rows.index(one) <= rows.index(other)
+
+
+def _rounded(samples: Sequence[float]) -> list[float]:
+    return [float(f"{sample:.5g}") for sample in samples]
+
+
+def _spread(samples: Sequence[float]) -> str:
+    return f"{_figure(min(samples))} - {_figure(max(samples))}" if len(samples) > 1 else ""
+
+
+def _figure(value: float) -> str:
+    if value >= 100 or value == int(value):
+        return f"{value:,.0f}".replace(",", " ")
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.4f}"

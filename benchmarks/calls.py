@@ -1,0 +1,62 @@
+"""A typed call against the same call by hand, and against a peer's typed client, 50 at a time.
+
+The limit is aiohttp with `json.loads`: what one would write who needs no types, no pacing and no retries. httpx is what
+most SDKs stand on, and the async client of the `cloudflare` package, on its aiohttp backend, is the nearest typed peer;
+it gets Pages projects with as many fields. Pacing is off, the server answers at once, every contestant is a process.
+Processor time is shown beside the calls per second: it does not suffer from other work on the machine.
+"""
+
+from __future__ import annotations
+
+from benchmarks._contest import Contest, Task, Turn, contest
+from benchmarks._contestants import ASYNC
+from benchmarks._report import Mark, Report, Row, present, ratios
+from benchmarks._service import service
+
+LIMIT, OURS, FAST, PEER = "aiohttp + json by hand", "launch_async", "launch_async + orjson", "cloudflare (aiohttp)"
+CALLS = {
+    "get": {LIMIT: 2000, OURS: 2000, FAST: 2000, "httpx by hand": 400, PEER: 300, "cloudflare (httpx)": 200},
+    "list": {LIMIT: 500, OURS: 400, FAST: 500, "httpx by hand": 200, PEER: 50, "cloudflare (httpx)": 50},
+}
+
+
+def measure(rounds: int) -> Report:
+    """Measure one project and a page of a hundred."""
+    with service() as address, contest(address, [*ASYNC]) as players:
+        one, many = _turns(players, "get", rounds), _turns(players, "list", rounds)
+    return Report(
+        "Calls per second, 50 at a time",
+        [*_rows("get", one), *_rows("list of 100", many)],
+        [
+            _mark("get / aiohttp", one, OURS, LIMIT, 0.90),
+            _mark("list / aiohttp", many, OURS, LIMIT, 0.60),
+            _mark("list with orjson / aiohttp", many, FAST, LIMIT, 0.75),
+            _mark("get / cloudflare", one, OURS, PEER, 6),
+            _mark("list / cloudflare", many, OURS, PEER, 15),
+            _mark("list with orjson / cloudflare", many, FAST, PEER, 15),
+        ],
+    )
+
+
+def _turns(players: Contest, what: str, rounds: int) -> dict[str, list[Turn]]:
+    return players.turns({name: Task(what, calls, 50) for name, calls in CALLS[what].items()}, rounds)
+
+
+def _rows(what: str, found: dict[str, list[Turn]]) -> list[Row]:
+    rates = [
+        Row(f"{what}, {name}", "calls/s", [turn.rate for turn in turns], reference=name == LIMIT)
+        for name, turns in found.items()
+    ]
+    processor = [
+        Row(f"{what}, {name}, CPU", "s per 1000", [turn.cpu for turn in turns], "less", reference=name == LIMIT)
+        for name, turns in found.items()
+    ]
+    return [*rates, *processor]
+
+
+def _mark(what: str, found: dict[str, list[Turn]], ours: str, theirs: str, goal: float) -> Mark:
+    return Mark(what, ratios([turn.rate for turn in found[ours]], [turn.rate for turn in found[theirs]]), goal)
+
+
+if __name__ == "__main__":
+    present(measure, __doc__, rounds=9)
