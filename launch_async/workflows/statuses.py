@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Final
 
 import attrs
@@ -39,7 +39,7 @@ class Statuses:
         self._unknown: set[DeploymentStatus] = set()
 
     @contextlib.contextmanager
-    def watching(self, target: Deployment | DeploymentRef) -> Iterator[Watched]:
+    def watching(self, target: Deployment | DeploymentRef) -> Generator[Watched, None, None]:
         """Share what is known about a deployment for as long as somebody is in this context."""
         ref = target.ref if isinstance(target, Deployment) else target
         place = (ref.project_uid, ref.environment_uid)

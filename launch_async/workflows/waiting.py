@@ -65,9 +65,9 @@ class Watching:
             WaitTimeout: It did not end in time; it goes on at the service.
         """
         target = _target(ref)
-        known = _known([target])
+        known, scope = _known([target]), asyncio.timeout(timeout)
         try:
-            async with asyncio.timeout(timeout) as scope:
+            async with scope:
                 ended = await self._end(target, known, on_update)
         except TimeoutError:
             if not scope.expired():
@@ -94,10 +94,10 @@ class Watching:
         if on_log is None:
             return await self.wait(ref, timeout=timeout, on_update=on_update)
         target = _target(ref)
-        known, digest = _known([target]), LogDigest()
+        known, digest, scope = _known([target]), LogDigest(), asyncio.timeout(timeout)
         following = Following(self._statuses, target, LogCursor())
         try:
-            async with asyncio.timeout(timeout) as scope, contextlib.aclosing(following.events()) as events:
+            async with scope, contextlib.aclosing(following.events()) as events:
                 async for event in events:
                     if isinstance(event, LogLine):
                         digest.add(event)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from itertools import pairwise
 from typing import Literal
 
 import pytest
@@ -18,6 +19,7 @@ from launch_async import (
     LogCursor,
     NotFoundError,
     RateLimit,
+    ServerError,
     WaitTimeout,
 )
 
@@ -108,6 +110,28 @@ def test_a_deployment_that_cannot_be_looked_at_ends_the_iteration() -> None:
 
     with pytest.raises(NotFoundError):
         followed(launch)
+
+
+def test_a_status_that_cannot_be_read_for_a_minute_ends_the_iteration() -> None:
+    launch = Launch([Build(ends=9999)])
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_at(10, launch.failing.update, {"getDeployment": 500})
+        async for _ in launch.client().follow_logs(launch.ref(0)):
+            pass
+
+    with pytest.raises(ServerError):
+        run(main())
+
+
+def test_the_last_lines_are_asked_for_again_if_that_fails() -> None:
+    launch = Launch([Build(ends=0, lines=[Line("x")])], failing={"getDeploymentLogs": 500})
+
+    async def main() -> list[str]:
+        asyncio.get_running_loop().call_at(2, launch.failing.clear)
+        return [line.message async for line in launch.client().follow_logs(launch.ref(0))]
+
+    assert run(main()) == ["x"]
 
 
 def test_a_stored_cursor_goes_on_where_it_was() -> None:
@@ -209,7 +233,7 @@ def test_many_logs_come_as_one_stream_by_time() -> None:
     assert sorted(message for _, message in lines) == sorted(line.message for build in builds for line in build.lines)
     assert all(message.startswith(uid) for uid, message in lines)
     moments = [float(message.split("-")[1]) for _, message in lines]
-    assert sum(later < earlier - 3 for earlier, later in zip(moments, moments[1:], strict=False)) == 0
+    assert sum(later < earlier - 3 for earlier, later in pairwise(moments)) == 0
 
 
 def test_one_log_that_cannot_be_followed_does_not_end_the_others() -> None:
@@ -219,7 +243,7 @@ def test_one_log_that_cannot_be_followed_does_not_end_the_others() -> None:
     async def main() -> None:
         missing = DeploymentRef(PROJECT, launch.ref(0).environment_uid, "f" * 24)
         async for one in launch.client().follow_all([missing, launch.ref(0)]):
-            seen.append(str(one))
+            seen.append(str(one))  # noqa: PERF401 - what came before the error counts
 
     with pytest.raises(NotFoundError):
         run(main())

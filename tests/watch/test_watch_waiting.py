@@ -129,7 +129,7 @@ def test_a_deadline_names_the_last_known_state() -> None:
     launch = Launch([Build(ends=9999)])
 
     async def main() -> float:
-        with pytest.raises(WaitTimeout, match="did not end within 30 s: .* \\(DEPLOYING\\)") as caught:
+        with pytest.raises(WaitTimeout, match=r"did not end within 30 s: .* \(DEPLOYING\)") as caught:
             await launch.client().wait(launch.ref(0), timeout=30)
         assert caught.value.last is not None
         assert caught.value.last.status == "DEPLOYING"
@@ -238,7 +238,7 @@ def test_wait_all_waits_for_every_one_and_then_raises() -> None:
 def test_wait_all_says_which_ones_are_late() -> None:
     launch = Launch([Build(ends=10), *[Build(ends=9999, environment=index) for index in range(1, 6)]])
 
-    with pytest.raises(WaitTimeout, match="5 of 6 deployments did not end within 60 s: .* and 2 more"):
+    with pytest.raises(WaitTimeout, match=r"5 of 6 deployments did not end within 60 s: .* and 2 more"):
         run(launch.client().wait_all([launch.ref(index) for index in range(6)], timeout=60))
 
 
@@ -248,9 +248,9 @@ def test_an_error_of_one_is_raised_when_the_others_have_ended() -> None:
 
     async def main() -> float:
         seen = []
-        with pytest.raises(NotFoundError):
+        with pytest.raises(NotFoundError):  # noqa: PT012 - what came before the error counts
             async for deployment in launch.client().as_completed([missing, launch.ref(0), launch.ref(1)]):
-                seen.append(deployment.status)
+                seen.append(deployment.status)  # noqa: PERF401
         assert seen == ["LIVE", "LIVE"]
         return now()
 
