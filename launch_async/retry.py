@@ -108,9 +108,12 @@ class RetryPolicy:
         return error.status in _TRANSIENT or (isinstance(error, TransportError) and error.retryable)
 
     def _delay(self, error: LaunchError, attempt: int, refusals: int, random: float) -> float:
-        # After a 429 the limiter has paused the whole budget, and a second wait here would only lose the place in the
-        # queue. Refused again and again all the same, a call makes way: the limiter may be one that never pauses.
-        step = refusals - _PATIENT_REFUSALS if isinstance(error, RateLimitError) else attempt
+        if isinstance(error, RateLimitError):
+            # The limiter has paused the whole budget, and a second wait here would only lose the place in the queue.
+            # Refused again and again without a word, a call makes way: the limiter may be one that never pauses.
+            step = 0 if error.retry_after is not None else refusals - _PATIENT_REFUSALS
+        else:
+            step = attempt
         ceiling = min(self.backoff_cap, self.backoff_base * 2.0 ** (step - 1)) if step > 0 else 0.0
         return max(ceiling * random, error.retry_after or 0.0)
 
