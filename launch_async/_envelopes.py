@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final, cast
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import attrs
 
@@ -85,7 +85,14 @@ def _forms(value: str) -> set[str]:
     """Return a value as JSON, a URL, HTML and prose write it."""
     ascii_only, as_it_is = json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]
     escaped = {ascii_only, as_it_is, ascii_only.replace("/", "\\/"), as_it_is.replace("/", "\\/")}
-    return {value, quote(value, safe="", errors="replace"), html.escape(value), " ".join(value.split()), *escaped}
+    # A request that is repeated within JSON is escaped twice.
+    twice = {json.dumps(text, ensure_ascii=plain)[1:-1] for text in escaped for plain in (True, False)}
+    in_urls = {
+        quote(value, errors="replace"),
+        quote(value, safe="", errors="replace"),
+        quote_plus(value, errors="replace"),
+    }
+    return {value, html.escape(value), " ".join(value.split()), *in_urls, *escaped, *twice}
 
 
 def read_envelope(body: bytes, secrets: Iterable[str] = ()) -> Envelope:

@@ -74,7 +74,7 @@ class Call:
     """
 
     operation: Operation
-    path: str
+    path: str = attrs.field(repr=False)
     query: Mapping[str, str | int | None] = MappingProxyType({})
     body: JSONValue = attrs.field(default=None, repr=False)
     secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
@@ -365,8 +365,8 @@ class Pipeline:
         operation = call.operation
         if self._credentials is None:
             raise ConfigurationError(
-                "no credentials: pass Authtoken(...) with organization_uid=..., AccessToken(...), AppCredentials(...) or "
-                "OAuthCredentials(...), or use LaunchClient.from_env()",
+                "no credentials: pass Authtoken(...) with organization_uid=..., AccessToken(...), AppCredentials(...) "
+                "or OAuthCredentials(...), or use LaunchClient.from_env()",
                 operation=operation.name,
             )
         if self._credentials.needs_organization and self._organization_uid is None:

@@ -7,6 +7,7 @@ f-string, is an ordinary string again and must be marked anew.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import overload
 
 __all__ = ["Secret", "hidden"]
 
@@ -20,8 +21,14 @@ class Secret(str):
         return "'[secret]'"
 
 
-def hidden(values: Mapping[str, str]) -> dict[str, str]:
+@overload
+def hidden(values: Mapping[str, str]) -> dict[str, str]: ...
+@overload
+def hidden(values: Mapping[str, str] | None) -> dict[str, str] | None: ...
+def hidden(values: Mapping[str, str] | None) -> dict[str, str] | None:
     """Return a mapping whose values its `repr` does not show; what is not a string is left as it is."""
+    if values is None:
+        return None
     return {
         name: Secret(value) if isinstance(value, str) else value  # pyright: ignore[reportUnnecessaryIsInstance]
         for name, value in values.items()

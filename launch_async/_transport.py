@@ -34,6 +34,8 @@ from launch_async.errors import (
 if TYPE_CHECKING:
     import aiohttp
 
+    from launch_async._file_payload import FilePayload
+
 __all__ = ["AiohttpTransport", "FileBody", "Request", "Response", "Transport"]
 
 _CONNECT_TIMEOUT: Final = 10.0
@@ -182,7 +184,7 @@ class AiohttpTransport:
         session = self._open()
         if isinstance(request.body, FileBody):
             return await self._send_file(session, request, request.body)
-        return await self._exchange(session, request, request.body)
+        return await self._exchange(session, request)
 
     async def close(self) -> None:
         """Close the session, if it is our own."""
@@ -231,37 +233,55 @@ class AiohttpTransport:
         self,
         session: aiohttp.ClientSession,
         request: Request,
-        data: object,
+        file: aiohttp.FormData | FilePayload | None = None,
         tracker: aiohttp.UploadTracker | None = None,
     ) -> Response:
         import aiohttp
-        import yarl
 
         tracker = tracker or aiohttp.UploadTracker()
+        with _translated(request, tracker):
+            outcome = await self._answered(session, request, file, tracker)
+        if isinstance(outcome, RedirectRefused):
+            raise outcome
+        return outcome
+
+    async def _answered(
+        self,
+        session: aiohttp.ClientSession,
+        request: Request,
+        file: aiohttp.FormData | FilePayload | None,
+        tracker: aiohttp.UploadTracker,
+    ) -> Response | RedirectRefused:
+        """Exchange request and answer. This frame holds aiohttp's view of them, which shows secrets: it raises nothing.
+
+        What aiohttp raises here is translated by the caller, and a redirect is returned.
+        """
+        import aiohttp
+        import yarl
+
         timeout = request.timeout
         limits = aiohttp.ClientTimeout(
             total=timeout, connect=_CONNECT_TIMEOUT if timeout is None else min(_CONNECT_TIMEOUT, 0.9 * timeout)
         )
-        with _translated(request, tracker):
-            async with session.request(
-                request.method,
-                yarl.URL(request.url, encoded=True),
-                headers=request.headers,
-                data=data,
-                allow_redirects=False,
-                raise_for_status=False,
-                ssl=self._ssl,
-                proxy=self._proxy_for(request.url),
-                timeout=limits,
-                upload_tracker=tracker,
-            ) as answer:
-                if 300 <= answer.status < 400 and answer.status != 304:
-                    raise _redirect_refused(request, answer.headers.get("Location", ""))
-                if answer.status < 400:
-                    body = await answer.read()
-                else:
-                    body = await _read_error_body(answer)
-                return Response(answer.status, answer.headers, body, max(1, tracker.attempts))
+        async with session.request(
+            request.method,
+            yarl.URL(request.url, encoded=True),
+            headers=request.headers,
+            data=request.body if file is None else file,
+            allow_redirects=False,
+            raise_for_status=False,
+            ssl=self._ssl,
+            proxy=self._proxy_for(request.url),
+            timeout=limits,
+            upload_tracker=tracker,
+        ) as answer:
+            if 300 <= answer.status < 400 and answer.status != 304:
+                return _redirect_refused(request, answer.headers.get("Location", ""))
+            if answer.status < 400:
+                body = await answer.read()
+            else:
+                body = await _read_error_body(answer)
+            return Response(answer.status, answer.headers, body, max(1, tracker.attempts))
 
     async def _send_file(self, session: aiohttp.ClientSession, request: Request, body: FileBody) -> Response:
         import aiohttp
@@ -271,15 +291,9 @@ class AiohttpTransport:
         tracker = aiohttp.UploadTracker()
         file = await asyncio.to_thread(body.path.open, "rb")
         try:
-            data: object = FilePayload(file, body.size)
-            if body.form:
-                form = aiohttp.FormData(quote_fields=False)
-                for name, value in body.fields:
-                    form.add_field(name, value)
-                form.add_field("file", data, filename=_FILE_NAME)
-                data = form
+            payload = FilePayload(file, body.size)
             async with _watched(tracker, body):
-                return await self._exchange(session, request, data, tracker)
+                return await self._exchange(session, request, _form_of(body, payload) or payload, tracker)
         finally:
             file.close()
 
@@ -294,6 +308,19 @@ class AiohttpTransport:
             bypassed = not found or urllib.request.proxy_bypass(parts.netloc)
             self._proxies[origin] = None if bypassed else found.get(parts.scheme, found.get("all"))
         return self._proxies[origin]
+
+
+def _form_of(body: FileBody, payload: FilePayload) -> aiohttp.FormData | None:
+    """Return the form of an upload, its file last (FACTS §5); None where the raw bytes are sent."""
+    import aiohttp
+
+    if not body.form:
+        return None
+    form = aiohttp.FormData(quote_fields=False)
+    for name, value in body.fields:
+        form.add_field(name, value)
+    form.add_field("file", payload, filename=_FILE_NAME)
+    return form
 
 
 async def _read_error_body(answer: aiohttp.ClientResponse) -> bytes:

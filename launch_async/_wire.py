@@ -66,7 +66,8 @@ def dump_json(document: JSONValue) -> bytes:
             return _dumps(document)
         return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        # The error itself may hold the text that could not be written, and that may be a secret.
+        # The error itself may hold the text that could not be written, and that may be a secret; so may the frame.
+        del document
         raise InvalidArgumentError("json", f"cannot be written as JSON ({type(error).__name__})") from None
 
 

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from launch_async._operations import Operation
 from launch_async._pipeline import Call, Layer, Pipeline
+from launch_async._secret import hidden
 from launch_async._side_calls import USER_AGENT
 from launch_async._transport import AiohttpTransport, LentTransport, Transport
 from launch_async.auth import Credentials, Issuer
@@ -452,6 +453,8 @@ class LaunchClient:
 
         API: `getProjectUploadUrl`, `createProject`; scope `launch.projects:write` or `launch:manage`.
         """
+        # Rebound: a traceback with local variables must not show them.
+        environment_variables = hidden(environment_variables)
         settings = SiteSettings(
             name=name,
             description=description,
@@ -651,9 +654,7 @@ class LaunchClient:
 
     @cached_property
     def _deploying(self) -> Deploying:
-        return Deploying(
-            self.projects, self.environments, self.deployments, self.uploads, self._watching, self._purges
-        )
+        return Deploying(self.projects, self.environments, self.deployments, self.uploads, self._watching, self._purges)
 
     async def openapi(self) -> JSONValue:
         """Return the vendor's own description of the API, as it came; it needs no credentials.

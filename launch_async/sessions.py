@@ -199,11 +199,10 @@ async def introspect(
     headers = await credentials.headers()
     request = form_request(f"{way.host}/apps-api/introspect", fields, "introspect", headers)
     response = await way.send(request, (credentials.token,), repeatable=True)
-    document = _object(response)
-    active, scope = document.get("active"), document.get("scope")
-    if not isinstance(active, bool):
+    said = _introspection(_parsed(response.body))
+    if said is None:
         raise _unexpected(way.host, "introspect", response)
-    return Introspection(active=active, scopes=scope_set(scope) if isinstance(scope, str) else None)
+    return said
 
 
 @attrs.frozen
@@ -255,7 +254,7 @@ def _refused(error: APIError, region: str) -> APIError:
 
 
 def _session(response: Response) -> Session | None:
-    user = _object(response).get("user")
+    user = _parsed(response.body).get("user")
     token = user.get("authtoken") if isinstance(user, dict) else None
     if not isinstance(user, dict) or not isinstance(token, str):
         return None
@@ -273,8 +272,11 @@ def _session(response: Response) -> Session | None:
     )
 
 
-def _object(response: Response) -> Mapping[str, JSONValue]:
-    return _parsed(response.body)
+def _introspection(document: Mapping[str, JSONValue]) -> Introspection | None:
+    active, scope = document.get("active"), document.get("scope")
+    if not isinstance(active, bool):
+        return None
+    return Introspection(active=active, scopes=scope_set(scope) if isinstance(scope, str) else None)
 
 
 def _parsed(body: bytes) -> Mapping[str, JSONValue]:

@@ -41,13 +41,13 @@ class Resource:
         timeout: float | None = None,
         user_only: bool = False,
     ) -> Response:
-        encoded = encode(body) if isinstance(body, RequestModel) else body
         return await self._pipeline.call(
             Call(
                 operation=operation,
                 path=operation.render(uids or {}),
                 query=query or {},
-                body=cast("JSONValue", encoded),
+                # Composed in place: a local variable would show its secrets in a traceback.
+                body=cast("JSONValue", encode(body) if isinstance(body, RequestModel) else body),
                 secrets=secrets_of(body) if isinstance(body, RequestModel) else (),
                 priority=priority,
                 timeout=timeout,
@@ -72,10 +72,14 @@ class Resource:
         response = await self._send(
             operation, uids, body=body, query=query, priority=priority, timeout=timeout, user_only=user_only
         )
-        document = parsed(operation, response)
-        if key is not None:
-            document = member(operation, response, document, key)
-        return built(operation, response, document, kind, f"$.{key}" if key else "$")
+
+        def read() -> M:
+            document = parsed(operation, response)
+            if key is not None:
+                document = member(operation, response, document, key)
+            return built(operation, response, document, kind, f"$.{key}" if key else "$")
+
+        return undisclosed(read)
 
     async def _create_once(
         self,
@@ -116,17 +120,33 @@ class Resource:
             # skip=0 is the default, and the service answers it with null either way (FACTS §4).
             query = {"limit": size, "skip": position or None}
             response = await self._send(operation, uids, query=query, priority=priority)
-            document = parsed(operation, response)
-            entries = member(operation, response, document, key)
-            if not isinstance(entries, list):
-                raise mismatch(operation, response, [f"$.{key}: expected a list"])
-            items = tuple(
-                finish(built(operation, response, entry, kind, f"$.{key}[{index}]"))
-                for index, entry in enumerate(entries)
-            )
-            return Page(items, position, _total(document))
+
+            def read() -> Page[N]:
+                document = parsed(operation, response)
+                entries = member(operation, response, document, key)
+                if not isinstance(entries, list):
+                    raise mismatch(operation, response, [f"$.{key}: expected a list"])
+                items = tuple(
+                    finish(built(operation, response, entry, kind, f"$.{key}[{index}]"))
+                    for index, entry in enumerate(entries)
+                )
+                return Page(items, position, _total(document))
+
+            return undisclosed(read)
 
         return Pager(fetch, limit=limit, skip=skip)
+
+
+def undisclosed(read: Callable[[], U]) -> U:
+    """Return what was read from an answer. The reader's frames hold the answer: no error's traceback keeps them.
+
+    Raises:
+        DecodeError: The answer does not have the promised shape.
+    """
+    try:
+        return read()
+    except DecodeError as error:
+        raise error.with_traceback(None) from None
 
 
 def parsed(operation: Operation, response: Response) -> JSONValue:

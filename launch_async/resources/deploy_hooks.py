@@ -7,6 +7,7 @@ from typing import Final
 
 from launch_async._operations import Operation, check_text
 from launch_async._pipeline import Call
+from launch_async._secret import Secret
 from launch_async.errors import InvalidArgumentError
 from launch_async.models.base import JSONValue
 from launch_async.resources._resource import Resource, parsed
@@ -36,6 +37,7 @@ class DeployHooks(Resource):
 
         API: `triggerDeployHook`.
         """
+        hook_uid = Secret(hook_uid)
         if not _HOOK_UID.fullmatch(hook_uid):
             raise InvalidArgumentError("hook_uid", "is not 24 lower-case hex digits (it is not repeated: a secret)")
         if commit is not None:

@@ -21,7 +21,7 @@ from launch_async.models.upload import DownloadUrl
 from launch_async.rate_limit import Priority
 from launch_async.resources._inputs import given
 from launch_async.resources._recent import is_of_commit, recent_deployments
-from launch_async.resources._resource import Resource, built, member, mismatch, parsed
+from launch_async.resources._resource import Resource, built, member, mismatch, parsed, undisclosed
 from launch_async.resources.pager import Pager
 
 __all__ = ["Deployments"]
@@ -208,15 +208,7 @@ class Deployments(Resource):
         """
         uids = _uids(project_uid, environment_uid, deployment_uid)
         response = await self._send(_DOWNLOAD, uids)
-        document = parsed(_DOWNLOAD, response)
-        if not isinstance(document, dict) or (url := _signed_url(document)) is None:
-            raise mismatch(_DOWNLOAD, response, ["$: no URL in it"])
-        expires = document.get("expiresIn")
-        return DownloadUrl(
-            url=url,
-            expires_in=expires if isinstance(expires, int) else None,
-            extra={name: value for name, value in document.items() if value not in (url, expires)},
-        )
+        return undisclosed(lambda: _download_url(response))
 
     async def _get(self, project_uid: str, environment_uid: str, deployment_uid: str, priority: Priority) -> Deployment:
         uids = _uids(project_uid, environment_uid, deployment_uid)
@@ -280,6 +272,18 @@ class Deployments(Resource):
         return attrs.evolve(
             deployment, project_uid=project_uid, environment_uid=environment_uid, scheme=self._site_scheme
         )
+
+
+def _download_url(response: Response) -> DownloadUrl:
+    document = parsed(_DOWNLOAD, response)
+    if not isinstance(document, dict) or (url := _signed_url(document)) is None:
+        raise mismatch(_DOWNLOAD, response, ["$: no URL in it"])
+    expires = document.get("expiresIn")
+    return DownloadUrl(
+        url=url,
+        expires_in=expires if isinstance(expires, int) else None,
+        extra={name: value for name, value in document.items() if value not in (url, expires)},
+    )
 
 
 def _uids(project_uid: str, environment_uid: str, deployment_uid: str) -> dict[str, str]:

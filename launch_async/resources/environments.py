@@ -10,6 +10,7 @@ import attrs
 
 from launch_async._operations import DELETE, READ, WRITE, Operation, check_count, check_text
 from launch_async._pipeline import Call, Pipeline
+from launch_async._secret import hidden
 from launch_async._wire import encode
 from launch_async.errors import InvalidArgumentError
 from launch_async.models.base import UNSET
@@ -124,6 +125,8 @@ class Environments(Resource):
 
         API: `createEnvironment`; scope `launch.projects:write` or `launch:manage`, a user's token.
         """
+        # Rebound: a traceback with local variables must not show them.
+        environment_variables = hidden(environment_variables)
         body = environment_input(
             "name",
             name,
@@ -173,6 +176,8 @@ class Environments(Resource):
 
         API: `createEnvironment`; scope `launch.projects:write` or `launch:manage`.
         """
+        # Rebound: a traceback with local variables must not show them.
+        environment_variables = hidden(environment_variables)
         body = environment_input(
             "name",
             name,
@@ -237,6 +242,8 @@ class Environments(Resource):
 
         API: `updateEnvironment`; scope `launch.projects:write` or `launch:manage`.
         """
+        # Rebound: a traceback with local variables must not show them.
+        environment_variables = hidden(environment_variables)
         body = UpdateEnvironmentRequest(
             name=UNSET if name is None else check_text("name", name, longest=MAX_NAME),
             description=given(description),

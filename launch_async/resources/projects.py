@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from launch_async._operations import DELETE, READ, WRITE, Operation, check_text
+from launch_async._secret import hidden
 from launch_async.errors import InvalidArgumentError
 from launch_async.models.base import UNSET, JSONValue, Unset
 from launch_async.models.environment import FrameworkPreset
@@ -119,6 +120,8 @@ class Projects(Resource):
 
         API: `createProject`; scope `launch.projects:write` or `launch:manage`, a user's token.
         """
+        # Rebound: a traceback with local variables must not show them.
+        environment_variables = hidden(environment_variables)
         environment = environment_input(
             "environment_name",
             environment_name,
@@ -187,6 +190,8 @@ class Projects(Resource):
 
         API: `createProject`; scope `launch.projects:write` or `launch:manage`.
         """
+        # Rebound: a traceback with local variables must not show them.
+        environment_variables = hidden(environment_variables)
         environment = environment_input(
             "environment_name",
             environment_name,

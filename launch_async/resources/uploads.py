@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote_plus, urlsplit
 
 import attrs
 
@@ -144,7 +145,18 @@ def _upload_request(upload_url: SignedUploadUrl, body: FileBody) -> Request:
 
 
 def _refusal(response: Response, upload_url: SignedUploadUrl) -> StorageError:
-    secrets = [upload_url.upload_url, *(field.form_field_value for field in upload_url.fields)]
+    query = urlsplit(upload_url.upload_url).query
+    secrets = [
+        upload_url.upload_url,
+        query,
+        *(
+            value
+            for pair in query.split("&")
+            for value in (pair.partition("=")[2], unquote_plus(pair.partition("=")[2]))
+        ),
+        *(field.form_field_value for field in upload_url.fields),
+        *(header.value for header in upload_url.headers),
+    ]
     words = redact(read_envelope(response.body).message, [value for value in secrets if len(value) > 8])[:300]
     return StorageError(
         f"the storage refused the upload{f': {words}' if words else ''}. Ask for a new URL and send the file again",

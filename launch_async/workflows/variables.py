@@ -22,6 +22,7 @@ from typing import Final, NoReturn
 
 import attrs
 
+from launch_async._secret import hidden
 from launch_async.errors import ConcurrentChangeError, InvalidArgumentError
 from launch_async.models.environment import Environment
 from launch_async.resources._inputs import check_variables
@@ -161,6 +162,8 @@ class Variables:
 
         API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
         """
+        if isinstance(desired, Mapping):
+            desired = hidden(desired)
         wanted = await _desired_values(desired)
         check_variables(wanted)
         read = await self.read(project_uid, environment_uid)
