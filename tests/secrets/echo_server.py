@@ -1,0 +1,94 @@
+"""A server that repeats in its errors whatever it was sent: the worst that a service could do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from urllib.parse import unquote_plus
+from xml.sax.saxutils import escape
+
+from aiohttp import web
+
+Answer = Callable[[web.BaseRequest, str], web.StreamResponse]
+
+
+def _json(document: object, status: int) -> web.Response:
+    return web.Response(status=status, text=json.dumps(document), content_type="application/json")
+
+
+def envelopes(status: int) -> Mapping[str, Answer]:
+    """Every error envelope of FACTS §9, each repeating the request wherever it has room for text."""
+    return {
+        "A": lambda _, said: _json({"errors": [{"code": "launch.X", "message": said}], "status": status}, status),
+        "B": lambda _, said: _json(
+            {"errors": [{"environmentVariables.0.value": {"code": said, "message": said}}]}, status
+        ),
+        "C": lambda _, said: _json({"errors": [{"code": said, "message": said}]}, status),
+        "D": lambda _, said: _json({"error_message": said, "error_code": 105, "errors": {"x": [said]}}, status),
+        "E": lambda _, said: web.Response(status=status, text=f"<Error><Message>{escape(said)}</Message></Error>"),
+        "F": lambda _, said: _json({"error": said, "error_description": said}, status),
+        "text": lambda _, said: web.Response(status=status, text=said),
+    }
+
+
+def redirect(request: web.BaseRequest, said: str) -> web.Response:
+    """To another host, with everything in its address."""
+    return web.Response(status=307, headers={"Location": f"https://elsewhere.example.com{request.path_qs}"})
+
+
+def wrong_shape(_: web.BaseRequest, said: str) -> web.Response:
+    """A success that is not what was promised, full of secrets."""
+    inner = {"value": said, "uid": [said], "key": said}
+    names = ("project", "environment", "deployment", "uploadUrl", "user", "access_token", "environments", "projects")
+    return _json({**dict.fromkeys(names, inner), "uploadUid": said, "method": [said]}, 200)
+
+
+def no_json(_: web.BaseRequest, said: str) -> web.Response:
+    """A success that is no JSON at all."""
+    return web.Response(text=said)
+
+
+def dropped(request: web.BaseRequest, _: str) -> web.Response:
+    """The connection, instead of an answer."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+@asynccontextmanager
+async def echoing(answer: Answer) -> AsyncIterator[str]:
+    """Serve one answer to everything; gives the server's address."""
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        body = (await request.read()).decode("utf-8", "replace")
+        headers = " ".join(f"{name}: {value}" for name, value in request.headers.items())
+        return answer(request, f"{request.path_qs} {headers} {body} {unquote_plus(body)} {_values(body)}")
+
+    runner = web.ServerRunner(web.Server(handle, access_log=None), shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await asyncio.wait_for(runner.cleanup(), 5)
+
+
+def _values(body: str) -> str:
+    """The values of a JSON body as they are, not as JSON writes them."""
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return ""
+    found: list[str] = []
+
+    def walk(node: object) -> None:
+        if isinstance(node, str):
+            found.append(node)
+        for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+            walk(child)
+
+    walk(document)
+    return " ".join(found)

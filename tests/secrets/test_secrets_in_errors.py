@@ -1,0 +1,82 @@
+"""However a call fails, nothing that can be read off its error, its log or its hooks holds a secret."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from canaries import found_in, texts_of, texts_of_log
+from echo_server import Answer, dropped, echoing, envelopes, no_json, redirect, wrong_shape
+from secret_calls import BY_CLIENT, BY_URL, client
+
+from launch_async import Hooks, LaunchError
+
+ANSWERS: dict[str, Answer] = {
+    **{f"400-{name}": answer for name, answer in envelopes(400).items()},
+    "401-D": envelopes(401)["D"],
+    "403-A": envelopes(403)["A"],
+    "404-B": envelopes(404)["B"],
+    "409-C": envelopes(409)["C"],
+    "422-D": envelopes(422)["D"],
+    "429-A": envelopes(429)["A"],
+    "500-text": envelopes(500)["text"],
+    "503-E": envelopes(503)["E"],
+    "redirect": redirect,
+    "wrong_shape": wrong_shape,
+    "no_json": no_json,
+    "dropped": dropped,
+}
+
+
+class Recording(Hooks):
+    """Keeps what an observer sees."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def request_started(self, event: object) -> None:
+        self.seen.append(repr(event))
+
+    request_retried = request_finished = waited_for_budget = request_started  # type: ignore[assignment]
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Repeat at once."""
+    monkeypatch.setattr("launch_async._side_calls._BACKOFF", 0.0)
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
+@pytest.mark.parametrize("call", BY_CLIENT.values(), ids=BY_CLIENT.keys())
+async def test_no_failing_call_of_a_client_tells_a_secret(
+    call: Callable[[Any], Awaitable[object]], answer: Answer, caplog: pytest.LogCaptureFixture
+) -> None:
+    hooks = Recording()
+    async with echoing(answer) as url, client(url, hooks=hooks) as launch:
+        with caplog.at_level(logging.DEBUG):
+            texts = await _outcome(call(launch))
+
+    assert found_in([*texts, *texts_of_log(caplog.records), *hooks.seen]) == []
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
+@pytest.mark.parametrize("call", BY_URL.values(), ids=BY_URL.keys())
+async def test_no_failing_exchange_of_secrets_tells_them(
+    call: Callable[[str], Awaitable[object]], answer: Answer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with echoing(answer) as url:
+        with caplog.at_level(logging.DEBUG):
+            texts = await _outcome(call(url))
+
+    assert found_in([*texts, *texts_of_log(caplog.records)]) == []
+
+
+async def _outcome(call: Awaitable[object]) -> list[str]:
+    """What can be read off the error, or off the result where the answer happens to be a success."""
+    try:
+        result = await call
+    except LaunchError as error:
+        return [*texts_of(error)]
+    return [] if isinstance(result, dict | str | list) else [repr(result)]
