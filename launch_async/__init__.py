@@ -73,6 +73,7 @@ if TYPE_CHECKING:
         FrameworkPreset,
         GitProvider,
         JSONValue,
+        Log,
         LogLine,
         LogStage,
         OpenEnum,
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
         UploadHeader,
         UploadMethod,
         WireModel,
+        to_frame,
     )
     from launch_async.oauth import AppCredentials, MemoryTokenStore, OAuthCredentials, TokenSet, TokenStore
     from launch_async.rate_limit import (
@@ -191,6 +193,7 @@ _MODULES = {
         "FrameworkPreset",
         "GitProvider",
         "JSONValue",
+        "Log",
         "LogLine",
         "LogStage",
         "OpenEnum",
@@ -206,6 +209,7 @@ _MODULES = {
         "UploadHeader",
         "UploadMethod",
         "WireModel",
+        "to_frame",
     ),
     "oauth": ("AppCredentials", "MemoryTokenStore", "OAuthCredentials", "TokenSet", "TokenStore"),
     "rate_limit": (
@@ -315,6 +319,7 @@ __all__ = [
     "LaunchError",
     "LimiterStatus",
     "LocalRateLimiter",
+    "Log",
     "LogCursor",
     "LogLine",
     "LogStage",
@@ -384,6 +389,7 @@ __all__ = [
     "login",
     "logout",
     "request_sms",
+    "to_frame",
 ]
 
 

@@ -11,7 +11,8 @@ from launch_async.models.environment import (
     FrameworkPreset,
     PasswordProtection,
 )
-from launch_async.models.log import LogLine, LogStage, ServerLogLine
+from launch_async.models.frame import to_frame
+from launch_async.models.log import Log, LogLine, LogStage, ServerLogLine
 from launch_async.models.page import Page, Pagination
 from launch_async.models.project import GitProvider, Project, ProjectType, Repository
 from launch_async.models.upload import DownloadUrl, FormField, SignedUploadUrl, UploadHeader, UploadMethod
@@ -31,6 +32,7 @@ __all__ = [
     "FrameworkPreset",
     "GitProvider",
     "JSONValue",
+    "Log",
     "LogLine",
     "LogStage",
     "OpenEnum",
@@ -46,4 +48,5 @@ __all__ = [
     "UploadHeader",
     "UploadMethod",
     "WireModel",
+    "to_frame",
 ]

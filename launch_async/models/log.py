@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
+from launch_async import _html
 from launch_async.models.base import OpenEnum, WireModel
+from launch_async.models.frame import to_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class LogStage(OpenEnum):
@@ -36,6 +42,9 @@ class LogLine(WireModel):
     def __str__(self) -> str:
         return self.message
 
+    def _repr_html_(self) -> str:
+        return _html.log([_text_line(self)])
+
 
 @attrs.frozen(slots=False, kw_only=True)
 class ServerLogLine(WireModel):
@@ -54,3 +63,34 @@ class ServerLogLine(WireModel):
 
     def __str__(self) -> str:
         return self.message
+
+    def _repr_html_(self) -> str:
+        return _html.log([_text_line(self)])
+
+
+L = TypeVar("L", LogLine, ServerLogLine)
+
+
+class Log(tuple[L, ...]):
+    """Log lines, oldest first: a tuple that notebooks show as a log."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "\n".join(line.message for line in self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a data frame with a row for each line.
+
+        Raises:
+            ConfigurationError: pandas is not installed.
+        """
+        return to_frame(self)
+
+    def _repr_html_(self) -> str:
+        return _html.log([_text_line(line) for line in self])
+
+
+def _text_line(line: LogLine | ServerLogLine) -> _html.TextLine:
+    label = line.stage if isinstance(line, LogLine) else line.source
+    return _html.TextLine(line.timestamp, label, line.message)

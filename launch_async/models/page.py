@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 import attrs
 
+from launch_async import _html
 from launch_async.models.base import WireModel
+from launch_async.models.frame import to_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -53,3 +58,16 @@ class Page(Generic[T_co]):
     def __getitem__(self, index: slice) -> tuple[T_co, ...]: ...
     def __getitem__(self, index: int | slice) -> T_co | tuple[T_co, ...]:
         return self.items[index]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a data frame with a row for each item of the page.
+
+        Raises:
+            ConfigurationError: pandas is not installed.
+        """
+        return to_frame(self)
+
+    def _repr_html_(self) -> str:
+        whole = "" if self.total is None else f" of {self.total:,}"
+        place = f"{self.skip + 1:,} to {self.skip + len(self):,}" if self.items else "None"
+        return _html.table(place + whole, self.items)

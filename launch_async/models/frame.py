@@ -1,0 +1,106 @@
+"""Rows of the SDK's objects as a pandas data frame, for notebooks and reports."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Final, Protocol, cast, runtime_checkable
+
+import attrs
+
+from launch_async.errors import ConfigurationError, InvalidArgumentError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["to_frame"]
+
+_BOOKKEEPING: Final = frozenset({"extra", "nulls", "scheme"})
+_COMPUTED: Final = ("url", "seconds")
+_LABELS: Final = ("name", "key", "url", "uid")
+
+
+@runtime_checkable
+class _HasRows(Protocol):
+    def rows(self) -> Iterable[Mapping[str, object]]: ...
+
+
+def to_frame(items: Iterable[object]) -> pd.DataFrame:
+    """Return a data frame with a row for each item, and a column for each of its fields.
+
+    A part of an item gives columns such as `repository.username`; several parts give their names. Secrets, such as the
+    values of variables, get no column. Times are columns of UTC time stamps, with NaT where there is none.
+
+    Args:
+        items: Projects, environments, deployments, log lines or any other objects of this SDK; a `Page`, a list, or an
+            iterator. A pager of `launch_async` is given as `await pager.to_list()`, one of `launch_sync` as it is.
+
+    Raises:
+        ConfigurationError: pandas is not installed.
+        InvalidArgumentError: These are no items, or not of this SDK.
+    """
+    try:
+        import pandas as pd
+    except ImportError:
+        raise ConfigurationError(
+            "to_frame needs pandas, which is not installed: pip install 'contentstack-launch[notebook]'"
+        ) from None
+    rows = list(items.rows()) if isinstance(items, _HasRows) else [_row(item) for item in _each(items)]
+    frame = pd.DataFrame.from_records([dict(row) for row in rows])
+    for name in frame.columns:
+        if any(isinstance(row.get(name), datetime) for row in rows):
+            frame[name] = pd.to_datetime(frame[name], utc=True)
+    return frame
+
+
+def _each(items: object) -> Iterable[object]:
+    if not isinstance(items, Iterable):
+        raise InvalidArgumentError(
+            "items", f"must be a Page, a list or an iterator, not {type(items).__name__}; await pager.to_list() first"
+        )
+    return cast("Iterable[object]", items)
+
+
+def _row(item: object) -> dict[str, object]:
+    if not attrs.has(type(item)):
+        raise InvalidArgumentError("items", f"must hold objects of this SDK, not {type(item).__name__}")
+    return _columns(item)
+
+
+def _columns(item: object, prefix: str = "") -> dict[str, object]:
+    columns: dict[str, object] = {}
+    for field in _shown_fields(item):
+        value: object = getattr(item, field)
+        if attrs.has(type(value)):
+            columns |= _columns(value, f"{prefix}{field}.")
+        else:
+            columns[prefix + field] = _plain(value)
+    return columns
+
+
+def _shown_fields(item: object) -> list[str]:
+    kind = type(item)
+    fields = [
+        field.name
+        for field in attrs.fields(cast("type[attrs.AttrsInstance]", kind))
+        if field.repr and field.name not in _BOOKKEEPING and not field.metadata.get("secret")
+    ]
+    return fields + [name for name in _COMPUTED if isinstance(getattr(kind, name, None), property)]
+
+
+def _plain(value: object) -> object:
+    """Return what a cell can hold: enums and paths as text, several objects as their names."""
+    if isinstance(value, tuple):
+        return tuple(_name(part) for part in cast("tuple[object, ...]", value))
+    if isinstance(value, enum.Enum):
+        return cast("object", value.value)
+    return str(value) if isinstance(value, PurePath) else value
+
+
+def _name(part: object) -> object:
+    if not attrs.has(type(part)):
+        return _plain(part)
+    fields = _shown_fields(part)
+    return next((getattr(part, name) for name in _LABELS if name in fields), str(part))
