@@ -268,6 +268,8 @@ class AiohttpTransport:
             yarl.URL(request.url, encoded=True),
             headers=request.headers,
             data=request.body if file is None else file,
+            # aiohttp would declare a POST without a body to be octets: a content type goes only with a body (FACTS §3).
+            skip_auto_headers=("Content-Type",) if request.body is None else None,
             allow_redirects=False,
             raise_for_status=False,
             ssl=self._ssl,
