@@ -27,6 +27,7 @@ from typing import Protocol
 import attrs
 from aiolimiter import AsyncLimiter
 
+from launch_async import _html
 from launch_async._pacing import Answer, Pacer, RateLimit
 from launch_async._rhythms import Slot
 from launch_async.errors import DeadlineExceeded
@@ -77,6 +78,19 @@ class LimiterStatus:
     sent: int
     refused: int
     paused_for: float
+
+    def _repr_html_(self) -> str:
+        pause = _html.badge(f"paused for {_html.duration(self.paused_for)} after a 429", _html.Mood.WARNING)
+        waiting = ", ".join(f"{count} {priority.name.lower()}" for priority, count in self.queued.items() if count)
+        facts: dict[str, _html.Cell] = {
+            "now": pause if self.paused_for else _html.badge("open", _html.Mood.GOOD),
+            "rate": f"{self.rate:.1f} requests per second",
+            "queued": waiting or "nobody",
+            "expected wait": _html.duration(self.expected_wait),
+            "sent": f"{self.sent:,}",
+            "refused with 429": f"{self.refused:,}",
+        }
+        return _html.card("Budget of the organization", facts)
 
 
 class RateLimiter(Protocol):

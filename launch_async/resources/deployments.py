@@ -16,7 +16,7 @@ from launch_async._wire import wire_time
 from launch_async.errors import InternalServerError, InvalidArgumentError, ServerLogsUnavailable
 from launch_async.models.base import JSONValue
 from launch_async.models.deployment import CreateDeploymentRequest, Deployment
-from launch_async.models.log import LogLine, ServerLogLine
+from launch_async.models.log import Log, LogLine, ServerLogLine
 from launch_async.models.upload import DownloadUrl
 from launch_async.rate_limit import Priority
 from launch_async.resources._inputs import given
@@ -150,7 +150,7 @@ class Deployments(Resource):
         deployment_uid: str,
         *,
         after: datetime | None = None,
-    ) -> tuple[LogLine, ...]:
+    ) -> Log[LogLine]:
         """Return build-log lines, oldest first; `follow_logs` follows them as they come.
 
         Args:
@@ -176,7 +176,7 @@ class Deployments(Resource):
         *,
         start: datetime,
         end: datetime,
-    ) -> tuple[ServerLogLine, ...]:
+    ) -> Log[ServerLogLine]:
         """Return what a deployment's server wrote in a window of time; `tail_server_logs` follows it.
 
         Args:
@@ -238,7 +238,7 @@ class Deployments(Resource):
         deployment_uid: str,
         after: datetime | None,
         priority: Priority,
-    ) -> tuple[LogLine, ...]:
+    ) -> Log[LogLine]:
         uids = _uids(project_uid, environment_uid, deployment_uid)
         query = {"timestamp": None if after is None else wire_time(_aware("after", after))}
         response = await self._send(_LOGS, uids, query=query, priority=priority)
@@ -253,7 +253,7 @@ class Deployments(Resource):
         start: datetime,
         end: datetime,
         priority: Priority,
-    ) -> tuple[ServerLogLine, ...]:
+    ) -> Log[ServerLogLine]:
         uids = _uids(project_uid, environment_uid, deployment_uid)
         if _aware("end", end) < _aware("start", start):
             raise InvalidArgumentError("end", "is before start", rule="openapi.yaml")
@@ -318,10 +318,10 @@ def _server_log_entries(document: JSONValue) -> JSONValue:
     return document
 
 
-def _lines(operation: Operation, response: Response, entries: JSONValue, kind: type[L]) -> tuple[L, ...]:
+def _lines(operation: Operation, response: Response, entries: JSONValue, kind: type[L]) -> Log[L]:
     if not isinstance(entries, list):
         raise mismatch(operation, response, ["$: expected a list of log lines"])
-    return tuple(built(operation, response, entry, kind, f"$[{index}]") for index, entry in enumerate(entries))
+    return Log(built(operation, response, entry, kind, f"$[{index}]") for index, entry in enumerate(entries))
 
 
 def _no_server_logs(error: InternalServerError) -> ServerLogsUnavailable:

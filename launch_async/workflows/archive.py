@@ -35,6 +35,7 @@ from typing import Literal, Self
 
 import attrs
 
+from launch_async import _html
 from launch_async.errors import ArchiveError
 from launch_async.workflows._ignore import SECRET
 from launch_async.workflows._walk import Left, walk
@@ -133,19 +134,28 @@ class ArchiveListing:
 
     def __str__(self) -> str:
         largest = sorted(self.entries, key=lambda entry: (-entry.size, entry.path))
-        sent = [f"{_readable(entry.size):>10}  {entry.path}" for entry in largest]
+        sent = [f"{_html.size(entry.size):>10}  {entry.path}" for entry in largest]
         left = [
-            f"{'' if one.size is None else _readable(one.size):>10}  {one.path}  ({one.reason})"
+            f"{'' if one.size is None else _html.size(one.size):>10}  {one.path}  ({one.reason})"
             for one in self.excluded
         ]
         return "\n".join(
             [
-                f"{len(self.entries)} files to send, {_readable(self.total_size)} before compression; largest first:",
+                f"{len(self.entries)} files to send, {_html.size(self.total_size)} before compression; largest first:",
                 *_shortened(sent),
                 f"{len(left)} left out{':' if left else '.'}",
                 *_shortened(left),
             ]
         )
+
+    def _repr_html_(self) -> str:
+        largest = sorted(self.entries, key=lambda entry: (-entry.size, entry.path))
+        title = f"{len(self.entries):,} files to send, {_html.size(self.total_size)} before compression; largest first"
+        sent = _html.table(
+            title, largest, cells=lambda one: {"size": _html.size(one.size), "path": _html.code(printable(one.path))}
+        )
+        left = _html.table("", self.excluded, cells=_left_out)
+        return sent + (_html.details(f"{len(self.excluded):,} left out", left) if self.excluded else "")
 
 
 @attrs.frozen
@@ -390,10 +400,10 @@ def _build(
 
 def _too_large(listing: ArchiveListing) -> ArchiveError:
     largest = sorted(listing.entries, key=lambda entry: -entry.size)[:5]
-    named = ", ".join(f"{entry.path} ({_readable(entry.size)})" for entry in largest)
+    named = ", ".join(f"{entry.path} ({_html.size(entry.size)})" for entry in largest)
     return ArchiveError(
         "folder",
-        f"{len(listing.entries)} files, {_readable(listing.total_size)} before compression, make a ZIP of more than "
+        f"{len(listing.entries)} files, {_html.size(listing.total_size)} before compression, make a ZIP of more than "
         f"100 MiB. The largest: {named}. Leave out what the build does not need in .launchignore",
         rule=_SIZE_RULE,
         paths=[entry.path for entry in largest],
@@ -405,7 +415,7 @@ def _check_size(size: int) -> None:
         problem = f"it has {size} bytes, and Launch takes 1024 at least: name the folder instead, it is filled up"
         raise ArchiveError("zip_path", problem, rule=_SIZE_RULE)
     if size > MAX_ARCHIVE_SIZE:
-        raise ArchiveError("zip_path", f"it has {_readable(size)}, and Launch takes 100 MiB at most", rule=_SIZE_RULE)
+        raise ArchiveError("zip_path", f"it has {_html.size(size)}, and Launch takes 100 MiB at most", rule=_SIZE_RULE)
 
 
 def _content_hash(entries: Sequence[ArchiveEntry], digests: Sequence[bytes]) -> str:
@@ -429,14 +439,11 @@ def _some(paths: Sequence[str]) -> str:
     return ", ".join(paths[:_SHOWN]) + more
 
 
+def _left_out(one: Exclusion) -> dict[str, _html.Cell]:
+    size = None if one.size is None else _html.size(one.size)
+    return {"size": size, "path": _html.code(printable(one.path)), "why": one.reason}
+
+
 def _shortened(lines: Sequence[str]) -> list[str]:
     more = [f"{'':>10}  ... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
     return [*lines[:_SHOWN], *more]
-
-
-def _readable(size: int) -> str:
-    if size < 1024:
-        return f"{size} B"
-    if size < 1024**2:
-        return f"{size / 1024:.1f} KiB"
-    return f"{size / 1024**2:.1f} MiB"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections import deque
 from collections.abc import Iterable
@@ -10,8 +9,9 @@ from typing import Final
 
 import attrs
 
+from launch_async import _html
 from launch_async.models.base import JSONValue
-from launch_async.models.deployment import Deployment, DeploymentRef, DeploymentStatus
+from launch_async.models.deployment import Deployment, DeploymentRef, DeploymentStatus, deployment_name, status_badge
 from launch_async.models.log import LogLine
 from launch_async.workflows.log_level import level_of, plain
 
@@ -128,23 +128,19 @@ class DeploymentReport:
         return f"{self.summary}{f'{chr(10)}Last lines:{tail}' if tail and not self.status.is_success else ''}"
 
     def _repr_html_(self) -> str:
-        seconds = None if self.seconds is None else f"{self.seconds:.0f} s"
-        rows = {
-            "status": str(self.status) or _UNSTATED,
-            "time": seconds,
+        facts: dict[str, _html.Cell] = {
+            "status": status_badge(self.status),
+            "took": _html.duration(self.seconds),
             "stage": self.stage,
-            "site": self.url,
-            "first error": self.first_error,
+            "site": _html.link(self.url),
+            "first error": None if self.status.is_success else self.first_error,
             "next": self.advice,
+            "ended": _html.when(self.deployment.updated_at if self.seconds is not None else None),
+            "uid": _html.code(self.deployment.uid),
         }
-        cells = "".join(
-            f"<tr><th style='text-align:left'>{name}</th><td style='text-align:left'>{html.escape(text)}</td></tr>"
-            for name, text in rows.items()
-            if text
-        )
-        tail = html.escape("\n".join(line.message for line in self.log_tail))
-        log = f"<details><summary>last lines</summary><pre>{tail}</pre></details>" if tail else ""
-        return f"<table><caption>Deployment {html.escape(self.deployment.uid)}</caption>{cells}</table>{log}"
+        lines = [_html.TextLine(line.timestamp, line.stage, line.message) for line in self.log_tail]
+        log = _html.details("last lines", _html.log(lines), is_open=not self.status.is_success)
+        return _html.card(f"Deployment {deployment_name(self.deployment)}", facts, *([log] if lines else []))
 
     @property
     def _log_call(self) -> str:

@@ -22,6 +22,7 @@ from typing import Final, NoReturn
 
 import attrs
 
+from launch_async import _html
 from launch_async._secret import hidden
 from launch_async.errors import ConcurrentChangeError, InvalidArgumentError
 from launch_async.models.environment import Environment
@@ -112,6 +113,14 @@ class VariablesDiff:
         return "\n".join(
             [f"Environment {self.environment_uid}: {counts}", *(f"  {sign} {name}" for name, sign in lines)]
         )
+
+    def _repr_html_(self) -> str:
+        changes = (("+ add", self.added), ("~ change", self.changed), ("- remove", self.removed))
+        rows = [(action, name) for action, names in changes for name in names]
+        counts = ", ".join(f"{len(names)} to {action[2:]}" for action, names in changes)
+        kept = _html.text(f"{len(self.unchanged)} stay as they are")
+        title = f"Variables: {counts}" if rows else "Variables: nothing to change"
+        return _html.table(title, rows, cells=lambda row: {"change": row[0], "name": _html.code(row[1])}) + kept
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a VariablesDiff holds values, which are secrets, and is not pickled; store its to_dict()")
