@@ -9,7 +9,7 @@ __all__ = ["FleetControl"]
 
 
 class FleetControl:
-    """Steers a run: give it to `fleet.run`, keep it, and call it from a callback, another task or another thread."""
+    """Steers one run: give it to `fleet.run`, keep it, and call it from a callback, another task or another thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

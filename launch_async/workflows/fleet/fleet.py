@@ -22,6 +22,7 @@ from launch_async.workflows.fleet.control import FleetControl
 from launch_async.workflows.fleet.events import FleetEvent
 from launch_async.workflows.fleet.journal import Journal, SqliteJournal
 from launch_async.workflows.fleet.memory import MemoryJournal
+from launch_async.workflows.fleet.options import RunOptions
 from launch_async.workflows.fleet.plan import (
     Action,
     DeleteEnvironments,
@@ -34,8 +35,8 @@ from launch_async.workflows.fleet.plan import (
     WhenBusy,
 )
 from launch_async.workflows.fleet.report import FleetReport
-from launch_async.workflows.fleet.running import FleetRun, RunOptions
-from launch_async.workflows.fleet.selecting import Criteria, read_targets, select
+from launch_async.workflows.fleet.running import FleetRun
+from launch_async.workflows.fleet.selecting import Criteria, batches, read_targets, select, together
 from launch_async.workflows.fleet.services import FleetServices
 from launch_async.workflows.fleet.targets import Selection, Target
 from launch_async.workflows.sources import Commit, LatestCommit, PreviousUpload, Source, ready_archive
@@ -155,14 +156,16 @@ class Fleet:
         chosen = list(targets)
         changes: dict[str, VariableChange] = {}
         with metered(Meter(priority=Priority.WRITE)):
-            for target in chosen:
-                current = await self._services.variables.read(target.project_uid, target.environment_uid)
-                check_variables({**{name: current[name] for name in current if name not in removed}, **values})
-                changes[target.environment_uid] = VariableChange(
-                    added=tuple(name for name in values if name not in current),
-                    changed=tuple(name for name in values if name in current and current[name] != values[name]),
-                    removed=tuple(name for name in removed if name in current),
-                )
+            for batch in batches(chosen):
+                read = self._services.variables.read
+                listings = await together(read(target.project_uid, target.environment_uid) for target in batch)
+                for target, current in zip(batch, listings, strict=True):
+                    check_variables({**{name: current[name] for name in current if name not in removed}, **values})
+                    changes[target.environment_uid] = VariableChange(
+                        added=tuple(name for name in values if name not in current),
+                        changed=tuple(name for name in values if name in current and current[name] != values[name]),
+                        removed=tuple(name for name in removed if name in current),
+                    )
         return self._plan(SetVariables(names=tuple(values), removed=removed), chosen, changes)
 
     async def plan_revalidate(
@@ -254,8 +257,8 @@ class Fleet:
             journal: File of the journal, or a journal of your own. Without one, an interrupted run cannot be resumed.
             variables: Values of the variables that the plan sets.
             confirm: How many environments you mean to change: must be given, and right, for more than 20 targets, for
-                protected names and for deletions.
-            protected: Name patterns of environments that want a confirmation.
+                protected or unknown names and for deletions.
+            protected: Name patterns of environments that want a confirmation, in lower case.
             canary: Targets of a first wave, that must all succeed before anything else is sent.
             wave_size: Targets of each further wave; None for one wave.
             concurrency: Targets that are under way at the same time; None for as many as a wave has.
@@ -270,6 +273,7 @@ class Fleet:
 
         Raises:
             InvalidArgumentError: A confirmation or the values are missing, or an option is out of range.
+            ArchiveError: The files that the plan deploys have changed since, or cannot be packed; nothing was sent.
             ConfigurationError: The plan was made for another organization or region.
             JournalError: The journal cannot be used; it was left as it was.
         """
@@ -287,13 +291,19 @@ class Fleet:
             on_event,
             control,
         )
-        return await self._run(plan, _journal(journal), options)
+        kept = _journal(journal)
+        kept.open(plan, check=self._check_owner)
+        try:
+            return await FleetRun(self._services, plan, kept, options).run()
+        finally:
+            kept.close()
 
     async def resume(
         self,
         journal: str | os.PathLike[str] | Journal,
         *,
         variables: Mapping[str, str] | None = None,
+        canary: int = 0,
         wave_size: int | None = None,
         concurrency: int | None = None,
         stop_on_failures: float = 0.25,
@@ -304,9 +314,13 @@ class Fleet:
     ) -> FleetReport:
         """Finish an interrupted run: do what is missing, look up what is unknown, and nothing twice.
 
+        What has failed stays failed: plan anew for the targets in the report's `failures`. Only failures of this run
+        count for `stop_on_failures`.
+
         Args:
             journal: The journal of the run.
             variables: Values of the variables that the plan sets.
+            canary: Targets of a first wave of what was not begun, that must all succeed before anything else is sent.
             wave_size: Targets of each wave; None for one wave.
             concurrency: Targets that are under way at the same time; None for as many as a wave has.
             stop_on_failures: Share of the targets that may fail, 0 to 1, before nothing more is sent.
@@ -320,17 +334,17 @@ class Fleet:
 
         Raises:
             InvalidArgumentError: The values are missing, or an option is out of range.
+            ArchiveError: The files that the plan deploys have changed since, or cannot be packed; nothing was sent.
             ConfigurationError: The plan was made for another organization or region.
             JournalError: The journal cannot be used; it was left as it was.
         """
         kept = _journal(journal)
-        plan = await asyncio.to_thread(kept.open, None)
+        plan = kept.open(None, check=self._check_owner)
         try:
-            self._check_owner(plan)
             options = _options(
                 plan,
                 variables,
-                0,
+                canary,
                 wave_size,
                 concurrency,
                 stop_on_failures,
@@ -342,13 +356,6 @@ class Fleet:
             return await FleetRun(self._services, plan, kept, options).run()
         finally:
             kept.close()
-
-    async def _run(self, plan: Plan, journal: Journal, options: RunOptions) -> FleetReport:
-        await asyncio.to_thread(journal.open, plan)
-        try:
-            return await FleetRun(self._services, plan, journal, options).run()
-        finally:
-            journal.close()
 
     def _plan(
         self, action: Action, targets: Iterable[Target], changes: Mapping[str, VariableChange] | None = None
@@ -404,6 +411,7 @@ def _check_confirmation(plan: Plan, confirm: int | None, protected: Sequence[str
         for operation in plan.operations
         if any(fnmatch.fnmatchcase(operation.target.environment_name.lower(), pattern) for pattern in protected)
     ]
+    nameless = [one.target.label for one in plan.operations if not one.target.environment_name]
     reasons = [
         *([f"it changes more than {_UNCONFIRMED} environments"] if count > _UNCONFIRMED else []),
         *(
@@ -411,14 +419,11 @@ def _check_confirmation(plan: Plan, confirm: int | None, protected: Sequence[str
             if guarded
             else []
         ),
+        *([f"the names of {len(nameless)} are not known"] if nameless and protected else []),
         *(["it deletes"] if isinstance(plan.action, DeleteEnvironments) else []),
     ]
     if reasons and confirm is None:
         raise InvalidArgumentError("confirm", f"is needed, because {' and '.join(reasons)}: pass confirm={count}")
-
-
-def _shortened(labels: Sequence[str]) -> str:
-    return ", ".join([*labels[:3], *(["..."] if len(labels) > 3 else [])])
 
 
 def _options(
@@ -452,5 +457,5 @@ def _options(
             on_event=on_event,
             control=control or FleetControl(),
         )
-    except ValueError as error:
-        raise InvalidArgumentError("options", str(error)) from error
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError("options", str(error.args[0])) from error

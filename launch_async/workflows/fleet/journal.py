@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import enum
 import json
+import os
 import sqlite3
-from collections.abc import Generator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +29,7 @@ __all__ = ["Entry", "Journal", "OperationState", "SqliteJournal"]
 _APPLICATION_ID: Final = 0x4C4E4348
 """`LNCH`, in the header of the file: tells our journals from other SQLite files."""
 _VERSION: Final = 1
+_HEADER: Final = 100
 _SCHEMA: Final = """
 CREATE TABLE journal (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE operation (
@@ -98,14 +101,15 @@ class Journal(Protocol):
     runner between `open` and `close`.
     """
 
-    def open(self, plan: Plan | None) -> Plan:
+    def open(self, plan: Plan | None, *, check: Callable[[Plan], None]) -> Plan:
         """Take the journal for this run: begin it with a plan, or go on with the plan that it holds.
 
         Args:
             plan: The plan to begin with; None to go on.
+            check: Is asked before the journal is touched; what it raises leaves the journal as it is.
 
         Raises:
-            JournalError: It cannot be used.
+            JournalError: It cannot be used; it was left as it was.
         """
         ...
 
@@ -148,31 +152,33 @@ class SqliteJournal:
     ) -> None:
         self.close()
 
-    def open(self, plan: Plan | None) -> Plan:
+    def open(self, plan: Plan | None, *, check: Callable[[Plan], None]) -> Plan:
         """Take the journal for this run; see `Journal.open`."""
-        exists = self.path.exists() and self.path.stat().st_size > 0
+        exists = self.path.exists()
         if plan is None and not exists:
             raise JournalError(f"there is no journal at {self.path}; begin a run with fleet.run(plan, journal=...)")
-        if exists:
-            _check_header(self.path)
+        kept = _kept_plan(self.path) if exists else cast("Plan", plan)
+        if plan is not None and kept.uid != plan.uid:
+            raise JournalError(
+                f"{self.path} is the journal of another plan ({kept.uid[:8]}, {kept.action}). "
+                "Resume that one with fleet.resume(journal), or give this plan a file of its own"
+            )
+        check(kept)
+        if not exists:
+            _create(self.path, kept)
         database = self._connect()
         try:
             with _translated(self.path):
                 # From the first write on, the lock is held until the connection is closed, or the process dies.
                 database.execute("PRAGMA locking_mode = EXCLUSIVE")
                 database.execute("BEGIN EXCLUSIVE")
-                kept = self._kept_plan(database) if exists else self._begin(database, cast("Plan", plan))
+                _check_operations(self.path, database, kept)
                 database.execute("COMMIT")
                 database.execute("PRAGMA journal_mode = WAL")
                 database.execute("PRAGMA synchronous = FULL")
                 # Switching to WAL gives the lock back for a moment; a read takes it again, for good.
                 database.execute("BEGIN IMMEDIATE")
                 database.execute("COMMIT")
-            if plan is not None and kept.uid != plan.uid:
-                raise JournalError(
-                    f"{self.path} is the journal of another plan ({kept.uid[:8]}, {kept.action}). "
-                    "Resume that one with fleet.resume(journal), or give this plan a file of its own"
-                )
         except BaseException:
             database.close()
             raise
@@ -181,10 +187,8 @@ class SqliteJournal:
 
     def entries(self) -> Sequence[Entry]:
         """Return what is known of every operation, in the plan's order."""
-        rows = self._opened().execute(
-            "SELECT key, state, intended_at, deployment_uid, ended_at, attempts, requests, detail FROM operation"
-        )
-        known = {entry.key: entry for entry in map(_entry, rows)}
+        with _translated(self.path):
+            known = {entry.key: entry for entry in _entries(self._opened())}
         return [known[key] for key in self._order]
 
     def write(self, entry: Entry) -> None:
@@ -221,9 +225,81 @@ class SqliteJournal:
             raise JournalError(f"{self.path} is not open")
         return self._database
 
-    def _begin(self, database: sqlite3.Connection, plan: Plan) -> Plan:
-        for statement in _SCHEMA.split(";"):
-            database.execute(statement)
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _kept_plan(path: Path) -> Plan:
+    """Return the plan of a journal without locking or changing the file, whatever it is.
+
+    The plan was written before anything else and never changes, so the file itself has it, even if a run goes on or
+    was killed and left the rest in the `-wal` file.
+    """
+    _check_header(path)
+    with (
+        _translated(path),
+        contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as database,
+    ):
+        (text,) = database.execute("SELECT value FROM journal WHERE name = 'plan'").fetchone()
+        try:
+            return Plan.from_json(text)
+        except InvalidArgumentError as error:
+            raise JournalError(f"{path} is damaged: {error.message}") from error
+
+
+def _check_header(path: Path) -> None:
+    """Refuse what is no journal of ours before SQLite touches it."""
+    with path.open("rb") as file:
+        head = file.read(_HEADER)
+    if not head:
+        raise JournalError(f"{path} is empty; if no run was begun with it, delete it")
+    if not head.startswith(b"SQLite format 3\x00"):
+        raise JournalError(f"{path} is not a fleet journal")
+    if len(head) < _HEADER:
+        raise JournalError(f"{path} is truncated")
+    page_size, pages = int.from_bytes(head[16:18]), int.from_bytes(head[28:32])
+    version, application = int.from_bytes(head[60:64]), int.from_bytes(head[68:72])
+    if application != _APPLICATION_ID:
+        raise JournalError(f"{path} is a SQLite file, but not a fleet journal")
+    if version != _VERSION:
+        raise JournalError(f"{path} is a journal of version {version}, this SDK writes version {_VERSION}")
+    # While a -wal file is there, SQLite knows better: it may have been interrupted while it made this file longer.
+    if _size(path) < pages * (65536 if page_size == 1 else page_size) and not _size(Path(f"{path}-wal")):
+        raise JournalError(f"{path} is truncated")
+
+
+def _create(path: Path, plan: Plan) -> None:
+    """Make the file whole or not at all, so that a run that is killed meanwhile leaves nothing behind that confuses."""
+    content = _new_content(plan)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        _write_durably(temporary, content)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            raise
+        except OSError:
+            # A file system without hard links.
+            _write_durably(path, content)
+    except FileExistsError as error:
+        raise JournalError(f"{path} is in use by another run; wait for it, or end it") from error
+    except OSError as error:
+        raise JournalError(f"{path} cannot be made: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _new_content(plan: Plan) -> bytes:
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(_SCHEMA)
         database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         database.execute(f"PRAGMA user_version = {_VERSION}")
         database.execute("INSERT INTO journal VALUES ('plan', ?)", (plan.to_json(),))
@@ -231,36 +307,17 @@ class SqliteJournal:
             "INSERT INTO operation (key, state) VALUES (?, ?)",
             [(operation.key, str(OperationState.PLANNED)) for operation in plan.operations],
         )
-        return plan
-
-    def _kept_plan(self, database: sqlite3.Connection) -> Plan:
-        (application,) = database.execute("PRAGMA application_id").fetchone()
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        if application != _APPLICATION_ID:
-            raise JournalError(f"{self.path} is a SQLite file, but not a fleet journal")
-        if version != _VERSION:
-            raise JournalError(f"{self.path} is a journal of version {version}, this SDK writes version {_VERSION}")
-        (text,) = database.execute("SELECT value FROM journal WHERE name = 'plan'").fetchone()
-        try:
-            plan = Plan.from_json(text)
-        except InvalidArgumentError as error:
-            raise JournalError(f"{self.path} is damaged: {error.message}") from error
-        keys = {key for (key,) in database.execute("SELECT key FROM operation")}
-        if keys != {operation.key for operation in plan.operations}:
-            raise JournalError(f"{self.path} is damaged: its operations are not those of its plan")
-        return plan
+        database.commit()
+        return database.serialize()
 
 
-def _check_header(path: Path) -> None:
-    """Refuse what is no SQLite file before SQLite touches it, so that it is left as it is."""
-    with path.open("rb") as file:
-        head = file.read(100)
-    if not head.startswith(b"SQLite format 3\x00"):
-        raise JournalError(f"{path} is not a fleet journal")
-    pages, page_size = int.from_bytes(head[28:32]), int.from_bytes(head[16:18])
-    page_size = 65536 if page_size == 1 else page_size
-    if path.stat().st_size < min(pages, 1) * page_size:
-        raise JournalError(f"{path} is truncated")
+def _check_operations(path: Path, database: sqlite3.Connection, plan: Plan) -> None:
+    """Read everything once, so that damage is found before the first request."""
+    (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise JournalError(f"{path} is damaged: {verdict}")
+    if {entry.key for entry in _entries(database)} != {operation.key for operation in plan.operations}:
+        raise JournalError(f"{path} is damaged: its operations are not those of its plan")
 
 
 @contextlib.contextmanager
@@ -271,8 +328,17 @@ def _translated(path: Path) -> Generator[None]:
         if "locked" in str(error):
             raise JournalError(f"{path} is in use by another run; wait for it, or end it") from error
         raise JournalError(f"{path} cannot be used: {error}") from error
-    except (sqlite3.DatabaseError, TypeError) as error:
+    except (sqlite3.DatabaseError, TypeError, ValueError) as error:
+        if isinstance(error, JournalError):
+            raise
         raise JournalError(f"{path} is damaged or truncated: {error}") from error
+
+
+def _entries(database: sqlite3.Connection) -> Sequence[Entry]:
+    rows = database.execute(
+        "SELECT key, state, intended_at, deployment_uid, ended_at, attempts, requests, detail FROM operation"
+    )
+    return [_entry(row) for row in rows]
 
 
 def _entry(row: tuple[object, ...]) -> Entry:

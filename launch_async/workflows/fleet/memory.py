@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from launch_async.errors import JournalError
 from launch_async.workflows.fleet.journal import Entry
@@ -17,17 +17,23 @@ class MemoryJournal:
     def __init__(self) -> None:
         self._plan: Plan | None = None
         self._entries: dict[str, Entry] = {}
+        self._in_use = False
 
-    def open(self, plan: Plan | None) -> Plan:
+    def open(self, plan: Plan | None, *, check: Callable[[Plan], None]) -> Plan:
         """Begin with a plan, or go on with the plan that is held; see `Journal.open`."""
+        if self._in_use:
+            raise JournalError("the journal is in use by another run; wait for it, or end it")
+        kept = self._plan or plan
+        if kept is None:
+            raise JournalError("the journal is empty; begin a run with fleet.run(plan, journal=...)")
+        if plan is not None and plan.uid != kept.uid:
+            raise JournalError("the journal is of another plan; resume that one, or take another journal")
+        check(kept)
         if self._plan is None:
-            if plan is None:
-                raise JournalError("the journal is empty; begin a run with fleet.run(plan, journal=...)")
-            self._plan = plan
-            self._entries = {operation.key: Entry(key=operation.key) for operation in plan.operations}
-        elif plan is not None and plan.uid != self._plan.uid:
-            raise JournalError("the journal is of another plan")
-        return self._plan
+            self._plan = kept
+            self._entries = {operation.key: Entry(key=operation.key) for operation in kept.operations}
+        self._in_use = True
+        return kept
 
     def entries(self) -> Sequence[Entry]:
         """Return what is known of every operation, in the plan's order."""
@@ -38,4 +44,5 @@ class MemoryJournal:
         self._entries[entry.key] = entry
 
     def close(self) -> None:
-        """Do nothing: what is known stays, for a resumption in the same process."""
+        """Give it back: what is known stays, for a resumption in the same process."""
+        self._in_use = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -245,12 +246,7 @@ class Plan:
         Raises:
             InvalidArgumentError: There is no target, or one is there twice.
         """
-        uids = [target.environment_uid for target in targets]
-        if not uids:
-            raise InvalidArgumentError("targets", "are empty: nothing was selected")
-        twice = sorted({uid for uid in uids if uids.count(uid) > 1}) if len(set(uids)) < len(uids) else []
-        if twice:
-            raise InvalidArgumentError("targets", f"contain {', '.join(twice[:5])} more than once")
+        _check_targets(targets)
         operations = tuple(
             PlannedOperation(
                 key=_key(action, target), target=target, change=(changes or {}).get(target.environment_uid)
@@ -311,7 +307,7 @@ class Plan:
         """
         try:
             return cls._from_document(json.loads(text))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             if isinstance(error, InvalidArgumentError):
                 raise
             raise InvalidArgumentError("plan", f"is not a fleet plan: {error}") from error
@@ -333,6 +329,9 @@ class Plan:
             operations=tuple(_read_operation(one) for one in cast("list[dict[str, object]]", document["operations"])),
             cost=Cost(int(cost["requests"]), float(cost["seconds"])),
         )
+        if plan.created_at.tzinfo is None:
+            raise InvalidArgumentError("plan", "is not a fleet plan: its time of creation has no time zone")
+        _check_targets([one.target for one in plan.operations])
         edited = [one.target.label for one in plan.operations if one.key != _key(action, one.target)]
         if edited:
             raise InvalidArgumentError(
@@ -349,9 +348,13 @@ class Plan:
         """Read a plan from a file.
 
         Raises:
-            InvalidArgumentError: It is not a plan.
+            InvalidArgumentError: It cannot be read, or is not a plan.
         """
-        return cls.from_json(Path(path).read_text(encoding="utf-8"))
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidArgumentError("path", f"{path} cannot be read: {error}") from error
+        return cls.from_json(text)
 
     def __str__(self) -> str:
         lines = [
@@ -370,10 +373,18 @@ class Plan:
         )
 
 
+def _check_targets(targets: Sequence[Target]) -> None:
+    if not targets:
+        raise InvalidArgumentError("targets", "are empty: nothing was selected")
+    twice = sorted(uid for uid, count in Counter(target.environment_uid for target in targets).items() if count > 1)
+    if twice:
+        raise InvalidArgumentError("targets", f"contain {', '.join(twice[:5])} more than once")
+
+
 def _requests(action: Action) -> int:
     """Return how many requests one operation takes at the least."""
     if isinstance(action, SetVariables):
-        return 4  # read, read again, write, read back
+        return 5 if action.removed else 4  # read (and once more to remove), read again, write, read back
     if isinstance(action, Redeploy) and action.when_busy != "queue":
         return 2  # look, deploy
     return 1

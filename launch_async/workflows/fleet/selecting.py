@@ -6,7 +6,7 @@ import asyncio
 import fnmatch
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, TypeVar, cast
@@ -15,7 +15,7 @@ import attrs
 
 from launch_async._metering import Meter, metered
 from launch_async._operations import check_uid
-from launch_async.errors import InvalidArgumentError
+from launch_async.errors import InvalidArgumentError, NotFoundError
 from launch_async.models.deployment import Deployment, DeploymentStatus
 from launch_async.models.environment import Environment, FrameworkPreset
 from launch_async.models.project import Project
@@ -23,7 +23,7 @@ from launch_async.rate_limit import Priority
 from launch_async.workflows.fleet.services import FleetServices
 from launch_async.workflows.fleet.targets import Selection, Target
 
-__all__ = ["Criteria", "read_targets", "select"]
+__all__ = ["Criteria", "batches", "read_targets", "select", "together"]
 
 T = TypeVar("T")
 
@@ -116,8 +116,8 @@ async def select(services: FleetServices, criteria: Criteria) -> Selection:
     targets: list[Target] = []
     with metered(Meter(priority=Priority.WRITE)) as meter:
         projects = [project async for project in services.projects.list() if criteria.fits_project(project)]
-        for batch in _batches(projects):
-            listings = await asyncio.gather(*(services.environments.list(project.uid).to_list() for project in batch))
+        for batch in batches(projects):
+            listings = await together(_environments(services, project) for project in batch)
             for project, environments in zip(batch, listings, strict=True):
                 considered += len(environments)
                 targets += [_target(project, one) for one in environments if criteria.fits_environment(one)]
@@ -130,8 +130,8 @@ async def select(services: FleetServices, criteria: Criteria) -> Selection:
 async def _with_newest(services: FleetServices, criteria: Criteria, targets: Sequence[Target]) -> list[Target]:
     """Return the targets whose newest deployment fits, with what is known of it."""
     fitting: list[Target] = []
-    for batch in _batches(targets):
-        listings = await asyncio.gather(*(services.recent(target) for target in batch))
+    for batch in batches(targets):
+        listings = await together(services.recent(target) for target in batch)
         for target, deployments in zip(batch, listings, strict=True):
             newest = max(deployments, key=lambda one: one.deployment_number or 0, default=None)
             if criteria.fits_deployment(newest, services.now()):
@@ -207,6 +207,24 @@ def _uids(name: str, given: Iterable[str] | None) -> frozenset[str] | None:
     return None if given is None else frozenset(check_uid(name, uid) for uid in _several(given) or ())
 
 
-def _batches(items: Sequence[T]) -> Iterable[Sequence[T]]:
+async def together(calls: Iterable[Coroutine[object, object, T]]) -> list[T]:
+    """Return what several calls return; the first error ends them all."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call) for call in calls]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+async def _environments(services: FleetServices, project: Project) -> Sequence[Environment]:
+    try:
+        return await services.environments.list(project.uid).to_list()
+    except NotFoundError:
+        # It was deleted after it was listed.
+        return []
+
+
+def batches(items: Sequence[T]) -> Iterable[Sequence[T]]:
     """Cut what is asked for one by one into pieces that do not wait for the budget beyond their deadline."""
     return (items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE))

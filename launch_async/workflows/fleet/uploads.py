@@ -7,19 +7,33 @@ of them nobody says: where the service refuses it, that target gets an upload of
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
 from launch_async.errors import APIError, ArchiveError, LaunchError
+from launch_async.models.upload import SignedUploadUrl
 from launch_async.resources.uploads import Uploads
 from launch_async.workflows.archive import Archive
-from launch_async.workflows.fleet.plan import Action, Redeploy
+from launch_async.workflows.fleet.plan import Action, PlannedSource, Redeploy
 from launch_async.workflows.fleet.targets import Target
 from launch_async.workflows.sources import ready_archive
 from launch_async.workflows.uploading import upload
 
-__all__ = ["SharedUpload"]
+__all__ = ["SharedUpload", "UploadFailedError"]
+
+
+class UploadFailedError(Exception):
+    """The files could not be uploaded: no target can be deployed from them.
+
+    Attributes:
+        cause: Why.
+    """
+
+    def __init__(self, cause: LaunchError) -> None:
+        super().__init__(cause.message)
+        self.cause = cause
 
 
 class SharedUpload:
@@ -49,30 +63,40 @@ class SharedUpload:
     ) -> None:
         await self._stack.aclose()
 
-    async def uid_for(self, target: Target) -> str | None:
-        """Return the upload UID to deploy; None if nothing is uploaded.
+    async def check(self) -> None:
+        """Pack the files, before anything is sent.
 
         Raises:
             ArchiveError: The files cannot be packed, or are not those that the plan was made for.
+        """
+        if self._source is not None:
+            await self._packed(self._source)
+
+    async def shared_uid(self) -> str | None:
+        """Return the upload UID that serves every target; None if nothing is uploaded.
+
+        Raises:
+            UploadFailedError: The files could not be uploaded.
         """
         if self._source is None:
             return None
         async with self._lock:
             if self._uid is None:
-                archive = await self._packed()
-                self._uid = await upload(self._uploads, self._uploads.url_for_project, archive.path, on_progress=None)
+                self._uid = await self._upload(self._source, self._uploads.url_for_project)
         return self._uid
 
-    async def own_uid_for(self, target: Target) -> str:
-        """Return the upload UID of an upload for one target alone."""
+    async def own_uid(self, target: Target) -> str:
+        """Return the upload UID of an upload for one target alone.
+
+        Raises:
+            UploadFailedError: The files could not be uploaded.
+        """
+        assert self._source is not None  # noqa: S101 - a shared upload of them was refused
         async with self._lock:
-            archive = await self._packed()
-        return await upload(
-            self._uploads,
-            lambda: self._uploads.url_for_deployment(target.project_uid, target.environment_uid),
-            archive.path,
-            on_progress=None,
-        )
+            return await self._upload(
+                self._source,
+                lambda: self._uploads.url_for_deployment(target.project_uid, target.environment_uid),
+            )
 
     def was_refused(self, error: LaunchError) -> bool:
         """Return whether the service has refused the shared upload, rather than the deployment."""
@@ -83,11 +107,17 @@ class SharedUpload:
             and any("UPLOAD" in code or "FILE_SIZE" in code for code in error.codes)
         )
 
-    async def _packed(self) -> Archive:
-        if self._archive is None and self._source is not None:
-            archive = await self._stack.enter_async_context(ready_archive(self._source.path or ".", secrets="refuse"))
-            if self._source.content_hash not in (None, archive.content_hash):
-                raise ArchiveError("source", f"{self._source.path} has changed since the plan was made; plan anew")
+    async def _upload(self, source: PlannedSource, signed_url: Callable[[], Awaitable[SignedUploadUrl]]) -> str:
+        try:
+            archive = await self._packed(source)
+            return await upload(self._uploads, signed_url, archive.path, on_progress=None)
+        except LaunchError as error:
+            raise UploadFailedError(error) from error
+
+    async def _packed(self, source: PlannedSource) -> Archive:
+        if self._archive is None:
+            archive = await self._stack.enter_async_context(ready_archive(source.path or ".", secrets="refuse"))
+            if source.content_hash not in (None, archive.content_hash):
+                raise ArchiveError("source", f"{source.path} has changed since the plan was made; plan anew")
             self._archive = archive
-        assert self._archive is not None  # noqa: S101 - only called where there are files
         return self._archive

@@ -1,0 +1,176 @@
+"""What a run knows of its operations: written to the journal first, then remembered, then told.
+
+Each operation goes planned -> intended -> (sent ->) ended, and each step is in the journal before the next begins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import cast
+
+import attrs
+
+from launch_async._metering import Meter
+from launch_async.models.deployment import Deployment
+from launch_async.workflows.fleet.events import FleetEvent, FleetEventKind
+from launch_async.workflows.fleet.journal import Entry, Journal, OperationState
+from launch_async.workflows.fleet.plan import PlannedOperation
+from launch_async.workflows.fleet.services import FleetServices
+
+__all__ = ["Books", "BrokenRunError"]
+
+
+class BrokenRunError(Exception):
+    """The run itself cannot go on, whatever its targets do: its journal or its observer has failed.
+
+    Attributes:
+        cause: Why.
+    """
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class Books:
+    """The state of each operation of one run.
+
+    Args:
+        services: What a client offers.
+        journal: Where it is written, open.
+        on_event: Called with each event.
+    """
+
+    def __init__(
+        self, services: FleetServices, journal: Journal, on_event: Callable[[FleetEvent], object] | None
+    ) -> None:
+        self._services = services
+        self._journal = journal
+        self._on_event = on_event
+        self._entries = {entry.key: entry for entry in journal.entries()}
+        self._begun = asyncio.get_running_loop().time()
+        self._intended: dict[str, float] = {}
+        self._ended = sum(entry.state.is_final for entry in self._entries.values())
+        self.wave = 0
+        self.failed = 0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the run began."""
+        return asyncio.get_running_loop().time() - self._begun
+
+    @property
+    def last_wave(self) -> int:
+        """Number of the last wave of earlier runs; 0 without one."""
+        return max((cast("int", entry.detail.get("wave", 0)) for entry in self._entries.values()), default=0)
+
+    def entry(self, operation: PlannedOperation) -> Entry:
+        """Return what is known of an operation."""
+        return self._entries[operation.key]
+
+    def intend(self, operation: PlannedOperation) -> None:
+        """Write down that a request is about to be sent.
+
+        Where an earlier one may have been acted on, its time is kept: what it created must still be found.
+        """
+        entry = self.entry(operation)
+        since = entry.intended_at if entry.state is OperationState.INTENDED else None
+        self._intended[operation.key] = asyncio.get_running_loop().time()
+        self._write(
+            attrs.evolve(
+                entry,
+                state=OperationState.INTENDED,
+                intended_at=since or self._services.now(),
+                attempts=entry.attempts + 1,
+                detail={**entry.detail, "wave": self.wave},
+            )
+        )
+        self.tell(FleetEventKind.OPERATION, operation, state=OperationState.INTENDED)
+
+    def sent(self, operation: PlannedOperation, deployment: Deployment, *, message: str = "") -> None:
+        """Write down which deployment was created or attached to."""
+        entry = self.entry(operation)
+        started = entry.intended_at or self._services.now()
+        self._write(
+            attrs.evolve(
+                entry,
+                state=OperationState.SENT,
+                intended_at=started,
+                deployment_uid=deployment.uid,
+                detail={"wave": self.wave, **entry.detail, "message": message},
+            )
+        )
+        self.tell(FleetEventKind.OPERATION, operation, state=OperationState.SENT, message=message)
+
+    def end(self, operation: PlannedOperation, state: OperationState, detail: Mapping[str, object]) -> None:
+        """Write down how it ended."""
+        entry = self.entry(operation)
+        self._write(
+            attrs.evolve(
+                entry,
+                state=state,
+                ended_at=self._now(entry),
+                detail={"wave": self.wave, **entry.detail, "message": "", **detail},
+            )
+        )
+        self._ended += 1
+        self.failed += state in (OperationState.FAILED, OperationState.AMBIGUOUS)
+        self.tell(FleetEventKind.OPERATION, operation, state=state, message=str(detail.get("message", "")))
+
+    def leave_open(self, operation: PlannedOperation, state: OperationState, message: str) -> None:
+        """Write down why it has not ended, and the state that a resumption goes on from."""
+        entry = self.entry(operation)
+        self._write(attrs.evolve(entry, state=state, detail={**entry.detail, "message": message}))
+        self.tell(FleetEventKind.OPERATION, operation, state=state, message=message)
+
+    def count(self, operation: PlannedOperation, meter: Meter) -> None:
+        """Write down what it has cost."""
+        if meter.requests:
+            entry = self.entry(operation)
+            waited = cast("float", entry.detail.get("waited", 0.0)) + meter.waited
+            detail = {**entry.detail, "waited": round(waited, 3)}
+            self._write(attrs.evolve(entry, requests=entry.requests + meter.requests, detail=detail))
+
+    def tell(
+        self,
+        kind: FleetEventKind,
+        operation: PlannedOperation | None = None,
+        *,
+        state: OperationState | None = None,
+        deployment: Deployment | None = None,
+        message: str = "",
+    ) -> None:
+        """Tell the observer."""
+        if self._on_event is None:
+            return
+        event = FleetEvent(
+            kind=kind,
+            at=self.seconds,
+            done=self._ended,
+            total=len(self._entries),
+            wave=self.wave,
+            target=None if operation is None else operation.target,
+            state=state,
+            deployment=deployment,
+            message=message,
+        )
+        try:
+            self._on_event(event)
+        except Exception as error:
+            raise BrokenRunError(error) from error
+
+    def _write(self, entry: Entry) -> None:
+        try:
+            self._journal.write(entry)
+        except Exception as error:
+            raise BrokenRunError(error) from error
+        self._entries[entry.key] = entry
+
+    def _now(self, entry: Entry) -> datetime:
+        """Return the time by the clock that its intent was written by, however that clock was corrected since."""
+        began = self._intended.get(entry.key)
+        if began is None or entry.intended_at is None:
+            return self._services.now()
+        return entry.intended_at + timedelta(seconds=asyncio.get_running_loop().time() - began)
