@@ -81,6 +81,8 @@ if TYPE_CHECKING:
     from launch_async.models.environment import EnvironmentVariable as EnvironmentVariable
     from launch_async.models.environment import FrameworkPreset as FrameworkPreset
     from launch_async.models.environment import PasswordProtection as PasswordProtection
+    from launch_async.models.frame import to_frame as to_frame
+    from launch_async.models.log import Log as Log
     from launch_async.models.log import LogLine as LogLine
     from launch_async.models.log import LogStage as LogStage
     from launch_async.models.log import ServerLogLine as ServerLogLine
@@ -215,6 +217,7 @@ __all__ = [
     "LaunchSyncInAsyncWarning",
     "LimiterStatus",
     "LocalRateLimiter",
+    "Log",
     "LogCursor",
     "LogLine",
     "LogStage",
@@ -284,6 +287,7 @@ __all__ = [
     "login",
     "logout",
     "request_sms",
+    "to_frame",
 ]
 
 _HOMES = {
@@ -352,6 +356,7 @@ _HOMES = {
     "LaunchSyncInAsyncWarning": "launch_sync._loop",
     "LimiterStatus": "launch_async.rate_limit",
     "LocalRateLimiter": "launch_async.rate_limit",
+    "Log": "launch_async.models.log",
     "LogCursor": "launch_async.workflows.log_cursor",
     "LogLine": "launch_async.models.log",
     "LogStage": "launch_async.models.log",
@@ -422,6 +427,7 @@ _HOMES = {
     "login": "launch_sync.sessions",
     "logout": "launch_sync.sessions",
     "request_sms": "launch_sync.sessions",
+    "to_frame": "launch_async.models.frame",
 }
 
 

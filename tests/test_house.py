@@ -27,7 +27,7 @@ LAYERS = (
     ("discovery",),
     ("resources",),
     ("workflows",),
-    ("client",),
+    ("client", "notebook"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 

@@ -148,6 +148,17 @@ class DeploymentReport:
         return f"launch.deployments.logs({uids})"
 
 
+@_html.row.register(DeploymentReport)
+def _row(report: DeploymentReport) -> dict[str, _html.Cell]:
+    return {
+        "deployment": deployment_name(report.deployment),
+        "status": status_badge(report.status),
+        "took": _html.duration(report.seconds),
+        "first error": None if report.status.is_success else report.first_error,
+        "uid": _html.code(report.deployment.uid),
+    }
+
+
 class LogDigest:
     """What a report needs of a log, gathered line by line, so that nobody has to keep the whole log."""
 

@@ -20,6 +20,7 @@ from launch_async.models import (
     FrameworkPreset,
     GitProvider,
     JSONValue,
+    Log,
     LogLine,
     LogStage,
     OpenEnum,
@@ -35,6 +36,7 @@ from launch_async.models import (
     UploadHeader,
     UploadMethod,
     WireModel,
+    to_frame,
 )
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "FrameworkPreset",
     "GitProvider",
     "JSONValue",
+    "Log",
     "LogLine",
     "LogStage",
     "OpenEnum",
@@ -67,4 +70,5 @@ __all__ = [
     "UploadHeader",
     "UploadMethod",
     "WireModel",
+    "to_frame",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from launch_async.models.deployment import Deployment
-from launch_async.models.log import LogLine, ServerLogLine
+from launch_async.models.log import Log, LogLine, ServerLogLine
 from launch_async.models.upload import DownloadUrl
 from launch_async.resources.deployments import Deployments as AsyncDeployments
 from launch_sync import _bridge
@@ -81,7 +81,7 @@ class Deployments:
 
     def logs(
         self, project_uid: str, environment_uid: str, deployment_uid: str, *, after: datetime | None = None
-    ) -> tuple[LogLine, ...]:
+    ) -> Log[LogLine]:
         """Return build-log lines, oldest first; `follow_logs` follows them as they come.
 
         Args:
@@ -101,7 +101,7 @@ class Deployments:
 
     def server_logs(
         self, project_uid: str, environment_uid: str, deployment_uid: str, *, start: datetime, end: datetime
-    ) -> tuple[ServerLogLine, ...]:
+    ) -> Log[ServerLogLine]:
         """Return what a deployment's server wrote in a window of time; `tail_server_logs` follows it.
 
         Args:
