@@ -149,7 +149,7 @@ class Call:
         text = self.request.query.get(name)
         if text is None:
             return default
-        if not (text.isascii() and text.isdigit() and len(text) <= 15):
+        if not (text.isascii() and text.isdigit() and len(text) <= 4000):
             raise errors.invalid_fields([(name, f"launch.{name.upper()}.INVALID", f"{name} must be a whole number.")])
         return int(text)
 

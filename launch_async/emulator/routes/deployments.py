@@ -110,7 +110,7 @@ async def get_openapi(call: Call) -> Answer:
 
 def _epoch(call: Call, name: str) -> int:
     text = call.request.query.get(name, "")
-    if not re.fullmatch("[0-9]{1,15}", text):
+    if not re.fullmatch("[0-9]{1,4000}", text):
         code = f"launch.SERVER_LOGS.{'START_TIME' if name == 'startTime' else 'END_TIME'}.INVALID"
         raise errors.invalid_fields([(name, code, f"{name} must be epoch milliseconds.")])
     return int(text)

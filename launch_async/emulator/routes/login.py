@@ -14,10 +14,10 @@ BAD_LOGIN = 104
 
 async def log_in(call: Call) -> Answer:
     """Exchange a password for an authtoken; 294 asks for the second factor (FACTS §3)."""
-    given = as_object((await call.json()).get("user")) or {}
+    given = await _user(call)
     user = call.service.credentials.issued.users.get(str(given.get("email")))
     if user is None or given.get("password") != user.password:
-        raise errors.platform(422, BAD_LOGIN, "Looks like your email or password is invalid. Please try again.")
+        raise _bad_login()
     if user.second_factor is not None and given.get("tfa_token") != user.second_factor:
         status = call.service.options.second_factor_status
         raise errors.platform(
@@ -77,6 +77,22 @@ async def introspect(call: Call) -> Answer:
     if token is None:
         return Answer(200, {"active": False})
     return Answer(200, {"active": True, "scope": " ".join(sorted(token.scopes)), "client_id": token.client_id})
+
+
+async def _user(call: Call) -> Record:
+    """What the body says of the user.
+
+    Raises:
+        Refusal: 422; the login host documents no other one.
+    """
+    try:
+        return as_object((await call.json()).get("user")) or {}
+    except errors.Refusal:
+        raise _bad_login() from None
+
+
+def _bad_login() -> errors.Refusal:
+    return errors.platform(422, BAD_LOGIN, "Looks like your email or password is invalid. Please try again.")
 
 
 def _machine_token(call: Call, app: App, form: Mapping[str, str]) -> Answer:
