@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fnmatch
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -18,15 +17,9 @@ from launch_async.models.environment import FrameworkPreset
 from launch_async.rate_limit import Priority
 from launch_async.resources._inputs import check_variables
 from launch_async.resources.environments import check_revalidation
-from launch_async.workflows.fleet.control import FleetControl
-from launch_async.workflows.fleet.events import FleetEvent
-from launch_async.workflows.fleet.journal import Journal, SqliteJournal
-from launch_async.workflows.fleet.memory import MemoryJournal
-from launch_async.workflows.fleet.options import RunOptions
-from launch_async.workflows.fleet.plan import (
+from launch_async.workflows.fleet.actions import (
     Action,
     DeleteEnvironments,
-    Plan,
     PlannedSource,
     Redeploy,
     RevalidateCache,
@@ -34,6 +27,12 @@ from launch_async.workflows.fleet.plan import (
     VariableChange,
     WhenBusy,
 )
+from launch_async.workflows.fleet.checks import check_confirmation, checked_options
+from launch_async.workflows.fleet.control import FleetControl
+from launch_async.workflows.fleet.events import FleetEvent
+from launch_async.workflows.fleet.journal import Journal, SqliteJournal
+from launch_async.workflows.fleet.memory import MemoryJournal
+from launch_async.workflows.fleet.plan import Plan
 from launch_async.workflows.fleet.report import FleetReport
 from launch_async.workflows.fleet.running import FleetRun
 from launch_async.workflows.fleet.selecting import Criteria, batches, read_targets, select, together
@@ -44,7 +43,6 @@ from launch_async.workflows.sources import Commit, LatestCommit, PreviousUpload,
 __all__ = ["Fleet"]
 
 _PROTECTED: Final = ("production", "prod", "main", "live")
-_UNCONFIRMED: Final = 20
 
 
 class Fleet:
@@ -278,8 +276,8 @@ class Fleet:
             JournalError: The journal cannot be used; it was left as it was.
         """
         self._check_owner(plan)
-        _check_confirmation(plan, confirm, tuple(protected))
-        options = _options(
+        check_confirmation(plan, confirm, tuple(protected))
+        options = checked_options(
             plan,
             variables,
             canary,
@@ -341,7 +339,7 @@ class Fleet:
         kept = _journal(journal)
         plan = kept.open(None, check=self._check_owner)
         try:
-            options = _options(
+            options = checked_options(
                 plan,
                 variables,
                 canary,
@@ -400,62 +398,3 @@ def _journal(journal: str | os.PathLike[str] | Journal | None) -> Journal:
     if journal is None:
         return MemoryJournal()
     return SqliteJournal(Path(journal)) if isinstance(journal, str | os.PathLike) else journal
-
-
-def _check_confirmation(plan: Plan, confirm: int | None, protected: Sequence[str]) -> None:
-    count = len(plan.operations)
-    if confirm is not None and confirm != count:
-        raise InvalidArgumentError("confirm", f"is {confirm}, and the plan has {count} environments; look at it again")
-    guarded = [
-        operation.target.label
-        for operation in plan.operations
-        if any(fnmatch.fnmatchcase(operation.target.environment_name.lower(), pattern) for pattern in protected)
-    ]
-    nameless = [one.target.label for one in plan.operations if not one.target.environment_name]
-    reasons = [
-        *([f"it changes more than {_UNCONFIRMED} environments"] if count > _UNCONFIRMED else []),
-        *(
-            [f"it changes protected ones ({', '.join(guarded[:3])}{', ...' if len(guarded) > 3 else ''})"]
-            if guarded
-            else []
-        ),
-        *([f"the names of {len(nameless)} are not known"] if nameless and protected else []),
-        *(["it deletes"] if isinstance(plan.action, DeleteEnvironments) else []),
-    ]
-    if reasons and confirm is None:
-        raise InvalidArgumentError("confirm", f"is needed, because {' and '.join(reasons)}: pass confirm={count}")
-
-
-def _options(
-    plan: Plan,
-    variables: Mapping[str, str] | None,
-    canary: int,
-    wave_size: int | None,
-    concurrency: int | None,
-    stop_on_failures: float,
-    timeout: float | None,
-    deployment_timeout: float,
-    on_event: Callable[[FleetEvent], object] | None,
-    control: FleetControl | None,
-) -> RunOptions:
-    if isinstance(plan.action, SetVariables):
-        missing = [name for name in plan.action.names if name not in (variables or {})]
-        if missing:
-            raise InvalidArgumentError("variables", f"the plan sets {', '.join(missing)}: give the values again")
-        check_variables(variables or {})
-    elif variables:
-        raise InvalidArgumentError("variables", "are given, and the plan sets none")
-    try:
-        return RunOptions(
-            canary=canary,
-            wave_size=wave_size,
-            concurrency=concurrency,
-            stop_on_failures=stop_on_failures,
-            timeout=timeout,
-            deployment_timeout=deployment_timeout,
-            variables=variables,
-            on_event=on_event,
-            control=control or FleetControl(),
-        )
-    except (TypeError, ValueError) as error:
-        raise InvalidArgumentError("options", str(error.args[0])) from error

@@ -14,19 +14,19 @@ from typing import Final
 from launch_async._metering import Meter, metered
 from launch_async.errors import AmbiguousOutcome, ConcurrentChangeError, DecodeError, LaunchError, NotFoundError
 from launch_async.models.deployment import Deployment, DeploymentRef
+from launch_async.workflows.fleet.actions import (
+    Action,
+    DeleteEnvironments,
+    Redeploy,
+    RevalidateCache,
+    SetVariables,
+)
 from launch_async.workflows.fleet.books import Books
 from launch_async.workflows.fleet.control import FleetControl
 from launch_async.workflows.fleet.events import FleetEventKind
 from launch_async.workflows.fleet.journal import OperationState
 from launch_async.workflows.fleet.options import RunOptions
-from launch_async.workflows.fleet.plan import (
-    Action,
-    DeleteEnvironments,
-    PlannedOperation,
-    Redeploy,
-    RevalidateCache,
-    SetVariables,
-)
+from launch_async.workflows.fleet.plan import PlannedOperation
 from launch_async.workflows.fleet.services import FleetServices
 from launch_async.workflows.fleet.uploads import SharedUpload
 

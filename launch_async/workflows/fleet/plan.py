@@ -7,158 +7,35 @@ names of the environments. Every operation has a key that depends on nothing but
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal, Self, TypeAlias, cast
+from typing import Any, Final, Self, cast
 
 import attrs
 
 from launch_async.errors import InvalidArgumentError
+from launch_async.workflows.fleet.actions import (
+    ACTIONS,
+    Action,
+    PlannedSource,
+    Redeploy,
+    SetVariables,
+    VariableChange,
+)
+from launch_async.workflows.fleet.page import cell, section, table
 from launch_async.workflows.fleet.targets import Cost, Target
 
-__all__ = [
-    "Action",
-    "DeleteEnvironments",
-    "Plan",
-    "PlanDiff",
-    "PlannedOperation",
-    "PlannedSource",
-    "Redeploy",
-    "RevalidateCache",
-    "SetVariables",
-    "VariableChange",
-    "WhenBusy",
-]
+__all__ = ["Plan", "PlanDiff", "PlannedOperation"]
 
 _FORMAT: Final = "contentstack-launch/fleet-plan"
 _VERSION: Final = 1
 _SHOWN: Final = 20
-
-WhenBusy: TypeAlias = Literal["queue", "attach", "skip"]
-"""What to do with an environment that is deploying already: queue another deployment behind it, wait for the running
-one instead, or leave it alone."""
-
-
-@attrs.frozen(kw_only=True)
-class PlannedSource:
-    """What a redeployment is made from.
-
-    Attributes:
-        kind: `latest_commit`, `commit`, `previous_upload` or `files`.
-        commit: Full hash, for `commit`.
-        path: Folder or .zip, for `files`.
-        content_hash: What the files were when the plan was made: other files are refused when it runs.
-    """
-
-    kind: Literal["latest_commit", "commit", "previous_upload", "files"]
-    commit: str | None = None
-    path: str | None = None
-    content_hash: str | None = None
-
-    def __str__(self) -> str:
-        what = {"commit": f"commit {self.commit}", "files": f"files of {self.path}"}
-        return what.get(self.kind, self.kind.replace("_", " "))
-
-
-@attrs.frozen(kw_only=True)
-class Redeploy:
-    """Deploy each environment once.
-
-    Attributes:
-        source: What from.
-        when_busy: What to do with an environment that is deploying already.
-    """
-
-    source: PlannedSource
-    when_busy: WhenBusy = "queue"
-    kind: Literal["redeploy"] = "redeploy"
-
-    def __str__(self) -> str:
-        return f"redeploy from {self.source} (busy environments: {self.when_busy})"
-
-
-@attrs.frozen(kw_only=True)
-class VariableChange:
-    """What applying would do to the variables of one environment, when the plan was made: names only.
-
-    Attributes:
-        added: Names that are new.
-        changed: Names whose value is another.
-        removed: Names that go.
-    """
-
-    added: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        signs = {"+": self.added, "~": self.changed, "-": self.removed}
-        return " ".join(f"{sign}{name}" for sign, names in signs.items() for name in names) or "nothing to change"
-
-
-@attrs.frozen(kw_only=True)
-class SetVariables:
-    """Set variables in each environment, and remove others; the next deployment applies them.
-
-    Attributes:
-        names: Names of the variables that are set; their values are given when the plan runs.
-        removed: Names of the variables that are removed.
-    """
-
-    names: tuple[str, ...]
-    removed: tuple[str, ...] = ()
-    kind: Literal["set_variables"] = "set_variables"
-
-    def __str__(self) -> str:
-        removal = f", remove {', '.join(self.removed)}" if self.removed else ""
-        return f"set {', '.join(self.names) or 'nothing'}{removal}"
-
-
-@attrs.frozen(kw_only=True)
-class RevalidateCache:
-    """Purge each environment's CDN cache, by exactly one of a path, tags or host names (FACTS §8).
-
-    Attributes:
-        path: Path to purge.
-        is_prefix: Whether everything below the path is purged, too.
-        cache_tags: Tags to purge.
-        hostnames: Host names to purge.
-    """
-
-    path: str | None = None
-    is_prefix: bool = False
-    cache_tags: tuple[str, ...] | None = None
-    hostnames: tuple[str, ...] | None = None
-    kind: Literal["revalidate_cache"] = "revalidate_cache"
-
-    def __str__(self) -> str:
-        what = self.path or ", ".join(self.cache_tags or self.hostnames or ())
-        return f"revalidate the cache of {what}{' and below' if self.is_prefix else ''}"
-
-
-@attrs.frozen(kw_only=True)
-class DeleteEnvironments:
-    """Delete environments that were listed by UID; always wants a confirmation."""
-
-    kind: Literal["delete_environments"] = "delete_environments"
-
-    def __str__(self) -> str:
-        return "delete environments"
-
-
-Action: TypeAlias = Redeploy | SetVariables | RevalidateCache | DeleteEnvironments
-"""What a plan does to each of its targets."""
-
-_ACTIONS: Final[dict[str, type[Action]]] = {
-    "redeploy": Redeploy,
-    "set_variables": SetVariables,
-    "revalidate_cache": RevalidateCache,
-    "delete_environments": DeleteEnvironments,
-}
+_ROWS: Final = 200
 
 
 @attrs.frozen(kw_only=True)
@@ -372,6 +249,18 @@ class Plan:
             ]
         )
 
+    def _repr_html_(self) -> str:
+        heads = ["environment", "what would change"] if any(one.change for one in self.operations) else ["environment"]
+        rows = [
+            [cell(one.target.label), *([cell(one.change)] if len(heads) > 1 else [])] for one in self.operations[:_ROWS]
+        ]
+        more = len(self.operations) - len(rows)
+        return section(
+            f"<h1>Plan (dry run): {html.escape(str(self.action))}</h1>"
+            f"<p>{len(self.operations)} environments, at least {self.cost}. Nothing has been sent.</p>"
+            f"{table(heads, rows)}{f'<p>and {more} more</p>' if more else ''}"
+        )
+
 
 def _check_targets(targets: Sequence[Target]) -> None:
     if not targets:
@@ -405,7 +294,7 @@ def _read_action(document: dict[str, object]) -> Action:
     }
     if "source" in fields:
         fields["source"] = PlannedSource(**fields["source"])
-    return _ACTIONS[fields["kind"]](**fields)
+    return ACTIONS[fields["kind"]](**fields)
 
 
 def _read_operation(document: dict[str, object]) -> PlannedOperation:

@@ -5,98 +5,25 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import cast
+from typing import TYPE_CHECKING
 
 import attrs
 
-from launch_async.models.base import JSONValue
-from launch_async.workflows.fleet.journal import Entry, OperationState
+from launch_async.errors import ConfigurationError
+from launch_async.workflows.fleet.journal import OperationState
+from launch_async.workflows.fleet.junit import junit
+from launch_async.workflows.fleet.markdown import markdown
+from launch_async.workflows.fleet.outcome import TargetOutcome
+from launch_async.workflows.fleet.page import section
 from launch_async.workflows.fleet.plan import Plan
-from launch_async.workflows.fleet.targets import Target
+from launch_async.workflows.fleet.report_page import page, report_body
+
+if TYPE_CHECKING:
+    import pandas
 
 __all__ = ["FleetReport", "TargetOutcome"]
 
 _SHOWN = 50
-
-
-@attrs.frozen(kw_only=True)
-class TargetOutcome:
-    """What became of one target.
-
-    Attributes:
-        target: The environment.
-        state: How its operation ended, or how far it is.
-        wave: Number of the wave that it ran in, from 1; 0 if it did not.
-        deployment_uid: The deployment that was created or attached to.
-        url: Where the site is, after a deployment.
-        started_at: When its request was about to be sent.
-        ended_at: When it ended.
-        attempts: How often it was tried, over all runs.
-        requests: Requests that it took, over all runs; polls that are shared by many targets are not counted.
-        waited: Seconds that its requests waited for the budget.
-        message: What went wrong, or why it was skipped.
-        report: The report of a deployment that failed, as plain data.
-    """
-
-    target: Target
-    state: OperationState
-    wave: int = 0
-    deployment_uid: str | None = None
-    url: str | None = None
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    attempts: int = 0
-    requests: int = 0
-    waited: float = 0.0
-    message: str = ""
-    report: Mapping[str, JSONValue] | None = None
-
-    @property
-    def seconds(self) -> float | None:
-        """Seconds from the request to the end; None if it did not run or did not end."""
-        if self.started_at is None or self.ended_at is None:
-            return None
-        return max(0.0, (self.ended_at - self.started_at).total_seconds())
-
-    @classmethod
-    def of(cls, target: Target, entry: Entry) -> TargetOutcome:
-        """Return the outcome that a journal's entry tells of."""
-        detail = entry.detail
-        return cls(
-            target=target,
-            state=entry.state,
-            wave=cast("int", detail.get("wave", 0)),
-            deployment_uid=entry.deployment_uid,
-            url=cast("str | None", detail.get("url")),
-            started_at=entry.intended_at,
-            ended_at=entry.ended_at,
-            attempts=entry.attempts,
-            requests=entry.requests,
-            waited=cast("float", detail.get("waited", 0.0)),
-            message=str(detail.get("message", "")),
-            report=cast("Mapping[str, JSONValue] | None", detail.get("report")),
-        )
-
-    def to_dict(self) -> dict[str, object]:
-        """Return the outcome as plain data that JSON can express: one row of a table."""
-        return {
-            "project_uid": self.target.project_uid,
-            "environment_uid": self.target.environment_uid,
-            "project": self.target.project_name,
-            "environment": self.target.environment_name,
-            "state": str(self.state),
-            "wave": self.wave,
-            "deployment_uid": self.deployment_uid,
-            "url": self.url,
-            "started_at": None if self.started_at is None else self.started_at.isoformat(),
-            "ended_at": None if self.ended_at is None else self.ended_at.isoformat(),
-            "seconds": self.seconds,
-            "attempts": self.attempts,
-            "requests": self.requests,
-            "waited": self.waited,
-            "message": self.message,
-        }
 
 
 @attrs.frozen(kw_only=True)
@@ -153,6 +80,41 @@ class FleetReport:
     def rows(self) -> list[dict[str, object]]:
         """Return one flat row for each target, as for a data frame."""
         return [outcome.to_dict() for outcome in self.outcomes]
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return `rows()` as a data frame, with times of the type that pandas has for them.
+
+        Raises:
+            ConfigurationError: pandas is not installed (extra `notebook`).
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ConfigurationError(
+                "to_frame() needs pandas: install contentstack-launch[notebook], or use rows()"
+            ) from error
+        frame = pandas.DataFrame(self.rows(), columns=list(TargetOutcome.COLUMNS))
+        for name in ("started_at", "ended_at"):
+            frame[name] = pandas.to_datetime(frame[name], utc=True, format="ISO8601")
+        return frame
+
+    def to_junit(self) -> str:
+        """Return JUnit XML for CI: a test case for each target, a failure for each that failed.
+
+        Ambiguous ones are errors; those that were left alone or not done are skipped.
+        """
+        return junit(self)
+
+    def to_markdown(self) -> str:
+        """Return a summary for CI in GitHub's Markdown: totals, everything that did not succeed, the slowest."""
+        return markdown(self)
+
+    def to_html(self) -> str:
+        """Return a page of its own, with a picture of when each target was done; it loads nothing."""
+        return page(self)
+
+    def _repr_html_(self) -> str:
+        return section(report_body(self))
 
     def to_json(self) -> str:
         """Return the report as JSON."""

@@ -11,10 +11,12 @@ import attrs
 
 from launch_async._operations import check_uid
 from launch_async.models.deployment import DeploymentStatus
+from launch_async.workflows.fleet.page import cell, section, table
 
 __all__ = ["Cost", "Selection", "Target"]
 
 _SHOWN = 20
+_ROWS = 200
 
 
 @attrs.frozen(kw_only=True)
@@ -140,4 +142,23 @@ class Selection(Sequence[Target]):
                 *lines,
                 *([f"  ... and {more} more"] if more > 0 else []),
             ]
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [
+                cell(target.project_name or target.project_uid),
+                cell(target.environment_name or target.environment_uid),
+                cell(target.git_branch),
+                cell(target.framework_preset),
+                cell(target.last_status, "state"),
+                cell(None if target.last_deployed_at is None else f"{target.last_deployed_at:%Y-%m-%d %H:%M}"),
+            ]
+            for target in self.targets[:_ROWS]
+        ]
+        more = len(self.targets) - len(rows)
+        return section(
+            f"<p>{len(self.targets)} of {self.considered} environments selected with {self.requests} requests</p>"
+            f"{table(['project', 'environment', 'branch', 'framework', 'status', 'deployed'], rows)}"
+            f"{f'<p>and {more} more</p>' if more else ''}"
         )

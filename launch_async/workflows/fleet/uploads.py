@@ -16,7 +16,7 @@ from launch_async.errors import APIError, ArchiveError, LaunchError
 from launch_async.models.upload import SignedUploadUrl
 from launch_async.resources.uploads import Uploads
 from launch_async.workflows.archive import Archive
-from launch_async.workflows.fleet.plan import Action, PlannedSource, Redeploy
+from launch_async.workflows.fleet.actions import Action, PlannedSource, Redeploy
 from launch_async.workflows.fleet.targets import Target
 from launch_async.workflows.sources import ready_archive
 from launch_async.workflows.uploading import upload

@@ -1,0 +1,142 @@
+"""Actions: what a plan does to each of its targets, as plain data without a secret."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+import attrs
+
+__all__ = [
+    "ACTIONS",
+    "Action",
+    "DeleteEnvironments",
+    "PlannedSource",
+    "Redeploy",
+    "RevalidateCache",
+    "SetVariables",
+    "VariableChange",
+    "WhenBusy",
+]
+
+WhenBusy: TypeAlias = Literal["queue", "attach", "skip"]
+"""What to do with an environment that is deploying already: queue another deployment behind it, wait for the running
+one instead, or leave it alone."""
+
+
+@attrs.frozen(kw_only=True)
+class PlannedSource:
+    """What a redeployment is made from.
+
+    Attributes:
+        kind: `latest_commit`, `commit`, `previous_upload` or `files`.
+        commit: Full hash, for `commit`.
+        path: Folder or .zip, for `files`.
+        content_hash: What the files were when the plan was made: other files are refused when it runs.
+    """
+
+    kind: Literal["latest_commit", "commit", "previous_upload", "files"]
+    commit: str | None = None
+    path: str | None = None
+    content_hash: str | None = None
+
+    def __str__(self) -> str:
+        what = {"commit": f"commit {self.commit}", "files": f"files of {self.path}"}
+        return what.get(self.kind, self.kind.replace("_", " "))
+
+
+@attrs.frozen(kw_only=True)
+class Redeploy:
+    """Deploy each environment once.
+
+    Attributes:
+        source: What from.
+        when_busy: What to do with an environment that is deploying already.
+    """
+
+    source: PlannedSource
+    when_busy: WhenBusy = "queue"
+    kind: Literal["redeploy"] = "redeploy"
+
+    def __str__(self) -> str:
+        return f"redeploy from {self.source} (busy environments: {self.when_busy})"
+
+
+@attrs.frozen(kw_only=True)
+class VariableChange:
+    """What applying would do to the variables of one environment, when the plan was made: names only.
+
+    Attributes:
+        added: Names that are new.
+        changed: Names whose value is another.
+        removed: Names that go.
+    """
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        signs = {"+": self.added, "~": self.changed, "-": self.removed}
+        return " ".join(f"{sign}{name}" for sign, names in signs.items() for name in names) or "nothing to change"
+
+
+@attrs.frozen(kw_only=True)
+class SetVariables:
+    """Set variables in each environment, and remove others; the next deployment applies them.
+
+    Attributes:
+        names: Names of the variables that are set; their values are given when the plan runs.
+        removed: Names of the variables that are removed.
+    """
+
+    names: tuple[str, ...]
+    removed: tuple[str, ...] = ()
+    kind: Literal["set_variables"] = "set_variables"
+
+    def __str__(self) -> str:
+        removal = f", remove {', '.join(self.removed)}" if self.removed else ""
+        return f"set {', '.join(self.names) or 'nothing'}{removal}"
+
+
+@attrs.frozen(kw_only=True)
+class RevalidateCache:
+    """Purge each environment's CDN cache, by exactly one of a path, tags or host names (FACTS §8).
+
+    Attributes:
+        path: Path to purge.
+        is_prefix: Whether everything below the path is purged, too.
+        cache_tags: Tags to purge.
+        hostnames: Host names to purge.
+    """
+
+    path: str | None = None
+    is_prefix: bool = False
+    cache_tags: tuple[str, ...] | None = None
+    hostnames: tuple[str, ...] | None = None
+    kind: Literal["revalidate_cache"] = "revalidate_cache"
+
+    def __str__(self) -> str:
+        what = self.path or ", ".join(self.cache_tags or self.hostnames or ())
+        return f"revalidate the cache of {what}{' and below' if self.is_prefix else ''}"
+
+
+@attrs.frozen(kw_only=True)
+class DeleteEnvironments:
+    """Delete environments that were listed by UID; always wants a confirmation."""
+
+    kind: Literal["delete_environments"] = "delete_environments"
+
+    def __str__(self) -> str:
+        return "delete environments"
+
+
+Action: TypeAlias = Redeploy | SetVariables | RevalidateCache | DeleteEnvironments
+"""What a plan does to each of its targets."""
+
+ACTIONS: Final[dict[str, type[Action]]] = {
+    "redeploy": Redeploy,
+    "set_variables": SetVariables,
+    "revalidate_cache": RevalidateCache,
+    "delete_environments": DeleteEnvironments,
+}
+"""Actions by the `kind` that their JSON has."""
