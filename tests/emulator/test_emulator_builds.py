@@ -180,6 +180,7 @@ async def test_a_late_line_takes_its_place_in_time_after_the_end(api, environmen
 
 
 async def test_an_unreadable_timestamp_can_be_scripted(api, environment):
+    api.held_to_the_document = False
     api.emulator.advance(60)
     api.emulator.script(seconds=1, lines=[LogLine("odd", timestamp="yesterday")])
     await api.post(f"{environment}/deployments")
@@ -224,6 +225,7 @@ async def test_server_logs_come_from_server_rendered_sites_only(api, archive):
 @pytest.mark.parametrize("key", ["serverLogs", "bare"])
 async def test_server_logs_keep_to_their_window_under_any_key(start, key):
     async with start(server_logs_key=key) as api:
+        api.held_to_the_document = key != "bare"
         project = api.emulator.add_project("p", framework_preset="NUXT", deployments=1)
         environment = next(iter(project.environments.values()))
         uid = next(iter(environment.deployments))
