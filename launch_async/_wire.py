@@ -17,6 +17,7 @@ from typing import Any, Final, NoReturn, TypeVar, cast
 import attrs
 import cattrs
 
+from launch_async._compiled import Shape, compile_reader
 from launch_async.errors import InvalidArgumentError
 from launch_async.models.base import UNSET, JSONValue, OpenEnum, RequestModel, WireModel, camel_case
 from launch_async.models.log import LogLine, ServerLogLine
@@ -29,7 +30,7 @@ except ImportError:
 else:
     _dumps, _loads = _orjson.dumps, _orjson.loads
 
-__all__ = ["Mismatch", "dump_json", "encode", "load_json", "secrets_of", "structure", "wire_time"]
+__all__ = ["Mismatch", "dump_json", "encode", "load_json", "secrets_of", "structure", "structure_list", "wire_time"]
 
 T = TypeVar("T")
 _Hook = Callable[[object], object]
@@ -78,6 +79,16 @@ def structure(document: object, kind: type[T]) -> T:
         Mismatch: The document does not have the model's shape.
     """
     return _CONVERTER.structure(document, kind)
+
+
+def structure_list(documents: list[JSONValue], kind: type[T]) -> tuple[T, ...]:
+    """Build a model from each of several parsed JSON documents.
+
+    Raises:
+        Mismatch: Some of them do not have the model's shape.
+    """
+    each = _tuple_hook(cast("_Hook", _CONVERTER.get_structure_hook(kind)))
+    return cast("tuple[T, ...]", each(documents))
 
 
 def encode(request: RequestModel) -> dict[str, JSONValue]:
@@ -210,20 +221,77 @@ def _hook_for(annotation: Any) -> _Hook:  # noqa: ANN401
     return lambda value: hook(value, annotation)
 
 
-def _model_hook(kind: type[WireModel]) -> Callable[[object, object], WireModel]:
-    """Compile how one model is built from a JSON object.
+def _fields_on_the_wire(kind: type[WireModel]) -> list[attrs.Attribute[object]]:
+    return [field for field in attrs.fields(kind) if not field.metadata.get("local")]
 
-    The plan is made once per class. A loop over it costs a third of what generated detailed-validation code does,
-    and reports every fault of the document with its path instead of the first.
-    """
+
+class _Known(dict[object, object]):
+    """Members of an open enumeration by their text; the text of a member that is not known makes one."""
+
+    def __init__(self, kind: type[OpenEnum]) -> None:
+        super().__init__((member.value, member) for member in kind)
+        self._kind = kind
+
+    def __missing__(self, text: object) -> object:
+        return self._kind(cast("str", text))
+
+
+def _quick_moment(text: object) -> datetime:
+    moment = datetime.fromisoformat(cast("str", text))
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _quick_reader(kind: type[WireModel]) -> Callable[[object], WireModel]:
     hints = typing.get_type_hints(kind)
-    fields = [field for field in attrs.fields(kind) if not field.metadata.get("local")]
+    shapes = {field.name: _shape_of(hints[field.name]) for field in _fields_on_the_wire(kind)}
+    return compile_reader(kind, shapes)
+
+
+def _shape_of(annotation: Any) -> Shape:  # noqa: ANN401
+    """Return how a field stands on the wire when all is well."""
+    inner = [member for member in typing.get_args(annotation) if member is not type(None)]
+    optional = isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union
+    kind: Any = inner[0] if optional and len(inner) == 1 else annotation
+    if kind in (str, int, bool):
+        return Shape(kind)
+    if kind is datetime:
+        return Shape(str, _quick_moment)
+    if _is_open_enum(kind):
+        return Shape(str, _Known(kind).__getitem__)
+    if _is_model(kind):
+        return Shape(dict, _quick_reader(kind))
+    members = typing.get_args(kind)
+    if typing.get_origin(kind) is tuple and _is_model(members[0]):
+        read = _quick_reader(members[0])
+        return Shape(list, lambda items: tuple([read(item) for item in cast("list[object]", items)]))
+    return Shape(convert=_hook_for(annotation))
+
+
+def _model_hook(kind: type[WireModel]) -> Callable[[object, object], WireModel]:
+    """Compile how one model is built from a JSON object."""
+    quick, careful = _quick_reader(kind), _careful_hook(kind)
+
+    def structure_model(document: object, _: object = None) -> WireModel:
+        try:
+            return quick(document)
+        except ValueError:
+            # Not from in here: the error would carry the quick reader's frames, which hold the document.
+            pass
+        return careful(document)
+
+    return structure_model
+
+
+def _careful_hook(kind: type[WireModel]) -> Callable[[object], WireModel]:
+    """Compile the reader that reports every fault of a document, with its path, instead of the first."""
+    hints = typing.get_type_hints(kind)
+    fields = _fields_on_the_wire(kind)
     plan = [(camel_case(field.name), field.name, _PRIMITIVES.get(hints[field.name]) or _hook_for(hints[field.name]))
             for field in fields]  # fmt: skip
     required = [(camel_case(field.name), field.name) for field in fields if field.default is attrs.NOTHING]
     known = frozenset(wire_name for wire_name, _, _ in plan)
 
-    def structure_model(document: object, _: object = None) -> WireModel:
+    def structure_carefully(document: object) -> WireModel:
         if document.__class__ is not dict:
             _fail(f"expected an object, got {_kind_of(document)}")
         source = cast("dict[str, JSONValue]", document)
@@ -253,14 +321,18 @@ def _model_hook(kind: type[WireModel]) -> Callable[[object, object], WireModel]:
             values["extra"] = types.MappingProxyType({key: source[key] for key in source if key not in known})
         return kind(**values)
 
-    return structure_model
+    return structure_carefully
 
 
 def _log_hook(kind: type[WireModel]) -> Callable[[object, object], WireModel]:
     """Compile a log line: an unreadable time stamp must not cost the line (FACTS §7), it is kept in `extra`."""
-    strict = _model_hook(kind)
+    quick, strict = _quick_reader(kind), _model_hook(kind)
 
     def structure_line(document: object, _: object = None) -> WireModel:
+        try:
+            return quick(document)
+        except ValueError:
+            pass
         source = cast("dict[str, JSONValue]", document if isinstance(document, dict) else {})
         stamp = source.get("timestamp")
         if stamp is None:

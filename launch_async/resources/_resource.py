@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 from launch_async._operations import Operation
 from launch_async._pipeline import Call, Pipeline
 from launch_async._transport import Response
-from launch_async._wire import Mismatch, encode, load_json, secrets_of, structure
+from launch_async._wire import Mismatch, encode, load_json, secrets_of, structure, structure_list
 from launch_async.errors import DecodeError
 from launch_async.models.base import IdentifiedModel, JSONValue, RequestModel, WireModel
 from launch_async.models.page import Page, Pagination
@@ -126,11 +126,11 @@ class Resource:
                 entries = member(operation, response, document, key)
                 if not isinstance(entries, list):
                     raise mismatch(operation, response, [f"$.{key}: expected a list"])
-                items = tuple(
-                    finish(built(operation, response, entry, kind, f"$.{key}[{index}]"))
-                    for index, entry in enumerate(entries)
-                )
-                return Page(items, position, _total(document))
+                try:
+                    items = structure_list(entries, kind)
+                except Mismatch as error:
+                    raise mismatch(operation, response, [f"$.{key}{problem}" for problem in error.problems]) from None
+                return Page(tuple(map(finish, items)), position, _total(document))
 
             return undisclosed(read)
 
