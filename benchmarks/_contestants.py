@@ -67,7 +67,7 @@ async def launch_async_fast(address: str) -> AsyncGenerator[Actions]:
 
 @contextlib.asynccontextmanager
 async def httpx_async(address: str) -> AsyncGenerator[Actions]:
-    """httpx by hand: dicts, no models."""
+    """By hand with httpx: dicts, no models."""
     import httpx
 
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
@@ -130,7 +130,7 @@ def launch_sync_client(address: str) -> Generator[PlainActions]:
 
 @contextlib.contextmanager
 def httpx_sync(address: str) -> Generator[PlainActions]:
-    """httpx.Client by hand: dicts, no models."""
+    """By hand with httpx.Client: dicts, no models."""
     import httpx
 
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)

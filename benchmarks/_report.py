@@ -83,11 +83,17 @@ class Report:
         lines = [self.title, f"{'':{wide}}  {'median':>10}  {'spread':>19}  {'ratio':>6}"]
         references = [row for row in self.rows if row.reference]
         for row in self.rows:
-            like = next((one for one in reversed(references) if one.unit == row.unit and _before(self.rows, one, row)), None)
+            like = next(
+                (one for one in reversed(references) if one.unit == row.unit and _before(self.rows, one, row)), None
+            )
             ratio = f"{row.median / like.median:6.2f}" if like and like.median else f"{'':6}"
-            lines.append(f"{row.name:{wide}}  {_figure(row.median):>10}  {_spread(row.samples):>19}  {ratio}  {row.unit}")
+            lines.append(
+                f"{row.name:{wide}}  {_figure(row.median):>10}  {_spread(row.samples):>19}  {ratio}  {row.unit}"
+            )
         for mark in self.marks:
-            verdict = "" if mark.goal is None else f"goal {_figure(mark.goal)}: {'reached' if mark.reached else 'MISSED'}"
+            verdict = (
+                "" if mark.goal is None else f"goal {_figure(mark.goal)}: {'reached' if mark.reached else 'MISSED'}"
+            )
             figure = f"{_figure(mark.median):>10}  {_spread(mark.samples):>19}"
             lines.append(f"{mark.what:{wide}}  {figure}  {'':6}  {f'{mark.unit} {verdict}'.strip()}")
         return "\n".join(lines)
@@ -97,9 +103,16 @@ class Report:
         return {
             "title": self.title,
             "machine": f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores",
-            "rows": [{**attrs.asdict(row), "median": row.median, "samples": _rounded(row.samples)} for row in self.rows],
+            "rows": [
+                {**attrs.asdict(row), "median": row.median, "samples": _rounded(row.samples)} for row in self.rows
+            ],
             "marks": [
-                {**attrs.asdict(mark), "median": mark.median, "reached": mark.reached, "samples": _rounded(mark.samples)}
+                {
+                    **attrs.asdict(mark),
+                    "median": mark.median,
+                    "reached": mark.reached,
+                    "samples": _rounded(mark.samples),
+                }
                 for mark in self.marks
             ],
         }

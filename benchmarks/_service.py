@@ -65,7 +65,10 @@ def pages_project(number: int) -> dict[str, object]:
         "production_script_name": "pages-worker--1-production",
         "subdomain": f"site-{number}.pages.dev",
         "domains": [f"site-{number}.pages.dev"],
-        "source": {"type": "github", "config": {"owner": "acme", "repo_name": f"site-{number}", "deployments_enabled": True}},
+        "source": {
+            "type": "github",
+            "config": {"owner": "acme", "repo_name": f"site-{number}", "deployments_enabled": True},
+        },
         "created_on": "2026-03-01T08:15:30.123Z",
         "uses_functions": False,
         "latest_deployment": None,
@@ -87,7 +90,9 @@ def answers() -> dict[bytes, bytes]:
         b"pages one": {**cloudflare, "result": pages_project(0)},
         b"pages many": {**cloudflare, "result": [pages_project(number) for number in hundred], "result_info": info},
     }
-    return {name: _message(json.dumps(document, separators=(",", ":")).encode()) for name, document in documents.items()}
+    return {
+        name: _message(json.dumps(document, separators=(",", ":")).encode()) for name, document in documents.items()
+    }
 
 
 def _message(body: bytes) -> bytes:
