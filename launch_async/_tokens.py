@@ -86,7 +86,8 @@ class TokenSet:
         Raises:
             ConfigurationError: The text is something else.
         """
-        found = _from_json(Secret(text))
+        text = Secret(text)
+        found = _from_json(text)
         if found is None:
             raise ConfigurationError("what the token store holds cannot be read: authorize again")
         return found

@@ -9,6 +9,7 @@ true.
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import os
 import ssl
@@ -17,10 +18,11 @@ from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import attrs
 
+from launch_async._secret import Secret
 from launch_async.errors import (
     AttemptTimeout,
     ClosedError,
@@ -172,7 +174,9 @@ class AiohttpTransport:
         self._session = session
         self._owns_session = session is None
         self._ssl: ssl.SSLContext | bool = True if ssl_context is None else ssl_context
-        self._proxy = proxy
+        self._proxy = proxy = Secret(proxy) if proxy is not None else None
+        if proxy:
+            _check_proxy(proxy)
         self._proxies: dict[str, str | None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
@@ -259,6 +263,7 @@ class AiohttpTransport:
         import aiohttp
         import yarl
 
+        proxy = self._proxy_for(request.url)
         timeout = request.timeout
         limits = aiohttp.ClientTimeout(
             total=timeout, connect=_CONNECT_TIMEOUT if timeout is None else min(_CONNECT_TIMEOUT, 0.9 * timeout)
@@ -273,7 +278,7 @@ class AiohttpTransport:
             allow_redirects=False,
             raise_for_status=False,
             ssl=self._ssl,
-            proxy=self._proxy_for(request.url),
+            proxy=proxy,
             timeout=limits,
             upload_tracker=tracker,
         ) as answer:
@@ -282,7 +287,7 @@ class AiohttpTransport:
             if answer.status < 400:
                 body = await answer.read()
             else:
-                body = await _read_error_body(answer)
+                body = _without_password(await _read_error_body(answer), proxy)
             return Response(answer.status, answer.headers, body, max(1, tracker.attempts))
 
     async def _send_file(self, session: aiohttp.ClientSession, request: Request, body: FileBody) -> Response:
@@ -305,11 +310,50 @@ class AiohttpTransport:
         parts = urlsplit(url)
         origin = f"{parts.scheme}://{parts.netloc}"
         if origin not in self._proxies:
-            # Our own look at the environment: aiohttp's would read .netrc as well, and send what it finds there.
-            found = urllib.request.getproxies()
-            bypassed = not found or urllib.request.proxy_bypass(parts.netloc)
-            self._proxies[origin] = None if bypassed else found.get(parts.scheme, found.get("all"))
+            proxy = _environment_proxy(parts.scheme, parts.netloc)
+            if proxy is not None:
+                _check_proxy(proxy)
+            self._proxies[origin] = proxy
         return self._proxies[origin]
+
+
+def _environment_proxy(scheme: str, host: str) -> Secret | None:
+    """Return the proxy that the environment names for a host, if any."""
+    # Our own look at it: aiohttp's would read .netrc as well, and send what it finds there.
+    found = urllib.request.getproxies()
+    if not found or urllib.request.proxy_bypass(host):
+        return None
+    proxy = found.get(scheme, found.get("all"))
+    return Secret(proxy) if proxy else None
+
+
+def _check_proxy(proxy: Secret) -> None:
+    """Check that a proxy can be used; its URL may hold a password and is never repeated.
+
+    Raises:
+        ConfigurationError: It cannot.
+    """
+    if not _is_usable(proxy):
+        raise ConfigurationError("the proxy is not an http or https URL with a host (it is not repeated: a secret)")
+
+
+def _is_usable(proxy: str) -> bool:
+    try:
+        parts = urlsplit(proxy)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _without_password(body: bytes, proxy: str | None) -> bytes:
+    """Return an error's body without the credentials of the proxy, which the proxy may repeat."""
+    parts = urlsplit(proxy or "")
+    if parts.password is None:
+        return body
+    user, password = unquote(parts.username or ""), unquote(parts.password)
+    for secret in (base64.b64encode(f"{user}:{password}".encode()), parts.password.encode(), password.encode()):
+        body = body.replace(secret, b"[redacted]") if secret else body
+    return body
 
 
 def _form_of(body: FileBody, payload: FilePayload) -> aiohttp.FormData | None:

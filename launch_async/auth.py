@@ -94,21 +94,26 @@ def scope_set(scopes: Collection[str] | None) -> frozenset[str] | None:
     return frozenset(scopes.split() if isinstance(scopes, str) else scopes)
 
 
-def _checked_token(token: str, name: str) -> str:
-    """Return a token that may stand in a header, without ever repeating it in an error."""
-    if _UNSAFE_IN_HEADER.search(token):
-        raise ConfigurationError(f"{name}: the token contains white space, control or non-ASCII characters")
+def _bare(token: str, name: str) -> Secret:
+    """Return a token without its scheme and the white space around it, marked as a secret; empty for what is none."""
+    if not isinstance(token, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return Secret()
+    return Secret((_SCHEME.sub("", token) if name == "AccessToken" else token).strip())
+
+
+def _check_token(token: str, given: type, name: str) -> None:
+    """Check that a token may stand in a header, without ever repeating it in an error.
+
+    Raises:
+        ConfigurationError: It may not.
+    """
+    if not issubclass(given, str):
+        # What comes from an environment variable that is not set is None, whatever the annotation says.
+        raise ConfigurationError(f"{name}: the token is missing, got {given.__name__} instead of a string")
     if not token:
         raise ConfigurationError(f"{name}: the token is empty")
-    return token
-
-
-def _bare(token: str, name: str) -> Secret:
-    """Return a token without its scheme and the white space around it, marked as a secret."""
-    # What comes from an environment variable that is not set is None, whatever the annotation says.
-    if not isinstance(token, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(f"{name}: the token is missing, got {type(token).__name__} instead of a string")
-    return Secret((_SCHEME.sub("", token) if name == "AccessToken" else token).strip())
+    if _UNSAFE_IN_HEADER.search(token):
+        raise ConfigurationError(f"{name}: the token contains white space, control or non-ASCII characters")
 
 
 @attrs.frozen(init=False)
@@ -125,9 +130,10 @@ class Authtoken(Credentials):
     token: str = attrs.field(repr=False)
 
     def __init__(self, token: str) -> None:
-        # Rebound at once: a traceback that shows local variables shows this frame, too.
-        token = _bare(token, "Authtoken")
-        object.__setattr__(self, "token", _checked_token(token, "Authtoken"))
+        # Rebound and set before any check: a traceback that shows local variables shows this frame, too.
+        given, token = type(token), _bare(token, "Authtoken")
+        object.__setattr__(self, "token", token)
+        _check_token(token, given, "Authtoken")
 
     @property
     def needs_organization(self) -> bool:
@@ -164,11 +170,12 @@ class AccessToken(Credentials):
     def __init__(
         self, token: str, *, issued_to: TokenKind | None = None, granted: Collection[str] | None = None
     ) -> None:
-        # Rebound at once: a traceback that shows local variables shows this frame, too.
-        token = _bare(token, "AccessToken")
-        object.__setattr__(self, "token", _checked_token(token, "AccessToken"))
+        # Rebound and set before any check: a traceback that shows local variables shows this frame, too.
+        given, token = type(token), _bare(token, "AccessToken")
+        object.__setattr__(self, "token", token)
         object.__setattr__(self, "issued_to", issued_to)
         object.__setattr__(self, "granted", scope_set(granted))
+        _check_token(token, given, "AccessToken")
 
     @property
     def identity(self) -> str:

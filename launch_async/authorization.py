@@ -120,7 +120,9 @@ async def finish_authorization(
         AuthorizationError: The user refused, or the address does not belong to the request (`state`).
         TokenRequestError: The code is used, too old or another app's.
     """
-    redirected_to, client_secret = Secret(redirected_to), Secret(client_secret) if client_secret else None
+    # Rebound: a traceback with local variables must not show them.
+    redirected_to = Secret(redirected_to)
+    client_secret = Secret(client_secret) if client_secret else None
     code = _code_of(redirected_to, request.state)
     credentials = OAuthCredentials(
         request.client_id,

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from launch_async._operations import Operation
 from launch_async._pipeline import Call, Layer, Pipeline
-from launch_async._secret import hidden
+from launch_async._secret import Secret, hidden
 from launch_async._side_calls import USER_AGENT
 from launch_async._transport import AiohttpTransport, LentTransport, Transport
 from launch_async.auth import Credentials, Issuer
@@ -107,7 +107,8 @@ class LaunchClient:
         layers: Sequence[Layer] = (),
         allow_http: bool = False,
     ) -> None:
-        self._closed = True
+        self._closed, self._base_url = True, ""
+        proxy = Secret(proxy) if proxy is not None else None
         endpoint = resolve_endpoint(region, base_url, allow_http=allow_http)
         check_organization_uid(organization_uid)
         if credentials is not None and credentials.needs_organization and organization_uid is None:
@@ -193,6 +194,7 @@ class LaunchClient:
         Raises:
             ConfigurationError: Something is missing or malformed; the text lists all of it.
         """
+        proxy = Secret(proxy) if proxy is not None else None
         found = discover(
             credentials=credentials,
             region=region,
@@ -697,6 +699,7 @@ class LaunchClient:
             raise InvalidArgumentError("path", "must be quoted; parameters go into query")
         operation = Operation(f"{verb} {path}", verb, path)
         call = Call(operation=operation, path=path, query=query or {}, body=json, timeout=timeout)
+        json = None  # the call holds it: a traceback with local variables must not show it
         response = await self._pipeline.call(call)
         return parsed(operation, response) if response.body.strip() else None
 

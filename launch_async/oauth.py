@@ -179,7 +179,6 @@ class AppCredentials(_Renewing):
         token_path: str | None = None,
     ) -> None:
         client_secret = Secret(client_secret or "")
-        _check(AppCredentials, client_id=client_id, client_secret=client_secret)
         _set(
             self,
             client_id=client_id,
@@ -188,6 +187,7 @@ class AppCredentials(_Renewing):
             token_path=token_path,
             state=TokenState(),
         )
+        _check(AppCredentials, client_id=client_id, client_secret=client_secret)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _restored, (
@@ -250,7 +250,6 @@ class OAuthCredentials(_Renewing):
         token_path: str | None = None,
     ) -> None:
         client_secret = Secret(client_secret) if client_secret else None
-        _check(OAuthCredentials, client_id=client_id, redirect_uri=redirect_uri)
         _set(
             self,
             client_id=client_id,
@@ -260,6 +259,7 @@ class OAuthCredentials(_Renewing):
             token_path=token_path,
             state=TokenState(),
         )
+        _check(OAuthCredentials, client_id=client_id, redirect_uri=redirect_uri)
 
     def __reduce__(self) -> tuple[object, ...]:
         options = {

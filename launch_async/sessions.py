@@ -92,7 +92,9 @@ async def login(
 
     API: `POST /v3/user-session` of the content management API.
     """
-    password, second_factor = Secret(password or ""), Secret(second_factor) if second_factor else None
+    # Rebound: a traceback with local variables must not show them.
+    password = Secret(password or "")
+    second_factor = Secret(second_factor) if second_factor else None
     user = _user(email, password, second_factor)
     way = _Way(resolve_login_url(region, base_url), ssl_context, proxy, timeout)
     request = way.json_request("POST", "/v3/user-session", {"user": user}, "login")
