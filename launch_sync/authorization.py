@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ssl
 
+from launch_async._secret import Secret
 from launch_async.authorization import AuthorizationRequest, begin_authorization
 from launch_async.authorization import finish_authorization as async_finish_authorization
 from launch_async.oauth import OAuthCredentials, TokenStore
@@ -40,6 +41,8 @@ def finish_authorization(
         AuthorizationError: The user refused, or the address does not belong to the request (`state`).
         TokenRequestError: The code is used, too old or another app's.
     """
+    redirected_to = Secret(redirected_to)
+    client_secret = Secret(client_secret) if client_secret else None
     return _bridge.run(
         async_finish_authorization(
             request,

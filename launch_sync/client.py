@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from launch_async._pacing import RateLimit
 from launch_async._pipeline import Layer
+from launch_async._secret import Secret, hidden
 from launch_async._transport import Transport
 from launch_async.auth import Credentials
 from launch_async.client import LaunchClient as AsyncLaunchClient
@@ -176,6 +177,7 @@ class LaunchClient:
         Raises:
             ConfigurationError: Something is missing or malformed; the text lists all of it.
         """
+        proxy = Secret(proxy) if proxy is not None else None
         return cls._wrap(
             AsyncLaunchClient.from_env(
                 credentials,
@@ -395,6 +397,7 @@ class LaunchClient:
 
         API: `getProjectUploadUrl`, `createProject`; scope `launch.projects:write` or `launch:manage`.
         """
+        environment_variables = hidden(environment_variables)
         return _bridge.run(
             self._async.create_site(
                 name,

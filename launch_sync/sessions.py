@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ssl
 
+from launch_async._secret import Secret
 from launch_async.auth import AccessToken, Authtoken
 from launch_async.sessions import Introspection, Session
 from launch_async.sessions import introspect as async_introspect
@@ -48,6 +49,8 @@ def login(
 
     API: `POST /v3/user-session` of the content management API.
     """
+    password = Secret(password or "")
+    second_factor = Secret(second_factor) if second_factor else None
     return _bridge.run(
         async_login(
             email,
@@ -88,6 +91,7 @@ def request_sms(
 
     API: `POST /v3/user/request_token_sms` of the content management API.
     """
+    password = Secret(password or "")
     _bridge.run(
         async_request_sms(
             email, password, region=region, base_url=base_url, ssl_context=ssl_context, proxy=proxy, timeout=timeout

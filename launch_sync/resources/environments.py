@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from launch_async._secret import hidden
 from launch_async.models.environment import Environment, FrameworkPreset, PasswordProtection
 from launch_async.resources.environments import Environments as AsyncEnvironments
 from launch_sync import _bridge
@@ -89,6 +90,7 @@ class Environments:
 
         API: `createEnvironment`; scope `launch.projects:write` or `launch:manage`, a user's token.
         """
+        environment_variables = hidden(environment_variables)
         return _bridge.run(
             self._async.create_from_git(
                 project_uid,
@@ -139,6 +141,7 @@ class Environments:
 
         API: `createEnvironment`; scope `launch.projects:write` or `launch:manage`.
         """
+        environment_variables = hidden(environment_variables)
         return _bridge.run(
             self._async.create_from_upload(
                 project_uid,
@@ -204,6 +207,7 @@ class Environments:
 
         API: `updateEnvironment`; scope `launch.projects:write` or `launch:manage`.
         """
+        environment_variables = hidden(environment_variables)
         return _bridge.run(
             self._async.update(
                 project_uid,

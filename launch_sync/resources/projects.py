@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from launch_async._secret import hidden
 from launch_async.models.base import JSONValue
 from launch_async.models.environment import FrameworkPreset
 from launch_async.models.project import GitProvider, Project
@@ -101,6 +102,7 @@ class Projects:
 
         API: `createProject`; scope `launch.projects:write` or `launch:manage`, a user's token.
         """
+        environment_variables = hidden(environment_variables)
         return _bridge.run(
             self._async.create_from_git(
                 name,
@@ -161,6 +163,7 @@ class Projects:
 
         API: `createProject`; scope `launch.projects:write` or `launch:manage`.
         """
+        environment_variables = hidden(environment_variables)
         return _bridge.run(
             self._async.create_from_upload(
                 name,

@@ -12,6 +12,7 @@ from tools.sync_facade.source import Function, FunctionNode, Module, Package, Un
 
 __all__ = ["FunctionWriter", "docstring"]
 
+_MARKS = {"Secret", "hidden"}
 _RESULT_IGNORED = {"None", "object"}
 
 
@@ -53,9 +54,20 @@ class FunctionWriter:
         yield from (f"{indent}@{name}" for name in sorted(function.decorators & {"classmethod", "staticmethod"}))
         yield from self.signature(function, function.node, indent)
         yield from docstring(function.node, indent + "    ")
+        yield from self._marking(function, indent + "    ")
         yield from self._body(function, f"{target}({self.arguments(function)})", indent + "    ")
         if after:
             yield f"{indent}    {after}"
+
+    def _marking(self, function: Function, indent: str) -> Iterator[str]:
+        """Mark as secrets the parameters that the original marks: the twin's frame shows them in a traceback, too."""
+        parameters = {argument.arg for argument in (*function.node.args.args, *function.node.args.kwonlyargs)}
+        for statement in function.node.body:
+            if not isinstance(statement, ast.Assign) or ast.unparse(statement.targets[0]) not in parameters:
+                continue
+            for mark in sorted(_MARKS & {node.id for node in ast.walk(statement.value) if isinstance(node, ast.Name)}):
+                self._writer.need(f"{self._package.name}._secret", mark)
+                yield f"{indent}{ast.unparse(statement)}"
 
     def signature(self, function: Function, node: FunctionNode, indent: str, *, name: str = "") -> list[str]:
         """Return the `def` line."""
