@@ -1,0 +1,271 @@
+"""Where nothing fails, too: results, logs, hooks, proxies, other hosts and refused arguments hold no secret."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from canaries import (
+    ALL,
+    CLIENT_SECRET,
+    HOOK,
+    NEXT_TOKEN,
+    PASSWORD,
+    PROXY_PASSWORD,
+    REFRESH_TOKEN,
+    SIGNATURE,
+    TOKEN,
+    VARIABLE,
+    forms,
+    found_in,
+    texts_of,
+    texts_of_log,
+)
+from echo_server import echoing, no_json
+from secret_calls import BY_CLIENT, ENVIRONMENT, FAST, ORGANIZATION, PROJECT, VARIABLES, client, upload_to
+
+from launch_async import (
+    AccessToken,
+    AppCredentials,
+    Authtoken,
+    ConfigurationError,
+    EnvironmentVariable,
+    LaunchClient,
+    LaunchError,
+    MemoryTokenStore,
+    OAuthCredentials,
+    PasswordProtection,
+    RateLimit,
+    TokenSet,
+    UnlimitedRateLimiter,
+    login,
+)
+from launch_async._operations import Operation
+from launch_async._pipeline import Call
+from launch_async._transport import AiohttpTransport, FileBody, Request, Response
+from launch_async.emulator import LaunchEmulator
+from launch_sync import LaunchClient as SyncLaunchClient
+
+
+def tell_tale(texts: list[str], *values: str) -> list[str]:
+    """The secrets of an emulator that turn up in some texts."""
+    return [value for value in values for text in texts for form in forms(value) if form in text]
+
+
+async def test_a_whole_working_day_leaves_no_secret_in_results_and_logs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "index.html").write_text("<h1>hello</h1>" * 200)
+    results: list[object] = []
+    async with LaunchEmulator(rate_limit=None, build_seconds=0.0) as emulator:
+        credentials = AppCredentials(emulator.client_id, emulator.client_secret)
+        with caplog.at_level(logging.DEBUG):
+            session = await login(emulator.email, emulator.password, base_url=emulator.url)
+            async with LaunchClient(credentials, base_url=emulator.url, limiter=UnlimitedRateLimiter()) as launch:
+                site = await launch.create_site("site", tmp_path, environment_variables=VARIABLES)
+                uids = site.project.uid, site.environment.uid
+                first = credentials.state.tokens
+                assert first is not None
+                emulator.revoke_token(first.access_token)
+                diff = await launch.variables.diff(*uids, {"NAME": "other", "MORE": VARIABLE})
+                applied = await launch.variables.apply(diff)
+                protection = PasswordProtection(is_enabled=True, username="user", password=PASSWORD)
+                protected = await launch.environments.update(*uids, password_protection=protection)
+                signed = await launch.uploads.url_for_project()
+                download = await launch.deployments.download_url(*uids, site.deployment.uid)
+                hook = emulator.deploy_hook_url(uids[1])
+                await launch.deploy_hooks.trigger(hook.rpartition("/")[2])
+                results += [site, diff, applied, protected, signed, download, session, credentials, launch]
+        second = credentials.state.tokens
+        texts = [*map(repr, results), *texts_of_log(caplog.records)]
+        assert second is not None
+        secrets = (
+            emulator.client_secret,
+            emulator.password,
+            session.credentials.token,
+            first.access_token,
+            second.access_token,
+            signed.upload_url,
+            download.url,
+            hook,
+        )
+
+    assert found_in(texts) == []
+    assert tell_tale(texts, *secrets) == []
+
+
+async def test_storage_gets_no_credentials(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<h1>hello</h1>" * 200)
+    async with LaunchEmulator(rate_limit=None, build_seconds=0.0) as emulator:
+        async with LaunchClient(
+            Authtoken(emulator.authtoken), base_url=emulator.url, organization_uid=emulator.organization_uid
+        ) as launch:
+            await launch.create_site("site", tmp_path)
+        uploads = [entry for entry in emulator.ledger.requests if entry.operation == "uploadArchive"]
+
+    assert [entry.credentials for entry in uploads] == [()]
+
+
+@pytest.mark.parametrize("call", BY_CLIENT.values(), ids=BY_CLIENT.keys())
+async def test_no_host_but_the_one_that_was_asked_sees_anything(call: Callable[[Any], Any]) -> None:
+    async with echoing(no_json) as elsewhere:
+        seen: list[str] = []
+
+        def onward(request: web.BaseRequest, said: str) -> web.Response:
+            seen.append(said)
+            return web.Response(status=307, headers={"Location": f"{elsewhere}{request.path_qs}"})
+
+        async with echoing(onward) as url, client(url) as launch:
+            with pytest.raises(LaunchError, match=elsewhere) as caught:
+                await call(launch)
+
+    assert seen
+    assert url.removeprefix("http://") in str(caught.value)
+
+
+async def _through(proxy: str, caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What a call through a proxy leaves behind."""
+    with caplog.at_level(logging.DEBUG):
+        async with client("http://127.0.0.1:9", AccessToken(TOKEN), proxy=proxy) as launch:
+            with pytest.raises(LaunchError) as caught:
+                await launch.environments.update(PROJECT, ENVIRONMENT, environment_variables=VARIABLES)
+            return [*texts_of(caught.value), *texts_of_log(caplog.records), repr(launch)]
+
+
+async def test_the_password_of_a_proxy_is_used_and_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+    used: list[str] = []
+
+    def refuse(request: web.BaseRequest, said: str) -> web.Response:
+        used.append(request.headers["Proxy-Authorization"])
+        return web.Response(status=407, text=said)
+
+    async with echoing(refuse) as url:
+        texts = await _through(url.replace("http://", f"http://user:{PROXY_PASSWORD}@"), caplog)
+
+    assert used
+    assert found_in(texts) == []
+
+
+async def test_a_proxy_that_is_down_does_not_show_its_password(caplog: pytest.LogCaptureFixture) -> None:
+    assert found_in(await _through(f"http://user:{PROXY_PASSWORD}@127.0.0.1:9", caplog)) == []
+
+
+NO_PROXIES = [f"nonsense://{PROXY_PASSWORD}", f"http://[{PROXY_PASSWORD}", f"user:{PROXY_PASSWORD}@host", "http://"]
+
+
+@pytest.mark.parametrize("proxy", NO_PROXIES)
+def test_a_proxy_that_is_no_address_is_refused_at_once_and_not_repeated(proxy: str) -> None:
+    with pytest.raises(ConfigurationError, match="proxy") as caught:
+        AiohttpTransport(proxy=proxy)
+
+    assert found_in(texts_of(caught.value)) == []
+
+
+@pytest.mark.parametrize("proxy", NO_PROXIES)
+async def test_a_proxy_of_the_environment_that_is_no_address_is_not_repeated(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    async with client("http://127.0.0.1:9") as launch:
+        with pytest.raises(ConfigurationError, match="proxy") as caught:
+            await launch.projects.get(PROJECT)
+
+    assert found_in(texts_of(caught.value)) == []
+
+
+REFUSED: dict[str, Callable[[], object]] = {
+    "authtoken": lambda: Authtoken(f"{TOKEN} {TOKEN}"),
+    "access token": lambda: AccessToken(f"Bearer {TOKEN}\n{TOKEN}"),
+    "app": lambda: AppCredentials("", CLIENT_SECRET),
+    "oauth": lambda: OAuthCredentials(
+        "", redirect_uri="x", store=MemoryTokenStore(TokenSet(access_token=TOKEN, issued_at=0.0, expires_at=0.0))
+    ),
+    "stored tokens": lambda: TokenSet.from_json(f'{{"access_token": "{TOKEN}", "x": 1}}'),
+    "organization": lambda: LaunchClient(Authtoken(TOKEN)),
+}
+
+
+@pytest.mark.parametrize("make", REFUSED.values(), ids=REFUSED.keys())
+def test_what_is_refused_at_once_is_not_repeated(make: Callable[[], object]) -> None:
+    with pytest.raises(LaunchError) as caught:
+        make()
+
+    assert found_in(texts_of(caught.value)) == []
+
+
+ARGUMENTS: dict[str, Callable[[LaunchClient], Any]] = {
+    "empty value": lambda launch: launch.environments.update(
+        PROJECT, ENVIRONMENT, environment_variables={"A": VARIABLE, "B": ""}
+    ),
+    "too large": lambda launch: launch.environments.update(
+        PROJECT, ENVIRONMENT, environment_variables={"A": VARIABLE * 2000}
+    ),
+    "no text": lambda launch: launch.projects.create_from_upload(
+        "name",
+        upload_uid="66c0ffee00000000000000d1",
+        environment_variables={"A": VARIABLE, "B": b"x"},  # type: ignore[dict-item]
+    ),
+    "no uid": lambda launch: launch.environments.update("nonsense", ENVIRONMENT, environment_variables=VARIABLES),
+    "no json": lambda launch: launch.request("POST", "/x", json={"value": VARIABLE, "x": float("nan"), "y": {1}}),  # type: ignore[dict-item]
+    "no hook": lambda launch: launch.deploy_hooks.trigger(HOOK.upper() + HOOK),
+    "wanted": lambda launch: launch.variables.diff(PROJECT, ENVIRONMENT, {"A": VARIABLE, "B": ""}),
+}
+
+
+@pytest.mark.parametrize("call", ARGUMENTS.values(), ids=ARGUMENTS.keys())
+async def test_a_refused_argument_does_not_repeat_the_others(call: Callable[[LaunchClient], Any]) -> None:
+    async with client("http://127.0.0.1:9") as launch:
+        with pytest.raises(LaunchError) as caught:
+            await call(launch)
+
+    assert found_in(texts_of(caught.value)) == []
+
+
+def test_nothing_that_holds_a_secret_shows_it() -> None:
+    operation = Operation("triggerDeployHook", "POST", "/manage/deploy/{deploy_hook_uid}", authenticated=False)
+    holders = [
+        Authtoken(TOKEN),
+        AccessToken(TOKEN),
+        AppCredentials("client", CLIENT_SECRET),
+        TokenSet(access_token=TOKEN, refresh_token=REFRESH_TOKEN, issued_at=0.0, expires_at=1.0),
+        EnvironmentVariable(key="NAME", value=VARIABLE),
+        PasswordProtection(is_enabled=True, password=PASSWORD),
+        upload_to("https://storage.example.com", form=True),
+        upload_to("https://storage.example.com", form=False),
+        Call(operation=operation, path=f"/manage/deploy/{HOOK}", body={"x": VARIABLE}, secrets=(HOOK,)),
+        Request("POST", f"https://x/?sig={SIGNATURE}", {"authtoken": TOKEN}, VARIABLE.encode()),
+        Response(200, {"set-cookie": TOKEN}, VARIABLE.encode()),
+        FileBody(Path("site.zip"), 5, fields=(("token", NEXT_TOKEN),), form=True),
+        client("http://127.0.0.1:9"),
+        RateLimit(10),
+        FAST,
+    ]
+
+    assert found_in([text for holder in holders for text in (repr(holder), str(holder))]) == []
+
+
+def test_the_synchronous_client_leaves_no_secret_in_a_traceback() -> None:
+    launch = SyncLaunchClient(
+        Authtoken(TOKEN),
+        base_url="http://127.0.0.1:9",
+        organization_uid=ORGANIZATION,
+        limiter=UnlimitedRateLimiter(),
+        retry=FAST,
+    )
+    with launch, pytest.raises(LaunchError) as caught:
+        launch.environments.update(PROJECT, ENVIRONMENT, environment_variables=VARIABLES)
+
+    assert found_in(texts_of(caught.value)) == []
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_search_finds_what_it_searches_for(name: str) -> None:
+    error = LaunchError(f"it was {ALL[name]}")
+
+    assert found_in(texts_of(error))
+    assert found_in(texts_of(pickle.loads(pickle.dumps(error))))
