@@ -1,0 +1,114 @@
+"""What a run looks like at a moment, put together from its events: what goes on, what failed, how many are done."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from launch_async.workflows.fleet.events import FleetEvent, FleetEventKind
+from launch_async.workflows.fleet.journal import OperationState
+
+__all__ = ["Board", "Row", "printable"]
+
+
+@attrs.frozen
+class Row:
+    """One target.
+
+    Attributes:
+        label: Its project and environment.
+        state: State of its operation.
+        words: State of its deployment, or why it failed.
+        since: When it was first heard of, in seconds of `time.monotonic`.
+    """
+
+    label: str
+    state: OperationState
+    words: str
+    since: float
+
+
+class Board:
+    """The state of a run as its events tell it; it may be read from another thread than it is told in."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows: dict[tuple[str, str], Row] = {}
+        self._began = time.monotonic()
+        self._ended: float | None = None
+        self.title = ""
+        self.note = ""
+        self.wave = 0
+        self.done = 0
+        self.total = 0
+
+    def take(self, event: FleetEvent) -> None:
+        """Take in the next event."""
+        with self._lock:
+            self.wave, self.done, self.total = event.wave, event.done, event.total
+            match event.kind:
+                case FleetEventKind.RUN_STARTED:
+                    self.title, self._began = printable(event.message), time.monotonic()
+                case FleetEventKind.PAUSED:
+                    self.note = "paused: nothing new is sent"
+                case FleetEventKind.RESUMED:
+                    self.note = ""
+                case FleetEventKind.STOPPING:
+                    self.note = f"stopping: {printable(event.message)}"
+                case FleetEventKind.RUN_ENDED:
+                    self.note, self._ended = printable(event.message), time.monotonic()
+                case FleetEventKind.OPERATION | FleetEventKind.DEPLOYMENT:
+                    self._take_target(event)
+                case FleetEventKind.WAVE_STARTED:
+                    pass
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the run started, until it ended."""
+        return (self._ended or time.monotonic()) - self._began
+
+    @property
+    def under_way(self) -> Sequence[Row]:
+        """Targets that have begun and not ended, the oldest first."""
+        with self._lock:
+            return [row for row in self._rows.values() if row.state in (OperationState.INTENDED, OperationState.SENT)]
+
+    @property
+    def failed(self) -> Sequence[Row]:
+        """Targets that failed, or whose outcome is not known."""
+        with self._lock:
+            return [
+                row for row in self._rows.values() if row.state in (OperationState.FAILED, OperationState.AMBIGUOUS)
+            ]
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many targets are in each state, as far as this run has heard of them."""
+        with self._lock:
+            found = Counter(row.state for row in self._rows.values())
+        return {
+            **{str(state): found[state] for state in OperationState if found[state] and state.is_final},
+            "under way": found[OperationState.INTENDED] + found[OperationState.SENT],
+        }
+
+    def _take_target(self, event: FleetEvent) -> None:
+        if event.target is None:
+            return
+        key = event.target.project_uid, event.target.environment_uid
+        known = self._rows.get(key)
+        state = event.state or (known.state if known else OperationState.SENT)
+        self._rows[key] = Row(
+            label=printable(event.target.label),
+            state=state,
+            words=printable(event.message) or str(state),
+            since=known.since if known else time.monotonic(),
+        )
+
+
+def printable(text: str) -> str:
+    """Return text on one line that a terminal only shows: names and messages come from elsewhere."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

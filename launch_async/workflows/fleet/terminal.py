@@ -1,0 +1,103 @@
+"""The table of a run in a terminal, redrawn as it goes: the totals first, then failures, then what is under way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Final, TextIO
+
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from launch_async.workflows.fleet.board import Board, Row
+
+__all__ = ["LiveTable"]
+
+_AROUND: Final = 7
+"""Lines besides the targets, and one for the prompt."""
+_MOST: Final = 25
+_MOST_FAILED: Final = 8
+_BAR: Final = 30
+
+
+class LiveTable:
+    """A live view of a board.
+
+    Args:
+        board: What is shown.
+        file: The terminal.
+    """
+
+    def __init__(self, board: Board, file: TextIO) -> None:
+        self._board = board
+        self._console = Console(file=file)
+        self._live = Live(
+            console=self._console,
+            get_renderable=lambda: self,
+            refresh_per_second=4,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def start(self) -> None:
+        """Draw from now on; calling it again does nothing."""
+        if not self._live.is_started:
+            self._live.start()
+
+    def stop(self) -> None:
+        """Draw once more, and give the terminal back; calling it again does nothing."""
+        if self._live.is_started:
+            self._live.stop()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Give the lines of this moment, as many as the terminal has room for."""
+        board = self._board
+        room = max(3, min(_MOST, console.height - _AROUND))
+        failed, under_way = board.failed, board.under_way
+        shown_failed = failed[:_MOST_FAILED]
+        yield Group(
+            Text(board.title, style="bold", no_wrap=True, overflow="ellipsis"),
+            self._totals(),
+            *([Text(board.note, style="bold")] if board.note else []),
+            self._rows([*shown_failed, *under_way[: room - len(shown_failed)]]),
+            *self._rest(len(failed) - len(shown_failed), len(under_way) - max(0, room - len(shown_failed))),
+        )
+
+    def _totals(self) -> Table:
+        board = self._board
+        counts = ", ".join(f"{count} {name}" for name, count in board.counts.items() if count)
+        grid = Table.grid(padding=(0, 2))
+        grid.add_row(
+            ProgressBar(total=max(1, board.total), completed=board.done, width=_BAR),
+            f"{board.done}/{board.total}",
+            f"wave {board.wave}" if board.wave else "",
+            _clock(board.seconds),
+            counts,
+        )
+        return grid
+
+    def _rows(self, rows: Sequence[Row]) -> Table:
+        now = time.monotonic()
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(no_wrap=True, overflow="ellipsis", max_width=48)
+        grid.add_column(no_wrap=True)
+        grid.add_column(justify="right", no_wrap=True)
+        grid.add_column(no_wrap=True, overflow="ellipsis")
+        for row in rows:
+            time_so_far = "" if row.state.is_final else _clock(now - row.since)
+            words = row.words if row.words != str(row.state) else ""
+            style = "bold" if row.state.is_final else ""
+            grid.add_row(Text(f"  {row.label}"), Text(str(row.state), style=style), time_so_far, Text(words))
+        return grid
+
+    def _rest(self, failed: int, under_way: int) -> list[Text]:
+        parts = [f"{count} more {what}" for count, what in ((failed, "failed"), (under_way, "under way")) if count > 0]
+        return [Text(f"  ... and {' and '.join(parts)}")] if parts else []
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d}"
