@@ -20,7 +20,7 @@ PACKAGES = ("launch_async", "launch_sync")
 # From the bottom up: a module imports from its own line and from the lines above it.
 LAYERS = (
     ("models", "errors", "_clock", "_html", "_secret", "_version"),
-    ("_wire", "_envelopes", "settings"),
+    ("_compiled", "_wire", "_envelopes", "settings"),
     ("auth", "hooks", "rate_limit", "_metering", "_pacing", "_rhythms", "_tokens", "redis", "retry"),
     ("_transport", "_file_payload"),
     ("_operations", "_pipeline", "_side_calls", "_token_endpoint", "oauth", "authorization", "sessions", "system_keyring"),
