@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import textwrap
-from pathlib import Path
+from collections.abc import Iterator
+from concurrent.futures import Future
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support.programs import ROOT, Ended, Programs
+
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^( *)```python[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 
@@ -29,9 +29,17 @@ def _blocks() -> dict[str, str]:
 BLOCKS = _blocks()
 
 
-@pytest.mark.parametrize("code", BLOCKS.values(), ids=BLOCKS.keys())
-def test_a_block_of_the_documentation_runs(code: str) -> None:
-    program = subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True)
+@pytest.fixture(scope="module")
+def endings(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Ended]]]:
+    """The blocks that were chosen, all under way."""
+    chosen = [name for name in BLOCKS if any(item.name.endswith(f"[{name}]") for item in request.session.items)]
+    with Programs() as programs:
+        yield {name: programs.start(BLOCKS[name], name=name) for name in chosen}
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_block_of_the_documentation_runs(endings: dict[str, Future[Ended]], name: str) -> None:
+    program = endings[name].result()
 
     assert program.returncode == 0, program.stderr
     assert not program.stderr

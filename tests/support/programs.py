@@ -1,0 +1,150 @@
+"""Runs small programs, each in a process of its own, without importing the SDK anew for each.
+
+One process imports it, and forks for every program. The fork has a fresh `__main__` and ends as any interpreter does,
+so that a warning at exit is seen, too. Programs mostly wait for a build: `start` lets several do so at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from threading import Lock, Thread
+from types import TracebackType
+from typing import Self
+
+import attrs
+
+ROOT = Path(__file__).resolve().parents[2]
+_AT_ONCE = 6
+
+
+@attrs.frozen
+class Ended:
+    """How a program ended.
+
+    Attributes:
+        returncode: Its exit code.
+        stdout: What it printed.
+        stderr: What it complained about.
+    """
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Programs:
+    """A process that has imported the SDK and runs programs, as a context manager."""
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-W", "error", "-c", f"import runpy; runpy.run_path({__file__!r}, run_name='forks')"]
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._folder = tempfile.TemporaryDirectory()
+        self._waiting: list[Future[None]] = []
+        self._order = Lock()
+        self._threads = ThreadPoolExecutor(_AT_ONCE)
+        self._reader = Thread(target=self._read)
+        self._reader.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._threads.shutdown(cancel_futures=True)
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._reader.join()
+        self._process.wait()
+        assert self._process.stdout
+        self._process.stdout.close()
+        self._folder.cleanup()
+
+    def start(self, code: str, *, name: str, arguments: Sequence[str] = (), folder: Path = ROOT) -> Future[Ended]:
+        """Run a program in the checkout, as soon as there is a place for it.
+
+        Args:
+            code: Its source.
+            name: What tracebacks call it.
+            arguments: What follows its name on the command line.
+            folder: Where it looks for modules of its own first.
+        """
+        order = {"code": code, "name": name, "arguments": list(arguments), "folder": str(folder)}
+        return self._threads.submit(self._run, order)
+
+    def _run(self, order: dict[str, object]) -> Ended:
+        assert self._process.stdin
+        with self._order:
+            number, ended = len(self._waiting), Future[None]()
+            self._waiting.append(ended)
+            place = Path(self._folder.name, str(number))
+            self._process.stdin.write(json.dumps({**order, "number": number, "place": str(place)}) + "\n")
+            self._process.stdin.flush()
+        ended.result()
+        outputs = [Path(f"{place}.{stream}").read_text("utf-8") for stream in ("status", "stdout", "stderr")]
+        return Ended(int(outputs[0]), outputs[1], outputs[2])
+
+    def _read(self) -> None:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            self._waiting[int(line)].set_result(None)
+        for ended in self._waiting:
+            if not ended.done():
+                ended.set_exception(RuntimeError("the process that runs the programs has ended"))
+
+
+def _environment() -> dict[str, str]:
+    """The machine's, without settings that would lead a program to a real service."""
+    settings = ("CONTENTSTACK_", "LAUNCH_")
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.upper().startswith(settings) and not name.upper().endswith("_PROXY")
+    }
+
+
+def _serve() -> None:
+    for package in ("launch_async", "launch_sync", "launch_async.emulator", "launch_sync.emulator"):
+        module = __import__(package, fromlist=["*"])
+        for name in module.__all__:
+            getattr(module, name)
+    for line in sys.stdin:
+        order = json.loads(line)
+        if not os.fork():
+            _supervise(order)
+            return
+
+
+def _supervise(order: dict[str, str]) -> None:
+    program = os.fork()
+    if not program:
+        _become(order)
+        return
+    status = os.waitstatus_to_exitcode(os.waitpid(program, 0)[1])
+    Path(f"{order['place']}.status").write_text(str(status))
+    os.write(1, f"{order['number']}\n".encode())
+    # The program has ended as an interpreter does; there is nothing left to end here.
+    os._exit(0)
+
+
+def _become(order: dict[str, str]) -> None:
+    written = os.O_WRONLY | os.O_CREAT
+    for standard, path in enumerate((os.devnull, f"{order['place']}.stdout", f"{order['place']}.stderr")):
+        os.dup2(os.open(path, written if standard else os.O_RDONLY), standard)
+    sys.argv = [order["name"], *order["arguments"]]
+    sys.path.insert(0, order["folder"])
+    program = type(sys)("__main__")
+    program.__file__ = order["name"]
+    sys.modules["__main__"] = program
+    exec(compile(order["code"], order["name"], "exec", dont_inherit=True), program.__dict__)
+
+
+if __name__ == "forks":
+    _serve()
