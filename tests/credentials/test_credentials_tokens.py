@@ -10,7 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from credentials_support import ORGANIZATION, TokenIssuer, Wall, bound_to, refusal, settled, token_of
 
-from launch_async import AppCredentials, ConfigurationError, LaunchClient, TokenRequestError, TokenSet
+from launch_async import (
+    AppCredentials,
+    ConfigurationError,
+    LaunchClient,
+    TokenRequestError,
+    TokenSet,
+    UnlimitedRateLimiter,
+)
 from launch_async._tokens import TokenState
 from launch_async.emulator import LaunchEmulator
 
@@ -68,8 +75,8 @@ async def test_calls_of_one_client_that_are_refused_together_renew_once(emulator
     credentials = AppCredentials(emulator.client_id, emulator.client_secret)
 
     async with (
-        LaunchClient(credentials, base_url=emulator.url) as one,
-        LaunchClient(credentials, base_url=emulator.url) as other,
+        LaunchClient(credentials, base_url=emulator.url, limiter=UnlimitedRateLimiter()) as one,
+        LaunchClient(credentials, base_url=emulator.url, limiter=UnlimitedRateLimiter()) as other,
     ):
         await one.usage.cache_revalidations()
         await other.usage.cache_revalidations()
