@@ -28,6 +28,7 @@ __all__ = [
     "code",
     "details",
     "duration",
+    "faint",
     "link",
     "links",
     "log",
@@ -48,12 +49,15 @@ LINES: Final = 40
 
 _LONGEST: Final = 300
 _NAMES: Final = 10
-_TABLE: Final = "border-collapse:collapse;table-layout:auto;margin:0"
-_CAPTION: Final = "caption-side:top;color:inherit;font-weight:600;text-align:left;white-space:nowrap;padding:.2em 0"
-_CELL: Final = "text-align:left;vertical-align:top;padding:.15em 1.2em .15em 0;max-width:48em;overflow-wrap:anywhere"
+_TABLE: Final = "border-collapse:collapse;table-layout:auto;margin:0;font-size:inherit"
+_CELL: Final = (
+    "text-align:left;vertical-align:baseline;padding:.15em 1.2em .15em 0;max-width:48em;overflow-wrap:anywhere"
+)
 _FAINT: Final = "font-weight:400;opacity:.75"
 _HEAD: Final = f"{_CELL};{_FAINT};white-space:nowrap"
-_PRE: Final = "margin:0;padding:.2em 0;max-height:24em;overflow:auto;color:inherit;background:none;white-space:pre-wrap"
+_MONO: Final = "font-family:monospace;font-size:.95em;color:inherit;background:none"
+_PRE: Final = f"{_MONO};line-height:1.4;margin:0;padding:.2em 0;max-height:24em;overflow:auto;white-space:pre-wrap"
+_HERE: Final = ("127.0.0.1", "localhost")
 _BADGE: Final = "white-space:nowrap;border-radius:.3em;padding:0 .5em"
 
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
@@ -122,17 +126,14 @@ def card(title: str, facts: Mapping[str, Cell], *below: Markup) -> str:
 
 
 def table(
-    title: str,
-    items: Sequence[T],
-    *,
-    cells: Callable[[T], Mapping[str, Cell]] = row,
-    shown: int = SHOWN,
+    title: str, items: Sequence[T], *below: Markup, cells: Callable[[T], Mapping[str, Cell]] = row, shown: int = SHOWN
 ) -> Markup:
     """Return a table of the first items; columns in which none of them says anything are left out.
 
     Args:
         title: What is listed.
         items: What to list.
+        below: What stands below the table.
         cells: Gives the cells of an item by column.
         shown: Items to show.
     """
@@ -144,7 +145,7 @@ def table(
     ]
     head = "".join(f'<th scope="col" style="{_HEAD}">{text(column)}</th>' for column in columns)
     body = "".join(f"<tr>{_cells(one, columns)}</tr>" for one in rows)
-    return _block(title, f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>", _rest(len(items) - len(rows)))
+    return _block(title, f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>", _rest(len(items) - len(rows)), *below)
 
 
 def log(lines: Sequence[TextLine], *, shown: int = LINES) -> Markup:
@@ -165,6 +166,11 @@ def log(lines: Sequence[TextLine], *, shown: int = LINES) -> Markup:
 def details(summary: str, body: Markup, *, is_open: bool = False) -> Markup:
     """Return something that unfolds at a click."""
     return Markup(f"<details{' open' if is_open else ''}><summary>{text(summary)}</summary>{body}</details>")
+
+
+def faint(words: str) -> Markup:
+    """Return a line of less weight, as for what stands below a table."""
+    return Markup(f'<div style="{_FAINT}">{text(words)}</div>')
 
 
 def badge(status: str, mood: Mood) -> Markup:
@@ -188,8 +194,11 @@ def link(url: str | None, label: str | None = None) -> Markup:
 
 
 def links(urls: Iterable[str | None], *, shown: int = 3) -> Markup:
-    """Return web addresses in one cell, the first of them and how many more there are; https where none is stated."""
-    every = [url if "://" in url else f"https://{url}" for url in urls if url]
+    """Return web addresses in one cell: the first of them, and how many more there are.
+
+    Where an address has no scheme it is https, or http on this machine, where emulators are.
+    """
+    every = [url if "://" in url else f"http{'' if url.startswith(_HERE) else 's'}://{url}" for url in urls if url]
     parts = [link(url) for url in every[:shown]]
     more = f" and {len(every) - shown:,} more" if len(every) > shown else ""
     return Markup(f"{', '.join(parts)}{more}")
@@ -197,7 +206,7 @@ def links(urls: Iterable[str | None], *, shown: int = 3) -> Markup:
 
 def code(value: str | None) -> Markup:
     """Return an identifier or a command; nothing for nothing."""
-    return Markup(f'<code style="color:inherit;background:none;padding:0">{text(value)}</code>' if value else "")
+    return Markup(f'<code style="{_MONO};padding:0">{text(value)}</code>' if value else "")
 
 
 def names(items: Iterable[str], *, shown: int = _NAMES) -> str:
@@ -256,14 +265,14 @@ def text(value: Cell) -> Markup:
 
 
 def _block(title: str, inner: str, *below: Markup) -> Markup:
-    caption = f'<caption style="{_CAPTION}">{text(title)}</caption>' if title else ""
-    return Markup(
-        f'<div style="text-align:left"><table style="{_TABLE}">{caption}{inner}</table>{"".join(below)}</div>'
-    )
+    # A caption would be as wide as the table, or make it as wide as itself.
+    heading = f'<div style="font-weight:600">{text(title)}</div>' if title else ""
+    shown = f'{heading}<table style="{_TABLE}">{inner}</table>{"".join(below)}'
+    return Markup(f'<div style="text-align:left">{shown}</div>')
 
 
 def _rest(count: int) -> Markup:
-    return Markup(f'<div style="{_FAINT}">… and {count:,} more</div>' if count else "")
+    return faint(f"… and {count:,} more") if count else Markup()
 
 
 def _cells(cells: Mapping[str, Cell], columns: Iterable[str]) -> str:

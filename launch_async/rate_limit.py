@@ -86,7 +86,7 @@ class LimiterStatus:
             "now": pause if self.paused_for else _html.badge("open", _html.Mood.GOOD),
             "rate": f"{self.rate:.1f} requests per second",
             "queued": waiting or "nobody",
-            "expected wait": _html.duration(self.expected_wait),
+            "expected wait": _html.duration(self.expected_wait) if self.expected_wait else "none",
             "sent": f"{self.sent:,}",
             "refused with 429": f"{self.refused:,}",
         }
@@ -236,16 +236,26 @@ class LocalRateLimiter:
         """Wait for a slot and a token of this loop's bucket; then stamp the slot with the true time of departure."""
         while True:
             await waiter.served
-            await waiter.side.take_token()
-            with self._lock:
-                waiter.side.asleep = False
-                if waiter.slot is not None:
-                    self._pacer.stamp(waiter.slot, loop.time())
-                    self._granted.remove(waiter)
-                    return
-                waiter.served = loop.create_future()
-                bisect.insort(self._queues[waiter.priority], waiter, key=lambda other: other.ticket)
-                self._serve(loop.time())
+            if self._keeps_slot(waiter, loop.time()):
+                if not await waiter.side.took_token():
+                    continue
+                with self._lock:
+                    if waiter.slot is not None:
+                        self._pacer.stamp(waiter.slot, loop.time())
+                        self._granted.remove(waiter)
+                        return
+
+    def _keeps_slot(self, waiter: _Waiter, now: float) -> bool:
+        """Renew the lease of a waiter's slot; if it has lost the slot, put it back where it stood in its queue."""
+        with self._lock:
+            waiter.side.asleep = False
+            waiter.granted_at = now
+            if waiter.slot is not None:
+                return True
+            waiter.served = waiter.side.loop.create_future()
+            bisect.insort(self._queues[waiter.priority], waiter, key=lambda other: other.ticket)
+            self._serve(now)
+            return False
 
     def record(self, answer: Answer) -> None:
         """Learn what became of a request: once for each `acquire` that was followed by one; from any thread."""
@@ -352,11 +362,13 @@ class _LoopSide:
     def __attrs_post_init__(self) -> None:
         self._bucket = AsyncLimiter(self.rate_limit.requests, self.rate_limit.per)
 
-    async def take_token(self) -> None:
-        """Wait until the bucket has room, and take one token."""
-        while not self._bucket.has_capacity():  # noqa: ASYNC110 - the bucket has no event to wait for
-            await asyncio.sleep(self.rate_limit.per / self.rate_limit.requests)
+    async def took_token(self) -> bool:
+        """Take one token, if the bucket has any; otherwise return False a little later."""
+        if not self._bucket.has_capacity():
+            await asyncio.sleep(min(self.rate_limit.per / self.rate_limit.requests, _LEASE / 2))
+            return False
         await self._bucket.acquire()
+        return True
 
     def call(self, callback: Callable[[], None]) -> bool:
         """Run a callback on the loop, soon; False if the loop is closed."""

@@ -68,6 +68,11 @@ class Page(Generic[T_co]):
         return to_frame(self)
 
     def _repr_html_(self) -> str:
-        whole = "" if self.total is None else f" of {self.total:,}"
-        place = f"{self.skip + 1:,} to {self.skip + len(self):,}" if self.items else "None"
-        return _html.table(place + whole, self.items)
+        return _html.table(self._place, self.items)
+
+    @property
+    def _place(self) -> str:
+        if len(self) == self.total:
+            return f"All {self.total:,}"
+        first_to_last = f"{self.skip + 1:,} to {self.skip + len(self):,}" if self.items else "None"
+        return first_to_last if self.total is None else f"{first_to_last} of {self.total:,}"

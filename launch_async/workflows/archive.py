@@ -151,11 +151,8 @@ class ArchiveListing:
     def _repr_html_(self) -> str:
         largest = sorted(self.entries, key=lambda entry: (-entry.size, entry.path))
         title = f"{len(self.entries):,} files to send, {_html.size(self.total_size)} before compression; largest first"
-        sent = _html.table(
-            title, largest, cells=lambda one: {"size": _html.size(one.size), "path": _html.code(printable(one.path))}
-        )
-        left = _html.table("", self.excluded, cells=_left_out)
-        return sent + (_html.details(f"{len(self.excluded):,} left out", left) if self.excluded else "")
+        left_out = _html.details(f"{len(self.excluded):,} left out", _html.table("", self.excluded, cells=_left_out))
+        return _html.table(title, largest, *([left_out] if self.excluded else []), cells=_sent)
 
 
 @attrs.frozen
@@ -437,6 +434,10 @@ def _keep() -> None:
 def _some(paths: Sequence[str]) -> str:
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     return ", ".join(paths[:_SHOWN]) + more
+
+
+def _sent(one: ArchiveEntry) -> dict[str, _html.Cell]:
+    return {"size": _html.size(one.size), "path": _html.code(printable(one.path))}
 
 
 def _left_out(one: Exclusion) -> dict[str, _html.Cell]:

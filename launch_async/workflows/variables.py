@@ -118,9 +118,9 @@ class VariablesDiff:
         changes = (("+ add", self.added), ("~ change", self.changed), ("- remove", self.removed))
         rows = [(action, name) for action, names in changes for name in names]
         counts = ", ".join(f"{len(names)} to {action[2:]}" for action, names in changes)
-        kept = _html.text(f"{len(self.unchanged)} stay as they are")
-        title = f"Variables: {counts}" if rows else "Variables: nothing to change"
-        return _html.table(title, rows, cells=lambda row: {"change": row[0], "name": _html.code(row[1])}) + kept
+        kept = _html.faint(f"{len(self.unchanged)} unchanged")
+        title = f"Variables: {counts if rows else 'nothing to change'}"
+        return _html.table(title, rows, kept, cells=lambda row: {"change": row[0], "name": _html.code(row[1])})
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a VariablesDiff holds values, which are secrets, and is not pickled; store its to_dict()")
