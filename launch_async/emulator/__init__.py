@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from launch_async.emulator.bench import OrganizationCredentials
+    from launch_async.emulator.budget import Budget
     from launch_async.emulator.faults import Fault, FaultKind, Faults
     from launch_async.emulator.ledger import Creation, Ledger, LedgerEntry
     from launch_async.emulator.script import LogLine, Script, Scripts
     from launch_async.emulator.server import LaunchEmulator
+    from launch_async.emulator.travel import LogNormal, Travel
 
 __all__ = [
+    "Budget",
     "Creation",
     "Fault",
     "FaultKind",
@@ -23,17 +26,21 @@ __all__ = [
     "Ledger",
     "LedgerEntry",
     "LogLine",
+    "LogNormal",
     "OrganizationCredentials",
     "Script",
     "Scripts",
+    "Travel",
 ]
 
 _MODULES = {
     "bench": ("OrganizationCredentials",),
+    "budget": ("Budget",),
     "faults": ("Fault", "FaultKind", "Faults"),
     "ledger": ("Creation", "Ledger", "LedgerEntry"),
     "script": ("LogLine", "Script", "Scripts"),
     "server": ("LaunchEmulator",),
+    "travel": ("LogNormal", "Travel"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

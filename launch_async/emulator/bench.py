@@ -5,6 +5,7 @@ from typing import Literal
 
 from attrs import frozen
 
+from launch_async.emulator.budget import Budget
 from launch_async.emulator.clock import Clock, milliseconds
 from launch_async.emulator.credentials import CODE_SECONDS, MANAGE, Grant, TokenKind
 from launch_async.emulator.faults import Faults
@@ -13,6 +14,7 @@ from launch_async.emulator.preload import add_project
 from launch_async.emulator.script import LogLine, Scripts, script_of
 from launch_async.emulator.service import Service
 from launch_async.emulator.state import Organization, Project
+from launch_async.emulator.travel import Travel
 
 
 @frozen(repr=False)
@@ -88,6 +90,16 @@ class Bench:
     def faults(self) -> Faults:
         """Failures on demand."""
         return self._service.faults
+
+    @property
+    def budget(self) -> Budget:
+        """How the requests of an organization are counted."""
+        return self._service.budget
+
+    @property
+    def travel(self) -> Travel:
+        """How long requests and answers are under way."""
+        return self._service.travel
 
     @property
     def ledger(self) -> Ledger:

@@ -15,6 +15,7 @@ from launch_async.emulator import errors
 from launch_async.emulator.bench import Bench
 from launch_async.emulator.credentials import MANAGE, TokenKind
 from launch_async.emulator.faults import FaultKind
+from launch_async.emulator.options import RateWindow
 from launch_async.emulator.script import LogLine
 from launch_async.emulator.service import Answer, Service, read_object
 from launch_async.emulator.state import Record
@@ -51,6 +52,26 @@ class ScriptOrder:
     times: int | None = 1
     project_uid: str | None = None
     environment_uid: str | None = None
+
+
+@frozen(kw_only=True)
+class BudgetOrder:
+    """Parameters of `Budget.set`."""
+
+    limit: int | None
+    window: RateWindow = "sliding"
+    headers: bool = False
+    split: bool = False
+    count_refused: bool = False
+
+
+@frozen(kw_only=True)
+class LatencyOrder:
+    """Parameters of `Travel.set`."""
+
+    median: float
+    sigma: float = 0.0
+    seed: int | None = None
 
 
 @frozen(kw_only=True)
@@ -112,9 +133,13 @@ class Control:
             if request.method == "DELETE":
                 return self._clear(name)
             return self._show(name)
-        except (ValueError, KeyError, cattrs.BaseValidationError) as error:
-            reasons = cattrs.transform_error(error) if isinstance(error, cattrs.BaseValidationError) else [str(error)]
-            raise errors.coded(400, "emulator.INVALID", "; ".join(reasons)) from None
+        except cattrs.BaseValidationError as error:
+            raise _nonsense("; ".join(cattrs.transform_error(error))) from None
+        except ValueError as error:
+            # A validator's error holds more than its text.
+            raise _nonsense(str(error.args[0])) from None
+        except KeyError as error:
+            raise _nonsense(f"there is no {error.args[0]!r}") from None
 
     def _show(self, name: str) -> Answer:
         match name:
@@ -147,6 +172,10 @@ class Control:
             case "advance":
                 self._bench.advance(self._read(AdvanceOrder, body).seconds)
                 return Answer(200, self._summary())
+            case "budget":
+                return self._set_budget(self._read(BudgetOrder, body))
+            case "latency":
+                return self._set_latency(self._read(LatencyOrder, body))
             case "tokens":
                 return self._issue_token(self._read(TokenOrder, body))
             case "organizations":
@@ -201,6 +230,20 @@ class Control:
         )
         return Answer(201, {})
 
+    def _set_budget(self, order: BudgetOrder) -> Answer:
+        self._bench.budget.set(
+            order.limit,
+            window=order.window,
+            headers=order.headers,
+            split=order.split,
+            count_refused=order.count_refused,
+        )
+        return Answer(200, asdict(order))
+
+    def _set_latency(self, order: LatencyOrder) -> Answer:
+        self._bench.travel.set(order.median, sigma=order.sigma, seed=order.seed)
+        return Answer(200, asdict(order))
+
     def _issue_token(self, order: TokenOrder) -> Answer:
         token = self._bench.issue_token(
             scopes=order.scopes, kind=order.kind, seconds=order.seconds, organization_uid=order.organization_uid
@@ -241,3 +284,7 @@ def _converter() -> cattrs.Converter:
 
 def _no_order() -> errors.Refusal:
     return errors.coded(404, "emulator.NO_SUCH_ORDER", "The control endpoint has no such order.")
+
+
+def _nonsense(reason: str) -> errors.Refusal:
+    return errors.coded(400, "emulator.INVALID", reason)

@@ -117,7 +117,7 @@ class FrontDoor:
         verdict = self._service.budget.arrive(caller.organization, write=entry.method not in ("GET", "HEAD"))
         if verdict is None:
             return {}
-        headers = verdict.headers() if self._service.options.rate_headers else {}
+        headers = verdict.headers() if self._service.budget.headers else {}
         if not verdict.granted:
             entry.refused = True
             raise _too_many_requests(headers)
@@ -144,8 +144,7 @@ class FrontDoor:
 
     async def _travel(self) -> None:
         """Take the time that a request or an answer spends on the way."""
-        latency = self._service.options.latency
-        seconds = latency() if callable(latency) else latency
+        seconds = self._service.travel.draw()
         if seconds > 0:
             await asyncio.sleep(seconds)
 

@@ -35,6 +35,7 @@ from launch_async.emulator.service import Service
 from launch_async.emulator.sites import Sites
 from launch_async.emulator.state import State, Uids
 from launch_async.emulator.storage import Storage
+from launch_async.emulator.travel import Travel
 
 
 class LaunchEmulator(Bench):
@@ -52,7 +53,8 @@ class LaunchEmulator(Bench):
         rate_headers: send ``X-RateLimit-*``, and ``Retry-After`` with a 429.
         split_rate: count reads and writes apart.
         count_refused: let refused requests spend budget too.
-        latency: one-way delay in seconds, or a function that draws one, taken on the way in and again on the way out.
+        latency: one-way delay in seconds, or a function that draws one, such as a `LogNormal`; taken on the way in and
+            again on the way out.
         upload_style: the cloud whose signed uploads are handed out.
         upload_expiry: ``expiresIn`` as seconds or as an epoch in milliseconds.
         upload_seconds: how long signed URLs are valid.
@@ -250,8 +252,9 @@ def _assemble(options: EmulatorOptions, snapshot: Snapshot | None) -> Service:
         state=state,
         builds=Builds(options, state, uids),
         credentials=credentials,
-        budget=Budget(options),
+        budget=Budget(options, state),
         storage=Storage(options, state, uids, clock),
         sites=Sites(options, state, clock),
+        travel=Travel(options.latency),
         openapi=describe(PUBLIC),
     )

@@ -29,6 +29,7 @@ from launch_async.emulator.state import (
     visible,
 )
 from launch_async.emulator.storage import Storage
+from launch_async.emulator.travel import Travel
 
 Access: TypeAlias = Literal["caller", "open"]
 DEFAULT_LIMIT = 10
@@ -47,6 +48,7 @@ class Service:
     budget: Budget
     storage: Storage
     sites: Sites
+    travel: Travel
     faults: Faults = field(factory=Faults)
     ledger: Ledger = field(factory=Ledger)
     changed: Callable[[], None] | None = None

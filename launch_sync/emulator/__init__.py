@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from launch_async.emulator.bench import OrganizationCredentials as OrganizationCredentials
+    from launch_async.emulator.budget import Budget as Budget
     from launch_async.emulator.faults import Fault as Fault
     from launch_async.emulator.faults import FaultKind as FaultKind
     from launch_async.emulator.faults import Faults as Faults
@@ -19,12 +20,15 @@ if TYPE_CHECKING:
     from launch_async.emulator.script import LogLine as LogLine
     from launch_async.emulator.script import Script as Script
     from launch_async.emulator.script import Scripts as Scripts
+    from launch_async.emulator.travel import LogNormal as LogNormal
+    from launch_async.emulator.travel import Travel as Travel
     from launch_sync._loop import BridgeThreadError as BridgeThreadError
     from launch_sync._loop import LaunchSyncInAsyncWarning as LaunchSyncInAsyncWarning
     from launch_sync.emulator.server import LaunchEmulator as LaunchEmulator
 
 __all__ = [
     "BridgeThreadError",
+    "Budget",
     "Creation",
     "Fault",
     "FaultKind",
@@ -34,13 +38,16 @@ __all__ = [
     "Ledger",
     "LedgerEntry",
     "LogLine",
+    "LogNormal",
     "OrganizationCredentials",
     "Script",
     "Scripts",
+    "Travel",
 ]
 
 _HOMES = {
     "BridgeThreadError": "launch_sync._loop",
+    "Budget": "launch_async.emulator.budget",
     "Creation": "launch_async.emulator.ledger",
     "Fault": "launch_async.emulator.faults",
     "FaultKind": "launch_async.emulator.faults",
@@ -50,9 +57,11 @@ _HOMES = {
     "Ledger": "launch_async.emulator.ledger",
     "LedgerEntry": "launch_async.emulator.ledger",
     "LogLine": "launch_async.emulator.script",
+    "LogNormal": "launch_async.emulator.travel",
     "OrganizationCredentials": "launch_async.emulator.bench",
     "Script": "launch_async.emulator.script",
     "Scripts": "launch_async.emulator.script",
+    "Travel": "launch_async.emulator.travel",
 }
 
 

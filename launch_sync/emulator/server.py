@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from launch_async.emulator.bench import OrganizationCredentials
+from launch_async.emulator.budget import Budget
 from launch_async.emulator.clock import Clock
 from launch_async.emulator.credentials import MANAGE, TokenKind
 from launch_async.emulator.faults import Faults
@@ -29,6 +30,7 @@ from launch_async.emulator.options import (
 from launch_async.emulator.script import LogLine, Scripts
 from launch_async.emulator.server import LaunchEmulator as AsyncLaunchEmulator
 from launch_async.emulator.state import Project
+from launch_async.emulator.travel import Travel
 from launch_sync import _bridge
 
 __all__ = ["LaunchEmulator"]
@@ -49,7 +51,8 @@ class LaunchEmulator:
         rate_headers: send ``X-RateLimit-*``, and ``Retry-After`` with a 429.
         split_rate: count reads and writes apart.
         count_refused: let refused requests spend budget too.
-        latency: one-way delay in seconds, or a function that draws one, taken on the way in and again on the way out.
+        latency: one-way delay in seconds, or a function that draws one, such as a `LogNormal`; taken on the way in and
+            again on the way out.
         upload_style: the cloud whose signed uploads are handed out.
         upload_expiry: ``expiresIn`` as seconds or as an epoch in milliseconds.
         upload_seconds: how long signed URLs are valid.
@@ -200,6 +203,16 @@ class LaunchEmulator:
     def faults(self) -> Faults:
         """Failures on demand."""
         return self._async.faults
+
+    @property
+    def budget(self) -> Budget:
+        """How the requests of an organization are counted."""
+        return self._async.budget
+
+    @property
+    def travel(self) -> Travel:
+        """How long requests and answers are under way."""
+        return self._async.travel
 
     @property
     def ledger(self) -> Ledger:

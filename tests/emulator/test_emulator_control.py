@@ -70,6 +70,37 @@ async def test_organizations_and_tokens_are_handed_out(control):
     assert [(await control.bearer(token).get("/projects")).status for _ in range(2)] == [200, 429]
 
 
+async def test_the_budget_is_counted_otherwise_from_now_on(start):
+    order = {"limit": 1, "window": "bucket", "headers": True, "split": True, "count_refused": True}
+    async with start(control=True) as api:
+        before = await api.get("/projects")
+        ordered = await api.post("/__emulator__/budget", order)
+        read = await api.get("/projects")
+        written = await api.put("/projects/x", {"name": "y"})
+        refused = await api.get("/projects")
+
+    assert ordered.json == order
+    assert [reply.status for reply in (before, read, written, refused)] == [200, 200, 404, 429]
+    assert ["X-RateLimit-Limit" in reply.headers for reply in (before, read)] == [False, True]
+
+
+async def test_a_budget_is_lifted_for_every_organization(start):
+    async with start(control=True, rate_limit=1) as api:
+        other = api.bearer(api.emulator.add_organization().access_token)
+        await api.post("/__emulator__/budget", {"limit": None})
+
+        assert [(await caller.get("/projects")).status for caller in (api, api, other, other)] == [200] * 4
+
+
+async def test_delays_are_drawn_from_the_ordered_distribution(control):
+    await control.post("/__emulator__/latency", {"median": 0.001, "sigma": 0.9, "seed": 7})
+    drawn = [control.emulator.travel.draw() for _ in range(3)]
+    ordered = await control.post("/__emulator__/latency", {"median": 0.001, "sigma": 0.9, "seed": 7})
+
+    assert drawn == [control.emulator.travel.draw() for _ in range(3)]
+    assert ordered.json == {"median": 0.001, "sigma": 0.9, "seed": 7}
+
+
 @pytest.mark.parametrize(
     ("method", "order", "body", "status"),
     [
@@ -81,6 +112,10 @@ async def test_organizations_and_tokens_are_handed_out(control):
         ("POST", "tokens", {"scopes": ["everything"]}, 400),
         ("POST", "tokens", {"organization_uid": "nobody"}, 400),
         ("POST", "advance", [], 400),
+        ("POST", "budget", {}, 400),
+        ("POST", "budget", {"limit": 0}, 400),
+        ("POST", "budget", {"limit": 1, "window": "hourly"}, 400),
+        ("POST", "latency", {"median": -1}, 400),
         ("POST", "nope", {}, 404),
         ("DELETE", "nope", None, 404),
         ("GET", "nope", None, 404),
@@ -91,6 +126,7 @@ async def test_an_order_that_makes_no_sense_is_refused_with_a_reason(control, me
 
     assert reply.status == status
     assert reply.json["errors"][0]["message"]
+    assert "Attribute(" not in reply.text
 
 
 async def test_scripts_are_taken_back(control):

@@ -1,11 +1,13 @@
 """The emulator is judged: budget, faults and ledger do what they are told."""
 
 import asyncio
+import math
 import time
 
 import aiohttp
 import pytest
 
+from launch_async.emulator import LogNormal
 from launch_async.emulator.budget import ClockSecond, SlidingSecond, TokenBucket
 from launch_async.emulator.ledger import Ledger, LedgerEntry
 
@@ -254,6 +256,22 @@ async def test_latency_is_taken_both_ways(start):
     assert len(delays) == 2
     assert took >= 0.02
     assert reply.status == 200
+
+
+def test_delays_are_log_normal_and_repeatable():
+    first, again = LogNormal(0.02, 0.5, seed=1), LogNormal(0.02, 0.5, seed=1)
+    drawn = sorted(first() for _ in range(999))
+
+    assert again() in drawn
+    assert drawn[499] == pytest.approx(0.02, rel=0.1)
+    assert drawn[840] == pytest.approx(0.02 * math.exp(0.5), rel=0.1)
+    assert LogNormal(0.02)() == 0.02
+
+
+@pytest.mark.parametrize("wrong", [{"limit": 0}, {"limit": 1, "window": "hourly"}])
+def test_a_budget_that_makes_no_sense_is_not_taken(api, wrong):
+    with pytest.raises(ValueError, match="must be"):
+        api.emulator.budget.set(**wrong)
 
 
 def test_the_ledger_finds_the_fullest_window():
