@@ -14,45 +14,39 @@ import sys
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any, get_args
 
+from launch_async.emulator.options import (
+    DownloadKey,
+    LogBound,
+    RateWindow,
+    ServerLogsKey,
+    UploadExpiry,
+    UploadStyle,
+    WrongRegion,
+)
 from launch_async.emulator.server import LaunchEmulator
+from launch_async.emulator.travel import LogNormal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the emulator until it is told to stop; returns the exit code."""
-    options = _parser().parse_args(arguments)
-    return asyncio.run(_serve(options))
+    return asyncio.run(_serve(vars(_parser().parse_args(arguments))))
 
 
-async def _serve(options: argparse.Namespace) -> int:
+async def _serve(options: dict[str, Any]) -> int:
     try:
-        emulator = LaunchEmulator(
-            host=options.host,
-            port=options.port,
-            tls=_tls(options.tls_cert, options.tls_key),
-            rate_limit=options.rate_limit,
-            rate_window=options.rate_window,
-            rate_headers=options.rate_headers,
-            split_rate=options.split_rate,
-            latency=options.latency,
-            upload_style=options.upload_style,
-            build_seconds=options.build_seconds,
-            queue_seconds=options.queue_seconds,
-            create_delay=options.create_delay,
-            log_bound=options.log_bound,
-            token_seconds=options.token_seconds,
-            revalidation_quota=options.revalidation_quota,
-            control=options.control,
-            build=options.build,
-            state=options.state,
-            seed=options.seed,
-        )
+        certificate, key = options.pop("tls_cert"), options.pop("tls_key")
+        latency = LogNormal(options.pop("latency"), options.pop("latency_sigma"), options["seed"])
+        emulator = LaunchEmulator(tls=_tls(certificate, key), latency=latency, **options)
         with _stop_signals() as told:
             async with emulator:
                 _announce(emulator)
                 await told.wait()
     except (OSError, ValueError) as error:
-        sys.stderr.write(f"launch emulator: {error}\n")
+        # A validator's error holds more than its text.
+        reason = error.args[0] if isinstance(error, ValueError) else error
+        sys.stderr.write(f"launch emulator: {reason}\n")
         return 2
     return 0
 
@@ -100,34 +94,66 @@ def _limit(text: str) -> int | None:
 
 
 def _parser() -> argparse.ArgumentParser:
+    """The options of `LaunchEmulator`, under its names."""
     parser = argparse.ArgumentParser(
         prog="python -m launch_async.emulator", description="A Contentstack Launch to test against."
     )
+    _add_process_options(parser)
+    _add_wire_options(parser)
+    _add_platform_options(parser)
+    _add_unknown_options(parser)
+    return parser
+
+
+def _add_process_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one (default)")
-    parser.add_argument("--tls-cert", type=Path, help="serve https with this certificate (PEM)")
-    parser.add_argument("--tls-key", type=Path, help="its key, if it is in another file")
-    parser.add_argument(
-        "--rate-limit", type=_limit, default=10, metavar="N|none", help="requests per second (default: 10)"
-    )
-    parser.add_argument("--rate-window", choices=("sliding", "fixed", "bucket"), default="sliding")
-    parser.add_argument("--rate-headers", action="store_true", help="send X-RateLimit-* and Retry-After")
-    parser.add_argument("--split-rate", action="store_true", help="count reads and writes apart")
-    parser.add_argument("--latency", type=float, default=0.0, metavar="S", help="one-way delay in seconds")
-    parser.add_argument("--upload-style", choices=("aws", "azure", "gcp"), default="aws")
-    parser.add_argument("--build-seconds", type=float, default=0.3, metavar="S", help="length of a build")
-    parser.add_argument("--queue-seconds", type=float, default=0.0, metavar="S", help="time before a build starts")
-    parser.add_argument(
-        "--create-delay", type=float, default=0.0, metavar="S", help="how late a first environment shows"
-    )
-    parser.add_argument("--log-bound", choices=("exclusive", "inclusive"), default="exclusive")
-    parser.add_argument("--token-seconds", type=float, default=3600.0, metavar="S", help="life of bearer tokens")
-    parser.add_argument("--revalidation-quota", type=int, default=500, metavar="N")
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="serve https with this certificate (PEM)")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, if it is in another file")
     parser.add_argument("--control", action="store_true", help="answer orders under /__emulator__/")
-    parser.add_argument("--build", action="store_true", help="really run build commands, as this user")
     parser.add_argument("--state", type=Path, metavar="FILE", help="keep everything in this file for the next start")
-    parser.add_argument("--seed", type=int, help="draw the same uids and tokens in every run")
-    return parser
+    parser.add_argument("--seed", type=int, metavar="N", help="draw the same uids, tokens and delays in every run")
+    parser.add_argument("--site-listeners", type=int, default=200, metavar="N", help="sites with a port of their own")
+
+
+def _add_wire_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("budget and delays")
+    group.add_argument("--rate-limit", type=_limit, default=10, metavar="N|none", help="requests per second (10)")
+    group.add_argument("--rate-window", choices=get_args(RateWindow), default="sliding")
+    group.add_argument("--rate-headers", action="store_true", help="send X-RateLimit-* and Retry-After")
+    group.add_argument("--split-rate", action="store_true", help="count reads and writes apart")
+    group.add_argument("--count-refused", action="store_true", help="let refused requests spend budget too")
+    group.add_argument("--latency", type=float, default=0.0, metavar="S", help="median one-way delay in seconds")
+    group.add_argument("--latency-sigma", type=float, default=0.0, metavar="X", help="its log-normal spread (0.2, 0.9)")
+
+
+def _add_platform_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("builds and limits")
+    group.add_argument("--build", action="store_true", help="really run build commands, as this user")
+    group.add_argument("--build-seconds", type=float, default=0.3, metavar="S", help="length of a build (0.3)")
+    group.add_argument("--queue-seconds", type=float, default=0.0, metavar="S", help="time before a build starts")
+    group.add_argument("--create-delay", type=float, default=0.0, metavar="S", help="how late first environments show")
+    group.add_argument("--token-seconds", type=float, default=3600.0, metavar="S", help="life of bearer tokens (3600)")
+    group.add_argument("--upload-seconds", type=float, default=600.0, metavar="S", help="life of signed URLs (600)")
+    group.add_argument("--unpacked-limit", type=int, default=512 * 1024 * 1024, metavar="BYTES", help="of an archive")
+    group.add_argument("--revalidation-quota", type=int, default=500, metavar="N", help="per organization and day")
+    group.add_argument("--project-limit", type=int, metavar="N", help="projects of an organization")
+    group.add_argument("--environment-limit", type=int, metavar="N", help="environments of a project")
+
+
+def _add_unknown_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("where nobody knows how the service behaves")
+    group.add_argument("--upload-style", choices=get_args(UploadStyle), default="aws")
+    group.add_argument("--upload-expiry", choices=get_args(UploadExpiry), default="seconds")
+    group.add_argument("--download-key", choices=get_args(DownloadKey), default="downloadUrl")
+    group.add_argument("--create-status", type=int, default=201, metavar="N")
+    group.add_argument("--revalidate-status", type=int, default=200, metavar="N")
+    group.add_argument("--log-bound", choices=get_args(LogBound), default="exclusive")
+    group.add_argument("--server-logs-key", choices=get_args(ServerLogsKey), default="logs")
+    group.add_argument("--static-server-logs-fail", action="store_true", help="500 for server logs of a static site")
+    group.add_argument("--second-factor-status", type=int, default=422, metavar="N")
+    group.add_argument("--wrong-region", choices=get_args(WrongRegion), help="refuse every credential")
+    group.add_argument("--no-git", dest="git_connected", action="store_false", help="no usable Git connection")
 
 
 if __name__ == "__main__":

@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 import aiohttp
+import attrs
 import pytest
 
 from launch_async.emulator import LaunchEmulator
-from launch_async.emulator.__main__ import main
+from launch_async.emulator.__main__ import _parser, main
+from launch_async.emulator.options import EmulatorOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,6 +44,24 @@ async def test_the_process_announces_itself_serves_and_stops_cleanly(stop):
         "access_token", "authtoken", "client_id", "client_secret", "organization_uid", "url",
     ]  # fmt: skip
     assert (process.returncode, out, err) == (0, b"", b"")
+
+
+def test_the_command_has_every_option_of_the_class():
+    options = vars(_parser().parse_args([]))
+    chosen = {name: value for name, value in options.items() if not name.startswith(("tls_", "latency"))}
+
+    assert attrs.evolve(EmulatorOptions(), **chosen) == EmulatorOptions()
+    assert {*chosen, "tls", "latency"} == {field.name for field in attrs.fields(EmulatorOptions)}
+
+
+@pytest.mark.parametrize("wrong", [["--create-status", "999"], ["--rate-limit", "0"], ["--latency", "-1"]])
+def test_an_option_out_of_its_range_ends_it_with_the_reason(capsys, wrong):
+    code = main(wrong)
+    told = capsys.readouterr().err
+
+    assert code == 2
+    assert told.startswith("launch emulator: ")
+    assert "Attribute(" not in told
 
 
 class StopsWhenAnnounced(io.StringIO):
