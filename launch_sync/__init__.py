@@ -120,6 +120,32 @@ if TYPE_CHECKING:
     from launch_async.workflows.archive import build_archive as build_archive
     from launch_async.workflows.archive import check_archive as check_archive
     from launch_async.workflows.archive import list_archive as list_archive
+    from launch_async.workflows.fleet.actions import Action as Action
+    from launch_async.workflows.fleet.actions import DeleteEnvironments as DeleteEnvironments
+    from launch_async.workflows.fleet.actions import PlannedSource as PlannedSource
+    from launch_async.workflows.fleet.actions import Redeploy as Redeploy
+    from launch_async.workflows.fleet.actions import RevalidateCache as RevalidateCache
+    from launch_async.workflows.fleet.actions import SetVariables as SetVariables
+    from launch_async.workflows.fleet.actions import VariableChange as VariableChange
+    from launch_async.workflows.fleet.actions import WhenBusy as WhenBusy
+    from launch_async.workflows.fleet.control import FleetControl as FleetControl
+    from launch_async.workflows.fleet.events import FleetEvent as FleetEvent
+    from launch_async.workflows.fleet.events import FleetEventKind as FleetEventKind
+    from launch_async.workflows.fleet.journal import Entry as Entry
+    from launch_async.workflows.fleet.journal import Journal as Journal
+    from launch_async.workflows.fleet.journal import OperationState as OperationState
+    from launch_async.workflows.fleet.journal import SqliteJournal as SqliteJournal
+    from launch_async.workflows.fleet.memory import MemoryJournal as MemoryJournal
+    from launch_async.workflows.fleet.outcome import TargetOutcome as TargetOutcome
+    from launch_async.workflows.fleet.plan import Plan as Plan
+    from launch_async.workflows.fleet.plan import PlanDiff as PlanDiff
+    from launch_async.workflows.fleet.plan import PlannedOperation as PlannedOperation
+    from launch_async.workflows.fleet.progress import FleetProgress as FleetProgress
+    from launch_async.workflows.fleet.progress import ProgressMode as ProgressMode
+    from launch_async.workflows.fleet.report import FleetReport as FleetReport
+    from launch_async.workflows.fleet.targets import Cost as Cost
+    from launch_async.workflows.fleet.targets import Selection as Selection
+    from launch_async.workflows.fleet.targets import Target as Target
     from launch_async.workflows.log_cursor import LogCursor as LogCursor
     from launch_async.workflows.merging import FollowedLine as FollowedLine
     from launch_async.workflows.report import DeploymentReport as DeploymentReport
@@ -147,6 +173,7 @@ if TYPE_CHECKING:
     from launch_sync.sessions import logout as logout
     from launch_sync.sessions import request_sms as request_sms
     from launch_sync.workflows.archive import create_archive as create_archive
+    from launch_sync.workflows.fleet.fleet import Fleet as Fleet
     from launch_sync.workflows.variables import Variables as Variables
 
 __all__ = [
@@ -154,6 +181,7 @@ __all__ = [
     "UNSET",
     "APIError",
     "AccessToken",
+    "Action",
     "AmbiguousOutcome",
     "Answer",
     "AppCredentials",
@@ -176,9 +204,11 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "ConnectError",
+    "Cost",
     "Credentials",
     "DeadlineExceeded",
     "DecodeError",
+    "DeleteEnvironments",
     "DeployHooks",
     "Deployment",
     "DeploymentFailed",
@@ -190,12 +220,19 @@ __all__ = [
     "Domain",
     "DomainInfo",
     "DownloadUrl",
+    "Entry",
     "Environment",
     "EnvironmentVariable",
     "Environments",
     "Exclusion",
     "FieldError",
     "Files",
+    "Fleet",
+    "FleetControl",
+    "FleetEvent",
+    "FleetEventKind",
+    "FleetProgress",
+    "FleetReport",
     "FollowedLine",
     "ForbiddenError",
     "FormField",
@@ -209,6 +246,7 @@ __all__ = [
     "InvalidArgumentError",
     "InvalidTokenError",
     "JSONValue",
+    "Journal",
     "JournalError",
     "KeyringTokenStore",
     "LatestCommit",
@@ -221,17 +259,24 @@ __all__ = [
     "LogCursor",
     "LogLine",
     "LogStage",
+    "MemoryJournal",
     "MemoryTokenStore",
     "MissingScopeError",
     "NotFoundError",
     "OAuthCredentials",
     "OpenEnum",
+    "OperationState",
     "Page",
     "Pager",
     "Pagination",
     "PasswordProtection",
+    "Plan",
+    "PlanDiff",
+    "PlannedOperation",
+    "PlannedSource",
     "PreviousUpload",
     "Priority",
+    "ProgressMode",
     "Project",
     "ProjectFile",
     "ProjectType",
@@ -241,6 +286,7 @@ __all__ = [
     "RateLimitError",
     "RateLimitMismatchWarning",
     "RateLimiter",
+    "Redeploy",
     "RedirectRefused",
     "Region",
     "Repository",
@@ -249,16 +295,22 @@ __all__ = [
     "RequestStarted",
     "ResponseLost",
     "RetryPolicy",
+    "RevalidateCache",
     "SecondFactorRequired",
+    "Selection",
     "ServerError",
     "ServerLogLine",
     "ServerLogsUnavailable",
     "ServiceUnavailableError",
     "Session",
+    "SetVariables",
     "SignedUploadUrl",
     "Site",
     "Source",
+    "SqliteJournal",
     "StorageError",
+    "Target",
+    "TargetOutcome",
     "TokenRequestError",
     "TokenSet",
     "TokenStore",
@@ -270,10 +322,12 @@ __all__ = [
     "UploadMethod",
     "Uploads",
     "Usage",
+    "VariableChange",
     "VariableValues",
     "Variables",
     "VariablesDiff",
     "WaitTimeout",
+    "WhenBusy",
     "WireModel",
     "__version__",
     "begin_authorization",
@@ -293,6 +347,7 @@ __all__ = [
 _HOMES = {
     "APIError": "launch_async.errors",
     "AccessToken": "launch_async.auth",
+    "Action": "launch_async.workflows.fleet.actions",
     "AmbiguousOutcome": "launch_async.errors",
     "Answer": "launch_async._pacing",
     "AppCredentials": "launch_async.oauth",
@@ -315,9 +370,11 @@ _HOMES = {
     "ConfigurationError": "launch_async.errors",
     "ConflictError": "launch_async.errors",
     "ConnectError": "launch_async.errors",
+    "Cost": "launch_async.workflows.fleet.targets",
     "Credentials": "launch_async.auth",
     "DeadlineExceeded": "launch_async.errors",
     "DecodeError": "launch_async.errors",
+    "DeleteEnvironments": "launch_async.workflows.fleet.actions",
     "DeployHooks": "launch_sync.resources.deploy_hooks",
     "Deployment": "launch_async.models.deployment",
     "DeploymentFailed": "launch_async.errors",
@@ -329,12 +386,19 @@ _HOMES = {
     "Domain": "launch_async.models.environment",
     "DomainInfo": "launch_async.models.environment",
     "DownloadUrl": "launch_async.models.upload",
+    "Entry": "launch_async.workflows.fleet.journal",
     "Environment": "launch_async.models.environment",
     "EnvironmentVariable": "launch_async.models.environment",
     "Environments": "launch_sync.resources.environments",
     "Exclusion": "launch_async.workflows.archive",
     "FieldError": "launch_async.errors",
     "Files": "launch_async.workflows.sources",
+    "Fleet": "launch_sync.workflows.fleet.fleet",
+    "FleetControl": "launch_async.workflows.fleet.control",
+    "FleetEvent": "launch_async.workflows.fleet.events",
+    "FleetEventKind": "launch_async.workflows.fleet.events",
+    "FleetProgress": "launch_async.workflows.fleet.progress",
+    "FleetReport": "launch_async.workflows.fleet.report",
     "FollowedLine": "launch_async.workflows.merging",
     "ForbiddenError": "launch_async.errors",
     "FormField": "launch_async.models.upload",
@@ -348,6 +412,7 @@ _HOMES = {
     "InvalidArgumentError": "launch_async.errors",
     "InvalidTokenError": "launch_async.errors",
     "JSONValue": "launch_async.models.base",
+    "Journal": "launch_async.workflows.fleet.journal",
     "JournalError": "launch_async.errors",
     "KeyringTokenStore": "launch_async.system_keyring",
     "LatestCommit": "launch_async.workflows.sources",
@@ -360,17 +425,24 @@ _HOMES = {
     "LogCursor": "launch_async.workflows.log_cursor",
     "LogLine": "launch_async.models.log",
     "LogStage": "launch_async.models.log",
+    "MemoryJournal": "launch_async.workflows.fleet.memory",
     "MemoryTokenStore": "launch_async.oauth",
     "MissingScopeError": "launch_async.errors",
     "NotFoundError": "launch_async.errors",
     "OAuthCredentials": "launch_async.oauth",
     "OpenEnum": "launch_async.models.base",
+    "OperationState": "launch_async.workflows.fleet.journal",
     "Page": "launch_async.models.page",
     "Pager": "launch_sync.resources.pager",
     "Pagination": "launch_async.models.page",
     "PasswordProtection": "launch_async.models.environment",
+    "Plan": "launch_async.workflows.fleet.plan",
+    "PlanDiff": "launch_async.workflows.fleet.plan",
+    "PlannedOperation": "launch_async.workflows.fleet.plan",
+    "PlannedSource": "launch_async.workflows.fleet.actions",
     "PreviousUpload": "launch_async.workflows.sources",
     "Priority": "launch_async.rate_limit",
+    "ProgressMode": "launch_async.workflows.fleet.progress",
     "Project": "launch_async.models.project",
     "ProjectFile": "launch_async.discovery",
     "ProjectType": "launch_async.models.project",
@@ -381,6 +453,7 @@ _HOMES = {
     "RateLimitError": "launch_async.errors",
     "RateLimitMismatchWarning": "launch_async.rate_limit",
     "RateLimiter": "launch_async.rate_limit",
+    "Redeploy": "launch_async.workflows.fleet.actions",
     "RedirectRefused": "launch_async.errors",
     "Region": "launch_async.settings",
     "Repository": "launch_async.models.project",
@@ -389,16 +462,22 @@ _HOMES = {
     "RequestStarted": "launch_async.hooks",
     "ResponseLost": "launch_async.errors",
     "RetryPolicy": "launch_async.retry",
+    "RevalidateCache": "launch_async.workflows.fleet.actions",
     "SecondFactorRequired": "launch_async.errors",
+    "Selection": "launch_async.workflows.fleet.targets",
     "ServerError": "launch_async.errors",
     "ServerLogLine": "launch_async.models.log",
     "ServerLogsUnavailable": "launch_async.errors",
     "ServiceUnavailableError": "launch_async.errors",
     "Session": "launch_async.sessions",
+    "SetVariables": "launch_async.workflows.fleet.actions",
     "SignedUploadUrl": "launch_async.models.upload",
     "Site": "launch_async.workflows.site",
     "Source": "launch_async.workflows.sources",
+    "SqliteJournal": "launch_async.workflows.fleet.journal",
     "StorageError": "launch_async.errors",
+    "Target": "launch_async.workflows.fleet.targets",
+    "TargetOutcome": "launch_async.workflows.fleet.outcome",
     "TokenRequestError": "launch_async.errors",
     "TokenSet": "launch_async._tokens",
     "TokenStore": "launch_async.oauth",
@@ -411,10 +490,12 @@ _HOMES = {
     "UploadMethod": "launch_async.models.upload",
     "Uploads": "launch_sync.resources.uploads",
     "Usage": "launch_sync.resources.usage",
+    "VariableChange": "launch_async.workflows.fleet.actions",
     "VariableValues": "launch_async.workflows.variables",
     "Variables": "launch_sync.workflows.variables",
     "VariablesDiff": "launch_async.workflows.variables",
     "WaitTimeout": "launch_async.errors",
+    "WhenBusy": "launch_async.workflows.fleet.actions",
     "WireModel": "launch_async.models.base",
     "begin_authorization": "launch_async.authorization",
     "build_archive": "launch_async.workflows.archive",

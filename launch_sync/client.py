@@ -36,6 +36,7 @@ from launch_sync.resources.environments import Environments
 from launch_sync.resources.projects import Projects
 from launch_sync.resources.uploads import Uploads
 from launch_sync.resources.usage import Usage
+from launch_sync.workflows.fleet.fleet import Fleet
 from launch_sync.workflows.variables import Variables
 
 if TYPE_CHECKING:
@@ -292,6 +293,11 @@ class LaunchClient:
     def variables(self) -> Variables:
         """Environment variables, compared and changed safely."""
         return Variables(self._async.variables)
+
+    @property
+    def fleet(self) -> Fleet:
+        """Bulk operations: select, plan, run, resume, report."""
+        return Fleet(self._async.fleet)
 
     def deploy(
         self,

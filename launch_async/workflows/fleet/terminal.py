@@ -21,6 +21,8 @@ _AROUND: Final = 7
 _MOST: Final = 25
 _MOST_FAILED: Final = 8
 _BAR: Final = 30
+_STATE: Final = 9
+_TIME: Final = 5
 
 
 class LiveTable:
@@ -81,21 +83,28 @@ class LiveTable:
 
     def _rows(self, rows: Sequence[Row]) -> Table:
         now = time.monotonic()
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(no_wrap=True, overflow="ellipsis", max_width=48)
-        grid.add_column(no_wrap=True)
-        grid.add_column(justify="right", no_wrap=True)
-        grid.add_column(no_wrap=True, overflow="ellipsis")
-        for row in rows:
+        grid = Table.grid(padding=(0, 2), expand=True)
+        labels = [_shortened(row.label, self._console.width // 3) for row in rows]
+        grid.add_column(no_wrap=True, min_width=max((len(label) for label in labels), default=0) + 2)
+        grid.add_column(no_wrap=True, min_width=_STATE)
+        grid.add_column(no_wrap=True, min_width=_TIME, justify="right")
+        # A long message takes what is left, and nothing from the others.
+        grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        for row, label in zip(rows, labels, strict=True):
             time_so_far = "" if row.state.is_final else _clock(now - row.since)
             words = row.words if row.words != str(row.state) else ""
             style = "bold" if row.state.is_final else ""
-            grid.add_row(Text(f"  {row.label}"), Text(str(row.state), style=style), time_so_far, Text(words))
+            grid.add_row(Text(f"  {label}"), Text(str(row.state), style=style), time_so_far, Text(words))
         return grid
 
     def _rest(self, failed: int, under_way: int) -> list[Text]:
         parts = [f"{count} more {what}" for count, what in ((failed, "failed"), (under_way, "under way")) if count > 0]
         return [Text(f"  ... and {' and '.join(parts)}")] if parts else []
+
+
+def _shortened(label: str, most: int) -> str:
+    """Return the end of a long label: projects differ there, and environments stand there."""
+    return label if len(label) <= most else f"\N{HORIZONTAL ELLIPSIS}{label[1 - most :]}"
 
 
 def _clock(seconds: float) -> str:
