@@ -1,0 +1,54 @@
+"""Roll out a variable: show what would change in which environment, and change it with `--yes`.
+
+    FEATURE_FLAG=on python examples/roll_out_variable.py FEATURE_FLAG [--environments PATTERN] [--yes]
+
+The value comes from the environment variable of the same name, so that no list of processes shows it. It reaches a site
+with its next deployment. Runs against an emulator, or against your organization if `CONTENTSTACK_*` variables name
+credentials.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+
+from cloud import is_real, open_cloud
+
+from launch_async import LaunchError
+from launch_async.emulator import LaunchEmulator
+
+
+def prepare(emulator: LaunchEmulator) -> None:
+    for name in ("shop", "blog", "docs"):
+        emulator.add_project(name, environments=["production", "staging"], variables=[("THEME", "light")])
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description="Set a variable in many environments.")
+    parser.add_argument("name", nargs="?", default="FEATURE_FLAG")
+    parser.add_argument("--environments", default="staging", help="name pattern (default: %(default)s)")
+    parser.add_argument("--yes", action="store_true", help="change them")
+    options = parser.parse_args()
+    value = os.environ.get(options.name) or ("" if is_real() else "on")
+    if not value:
+        sys.exit(f"Set {options.name} in the environment; an empty value is refused by Launch.")
+
+    async with open_cloud(prepare) as launch:
+        targets = await launch.fleet.select(environments=options.environments)
+        if not targets:
+            sys.exit(f"No environment is called {options.environments}.")
+        plan = await launch.fleet.plan_variables(targets, {options.name: value})
+        print(plan)
+        if options.yes:
+            report = await launch.fleet.run(plan, variables={options.name: value}, confirm=len(plan.operations))
+            print(report)
+            sys.exit(not report.is_success)
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main())
+    except LaunchError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
