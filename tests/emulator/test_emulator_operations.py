@@ -342,3 +342,14 @@ async def test_preloaded_projects_cost_no_requests_and_look_like_others(api):
         api.emulator.add_project("big")
     with pytest.raises(ValueError, match="unique"):
         api.emulator.add_project("other", environments=["a", "a"])
+
+
+async def test_ten_thousand_deployments_are_held_and_paged_through(api):
+    projects = [api.emulator.add_project(f"p{number}", deployments=100) for number in range(100)]
+    (environment,) = projects[-1].environments.values()
+    path = f"/projects/{projects[-1].uid}/environments/{environment.uid}/deployments"
+    pages = [(await api.get(f"{path}?limit=40&skip={skip}")).json for skip in (0, 40, 80)]
+
+    numbers = [deployment["deploymentNumber"] for page in pages for deployment in page["deployments"]]
+    assert numbers == list(range(100, 0, -1))
+    assert (await api.get("/projects?limit=1")).json["pagination"]["count"] == 100

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,17 @@ def test_every_test_has_its_own(sync_launch_client):
 """
 
 
-PLUGINS = ["-p", "asyncio", "-p", "launch_async.emulator.pytest_plugin", "-p", "no:cacheprovider"]
+ENTRY_POINTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
+PLUGINS = [part for name in ("asyncio", *ENTRY_POINTS) for part in ("-p", name)]
+
+
+def install(folder):
+    """What an installation tells pytest: the entry points of the project, wherever the packages are."""
+    metadata = folder / "contentstack_launch-0.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: contentstack-launch\nVersion: 0\n")
+    lines = [f"{name} = {module}" for name, module in ENTRY_POINTS.items()]
+    (metadata / "entry_points.txt").write_text("\n".join(["[pytest11]", *lines]))
 
 
 @pytest.fixture
@@ -46,15 +57,16 @@ def users_tests(tmp_path, monkeypatch):
     (tmp_path / "pytest.ini").write_text(
         "[pytest]\nfilterwarnings = error\naddopts = --strict-markers\nasyncio_default_fixture_loop_scope = function\n"
     )
+    install(tmp_path / "installed")
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "installed"), str(ROOT)]))
     return tmp_path
 
 
 @pytest.mark.parametrize("workers", [[], ["-p", "xdist", "-n", "2"]], ids=["alone", "in parallel"])
 def test_the_fixtures_serve_plain_and_asynchronous_tests(users_tests, workers):
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", *PLUGINS, *workers, "--basetemp", str(users_tests / "temp")],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        [sys.executable, "-m", "pytest", *PLUGINS, *workers, "-p", "no:cacheprovider", "--basetemp", "temp"],
         cwd=users_tests,
         capture_output=True,
         text=True,
