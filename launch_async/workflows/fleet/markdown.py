@@ -17,7 +17,7 @@ __all__ = ["markdown"]
 _MOST: Final = 50
 _SLOWEST: Final = 5
 _LONGEST: Final = 300
-_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~&@-])")
+_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|~&@])")
 
 
 def markdown(report: FleetReport) -> str:

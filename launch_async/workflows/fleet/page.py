@@ -16,16 +16,17 @@ STYLE: Final = """
 .launch-fleet h1 { font-size: 1.35em; margin: 0 0 .2em; }
 .launch-fleet h2 { font-size: 1.05em; margin: 1.4em 0 .4em; }
 .launch-fleet p { margin: .3em 0; }
-.launch-fleet table { border-collapse: collapse; }
+.launch-fleet table { border-collapse: collapse; font-size: inherit; }
 .launch-fleet th, .launch-fleet td { padding: .2em .8em .2em 0; text-align: left; vertical-align: top; }
 .launch-fleet th { border-bottom: 1px solid currentColor; font-weight: 600; }
 .launch-fleet td { border-bottom: 1px solid color-mix(in srgb, currentColor 18%, transparent); }
 .launch-fleet .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.launch-fleet td:first-child { min-width: 14em; overflow-wrap: anywhere; }
 .launch-fleet .state { white-space: nowrap; font-weight: 600; }
 .launch-fleet .message { overflow-wrap: anywhere; }
 .launch-fleet figure { margin: 0; overflow-x: auto; }
 .launch-fleet svg { display: block; min-width: 42rem; width: 100%; height: auto; }
-.launch-fleet svg text { fill: currentColor; font: 12px system-ui, sans-serif; }
+.launch-fleet svg text { fill: currentColor; font-family: system-ui, sans-serif; font-size: 12px; }
 """.strip()
 
 

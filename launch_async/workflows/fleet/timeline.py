@@ -22,7 +22,7 @@ _WIDTH: Final = 960
 _LABEL: Final = 250
 _STATE: Final = 150
 _ROW: Final = 18
-_HEAD: Final = 22
+_HEAD: Final = 26
 _MOST: Final = 60
 _LONGEST_LABEL: Final = 38
 _NICE: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
@@ -97,8 +97,8 @@ def _picture(bars: Sequence[_Bar], length: float) -> str:
 def _wave(number: int, y: float) -> str:
     name = f"Wave {number}" if number else "Found under way"
     return (
-        f'<text x="0" y="{y + 16}" font-weight="600">{name}</text>'
-        f'<line x1="0" y1="{y + 20}" x2="{_WIDTH}" y2="{y + 20}" stroke="currentColor" stroke-opacity=".3"/>'
+        f'<text x="0" y="{y + 19}" font-weight="600">{name}</text>'
+        f'<line x1="0" y1="{y + 24}" x2="{_WIDTH}" y2="{y + 24}" stroke="currentColor" stroke-opacity=".3"/>'
     )
 
 
@@ -115,7 +115,8 @@ def _row(bar: _Bar, y: float, length: float) -> Iterator[str]:
         f'<rect x="{left:.1f}" y="{y + 5}" width="{max(2.0, right - left):.1f}" height="{_ROW - 7}" rx="2" '
         f'stroke="currentColor" {fill}/>'
     )
-    yield f'<text x="{_WIDTH - _STATE + 10}" y="{y + 14}">{outcome.state}{seconds}</text></g>'
+    weight = "" if outcome.state is OperationState.SUCCEEDED else ' font-weight="700"'
+    yield f'<text x="{_WIDTH - _STATE + 10}" y="{y + 14}"{weight}>{outcome.state}{seconds}</text></g>'
 
 
 def _grid(length: float, bottom: float) -> Iterator[str]:
