@@ -236,14 +236,17 @@ class LocalRateLimiter:
         """Wait for a slot and a token of this loop's bucket; then stamp the slot with the true time of departure."""
         while True:
             await waiter.served
-            if self._keeps_slot(waiter, loop.time()):
-                if not await waiter.side.took_token():
-                    continue
-                with self._lock:
-                    if waiter.slot is not None:
-                        self._pacer.stamp(waiter.slot, loop.time())
-                        self._granted.remove(waiter)
-                        return
+            if not self._keeps_slot(waiter, loop.time()):
+                continue
+            if not (self._is_first(waiter) and waiter.side.has_token()):
+                await waiter.side.pause()
+                continue
+            await waiter.side.take_token()
+            with self._lock:
+                if waiter.slot is not None:
+                    self._pacer.stamp(waiter.slot, loop.time())
+                    self._granted.remove(waiter)
+                    return
 
     def _keeps_slot(self, waiter: _Waiter, now: float) -> bool:
         """Renew the lease of a waiter's slot; if it has lost the slot, put it back where it stood in its queue."""
@@ -256,6 +259,11 @@ class LocalRateLimiter:
             bisect.insort(self._queues[waiter.priority], waiter, key=lambda other: other.ticket)
             self._serve(now)
             return False
+
+    def _is_first(self, waiter: _Waiter) -> bool:
+        """Whether it is the first with a slot on its loop: tokens are taken in the order of the slots."""
+        with self._lock:
+            return next((first for first in self._granted if first.side is waiter.side), None) is waiter
 
     def record(self, answer: Answer) -> None:
         """Learn what became of a request: once for each `acquire` that was followed by one; from any thread."""
@@ -362,13 +370,17 @@ class _LoopSide:
     def __attrs_post_init__(self) -> None:
         self._bucket = AsyncLimiter(self.rate_limit.requests, self.rate_limit.per)
 
-    async def took_token(self) -> bool:
-        """Take one token, if the bucket has any; otherwise return False a little later."""
-        if not self._bucket.has_capacity():
-            await asyncio.sleep(min(self.rate_limit.per / self.rate_limit.requests, _LEASE / 2))
-            return False
+    def has_token(self) -> bool:
+        """Whether a token can be taken at once."""
+        return self._bucket.has_capacity()
+
+    async def take_token(self) -> None:
+        """Take one token; at once if there is one."""
         await self._bucket.acquire()
-        return True
+
+    async def pause(self) -> None:
+        """Wait about as long as a token takes to come: the bucket has no event to wait for."""
+        await asyncio.sleep(min(self.rate_limit.per / self.rate_limit.requests, _LEASE / 2))
 
     def call(self, callback: Callable[[], None]) -> bool:
         """Run a callback on the loop, soon; False if the loop is closed."""

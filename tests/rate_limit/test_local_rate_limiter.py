@@ -48,6 +48,19 @@ def test_a_request_without_an_answer_still_frees_its_slot():
     assert run(main()) == pytest.approx(2.5)
 
 
+def test_a_burst_that_the_bucket_holds_up_wastes_no_token():
+    async def main():
+        limiter, served = LocalRateLimiter(RateLimit(10)), []
+        await asyncio.gather(*(send(limiter, served, i) for i in range(10)))
+        limiter._pacer._taken.clear()
+        await asyncio.gather(*(send(limiter, served, i) for i in range(10, 20)))
+        return served
+
+    served = run(main())
+    assert names(served) == list(range(20))
+    assert served[-1][1] == pytest.approx(1.0)
+
+
 def test_preference_is_by_priority_and_first_come_first_served_inside_each():
     async def main():
         limiter, served = LocalRateLimiter(RateLimit(2)), []
