@@ -46,6 +46,13 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
+def notebook(session: nox.Session) -> None:
+    """The notebook of the examples: every cell runs, and shows what it should; `-- --html FILE` to look at it."""
+    install(session, "notebook")
+    session.run("python", "tools/check_notebook.py", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Style and layout."""
     install(session, requirements=["ruff>=0.12"])

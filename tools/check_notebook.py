@@ -1,0 +1,91 @@
+"""Runs examples/launch.ipynb in a kernel and checks what it shows: `python tools/check_notebook.py [--html FILE]`.
+
+With `--html` the notebook as it ran is written as a page, to be looked at; `--theme dark` draws it for a dark one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
+from nbformat import NotebookNode
+
+NOTEBOOK = Path(__file__).resolve().parent.parent / "examples" / "launch.ipynb"
+
+SHOWN = {
+    "list_archive(folder)": ("6 files to send", "images/sky.png", "1 left out", "node_modules"),
+    "site": ("night-sky", "✓&nbsp;done", "7 lines", "Site night-sky", "✓&nbsp;LIVE", 'href="http://127.0.0.1:'),
+    "site.project": ("Project night-sky", "FILEUPLOAD"),
+    "site.environment": ("Environment production", "GREETING, API_KEY"),
+    "Log(launch.follow_logs(site.deployment))": ("INSTALLING_DEPENDENCIES", "Deployment is live"),
+    "diff": ("1 to add, 1 to change, 0 to remove", "+ add", "MOON", "1 unchanged"),
+    "launch.deploy(site.project.uid, site.environment.uid, folder)": ("Deployment #2", "✓&nbsp;LIVE"),
+    "report": ("✗&nbsp;FAILED", "TypeError: moon is not defined", "Mend what the first error names", "npm ERR!"),
+    "deployments": ("All 3", "✗&nbsp;FAILED", "✓&nbsp;LIVE", "✓&nbsp;DEPLOYED"),
+    'frame[["deployment_number", "status", "created_at", "url"]]': ("<table", "FAILED", "DEPLOYED"),
+    "launch.budget": ("Budget of the organization", "10.0 requests per second"),
+}
+"""What the output of a cell must have, by the cell's last line."""
+
+SECRETS = ("not for your eyes", "good evening", "good night")
+
+
+def main() -> int:
+    """Run the notebook, check it, and return the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--html", type=Path, help="where to write the notebook as it ran")
+    parser.add_argument("--theme", choices=("light", "dark"), default="light")
+    options = parser.parse_args()
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    problems = list(stored_outputs(notebook))
+    run(notebook)
+    problems += wrong_outputs(notebook)
+    if options.html:
+        page, _ = HTMLExporter(theme=options.theme).from_notebook_node(notebook)
+        options.html.write_text(page, "utf-8")
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    print(f"{len(SHOWN)} outputs of {NOTEBOOK.name} checked, {len(problems)} problems")
+    return int(bool(problems))
+
+
+def run(notebook: NotebookNode) -> None:
+    """Execute every cell, in the folder of the notebook; an exception in one ends this program."""
+    here = {"metadata": {"path": str(NOTEBOOK.parent)}}
+    NotebookClient(notebook, timeout=60, kernel_name="python3", resources=here).execute()
+
+
+def stored_outputs(notebook: NotebookNode) -> Iterator[str]:
+    """Say where the notebook was committed as it ran: its outputs belong to one run, not to the repository."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and (cell.outputs or cell.execution_count is not None):
+            yield f"cell {cell.id} is stored with its output: clear all outputs before committing"
+
+
+def wrong_outputs(notebook: NotebookNode) -> Iterator[str]:
+    """Say what the cells fail to show, and what none of them may."""
+    shown = {cell.source.splitlines()[-1]: outputs(cell) for cell in notebook.cells if cell.cell_type == "code"}
+    for line, phrases in SHOWN.items():
+        missing = [phrase for phrase in phrases if phrase not in shown.get(line, "")]
+        if missing:
+            yield f"the cell that ends with `{line}` does not show {missing}"
+    for line, text in shown.items():
+        found = [secret for secret in SECRETS if secret in text]
+        if found:
+            yield f"the cell that ends with `{line}` shows the secrets {found}"
+
+
+def outputs(cell: NotebookNode) -> str:
+    """Return what a cell shows: the richest form of each output, and whatever it wrote to a stream."""
+    forms = (output.get("data", {}) for output in cell.outputs)
+    rich = [form.get("text/html") or form.get("text/plain", "") for form in forms]
+    return "\n".join([*rich, *(output.text for output in cell.outputs if output.output_type == "stream")])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
