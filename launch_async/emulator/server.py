@@ -1,14 +1,17 @@
 """LaunchEmulator: a Launch to test against, in this process, on real sockets."""
 
+import logging
 import os
 import shutil
 import ssl
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from launch_async.emulator.bench import Bench
 from launch_async.emulator.budget import Budget
@@ -177,7 +180,7 @@ class LaunchEmulator(Bench):
         service, options = self._service, self._service.options
         control = Control(self, service) if options.control else None
         front = FrontDoor(service, Router((*PUBLIC, *OPEN)), control)
-        self._runner = web.ServerRunner(web.Server(front.main, access_log=None), shutdown_timeout=0.1)
+        self._runner = web.ServerRunner(_http_server(front.main), shutdown_timeout=0.1)
         await self._runner.setup()
         listener = web.TCPSite(self._runner, options.host, options.port, ssl_context=options.tls)
         try:
@@ -193,7 +196,7 @@ class LaunchEmulator(Bench):
         if options.build:
             self._builder = Builder(service.builds, service.clock, self._folder)
             service.builds.run_command = self._builder.begin
-        await service.sites.start(web.Server(front.site, access_log=None))
+        await service.sites.start(_http_server(front.site))
         if self._state_file is not None:
             service.changed = self._save
             service.builds.resume()
@@ -237,6 +240,17 @@ class LaunchEmulator(Bench):
         traceback: TracebackType | None,
     ) -> None:
         await self.stop()
+
+
+def _http_server(answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> web.Server:
+    """A server that writes no log of requests, and none of those that are no HTTP: their senders get a 400."""
+    log = logging.getLogger("launch_async.emulator.http")
+    log.addFilter(_is_our_fault)
+    return web.Server(answer, access_log=None, logger=log)
+
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
 
 
 def _assemble(options: EmulatorOptions, snapshot: Snapshot | None) -> Service:

@@ -1,10 +1,12 @@
 """The emulator is judged: bad requests get the error the service would give, and credentials open what they should."""
 
+import asyncio
 import io
 
 import pytest
 
 UID = "0" * 24
+FORM = "application/x-www-form-urlencoded"
 NEW_PROJECT = {
     "name": "p",
     "projectType": "FILEUPLOAD",
@@ -331,3 +333,36 @@ async def test_a_failure_inside_the_emulator_is_a_500_without_a_trace(api, monke
     assert (reply.status, reply.code) == (500, "launch.INTERNAL_ERROR")
     assert "Traceback" not in reply.text
     assert "createDeployment failed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "body"),
+    [
+        ("/apps-api/apps/token", {"Content-Type": f"{FORM}; charset=bogus"}, b"a=b"),
+        ("/apps-api/introspect", {"Content-Type": FORM}, b"a" * 2_000_000),
+        ("/projects", {"Content-Type": "application/json"}, b'"' + b"a" * 2_000_000 + b'"'),
+    ],
+)
+async def test_a_body_that_cannot_be_read_is_the_senders_fault(api, path, headers, body):
+    reply = await api.call("POST", path, headers=headers, data=io.BytesIO(body))
+
+    assert reply.status == 400
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"garbage\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHo st: here\r\n\r\n",
+        b"POST /v3/user-session HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\nZZZ\r\n",
+    ],
+)
+async def test_what_is_no_http_gets_a_400_and_leaves_no_trace(api, sent, caplog):
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(api.emulator.url.rpartition(":")[2]))
+    writer.write(sent)
+    answer = await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+
+    assert answer.split()[1] == b"400"
+    assert not caplog.records

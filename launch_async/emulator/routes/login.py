@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from aiohttp import web
+
 from launch_async.emulator import errors
 from launch_async.emulator.credentials import MANAGE, SCOPES, App, User
 from launch_async.emulator.service import Answer, Call
@@ -177,11 +179,13 @@ async def _form(call: Call) -> dict[str, str]:
     """The urlencoded body.
 
     Raises:
-        Refusal: 400, envelope F, for another media type.
+        Refusal: 400, envelope F, for another media type, and for what cannot be decoded.
     """
     if call.request.content_type != "application/x-www-form-urlencoded":
         raise errors.oauth(400, "invalid_request", "The body must be application/x-www-form-urlencoded.")
     try:
         return {name: value for name, value in (await call.request.post()).items() if isinstance(value, str)}
-    except ValueError:
+    except web.HTTPRequestEntityTooLarge:
+        raise errors.oauth(400, "invalid_request", "The body is too large.") from None
+    except (ValueError, LookupError):
         raise errors.oauth(400, "invalid_request", "The body is not well-formed.") from None
