@@ -4,7 +4,7 @@ It is off unless asked for. What it is sent is an object with the parameters of 
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import cattrs
 from aiohttp import web
@@ -113,6 +113,42 @@ class ProjectOrder:
     organization_uid: str | None = None
 
 
+@frozen(kw_only=True)
+class AppOrder:
+    """Parameters of `LaunchEmulator.add_app`."""
+
+    machine_to_machine: bool = False
+    organization_uid: str | None = None
+
+
+@frozen(kw_only=True)
+class CodeOrder:
+    """Parameters of `LaunchEmulator.authorize`."""
+
+    client_id: str
+    redirect_uri: str
+    scopes: list[str] = field(factory=lambda: [MANAGE])
+    code_challenge: str | None = None
+    code_challenge_method: Literal["plain", "S256"] = "S256"
+
+
+@frozen(kw_only=True)
+class RevocationOrder:
+    """Parameters of `LaunchEmulator.revoke_token`."""
+
+    token: str = field(repr=False)
+
+
+@frozen(kw_only=True)
+class ServerLogOrder:
+    """Parameters of `LaunchEmulator.add_server_log`."""
+
+    deployment_uid: str
+    message: str
+    source: str = "server"
+    at: float | None = None
+
+
 class Control:
     """Answers ``/__emulator__/...``."""
 
@@ -178,6 +214,14 @@ class Control:
                 return self._set_latency(self._read(LatencyOrder, body))
             case "tokens":
                 return self._issue_token(self._read(TokenOrder, body))
+            case "revocations":
+                return Answer(200, {"revoked": self._bench.revoke_token(self._read(RevocationOrder, body).token)})
+            case "apps":
+                return self._add_app(self._read(AppOrder, body))
+            case "codes":
+                return self._issue_code(self._read(CodeOrder, body))
+            case "server_logs":
+                return self._add_server_log(self._read(ServerLogOrder, body))
             case "organizations":
                 return self._add_organization(self._read(OrganizationOrder, body))
             case "projects":
@@ -249,6 +293,26 @@ class Control:
             scopes=order.scopes, kind=order.kind, seconds=order.seconds, organization_uid=order.organization_uid
         )
         return Answer(201, {"access_token": token})
+
+    def _add_app(self, order: AppOrder) -> Answer:
+        client_id, client_secret = self._bench.add_app(
+            machine_to_machine=order.machine_to_machine, organization_uid=order.organization_uid
+        )
+        return Answer(201, {"client_id": client_id, "client_secret": client_secret})
+
+    def _issue_code(self, order: CodeOrder) -> Answer:
+        code = self._bench.authorize(
+            order.client_id,
+            order.redirect_uri,
+            scopes=order.scopes,
+            code_challenge=order.code_challenge,
+            code_challenge_method=order.code_challenge_method,
+        )
+        return Answer(201, {"code": code})
+
+    def _add_server_log(self, order: ServerLogOrder) -> Answer:
+        self._bench.add_server_log(order.deployment_uid, order.message, source=order.source, at=order.at)
+        return Answer(201, {})
 
     def _add_organization(self, order: OrganizationOrder) -> Answer:
         made = self._bench.add_organization(order.name, rate_limit=order.rate_limit, second_factor=order.second_factor)

@@ -101,6 +101,33 @@ async def test_delays_are_drawn_from_the_ordered_distribution(control):
     assert ordered.json == {"median": 0.001, "sigma": 0.9, "seed": 7}
 
 
+async def test_apps_codes_and_revocations_play_an_authorization(control):
+    app = (await control.post("/__emulator__/apps")).json
+    order = {"client_id": app["client_id"], "redirect_uri": "http://localhost:1"}
+    code = (await control.post("/__emulator__/codes", order)).json["code"]
+    form = {"grant_type": "authorization_code", **app, "redirect_uri": "http://localhost:1", "code": code}
+    tokens = (await control.call("POST", "/apps-api/apps/token", data=form)).json
+    user = control.bearer(tokens["access_token"])
+    before = (await user.get("/projects")).status
+    revoked = await control.post("/__emulator__/revocations", {"token": tokens["access_token"]})
+
+    assert (before, revoked.json) == (200, {"revoked": True})
+    assert (await user.get("/projects")).status == 401
+
+
+async def test_server_logs_are_put_there(control):
+    project = control.emulator.add_project("p", framework_preset="NUXT", deployments=1)
+    (environment,) = project.environments.values()
+    (uid,) = environment.deployments
+    order = {"deployment_uid": uid, "message": "GET /", "source": "edge", "at": 1.5}
+    ordered = await control.post("/__emulator__/server_logs", order)
+    path = f"/projects/{project.uid}/environments/{environment.uid}/deployments/{uid}/logs/server-logs"
+    shown = await control.bearer(control.emulator.access_token).get(f"{path}?startTime=1000&endTime=2000")
+
+    assert ordered.status == 201
+    assert [(line["message"], line["source"]) for line in shown.json["logs"]] == [("GET /", "edge")]
+
+
 @pytest.mark.parametrize(
     ("method", "order", "body", "status"),
     [
@@ -112,6 +139,8 @@ async def test_delays_are_drawn_from_the_ordered_distribution(control):
         ("POST", "tokens", {"scopes": ["everything"]}, 400),
         ("POST", "tokens", {"organization_uid": "nobody"}, 400),
         ("POST", "advance", [], 400),
+        ("POST", "codes", {"client_id": "nobody", "redirect_uri": "http://localhost:1"}, 400),
+        ("POST", "server_logs", {"deployment_uid": "nobody", "message": ""}, 400),
         ("POST", "budget", {}, 400),
         ("POST", "budget", {"limit": 0}, 400),
         ("POST", "budget", {"limit": 1, "window": "hourly"}, 400),
