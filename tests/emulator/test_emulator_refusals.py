@@ -339,7 +339,7 @@ async def test_a_failure_inside_the_emulator_is_a_500_without_a_trace(api, monke
     ("path", "headers", "body"),
     [
         ("/apps-api/apps/token", {"Content-Type": f"{FORM}; charset=bogus"}, b"a=b"),
-        ("/apps-api/introspect", {"Content-Type": FORM}, b"a" * 2_000_000),
+        ("/apps-api/token", {"Content-Type": FORM}, b"a" * 2_000_000),
         ("/projects", {"Content-Type": "application/json"}, b'"' + b"a" * 2_000_000 + b'"'),
     ],
 )
