@@ -1,6 +1,7 @@
 """An operation of the API is a value: its name, method, path template, and who may call it.
 
-The names are the operation ids of `openapi.yaml`; the UIDs are checked and quoted here, once, before they reach a path.
+The names are the operation ids of `openapi.yaml`; the UIDs are checked here, once, before they reach a path:
+one that is well formed needs no quoting.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Final
-from urllib.parse import quote
 
 import attrs
 
@@ -51,7 +51,7 @@ class Operation:
         """
         path = self.path
         for name, uid in uids.items():
-            path = path.replace(f"{{{name}}}", quote(check_uid(name, uid, operation=self.name), safe=""))
+            path = path.replace(f"{{{name}}}", check_uid(name, uid, operation=self.name))
         return path
 
 

@@ -57,7 +57,7 @@ Layer: TypeAlias = Callable[[Request, Send], Awaitable[Response]]
 """A user's own layer around one exchange: look at the request, pass it on or not, look at the response."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(slots=False, kw_only=True)
 class Call:
     """One call of an operation.
 
@@ -196,8 +196,7 @@ class Pipeline:
     @property
     def limiter(self) -> RateLimiter:
         """The organization's budget."""
-        identity = self._credentials.identity if self._credentials is not None else ""
-        owner = self.organization_uid or identity
+        owner = self.organization_uid or (self._credentials.identity if self._credentials is not None else "")
         if self._budget is None or self._budget[0] != owner:
             self._budget = owner, self._limiter_for(owner)
         return self._budget[1]

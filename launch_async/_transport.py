@@ -11,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import functools
 import os
 import ssl
 import urllib.request
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
@@ -68,7 +69,7 @@ class FileBody:
     idle_timeout: float = 120.0
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Request:
     """One HTTP request, as it leaves.
 
@@ -89,7 +90,7 @@ class Request:
     operation: str = ""
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Response:
     """One HTTP response, read to its end.
 
@@ -108,7 +109,8 @@ class Response:
     def header(self, name: str) -> str | None:
         """Return a header, whatever the case of its name."""
         value = self.headers.get(name)
-        if value is not None:
+        if value is not None or type(self.headers).__name__ == "CIMultiDictProxy":
+            # Theirs ignores case by itself.
             return value
         return next((text for key, text in self.headers.items() if key.lower() == name.lower()), None)
 
@@ -243,8 +245,15 @@ class AiohttpTransport:
         import aiohttp
 
         tracker = tracker or aiohttp.UploadTracker()
-        with _translated(request, tracker):
+        try:
             outcome = await self._answered(session, request, file, tracker)
+        except TransportError:
+            raise
+        except Exception as error:
+            translated = _translated(error, request, tracker)
+            if translated is None:
+                raise
+            raise translated from None
         if isinstance(outcome, RedirectRefused):
             raise outcome
         return outcome
@@ -260,26 +269,21 @@ class AiohttpTransport:
 
         What aiohttp raises here is translated by the caller, and a redirect is returned.
         """
-        import aiohttp
         import yarl
 
         proxy = self._proxy_for(request.url)
-        timeout = request.timeout
-        limits = aiohttp.ClientTimeout(
-            total=timeout, connect=_CONNECT_TIMEOUT if timeout is None else min(_CONNECT_TIMEOUT, 0.9 * timeout)
-        )
         async with session.request(
             request.method,
             yarl.URL(request.url, encoded=True),
             headers=request.headers,
             data=request.body if file is None else file,
             # aiohttp would declare a POST without a body to be octets: a content type goes only with a body (FACTS §3).
-            skip_auto_headers=("Content-Type",) if request.body is None else None,
+            skip_auto_headers=("Content-Type",) if request.body is None and request.method != "GET" else None,
             allow_redirects=False,
             raise_for_status=False,
             ssl=self._ssl,
             proxy=proxy,
-            timeout=limits,
+            timeout=_limits(request.timeout),
             upload_tracker=tracker,
         ) as answer:
             if 300 <= answer.status < 400 and answer.status != 304:
@@ -356,6 +360,15 @@ def _without_password(body: bytes, proxy: str | None) -> bytes:
     return body
 
 
+@functools.lru_cache(maxsize=16)
+def _limits(timeout: float | None) -> aiohttp.ClientTimeout:
+    """Return aiohttp's limits for an exchange that may take so many seconds."""
+    import aiohttp
+
+    connect = _CONNECT_TIMEOUT if timeout is None else min(_CONNECT_TIMEOUT, 0.9 * timeout)
+    return aiohttp.ClientTimeout(total=timeout, connect=connect)
+
+
 def _form_of(body: FileBody, payload: FilePayload) -> aiohttp.FormData | None:
     """Return the form of an upload, its file last (FACTS §5); None where the raw bytes are sent."""
     import aiohttp
@@ -409,52 +422,44 @@ async def _watched(tracker: aiohttp.UploadTracker, body: FileBody) -> AsyncGener
         body.on_progress(tracker.bytes_written)
 
 
-@contextlib.contextmanager
-def _translated(request: Request, tracker: aiohttp.UploadTracker) -> Generator[None]:
-    """Turn what aiohttp raises into our errors, without a word of the URL but its host."""
+def _translated(error: Exception, request: Request, tracker: aiohttp.UploadTracker) -> TransportError | None:
+    """Return our error for what aiohttp raises, without a word of the URL but its host; None if it is not its."""
     import aiohttp
 
-    host = _origin_of(request.url).rpartition("/")[2]
-    try:
-        yield
-    except TransportError:
-        raise
-    except aiohttp.ClientConnectorCertificateError:
-        raise ConnectError(
+    host, operation = _origin_of(request.url).rpartition("/")[2], request.operation
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return ConnectError(
             f"no secure connection to {host}: its certificate is not trusted. Give ssl_context= for a private "
             "certificate authority",
-            operation=request.operation,
+            operation=operation,
             retryable=False,
-        ) from None
-    except aiohttp.ClientConnectorSSLError:
-        raise ConnectError(
+        )
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return ConnectError(
             f"no secure connection to {host}: the TLS handshake failed. Check base_url, proxies and ssl_context=",
-            operation=request.operation,
+            operation=operation,
             retryable=False,
-        ) from None
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError) as error:
+        )
+    if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)):
         if tracker.attempts > 1:
             # aiohttp has sent it once by itself, on a connection that dropped, and could not send it again.
-            raise ResponseLost(
-                f"the connection to {host} broke before the answer was complete", operation=request.operation
-            ) from None
-        raise ConnectError(f"no connection to {host}: {_reason(error)}", operation=request.operation) from None
-    except TimeoutError:
-        raise AttemptTimeout(
-            f"{host} did not answer within {request.timeout or 0:g} s", operation=request.operation
-        ) from None
-    except (ValueError, aiohttp.NonHttpUrlClientError) as error:
+            return ResponseLost(f"the connection to {host} broke before the answer was complete", operation=operation)
+        return ConnectError(f"no connection to {host}: {_reason(error)}", operation=operation)
+    if isinstance(error, TimeoutError):
+        return AttemptTimeout(f"{host} did not answer within {request.timeout or 0:g} s", operation=operation)
+    if isinstance(error, (ValueError, aiohttp.NonHttpUrlClientError)):
         # Not an address, or a header that would break the message; the error repeats it, and it may be a secret.
-        raise ConnectError(
+        return ConnectError(
             f"this request cannot be sent: its URL or a header is malformed ({type(error).__name__})",
-            operation=request.operation,
+            operation=operation,
             retryable=False,
-        ) from None
-    except (aiohttp.ClientError, OSError) as error:
-        raise ResponseLost(
+        )
+    if isinstance(error, (aiohttp.ClientError, OSError)):
+        return ResponseLost(
             f"the connection to {host} broke before the answer was complete ({type(error).__name__})",
-            operation=request.operation,
-        ) from None
+            operation=operation,
+        )
+    return None
 
 
 def _reason(error: Exception) -> str:
