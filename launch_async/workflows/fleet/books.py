@@ -52,6 +52,7 @@ class Books:
         self._entries = {entry.key: entry for entry in journal.entries()}
         self._begun = asyncio.get_running_loop().time()
         self._intended: dict[str, float] = {}
+        self._costs: dict[str, tuple[int, float, Meter]] = {}
         self._ended = sum(entry.state.is_final for entry in self._entries.values())
         self.wave = 0
         self.failed = 0
@@ -125,13 +126,10 @@ class Books:
         self._write(attrs.evolve(entry, state=state, detail={**entry.detail, "message": message}))
         self.tell(FleetEventKind.OPERATION, operation, state=state, message=message)
 
-    def count(self, operation: PlannedOperation, meter: Meter) -> None:
-        """Write down what it has cost."""
-        if meter.requests:
-            entry = self.entry(operation)
-            waited = cast("float", entry.detail.get("waited", 0.0)) + meter.waited
-            detail = {**entry.detail, "waited": round(waited, 3)}
-            self._write(attrs.evolve(entry, requests=entry.requests + meter.requests, detail=detail))
+    def meter(self, operation: PlannedOperation, meter: Meter) -> None:
+        """Count what it costs from now on: whatever is written down of it says so, too."""
+        entry = self.entry(operation)
+        self._costs[operation.key] = entry.requests, cast("float", entry.detail.get("waited", 0.0)), meter
 
     def tell(
         self,
@@ -162,6 +160,9 @@ class Books:
             raise BrokenRunError(error) from error
 
     def _write(self, entry: Entry) -> None:
+        requests, waited, meter = self._costs[entry.key]
+        detail = {**entry.detail, "waited": round(waited + meter.waited, 3)}
+        entry = attrs.evolve(entry, requests=requests + meter.requests, detail=detail)
         try:
             self._journal.write(entry)
         except Exception as error:

@@ -122,21 +122,20 @@ class FleetRun:
 
     async def _run_wave(self, operations: Sequence[PlannedOperation]) -> None:
         places = asyncio.Semaphore(self._options.concurrency or len(operations))
+        # The budget lets one after the other begin: what takes longest must not begin last.
+        slowest_first = sorted(operations, key=lambda one: one.target.last_seconds or 0.0, reverse=True)
         try:
             async with asyncio.TaskGroup() as group:
-                for operation in operations:
+                for operation in slowest_first:
                     group.create_task(self._run_operation(operation, places))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
 
     async def _run_operation(self, operation: PlannedOperation, places: asyncio.Semaphore) -> None:
-        meter = Meter(priority=Priority.WRITE)
         async with places:
-            with metered(meter):
-                try:
-                    await self._tried(operation)
-                finally:
-                    self._books.count(operation, meter)
+            with metered(Meter(priority=Priority.WRITE)) as meter:
+                self._books.meter(operation, meter)
+                await self._tried(operation)
             self._judge()
 
     async def _tried(self, operation: PlannedOperation) -> None:

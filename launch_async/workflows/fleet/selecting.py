@@ -22,6 +22,7 @@ from launch_async.models.project import Project
 from launch_async.rate_limit import Priority
 from launch_async.workflows.fleet.services import FleetServices
 from launch_async.workflows.fleet.targets import Selection, Target
+from launch_async.workflows.report import build_seconds
 
 __all__ = ["Criteria", "batches", "read_targets", "select", "together"]
 
@@ -140,6 +141,7 @@ async def _with_newest(services: FleetServices, criteria: Criteria, targets: Seq
                         target,
                         last_status=None if newest is None else newest.status,
                         last_deployed_at=None if newest is None else newest.created_at,
+                        last_seconds=None if newest is None else build_seconds(newest),
                     )
                 )
     return fitting

@@ -33,6 +33,7 @@ class Target:
         framework_preset: How the site is built.
         last_status: Status of the newest deployment, if it was looked up.
         last_deployed_at: When the newest deployment was created, if it was looked up.
+        last_seconds: How long its build took, if it was looked up and still serves: a run begins with the slowest.
     """
 
     project_uid: str
@@ -44,6 +45,7 @@ class Target:
     framework_preset: str | None = None
     last_status: DeploymentStatus | None = None
     last_deployed_at: datetime | None = None
+    last_seconds: float | None = None
 
     @property
     def label(self) -> str:
@@ -75,11 +77,13 @@ class Target:
         if missing:
             raise ValueError(f"a target without {' and '.join(sorted(missing))}")
         status, moment = texts.pop("last_status", None), texts.pop("last_deployed_at", None)
+        seconds = fields.get("last_seconds")
         return cls(
             **{name: check_uid(name, texts.pop(name)) for name in ("project_uid", "environment_uid")},
             **texts,
             last_status=None if status is None else DeploymentStatus(status),
             last_deployed_at=None if moment is None else datetime.fromisoformat(moment),
+            last_seconds=float(seconds) if isinstance(seconds, int | float) else None,
         )
 
 
