@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Final, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 
@@ -17,14 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["to_frame"]
 
-_BOOKKEEPING: Final = frozenset({"extra", "nulls", "scheme"})
+_UNNAMED: Final = frozenset({"scheme"})
 _COMPUTED: Final = ("url", "seconds")
 _LABELS: Final = ("name", "key", "url", "uid")
-
-
-@runtime_checkable
-class _HasRows(Protocol):
-    def rows(self) -> Iterable[Mapping[str, object]]: ...
 
 
 def to_frame(items: Iterable[object]) -> pd.DataFrame:
@@ -47,8 +42,8 @@ def to_frame(items: Iterable[object]) -> pd.DataFrame:
         raise ConfigurationError(
             "to_frame needs pandas, which is not installed: pip install 'contentstack-launch[notebook]'"
         ) from None
-    rows = list(items.rows()) if isinstance(items, _HasRows) else [_row(item) for item in _each(items)]
-    frame = pd.DataFrame.from_records([dict(row) for row in rows])
+    rows = [_row(item) for item in _each(items)]
+    frame = pd.DataFrame.from_records(rows)
     for name in frame.columns:
         if any(isinstance(row.get(name), datetime) for row in rows):
             frame[name] = pd.to_datetime(frame[name], utc=True)
@@ -85,7 +80,7 @@ def _shown_fields(item: object) -> list[str]:
     fields = [
         field.name
         for field in attrs.fields(cast("type[attrs.AttrsInstance]", kind))
-        if field.repr and field.name not in _BOOKKEEPING and not field.metadata.get("secret")
+        if field.repr and field.name not in _UNNAMED and not field.metadata.get("secret")
     ]
     return fields + [name for name in _COMPUTED if isinstance(getattr(kind, name, None), property)]
 
