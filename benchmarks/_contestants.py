@@ -186,7 +186,7 @@ def management_client(address: str) -> Generator[PlainActions]:
     import contentstack_management
 
     client = contentstack_management.Client(authtoken=LAUNCH["authtoken"])
-    client.client.endpoint = address
+    client.client.endpoint = f"{address}/"
     stack = client.stack("blt5f6a7b8c9d0e1f2a")
     yield {"get": lambda: stack.fetch().json()}
 

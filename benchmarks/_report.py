@@ -154,6 +154,6 @@ def _spread(samples: Sequence[float]) -> str:
 
 
 def _figure(value: float) -> str:
-    if value >= 100 or value == int(value):
+    if abs(value) >= 100 or value == int(value):
         return f"{value:,.0f}".replace(",", " ")
-    return f"{value:.2f}" if value >= 0.1 else f"{value:.4f}"
+    return f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.4f}"

@@ -1,15 +1,12 @@
 """Upload of a 100 MiB ZIP against aiohttp streaming the same file: speed, and how far memory grows.
 
-    python benchmarks/upload.py [--mebibytes 100] [--rounds 5]
-
 Goals (design §5): 0.95 of aiohttp's speed, and at most 16 MiB of peak memory growth. The storage is a process of its
-own that takes bytes in and throws them away. Rounds alternate, and the best of each is compared: other work on the
-machine only ever adds. Both ways of uploading are measured, the form (AWS) and the raw bytes (Azure, GCP).
+own that takes bytes in and throws them away. Both ways of uploading are measured, the form (AWS) and the raw
+bytes (Azure, GCP).
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import re
@@ -22,38 +19,33 @@ from pathlib import Path
 
 import aiohttp
 
+from benchmarks._report import Mark, Report, Row, present, ratios
 from launch_async import FormField, LaunchClient, SignedUploadUrl, UnlimitedRateLimiter, UploadMethod
 
 MEBIBYTE = 1024 * 1024
+MEBIBYTES = 100
 FIELDS = dict.fromkeys(("bucket", "key", "Policy", "X-Amz-Signature", "X-Amz-Security-Token"), "x" * 200)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Compare uploads.send with aiohttp.")
-    parser.add_argument("--mebibytes", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.serve:
-        asyncio.run(serve())
-        return
-    with subprocess.Popen([sys.executable, __file__, "--serve"], stdout=subprocess.PIPE, text=True) as storage:
+def measure(rounds: int) -> Report:
+    """Start the storage, and compare."""
+    command = [sys.executable, "-m", "benchmarks.upload", "--serve"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as storage:
         try:
             assert storage.stdout is not None
-            address = storage.stdout.readline().strip()
-            asyncio.run(compare(address, options.mebibytes * MEBIBYTE, options.rounds))
+            return asyncio.run(compare(storage.stdout.readline().strip(), rounds))
         finally:
             storage.terminate()
 
 
-async def compare(address: str, size: int, rounds: int) -> None:
-    """Let everybody send the same file in turn, and print the table."""
+async def compare(address: str, rounds: int) -> Report:
+    """Let everybody send the same file, in turn."""
     raw = SignedUploadUrl(upload_url=address, upload_uid="upload", method=UploadMethod.PUT)
     fields = tuple(FormField(form_field_key=name, form_field_value=value) for name, value in FIELDS.items())
     form = SignedUploadUrl(upload_url=address, upload_uid="upload", method=UploadMethod.POST, fields=fields)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "site.zip"
-        file.write_bytes(os.urandom(size))
+        file.write_bytes(os.urandom(MEBIBYTES * MEBIBYTE))
         async with aiohttp.ClientSession() as session, LaunchClient(limiter=UnlimitedRateLimiter(), proxy="") as client:
             contestants: dict[str, Callable[[], Awaitable[None]]] = {
                 "aiohttp, raw": lambda: aiohttp_raw(session, address, file),
@@ -61,23 +53,28 @@ async def compare(address: str, size: int, rounds: int) -> None:
                 "aiohttp, form": lambda: aiohttp_form(session, address, file),
                 "uploads.send, form": lambda: client.uploads.send(form, file, on_progress=lambda _: None),
             }
-            seconds: dict[str, list[float]] = {name: [] for name in contestants}
-            growth: dict[str, list[int]] = {name: [] for name in contestants}
+            speed: dict[str, list[float]] = {name: [] for name in contestants}
+            growth: dict[str, list[float]] = {name: [] for name in contestants}
             for _ in range(rounds):
                 for name, send in contestants.items():
                     before = reset_peak_memory()
                     started = time.perf_counter()
                     await send()
-                    seconds[name].append(time.perf_counter() - started)
-                    growth[name].append(peak_memory() - before)
-    print(f"{size / MEBIBYTE:.0f} MiB, best of {rounds}, {os.cpu_count()} cores")
-    print(f"{'':<20}{'MiB/s':>10}{'peak memory growth':>24}")
-    for name in contestants:
-        speed = size / MEBIBYTE / min(seconds[name])
-        print(f"{name:<20}{speed:>10.0f}{max(growth[name]) / MEBIBYTE:>20.1f} MiB")
-    for way in ("raw", "form"):
-        ratio = min(seconds[f"aiohttp, {way}"]) / min(seconds[f"uploads.send, {way}"])
-        print(f"{f'ratio, {way} (goal 0.95)':<26}{ratio:.2f}")
+                    speed[name].append(MEBIBYTES / (time.perf_counter() - started))
+                    growth[name].append((peak_memory() - before) / MEBIBYTE)
+    ours = [*growth["uploads.send, raw"], *growth["uploads.send, form"]]
+    return Report(
+        f"Upload of {MEBIBYTES} MiB",
+        [
+            *(Row(name, "MiB/s", found, reference=name.startswith("aiohttp")) for name, found in speed.items()),
+            *(Row(f"{name}, peak growth", "MiB", found, "less") for name, found in growth.items()),
+        ],
+        [
+            Mark("raw / aiohttp", ratios(speed["uploads.send, raw"], speed["aiohttp, raw"]), 0.95),
+            Mark("form / aiohttp", ratios(speed["uploads.send, form"], speed["aiohttp, form"]), 0.95),
+            Mark("most memory growth", [max(ours)], 16, "less", "MiB"),
+        ],
+    )
 
 
 async def aiohttp_raw(session: aiohttp.ClientSession, address: str, file: Path) -> None:
@@ -154,4 +151,7 @@ async def serve() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if "--serve" in sys.argv:
+        asyncio.run(serve())
+    else:
+        present(measure, __doc__, rounds=7)

@@ -1,0 +1,98 @@
+"""The one runner: every benchmark, or those that are named; tables, JSON, pictures, and what became slower.
+
+    python -m benchmarks [NAME ...] [--rounds N] [--no-store]
+
+Each benchmark is a program of its own (`python -m benchmarks.NAME`) and gets a process of its own. What it measured
+goes to `benchmarks/results/NAME.json` and is drawn as `docs/images/performance-NAME.svg`. Before that, it is compared
+with what was stored there last: ratios of one run first of all, because they hardly depend on the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks._picture import picture
+
+HERE = Path(__file__).resolve().parent
+RESULTS, PICTURES = HERE / "results", HERE.parent / "docs" / "images"
+SLOWER = 0.10
+"""Share by which a figure must be worse, and outside of what was seen last time, to be reported."""
+
+
+def main() -> int:
+    """Run, store, draw, compare."""
+    names = sorted(path.stem for path in HERE.glob("[!_]*.py"))
+    parser = argparse.ArgumentParser(
+        prog="benchmarks", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names))
+    parser.add_argument("--rounds", type=int, help="rounds of each that has rounds")
+    parser.add_argument("--no-store", action="store_true", help="leave results and pictures as they are")
+    options = parser.parse_args()
+    if unknown := {*options.names} - {*names}:
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    failed: list[str] = []
+    for name in options.names or names:
+        print(f"\n== {name}", flush=True)
+        if not run(name, options.rounds, store=not options.no_store):
+            failed.append(name)
+    if failed:
+        print(f"\nMissed a mark, or failed: {', '.join(failed)}")
+    return bool(failed)
+
+
+def run(name: str, rounds: int | None, *, store: bool) -> bool:
+    """Run one benchmark; return whether it ended well and reached its marks."""
+    kept = RESULTS / f"{name}.json"
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "result.json"
+        command = [sys.executable, "-m", f"benchmarks.{name}"]
+        source = (HERE / f"{name}.py").read_text()
+        # The simulations decide by seeds, not by rounds, and some have no figures to keep.
+        command += ["--json", str(target)] if "--json" in source or "present(" in source else []
+        command += ["--rounds", str(rounds)] if rounds and "present(" in source else []
+        ended = subprocess.run(command, check=False, cwd=HERE.parent).returncode
+        if not target.exists():
+            return ended == 0
+        result = json.loads(target.read_text())
+    if "marks" not in result:
+        if store:
+            kept.write_text(json.dumps(result, indent=1) + "\n")
+        return ended == 0
+    if kept.exists():
+        for line in slower(json.loads(kept.read_text()), result):
+            print(f"slower than last time: {line}")
+    if store:
+        kept.write_text(json.dumps(result, indent=1) + "\n")
+        PICTURES.mkdir(exist_ok=True)
+        (PICTURES / f"performance-{name}.svg").write_text(picture(result))
+    return ended == 0 and all(mark["reached"] for mark in result["marks"])
+
+
+def slower(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Return what is worse by more than chance would have it."""
+    found: list[str] = []
+    for part, key in (("marks", "what"), ("rows", "name")):
+        last = {entry[key]: entry for entry in before[part]}
+        for entry in now[part]:
+            old = last.get(entry[key])
+            if old is None:
+                continue
+            sign = 1 if entry["better"] == "more" else -1
+            worst = min(old["samples"], key=lambda sample: sign * sample)
+            worse = sign * (old["median"] - entry["median"])
+            if worse > SLOWER * abs(old["median"]) and sign * entry["median"] < sign * worst:
+                found.append(
+                    f"{entry[key]}: {old['median']:.4g} -> {entry['median']:.4g} {entry.get('unit', '')}".rstrip()
+                )
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

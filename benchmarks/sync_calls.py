@@ -1,0 +1,41 @@
+"""What a call costs without await: against the async client one at a time, and against httpx.Client in 16 threads.
+
+One at a time shows the way through the private event loop and back, which is all that the facade adds; the median call
+of each is compared. In 16 threads one client is shared, which is what a thread pool does; requests and the sync client
+of the `cloudflare` package stand beside it. The server answers at once and pacing is off.
+"""
+
+from __future__ import annotations
+
+from benchmarks._contest import Task, contest
+from benchmarks._contestants import SYNC
+from benchmarks._report import Mark, Report, Row, present, ratios
+from benchmarks._service import service
+
+ASYNC_US, OURS, HTTPX = "launch_async", "launch_sync", "httpx.Client by hand"
+POOL = {OURS: 1600, HTTPX: 480, "requests by hand": 480, "cloudflare (sync)": 320, "contentstack-management": 320}
+
+
+def measure(rounds: int) -> Report:
+    """Measure both."""
+    with service() as address, contest(address, [ASYNC_US, *SYNC]) as players:
+        alone = players.turns({ASYNC_US: Task("get", 400, 1), **{name: Task("get", 200, 1) for name in SYNC}}, rounds)
+        pool = players.turns({name: Task("get", calls, 16) for name, calls in POOL.items()}, rounds)
+    micro = {name: [1e6 * turn.median for turn in turns] for name, turns in alone.items()}
+    rates = {name: [turn.rate for turn in turns] for name, turns in pool.items()}
+    added = [ours - theirs for ours, theirs in zip(micro[OURS], micro[ASYNC_US], strict=True)]
+    return Report(
+        "Calls without await",
+        [
+            *(Row(f"one at a time, {name}", "us", found, "less", name == ASYNC_US) for name, found in micro.items()),
+            *(Row(f"16 threads, {name}", "calls/s", found, reference=name == HTTPX) for name, found in rates.items()),
+        ],
+        [
+            Mark("added by the facade", added, 150, "less", "us"),
+            Mark("16 threads / httpx.Client", ratios(rates[OURS], rates[HTTPX]), 2),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    present(measure, __doc__, rounds=9)
