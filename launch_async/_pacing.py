@@ -45,7 +45,7 @@ class RateLimit:
             raise InvalidArgumentError("per", f"must be a positive number of seconds, not {self.per}")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(slots=False, kw_only=True)
 class Answer:
     """What became of one request: what the limiter learns from.
 
@@ -217,7 +217,6 @@ class RhythmChoice:
     """
 
     _WORTH_TRYING = 0.05
-    _ANSWERS_BEFORE = 20
     _GRACE_REQUESTS = 80
     _GRACE_PERIODS = 2
     _REFUSED_WEIGHT = math.log(0.15 / 0.02)
@@ -251,7 +250,7 @@ class RhythmChoice:
         worth = echo.safe_loss > self._WORTH_TRYING and at_full_capacity
         if echo.bonus > 0 or (worth and self._bets_from < now < self._beat_from):
             return self._judge_bonus(echo, answer, worth=worth)
-        if worth and now > self._beat_from and not answer.refused and len(self._trips) >= self._ANSWERS_BEFORE:
+        if worth and now > self._beat_from and not answer.refused and self._trips.is_warm:
             self._evidence = 0.0
             grace = max(self._GRACE_REQUESTS / self._rate_limit.requests, self._GRACE_PERIODS)
             self._counts_from = now + grace * self._per

@@ -14,8 +14,9 @@ import attrs
 
 _SAFE_SHARE_OF_SHORTEST = 0.75
 _MARGIN = 0.005
-_LONGEST_HOLD_UNKNOWN = 0.25
-_SHORTEST_HOLD = 0.5
+_LONGEST_HOLD_UNKNOWN = 1.0
+_SHORTEST_HOLD = 1.0
+_LONGEST_HOLD = 5.0
 
 
 @attrs.define(eq=False)
@@ -34,9 +35,12 @@ class Slot:
 
 
 class RoundTrips:
-    """The round-trip times of the last hundred answers, in seconds."""
+    """The round-trip times of the last hundred answers, in seconds; the first few, of new connections, count little."""
+
+    _COLD = 10
 
     def __init__(self) -> None:
+        self._cold = self._COLD
         self._recent: deque[float] = deque(maxlen=100)
         self._sorted: list[float] = []
 
@@ -49,6 +53,16 @@ class RoundTrips:
             del self._sorted[bisect.bisect_left(self._sorted, self._recent[0])]
         self._recent.append(seconds)
         bisect.insort(self._sorted, seconds)
+        if self._cold and len(self._recent) == 2 * self._COLD:
+            # A cold start is slow: new connections, and a program that is still loading.
+            for _ in range(self._cold):
+                del self._sorted[bisect.bisect_left(self._sorted, self._recent.popleft())]
+            self._cold = 0
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether those of a cold start are forgotten."""
+        return not self._cold
 
     @property
     def shortest(self) -> float:
@@ -67,12 +81,15 @@ class Echo:
     The server counted the request before it answered, so without a credit no way of counting can refuse the next one.
     Most of the shortest round trip is a safe credit: the next request needs its part of that time too. More than that
     (`bonus`) is a bet on the network's jitter. It grows a little with every accepted request and shrinks a lot with
-    every refused one, in a proportion that settles at `TARGET` refusals.
+    every refused one, in a proportion that settles at `TARGET` refusals. Where there is jitter, a short round trip had a
+    short way back, so its credit is less; a long one had its delay on one way, and most likely a usual way back.
     """
 
-    TARGET = 0.004
+    TARGET = 0.005
     _STEP = 0.12
     _HUNT = 6.0
+    _BY_LENGTH = 0.3
+    _HOLD_REFUSED = 0.5
 
     def __init__(self, per: float, trips: RoundTrips) -> None:
         self.per = per
@@ -99,8 +116,8 @@ class Echo:
         """Return when the slot is free; for a request still out, when it is free at the latest."""
         if slot.refused and slot.answered_at is not None:
             # The server does not count it (as far as is known), but to try again at once would be to hammer.
-            return slot.answered_at + self.per
-        credit = self.safe_credit + self.bonus
+            return slot.answered_at + self._HOLD_REFUSED * self.per
+        credit = self._credit(slot)
         earliest = slot.sent_at + self.per * (1 + _MARGIN)
         if slot.answered_at is None and credit >= self.per and now >= earliest:
             return earliest
@@ -108,6 +125,13 @@ class Echo:
         if slot.answered_at is None:
             return latest
         return min(max(slot.answered_at - credit + self.per, earliest), latest)
+
+    def _credit(self, slot: Slot) -> float:
+        credit = self.safe_credit + self.bonus
+        if slot.answered_at is None or not self.bonus:
+            return credit
+        length = (slot.answered_at - slot.sent_at) / max(self._trips.median, _MARGIN * self.per)
+        return credit * min(1 - self._BY_LENGTH * (1 - length), 1 + self._BY_LENGTH)
 
     def learn(self, *, refused: bool) -> None:
         """Move the bonus after an answer to a request that was sent in this rhythm."""
@@ -126,7 +150,7 @@ class Echo:
     @property
     def _longest_hold(self) -> float:
         """Seconds that a missing answer may hold its slot beyond the period: it surely arrived long before."""
-        return max(_SHORTEST_HOLD, 3 * self._trips.median) if len(self._trips) else _LONGEST_HOLD_UNKNOWN
+        return max(_SHORTEST_HOLD, _LONGEST_HOLD * self._trips.median) if len(self._trips) else _LONGEST_HOLD_UNKNOWN
 
 
 class Beat:
@@ -143,10 +167,10 @@ class Beat:
     _LATER = 0.12
     _EARLIER = 0.05
     _NEAREST = 0.5
-    _LEAST_PATIENCE = 1.15
+    _LEAST_PATIENCE = 1.3
     _MOST_PATIENCE = 2.0
     _PATIENCE_UP = 0.0003
-    _PATIENCE_DOWN = 0.08
+    _PATIENCE_DOWN = 0.25
 
     def __init__(self, rate: tuple[int, float], started_at: float) -> None:
         self.per = rate[1]
