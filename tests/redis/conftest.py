@@ -1,0 +1,41 @@
+"""A real Redis for all tests of this folder, and limiters that share it as processes would."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from redis_server import PROGRAM, RedisServer
+
+from launch_async.rate_limit import RateLimit
+from launch_async.redis import RedisRateLimiter
+
+_ORGANIZATIONS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    if not Path(PROGRAM).exists():
+        pytest.skip("redis-server is not installed (Debian: apt-get install redis-server)")
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def organization() -> str:
+    return f"blt{next(_ORGANIZATIONS):016x}"
+
+
+@pytest.fixture
+def limiter(redis_server: RedisServer, organization: str) -> Callable[..., RedisRateLimiter]:
+    """Makes limiters of one budget: each is to the others what another process would be."""
+
+    def make(**options: object) -> RedisRateLimiter:
+        settings = {"rate_limit": RateLimit(10, per=0.25), "patience": 1.0}
+        return RedisRateLimiter(redis_server.url, organization, **(settings | options))
+
+    return make

@@ -1,0 +1,221 @@
+"""Redis restarted, emptied, stopped, slow or gone: no burst, no hang."""
+
+import asyncio
+import os
+import signal
+
+import pytest
+import trustme
+from redis.asyncio import Redis
+from redis_server import RedisServer, free_port
+from test_redis_budget import most_in_any, send
+
+from launch_async._redis_desk import Grant
+from launch_async.rate_limit import RateLimit
+from launch_async.redis import BudgetUnavailable, RedisRateLimiter
+
+
+@pytest.fixture
+def own_server(redis_server, tmp_path):
+    """A Redis that a test may hurt."""
+    server = RedisServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+def budget_of(url, **options):
+    return RedisRateLimiter(url, "blt1", **({"rate_limit": RateLimit(10, per=0.25), "patience": 0.4} | options))
+
+
+async def test_a_restarted_redis_that_forgot_everything_lets_no_burst_through(own_server):
+    one, other, times = budget_of(own_server.url, patience=5.0), budget_of(own_server.url, patience=5.0), []
+    await asyncio.gather(*(send(one, times) for _ in range(9)), *(send(other, times) for _ in range(3)))
+
+    await asyncio.to_thread(own_server.restart)
+    newcomer = budget_of(own_server.url)
+    await asyncio.gather(*(send(each, times) for each in (newcomer, one, other) for _ in range(8)))
+
+    assert len(times) == 36
+    assert most_in_any(0.25, times) <= 10
+
+
+async def test_an_emptied_script_cache_is_filled_again(limiter, redis_server):
+    budget, times = limiter(), []
+    await asyncio.gather(*(send(budget, times) for _ in range(12)))
+    async with Redis.from_url(redis_server.url) as client:
+        await client.script_flush()
+
+    await asyncio.gather(*(send(budget, times) for _ in range(12)))
+
+    assert most_in_any(0.25, times) <= 10
+
+
+async def test_a_deleted_key_counts_as_spent(limiter, redis_server):
+    budget, times = limiter(), []
+    await asyncio.gather(*(send(budget, times) for _ in range(12)))
+    async with Redis.from_url(redis_server.url) as client:
+        await client.delete(budget.key)
+
+    await asyncio.gather(*(send(budget, times) for _ in range(12)))
+
+    assert most_in_any(0.25, times) <= 10
+
+
+async def test_a_replica_that_lags_behind_counts_as_spent(limiter, redis_server):
+    budget, times = limiter(), []
+    await send(budget, times)
+    async with Redis.from_url(redis_server.url) as client:
+        old = await client.get(budget.key)
+        await asyncio.gather(*(send(budget, times) for _ in range(9)))
+        await client.set(budget.key, old)
+
+    await asyncio.gather(*(send(budget, times) for _ in range(10)))
+
+    assert most_in_any(0.25, times) <= 10
+
+
+async def test_without_redis_a_process_goes_on_with_its_share_and_recovers(own_server, caplog):
+    budget, times = budget_of(own_server.url, local_share=0.5), []
+    await send(budget, times)
+    own_server.stop()
+
+    with caplog.at_level("INFO", "launch_async.redis"):
+        await asyncio.gather(*(send(budget, times) for _ in range(4)))
+        alone = budget.status().expected_wait
+        own_server.start()
+        while "can be reached again" not in caplog.text:
+            await send(budget, times)
+
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert most_in_any(0.25, times) <= 10
+    assert alone > 0
+
+
+async def test_the_share_pauses_after_a_refusal(own_server, caplog):
+    budget = budget_of(own_server.url, local_share=1.0)
+    own_server.stop()
+    await send(budget, refused=True, retry_after=0.2)
+    pause_ends = asyncio.get_running_loop().time() + 0.15
+
+    await send(budget)
+
+    assert asyncio.get_running_loop().time() >= pause_ends
+    assert "cannot be reached" in caplog.text
+
+
+async def test_without_redis_calls_fail_clearly_where_that_is_wanted(own_server):
+    budget = budget_of(own_server.url, when_unreachable="error")
+    await send(budget)
+    own_server.stop()
+
+    with pytest.raises(BudgetUnavailable, match="nothing was sent"):
+        await budget.acquire()
+    with pytest.raises(BudgetUnavailable):
+        await budget.acquire()
+
+    own_server.start()
+    await send(budget)
+    assert budget.status().sent == 2
+
+
+async def test_a_redis_that_does_not_answer_holds_nobody_up(own_server):
+    budget = budget_of(own_server.url, when_unreachable="error")
+    await send(budget)
+    os.kill(own_server.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(BudgetUnavailable):
+            await budget.acquire()
+    finally:
+        os.kill(own_server.pid, signal.SIGCONT)
+    await send(budget)
+
+    assert budget.status().sent == 2
+
+
+async def test_something_else_under_the_key_is_an_error_and_no_hang(own_server):
+    budget = budget_of(own_server.url, when_unreachable="error")
+    async with Redis.from_url(own_server.url) as client:
+        await client.lpush(budget.key, "not ours")
+
+    with pytest.raises(BudgetUnavailable, match="WRONGTYPE"):
+        await budget.acquire()
+
+
+async def test_a_fault_of_the_client_reaches_the_callers(caplog):
+    def broken():
+        raise ValueError("no client today")
+
+    budget = RedisRateLimiter(broken, "blt1")
+
+    with pytest.raises(ValueError, match="no client today"):
+        await budget.acquire()
+
+
+async def test_a_process_that_was_held_up_does_not_use_a_slot_of_long_ago(limiter):
+    budget, loop = limiter(), asyncio.get_running_loop()
+    await send(budget)
+    waiting = asyncio.create_task(budget.acquire())
+    waiter = None
+    while waiter is None:
+        await asyncio.sleep(0)
+        waiter = next(iter(budget._desks[loop].queues[0]), None)
+    desk = budget._desks[loop]
+    desk.queues[0].remove(waiter)
+    waiter.served.set_result(Grant(desk=desk, number=10**9, not_before=loop.time() - 2.0, not_after=loop.time() - 1.0))
+    await waiting
+
+    assert budget.status().sent == 2
+    assert waiter.served.result().number != 10**9
+
+
+async def test_an_account_with_the_least_rights_is_enough(own_server):
+    async with Redis.from_url(own_server.url) as client:
+        rights = ["on", ">secret", "~launch:*", "+eval", "+evalsha", "+get", "+set", "+time"]
+        await client.execute_command("ACL", "SETUSER", "deployer", *rights)
+        await client.execute_command("ACL", "SETUSER", "default", "off")
+    budget = budget_of(own_server.url.replace("//", "//deployer:secret@"))
+
+    await send(budget)
+    wrong = budget_of(own_server.url.replace("//", "//deployer:wrong@"), when_unreachable="error")
+    with pytest.raises(BudgetUnavailable) as refused:
+        await wrong.acquire()
+
+    assert budget.status().sent == 1
+    assert "wrong@" not in str(refused.value)
+
+
+async def test_a_connection_may_be_encrypted(redis_server, tmp_path):
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    files = {"tls-cert-file": "cert.pem", "tls-key-file": "key.pem", "tls-ca-cert-file": "ca.pem"}
+    options = [part for name, file in files.items() for part in (f"--{name}", str(tmp_path / file))]
+    server = RedisServer(tmp_path, *options, "--tls-auth-clients", "no", tls=True)
+    server.start()
+    try:
+        budget = budget_of(f"rediss://127.0.0.1:{server.port}?ssl_ca_certs={tmp_path / 'ca.pem'}", patience=5.0)
+        await send(budget)
+    finally:
+        server.stop()
+
+    assert budget.status().sent == 1
+
+
+async def test_a_cluster_works_as_well(redis_server, tmp_path):
+    bus = free_port()
+    server = RedisServer(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(bus))
+    server.start()
+    try:
+        async with Redis.from_url(server.url) as client:
+            await client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            while b"cluster_state:ok" not in await client.execute_command("CLUSTER", "INFO"):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        budget = budget_of(server.url, cluster=True, patience=5.0)
+        await asyncio.gather(*(send(budget) for _ in range(12)))
+    finally:
+        server.stop()
+
+    assert budget.status().sent == 12
