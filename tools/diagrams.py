@@ -60,9 +60,9 @@ def sequence(source: str) -> str:
     parts += [_step(names, line, _TOP + _ROW * row + 30) for row, line in enumerate(steps)]
     words = escape("; ".join(steps), quote=True)
     return (
-        f'<svg class="sequence" role="img" aria-label="{words}" viewBox="0 0 {width} {height}" '
-        f'style="width: 100%; max-width: {width}px; height: auto" xmlns="http://www.w3.org/2000/svg">'
-        f"{''.join(parts)}</svg>"
+        f'<div class="sequence"><svg role="img" aria-label="{words}" viewBox="0 0 {width} {height}" '
+        f'style="width: 100%; min-width: {width * 3 // 4}px; max-width: {width}px; height: auto" '
+        f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg></div>'
     )
 
 
