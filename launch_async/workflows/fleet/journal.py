@@ -250,8 +250,11 @@ def _kept_plan(path: Path) -> Plan:
 
 def _check_header(path: Path) -> None:
     """Refuse what is no journal of ours before SQLite touches it."""
-    with path.open("rb") as file:
-        head = file.read(_HEADER)
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEADER)
+    except OSError as error:
+        raise JournalError(f"{path} cannot be used: {error}") from error
     if not head:
         raise JournalError(f"{path} is empty; if no run was begun with it, delete it")
     if not head.startswith(b"SQLite format 3\x00"):

@@ -1,0 +1,57 @@
+"""A Launch with three small projects, and a client that sends as fast as it can."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from launch_async import LaunchClient, Plan, RetryPolicy, UnlimitedRateLimiter
+from launch_async.auth import Authtoken
+from launch_async.emulator import LaunchEmulator
+from launch_async.hooks import Hooks
+
+QUICK = RetryPolicy(attempts=6, backoff_base=0.01, backoff_cap=0.05, look_up_delays=(0.05, 0.1))
+
+
+def client_of(emulator: LaunchEmulator, *, hooks: Hooks | None = None) -> LaunchClient:
+    return LaunchClient(
+        Authtoken(emulator.authtoken),
+        base_url=emulator.url,
+        organization_uid=emulator.organization_uid,
+        limiter=UnlimitedRateLimiter(),
+        retry=QUICK,
+        hooks=hooks,
+    )
+
+
+def created(emulator: LaunchEmulator) -> list[str]:
+    """The environments that something was deployed to, once for each deployment."""
+    return sorted(one.parent for one in emulator.ledger.created if one.noun == "deployment")
+
+
+def uids(plan: Plan) -> list[str]:
+    return sorted(one.target.environment_uid for one in plan.operations)
+
+
+@pytest.fixture
+async def emulator() -> AsyncIterator[LaunchEmulator]:
+    async with LaunchEmulator(rate_limit=None, build_seconds=0.0) as emulator:
+        for name in ("blog", "docs", "shop"):
+            variables = [("LIMIT", "7"), ("OLD", "1")]
+            emulator.add_project(
+                name, environments=["preview", "staging"], git=True, variables=variables, deployments=1
+            )
+        emulator.ledger.clear()
+        yield emulator
+
+
+@pytest.fixture
+async def client(emulator: LaunchEmulator) -> AsyncIterator[LaunchClient]:
+    async with client_of(emulator) as client:
+        yield client
+
+
+@pytest.fixture
+async def plan(client: LaunchClient) -> Plan:
+    return await client.fleet.plan_redeploy(await client.fleet.select())

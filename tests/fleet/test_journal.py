@@ -1,0 +1,269 @@
+"""A journal is taken by one run at a time, and what is none of ours is refused and left as it is."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import attrs
+import pytest
+
+from launch_async import (
+    ConfigurationError,
+    Cost,
+    Entry,
+    JournalError,
+    LaunchClient,
+    MemoryJournal,
+    OperationState,
+    Plan,
+    PlannedSource,
+    Redeploy,
+    SqliteJournal,
+    Target,
+)
+
+
+def _anything(_: Plan) -> None: ...
+
+
+def _plan(count: int = 3, host: str = "launch-api.example") -> Plan:
+    targets = [Target(project_uid="a" * 24, environment_uid=f"{number:024x}") for number in range(count)]
+    action = Redeploy(source=PlannedSource(kind="latest_commit"))
+    return Plan.make(action, targets, host=host, organization_uid=None, rate=10.0)
+
+
+def _begun(path: Path) -> Plan:
+    plan, journal = _plan(), SqliteJournal(path)
+    journal.open(plan, check=_anything)
+    journal.close()
+    return plan
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run.journal"
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_what_was_written_is_there_again(path: Path, in_memory: bool) -> None:
+    journal = MemoryJournal() if in_memory else SqliteJournal(path)
+    plan = _plan()
+    journal.open(plan, check=_anything)
+    entry = Entry(
+        key=plan.operations[1].key,
+        state=OperationState.SENT,
+        intended_at=datetime.now(UTC),
+        deployment_uid="b" * 24,
+        ended_at=datetime.now(UTC),
+        attempts=2,
+        requests=5,
+        detail={"wave": 1, "message": "é"},
+    )
+    journal.write(entry)
+    journal.close()
+
+    assert journal.open(None, check=_anything) == plan
+    assert list(journal.entries()) == [Entry(key=plan.operations[0].key), entry, Entry(key=plan.operations[2].key)]
+    journal.close()
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_two_runs_at_once_are_refused(path: Path, in_memory: bool) -> None:
+    first = MemoryJournal() if in_memory else SqliteJournal(path)
+    second = first if in_memory else SqliteJournal(path)
+    plan = _plan()
+    first.open(plan, check=_anything)
+
+    with pytest.raises(JournalError, match="in use by another run"):
+        second.open(plan, check=_anything)
+
+    first.write(Entry(key=plan.operations[0].key, state=OperationState.SUCCEEDED))
+    first.close()
+    second.open(plan, check=_anything)
+    second.close()
+
+
+def test_a_run_in_another_process_is_refused(path: Path) -> None:
+    plan = _plan()
+    code = f"""
+from pathlib import Path
+from launch_async import JournalError, SqliteJournal
+try:
+    SqliteJournal(Path({str(path)!r})).open(None, check=lambda _: None)
+except JournalError as error:
+    raise SystemExit(3 if "in use by another run" in str(error) else 1)
+"""
+    with SqliteJournal(path) as journal:
+        journal.open(plan, check=_anything)
+        other = subprocess.run([sys.executable, "-c", code])
+        journal.write(Entry(key=plan.operations[0].key, state=OperationState.SUCCEEDED))
+
+    assert other.returncode == 3
+
+
+def test_a_file_that_appears_while_a_run_begins_is_not_overwritten(path: Path) -> None:
+    def appear(_: Plan) -> None:
+        path.write_bytes(b"somebody else's")
+
+    with pytest.raises(JournalError, match="in use"):
+        SqliteJournal(path).open(_plan(), check=appear)
+
+    assert path.read_bytes() == b"somebody else's"
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_journal_where_files_cannot_be_linked_is_made_all_the_same(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("os.link", refuse)
+
+    plan = _begun(path)
+
+    assert SqliteJournal(path).open(None, check=_anything) == plan
+
+
+def test_a_journal_in_a_folder_that_is_not_there_is_refused(path: Path) -> None:
+    with pytest.raises(JournalError, match="cannot be made"):
+        SqliteJournal(path.parent / "missing" / "run.journal").open(_plan(), check=_anything)
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_there_is_nothing_to_resume_without_a_journal(path: Path, in_memory: bool) -> None:
+    with pytest.raises(JournalError, match=r"begin a run with fleet\.run"):
+        (MemoryJournal() if in_memory else SqliteJournal(path)).open(None, check=_anything)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_the_journal_of_another_plan_is_refused(path: Path, in_memory: bool) -> None:
+    journal = MemoryJournal() if in_memory else SqliteJournal(path)
+    journal.open(_plan(), check=_anything)
+    journal.close()
+    before = b"" if in_memory else path.read_bytes()
+
+    with pytest.raises(JournalError, match="of another plan"):
+        journal.open(_plan(), check=_anything)
+
+    assert (b"" if in_memory else path.read_bytes()) == before
+
+
+async def test_a_journal_of_another_host_is_refused_and_left_as_it_is(path: Path) -> None:
+    _begun(path)
+    before = path.read_bytes()
+
+    async with LaunchClient(base_url="http://127.0.0.1:1") as client:
+        with pytest.raises(ConfigurationError, match="was made for"):
+            await client.fleet.resume(path)
+
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def _foreign_database(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE mine (name TEXT)")
+    database.close()
+
+
+def _another_version(path: Path) -> None:
+    _begun(path)
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version = 2")
+    database.close()
+
+
+def _without_an_operation(path: Path) -> None:
+    _begun(path)
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("DELETE FROM operation")
+    database.close()
+
+
+def _with_an_unknown_state(path: Path) -> None:
+    _begun(path)
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("UPDATE operation SET state = 'great'")
+    database.close()
+
+
+def _with_an_edited_plan(path: Path) -> None:
+    plan = _begun(path)
+    document = json.loads(plan.to_json())
+    document["operations"][0]["target"]["environment_uid"] = "f" * 24
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("UPDATE journal SET value = ?", (json.dumps(document),))
+    database.close()
+
+
+def _without_a_plan(path: Path) -> None:
+    _begun(path)
+    database = sqlite3.connect(path, isolation_level=None)
+    database.execute("DELETE FROM journal")
+    database.close()
+
+
+def _garbled(path: Path) -> None:
+    _begun(path)
+    content = bytearray(path.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (lambda path: path.write_text("dear diary"), "is not a fleet journal"),
+        (lambda path: path.write_bytes(b""), "is empty"),
+        (_foreign_database, "not a fleet journal"),
+        (_another_version, "of version 2"),
+        (_without_an_operation, "not those of its plan"),
+        (_with_an_unknown_state, "damaged"),
+        (_with_an_edited_plan, "damaged"),
+        (_without_a_plan, "damaged"),
+        (_garbled, "damaged"),
+        (lambda path: path.mkdir(), "cannot be used"),
+    ],
+)
+def test_what_is_no_usable_journal_is_refused_and_left_as_it_is(path: Path, make, problem: str) -> None:
+    make(path)
+    before = path.read_bytes() if path.is_file() else b""
+
+    for plan in (None, _plan()):
+        with pytest.raises(JournalError, match="|".join([problem, "another plan"])):
+            SqliteJournal(path).open(plan, check=_anything)
+
+    assert (path.read_bytes() if path.is_file() else b"") == before
+
+
+def test_a_journal_that_was_cut_at_any_length_is_refused_and_left_as_it_is(path: Path) -> None:
+    plan = _begun(path)
+    whole = path.read_bytes()
+    for length in {*range(0, 200), *range(200, len(whole), 499), len(whole) - 1}:
+        path.write_bytes(whole[:length])
+
+        for given in (None, plan):
+            with pytest.raises(JournalError):
+                SqliteJournal(path).open(given, check=_anything)
+
+        assert path.read_bytes() == whole[:length]
+
+
+def test_a_journal_that_is_not_open_says_so(path: Path) -> None:
+    journal = SqliteJournal(path)
+
+    with pytest.raises(JournalError, match="not open"):
+        journal.entries()
+    assert repr(journal) == f"SqliteJournal({str(path)!r})"
+
+
+def test_a_plan_costs_what_it_says() -> None:
+    assert _plan(30).cost == Cost(30, 3.0)
+    assert "min" in str(attrs.evolve(Cost(6000, 600.0)))

@@ -1,0 +1,232 @@
+"""A plan is data: it goes into JSON and back unchanged, shows what it would do, and refuses to be edited."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from launch_async import (
+    DeploymentStatus,
+    InvalidArgumentError,
+    LaunchClient,
+    Plan,
+    PlannedSource,
+    Redeploy,
+    RevalidateCache,
+    SetVariables,
+    Target,
+    VariableChange,
+)
+from launch_async.emulator import LaunchEmulator
+from launch_async.workflows.fleet.actions import DeleteEnvironments
+
+UIDS = st.text("0123456789abcdef", min_size=24, max_size=24)
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+TUPLES = st.lists(NAMES, min_size=1, max_size=3).map(tuple)
+ACTIONS = st.one_of(
+    st.builds(
+        Redeploy,
+        source=st.builds(
+            PlannedSource,
+            kind=st.sampled_from(["latest_commit", "commit", "previous_upload", "files"]),
+            commit=st.none() | NAMES,
+            path=st.none() | NAMES,
+            content_hash=st.none() | NAMES,
+        ),
+        when_busy=st.sampled_from(["queue", "attach", "skip"]),
+        kind=st.just("redeploy"),
+    ),
+    st.builds(SetVariables, names=TUPLES, removed=TUPLES, kind=st.just("set_variables")),
+    st.builds(
+        RevalidateCache,
+        path=st.none() | NAMES,
+        cache_tags=st.none() | TUPLES,
+        hostnames=st.none() | TUPLES,
+        kind=st.just("revalidate_cache"),
+    ),
+    st.just(DeleteEnvironments()),
+)
+TARGETS = st.lists(
+    st.builds(
+        Target,
+        project_uid=UIDS,
+        environment_uid=UIDS,
+        project_name=NAMES,
+        environment_name=NAMES,
+        project_type=st.sampled_from(["", "GITPROVIDER", "FILEUPLOAD"]),
+        git_branch=st.none() | NAMES,
+        framework_preset=st.none() | NAMES,
+        last_status=st.none() | st.sampled_from(DeploymentStatus),
+        last_deployed_at=st.none() | st.datetimes(timezones=st.just(UTC)),
+        last_seconds=st.none() | st.floats(0, 1e6),
+    ),
+    min_size=1,
+    max_size=4,
+    unique_by=lambda target: target.environment_uid,
+)
+
+
+def _made(action, targets) -> Plan:
+    change = VariableChange(added=("A",), removed=("B",)) if isinstance(action, SetVariables) else None
+    return Plan.make(
+        action,
+        targets,
+        host="launch-api.example",
+        organization_uid="blt0123456789abcdef",
+        rate=10.0,
+        changes={} if change is None else {targets[0].environment_uid: change},
+    )
+
+
+@given(ACTIONS, TARGETS)
+def test_a_plan_goes_into_json_and_back_unchanged(action, targets) -> None:
+    plan = _made(action, targets)
+
+    assert Plan.from_json(plan.to_json()) == plan
+    assert plan._repr_html_()
+    assert str(plan).endswith("fleet.run(plan) does it.")
+
+
+@given(ACTIONS, TARGETS, TARGETS)
+def test_a_difference_knows_what_both_plans_do(action, targets, others) -> None:
+    one, other = _made(action, targets), _made(action, others)
+
+    diff = one.diff(other)
+
+    assert {operation.key for operation in (*diff.kept, *diff.removed)} == {
+        operation.key for operation in one.operations
+    }
+    assert {operation.key for operation in (*diff.kept, *diff.added)} == {
+        operation.key for operation in other.operations
+    }
+    assert str(diff).startswith(f"{len(diff.added)} added, {len(diff.removed)} removed, {len(diff.kept)} kept")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.data(), JSON)
+def test_a_damaged_plan_is_refused_or_still_a_plan_of_the_same_operations(data, junk) -> None:
+    plan = _made(SetVariables(names=("A",)), [Target(project_uid="a" * 24, environment_uid="b" * 24)])
+    document = json.loads(plan.to_json())
+    places = [
+        document,
+        document["action"],
+        document["cost"],
+        document["operations"][0],
+        document["operations"][0]["target"],
+    ]
+    place = data.draw(st.sampled_from(places))
+    place[data.draw(st.sampled_from(sorted(place)))] = junk
+
+    try:
+        read = Plan.from_json(json.dumps(document))
+    except InvalidArgumentError:
+        return
+    assert [operation.key for operation in read.operations] == [operation.key for operation in plan.operations]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "null", "[" * 100_000, '{"format": "contentstack-launch/fleet-plan"}']
+)
+def test_what_is_no_plan_is_refused(text: str) -> None:
+    with pytest.raises(InvalidArgumentError):
+        Plan.from_json(text)
+
+
+def test_an_edited_plan_is_refused() -> None:
+    plan = _made(SetVariables(names=("A",)), [Target(project_uid="a" * 24, environment_uid="b" * 24)])
+    document = json.loads(plan.to_json())
+    for edit in (
+        {"operations": []},
+        {"operations": document["operations"] * 2},
+        {"created_at": "2026-01-01T00:00:00"},
+        {"action": {**document["action"], "names": ["B"]}},
+        {"version": 2},
+    ):
+        with pytest.raises(InvalidArgumentError):
+            Plan.from_json(json.dumps({**document, **edit}))
+
+
+def test_a_plan_is_saved_and_loaded(tmp_path: Path) -> None:
+    plan = _made(DeleteEnvironments(), [Target(project_uid="a" * 24, environment_uid="b" * 24)])
+    path = tmp_path / "plan.json"
+    plan.save(path)
+
+    assert Plan.load(path) == plan
+    path.write_bytes(b"\xff")
+    for missing in (path, tmp_path / "missing.json"):
+        with pytest.raises(InvalidArgumentError, match="cannot be read"):
+            Plan.load(missing)
+
+
+async def test_a_selection_fits_everything_that_was_asked_for(client: LaunchClient, emulator: LaunchEmulator) -> None:
+    everything = await client.fleet.select()
+    blog = everything[0]
+
+    async def labels(**criteria) -> list[str]:
+        return [target.label for target in await client.fleet.select(**criteria)]
+
+    assert len(everything) == everything.considered == 6
+    assert everything.requests == 4
+    assert len(everything[:2]) == 2
+    assert await labels(projects="b*") == ["blog/preview", "blog/staging"]
+    assert await labels(projects=["blog", "shop"], environments="prev*") == ["blog/preview", "shop/preview"]
+    assert await labels(project_uids=[blog.project_uid], environment_uids=[blog.environment_uid]) == ["blog/preview"]
+    assert await labels(git_branch="no-such-*") == []
+    assert await labels(framework="ASTRO") == []
+    assert await labels(last_status="FAILED") == []
+    assert len(await labels(last_status=["LIVE", "FAILED"])) == 6
+    assert await labels(idle_for=timedelta(days=1)) == []
+    assert (await client.fleet.select(last_status="LIVE"))[0].last_seconds is not None
+    assert "blog/preview" in str(everything)
+    assert "blog" in everything._repr_html_()
+
+
+async def test_a_project_that_vanishes_while_it_is_selected_is_left_out(
+    client: LaunchClient, emulator: LaunchEmulator
+) -> None:
+    emulator.faults.add("status_before", operation="listEnvironments", status=404, times=1)
+
+    assert len(await client.fleet.select()) == 4
+
+
+async def test_an_environment_without_a_deployment_was_idle_for_ever(
+    client: LaunchClient, emulator: LaunchEmulator
+) -> None:
+    emulator.add_project("new", environments=["one"])
+
+    assert [one.label for one in await client.fleet.select(idle_for=timedelta(days=1))] == ["new/one"]
+    assert len(await client.fleet.select(projects="new", last_status="LIVE")) == 0
+
+
+async def test_a_file_names_targets_without_a_request(
+    client: LaunchClient, emulator: LaunchEmulator, tmp_path: Path
+) -> None:
+    lines, listed = tmp_path / "targets.txt", tmp_path / "targets.json"
+    lines.write_text(f"# mine\n{'a' * 24} {'b' * 24}  # one\n\n{'a' * 24}/{'c' * 24}\n")
+    listed.write_text(json.dumps([{"project_uid": "a" * 24, "environment_uid": "b" * 24, "environment_name": "x"}]))
+
+    assert [one.environment_uid for one in await client.fleet.select(file=lines)] == ["b" * 24, "c" * 24]
+    assert [one.label for one in await client.fleet.select(file=listed)] == [f"{'a' * 24}/x"]
+    assert emulator.ledger.count() == 0
+
+
+@pytest.mark.parametrize("content", ["one two three", "x y", '[{"project_uid": "a"}]', "[1]", "[", "\udcff"])
+async def test_a_file_that_names_no_targets_is_refused(client: LaunchClient, tmp_path: Path, content: str) -> None:
+    path = tmp_path / "targets"
+    path.write_text(content, "utf-8", "surrogateescape")
+
+    with pytest.raises(InvalidArgumentError):
+        await client.fleet.select(file=path)
+    with pytest.raises(InvalidArgumentError):
+        await client.fleet.select(file=path, projects="x")

@@ -1,0 +1,256 @@
+"""A report and a progress view say what happened, in words, and nothing that a name contains is taken for markup."""
+
+from __future__ import annotations
+
+import io
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from launch_async import (
+    ConfigurationError,
+    FleetEvent,
+    FleetEventKind,
+    FleetProgress,
+    FleetReport,
+    InvalidArgumentError,
+    OperationState,
+    Plan,
+    PlannedSource,
+    Redeploy,
+    Target,
+    TargetOutcome,
+)
+
+NASTY = "<b>\"&'|`[x](y)\x1b[31m\n\x00"
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def _target(number: int, name: str = NASTY) -> Target:
+    return Target(
+        project_uid="a" * 24, environment_uid=f"{number:024x}", project_name=name, environment_name=f"{name}{number}"
+    )
+
+
+def _report(states: Sequence[OperationState], name: str = NASTY) -> FleetReport:
+    targets = [_target(number, name) for number in range(len(states))]
+    action = Redeploy(source=PlannedSource(kind="files", path=name))
+    plan = Plan.make(action, targets, host="launch-api.example", organization_uid=None, rate=10.0)
+    return FleetReport(
+        plan=plan,
+        outcomes=tuple(
+            TargetOutcome(
+                target=target,
+                state=state,
+                wave=number // 3,
+                started_at=None if state is OperationState.PLANNED else BEGAN + timedelta(seconds=number),
+                ended_at=BEGAN + timedelta(seconds=2 * number + 1) if state.is_final else None,
+                deployment_uid="d" * 24,
+                url="https://site.example",
+                message="" if state is OperationState.SUCCEEDED else name * 20,
+                report={"log_tail": [name]} if state is OperationState.FAILED else None,
+            )
+            for number, (target, state) in enumerate(zip(targets, states, strict=True))
+        ),
+        seconds=12.0,
+        requests=7,
+        waited=1.0,
+        stopped="" if OperationState.PLANNED not in states else name,
+    )
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found |= {tag, *(name for name, _ in attrs if name.startswith("on") or name in {"src", "href"})}
+
+
+def _tags(text: str) -> set[str]:
+    parser = _Tags()
+    parser.feed(text)
+    return parser.found
+
+
+STATES = st.lists(st.sampled_from(OperationState), min_size=1, max_size=8)
+
+
+@given(STATES, st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
+def test_every_format_holds_any_name(states: list[OperationState], name: str) -> None:
+    report = _report(states, name)
+
+    suite = ET.fromstring(report.to_junit())[0]  # noqa: S314
+    assert len(suite.findall("testcase")) == len(states)
+    assert len(suite.findall(".//failure")) == states.count(OperationState.FAILED) == int(suite.get("failures", ""))
+    assert len(suite.findall(".//error")) == states.count(OperationState.AMBIGUOUS) == int(suite.get("errors", ""))
+    plain = _report(states, "x")
+    assert _tags(report.to_html()) == _tags(plain.to_html())
+    assert _tags(report._repr_html_()) == _tags(plain._repr_html_())
+    assert len(report.to_markdown().splitlines()) == len(plain.to_markdown().splitlines())
+    assert report.to_json()
+    assert str(report)
+
+
+def test_what_did_not_succeed_comes_first_in_words() -> None:
+    report = _report([OperationState.SUCCEEDED, OperationState.FAILED, OperationState.PLANNED], "shop")
+
+    assert report.to_markdown().startswith(
+        "### Fleet: redeploy from files of shop (busy environments: queue): not done"
+    )
+    assert "| shop/shop1 | failed | shopshop" in report.to_markdown()
+    body = report.to_html()
+    assert "1 of 3 targets succeeded" in body
+    assert body.index("shop/shop1</td>") < body.index("shop/shop2</td>") < body.index("shop/shop0</td>")
+    assert report.summary.endswith("; stopped: shop")
+    assert _report([OperationState.SUCCEEDED]).to_html().count("All 1 targets are done") == 1
+
+
+def test_a_large_report_stays_short() -> None:
+    report = _report([OperationState.FAILED] * 70 + [OperationState.SUCCEEDED] * 70, "shop")
+
+    assert "20 more did not succeed" in report.to_markdown()
+    assert "80 more targets" in report.to_html()
+    assert "... and 90 more" in str(report)
+
+
+def test_a_report_becomes_a_data_frame() -> None:
+    report = _report([OperationState.SUCCEEDED, OperationState.PLANNED])
+
+    frame = report.to_frame()
+
+    assert list(frame["state"]) == ["succeeded", "planned"]
+    assert frame["started_at"].notna().tolist() == [True, False]
+    assert list(frame.columns) == list(report.rows()[0])
+
+
+def test_a_data_frame_without_pandas_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+
+    with pytest.raises(ConfigurationError, match=r"contentstack-launch\[notebook\]"):
+        _report([OperationState.SUCCEEDED]).to_frame()
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def _events() -> list[FleetEvent]:
+    def event(kind: FleetEventKind, done: int = 0, **more) -> FleetEvent:
+        return FleetEvent(kind=kind, at=1.0, done=done, total=3, wave=1, **more)
+
+    operation, one, two = FleetEventKind.OPERATION, _target(1), _target(2)
+    return [
+        event(FleetEventKind.RUN_STARTED, message=f"redeploy {NASTY}"),
+        event(FleetEventKind.WAVE_STARTED),
+        event(operation, target=one, state=OperationState.SENT),
+        event(FleetEventKind.DEPLOYMENT, target=one, message="DEPLOYING"),
+        event(FleetEventKind.DEPLOYMENT, target=two, message="QUEUED"),
+        event(FleetEventKind.PAUSED),
+        event(FleetEventKind.RESUMED),
+        event(operation, 1, target=one, state=OperationState.FAILED, message=NASTY),
+        event(FleetEventKind.STOPPING, 1, message="too many failed"),
+    ]
+
+
+def test_a_log_gets_one_plain_line_for_each_event() -> None:
+    file = io.StringIO()
+    progress = FleetProgress(file=file)
+
+    for event in _events():
+        progress(event)
+
+    lines = file.getvalue().splitlines()
+    assert progress.mode == "lines"
+    assert len(lines) == len(_events())
+    assert all(line.isprintable() for line in lines)
+
+
+def test_a_terminal_gets_a_table_and_is_given_back() -> None:
+    file = _Terminal()
+
+    with FleetProgress(file=file) as progress:
+        assert progress.mode == "live"
+        for event in _events():
+            progress(event)
+
+    shown = file.getvalue()
+    assert "1/3" in shown
+    assert "stopping: too many failed" in shown
+    assert "1 failed, 1 under way" in shown
+    assert "\x1b[31m" not in shown
+    assert shown.rstrip().endswith("\x1b[?25h"), "the cursor is hidden still"
+
+
+def test_the_end_of_a_run_gives_the_terminal_back() -> None:
+    file = _Terminal()
+    progress = FleetProgress(file=file)
+    progress(_events()[0])
+
+    progress(FleetEvent(kind=FleetEventKind.RUN_ENDED, at=2.0, done=3, total=3, message="3 succeeded"))
+
+    assert "3 succeeded" in file.getvalue()
+    assert file.getvalue().rstrip().endswith("\x1b[?25h")
+
+
+def test_a_small_terminal_says_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINES", "12")
+    monkeypatch.setenv("COLUMNS", "80")
+    file = _Terminal()
+
+    with FleetProgress(file=file) as progress:
+        for number in range(30):
+            state = OperationState.FAILED if number < 10 else OperationState.SENT
+            target = _target(number, "a-long-name-of-a-project-that-differs-at-its-end-")
+            progress(FleetEvent(kind=FleetEventKind.OPERATION, at=0.0, done=0, total=30, target=target, state=state))
+
+    assert "more failed and 20 more under way" in file.getvalue()
+
+
+def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+
+    assert FleetProgress(file=_Terminal()).mode == "lines"
+
+
+def test_quiet_writes_nothing() -> None:
+    file = io.StringIO()
+    progress = FleetProgress("quiet", file=file)
+
+    for event in _events():
+        progress(event)
+
+    assert file.getvalue() == ""
+
+
+def test_the_notebook_view_is_a_table_in_words() -> None:
+    progress = FleetProgress("quiet", file=io.StringIO())
+
+    for event in _events():
+        progress(event)
+
+    shown = progress._repr_html_()
+    assert "1 of 3 done" in shown
+    assert "<b>" not in shown
+    assert "QUEUED" in shown
+
+
+def test_a_view_that_is_not_there_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "IPython.display", None)
+    monkeypatch.setitem(sys.modules, "rich.live", None)
+    monkeypatch.delitem(sys.modules, "launch_async.workflows.fleet.terminal", raising=False)
+
+    with pytest.raises(ConfigurationError, match="needs IPython"):
+        FleetProgress("notebook")
+    with pytest.raises(ConfigurationError, match="needs rich"):
+        FleetProgress("live")
+    with pytest.raises(InvalidArgumentError, match="none of auto"):
+        FleetProgress("loud")  # type: ignore[arg-type]

@@ -1,0 +1,630 @@
+"""A run does what its plan says, once, stops when it is told to, and says what became of each target."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from launch_async import (
+    ArchiveError,
+    Authtoken,
+    ConfigurationError,
+    FleetControl,
+    FleetEvent,
+    FleetEventKind,
+    InvalidArgumentError,
+    JournalError,
+    LaunchClient,
+    MemoryJournal,
+    OperationState,
+    Plan,
+    PreviousUpload,
+    RequestStarted,
+    SqliteJournal,
+    Target,
+    UnlimitedRateLimiter,
+)
+from launch_async.emulator import LaunchEmulator
+from launch_async.hooks import Hooks
+from launch_async.workflows.fleet.journal import Entry
+from launch_async.workflows.fleet.operations import _finished
+from tests.fleet.conftest import QUICK, client_of, created, uids
+
+SECRET = "canary-value-of-a-variable"  # noqa: S105
+
+
+def _states(report) -> list[str]:
+    return [str(one.state) for one in report.outcomes]
+
+
+async def test_a_run_deploys_every_target_once_and_reports_it(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    report = await client.fleet.run(plan)
+
+    assert created(emulator) == uids(plan)
+    assert report.is_success
+    assert report.requests == emulator.ledger.count() - 4  # the selection's: one of projects, three of environments
+    assert all(one.deployment_uid and one.url and one.attempts == 1 and one.wave == 1 for one in report.outcomes)
+
+
+async def test_a_file_is_uploaded_once_for_all_targets(client: LaunchClient, emulator: LaunchEmulator) -> None:
+    emulator.add_project("files", environments=["one", "two", "three"], deployments=1)
+    plan = await client.fleet.plan_redeploy(await client.fleet.select(projects="files"), "examples/site")
+
+    report = await client.fleet.run(plan)
+
+    assert report.is_success
+    assert emulator.ledger.count("uploadArchive") == 1
+
+
+async def test_a_target_whose_share_of_the_upload_is_refused_gets_an_upload_of_its_own(
+    client: LaunchClient, emulator: LaunchEmulator
+) -> None:
+    emulator.add_project("files", environments=["one", "two"], deployments=1)
+    plan = await client.fleet.plan_redeploy(await client.fleet.select(projects="files"), "examples/site")
+    body = '{"errors":[{"code":"launch.DEPLOYMENT.FILE_UPLOAD_FAILED","message":"no"}],"status":400}'
+    emulator.faults.add("status_before", operation="createDeployment", times=1, status=400, body=body)
+
+    report = await client.fleet.run(plan)
+
+    assert report.is_success
+    assert emulator.ledger.count("uploadArchive") == 2
+    assert created(emulator) == uids(plan)
+
+
+async def test_files_that_changed_since_the_plan_are_refused_before_anything_is_sent(
+    client: LaunchClient, emulator: LaunchEmulator, tmp_path: Path
+) -> None:
+    page = tmp_path / "index.html"
+    page.write_text("x" * 2000)
+    emulator.add_project("files", environments=["one"], deployments=1)
+    plan = await client.fleet.plan_redeploy(await client.fleet.select(projects="files"), tmp_path)
+    page.write_text("y" * 2000)
+
+    with pytest.raises(ArchiveError, match="has changed since the plan was made"):
+        await client.fleet.run(plan)
+
+    assert created(emulator) == []
+
+
+async def test_an_upload_that_fails_stops_the_run_and_fails_no_target(
+    client: LaunchClient, emulator: LaunchEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("launch_async.workflows.uploading._PAUSE", 0.001)
+    emulator.add_project("files", environments=["one", "two"], deployments=1)
+    plan = await client.fleet.plan_redeploy(await client.fleet.select(projects="files"), "examples/site")
+    emulator.faults.add("status_before", operation="uploadArchive", status=403)
+    journal = MemoryJournal()
+
+    report = await client.fleet.run(plan, journal=journal)
+
+    assert report.stopped.startswith("the upload failed")
+    assert _states(report) == ["planned"] * 2
+    emulator.faults.clear()
+    assert (await client.fleet.resume(journal)).is_success
+    assert created(emulator) == uids(plan)
+
+
+async def test_the_canary_must_succeed_before_anything_else_is_sent(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    emulator.script("FAILED", environment_uid=plan.operations[0].target.environment_uid)
+
+    report = await client.fleet.run(plan, canary=2, stop_on_failures=1.0)
+
+    assert report.stopped == "the canary failed"
+    assert created(emulator) == sorted(one.target.environment_uid for one in plan.operations[:2])
+    assert _states(report) == ["failed", "succeeded", *["planned"] * 4]
+    assert [one.target for one in report.failures] == [plan.operations[0].target]
+    assert len(report.unfinished) == 4
+    assert not report.is_success
+
+
+async def test_waves_follow_each_other(client: LaunchClient, plan: Plan) -> None:
+    report = await client.fleet.run(plan, canary=1, wave_size=3)
+
+    assert [one.wave for one in report.outcomes] == [1, 2, 2, 2, 3, 3]
+
+
+async def test_a_share_of_failures_stops_the_run(client: LaunchClient, emulator: LaunchEmulator, plan: Plan) -> None:
+    emulator.script("FAILED", times=None)
+
+    report = await client.fleet.run(plan, stop_on_failures=0.25, concurrency=1)
+
+    assert report.stopped == "2 of 6 targets failed"
+    assert len(created(emulator)) == 2
+
+
+async def test_a_resumed_run_leaves_alone_what_failed(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    emulator.script("FAILED", times=2)
+    journal = MemoryJournal()
+    await client.fleet.run(plan, journal=journal, concurrency=1)
+
+    report = await client.fleet.resume(journal, canary=1)
+
+    assert created(emulator) == uids(plan)
+    assert len(report.failures) == 2
+    assert report.unfinished == []
+    assert [one.wave for one in report.outcomes] == [1, 1, 2, 3, 3, 3]
+
+
+@pytest.mark.parametrize(("when_busy", "deployments", "states"), [("skip", 0, "skipped"), ("attach", 0, "succeeded")])
+async def test_a_busy_environment_is_left_alone_or_attached_to(
+    client: LaunchClient, emulator: LaunchEmulator, when_busy, deployments: int, states: str
+) -> None:
+    target = (await client.fleet.select(projects="blog", environments="preview"))[0]
+    emulator.script("LIVE", seconds=0.5)
+    running = await client.deployments.create(target.project_uid, target.environment_uid)
+    emulator.ledger.clear()
+
+    report = await client.fleet.run(await client.fleet.plan_redeploy([target], when_busy=when_busy))
+
+    assert len(created(emulator)) == deployments
+    assert _states(report) == [states]
+    assert running.uid in (report.outcomes[0].deployment_uid or report.outcomes[0].message)
+
+
+async def test_an_idle_environment_is_deployed_where_busy_ones_are_skipped(
+    client: LaunchClient, emulator: LaunchEmulator
+) -> None:
+    plan = await client.fleet.plan_redeploy(await client.fleet.select(), when_busy="skip")
+
+    report = await client.fleet.run(plan)
+
+    assert created(emulator) == uids(plan)
+    assert report.is_success
+
+
+async def test_a_paused_run_sends_nothing_until_it_goes_on(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    control, kinds = FleetControl(), []
+    paused = asyncio.Event()
+
+    def watch(event: FleetEvent) -> None:
+        kinds.append(event.kind)
+        if event.kind is FleetEventKind.PAUSED:
+            paused.set()
+
+    control.pause()
+    run = asyncio.create_task(client.fleet.run(plan, control=control, on_event=watch))
+    await paused.wait()
+    assert created(emulator) == []
+    await asyncio.to_thread(control.resume)
+
+    assert (await run).is_success
+    assert kinds.count(FleetEventKind.PAUSED) == kinds.count(FleetEventKind.RESUMED) == 1
+
+
+async def test_a_stopped_run_sends_nothing_more_and_can_be_resumed(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    control, journal = FleetControl(), MemoryJournal()
+
+    def stop(event: FleetEvent) -> None:
+        if event.state is OperationState.SENT:
+            control.cancel("enough")
+
+    report = await client.fleet.run(plan, control=control, on_event=stop, journal=journal, concurrency=1)
+
+    assert report.stopped == "enough"
+    assert _states(report) == ["succeeded", *["planned"] * 5]
+    assert (await client.fleet.resume(journal)).is_success
+    assert created(emulator) == uids(plan)
+
+
+class _AtCreation(Hooks):
+    """Does something when a deployment's creation is about to be sent."""
+
+    def __init__(self, act) -> None:
+        self._act = act
+
+    def request_started(self, event: RequestStarted) -> None:
+        if event.operation == "createDeployment":
+            self._act()
+
+
+async def test_a_cancelled_run_writes_down_what_was_sent_and_can_be_resumed(
+    emulator: LaunchEmulator, plan: Plan, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.journal"
+    emulator.faults.add("delay", operation="createDeployment", delay=0.1)
+
+    async with client_of(emulator) as client:
+        begun = asyncio.Event()
+
+        def note(event: FleetEvent) -> None:
+            if event.state is OperationState.INTENDED:
+                begun.set()
+
+        run = asyncio.create_task(client.fleet.run(plan, journal=path, on_event=note, concurrency=2))
+        await begun.wait()
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+
+        journal = SqliteJournal(path)
+        journal.open(None, check=lambda _: None)
+        states = [entry.state for entry in journal.entries()]
+        journal.close()
+        assert OperationState.INTENDED not in states
+        assert states.count(OperationState.SENT) == len(created(emulator)) > 0
+
+        assert (await client.fleet.resume(path)).is_success
+        assert created(emulator) == uids(plan)
+
+
+async def test_what_was_sent_is_given_up_when_it_is_cancelled_twice() -> None:
+    begun, ended = asyncio.Event(), []
+
+    async def work() -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+
+    task = asyncio.create_task(_finished(work(), unless=lambda: False))
+    await begun.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    assert not ended
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended
+
+
+async def test_a_timeout_ends_the_run_and_not_the_deployments(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    emulator.script("LIVE", seconds=3600, times=6)
+    journal = MemoryJournal()
+
+    report = await client.fleet.run(plan, timeout=0.4, journal=journal)
+
+    assert report.stopped == "the run's timeout of 0.4 s ran out"
+    assert _states(report) == ["sent"] * 6
+    emulator.advance(3601)
+    assert (await client.fleet.resume(journal)).is_success
+    assert created(emulator) == uids(plan)
+
+
+async def test_a_deployment_that_takes_too_long_can_be_waited_for_again(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    emulator.script("LIVE", seconds=3600, times=6)
+    journal = MemoryJournal()
+
+    report = await client.fleet.run(plan, deployment_timeout=0.2, journal=journal)
+
+    assert _states(report) == ["sent"] * 6
+    assert report.stopped == "2 of 6 targets failed"
+    emulator.advance(3601)
+    assert (await client.fleet.resume(journal)).is_success
+    assert created(emulator) == uids(plan)
+
+
+async def test_a_deployment_that_vanished_is_a_failure(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    emulator.faults.add("status_before", operation="listDeployments", status=404)
+    emulator.faults.add("status_before", operation="getDeployment", status=404)
+
+    report = await client.fleet.run(plan, stop_on_failures=1.0)
+
+    assert _states(report) == ["failed"] * 6
+
+
+async def test_refused_credentials_stop_the_run_and_fail_no_target(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    journal = MemoryJournal()
+    async with LaunchClient(
+        Authtoken("stale"),
+        base_url=emulator.url,
+        organization_uid=emulator.organization_uid,
+        limiter=UnlimitedRateLimiter(),
+    ) as stale:
+        report = await stale.fleet.run(plan, journal=journal)
+
+    assert report.stopped
+    assert _states(report) == ["planned"] * 6
+    assert (await client.fleet.resume(journal)).is_success
+    assert created(emulator) == uids(plan)
+
+
+async def test_credentials_that_are_refused_while_waiting_leave_the_rest_to_a_resumption(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    journal = MemoryJournal()
+    emulator.faults.add("status_before", operation="listDeployments", status=401)
+    emulator.faults.add("status_before", operation="getDeployment", status=401)
+
+    report = await client.fleet.run(plan, journal=journal, stop_on_failures=1.0)
+
+    assert report.stopped
+    assert set(_states(report)) <= {"sent", "planned"}
+    emulator.faults.clear()
+    assert (await client.fleet.resume(journal)).is_success
+    assert created(emulator) == uids(plan)
+
+
+async def test_what_was_refused_for_now_is_tried_again(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("launch_async.workflows.fleet.running._PAUSE", 0.001)
+    one = await client.fleet.plan_revalidate([plan.operations[0].target], path="/")
+    emulator.faults.add("status_before", operation="revalidateCdnCache", status=429, times=QUICK.refusals + 5)
+
+    report = await client.fleet.run(one)
+
+    assert report.is_success
+    assert report.outcomes[0].attempts == 2
+
+
+async def test_what_is_refused_for_now_again_and_again_stays_planned(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("launch_async.workflows.fleet.running._PAUSE", 0.001)
+    one = await client.fleet.plan_revalidate([plan.operations[0].target], path="/")
+    emulator.faults.add("status_before", operation="revalidateCdnCache", status=429)
+    journal = MemoryJournal()
+
+    report = await client.fleet.run(one, journal=journal)
+
+    assert _states(report) == ["planned"]
+    assert report.outcomes[0].message
+    emulator.faults.clear()
+    assert (await client.fleet.resume(journal)).is_success
+
+
+async def test_variables_are_set_and_removed_and_no_value_is_written_down(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan, tmp_path: Path
+) -> None:
+    targets = [one.target for one in plan.operations]
+    wanted = {"LIMIT": "7", "KEY": SECRET}
+    changes = await client.fleet.plan_variables(targets, wanted, remove=["OLD"])
+    assert str(changes.operations[0].change) == "+KEY -OLD"
+    path = tmp_path / "run.journal"
+
+    report = await client.fleet.run(changes, journal=path, variables=wanted)
+
+    assert report.is_success
+    for target in targets:
+        assert await client.variables.read(target.project_uid, target.environment_uid) == wanted
+    written = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    shown = changes.to_json() + str(changes) + report.to_json() + report.to_html() + str(report) + repr(report)
+    for secret in (SECRET, emulator.authtoken):
+        assert secret not in shown
+        assert secret.encode() not in written
+
+
+async def test_variables_that_are_set_already_are_not_written_again(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    changes = await client.fleet.plan_variables([plan.operations[0].target], {"LIMIT": "7"})
+
+    report = await client.fleet.run(changes, variables={"LIMIT": "7"})
+
+    assert report.outcomes[0].message == "nothing to change"
+    assert emulator.ledger.count("updateEnvironment") == 0
+
+
+async def test_environments_are_deleted_and_an_interrupted_deletion_is_no_failure(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    targets = [one.target for one in plan.operations[:2]]
+    deletion = await client.fleet.plan_delete([(one.project_uid, one.environment_uid) for one in targets])
+    with pytest.raises(InvalidArgumentError, match="it deletes"):
+        await client.fleet.run(deletion)
+    journal = MemoryJournal()
+    journal.open(deletion, check=lambda _: None)
+    journal.write(Entry(key=deletion.operations[0].key, state=OperationState.INTENDED, attempts=1))
+    journal.close()
+    await client.environments.delete(targets[0].project_uid, targets[0].environment_uid)
+
+    report = await client.fleet.run(deletion, confirm=2, journal=journal)
+
+    assert report.is_success
+    assert len(await client.fleet.select()) == 4
+
+
+async def test_an_environment_that_is_gone_is_a_failure_of_its_deletion(client: LaunchClient, plan: Plan) -> None:
+    target = plan.operations[0].target
+    deletion = await client.fleet.plan_delete([(target.project_uid, target.environment_uid)])
+    await client.environments.delete(target.project_uid, target.environment_uid)
+
+    assert _states(await client.fleet.run(deletion, confirm=1)) == ["failed"]
+
+
+async def test_an_interrupted_revalidation_is_reported_as_ambiguous(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    purge = await client.fleet.plan_revalidate([plan.operations[0].target], cache_tags=["news"])
+    journal = MemoryJournal()
+    journal.open(purge, check=lambda _: None)
+    journal.write(Entry(key=purge.operations[0].key, state=OperationState.INTENDED, attempts=1))
+    journal.close()
+
+    report = await client.fleet.resume(journal)
+
+    assert _states(report) == ["ambiguous"]
+    assert emulator.ledger.count("revalidateCdnCache") == 0
+
+
+async def test_a_revalidation_whose_answer_was_lost_is_ambiguous(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    purge = await client.fleet.plan_revalidate([plan.operations[0].target], hostnames=["a.example"])
+    emulator.faults.add("reset_after", operation="revalidateCdnCache")
+
+    assert _states(await client.fleet.run(purge)) == ["ambiguous"]
+
+
+async def test_a_quota_that_does_not_suffice_is_found_when_planning(emulator: LaunchEmulator, plan: Plan) -> None:
+    async with LaunchEmulator(rate_limit=None, revalidation_quota=1) as small, client_of(small) as client:
+        with pytest.raises(InvalidArgumentError, match="1 revalidations left"):
+            await client.fleet.plan_revalidate([one.target for one in plan.operations], path="/")
+
+
+async def test_two_deployments_that_an_interrupted_one_may_be_are_ambiguous(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    one = await client.fleet.plan_redeploy([plan.operations[0].target])
+    target, journal = one.operations[0].target, MemoryJournal()
+    journal.open(one, check=lambda _: None)
+    since = (await client.deployments.create(target.project_uid, target.environment_uid)).created_at
+    await client.deployments.create(target.project_uid, target.environment_uid)
+    journal.write(Entry(key=one.operations[0].key, state=OperationState.INTENDED, intended_at=since, attempts=1))
+    journal.close()
+    before = len(created(emulator))
+
+    report = await client.fleet.resume(journal)
+
+    assert _states(report) == ["ambiguous"]
+    assert len(created(emulator)) == before
+
+
+async def test_an_interrupted_deployment_whose_listing_is_garbled_is_ambiguous(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    one = await client.fleet.plan_redeploy([plan.operations[0].target])
+    journal = MemoryJournal()
+    journal.open(one, check=lambda _: None)
+    journal.write(Entry(key=one.operations[0].key, state=OperationState.INTENDED, attempts=1))
+    journal.close()
+    emulator.faults.add("empty", operation="listDeployments")
+
+    assert _states(await client.fleet.resume(journal)) == ["ambiguous"]
+    assert created(emulator) == []
+
+
+async def test_an_observer_that_fails_ends_the_run_and_is_not_hidden(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    def fail(event: FleetEvent) -> None:
+        if event.state is OperationState.SENT:
+            raise ZeroDivisionError
+
+    journal = MemoryJournal()
+    with pytest.raises(ZeroDivisionError):
+        await client.fleet.run(plan, on_event=fail, journal=journal)
+
+    assert (await client.fleet.resume(journal)).is_success
+    assert created(emulator) == uids(plan)
+
+
+async def test_a_journal_that_fails_ends_the_run_before_anything_more_is_sent(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    class FullDisk(MemoryJournal):
+        def write(self, entry: Entry) -> None:
+            raise JournalError("no space left")
+
+    with pytest.raises(JournalError, match="no space left"):
+        await client.fleet.run(plan, journal=FullDisk())
+
+    assert created(emulator) == []
+
+
+async def test_a_fifth_of_all_calls_fails_and_every_target_is_deployed_once(
+    client: LaunchClient, emulator: LaunchEmulator
+) -> None:
+    emulator.add_project("many", environments=[f"environment-{number}" for number in range(40)], git=True)
+    plan = await client.fleet.plan_redeploy(await client.fleet.select(projects="many"))
+    for seed, (kind, status) in enumerate(
+        [
+            ("reset_before", None),
+            ("reset_after", None),
+            ("status_after", 502),
+            ("status_after", 504),
+            ("truncate", None),
+        ]
+    ):
+        emulator.faults.add(kind, status=status, probability=0.04, seed=seed)
+    journal = MemoryJournal()
+
+    report = await client.fleet.run(plan, confirm=40, journal=journal, stop_on_failures=1.0)
+    emulator.faults.clear()
+    report = await client.fleet.resume(journal)
+
+    done = created(emulator)
+    unknown = {one.target.environment_uid for one in report.outcomes if one.state is OperationState.AMBIGUOUS}
+    assert len(done) == len(set(done)), "something was deployed twice"
+    assert set(uids(plan)) - set(done) <= unknown, "something was lost and not reported"
+    assert len(unknown) <= 2
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"canary": -1}, "canary"),
+        ({"wave_size": 0}, "wave_size"),
+        ({"concurrency": 0}, "concurrency"),
+        ({"stop_on_failures": 1.5}, "stop_on_failures"),
+        ({"timeout": 0}, "timeout"),
+        ({"canary": "two"}, "canary"),
+        ({"variables": {"A": "b"}}, "the plan sets none"),
+        ({"confirm": 7}, "the plan has 6"),
+    ],
+)
+async def test_an_option_out_of_range_is_refused(client: LaunchClient, plan: Plan, options, problem: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=problem):
+        await client.fleet.run(plan, **options)
+
+
+async def test_values_of_the_variables_must_be_given_again(client: LaunchClient, plan: Plan) -> None:
+    changes = await client.fleet.plan_variables([plan.operations[0].target], {"KEY": SECRET})
+
+    with pytest.raises(InvalidArgumentError, match="the plan sets KEY"):
+        await client.fleet.run(changes)
+
+
+async def test_many_protected_and_nameless_targets_want_a_confirmation(client: LaunchClient, plan: Plan) -> None:
+    some = plan.operations[0].target
+    many = [
+        Target(project_uid=some.project_uid, environment_uid=f"{number:024x}", environment_name="x")
+        for number in range(21)
+    ]
+    guarded = [
+        Target(project_uid=some.project_uid, environment_uid=some.environment_uid, environment_name="Production")
+    ]
+    nameless = [Target(project_uid=some.project_uid, environment_uid=some.environment_uid)]
+    for targets, reason in ((many, "more than 20"), (guarded, "protected"), (nameless, "names of 1 are not known")):
+        with pytest.raises(InvalidArgumentError, match=reason):
+            await client.fleet.run(await client.fleet.plan_redeploy(targets))
+
+
+async def test_a_plan_of_another_organization_or_region_is_refused(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    foreign = json.loads(plan.to_json())
+    for field, value in (("host", "launch-api.example"), ("organization_uid", "blt0123456789abcdef")):
+        with pytest.raises(ConfigurationError, match="was made for"):
+            await client.fleet.run(Plan.from_json(json.dumps({**foreign, field: value})))
+    assert created(emulator) == []
+
+
+async def test_what_cannot_be_planned_is_refused(client: LaunchClient, plan: Plan) -> None:
+    targets = [one.target for one in plan.operations]
+    for attempt in (
+        client.fleet.plan_redeploy([]),
+        client.fleet.plan_redeploy([*targets, targets[0]]),
+        client.fleet.plan_redeploy(targets, when_busy="never"),  # type: ignore[arg-type]
+        client.fleet.plan_redeploy(targets, 7),  # type: ignore[arg-type]
+        client.fleet.plan_variables(targets),
+        client.fleet.plan_variables(targets, {"A": "b"}, remove=["A"]),
+    ):
+        with pytest.raises(InvalidArgumentError):
+            await attempt
+    assert str((await client.fleet.plan_redeploy(targets, PreviousUpload())).action).startswith(
+        "redeploy from previous"
+    )
