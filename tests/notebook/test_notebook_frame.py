@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 
+import attrs
 import pytest
 
 from launch_async import (
@@ -26,6 +27,7 @@ from launch_async import (
     Repository,
     to_frame,
 )
+from launch_async.models.base import SECRET
 
 UID = "66c0" + "0" * 20
 CREATED = datetime(2026, 3, 1, tzinfo=UTC)
@@ -97,3 +99,15 @@ def test_without_pandas_the_error_says_what_to_install(monkeypatch: pytest.Monke
 
     with pytest.raises(ConfigurationError, match=r"pip install 'contentstack-launch\[notebook\]'"):
         Page(()).to_frame()
+
+
+@attrs.frozen
+class Key:
+    """Something whose value is marked as a secret, and nothing more."""
+
+    name: str
+    value: str = attrs.field(metadata=SECRET)
+
+
+def test_what_is_marked_as_secret_gets_no_column() -> None:
+    assert to_frame([Key("a", "canary")]).columns.to_list() == ["name"]
