@@ -106,12 +106,35 @@ def package(session: nox.Session) -> None:
 
 
 @nox.session
+def minimum(session: nox.Session) -> None:
+    """The oldest dependencies that are allowed, all at once: the tests that meet most of them, or those after `--`."""
+    project = PROJECT["project"]
+    allowed = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
+    # The lower bound is the first version named: "aiohttp>=3.14.4,<4" becomes "aiohttp==3.14.4".
+    oldest = [requirement.partition(",")[0].replace(">=", "==") for requirement in allowed]
+    install(session, requirements=["-e", ".", *nox.project.dependency_groups(PROJECT, "test"), *oldest])
+    session.run("python", "-m", "pip", "check")
+    chosen = session.posargs or ["tests/archive", "tests/core", "tests/deploy", "tests/emulator", "tests/variables"]
+    session.run("python", "-m", "pytest", *WORKERS, *chosen)
+
+
+@nox.session
+def api(session: nox.Session) -> None:
+    """What has changed in the public interface since the last tag; what could break a program is an error."""
+    tag = session.run("git", "describe", "--tags", "--abbrev=0", external=True, silent=True, success_codes=[0, 128])
+    if "fatal" in str(tag):
+        session.log("There is no tag yet, and so nothing to compare with.")
+        return
+    install(session, requirements=["griffecli>=2"])
+    for package in PACKAGES:
+        session.run("griffe", "check", package, "--against", str(tag).strip(), "--style", "markdown")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
-    """The benchmarks named after `--`, or all of them; each prints a table."""
+    """The benchmarks named after `--`, or all of them: tables, JSON, pictures, and what became slower."""
     install(session, "bench")
-    chosen = [f"benchmarks/{name}.py" for name in session.posargs]
-    for path in chosen or sorted(map(str, Path("benchmarks").glob("[!_]*.py"))):
-        session.run("python", path)
+    session.run("python", "-m", "benchmarks", *session.posargs)
 
 
 # Two workers already meet the time limit of the suite; more only warm the machine.
