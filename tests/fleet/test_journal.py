@@ -237,7 +237,7 @@ def test_what_is_no_usable_journal_is_refused_and_left_as_it_is(path: Path, make
     before = path.read_bytes() if path.is_file() else b""
 
     for plan in (None, _plan()):
-        with pytest.raises(JournalError, match="|".join([problem, "another plan"])):
+        with pytest.raises(JournalError, match=f"{problem}|another plan"):
             SqliteJournal(path).open(plan, check=_anything)
 
     assert (path.read_bytes() if path.is_file() else b"") == before
@@ -246,7 +246,7 @@ def test_what_is_no_usable_journal_is_refused_and_left_as_it_is(path: Path, make
 def test_a_journal_that_was_cut_at_any_length_is_refused_and_left_as_it_is(path: Path) -> None:
     plan = _begun(path)
     whole = path.read_bytes()
-    for length in {*range(0, 200), *range(200, len(whole), 499), len(whole) - 1}:
+    for length in {*range(200), *range(200, len(whole), 499), len(whole) - 1}:
         path.write_bytes(whole[:length])
 
         for given in (None, plan):

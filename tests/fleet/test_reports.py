@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import sys
+import types
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from launch_async import (
@@ -83,11 +84,12 @@ def _tags(text: str) -> set[str]:
 STATES = st.lists(st.sampled_from(OperationState), min_size=1, max_size=8)
 
 
+@settings(max_examples=40)
 @given(STATES, st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
 def test_every_format_holds_any_name(states: list[OperationState], name: str) -> None:
     report = _report(states, name)
 
-    suite = ET.fromstring(report.to_junit())[0]  # noqa: S314
+    suite = ET.fromstring(report.to_junit())[0]
     assert len(suite.findall("testcase")) == len(states)
     assert len(suite.findall(".//failure")) == states.count(OperationState.FAILED) == int(suite.get("failures", ""))
     assert len(suite.findall(".//error")) == states.count(OperationState.AMBIGUOUS) == int(suite.get("errors", ""))
@@ -241,6 +243,34 @@ def test_the_notebook_view_is_a_table_in_words() -> None:
     assert "1 of 3 done" in shown
     assert "<b>" not in shown
     assert "QUEUED" in shown
+
+
+def test_a_notebook_is_shown_one_table_that_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[str] = []
+
+    class Handle:
+        def update(self, progress: FleetProgress) -> None:
+            shown.append(progress._repr_html_())
+
+    def display(progress: FleetProgress, *, display_id: bool) -> Handle:
+        shown.append(progress._repr_html_())
+        return Handle()
+
+    class ZMQInteractiveShell: ...
+
+    notebook = types.ModuleType("IPython")
+    notebook.display = types.SimpleNamespace(display=display)  # type: ignore[attr-defined]
+    notebook.get_ipython = ZMQInteractiveShell  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "IPython", notebook)
+    monkeypatch.setitem(sys.modules, "IPython.display", notebook.display)
+    progress = FleetProgress()
+
+    for event in [*_events(), FleetEvent(kind=FleetEventKind.RUN_ENDED, at=2.0, done=3, total=3, message="the end")]:
+        progress(event)
+
+    assert progress.mode == "notebook"
+    assert len(shown) < len(_events())
+    assert "the end" in shown[-1]
 
 
 def test_a_view_that_is_not_there_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:

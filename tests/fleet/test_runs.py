@@ -33,7 +33,7 @@ from launch_async.workflows.fleet.journal import Entry
 from launch_async.workflows.fleet.operations import _finished
 from tests.fleet.conftest import QUICK, client_of, created, uids
 
-SECRET = "canary-value-of-a-variable"  # noqa: S105
+SECRET = "canary-value-of-a-variable"
 
 
 def _states(report) -> list[str]:

@@ -1,0 +1,104 @@
+"""Fleet under faults: `python -m benchmarks.fleet_faults`: what is lost, and what is done twice.
+
+A fifth of all calls fails, in the ways a network and a gateway fail: reset before or after the service acted, 502 and
+504 after it acted, 429, a truncated body. The run is cut off again and again and resumed from its journal. At the end
+the service is asked what happened. Runs that are killed with SIGKILL are in `tests/fleet/test_killed_runs.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+from launch_async import Authtoken, FleetReport, LaunchClient, OperationState, Plan, RetryPolicy, UnlimitedRateLimiter
+from launch_async.emulator import LaunchEmulator
+from launch_async.emulator.faults import FaultKind
+
+TARGETS: Final = 60
+INTERRUPTIONS: Final = 50
+SEEDS: Final = range(3)
+FAULTS: Final[tuple[tuple[FaultKind, int | None], ...]] = (
+    ("reset_before", None),
+    ("reset_after", None),
+    ("status_after", 502),
+    ("status_after", 504),
+    ("status_before", 429),
+    ("truncate", None),
+)
+SHARE: Final = 0.2
+_RETRY: Final = RetryPolicy(attempts=6, backoff_base=0.01, backoff_cap=0.05, look_up_delays=(0.02, 0.05, 0.1))
+
+
+def _client(emulator: LaunchEmulator) -> LaunchClient:
+    return LaunchClient(
+        Authtoken(emulator.authtoken),
+        base_url=emulator.url,
+        organization_uid=emulator.organization_uid,
+        limiter=UnlimitedRateLimiter(),
+        retry=_RETRY,
+    )
+
+
+async def _was_cut_off(client: LaunchClient, journal: Path, plan: Plan, after: float) -> bool:
+    try:
+        async with asyncio.timeout(after):
+            # Giving the plan again goes on with its journal, too.
+            await client.fleet.run(plan, journal=journal, confirm=TARGETS, stop_on_failures=1.0)
+    except TimeoutError:
+        return True
+    return False
+
+
+async def faulty(seed: int) -> tuple[FleetReport, Counter[str], int]:
+    """Return the last report, how often each environment was deployed, and the interruptions."""
+    dice = random.Random(seed)
+    interruptions = 0
+    with tempfile.TemporaryDirectory() as folder:
+        journal = Path(folder, "run.journal")
+        async with LaunchEmulator(rate_limit=None, build_seconds=0.0) as emulator:
+            emulator.add_project("shop", environments=[f"environment-{number}" for number in range(TARGETS)], git=True)
+            async with _client(emulator) as client:
+                plan = await client.fleet.plan_redeploy(await client.fleet.select())
+            for number, (kind, status) in enumerate(FAULTS):
+                emulator.faults.add(kind, status=status, probability=SHARE / len(FAULTS), seed=seed * 100 + number)
+            for _ in range(INTERRUPTIONS):
+                # Each attempt is a client of its own, which knows nothing of what the one before has seen.
+                async with _client(emulator) as client:
+                    interruptions += await _was_cut_off(client, journal, plan, dice.uniform(0.005, 0.03))
+            emulator.faults.clear()
+            async with _client(emulator) as client:
+                report = await client.fleet.resume(journal, stop_on_failures=1.0)
+            deployed = Counter(one.parent for one in emulator.ledger.created if one.noun == "deployment")
+    return report, deployed, interruptions
+
+
+def main() -> None:
+    """Print the table."""
+    logging.disable(logging.WARNING)
+    print(f"{TARGETS} targets, {SHARE:.0%} of all calls fail, up to {INTERRUPTIONS} times cut off and resumed")
+    print("seed  cut off  done once  twice  lost  reported as ambiguous  failed")
+    for seed in SEEDS:
+        report, deployed, interruptions = asyncio.run(faulty(seed))
+        told = {
+            one.target.environment_uid
+            for one in report.outcomes
+            if one.state in (OperationState.AMBIGUOUS, OperationState.FAILED)
+        }
+        once = sum(count == 1 for count in deployed.values())
+        twice = sum(count > 1 for count in deployed.values())
+        lost = sum(
+            not deployed[one.target.environment_uid] and one.target.environment_uid not in told
+            for one in report.outcomes
+        )
+        failed = report.totals.get(OperationState.FAILED, 0)
+        unknown = report.totals.get(OperationState.AMBIGUOUS, 0)
+        print(f"{seed:4}  {interruptions:7}  {once:9}  {twice:5}  {lost:4}  {unknown:21}  {failed:6}")
+
+
+if __name__ == "__main__":
+    main()
