@@ -33,7 +33,7 @@ _PROBE_EVERY: Final = 1.0
 _BUSY: Final = 0.005
 _LEAST_LATENESS: Final = 0.05
 _MOST_LATENESS: Final = 1.0
-_SHORTEST_HOLD: Final = 0.2
+_SHORTEST_HOLD: Final = 0.12
 _SHORTEST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 60.0
 
@@ -327,7 +327,7 @@ class Desk:
         self._failing_since = began if self._failing_since is None else self._failing_since
         if now - self._failing_since < self._setup.patience:
             self._urgent = self._urgent or bool(self._pause_asked[0])
-            await asyncio.sleep(min(0.02 * 2**self._failures, 0.25))
+            await asyncio.sleep(min(0.01 * 2**self._failures, 0.1))
             return
         self._probe_at = now + _PROBE_EVERY
         share = self._setup.share

@@ -211,8 +211,9 @@ local function restore()
     end
   end
   state.slots = sure
-  state.number = math.max(state.number, known_number) + 1000
-  state.epoch = now
+  -- Numbers that were given and forgotten must not be given again: reports about them are still to come.
+  state.number = math.max(state.number + 1000, known_number + 1000, math.floor(now / 1000))
+  state.epoch, state.base = now, state.number
   for _ = #sure + 1, math.min(state.capacity, plan) do add(OUT, now, now + per + hold) end
 end
 
@@ -251,7 +252,8 @@ for number, age, code in string.gmatch(report, '(%d+),(%d+),(%d)') do
   local at = now - age
   local slot
   if number ~= '0' then slot = remove(tonumber(number)) end
-  if code ~= '2' then
+  local assumed = not slot and number ~= '0' and tonumber(number) <= state.base and at <= state.epoch
+  if code ~= '2' and not assumed then
     local free = at + per
     if code == '0' then
       free = free - credit

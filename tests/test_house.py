@@ -21,12 +21,14 @@ PACKAGES = ("launch_async", "launch_sync")
 LAYERS = (
     ("models", "errors", "_clock", "_html", "_secret", "_version"),
     ("_compiled", "_wire", "_envelopes", "settings"),
-    ("auth", "hooks", "rate_limit", "_metering", "_pacing", "_rhythms", "_tokens", "redis", "retry"),
+    ("auth", "hooks", "rate_limit", "_metering", "_pacing", "_rhythms", "_tokens", "retry"),
+    ("_redis_script", "_redis_setup", "_redis_desk", "redis"),
     ("_transport", "_file_payload"),
     ("_operations", "_pipeline", "_side_calls", "_token_endpoint", "oauth", "authorization", "sessions", "system_keyring"),
     ("discovery",),
     ("resources",),
     ("workflows",),
+    ("sizing",),
     ("client", "notebook"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}

@@ -17,7 +17,6 @@ from launch_async.errors import ConfigurationError, DeadlineExceeded, InvalidArg
 from launch_async.rate_limit import Answer, Priority, RateLimit
 from launch_async.redis import RedisRateLimiter
 
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
