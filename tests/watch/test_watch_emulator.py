@@ -1,0 +1,55 @@
+"""Waiting and following against the emulator over real sockets: at 1, 20 and 200 deployments at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from typing import Literal
+
+import pytest
+
+from launch_async import Authtoken, Deployment, DeploymentRef, LaunchClient, UnlimitedRateLimiter
+from launch_async.emulator import LaunchEmulator
+
+
+async def _started(emulator: LaunchEmulator, client: LaunchClient, count: int) -> list[Deployment]:
+    project = emulator.add_project("shop", environments=[f"environment-{number}" for number in range(count)], git=True)
+    return await asyncio.gather(*(client.deployments.create(project.uid, uid) for uid in project.environments))
+
+
+async def _lines(client: LaunchClient, started: list[Deployment]) -> dict[DeploymentRef, list[tuple[object, str]]]:
+    followed: defaultdict[DeploymentRef, list[tuple[object, str]]] = defaultdict(list)
+    async for event in client.follow_all(started):
+        followed[event.ref].append((event.line.timestamp, event.line.message))
+    return followed
+
+
+async def _ends(client: LaunchClient, started: list[Deployment]) -> list[str]:
+    return [deployment.uid async for deployment in client.as_completed(started)]
+
+
+@pytest.mark.parametrize(("count", "bound"), [(1, "exclusive"), (20, "inclusive"), (200, "exclusive")])
+async def test_every_line_is_given_once_and_in_order_and_every_end_is_told_once(
+    count: int, bound: Literal["exclusive", "inclusive"]
+) -> None:
+    async with (
+        LaunchEmulator(rate_limit=None, build_seconds=0.6, log_bound=bound) as emulator,
+        LaunchClient(
+            Authtoken(emulator.authtoken),
+            base_url=emulator.url,
+            organization_uid=emulator.organization_uid,
+            limiter=UnlimitedRateLimiter(),
+        ) as client,
+    ):
+        started = await _started(emulator, client, count)
+        followed, ended = await asyncio.gather(_lines(client, started), _ends(client, started))
+        waited = await client.wait_all([deployment.ref.to_json() for deployment in started])
+        wholes = [await client.deployments.logs(one.project_uid, one.environment_uid, one.uid) for one in started]
+
+    for deployment, whole in zip(started, wholes, strict=True):
+        given = followed[deployment.ref]
+        assert Counter(given) == Counter((line.timestamp, line.message) for line in whole)
+        assert [stamp for stamp, _ in given] == sorted(stamp for stamp, _ in given)
+    assert sorted(ended) == sorted(deployment.uid for deployment in started)
+    assert [deployment.uid for deployment in waited] == [deployment.uid for deployment in started]
+    assert all(deployment.status.is_success for deployment in waited)
