@@ -211,12 +211,12 @@ class Pacer:
 class RhythmChoice:
     """Which rhythm fits this server and network; `Echo` until there is a reason to try `Beat`.
 
-    With a network so steady that `Echo` without a bonus loses little, nothing else is tried: the last percent is not
+    With a network so steady that `Echo` without a bonus loses little (7 %), nothing else is tried: the rest is not
     worth a refusal. Otherwise `Beat` is tried early, and left for good when it is refused far more than rarely (a
     cumulative sum of log-likelihood ratios, 15 % against 2 %); then `Echo` starts to bet on its bonus.
     """
 
-    _WORTH_TRYING = 0.05
+    _WORTH_TRYING = 0.07
     _GRACE_REQUESTS = 80
     _GRACE_PERIODS = 2
     _REFUSED_WEIGHT = math.log(0.15 / 0.02)

@@ -81,15 +81,14 @@ class Echo:
     The server counted the request before it answered, so without a credit no way of counting can refuse the next one.
     Most of the shortest round trip is a safe credit: the next request needs its part of that time too. More than that
     (`bonus`) is a bet on the network's jitter. It grows a little with every accepted request and shrinks a lot with
-    every refused one, in a proportion that settles at `TARGET` refusals. Where there is jitter, a short round trip had a
-    short way back, so its credit is less; a long one had its delay on one way, and most likely a usual way back.
+    every refused one, in a proportion that settles at `TARGET` refusals. Where there is jitter, a short round trip had
+    a short way back, so its credit is less; a long one had its delay on one way, and most likely a usual way back.
     """
 
     TARGET = 0.005
     _STEP = 0.12
     _HUNT = 6.0
     _BY_LENGTH = 0.3
-    _HOLD_REFUSED = 0.5
 
     def __init__(self, per: float, trips: RoundTrips) -> None:
         self.per = per
@@ -99,8 +98,8 @@ class Echo:
 
     @property
     def safe_credit(self) -> float:
-        """Seconds of credit that no server can object to."""
-        return _SAFE_SHARE_OF_SHORTEST * self._trips.shortest
+        """Seconds of credit that no server can object to: none after a cold start, which hides how fast it can be."""
+        return _SAFE_SHARE_OF_SHORTEST * self._trips.shortest if self._trips.is_warm else 0.0
 
     @property
     def cycle(self) -> float:
@@ -116,7 +115,7 @@ class Echo:
         """Return when the slot is free; for a request still out, when it is free at the latest."""
         if slot.refused and slot.answered_at is not None:
             # The server does not count it (as far as is known), but to try again at once would be to hammer.
-            return slot.answered_at + self._HOLD_REFUSED * self.per
+            return slot.answered_at + self.per
         credit = self._credit(slot)
         earliest = slot.sent_at + self.per * (1 + _MARGIN)
         if slot.answered_at is None and credit >= self.per and now >= earliest:
@@ -163,11 +162,11 @@ class Beat:
     is learnt like Echo's bonus.
     """
 
-    _AFTER_THE_STRIKE = 0.03
+    _AFTER_THE_STRIKE = 0.01
     _LATER = 0.12
     _EARLIER = 0.05
     _NEAREST = 0.5
-    _LEAST_PATIENCE = 1.3
+    _LEAST_PATIENCE = 1.2
     _MOST_PATIENCE = 2.0
     _PATIENCE_UP = 0.0003
     _PATIENCE_DOWN = 0.25
