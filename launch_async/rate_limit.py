@@ -15,6 +15,7 @@ import enum
 import functools
 import itertools
 import os
+import sys
 import threading
 import time
 import warnings
@@ -46,6 +47,7 @@ __all__ = [
 
 _SHARE = 10
 _LEASE = 0.5
+_OWN_PACKAGES = ("launch_async.", "launch_sync.")
 
 
 class Priority(enum.IntEnum):
@@ -440,7 +442,10 @@ def shared_limiter(host: str, organization_uid: str, rate_limit: RateLimit) -> L
             is used by both, with a `RateLimitMismatchWarning`.
     """
     with _shared_lock:
-        limiter = _shared.setdefault((host.lower(), organization_uid), LocalRateLimiter(rate_limit))
+        key = host.lower(), organization_uid
+        limiter = _shared.get(key)
+        if limiter is None:
+            limiter = _shared[key] = LocalRateLimiter(rate_limit)
         known = limiter.rate_limit
         lower = min(known, rate_limit, key=lambda figure: figure.requests / figure.per)
         if lower != known:
@@ -451,9 +456,17 @@ def shared_limiter(host: str, organization_uid: str, rate_limit: RateLimit) -> L
             f"{known.requests} per {known.per:g} s and {rate_limit.requests} per {rate_limit.per:g} s; "
             f"both now use {lower.requests} per {lower.per:g} s. Give every client the plan's figure as rate_limit.",
             RateLimitMismatchWarning,
-            stacklevel=2,
+            stacklevel=_levels_to_the_user(),
         )
     return limiter
+
+
+def _levels_to_the_user() -> int:
+    """Return the caller's `stacklevel` of the first frame outside this SDK, so that a warning names that line."""
+    level, frame = 1, sys._getframe(1)  # noqa: SLF001
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_OWN_PACKAGES):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _begin_anew_in_child() -> None:

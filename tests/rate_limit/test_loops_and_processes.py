@@ -8,6 +8,7 @@ import warnings
 
 import pytest
 
+from launch_async import rate_limit
 from launch_async.rate_limit import (
     Answer,
     LocalRateLimiter,
@@ -127,6 +128,20 @@ def test_two_clients_that_disagree_are_warned_and_get_the_lower_figure():
         shared_limiter("three.example.com", "blt1", RateLimit(50))
     assert second is first
     assert first.rate_limit == RateLimit(10)
+
+
+def test_the_warning_of_a_disagreement_names_the_line_that_asked():
+    shared_limiter("five.example.com", "blt1", RateLimit(50))
+    with pytest.warns(RateLimitMismatchWarning) as caught:
+        shared_limiter("five.example.com", "blt1", RateLimit(10))
+    assert caught[0].filename == __file__
+
+
+def test_asking_again_makes_no_second_limiter():
+    shared_limiter("six.example.com", "blt1", RateLimit(10))
+    known = len(rate_limit._every_limiter)
+    shared_limiter("six.example.com", "blt1", RateLimit(10))
+    assert len(rate_limit._every_limiter) == known
 
 
 def test_the_registry_makes_one_limiter_for_threads_that_ask_at_once():
