@@ -1,8 +1,8 @@
 """One budget over real sockets: two event loops and a thread pool against an emulator in a process of its own.
 
-Run `python -m benchmarks.real_sockets`; `--requests`, `--json FILE`. For each way of counting and each latency it prints
-the most requests that arrived within any second by the emulator's own ledger, accepted requests per second, and refused
-ones. About a minute for each line at 600 requests.
+Run `python -m benchmarks.real_sockets`; `--requests`, `--json FILE`. For each way of counting and each latency it
+prints the most requests that arrived within any second by the emulator's own ledger, accepted requests per second, and
+refused ones. About a minute for each line at 600 requests.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Emulator:
 
     def arrivals(self) -> list[tuple[float, bool]]:
         """Return when each counted request arrived, in seconds, and whether it was accepted."""
-        with urllib.request.urlopen(f"{self.url}/__emulator__/ledger") as answer:  # noqa: S310 - it is on loopback
+        with urllib.request.urlopen(f"{self.url}/__emulator__/ledger") as answer:
             requests = json.load(answer)["requests"]
         return [(entry["arrival"], not entry["refused"]) for entry in requests if entry["organization"] is not None]
 
