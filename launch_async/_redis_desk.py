@@ -33,7 +33,7 @@ _PROBE_EVERY: Final = 1.0
 _BUSY: Final = 0.005
 _LEAST_LATENESS: Final = 0.05
 _MOST_LATENESS: Final = 1.0
-_SHORTEST_HOLD: Final = 0.12
+_SHORTEST_HOLD: Final = 0.2
 _SHORTEST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 60.0
 
