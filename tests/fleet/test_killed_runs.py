@@ -24,7 +24,7 @@ _KILLS = 50
 
 @pytest.fixture
 def server() -> Iterator[dict[str, str]]:
-    command = [sys.executable, "-m", "launch_async.emulator", "--rate-limit", "none", "--build-seconds", "0.2"]
+    command = [sys.executable, "-m", "launch_async.emulator", "--rate-limit", "none", "--build-seconds", "0.02"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield json.loads(process.stdout.readline())

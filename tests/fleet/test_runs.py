@@ -362,7 +362,7 @@ async def test_what_was_refused_for_now_is_tried_again(
 ) -> None:
     monkeypatch.setattr("launch_async.workflows.fleet.running._PAUSE", 0.001)
     one = await client.fleet.plan_revalidate([plan.operations[0].target], path="/")
-    emulator.faults.add("status_before", operation="revalidateCdnCache", status=429, times=QUICK.refusals + 5)
+    emulator.faults.add("status_before", operation="revalidateCdnCache", status=429, times=QUICK.refusals + 1)
 
     report = await client.fleet.run(one)
 
