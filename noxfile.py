@@ -128,7 +128,7 @@ def api(session: nox.Session) -> None:
         return
     install(session, requirements=["griffecli>=2"])
     for package in PACKAGES:
-        session.run("griffe", "check", package, "--against", str(tag).strip(), "--style", "markdown")
+        session.run("griffecli", "check", package, "--against", str(tag).strip(), "--format", "oneline")
 
 
 @nox.session
