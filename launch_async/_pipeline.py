@@ -143,7 +143,7 @@ class Pipeline:
         region_hint: Callable[[str | None], str],
     ) -> None:
         self.base_url = base_url
-        self.clock = ServiceClock()
+        self.clock: ServiceClock = ServiceClock()
         self._limiter_for = limiter_for
         self._credentials = credentials
         self._organization_uid = organization_uid
@@ -424,10 +424,11 @@ class Pipeline:
         priority = max([call.priority, *(meter.priority for meter in meters)]) if meters else call.priority
         waited = await self.limiter.acquire(priority=priority, timeout=max(0.0, remaining))
         for meter in meters:
-            meter.requests += 1
-            meter.waited += waited
             if meter.before_send is not None:
                 meter.before_send()
+        for meter in meters:
+            meter.requests += 1
+            meter.waited += waited
         if self._hooks is not None and waited:
             self._hooks.waited_for_budget(BudgetWait(progress.request_id, call.operation.name, waited))
 

@@ -151,11 +151,11 @@ class LaunchError(Exception):
         self.message = message
         self.operation = operation
         self.status = status
-        self.codes = tuple(codes)
-        self.field_errors = tuple(field_errors)
+        self.codes: tuple[str, ...] = tuple(codes)
+        self.field_errors: tuple[FieldError, ...] = tuple(field_errors)
         self.request_id = request_id
         self.attempts = attempts
-        self.retryable = self._retryable_default if retryable is None else retryable
+        self.retryable: bool = self._retryable_default if retryable is None else retryable
         self.retry_after = retry_after
         self.ambiguous = ambiguous
 
@@ -217,7 +217,7 @@ class ArchiveError(InvalidArgumentError):
 
     def __init__(self, parameter: str, problem: str, *, rule: str = "", paths: Sequence[str] = ()) -> None:
         super().__init__(parameter, problem, rule=rule)
-        self.paths = tuple(paths)
+        self.paths: tuple[str, ...] = tuple(paths)
 
 
 class ClosedError(LaunchError):
@@ -293,7 +293,7 @@ class DecodeError(LaunchError):
         super().__init__(
             message, operation=operation, status=status, request_id=request_id, attempts=attempts, ambiguous=ambiguous
         )
-        self.problems = tuple(problems)
+        self.problems: tuple[str, ...] = tuple(problems)
 
 
 class APIError(LaunchError):
@@ -414,7 +414,7 @@ class AmbiguousOutcome(LaunchError):
         attempts: int = 0,
     ) -> None:
         super().__init__(message, operation=operation, request_id=request_id, attempts=attempts, ambiguous=True)
-        self.candidates = tuple(candidates)
+        self.candidates: tuple[str, ...] = tuple(candidates)
 
 
 class DeploymentFailed(LaunchError):
@@ -440,8 +440,8 @@ class DeploymentsFailed(LaunchError):
     def __init__(self, failures: Sequence[DeploymentReport], deployments: Sequence[Deployment]) -> None:
         first = f" The first: {failures[0].summary}" if failures else ""
         super().__init__(f"{len(failures)} of {len(deployments)} deployments failed.{first}", operation="wait")
-        self.failures = tuple(failures)
-        self.deployments = tuple(deployments)
+        self.failures: tuple[DeploymentReport, ...] = tuple(failures)
+        self.deployments: tuple[Deployment, ...] = tuple(deployments)
 
 
 class WaitTimeout(LaunchError, TimeoutError):
@@ -474,4 +474,4 @@ class ConcurrentChangeError(LaunchError):
 
     def __init__(self, message: str, *, keys: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.keys = tuple(keys)
+        self.keys: tuple[str, ...] = tuple(keys)

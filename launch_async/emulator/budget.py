@@ -146,7 +146,8 @@ class Budget:
             raise ValueError(f"the limit must be at least 1, or None for no limit, got {limit}")
         if window not in COUNTERS:
             raise ValueError(f"the window must be one of {', '.join(COUNTERS)}, got {window!r}")
-        self._window, self._split, self._count_refused, self.headers = window, split, count_refused, headers
+        self._window, self._split, self._count_refused = window, split, count_refused
+        self.headers: bool = headers
         self._counters = {}
         for organization in self._state.organizations.values():
             organization.rate_limit = limit

@@ -25,7 +25,7 @@ class Builds:
     """Starts, advances and describes builds."""
 
     def __init__(self, options: EmulatorOptions, state: State, uids: Uids) -> None:
-        self.scripts = Scripts()
+        self.scripts: Scripts = Scripts()
         self._options = options
         self._state = state
         self._uids = uids

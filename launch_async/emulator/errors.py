@@ -25,9 +25,9 @@ class Refusal(Exception):
     ) -> None:
         super().__init__(status)
         self.status = status
-        self.body = body.encode("utf-8", "replace")
+        self.body: bytes = body.encode("utf-8", "replace")
         self.content_type = content_type
-        self.headers = dict(headers or {})
+        self.headers: dict[str, str] = dict(headers or {})
 
 
 def coded(status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None) -> Refusal:

@@ -189,7 +189,7 @@ class LaunchEmulator(Bench):
             await self.stop()
             raise
         address = f"{options.host}:{listener.port}"
-        self.url = f"{'http' if options.tls is None else 'https'}://{address}"
+        self.url: str = f"{'http' if options.tls is None else 'https'}://{address}"
         self._folder = self._make_folder()
         service.storage.open(self.url, self._folder)
         service.sites.main_address = address

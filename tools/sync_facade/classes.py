@@ -91,7 +91,8 @@ class ClassWriter:
 
     def _member(self, found: Class, function: Function, original: str) -> Iterator[str]:
         name = function.name
-        if name in {"__init__", "__del__"} or (name.startswith("_") and not name.startswith("__")):
+        # The twin holds the asynchronous object, and that says how it may be pickled.
+        if name in {"__init__", "__del__", "__reduce__"} or (name.startswith("_") and not name.startswith("__")):
             return
         if function.is_property:
             yield from self._property(function)

@@ -40,11 +40,11 @@ class Board:
         self._rows: dict[tuple[str, str], Row] = {}
         self._began = time.monotonic()
         self._ended: float | None = None
-        self.title = ""
-        self.note = ""
-        self.wave = 0
-        self.done = 0
-        self.total = 0
+        self.title: str = ""
+        self.note: str = ""
+        self.wave: int = 0
+        self.done: int = 0
+        self.total: int = 0
 
     def take(self, event: FleetEvent) -> None:
         """Take in the next event."""

@@ -55,7 +55,7 @@ class Books:
         self._costs: dict[str, tuple[int, float, Meter]] = {}
         self._ended = sum(entry.state.is_final for entry in self._entries.values())
         self.wave = 0
-        self.failed = 0
+        self.failed: int = 0
 
     @property
     def seconds(self) -> float:

@@ -134,7 +134,7 @@ class SqliteJournal:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self._database: sqlite3.Connection | None = None
         self._order: tuple[str, ...] = ()
 
