@@ -119,7 +119,7 @@ class Budget:
         self._split = options.split_rate
         self._count_refused = options.count_refused
         self._counters: dict[tuple[str, bool], Counter] = {}
-        self.headers = options.rate_headers
+        self.headers: bool = options.rate_headers
 
     def set(
         self,
@@ -147,7 +147,7 @@ class Budget:
         if window not in COUNTERS:
             raise ValueError(f"the window must be one of {', '.join(COUNTERS)}, got {window!r}")
         self._window, self._split, self._count_refused = window, split, count_refused
-        self.headers: bool = headers
+        self.headers = headers
         self._counters = {}
         for organization in self._state.organizations.values():
             organization.rate_limit = limit

@@ -13,7 +13,7 @@ class Clock:
 
     def __init__(self, advanced: float = 0.0) -> None:
         self._origin = time.time() - time.monotonic()
-        self.advanced = advanced
+        self.advanced: float = advanced
 
     def now(self) -> float:
         """Seconds since the epoch."""
