@@ -25,14 +25,17 @@ _EMULATOR = {
     "state": ("Deployment", "Environment", "Organization", "Project", "State", "Upload"),
 }
 # A pickle can name any function of any module. Only these classes, which do nothing but hold data, are let in.
-READABLE = {(f"launch_async.emulator.{module}", name) for module, names in _EMULATOR.items() for name in names} | {
-    ("collections", "deque"),
-    ("pathlib", "PosixPath"),
-    ("pathlib", "WindowsPath"),
-    ("pathlib._local", "PosixPath"),
-    ("pathlib._local", "WindowsPath"),
-    ("builtins", "frozenset"),
-}
+READABLE: frozenset[tuple[str, str]] = frozenset(
+    {(f"launch_async.emulator.{module}", name) for module, names in _EMULATOR.items() for name in names}
+    | {
+        ("collections", "deque"),
+        ("pathlib", "PosixPath"),
+        ("pathlib", "WindowsPath"),
+        ("pathlib._local", "PosixPath"),
+        ("pathlib._local", "WindowsPath"),
+        ("builtins", "frozenset"),
+    }
+)
 
 
 @define(eq=False)
