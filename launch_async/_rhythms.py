@@ -14,6 +14,8 @@ import attrs
 
 _SAFE_SHARE_OF_SHORTEST = 0.75
 _MARGIN = 0.005
+_SPACING = 0.015
+"""Share of a period that a slot is held beyond it: a busy machine delays one request by that much, and not the next."""
 _LONGEST_HOLD_UNKNOWN = 1.0
 _SHORTEST_HOLD = 1.0
 _LONGEST_HOLD = 5.0
@@ -104,7 +106,7 @@ class Echo:
     @property
     def cycle(self) -> float:
         """Seconds after which a slot is usually free again."""
-        return self.per + max(self._trips.median - self.safe_credit - self.bonus, _MARGIN * self.per)
+        return self.per + max(self._trips.median - self.safe_credit - self.bonus, _SPACING * self.per)
 
     @property
     def safe_loss(self) -> float:
@@ -117,7 +119,7 @@ class Echo:
             # The server does not count it (as far as is known), but to try again at once would be to hammer.
             return slot.answered_at + self.per
         credit = self._credit(slot)
-        earliest = slot.sent_at + self.per * (1 + _MARGIN)
+        earliest = slot.sent_at + self.per * (1 + _SPACING)
         if slot.answered_at is None and credit >= self.per and now >= earliest:
             return earliest
         latest = slot.sent_at + self.per + self._longest_hold
