@@ -28,7 +28,7 @@ SHOWN = {
     "report": ("✗&nbsp;FAILED", "TypeError: moon is not defined", "Mend what the first error names", "npm ERR!"),
     "deployments": ("All 3", "✗&nbsp;FAILED", "✓&nbsp;LIVE", "✓&nbsp;DEPLOYED"),
     'frame[["deployment_number", "status", "created_at", "url"]]': ("<table", "FAILED", "DEPLOYED"),
-    "launch.budget": ("Budget of the organization", "10.0 requests per second"),
+    "launch.budget": ("Budget of the organization", "9.9 requests per second"),
 }
 """What the output of a cell must have, by the cell's last line."""
 
