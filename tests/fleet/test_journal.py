@@ -127,7 +127,8 @@ def test_a_journal_where_files_cannot_be_linked_is_made_all_the_same(
 
     plan = _begun(path)
 
-    assert SqliteJournal(path).open(None, check=_anything) == plan
+    with SqliteJournal(path) as journal:
+        assert journal.open(None, check=_anything) == plan
 
 
 def test_a_journal_in_a_folder_that_is_not_there_is_refused(path: Path) -> None:
