@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from attrs import define, field
 from attrs.validators import ge, in_, instance_of, optional
@@ -18,17 +18,7 @@ FaultKind: TypeAlias = Literal[
     "delay",
     "retry_after",
 ]
-KINDS: tuple[FaultKind, ...] = (
-    "status_before",
-    "status_after",
-    "reset_before",
-    "reset_after",
-    "truncate",
-    "empty",
-    "html",
-    "delay",
-    "retry_after",
-)
+KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 
 
 @define(eq=False, kw_only=True)
