@@ -8,7 +8,7 @@ from launch_async import Authtoken, LaunchClient, RetryPolicy, UnlimitedRateLimi
 from launch_async.emulator import LaunchEmulator
 from tests.faults.workload import run_workers
 
-_QUICK = RetryPolicy(attempts=8, backoff_base=0.01, backoff_cap=0.05, look_up_delays=(0.1, 0.2, 0.3))
+_QUICK = RetryPolicy(attempts=8, backoff_base=0.01, backoff_cap=0.05, look_up_delays=(0.1, 0.3, 0.8))
 
 
 def _add_faults(emulator: LaunchEmulator, seed: int) -> None:
@@ -32,7 +32,7 @@ def _add_faults(emulator: LaunchEmulator, seed: int) -> None:
         ]
     ):
         emulator.faults.add(kind, status=status, probability=0.015, seed=seed + number, delay=0.05)
-    emulator.faults.add("delay", probability=0.01, seed=seed + 99, delay=0.45)
+    emulator.faults.add("delay", probability=0.01, seed=seed + 99, delay=1.05)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -45,7 +45,7 @@ async def test_a_thousand_mixed_calls_under_faults_do_everything_once(seed: int)
             organization_uid=emulator.organization_uid,
             limiter=UnlimitedRateLimiter(),
             retry=_QUICK,
-            attempt_timeout=0.4,
+            attempt_timeout=1.0,
         ) as client,
     ):
         _add_faults(emulator, seed)
