@@ -334,15 +334,16 @@ class Pipeline:
         self._account(call, sent_at, response)
         if 200 <= response.status < 300:
             return response
-        failure = self._error(call, request, response, progress)
-        if isinstance(failure, NotFoundError) and method == "DELETE" and (progress.maybe_done or response.sends > 1):
-            # An earlier attempt, or aiohttp's own second send, has deleted it, and its answer was lost.
-            return Response(204)
-        if response.status == 429:
-            progress.refusals += 1
-        elif response.status in _AMBIGUOUS_STATUSES:
+        if response.sends > 1:
+            # aiohttp has sent it twice by itself: this answer is the second one's, and the first one's was lost.
             progress.maybe_done = True
-            failure.ambiguous = call.changes_something
+        failure = self._error(call, request, response, progress)
+        if isinstance(failure, NotFoundError) and method == "DELETE" and progress.maybe_done:
+            # An earlier send has deleted it.
+            return Response(204)
+        progress.refusals += response.status == 429
+        progress.maybe_done |= response.status in _AMBIGUOUS_STATUSES
+        failure.ambiguous = call.changes_something and progress.maybe_done
         return failure
 
     def _error(self, call: Call, request: Request, response: Response, progress: _Progress) -> APIError:

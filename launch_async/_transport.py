@@ -427,6 +427,10 @@ def _translated(error: Exception, request: Request, tracker: aiohttp.UploadTrack
     import aiohttp
 
     host, operation = _origin_of(request.url).rpartition("/")[2], request.operation
+    unconnected = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+    if isinstance(error, unconnected) and tracker.attempts > 1:
+        # aiohttp has sent it once by itself, on a connection that dropped, and could not send it again.
+        return ResponseLost(f"the connection to {host} broke before the answer was complete", operation=operation)
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return ConnectError(
             f"no secure connection to {host}: its certificate is not trusted. Give ssl_context= for a private "
@@ -440,10 +444,7 @@ def _translated(error: Exception, request: Request, tracker: aiohttp.UploadTrack
             operation=operation,
             retryable=False,
         )
-    if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)):
-        if tracker.attempts > 1:
-            # aiohttp has sent it once by itself, on a connection that dropped, and could not send it again.
-            return ResponseLost(f"the connection to {host} broke before the answer was complete", operation=operation)
+    if isinstance(error, unconnected):
         return ConnectError(f"no connection to {host}: {_reason(error)}", operation=operation)
     if isinstance(error, TimeoutError):
         return AttemptTimeout(f"{host} did not answer within {request.timeout or 0:g} s", operation=operation)

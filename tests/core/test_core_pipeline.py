@@ -456,6 +456,21 @@ async def test_what_is_gone_after_a_silent_resend_was_deleted_by_us() -> None:
         assert await launch.environments.delete(PROJECT, ENVIRONMENT) is None
 
 
+@virtual_time
+async def test_a_silent_resend_that_is_refused_may_still_have_deleted_it() -> None:
+    async with client_on(FakeTransport(attrs.evolve(answer(429), sends=2), answer(404))) as launch:
+        assert await launch.environments.delete(PROJECT, ENVIRONMENT) is None
+
+
+@virtual_time
+async def test_an_error_after_a_lost_answer_does_not_claim_that_nothing_happened() -> None:
+    async with client_on(FakeTransport(ResponseLost("lost"), answer(403))) as launch:
+        with pytest.raises(ForbiddenError) as caught:
+            await launch.projects.delete(PROJECT)
+
+    assert caught.value.ambiguous
+
+
 @pytest.mark.parametrize("first", [[], [answer(429)], [ConnectError("no")]], ids=["at once", "refused", "never left"])
 @virtual_time
 async def test_what_was_never_there_is_not_found(first: list[Any]) -> None:
