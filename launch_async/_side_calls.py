@@ -9,7 +9,6 @@ import asyncio
 import platform
 import random
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 from typing import Final, TypeVar
 from urllib.parse import urlencode
 
@@ -38,7 +37,6 @@ _ATTEMPT_TIMEOUT: Final = 10.0
 _BACKOFF: Final = 0.5
 _LONGEST_PAUSE: Final = 5.0
 _TRANSIENT: Final = frozenset({408, 502, 503, 504})
-NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 R = TypeVar("R", bound=TokenRequestError)
 _REQUEST_IDS: Final = ("x-request-id", "x-runtime-id", "request-id")
 
@@ -78,13 +76,14 @@ class SideCall:
             ) from None
 
     async def _attempts(self, request: Request) -> Response:
-        attempt = 0
+        attempt, unknown = 0, False
         while True:
             attempt += 1
             outcome = await self._one(request)
             if isinstance(outcome, Response):
                 return outcome
-            outcome.attempts = attempt
+            unknown |= outcome.ambiguous or _may_have_acted(outcome)
+            outcome.attempts, outcome.ambiguous = attempt, unknown
             if attempt == _ATTEMPTS or not self._may_repeat(outcome):
                 raise outcome
             pause = random.random() * _BACKOFF * 2.0 ** (attempt - 1)  # noqa: S311 - it spreads delays
@@ -97,7 +96,7 @@ class SideCall:
             return error
         if 200 <= response.status < 300:
             return response
-        return error_from_answer(
+        failure = error_from_answer(
             response.status,
             response.body,
             operation=request.operation,
@@ -105,19 +104,26 @@ class SideCall:
             request_id=next((value for name in _REQUEST_IDS if (value := response.header(name))), None),
             retry_after=parse_retry_after(response.header("Retry-After")),
         )
+        # aiohttp has sent it twice by itself: this answer is the second one's, and the first one's was lost.
+        failure.ambiguous = response.sends > 1
+        return failure
 
     def _may_repeat(self, error: LaunchError) -> bool:
         if isinstance(error, ConnectError) or error.status == 429:
             return error.retryable
-        lost = isinstance(error, TransportError) and error.retryable
-        transient = isinstance(error, APIError) and error.status in _TRANSIENT
-        return self.repeatable and (lost or transient)
+        return self.repeatable and _may_have_acted(error)
 
 
-def form_request(url: str, fields: Mapping[str, str], operation: str, headers: Mapping[str, str] = NOTHING) -> Request:
+def _may_have_acted(error: LaunchError) -> bool:
+    """Return whether the host may have done what it was asked although this came back: its answer was lost."""
+    lost = isinstance(error, TransportError) and not isinstance(error, ConnectError) and error.retryable
+    return lost or (isinstance(error, APIError) and error.status in _TRANSIENT)
+
+
+def form_request(url: str, fields: Mapping[str, str], operation: str) -> Request:
     """Return a form-encoded POST."""
     form = {"Accept": "application/json", "User-Agent": USER_AGENT, "Content-Type": "application/x-www-form-urlencoded"}
-    return Request("POST", url, {**form, **headers}, urlencode(fields).encode(), operation=operation)
+    return Request("POST", url, form, urlencode(fields).encode(), operation=operation)
 
 
 def refusal(kind: type[R], error: APIError, advice: str) -> R:
@@ -132,6 +138,7 @@ def refusal(kind: type[R], error: APIError, advice: str) -> R:
         request_id=error.request_id,
         attempts=error.attempts,
         retry_after=error.retry_after,
+        ambiguous=error.ambiguous,
     )
     refused.body = error.body
     return refused

@@ -22,6 +22,7 @@ from launch_async.errors import (
     APIError,
     ConfigurationError,
     DecodeError,
+    InvalidTokenError,
     SecondFactorRequired,
     TokenRequestError,
 )
@@ -154,7 +155,7 @@ async def logout(
     proxy: str | None = None,
     timeout: float = 30.0,
 ) -> None:
-    """End a session; its token is worthless from then on.
+    """End a session; its token is worthless from then on. Where an answer is lost, it is sent again.
 
     Args:
         credentials: What `login` gave.
@@ -165,14 +166,19 @@ async def logout(
         timeout: Seconds for everything together.
 
     Raises:
-        InvalidTokenError: There is no such session any more.
+        InvalidTokenError: There was no such session before the first attempt.
 
     API: `DELETE /v3/user-session` of the content management API.
     """
     way = _Way(resolve_login_url(region, base_url), ssl_context, proxy, timeout)
     headers = {"authtoken": credentials.token, "Accept": "application/json", "User-Agent": USER_AGENT}
     request = Request("DELETE", f"{way.host}/v3/user-session", headers, operation="logout")
-    await way.send(request, (credentials.token,), repeatable=True)
+    try:
+        await way.send(request, (credentials.token,), repeatable=True)
+    except InvalidTokenError as error:
+        # After a lost answer this is its echo: an earlier attempt has ended the session.
+        if not error.ambiguous:
+            raise
 
 
 async def introspect(
@@ -184,7 +190,7 @@ async def introspect(
     proxy: str | None = None,
     timeout: float = 30.0,
 ) -> Introspection:
-    """Return whether an access token is good, and for what.
+    """Return whether an access token is good, and for what; it travels in the form alone.
 
     Args:
         credentials: The token.
@@ -198,8 +204,7 @@ async def introspect(
     """
     way = _Way(resolve_app_url(region, None, app_url), ssl_context, proxy, timeout)
     fields = {"token": credentials.token, "token_type_hint": "access_token"}
-    headers = await credentials.headers()
-    request = form_request(f"{way.host}/apps-api/introspect", fields, "introspect", headers)
+    request = form_request(f"{way.host}/apps-api/introspect", fields, "introspect")
     response = await way.send(request, (credentials.token,), repeatable=True)
     said = _introspection(_parsed(response.body))
     if said is None:

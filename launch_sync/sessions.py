@@ -108,7 +108,7 @@ def logout(
     proxy: str | None = None,
     timeout: float = 30.0,
 ) -> None:
-    """End a session; its token is worthless from then on.
+    """End a session; its token is worthless from then on. Where an answer is lost, it is sent again.
 
     Args:
         credentials: What `login` gave.
@@ -119,7 +119,7 @@ def logout(
         timeout: Seconds for everything together.
 
     Raises:
-        InvalidTokenError: There is no such session any more.
+        InvalidTokenError: There was no such session before the first attempt.
 
     API: `DELETE /v3/user-session` of the content management API.
     """
@@ -139,7 +139,7 @@ def introspect(
     proxy: str | None = None,
     timeout: float = 30.0,
 ) -> Introspection:
-    """Return whether an access token is good, and for what.
+    """Return whether an access token is good, and for what; it travels in the form alone.
 
     Args:
         credentials: The token.

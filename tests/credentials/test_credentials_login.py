@@ -23,7 +23,7 @@ from launch_async import (
     logout,
     request_sms,
 )
-from launch_async.emulator import LaunchEmulator
+from launch_async.emulator import FaultKind, LaunchEmulator
 
 
 async def answering(document: object, status: int = 200, seen: list[object] | None = None) -> TestServer:
@@ -55,6 +55,22 @@ async def test_a_logged_out_token_is_worthless(emulator: LaunchEmulator) -> None
 
     await logout(session.credentials, base_url=emulator.url)
 
+    with pytest.raises(InvalidTokenError):
+        await logout(session.credentials, base_url=emulator.url)
+
+
+@pytest.mark.parametrize("kind", ["reset_after", "status_after"])
+async def test_a_logout_whose_answer_is_lost_has_ended_the_session_all_the_same(
+    emulator: LaunchEmulator, kind: FaultKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("launch_async._side_calls._BACKOFF", 0.0)
+    session = await login(emulator.email, emulator.password, base_url=emulator.url)
+    emulator.faults.add(kind, operation="logout", times=1)
+
+    await logout(session.credentials, base_url=emulator.url)
+
+    sent = [entry.operation for entry in emulator.ledger.requests]
+    assert sent.count("logout") == 2
     with pytest.raises(InvalidTokenError):
         await logout(session.credentials, base_url=emulator.url)
 
@@ -162,6 +178,22 @@ async def test_a_token_can_be_asked_what_it_is_good_for(emulator: LaunchEmulator
 
     assert (good.active, good.scopes) == (True, {"launch.projects:read"})
     assert (ended.active, ended.scopes) == (False, None)
+
+
+async def test_a_token_is_asked_about_in_the_form_alone() -> None:
+    headers: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        headers.extend(name.lower() for name in request.headers)
+        return web.json_response({"active": (await request.post())["token"] == "a-token"})
+
+    app = web.Application()
+    app.router.add_post("/apps-api/introspect", answer)
+    async with TestServer(app) as server:
+        said = await introspect(AccessToken("a-token"), app_url=str(server.make_url("")))
+
+    assert said.active
+    assert not {"authorization", "authtoken"} & set(headers)
 
 
 async def test_an_answer_that_does_not_say_whether_a_token_is_good_is_refused() -> None:
