@@ -2,6 +2,8 @@
 
 import time
 from datetime import UTC, datetime
+from email.utils import formatdate
+from functools import lru_cache
 
 
 class Clock:
@@ -43,7 +45,18 @@ def iso(seconds: float) -> str:
 def iso_milliseconds(stamp: int) -> str:
     """Epoch milliseconds as ISO 8601 with milliseconds and ``Z``."""
     whole, rest = divmod(stamp, 1000)
-    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+    return f"{_iso_second(whole)}.{rest:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _iso_second(whole: int) -> str:
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+@lru_cache(maxsize=16)
+def http_date(whole: int) -> str:
+    """Whole epoch seconds as the header ``Date`` has them."""
+    return formatdate(whole, usegmt=True)
 
 
 def parse_iso(text: str) -> int | None:

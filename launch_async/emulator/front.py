@@ -14,6 +14,7 @@ from typing import cast
 from aiohttp import web
 
 from launch_async.emulator import errors
+from launch_async.emulator.clock import http_date
 from launch_async.emulator.control import Control
 from launch_async.emulator.credentials import Caller
 from launch_async.emulator.faults import Fault
@@ -40,7 +41,7 @@ class FrontDoor:
         raw_path = request.rel_url.raw_path
         head, _, rest = raw_path[1:].partition("/")
         if head == "sites":
-            return await self._site_on_main_port(request, rest)
+            return self._site_on_main_port(request, rest)
         if head == "__emulator__" and self._control is not None:
             return await _controlled(request, self._control, rest)
         if head == "storage":
@@ -53,9 +54,9 @@ class FrontDoor:
         if self._service.changed is not None and (request.method != "GET" or name.endswith("UploadUrl")):
             self._service.changed()
         await self._travel()
-        if request.transport is not None and not request.transport.is_closing():
-            entry.status = response.status
-        return response
+        if request.transport is None or request.transport.is_closing():
+            return response
+        return self._dated(entry, response)
 
     async def site(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request on the port of a site."""
@@ -64,16 +65,20 @@ class FrontDoor:
         port = transport.get_extra_info("sockname")[1] if transport is not None else 0
         entry = self._service.ledger.arrive("site", request.method, request.path, _credential_names(request))
         response = self._service.sites.answer(request, self._service.sites.on_port(port))
-        entry.status = response.status
-        return response
+        return self._dated(entry, response)
 
-    async def _site_on_main_port(self, request: web.BaseRequest, rest: str) -> web.StreamResponse:
+    def _site_on_main_port(self, request: web.BaseRequest, rest: str) -> web.StreamResponse:
         self._service.builds.settle(self._service.clock.now())
         uid, _, _ = rest.partition("/")
         entry = self._service.ledger.arrive("site", request.method, request.path, _credential_names(request))
         environment = self._service.state.environments.get(uid)
         response = self._service.sites.answer(request, environment, f"/sites/{uid}")
+        return self._dated(entry, response)
+
+    def _dated(self, entry: LedgerEntry, response: web.StreamResponse) -> web.StreamResponse:
+        """Note the status, and tell the emulator's time, which a test may have moved."""
         entry.status = response.status
+        response.headers["Date"] = http_date(int(self._service.clock.now()))
         return response
 
     async def _guarded(

@@ -91,23 +91,23 @@ class Router:
 
     def __init__(self, operations: Sequence[Operation]) -> None:
         self._by_length: dict[int, list[tuple[tuple[str, ...], Operation]]] = {}
+        self._by_method: dict[tuple[str, int], list[tuple[tuple[str, ...], Operation]]] = {}
         for operation in operations:
             segments = tuple(operation.template.strip("/").split("/"))
             self._by_length.setdefault(len(segments), []).append((segments, operation))
-        for candidates in self._by_length.values():
+            self._by_method.setdefault((operation.method, len(segments)), []).append((segments, operation))
+        for candidates in self._by_method.values():
             candidates.sort(key=lambda candidate: sum(segment.startswith("{") for segment in candidate[0]))
 
     def match(self, method: str, raw_path: str) -> Match:
         """The operation for a method and a still quoted path."""
         given = raw_path[1:].split("/")
-        allowed: list[str] = []
-        for segments, operation in self._by_length.get(len(given), ()):
+        for segments, operation in self._by_method.get((method, len(given)), ()):
             parameters = _parameters(segments, given)
-            if parameters is None:
-                continue
-            if operation.method == method:
+            if parameters is not None:
                 return Match(operation, parameters)
-            allowed.append(operation.method)
+        candidates = self._by_length.get(len(given), ())
+        allowed = (operation.method for segments, operation in candidates if _parameters(segments, given) is not None)
         return Match(None, {}, tuple(allowed))
 
 

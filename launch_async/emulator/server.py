@@ -35,7 +35,7 @@ from launch_async.emulator.options import (
 )
 from launch_async.emulator.persistence import Snapshot, StateFile
 from launch_async.emulator.service import Service
-from launch_async.emulator.sites import Sites
+from launch_async.emulator.sites import Sites, netloc
 from launch_async.emulator.state import State, Uids
 from launch_async.emulator.storage import Storage
 from launch_async.emulator.travel import Travel
@@ -188,7 +188,7 @@ class LaunchEmulator(Bench):
         except OSError:
             await self.stop()
             raise
-        address = f"{options.host}:{listener.port}"
+        address = netloc(options.host, listener.port)
         self.url: str = f"{'http' if options.tls is None else 'https'}://{address}"
         self._folder = self._make_folder()
         service.storage.open(self.url, self._folder)
@@ -243,14 +243,17 @@ class LaunchEmulator(Bench):
 
 
 def _http_server(answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> web.Server:
-    """A server that writes no log of requests, and none of those that are no HTTP: their senders get a 400."""
+    """A server that writes no log of requests, nor of what its callers do wrong.
+
+    What is no HTTP gets a 400. Who hangs up in the middle of a request gets nothing, and needs no traceback.
+    """
     log = logging.getLogger("launch_async.emulator.http")
     log.addFilter(_is_our_fault)
     return web.Server(answer, access_log=None, logger=log)
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
-    return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
+    return record.exc_info is None or not isinstance(record.exc_info[1], (HttpProcessingError, ConnectionError))
 
 
 def _assemble(options: EmulatorOptions, snapshot: Snapshot | None) -> Service:

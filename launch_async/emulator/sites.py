@@ -59,7 +59,7 @@ class Sites:
         await listener.start()
         port = listener.port
         self._by_port[port] = environment
-        environment.address = f"{self._options.host}:{port}"
+        environment.address = netloc(self._options.host, port)
 
     async def close(self, environment: Environment) -> None:
         """Take an environment's site off the network."""
@@ -105,6 +105,11 @@ class Sites:
         if found.is_dir():
             return web.Response(status=301, headers={"Location": f"{prefix}{path}/"})
         return _served(found, 200)
+
+
+def netloc(host: str, port: int) -> str:
+    """Host and port as a URL has them: an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def output_folder(folder: Path, directory: str) -> Path | None:

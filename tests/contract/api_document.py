@@ -107,7 +107,7 @@ class ApiDocument:
         for name, header in described.get("headers", {}).items():
             if name.lower() in headers:
                 return list(self._mismatches(header["schema"], headers[name.lower()], name))
-        return list(self._mismatches(content[media_type]["schema"], json.loads(body), f"{status}"))
+        return list(self._mismatches(content[media_type]["schema"], _encodable(json.loads(body)), f"{status}"))
 
     def fields(self, operation: Described) -> set[str]:
         """Every parameter and every body field of an operation, dotted; those of the path left out."""
@@ -178,6 +178,11 @@ def requests_document() -> ApiDocument:
 def answers_document() -> ApiDocument:
     """The document as it judges answers, which may hold more than it names."""
     return ApiDocument(closed=False)
+
+
+def _encodable(value: object) -> object:
+    """The same with half surrogate pairs replaced: JSON can hold them, the validator cannot."""
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def decoded(sent: Exchange) -> Any:

@@ -67,6 +67,7 @@ def test_an_unlawful_request_does_not(wrong, told):
     [
         (200, "application/json", '{"environment": {"uid": "66c0ffee00000000000000a1", "new": 1}}', True),
         (404, "application/json", '{"errors": [{"code": "launch.X"}], "status": 404}', True),
+        (200, "application/json", '{"environment": {"uid": "66c0ffee00000000000000a1", "name": "\\ud800"}}', True),
         (200, "application/json", '{"environment": {"uid": "66C0"}}', False),
         (200, "application/json", '{"uid": "66c0ffee00000000000000a1"}', False),
         (200, "application/json", '{"environment": {"uid": "66c0ffee00000000000000a1", "createdAt": "now"}}', False),

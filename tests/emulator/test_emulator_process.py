@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -157,6 +158,16 @@ async def test_an_emulator_can_be_started_and_stopped_by_hand_and_leaves_no_file
 
     assert was_there
     assert not folder.exists()
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+async def test_an_ipv6_address_is_in_brackets_in_every_url(start, archive):
+    async with start(host="::1", build_seconds=0) as api:
+        environment = await api.site(archive)
+        page = await api.page(environment)
+
+    assert api.emulator.url.startswith("http://[::1]:")
+    assert "Hello from the archive" in page.text
 
 
 async def test_two_emulators_live_side_by_side():

@@ -366,3 +366,24 @@ async def test_what_is_no_http_gets_a_400_and_leaves_no_trace(api, sent, caplog)
 
     assert answer.split()[1] == b"400"
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("operation", "path", "headers"),
+    [
+        ("createProject", "/projects", f"Content-Type: application/json\r\nauthtoken: {UID}"),
+        ("oauthTokenDevHub", "/token", f"Content-Type: {FORM}"),
+        ("uploadArchive", "/storage/aws/launch-uploads", "Content-Type: multipart/form-data; boundary=b"),
+    ],
+)
+async def test_who_hangs_up_in_the_middle_of_a_body_leaves_no_trace(api, operation, path, headers, caplog):
+    headers = headers.replace(UID, f"{api.emulator.authtoken}\r\norganization_uid: {api.emulator.organization_uid}")
+    _, writer = await asyncio.open_connection("127.0.0.1", int(api.emulator.url.rpartition(":")[2]))
+    writer.write(f"POST {path} HTTP/1.1\r\nHost: here\r\n{headers}\r\nContent-Length: 9\r\n\r\n--b\r\n".encode())
+    while not api.emulator.ledger.count(operation):
+        await api.get("/openapi")
+    writer.transport.abort()
+    await api.get("/openapi")
+
+    assert [entry.status for entry in api.emulator.ledger.requests if entry.operation == operation] == [None]
+    assert not caplog.records
