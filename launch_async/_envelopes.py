@@ -65,11 +65,13 @@ class Envelope:
         message: The service's words, joined; empty where it gave none.
         codes: Its codes, as text, in its order.
         field_errors: Its faults keyed by field.
+        is_xml: Whether it is an XML ``<Error>``, which the Launch API itself never sends (FACTS §1).
     """
 
     message: str = ""
     codes: tuple[str, ...] = ()
     field_errors: tuple[FieldError, ...] = ()
+    is_xml: bool = False
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
@@ -105,7 +107,8 @@ def read_envelope(body: bytes, secrets: Iterable[str] = ()) -> Envelope:
     try:
         document = load_json(body)
     except ValueError:
-        return Envelope(_text_of_markup(redact(body[:65536].decode("utf-8", "replace"), secrets)))
+        text = redact(body[:65536].decode("utf-8", "replace"), secrets)
+        return Envelope(_text_of_markup(text), is_xml="<Error>" in text)
     if isinstance(document, list):
         return _from_entries(document)
     if not isinstance(document, dict):
@@ -229,6 +232,8 @@ def _is_invalid_token(envelope: Envelope) -> bool:
 def _advice(kind: type[APIError], envelope: Envelope, region_hint: str) -> str:
     if kind is InvalidTokenError:
         return f"Renew the token, or check the region: {region_hint}" if region_hint else "Renew the token"
+    if envelope.is_xml and region_hint and not issubclass(kind, ServerError):
+        return f"This is no answer of the Launch API: check the region: {region_hint}"
     if kind is GitProviderError:
         return "Reconnect the Git account in the console; your own credentials are fine"
     if kind is UnauthorizedError:

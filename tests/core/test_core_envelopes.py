@@ -141,6 +141,16 @@ def test_error_105_means_the_token_or_the_region_at_any_status(status: int) -> N
     assert "Renew the token, or check the region: this client talks to region na" in str(error)
 
 
+@pytest.mark.parametrize(("status", "about_regions"), [(400, True), (403, True), (404, True), (503, False)])
+def test_xml_that_refuses_means_the_host_of_another_region(status: int, about_regions: bool) -> None:
+    xml = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+
+    error = error_of(status, xml, region_hint="this client talks to region na, and others are eu (FACTS §1)")
+
+    assert error.message.startswith("Access Denied")
+    assert ("check the region: this client talks to region na" in str(error)) == about_regions
+
+
 def test_an_invalid_access_token_is_known_by_its_words_alone() -> None:
     error = error_of(403, {"error_message": "Your Access Token has expired"})
 
