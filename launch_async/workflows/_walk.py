@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import NamedTuple
 
 import attrs
 
@@ -16,8 +17,7 @@ __all__ = ["Found", "Left", "walk"]
 _SECRET_HEAD = 1 << 20  # bytes of a file that are searched for a key or token
 
 
-@attrs.frozen
-class Found:
+class Found(NamedTuple):
     """A regular file to send; attributes as in `ArchiveEntry`, plus what gives a later change away."""
 
     path: str
@@ -26,8 +26,7 @@ class Found:
     identity: tuple[int, ...]
 
 
-@attrs.frozen
-class Left:
+class Left(NamedTuple):
     """A path that stays behind; attributes as in `Exclusion`."""
 
     path: str

@@ -18,9 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import BinaryIO
-
-import attrs
+from typing import BinaryIO, NamedTuple
 
 from launch_async.errors import ArchiveError
 
@@ -49,8 +47,7 @@ class SizeExceeded(Exception):
     """The ZIP has grown beyond the limit."""
 
 
-@attrs.frozen
-class Member:
+class Member(NamedTuple):
     """A file to pack.
 
     Attributes:
@@ -115,8 +112,7 @@ def pack(
     return packer.digests
 
 
-@attrs.frozen
-class _Packed:
+class _Packed(NamedTuple):
     member: Member
     method: int
     crc: int
@@ -171,7 +167,7 @@ class _Packer:
                 digest.update(block)
                 window = block[-_WINDOW:]
                 yield partial(self._write_block, compressed)
-            _check_unchanged(file, member)
+            _check_unchanged(file.fileno(), member)
         yield partial(self._end, crc, digest.digest())
 
     def _write_block(self, compressed: Future[bytes]) -> None:
@@ -196,9 +192,13 @@ def _pack_batch(root: str, batch: list[Member], level: int) -> list[_Packed]:
 
 
 def _pack_small(root: str, member: Member, level: int) -> _Packed:
-    with open_member(root, member.name, member.identity) as file:
-        content = file.read(member.size + 1)
-        _check_unchanged(file, member)
+    # A file object for each of many small files would take as long as reading them.
+    descriptor = _open(root, member.name, member.identity)
+    try:
+        content = _read(descriptor, member.size + 1)
+        _check_unchanged(descriptor, member)
+    finally:
+        os.close(descriptor)
     if len(content) != member.size:
         raise _changed(member.name)
     method, data = _DEFLATED, zlib.compress(content, level, -zlib.MAX_WBITS)
@@ -213,6 +213,11 @@ def open_member(root: str, name: str, identity: tuple[int, ...]) -> BinaryIO:
     Raises:
         ArchiveError: It vanished, cannot be read, or is not the file that was listed.
     """
+    # Buffered, because it reads whole blocks, where a raw file may come back short.
+    return os.fdopen(_open(root, name, identity), "rb", buffering=8192)
+
+
+def _open(root: str, name: str, identity: tuple[int, ...]) -> int:
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         descriptor = os.open(f"{root}/{name}", flags)
@@ -225,17 +230,23 @@ def open_member(root: str, name: str, identity: tuple[int, ...]) -> BinaryIO:
             ".launchignore",
             paths=[printable(name)],
         ) from error
-    file = os.fdopen(descriptor, "rb", buffering=8192)  # reads whole blocks, where a raw file may come back short
     info = os.fstat(descriptor)
     # The inode also gives away a parent folder that was replaced by a link.
     if not stat.S_ISREG(info.st_mode) or identity_of(info) != identity:
-        file.close()
+        os.close(descriptor)
         raise _changed(name)
-    return file
+    return descriptor
 
 
-def _check_unchanged(file: BinaryIO, member: Member) -> None:
-    if identity_of(os.fstat(file.fileno())) != member.identity:
+def _read(descriptor: int, size: int) -> bytes:
+    content = os.read(descriptor, size)
+    while len(content) < size and (more := os.read(descriptor, size - len(content))):
+        content += more
+    return content
+
+
+def _check_unchanged(descriptor: int, member: Member) -> None:
+    if identity_of(os.fstat(descriptor)) != member.identity:
         raise _changed(member.name)
 
 

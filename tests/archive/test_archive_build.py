@@ -163,6 +163,15 @@ def test_memory_stays_bounded_for_a_huge_file(tmp_path: Path) -> None:
     assert int(grown.stdout) < 64 * 1024
 
 
+def test_a_file_system_that_reads_in_small_pieces_changes_nothing(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with build_archive(site) as whole:
+        read = os.read
+        monkeypatch.setattr(os, "read", lambda descriptor, size: read(descriptor, min(size, 3)))
+
+        with build_archive(site) as piecemeal:
+            assert piecemeal.sha256 == whole.sha256
+
+
 def test_incompressible_files_are_stored(tmp_path: Path) -> None:
     (tmp_path / "photo").write_bytes(noise(5000))
 
