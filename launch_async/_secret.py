@@ -7,9 +7,14 @@ f-string, is an ordinary string again and must be marked anew.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import overload
+from typing import Final, TypeVar, cast, overload
 
-__all__ = ["Secret", "hidden"]
+__all__ = ["Secret", "hidden", "hidden_json"]
+
+_DEEPEST: Final = 100
+
+
+T = TypeVar("T")
 
 
 class Secret(str):
@@ -33,3 +38,18 @@ def hidden(values: Mapping[str, str] | None) -> dict[str, str] | None:
         name: Secret(value) if isinstance(value, str) else value  # pyright: ignore[reportUnnecessaryIsInstance]
         for name, value in values.items()
     }
+
+
+def hidden_json(document: T, depth: int = 0) -> T:
+    """Return a JSON document that is written as the given one is, and whose `repr` shows no text but members' names.
+
+    What is nested too deeply to be written as JSON, and what is no JSON, is left as it is.
+    """
+    if isinstance(document, str):
+        return cast("T", Secret(document))
+    if depth < _DEEPEST and isinstance(document, list | tuple):
+        return cast("T", [hidden_json(item, depth + 1) for item in cast("list[object]", document)])
+    if depth < _DEEPEST and isinstance(document, dict):
+        members = cast("dict[object, object]", document)
+        return cast("T", {name: hidden_json(value, depth + 1) for name, value in members.items()})
+    return document

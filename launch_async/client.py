@@ -9,16 +9,16 @@ from datetime import datetime, timedelta
 from functools import cached_property, partial
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Final, Literal, NoReturn, Self
-from urllib.parse import unquote
 
 from launch_async._operations import Operation
 from launch_async._pipeline import Call, Layer, Pipeline
-from launch_async._secret import Secret, hidden
+from launch_async._raw_request import raw_call
+from launch_async._secret import Secret, hidden, hidden_json
 from launch_async._side_calls import USER_AGENT
 from launch_async._transport import AiohttpTransport, LentTransport, Transport
 from launch_async.auth import Credentials, Issuer
 from launch_async.discovery import discover
-from launch_async.errors import ConfigurationError, InvalidArgumentError
+from launch_async.errors import ConfigurationError
 from launch_async.hooks import Hooks
 from launch_async.models.base import UNSET, JSONValue, Unset
 from launch_async.models.deployment import Deployment, DeploymentRef
@@ -51,14 +51,13 @@ if TYPE_CHECKING:
 __all__ = ["LaunchClient"]
 
 _OPENAPI: Final = Operation("openapi", "GET", "/openapi", authenticated=False)
-_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 
 
 class LaunchClient:
     """A client of one organization's Launch.
 
-    Use it as a context manager, or call `close()`. It belongs to the event loop of its first request; clients on
-    other loops and in other threads share the organization's budget with it.
+    Use it as a context manager, or call `close()`. One of launch_async belongs to the event loop of its first request;
+    one of launch_sync may be used by any number of threads. All clients of an organization share its budget.
 
     Args:
         credentials: `Authtoken` (with `organization_uid`), `AccessToken`, `AppCredentials` or `OAuthCredentials`; None
@@ -674,6 +673,10 @@ class LaunchClient:
     ) -> JSONValue:
         """Send any operation that has no method yet, through the same pipeline: paced, retried, errors decoded.
 
+        A traceback that shows local variables shows no text of path, query and body. Errors leave out the values of
+        environment variables, and of parameters and members that are named like a password, secret, token, key or
+        signature.
+
         Args:
             method: HTTP method.
             path: Path below the base URL, quoted, starting with `/`.
@@ -687,19 +690,12 @@ class LaunchClient:
         Raises:
             InvalidArgumentError: The method is unknown, or the path could lead elsewhere.
         """
-        verb = method.upper()
-        if verb not in _METHODS:
-            raise InvalidArgumentError("method", f"{method!r} is not one of {', '.join(sorted(_METHODS))}")
-        segments = unquote(path).split("/")
-        if not path.startswith("/") or path.startswith("//") or {".", ".."} & set(segments):
-            raise InvalidArgumentError("path", "must start with one / and contain neither . nor .. as a segment")
-        if any(mark in path for mark in "?#\\") or not path.isascii() or not path.isprintable() or " " in path:
-            raise InvalidArgumentError("path", "must be quoted; parameters go into query")
-        operation = Operation(f"{verb} {path}", verb, path)
-        call = Call(operation=operation, path=path, query=query or {}, body=json, timeout=timeout)
-        json = None  # the call holds it: a traceback with local variables must not show it
+        path = Secret(path)
+        query = hidden_json(query)
+        json = hidden_json(json)
+        call = raw_call(method, path, query or {}, json, timeout)
         response = await self._pipeline.call(call)
-        return parsed(operation, response) if response.body.strip() else None
+        return parsed(call.operation, response) if response.body.strip() else None
 
 
 def _check_seconds(**seconds: float | Unset | None) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from launch_async._pacing import RateLimit
 from launch_async._pipeline import Layer
-from launch_async._secret import Secret, hidden
+from launch_async._secret import Secret, hidden, hidden_json
 from launch_async._transport import Transport
 from launch_async.auth import Credentials
 from launch_async.client import LaunchClient as AsyncLaunchClient
@@ -48,8 +48,8 @@ __all__ = ["LaunchClient"]
 class LaunchClient:
     """A client of one organization's Launch.
 
-    Use it as a context manager, or call `close()`. It belongs to the event loop of its first request; clients on
-    other loops and in other threads share the organization's budget with it.
+    Use it as a context manager, or call `close()`. One of launch_async belongs to the event loop of its first request;
+    one of launch_sync may be used by any number of threads. All clients of an organization share its budget.
 
     Args:
         credentials: `Authtoken` (with `organization_uid`), `AccessToken`, `AppCredentials` or `OAuthCredentials`; None
@@ -98,6 +98,7 @@ class LaunchClient:
         layers: Sequence[Layer] = (),
         allow_http: bool = False,
     ) -> None:
+        proxy = Secret(proxy) if proxy is not None else None
         self._async = AsyncLaunchClient(
             credentials,
             region=region,
@@ -238,7 +239,7 @@ class LaunchClient:
         )
 
     def __repr__(self) -> str:
-        return repr(self._async)
+        return repr(getattr(self, "_async", type(self)))
 
     def __enter__(self) -> Self:
         self._lifetime.enter()
@@ -614,6 +615,10 @@ class LaunchClient:
     ) -> JSONValue:
         """Send any operation that has no method yet, through the same pipeline: paced, retried, errors decoded.
 
+        A traceback that shows local variables shows no text of path, query and body. Errors leave out the values of
+        environment variables, and of parameters and members that are named like a password, secret, token, key or
+        signature.
+
         Args:
             method: HTTP method.
             path: Path below the base URL, quoted, starting with `/`.
@@ -627,4 +632,7 @@ class LaunchClient:
         Raises:
             InvalidArgumentError: The method is unknown, or the path could lead elsewhere.
         """
+        path = Secret(path)
+        query = hidden_json(query)
+        json = hidden_json(json)
         return _bridge.run(self._async.request(method, path, query=query, json=json, timeout=timeout))

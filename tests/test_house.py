@@ -19,7 +19,7 @@ PACKAGES = ("launch_async", "launch_sync")
 
 # From the bottom up: a module imports from its own line and from the lines above it.
 LAYERS = (
-    ("models", "errors", "_clock", "_html", "_secret", "_version"),
+    ("models", "errors", "_clock", "_deadlines", "_html", "_secret", "_version"),
     ("_compiled", "_wire", "_envelopes", "settings"),
     ("auth", "hooks", "rate_limit", "_metering", "_pacing", "_rhythms", "_tokens", "retry"),
     ("_redis_script", "_redis_setup", "_redis_desk", "redis"),
@@ -27,6 +27,7 @@ LAYERS = (
     (
         "_operations",
         "_pipeline",
+        "_raw_request",
         "_side_calls",
         "_token_endpoint",
         "oauth",

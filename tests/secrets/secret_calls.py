@@ -42,11 +42,17 @@ from launch_async import (
     logout,
     request_sms,
 )
+from launch_async.models.base import JSONValue
 
 PROJECT, ENVIRONMENT, DEPLOYMENT = (f"66c0ffee00000000000000{end}" for end in ("a1", "b1", "c1"))
 UPLOAD = "66c0ffee00000000000000d1"
 ORGANIZATION = "blt0123456789abcdef"
 VARIABLES = {"NAME": VARIABLE}
+RAW_BODY: JSONValue = {
+    "environmentVariables": [{"key": "NAME", "value": VARIABLE}],
+    "passwordProtection": {"isEnabled": True, "username": "user", "password": PASSWORD},
+    "certificate": {"privateKey": [SIGNATURE], "secrets": {"first": CLIENT_SECRET}},
+}
 FAST = RetryPolicy(attempts=2, refusals=2, backoff_base=0.001, backoff_cap=0.001, look_up_delays=(0.001,))
 
 
@@ -96,7 +102,9 @@ BY_CLIENT: dict[str, Call] = {
     "trigger_hook": lambda launch: launch.deploy_hooks.trigger(HOOK),
     "upload_url": lambda launch: launch.uploads.url_for_project(),
     "download_url": lambda launch: launch.deployments.download_url(PROJECT, ENVIRONMENT, DEPLOYMENT),
-    "raw_request": lambda launch: launch.request("GET", "/projects"),
+    "raw_request": lambda launch: launch.request("GET", "/projects", query={"token": NEXT_TOKEN}),
+    "raw_body": lambda launch: launch.request("PUT", f"/projects/{PROJECT}/environments/{ENVIRONMENT}", json=RAW_BODY),
+    "raw_hook": lambda launch: launch.request("POST", f"/manage/deploy/{HOOK}"),
 }
 
 

@@ -27,7 +27,7 @@ from canaries import (
     texts_of_log,
 )
 from echo_server import echoing, no_json
-from secret_calls import BY_CLIENT, ENVIRONMENT, FAST, ORGANIZATION, PROJECT, VARIABLES, client, upload_to
+from secret_calls import BY_CLIENT, ENVIRONMENT, FAST, ORGANIZATION, PROJECT, RAW_BODY, VARIABLES, client, upload_to
 
 from launch_async import (
     AccessToken,
@@ -249,7 +249,18 @@ def test_nothing_that_holds_a_secret_shows_it() -> None:
     assert found_in([text for holder in holders for text in (repr(holder), str(holder))]) == []
 
 
-def test_the_synchronous_client_leaves_no_secret_in_a_traceback() -> None:
+SYNCHRONOUS: dict[str, Callable[[SyncLaunchClient], Any]] = {
+    "variables": lambda launch: launch.environments.update(PROJECT, ENVIRONMENT, environment_variables=VARIABLES),
+    "raw body": lambda launch: launch.request("PUT", "/x", query={"token": NEXT_TOKEN}, json=RAW_BODY),
+    "raw hook": lambda launch: launch.request("POST", f"/manage/deploy/{HOOK}"),
+    "no json": lambda launch: launch.request("POST", "/x", json={"value": (VARIABLE,), "y": {1}}),  # type: ignore[dict-item]
+    "no path": lambda launch: launch.request("POST", f"/manage/deploy/{HOOK}/.."),
+    "no uid": lambda launch: launch.environments.update("nonsense", ENVIRONMENT, environment_variables=VARIABLES),
+}
+
+
+@pytest.mark.parametrize("call", SYNCHRONOUS.values(), ids=SYNCHRONOUS.keys())
+def test_the_synchronous_client_leaves_no_secret_in_a_traceback(call: Callable[[SyncLaunchClient], Any]) -> None:
     launch = SyncLaunchClient(
         Authtoken(TOKEN),
         base_url="http://127.0.0.1:9",
@@ -258,7 +269,15 @@ def test_the_synchronous_client_leaves_no_secret_in_a_traceback() -> None:
         retry=FAST,
     )
     with launch, pytest.raises(LaunchError) as caught:
-        launch.environments.update(PROJECT, ENVIRONMENT, environment_variables=VARIABLES)
+        call(launch)
+
+    assert found_in(texts_of(caught.value)) == []
+
+
+@pytest.mark.parametrize("make", [SyncLaunchClient, SyncLaunchClient.from_env, LaunchClient, LaunchClient.from_env])
+def test_the_making_of_a_client_does_not_repeat_a_proxy(make: Callable[..., object]) -> None:
+    with pytest.raises(ConfigurationError, match="proxy") as caught:
+        make(AccessToken(TOKEN), proxy=f"nonsense://{PROXY_PASSWORD}")
 
     assert found_in(texts_of(caught.value)) == []
 

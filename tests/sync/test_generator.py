@@ -80,6 +80,16 @@ def test_a_construct_without_a_synchronous_form_stops_the_generator(tmp_path: Pa
     assert "thing.py:" in str(caught.value)
 
 
+def test_data_with_a_callback_inside_stops_the_generator(tmp_path: Path) -> None:
+    source = (
+        "from collections.abc import Callable\n\n\nOnStep = Callable[[int], object] | None\n\n\n"
+        "class Options:\n    on_step: OnStep = None\n\n\n"
+        "class Thing:\n    async def go(self, *, options: Options | None = None) -> int: ...\n"
+    )
+    with pytest.raises(UnmappedError, match=r"options holds the callback Options\.on_step: make it an argument"):
+        modules_of(package(tmp_path, source))
+
+
 def test_a_name_in_all_that_does_not_exist_stops_the_generator(tmp_path: Path) -> None:
     with pytest.raises(UnmappedError, match="Thing, which is not defined"):
         modules_of(package(tmp_path, ""))

@@ -67,6 +67,7 @@ class ClassWriter:
             raise UnmappedError(found.module, found.node, f"{name} is made by users and needs an __init__")
         yield from self._functions.signature(init, init.node, _INDENT)
         yield from docstring(init.node, _INDENT * 2)
+        yield from self._functions.marking(init, _INDENT * 2)
         yield f"        self._async = {original}({self._functions.arguments(init)})"
         yield from self._lifetime(found, "")
         yield ""
@@ -102,7 +103,10 @@ class ClassWriter:
             yield from self._iteration(found, function)
         elif name in _BUILT_IN:
             yield from self._functions.signature(function, function.node, _INDENT)
-            yield f"        return {_BUILT_IN[name]}(self._async)"
+            # One that could not be made has a text, too: a traceback that shows local variables asks for it.
+            half_made = name == "__repr__" and found.symbol.name in self._constructed
+            held = 'getattr(self, "_async", type(self))' if half_made else "self._async"
+            yield f"        return {_BUILT_IN[name]}({held})"
         elif name.startswith("__"):
             raise UnmappedError(function.module, function.node, f"{name} has no synchronous form")
         else:

@@ -61,6 +61,10 @@ class Colours:
             self._known[symbol] = found is not None and self._class_is_coloured(found)
         return self._known[symbol]
 
+    def is_shared(self, symbol: Symbol) -> bool:
+        """Whether a class is plugged in by users, and runs on the loop by design."""
+        return symbol.module in self._shared
+
     def mentions(self, module: Module, annotation: ast.AST) -> bool:
         """Whether an annotation names a coloured class anywhere."""
         return any(self.is_coloured(self._package.resolve(module, name)) for name in names_in(annotation))

@@ -6,13 +6,13 @@ import ast
 from collections.abc import Iterator
 
 from tools.sync_facade.annotations import Writer
-from tools.sync_facade.colours import Colour, Colours
+from tools.sync_facade.colours import Colour, Colours, names_in
 from tools.sync_facade.docstrings import synchronous
 from tools.sync_facade.source import Function, FunctionNode, Module, Package, UnmappedError, unquoted
 
 __all__ = ["FunctionWriter", "docstring"]
 
-_MARKS = {"Secret", "hidden"}
+_MARKS = {"Secret", "hidden", "hidden_json"}
 _RESULT_IGNORED = {"None", "object"}
 
 
@@ -54,12 +54,12 @@ class FunctionWriter:
         yield from (f"{indent}@{name}" for name in sorted(function.decorators & {"classmethod", "staticmethod"}))
         yield from self.signature(function, function.node, indent)
         yield from docstring(function.node, indent + "    ")
-        yield from self._marking(function, indent + "    ")
+        yield from self.marking(function, indent + "    ")
         yield from self._body(function, f"{target}({self.arguments(function)})", indent + "    ")
         if after:
             yield f"{indent}    {after}"
 
-    def _marking(self, function: Function, indent: str) -> Iterator[str]:
+    def marking(self, function: Function, indent: str) -> Iterator[str]:
         """Mark as secrets the parameters that the original marks: the twin's frame shows them in a traceback, too."""
         parameters = {argument.arg for argument in (*function.node.args.args, *function.node.args.kwonlyargs)}
         for statement in function.node.body:
@@ -191,6 +191,7 @@ class FunctionWriter:
         if "AsyncIter" in ast.unparse(node):
             raise UnmappedError(module, argument, f"cannot hand on {name}: {ast.unparse(node)}")
         if not self._colours.mentions(module, node):
+            self._check_data(module, argument, node)
             return name
         if len(options) != 1:
             raise UnmappedError(module, argument, f"cannot hand on {name}: {ast.unparse(node)}")
@@ -213,6 +214,27 @@ class FunctionWriter:
                 f"{argument.arg} is a callback whose result is used; only one that returns `object` can run in the "
                 "caller's thread",
             )
+
+    def _check_data(self, module: Module, argument: ast.arg, annotation: ast.expr) -> None:
+        """Refuse data with a callback inside, which nothing would bring to the caller's thread."""
+        for name in names_in(annotation):
+            found = self._package.class_of(self._package.resolve(module, name))
+            if found is None or self._colours.is_shared(found.symbol):
+                continue
+            for attribute, (home, type_) in found.attributes.items():
+                if type_ is not None and not attribute.startswith("_") and "Callable" in set(self._names(home, type_)):
+                    raise UnmappedError(
+                        module, argument, f"{argument.arg} holds the callback {name}.{attribute}: make it an argument"
+                    )
+
+    def _names(self, module: Module, annotation: ast.expr) -> Iterator[str]:
+        """Give the names in an annotation, and those behind its aliases."""
+        for name in names_in(annotation):
+            yield name
+            symbol = self._package.resolve(module, name)
+            definition = self._package.definition(symbol)
+            if isinstance(definition, ast.AnnAssign | ast.Assign) and definition.value is not None:
+                yield from names_in(definition.value)
 
     def _meant(self, module: Module, option: ast.expr) -> list[ast.expr]:
         """Return what is behind an alias of the package, None left out, so that a callback is seen under any name."""

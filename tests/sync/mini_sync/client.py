@@ -92,7 +92,7 @@ class Client:
         return self._async.closed
 
     def __repr__(self) -> str:
-        return repr(self._async)
+        return repr(getattr(self, "_async", type(self)))
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
