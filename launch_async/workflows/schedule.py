@@ -2,7 +2,8 @@
 
 A build is looked at seldom while nothing can be new, and often when its end is near. How long it takes is learnt from
 earlier builds of its environment; where nothing is known, looks grow apart with its age. All waits of a client share
-the budget: with many of them each gets its part of four fifths of it, and the rest is left to other calls.
+the budget: with many of them each gets its part of four fifths of it, and the rest is left to other calls. A bulk
+operation takes more, because it is done when the last of its builds is found to have ended.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from launch_async.errors import (
 __all__ = ["Durations", "LogPace", "Setbacks", "fair_interval", "until_next_look"]
 
 _PART: Final = 0.8
+_PRESSING_PART: Final = 0.95
 _SHORTEST: Final = 1.0
 _LONGEST: Final = 15.0
 _FAR: Final = 30.0
@@ -47,30 +49,32 @@ _HOPELESS: Final = (
 )
 
 
-def until_next_look(age: float, expected: float | None) -> float:
+def until_next_look(age: float, expected: float | None, *, pressing: bool = False) -> float:
     """Return the seconds until the next look at a build's status.
 
     Args:
         age: Seconds since the build was created.
         expected: Seconds that builds of its environment take from creation to end; None if nothing is known.
+        pressing: Whether much waits for its end: near it, only `fair_interval` bounds how often it is looked at.
     """
     if expected is None or age > expected * _OVERDUE:
-        return _clamped(0.15 * age, _SHORTEST, _LONGEST)
+        return _SHORTEST if pressing else _clamped(0.15 * age, _SHORTEST, _LONGEST)
     near = expected * _NEAR
     if age < near:
         # Early failures are found, too, but later and later.
         return max(_SHORTEST, min(near - age, _clamped(0.5 * age, _BRISK, _FAR)))
-    return _clamped(0.05 * expected, _SHORTEST, _CALM)
+    return _SHORTEST if pressing else _clamped(0.05 * expected, _SHORTEST, _CALM)
 
 
-def fair_interval(watched: int, rate: float) -> float:
+def fair_interval(watched: int, rate: float, *, pressing: bool = False) -> float:
     """Return the least seconds between two looks at one deployment where `watched` of them share a budget.
 
     Args:
         watched: Deployments that are looked at.
         rate: Requests per second that the budget allows.
+        pressing: Whether much waits for its end: all but a twentieth of the budget may then go to looks.
     """
-    return watched / (_PART * rate)
+    return watched / ((_PRESSING_PART if pressing else _PART) * rate)
 
 
 class Durations:

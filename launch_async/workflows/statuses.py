@@ -27,20 +27,36 @@ _LOG: Final = logging.getLogger("launch_async.statuses")
 _FIRST_PAGE: Final = 10
 _PAGE: Final = 100
 _REMEMBERED: Final = 256
+_FRESH: Final = 5.0
+_RETHINK: Final = 1.0
 
 
 class Statuses:
-    """The deployments that a client looks at now, and how long the builds of their environments take."""
+    """The deployments that a client looks at now, and how long the builds of their environments take.
+
+    Attributes:
+        polls: The requests.
+        going: Those that have not ended, as far as is known.
+    """
 
     def __init__(self, polls: Polls) -> None:
         self.polls = polls
+        self.going: set[Watched] = set()
         self._environments: dict[tuple[str, str], _Environment] = {}
         self._durations: dict[tuple[str, str], Durations] = {}
         self._unknown: set[DeploymentStatus] = set()
 
     @contextlib.contextmanager
-    def watching(self, target: Deployment | DeploymentRef) -> Generator[Watched, None, None]:
-        """Share what is known about a deployment for as long as somebody is in this context."""
+    def watching(
+        self, target: Deployment | DeploymentRef, *, pressing: bool = False, expected: float | None = None
+    ) -> Generator[Watched, None, None]:
+        """Share what is known about a deployment for as long as somebody is in this context.
+
+        Args:
+            target: The deployment, or what names it. One that was created just now is not looked at at once.
+            pressing: Whether its end is wanted as soon as the budget allows.
+            expected: Seconds that its build probably takes, where its environment has told nothing yet.
+        """
         ref = target.ref if isinstance(target, Deployment) else target
         place = (ref.project_uid, ref.environment_uid)
         if place not in self._environments:
@@ -48,24 +64,29 @@ class Statuses:
         environment = self._environments[place]
         if ref.deployment_uid not in environment.watched:
             environment.watched[ref.deployment_uid] = Watched(ref, environment)
+            self.going.add(environment.watched[ref.deployment_uid])
         watched = environment.watched[ref.deployment_uid]
-        if isinstance(target, Deployment) and watched.deployment is None:
-            watched.learn(target)
         watched.watchers += 1
+        watched.pressing += pressing
+        if expected is not None:
+            environment.suppose(expected)
+        if isinstance(target, Deployment) and watched.deployment is None:
+            watched.begin(target)
         try:
             yield watched
         finally:
             watched.watchers -= 1
+            watched.pressing -= pressing
             if not watched.watchers:
                 environment.watched.pop(ref.deployment_uid, None)
+                self.going.discard(watched)
             if not environment.watched:
                 self._environments.pop(place, None)
 
     @property
     def interval(self) -> float:
         """The least seconds between two looks at one deployment, so that all together keep within the budget."""
-        watched = sum(not one.is_over for place in self._environments.values() for one in place.watched.values())
-        return fair_interval(watched, self.polls.rate)
+        return fair_interval(len(self.going), self.polls.rate)
 
     def note(self, deployment: Deployment) -> None:
         """Warn of a status that nobody knows, once: the deployment counts as running (FACTS §6)."""
@@ -96,8 +117,8 @@ class Watched:
         version: Counts the states that were different from the one before.
         failure: Why nobody looks any more, if looking has failed for good.
         watchers: How many are interested.
+        pressing: How many of them are in a hurry.
         looked_at: When the last look at it began, in the loop's time.
-        due: When somebody who only waits for its end should look again, in the loop's time.
     """
 
     ref: DeploymentRef
@@ -106,8 +127,10 @@ class Watched:
     version: int = 0
     failure: LaunchError | None = None
     watchers: int = 0
+    pressing: int = 0
     looked_at: float = float("-inf")
-    due: float = 0.0
+    _known_at: float | None = None
+    _pause: float = 0.0
     _setbacks: Setbacks = attrs.field(factory=Setbacks)
 
     @property
@@ -121,6 +144,14 @@ class Watched:
         created = self.deployment.created_at if self.deployment else None
         return max(0.0, (self._environment.statuses.polls.now - created).total_seconds()) if created else 0.0
 
+    @property
+    def due(self) -> float:
+        """When somebody who only waits for its end should look again, in the loop's time.
+
+        The fewer deployments go on, the sooner: what the others no longer need is there for this one.
+        """
+        return 0.0 if self._known_at is None else self._known_at + max(self._pause, self._interval)
+
     async def next_state(self, seen: int) -> Deployment:
         """Return the state once it is another than that of version `seen`, looking whenever a look is due.
 
@@ -133,9 +164,12 @@ class Watched:
                 return self.deployment
             if self.failure is not None:
                 raise self.failure
-            await self.rest(seen, until=self.due)
-            if self.version == seen and loop.time() >= self.due:
-                await self.look(since=self.due)
+            due, now = self.due, loop.time()
+            if now < due:
+                # Once others have ended, it may be due sooner.
+                await self.rest(seen, until=min(due, now + max(_RETHINK, self._interval / 4)))
+            else:
+                await self.look(since=due)
 
     async def rest(self, seen: int, *, until: float) -> None:
         """Return at a moment of the loop's time, or before if somebody's look brings a state other than `seen`."""
@@ -149,30 +183,46 @@ class Watched:
         while self.looked_at < since and not self.is_over:
             await self._environment.look()
 
+    def begin(self, deployment: Deployment) -> None:
+        """Take in the state that somebody has brought along; it is the state of now if it was created just now."""
+        self.learn(deployment)
+        if deployment.created_at is not None and self.age < _FRESH:
+            self._plan_next_look()
+
     def learn(self, deployment: Deployment) -> None:
         """Take in a state."""
         self._environment.statuses.note(deployment)
         if deployment != self.deployment:
             self.deployment = deployment
             self.version += 1
+        if self.is_over:
+            self._environment.statuses.going.discard(self)
 
     def after_look(self, began: float, outcome: Deployment | LaunchError) -> None:
         """Take in what a look brought, and plan the next one."""
-        now = asyncio.get_running_loop().time()
         self.looked_at = began
         if isinstance(outcome, Deployment):
             self._setbacks.clear()
             self.learn(outcome)
-            delay = until_next_look(self.age, self._environment.durations.expected)
-        elif self._setbacks.is_final(outcome, now):
+            self._plan_next_look()
+        elif self._setbacks.is_final(outcome, asyncio.get_running_loop().time()):
             self.failure = outcome
+            self._environment.statuses.going.discard(self)
             state = "never seen" if self.deployment is None else f"last seen {self.deployment.status}"
             outcome.add_note(f"deployment {self.ref.deployment_uid} was {state}; it goes on at the service")
-            return
         else:
-            delay = self._setbacks.delay
+            self._plan_next_look(self._setbacks.delay)
             _LOG.info("a look at deployment %s failed and is tried again: %s", self.ref.deployment_uid, outcome)
-        self.due = now + max(delay, self._environment.statuses.interval)
+
+    @property
+    def _interval(self) -> float:
+        statuses = self._environment.statuses
+        return fair_interval(len(statuses.going), statuses.polls.rate, pressing=self.pressing > 0)
+
+    def _plan_next_look(self, pause: float | None = None) -> None:
+        self._known_at = asyncio.get_running_loop().time()
+        expected = self._environment.durations.expected
+        self._pause = until_next_look(self.age, expected, pressing=self.pressing > 0) if pause is None else pause
 
 
 class _Environment:
@@ -187,6 +237,12 @@ class _Environment:
         self._looking: asyncio.Event | None = None
         self._is_listed = False
         self._listing_pays = True
+
+    def suppose(self, seconds: float) -> None:
+        """Take in how long builds probably take: the first look need not find it out."""
+        if self.durations.expected is None:
+            self.durations.add("", seconds)
+            self._is_listed = True
 
     async def look(self) -> None:
         """Look at every watched deployment that goes on, or wait until the look that somebody makes has ended."""

@@ -57,8 +57,10 @@ class Watching:
         *,
         timeout: float = 3600.0,
         on_update: Callable[[Deployment], object] | None = None,
+        pressing: bool = False,
+        expected: float | None = None,
     ) -> Deployment:
-        """Return a deployment that has ended well.
+        """Return a deployment that has ended well; `pressing` and `expected` as for `Statuses.watching`.
 
         Raises:
             DeploymentFailed: It ended otherwise.
@@ -68,7 +70,7 @@ class Watching:
         known, scope = _known([target]), asyncio.timeout(timeout)
         try:
             async with scope:
-                ended = await self._end(target, known, on_update)
+                ended = await self._end(target, known, on_update, pressing=pressing, expected=expected)
         except TimeoutError:
             if not scope.expired():
                 raise
@@ -193,9 +195,12 @@ class Watching:
         target: Deployment | DeploymentRef,
         known: dict[DeploymentRef, Deployment | None],
         on_update: Callable[[Deployment], object] | None = None,
+        *,
+        pressing: bool = False,
+        expected: float | None = None,
     ) -> Deployment:
         """Return a deployment that has ended, well or not; keep its last state in `known` meanwhile."""
-        with self._statuses.watching(target) as watched:
+        with self._statuses.watching(target, pressing=pressing, expected=expected) as watched:
             seen = 0
             while True:
                 deployment = await watched.next_state(seen)

@@ -189,6 +189,30 @@ def test_the_times_of_earlier_builds_make_looks_fewer_and_the_end_sooner() -> No
     assert knowing[1] <= 11
 
 
+def test_a_deployment_that_was_created_just_now_is_not_looked_at_at_once() -> None:
+    launch = Launch([Build(ends=60)])
+
+    async def main() -> Deployment:
+        client = launch.client()
+        return await client.wait(await client.poll_once(launch.ref(0)))
+
+    assert run(main()).status == "LIVE"
+    first, second = [at for at, _, _ in launch.seen[:2]]
+    assert second - first >= 1
+
+
+def test_the_fewer_deployments_go_on_the_sooner_an_end_is_found() -> None:
+    launch = Launch([*[Build(ends=30, environment=number) for number in range(80)], Build(ends=40, environment=80)])
+
+    async def main() -> float:
+        client = launch.client(LocalRateLimiter(RateLimit(10, per=1.0)))
+        refs = [launch.ref(index) for index in range(81)]
+        await asyncio.gather(*(client._watching.wait(ref, pressing=True) for ref in refs))
+        return now()
+
+    assert run(main()) < 42
+
+
 def test_when_the_wait_that_looks_is_cancelled_another_one_looks() -> None:
     launch = Launch([Build()], latency=1.0)
 

@@ -59,6 +59,7 @@ class Operations:
         self._sending = asyncio.Semaphore(_SENDERS)
         self._clock_lock = asyncio.Lock()
         self._clock_was_asked = False
+        self._begun: dict[str, Deployment] = {}
 
     async def carry_out(self, operation: PlannedOperation, action: Action) -> None:
         """Do what is left of an operation, and write down what came of it.
@@ -90,7 +91,7 @@ class Operations:
         if self._books.entry(operation).state is OperationState.INTENDED:
             found = await self._interrupted(operation, commit)
             if found is not None:
-                self._books.sent(operation, found, message=f"found deployment {found.uid} of an interrupted run")
+                self._sent(operation, found, message=f"found deployment {found.uid} of an interrupted run")
                 return
         self._check_not_held()
         if action.when_busy != "queue" and await self._was_busy(operation, action):
@@ -110,7 +111,11 @@ class Operations:
         created = await self._services.deployments.create(
             target.project_uid, target.environment_uid, commit_hash=commit, upload_uid=upload_uid
         )
-        self._books.sent(operation, created)
+        self._sent(operation, created)
+
+    def _sent(self, operation: PlannedOperation, deployment: Deployment, *, message: str = "") -> None:
+        self._books.sent(operation, deployment, message=message)
+        self._begun[operation.key] = deployment
 
     async def _was_busy(self, operation: PlannedOperation, action: Redeploy) -> bool:
         """Attach to a running deployment, or skip the target; return False if there is none."""
@@ -122,7 +127,7 @@ class Operations:
             message = f"deployment {newest.uid} is {newest.status} already"
             self._books.end(operation, OperationState.SKIPPED, {"message": message})
         else:
-            self._books.sent(operation, newest, message=f"attached to running deployment {newest.uid}")
+            self._sent(operation, newest, message=f"attached to running deployment {newest.uid}")
         return True
 
     async def _interrupted(self, operation: PlannedOperation, commit: str | None) -> Deployment | None:
@@ -155,16 +160,20 @@ class Operations:
         return found[0] if found else None
 
     async def _finish_deployment(self, operation: PlannedOperation) -> None:
-        target = operation.target
-        ref = DeploymentRef(
-            target.project_uid, target.environment_uid, self._books.entry(operation).deployment_uid or ""
-        )
+        target, uid = operation.target, self._books.entry(operation).deployment_uid or ""
+        begun = self._begun.pop(operation.key, None)
 
         def tell(deployment: Deployment) -> None:
             status = str(deployment.status or "unknown")
             self._books.tell(FleetEventKind.DEPLOYMENT, operation, deployment=deployment, message=status)
 
-        ended = await self._services.watching.wait(ref, timeout=self._options.deployment_timeout, on_update=tell)
+        ended = await self._services.watching.wait(
+            begun or DeploymentRef(target.project_uid, target.environment_uid, uid),
+            timeout=self._options.deployment_timeout,
+            on_update=tell,
+            pressing=True,
+            expected=target.last_seconds,
+        )
         self._books.end(operation, OperationState.SUCCEEDED, {"url": ended.url})
 
     async def _set_variables(self, operation: PlannedOperation, action: SetVariables) -> None:
