@@ -17,12 +17,24 @@ from types import FrameType
 from typing import Any, get_args
 
 from launch_async.emulator.options import (
+    CommitForm,
     DownloadKey,
+    ListOrder,
     LogBound,
+    OauthPath,
     RateWindow,
+    RefusalBody,
+    RequiredSetting,
+    ScopeParameter,
     ServerLogsKey,
+    UnsetFields,
+    UpdateMethod,
     UploadExpiry,
     UploadStyle,
+    UsageReset,
+    UsageScope,
+    VariablesUpdate,
+    WhileBuilding,
     WrongRegion,
 )
 from launch_async.emulator.server import LaunchEmulator
@@ -102,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_wire_options(parser)
     _add_platform_options(parser)
     _add_unknown_options(parser)
+    _add_unknown_rules(parser)
     return parser
 
 
@@ -123,6 +136,8 @@ def _add_wire_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--rate-headers", action="store_true", help="send X-RateLimit-* and Retry-After")
     group.add_argument("--split-rate", action="store_true", help="count reads and writes apart")
     group.add_argument("--count-refused", action="store_true", help="let refused requests spend budget too")
+    group.add_argument("--free-deletes", dest="count_deletes", action="store_false", help="let DELETE spend none")
+    group.add_argument("--refusal-body", choices=get_args(RefusalBody), default="coded")
     group.add_argument("--latency", type=float, default=0.0, metavar="S", help="median one-way delay in seconds")
     group.add_argument("--latency-sigma", type=float, default=0.0, metavar="X", help="its log-normal spread (0.2, 0.9)")
 
@@ -148,12 +163,42 @@ def _add_unknown_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--download-key", choices=get_args(DownloadKey), default="downloadUrl")
     group.add_argument("--create-status", type=int, default=201, metavar="N")
     group.add_argument("--revalidate-status", type=int, default=200, metavar="N")
+    group.add_argument("--no-revalidate-body", dest="revalidate_body", action="store_false", help="answer with nothing")
+    group.add_argument("--quota-status", type=int, default=429, metavar="N")
+    group.add_argument("--usage-reset", choices=get_args(UsageReset), default="iso")
+    group.add_argument("--unset-fields", choices=get_args(UnsetFields), default="omitted")
+    group.add_argument("--list-order", choices=get_args(ListOrder), default="newest")
     group.add_argument("--log-bound", choices=get_args(LogBound), default="exclusive")
     group.add_argument("--server-logs-key", choices=get_args(ServerLogsKey), default="logs")
     group.add_argument("--static-server-logs-fail", action="store_true", help="500 for server logs of a static site")
+    group.add_argument("--server-logs-window-status", type=int, default=400, metavar="N")
+    group.add_argument("--log-retention", type=float, metavar="S", help="seconds after which log lines are gone")
+    group.add_argument("--git-repository-status", type=int, default=200, metavar="N")
+    group.add_argument("--wrong-method-status", type=int, default=405, metavar="N")
+    group.add_argument("--domains", action="store_true", help="have the operations on domains")
+
+
+def _add_unknown_rules(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("where nobody knows what the service allows")
     group.add_argument("--second-factor-status", type=int, default=422, metavar="N")
     group.add_argument("--wrong-region", choices=get_args(WrongRegion), help="refuse every credential")
     group.add_argument("--no-git", dest="git_connected", action="store_false", help="no usable Git connection")
+    group.add_argument("--oauth-path", choices=get_args(OauthPath), default="any")
+    group.add_argument("--scope-parameter", choices=get_args(ScopeParameter), default="either")
+    group.add_argument("--machine-refresh-token", action="store_true", help="hand out refresh tokens to M2M apps")
+    group.add_argument("--missing-organization-status", type=int, default=403, metavar="N")
+    group.add_argument("--check-bearer-organization", action="store_true", help="refuse a foreign organization_uid")
+    group.add_argument("--app-token-git-status", type=int, default=403, metavar="N")
+    group.add_argument("--usage-scope", choices=get_args(UsageScope), default="any")
+    group.add_argument("--git-needs-commit", action="store_true", help="refuse Git deployments without a commit")
+    group.add_argument("--commit-form", choices=get_args(CommitForm), default="short")
+    group.add_argument("--environment-update", choices=get_args(UpdateMethod), default="PUT")
+    group.add_argument("--variables-update", choices=get_args(VariablesUpdate), default="replace")
+    group.add_argument(
+        "--required-settings", nargs="*", choices=get_args(RequiredSetting), default=(), help="of a new environment"
+    )
+    group.add_argument("--while-building", choices=get_args(WhileBuilding), default="queue")
+    group.add_argument("--deployments-kept", type=int, metavar="N", help="archive older ones")
 
 
 if __name__ == "__main__":

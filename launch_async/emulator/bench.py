@@ -13,7 +13,7 @@ from launch_async.emulator.ledger import Ledger
 from launch_async.emulator.preload import add_project
 from launch_async.emulator.script import LogLine, Scripts, script_of
 from launch_async.emulator.service import Service
-from launch_async.emulator.state import Organization, Project
+from launch_async.emulator.state import Domain, Organization, Project
 from launch_async.emulator.travel import Travel
 
 
@@ -291,6 +291,17 @@ class Bench:
             KeyError: no such environment.
         """
         return f"{self.url}/manage/deploy/{self._service.state.environments[environment_uid].hook_uid}"
+
+    def add_domain(self, environment_uid: str, url: str) -> str:
+        """Give an environment a custom domain, for an emulator with ``domains``; returns its uid.
+
+        Raises:
+            KeyError: no such environment.
+        """
+        environment = self._service.state.environments[environment_uid]
+        domain = Domain(uid=self._service.uids.launch(), environment=environment, url=url)
+        environment.domains[domain.uid] = domain
+        return domain.uid
 
     def add_server_log(
         self, deployment_uid: str, message: str, *, source: str = "server", at: float | None = None

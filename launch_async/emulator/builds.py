@@ -63,7 +63,12 @@ class Builds:
         )
         with self._lock:
             self._state.keep_deployment(deployment)
-            if environment.building is None:
+            running = environment.building
+            if running is not None and self._options.while_building == "fail":
+                running.problem = "displaced by a newer deployment"
+                self._end(running, FAILED, now)
+                environment.building = running = None
+            if running is None:
                 self._reserve(deployment, now)
             else:
                 if environment.waiting is not None:
@@ -95,7 +100,7 @@ class Builds:
         with self._lock:
             while self._events and self._events[0][0] <= now:
                 due, _, deployment = heapq.heappop(self._events)
-                if deployment.environment.deleted:
+                if deployment.environment.deleted or deployment.ended_at is not None:
                     continue
                 if deployment.started_at is None:
                     self._start(deployment, due)
@@ -105,9 +110,10 @@ class Builds:
     def complete(self, deployment: Deployment, now: float, problem: str | None) -> None:
         """End a deployment whose command has run."""
         with self._lock:
+            if deployment.environment.deleted or deployment.ended_at is not None:
+                return
             deployment.problem = problem
-            if not deployment.environment.deleted:
-                self._finish(deployment, now)
+            self._finish(deployment, now)
 
     def resume(self) -> None:
         """Put the builds that the state says are under way back on the heap."""
@@ -147,6 +153,8 @@ class Builds:
         seconds = self.seconds(deployment)
         if deployment.problem is not None:
             opening = default_lines(seconds, FAILED)[:2]
+            if deployment.started_at is not None and deployment.ended_at is not None:
+                seconds = deployment.ended_at - deployment.started_at
             return (*opening, LogLine(f"Error: {deployment.problem}", BUILD, at=seconds))
         scripted = deployment.script.lines
         return default_lines(seconds, deployment.script.outcome) if scripted is None else scripted
@@ -189,6 +197,16 @@ class Builds:
         if previous is not None:
             previous.status = "DEPLOYED"
             previous.updated_at = at
+            self._archive(deployment.environment)
+
+    def _archive(self, environment: Environment) -> None:
+        """Let the oldest DEPLOYED ones become ARCHIVED, if only some are kept (FACTS §11 row 21)."""
+        kept = self._options.deployments_kept
+        if kept is None:
+            return
+        replaced = [one for one in environment.deployments.values() if one.status == "DEPLOYED"]
+        for deployment in replaced[: max(0, len(replaced) - kept)]:
+            deployment.status = "ARCHIVED"
 
     def _end(self, deployment: Deployment, status: str, at: float) -> None:
         deployment.status = status

@@ -149,6 +149,14 @@ class ServerLogOrder:
     at: float | None = None
 
 
+@frozen(kw_only=True)
+class DomainOrder:
+    """Parameters of `LaunchEmulator.add_domain`."""
+
+    environment_uid: str
+    url: str
+
+
 class Control:
     """Answers ``/__emulator__/...``."""
 
@@ -222,6 +230,8 @@ class Control:
                 return self._issue_code(self._read(CodeOrder, body))
             case "server_logs":
                 return self._add_server_log(self._read(ServerLogOrder, body))
+            case "domains":
+                return self._add_domain(self._read(DomainOrder, body))
             case "organizations":
                 return self._add_organization(self._read(OrganizationOrder, body))
             case "projects":
@@ -313,6 +323,9 @@ class Control:
     def _add_server_log(self, order: ServerLogOrder) -> Answer:
         self._bench.add_server_log(order.deployment_uid, order.message, source=order.source, at=order.at)
         return Answer(201, {})
+
+    def _add_domain(self, order: DomainOrder) -> Answer:
+        return Answer(201, {"uid": self._bench.add_domain(order.environment_uid, order.url)})
 
     def _add_organization(self, order: OrganizationOrder) -> Answer:
         made = self._bench.add_organization(order.name, rate_limit=order.rate_limit, second_factor=order.second_factor)

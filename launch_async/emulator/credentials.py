@@ -121,18 +121,22 @@ class Credentials:
         if self._options.wrong_region == "xml":
             return errors.xml(403, "AccessDenied", "The request does not belong to this region.")
         if authorization is not None:
-            return self._bearer(authorization)
+            return self._bearer(authorization, headers.get("organization_uid"))
         return self._session(authtoken or "", headers.get("organization_uid"))
 
-    def _bearer(self, authorization: str) -> Caller | errors.Refusal:
+    def _bearer(self, authorization: str, organization_uid: str | None) -> Caller | errors.Refusal:
         scheme, _, value = authorization.partition(" ")
         token = self.access(value.strip()) if scheme.lower() == "bearer" else None
         if token is None:
             return errors.invalid_token()
+        if self._options.check_bearer_organization and organization_uid not in (None, token.organization.uid):
+            return errors.forbidden("The header organization_uid names another organization than the token's.")
         return Caller(token.organization, token.kind, token.scopes)
 
     def _session(self, authtoken: str, organization_uid: str | None) -> Caller | errors.Refusal:
         if not organization_uid:
+            if self._options.missing_organization_status == 401:
+                return errors.unauthorized()
             return errors.forbidden("The header organization_uid is required beside an authtoken.")
         user = self.issued.sessions.get(authtoken)
         if user is None:
@@ -198,10 +202,12 @@ class Credentials:
         self.issued.access[value] = Token(organization, kind, granted, self._clock.now() + seconds, client_id)
         return value
 
-    def issue_refresh(self, organization: Organization, scopes: frozenset[str], client_id: str) -> str:
-        """A refresh token of a user's grant; it does not end by time."""
+    def issue_refresh(
+        self, organization: Organization, scopes: frozenset[str], client_id: str, kind: TokenKind = "user"
+    ) -> str:
+        """A refresh token of a user's grant, or of an app's; it does not end by time."""
         value = self._uids.secret("csr")
-        self.issued.refresh[value] = Token(organization, "user", scopes, float("inf"), client_id)
+        self.issued.refresh[value] = Token(organization, kind, scopes, float("inf"), client_id)
         return value
 
     def revoke(self, value: str) -> bool:

@@ -57,6 +57,13 @@ def forbidden(message: str = "Forbidden.") -> Refusal:
     return coded(403, "launch.FORBIDDEN_RESOURCE", message)
 
 
+def no_git_for_apps(status: int) -> Refusal:
+    """What an app token gets that is used for a Git repository (FACTS §11 row 14)."""
+    if status == 401:
+        return coded(401, "launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS", "Git account not reachable.")
+    return forbidden("App tokens cannot be used with Git repositories.")
+
+
 def platform(status: int, error_code: int, error_message: str, **extra: str) -> Refusal:
     """Envelope D, the one of the platform's gateways: ``{"error_message", "error_code", ...}``."""
     body: dict[str, object] = {"error_message": error_message, "error_code": error_code, "errors": [], **extra}

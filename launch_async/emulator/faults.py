@@ -18,6 +18,8 @@ FaultKind: TypeAlias = Literal[
     "delay",
     "retry_after",
 ]
+"""How a request fails; `Faults.add` explains the kinds."""
+
 KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 
 

@@ -20,11 +20,13 @@ from launch_async.emulator.credentials import Caller
 from launch_async.emulator.faults import Fault
 from launch_async.emulator.ledger import LedgerEntry
 from launch_async.emulator.operations import Match, Router
+from launch_async.emulator.options import RefusalBody
 from launch_async.emulator.service import Answer, Call, Operation, Service
 
 _log = logging.getLogger(__name__)
 CREDENTIAL_HEADERS = ("authtoken", "authorization", "organization_uid")
 GATEWAY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
+TOO_MANY_PAGE = "<html><head><title>429 Too Many Requests</title></head><body></body></html>\n"
 
 
 class FrontDoor:
@@ -114,9 +116,11 @@ class FrontDoor:
         """Count an arrival; returns what the headers tell.
 
         Raises:
-            Refusal: 429, envelope A (FACTS §11 row 8).
+            Refusal: 429, envelope A unless chosen otherwise (FACTS §11 row 8).
         """
         if not isinstance(caller, Caller) or match.operation is None or not match.operation.counted:
+            return {}
+        if entry.method == "DELETE" and not self._service.options.count_deletes:
             return {}
         entry.organization = caller.organization.uid
         verdict = self._service.budget.arrive(caller.organization, write=entry.method not in ("GET", "HEAD"))
@@ -125,7 +129,7 @@ class FrontDoor:
         headers = verdict.headers() if self._service.budget.headers else {}
         if not verdict.granted:
             entry.refused = True
-            raise _too_many_requests(headers)
+            raise _over_budget(self._service.options.refusal_body, headers)
         return headers
 
     async def _act(
@@ -133,11 +137,11 @@ class FrontDoor:
     ) -> web.StreamResponse:
         operation = match.operation
         if operation is None:
-            raise _no_route(match)
+            raise _no_route(match, self._service.options.wrong_method_status)
         if isinstance(caller, errors.Refusal):
             raise caller
         if caller is not None:
-            _check_permission(operation, caller)
+            _check_permission(operation, caller, self._service.options.app_token_git_status)
         _check_bodyless_delete(request)
         now = self._service.clock.now()
         self._service.builds.settle(now)
@@ -177,18 +181,26 @@ def _too_many_requests(headers: Mapping[str, str]) -> errors.Refusal:
     return errors.coded(429, "launch.TOO_MANY_REQUESTS", "Too many requests.", headers=headers)
 
 
-def _no_route(match: Match) -> errors.Refusal:
-    if match.allowed:
+def _over_budget(body: RefusalBody, headers: Mapping[str, str]) -> errors.Refusal:
+    """A 429 of the budget; its body is not known (FACTS §11 row 8)."""
+    if body == "coded":
+        return _too_many_requests(headers)
+    page = TOO_MANY_PAGE if body == "html" else ""
+    return errors.Refusal(429, page, content_type="text/html", headers=headers)
+
+
+def _no_route(match: Match, wrong_method_status: int) -> errors.Refusal:
+    if match.allowed and wrong_method_status == 405:
         headers = {"Allow": ", ".join(match.allowed)}
         return errors.coded(405, "launch.METHOD_NOT_ALLOWED", "Method not allowed.", headers=headers)
     return errors.coded(404, "launch.ROUTE_NOT_FOUND", "No such route.")
 
 
-def _check_permission(operation: Operation, caller: Caller) -> None:
+def _check_permission(operation: Operation, caller: Caller, app_token_git_status: int) -> None:
     if not caller.may(operation.scope):
         raise errors.forbidden(f"The token lacks the scope {operation.scope}.")
     if operation.users_only and caller.kind == "app":
-        raise errors.forbidden("App tokens cannot be used here.")
+        raise errors.no_git_for_apps(app_token_git_status)
 
 
 def _check_bodyless_delete(request: web.BaseRequest) -> None:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from launch_async.emulator.routes import deployments, environments, login, projects
+from launch_async.emulator.options import EmulatorOptions
+from launch_async.emulator.routes import deployments, domains, environments, login, projects
 from launch_async.emulator.service import Operation
 from launch_async.emulator.state import Record
 
@@ -75,6 +76,35 @@ OPEN = (
     Operation("logout", "DELETE", "/v3/user-session", login.log_out, access="open", counted=False),
     Operation("listOrganizations", "GET", "/v3/organizations", login.list_organizations, access="open", counted=False),
 )
+# Not public: whether they exist for everybody is not known (FACTS §11 row 27).
+DOMAINS = (
+    Operation("listDomains", "GET", _E + "/domains", domains.list_domains, READ),
+    Operation("updateDomain", "PUT", _E + "/domains/{domain_uid}", domains.update_domain, WRITE),
+    Operation("revalidateDomain", "POST", _E + "/domains/{domain_uid}/revalidate", domains.revalidate_domain, WRITE),
+)
+
+
+def offered(options: EmulatorOptions) -> list[Operation]:
+    """The operations that an emulator with these options has."""
+    return [
+        variant
+        for operation in (*PUBLIC, *OPEN, *(DOMAINS if options.domains else ()))
+        for variant in _variants(operation, options)
+    ]
+
+
+def _variants(operation: Operation, options: EmulatorOptions) -> list[Operation]:
+    """What the options make of one operation: nothing, itself, another one, or two."""
+    match operation.id:
+        case "updateEnvironment":
+            methods = ("PUT", "PATCH") if options.environment_update == "either" else (options.environment_update,)
+            return [evolve(operation, method=method) for method in methods]
+        case "oauthToken" | "oauthTokenAlt" | "oauthTokenDevHub":
+            return [operation] if options.oauth_path in ("any", operation.template) else []
+        case "getCacheRevalidationUsage" if options.usage_scope != "any":
+            return [evolve(operation, scope=options.usage_scope)]
+        case _:
+            return [operation]
 
 
 @frozen

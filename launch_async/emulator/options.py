@@ -3,18 +3,30 @@
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from attrs import field, frozen
-from attrs.validators import ge, gt, in_, optional
+from attrs.validators import deep_iterable, ge, gt, in_, optional
 
 RateWindow: TypeAlias = Literal["sliding", "fixed", "bucket"]
-UploadStyle: TypeAlias = Literal["aws", "azure", "gcp"]
+UploadStyle: TypeAlias = Literal["aws", "azure", "gcp", "gcp_form"]
 LogBound: TypeAlias = Literal["exclusive", "inclusive"]
 UploadExpiry: TypeAlias = Literal["seconds", "epoch_ms"]
 ServerLogsKey: TypeAlias = Literal["logs", "serverLogs", "bare"]
 DownloadKey: TypeAlias = Literal["downloadUrl", "url", "signedUrl"]
 WrongRegion: TypeAlias = Literal["json", "xml"]
+RefusalBody: TypeAlias = Literal["coded", "html", "empty"]
+OauthPath: TypeAlias = Literal["any", "/apps-api/apps/token", "/apps-api/token", "/token"]
+ScopeParameter: TypeAlias = Literal["either", "scopes", "scope"]
+UpdateMethod: TypeAlias = Literal["PUT", "PATCH", "either"]
+VariablesUpdate: TypeAlias = Literal["replace", "merge"]
+CommitForm: TypeAlias = Literal["short", "full"]
+WhileBuilding: TypeAlias = Literal["queue", "refuse", "fail"]
+ListOrder: TypeAlias = Literal["newest", "oldest", "uid"]
+UsageReset: TypeAlias = Literal["iso", "epoch_ms"]
+UsageScope: TypeAlias = Literal["any", "launch.projects:read", "launch:manage"]
+UnsetFields: TypeAlias = Literal["omitted", "null"]
+RequiredSetting: TypeAlias = Literal["outputDirectory", "environmentVariables", "buildCommand"]
 Latency: TypeAlias = float | Callable[[], float]
 
 
@@ -26,29 +38,57 @@ class EmulatorOptions:
     port: int = 0
     tls: ssl.SSLContext | None = None
     rate_limit: int | None = 10
-    rate_window: RateWindow = field(default="sliding", validator=in_(("sliding", "fixed", "bucket")))
+    rate_window: RateWindow = field(default="sliding", validator=in_(get_args(RateWindow)))
     rate_headers: bool = False
     split_rate: bool = False
     count_refused: bool = False
+    count_deletes: bool = True
+    refusal_body: RefusalBody = field(default="coded", validator=in_(get_args(RefusalBody)))
     latency: Latency = 0.0
-    upload_style: UploadStyle = field(default="aws", validator=in_(("aws", "azure", "gcp")))
-    upload_expiry: UploadExpiry = field(default="seconds", validator=in_(("seconds", "epoch_ms")))
+    upload_style: UploadStyle = field(default="aws", validator=in_(get_args(UploadStyle)))
+    upload_expiry: UploadExpiry = field(default="seconds", validator=in_(get_args(UploadExpiry)))
     upload_seconds: float = field(default=600.0, validator=gt(0))
-    download_key: DownloadKey = field(default="downloadUrl", validator=in_(("downloadUrl", "url", "signedUrl")))
+    download_key: DownloadKey = field(default="downloadUrl", validator=in_(get_args(DownloadKey)))
     build: bool = False
     build_seconds: float = field(default=0.3, validator=ge(0))
     queue_seconds: float = field(default=0.0, validator=ge(0))
     create_delay: float = field(default=0.0, validator=ge(0))
     create_status: int = field(default=201, validator=in_((200, 201, 202)))
     revalidate_status: int = field(default=200, validator=in_((200, 201, 204)))
+    revalidate_body: bool = True
+    quota_status: int = field(default=429, validator=in_((403, 429)))
+    usage_reset: UsageReset = field(default="iso", validator=in_(get_args(UsageReset)))
+    usage_scope: UsageScope = field(default="any", validator=in_(get_args(UsageScope)))
     revalidation_quota: int = field(default=500, validator=ge(0))
-    log_bound: LogBound = field(default="exclusive", validator=in_(("exclusive", "inclusive")))
-    server_logs_key: ServerLogsKey = field(default="logs", validator=in_(("logs", "serverLogs", "bare")))
+    log_bound: LogBound = field(default="exclusive", validator=in_(get_args(LogBound)))
+    server_logs_key: ServerLogsKey = field(default="logs", validator=in_(get_args(ServerLogsKey)))
     static_server_logs_fail: bool = False
+    server_logs_window_status: int = field(default=400, validator=in_((400, 500)))
+    log_retention: float | None = field(default=None, validator=optional(gt(0)))
     token_seconds: float = field(default=3600.0, validator=gt(0))
+    oauth_path: OauthPath = field(default="any", validator=in_(get_args(OauthPath)))
+    scope_parameter: ScopeParameter = field(default="either", validator=in_(get_args(ScopeParameter)))
+    machine_refresh_token: bool = False
     second_factor_status: int = field(default=422, validator=in_((400, 401, 422)))
+    missing_organization_status: int = field(default=403, validator=in_((401, 403)))
+    check_bearer_organization: bool = False
+    app_token_git_status: int = field(default=403, validator=in_((401, 403)))
     git_connected: bool = True
-    wrong_region: WrongRegion | None = field(default=None, validator=optional(in_(("json", "xml"))))
+    git_repository_status: int = field(default=200, validator=in_((200, 501)))
+    git_needs_commit: bool = False
+    commit_form: CommitForm = field(default="short", validator=in_(get_args(CommitForm)))
+    environment_update: UpdateMethod = field(default="PUT", validator=in_(get_args(UpdateMethod)))
+    wrong_method_status: int = field(default=405, validator=in_((404, 405)))
+    variables_update: VariablesUpdate = field(default="replace", validator=in_(get_args(VariablesUpdate)))
+    required_settings: tuple[RequiredSetting, ...] = field(
+        default=(), validator=deep_iterable(in_(get_args(RequiredSetting)))
+    )
+    while_building: WhileBuilding = field(default="queue", validator=in_(get_args(WhileBuilding)))
+    deployments_kept: int | None = field(default=None, validator=optional(ge(0)))
+    list_order: ListOrder = field(default="newest", validator=in_(get_args(ListOrder)))
+    unset_fields: UnsetFields = field(default="omitted", validator=in_(get_args(UnsetFields)))
+    domains: bool = False
+    wrong_region: WrongRegion | None = field(default=None, validator=optional(in_(get_args(WrongRegion))))
     project_limit: int | None = field(default=None, validator=optional(ge(0)))
     environment_limit: int | None = field(default=None, validator=optional(ge(0)))
     unpacked_limit: int = field(default=512 * 1024 * 1024, validator=gt(0))

@@ -16,13 +16,13 @@ from launch_async.emulator.credentials import Issued
 from launch_async.emulator.service import Service
 from launch_async.emulator.state import State
 
-VERSION = 1
+VERSION = 2
 _EMULATOR = {
     "bench": ("OrganizationCredentials",),
     "credentials": ("App", "Grant", "Issued", "Token", "User"),
     "persistence": ("Snapshot",),
     "script": ("LogLine", "Script"),
-    "state": ("Deployment", "Environment", "Organization", "Project", "State", "Upload"),
+    "state": ("Deployment", "Domain", "Environment", "Organization", "Project", "State", "Upload"),
 }
 # A pickle can name any function of any module. Only these classes, which do nothing but hold data, are let in.
 READABLE: frozenset[tuple[str, str]] = frozenset(

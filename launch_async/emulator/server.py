@@ -5,7 +5,7 @@ import os
 import shutil
 import ssl
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,16 +21,28 @@ from launch_async.emulator.clock import Clock
 from launch_async.emulator.control import Control
 from launch_async.emulator.credentials import Credentials, Issued
 from launch_async.emulator.front import FrontDoor
-from launch_async.emulator.operations import OPEN, PUBLIC, Router, describe
+from launch_async.emulator.operations import PUBLIC, Router, describe, offered
 from launch_async.emulator.options import (
+    CommitForm,
     DownloadKey,
     EmulatorOptions,
     Latency,
+    ListOrder,
     LogBound,
+    OauthPath,
     RateWindow,
+    RefusalBody,
+    RequiredSetting,
+    ScopeParameter,
     ServerLogsKey,
+    UnsetFields,
+    UpdateMethod,
     UploadExpiry,
     UploadStyle,
+    UsageReset,
+    UsageScope,
+    VariablesUpdate,
+    WhileBuilding,
     WrongRegion,
 )
 from launch_async.emulator.persistence import Snapshot, StateFile
@@ -56,9 +68,11 @@ class LaunchEmulator(Bench):
         rate_headers: send ``X-RateLimit-*``, and ``Retry-After`` with a 429.
         split_rate: count reads and writes apart.
         count_refused: let refused requests spend budget too.
+        count_deletes: let DELETE spend budget, as every other method does.
+        refusal_body: what a 429 of the budget has for a body: envelope A, a gateway's page, or nothing.
         latency: one-way delay in seconds, or a function that draws one, such as a `LogNormal`; taken on the way in and
             again on the way out.
-        upload_style: the cloud whose signed uploads are handed out.
+        upload_style: the cloud whose signed uploads are handed out; ``gcp_form`` is the multipart way of GCP.
         upload_expiry: ``expiresIn`` as seconds or as an epoch in milliseconds.
         upload_seconds: how long signed URLs are valid.
         download_key: name of the URL in the answer of the download operation.
@@ -67,13 +81,39 @@ class LaunchEmulator(Bench):
         create_delay: seconds by which a new project's first environment shows late; its deployment takes twice that.
         create_status: status of environment and deployment creation.
         revalidate_status: status of revalidations.
+        revalidate_body: answer revalidations with ``{}``, or with no body at all.
+        quota_status: status of a revalidation beyond the quota.
+        usage_reset: ``usageReset`` as an ISO date or as an epoch in milliseconds.
+        usage_scope: the scope that the usage of the quota asks for.
         revalidation_quota: revalidations per organization and day.
         log_bound: whether ``timestamp`` excludes or includes the line at that instant.
         server_logs_key: name of the list in the answer of the server logs; ``bare`` sends a bare list.
         static_server_logs_fail: answer 500 to server logs of a static site.
+        server_logs_window_status: status for server logs without both ends of a window.
+        log_retention: seconds after which log lines are gone; None keeps them.
         token_seconds: life of bearer tokens.
+        oauth_path: the only path under which tokens are issued, the others being 404; or any of the three.
+        scope_parameter: the only name under which a token request can ask for scopes; or either of the two.
+        machine_refresh_token: hand out refresh tokens to M2M apps, too.
         second_factor_status: status that asks for the second factor at login.
+        missing_organization_status: status of an authtoken without ``organization_uid``.
+        check_bearer_organization: refuse a bearer beside which ``organization_uid`` names another organization.
+        app_token_git_status: status that an app token gets for a Git variant: 403 launch.FORBIDDEN_RESOURCE, or 401
+            launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS.
+        git_repository_status: echo the body of the undocumented PATCH of a project's repository, or answer 501.
+        git_needs_commit: refuse a deployment of a Git project that names no commit.
+        commit_form: take seven hex digits or more of a commit, or the forty of a whole hash only.
         git_connected: whether the organizations have a usable Git connection.
+        environment_update: the method that changes an environment.
+        wrong_method_status: status of a method that a path does not have.
+        variables_update: whether the list of variables in an update replaces the old one, or is merged into it by key.
+        required_settings: further fields that a new environment must have, under their wire names.
+        while_building: what becomes of a deployment while another one builds: it waits, it is refused with 400, or the
+            other one FAILED.
+        deployments_kept: DEPLOYED ones of an environment that stay so; older ones become ARCHIVED. None keeps all.
+        list_order: order of lists: newest first, oldest first, or by uid.
+        unset_fields: leave out what is unset, or send null.
+        domains: have the operations on domains, which are not public: list, update and check again.
         wrong_region: treat every credential as one of another region, answered in JSON (error 105) or XML.
         project_limit: projects an organization may have.
         environment_limit: environments a project may have.
@@ -99,6 +139,8 @@ class LaunchEmulator(Bench):
         rate_headers: bool = False,
         split_rate: bool = False,
         count_refused: bool = False,
+        count_deletes: bool = True,
+        refusal_body: RefusalBody = "coded",
         latency: Latency = 0.0,
         upload_style: UploadStyle = "aws",
         upload_expiry: UploadExpiry = "seconds",
@@ -109,13 +151,37 @@ class LaunchEmulator(Bench):
         create_delay: float = 0.0,
         create_status: int = 201,
         revalidate_status: int = 200,
+        revalidate_body: bool = True,
+        quota_status: int = 429,
+        usage_reset: UsageReset = "iso",
+        usage_scope: UsageScope = "any",
         revalidation_quota: int = 500,
         log_bound: LogBound = "exclusive",
         server_logs_key: ServerLogsKey = "logs",
         static_server_logs_fail: bool = False,
+        server_logs_window_status: int = 400,
+        log_retention: float | None = None,
         token_seconds: float = 3600.0,
+        oauth_path: OauthPath = "any",
+        scope_parameter: ScopeParameter = "either",
+        machine_refresh_token: bool = False,
         second_factor_status: int = 422,
+        missing_organization_status: int = 403,
+        check_bearer_organization: bool = False,
+        app_token_git_status: int = 403,
+        git_repository_status: int = 200,
+        git_needs_commit: bool = False,
+        commit_form: CommitForm = "short",
         git_connected: bool = True,
+        environment_update: UpdateMethod = "PUT",
+        wrong_method_status: int = 405,
+        variables_update: VariablesUpdate = "replace",
+        required_settings: Iterable[RequiredSetting] = (),
+        while_building: WhileBuilding = "queue",
+        deployments_kept: int | None = None,
+        list_order: ListOrder = "newest",
+        unset_fields: UnsetFields = "omitted",
+        domains: bool = False,
         wrong_region: WrongRegion | None = None,
         project_limit: int | None = None,
         environment_limit: int | None = None,
@@ -135,6 +201,8 @@ class LaunchEmulator(Bench):
             rate_headers=rate_headers,
             split_rate=split_rate,
             count_refused=count_refused,
+            count_deletes=count_deletes,
+            refusal_body=refusal_body,
             latency=latency,
             upload_style=upload_style,
             upload_expiry=upload_expiry,
@@ -145,13 +213,37 @@ class LaunchEmulator(Bench):
             create_delay=create_delay,
             create_status=create_status,
             revalidate_status=revalidate_status,
+            revalidate_body=revalidate_body,
+            quota_status=quota_status,
+            usage_reset=usage_reset,
+            usage_scope=usage_scope,
             revalidation_quota=revalidation_quota,
             log_bound=log_bound,
             server_logs_key=server_logs_key,
             static_server_logs_fail=static_server_logs_fail,
+            server_logs_window_status=server_logs_window_status,
+            log_retention=log_retention,
             token_seconds=token_seconds,
+            oauth_path=oauth_path,
+            scope_parameter=scope_parameter,
+            machine_refresh_token=machine_refresh_token,
             second_factor_status=second_factor_status,
+            missing_organization_status=missing_organization_status,
+            check_bearer_organization=check_bearer_organization,
+            app_token_git_status=app_token_git_status,
+            git_repository_status=git_repository_status,
+            git_needs_commit=git_needs_commit,
+            commit_form=commit_form,
             git_connected=git_connected,
+            environment_update=environment_update,
+            wrong_method_status=wrong_method_status,
+            variables_update=variables_update,
+            required_settings=tuple(required_settings),
+            while_building=while_building,
+            deployments_kept=deployments_kept,
+            list_order=list_order,
+            unset_fields=unset_fields,
+            domains=domains,
             wrong_region=wrong_region,
             project_limit=project_limit,
             environment_limit=environment_limit,
@@ -179,7 +271,7 @@ class LaunchEmulator(Bench):
             return
         service, options = self._service, self._service.options
         control = Control(self, service) if options.control else None
-        front = FrontDoor(service, Router((*PUBLIC, *OPEN)), control)
+        front = FrontDoor(service, Router(offered(options)), control)
         self._runner = web.ServerRunner(_http_server(front.main), shutdown_timeout=0.1)
         await self._runner.setup()
         listener = web.TCPSite(self._runner, options.host, options.port, ssl_context=options.tls)

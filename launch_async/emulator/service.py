@@ -23,16 +23,30 @@ from launch_async.emulator.state import (
     Organization,
     Project,
     Record,
+    Shown,
     State,
     Uids,
-    Visible,
-    visible,
+    in_order,
 )
 from launch_async.emulator.storage import Storage
 from launch_async.emulator.travel import Travel
 
 Access: TypeAlias = Literal["caller", "open"]
 DEFAULT_LIMIT = 10
+# What the API document lets be null, and what an emulator that was told nothing of it has not got.
+NULLABLE: Mapping[type[object], tuple[str, ...]] = {
+    Project: ("description", "cmsStackApiKey"),
+    Environment: (
+        "description",
+        "buildCommand",
+        "outputDirectory",
+        "serverCommand",
+        "gitBranch",
+        "autoDeployOnPush",
+        "passwordProtection",
+    ),
+    Deployment: ("previewUrl", "gitBranch", "commitHash", "commitUrl"),
+}
 
 
 @define(eq=False, kw_only=True)
@@ -134,7 +148,13 @@ class Call:
         """
         return await read_object(self.request)
 
-    def page(self, noun: str, items: Sequence[Visible]) -> Answer:
+    def shown(self, item: Shown) -> Record:
+        """The wire form of ``item``; what is unset is left out, or null if so chosen (FACTS §11 row 26)."""
+        if self.service.options.unset_fields == "omitted":
+            return item.to_json()
+        return {**dict.fromkeys(NULLABLE.get(type(item), ())), **item.to_json()}
+
+    def page(self, noun: str, items: Sequence[Shown]) -> Answer:
         """One page of a list, with the quirks of FACTS §4: null skip, limit 10, limit 0 for everything.
 
         Raises:
@@ -142,10 +162,10 @@ class Call:
         """
         limit = self._whole_number("limit", DEFAULT_LIMIT)
         skip = self._whole_number("skip", 0)
-        shown = visible(items, self.now)
-        cut = shown[skip : skip + limit] if limit else shown[skip:]
-        pagination = {"count": len(shown), "limit": limit, "skip": skip or None}
-        return Answer(200, {"pagination": pagination, noun: [item.to_json() for item in cut]})
+        there = in_order(items, self.now, self.service.options.list_order)
+        cut = there[skip : skip + limit] if limit else there[skip:]
+        pagination = {"count": len(there), "limit": limit, "skip": skip or None}
+        return Answer(200, {"pagination": pagination, noun: [self.shown(item) for item in cut]})
 
     def _whole_number(self, name: str, default: int) -> int:
         text = self.request.query.get(name)

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias, TypeVar
 from attrs import define, field
 
 from launch_async.emulator.clock import iso
+from launch_async.emulator.options import ListOrder
 from launch_async.emulator.script import Script
 
 Record: TypeAlias = dict[str, object]
@@ -127,6 +128,7 @@ class Environment:
     visible_at: float = 0.0
     upload: Upload | None = None
     address: str | None = None
+    domains: dict[str, "Domain"] = field(factory=dict[str, "Domain"])
     deployments: dict[str, "Deployment"] = field(factory=dict[str, "Deployment"])
     numbered: int = 0
     live: "Deployment | None" = None
@@ -146,13 +148,48 @@ class Environment:
             "uid": self.uid,
             "project": self.project.uid,
             **self.settings,
-            "domains": [{"url": self.address}] if self.address else [],
+            "domains": [{"url": url} for url in (self.address, *self._custom_domains()) if url],
             "createdAt": iso(self.created_at),
             "updatedAt": iso(self.updated_at),
             "createdBy": user,
             "updatedBy": user,
             "deletedAt": None,
             "deletedBy": None,
+        }
+
+    def _custom_domains(self) -> list[str]:
+        return [domain.url for domain in self.domains.values() if domain.custom]
+
+
+@define(eq=False, kw_only=True)
+class Domain:
+    """A domain of an environment: its own address, unless it has a ``url``, which makes it a custom one."""
+
+    uid: str
+    environment: Environment
+    url: str = ""
+    ssl_method: str | None = None
+    certificate_expires_at: str | None = None
+    visible_at: float = 0.0
+
+    @property
+    def custom(self) -> bool:
+        """Whether somebody brought it along."""
+        return bool(self.url)
+
+    def info(self) -> Record:
+        """The wire form of ``DomainInfo``."""
+        return {"status": "active", "sslStatus": "active"}
+
+    def to_json(self) -> Record:
+        """The wire form of ``Domain``."""
+        return {
+            "uid": self.uid,
+            "url": self.url or self.environment.address or "",
+            "isCustomDomain": self.custom,
+            "sslMethod": self.ssl_method,
+            "customCertificateExpiresAt": self.certificate_expires_at,
+            "domainInfo": self.info(),
         }
 
 
@@ -218,12 +255,15 @@ class Deployment:
         return shown
 
 
-Visible = TypeVar("Visible", Project, Environment, Deployment)
+Shown = TypeVar("Shown", Project, Environment, Deployment, Domain)
 
 
-def visible(items: Iterable[Visible], now: float) -> list[Visible]:
-    """Those that a list shows at ``now``, newest first (FACTS §11 row 22; late ones, §10 quirk 9)."""
-    return [item for item in items if item.visible_at <= now][::-1]
+def in_order(items: Iterable[Shown], now: float, order: ListOrder) -> list[Shown]:
+    """Those that a list shows at ``now``, in the order that was chosen (FACTS §11 row 22; late ones, §10 quirk 9)."""
+    there = [item for item in items if item.visible_at <= now]
+    if order == "uid":
+        return sorted(there, key=lambda item: item.uid)
+    return there[::-1] if order == "newest" else there
 
 
 class State:

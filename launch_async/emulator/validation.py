@@ -1,7 +1,7 @@
 """The rules for request bodies, as tables; a body that breaks some gets envelope B with every broken field."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, TypeAlias
 
 from attrs import frozen
@@ -81,6 +81,13 @@ NEW_PROJECT = (
 )
 CHANGED_PROJECT = (Field("name", shortest=1, longest=200), Field("description", longest=255))
 NEW_DEPLOYMENT = (Field("commitHash", pattern=r"[0-9a-fA-F]{7,64}"), Field("uploadUid"))
+CHANGED_DOMAIN = (
+    Field("url", required=True, shortest=1),
+    Field("sslMethod", choices=("CUSTOM",)),
+    Field("customCertificate"),
+    Field("customPrivateKey"),
+    Field("intermediateCertificates"),
+)
 REVALIDATION = (
     Field(
         "cachePath",
@@ -106,6 +113,22 @@ def check(body: Mapping[str, object], fields: tuple[Field, ...], family: str) ->
     problems = list(_object(body, fields, family, ""))
     if problems:
         raise errors.invalid_fields(problems)
+
+
+def check_required(body: Mapping[str, object], names: Iterable[str], family: str, prefix: str = "") -> None:
+    """See that ``body`` has the fields that an option requires; ``prefix`` is put before them in the refusal.
+
+    Raises:
+        Refusal: 400, envelope B.
+    """
+    absent = [name for name in names if name not in body]
+    if absent:
+        raise errors.invalid_fields(
+            [
+                (f"{prefix}{name}", f"launch.{family}.{_shouted(name)}.REQUIRED", f"{prefix}{name} is required.")
+                for name in absent
+            ]
+        )
 
 
 def _object(body: Mapping[str, object], fields: tuple[Field, ...], family: str, prefix: str) -> Iterator[Problem]:

@@ -59,7 +59,9 @@ class Api:
         self.held_to_the_document = True
 
     def with_headers(self, headers: Mapping[str, str]) -> Api:
-        return Api(self.emulator, self.session, headers)
+        other = Api(self.emulator, self.session, headers)
+        other.held_to_the_document = self.held_to_the_document
+        return other
 
     def bearer(self, token: str) -> Api:
         return self.with_headers({"Authorization": f"Bearer {token}"})

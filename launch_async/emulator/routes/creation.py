@@ -14,15 +14,16 @@ _SETTINGS = tuple(rule.name for rule in CHANGED_ENVIRONMENT)
 
 
 def check_git_allowed(call: Call) -> None:
-    """Git variants need a user and a connected Git account (FACTS §3, §10 quirk 4).
+    """Git variants need a user and a connected Git account (FACTS §3, §10 quirk 4, §11 row 14).
 
     Raises:
-        Refusal: 403 for an app token, 401 launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS without the account.
+        Refusal: 403 for an app token (401 if so chosen), 401 launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS without the
+            account.
     """
     if call.caller.kind == "app":
-        raise errors.forbidden("App tokens cannot be used with Git repositories.")
+        raise errors.no_git_for_apps(call.service.options.app_token_git_status)
     if not call.service.options.git_connected:
-        raise errors.coded(401, "launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS", "Git account not reachable.")
+        raise errors.no_git_for_apps(401)
 
 
 def received_upload(call: Call, uid: object, noun: str) -> Upload:
@@ -66,8 +67,14 @@ async def deploy(
     commit_hash: str | None = None,
     delay: float = 0.0,
 ) -> Deployment:
-    """Queue a deployment of an archive or a commit; it shows ``delay`` seconds from now."""
+    """Queue a deployment of an archive or a commit; it shows ``delay`` seconds from now.
+
+    Raises:
+        Refusal: 400, if another one builds and nothing may wait for it (FACTS §11 row 20).
+    """
     service = call.service
+    if service.options.while_building == "refuse" and environment.building is not None:
+        raise errors.coded(400, "launch.DEPLOYMENT.CREATE_FAILED", "Another deployment is under way.")
     await service.sites.open(environment)
     if upload is not None:
         await service.storage.unpacked(upload)

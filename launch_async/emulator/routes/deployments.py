@@ -1,9 +1,10 @@
 """Deployments: list, create, read; their logs; deploy hooks; and the archives they are made from."""
 
 import re
+from collections.abc import Mapping
 
 from launch_async.emulator import errors
-from launch_async.emulator.clock import iso_milliseconds, parse_iso
+from launch_async.emulator.clock import iso_milliseconds, milliseconds, parse_iso
 from launch_async.emulator.routes.creation import GIT, NEWEST_COMMIT, check_git_allowed, deploy, received_upload
 from launch_async.emulator.service import Answer, Call
 from launch_async.emulator.validation import NEW_DEPLOYMENT, check
@@ -16,7 +17,7 @@ async def list_deployments(call: Call) -> Answer:
 
 async def get_deployment(call: Call) -> Answer:
     """One deployment."""
-    return Answer(200, {"deployment": call.deployment().to_json()})
+    return Answer(200, {"deployment": call.shown(call.deployment())})
 
 
 async def create_deployment(call: Call) -> Answer:
@@ -31,11 +32,11 @@ async def create_deployment(call: Call) -> Answer:
         raise errors.invalid_fields([(foreign, code, f"{foreign} does not fit a project of this type.")])
     if git:
         check_git_allowed(call)
-        deployment = await deploy(call, environment, commit_hash=str(body.get("commitHash", NEWEST_COMMIT)))
+        deployment = await deploy(call, environment, commit_hash=_commit(call, body))
     else:
         upload = received_upload(call, body["uploadUid"], "DEPLOYMENT") if "uploadUid" in body else environment.upload
         deployment = await deploy(call, environment, upload=upload)
-    return Answer(call.service.options.create_status, {"deployment": deployment.to_json()})
+    return Answer(call.service.options.create_status, {"deployment": call.shown(deployment)})
 
 
 async def get_deployment_logs(call: Call) -> Answer:
@@ -47,10 +48,11 @@ async def get_deployment_logs(call: Call) -> Answer:
         code = "launch.DEPLOYMENT_LOGS.TIMESTAMP.INVALID"
         raise errors.invalid_fields([("timestamp", code, "timestamp must be an ISO 8601 date.")])
     inclusive = call.service.options.log_bound == "inclusive"
+    oldest = _oldest(call)
     lines = [
         line
         for stamp, line in call.service.builds.lines(deployment, call.now)
-        if after is None or stamp > after or (inclusive and stamp == after)
+        if stamp >= oldest and (after is None or stamp > after or (inclusive and stamp == after))
     ]
     return Answer(200, {"deploymentLogs": lines})
 
@@ -59,8 +61,8 @@ async def get_server_logs(call: Call) -> Answer:
     """What the site's server wrote in a window; only server-rendered deployments have it (FACTS §7)."""
     deployment = call.deployment()
     if not deployment.server_rendered and call.service.options.static_server_logs_fail:
-        raise errors.coded(500, "launch.SERVER_LOGS.GET_FAILED", "Server logs could not be fetched.")
-    start, end = _epoch(call, "startTime"), _epoch(call, "endTime")
+        raise _no_server_logs()
+    start, end = max(_epoch(call, "startTime"), _oldest(call)), _epoch(call, "endTime")
     lines = [
         {"source": source, "message": message, "timestamp": iso_milliseconds(stamp)}
         for stamp, source, message in sorted(deployment.server_lines or (), key=lambda line: line[0])
@@ -108,9 +110,36 @@ async def get_openapi(call: Call) -> Answer:
     return Answer(200, call.service.openapi)
 
 
+def _commit(call: Call, body: Mapping[str, object]) -> str:
+    """The commit that a body means.
+
+    Raises:
+        Refusal: 400, where it must be named, or in full (FACTS §11 row 19).
+    """
+    options, code = call.service.options, "launch.DEPLOYMENT.COMMIT_HASH"
+    if "commitHash" not in body and options.git_needs_commit:
+        raise errors.invalid_fields([("commitHash", f"{code}.REQUIRED", "commitHash is required.")])
+    commit = str(body.get("commitHash", NEWEST_COMMIT))
+    if options.commit_form == "full" and len(commit) < len(NEWEST_COMMIT):
+        raise errors.invalid_fields([("commitHash", f"{code}.INVALID", "commitHash is not a whole hash.")])
+    return commit
+
+
+def _oldest(call: Call) -> int:
+    """Epoch milliseconds of the oldest log line that is still there (FACTS §11 row 29)."""
+    retention = call.service.options.log_retention
+    return 0 if retention is None else milliseconds(call.now - retention)
+
+
+def _no_server_logs() -> errors.Refusal:
+    return errors.coded(500, "launch.SERVER_LOGS.GET_FAILED", "Server logs could not be fetched.")
+
+
 def _epoch(call: Call, name: str) -> int:
     text = call.request.query.get(name, "")
     if not re.fullmatch("[0-9]{1,4000}", text):
+        if call.service.options.server_logs_window_status == 500:
+            raise _no_server_logs()
         code = f"launch.SERVER_LOGS.{'START_TIME' if name == 'startTime' else 'END_TIME'}.INVALID"
         raise errors.invalid_fields([(name, code, f"{name} must be epoch milliseconds.")])
     return int(text)

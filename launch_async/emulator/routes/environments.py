@@ -1,7 +1,9 @@
 """Environments: list, create with a first deployment, read, change, delete, and purge from the CDN."""
 
+from collections.abc import Mapping
+
 from launch_async.emulator import errors
-from launch_async.emulator.clock import iso
+from launch_async.emulator.clock import iso, milliseconds
 from launch_async.emulator.routes.creation import (
     GIT,
     NEWEST_COMMIT,
@@ -11,8 +13,9 @@ from launch_async.emulator.routes.creation import (
     received_upload,
 )
 from launch_async.emulator.service import Answer, Call
+from launch_async.emulator.shapes import as_list, as_object
 from launch_async.emulator.state import Environment, Organization, Project
-from launch_async.emulator.validation import CHANGED_ENVIRONMENT, NEW_ENVIRONMENT, REVALIDATION, check
+from launch_async.emulator.validation import CHANGED_ENVIRONMENT, NEW_ENVIRONMENT, REVALIDATION, check, check_required
 
 DAY = 86_400.0
 
@@ -24,7 +27,7 @@ async def list_environments(call: Call) -> Answer:
 
 async def get_environment(call: Call) -> Answer:
     """One environment, variables in clear text."""
-    return Answer(200, {"environment": call.environment().to_json()})
+    return Answer(200, {"environment": call.shown(call.environment())})
 
 
 async def create_environment(call: Call) -> Answer:
@@ -32,6 +35,7 @@ async def create_environment(call: Call) -> Answer:
     project = call.project()
     body = await call.json()
     check(body, NEW_ENVIRONMENT, "ENVIRONMENT")
+    check_required(body, call.service.options.required_settings, "ENVIRONMENT")
     git = project.kind == GIT
     if git:
         check_git_allowed(call)
@@ -46,11 +50,11 @@ async def create_environment(call: Call) -> Answer:
     _check_name(project, str(body["name"]), None)
     environment = new_environment(call, project, body)
     await deploy(call, environment, upload=upload, commit_hash=NEWEST_COMMIT if git else None)
-    return Answer(call.service.options.create_status, {"environment": environment.to_json()})
+    return Answer(call.service.options.create_status, {"environment": call.shown(environment)})
 
 
 async def update_environment(call: Call) -> Answer:
-    """Change the fields that are sent; variables are replaced as a whole (FACTS §4)."""
+    """Change the fields that are sent; variables are replaced as a whole, or merged (FACTS §4, §11 row 17)."""
     environment = call.environment()
     body = await call.json()
     if not body:
@@ -59,9 +63,13 @@ async def update_environment(call: Call) -> Answer:
     if "name" in body:
         _check_name(environment.project, str(body["name"]), environment)
     known = {rule.name for rule in CHANGED_ENVIRONMENT}
-    environment.settings = {**environment.settings, **{name: body[name] for name in body if name in known}}
+    changed = {name: body[name] for name in body if name in known}
+    if "environmentVariables" in changed and call.service.options.variables_update == "merge":
+        changed["environmentVariables"] = _merged(environment.settings, changed)
+        check(changed, CHANGED_ENVIRONMENT, "ENVIRONMENT")
+    environment.settings = {**environment.settings, **changed}
     environment.updated_at = call.now
-    return Answer(200, {"environment": environment.to_json()})
+    return Answer(200, {"environment": call.shown(environment)})
 
 
 async def delete_environment(call: Call) -> Answer:
@@ -87,10 +95,13 @@ async def revalidate_cdn_cache(call: Call) -> Answer:
     organization = call.organization
     _forget_yesterday(organization, call.now)
     if len(organization.revalidations) >= organization.revalidation_quota:
-        raise errors.coded(429, "launch.REVALIDATE_CDN_CACHE.LIMIT_REACHED", "The daily quota is used up.")
+        status = call.service.options.quota_status
+        raise errors.coded(status, "launch.REVALIDATE_CDN_CACHE.LIMIT_REACHED", "The daily quota is used up.")
     organization.revalidations.append(call.now)
-    status = call.service.options.revalidate_status
-    return Answer(status, None if status == 204 else {})
+    options = call.service.options
+    return Answer(
+        options.revalidate_status, {} if options.revalidate_body and options.revalidate_status != 204 else None
+    )
 
 
 async def get_cache_revalidation_usage(call: Call) -> Answer:
@@ -98,14 +109,24 @@ async def get_cache_revalidation_usage(call: Call) -> Answer:
     organization = call.organization
     _forget_yesterday(organization, call.now)
     oldest = organization.revalidations[0] if organization.revalidations else call.now
+    form = iso if call.service.options.usage_reset == "iso" else milliseconds
     return Answer(
         200,
         {
             "currentCacheRevalidations": len(organization.revalidations),
             "maxCacheRevalidations": organization.revalidation_quota,
-            "usageReset": iso(oldest + DAY),
+            "usageReset": form(oldest + DAY),
         },
     )
+
+
+def _merged(settings: Mapping[str, object], changed: Mapping[str, object]) -> list[object]:
+    """The old variables with the new ones among them, by key."""
+    merged: dict[object, object] = {}
+    for source in (settings, changed):
+        for variable in as_list(source.get("environmentVariables")) or []:
+            merged[(as_object(variable) or {}).get("key")] = variable
+    return list(merged.values())
 
 
 def _forget_yesterday(organization: Organization, now: float) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from launch_async.emulator import errors
-from launch_async.emulator.credentials import MANAGE, SCOPES, App, User
+from launch_async.emulator.credentials import MANAGE, SCOPES, App, TokenKind, User
 from launch_async.emulator.service import Answer, Call
 from launch_async.emulator.shapes import as_object
 from launch_async.emulator.state import Organization, Record
@@ -98,17 +98,28 @@ def _bad_login() -> errors.Refusal:
 
 
 def _machine_token(call: Call, app: App, form: Mapping[str, str]) -> Answer:
-    """client_credentials: only for M2M apps, and without a refresh token (FACTS §11 row 11)."""
+    """client_credentials: only for M2M apps, and without a refresh token unless so chosen (FACTS §11 row 11)."""
     if form.get("client_secret") != app.client_secret:
         raise errors.oauth(401, "invalid_client", "Wrong client id or secret.")
     if not app.machine_to_machine:
         raise errors.oauth(400, "invalid_request", "invalid grant_type")
-    asked = form.get("scopes", form.get("scope", MANAGE)).split()
+    asked = _asked_scopes(call, form)
     if not set(asked) <= set(SCOPES):
         raise errors.oauth(400, "invalid_scope", "The app does not have that scope.")
     life = call.service.options.token_seconds
-    access = call.service.credentials.issue_access(app.organization, "app", asked, life, app.client_id)
-    return _token_answer(call, app, access, None, "app")
+    credentials = call.service.credentials
+    access = credentials.issue_access(app.organization, "app", asked, life, app.client_id)
+    refresh = None
+    if call.service.options.machine_refresh_token:
+        refresh = credentials.issue_refresh(app.organization, frozenset(asked), app.client_id, "app")
+    return _token_answer(call, app, access, refresh, "app")
+
+
+def _asked_scopes(call: Call, form: Mapping[str, str]) -> list[str]:
+    """The scopes that a form asks for, under the names that are read (FACTS §11 row 10); everything by default."""
+    chosen = call.service.options.scope_parameter
+    names = ("scopes", "scope") if chosen == "either" else (chosen,)
+    return next((form[name] for name in names if name in form), MANAGE).split()
 
 
 def _redeem(call: Call, app: App, form: Mapping[str, str]) -> Answer:
@@ -120,7 +131,7 @@ def _redeem(call: Call, app: App, form: Mapping[str, str]) -> Answer:
         raise errors.oauth(400, "invalid_grant", "The code_verifier does not fit.")
     if grant.challenge is None and form.get("client_secret") != app.client_secret:
         raise errors.oauth(401, "invalid_client", "Wrong client id or secret.")
-    return _user_tokens(call, app, grant.scopes)
+    return _renewable_tokens(call, app, grant.scopes, "user")
 
 
 def _refresh(call: Call, app: App, form: Mapping[str, str]) -> Answer:
@@ -132,16 +143,17 @@ def _refresh(call: Call, app: App, form: Mapping[str, str]) -> Answer:
     if "client_secret" in form and form["client_secret"] != app.client_secret:
         raise errors.oauth(401, "invalid_client", "Wrong client id or secret.")
     call.service.credentials.revoke(value)
-    return _user_tokens(call, app, token.scopes)
+    return _renewable_tokens(call, app, token.scopes, token.kind)
 
 
-def _user_tokens(call: Call, app: App, scopes: frozenset[str]) -> Answer:
+def _renewable_tokens(call: Call, app: App, scopes: frozenset[str], kind: TokenKind) -> Answer:
     credentials, life = call.service.credentials, call.service.options.token_seconds
-    access = credentials.issue_access(app.organization, "user", scopes, life, app.client_id)
-    return _token_answer(call, app, access, credentials.issue_refresh(app.organization, scopes, app.client_id), "user")
+    access = credentials.issue_access(app.organization, kind, scopes, life, app.client_id)
+    refresh = credentials.issue_refresh(app.organization, scopes, app.client_id, kind)
+    return _token_answer(call, app, access, refresh, kind)
 
 
-def _token_answer(call: Call, app: App, access: str, refresh: str | None, kind: str) -> Answer:
+def _token_answer(call: Call, app: App, access: str, refresh: str | None, kind: TokenKind) -> Answer:
     shown: Record = {
         "access_token": access,
         "token_type": "Bearer",
@@ -152,6 +164,7 @@ def _token_answer(call: Call, app: App, access: str, refresh: str | None, kind: 
     }
     if refresh is not None:
         shown["refresh_token"] = refresh
+    if kind == "user":
         shown["user_uid"] = app.organization.user_uid
     return Answer(200, shown)
 

@@ -12,7 +12,7 @@ from launch_async.emulator.routes.creation import (
 from launch_async.emulator.service import Answer, Call
 from launch_async.emulator.shapes import as_object
 from launch_async.emulator.state import Organization, Project
-from launch_async.emulator.validation import CHANGED_PROJECT, NEW_PROJECT, check
+from launch_async.emulator.validation import CHANGED_PROJECT, NEW_PROJECT, check, check_required
 
 
 async def list_projects(call: Call) -> Answer:
@@ -22,7 +22,7 @@ async def list_projects(call: Call) -> Answer:
 
 async def get_project(call: Call) -> Answer:
     """One project."""
-    return Answer(200, {"project": call.project().to_json()})
+    return Answer(200, {"project": call.shown(call.project())})
 
 
 async def create_project(call: Call) -> Answer:
@@ -35,6 +35,9 @@ async def create_project(call: Call) -> Answer:
         raise errors.invalid_fields(
             [(needed, f"launch.PROJECTS.{'REPOSITORY' if git else 'FILE_UPLOAD'}.REQUIRED", f"{needed} is required.")]
         )
+    check_required(
+        as_object(body["environment"]) or {}, call.service.options.required_settings, "PROJECTS", "environment."
+    )
     if git:
         check_git_allowed(call)
     _check_name(call.organization, str(body["name"]), None)
@@ -50,7 +53,7 @@ async def create_project(call: Call) -> Answer:
     delay = call.service.options.create_delay
     environment = new_environment(call, project, as_object(body["environment"]) or {}, delay)
     await deploy(call, environment, upload=upload, commit_hash=NEWEST_COMMIT if git else None, delay=2 * delay)
-    return Answer(201, {"project": project.to_json()})
+    return Answer(201, {"project": call.shown(project)})
 
 
 async def update_project(call: Call) -> Answer:
@@ -71,7 +74,7 @@ async def update_project(call: Call) -> Answer:
     if "description" in body:
         project.description = str(body["description"])
     project.updated_at = call.now
-    return Answer(200, {"project": project.to_json()})
+    return Answer(200, {"project": call.shown(project)})
 
 
 async def delete_project(call: Call) -> Answer:
@@ -85,8 +88,10 @@ async def delete_project(call: Call) -> Answer:
 
 
 async def update_git_repository(call: Call) -> Answer:
-    """Echo the body; what the service does here is not known (FACTS §11 row 15)."""
+    """Echo the body, or say that there is no such thing; what the service does is not known (FACTS §11 row 15)."""
     call.project()
+    if call.service.options.git_repository_status == 501:
+        raise errors.coded(501, "launch.NOT_IMPLEMENTED", "Not implemented.")
     return Answer(200, await call.json())
 
 

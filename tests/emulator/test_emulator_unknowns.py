@@ -1,0 +1,454 @@
+"""The emulator is judged: where nobody knows what the service does, it does the safe thing, or the other one if asked.
+
+The numbers are the rows of FACTS §11. Rows that are not here: 3, 4, 6 and 25 are in test_emulator_builds.py and
+test_emulator_operations.py, 7 in test_emulator_storage.py, most of 8 in test_emulator_faults.py, 30 in
+test_emulator_refusals.py.
+"""
+
+import pytest
+
+from launch_async.emulator import LaunchEmulator, LogLine
+
+GIT = {
+    "name": "shop",
+    "projectType": "GITPROVIDER",
+    "repository": {
+        "repositoryName": "acme/shop",
+        "username": "acme",
+        "repositoryUrl": "https://github.com/acme/shop",
+        "gitProviderMetadata": {"gitProvider": "GitHub"},
+    },
+    "environment": {"name": "main", "frameworkPreset": "OTHER"},
+}
+NEXT = {"name": "next", "frameworkPreset": "OTHER"}
+WHOLE_HASH = "0123456789abcdef0123456789abcdef01234567"
+
+
+def choices(*pairs):
+    """Parametrize over the default (no option) and the other behaviours, with what is expected of each."""
+    return pytest.mark.parametrize(("options", "expected"), pairs)
+
+
+def place(api, name="there", **project):
+    """The path of an environment that was there before."""
+    made = api.emulator.add_project(name, **project)
+    return f"/projects/{made.uid}/environments/{next(iter(made.environments))}"
+
+
+async def statuses(api, environment):
+    """Every deployment's status, oldest first."""
+    shown = (await api.get(f"{environment}/deployments?limit=0")).json["deployments"]
+    return [one["status"] for one in sorted(shown, key=lambda one: one["deploymentNumber"])]
+
+
+@choices(({}, (201, 201)), ({"create_status": 200}, (200, 200)), ({"create_status": 202}, (202, 202)))
+async def test_1_the_status_of_creations(start, options, expected):
+    async with start(**options) as api:
+        api.held_to_the_document = not options
+        environment = place(api, git=True)
+        made = await api.post(f"{environment.rpartition('/')[0]}", NEXT)
+        deployed = await api.post(f"{environment}/deployments")
+
+    assert (made.status, deployed.status) == expected
+    assert deployed.json["deployment"]["uid"]
+
+
+@choices(
+    ({}, (200, "{}")),
+    ({"revalidate_body": False}, (200, "")),
+    ({"revalidate_status": 201}, (201, "{}")),
+    ({"revalidate_status": 204}, (204, "")),
+)
+async def test_1_and_2_the_answer_to_a_revalidation(start, options, expected):
+    async with start(**options) as api:
+        api.held_to_the_document = "revalidate_body" not in options
+        reply = await api.post(f"{place(api)}/revalidate-cdn-cache", {"cacheTags": ["a"]})
+
+    assert (reply.status, reply.text) == expected
+
+
+@choices(
+    ({}, (400, 400, [])),
+    ({"server_logs_window_status": 500}, (500, 500, [])),
+    ({"static_server_logs_fail": True}, (400, 500, None)),
+)
+async def test_5_server_logs_without_a_window_and_of_static_sites(start, options, expected):
+    async with start(**options) as api:
+        rendered = place(api, framework_preset="NUXT", deployments=1)
+        static = place(api, name="static", deployments=1)
+        paths = [
+            f"{path}/deployments/{(await api.newest(path))['uid']}/logs/server-logs" for path in (rendered, static)
+        ]
+        without = [await api.get(path) for path in paths]
+        of_static = await api.get(f"{paths[1]}?startTime=0&endTime=1")
+
+    assert (*(reply.status for reply in without), of_static.json.get("logs")) == expected
+
+
+@choices(({}, [204, 429]), ({"count_deletes": False}, [204, 200]))
+async def test_8_whether_deletions_count(start, options, expected):
+    async with start(rate_limit=1, **options) as api:
+        environment = place(api)
+
+        assert [(await api.delete(environment)).status, (await api.get("/projects")).status] == expected
+
+
+@choices(
+    ({}, ("application/json", "launch.TOO_MANY_REQUESTS")),
+    ({"refusal_body": "html"}, ("text/html", "429 Too Many Requests")),
+    ({"refusal_body": "empty"}, ("text/html", "")),
+)
+async def test_8_the_body_of_a_429(start, options, expected):
+    async with start(rate_limit=1, **options) as api:
+        api.held_to_the_document = not options
+        await api.get("/projects")
+        refused = await api.get("/projects")
+
+    media_type, text = expected
+    assert (refused.status, refused.headers["Content-Type"].partition(";")[0]) == (429, media_type)
+    assert text in refused.text
+
+
+@choices(
+    ({}, [200, 200, 200]),
+    ({"oauth_path": "/apps-api/apps/token"}, [200, 404, 404]),
+    ({"oauth_path": "/apps-api/token"}, [404, 200, 404]),
+    ({"oauth_path": "/token"}, [404, 404, 200]),
+)
+async def test_9_the_path_of_the_token_endpoint(start, options, expected):
+    async with start(**options) as api:
+        api.held_to_the_document = not options
+        replies = [
+            await api.with_headers({}).call("POST", path, data=machine(api))
+            for path in ("/apps-api/apps/token", "/apps-api/token", "/token")
+        ]
+
+    assert [reply.status for reply in replies] == expected
+
+
+def machine(api, **more):
+    emulator = api.emulator
+    named = {"client_id": emulator.client_id, "client_secret": emulator.client_secret}
+    return {"grant_type": "client_credentials", **named, **more}
+
+
+async def machine_token(api, **more):
+    return (await api.with_headers({}).call("POST", "/apps-api/apps/token", data=machine(api, **more))).json
+
+
+@choices(({}, [403, 403]), ({"scope_parameter": "scopes"}, [403, 200]), ({"scope_parameter": "scope"}, [200, 403]))
+async def test_10_the_name_under_which_scopes_are_asked_for(start, options, expected):
+    async with start(**options) as api:
+        tokens = [await machine_token(api, **{name: "launch.projects:write"}) for name in ("scopes", "scope")]
+
+        assert [(await api.bearer(one["access_token"]).get("/projects")).status for one in tokens] == expected
+
+
+async def test_11_refresh_tokens_for_machines(start):
+    async with start() as api:
+        without = await machine_token(api)
+    async with start(machine_refresh_token=True) as api:
+        first = await machine_token(api)
+        refresh = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
+        second = await machine_token(api, **refresh)
+        works = await api.bearer(second["access_token"]).get("/projects")
+
+    assert "refresh_token" not in without
+    assert (second["authorization_type"], works.status) == ("app", 200)
+
+
+@choices(({}, [200, 200, 200]), ({"check_bearer_organization": True}, [200, 200, 403]))
+async def test_12_the_organization_beside_a_bearer(start, options, expected):
+    async with start(**options) as api:
+        own = api.bearer(api.emulator.access_token)
+        other = api.emulator.add_organization()
+        headers = [
+            {},
+            {"organization_uid": api.emulator.organization_uid},
+            {"organization_uid": other.organization_uid},
+        ]
+
+        assert [(await own.get("/projects", headers=each)).status for each in headers] == expected
+
+
+@choices(({}, 403), ({"missing_organization_status": 401}, 401))
+async def test_13_an_authtoken_without_its_organization(start, options, expected):
+    async with start(**options) as api:
+        reply = await api.with_headers({"authtoken": api.emulator.authtoken}).get("/projects")
+
+    assert reply.status == expected
+
+
+@choices(
+    ({}, (403, "launch.FORBIDDEN_RESOURCE")),
+    ({"app_token_git_status": 401}, (401, "launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS")),
+)
+async def test_14_an_app_token_on_a_git_variant(start, options, expected):
+    async with start(**options) as api:
+        environment = place(api, git=True)
+        app = api.bearer(api.emulator.issue_token(kind="app"))
+        project = environment.partition("/environments")[0]
+        replies = [
+            await app.post("/projects", GIT),
+            await app.post(f"{project}/environments", NEXT),
+            await app.post(f"{environment}/deployments"),
+            await app.call("PATCH", f"{project}/git-repository", json={}),
+        ]
+
+    assert [(reply.status, reply.code) for reply in replies] == [expected] * 4
+
+
+@choices(({}, (200, {"repositoryName": "a/b"})), ({"git_repository_status": 501}, (501, None)))
+async def test_15_the_undocumented_patch(start, options, expected):
+    async with start(**options) as api:
+        api.held_to_the_document = not options
+        project = place(api, git=True).partition("/environments")[0]
+        reply = await api.call("PATCH", f"{project}/git-repository", json={"repositoryName": "a/b"})
+
+    status, body = expected
+    assert reply.status == status
+    assert body in (None, reply.json)
+
+
+@choices(
+    ({}, [200, 405]),
+    ({"wrong_method_status": 404}, [200, 404]),
+    ({"environment_update": "PATCH"}, [405, 200]),
+    ({"environment_update": "either"}, [200, 200]),
+)
+async def test_16_the_method_that_changes_an_environment(start, options, expected):
+    async with start(**options) as api:
+        api.held_to_the_document = "environment_update" not in options
+        environment = place(api)
+        replies = [await api.call(method, environment, json={"name": method}) for method in ("PUT", "PATCH")]
+
+    assert [reply.status for reply in replies] == expected
+
+
+@choices(({}, [("B", "2"), ("C", "3")]), ({"variables_update": "merge"}, [("A", "1"), ("B", "2"), ("C", "3")]))
+async def test_17_what_an_update_makes_of_variables(start, options, expected):
+    async with start(**options) as api:
+        environment = place(api, variables=[("A", "1"), ("B", "1")])
+        sent = [{"key": "B", "value": "2"}, {"key": "C", "value": "3"}]
+        shown = (await api.put(environment, {"environmentVariables": sent})).json["environment"]
+        later = (await api.put(environment, {"name": "renamed"})).json["environment"]
+
+    assert [(one["key"], one["value"]) for one in shown["environmentVariables"]] == expected
+    assert later["environmentVariables"] == shown["environmentVariables"]
+
+
+async def test_17_merged_variables_keep_to_the_limits(start):
+    async with start(variables_update="merge") as api:
+        environment = place(api, variables=[(f"K{number}", "1") for number in range(128)])
+        reply = await api.put(environment, {"environmentVariables": [{"key": "ONE_MORE", "value": "1"}]})
+        kept = (await api.get(environment)).json["environment"]["environmentVariables"]
+
+    assert (reply.status, len(kept)) == (400, 128)
+
+
+@choices(
+    ({}, (201, 201)),
+    ({"required_settings": ["outputDirectory"]}, (400, 201)),
+    ({"required_settings": ["outputDirectory", "environmentVariables", "buildCommand"]}, (400, 400)),
+)
+async def test_18_what_a_new_environment_must_have(start, options, expected):
+    async with start(**options) as api:
+        least = await api.post("/projects", GIT)
+        named = {**GIT["environment"], "outputDirectory": "./", "environmentVariables": []}
+        more = await api.post("/projects", {**GIT, "name": "more", "environment": named})
+        environment = place(api, git=True)
+        second = await api.post(environment.rpartition("/")[0], NEXT)
+
+    assert (least.status, more.status) == expected
+    assert second.status == least.status
+    if least.status == 400:
+        assert next(iter(least.json["errors"][0])) == "environment.outputDirectory"
+        assert next(iter(second.json["errors"][0])) == "outputDirectory"
+
+
+@choices(
+    ({}, [201, 201, 201]),
+    ({"commit_form": "full"}, [201, 400, 201]),
+    ({"git_needs_commit": True}, [400, 201, 201]),
+)
+async def test_19_how_a_commit_is_named(start, options, expected):
+    async with start(**options) as api:
+        environment = place(api, git=True)
+        bodies = [{}, {"commitHash": WHOLE_HASH[:7]}, {"commitHash": WHOLE_HASH}]
+
+        assert [(await api.post(f"{environment}/deployments", body)).status for body in bodies] == expected
+
+
+@choices(
+    ({}, (201, ["DEPLOYING", "QUEUED"], ["DEPLOYED", "LIVE"])),
+    ({"while_building": "refuse"}, (400, ["DEPLOYING"], ["LIVE"])),
+    ({"while_building": "fail"}, (201, ["FAILED", "DEPLOYING"], ["FAILED", "LIVE"])),
+)
+async def test_20_deploying_while_another_one_builds(start, options, expected):
+    async with start(**options) as api:
+        environment = place(api, git=True)
+        await api.post(f"{environment}/deployments")
+        api.emulator.advance(30)
+        second = await api.post(f"{environment}/deployments")
+        meanwhile = await statuses(api, environment)
+        api.emulator.advance(200)
+
+        assert (second.status, meanwhile, await statuses(api, environment)) == expected
+
+
+async def test_20_the_log_of_a_displaced_build_says_why_and_goes_no_further(start):
+    async with start(while_building="fail") as api:
+        environment = place(api, git=True)
+        first = (await api.post(f"{environment}/deployments")).json["deployment"]
+        api.emulator.advance(30)
+        await api.post(f"{environment}/deployments")
+        path = f"{environment}/deployments/{first['uid']}/logs/deployment-logs"
+        at_once = (await api.get(path)).json["deploymentLogs"]
+        api.emulator.advance(200)
+
+        assert "displaced" in at_once[-1]["message"]
+        assert (await api.get(path)).json["deploymentLogs"] == at_once
+
+
+@choices(
+    ({}, ["DEPLOYED", "DEPLOYED", "DEPLOYED", "LIVE"]),
+    ({"deployments_kept": 1}, ["ARCHIVED", "ARCHIVED", "DEPLOYED", "LIVE"]),
+)
+async def test_21_what_becomes_of_old_deployments(start, options, expected):
+    async with start(**options) as api:
+        assert await statuses(api, place(api, deployments=4)) == expected
+
+
+@choices(({}, ["c", "b", "a"]), ({"list_order": "oldest"}, ["a", "b", "c"]), ({"list_order": "uid"}, "by uid"))
+async def test_22_the_order_of_lists(start, options, expected):
+    async with start(**options) as api:
+        uids = {name: api.emulator.add_project(name).uid for name in "abc"}
+        shown = [project["name"] for project in (await api.get("/projects")).json["projects"]]
+
+    assert shown == (sorted(uids, key=lambda name: uids[name]) if expected == "by uid" else expected)
+
+
+@choices(({}, str), ({"usage_reset": "epoch_ms"}, int))
+async def test_23_the_form_of_the_reset(start, options, expected):
+    async with start(**options) as api:
+        usage = (await api.get("/usage-analytics/revalidate-cdn-cache")).json
+
+    assert type(usage["usageReset"]) is expected
+
+
+@choices(
+    ({}, [200, 200, 200]),
+    ({"usage_scope": "launch.projects:read"}, [403, 200, 200]),
+    ({"usage_scope": "launch:manage"}, [403, 403, 200]),
+)
+async def test_23_the_scope_of_the_usage_call(start, options, expected):
+    async with start(**options) as api:
+        tokens = [
+            api.emulator.issue_token(scopes=scopes) for scopes in ([], ["launch.projects:read"], ["launch:manage"])
+        ]
+        path = "/usage-analytics/revalidate-cdn-cache"
+
+        assert [(await api.bearer(token).get(path)).status for token in tokens] == expected
+
+
+@choices(({}, 429), ({"quota_status": 403}, 403))
+async def test_24_a_revalidation_beyond_the_quota(start, options, expected):
+    async with start(revalidation_quota=0, **options) as api:
+        reply = await api.post(f"{place(api)}/revalidate-cdn-cache", {"cacheTags": ["a"]})
+
+    assert (reply.status, reply.code) == (expected, "launch.REVALIDATE_CDN_CACHE.LIMIT_REACHED")
+
+
+@choices(({}, False), ({"unset_fields": "null"}, True))
+async def test_26_fields_that_are_unset(start, options, expected):
+    async with start(**options) as api:
+        environment = place(api, deployments=1)
+        shown = [
+            ((await api.get(environment.partition("/environments")[0])).json["project"], "description"),
+            ((await api.get(environment)).json["environment"], "buildCommand"),
+            (await api.newest(environment), "commitHash"),
+        ]
+
+    assert [name in item for item, name in shown] == [expected] * 3
+    assert [item.get(name) for item, name in shown] == [None] * 3
+
+
+async def test_27_domains_are_there_only_if_asked_for(start):
+    async with start() as api:
+        api.held_to_the_document = False
+        environment = place(api)
+        absent = await api.get(f"{environment}/domains")
+    async with start(domains=True) as api:
+        environment = place(api, deployments=1)
+        project, uid = environment.split("/")[2], environment.rpartition("/")[2]
+        headers = {"x-project-uid": project}
+        custom = f"{environment}/domains/{api.emulator.add_domain(uid, 'www.example.com')}"
+        certificate = {"url": "www.example.com", "customCertificate": "c", "customPrivateKey": "k"}
+        refused = await api.get(f"{environment}/domains")
+        await api.put(custom, certificate, headers=headers)
+        ignored = (await api.get(f"{environment}/domains", headers=headers)).json["domains"]
+        await api.put(custom, {**certificate, "url": "new.example.com", "sslMethod": "CUSTOM"}, headers=headers)
+        taken = (await api.get(f"{environment}/domains", headers=headers)).json["domains"]
+        checked = await api.call("POST", f"{custom}/revalidate", headers=headers)
+        unknown = await api.call("POST", f"{environment}/domains/{'0' * 24}/revalidate", headers=headers)
+        shown = (await api.get(environment)).json["environment"]["domains"]
+
+    assert (absent.status, refused.status, checked.status, unknown.status) == (404, 403, 200, 404)
+    assert {one["url"]: one["sslMethod"] for one in ignored if one["isCustomDomain"]} == {"www.example.com": None}
+    assert {one["url"]: one["sslMethod"] for one in taken if one["isCustomDomain"]} == {"new.example.com": "CUSTOM"}
+    assert [one["isCustomDomain"] for one in taken] == [False, True]
+    assert [one["url"] for one in shown][1:] == ["new.example.com"]
+
+
+@choices(({"upload_style": "gcp"}, ("PUT", 200)), ({"upload_style": "gcp_form"}, ("POST", 204)))
+async def test_28_the_way_to_the_storage_of_gcp(start, archive, options, expected):
+    async with start(**options) as api:
+        target = (await api.get("/projects/upload/signed_url")).json
+        sent = await api.send(target, archive)
+        environment = await api.site(archive)
+        api.emulator.advance(60)
+        page = await api.page(environment)
+
+    assert (target["method"], sent.status) == expected
+    assert "Hello from the archive" in page.text
+
+
+@pytest.mark.parametrize("spoiled", range(6))
+async def test_28_a_changed_field_of_the_form_is_refused(start, archive, spoiled):
+    async with start(upload_style="gcp_form") as api:
+        target = (await api.get("/projects/upload/signed_url")).json
+        target["fields"][spoiled]["formFieldValue"] += "x"
+
+        assert (await api.send(target, archive)).status == 403
+
+
+@choices(({}, (["early", "late"], ["old"])), ({"log_retention": 100.0}, (["late"], [])))
+async def test_29_how_long_logs_are_kept(start, options, expected):
+    async with start(**options) as api:
+        environment = place(api, git=True, framework_preset="NUXT")
+        api.emulator.script(seconds=60, lines=[LogLine("early", at=0.0), LogLine("late", at=60.0)])
+        uid = (await api.post(f"{environment}/deployments")).json["deployment"]["uid"]
+        api.emulator.advance(60)
+        api.emulator.add_server_log(uid, "old", at=api.emulator.clock.now() - 60)
+        api.emulator.advance(90)
+        path = f"{environment}/deployments/{uid}/logs"
+        lines = (await api.get(f"{path}/deployment-logs")).json["deploymentLogs"]
+        now = int(api.emulator.clock.now() * 1000)
+        served = (await api.get(f"{path}/server-logs?startTime=0&endTime={now}")).json["logs"]
+
+    assert ([line["message"] for line in lines], [line["message"] for line in served]) == expected
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"oauth_path": "/elsewhere"},
+        {"required_settings": ["name"]},
+        {"while_building": "wait"},
+        {"quota_status": 500},
+        {"log_retention": 0},
+    ],
+)
+def test_a_behaviour_that_nobody_can_expect_is_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        LaunchEmulator(**wrong)
