@@ -1,37 +1,49 @@
-"""Redeploy many environments at an emulator, watch it, and write the reports that CI keeps.
+"""Redeploy many environments in waves, watch them, and write the reports that CI keeps.
 
-`python examples/redeploy_fleet.py [folder]`; at the real service, make the client with `LaunchClient.from_env()`.
+    python examples/redeploy_fleet.py [--projects PATTERN] [--environments PATTERN] [--reports FOLDER] [--yes]
+
+Without `--yes` it only shows the plan. A run that was killed is finished with `--resume JOURNAL`. Runs against an
+emulator, or against your organization if `CONTENTSTACK_*` variables name credentials.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
-import tempfile
 from pathlib import Path
 
-from launch_async import Authtoken, FleetProgress, LaunchClient
+from cloud import open_cloud
+
+from launch_async import FleetProgress, FleetReport, LaunchClient, LaunchError
 from launch_async.emulator import LaunchEmulator
 
 
-async def main(folder: Path) -> int:
-    async with (
-        LaunchEmulator() as emulator,
-        LaunchClient(
-            Authtoken(emulator.authtoken), base_url=emulator.url, organization_uid=emulator.organization_uid
-        ) as launch,
-    ):
-        for name in ("shop", "blog", "docs"):
-            emulator.add_project(name, environments=["preview", "staging", "production"], git=True, deployments=1)
+def prepare(emulator: LaunchEmulator) -> None:
+    for name in ("shop", "blog", "docs"):
+        emulator.add_project(name, environments=["preview", "staging", "production"], git=True, deployments=1)
 
-        plan = await launch.fleet.plan_redeploy(await launch.fleet.select(last_status="LIVE"))
+
+async def redeploy(launch: LaunchClient, options: argparse.Namespace) -> FleetReport | None:
+    """Resume, or show what would be done, and do it if it is wanted."""
+    with FleetProgress() as progress:
+        if options.resume:
+            return await launch.fleet.resume(options.resume, on_event=progress)
+        selection = await launch.fleet.select(
+            projects=options.projects, environments=options.environments, last_status="LIVE"
+        )
+        plan = await launch.fleet.plan_redeploy(selection)
         print(plan)
-        with FleetProgress() as progress:
-            report = await launch.fleet.run(
-                plan, journal=folder / "run.journal", confirm=len(plan.operations), canary=1, on_event=progress
-            )
+        if not options.yes:
+            return None
+        journal = options.reports / "redeploy.journal"
+        return await launch.fleet.run(
+            plan, journal=journal, confirm=len(plan.operations), canary=1, stop_on_failures=0.2, on_event=progress
+        )
 
-    print(report)
+
+def write(report: FleetReport, folder: Path) -> None:
+    """Write the report in the formats that CI systems and people read."""
     for name, text in {
         "report.html": report.to_html(),
         "report.md": report.to_markdown(),
@@ -39,9 +51,26 @@ async def main(folder: Path) -> int:
         "report.json": report.to_json(),
     }.items():
         folder.joinpath(name).write_text(text, "utf-8")
-    return 0 if report.is_success else 1
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description="Redeploy every environment whose newest deployment is live.")
+    parser.add_argument("--projects", default="*", help="name pattern (default: all)")
+    parser.add_argument("--environments", default="*", help="name pattern (default: all)")
+    parser.add_argument("--reports", type=Path, default=Path(), help="folder for journal and reports (default: here)")
+    parser.add_argument("--resume", type=Path, help="journal of a run that was interrupted")
+    parser.add_argument("--yes", action="store_true", help="redeploy them")
+    options = parser.parse_args()
+    async with open_cloud(prepare) as launch:
+        report = await redeploy(launch, options)
+    if report is not None:
+        print(report)
+        write(report, options.reports)
+        sys.exit(not report.is_success)
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as temporary:
-        sys.exit(asyncio.run(main(Path(sys.argv[1] if len(sys.argv) > 1 else temporary))))
+    try:
+        asyncio.run(main())
+    except LaunchError as error:
+        sys.exit(f"{type(error).__name__}: {error}")
