@@ -11,17 +11,18 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock, Thread
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import attrs
 
 ROOT = Path(__file__).resolve().parents[2]
-_AT_ONCE = 6
+# They mostly wait, for builds of the emulator.
+_AT_ONCE = 16
 
 
 @attrs.frozen
@@ -67,16 +68,34 @@ class Programs:
         self._process.stdout.close()
         self._folder.cleanup()
 
-    def start(self, code: str, *, name: str, arguments: Sequence[str] = (), folder: Path = ROOT) -> Future[Ended]:
-        """Run a program in the checkout, as soon as there is a place for it.
+    def start(
+        self,
+        code: str,
+        *,
+        name: str,
+        arguments: Sequence[str] = (),
+        folder: Path = ROOT,
+        cwd: Path = ROOT,
+        variables: Mapping[str, str] | None = None,
+    ) -> Future[Ended]:
+        """Run a program, as soon as there is a place for it.
 
         Args:
             code: Its source.
             name: What tracebacks call it.
             arguments: What follows its name on the command line.
             folder: Where it looks for modules of its own first.
+            cwd: Its working directory.
+            variables: What its environment holds besides that of the machine.
         """
-        order = {"code": code, "name": name, "arguments": list(arguments), "folder": str(folder)}
+        order = {
+            "code": code,
+            "name": name,
+            "arguments": list(arguments),
+            "folder": str(folder),
+            "cwd": str(cwd),
+            "variables": dict(variables or {}),
+        }
         return self._threads.submit(self._run, order)
 
     def _run(self, order: dict[str, object]) -> Ended:
@@ -122,7 +141,7 @@ def _serve() -> None:
             return
 
 
-def _supervise(order: dict[str, str]) -> None:
+def _supervise(order: dict[str, Any]) -> None:
     program = os.fork()
     if not program:
         _become(order)
@@ -134,10 +153,12 @@ def _supervise(order: dict[str, str]) -> None:
     os._exit(0)
 
 
-def _become(order: dict[str, str]) -> None:
+def _become(order: dict[str, Any]) -> None:
     written = os.O_WRONLY | os.O_CREAT
     for standard, path in enumerate((os.devnull, f"{order['place']}.stdout", f"{order['place']}.stderr")):
         os.dup2(os.open(path, written if standard else os.O_RDONLY), standard)
+    os.chdir(order["cwd"])
+    os.environ.update(order["variables"])
     sys.argv = [order["name"], *order["arguments"]]
     sys.path.insert(0, order["folder"])
     program = type(sys)("__main__")

@@ -1,0 +1,146 @@
+"""What the pages list is complete, and what they name exists."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from urllib.request import ProxyHandler, Request, build_opener
+
+import pytest
+import yaml
+
+from launch_async import errors
+from launch_sync.emulator import LaunchEmulator
+from tests.docs.pages import PAGES, blocks
+from tests.support.programs import ROOT
+from tools.names import MODULES, PACKAGES, offered, on_page_markdown
+
+REFERENCE = "".join(page.read_text("utf-8") for page in sorted((ROOT / "docs" / "reference").glob("*.md")))
+DESCRIBED = set(re.findall(r"^ *::: ([\w.]+)$", REFERENCE, re.MULTILINE))
+
+
+def _described() -> Iterator[object]:
+    """Everything that the directives of the reference describe: single things, and what modules offer."""
+    for name in DESCRIBED:
+        module, _, last = name.rpartition(".")
+        if last[0].isupper():
+            yield getattr(import_module(module), last)
+        else:
+            yield from (getattr(import_module(name), offer) for offer in import_module(name).__all__)
+
+
+@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_public_name_is_in_the_reference(package: str, module: str) -> None:
+    name = f"{package}.{module}".rstrip(".")
+    described = {id(thing) for thing in _described()}
+
+    names = dict(offered(name))
+
+    assert names
+    assert [one for one in names if id(getattr(import_module(name), one)) not in described] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_described_module_is_there_and_offers_something(package: str) -> None:
+    modules = [name for name in DESCRIBED if name.startswith(package) and not name.rpartition(".")[2][0].isupper()]
+
+    assert modules
+    assert [name for name in modules if not import_module(name).__all__] == []
+
+
+def test_names_stand_side_by_side() -> None:
+    page = on_page_markdown("# Every name\n\n<!-- names -->\n")
+
+    assert "| `NotFoundError` | [`NotFoundError`][launch_async.errors.NotFoundError] | the same |" in page
+    login = "[`await login(...)`][launch_async.sessions.login] | [`login(...)`][launch_sync.sessions.login]"
+    assert f"| `login` | {login} |" in page
+    assert on_page_markdown("# Another page") == "# Another page"
+
+
+def test_every_pipeline_of_the_documentation_can_be_read() -> None:
+    pipelines = [yaml.safe_load(block.text) for block in blocks("yaml")]
+
+    assert len(pipelines) == 4
+    assert all("python deploy.py" in str(pipeline) for pipeline in pipelines)
+
+
+def test_every_error_is_listed_with_cause_and_cure() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \| .+ \| .+ \|$", (ROOT / "docs/reference/errors.md").read_text("utf-8"), re.MULTILINE
+    )
+
+    raised = [name for name in errors.__all__ if issubclass(getattr(errors, name), Exception)]
+    assert sorted(rows) == sorted({*raised, "BridgeThreadError"})
+
+
+def test_every_option_of_the_emulator_s_command_is_listed() -> None:
+    listed = set(re.findall(r"`(--[a-z-]+)", (ROOT / "docs/reference/emulator.md").read_text("utf-8")))
+    usage = subprocess.run(
+        [sys.executable, "-m", "launch_async.emulator", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+    assert listed == set(re.findall(r"--[a-z-]+", usage)) - {"--help"}
+
+
+def _commands() -> list[list[str]]:
+    """Every command line of the documentation that is a program of ours, in words."""
+    lines = [line for block in blocks("sh", "console") for line in block.text.splitlines()]
+    consoles = [line.removeprefix("$ ") for line in lines if not line.startswith("{")]
+    return [shlex.split(line, comments=True) for line in consoles]
+
+
+def test_commands_name_what_exists() -> None:
+    sessions = set(re.findall(r"^@nox\.session\ndef (\w+)", (ROOT / "noxfile.py").read_text("utf-8"), re.MULTILINE))
+    unknown = []
+    for words in _commands():
+        match words:
+            case [python, "tools/run.py", session, *_] if python.endswith("python3"):
+                known = session in sessions
+            case ["nox", "-s", session, *_]:
+                known = session in sessions
+            case [python, "-m", "venv", _] if python.endswith("python3"):
+                known = True
+            case [python, "-m", module, *_] if python.endswith("python"):
+                known = find_spec(module) is not None
+            case [python, script, *_] if python.endswith("python"):
+                known = (ROOT / script).exists()
+            case [pip, "install", _] if pip.endswith("/pip"):
+                known = True
+            case _:
+                known = words[0] in {"cd", "curl", "export", "mkdir", "read"}
+        if not known:
+            unknown.append(words)
+
+    assert unknown == []
+
+
+def test_extras_are_those_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/reference/extras.md").read_text("utf-8"), re.MULTILINE)
+    texts = "".join(page.read_text("utf-8") for page in PAGES)
+    installed = re.findall(r"pip install \S*\[([\w,]+)\]", texts)
+
+    extras = set(project["optional-dependencies"])
+    assert set(rows) == extras
+    assert {extra for several in installed for extra in several.split(",")} <= extras
+
+
+def test_the_emulator_takes_the_orders_that_are_shown() -> None:
+    orders = [words for words in _commands() if words[0] == "curl"]
+    browser = build_opener(ProxyHandler({}))
+
+    with LaunchEmulator(control=True) as emulator:
+        for _, _, url, _, body in orders:
+            request = Request(url.replace("$URL", emulator.url), body.encode())
+            with browser.open(request, timeout=10) as answer:
+                assert isinstance(json.load(answer), dict)
+
+    assert len(orders) == 3

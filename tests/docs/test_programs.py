@@ -1,0 +1,255 @@
+"""What the documentation and the examples show, runs: every Python block, and every example, as a program of its own.
+
+All of them are under way at the same time, because they mostly wait for builds of an emulator.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import aiohttp
+import pytest
+import uvicorn
+
+from launch_sync.emulator import LaunchEmulator
+from tests.docs.pages import Block, blocks
+from tests.support.programs import ROOT, Ended, Programs
+
+EXAMPLES = ROOT / "examples"
+Started = Callable[..., Future[Ended]]
+
+# The slowest first.
+COMMANDS = {
+    "tail": ("tail_running_builds.py",),
+    "deploy": ("deploy_folder.py",),
+    "redeploy": ("redeploy_fleet.py", "--yes"),
+    "look": ("redeploy_fleet.py",),
+    "plan": ("roll_out_variable.py",),
+    "roll out": ("roll_out_variable.py", "--yes"),
+    "consider": ("clean_up.py",),
+    "clean up": ("clean_up.py", "--yes"),
+    "revalidate": ("revalidate_after_publish.py", "--gather", "0.2"),
+    "trace": ("with_opentelemetry.py",),
+}
+AT_AN_ORGANIZATION = {
+    "real deploy": ("deploy_folder.py",),
+    "real redeploy": ("redeploy_fleet.py", "--yes", "--environments", "preview"),
+    "real roll out": ("roll_out_variable.py", "--yes"),
+    "real tail": ("tail_running_builds.py", "--projects", "shop"),
+    "real clean up": ("clean_up.py", "--environments", "nothing"),
+}
+BLOCKS = {block.name: block for block in blocks("python")}
+
+# A block marked so finds an emulator behind the settings of the environment.
+EMULATOR = """
+import os
+from launch_sync.emulator import LaunchEmulator
+_emulator = LaunchEmulator()
+_emulator.start()
+_project = _emulator.add_project("night-sky", deployments=1)
+_environment_uid = next(iter(_project.environments))
+os.environ.update(
+    CONTENTSTACK_LAUNCH_URL=_emulator.url,
+    CONTENTSTACK_CLIENT_ID=_emulator.client_id,
+    CONTENTSTACK_CLIENT_SECRET=_emulator.client_secret,
+    LAUNCH_PROJECT_UID=_project.uid,
+    LAUNCH_ENVIRONMENT_UID=_environment_uid,
+    LAUNCH_DEPLOY_HOOK_UID=_emulator.deploy_hook_url(_environment_uid).rpartition("/")[2],
+)
+{block}
+_emulator.stop()
+"""
+# A block marked so logs in, and asks the person at the keyboard.
+LOGIN = """
+import builtins
+import functools
+import getpass
+import os
+import launch_sync
+from launch_sync.emulator import LaunchEmulator
+with LaunchEmulator() as _emulator:
+    os.environ["CONTENTSTACK_REGION"] = "na"
+    launch_sync.login = functools.partial(launch_sync.login, base_url=_emulator.url)
+    _user = _emulator.add_organization(second_factor="123456")
+    builtins.input = lambda question: _user.email if question == "E-mail: " else "123456"
+    getpass.getpass = lambda: _user.password
+    exec({block!r})
+"""
+# A block marked so is a file of tests.
+PYTEST = """
+import sys
+from importlib.metadata import entry_points
+import pytest
+options = ["-q", "-p", "no:cacheprovider", "-p", "no:schemathesis", "-o", "asyncio_default_fixture_loop_scope=function"]
+if not entry_points(group="pytest11", name="contentstack_launch"):  # run from a checkout that is not installed
+    options += ["-p", "launch_async.emulator.pytest_plugin"]
+sys.exit(pytest.main([{path!r}, *options]))
+"""
+
+
+def program(block: Block, folder: Path) -> str:
+    """The program that a block stands for; it may leave files in the folder."""
+    if block.marker == "pytest":
+        tests = folder / "test_block.py"
+        tests.write_text(block.text, "utf-8")
+        return PYTEST.format(path=str(tests))
+    if block.marker == "login":
+        return LOGIN.format(block=block.text)
+    return EMULATOR.replace("{block}", block.text) if block.marker == "emulator" else block.text
+
+
+@pytest.fixture(scope="module")
+def organization() -> Iterator[LaunchEmulator]:
+    """What the environment names instead of a real organization."""
+    with LaunchEmulator() as emulator:
+        emulator.add_project("shop", environments=["preview", "staging"], git=True, deployments=1)
+        yield emulator
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where each program has a folder of its own to work in."""
+    return tmp_path_factory.mktemp("programs")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def ended(
+    request: pytest.FixtureRequest, folder: Path, organization: LaunchEmulator
+) -> Iterator[dict[str, Future[Ended]]]:
+    """The programs, by title or by page and line; of the blocks those that were chosen."""
+    variables = {
+        "CONTENTSTACK_LAUNCH_URL": organization.url,
+        "CONTENTSTACK_AUTHTOKEN": organization.authtoken,
+        "CONTENTSTACK_ORGANIZATION_UID": organization.organization_uid,
+        "FEATURE_FLAG": "on",
+    }
+    chosen = {item.name.partition("[")[2][:-1] for item in request.session.items}
+
+    with Programs() as programs:
+
+        def example(title: str, name: str, *arguments: str, **settings: dict[str, str]) -> Future[Ended]:
+            place = folder / title
+            place.mkdir()
+            code = (EXAMPLES / name).read_text("utf-8")
+            path = str(EXAMPLES / name)
+            return programs.start(code, name=path, arguments=arguments, folder=EXAMPLES, cwd=place, **settings)
+
+        started = {title: example(title, *command) for title, command in COMMANDS.items()}
+        for title, command in AT_AN_ORGANIZATION.items():
+            started[title] = example(title, *command, variables=variables)
+        for number, (name, block) in enumerate(BLOCKS.items()):
+            if name in chosen:
+                place = folder / str(number)
+                shutil.copytree(EXAMPLES / "site", place / "site")
+                started[name] = programs.start(program(block, place), name=name, folder=place, cwd=place)
+        yield started
+
+
+def output(ending: Future[Ended]) -> str:
+    program = ending.result()
+    assert (program.returncode, program.stderr) == (0, ""), f"{program.stdout}\n{program.stderr}"
+    return program.stdout
+
+
+@pytest.fixture
+async def service(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    fastapi_service = __import__("fastapi_service")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(fastapi_service.app, log_level="warning"))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.serve([listener]))
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            server.should_exit = True
+
+
+async def test_the_service_starts_deployments_and_says_how_far_they_are(service: str) -> None:
+    async with aiohttp.ClientSession(service) as session:
+        async with session.get("/environments") as answer:
+            (environment,) = await answer.json()
+        uids = {name: environment[name] for name in ("project_uid", "environment_uid")}
+        async with session.post("/deployments", params=uids) as answer:
+            started = await answer.json()
+            assert (answer.status, started["is_final"]) == (202, False)
+        async with session.get("/deployments", params={**uids, "deployment_uid": started["deployment_uid"]}) as answer:
+            assert (await answer.json())["deployment_uid"] == started["deployment_uid"]
+
+
+async def test_the_service_passes_on_what_the_error_says(service: str) -> None:
+    nowhere = {"project_uid": "0" * 24, "environment_uid": "0" * 24}
+    async with aiohttp.ClientSession(service) as session, session.post("/deployments", params=nowhere) as answer:
+        assert answer.status == 404
+        assert (await answer.json())["error"] == "NotFoundError"
+
+
+def test_a_roll_out_is_shown_before_it_is_made(ended: dict[str, Future[Ended]]) -> None:
+    assert "blog/staging  +FEATURE_FLAG" in output(ended["plan"])
+    assert "succeeded" not in output(ended["plan"])
+    assert "set FEATURE_FLAG: 3 succeeded" in output(ended["roll out"])
+
+
+def test_only_old_previews_are_cleaned_up_and_only_if_told_to(ended: dict[str, Future[Ended]]) -> None:
+    assert output(ended["consider"]) == "Would delete shop/preview-17, shop/preview-18\n"
+    assert "delete environments: 2 succeeded" in output(ended["clean up"])
+
+
+def test_what_is_published_at_once_costs_one_revalidation(ended: dict[str, Future[Ended]]) -> None:
+    assert "Purged article, moonrise, eclipse\n1 revalidations today, 499 left" in output(ended["revalidate"])
+
+
+def test_a_redeployment_is_shown_before_it_is_made(ended: dict[str, Future[Ended]]) -> None:
+    assert "shop/production" in output(ended["look"])
+    assert "succeeded" not in output(ended["look"])
+
+
+def test_a_fleet_is_redeployed_and_reported(ended: dict[str, Future[Ended]], folder: Path) -> None:
+    assert "9 succeeded" in output(ended["redeploy"])
+    assert {path.name for path in folder.joinpath("redeploy").iterdir()} >= {
+        "redeploy.journal",
+        "report.html",
+        "report.json",
+        "report.md",
+        "report.xml",
+    }
+
+
+def test_calls_are_traced_with_opentelemetry(ended: dict[str, Future[Ended]]) -> None:
+    listed, absent = output(ended["trace"]).splitlines()[1:]
+
+    assert re.match(r"launch listProjects UNSET \[.*'sent again'.*'launch.attempts': 2", listed)
+    assert re.match(r"launch getProject ERROR \[.*'error.type': 'NotFoundError'", absent)
+
+
+def test_a_folder_is_deployed(ended: dict[str, Future[Ended]]) -> None:
+    assert "LIVE at http://127.0.0.1:" in output(ended["deploy"])
+
+
+def test_every_running_build_is_tailed_to_its_end(ended: dict[str, Future[Ended]]) -> None:
+    lines = [line.split(maxsplit=1) for line in output(ended["tail"]).splitlines()[1:]]
+
+    assert sorted(text for name, text in lines if name == "shop/production") == ["LIVE", "compiling", "done"]
+    assert len(lines) == 9
+
+
+def test_examples_go_to_the_organization_that_the_environment_names(
+    ended: dict[str, Future[Ended]], organization: LaunchEmulator
+) -> None:
+    outputs = {title: output(ended[title]) for title in AT_AN_ORGANIZATION}
+
+    assert "LIVE at http://127.0.0.1:" in outputs["real deploy"]
+    assert "1 succeeded" in outputs["real redeploy"]
+    assert "set FEATURE_FLAG: 1 succeeded" in outputs["real roll out"]
+    assert "builds are running" in outputs["real tail"]
+    assert outputs["real clean up"] == "There is nothing to delete.\n"
+    assert organization.ledger.count("createProject", status=201) == 1
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_a_block_of_the_documentation_runs(ended: dict[str, Future[Ended]], name: str) -> None:
+    output(ended[name])
