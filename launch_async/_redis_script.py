@@ -5,8 +5,9 @@ one period after its answer came, less a credit. A worker's call tells what beca
 that are free, and keeps a place for the worker's next request. A place that is not claimed in time lapses, so that a
 killed worker costs the others next to nothing.
 
-What Redis may have forgotten (a restart, a failover, an evicted key) counts as spent. Restarted servers are
-known by their empty script cache, which is why the script's text, and so its digest, is one per budget.
+What Redis may have forgotten (a restart, a failover, an evicted key) counts as spent, until the workers have said again
+what they sent. Restarted servers are known by their empty script cache, which is why the script's text, and so its
+digest, is one per budget.
 """
 
 from __future__ import annotations
@@ -17,16 +18,31 @@ from typing import Final, Self, TypeAlias, cast
 
 import attrs
 
-__all__ = ["ACCEPTED", "EXTRA", "LOST", "REFUSED", "UNUSED", "Ask", "Memory", "Reply", "Report", "Script"]
+__all__ = [
+    "ACCEPTED",
+    "AGAIN",
+    "EXTRA",
+    "LOST",
+    "OUT",
+    "REFUSED",
+    "UNUSED",
+    "Ask",
+    "Memory",
+    "Reply",
+    "Report",
+    "Script",
+]
 
 ACCEPTED: Final = 0
 REFUSED: Final = 1
 UNUSED: Final = 2
 LOST: Final = 3
 EXTRA: Final = 4
+OUT: Final = 5
+AGAIN: Final = 6
 
 Report: TypeAlias = tuple[int, float, int]
-"""Number of the slot, seconds since its answer, and one of the codes above."""
+"""Number of the slot, seconds since its answer (since it left, for `OUT`), and one of the codes above."""
 
 
 @attrs.frozen
@@ -53,14 +69,17 @@ class Ask:
         wanted: How many requests wait to be sent.
         keep_place: Whether to keep a place even if nobody waits after that.
         lead: How long before its time a slot may be given for good.
-        hold: How long beyond its period a slot is held for a missing answer.
+        late: How much later than given a slot may be used, and no later.
         requests: The plan's figure.
         per: The plan's period.
         shortest_trip: The shortest round trip to the service of late; 0 if unknown.
+        longest_trip: The longest one; 0 if unknown.
         limit: What the service calls its limit; 0 if it says nothing.
         pause: How long nobody may send, from now on.
         paced: Whether the pause was asked for, so that requests leave evenly after it.
         reports: What became of earlier requests.
+        repeated: What was reported before, for a server that may have forgotten it.
+        doubtful: Whether this one may have: the last call failed.
         memory: What the worker last saw.
     """
 
@@ -68,14 +87,17 @@ class Ask:
     wanted: int
     keep_place: bool
     lead: float
-    hold: float
+    late: float
     requests: int
     per: float
     shortest_trip: float = 0.0
+    longest_trip: float = 0.0
     limit: int = 0
     pause: float = 0.0
     paced: bool = False
     reports: Sequence[Report] = ()
+    repeated: Sequence[Report] = ()
+    doubtful: bool = False
     memory: Memory = Memory()
 
     def arguments(self, *, fresh: bool) -> list[str | bytes]:
@@ -84,10 +106,11 @@ class Ask:
             self.wanted,
             int(self.keep_place),
             _micros(self.lead),
-            _micros(self.hold),
+            _micros(self.late),
             self.requests,
             _micros(self.per),
             _micros(self.shortest_trip),
+            _micros(self.longest_trip),
             self.limit,
             _micros(self.pause),
             int(self.paced),
@@ -95,7 +118,8 @@ class Ask:
             self.memory.number,
             int(fresh),
         )
-        reports = "".join(f"{number},{_micros(age)},{code};" for number, age, code in self.reports)
+        told = (*(self.repeated if fresh or self.doubtful else ()), *self.reports)
+        reports = "".join(f"{number},{_micros(age)},{code};" for number, age, code in told)
         return [self.worker, *map(str, figures), reports, self.memory.state if fresh else b""]
 
 
@@ -152,24 +176,34 @@ def _micros(seconds: float) -> int:
 
 
 # A slot is {number, kind, from, free, worker}: its time, and when it is free again. Kind 0 is a kept place, 1 a request
-# that is out, 2 one that was answered. All times are microseconds of the server's clock.
+# that is out, 2 one that was answered, 3 one that may have been given and was forgotten. All times are microseconds of
+# the server's clock.
 _TEXT: Final = """\
-local KEPT, OUT, DONE = 0, 1, 2
+local KEPT, OUT, DONE, ASSUMED = 0, 1, 2, 3
+local ACCEPTED, REFUSED, UNUSED, STILL_OUT, AGAIN = '0', '1', '2', '5', '6'
 local DAY, SECOND = 86400, 1000000
 local GRACE, GENERATION = 50000, 60 * SECOND
+local LEAST_TRIP, UNKNOWN_TRIP, LONGEST_TRIP = 50000, 200000, 5 * SECOND
 local FIRST_PROBE, LAST_PROBE = 4 * SECOND, 24 * SECOND
 
-local worker, report, seen = ARGV[1], ARGV[15], ARGV[16]
+local worker, report, seen = ARGV[1], ARGV[16], ARGV[17]
 local n = {}
-for i = 2, 14 do n[i] = tonumber(ARGV[i]) end
-local wanted, keep, lead, hold, plan, per = n[2], n[3] == 1, n[4], n[5], n[6], n[7]
-local trip, limit, pause, paced = n[8], n[9], n[10], n[11] == 1
-local known_epoch, known_number, fresh = n[12], n[13], n[14] == 1
+for i = 2, 15 do n[i] = tonumber(ARGV[i]) end
+local wanted, keep, lead, late, plan, per = n[2], n[3] == 1, n[4], n[5], n[6], n[7]
+local shortest, longest, limit, pause, paced = n[8], n[9], n[10], n[11], n[12] == 1
+local known_epoch, known_number, fresh = n[13], n[14], n[15] == 1
 
 local time = redis.call('TIME')
 local now = time[1] * SECOND + time[2]
 local stored = redis.call('GET', KEYS[1])
 local state = stored and cmsgpack.unpack(stored)
+
+-- How long beyond its period a slot without an answer is held: until any request of its time has surely arrived.
+local function hold()
+  local trip = math.max(longest, state and math.max(state.longest, state.longest_before) or 0)
+  if trip == 0 then trip = UNKNOWN_TRIP end
+  return late + math.min(math.max(trip, LEAST_TRIP), LONGEST_TRIP)
+end
 
 local function add(kind, from, free, owner)
   state.number = state.number + 1
@@ -177,9 +211,9 @@ local function add(kind, from, free, owner)
   return state.number
 end
 
-local function remove(number)
+local function take(field, value)
   for i, slot in ipairs(state.slots) do
-    if slot[1] == number then return table.remove(state.slots, i) end
+    if slot[field] == value then return table.remove(state.slots, i) end
   end
 end
 
@@ -191,7 +225,8 @@ local function shift()
   for _, name in ipairs({'paused', 'paced', 'last', 'counts', 'probe', 'turn'}) do state[name] = state[name] - back end
 end
 
--- What was forgotten was given out of the slots that could be free by now: all of those count as taken just now.
+-- What was forgotten was given out of the slots that could be free by now: all of those count as taken just now, until
+-- their workers tell what they did with them.
 local function restore()
   if seen ~= '' and (not state or known_epoch == state.epoch and known_number > state.number) then
     state = cmsgpack.unpack(seen)
@@ -199,7 +234,7 @@ local function restore()
   if not state then
     state = {number = known_number, slots = {}, written = 0, last = 0, paused = 0, paced = 0,
              capacity = plan, plan = plan, stated = math.huge, score = 0, counts = 0, probe = 0, wait = FIRST_PROBE,
-             turn = now, trip = 0, trip_before = 0}
+             turn = now, shortest = 0, shortest_before = 0, longest = 0, longest_before = 0}
   end
   shift()
   local sure = {}
@@ -214,7 +249,7 @@ local function restore()
   -- Numbers that were given and forgotten must not be given again: reports about them are still to come.
   state.number = math.max(state.number + 1000, known_number + 1000, math.floor(now / 1000))
   state.epoch, state.base = now, state.number
-  for _ = #sure + 1, math.min(state.capacity, plan) do add(OUT, now, now + per + hold) end
+  for _ = #sure + 1, math.min(state.capacity, plan) do add(ASSUMED, now, now + per + hold()) end
 end
 
 local raced = state and fresh and now - state.epoch < SECOND
@@ -229,12 +264,17 @@ if limit > 0 then state.stated = limit end
 local ceiling = math.min(state.stated, state.plan)
 state.capacity = math.min(state.capacity, ceiling)
 
--- The shortest round trip that anybody has seen in the last two minutes, for a credit that is safe for everybody.
-if now - state.turn > GENERATION then state.trip_before, state.trip, state.turn = state.trip, 0, now end
-if trip > 0 and (state.trip == 0 or trip < state.trip) then state.trip = trip end
-local shortest = state.trip == 0 and state.trip_before or state.trip
-if state.trip_before > 0 then shortest = math.min(shortest, state.trip_before) end
-local credit = math.floor(0.75 * shortest)
+-- The shortest and the longest round trip that anybody has seen in the last two minutes: what is safe for everybody.
+local function least(one, other)
+  if one == 0 or other == 0 then return math.max(one, other) end
+  return math.min(one, other)
+end
+if now - state.turn > GENERATION then
+  state.shortest_before, state.longest_before = state.shortest, state.longest
+  state.shortest, state.longest, state.turn = 0, 0, now
+end
+state.shortest, state.longest = least(state.shortest, shortest), math.max(state.longest, longest)
+local credit = math.floor(0.75 * least(state.shortest, state.shortest_before))
 
 local function learn(refused)
   if not refused then
@@ -249,18 +289,23 @@ local function learn(refused)
 end
 
 for number, age, code in string.gmatch(report, '(%d+),(%d+),(%d)') do
+  number = tonumber(number)
   local at = now - age
-  local slot
-  if number ~= '0' then slot = remove(tonumber(number)) end
-  local assumed = not slot and number ~= '0' and tonumber(number) <= state.base and at <= state.epoch
-  if code ~= '2' and not assumed then
-    local free = at + per
-    if code == '0' then
-      free = free - credit
-      if slot then free = math.max(free, slot[3] + per + math.floor(per / 200)) end
-    end
-    if code == '0' or code == '1' then learn(code == '1') end
-    if free > now then table.insert(state.slots, {tonumber(number), DONE, slot and slot[3] or at, free, ''}) end
+  local slot = number > 0 and take(1, number) or nil
+  local free = at + per
+  if code == ACCEPTED then
+    free = free - credit
+    if slot then free = math.max(free, slot[3] + per + math.floor(per / 200)) end
+  elseif code == STILL_OUT then
+    free = math.max(slot and slot[4] or 0, math.min(now + per + hold(), at + per + LONGEST_TRIP))
+  elseif code == AGAIN and slot and slot[2] == DONE then
+    free = slot[4]
+  end
+  if code == ACCEPTED or code == REFUSED then learn(code == REFUSED) end
+  if code ~= UNUSED and free > now then
+    -- One that was forgotten takes the place of one that was assumed.
+    if not slot and number > 0 and number <= state.base then take(2, ASSUMED) end
+    table.insert(state.slots, {number, code == STILL_OUT and OUT or DONE, slot and slot[3] or at, free, ''})
   end
 end
 if state.capacity < ceiling and now > state.probe and state.score < 1 then
@@ -301,8 +346,9 @@ local function room(before, hopeful)
   if over >= 0 then
     table.sort(frees)
     at = math.max(at, frees[over + 1])
-    -- Where requests wait they leave one by one, so that answers are known before their slots are given again.
-    if hopeful then at = math.max(at, state.last + math.floor(0.9 * per / capacity)) end
+    -- Where requests wait they leave one by one, so that answers are known before their slots are given again; but so
+    -- quickly that what a killed worker left unused is made good at once.
+    if hopeful then at = math.max(at, state.last + math.floor(0.3 * per / capacity)) end
   end
   if at < state.paced then at = math.max(at, state.last + math.floor(per / capacity)) end
   return at
@@ -316,12 +362,12 @@ while wanted > 0 or keep do
     local hoped = mine and at or room(math.huge, true)
     next_at = hoped > now + lead and hoped or at
     state.last = math.max(state.last, next_at)
-    add(KEPT, next_at, next_at + per + hold, worker)
+    add(KEPT, next_at, next_at + per + hold(), worker)
     break
   end
   mine = nil
   state.last = math.max(state.last, at)
-  table.insert(reply, add(OUT, at, at + per + hold))
+  table.insert(reply, add(OUT, at, at + per + hold()))
   table.insert(reply, at - now)
   wanted = wanted - 1
 end

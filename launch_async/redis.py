@@ -24,7 +24,8 @@ from types import MappingProxyType
 from typing import Literal, Protocol, cast
 from urllib.parse import urlsplit
 
-from launch_async._redis_desk import Desk, Grant
+from launch_async._redis_desk import Desk
+from launch_async._redis_queue import Grant
 from launch_async._redis_script import Script
 from launch_async._redis_setup import Client, LocalShare, Setup
 from launch_async.errors import ConfigurationError, ConnectError, InvalidArgumentError
@@ -104,7 +105,7 @@ class RedisRateLimiter:
         """Start with no loop known; again in a forked child, which must not use its parent's connections."""
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._out: list[Grant] = []
+        self._out: list[tuple[Grant, Desk]] = []
         self._sent = self._refused = 0
         self._setup = Setup(
             script=Script(self._key),
@@ -146,20 +147,22 @@ class RedisRateLimiter:
         """
         loop = asyncio.get_running_loop()
         since = loop.time()
-        grant = await self._desk(loop).grant(priority, timeout)
+        desk = self._desk(loop)
+        grant = await desk.grant(priority, timeout)
         with self._lock:
-            self._out = [other for other in self._out if other.sent_at > grant.sent_at - _FORGOTTEN_AFTER]
-            self._out.append(grant)
+            self._out = [other for other in self._out if other[0].sent_at > grant.sent_at - _FORGOTTEN_AFTER]
+            self._out.append((grant, desk))
         return loop.time() - since
 
     def record(self, answer: Answer) -> None:
         """Learn what became of a request: once for each `acquire` that was followed by one; from any thread."""
         with self._lock:
-            grant = min(self._out, key=lambda grant: abs(grant.sent_at - answer.sent_at), default=None)
-            if grant is not None:
-                self._out.remove(grant)
-        if grant is not None:
-            grant.desk.post(grant, answer)
+            nearest = min(self._out, key=lambda out: abs(out[0].sent_at - answer.sent_at), default=None)
+            if nearest is not None:
+                self._out.remove(nearest)
+        if nearest is not None:
+            grant, desk = nearest
+            desk.post(grant, answer)
 
     def status(self) -> LimiterStatus:
         """Return what the limiter is doing now, as far as this process knows; from any thread."""
@@ -170,7 +173,7 @@ class RedisRateLimiter:
         capacity = min([desk.capacity for desk in desks], default=self._rate_limit.requests)
         return LimiterStatus(
             rate=capacity / self._rate_limit.per,
-            queued=MappingProxyType({one: sum(len(desk.queues[one]) for desk in desks) for one in Priority}),
+            queued=MappingProxyType({one: sum(desk.queued[one] for desk in desks) for one in Priority}),
             expected_wait=max([desk.expected_wait(Priority.INTERACTIVE, now) for desk in desks], default=0.0),
             sent=sent + sum(desk.sent for desk in desks),
             refused=refused + sum(desk.refused for desk in desks),

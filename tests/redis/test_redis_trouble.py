@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis_server import RedisServer, free_port
 from test_redis_budget import most_in_any, send
 
-from launch_async._redis_desk import Grant
+from launch_async._redis_queue import Grant
 from launch_async.rate_limit import RateLimit
 from launch_async.redis import BudgetUnavailable, RedisRateLimiter
 
@@ -156,13 +156,11 @@ async def test_a_process_that_was_held_up_does_not_use_a_slot_of_long_ago(limite
     budget, loop = limiter(), asyncio.get_running_loop()
     await send(budget)
     waiting = asyncio.create_task(budget.acquire())
-    waiter = None
+    queue, waiter = budget._desks[loop]._queue, None
     while waiter is None:
         await asyncio.sleep(0)
-        waiter = next(iter(budget._desks[loop].queues[0]), None)
-    desk = budget._desks[loop]
-    desk.queues[0].remove(waiter)
-    waiter.served.set_result(Grant(desk=desk, number=10**9, not_before=loop.time() - 2.0, not_after=loop.time() - 1.0))
+        waiter = queue.next()
+    waiter.served.set_result(Grant(number=10**9, not_before=loop.time() - 2.0, not_after=loop.time() - 1.0))
     await waiting
 
     assert budget.status().sent == 2
