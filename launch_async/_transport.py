@@ -254,6 +254,9 @@ class AiohttpTransport:
             if translated is None:
                 raise
             raise translated from None
+        except BaseException as error:
+            # Who is cancelled sees no further down: aiohttp's frames hold the body and the address, in clear.
+            raise error.with_traceback(None) from None
         if isinstance(outcome, RedirectRefused):
             raise outcome
         return outcome

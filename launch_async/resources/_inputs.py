@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from launch_async._operations import check_text, is_encodable
+from launch_async._secret import hidden
 from launch_async.errors import InvalidArgumentError
 from launch_async.models.base import UNSET, Unset
 from launch_async.models.environment import EnvironmentInput, FrameworkPreset, VariableInput
@@ -40,7 +41,7 @@ def check_variables(variables: Mapping[str, str]) -> None:
         InvalidArgumentError: There are more than 128, they have more than 14 KB (names and values together), or one
             is empty.
     """
-    name = "environment_variables"
+    name, variables = "environment_variables", hidden(variables)
     if len(variables) > _MAX_VARIABLES:
         raise InvalidArgumentError(
             name, f"has {len(variables)} variables, {_MAX_VARIABLES} are allowed", rule="FACTS §4"

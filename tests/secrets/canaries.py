@@ -9,8 +9,11 @@ import logging
 import pickle
 import traceback
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote, quote_plus
+
+TESTS = Path(__file__).resolve().parent.parent
 
 TOKEN = "csCANARYtoken0123456789"
 NEXT_TOKEN = "csCANARYnexttoken456789"
@@ -61,12 +64,14 @@ def found_in(texts: Iterable[str]) -> list[str]:
 
 
 def texts_of(error: BaseException) -> Iterator[str]:
-    """Everything that can be read off an error: text, attributes, traceback with locals of our frames, pickle."""
+    """Everything that can be read off an error: text, attributes, traceback with locals, pickle, and what it wraps."""
     yield str(error)
     yield repr(error)
     yield repr(vars(error))
     yield "".join(traceback.format_exception(error))
     yield from _with_locals(error.__traceback__)
+    if isinstance(error, BaseExceptionGroup):
+        yield from (text for inner in error.exceptions for text in texts_of(inner))
     for link in (error.__cause__, None if error.__suppress_context__ else error.__context__):
         if link is not None:
             yield from texts_of(link)
@@ -75,11 +80,24 @@ def texts_of(error: BaseException) -> Iterator[str]:
     yield pickle.dumps(error, protocol=0).decode("ascii", "replace")
 
 
+def texts_of_result(result: object) -> Iterator[str]:
+    """Everything that a result shows of itself: as text, in a notebook, and in every form that a report has."""
+    if isinstance(result, tuple):
+        yield from (text for one in result for text in texts_of_result(one))
+    if isinstance(result, bytes):
+        yield result.decode("utf-8", "replace")
+    yield repr(result)
+    yield str(result)
+    for name in ("_repr_html_", "to_html", "to_json", "to_junit", "to_markdown", "rows", "to_dict"):
+        if (form := getattr(result, name, None)) is not None:
+            yield str(form())
+
+
 def _with_locals(trace: TracebackType | None) -> Iterator[str]:
-    """The local variables of our own frames, as the standard library formats them."""
-    for frame in traceback.StackSummary.extract(traceback.walk_tb(trace), capture_locals=True):
-        if "launch_async" in frame.filename or "launch_sync" in frame.filename:
-            yield from (f"{frame.name}: {name}={text}" for name, text in (frame.locals or {}).items())
+    """The local variables of all frames but the tests' own, as the standard library formats them."""
+    frames = (pair for pair in traceback.walk_tb(trace) if TESTS not in Path(pair[0].f_code.co_filename).parents)
+    for frame in traceback.StackSummary.extract(frames, capture_locals=True):
+        yield from (f"{frame.filename} {frame.name}: {name}={text}" for name, text in (frame.locals or {}).items())
 
 
 def texts_of_log(records: Iterable[logging.LogRecord]) -> Iterator[str]:

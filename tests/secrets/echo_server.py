@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-Answer = Callable[[web.BaseRequest, str], web.StreamResponse]
+Answer = Callable[[web.BaseRequest, str], web.StreamResponse | None]
 
 
 def _json(document: object, status: int) -> web.Response:
@@ -59,12 +59,17 @@ def dropped(request: web.BaseRequest, _: str) -> web.Response:
 
 @asynccontextmanager
 async def echoing(answer: Answer) -> AsyncIterator[str]:
-    """Serve one answer to everything; gives the server's address."""
+    """Serve one answer to everything, or none at all; gives the server's address."""
+
+    gone = asyncio.Event()
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         body = (await request.read()).decode("utf-8", "replace")
         headers = " ".join(f"{name}: {value}" for name, value in request.headers.items())
-        return answer(request, f"{request.path_qs} {headers} {body} {unquote_plus(body)} {_values(body)}")
+        answered = answer(request, f"{request.path_qs} {headers} {body} {unquote_plus(body)} {_values(body)}")
+        if answered is None:
+            await gone.wait()
+        return answered or web.Response()
 
     runner = web.ServerRunner(web.Server(handle, access_log=None), shutdown_timeout=0.1)
     await runner.setup()
@@ -73,6 +78,7 @@ async def echoing(answer: Answer) -> AsyncIterator[str]:
     try:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
+        gone.set()
         await asyncio.wait_for(runner.cleanup(), 5)
 
 

@@ -30,8 +30,11 @@ from launch_async import (
     MemoryTokenStore,
     OAuthCredentials,
     PasswordProtection,
+    Plan,
     RetryPolicy,
+    SetVariables,
     SignedUploadUrl,
+    Target,
     TokenSet,
     UnlimitedRateLimiter,
     UploadHeader,
@@ -47,6 +50,7 @@ from launch_async.models.base import JSONValue
 PROJECT, ENVIRONMENT, DEPLOYMENT = (f"66c0ffee00000000000000{end}" for end in ("a1", "b1", "c1"))
 UPLOAD = "66c0ffee00000000000000d1"
 ORGANIZATION = "blt0123456789abcdef"
+TARGET = Target(project_uid=PROJECT, environment_uid=ENVIRONMENT)
 VARIABLES = {"NAME": VARIABLE}
 RAW_BODY: JSONValue = {
     "environmentVariables": [{"key": "NAME", "value": VARIABLE}],
@@ -99,6 +103,7 @@ BY_CLIENT: dict[str, Call] = {
     "get_environment": lambda launch: launch.environments.get(PROJECT, ENVIRONMENT),
     "list_environments": lambda launch: launch.environments.list(PROJECT).first(),
     "variables_diff": lambda launch: launch.variables.diff(PROJECT, ENVIRONMENT, VARIABLES),
+    "plan_variables": lambda launch: launch.fleet.plan_variables([TARGET], VARIABLES),
     "trigger_hook": lambda launch: launch.deploy_hooks.trigger(HOOK),
     "upload_url": lambda launch: launch.uploads.url_for_project(),
     "download_url": lambda launch: launch.deployments.download_url(PROJECT, ENVIRONMENT, DEPLOYMENT),
@@ -153,6 +158,16 @@ async def _site(url: str) -> None:
             await launch.create_site("name", folder, environment_variables=VARIABLES, timeout=5.0)
 
 
+async def _fleet(url: str) -> tuple[object, ...]:
+    """A run over an environment, with all that it leaves in its journal."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with client(url) as launch:
+            action = SetVariables(names=tuple(VARIABLES))
+            plan = Plan.make(action, [TARGET], host=launch._host, organization_uid=ORGANIZATION, rate=10.0)
+            report = await launch.fleet.run(plan, journal=Path(folder, "run"), variables=VARIABLES, confirm=1)
+        return plan, report, *(file.read_bytes() for file in Path(folder).iterdir())
+
+
 BY_URL: dict[str, Callable[[str], Awaitable[object]]] = {
     "upload_form": lambda url: _upload(url, form=True),
     "upload_raw": lambda url: _upload(url, form=False),
@@ -160,6 +175,7 @@ BY_URL: dict[str, Callable[[str], Awaitable[object]]] = {
     "refresh_token": _user,
     "authorize": _authorize,
     "create_site": _site,
+    "fleet": _fleet,
     "login": lambda url: login("user@example.com", PASSWORD, second_factor=SECOND_FACTOR, base_url=url),
     "request_sms": lambda url: request_sms("user@example.com", PASSWORD, base_url=url),
     "logout": lambda url: logout(Authtoken(TOKEN), base_url=url),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from canaries import found_in, texts_of, texts_of_log
+from canaries import found_in, texts_of, texts_of_log, texts_of_result
 from echo_server import Answer, dropped, echoing, envelopes, no_json, redirect, wrong_shape
 from secret_calls import BY_CLIENT, BY_URL, client
 
@@ -44,8 +45,10 @@ class Recording(Hooks):
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Repeat at once."""
+    """Repeat at once, and wait for nothing that was cancelled."""
     monkeypatch.setattr("launch_async._side_calls._BACKOFF", 0.0)
+    monkeypatch.setattr("launch_async.oauth._GRACE", 0.01)
+    monkeypatch.setattr("launch_async.workflows.fleet.running._PAUSE", 0.001)
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
@@ -73,10 +76,26 @@ async def test_no_failing_exchange_of_secrets_tells_them(
     assert found_in([*texts, *texts_of_log(caplog.records)]) == []
 
 
+# A run of the fleet is not among them: cancelled, it finishes what it sends.
+@pytest.mark.parametrize("name", [*BY_CLIENT, *(name for name in BY_URL if name != "fleet")])
+async def test_no_call_that_is_cancelled_tells_a_secret(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    reached = asyncio.Event()
+    async with echoing(lambda *_: reached.set()) as url, client(url) as launch:
+        with caplog.at_level(logging.DEBUG):
+            call = asyncio.ensure_future(BY_CLIENT[name](launch) if name in BY_CLIENT else BY_URL[name](url))
+            async with asyncio.timeout(10):
+                await reached.wait()
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError) as caught:
+                await call
+
+    assert found_in([*texts_of(caught.value), *texts_of_log(caplog.records)]) == []
+
+
 async def _outcome(call: Awaitable[object]) -> list[str]:
     """What can be read off the error, or off the result where the answer happens to be a success."""
     try:
         result = await call
     except LaunchError as error:
         return [*texts_of(error)]
-    return [] if isinstance(result, dict | str | list) else [repr(result)]
+    return [] if isinstance(result, dict | str | list) else [*texts_of_result(result)]

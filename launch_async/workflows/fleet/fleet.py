@@ -11,6 +11,7 @@ from typing import Final
 
 from launch_async._metering import Meter, metered
 from launch_async._operations import check_text
+from launch_async._secret import hidden
 from launch_async.errors import ConfigurationError, InvalidArgumentError
 from launch_async.models.deployment import DeploymentStatus
 from launch_async.models.environment import FrameworkPreset
@@ -145,7 +146,8 @@ class Fleet:
 
         API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
         """
-        values, removed = dict(variables or {}), tuple(dict.fromkeys(remove))
+        variables = hidden(variables)
+        values, removed = variables or {}, tuple(dict.fromkeys(remove))
         check_variables(values)
         if not values and not removed:
             raise InvalidArgumentError("variables", "are empty, and nothing is to be removed")
@@ -275,6 +277,7 @@ class Fleet:
             ConfigurationError: The plan was made for another organization or region.
             JournalError: The journal cannot be used; it was left as it was.
         """
+        variables = hidden(variables)
         self._check_owner(plan)
         check_confirmation(plan, confirm, tuple(protected))
         options = checked_options(
@@ -336,6 +339,7 @@ class Fleet:
             ConfigurationError: The plan was made for another organization or region.
             JournalError: The journal cannot be used; it was left as it was.
         """
+        variables = hidden(variables)
         kept = _journal(journal)
         plan = kept.open(None, check=self._check_owner)
         try:

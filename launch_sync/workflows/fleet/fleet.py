@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
+from launch_async._secret import hidden
 from launch_async.models.deployment import DeploymentStatus
 from launch_async.models.environment import FrameworkPreset
 from launch_async.workflows.fleet.actions import WhenBusy
@@ -118,6 +119,7 @@ class Fleet:
 
         API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
         """
+        variables = hidden(variables)
         return _bridge.run(self._async.plan_variables(targets, variables, remove=remove))
 
     def plan_revalidate(
@@ -211,6 +213,7 @@ class Fleet:
             ConfigurationError: The plan was made for another organization or region.
             JournalError: The journal cannot be used; it was left as it was.
         """
+        variables = hidden(variables)
         return _bridge.run(
             self._async.run(
                 plan,
@@ -269,6 +272,7 @@ class Fleet:
             ConfigurationError: The plan was made for another organization or region.
             JournalError: The journal cannot be used; it was left as it was.
         """
+        variables = hidden(variables)
         return _bridge.run(
             self._async.resume(
                 journal,
