@@ -25,6 +25,7 @@ from canaries import (
     found_in,
     texts_of,
     texts_of_log,
+    texts_of_result,
 )
 from echo_server import echoing, no_json
 from secret_calls import BY_CLIENT, ENVIRONMENT, FAST, ORGANIZATION, PROJECT, RAW_BODY, VARIABLES, client, upload_to
@@ -41,6 +42,7 @@ from launch_async import (
     OAuthCredentials,
     PasswordProtection,
     RateLimit,
+    Target,
     TokenSet,
     UnlimitedRateLimiter,
     login,
@@ -57,7 +59,7 @@ def tell_tale(texts: list[str], *values: str) -> list[str]:
     return [value for value in values for text in texts for form in forms(value) if form in text]
 
 
-async def test_a_whole_working_day_leaves_no_secret_in_results_and_logs(
+async def test_a_whole_working_day_leaves_no_secret_in_results_logs_and_journals(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "index.html").write_text("<h1>hello</h1>" * 200)
@@ -80,10 +82,17 @@ async def test_a_whole_working_day_leaves_no_secret_in_results_and_logs(
                 download = await launch.deployments.download_url(*uids, site.deployment.uid)
                 hook = emulator.deploy_hook_url(uids[1])
                 await launch.deploy_hooks.trigger(hook.rpartition("/")[2])
+                target = Target(project_uid=uids[0], environment_uid=uids[1])
+                plan = await launch.fleet.plan_variables([target], {"LATER": VARIABLE})
+                report = await launch.fleet.run(
+                    plan, journal=tmp_path / "journal", variables={"LATER": VARIABLE}, confirm=1
+                )
                 results += [site, diff, applied, protected, signed, download, session, credentials, launch]
+                results += [plan, report, *(file.read_bytes() for file in tmp_path.glob("journal*"))]
         second = credentials.state.tokens
-        texts = [*map(repr, results), *texts_of_log(caplog.records)]
+        texts = [*texts_of_result(tuple(results)), *texts_of_log(caplog.records)]
         assert second is not None
+        assert report.is_success
         secrets = (
             emulator.client_secret,
             emulator.password,
