@@ -20,6 +20,7 @@ from urllib.parse import urlencode
 import attrs
 
 from launch_async._clock import ServiceClock
+from launch_async._deadlines import Deadlines
 from launch_async._envelopes import error_from_answer
 from launch_async._metering import METERS
 from launch_async._operations import Operation
@@ -158,6 +159,7 @@ class Pipeline:
         self._send = _composed(layers, transport.send)
         self._random = random.Random()  # noqa: S311 - it spreads delays
         self._refreshing: asyncio.Task[bool] | None = None
+        self._deadlines = Deadlines()
         self._budget: tuple[str, RateLimiter] | None = None
 
     def derived(
@@ -253,18 +255,17 @@ class Pipeline:
 
     async def _within_deadline(self, call: Call, progress: _Progress) -> Response:
         timeout = self.timeout if call.timeout is None else call.timeout
-        deadline = asyncio.get_running_loop().time() + timeout
-        scope = asyncio.timeout_at(deadline)
+        deadline = self._deadlines.after(timeout, asyncio.get_running_loop())
         try:
-            async with scope:
-                return await self._attempts(call, progress, deadline)
+            with deadline:
+                return await self._attempts(call, progress, deadline.when)
         except LaunchError as error:
             error.operation = error.operation or call.operation.name
             error.request_id = error.request_id or progress.request_id
             error.attempts = progress.attempts
             raise
         except TimeoutError:
-            if not scope.expired():
+            if not deadline.expired:
                 # A layer or the credentials have raised it, and the deadline is still to come.
                 raise
             raise DeadlineExceeded(

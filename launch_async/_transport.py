@@ -15,7 +15,7 @@ import functools
 import os
 import ssl
 import urllib.request
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
@@ -23,6 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
+from launch_async._deadlines import Deadlines
 from launch_async._secret import Secret
 from launch_async.errors import (
     AttemptTimeout,
@@ -184,13 +185,14 @@ class AiohttpTransport:
         self._pid = os.getpid()
         self._inherited: object = None
         self._closed = False
+        self._deadlines = Deadlines()
 
     async def send(self, request: Request) -> Response:
         """Send a request once and read the answer; see `Transport.send`."""
         session = self._open()
         if isinstance(request.body, FileBody):
             return await self._send_file(session, request, request.body)
-        return await self._exchange(session, request)
+        return await self._exchange(session, request, _Sends() if self._owns_session else _tracker())
 
     async def close(self) -> None:
         """Close the session, if it is our own."""
@@ -239,18 +241,16 @@ class AiohttpTransport:
         self,
         session: aiohttp.ClientSession,
         request: Request,
+        sends: _Sends | aiohttp.UploadTracker,
         file: aiohttp.FormData | FilePayload | None = None,
-        tracker: aiohttp.UploadTracker | None = None,
     ) -> Response:
-        import aiohttp
-
-        tracker = tracker or aiohttp.UploadTracker()
         try:
-            outcome = await self._answered(session, request, file, tracker)
+            with self._deadlines.after(request.timeout, asyncio.get_running_loop()):
+                outcome = await self._answered(session, request, sends, file)
         except TransportError:
             raise
         except Exception as error:
-            translated = _translated(error, request, tracker)
+            translated = _translated(error, request, sends.attempts)
             if translated is None:
                 raise
             raise translated from None
@@ -265,8 +265,8 @@ class AiohttpTransport:
         self,
         session: aiohttp.ClientSession,
         request: Request,
+        sends: _Sends | aiohttp.UploadTracker,
         file: aiohttp.FormData | FilePayload | None,
-        tracker: aiohttp.UploadTracker,
     ) -> Response | RedirectRefused:
         """Exchange request and answer. This frame holds aiohttp's view of them, which shows secrets: it raises nothing.
 
@@ -275,7 +275,7 @@ class AiohttpTransport:
         import yarl
 
         proxy = self._proxy_for(request.url)
-        async with session.request(
+        answer = await session.request(
             request.method,
             yarl.URL(request.url, encoded=True),
             headers=request.headers,
@@ -287,41 +287,68 @@ class AiohttpTransport:
             ssl=self._ssl,
             proxy=proxy,
             timeout=_limits(request.timeout),
-            upload_tracker=tracker,
-        ) as answer:
-            if 300 <= answer.status < 400 and answer.status != 304:
+            middlewares=(sends,) if isinstance(sends, _Sends) else None,
+            upload_tracker=None if isinstance(sends, _Sends) else sends,
+        )
+        status = answer.status
+        if status < 300 or status == 304:
+            # A short answer is there already, and its connection is free again.
+            content = answer.content
+            read = content.read_nowait() if content.is_eof() else await answer.read()
+            return Response(status, answer.headers, read, max(1, sends.attempts))
+        async with answer:
+            if status < 400:
                 return _redirect_refused(request, answer.headers.get("Location", ""))
-            if answer.status < 400:
-                body = await answer.read()
-            else:
-                body = _without_password(await _read_error_body(answer), proxy)
-            return Response(answer.status, answer.headers, body, max(1, tracker.attempts))
+            read = _without_password(await _read_error_body(answer), proxy)
+            return Response(status, answer.headers, read, max(1, sends.attempts))
 
     async def _send_file(self, session: aiohttp.ClientSession, request: Request, body: FileBody) -> Response:
-        import aiohttp
-
         from launch_async._file_payload import FilePayload
 
-        tracker = aiohttp.UploadTracker()
+        tracker = _tracker()
         file = await asyncio.to_thread(body.path.open, "rb")
         try:
             payload = FilePayload(file, body.size)
             async with _watched(tracker, body):
-                return await self._exchange(session, request, _form_of(body, payload) or payload, tracker)
+                return await self._exchange(session, request, tracker, _form_of(body, payload) or payload)
         finally:
             file.close()
 
     def _proxy_for(self, url: str) -> str | None:
         if self._proxy is not None:
             return self._proxy or None
-        parts = urlsplit(url)
-        origin = f"{parts.scheme}://{parts.netloc}"
+        origin = url[: url.find("/", len("https://"))]
         if origin not in self._proxies:
+            parts = urlsplit(url)
             proxy = _environment_proxy(parts.scheme, parts.netloc)
             if proxy is not None:
                 _check_proxy(proxy)
             self._proxies[origin] = proxy
         return self._proxies[origin]
+
+
+class _Sends:
+    """Counts how often aiohttp sends one request, as a middleware: an `UploadTracker` costs more.
+
+    A session that was given may have middlewares of its own, which this one would replace.
+    """
+
+    __slots__ = ("attempts",)
+
+    def __init__(self) -> None:
+        self.attempts = 0
+
+    def __call__(
+        self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+    ) -> Awaitable[aiohttp.ClientResponse]:
+        self.attempts += 1
+        return send(request)
+
+
+def _tracker() -> aiohttp.UploadTracker:
+    import aiohttp
+
+    return aiohttp.UploadTracker()
 
 
 def _environment_proxy(scheme: str, host: str) -> Secret | None:
@@ -369,7 +396,8 @@ def _limits(timeout: float | None) -> aiohttp.ClientTimeout:
     import aiohttp
 
     connect = _CONNECT_TIMEOUT if timeout is None else min(_CONNECT_TIMEOUT, 0.9 * timeout)
-    return aiohttp.ClientTimeout(total=timeout, connect=connect)
+    # Not total: aiohttp would arm a timer of its own for each exchange.
+    return aiohttp.ClientTimeout(total=None, connect=connect)
 
 
 def _form_of(body: FileBody, payload: FilePayload) -> aiohttp.FormData | None:
@@ -425,13 +453,13 @@ async def _watched(tracker: aiohttp.UploadTracker, body: FileBody) -> AsyncGener
         body.on_progress(tracker.bytes_written)
 
 
-def _translated(error: Exception, request: Request, tracker: aiohttp.UploadTracker) -> TransportError | None:
+def _translated(error: Exception, request: Request, sends: int) -> TransportError | None:
     """Return our error for what aiohttp raises, without a word of the URL but its host; None if it is not its."""
     import aiohttp
 
     host, operation = _origin_of(request.url).rpartition("/")[2], request.operation
     unconnected = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
-    if isinstance(error, unconnected) and tracker.attempts > 1:
+    if isinstance(error, unconnected) and sends > 1:
         # aiohttp has sent it once by itself, on a connection that dropped, and could not send it again.
         return ResponseLost(f"the connection to {host} broke before the answer was complete", operation=operation)
     if isinstance(error, aiohttp.ClientConnectorCertificateError):

@@ -1,0 +1,108 @@
+"""Many deadlines, one timer: what limits calls and exchanges without arming a timer for each of them.
+
+`asyncio.timeout` arms a timer and cancels it again, and with fifty calls in flight that costs a tenth of a call. Most
+calls end long before their deadline, so here they only stand in a set, and one timer looks at the set when the earliest
+of them may have come. A deadline is met as exactly, and cancels its task in the same way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from types import TracebackType
+from typing import Self
+
+__all__ = ["Deadline", "Deadlines"]
+
+
+class Deadlines:
+    """The deadlines of whoever needs many of them; they may be on several event loops."""
+
+    def __init__(self) -> None:
+        self._watch: _Watch | None = None
+
+    def after(self, seconds: float | None, loop: asyncio.AbstractEventLoop) -> Deadline:
+        """Return a deadline so many seconds from now, None for no limit; the task that enters it is cancelled then.
+
+        Args:
+            seconds: How long it is from now.
+            loop: The running loop, whose clock counts.
+        """
+        watch = self._watch
+        if watch is None or watch.loop is not loop:
+            watch = self._watch = _Watch(loop)
+        return Deadline(math.inf if seconds is None else loop.time() + seconds, watch)
+
+
+class Deadline:
+    """A context manager that ends with TimeoutError what takes longer than it may.
+
+    Attributes:
+        when: Time of the loop's clock; infinity for no limit.
+        expired: Whether it has come meanwhile.
+    """
+
+    __slots__ = ("_cancelling", "_task", "_watch", "expired", "when")
+
+    def __init__(self, when: float, watch: _Watch) -> None:
+        self.when = when
+        self.expired: bool = False
+        self._watch = watch
+
+    def __enter__(self) -> Self:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a deadline needs a task that it can cancel")
+        self._task = task
+        self._cancelling = task.cancelling()
+        watch = self._watch
+        watch.entered.add(self)
+        if self.when < watch.looks_at:
+            watch.look_at(self.when)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._watch.entered.discard(self)
+        if self.expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            # Nobody else has asked for this cancellation.
+            raise TimeoutError from error
+
+    def come(self) -> None:
+        """Cancel the task."""
+        self.expired = True
+        self._task.cancel()
+
+
+class _Watch:
+    """The deadlines that were entered on one event loop.
+
+    Attributes:
+        loop: The loop.
+        entered: The deadlines.
+        looks_at: When they are looked at next; infinity for never.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.entered: set[Deadline] = set()
+        self.looks_at = math.inf
+        self._timer: asyncio.TimerHandle | None = None
+
+    def look_at(self, when: float) -> None:
+        """Look at that time, instead of the time that was set before."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.looks_at = when
+        self._timer = self.loop.call_at(when, self._look)
+
+    def _look(self) -> None:
+        come = [deadline for deadline in self.entered if deadline.when <= self.looks_at]
+        self.entered.difference_update(come)
+        for deadline in come:
+            deadline.come()
+        self._timer, self.looks_at = None, math.inf
+        nearest = min((deadline.when for deadline in self.entered), default=math.inf)
+        if nearest < math.inf:
+            self.look_at(nearest)
