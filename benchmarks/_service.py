@@ -11,7 +11,10 @@ import contextlib
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Generator
+from email.utils import formatdate
+from typing import ClassVar
 
 UID = "66c0f3a2b1d4e5f6a7b8c9d0"
 ORGANIZATION = "blt0123456789abcdef"
@@ -76,8 +79,8 @@ def pages_project(number: int) -> dict[str, object]:
     }
 
 
-def answers() -> dict[bytes, bytes]:
-    """Return the four answers: one project and a hundred, in either dialect."""
+def answers(moment: float) -> dict[bytes, bytes]:
+    """Return the four answers at a time: one project and a hundred, in either dialect."""
     hundred = range(100)
     cloudflare: dict[str, object] = {"success": True, "errors": [], "messages": []}
     info = {"page": 1, "per_page": 100, "count": 100, "total_count": 100}
@@ -91,20 +94,23 @@ def answers() -> dict[bytes, bytes]:
         b"pages many": {**cloudflare, "result": [pages_project(number) for number in hundred], "result_info": info},
     }
     return {
-        name: _message(json.dumps(document, separators=(",", ":")).encode()) for name, document in documents.items()
+        name: _message(json.dumps(document, separators=(",", ":")).encode(), moment)
+        for name, document in documents.items()
     }
 
 
-def _message(body: bytes) -> bytes:
+def _message(body: bytes, moment: float) -> bytes:
     return (
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nDate: Sun, 01 Mar 2026 08:15:30 GMT\r\n"
-        b"X-Request-Id: 5b8e2c\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\nDate: %b\r\n"
+        b"X-Request-Id: 5b8e2c\r\nContent-Length: %d\r\n\r\n%b"
+        % (formatdate(moment, usegmt=True).encode(), len(body), body)
     )
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, known: dict[bytes, bytes]) -> None:
-        self._known = known
+    known: ClassVar[dict[bytes, bytes]] = {}
+
+    def __init__(self) -> None:
         self._rest = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -117,14 +123,17 @@ class _Connection(asyncio.Protocol):
             path = head.split(b" ", 2)[1]
             dialect = b"pages" if b"/pages/" in path else b"launch"
             many = path.partition(b"?")[0].endswith(b"/projects")
-            self._transport.write(self._known[dialect + (b" many" if many else b" one")])
+            self._transport.write(self.known[dialect + (b" many" if many else b" one")])
 
 
 async def _serve() -> None:
-    known = answers()
-    server = await asyncio.get_running_loop().create_server(lambda: _Connection(known), "127.0.0.1", 0, backlog=2048)
+    server = await asyncio.get_running_loop().create_server(_Connection, "127.0.0.1", 0, backlog=2048)
+    _Connection.known = answers(time.time())
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
-    await server.serve_forever()
+    while True:
+        # A client may learn from the Date header: it is true, as everywhere.
+        await asyncio.sleep(1.0)
+        _Connection.known = answers(time.time())
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ class ServiceClock:
     def __init__(self) -> None:
         self._least = -math.inf
         self._most = math.inf
+        self._read: tuple[str, float] = "", 0.0
 
     @property
     def is_known(self) -> bool:
@@ -50,10 +51,13 @@ class ServiceClock:
         """
         if date is None:
             return
-        try:
-            second = parsedate_to_datetime(date).timestamp()
-        except (ValueError, OverflowError, OSError):
-            return
+        if date != self._read[0]:
+            # The answers of one second share its text, and it takes long to read.
+            try:
+                self._read = date, parsedate_to_datetime(date).timestamp()
+            except (ValueError, OverflowError, OSError):
+                return
+        second = self._read[1]
         least, most = second - received, second + 1.0 - sent
         if max(least, self._least) > min(most, self._most):
             # The two cannot both be true: a clock was set, or another machine has answered.
