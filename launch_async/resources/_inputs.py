@@ -89,6 +89,7 @@ def environment_input(
     git_branch: str | Unset = UNSET,
     auto_deploy_on_push: bool | Unset = UNSET,
     upload_uid: str | Unset = UNSET,
+    description: str | None = None,
 ) -> EnvironmentInput:
     """Return an environment to be created, with what the vendor's tools always send (FACTS §11 row 18)."""
     preset = check_preset(framework_preset)
@@ -104,4 +105,5 @@ def environment_input(
         git_branch=git_branch,
         auto_deploy_on_push=auto_deploy_on_push,
         upload_uid=upload_uid,
+        description=given(description),
     )

@@ -92,6 +92,7 @@ class Environments(Resource):
         name: str,
         *,
         git_branch: str,
+        description: str | None = None,
         framework_preset: FrameworkPreset | str = FrameworkPreset.OTHER,
         output_directory: str | None = None,
         build_command: str | None = None,
@@ -109,6 +110,7 @@ class Environments(Resource):
             project_uid: The project.
             name: Name of the environment, unique in the project, at most 200 characters.
             git_branch: Branch to deploy.
+            description: Free text.
             framework_preset: How the site is built and served.
             output_directory: Folder that is served; the preset's own by default.
             build_command: Command that builds the site.
@@ -139,6 +141,7 @@ class Environments(Resource):
             is_contentstack_authentication_enabled,
             git_branch=check_text("git_branch", git_branch, rule="openapi.yaml"),
             auto_deploy_on_push=given(auto_deploy_on_push),
+            description=description,
         )
         return await self._create(project_uid, body)
 
@@ -148,6 +151,7 @@ class Environments(Resource):
         name: str,
         *,
         upload_uid: str,
+        description: str | None = None,
         framework_preset: FrameworkPreset | str = FrameworkPreset.OTHER,
         output_directory: str | None = None,
         build_command: str | None = None,
@@ -162,6 +166,7 @@ class Environments(Resource):
             project_uid: The project.
             name: Name of the environment, unique in the project, at most 200 characters.
             upload_uid: Of a ZIP that was sent to `uploads.url_for_environment()`.
+            description: Free text.
             framework_preset: How the site is built and served.
             output_directory: Folder that is served; the preset's own by default.
             build_command: Command that builds the site.
@@ -189,6 +194,7 @@ class Environments(Resource):
             is_streaming_enabled,
             is_contentstack_authentication_enabled,
             upload_uid=check_text("upload_uid", upload_uid, rule="FACTS §5"),
+            description=description,
         )
         return await self._create(project_uid, body)
 

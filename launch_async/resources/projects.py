@@ -81,6 +81,7 @@ class Projects(Resource):
         git_provider: GitProvider | str = GitProvider.GITHUB,
         description: str | None = None,
         environment_name: str = "production",
+        environment_description: str | None = None,
         framework_preset: FrameworkPreset | str = FrameworkPreset.OTHER,
         output_directory: str | None = None,
         build_command: str | None = None,
@@ -104,6 +105,7 @@ class Projects(Resource):
             git_provider: `GitHub`, or `ExternalGitProvider` for every other one.
             description: Free text, at most 255 characters.
             environment_name: Name of the first environment, at most 200 characters.
+            environment_description: Free text.
             framework_preset: How the site is built and served.
             output_directory: Folder that is served; the preset's own by default.
             build_command: Command that builds the site.
@@ -134,6 +136,7 @@ class Projects(Resource):
             is_contentstack_authentication_enabled,
             git_branch=check_text("git_branch", git_branch, rule="openapi.yaml"),
             auto_deploy_on_push=given(auto_deploy_on_push),
+            description=environment_description,
         )
         repository = RepositoryInput(
             repository_name=check_text("repository_name", repository_name, rule="openapi.yaml"),
@@ -158,6 +161,7 @@ class Projects(Resource):
         upload_uid: str,
         description: str | None = None,
         environment_name: str = "production",
+        environment_description: str | None = None,
         framework_preset: FrameworkPreset | str = FrameworkPreset.OTHER,
         output_directory: str | None = None,
         build_command: str | None = None,
@@ -176,6 +180,7 @@ class Projects(Resource):
             upload_uid: Of a ZIP that was sent to `uploads.url_for_project()`.
             description: Free text, at most 255 characters.
             environment_name: Name of the first environment, at most 200 characters.
+            environment_description: Free text.
             framework_preset: How the site is built and served.
             output_directory: Folder that is served; the preset's own by default.
             build_command: Command that builds the site.
@@ -202,13 +207,16 @@ class Projects(Resource):
             environment_variables,
             is_streaming_enabled,
             is_contentstack_authentication_enabled,
+            upload_uid=check_text("upload_uid", upload_uid, rule="FACTS §5"),
+            description=environment_description,
         )
         return await self._create(
             CreateProjectRequest(
                 name=check_text("name", name, longest=MAX_NAME),
                 project_type=ProjectType.FILEUPLOAD,
                 description=_description(description),
-                file_upload=FileUploadInput(upload_uid=check_text("upload_uid", upload_uid, rule="FACTS §5")),
+                # The environment repeats it, as the vendor's command line does (openapi.yaml).
+                file_upload=FileUploadInput(upload_uid=upload_uid),
                 environment=environment,
             )
         )

@@ -57,6 +57,7 @@ class Environments:
         name: str,
         *,
         git_branch: str,
+        description: str | None = None,
         framework_preset: FrameworkPreset | str = FrameworkPreset.OTHER,
         output_directory: str | None = None,
         build_command: str | None = None,
@@ -74,6 +75,7 @@ class Environments:
             project_uid: The project.
             name: Name of the environment, unique in the project, at most 200 characters.
             git_branch: Branch to deploy.
+            description: Free text.
             framework_preset: How the site is built and served.
             output_directory: Folder that is served; the preset's own by default.
             build_command: Command that builds the site.
@@ -96,6 +98,7 @@ class Environments:
                 project_uid,
                 name,
                 git_branch=git_branch,
+                description=description,
                 framework_preset=framework_preset,
                 output_directory=output_directory,
                 build_command=build_command,
@@ -113,6 +116,7 @@ class Environments:
         name: str,
         *,
         upload_uid: str,
+        description: str | None = None,
         framework_preset: FrameworkPreset | str = FrameworkPreset.OTHER,
         output_directory: str | None = None,
         build_command: str | None = None,
@@ -127,6 +131,7 @@ class Environments:
             project_uid: The project.
             name: Name of the environment, unique in the project, at most 200 characters.
             upload_uid: Of a ZIP that was sent to `uploads.url_for_environment()`.
+            description: Free text.
             framework_preset: How the site is built and served.
             output_directory: Folder that is served; the preset's own by default.
             build_command: Command that builds the site.
@@ -147,6 +152,7 @@ class Environments:
                 project_uid,
                 name,
                 upload_uid=upload_uid,
+                description=description,
                 framework_preset=framework_preset,
                 output_directory=output_directory,
                 build_command=build_command,

@@ -63,6 +63,7 @@ class Projects:
         git_provider: GitProvider | str = GitProvider.GITHUB,
         description: str | None = None,
         environment_name: str = "production",
+        environment_description: str | None = None,
         framework_preset: FrameworkPreset | str = FrameworkPreset.OTHER,
         output_directory: str | None = None,
         build_command: str | None = None,
@@ -86,6 +87,7 @@ class Projects:
             git_provider: `GitHub`, or `ExternalGitProvider` for every other one.
             description: Free text, at most 255 characters.
             environment_name: Name of the first environment, at most 200 characters.
+            environment_description: Free text.
             framework_preset: How the site is built and served.
             output_directory: Folder that is served; the preset's own by default.
             build_command: Command that builds the site.
@@ -113,6 +115,7 @@ class Projects:
                 git_provider=git_provider,
                 description=description,
                 environment_name=environment_name,
+                environment_description=environment_description,
                 framework_preset=framework_preset,
                 output_directory=output_directory,
                 build_command=build_command,
@@ -131,6 +134,7 @@ class Projects:
         upload_uid: str,
         description: str | None = None,
         environment_name: str = "production",
+        environment_description: str | None = None,
         framework_preset: FrameworkPreset | str = FrameworkPreset.OTHER,
         output_directory: str | None = None,
         build_command: str | None = None,
@@ -149,6 +153,7 @@ class Projects:
             upload_uid: Of a ZIP that was sent to `uploads.url_for_project()`.
             description: Free text, at most 255 characters.
             environment_name: Name of the first environment, at most 200 characters.
+            environment_description: Free text.
             framework_preset: How the site is built and served.
             output_directory: Folder that is served; the preset's own by default.
             build_command: Command that builds the site.
@@ -170,6 +175,7 @@ class Projects:
                 upload_uid=upload_uid,
                 description=description,
                 environment_name=environment_name,
+                environment_description=environment_description,
                 framework_preset=framework_preset,
                 output_directory=output_directory,
                 build_command=build_command,

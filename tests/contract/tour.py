@@ -70,6 +70,7 @@ async def _visit_projects(emulator: LaunchEmulator, url: str, archive: Path) -> 
             git_provider="ExternalGitProvider",
             description="A site",
             environment_name="production",
+            environment_description="Of a site",
             auto_deploy_on_push=True,
         )
         assert await client.projects.list().page()
@@ -80,7 +81,7 @@ async def _visit_projects(emulator: LaunchEmulator, url: str, archive: Path) -> 
         await client.projects.update_git_repository(project.uid, {"repository": {"repositoryName": "acme/other"}})
         await client.environments.create_from_git(project.uid, "least", git_branch="next")
         environment = await client.environments.create_from_git(
-            project.uid, "most", git_branch="next", auto_deploy_on_push=False, **SETTINGS
+            project.uid, "most", git_branch="next", description="Described", auto_deploy_on_push=False, **SETTINGS
         )
         await client.deployments.create(project.uid, environment.uid)
         await client.deployments.create(project.uid, environment.uid, commit_hash="0123456789abcdef")
@@ -99,13 +100,14 @@ async def _visit_uploads(emulator: LaunchEmulator, url: str, archive: Path) -> N
             upload_uid=target.upload_uid,
             description="A site",
             environment_name="production",
+            environment_description="Of a site",
             **SETTINGS,
         )
         target = await client.uploads.url_for_environment(project.uid)
         await client.uploads.send(target, archive)
         await client.environments.create_from_upload(project.uid, "plain", upload_uid=target.upload_uid)
         environment = await client.environments.create_from_upload(
-            project.uid, "full", upload_uid=target.upload_uid, **SETTINGS
+            project.uid, "full", upload_uid=target.upload_uid, description="Described", **SETTINGS
         )
         target = await client.uploads.url_for_deployment(project.uid, environment.uid)
         await client.uploads.send(target, archive)

@@ -317,6 +317,7 @@ async def test_every_field_of_a_project_from_git_is_sent() -> None:
             git_provider="GitHub",
             description="Shop",
             environment_name="main",
+            environment_description="Of a shop",
             auto_deploy_on_push=True,
             **GIT,
             **SETTINGS,
@@ -333,7 +334,13 @@ async def test_every_field_of_a_project_from_git_is_sent() -> None:
                 "repositoryUrl": "https://github.com/acme/storefront",
                 "gitProviderMetadata": {"gitProvider": "GitHub"},
             },
-            "environment": {"name": "main", "gitBranch": "main", "autoDeployOnPush": True, **SETTINGS_ON_THE_WIRE},
+            "environment": {
+                "name": "main",
+                "description": "Of a shop",
+                "gitBranch": "main",
+                "autoDeployOnPush": True,
+                **SETTINGS_ON_THE_WIRE,
+            },
         }
     ]
 
@@ -349,7 +356,7 @@ async def test_every_field_of_a_project_from_a_file_is_sent() -> None:
             "name": "landing",
             "projectType": "FILEUPLOAD",
             "fileUpload": {"uploadUid": UPLOAD},
-            "environment": {"name": "Default", **SETTINGS_ON_THE_WIRE},
+            "environment": {"name": "Default", "uploadUid": UPLOAD, **SETTINGS_ON_THE_WIRE},
         },
         {
             "name": "plain",
@@ -360,6 +367,7 @@ async def test_every_field_of_a_project_from_a_file_is_sent() -> None:
                 "frameworkPreset": "OTHER",
                 "outputDirectory": "./",
                 "environmentVariables": [],
+                "uploadUid": UPLOAD,
             },
         },
     ]
