@@ -93,12 +93,43 @@ class Entry:
     requests: int = 0
     detail: Mapping[str, object] = attrs.field(factory=lambda: cast("dict[str, object]", {}))
 
+    def to_dict(self) -> dict[str, object]:
+        """Return the entry as plain data that JSON can express, for a journal that is kept elsewhere."""
+        return {
+            **attrs.asdict(self),
+            "state": str(self.state),
+            "intended_at": _text(self.intended_at),
+            "ended_at": _text(self.ended_at),
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, object]) -> Self:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            ValueError: It is no entry.
+        """
+        try:
+            return cls(
+                key=str(document["key"]),
+                state=OperationState(str(document["state"])),
+                intended_at=_moment(document["intended_at"]),
+                deployment_uid=cast("str | None", document["deployment_uid"]),
+                ended_at=_moment(document["ended_at"]),
+                attempts=cast("int", document["attempts"]),
+                requests=cast("int", document["requests"]),
+                detail=dict(cast("Mapping[str, object]", document["detail"])),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"this is no journal entry: {error!r}") from error
+
 
 class Journal(Protocol):
     """What a run asks of its journal; implement it to keep one elsewhere, as in a shared database.
 
     Every method must be durable when it returns: a process may be killed right after. Implementations refuse a second
-    runner between `open` and `close`.
+    runner between `open` and `close`, and give the journal free when the process that has it dies. Plans and entries
+    are stored as JSON: `Plan.to_json`, `Entry.to_dict`.
     """
 
     def open(self, plan: Plan | None, *, check: Callable[[Plan], None]) -> Plan:

@@ -140,6 +140,29 @@ class Plan:
             cost=Cost.of(_requests(action) * len(operations), rate=rate),
         )
 
+    def split(self, size: int) -> tuple[Self, ...]:
+        """Return this plan as plans of at most `size` operations, for workers that run apart, each with its journal.
+
+        A part's `uid` depends on nothing but this plan and the part's operations: whoever splits the same plan again,
+        in whatever process, can go on with the journals of the parts. `FleetReport.joined` makes one report of theirs.
+
+        Raises:
+            InvalidArgumentError: `size` is less than 1.
+        """
+        if size < 1:
+            raise InvalidArgumentError("size", f"must be at least 1, not {size}")
+        pieces = [self.operations[start : start + size] for start in range(0, len(self.operations), size)]
+        each = Cost(_requests(self.action), self.cost.seconds / max(len(self.operations), 1))
+        return tuple(
+            attrs.evolve(
+                self,
+                uid=hashlib.sha256("\n".join([self.uid, *(one.key for one in piece)]).encode()).hexdigest()[:32],
+                operations=piece,
+                cost=Cost(each.requests * len(piece), each.seconds * len(piece)),
+            )
+            for piece in pieces
+        )
+
     def diff(self, other: Plan) -> PlanDiff:
         """Return how another plan differs from this one."""
         mine = {operation.key for operation in self.operations}

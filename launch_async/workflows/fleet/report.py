@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Self
 
 import attrs
 
 from launch_async.errors import ConfigurationError
-from launch_async.workflows.fleet.journal import OperationState
+from launch_async.workflows.fleet.journal import Entry, OperationState
 from launch_async.workflows.fleet.junit import junit
 from launch_async.workflows.fleet.markdown import markdown
 from launch_async.workflows.fleet.outcome import TargetOutcome
@@ -45,6 +45,26 @@ class FleetReport:
     requests: int
     waited: float
     stopped: str = ""
+
+    @classmethod
+    def joined(cls, plan: Plan, parts: Iterable[FleetReport]) -> Self:
+        """Return one report of a plan whose parts (`Plan.split`) were run apart, perhaps at the same time.
+
+        Targets that are in none of the reports count as planned. `seconds` is that of the longest run.
+        """
+        reports = list(parts)
+        known = {one.target.environment_uid: one for report in reports for one in report.outcomes}
+        return cls(
+            plan=plan,
+            outcomes=tuple(
+                known.get(one.target.environment_uid) or TargetOutcome.of(one.target, Entry(key=one.key))
+                for one in plan.operations
+            ),
+            seconds=max((report.seconds for report in reports), default=0.0),
+            requests=sum(report.requests for report in reports),
+            waited=sum(report.waited for report in reports),
+            stopped="; ".join(dict.fromkeys(report.stopped for report in reports if report.stopped)),
+        )
 
     @property
     def totals(self) -> Mapping[OperationState, int]:
