@@ -16,7 +16,7 @@ import tempfile
 import time
 import tracemalloc
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import attrs
 
@@ -49,7 +49,7 @@ class Fleet(Launch):
     refused: int = 0
 
     @classmethod
-    def of(cls, targets: int, *, seed: int, limit: SlidingWindow | None = None) -> Fleet:
+    def of(cls, targets: int, *, seed: int, limit: SlidingWindow | None = None) -> Self:
         """Return a service whose next builds take 30-90 s, as the earlier ones did within a tenth."""
         dice = random.Random(seed)
         seconds = [dice.uniform(30, 90) for _ in range(targets)]

@@ -31,7 +31,9 @@ FAULTS: Final[tuple[tuple[FaultKind, int | None], ...]] = (
     ("truncate", None),
 )
 SHARE: Final = 0.2
-_RETRY: Final = RetryPolicy(attempts=6, backoff_base=0.01, backoff_cap=0.05, look_up_delays=(0.02, 0.05, 0.1))
+_RETRY: Final = RetryPolicy(
+    attempts=6, backoff_base=0.01, backoff_cap=0.05, look_up_delays=(0.02, 0.05, 0.1), settle_after=0.2
+)
 
 
 def _client(emulator: LaunchEmulator) -> LaunchClient:

@@ -55,6 +55,8 @@ class RetryPolicy:
         backoff_cap: Upper end of any delay, in seconds.
         look_up_delays: Seconds before each look for what a creation may have created although its answer was lost.
         retry_after_cap: Longest Retry-After that is waited for, in seconds; a longer one ends the call.
+        settle_after: Seconds after which a creation whose sender has died is no longer carried out: that long after it
+            was sent, a resumed fleet run looks for it a last time before it sends it again.
     """
 
     attempts: int = attrs.field(default=4, validator=[attrs.validators.instance_of(int), attrs.validators.ge(1)])
@@ -63,6 +65,7 @@ class RetryPolicy:
     backoff_cap: float = attrs.field(default=8.0, validator=_positive)
     retry_after_cap: float = attrs.field(default=60.0, validator=_positive)
     look_up_delays: tuple[float, ...] = attrs.field(default=(0.5, 1.0, 2.0), converter=tuple)
+    settle_after: float = attrs.field(default=30.0, validator=_positive)
 
     def decide(
         self,

@@ -11,7 +11,9 @@ from launch_async.auth import Authtoken
 from launch_async.emulator import LaunchEmulator
 from launch_async.hooks import Hooks
 
-QUICK = RetryPolicy(attempts=6, refusals=4, backoff_base=0.01, backoff_cap=0.05, look_up_delays=(0.05, 0.1))
+QUICK = RetryPolicy(
+    attempts=6, refusals=4, backoff_base=0.01, backoff_cap=0.05, look_up_delays=(0.05, 0.1), settle_after=0.15
+)
 
 
 def client_of(emulator: LaunchEmulator, *, hooks: Hooks | None = None) -> LaunchClient:

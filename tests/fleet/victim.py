@@ -56,7 +56,7 @@ def client_of(server: dict[str, str], fuse: Fuse | None = None) -> LaunchClient:
         base_url=server["url"],
         organization_uid=server["organization_uid"],
         limiter=UnlimitedRateLimiter(),
-        retry=RetryPolicy(look_up_delays=(0.05, 0.1)),
+        retry=RetryPolicy(look_up_delays=(0.05, 0.1), settle_after=0.15),
         layers=[fuse.around] if fuse else (),
     )
 

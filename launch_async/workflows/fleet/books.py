@@ -76,19 +76,26 @@ class Books:
 
         Where an earlier one may have been acted on, its time is kept: what it created must still be found.
         """
-        entry = self.entry(operation)
+        entry, now = self.entry(operation), self._services.now()
         since = entry.intended_at if entry.state is OperationState.INTENDED else None
         self._intended[operation.key] = asyncio.get_running_loop().time()
         self._write(
             attrs.evolve(
                 entry,
                 state=OperationState.INTENDED,
-                intended_at=since or self._services.now(),
+                intended_at=since or now,
                 attempts=entry.attempts + 1,
-                detail={**entry.detail, "wave": self.wave},
+                detail={**entry.detail, "wave": self.wave, "intended_again_at": now.isoformat()},
             )
         )
         self.tell(FleetEventKind.OPERATION, operation, state=OperationState.INTENDED)
+
+    def last_intended_at(self, operation: PlannedOperation) -> datetime:
+        """Return when a request was last about to be sent."""
+        entry = self.entry(operation)
+        text = entry.detail.get("intended_again_at")
+        last = datetime.fromisoformat(str(text)) if text else entry.intended_at
+        return last or self._services.now()
 
     def sent(self, operation: PlannedOperation, deployment: Deployment, *, message: str = "") -> None:
         """Write down which deployment was created or attached to."""

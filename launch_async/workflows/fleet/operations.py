@@ -7,8 +7,8 @@ is sent; variables are compared again; a deletion may find that it was done; a r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from typing import Final
 
 from launch_async._metering import Meter, metered
@@ -34,6 +34,8 @@ __all__ = ["HeldBackError", "Operations"]
 
 _SENDERS: Final = 20
 """Operations that are being sent at the same time: enough for the budget, and none waits for it beyond its deadline."""
+_HELD_BACK_WITHIN: Final = 1.0
+"""Seconds after which a wait notices that the run was paused or stopped."""
 
 
 class HeldBackError(Exception):
@@ -80,6 +82,8 @@ class Operations:
                 await self._in_turn(operation, lambda: self._delete(operation, interrupted=interrupted))
 
     async def _redeploy(self, operation: PlannedOperation, action: Redeploy) -> None:
+        if self._books.entry(operation).state is OperationState.INTENDED:
+            await self._adopt_interrupted(operation, action.source.commit)
         if self._books.entry(operation).state is not OperationState.SENT:
             async with self._sending:
                 await self._begin_deployment(operation, action)
@@ -88,11 +92,6 @@ class Operations:
 
     async def _begin_deployment(self, operation: PlannedOperation, action: Redeploy) -> None:
         commit = action.source.commit
-        if self._books.entry(operation).state is OperationState.INTENDED:
-            found = await self._interrupted(operation, commit)
-            if found is not None:
-                self._sent(operation, found, message=f"found deployment {found.uid} of an interrupted run")
-                return
         self._check_not_held()
         if action.when_busy != "queue" and await self._was_busy(operation, action):
             return
@@ -130,26 +129,36 @@ class Operations:
             self._sent(operation, newest, message=f"attached to running deployment {newest.uid}")
         return True
 
-    async def _interrupted(self, operation: PlannedOperation, commit: str | None) -> Deployment | None:
-        """Return what an interrupted creation has created; None if it created nothing.
+    async def _adopt_interrupted(self, operation: PlannedOperation, commit: str | None) -> None:
+        """Take over what an interrupted creation has created; leave the operation as it is if it created nothing.
+
+        What the interrupted run has sent may still be on its way: nothing is sent again before that has settled.
 
         Raises:
             AmbiguousOutcome: Several deployments may be it, or they cannot be listed.
         """
+        loop = asyncio.get_running_loop()
+        found = await self._interrupted(operation, commit)
+        passed = (self._services.now() - self._books.last_intended_at(operation)).total_seconds()
+        settled = loop.time() + self._services.settle_after - max(0.0, passed)
+        if found is None and loop.time() < settled:
+            while loop.time() < settled:
+                self._check_not_held()
+                await asyncio.sleep(min(_HELD_BACK_WITHIN, settled - loop.time()))
+            found = await self._interrupted(operation, commit)
+        if found is not None:
+            self._sent(operation, found, message=f"found deployment {found.uid} of an interrupted run")
+
+    async def _interrupted(self, operation: PlannedOperation, commit: str | None) -> Deployment | None:
         target, since = operation.target, self._books.entry(operation).intended_at or datetime.now(UTC)
-        delays = self._services.look_up_delays
-        found: Sequence[Deployment] = ()
-        for pause in (0.0, *delays):
-            await asyncio.sleep(pause)
-            try:
+        try:
+            async with self._sending:
                 found = await self._services.created_since(target, since, commit)
-            except DecodeError as error:
-                raise AmbiguousOutcome(
-                    f"an interrupted deployment of {target.label} may exist, and cannot be looked up: {error.message}",
-                    operation="createDeployment",
-                ) from error
-            if found or self._services.now() - since > timedelta(seconds=sum(delays)):
-                break
+        except DecodeError as error:
+            raise AmbiguousOutcome(
+                f"an interrupted deployment of {target.label} may exist, and cannot be looked up: {error.message}",
+                operation="createDeployment",
+            ) from error
         if len(found) > 1:
             raise AmbiguousOutcome(
                 f"an interrupted deployment of {target.label} may be any of {', '.join(one.uid for one in found)}: "

@@ -101,35 +101,38 @@ class FleetRun:
 
     async def _run_waves(self) -> None:
         left = [one for one in self._plan.operations if not self._books.entry(one).state.is_final]
-        # What an earlier run has begun is finished first, and needs no wave.
+        # What an earlier run has begun needs no wave: it is finished before the first one, or beside the only one.
         begun = [one for one in left if self._books.entry(one).state is not OperationState.PLANNED]
         fresh = [one for one in left if self._books.entry(one).state is OperationState.PLANNED]
         if fresh:
             await self._uploads.check()
         last_wave = self._books.last_wave
-        if begun:
+        if self._options.canary or self._options.wave_size or self._control.stopped or not fresh:
             await self._run_wave(begun)
+            begun = []
         for number, wave in enumerate(_waves(fresh, self._options.canary, self._options.wave_size), 1):
             if self._control.stopped:
                 return
             self._books.wave = last_wave + number
             self._books.tell(FleetEventKind.WAVE_STARTED, message=f"wave {self._books.wave}: {len(wave)} targets")
             failed_before = self._books.failed
-            await self._run_wave(wave)
+            await self._run_wave([*begun, *wave])
             is_canary = self._options.canary > 0 and number == 1
             if is_canary and self._books.failed > failed_before:
                 self._stop("the canary failed")
 
     async def _run_wave(self, operations: Sequence[PlannedOperation]) -> None:
-        places = asyncio.Semaphore(self._options.concurrency or len(operations))
-        # The budget lets one after the other begin: what takes longest must not begin last.
-        slowest_first = sorted(operations, key=lambda one: one.target.last_seconds or 0.0, reverse=True)
+        places = asyncio.Semaphore(self._options.concurrency or max(1, len(operations)))
         try:
             async with asyncio.TaskGroup() as group:
-                for operation in slowest_first:
+                for operation in sorted(operations, key=self._urgency):
                     group.create_task(self._run_operation(operation, places))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
+
+    def _urgency(self, operation: PlannedOperation) -> tuple[bool, float]:
+        """What goes on comes first, then the slowest: the budget lets one after the other begin."""
+        return self._books.entry(operation).state is OperationState.PLANNED, -(operation.target.last_seconds or 0.0)
 
     async def _run_operation(self, operation: PlannedOperation, places: asyncio.Semaphore) -> None:
         async with places:

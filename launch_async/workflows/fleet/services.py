@@ -39,9 +39,9 @@ class FleetServices:
     watching: Watching
 
     @property
-    def look_up_delays(self) -> Sequence[float]:
-        """Seconds before each further look for what an interrupted creation may have created."""
-        return self.pipeline.retry.look_up_delays
+    def settle_after(self) -> float:
+        """Seconds after which a creation whose sender has died is no longer carried out."""
+        return self.pipeline.retry.settle_after
 
     def now(self) -> datetime:
         """Return the earliest time that the service's clock may show."""

@@ -1,0 +1,197 @@
+"""In virtual time: what waits for a slow budget can be held back, and what acts late is not done twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from datetime import UTC, datetime
+
+import attrs
+import pytest
+
+from benchmarks._launch import PROJECT, Build
+from benchmarks._simulation import run
+from benchmarks.fleet import Fleet
+from launch_async import (
+    Entry,
+    FleetControl,
+    FleetReport,
+    LocalRateLimiter,
+    MemoryJournal,
+    OperationState,
+    Plan,
+    RateLimit,
+    Target,
+)
+from launch_async._transport import Request, Response
+
+
+@attrs.define
+class Service(Fleet):
+    """A service that remembers when it was sent what."""
+
+    sent: list[tuple[float, str]] = attrs.field(factory=list[tuple[float, str]])
+
+    async def send(self, request: Request) -> Response:
+        self.sent.append((asyncio.get_running_loop().time(), request.operation))
+        return await super().send(request)
+
+    @property
+    def creations(self) -> list[float]:
+        """When each creation was sent."""
+        return [at for at, operation in self.sent if operation == "createDeployment"]
+
+    @property
+    def deployed(self) -> Counter[int]:
+        """How often each environment was deployed since the beginning."""
+        return Counter(build.environment for build in self.builds if build.created >= 0)
+
+    def targets(self, *, known: bool = False) -> list[Target]:
+        return [
+            Target(
+                project_uid=PROJECT,
+                environment_uid=f"{number:024x}",
+                environment_name=f"environment-{number}",
+                last_seconds=seconds if known else None,
+            )
+            for number, seconds in enumerate(self.seconds)
+        ]
+
+
+def _slow() -> LocalRateLimiter:
+    return LocalRateLimiter(RateLimit(1, per=1.0))
+
+
+def _once_each(service: Service) -> bool:
+    return service.deployed == Counter(range(len(service.seconds)))
+
+
+def test_a_pause_holds_back_what_waits_for_the_budget_already() -> None:
+    service, control = Service.of(15, seed=1), FleetControl()
+
+    async def main() -> FleetReport:
+        loop = asyncio.get_running_loop()
+        loop.call_at(5.5, control.pause)
+        loop.call_at(200, control.resume)
+        async with service.client(_slow()) as client:
+            plan = await client.fleet.plan_redeploy(service.targets())
+            return await client.fleet.run(plan, control=control)
+
+    report = run(main())
+
+    assert [at for at in service.creations if 5.5 < at < 200] == []
+    assert 0 < len([at for at in service.creations if at < 200]) < 15
+    assert report.is_success
+    assert _once_each(service)
+    assert {one.attempts for one in report.outcomes} == {1}
+
+
+def test_a_stop_holds_back_what_waits_for_the_budget_already() -> None:
+    service, control, journal = Service.of(15, seed=1), FleetControl(), MemoryJournal()
+
+    async def main() -> FleetReport:
+        asyncio.get_running_loop().call_at(5.5, control.cancel)
+        async with service.client(_slow()) as client:
+            plan = await client.fleet.plan_redeploy(service.targets())
+            stopped = await client.fleet.run(plan, control=control, journal=journal)
+            assert [at for at in service.creations if at > 5.5] == []
+            assert stopped.totals == {
+                OperationState.PLANNED: 15 - len(service.creations),
+                OperationState.SUCCEEDED: len(service.creations),
+            }
+            return await client.fleet.resume(journal)
+
+    assert run(main()).is_success
+    assert _once_each(service)
+
+
+def test_nothing_is_looked_at_while_creations_wait_for_the_budget() -> None:
+    service = Service.of(40, seed=1)
+
+    async def main() -> FleetReport:
+        async with service.client(_slow()) as client:
+            plan = await client.fleet.plan_redeploy(service.targets())
+            return await client.fleet.run(plan, confirm=40)
+
+    assert run(main()).is_success
+    began = [operation for at, operation in service.sent if at < 25]
+    assert set(began) == {"getEnvironment", "createDeployment"}
+
+
+def test_the_slowest_builds_begin_first_and_are_not_looked_at_before_they_are_nearly_over() -> None:
+    service = Service.of(20, seed=1)
+    service.latency = 0.0
+
+    async def main() -> FleetReport:
+        async with service.client(LocalRateLimiter(RateLimit(10, per=1.0))) as client:
+            plan = await client.fleet.plan_redeploy(service.targets(known=True))
+            return await client.fleet.run(plan)
+
+    report = run(main())
+
+    lengths = [build.ends - build.begins for build in service.builds if build.created >= 0]
+    assert lengths == sorted(lengths, reverse=True)
+    assert report.seconds < 1.1 * max(service.seconds)
+    assert "listDeployments" not in service.asked
+
+
+def _interrupted(plan: Plan) -> MemoryJournal:
+    """The journal of a run that has died while it sent its first operation."""
+    journal = MemoryJournal()
+    journal.open(plan, check=lambda _: None)
+    journal.write(
+        Entry(key=plan.operations[0].key, state=OperationState.INTENDED, intended_at=datetime.now(UTC), attempts=1)
+    )
+    journal.close()
+    return journal
+
+
+@pytest.mark.parametrize("late", [0.5, 5, 25])
+def test_a_request_that_outlives_its_run_is_found_and_not_sent_again(late: float) -> None:
+    service = Service.of(3, seed=1)
+
+    async def main() -> FleetReport:
+        loop = asyncio.get_running_loop()
+        loop.call_at(late, service.builds.append, Build(created=late, begins=late, ends=late + 40, environment=0))
+        async with service.client() as client:
+            plan = await client.fleet.plan_redeploy(service.targets())
+            return await client.fleet.resume(_interrupted(plan))
+
+    report = run(main())
+
+    assert report.is_success
+    assert _once_each(service)
+    assert len(service.creations) == 2
+
+
+def test_a_request_that_never_arrived_is_sent_again_once_it_cannot_arrive_any_more() -> None:
+    service = Service.of(3, seed=1)
+
+    async def main() -> FleetReport:
+        async with service.client() as client:
+            plan = await client.fleet.plan_redeploy(service.targets())
+            return await client.fleet.resume(_interrupted(plan))
+
+    report = run(main())
+
+    assert report.is_success
+    assert _once_each(service)
+    _, second, last = sorted(service.creations)
+    assert second < 1, "the others need not wait"
+    assert 28 < last < 32
+
+
+def test_a_run_that_waits_for_a_lost_request_can_be_stopped() -> None:
+    service, control = Service.of(1, seed=1), FleetControl()
+
+    async def main() -> FleetReport:
+        asyncio.get_running_loop().call_at(3, control.cancel)
+        async with service.client() as client:
+            plan = await client.fleet.plan_redeploy(service.targets())
+            return await client.fleet.resume(_interrupted(plan), control=control)
+
+    report = run(main())
+
+    assert report.seconds < 5
+    assert [one.state for one in report.outcomes] == [OperationState.INTENDED]
+    assert service.creations == []
