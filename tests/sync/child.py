@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 
 URL, ORGANIZATION, TOKEN = sys.argv[2:5]
 
@@ -22,23 +27,34 @@ def say(*words: object) -> None:
 
 def outlive() -> None:
     """Call after launch_sync has gone: this hook was registered before it was imported."""
-    if sys.argv[1] == "call_after_exit":
+    for launch in CLIENTS:
         try:
-            CLIENTS[0].projects.get("66c0aaaaaaaaaaaaaaaaaaaa")
+            launch.projects.get("66c0aaaaaaaaaaaaaaaaaaaa")
         except ClosedError as error:
             say(type(error).__name__)
 
 
 atexit.register(outlive)
 
-from launch_sync import Authtoken, ClosedError, LaunchClient, LogLine, RateLimit  # noqa: E402
+from launch_sync import (  # noqa: E402
+    Authtoken,
+    BridgeThreadError,
+    ClosedError,
+    Hooks,
+    LaunchClient,
+    LaunchSyncInAsyncWarning,
+    LogLine,
+    RateLimit,
+    _loop,
+)
 
 CLIENTS: list[LaunchClient] = []
+WANDERER: ContextVar[str] = ContextVar("wanderer", default="nobody")
 
 
-def client() -> LaunchClient:
+def client(hooks: Hooks | None = None) -> LaunchClient:
     return LaunchClient(
-        Authtoken(TOKEN), base_url=URL, organization_uid=ORGANIZATION, rate_limit=RateLimit(1000, per=1.0)
+        Authtoken(TOKEN), base_url=URL, organization_uid=ORGANIZATION, rate_limit=RateLimit(1000, per=1.0), hooks=hooks
     )
 
 
@@ -46,15 +62,18 @@ def names(launch: LaunchClient) -> list[str]:
     return [project.name for project in launch.projects.list()]
 
 
+def works(launch: LaunchClient) -> bool:
+    return "first" in names(launch)
+
+
+def conversations() -> int:
+    """How many iterators and bodies of a `with` are under way."""
+    return sum("_converse" in repr(task) for task in _loop.current_loop().tasks())
+
+
 def never_closed() -> None:
     launch = client()
     say(names(launch))
-
-
-def call_after_exit() -> None:
-    with client() as launch:
-        say(names(launch))
-    CLIENTS.append(launch)
 
 
 def exit_during_a_call() -> None:
@@ -66,10 +85,86 @@ def exit_during_a_call() -> None:
 
     threading.Thread(target=call, daemon=True).start()
     started.wait()
+    with client() as launch:
+        CLIENTS.append(launch)
     say("leaving")
 
 
+def in_one_process() -> None:
+    """What a program does without forks and signals; each promise says one line."""
+    with client() as launch:
+        mistaken_for_async(launch)
+        many_threads(launch)
+        left_early(launch)
+    called_on_the_loop()
+    seen_inside()
+    try:
+        launch.projects.list().first()
+    except ClosedError:
+        say("closed: refused")
+
+
+def mistaken_for_async(launch: LaunchClient) -> None:
+    async def mistaken() -> list[bool]:
+        return [works(launch), works(launch)]
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        answers = asyncio.run(mistaken())
+    mine = [one for one in caught if one.category is LaunchSyncInAsyncWarning and one.filename == __file__]
+    say("coroutine:", answers, len(mine), len(caught))
+
+
+def many_threads(launch: LaunchClient) -> None:
+    with ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(lambda _: works(launch), range(64)))
+    say("threads:", answers.count(True))
+
+
+def left_early(launch: LaunchClient) -> None:
+    """Leave the log of a build that goes on for an hour."""
+    site = launch.create_site("left early", sys.argv[5], wait=False)
+    before = conversations()
+    for line in launch.follow_logs(site.deployment):
+        say("line:", type(line).__name__)
+        break
+    launch.openapi()
+    say("early:", conversations() - before, works(launch))
+
+
+def called_on_the_loop() -> None:
+    class Mistaken(Hooks):
+        def request_started(self, event: object) -> None:
+            if not met:
+                met.append("here")
+                names(launch)
+
+    met: list[str] = []
+    with client(Mistaken()) as launch:
+        try:
+            launch.projects.list().first()
+        except BridgeThreadError:
+            say("loop: refused", works(launch))
+
+
+def seen_inside() -> None:
+    class Looking(Hooks):
+        def request_started(self, event: object) -> None:
+            seen.append(WANDERER.get())
+
+    def call(name: str) -> None:
+        WANDERER.set(name)
+        names(launch)
+
+    seen: list[str] = []
+    with client(Looking()) as launch, ThreadPoolExecutor(2) as pool:
+        list(pool.map(call, ["one", "two"]))
+    say("context:", sorted(seen))
+
+
 def interrupted() -> None:
+    """Ctrl-C in a call, which a test presses; in an iterator; and a second one, during the clean-up."""
+
     def started(_: LogLine) -> None:
         if not said:
             said.append("started")
@@ -80,23 +175,76 @@ def interrupted() -> None:
         try:
             launch.create_site("interrupted", sys.argv[5], on_log=started)
         except KeyboardInterrupt:
-            say("interrupted", names(launch))
+            say("call:", works(launch))
+        in_an_iterator(launch)
+        twice(launch)
 
 
-def fork_before() -> None:
+def in_an_iterator(launch: LaunchClient) -> None:
+    site = launch.create_site("iterated", sys.argv[5], wait=False)
+    iterator = launch.follow_logs(site.deployment)
+    next(iterator)
+    with pressed_when(main_waits):
+        for _ in iterator:
+            pass
+    say("iterator:", list(iterator), works(launch))
+
+
+def twice(launch: LaunchClient) -> None:
+    """The clean-up takes until it is told to end, which it is not before the second Ctrl-C has come through."""
+    reached, cleaning, release = threading.Event(), threading.Event(), threading.Event()
+
+    async def stubborn(*_: object) -> None:
+        reached.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cleaning.set()
+            await asyncio.to_thread(release.wait)
+
+    with pressed_when(reached.wait, cleaning.wait):
+        launch.with_options(layers=[stubborn]).projects.list().first()  # type: ignore[list-item]
+    say("twice:", release.is_set(), works(launch))
+    release.set()
+
+
+def main_waits() -> bool:
+    return sys._current_frames()[threading.main_thread().ident or 0].f_code.co_name == "_read"
+
+
+@contextmanager
+def pressed_when(*conditions: Callable[[], object]) -> Iterator[None]:
+    """Press Ctrl-C when each of some conditions is met, and expect it to come through."""
+
+    def press() -> None:
+        for condition in conditions:
+            while not condition():
+                time.sleep(0.001)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    presser = threading.Thread(target=press)
+    presser.start()
+    try:
+        yield
+    except KeyboardInterrupt:
+        presser.join()
+    else:
+        sys.exit("the interruption was lost")
+
+
+def forks() -> None:
+    """Before the first call, between two calls, in a child that calls nothing, and while threads call."""
     with client() as launch:
-        in_child(lambda: say("child", names(launch)))
-        say("parent", names(launch))
+        in_child(lambda: say("before: child", names(launch)))
+        say("before: parent", names(launch))
+        in_child(lambda: say("between: child", names(launch)))
+        say("between: parent", names(launch))
+        in_child(lambda: None)
+        say("unused: parent", names(launch))
+        fork_during(launch)
 
 
-def fork_between() -> None:
-    with client() as launch:
-        names(launch)
-        in_child(lambda: say("child", names(launch)))
-        say("parent", names(launch))
-
-
-def fork_during() -> None:
+def fork_during(launch: LaunchClient) -> None:
     stop = threading.Event()
     calls = [0] * 4
 
@@ -105,34 +253,29 @@ def fork_during() -> None:
             names(launch)
             calls[number] += 1
 
-    with client() as launch:
-        threads = [threading.Thread(target=call, args=(number,)) for number in range(4)]
-        for thread in threads:
-            thread.start()
-        for _ in range(2):
-            in_child(lambda: names(launch) or os._exit(3))
-        before = sum(calls)
-        while sum(calls) < before + 8:
-            time.sleep(0.001)
-        stop.set()
-        for thread in threads:
-            thread.join()
-    say("parent goes on")
-
-
-def fork_unused() -> None:
-    with client() as launch:
-        names(launch)
-        in_child(lambda: None)
-        say("parent", names(launch))
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(2):
+        in_child(lambda: names(launch) or os._exit(3))
+    before = sum(calls)
+    while sum(calls) < before + 8:
+        time.sleep(0.001)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    say("during: parent goes on")
 
 
 def processes() -> None:
     with client() as launch:
         names(launch)
-        for method in ("spawn", "forkserver", "fork"):
-            with ProcessPoolExecutor(1, multiprocessing.get_context(method)) as pool:
-                say(method, pool.submit(work).result())
+        with ExitStack() as stack:
+            methods = ("spawn", "forkserver", "fork")
+            pools = [ProcessPoolExecutor(1, multiprocessing.get_context(method)) for method in methods]
+            answers = [stack.enter_context(pool).submit(work) for pool in pools]
+            for method, answer in zip(methods, answers, strict=True):
+                say(method, answer.result())
         say("parent", names(launch))
 
 

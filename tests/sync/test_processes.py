@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import requests
 
 from launch_sync import Authtoken, LaunchClient
 from launch_sync.emulator import LaunchEmulator
@@ -69,40 +72,124 @@ def test_a_client_that_is_never_closed_gives_one_warning_that_names_its_line(emu
     assert "nclosed" not in complaints
 
 
-def test_a_call_after_exit_is_refused(emulator: LaunchEmulator) -> None:
-    assert Program(emulator, "call_after_exit").end() == (0, ["['first']", "ClosedError"], "")
+def test_a_program_ends_in_silence_while_a_call_runs_in_a_daemon_thread_and_later_calls_are_refused(
+    emulator: LaunchEmulator, folder: Path
+) -> None:
+    assert Program(emulator, "exit_during_a_call", folder).end() == (0, ["leaving", "ClosedError"], "")
 
 
-def test_a_program_ends_in_silence_while_a_call_runs_in_a_daemon_thread(emulator: LaunchEmulator, folder: Path) -> None:
-    assert Program(emulator, "exit_during_a_call", folder).end() == (0, ["leaving"], "")
+@pytest.fixture(scope="module")
+def said(emulator: LaunchEmulator, folder: Path) -> dict[str, str]:
+    """What a program says that uses a client in every way but forks and signals."""
+    code, lines, complaints = Program(emulator, "in_one_process", folder).end()
+    assert (code, complaints) == (0, "")
+    return dict(line.split(": ", 1) for line in lines)
 
 
-def test_ctrl_c_ends_a_call_and_leaves_the_client_usable(emulator: LaunchEmulator, folder: Path) -> None:
+def test_calls_by_mistake_from_a_coroutine_work_and_are_warned_of_once(said: dict[str, str]) -> None:
+    assert said["coroutine"] == "[True, True] 1 1"
+
+
+def test_a_call_on_the_loop_itself_is_refused_and_the_next_one_works(said: dict[str, str]) -> None:
+    assert said["loop"] == "refused True"
+
+
+def test_32_threads_use_one_client(said: dict[str, str]) -> None:
+    assert said["threads"] == "64"
+
+
+def test_a_log_that_is_left_early_leaves_nothing_running(said: dict[str, str]) -> None:
+    assert said["line"] == "LogLine"
+    assert said["early"] == "0 True"
+
+
+def test_each_threads_context_is_seen_inside_its_calls(said: dict[str, str]) -> None:
+    assert said["context"] == "['one', 'two']"
+
+
+def test_a_closed_client_refuses_to_call(said: dict[str, str]) -> None:
+    assert said["closed"] == "refused"
+
+
+@pytest.fixture(scope="module")
+def interrupted(emulator: LaunchEmulator, folder: Path) -> dict[str, str]:
+    """What a program says after Ctrl-C: the first one comes from here, as from a terminal."""
     program = Program(emulator, "interrupted", folder)
     assert program.process.stdout is not None
     assert program.process.stdout.readline() == "started\n"
     program.process.send_signal(signal.SIGINT)
     code, lines, complaints = program.end()
     assert (code, complaints) == (0, "")
-    assert len(lines) == 1
-    assert lines[0].startswith("interrupted")
-    assert "'first'" in lines[0]
+    return dict(line.split(": ", 1) for line in lines)
 
 
-@pytest.mark.parametrize("name", ["fork_before", "fork_between"])
-def test_parent_and_child_both_use_a_client_after_a_fork(emulator: LaunchEmulator, name: str) -> None:
-    code, lines, complaints = Program(emulator, name).end()
+def test_ctrl_c_ends_a_call_and_leaves_the_client_usable(interrupted: dict[str, str]) -> None:
+    assert interrupted["call"] == "True"
+
+
+def test_ctrl_c_ends_an_iterator_and_leaves_the_client_usable(interrupted: dict[str, str]) -> None:
+    assert interrupted["iterator"] == "[] True"
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_clean_up(interrupted: dict[str, str]) -> None:
+    assert interrupted["twice"] == "False True"
+
+
+@pytest.fixture(scope="module")
+def forked(emulator: LaunchEmulator) -> list[str]:
+    """What a program and its children say, one fork after the other."""
+    code, lines, complaints = Program(emulator, "forks").end()
     assert (code, complaints) == (0, "")
-    assert [line.partition(" ")[0] for line in lines] == ["child", "parent"]
+    return [line.partition(" [")[0] for line in lines]
 
 
-def test_forks_while_threads_call_harm_neither_side(emulator: LaunchEmulator) -> None:
-    assert Program(emulator, "fork_during").end() == (0, ["parent goes on"], "")
+@pytest.mark.parametrize("when", ["before", "between"])
+def test_parent_and_child_both_use_a_client_after_a_fork(forked: list[str], when: str) -> None:
+    assert [line for line in forked if line.startswith(when)] == [f"{when}: child", f"{when}: parent"]
 
 
-def test_a_child_that_uses_nothing_takes_nothing_from_its_parent(emulator: LaunchEmulator) -> None:
-    code, lines, complaints = Program(emulator, "fork_unused").end()
-    assert (code, len(lines), complaints) == (0, 1, "")
+def test_a_child_that_uses_nothing_takes_nothing_from_its_parent(forked: list[str]) -> None:
+    assert "unused: parent" in forked
+
+
+def test_forks_while_threads_call_harm_neither_side(forked: list[str]) -> None:
+    assert "during: parent goes on" in forked
+
+
+def test_workers_of_gunicorn_use_a_client_that_their_master_has_used(emulator: LaunchEmulator) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "--preload",
+        "--workers=2",
+        "--bind=127.0.0.1:0",
+        "preloaded:application",
+    ]
+    service = {"URL": emulator.url, "ORGANIZATION": emulator.organization_uid, "TOKEN": emulator.authtoken}
+    settings = {f"EMULATOR_{name}": value for name, value in service.items()}
+    with subprocess.Popen(
+        command,
+        cwd=CHILD.parent,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **settings, "PYTHONPATH": str(ROOT)},
+    ) as master:
+        assert master.stderr is not None
+        log = []
+        while "Listening at" not in (line := master.stderr.readline()):
+            log.append(line)
+            assert line, log
+        address = re.search(r"http://127.0.0.1:\d+", line)
+        assert address
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: requests.get(address[0], timeout=10).json(), range(32)))
+        master.terminate()
+        log += master.stderr.readlines()
+    assert {(answer["works"], answer["master"]) for answer in answers} == {(True, master.pid)}
+    assert master.pid not in {answer["worker"] for answer in answers}
+    assert master.returncode == 0
+    assert [line for line in log if "INFO" not in line] == []
 
 
 def test_processes_of_every_start_method_use_clients_of_their_own(emulator: LaunchEmulator) -> None:
