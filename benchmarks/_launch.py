@@ -13,8 +13,9 @@ import attrs
 
 from launch_async import LaunchClient, RateLimiter, UnlimitedRateLimiter
 from launch_async._transport import Request, Response
+from launch_async._wire import structure
 from launch_async.auth import AccessToken
-from launch_async.models import DeploymentRef
+from launch_async.models import Deployment, DeploymentRef
 
 PROJECT = "a" * 24
 _REFUSAL = b'{"errors":[{"code":"launch.ERROR","message":"no"}]}'
@@ -76,6 +77,12 @@ class Launch:
     def ref(self, index: int) -> DeploymentRef:
         """Return a reference to one of the builds."""
         return DeploymentRef(PROJECT, f"{self.builds[index].environment:024x}", f"{index:024x}")
+
+    def deployment(self, index: int, now: float) -> Deployment:
+        """Return one of the deployments as it is at a moment of the loop's time."""
+        found = structure(self._deployment(index, now), Deployment)
+        ref = self.ref(index)
+        return attrs.evolve(found, project_uid=ref.project_uid, environment_uid=ref.environment_uid)
 
     @property
     def asked(self) -> Counter[str]:

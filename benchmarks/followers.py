@@ -78,14 +78,15 @@ def builds(count: int, seconds: float, dice: random.Random) -> list[Build]:
     return made
 
 
-def follow(count: int, seconds: float, seed: int = 1) -> Figures:
-    """Follow `count` deployments at once."""
+def follow(count: int, seconds: float, seed: int = 1, *, created: bool = False) -> Figures:
+    """Follow `count` deployments at once: that this program has just created, or that it only knows by reference."""
     dice = random.Random(seed)
     launch = Launch(builds(count, seconds, dice), latency=0.05)
     arrivals: dict[str, list[float]] = {}
 
     async def one(index: int) -> None:
-        async for line in client.follow_logs(launch.ref(index)):
+        target = launch.deployment(index, 0.0) if created else launch.ref(index)
+        async for line in client.follow_logs(target):
             arrivals.setdefault(line.message, []).append(asyncio.get_running_loop().time())
 
     async def main() -> float:

@@ -8,8 +8,6 @@ operation takes more, because it is done when the last of its builds is found to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
 from statistics import median
 from typing import Final
 
@@ -26,7 +24,7 @@ from launch_async.errors import (
     UnauthorizedError,
 )
 
-__all__ = ["Durations", "LogPace", "Setbacks", "fair_interval", "until_next_look"]
+__all__ = ["Durations", "Setbacks", "fair_interval", "until_next_look"]
 
 _PART: Final = 0.8
 _PRESSING_PART: Final = 0.95
@@ -93,59 +91,6 @@ class Durations:
     def expected(self) -> float | None:
         """Seconds from creation to end; None if nothing is known."""
         return median(self._known.values()) if self._known else None
-
-
-@attrs.define
-class LogPace:
-    """How one follower of a log goes on: with one request at a time, for the log or for the status.
-
-    While lines keep coming the build goes on, and asking for its status would be wasted. So the log is asked while it
-    flows, and the status once it has fallen silent: for longer than it has paused lately, or for a whole look.
-    """
-
-    _quiet_looks: int = 0
-    _silent: bool = False
-    _latest: float | None = None
-    _longest_gap: float = 0.0
-    _lag: float | None = None
-
-    @property
-    def wants_status(self) -> bool:
-        """Whether the next look goes to the status."""
-        return self._silent
-
-    def interval(self, age: float) -> float:
-        """Return the seconds until the next look; `age` is the build's, in seconds."""
-        brisk = _clamped(0.15 * age, _SHORTEST, _BRISK)
-        return min(brisk * 1.25**self._quiet_looks, _CALM)
-
-    def saw_lines(self, count: int, stamps: Sequence[float], now: float) -> None:
-        """Take in a look at the log.
-
-        Args:
-            count: New lines.
-            stamps: Their times as far as they can be read, in order, in seconds since any beginning.
-            now: When the answer was there, in seconds since another beginning: only differences count, so that the
-                two clocks need not agree.
-        """
-        if not count:
-            self._quiet_looks += 1
-            self._silent = True
-            return
-        self._quiet_looks, self._silent = 0, False
-        if not stamps:
-            return
-        earlier = stamps[0] if self._latest is None else self._latest
-        gaps = [after - before for before, after in pairwise([min(earlier, stamps[0]), *stamps])]
-        self._longest_gap = max(*gaps, 0.8 * self._longest_gap)
-        self._latest = max(earlier, stamps[-1])
-        lag = now - self._latest
-        self._lag = lag if self._lag is None else min(lag, self._lag)
-        self._silent = lag - self._lag > max(_BRISK, 1.5 * self._longest_gap)
-
-    def saw_running(self) -> None:
-        """Take in a look at the status: the build goes on, so the log is next."""
-        self._silent = False
 
 
 @attrs.define

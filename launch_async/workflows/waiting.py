@@ -19,7 +19,7 @@ from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.log import LogLine, LogStage, ServerLogLine
 from launch_async.resources.deployments import Deployments
 from launch_async.workflows._crew import crew
-from launch_async.workflows.following import Following
+from launch_async.workflows.following import Following, Logs
 from launch_async.workflows.log_cursor import LogCursor
 from launch_async.workflows.log_level import LogLevel, at_least
 from launch_async.workflows.merging import FollowedLine, merged
@@ -46,6 +46,7 @@ class Watching:
     def __init__(self, deployments: Deployments) -> None:
         self._polls = Polls(deployments)
         self._statuses = Statuses(self._polls)
+        self._logs = Logs(self._statuses)
 
     async def poll_once(self, ref: DeploymentLike) -> Deployment:
         """Return the state of a deployment now."""
@@ -97,7 +98,7 @@ class Watching:
             return await self.wait(ref, timeout=timeout, on_update=on_update)
         target = _target(ref)
         known, digest, scope = _known([target]), LogDigest(), asyncio.timeout(timeout)
-        following = Following(self._statuses, target, LogCursor())
+        following = Following(self._logs, target, LogCursor())
         try:
             async with scope, contextlib.aclosing(following.events()) as events:
                 async for event in events:
@@ -162,7 +163,7 @@ class Watching:
     ) -> AsyncGenerator[LogLine, None]:
         """Give each line of a build log once, until the deployment has ended and every line is given."""
         place = LogCursor.from_json(cursor) if isinstance(cursor, str) else cursor or LogCursor()
-        following = Following(self._statuses, _target(ref), place)
+        following = Following(self._logs, _target(ref), place)
         async with contextlib.aclosing(following.events()) as events:
             async for event in events:
                 if isinstance(event, LogLine) and _is_wanted(event, stage, level):
@@ -175,7 +176,7 @@ class Watching:
         targets = {_ref_of(target): target for target in _targets(refs)}
 
         def source(ref: DeploymentRef) -> AsyncGenerator[Deployment | LogLine, None]:
-            return Following(self._statuses, targets[ref], LogCursor()).events()
+            return Following(self._logs, targets[ref], LogCursor()).events()
 
         async with contextlib.aclosing(merged(targets, source)) as lines:
             async for followed in lines:

@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks._launch import PROJECT, Build, Launch, Line
 from benchmarks._simulation import run
+from benchmarks.followers import follow as follow_many
 from launch_async import (
     DeploymentFailed,
     DeploymentRef,
@@ -55,6 +56,86 @@ def test_a_late_line_comes_late_and_once(late: float) -> None:
     launch = Launch([Build(ends=60, lines=lines)])
 
     assert sorted(followed(launch)) == ["late", *["x"] * 60]
+
+
+@pytest.mark.parametrize(("seconds", "late"), [(1, 0.9), (60, 2.9), (200, 4.9)])
+def test_a_line_that_becomes_readable_after_the_end_is_waited_for_as_long_as_the_build_lets_expect(
+    seconds: int, late: float
+) -> None:
+    lines = [*[Line("x", at=at) for at in range(0, seconds, 10)], Line("last", at=seconds, late=late)]
+    launch = Launch([Build(ends=seconds, lines=lines)])
+
+    assert followed(launch)[-1] == "last"
+
+
+def test_a_log_whose_lines_are_always_late_is_waited_for_as_long() -> None:
+    launch = Launch([Build(ends=30, lines=[Line(str(at), at=at, late=8) for at in range(31)])])
+
+    assert followed(launch) == [str(at) for at in range(31)]
+
+
+def test_a_log_in_which_a_line_was_late_is_waited_for_as_long() -> None:
+    lines = [*[Line("x", at=at) for at in range(40)], Line("late", at=10, late=4.5), Line("last", at=40, late=4)]
+    launch = Launch([Build(ends=40, lines=lines)])
+
+    assert sorted(followed(launch)) == ["last", "late", *["x"] * 40]
+
+
+def test_a_deployment_that_ended_long_ago_is_not_waited_for() -> None:
+    launch = Launch([Build(created=-90, begins=-90, ends=-20, lines=[Line("x", at=-30)])], latency=0.5)
+
+    async def main() -> float:
+        assert [line.message async for line in launch.client().follow_logs(launch.ref(0))] == ["x"]
+        return now()
+
+    assert run(main()) == pytest.approx(1.0)
+
+
+def test_followers_of_one_deployment_share_its_requests() -> None:
+    lines = [Line(str(at), at=at) for at in range(60)]
+
+    def requests_of(followers: int) -> int:
+        launch = Launch([Build(ends=60, lines=lines)])
+
+        async def main() -> list[list[str]]:
+            client = launch.client()
+
+            async def follow(after: float) -> list[str]:
+                await asyncio.sleep(after)
+                return [line.message async for line in client.follow_logs(launch.ref(0))]
+
+            return await asyncio.gather(*(follow(index * 0.7) for index in range(followers)))
+
+        assert run(main()) == [[str(at) for at in range(60)]] * followers
+        return len(launch.seen)
+
+    assert requests_of(5) <= requests_of(1) + 5
+
+
+def test_when_the_follower_that_reads_is_cancelled_another_one_reads() -> None:
+    launch = Launch([Build(ends=30, lines=[Line(str(at), at=at) for at in range(30)])], latency=0.5)
+
+    async def main() -> list[str]:
+        client = launch.client()
+
+        async def follow() -> list[str]:
+            return [line.message async for line in client.follow_logs(launch.ref(0))]
+
+        first = asyncio.create_task(follow())
+        second = asyncio.create_task(follow())
+        await asyncio.sleep(0.7)  # the state is known after half a second: now the log is asked for
+        first.cancel()
+        return await second
+
+    assert run(main()) == [str(at) for at in range(30)]
+
+
+@pytest.mark.parametrize("created", [True, False])
+def test_a_hundred_logs_take_hardly_more_requests_than_the_fewest_that_could_do_it(created: bool) -> None:
+    figures = follow_many(100, 60, created=created)
+
+    assert (figures.lost, figures.repeated) == (0, 0)
+    assert figures.ratio <= 1.25
 
 
 def test_a_line_with_an_unreadable_time_comes_once() -> None:
@@ -176,7 +257,8 @@ def test_watching_gives_every_line_before_it_returns() -> None:
         events.append(f"returned {ended.status}")
 
     run(main())
-    assert events == ["QUEUED", "DEPLOYING", "first", "LIVE", "last", "returned LIVE"]
+    assert [event for event in events if event.isupper()] == ["QUEUED", "DEPLOYING", "LIVE"]
+    assert [event for event in events if not event.isupper()] == ["first", "last", "returned LIVE"]
 
 
 def test_watching_a_failure_reports_it_without_asking_for_the_log_again() -> None:

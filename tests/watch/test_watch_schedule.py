@@ -14,7 +14,7 @@ from launch_async.errors import (
     ServiceUnavailableError,
     UnauthorizedError,
 )
-from launch_async.workflows.schedule import Durations, LogPace, Setbacks, fair_interval, until_next_look
+from launch_async.workflows.schedule import Durations, Setbacks, fair_interval, until_next_look
 
 AGES = st.floats(0, 10_000)
 
@@ -72,51 +72,6 @@ def test_the_expected_time_is_the_median_of_the_last_five() -> None:
         durations.add(str(index), seconds)
 
     assert durations.expected == 62
-
-
-def test_a_flowing_log_is_asked_and_not_the_status() -> None:
-    pace = LogPace()
-    for now in range(0, 20, 2):
-        pace.saw_lines(2, [999.0 + now, 1000.0 + now], now)
-        assert not pace.wants_status
-
-
-def test_a_log_that_has_fallen_silent_leads_to_the_status() -> None:
-    pace = LogPace()
-    pace.saw_lines(2, [999.0, 1000.0], 0.0)
-    pace.saw_lines(20, [1000.0 + at for at in range(1, 21)], 20.0)
-    pace.saw_lines(5, [1020.0 + at for at in range(1, 6)], 40.0)
-
-    assert pace.wants_status
-
-
-def test_after_an_empty_look_the_status_is_next_and_then_the_log_again() -> None:
-    pace = LogPace()
-
-    pace.saw_lines(0, [], 1.0)
-    assert pace.wants_status
-
-    pace.saw_running()
-    assert not pace.wants_status
-
-
-def test_a_quiet_log_is_asked_less_often() -> None:
-    pace = LogPace()
-    brisk = pace.interval(60)
-    for _ in range(20):
-        pace.saw_lines(0, [], 1.0)
-
-    assert brisk == 2.0
-    assert pace.interval(60) == 10.0
-
-
-def test_lines_without_a_time_count_as_flow() -> None:
-    pace = LogPace()
-    pace.saw_lines(0, [], 1.0)
-
-    pace.saw_lines(3, [], 2.0)
-
-    assert not pace.wants_status
 
 
 def test_failures_end_a_wait_only_when_they_last() -> None:
