@@ -79,15 +79,15 @@ def sync_check(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The documentation, where any warning is an error."""
+    """The documentation, where any warning is an error; `-- serve` to read it in a browser."""
     install(session, "docs")
-    build = ("mkdocs", "build", "--strict", "--site-dir", f"{session.create_tmp()}/site")
-    session.run(*build, env={"NO_MKDOCS_2_WARNING": "1"})
+    build = ["build", "--strict", "--site-dir", f"{session.create_tmp()}/site"]
+    session.run("mkdocs", *(session.posargs or build), env={"NO_MKDOCS_2_WARNING": "1"})
 
 
 @nox.session
 def package(session: nox.Session) -> None:
-    """Wheel and sdist: built, checked, and the wheel installed where nothing else is."""
+    """Wheel and sdist: built, checked, and the wheel used where nothing else is, and with each of its extras alone."""
     install(session, requirements=["build>=1.2", "twine>=6", "check-wheel-contents>=0.6"])
     dist = Path(session.create_tmp()) / "dist"
     shutil.rmtree(dist, ignore_errors=True)
@@ -97,12 +97,16 @@ def package(session: nox.Session) -> None:
     session.run("twine", "check", "--strict", *files)
     session.run("check-wheel-contents", str(wheel))
 
-    clean = Path(session.create_tmp()) / "clean"
-    session.run("python", "-m", "venv", "--clear", str(clean))
-    python = str(clean / Path(session.bin).name / "python")
-    session.run(python, "-m", "pip", "install", "--quiet", str(wheel), external=True)
-    # A script's own folder is on the path and the checkout is not, so this meets the installed packages.
-    session.run(python, "examples/main_job_sync.py", external=True)
+    # A script's own folder is on the path and the checkout is not, so these meet the installed packages.
+    plain = clean_environment(session, "plain")
+    install_into(session, plain, str(wheel))
+    session.run(python_of(session, plain), "examples/main_job_sync.py", external=True)
+    session.run(python_of(session, plain), "tools/try_extras.py", external=True)
+    for extra in PROJECT["project"]["optional-dependencies"]:
+        # Installing the same wheel anew each time would take most of a minute.
+        alone = clean_environment(session, extra, like=plain)
+        install_into(session, alone, f"{wheel}[{extra}]")
+        session.run(python_of(session, alone), "tools/try_extras.py", extra, external=True)
 
 
 @nox.session
@@ -140,6 +144,27 @@ def bench(session: nox.Session) -> None:
 
 # Two workers already meet the time limit of the suite; more only warm the machine.
 WORKERS = ("-n", "2", "--dist", "loadfile")
+
+
+def clean_environment(session: nox.Session, name: str, like: Path | None = None) -> Path:
+    """Make a virtual environment that holds nothing, or the packages of another one and nothing else."""
+    folder = Path(session.create_tmp()) / name
+    session.run("python", "-m", "venv", "--clear", "--without-pip", str(folder), silent=True)
+    if like:
+        for packages in like.glob("[Ll]ib/**/site-packages"):
+            shutil.copytree(packages, folder / packages.relative_to(like), symlinks=True, dirs_exist_ok=True)
+    return folder
+
+
+def install_into(session: nox.Session, environment: Path, wish: str) -> None:
+    """Install `wish` into another environment, with the pip of this session."""
+    target = python_of(session, environment)
+    session.run("python", "-m", "pip", "--python", target, "install", "--quiet", "--no-compile", wish)
+
+
+def python_of(session: nox.Session, environment: Path) -> str:
+    """Return the interpreter of another environment."""
+    return str(environment / Path(session.bin).name / "python")
 
 
 def install(session: nox.Session, *groups: str, requirements: list[str] | None = None) -> None:

@@ -1,0 +1,147 @@
+"""Uses what each extra adds where it is installed, and sees what is said where it is not.
+
+    python tools/try_extras.py redis
+
+Run it with an interpreter that has the distribution and the extras that are named, and no other. It meets the installed
+packages, because a script's own folder is on the path and the checkout is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from launch_async import ConfigurationError, FleetProgress, KeyringTokenStore
+from launch_async.redis import BudgetUnavailable, RedisRateLimiter
+from launch_sync import Authtoken, LaunchClient, to_frame
+from launch_sync.emulator import LaunchEmulator
+
+MODULES: Final = {
+    "redis": "redis",
+    "progress": "rich",
+    "notebook": "pandas",
+    "speed": "orjson",
+    "dotenv": "dotenv",
+    "keyring": "keyring",
+}
+
+
+def main() -> None:
+    """End with 0 if the extras that are named work, and the others are said to be missing."""
+    parser = argparse.ArgumentParser(description="Use the extras that are named; expect the others to be missing.")
+    parser.add_argument("extras", nargs="*", choices=[*MODULES, []])
+    expected = set(parser.parse_args().extras)
+    installed = {extra for extra, module in MODULES.items() if find_spec(module)}
+    if installed != expected:
+        sys.exit(f"Installed are {sorted(installed)}, and not {sorted(expected)}.")
+    with LaunchEmulator() as emulator:
+        for extra, use in USES.items():
+            _try(extra, use, emulator, is_there=extra in expected)
+
+
+def _try(extra: str, use: Callable[[LaunchEmulator], None], emulator: LaunchEmulator, *, is_there: bool) -> None:
+    try:
+        use(emulator)
+    except ConfigurationError as error:
+        if is_there or f"contentstack-launch[{extra}]" not in str(error):
+            raise
+        print(f"{extra:9} missing: {error}")
+    else:
+        if not is_there:
+            sys.exit(f"{extra} is not installed, and nobody said so.")
+        print(f"{extra:9} works")
+
+
+def _redis(emulator: LaunchEmulator) -> None:
+    # Nothing listens there, and redis-py must find that out.
+    budget = RedisRateLimiter(
+        "redis://127.0.0.1:1", emulator.organization_uid, base_url=emulator.url, when_unreachable="error", patience=0.1
+    )
+    with LaunchClient(
+        Authtoken(emulator.authtoken),
+        base_url=emulator.url,
+        organization_uid=emulator.organization_uid,
+        limiter=budget,
+    ) as launch:
+        try:
+            launch.usage.cache_revalidations()
+        except BudgetUnavailable:
+            return
+        sys.exit("A request went out without a budget.")
+
+
+def _progress(emulator: LaunchEmulator) -> None:
+    terminal = io.StringIO()
+    with _client(emulator) as launch, FleetProgress("live", file=terminal) as progress:
+        emulator.add_project("progress", deployments=1)
+        plan = launch.fleet.plan_variables(launch.fleet.select(projects="progress"), {"A": "1"})
+        launch.fleet.run(plan, variables={"A": "1"}, confirm=1, on_event=progress)
+    assert "1 succeeded" in terminal.getvalue()
+
+
+def _notebook(emulator: LaunchEmulator) -> None:
+    emulator.add_project("notebook")
+    with _client(emulator) as launch:
+        assert "notebook" in to_frame(launch.projects.list())["name"].to_list()
+
+
+def _speed(emulator: LaunchEmulator) -> None:
+    with _client(emulator) as launch:
+        launch.projects.list().to_list()
+    if "orjson" not in sys.modules:
+        # Nothing asks for this extra: without it the standard library decodes, and nobody needs to say so.
+        raise ConfigurationError("contentstack-launch[speed] is not installed")
+
+
+def _dotenv(emulator: LaunchEmulator) -> None:
+    project = emulator.add_project("dotenv")
+    with tempfile.TemporaryDirectory() as folder, _client(emulator) as launch:
+        file = Path(folder, "site.env")
+        file.write_text("GREETING='good night'\n", "utf-8")
+        diff = launch.variables.diff(project.uid, next(iter(project.environments)), file)
+        assert "GREETING" in str(diff)
+
+
+def _keyring(emulator: LaunchEmulator) -> None:
+    if find_spec("keyring"):
+        import keyring
+        from keyring.backend import KeyringBackend
+
+        class Memory(KeyringBackend):
+            priority = 1
+
+            def get_password(self, service: str, username: str) -> str | None:
+                return None
+
+            def set_password(self, service: str, username: str, password: str) -> None:
+                raise NotImplementedError
+
+        keyring.set_keyring(Memory())  # type: ignore[no-untyped-call]
+    assert asyncio.run(KeyringTokenStore("nobody").load()) is None
+
+
+def _client(emulator: LaunchEmulator) -> LaunchClient:
+    return LaunchClient(
+        Authtoken(emulator.authtoken), base_url=emulator.url, organization_uid=emulator.organization_uid
+    )
+
+
+USES: Final[dict[str, Callable[[LaunchEmulator], None]]] = {
+    "redis": _redis,
+    "progress": _progress,
+    "notebook": _notebook,
+    "speed": _speed,
+    "dotenv": _dotenv,
+    "keyring": _keyring,
+}
+
+
+if __name__ == "__main__":
+    main()
