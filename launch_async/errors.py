@@ -40,6 +40,7 @@ Catch `LaunchError` for everything, a branch for a cause, a leaf for one case::
     ├── DeploymentsFailed             several deployments were waited for, and some ended without success
     ├── WaitTimeout                   a deployment did not end in time; `last` is its known state (TimeoutError)
     ├── JournalError                  a fleet journal cannot be used; the file was left as it was
+    │   └── JournalInUse              another run has it
     └── ConcurrentChangeError         somebody else changed what was about to be written
 
 All of them can be pickled, and none of them ever holds a token, a signed URL or a variable's value.
@@ -81,6 +82,7 @@ __all__ = [
     "InvalidArgumentError",
     "InvalidTokenError",
     "JournalError",
+    "JournalInUse",
     "LaunchError",
     "MissingScopeError",
     "NotFoundError",
@@ -463,6 +465,15 @@ class JournalError(LaunchError):
 
     The file was left as it was.
     """
+
+
+class JournalInUse(JournalError):
+    """Another run has the fleet journal, perhaps in another process: wait for it, or end it.
+
+    An engine that begins a part of a rollout a second time, because it took a slow worker for a dead one, meets this.
+    """
+
+    _retryable_default = True
 
 
 class ConcurrentChangeError(LaunchError):

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from launch_async.errors import InvalidArgumentError as InvalidArgumentError
     from launch_async.errors import InvalidTokenError as InvalidTokenError
     from launch_async.errors import JournalError as JournalError
+    from launch_async.errors import JournalInUse as JournalInUse
     from launch_async.errors import LaunchError as LaunchError
     from launch_async.errors import MissingScopeError as MissingScopeError
     from launch_async.errors import NotFoundError as NotFoundError
@@ -248,6 +249,7 @@ __all__ = [
     "JSONValue",
     "Journal",
     "JournalError",
+    "JournalInUse",
     "KeyringTokenStore",
     "LatestCommit",
     "LaunchClient",
@@ -414,6 +416,7 @@ _HOMES = {
     "JSONValue": "launch_async.models.base",
     "Journal": "launch_async.workflows.fleet.journal",
     "JournalError": "launch_async.errors",
+    "JournalInUse": "launch_async.errors",
     "KeyringTokenStore": "launch_async.system_keyring",
     "LatestCommit": "launch_async.workflows.sources",
     "LaunchClient": "launch_sync.client",

@@ -17,6 +17,7 @@ from launch_async import (
     Cost,
     Entry,
     JournalError,
+    JournalInUse,
     LaunchClient,
     MemoryJournal,
     OperationState,
@@ -79,7 +80,7 @@ def test_two_runs_at_once_are_refused(path: Path, in_memory: bool) -> None:
     plan = _plan()
     first.open(plan, check=_anything)
 
-    with pytest.raises(JournalError, match="in use by another run"):
+    with pytest.raises(JournalInUse, match="in use by another run"):
         second.open(plan, check=_anything)
 
     first.write(Entry(key=plan.operations[0].key, state=OperationState.SUCCEEDED))
@@ -110,7 +111,7 @@ def test_a_file_that_appears_while_a_run_begins_is_not_overwritten(path: Path) -
     def appear(_: Plan) -> None:
         path.write_bytes(b"somebody else's")
 
-    with pytest.raises(JournalError, match="in use"):
+    with pytest.raises(JournalInUse, match="in use"):
         SqliteJournal(path).open(_plan(), check=appear)
 
     assert path.read_bytes() == b"somebody else's"

@@ -36,7 +36,7 @@ from launch_async.workflows.fleet.memory import MemoryJournal
 from launch_async.workflows.fleet.plan import Plan
 from launch_async.workflows.fleet.report import FleetReport
 from launch_async.workflows.fleet.running import FleetRun
-from launch_async.workflows.fleet.selecting import Criteria, batches, read_targets, select, together
+from launch_async.workflows.fleet.selecting import Criteria, batches, look_up, read_targets, select, target_of, together
 from launch_async.workflows.fleet.services import FleetServices
 from launch_async.workflows.fleet.targets import Selection, Target
 from launch_async.workflows.sources import Commit, LatestCommit, PreviousUpload, Source, ready_archive
@@ -104,9 +104,14 @@ class Fleet:
         return await asyncio.to_thread(read_targets, file)
 
     async def plan_redeploy(
-        self, targets: Iterable[Target], source: Source | None = None, *, when_busy: WhenBusy = "queue"
+        self,
+        targets: Iterable[Target],
+        source: Source | None = None,
+        *,
+        when_busy: WhenBusy = "queue",
+        look: bool = False,
     ) -> Plan:
-        """Plan to deploy each target once; nothing is sent.
+        """Plan to deploy each target once; nothing is changed.
 
         Args:
             targets: The environments.
@@ -114,6 +119,9 @@ class Fleet:
                 once and uploaded once. By default the newest commit or the previous ZIP, whichever the project has.
             when_busy: What to do with an environment that is deploying already: `queue` another deployment behind it,
                 `attach` to the running one, or `skip` it.
+            look: Look up the newest deployments of each target first, unless the selection has: a request or two for
+                each. The plan then says what is deploying already and how long the slowest build took, and the run
+                begins with the slowest, which ends it sooner.
 
         Raises:
             InvalidArgumentError: There is no target, one is there twice, or the source cannot be planned.
@@ -121,7 +129,8 @@ class Fleet:
         """
         if when_busy not in {"queue", "attach", "skip"}:
             raise InvalidArgumentError("when_busy", f"{when_busy!r} is not queue, attach or skip")
-        return self._plan(Redeploy(source=await _planned(source), when_busy=when_busy), targets)
+        action = Redeploy(source=await _planned(source), when_busy=when_busy)
+        return self._plan(action, await look_up(self._services, list(targets)) if look else targets)
 
     async def plan_variables(
         self,
@@ -220,14 +229,15 @@ class Fleet:
             InvalidArgumentError: A UID is malformed, or there is none.
             NotFoundError: One does not exist (404).
 
-        API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
+        API: `getProject`, `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
         """
+        pairs = list(environments)
         targets: list[Target] = []
-        for project_uid, environment_uid in environments:
-            found = await self._services.environments.get(project_uid, environment_uid)
-            targets.append(
-                Target(project_uid=project_uid, environment_uid=found.uid, environment_name=found.name or "")
-            )
+        with metered(Meter(priority=Priority.WRITE)):
+            names = {uid: await self._services.projects.get(uid) for uid in dict.fromkeys(uid for uid, _ in pairs)}
+            for batch in batches(pairs):
+                found = await together(self._services.environments.get(*pair) for pair in batch)
+                targets += [target_of(names[uid], one) for (uid, _), one in zip(batch, found, strict=True)]
         return self._plan(DeleteEnvironments(), targets)
 
     async def run(
@@ -275,7 +285,7 @@ class Fleet:
             InvalidArgumentError: A confirmation or the values are missing, or an option is out of range.
             ArchiveError: The files that the plan deploys have changed since, or cannot be packed; nothing was sent.
             ConfigurationError: The plan was made for another organization or region.
-            JournalError: The journal cannot be used; it was left as it was.
+            JournalError: The journal cannot be used; it was left as it was. `JournalInUse` if another run has it.
         """
         variables = hidden(variables)
         self._check_owner(plan)
@@ -337,7 +347,7 @@ class Fleet:
             InvalidArgumentError: The values are missing, or an option is out of range.
             ArchiveError: The files that the plan deploys have changed since, or cannot be packed; nothing was sent.
             ConfigurationError: The plan was made for another organization or region.
-            JournalError: The journal cannot be used; it was left as it was.
+            JournalError: The journal cannot be used; it was left as it was. `JournalInUse` if another run has it.
         """
         variables = hidden(variables)
         kept = _journal(journal)

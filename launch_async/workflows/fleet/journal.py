@@ -21,7 +21,7 @@ from typing import Final, Protocol, Self, cast
 
 import attrs
 
-from launch_async.errors import InvalidArgumentError, JournalError
+from launch_async.errors import InvalidArgumentError, JournalError, JournalInUse
 from launch_async.workflows.fleet.plan import Plan
 
 __all__ = ["Entry", "Journal", "OperationState", "SqliteJournal"]
@@ -140,7 +140,8 @@ class Journal(Protocol):
             check: Is asked before the journal is touched; what it raises leaves the journal as it is.
 
         Raises:
-            JournalError: It cannot be used; it was left as it was.
+            JournalInUse: Another run has it.
+            JournalError: It cannot be used otherwise; it was left as it was.
         """
         ...
 
@@ -317,7 +318,7 @@ def _create(path: Path, plan: Plan) -> None:
             # A file system without hard links.
             _write_durably(path, content)
     except FileExistsError as error:
-        raise JournalError(f"{path} is in use by another run; wait for it, or end it") from error
+        raise JournalInUse(f"{path} is in use by another run; wait for it, or end it") from error
     except OSError as error:
         raise JournalError(f"{path} cannot be made: {error}") from error
     finally:
@@ -360,7 +361,7 @@ def _translated(path: Path) -> Generator[None]:
         yield
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
-            raise JournalError(f"{path} is in use by another run; wait for it, or end it") from error
+            raise JournalInUse(f"{path} is in use by another run; wait for it, or end it") from error
         raise JournalError(f"{path} cannot be used: {error}") from error
     except (sqlite3.DatabaseError, TypeError, ValueError) as error:
         if isinstance(error, JournalError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from launch_async.errors import JournalError
+from launch_async.errors import JournalError, JournalInUse
 from launch_async.workflows.fleet.journal import Entry
 from launch_async.workflows.fleet.plan import Plan
 
@@ -22,7 +22,7 @@ class MemoryJournal:
     def open(self, plan: Plan | None, *, check: Callable[[Plan], None]) -> Plan:
         """Begin with a plan, or go on with the plan that is held; see `Journal.open`."""
         if self._in_use:
-            raise JournalError("the journal is in use by another run; wait for it, or end it")
+            raise JournalInUse("the journal is in use by another run; wait for it, or end it")
         kept = self._plan or plan
         if kept is None:
             raise JournalError("the journal is empty; begin a run with fleet.run(plan, journal=...)")

@@ -211,7 +211,7 @@ class Fleet:
             InvalidArgumentError: A confirmation or the values are missing, or an option is out of range.
             ArchiveError: The files that the plan deploys have changed since, or cannot be packed; nothing was sent.
             ConfigurationError: The plan was made for another organization or region.
-            JournalError: The journal cannot be used; it was left as it was.
+            JournalError: The journal cannot be used; it was left as it was. `JournalInUse` if another run has it.
         """
         variables = hidden(variables)
         return _bridge.run(
@@ -270,7 +270,7 @@ class Fleet:
             InvalidArgumentError: The values are missing, or an option is out of range.
             ArchiveError: The files that the plan deploys have changed since, or cannot be packed; nothing was sent.
             ConfigurationError: The plan was made for another organization or region.
-            JournalError: The journal cannot be used; it was left as it was.
+            JournalError: The journal cannot be used; it was left as it was. `JournalInUse` if another run has it.
         """
         variables = hidden(variables)
         return _bridge.run(
