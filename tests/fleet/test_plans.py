@@ -195,6 +195,60 @@ async def test_a_selection_fits_everything_that_was_asked_for(client: LaunchClie
     assert "blog" in everything._repr_html_()
 
 
+async def test_a_plan_that_looks_says_how_long_builds_took_and_what_is_deploying(
+    client: LaunchClient, emulator: LaunchEmulator
+) -> None:
+    selection = await client.fleet.select()
+    gone, busy = selection[0], selection[1]
+    blind = await client.fleet.plan_redeploy(selection)
+    await client.environments.delete(gone.project_uid, gone.environment_uid)
+    emulator.script("LIVE", seconds=3600)
+    await client.deployments.create(busy.project_uid, busy.environment_uid)
+
+    plan = await client.fleet.plan_redeploy(selection, look=True)
+
+    assert [one.key for one in plan.operations] == [one.key for one in blind.operations]
+    assert plan.operations[0].target == gone
+    assert plan.operations[1].target.last_status in (DeploymentStatus.QUEUED, DeploymentStatus.DEPLOYING)
+    assert all(one.target.last_seconds is not None for one in plan.operations[1:])
+    assert "the slowest build took 0.0 s last time; 1 deploying already" in str(plan)
+    assert "the slowest build took 0.0 s last time; 1 deploying already" in plan._repr_html_()
+    assert "slowest" not in str(blind)
+    assert emulator.ledger.count("createDeployment") == 1
+
+
+async def test_a_look_asks_only_for_what_the_selection_has_not_seen(
+    client: LaunchClient, emulator: LaunchEmulator
+) -> None:
+    seen = [*await client.fleet.select(last_status="LIVE", projects="blog")]
+    unseen = [*await client.fleet.select(projects="docs")]
+    before = emulator.ledger.count("listDeployments")
+
+    await client.fleet.plan_redeploy([*seen, *unseen], look=True)
+
+    assert emulator.ledger.count("listDeployments") - before == len(unseen)
+
+
+async def test_an_environment_that_vanishes_while_it_is_selected_is_left_out(
+    client: LaunchClient, emulator: LaunchEmulator
+) -> None:
+    emulator.faults.add("status_before", operation="listDeployments", status=404, times=1)
+
+    assert len(await client.fleet.select(last_status="LIVE")) == 5
+
+
+async def test_a_deletion_names_what_it_would_delete(client: LaunchClient, emulator: LaunchEmulator) -> None:
+    chosen = (await client.fleet.select(projects=["blog", "docs"]))[:3]
+    before = emulator.ledger.count()
+
+    plan = await client.fleet.plan_delete([(one.project_uid, one.environment_uid) for one in chosen])
+
+    assert [one.target for one in plan.operations] == [*chosen]
+    assert "blog/preview" in str(plan)
+    assert emulator.ledger.count() - before == 5  # two projects, three environments
+    assert emulator.ledger.count("deleteEnvironment") == 0
+
+
 async def test_a_project_that_vanishes_while_it_is_selected_is_left_out(
     client: LaunchClient, emulator: LaunchEmulator
 ) -> None:

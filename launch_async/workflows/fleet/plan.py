@@ -18,6 +18,7 @@ from typing import Any, Final, Self, cast
 
 import attrs
 
+from launch_async import _html
 from launch_async.errors import InvalidArgumentError
 from launch_async.workflows.fleet.actions import (
     ACTIONS,
@@ -163,6 +164,18 @@ class Plan:
             for piece in pieces
         )
 
+    @property
+    def outlook(self) -> str:
+        """What a run costs at the least, how long the slowest build took, and what is deploying, if that is known."""
+        parts = [f"{len(self.operations)} environments, at least {self.cost}"]
+        if isinstance(self.action, Redeploy):
+            targets = [one.target for one in self.operations]
+            slowest = max((one.last_seconds for one in targets if one.last_seconds is not None), default=None)
+            busy = sum(one.last_status is not None and one.last_status.is_in_flight for one in targets)
+            parts += [] if slowest is None else [f"the slowest build took {_html.duration(slowest)} last time"]
+            parts += [f"{busy} deploying already"] if busy else []
+        return "; ".join(parts)
+
     def diff(self, other: Plan) -> PlanDiff:
         """Return how another plan differs from this one."""
         mine = {operation.key for operation in self.operations}
@@ -265,7 +278,7 @@ class Plan:
         return "\n".join(
             [
                 f"Plan {self.uid[:8]} (dry run): {self.action}",
-                f"{len(self.operations)} environments, at least {self.cost}",
+                self.outlook,
                 *lines,
                 *([f"  ... and {more} more"] if more > 0 else []),
                 "Nothing has been sent; fleet.run(plan) does it.",
@@ -280,7 +293,7 @@ class Plan:
         more = len(self.operations) - len(rows)
         return section(
             f"<h1>Plan (dry run): {html.escape(str(self.action))}</h1>"
-            f"<p>{len(self.operations)} environments, at least {self.cost}. Nothing has been sent.</p>"
+            f"<p>{self.outlook}. Nothing has been sent.</p>"
             f"{table(heads, rows)}{f'<p>and {more} more</p>' if more else ''}"
         )
 

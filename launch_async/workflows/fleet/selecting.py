@@ -24,7 +24,7 @@ from launch_async.workflows.fleet.services import FleetServices
 from launch_async.workflows.fleet.targets import Selection, Target
 from launch_async.workflows.report import build_seconds
 
-__all__ = ["Criteria", "batches", "read_targets", "select", "together"]
+__all__ = ["Criteria", "batches", "look_up", "read_targets", "select", "target_of", "together"]
 
 T = TypeVar("T")
 
@@ -121,30 +121,59 @@ async def select(services: FleetServices, criteria: Criteria) -> Selection:
             listings = await together(_environments(services, project) for project in batch)
             for project, environments in zip(batch, listings, strict=True):
                 considered += len(environments)
-                targets += [_target(project, one) for one in environments if criteria.fits_environment(one)]
+                targets += [target_of(project, one) for one in environments if criteria.fits_environment(one)]
         if criteria.looks_at_deployments:
-            targets = await _with_newest(services, criteria, targets)
+            targets = await _fitting(services, criteria, targets)
     targets.sort(key=lambda target: (target.project_name, target.environment_name, target.environment_uid))
     return Selection(tuple(targets), considered, meter.requests)
 
 
-async def _with_newest(services: FleetServices, criteria: Criteria, targets: Sequence[Target]) -> list[Target]:
+async def _fitting(services: FleetServices, criteria: Criteria, targets: Sequence[Target]) -> list[Target]:
     """Return the targets whose newest deployment fits, with what is known of it."""
-    fitting: list[Target] = []
-    for batch in batches(targets):
-        listings = await together(services.recent(target) for target in batch)
-        for target, deployments in zip(batch, listings, strict=True):
-            newest = max(deployments, key=lambda one: one.deployment_number or 0, default=None)
-            if criteria.fits_deployment(newest, services.now()):
-                fitting.append(
-                    attrs.evolve(
-                        target,
-                        last_status=None if newest is None else newest.status,
-                        last_deployed_at=None if newest is None else newest.created_at,
-                        last_seconds=None if newest is None else build_seconds(newest),
-                    )
-                )
-    return fitting
+    return [
+        _informed(target, deployments)
+        for target, deployments in await _recent(services, targets)
+        if deployments is not None and criteria.fits_deployment(_newest(deployments), services.now())
+    ]
+
+
+async def look_up(services: FleetServices, targets: Sequence[Target]) -> list[Target]:
+    """Return the targets with what their newest deployments tell; those that are known, or gone, as they are."""
+    unknown = [target for target in targets if target.last_status is None]
+    with metered(Meter(priority=Priority.WRITE)):
+        found = await _recent(services, unknown)
+    informed = {one.environment_uid: _informed(one, deployments) for one, deployments in found if deployments}
+    return [informed.get(target.environment_uid, target) for target in targets]
+
+
+async def _recent(
+    services: FleetServices, targets: Sequence[Target]
+) -> list[tuple[Target, Sequence[Deployment] | None]]:
+    """Return each target with its newest deployments; None if it was deleted meanwhile."""
+
+    async def one(target: Target) -> tuple[Target, Sequence[Deployment] | None]:
+        try:
+            return target, await services.recent(target)
+        except NotFoundError:
+            return target, None
+
+    return [pair for batch in batches(targets) for pair in await together(one(target) for target in batch)]
+
+
+def _newest(deployments: Sequence[Deployment]) -> Deployment | None:
+    return max(deployments, key=lambda one: one.deployment_number or 0, default=None)
+
+
+def _informed(target: Target, deployments: Sequence[Deployment]) -> Target:
+    newest = _newest(deployments)
+    # Of the deployments that went well, the service tells the length of the one that serves only.
+    lengths = [build_seconds(one) for one in deployments if one.status.is_success]
+    return attrs.evolve(
+        target,
+        last_status=None if newest is None else newest.status,
+        last_deployed_at=None if newest is None else newest.created_at,
+        last_seconds=next((seconds for seconds in lengths if seconds is not None), None),
+    )
 
 
 def read_targets(path: str | os.PathLike[str]) -> Selection:
@@ -182,7 +211,8 @@ def _line(number: int, line: str) -> Target:
     )
 
 
-def _target(project: Project, environment: Environment) -> Target:
+def target_of(project: Project, environment: Environment) -> Target:
+    """Return an environment as a target."""
     preset = environment.framework_preset
     return Target(
         project_uid=project.uid,

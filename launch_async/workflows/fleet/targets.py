@@ -33,7 +33,7 @@ class Target:
         framework_preset: How the site is built.
         last_status: Status of the newest deployment, if it was looked up.
         last_deployed_at: When the newest deployment was created, if it was looked up.
-        last_seconds: How long its build took, if it was looked up and still serves: a run begins with the slowest.
+        last_seconds: How long the build that serves took, if it was looked up: a run begins with the slowest.
     """
 
     project_uid: str

@@ -83,9 +83,14 @@ class Fleet:
         )
 
     def plan_redeploy(
-        self, targets: Iterable[Target], source: Source | None = None, *, when_busy: WhenBusy = "queue"
+        self,
+        targets: Iterable[Target],
+        source: Source | None = None,
+        *,
+        when_busy: WhenBusy = "queue",
+        look: bool = False,
     ) -> Plan:
-        """Plan to deploy each target once; nothing is sent.
+        """Plan to deploy each target once; nothing is changed.
 
         Args:
             targets: The environments.
@@ -93,12 +98,15 @@ class Fleet:
                 once and uploaded once. By default the newest commit or the previous ZIP, whichever the project has.
             when_busy: What to do with an environment that is deploying already: `queue` another deployment behind it,
                 `attach` to the running one, or `skip` it.
+            look: Look up the newest deployments of each target first, unless the selection has: a request or two for
+                each. The plan then says what is deploying already and how long the slowest build took, and the run
+                begins with the slowest, which ends it sooner.
 
         Raises:
             InvalidArgumentError: There is no target, one is there twice, or the source cannot be planned.
             ArchiveError: The folder or ZIP cannot be uploaded as it is.
         """
-        return _bridge.run(self._async.plan_redeploy(targets, source, when_busy=when_busy))
+        return _bridge.run(self._async.plan_redeploy(targets, source, when_busy=when_busy, look=look))
 
     def plan_variables(
         self, targets: Iterable[Target], variables: Mapping[str, str] | None = None, *, remove: Iterable[str] = ()
@@ -162,7 +170,7 @@ class Fleet:
             InvalidArgumentError: A UID is malformed, or there is none.
             NotFoundError: One does not exist (404).
 
-        API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
+        API: `getProject`, `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
         """
         return _bridge.run(self._async.plan_delete(environments))
 
