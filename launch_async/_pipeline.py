@@ -12,7 +12,7 @@ import logging
 import os
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, TypeAlias
 from urllib.parse import urlencode
@@ -211,7 +211,7 @@ class Pipeline:
         """Send a file to storage: no credentials, no budget, no retry (FACTS §3, §5)."""
         return await self._transport.send(request)
 
-    async def call(self, call: Call) -> Response:
+    def call(self, call: Call) -> Coroutine[object, object, Response]:
         """Send a call until it succeeds, fails for good, or its deadline comes.
 
         Raises:
@@ -221,8 +221,8 @@ class Pipeline:
             self._check_credentials(call)
         progress = _Progress(next_request_id())
         if self._hooks is None and not _LOG.isEnabledFor(logging.DEBUG):
-            return await self._within_deadline(call, progress)
-        return await self._observed(call, progress)
+            return self._within_deadline(call, progress)
+        return self._observed(call, progress)
 
     async def _observed(self, call: Call, progress: _Progress) -> Response:
         hooks, name, clock = self._hooks or Hooks(), call.operation.name, asyncio.get_running_loop().time
@@ -284,8 +284,10 @@ class Pipeline:
         tries = 0
         while True:
             request = await self._signed(call, unsigned)
-            await self._wait_for_budget(call, progress, deadline)
-            outcome = await self._one(call, request, progress)
+            limiter = self.limiter if call.operation.budgeted else None
+            if limiter is not None:
+                await self._wait_for_budget(limiter, call, progress, deadline - loop.time())
+            outcome = await self._one(limiter, call, request, progress)
             if isinstance(outcome, Response):
                 return outcome
             error = outcome
@@ -310,17 +312,19 @@ class Pipeline:
             if decision.delay:
                 await asyncio.sleep(decision.delay)
 
-    async def _one(self, call: Call, request: Request, progress: _Progress) -> Response | LaunchError:
+    async def _one(
+        self, limiter: RateLimiter | None, call: Call, request: Request, progress: _Progress
+    ) -> Response | LaunchError:
         """Make one attempt; return its response, or the error that it means."""
-        loop = asyncio.get_running_loop()
+        clock = asyncio.get_running_loop().time
         progress.attempts += 1
         progress.in_flight = True
-        sent_at, began = loop.time(), time.time()
-        method = call.operation.method
+        sent_at, began = clock(), time.time()
         try:
             response = await self._send(request)
         except BaseException as error:
-            self._account(call, sent_at, None)
+            if limiter is not None:
+                limiter.record(Answer(sent_at=sent_at, answered_at=clock(), lost=True))
             if not isinstance(error, LaunchError):
                 raise
             progress.in_flight = False
@@ -332,14 +336,15 @@ class Pipeline:
         progress.status = response.status
         if self.clock.wants_more:
             self.clock.observe(response.header("Date"), sent=began, received=time.time())
-        self._account(call, sent_at, response)
+        if limiter is not None:
+            limiter.record(_answer(response, sent_at, clock()))
         if 200 <= response.status < 300:
             return response
         if response.sends > 1:
             # aiohttp has sent it twice by itself: this answer is the second one's, and the first one's was lost.
             progress.maybe_done = True
         failure = self._error(call, request, response, progress)
-        if isinstance(failure, NotFoundError) and method == "DELETE" and progress.maybe_done:
+        if isinstance(failure, NotFoundError) and call.operation.method == "DELETE" and progress.maybe_done:
             # An earlier send has deleted it.
             return Response(204)
         progress.refusals += response.status == 429
@@ -415,16 +420,15 @@ class Pipeline:
         return Request(request.method, request.url, signed, request.body, request.timeout, request.operation)
 
     def _url(self, call: Call) -> str:
+        if not call.query:
+            return f"{self.base_url}{call.path}"
         query = {name: value for name, value in call.query.items() if value is not None}
         return f"{self.base_url}{call.path}{f'?{urlencode(query)}' if query else ''}"
 
-    async def _wait_for_budget(self, call: Call, progress: _Progress, deadline: float) -> None:
-        if not call.operation.budgeted:
-            return
-        remaining = deadline - asyncio.get_running_loop().time()
+    async def _wait_for_budget(self, limiter: RateLimiter, call: Call, progress: _Progress, remaining: float) -> None:
         meters = METERS.get()
         priority = max([call.priority, *(meter.priority for meter in meters)]) if meters else call.priority
-        waited = await self.limiter.acquire(priority=priority, timeout=max(0.0, remaining))
+        waited = await limiter.acquire(priority=priority, timeout=max(0.0, remaining))
         for meter in meters:
             if meter.before_send is not None:
                 meter.before_send()
@@ -433,25 +437,6 @@ class Pipeline:
             meter.waited += waited
         if self._hooks is not None and waited:
             self._hooks.waited_for_budget(BudgetWait(progress.request_id, call.operation.name, waited))
-
-    def _account(self, call: Call, sent_at: float, response: Response | None) -> None:
-        if not call.operation.budgeted:
-            return
-        now = asyncio.get_running_loop().time()
-        if response is None:
-            self.limiter.record(Answer(sent_at=sent_at, answered_at=now, lost=True))
-            return
-        self.limiter.record(
-            Answer(
-                sent_at=sent_at,
-                answered_at=now,
-                refused=response.status == 429,
-                sends=response.sends,
-                retry_after=parse_retry_after(response.header("Retry-After")) if response.status == 429 else None,
-                limit=_number(response.header("X-RateLimit-Limit")),
-                remaining=_number(response.header("X-RateLimit-Remaining")),
-            )
-        )
 
     def _report_retry(self, call: Call, progress: _Progress, delay: float, reason: str) -> None:
         _LOG.info(
@@ -495,6 +480,20 @@ _PROCESS: Final = os.urandom(4).hex()
 def next_request_id() -> str:
     """Return the client's own id of a call: unique in logs, and never sent."""
     return f"{_PROCESS}-{next(_REQUEST_IDS)}"
+
+
+def _answer(response: Response, sent_at: float, answered_at: float) -> Answer:
+    """Return what a response tells the budget."""
+    refused = response.status == 429
+    return Answer(
+        sent_at=sent_at,
+        answered_at=answered_at,
+        refused=refused,
+        sends=response.sends,
+        retry_after=parse_retry_after(response.header("Retry-After")) if refused else None,
+        limit=_number(response.header("X-RateLimit-Limit")),
+        remaining=_number(response.header("X-RateLimit-Remaining")),
+    )
 
 
 def _number(text: str | None) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import TypeVar, cast
 
 from launch_async._operations import Operation
@@ -30,7 +30,7 @@ class Resource:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
 
-    async def _send(
+    def _send(
         self,
         operation: Operation,
         uids: Mapping[str, str] | None = None,
@@ -40,8 +40,8 @@ class Resource:
         priority: Priority = Priority.INTERACTIVE,
         timeout: float | None = None,
         user_only: bool = False,
-    ) -> Response:
-        return await self._pipeline.call(
+    ) -> Coroutine[object, object, Response]:
+        return self._pipeline.call(
             Call(
                 operation=operation,
                 path=operation.render(uids or {}),
@@ -108,7 +108,7 @@ class Resource:
         kind: type[N],
         uids: Mapping[str, str],
         key: str,
-        finish: Callable[[N], N],
+        finish: Callable[[N], N] | None = None,
         *,
         limit: int | None,
         skip: int,
@@ -130,7 +130,7 @@ class Resource:
                     items = structure_list(entries, kind)
                 except Mismatch as error:
                     raise mismatch(operation, response, [f"$.{key}{problem}" for problem in error.problems]) from None
-                return Page(tuple(map(finish, items)), position, _total(document))
+                return Page(items if finish is None else tuple(map(finish, items)), position, _total(document))
 
             return undisclosed(read)
 

@@ -57,7 +57,7 @@ class Projects(Resource):
 
         API: `listProjects`; scope `launch.projects:read` or `launch:manage`.
         """
-        return self._list(_LIST, Project, {}, "projects", lambda project: project, limit=limit, skip=skip)
+        return self._list(_LIST, Project, {}, "projects", limit=limit, skip=skip)
 
     async def get(self, project_uid: str) -> Project:
         """Return one project.
