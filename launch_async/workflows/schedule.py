@@ -53,15 +53,15 @@ def until_next_look(age: float, expected: float | None, *, pressing: bool = Fals
     Args:
         age: Seconds since the build was created.
         expected: Seconds that builds of its environment take from creation to end; None if nothing is known.
-        pressing: Whether much waits for its end: near it, only `fair_interval` bounds how often it is looked at.
+        pressing: Whether much waits for its end: it is then found within a sixtieth of its time, or a second.
     """
     if expected is None or age > expected * _OVERDUE:
-        return _SHORTEST if pressing else _clamped(0.15 * age, _SHORTEST, _LONGEST)
+        return _clamped((0.015 if pressing else 0.15) * age, _SHORTEST, _LONGEST)
     near = expected * _NEAR
     if age < near:
         # Early failures are found, too, but later and later.
         return max(_SHORTEST, min(near - age, _clamped(0.5 * age, _BRISK, _FAR)))
-    return _SHORTEST if pressing else _clamped(0.05 * expected, _SHORTEST, _CALM)
+    return _clamped((0.015 if pressing else 0.05) * expected, _SHORTEST, _CALM)
 
 
 def fair_interval(watched: int, rate: float, *, pressing: bool = False) -> float:
