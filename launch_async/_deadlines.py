@@ -50,12 +50,12 @@ class Deadline:
         self._watch = watch
 
     def __enter__(self) -> Self:
-        task = asyncio.current_task()
+        watch = self._watch
+        task = asyncio.current_task(watch.loop)
         if task is None:
             raise RuntimeError("a deadline needs a task that it can cancel")
         self._task = task
         self._cancelling = task.cancelling()
-        watch = self._watch
         watch.entered.add(self)
         if self.when < watch.looks_at:
             watch.look_at(self.when)

@@ -280,10 +280,9 @@ class Pipeline:
     async def _attempts(self, call: Call, progress: _Progress, deadline: float) -> Response:
         """Send until there is an answer to give; each turn is one attempt."""
         loop = asyncio.get_running_loop()
-        unsigned = self._request(call)
         tries = 0
         while True:
-            request = await self._signed(call, unsigned)
+            request = await self._request(call)
             limiter = self.limiter if call.operation.budgeted else None
             if limiter is not None:
                 await self._wait_for_budget(limiter, call, progress, deadline - loop.time())
@@ -395,12 +394,16 @@ class Pipeline:
                 operation=operation.name,
             )
 
-    def _request(self, call: Call) -> Request:
-        """Return the request of a call, without credentials."""
+    async def _request(self, call: Call) -> Request:
+        """Return the request of a call, with the credentials of this moment."""
         headers = {"Accept": "application/json", "User-Agent": self._user_agent}
         if call.body is not None:
             # Only with a body: a body-less DELETE that declares JSON is answered with 400 (FACTS §3).
             headers["Content-Type"] = "application/json"
+        if call.operation.authenticated and self._credentials is not None:
+            headers |= await self._credentials.headers()
+            if (organization_uid := self.organization_uid) is not None:
+                headers["organization_uid"] = organization_uid
         return Request(
             call.operation.method,
             self._url(call),
@@ -409,15 +412,6 @@ class Pipeline:
             self._attempt_timeout,
             call.operation.name,
         )
-
-    async def _signed(self, call: Call, request: Request) -> Request:
-        """Return the request with the credentials of this moment."""
-        if not call.operation.authenticated or self._credentials is None:
-            return request
-        signed = {**request.headers, **await self._credentials.headers()}
-        if (organization_uid := self.organization_uid) is not None:
-            signed["organization_uid"] = organization_uid
-        return Request(request.method, request.url, signed, request.body, request.timeout, request.operation)
 
     def _url(self, call: Call) -> str:
         if not call.query:
