@@ -1,5 +1,8 @@
 """Runs examples/launch.ipynb in a kernel and checks what it shows: `python tools/check_notebook.py [--html FILE]`.
 
+A kernel has an event loop that runs while a cell does, and its stop button is a Ctrl-C: a second kernel shows that
+calls without await work there, warn of nothing, and leave the client usable when they are stopped.
+
 With `--html` the notebook as it ran is written as a page, to be looked at; `--theme dark` draws it for a dark one.
 """
 
@@ -7,10 +10,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import nbformat
+from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
@@ -32,6 +36,27 @@ SHOWN = {
 }
 """What the output of a cell must have, by the cell's last line."""
 
+BEFORE_THE_STOP = """
+import asyncio, pathlib, tempfile, warnings
+from launch_sync import Authtoken, LaunchClient, LaunchSyncInAsyncWarning
+from launch_sync.emulator import LaunchEmulator
+
+warnings.simplefilter("error", LaunchSyncInAsyncWarning)
+emulator = LaunchEmulator(build_seconds=3600.0).__enter__()
+launch = LaunchClient(
+    Authtoken(emulator.authtoken), base_url=emulator.url, organization_uid=emulator.organization_uid
+).__enter__()
+folder = pathlib.Path(tempfile.mkdtemp())
+(folder / "index.html").write_text("hello " * 1000)
+assert asyncio.get_running_loop().is_running()
+launch.create_site("endless", folder, on_log=lambda line: print(line.message))
+"""
+AFTER_THE_STOP = """
+print([project.name for project in launch.projects.list()])
+launch.__exit__(None, None, None)
+emulator.__exit__(None, None, None)
+"""
+
 SECRETS = ("not for your eyes", "good evening", "good night")
 
 
@@ -45,12 +70,13 @@ def main() -> int:
     problems = list(stored_outputs(notebook))
     run(notebook)
     problems += wrong_outputs(notebook)
+    problems += trouble_when_stopped()
     if options.html:
         page, _ = HTMLExporter(theme=options.theme).from_notebook_node(notebook)
         options.html.write_text(page, "utf-8")
     for problem in problems:
         print(problem, file=sys.stderr)
-    print(f"{len(SHOWN)} outputs of {NOTEBOOK.name} checked, {len(problems)} problems")
+    print(f"{len(SHOWN)} outputs of {NOTEBOOK.name} and a stopped call checked, {len(problems)} problems")
     return int(bool(problems))
 
 
@@ -78,6 +104,30 @@ def wrong_outputs(notebook: NotebookNode) -> Iterator[str]:
         found = [secret for secret in SECRETS if secret in text]
         if found:
             yield f"the cell that ends with `{line}` shows the secrets {found}"
+
+
+def trouble_when_stopped() -> Iterator[str]:
+    """Say what goes wrong when the stop button is pressed during a call, as soon as it shows its first line."""
+    manager, client = start_new_kernel(kernel_name="python3")
+    printed: list[str] = []
+
+    def stop(message: Mapping[str, Mapping[str, str]]) -> None:
+        if "text" in message["content"]:
+            printed.append(message["content"]["text"])
+            if len(printed) == 1:
+                manager.interrupt_kernel()
+
+    try:
+        stopped = client.execute_interactive(BEFORE_THE_STOP, timeout=60, output_hook=stop)["content"]
+        if stopped.get("ename") != "KeyboardInterrupt":
+            yield f"a call that was stopped ended as {stopped}"
+        printed.append("")
+        usable = client.execute_interactive(AFTER_THE_STOP, timeout=60, output_hook=stop)["content"]
+        if usable["status"] != "ok" or "['endless']" not in printed[-1]:
+            yield f"after a stop the client says {printed[-1]!r} and {usable}"
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel()
 
 
 def outputs(cell: NotebookNode) -> str:
