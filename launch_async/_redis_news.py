@@ -67,8 +67,8 @@ class News:
 
     @property
     def shortest_trip(self) -> float:
-        """The shortest round trip to the service of late; 0 if unknown."""
-        return self._trips.shortest
+        """The shortest round trip to the service of late; 0 if unknown: a cold start hides how fast it can be."""
+        return self._trips.shortest if self._trips.is_warm else 0.0
 
     @property
     def longest_trip(self) -> float:
