@@ -120,6 +120,7 @@ def minimum(session: nox.Session) -> None:
     tools = [tool for tool in nox.project.dependency_groups(PROJECT, "test") if not tool.startswith("schemathesis")]
     install(session, requirements=["-e", ".", *tools, *oldest])
     session.run("python", "-m", "pip", "check")
+    session.run("python", "tools/try_extras.py", *project["optional-dependencies"])
     session.run("python", "-m", "pytest", *WORKERS, *(session.posargs or ["tests/core", "tests/variables"]))
 
 

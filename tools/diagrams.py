@@ -12,7 +12,7 @@ first line names who takes part; each further line is a message, a message that 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Final, Protocol, TypeAlias
 
@@ -34,17 +34,23 @@ class Config(Protocol):
 
 def on_config(config: Config) -> None:
     """Register the fence with mkdocs."""
-    fences = config.mdx_configs.setdefault("pymdownx.superfences", {}).setdefault("custom_fences", [])
-    fences.append({"name": "sequence", "class": "sequence", "format": fence})
+    register(config, "sequence", sequence)
 
 
-def fence(source: str, language: str, css_class: str, options: object, md: object, **_: object) -> str:
-    """Return the picture of a fence, as superfences asks for it.
+def register(config: Config, name: str, draw: Callable[[str], str]) -> None:
+    """Have mkdocs draw the fences of a name.
 
-    Raises:
-        ValueError: A line is none of the three, or names somebody who does not take part.
+    Args:
+        config: What mkdocs hands to a hook.
+        name: The language of the fence.
+        draw: Returns the picture of a fence's text.
     """
-    return sequence(source)
+
+    def fence(source: str, language: str, css_class: str, options: object, md: object, **_: object) -> str:
+        return draw(source)
+
+    fences = config.mdx_configs.setdefault("pymdownx.superfences", {}).setdefault("custom_fences", [])
+    fences.append({"name": name, "class": name, "format": fence})
 
 
 def sequence(source: str) -> str:

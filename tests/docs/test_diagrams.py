@@ -1,4 +1,4 @@
-"""The documentation's sequence diagrams: what the text says is in the picture, and nothing else is accepted."""
+"""The documentation's pictures: what the text says is in them, and nothing else is accepted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tools.diagrams import on_config, sequence
+from tests.docs.pages import blocks
+from tools import charts, diagrams, flows
+from tools.charts import chart
+from tools.diagrams import sequence
+from tools.flows import flow
 
 TEXT = """
 program, SDK
@@ -16,15 +20,22 @@ SDK: looks it up
 """
 
 
+SVG = "{http://www.w3.org/2000/svg}"
+
+
 class Config:
     def __init__(self) -> None:
         self.mdx_configs: dict[str, dict[str, list[dict[str, object]]]] = {}
 
 
+def words(picture: str) -> list[str | None]:
+    return [element.text for element in ElementTree.fromstring(picture).iter(f"{SVG}text")]
+
+
 def test_a_picture_holds_everybody_and_every_step() -> None:
     picture = ElementTree.fromstring(sequence(TEXT))
 
-    texts = [element.text for element in picture.iter("{http://www.w3.org/2000/svg}text")]
+    texts = [element.text for element in picture.iter(f"{SVG}text")]
     assert texts == ["program", "SDK", "deploy <a & b>", "the answer", "looks it up"]
 
 
@@ -38,9 +49,64 @@ def test_what_makes_no_sense_is_refused(line: str) -> None:
         sequence(f"program, SDK\n{line}")
 
 
-def test_the_fence_is_registered() -> None:
+def test_every_kind_of_fence_draws_what_it_is_given() -> None:
     config = Config()
 
-    on_config(config)
+    for hook in (diagrams, flows, charts):
+        hook.on_config(config)
 
-    assert [fence["name"] for fence in config.mdx_configs["pymdownx.superfences"]["custom_fences"]] == ["sequence"]
+    fences = config.mdx_configs["pymdownx.superfences"]["custom_fences"]
+    drawn = {str(fence["name"]): fence["format"] for fence in fences}
+    assert list(drawn) == ["sequence", "flow", "chart"]
+    assert callable(drawn["flow"])
+    assert drawn["flow"]("a -> b", "flow", "flow", {}, None) == flow("a -> b")
+
+
+def test_every_picture_of_the_documentation_can_be_drawn() -> None:
+    draw = {"sequence": sequence, "flow": flow, "chart": chart}
+
+    pictures = [draw[block.language](block.text) for block in blocks(*draw)]
+
+    assert len(pictures) >= 8
+    for picture in pictures:
+        ElementTree.fromstring(picture)
+
+
+def test_boxes_stand_below_those_that_point_at_them() -> None:
+    picture = flow("a -> b: first\nb -> c\na -> c\nlate -> c")
+
+    boxes = ElementTree.fromstring(picture).iter(f"{SVG}rect")
+    rows = dict(zip(words(picture)[-4:], (float(box.attrib["y"]) for box in boxes), strict=True))
+    assert rows["a"] < rows["b"] == rows["late"] < rows["c"]
+    assert "first" in words(picture)
+
+
+@pytest.mark.parametrize("text", ["just words", "a -> b\nb -> a", "a -> a"])
+def test_what_is_no_graph_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"no arrow|circle"):
+        flow(text)
+
+
+FIGURES = "accepted per second; seconds\nx: 1 2 4\nours: 8 9.5 10\ntheirs: 2 0 1"
+
+
+def test_a_chart_has_a_line_for_each_row_and_names_it() -> None:
+    picture = chart(FIGURES)
+
+    lines = [line.attrib["points"].split() for line in ElementTree.fromstring(picture).iter(f"{SVG}polyline")]
+    assert [len(points) for points in lines] == [3, 3]
+    assert {"accepted per second", "seconds", "ours", "theirs"} <= set(words(picture))
+
+
+def test_a_chart_puts_more_above_less_and_keeps_the_distances() -> None:
+    (line, _) = ElementTree.fromstring(chart(FIGURES)).iter(f"{SVG}polyline")
+
+    (x1, y1), (x2, y2), (x3, y3) = (map(float, point.split(",")) for point in line.attrib["points"].split())
+    assert y1 > y2 > y3
+    assert x3 - x2 == pytest.approx(2 * (x2 - x1), abs=0.2)
+
+
+@pytest.mark.parametrize("row", ["short: 1 2", "long: 1 2 3 4"])
+def test_a_line_with_another_number_of_figures_is_refused(row: str) -> None:
+    with pytest.raises(ValueError, match="3 figures"):
+        chart(f"{FIGURES}\n{row}")
