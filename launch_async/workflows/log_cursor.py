@@ -3,7 +3,10 @@
 Nobody knows whether the service's `timestamp` bound is inclusive, several lines share a millisecond, and a line may
 become readable after newer ones (FACTS §7). So a reader asks again from a little before its newest line, and leaves
 out what it has given, counted as a multiset over (timestamp, stage, message). At the end it reads the whole log once
-more, which brings whatever came too late for that. Nothing here does I/O.
+more, which brings whatever came too late for that.
+
+A cursor stays small: of more than 8192 lines it forgets the oldest, and lines of their time count as given. So only a
+line that is later than 8192 others is missed. Nothing here does I/O.
 """
 
 from __future__ import annotations
@@ -11,11 +14,14 @@ from __future__ import annotations
 import base64
 import json
 from array import array
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Final, Generic, Protocol, TypeVar, cast
+
+import attrs
 
 from launch_async.errors import InvalidArgumentError
 from launch_async.models.base import JSONValue
@@ -29,6 +35,10 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SHORT: Final = 0xFFFFFFFF
 _KEPT: Final = 64
+_SPAN: Final = 512
+_MOST: Final = 8192
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+_RECENT, _UNDATED, _FORGOTTEN = -1, -2, -3
 
 
 class StampedLine(Protocol):
@@ -58,7 +68,8 @@ class LogCursor:
     """Where a reader stands in one deployment's build log: give it to `follow_logs`, store it, resume from it.
 
     It moves on just before a line is given, so `to_json()` after a line means "this line is done". It takes four bytes
-    a line: lines are told apart by 64 bits of a hash, and by 32 bits where a line comes later than newer ones did.
+    a line, 64 KiB at most, in memory and as JSON: lines are told apart by 64 bits of a hash, and by 32 bits where a
+    line comes later than newer ones did.
     """
 
     def __init__(self) -> None:
@@ -111,7 +122,7 @@ class LogCursor:
 
 
 class SeenLines(Generic[L]):
-    """A multiset of the lines of one log: exact for the newest, compact for the others.
+    """A multiset of the lines of one log: exact for the newest, compact for older ones, none of the oldest of many.
 
     Args:
         mark: What tells two lines of equal time and text apart, such as their stage.
@@ -124,13 +135,16 @@ class SeenLines(Generic[L]):
         self._look_back = look_back
         self._forget = forget
         self._recent: dict[int, tuple[datetime, int]] = {}
-        self._old = array("I")
-        self._old_until = _EPOCH
+        self._spans: list[_Span] = []
+        self._forgotten_until = _NEVER
+        self._forgotten = 0
         self._undated = array("I")
+        self._undated_forgotten = 0
         self.newest: datetime | None = None
 
     def __len__(self) -> int:
-        return len(self._old) + len(self._undated) + sum(count for _, count in self._recent.values())
+        dated = sum(len(span.keys) for span in self._spans) + sum(count for _, count in self._recent.values())
+        return self._forgotten + dated + self._undated_forgotten + len(self._undated)
 
     @property
     def horizon(self) -> datetime | None:
@@ -139,32 +153,44 @@ class SeenLines(Generic[L]):
 
     def missing(self, page: Iterable[L]) -> list[L]:
         """Return what a page holds beyond what was added: the last ones of equal lines."""
-        wanted: Counter[tuple[str, int]] = Counter()
-        bags: dict[str, Counter[int]] = {}
+        bags: dict[int, Counter[int]] = {}
+        wanted: Counter[tuple[int, int]] = Counter()
+        passed = self._undated_forgotten
         found: list[L] = []
         for line in page:
-            place, key = self._place(line)
-            if place == "recent":
-                had = self._recent[key][1] if key in self._recent else 0
-            elif place == "old" and self._forget:
+            key, stamp = self._key(line), line.timestamp
+            place = self._place(stamp)
+            if place == _FORGOTTEN:
                 continue
+            if place == _RECENT:
+                had = self._recent[key][1] if key in self._recent else 0
             else:
                 if place not in bags:
-                    bags[place] = Counter(self._old if place == "old" else self._undated)
-                had = bags[place][key]
+                    bags[place] = Counter(self._undated if place == _UNDATED else self._spans[place].keys)
+                had = bags[place][key & _SHORT]
             wanted[place, key] += 1
-            if wanted[place, key] > had:
+            if wanted[place, key] <= had:
+                continue
+            if place == _UNDATED and passed:
+                # Without a time only the order tells: the log begins with those that were forgotten.
+                passed -= 1
+            else:
                 found.append(line)
         return found
 
     def add(self, line: L) -> None:
         """Add one line."""
-        place, key = self._place(line)
-        if place == "undated":
-            self._undated.append(key)
-        elif place == "old":
-            self._old.append(key)
-        elif (stamp := line.timestamp) is not None:
+        key, stamp = self._key(line), line.timestamp
+        place = self._place(stamp)
+        if place == _FORGOTTEN:
+            self._forgotten += 1
+        elif place == _UNDATED:
+            self._undated.append(key & _SHORT)
+            self._trim()
+        elif place != _RECENT:
+            self._spans[place].keys.append(key & _SHORT)
+            self._trim()
+        elif stamp is not None:
             self._recent[key] = (stamp, self._recent[key][1] + 1 if key in self._recent else 1)
             self.newest = stamp if self.newest is None else max(stamp, self.newest)
             if len(self._recent) > _KEPT * 2:
@@ -175,10 +201,10 @@ class SeenLines(Generic[L]):
         return {
             "v": 1,
             "newest": None if self.newest is None else self.newest.isoformat(),
-            "until": self._old_until.isoformat(),
             "recent": [[f"{key:x}", stamp.isoformat(), count] for key, (stamp, count) in self._recent.items()],
-            "old": _packed(self._old),
-            "undated": _packed(self._undated),
+            "old": [[span.until.isoformat(), _packed(span.keys)] for span in self._spans],
+            "forgotten": [self._forgotten_until.isoformat(), self._forgotten],
+            "undated": [_packed(self._undated), self._undated_forgotten],
         }
 
     def restore(self, document: object) -> None:
@@ -191,20 +217,34 @@ class SeenLines(Generic[L]):
             raise ValueError("not a state, or of a version of the future")
         state = cast("dict[str, str]", document)
         recent = cast("list[tuple[str, str, int]]", document["recent"])
+        old = cast("list[tuple[str, str]]", document["old"])
+        forgotten_until, forgotten = cast("tuple[str, int]", document["forgotten"])
+        undated, undated_forgotten = cast("tuple[str, int]", document["undated"])
         self.newest = datetime.fromisoformat(state["newest"]) if state["newest"] else None
-        self._old_until = datetime.fromisoformat(state["until"])
         self._recent = {int(key, 16): (datetime.fromisoformat(stamp), int(count)) for key, stamp, count in recent}
-        self._old = _unpacked(state["old"])
-        self._undated = _unpacked(state["undated"])
+        self._spans = [_Span(datetime.fromisoformat(until), _unpacked(keys)) for until, keys in old]
+        self._forgotten_until, self._forgotten = datetime.fromisoformat(forgotten_until), int(forgotten)
+        self._undated, self._undated_forgotten = _unpacked(undated), int(undated_forgotten)
 
-    def _place(self, line: L) -> tuple[str, int]:
+    @property
+    def _old_until(self) -> datetime:
+        return self._spans[-1].until if self._spans else self._forgotten_until
+
+    def _key(self, line: L) -> int:
         stamp = line.timestamp
         written = repr(line.extra.get("timestamp")) if stamp is None else str((stamp - _EPOCH) // _MICROSECOND)
         text = f"{written}\0{self._mark(line)}\0{line.message}".encode("utf-8", "surrogatepass")
-        key = int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
+        return int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
+
+    def _place(self, stamp: datetime | None) -> int:
+        """Return which span a line belongs to, or one of the negative places."""
         if stamp is None:
-            return "undated", key & _SHORT
-        return ("recent", key) if stamp > self._old_until else ("old", key & _SHORT)
+            return _UNDATED
+        if stamp > self._old_until:
+            return _RECENT
+        if stamp <= self._forgotten_until:
+            return _FORGOTTEN
+        return bisect_left(self._spans, stamp, key=lambda span: span.until)
 
     def _compact(self) -> None:
         """Keep the newest ones as they are, and of the others only short hashes, or nothing."""
@@ -213,11 +253,41 @@ class SeenLines(Generic[L]):
         if self._forget and self.horizon is not None:
             until = min(until, self.horizon - _INSTANT)
         behind = [key for key, (stamp, _) in self._recent.items() if stamp <= until]
+        if not behind:
+            return
+        if not self._spans or len(self._spans[-1].keys) >= _SPAN:
+            self._spans.append(_Span(until, array("I")))
+        self._spans[-1].until = until
         for key in behind:
             _, count = self._recent.pop(key)
-            if not self._forget:
-                self._old.extend([key & _SHORT] * count)
-        self._old_until = max(until, self._old_until)
+            self._spans[-1].keys.extend([key & _SHORT] * count)
+        self._trim()
+
+    def _trim(self) -> None:
+        """Forget the oldest of too many, but none of the newest span: a whole log may be of one moment."""
+        while self._spans and self._forget:
+            self._forget_span()
+        while (dated := sum(len(span.keys) for span in self._spans)) + len(self._undated) > _MOST:
+            if dated < len(self._undated):
+                del self._undated[:_SPAN]
+                self._undated_forgotten += 0 if self._forget else _SPAN
+            elif len(self._spans) > 1:
+                self._forget_span()
+            else:
+                return
+
+    def _forget_span(self) -> None:
+        span = self._spans.pop(0)
+        self._forgotten_until = span.until
+        self._forgotten += len(span.keys)
+
+
+@attrs.define
+class _Span:
+    """Short hashes of the lines of a time that ends with `until`, and begins where the span before ends."""
+
+    until: datetime
+    keys: array[int]
 
 
 def by_time(items: Iterable[T], stamp_of: Callable[[T], datetime | None]) -> list[tuple[datetime, T]]:

@@ -45,13 +45,13 @@ class LogPace:
 
     def interval(self, age: float) -> float:
         """Return the seconds until the next look; `age` is the build's, in seconds."""
-        brisk = _clamped(0.15 * age, _SHORTEST, _BRISK)
+        brisk = min(max(0.15 * age, _SHORTEST), _BRISK)
         return min(brisk * 1.25**self._quiet_looks, _CALM)
 
     def settling(self, age: float) -> float:
         """Return the seconds after a build's end in which lines may still become readable; `age` is the build's."""
-        seen = max(self._late, self._latency or 0.0)
-        return _clamped(max(seen, min(_PART * age, _MOST_BY_PART)), _LEAST_SETTLING, _MOST_SETTLING)
+        by_age = min(_PART * age, _MOST_BY_PART)
+        return min(max(self._late, self._latency or 0.0, by_age, _LEAST_SETTLING), _MOST_SETTLING)
 
     def saw_lines(self, count: int, stamps: Sequence[float], *, asked: float, now: float) -> None:
         """Take in a look at the log.
@@ -89,7 +89,3 @@ class LogPace:
     def saw_status(self) -> None:
         """Take in a look at the status: the log is next."""
         self.wants_status = False
-
-
-def _clamped(value: float, least: float, most: float) -> float:
-    return max(least, min(value, most))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -168,11 +167,33 @@ def test_a_cut_off_cursor_is_refused() -> None:
         LogCursor.from_json(json.dumps(state))
 
 
-def test_the_cursor_of_a_long_build_stays_small() -> None:
+@pytest.mark.parametrize("dated", [True, False])
+def test_the_cursor_of_a_long_build_stays_below_64_kib(dated: bool) -> None:
     cursor = LogCursor()
-    for at in range(10_000):
+    log = [line(str(at), at * 100 if dated else None) for at in range(20_000)]
+    for one in log:
+        cursor.give(one)
+
+    stored = LogCursor.from_json(cursor.to_json())
+
+    assert (cursor.lines, stored.lines) == (20_000, 20_000)
+    assert len(cursor.to_json()) < 64 * 1024
+    assert stored.unseen(log) == []
+
+
+def test_of_a_long_build_a_late_line_is_given_that_is_not_among_the_oldest() -> None:
+    cursor = LogCursor()
+    for at in range(20_000):
         cursor.give(line(str(at), at * 100))
 
-    seen = cursor._seen
-    assert cursor.lines == 10_000
-    assert sys.getsizeof(seen._old) + sum(map(sys.getsizeof, seen._recent.values())) < 64 * 1024
+    assert read(cursor, [line("late", 1_500_000)]) == ["late"]
+    assert read(cursor, [line("very late", 1_000)]) == []
+
+
+def test_lines_that_all_share_one_moment_are_none_too_many() -> None:
+    cursor = LogCursor()
+    log = [line(str(number), 5) for number in range(20_000)]
+    for one in log[:-1]:
+        cursor.give(one)
+
+    assert read(cursor, log) == ["19999"]
