@@ -137,6 +137,7 @@ class LaunchClient:
             region_hint=partial(region_advice, endpoint.host),
         )
         self._site_scheme = endpoint.site_scheme
+        self._allow_http = allow_http
         self._host = endpoint.host
         self._purges = CachePurges()
         self._closed = False
@@ -317,7 +318,7 @@ class LaunchClient:
     @cached_property
     def uploads(self) -> Uploads:
         """Signed URLs for ZIPs, and the upload itself."""
-        return Uploads(self._pipeline)
+        return Uploads(self._pipeline, allow_http=self._allow_http)
 
     @cached_property
     def usage(self) -> Usage:

@@ -162,14 +162,22 @@ def _endpoint(base_url: str, name: str, allow_http: bool) -> Endpoint:
         raise ConfigurationError(f"{name} must be an absolute URL, such as https://launch-api.contentstack.com")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigurationError(f"{name} must have neither credentials nor a query nor a fragment")
-    if parts.scheme == "http" and not (allow_http or is_loopback(parts.hostname)):
-        raise ConfigurationError(
-            f"{name} would send credentials in clear to {parts.hostname}: use https, or set allow_http=True"
-        )
+    if not allow_http and (in_clear := plain_http_host(base_url)):
+        raise ConfigurationError(f"{name} would send credentials in clear to {in_clear}: use https, or allow_http=True")
     # The budget is the host's, whether or not its default port is spelled out.
     usual = port == {"http": 80, "https": 443}[parts.scheme]
     host = parts.netloc.lower().removesuffix(f":{port}") if usual else parts.netloc.lower()
     return Endpoint(base_url.rstrip("/"), host, parts.scheme)
+
+
+def plain_http_host(url: str) -> str:
+    """Return the host that a URL would reach in clear; empty for https, for this machine, and for what is no URL."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    host = parts.hostname or ""
+    return host if parts.scheme == "http" and not is_loopback(host) else ""
 
 
 def is_loopback(host: str) -> bool:

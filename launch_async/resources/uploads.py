@@ -13,10 +13,12 @@ import attrs
 
 from launch_async._envelopes import read_envelope, redact
 from launch_async._operations import WRITE, Operation
+from launch_async._pipeline import Pipeline
 from launch_async._transport import FileBody, Request, Response
 from launch_async.errors import InvalidArgumentError, RedirectRefused, StorageError, TransportError
 from launch_async.models.upload import SignedUploadUrl
 from launch_async.resources._resource import Resource
+from launch_async.settings import plain_http_host
 
 __all__ = ["Uploads", "nearly_over"]
 
@@ -38,6 +40,10 @@ _USABLE: Final = timedelta(minutes=9)
 
 class Uploads(Resource):
     """Signed URLs for ZIPs, and the upload itself."""
+
+    def __init__(self, pipeline: Pipeline, *, allow_http: bool = False) -> None:
+        super().__init__(pipeline)
+        self._allow_http = allow_http
 
     async def url_for_project(self) -> SignedUploadUrl:
         """Return a signed URL for the ZIP of a new project; valid for ten minutes.
@@ -85,7 +91,7 @@ class Uploads(Resource):
         Raises:
             InvalidArgumentError: The file is not there, too small or too large.
             StorageError: The storage refused it, broke off, or stood still for 120 s; or the URL is nearly ten minutes
-                old, and nothing was sent. Ask for a new URL and try again.
+                old, or one of plain http to another machine, and nothing was sent.
         """
         path = Path(file)
         request = _upload_request(upload_url, FileBody(path, _checked_size(path), on_progress=on_progress))
@@ -94,6 +100,12 @@ class Uploads(Resource):
                 "the signed URL is more than nine minutes old, and valid for ten: ask for a new one (FACTS §5)",
                 operation=_SEND,
                 retryable=True,
+            )
+        if not self._allow_http and (host := plain_http_host(upload_url.upload_url)):
+            raise StorageError(
+                f"the signed URL would send the file and its signature in clear to {host}: set allow_http=True if you "
+                "mean it",
+                operation=_SEND,
             )
         try:
             response = await self._pipeline.send_file(request)

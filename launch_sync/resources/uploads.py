@@ -67,6 +67,6 @@ class Uploads:
         Raises:
             InvalidArgumentError: The file is not there, too small or too large.
             StorageError: The storage refused it, broke off, or stood still for 120 s; or the URL is nearly ten minutes
-                old, and nothing was sent. Ask for a new URL and try again.
+                old, or one of plain http to another machine, and nothing was sent.
         """
         _bridge.run(self._async.send(upload_url, file, on_progress=_bridge.delivered(on_progress)))

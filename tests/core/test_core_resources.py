@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import attrs
 import pytest
 from core_support import (
     DEPLOYMENT,
@@ -785,6 +786,21 @@ async def test_a_url_that_is_nearly_over_is_not_used(site: Path) -> None:
             await launch.uploads.send(old, site)
 
     assert transport.requests == []
+
+
+async def test_a_signed_url_is_not_used_in_clear_but_on_this_machine(site: Path) -> None:
+    transport, allowed = FakeTransport(answer(204)), FakeTransport(answer(204))
+    in_clear = attrs.evolve(signed(), upload_url="http://storage.example.com/blob?sig=hidden")
+    here = attrs.evolve(signed(), upload_url="http://[::1]:8080/blob?sig=hidden")
+    async with client_on(transport) as launch, client_on(allowed, allow_http=True) as daring:
+        with pytest.raises(StorageError, match=r"in clear to storage\.example\.com: set allow_http") as caught:
+            await launch.uploads.send(in_clear, site)
+        await launch.uploads.send(here, site)
+        await daring.uploads.send(in_clear, site)
+
+    assert not caught.value.retryable
+    assert "hidden" not in str(caught.value)
+    assert [len(sender.requests) for sender in (transport, allowed)] == [1, 1]
 
 
 @pytest.mark.parametrize("location", ["https://evil.example.com/", "/login"])
