@@ -62,8 +62,7 @@ class ApiDocument:
     """
 
     def __init__(self, *, closed: bool) -> None:
-        text = yaml.safe_load(DOCUMENT.read_text("utf-8"))
-        self._root = _closed(text) if closed else text
+        self._root = _closed(document_as_data()) if closed else document_as_data()
         self.operations = {
             definition["operationId"]: Described(definition["operationId"], method.upper(), path, definition)
             for path, item in self._root["paths"].items()
@@ -166,6 +165,13 @@ class ApiDocument:
         """A validator for a schema, dates checked."""
         whole = {"allOf": [schema], "components": self._root["components"]}
         return jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
+
+
+@functools.cache
+def document_as_data() -> Any:
+    """The whole of `openapi.yaml`, read once; nobody changes it."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(DOCUMENT.read_text("utf-8"), loader)
 
 
 @functools.cache
