@@ -31,7 +31,7 @@ NOWHERE = "66c0aaaaaaaaaaaaaaaaaaaa"
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[LaunchEmulator]:
-    with LaunchEmulator(rate_limit=None, build_seconds=0.05) as emulator:
+    with LaunchEmulator(rate_limit=None, build_seconds=0.0) as emulator:
         yield emulator
 
 
