@@ -1,4 +1,7 @@
-"""`LaunchClient`: settings, one pipeline, the resources and the workflows, as one async context manager."""
+"""`LaunchClient`: settings, one pipeline, the resources and the workflows, as one async context manager.
+
+A workflow is imported when it is first used: they take longer to import than all the rest.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,6 @@ from launch_async._secret import Secret, hidden, hidden_json
 from launch_async._side_calls import USER_AGENT
 from launch_async._transport import AiohttpTransport, LentTransport, Transport
 from launch_async.auth import Credentials, Issuer
-from launch_async.discovery import discover
 from launch_async.errors import ConfigurationError
 from launch_async.hooks import Hooks
 from launch_async.models.base import UNSET, JSONValue, Unset
@@ -35,18 +37,18 @@ from launch_async.resources.uploads import Uploads
 from launch_async.resources.usage import Usage
 from launch_async.retry import RetryPolicy
 from launch_async.settings import check_organization_uid, region_advice, resolve_app_url, resolve_endpoint
-from launch_async.workflows.deploying import Deploying, SiteSettings
-from launch_async.workflows.fleet.fleet import Fleet
-from launch_async.workflows.fleet.services import FleetServices
-from launch_async.workflows.log_cursor import LogCursor
-from launch_async.workflows.merging import FollowedLine
-from launch_async.workflows.site import Site
-from launch_async.workflows.sources import Files, Source
-from launch_async.workflows.variables import Variables
-from launch_async.workflows.waiting import Watching
 
 if TYPE_CHECKING:
     import aiohttp
+
+    from launch_async.workflows.deploying import Deploying
+    from launch_async.workflows.fleet.fleet import Fleet
+    from launch_async.workflows.log_cursor import LogCursor
+    from launch_async.workflows.merging import FollowedLine
+    from launch_async.workflows.site import Site
+    from launch_async.workflows.sources import Files, Source
+    from launch_async.workflows.variables import Variables
+    from launch_async.workflows.waiting import Watching
 
 __all__ = ["LaunchClient"]
 
@@ -194,6 +196,8 @@ class LaunchClient:
         Raises:
             ConfigurationError: Something is missing or malformed; the text lists all of it.
         """
+        from launch_async.discovery import discover
+
         proxy = Secret(proxy) if proxy is not None else None
         found = discover(
             credentials=credentials,
@@ -333,11 +337,16 @@ class LaunchClient:
     @cached_property
     def variables(self) -> Variables:
         """Environment variables, compared and changed safely."""
+        from launch_async.workflows.variables import Variables
+
         return Variables(self.environments)
 
     @cached_property
     def fleet(self) -> Fleet:
         """Bulk operations: select, plan, run, resume, report."""
+        from launch_async.workflows.fleet.fleet import Fleet
+        from launch_async.workflows.fleet.services import FleetServices
+
         services = FleetServices(
             pipeline=self._pipeline,
             host=self._host,
@@ -455,6 +464,8 @@ class LaunchClient:
         """
         # Rebound: a traceback with local variables must not show them.
         environment_variables = hidden(environment_variables)
+        from launch_async.workflows.deploying import SiteSettings
+
         settings = SiteSettings(
             name=name,
             description=description,
@@ -650,10 +661,14 @@ class LaunchClient:
 
     @cached_property
     def _watching(self) -> Watching:
+        from launch_async.workflows.waiting import Watching
+
         return Watching(self.deployments)
 
     @cached_property
     def _deploying(self) -> Deploying:
+        from launch_async.workflows.deploying import Deploying
+
         return Deploying(self.projects, self.environments, self.deployments, self.uploads, self._watching, self._purges)
 
     async def openapi(self) -> JSONValue:

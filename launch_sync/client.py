@@ -25,10 +25,6 @@ from launch_async.models.environment import FrameworkPreset
 from launch_async.models.log import LogLine, LogStage, ServerLogLine
 from launch_async.rate_limit import LimiterStatus, RateLimiter
 from launch_async.retry import RetryPolicy
-from launch_async.workflows.log_cursor import LogCursor
-from launch_async.workflows.merging import FollowedLine
-from launch_async.workflows.site import Site
-from launch_async.workflows.sources import Files, Source
 from launch_sync import _bridge
 from launch_sync.resources.deploy_hooks import DeployHooks
 from launch_sync.resources.deployments import Deployments
@@ -36,11 +32,16 @@ from launch_sync.resources.environments import Environments
 from launch_sync.resources.projects import Projects
 from launch_sync.resources.uploads import Uploads
 from launch_sync.resources.usage import Usage
-from launch_sync.workflows.fleet.fleet import Fleet
-from launch_sync.workflows.variables import Variables
 
 if TYPE_CHECKING:
     import aiohttp
+
+    from launch_async.workflows.log_cursor import LogCursor
+    from launch_async.workflows.merging import FollowedLine
+    from launch_async.workflows.site import Site
+    from launch_async.workflows.sources import Files, Source
+    from launch_sync.workflows.fleet.fleet import Fleet
+    from launch_sync.workflows.variables import Variables
 
 __all__ = ["LaunchClient"]
 
@@ -293,11 +294,15 @@ class LaunchClient:
     @property
     def variables(self) -> Variables:
         """Environment variables, compared and changed safely."""
+        from launch_sync.workflows.variables import Variables
+
         return Variables(self._async.variables)
 
     @property
     def fleet(self) -> Fleet:
         """Bulk operations: select, plan, run, resume, report."""
+        from launch_sync.workflows.fleet.fleet import Fleet
+
         return Fleet(self._async.fleet)
 
     def deploy(

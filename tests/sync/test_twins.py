@@ -76,7 +76,9 @@ def synchronous(hint: object) -> str:
 
 
 def described(function: Callable[..., object]) -> list[object]:
-    hints = get_type_hints(function)
+    package = launch_sync if function.__module__.startswith("launch_sync") else launch_async
+    # The client imports its workflows when they are used; their names are those that users know.
+    hints = get_type_hints(function, localns={name: getattr(package, name) for name in package.__all__})
     signature = inspect.signature(function)
     parameters = [
         (parameter.name, parameter.kind, parameter.default, synchronous(hints.get(parameter.name)))

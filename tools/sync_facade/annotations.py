@@ -89,6 +89,16 @@ class Writer:
         self._imports.add(local, symbol)
         return local
 
+    def late_import(self, module: Module, identifier: str) -> str:
+        """Return the import that a function needs before it makes a twin; empty where the module has imported it.
+
+        What the asynchronous module imports for type checkers only, it imports when it is used: so does the twin.
+        """
+        symbol = self._package.resolve(module, identifier)
+        if identifier not in module.type_only or self._home(symbol) == self._own:
+            return ""
+        return _import_line(identifier, Symbol(self._home(symbol), symbol.name))
+
     def name(self, module: Module, node: ast.Name | ast.expr, identifier: str, *, twins: bool) -> str:
         """Import what a name means, or its synchronous counterpart, and return the local name."""
         symbol = self._package.resolve(module, identifier)

@@ -123,6 +123,7 @@ class ClassWriter:
         type_, value = self._functions.result(function.module, node.returns, f"self._async.{name}")
         yield from ["    @property", f"    def {name}(self) -> {type_}:"]
         yield from docstring(node, _INDENT * 2)
+        yield from self._functions.late_imports(function.module, node.returns, _INDENT * 2)
         yield f"        return {value}"
         if function.setter:
             yield from ["", f"    @{name}.setter", f"    def {name}(self, value: {type_}) -> None:"]

@@ -129,6 +129,14 @@ class FunctionWriter:
             return type_, f"{twin}({value}{lender})"
         return type_, f"None if (wrapped := {value}) is None else {twin}(wrapped{lender})"
 
+    def late_imports(self, module: Module, annotation: ast.expr, indent: str) -> Iterator[str]:
+        """Give the imports of the twins in a result that only its function imports."""
+        if self._colours.mentions(module, annotation):
+            for node in ast.walk(unquoted(annotation)):
+                if isinstance(node, ast.Name) and self._colours.is_coloured(self._package.resolve(module, node.id)):
+                    late = self._writer.late_import(module, node.id)
+                    yield from [f"{indent}{late}", ""] if late else []
+
     def _twin(self, module: Module, node: ast.expr) -> str:
         head = node.value if isinstance(node, ast.Subscript) else node
         if not isinstance(head, ast.Name) or not self._colours.is_coloured(self._package.resolve(module, head.id)):
@@ -159,6 +167,7 @@ class FunctionWriter:
             return
         # What an object hands out may live on its connections: it keeps the object alive, and need not be closed.
         lender = ", self" if function.owner and not function.decorators & {"classmethod", "staticmethod"} else ""
+        yield from self.late_imports(function.module, annotation, indent)
         yield f"{indent}return {self.result(function.module, annotation, call, function.owner, lender)[1]}"
 
     def _return_annotation(self, function: Function, node: FunctionNode) -> ast.expr:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Literal, Self, overload
 
 from mini_async._base import Base
 from mini_async.data import OnThing, Thing
-from mini_async.listing import Listing
 from mini_async.plugs import Credentials
 
 if TYPE_CHECKING:
     from decimal import Decimal
+
+    from mini_async.listing import Listing
 
 __all__ = ["Client", "Shelf", "connect"]
 
@@ -109,6 +110,8 @@ class Client:
 
     def things(self, *, limit: int | None = None) -> Listing[Thing]:
         """List things."""
+        from mini_async.listing import Listing
+
         return Listing([Thing(number) for number in range(limit or 5)])
 
     def other_shelf(self, name: Literal["left", "right"] = "left") -> Shelf | None:

@@ -17,10 +17,11 @@ from mini_async.client import Shelf as AsyncShelf
 from mini_async.client import connect as async_connect
 from mini_async.data import OnThing, Thing
 from mini_async.plugs import Credentials
-from mini_sync.listing import Listing
 
 if TYPE_CHECKING:
     from decimal import Decimal
+
+    from mini_sync.listing import Listing
 
 __all__ = ["Client", "Shelf", "connect"]
 
@@ -134,6 +135,8 @@ class Client:
 
     def things(self, *, limit: int | None = None) -> Listing[Thing]:
         """List things."""
+        from mini_sync.listing import Listing
+
         return Listing(self._async.things(limit=limit))
 
     def other_shelf(self, name: Literal["left", "right"] = "left") -> Shelf | None:
