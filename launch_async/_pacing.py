@@ -174,7 +174,7 @@ class Pacer:
         self.refused += answer.refused
         self._trips.add(max(now - answer.sent_at, 0.0))
         safe = self._choice.learn(answer, at_full_capacity=self._capacity.is_proven(now))
-        self._capacity.learn(answer, safe=safe)
+        self._capacity.learn(answer, safe=safe, cycle=self._choice.rhythm.cycle)
 
     def _obey(self, answer: Answer) -> None:
         """Pause after a 429, and do what the server's headers ask for, if it sends any."""
@@ -254,7 +254,7 @@ class RhythmChoice:
             self._evidence = 0.0
             grace = max(self._GRACE_REQUESTS / self._rate_limit.requests, self._GRACE_PERIODS)
             self._counts_from = now + grace * self._per
-            self.rhythm = Beat((self._rate_limit.requests, self._per), now)
+            self.rhythm = Beat((self._rate_limit.requests, self._per), now, self._trips)
         return True
 
     def _judge_beat(self, beat: Beat, answer: Answer) -> None:
@@ -293,12 +293,14 @@ class Capacity:
     """How many requests per period the budget has at present: the plan's figure, or less while others use it too.
 
     Refusals in a rhythm that is safe mean that the budget is smaller than believed: it becomes what was accepted of
-    late. From there it is probed upwards one by one, sooner after a success, later after each failure.
+    late, and then a step less each time. From there it is probed upwards one by one, sooner after a success, later
+    after each failure.
     """
 
     _REFUSED_OF_RECENT = 3
     _FIRST_PROBE = 4.0
     _NEXT_PROBE = 2.0
+    _SOONER = 4.0
     _LAST_PROBE = 24.0
     _PROBE_LASTS = 5.0
     _PROVEN_AFTER = 10.0
@@ -324,8 +326,14 @@ class Capacity:
         self._ceiling = min(limit, self._plan)
         self.now = min(self.now, self._ceiling)
 
-    def learn(self, answer: Answer, *, safe: bool) -> None:
-        """Learn from an answer; `safe` if only a smaller budget can have refused the request."""
+    def learn(self, answer: Answer, *, safe: bool, cycle: float) -> None:
+        """Learn from an answer.
+
+        Args:
+            answer: What became of a request.
+            safe: Whether only a smaller budget can have refused it.
+            cycle: Seconds after which a slot is usually free again.
+        """
         now = answer.answered_at
         if not answer.refused:
             self._accepted.append(now)
@@ -337,15 +345,22 @@ class Capacity:
             self._set(self.now - 1, now)
             self._probe_after = min(2 * self._probe_after, self._LAST_PROBE)
         elif refused >= self._REFUSED_OF_RECENT:
-            lately = sum(when > now - 2 * self._per for when in self._accepted)
-            later = min(2 * self._probe_after, self._LAST_PROBE)
-            self._probe_after = self._FIRST_PROBE if self.now == self._plan else later
-            self._set(min(self.now - 1, round(lately / 2)), now)
+            self._shrink(now, cycle)
         elif self._probing and now > self._changed_at + self._PROBE_LASTS * self._per:
             self._probing = False
-            self._probe_after = self._NEXT_PROBE
+            self._probe_after = max(self._NEXT_PROBE, self._probe_after / self._SOONER)
         elif self.now < self._ceiling and now > self._changed_at + self._probe_after * self._per:
             self._set(self.now + 1, now)
+
+    def _shrink(self, now: float, cycle: float) -> None:
+        """Fall from the plan's figure to what was accepted of late; from a smaller one by a step."""
+        if self.now == self._plan:
+            lately = sum(when > now - 2 * self._per for when in self._accepted)
+            self._probe_after = self._FIRST_PROBE
+            self._set(min(self.now - 1, round(lately / 2 * cycle / self._per)), now)
+        else:
+            self._probe_after = min(2 * self._probe_after, self._LAST_PROBE)
+            self._set(self.now - max(self._plan // 10, 1), now)
 
     def _set(self, capacity: int, now: float) -> None:
         lowered = capacity < self.now

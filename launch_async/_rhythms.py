@@ -61,6 +61,10 @@ class RoundTrips:
                 del self._sorted[bisect.bisect_left(self._sorted, self._recent.popleft())]
             self._cold = 0
 
+    def share_below(self, seconds: float) -> float:
+        """Return the share of them that were shorter."""
+        return bisect.bisect_left(self._sorted, seconds) / len(self._sorted) if self._sorted else 0.0
+
     @property
     def is_warm(self) -> bool:
         """Whether those of a cold start are forgotten."""
@@ -87,7 +91,7 @@ class Echo:
     a short way back, so its credit is less; a long one had its delay on one way, and most likely a usual way back.
     """
 
-    TARGET = 0.005
+    TARGET = 0.006
     _STEP = 0.12
     _HUNT = 6.0
     _BY_LENGTH = 0.3
@@ -161,23 +165,25 @@ class Beat:
     the jitter; a token bucket has nothing against it either. When the clock strikes is learnt from the refused
     requests (`ClockGuess`). A request that is still out at the next beat may yet arrive and be counted there, so its
     slot waits for the answer; how late that answer may come for the slot to be used at once (`patience`, in periods)
-    is learnt like Echo's bonus.
+    is learnt like Echo's bonus. Where even long patience is never punished, slots wait less and less for late answers.
     """
 
     _AFTER_THE_STRIKE = 0.01
     _LATER = 0.12
-    _EARLIER = 0.05
+    _EARLIER = 0.1
     _NEAREST = 0.5
-    _LEAST_PATIENCE = 1.2
-    _MOST_PATIENCE = 2.0
-    _PATIENCE_UP = 0.0003
-    _PATIENCE_DOWN = 0.25
+    _LEAST_PATIENCE = 1.15
+    _MOST_PATIENCE = 3.0
+    _MOST_PUNISHED = 1.6
+    _PATIENCE_UP = 0.0008
+    _PATIENCE_DOWN = 0.15
+    _LONGEST_HOLD = 2.0
 
-    def __init__(self, rate: tuple[int, float], started_at: float) -> None:
+    def __init__(self, rate: tuple[int, float], started_at: float, trips: RoundTrips) -> None:
         self.per = rate[1]
         self.started_at = started_at
         self.patience = self._LEAST_PATIENCE
-        self._clock = ClockGuess(rate)
+        self._clock = ClockGuess(rate, trips)
         self._origin = started_at
 
     @property
@@ -190,7 +196,7 @@ class Beat:
         beat = self._next_beat(slot.sent_at + self._NEAREST * self.per)
         answered_at = slot.answered_at
         if answered_at is None:
-            return beat if now < beat else max(beat, slot.sent_at + self._MOST_PATIENCE * self.per)
+            return beat if now < beat else max(beat, slot.sent_at + self._hold * self.per)
         if answered_at <= beat:
             return beat
         if slot.refused or answered_at - slot.sent_at > self.patience * self.per:
@@ -199,14 +205,20 @@ class Beat:
 
     def learn(self, sent_at: float, answered_at: float, *, refused: bool) -> None:
         """Move the beat and the patience after an answer to a request that was sent in this rhythm."""
-        if self._clock.learn((sent_at + answered_at) / 2, answered_at, refused=refused):
+        if self._clock.learn(sent_at, answered_at, refused=refused, beat=self._origin):
             wanted = self._clock.strikes_at + self._AFTER_THE_STRIKE * self.per
             distance = (wanted - self._origin + self.per / 2) % self.per - self.per / 2
             self._origin += min(max(distance, -self._EARLIER * self.per), self._LATER * self.per)
         if refused:
-            self.patience = max(self.patience - self._PATIENCE_DOWN, self._LEAST_PATIENCE)
+            punished = min(self.patience, self._MOST_PUNISHED)
+            self.patience = max(punished - self._PATIENCE_DOWN, self._LEAST_PATIENCE)
         else:
             self.patience = min(self.patience + self._PATIENCE_UP, self._MOST_PATIENCE)
+
+    @property
+    def _hold(self) -> float:
+        """Periods that a request may be out until its slot is used all the same."""
+        return min(self._LONGEST_HOLD, 2 * self._LONGEST_HOLD - self.patience)
 
     def _next_beat(self, when: float) -> float:
         """Return the first beat after a moment; one that is nearly over counts as over."""
@@ -218,30 +230,34 @@ class ClockGuess:
     """When a server that counts by its clock begins a new period, guessed from what it refused.
 
     A refused request arrived when the whole budget of its period had been used. So for each phase that the clock may
-    have, the requests accepted between its last strike and that arrival are counted: far fewer than the budget speak
-    against the phase. Arrivals are taken for the middle between departure and answer.
+    have, the requests accepted between its last strike and that arrival are counted: fewer or more than the budget
+    speak against the phase. When a request arrived is known to lie between its departure and its answer only. How many
+    were accepted since the last refusal speaks, too: a strike amid the arrivals of a beat refuses often.
     """
 
     _PHASES = 50
     _MEMORY = 0.97
     _UNLIKELIEST = -4.0
-    _SPREAD = 0.35
+    _DOUBT = 0.5
+    _ARRIVALS = (0.1, 0.3, 0.5, 0.7, 0.9)
+    _RAREST = 0.004
+    _UNLIKELIEST_PAUSE = -12.0
 
-    def __init__(self, rate: tuple[int, float]) -> None:
+    def __init__(self, rate: tuple[int, float], trips: RoundTrips) -> None:
         self._requests, self._per = rate
+        self._trips = trips
         self._scores = [0.0] * self._PHASES
-        self._accepted: deque[float] = deque(maxlen=3 * self._requests)
+        self._accepted: deque[tuple[float, float]] = deque(maxlen=4 * self._requests)
         self._refused: deque[tuple[float, float]] = deque()
+        self._answers = 0
 
-    def learn(self, arrived_at: float, now: float, *, refused: bool) -> bool:
-        """Take in an answer; return whether the guess is a new one."""
-        if refused:
-            self._refused.append((now + self._per, arrived_at))
-        else:
-            self._accepted.append(arrived_at)
+    def learn(self, sent_at: float, answered_at: float, *, refused: bool, beat: float) -> bool:
+        """Take in an answer to a request of a beat; return whether the guess is a new one."""
+        self._answers += 1
+        (self._refused if refused else self._accepted).append((sent_at, answered_at))
         changed = False
-        while self._refused and self._refused[0][0] <= now:
-            self._weigh(self._refused.popleft()[1])
+        while self._refused and self._refused[0][1] + self._per <= answered_at:
+            self._weigh(*self._refused.popleft(), beat)
             changed = True
         return changed
 
@@ -256,10 +272,29 @@ class ClockGuess:
         )
         return math.atan2(mean.imag, mean.real) / math.tau % 1.0 * self._per
 
-    def _weigh(self, arrived_at: float) -> None:
-        ages = sorted(arrived_at - accepted for accepted in self._accepted if accepted <= arrived_at)
-        for phase in range(self._PHASES):
-            since_strike = (arrived_at - phase * self._per / self._PHASES) % self._per
-            counted = bisect.bisect_right(ages, since_strike)
-            doubt = ((self._requests - counted) / (self._SPREAD * self._requests)) ** 2 / 2
-            self._scores[phase] = self._scores[phase] * self._MEMORY + max(-doubt, self._UNLIKELIEST)
+    def _weigh(self, sent_at: float, answered_at: float, beat: float) -> None:
+        """Weigh every phase by a refused request, and by how many answers there were since the one before."""
+        answers, self._answers = self._answers, 0
+        arrivals = [sent_at + share * (answered_at - sent_at) for share in self._ARRIVALS]
+        near = [trip for trip in self._accepted if trip[1] > sent_at - self._per and trip[0] < answered_at]
+        for index in range(self._PHASES):
+            phase = index * self._per / self._PHASES
+            likely = sum(
+                self._likelihood(near, arrived - (arrived - phase) % self._per, arrived) for arrived in arrivals
+            )
+            score = max(math.log(max(likely / len(arrivals), 1e-9)), self._UNLIKELIEST)
+            before = self._trips.share_below(2 * ((phase - beat) % self._per))
+            rate = max(before * (1 - before), self._RAREST)
+            score += max(math.log(rate) - answers * rate, self._UNLIKELIEST_PAUSE)
+            self._scores[index] = self._scores[index] * self._MEMORY + score
+
+    def _likelihood(self, trips: list[tuple[float, float]], strike: float, arrived: float) -> float:
+        """Return how likely the budget was just used up between a strike and an arrival, but for a factor."""
+        mean, variance = 0.0, self._DOUBT**2
+        for sent_at, answered_at in trips:
+            overlap = min(answered_at, arrived) - max(sent_at, strike)
+            if overlap > 0:
+                share = overlap / (answered_at - sent_at)
+                mean += share
+                variance += share * (1 - share)
+        return math.exp(-((self._requests - mean) ** 2) / 2 / variance) / math.sqrt(variance)
