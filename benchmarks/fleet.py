@@ -1,8 +1,10 @@
-"""Fleet: `python -m benchmarks.fleet`: 200 environments redeployed and waited for, and what a target costs.
+"""Fleet: 200 environments redeployed and waited for, and what a target costs from 10 to 2000 of them.
 
 Makespan in virtual time, builds of 30-90 s, ten requests a second counted in a sliding window at the other end of a
-50 ms network. The bound is max(requests / 10, longest build): no run can end before it. A run's own time and memory are
-measured on the clock, with a journal on disk, from 10 to 2000 targets.
+50 ms network. The bound is max(requests / 10, longest build): no run can end before it. Where nobody knows how long
+builds take, the longest may be the one that the budget lets begin last, 20 s after the first; all the creations are
+out by then, so nothing can be learnt in time. A plan that has looked (`look=True`) begins with the slowest.
+What a run itself costs is measured in CPU time and in traced memory, with a journal on disk.
 """
 
 from __future__ import annotations
@@ -11,32 +13,24 @@ import asyncio
 import gc
 import json
 import random
-import statistics
 import tempfile
 import time
 import tracemalloc
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self
 
 import attrs
 
 from benchmarks._launch import PROJECT, Build, Launch
+from benchmarks._report import Mark, Report, Row, present
 from benchmarks._simulation import SlidingWindow, run
-from launch_async import (
-    FleetReport,
-    LocalRateLimiter,
-    RateLimit,
-    RateLimiter,
-    SqliteJournal,
-    Target,
-    UnlimitedRateLimiter,
-)
+from launch_async import FleetReport, LocalRateLimiter, RateLimit, SqliteJournal, Target
 from launch_async._transport import Request, Response
 
 RATE: Final = 10
 TARGETS: Final = 200
-SEEDS: Final = range(5)
-SIZES: Final = (10, 100, 500, 2000)
+SIZES: Final = (10, 100, 500, 1000, 2000)
 _REFUSAL: Final = b'{"errors":[{"code":"launch.ERROR","message":"too fast"}],"status":429}'
 
 
@@ -47,6 +41,7 @@ class Fleet(Launch):
     limit: SlidingWindow | None = None
     seconds: list[float] = attrs.field(factory=list[float])
     refused: int = 0
+    _newer: dict[int, list[int]] = attrs.field(factory=dict[int, list[int]])
 
     @classmethod
     def of(cls, targets: int, *, seed: int, limit: SlidingWindow | None = None) -> Self:
@@ -72,88 +67,169 @@ class Fleet(Launch):
         await asyncio.sleep(self.latency)
         now = asyncio.get_running_loop().time()
         environment = int(request.url.split("/")[-2], 16)
-        self.builds.append(
-            Build(created=now, begins=now, ends=now + self.seconds[environment], environment=environment)
-        )
+        self.begin(environment)
         document = {"deployment": self._deployment(len(self.builds) - 1, now)}
         return Response(201, body=json.dumps(document).encode())
 
+    def begin(self, environment: int) -> None:
+        """Begin a build now."""
+        now = asyncio.get_running_loop().time()
+        self._newer.setdefault(environment, []).append(len(self.builds))
+        ends = now + self.seconds[environment]
+        self.builds.append(Build(created=now, begins=now, ends=ends, environment=environment))
 
-async def redeploy(
-    fleet: Fleet, limiter: RateLimiter, *, known: bool = False, journal: Path | None = None
-) -> FleetReport:
+    def _page(self, environment: int, now: float, limit: int) -> dict[str, object]:
+        # As the service does, without a look at everybody else's.
+        own = [environment, *self._newer.get(environment, [])]
+        page = [self._deployment(index, now) for index in own[::-1][:limit]]
+        return {"pagination": {"count": len(own), "limit": limit, "skip": None}, "deployments": page}
+
+    def targets(self, *, known: bool = False) -> list[Target]:
+        """Return every environment, with the length of its earlier build if that is known."""
+        return [
+            Target(
+                project_uid=PROJECT,
+                environment_uid=f"{number:024x}",
+                environment_name=f"environment-{number}",
+                last_seconds=self.builds[number].ends - self.builds[number].begins if known else None,
+            )
+            for number in range(len(self.seconds))
+        ]
+
+
+@attrs.frozen
+class Outcome:
+    """What one run came to.
+
+    Attributes:
+        report: The run's report.
+        longest: Seconds of the longest build.
+        late: Seconds from the last end of a build to the end of the run.
+        refused: Requests that were refused as too fast.
+    """
+
+    report: FleetReport
+    longest: float
+    late: float
+    refused: int
+
+    @property
+    def bound(self) -> float:
+        """Seconds that no run with as many requests can stay below."""
+        return max(self.report.requests / RATE, self.longest)
+
+    @property
+    def ratio(self) -> float:
+        """The run's time against its bound."""
+        return self.report.seconds / self.bound
+
+
+async def redeploy(fleet: Fleet, *, known: bool = False, journal: Path | None = None) -> FleetReport:
     """Redeploy every environment of a service once, and wait for all.
 
     Args:
         fleet: The service.
-        limiter: The budget.
-        known: Whether the selection has looked at the newest deployments, and so knows how long builds took.
+        known: Whether the targets have been looked up, and so tell how long their builds took.
         journal: File of the journal; None for none.
     """
-    targets = [
-        Target(
-            project_uid=PROJECT,
-            environment_uid=f"{number:024x}",
-            environment_name=f"environment-{number}",
-            last_seconds=fleet.builds[number].ends - fleet.builds[number].begins if known else None,
-        )
-        for number in range(len(fleet.seconds))
-    ]
-    async with fleet.client(limiter) as client:
-        plan = await client.fleet.plan_redeploy(targets)
+    async with fleet.client(LocalRateLimiter(RateLimit(RATE, per=1.0))) as client:
+        plan = await client.fleet.plan_redeploy(fleet.targets(known=known))
         kept = None if journal is None else SqliteJournal(journal)
-        return await client.fleet.run(plan, confirm=len(targets), journal=kept)
+        return await client.fleet.run(plan, confirm=len(plan.operations), journal=kept)
 
 
-def makespan(*, known: bool) -> None:
-    """Print how near runs come to the bound."""
+def outcomes(seeds: int, *, known: bool) -> list[Outcome]:
+    """Run once for each seed, and print how near each run comes to its bound."""
     print(
         f"\n{TARGETS} environments, builds of 30-90 s, {RATE} requests/s; earlier builds {'' if known else 'not '}known"
     )
-    print("seed  makespan  requests  refused  longest build  bound   ratio  late")
-    ratios: list[float] = []
-    for seed in SEEDS:
+    print("seed  makespan  requests  refused  longest build  bound    ratio  / longest  late")
+    found: list[Outcome] = []
+    for seed in range(seeds):
         fleet = Fleet.of(TARGETS, seed=seed, limit=SlidingWindow(RATE))
-        report = run(_paced(fleet, known=known))
-        bound = max(report.requests / RATE, max(fleet.seconds))
-        ratios.append(report.seconds / bound)
-        late = report.seconds - max(build.ends for build in fleet.builds)
-        print(
-            f"{seed:4}  {report.seconds:6.1f} s  {report.requests:8}  {fleet.refused:7}  "
-            f"{max(fleet.seconds):11.1f} s  {bound:5.1f} s  {ratios[-1]:.3f}  {late:.1f} s"
-        )
+        report = run(redeploy(fleet, known=known))
         assert report.is_success
-    print(f"median {statistics.median(ratios):.3f}, worst {max(ratios):.3f} (at most 1.10)")
-
-
-async def _paced(fleet: Fleet, *, known: bool) -> FleetReport:
-    return await redeploy(fleet, LocalRateLimiter(RateLimit(RATE, per=1.0)), known=known)
-
-
-def growth() -> None:
-    """Print what a run costs on the clock and in memory, by its number of targets."""
-    print("\ntargets  time     per target  memory     per target")
-    for targets in SIZES:
-        with tempfile.TemporaryDirectory() as folder:
-            fleet = Fleet.of(targets, seed=1)
-            gc.collect()
-            began = time.perf_counter()
-            run(redeploy(fleet, UnlimitedRateLimiter(), journal=Path(folder, "run.journal")))
-            took = time.perf_counter() - began
-        with tempfile.TemporaryDirectory() as folder:
-            fleet = Fleet.of(targets, seed=1)
-            gc.collect()
-            tracemalloc.start()
-            run(redeploy(fleet, UnlimitedRateLimiter(), journal=Path(folder, "run.journal")))
-            _, peak = tracemalloc.get_traced_memory()
-            tracemalloc.stop()
-        print(
-            f"{targets:7}  {took:5.2f} s  {took / targets * 1000:7.2f} ms  {peak / 2**20:5.1f} MiB  "
-            f"{peak / targets / 1024:6.1f} KiB"
+        one = Outcome(
+            report, max(fleet.seconds), report.seconds - max(build.ends for build in fleet.builds), fleet.refused
         )
+        print(
+            f"{seed:4}  {report.seconds:6.1f} s  {report.requests:8}  {one.refused:7}  {one.longest:11.1f} s  "
+            f"{one.bound:5.1f} s  {one.ratio:6.3f}  {report.seconds / one.longest:9.3f}  {one.late:.1f} s"
+        )
+        found.append(one)
+    return found
+
+
+def cost(targets: int) -> tuple[float, float]:
+    """Return the CPU seconds of a run, and the most bytes that it has at a time."""
+    figures: list[float] = []
+    for traced in (False, True):
+        fleet = Fleet.of(targets, seed=1)
+        gc.collect()
+        if traced:
+            tracemalloc.start()
+        with tempfile.TemporaryDirectory() as folder:
+            began = time.process_time()
+            run(redeploy(fleet, journal=Path(folder, "run.journal")))
+            took = time.process_time() - began
+        figures.append(tracemalloc.get_traced_memory()[1] if traced else took)
+        tracemalloc.stop()
+    return figures[0], figures[1]
+
+
+def growth() -> dict[int, tuple[float, float]]:
+    """Return what a run costs by its number of targets, and print it."""
+    print("\ntargets  CPU time  per target  memory     per target")
+    found: dict[int, tuple[float, float]] = {}
+    for targets in SIZES:
+        seconds, size = found[targets] = cost(targets)
+        print(
+            f"{targets:7}  {seconds:6.2f} s  {seconds / targets * 1000:7.2f} ms  {size / 2**20:5.1f} MiB  "
+            f"{size / targets / 1024:6.1f} KiB"
+        )
+    return found
+
+
+def measure(rounds: int) -> Report:
+    """Run with as many seeds, and once with each number of targets."""
+    known, unknown, grown = outcomes(rounds, known=True), outcomes(rounds, known=False), growth()
+    print()
+    small, large = 100, SIZES[-1]
+    per_target = {targets: (seconds / targets, size / targets) for targets, (seconds, size) in grown.items()}
+    return Report(
+        f"Fleet: {TARGETS} environments, builds of 30-90 s; {SIZES[0]} to {large} targets",
+        [
+            Row("launch_async, earlier builds known", "s", _seconds(known), "less"),
+            Row("launch_async, not known", "s", _seconds(unknown), "less"),
+            Row("longest build", "s", [one.longest for one in unknown], "less"),
+            *(
+                Row(f"launch_async, {targets} targets", "ms of CPU time per target", [seconds * 1000], "less")
+                for targets, (seconds, _) in per_target.items()
+            ),
+            *(
+                Row(f"launch_async, {targets} targets ", "KiB per target", [size / 1024], "less")
+                for targets, (_, size) in per_target.items()
+            ),
+        ],
+        [
+            Mark("makespan / bound, earlier builds known", [one.ratio for one in known], 1.10, "less"),
+            Mark("makespan / bound, not known", [one.ratio for one in unknown], 1.10, "less"),
+            Mark(
+                "makespan / longest build, not known",
+                [one.report.seconds / one.longest for one in unknown],
+                None,
+                "less",
+            ),
+            Mark("requests refused as too fast", [one.refused for one in (*known, *unknown)], 0, "less"),
+            Mark(f"CPU time per target, {large} / {small}", [per_target[large][0] / per_target[small][0]], 1.5, "less"),
+            Mark(f"memory per target, {large} / {small}", [per_target[large][1] / per_target[small][1]], 1.5, "less"),
+        ],
+    )
+
+
+def _seconds(found: Sequence[Outcome]) -> list[float]:
+    return [one.report.seconds for one in found]
 
 
 if __name__ == "__main__":
-    makespan(known=True)
-    makespan(known=False)
-    growth()
+    present(measure, __doc__, rounds=5)

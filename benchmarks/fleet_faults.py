@@ -15,13 +15,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
+from benchmarks._report import Mark, Report, present
 from launch_async import Authtoken, FleetReport, LaunchClient, OperationState, Plan, RetryPolicy, UnlimitedRateLimiter
 from launch_async.emulator import LaunchEmulator
 from launch_async.emulator.faults import FaultKind
 
 TARGETS: Final = 60
 INTERRUPTIONS: Final = 50
-SEEDS: Final = range(3)
 FAULTS: Final[tuple[tuple[FaultKind, int | None], ...]] = (
     ("reset_before", None),
     ("reset_after", None),
@@ -79,28 +79,42 @@ async def faulty(seed: int) -> tuple[FleetReport, Counter[str], int]:
     return report, deployed, interruptions
 
 
-def main() -> None:
-    """Print the table."""
+def measure(rounds: int) -> Report:
+    """Run with as many seeds, and print what became of each."""
     logging.disable(logging.WARNING)
     print(f"{TARGETS} targets, {SHARE:.0%} of all calls fail, up to {INTERRUPTIONS} times cut off and resumed")
     print("seed  cut off  done once  twice  lost  reported as ambiguous  failed")
-    for seed in SEEDS:
+    twice: list[float] = []
+    lost: list[float] = []
+    unknown: list[float] = []
+    for seed in range(rounds):
         report, deployed, interruptions = asyncio.run(faulty(seed))
-        told = {
-            one.target.environment_uid
-            for one in report.outcomes
-            if one.state in (OperationState.AMBIGUOUS, OperationState.FAILED)
-        }
+        told = {one.target.environment_uid for one in report.failures}
         once = sum(count == 1 for count in deployed.values())
-        twice = sum(count > 1 for count in deployed.values())
-        lost = sum(
-            not deployed[one.target.environment_uid] and one.target.environment_uid not in told
-            for one in report.outcomes
+        twice.append(sum(count > 1 for count in deployed.values()))
+        lost.append(
+            sum(
+                not deployed[one.target.environment_uid] and one.target.environment_uid not in told
+                for one in report.outcomes
+            )
         )
+        unknown.append(report.totals.get(OperationState.AMBIGUOUS, 0))
         failed = report.totals.get(OperationState.FAILED, 0)
-        unknown = report.totals.get(OperationState.AMBIGUOUS, 0)
-        print(f"{seed:4}  {interruptions:7}  {once:9}  {twice:5}  {lost:4}  {unknown:21}  {failed:6}")
+        print(
+            f"{seed:4}  {interruptions:7}  {once:9}  {twice[-1]:5}  {lost[-1]:4}  {unknown[-1]:21}  {failed:6}",
+            flush=True,
+        )
+    print()
+    return Report(
+        f"Fleet under faults: {TARGETS} targets, {SHARE:.0%} of all calls fail, cut off and resumed",
+        [],
+        [
+            Mark("targets done twice", twice, 0, "less"),
+            Mark("targets lost", lost, 0, "less"),
+            Mark("targets reported as ambiguous", unknown, None, "less"),
+        ],
+    )
 
 
 if __name__ == "__main__":
-    main()
+    present(measure, __doc__, rounds=3)

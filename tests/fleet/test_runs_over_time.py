@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 import attrs
 import pytest
 
-from benchmarks._launch import PROJECT, Build
 from benchmarks._simulation import run
 from benchmarks.fleet import Fleet
 from launch_async import (
@@ -21,7 +20,6 @@ from launch_async import (
     OperationState,
     Plan,
     RateLimit,
-    Target,
 )
 from launch_async._transport import Request, Response
 
@@ -45,17 +43,6 @@ class Service(Fleet):
     def deployed(self) -> Counter[int]:
         """How often each environment was deployed since the beginning."""
         return Counter(build.environment for build in self.builds if build.created >= 0)
-
-    def targets(self, *, known: bool = False) -> list[Target]:
-        return [
-            Target(
-                project_uid=PROJECT,
-                environment_uid=f"{number:024x}",
-                environment_name=f"environment-{number}",
-                last_seconds=seconds if known else None,
-            )
-            for number, seconds in enumerate(self.seconds)
-        ]
 
 
 def _slow() -> LocalRateLimiter:
@@ -129,8 +116,8 @@ def test_the_slowest_builds_begin_first_and_are_not_looked_at_before_they_are_ne
 
     report = run(main())
 
-    lengths = [build.ends - build.begins for build in service.builds if build.created >= 0]
-    assert lengths == sorted(lengths, reverse=True)
+    expected = [service.targets(known=True)[build.environment].last_seconds for build in service.builds[20:]]
+    assert expected == sorted(expected, reverse=True)
     assert report.seconds < 1.1 * max(service.seconds)
     assert "listDeployments" not in service.asked
 
@@ -151,8 +138,7 @@ def test_a_request_that_outlives_its_run_is_found_and_not_sent_again(late: float
     service = Service.of(3, seed=1)
 
     async def main() -> FleetReport:
-        loop = asyncio.get_running_loop()
-        loop.call_at(late, service.builds.append, Build(created=late, begins=late, ends=late + 40, environment=0))
+        asyncio.get_running_loop().call_at(late, service.begin, 0)
         async with service.client() as client:
             plan = await client.fleet.plan_redeploy(service.targets())
             return await client.fleet.resume(_interrupted(plan))
