@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from launch_async.emulator.bench import OrganizationCredentials
     from launch_async.emulator.budget import Budget
     from launch_async.emulator.faults import Fault, FaultKind, Faults
-    from launch_async.emulator.ledger import Creation, Ledger, LedgerEntry
+    from launch_async.emulator.ledger import Creation, Ledger, LedgerEntry, Purge
     from launch_async.emulator.script import LogLine, Script, Scripts
     from launch_async.emulator.server import LaunchEmulator
     from launch_async.emulator.travel import LogNormal, Travel
@@ -28,6 +28,7 @@ __all__ = [
     "LogLine",
     "LogNormal",
     "OrganizationCredentials",
+    "Purge",
     "Script",
     "Scripts",
     "Travel",
@@ -37,7 +38,7 @@ _MODULES = {
     "bench": ("OrganizationCredentials",),
     "budget": ("Budget",),
     "faults": ("Fault", "FaultKind", "Faults"),
-    "ledger": ("Creation", "Ledger", "LedgerEntry"),
+    "ledger": ("Creation", "Ledger", "LedgerEntry", "Purge"),
     "script": ("LogLine", "Script", "Scripts"),
     "server": ("LaunchEmulator",),
     "travel": ("LogNormal", "Travel"),

@@ -292,6 +292,27 @@ class Bench:
         """
         return f"{self.url}/manage/deploy/{self._service.state.environments[environment_uid].hook_uid}"
 
+    def push(self, environment_uid: str, commit_hash: str) -> str | None:
+        """Have the Git host tell of a new commit, which deploys an environment with ``autoDeployOnPush``.
+
+        Without a usable Git connection nothing comes of it, as it happened to the service (FACTS §10 quirk 14).
+
+        Returns:
+            Uid of the deployment; None if nothing is deployed.
+
+        Raises:
+            KeyError: no such environment.
+        """
+        service = self._service
+        environment = service.state.environments[environment_uid]
+        if not (environment.settings.get("autoDeployOnPush") and service.options.git_connected):
+            return None
+        now = service.clock.now()
+        service.builds.settle(now)
+        deployment = service.builds.create(environment, now, commit_hash=commit_hash)
+        service.created("deployment", deployment.uid, str(deployment.number), environment.uid)
+        return deployment.uid
+
     def add_domain(self, environment_uid: str, url: str) -> str:
         """Give an environment a custom domain, for an emulator with ``domains``; returns its uid.
 

@@ -150,6 +150,14 @@ class ServerLogOrder:
 
 
 @frozen(kw_only=True)
+class PushOrder:
+    """Parameters of `LaunchEmulator.push`."""
+
+    environment_uid: str
+    commit_hash: str
+
+
+@frozen(kw_only=True)
 class DomainOrder:
     """Parameters of `LaunchEmulator.add_domain`."""
 
@@ -191,8 +199,12 @@ class Control:
                 return Answer(200, self._summary())
             case "ledger":
                 ledger = self._bench.ledger
-                requests = [asdict(entry) for entry in ledger.requests]
-                return Answer(200, {"requests": requests, "created": [asdict(made) for made in ledger.created]})
+                told = {
+                    "requests": [asdict(entry) for entry in ledger.requests],
+                    "created": [asdict(made) for made in ledger.created],
+                    "purged": [asdict(purge) for purge in ledger.purged],
+                }
+                return Answer(200, told)
             case _:
                 raise _no_order()
 
@@ -230,6 +242,9 @@ class Control:
                 return self._issue_code(self._read(CodeOrder, body))
             case "server_logs":
                 return self._add_server_log(self._read(ServerLogOrder, body))
+            case "pushes":
+                order = self._read(PushOrder, body)
+                return Answer(200, {"deployment_uid": self._bench.push(order.environment_uid, order.commit_hash)})
             case "domains":
                 return self._add_domain(self._read(DomainOrder, body))
             case "organizations":

@@ -1,7 +1,8 @@
 """Failures on demand: before the server acts, after it acted, or in the middle of its answer."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Literal, TypeAlias, get_args
 
 from attrs import define, field
@@ -59,7 +60,8 @@ class Fault:
 class Faults:
     """The rules in force, in the order they were added; the first that strikes decides a request."""
 
-    def __init__(self) -> None:
+    def __init__(self, operations: Iterable[str]) -> None:
+        self._operations = frozenset(operations)
         self.active: list[Fault] = []
 
     def add(
@@ -84,7 +86,7 @@ class Faults:
                 ``reset_after`` drop the connection; ``truncate`` acts and sends half of the body; ``empty`` acts and
                 answers 200 with nothing; ``html`` is a gateway's 502 page, without acting; ``delay`` acts ``delay``
                 seconds later; ``retry_after`` is a 429 with ``Retry-After``, without acting.
-            operation: only this operationId.
+            operation: only this operationId; ``uploadArchive`` and ``downloadArchive`` are what storage does.
             method: only this HTTP method.
             nth: only the n-th matching request, counted from 1.
             times: strike at most so often.
@@ -96,8 +98,10 @@ class Faults:
             headers: further response headers.
 
         Raises:
-            ValueError: a value out of its range.
+            ValueError: a value out of its range, or an operation there is none of.
         """
+        if operation is not None and operation not in self._operations:
+            raise ValueError(f"there is no operation {operation!r}{_perhaps(operation, self._operations)}")
         fault = Fault(
             kind=kind,
             operation=operation,
@@ -124,3 +128,9 @@ class Faults:
             if fault.strikes(operation, method):
                 return fault
         return None
+
+
+def _perhaps(wrong: str, names: Iterable[str]) -> str:
+    """The name that may be meant."""
+    close = get_close_matches(wrong, names, n=1)
+    return f"; perhaps {close[0]}" if close else ""

@@ -24,6 +24,8 @@ from launch_async.emulator.options import RefusalBody
 from launch_async.emulator.service import Answer, Call, Operation, Service
 
 _log = logging.getLogger(__name__)
+# What the ledger and faults call the two things that storage does.
+STORAGE = ("uploadArchive", "downloadArchive")
 CREDENTIAL_HEADERS = ("authtoken", "authorization", "organization_uid")
 GATEWAY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
 TOO_MANY_PAGE = "<html><head><title>429 Too Many Requests</title></head><body></body></html>\n"
@@ -47,7 +49,7 @@ class FrontDoor:
         if head == "__emulator__" and self._control is not None:
             return await _controlled(request, self._control, rest)
         if head == "storage":
-            match, name = Match(None, {}), "uploadArchive" if request.method != "GET" else "downloadArchive"
+            match, name = Match(None, {}), STORAGE[request.method == "GET"]
         else:
             match = self._router.match(request.method, raw_path)
             name = match.operation.id if match.operation else "unknown"

@@ -8,6 +8,7 @@ from typing import Literal
 from attrs import define, frozen
 
 Noun = Literal["project", "environment", "deployment"]
+Purged = Literal["path", "prefix", "tag", "hostname"]
 
 
 @define(eq=False)
@@ -46,12 +47,22 @@ class Creation:
     parent: str
 
 
+@frozen
+class Purge:
+    """One thing that a revalidation purged: of which environment, what kind of thing, and its path, tag or name."""
+
+    environment_uid: str
+    kind: Purged
+    what: str
+
+
 class Ledger:
-    """Requests in order of arrival and creations in order of birth."""
+    """Requests in order of arrival, creations in order of birth, and what was purged from the CDN."""
 
     def __init__(self) -> None:
         self.requests: list[LedgerEntry] = []
         self.created: list[Creation] = []
+        self.purged: list[Purge] = []
 
     def arrive(self, operation: str, method: str, path: str, credentials: tuple[str, ...]) -> LedgerEntry:
         """Note a request that arrives now."""
@@ -87,6 +98,7 @@ class Ledger:
         """Forget everything noted so far."""
         self.requests.clear()
         self.created.clear()
+        self.purged.clear()
 
     def _matching(self, operation: str | None, status: int | None) -> Iterator[LedgerEntry]:
         for entry in self.requests:

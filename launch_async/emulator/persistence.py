@@ -65,6 +65,8 @@ class StateFile:
         snapshot = Snapshot(VERSION, service.clock.advanced, first, service.state, service.credentials.issued)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_name(f"{self.path.name}.partial")
+        # It holds credentials and the values of variables.
+        partial.touch(mode=0o600)
         partial.write_bytes(pickle.dumps(snapshot))
         partial.replace(self.path)
 

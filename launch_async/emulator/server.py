@@ -20,7 +20,8 @@ from launch_async.emulator.builds import Builds
 from launch_async.emulator.clock import Clock
 from launch_async.emulator.control import Control
 from launch_async.emulator.credentials import Credentials, Issued
-from launch_async.emulator.front import FrontDoor
+from launch_async.emulator.faults import Faults
+from launch_async.emulator.front import STORAGE, FrontDoor
 from launch_async.emulator.operations import PUBLIC, Router, describe, offered
 from launch_async.emulator.options import (
     CommitForm,
@@ -365,5 +366,6 @@ def _assemble(options: EmulatorOptions, snapshot: Snapshot | None) -> Service:
         storage=Storage(options, state, uids, clock),
         sites=Sites(options, state, clock),
         travel=Travel(options.latency),
+        faults=Faults((*(operation.id for operation in offered(options)), *STORAGE)),
         openapi=describe(PUBLIC),
     )

@@ -63,7 +63,7 @@ class Service:
     storage: Storage
     sites: Sites
     travel: Travel
-    faults: Faults = field(factory=Faults)
+    faults: Faults
     ledger: Ledger = field(factory=Ledger)
     changed: Callable[[], None] | None = None
     openapi: Record = field(factory=Record)

@@ -228,8 +228,12 @@ class Deployment:
 
     @property
     def server_rendered(self) -> bool:
-        """Whether a server process answers for it, so that it has server logs (FACTS §7)."""
-        return bool(self.settings.get("serverCommand")) or self.settings["frameworkPreset"] in SERVER_RENDERED
+        """Whether a server process answers for it, so that it has server logs (FACTS §7).
+
+        A server command means something for presets that allow one only, and of those all but OTHER have a server.
+        """
+        preset = self.settings["frameworkPreset"]
+        return preset in SERVER_RENDERED or (preset == "OTHER" and bool(self.settings.get("serverCommand")))
 
     def add_server_line(self, stamp: int, source: str, message: str) -> None:
         """Add a line to the server log, which keeps the newest ones."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from launch_async.emulator.ledger import Creation as Creation
     from launch_async.emulator.ledger import Ledger as Ledger
     from launch_async.emulator.ledger import LedgerEntry as LedgerEntry
+    from launch_async.emulator.ledger import Purge as Purge
     from launch_async.emulator.script import LogLine as LogLine
     from launch_async.emulator.script import Script as Script
     from launch_async.emulator.script import Scripts as Scripts
@@ -40,6 +41,7 @@ __all__ = [
     "LogLine",
     "LogNormal",
     "OrganizationCredentials",
+    "Purge",
     "Script",
     "Scripts",
     "Travel",
@@ -59,6 +61,7 @@ _HOMES = {
     "LogLine": "launch_async.emulator.script",
     "LogNormal": "launch_async.emulator.travel",
     "OrganizationCredentials": "launch_async.emulator.bench",
+    "Purge": "launch_async.emulator.ledger",
     "Script": "launch_async.emulator.script",
     "Scripts": "launch_async.emulator.script",
     "Travel": "launch_async.emulator.travel",

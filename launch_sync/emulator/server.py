@@ -471,6 +471,19 @@ class LaunchEmulator:
         """
         return self._async.deploy_hook_url(environment_uid)
 
+    def push(self, environment_uid: str, commit_hash: str) -> str | None:
+        """Have the Git host tell of a new commit, which deploys an environment with ``autoDeployOnPush``.
+
+        Without a usable Git connection nothing comes of it, as it happened to the service (FACTS §10 quirk 14).
+
+        Returns:
+            Uid of the deployment; None if nothing is deployed.
+
+        Raises:
+            KeyError: no such environment.
+        """
+        return self._async.push(environment_uid, commit_hash)
+
     def add_domain(self, environment_uid: str, url: str) -> str:
         """Give an environment a custom domain, for an emulator with ``domains``; returns its uid.
 

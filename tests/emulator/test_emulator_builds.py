@@ -276,3 +276,19 @@ async def test_answers_are_dated_in_the_time_of_the_emulator(api, environment):
 
     told = [parsedate_to_datetime(date).timestamp() for date in dates]
     assert told == pytest.approx([api.emulator.clock.now()] * 2, abs=60)
+
+
+@pytest.mark.parametrize(
+    ("preset", "command", "lines"),
+    [("NUXT", None, 1), ("OTHER", "npm start", 1), ("OTHER", None, 0), ("GATSBY", None, 0), ("GATSBY", "npm start", 0)],
+)
+async def test_only_what_has_a_server_writes_server_logs(api, archive, preset, command, lines):
+    settings = {"frameworkPreset": preset, "outputDirectory": "./", **({"serverCommand": command} if command else {})}
+    environment = await api.site(archive, **settings)
+    api.emulator.advance(60)
+    await api.page(environment)
+    uid, end = (await api.newest(environment))["uid"], int(api.emulator.clock.now() * 1000)
+
+    logs = await api.get(f"{environment}/deployments/{uid}/logs/server-logs?startTime=0&endTime={end}")
+
+    assert len(logs.json["logs"]) == lines

@@ -55,7 +55,7 @@ async def test_the_ledger_is_read_and_cleared_and_holds_no_orders(control):
 
     assert [(entry["operation"], entry["status"]) for entry in ledger["requests"]] == [("getOpenapi", 200)]
     assert cleared.status == 204
-    assert (await control.get("/__emulator__/ledger")).json == {"requests": [], "created": []}
+    assert (await control.get("/__emulator__/ledger")).json == {"requests": [], "created": [], "purged": []}
 
 
 async def test_organizations_and_tokens_are_handed_out(control):
@@ -133,6 +133,9 @@ async def test_server_logs_are_put_there(control):
     [
         ("POST", "faults", {"kind": "explode"}, 400),
         ("POST", "faults", {"kind": "empty", "nht": 1}, 400),
+        ("POST", "faults", {"kind": "empty", "operation": "getProjects"}, 400),
+        ("POST", "pushes", {"environment_uid": "nobody", "commit_hash": "abcdef0"}, 400),
+        ("POST", "domains", {"environment_uid": "nobody", "url": "www.example.com"}, 400),
         ("POST", "faults", {}, 400),
         ("POST", "advance", {"seconds": -1}, 400),
         ("POST", "advance", {"seconds": "soon"}, 400),
@@ -169,3 +172,20 @@ async def test_scripts_are_taken_back(control):
 
 def test_an_emulator_takes_no_orders_by_default():
     assert not LaunchEmulator()._service.options.control
+
+
+async def test_a_push_and_a_domain_are_ordered(start):
+    async with start(control=True, domains=True) as api:
+        project = api.emulator.add_project("git", git=True)
+        (environment,) = project.environments
+        path = f"/projects/{project.uid}/environments/{environment}"
+        domain = await api.post("/__emulator__/domains", {"environment_uid": environment, "url": "www.example.com"})
+        order = {"environment_uid": environment, "commit_hash": "abcdef0"}
+        before = (await api.post("/__emulator__/pushes", order)).json
+        await api.put(path, {"autoDeployOnPush": True})
+        pushed = (await api.post("/__emulator__/pushes", order)).json
+        listed = await api.get(f"{path}/domains", headers={"x-project-uid": project.uid})
+        newest = await api.newest(path)
+
+    assert (before, pushed) == ({"deployment_uid": None}, {"deployment_uid": newest["uid"]})
+    assert domain.json["uid"] in [one["uid"] for one in listed.json["domains"]]

@@ -310,3 +310,8 @@ async def test_many_callers_at_once_are_all_answered_and_noted(api, project):
 
     assert {reply.status for reply in replies} == {200}
     assert api.emulator.ledger.count("getProject", 200) == 100
+
+
+def test_a_fault_for_an_operation_there_is_none_of_is_refused_with_the_one_that_may_be_meant(api):
+    with pytest.raises(ValueError, match="no operation 'listProject'; perhaps listProjects"):
+        api.emulator.faults.add("empty", operation="listProject")

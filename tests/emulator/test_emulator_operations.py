@@ -353,3 +353,42 @@ async def test_ten_thousand_deployments_are_held_and_paged_through(api):
     numbers = [deployment["deploymentNumber"] for page in pages for deployment in page["deployments"]]
     assert numbers == list(range(100, 0, -1))
     assert (await api.get("/projects?limit=1")).json["pagination"]["count"] == 100
+
+
+@pytest.mark.parametrize(
+    ("body", "purged"),
+    [
+        ({"cachePath": {"path": "/blog"}}, [("path", "/blog")]),
+        ({"cachePath": {"path": "/", "isPrefix": True}}, [("prefix", "/")]),
+        ({"cacheTags": ["a", "b", "a"]}, [("tag", "a"), ("tag", "b")]),
+        ({"hostnames": ["a.example", "b.example"]}, [("hostname", "a.example"), ("hostname", "b.example")]),
+        ({"cachePath": {"path": "/blog"}, "hostnames": ["a.example"]}, [("hostname", "a.example")]),
+        ({"cacheTags": ["a"], "hostnames": ["b"]}, []),
+    ],
+)
+async def test_the_ledger_tells_what_was_purged_and_host_names_beside_a_path_purge_too_much(api, body, purged):
+    project = api.emulator.add_project("p")
+    environment = next(iter(project.environments))
+
+    await api.post(f"/projects/{project.uid}/environments/{environment}/revalidate-cdn-cache", body)
+
+    assert [(one.environment_uid, one.kind, one.what) for one in api.emulator.ledger.purged] == [
+        (environment, kind, what) for kind, what in purged
+    ]
+
+
+@pytest.mark.parametrize(("options", "deployed"), [({}, [1]), ({"git_connected": False}, [])])
+async def test_a_push_deploys_where_that_is_wished_and_git_is_connected(start, options, deployed):
+    async with start(**options) as api:
+        project = api.emulator.add_project("git", environments=["automatic", "by hand"], git=True)
+        automatic, by_hand = project.environments
+        path = f"/projects/{project.uid}/environments"
+        await api.put(f"{path}/{automatic}", {"autoDeployOnPush": True})
+
+        uids = [api.emulator.push(uid, "abcdef0") for uid in (automatic, by_hand)]
+        api.emulator.advance(60)
+        shown = (await api.get(f"{path}/{automatic}/deployments")).json["deployments"]
+
+    assert [one["deploymentNumber"] for one in shown] == deployed
+    assert uids == [shown[0]["uid"] if deployed else None, None]
+    assert all((one["commitHash"], one["status"]) == ("abcdef0", "LIVE") for one in shown)

@@ -1,4 +1,4 @@
-"""The pytest plugin is judged: its fixtures work in asynchronous and plain tests, alone and in parallel."""
+"""The pytest plugin is judged: its fixtures work in parallel; that they work alone is seen in tests/docs."""
 
 import os
 import subprocess
@@ -37,6 +37,7 @@ def test_every_test_has_its_own(sync_launch_client):
 
 
 ENTRY_POINTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
+WORKERS = ("-p", "xdist", "-n", "2")
 PLUGINS = [part for name in ("asyncio", *ENTRY_POINTS) for part in ("-p", name)]
 
 
@@ -63,10 +64,9 @@ def users_tests(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("workers", [[], ["-p", "xdist", "-n", "2"]], ids=["alone", "in parallel"])
-def test_the_fixtures_serve_plain_and_asynchronous_tests(users_tests, workers):
+def test_the_fixtures_serve_plain_and_asynchronous_tests_in_parallel(users_tests):
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", *PLUGINS, *workers, "-p", "no:cacheprovider", "--basetemp", "temp"],
+        [sys.executable, "-m", "pytest", *PLUGINS, *WORKERS, "-p", "no:cacheprovider", "--basetemp", "temp"],
         cwd=users_tests,
         capture_output=True,
         text=True,

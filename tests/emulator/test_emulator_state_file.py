@@ -1,5 +1,6 @@
 """The emulator is judged: with a state file, the next one goes on where the last one stopped."""
 
+import os
 import pickle
 
 import pytest
@@ -64,3 +65,12 @@ def test_a_file_that_is_no_state_is_refused_and_runs_nothing(tmp_path, monkeypat
         LaunchEmulator(state=file)
 
     assert [found.name for found in tmp_path.iterdir()] == ["launch.state"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files have other permissions here")
+async def test_nobody_else_can_read_the_file(start, tmp_path):
+    file = tmp_path / "launch.state"
+    async with start(state=file) as api:
+        api.emulator.add_project("p", variables=[("KEY", "value")])
+
+    assert file.stat().st_mode & 0o077 == 0

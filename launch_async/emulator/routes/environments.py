@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from launch_async.emulator import errors
 from launch_async.emulator.clock import iso, milliseconds
+from launch_async.emulator.ledger import Purge
 from launch_async.emulator.routes.creation import (
     GIT,
     NEWEST_COMMIT,
@@ -83,9 +84,9 @@ async def delete_environment(call: Call) -> Answer:
 async def revalidate_cdn_cache(call: Call) -> Answer:
     """Purge, and count against the organization's daily quota.
 
-    hostnames beside cachePath is not refused, as the service does not (FACTS §8).
+    hostnames beside cachePath is not refused, and purges the whole of them, as the service does (FACTS §8).
     """
-    call.environment()
+    environment = call.environment()
     body = await call.json()
     check(body, REVALIDATION, "REVALIDATE_CDN_CACHE")
     strategies = {name for name in ("cachePath", "cacheTags", "hostnames") if name in body}
@@ -98,6 +99,7 @@ async def revalidate_cdn_cache(call: Call) -> Answer:
         status = call.service.options.quota_status
         raise errors.coded(status, "launch.REVALIDATE_CDN_CACHE.LIMIT_REACHED", "The daily quota is used up.")
     organization.revalidations.append(call.now)
+    call.service.ledger.purged += _purges(environment, body)
     options = call.service.options
     return Answer(
         options.revalidate_status, {} if options.revalidate_body and options.revalidate_status != 204 else None
@@ -118,6 +120,16 @@ async def get_cache_revalidation_usage(call: Call) -> Answer:
             "usageReset": form(oldest + DAY),
         },
     )
+
+
+def _purges(environment: Environment, body: Mapping[str, object]) -> list[Purge]:
+    """What a lawful body purges; a tag that comes twice counts once."""
+    if "hostnames" in body:
+        return [Purge(environment.uid, "hostname", str(name)) for name in as_list(body["hostnames"]) or []]
+    if "cacheTags" in body:
+        return [Purge(environment.uid, "tag", str(tag)) for tag in dict.fromkeys(as_list(body["cacheTags"]) or [])]
+    path = as_object(body["cachePath"]) or {}
+    return [Purge(environment.uid, "prefix" if path.get("isPrefix") else "path", str(path["path"]))]
 
 
 def _merged(settings: Mapping[str, object], changed: Mapping[str, object]) -> list[object]:
