@@ -2,8 +2,8 @@
 
 GET, PUT and DELETE are repeated on 408, 429, 502, 503, 504 and on failures of the connection. POST and PATCH are
 repeated only on 429, where the service refused to act, and where the request provably never left. 500 is never
-repeated. Delays are full-jitter exponential; a Retry-After lengthens them. A 429 does not use up an attempt: the whole
-organization's budget pauses, and the request queues again, until the call's deadline.
+repeated. Delays are full-jitter exponential; a Retry-After lengthens them, to a minute at most. A 429 does not use up
+an attempt: the whole organization's budget pauses, and the request queues again, until the call's deadline.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class RetryPolicy:
         backoff_base: Upper end of the first delay, in seconds; it doubles with each attempt.
         backoff_cap: Upper end of any delay, in seconds.
         look_up_delays: Seconds before each look for what a creation may have created although its answer was lost.
-        retry_after_cap: Longest Retry-After that is waited for, in seconds; a longer one ends the call.
+        retry_after_cap: Most seconds that a Retry-After is waited for; after a longer one the service is asked earlier.
         settle_after: Seconds after which a creation whose sender has died is no longer carried out: that long after it
             was sent, a resumed fleet run looks for it a last time before it sends it again.
     """
@@ -97,8 +97,6 @@ class RetryPolicy:
         elif not self._may_repeat(error, method, sent):
             return Decision(False, reason="not safe to repeat")
         delay = self._delay(error, attempt, refusals, random)
-        if error.retry_after is not None and error.retry_after > self.retry_after_cap:
-            return Decision(False, reason=f"asked to wait longer than {self.retry_after_cap:g} s")
         if delay >= remaining:
             return Decision(False, reason="the deadline is nearer than the next attempt")
         return Decision(True, delay, type(error).__name__)
@@ -118,7 +116,8 @@ class RetryPolicy:
         else:
             step = attempt
         ceiling = min(self.backoff_cap, self.backoff_base * 2.0 ** (step - 1)) if step > 0 else 0.0
-        return max(ceiling * random, error.retry_after or 0.0)
+        asked = min(max(error.retry_after or 0.0, 0.0), self.retry_after_cap)
+        return max(ceiling * random, asked)
 
 
 def parse_retry_after(value: str | None, *, now: datetime | None = None) -> float | None:

@@ -275,14 +275,33 @@ async def test_the_service_may_ask_for_a_longer_wait(status: int) -> None:
     assert transport.times == [0.0, 20.0]
 
 
+@pytest.mark.parametrize("asked", ["61", "86400", "1e300", "inf", "Fri, 31 Dec 9999 23:59:59 GMT"])
+@pytest.mark.parametrize("status", [429, 503])
 @virtual_time
-async def test_a_wait_longer_than_the_cap_ends_the_call_and_tells_how_long() -> None:
-    transport = FakeTransport(answer(429, headers={"Retry-After": "61"}), DONE)
+async def test_a_huge_wait_is_cut_to_the_cap(status: int, asked: str) -> None:
+    transport = FakeTransport(answer(status, headers={"Retry-After": asked}), DONE)
 
-    error = await outcome_of(transport, "GET", timeout=1000.0)
+    assert await outcome_of(transport, "GET", timeout=1000.0) is None
+    assert transport.times == [0.0, 60.0]
+
+
+@pytest.mark.parametrize("asked", ["-5", "-1e300", "-inf", "0", "Thu, 01 Jan 1970 00:00:00 GMT"])
+@virtual_time
+async def test_a_wait_that_is_over_already_is_none(asked: str) -> None:
+    transport = FakeTransport(answer(429, headers={"Retry-After": asked}), DONE)
+
+    assert await outcome_of(transport, "GET") is None
+    assert transport.times == [0.0, 0.0]
+
+
+@virtual_time
+async def test_a_huge_wait_that_the_deadline_forbids_ends_the_call_and_tells_how_long() -> None:
+    transport = FakeTransport(answer(429, headers={"Retry-After": "86400"}), DONE)
+
+    error = await outcome_of(transport, "GET", timeout=30.0)
 
     assert isinstance(error, RateLimitError)
-    assert (error.retry_after, len(transport.requests)) == (61.0, 1)
+    assert (error.retry_after, len(transport.requests)) == (86400.0, 1)
 
 
 @virtual_time
