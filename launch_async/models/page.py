@@ -14,6 +14,7 @@ from launch_async.models.frame import to_frame
 if TYPE_CHECKING:
     import pandas as pd
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -76,3 +77,10 @@ class Page(Generic[T_co]):
             return f"All {self.total:,}"
         first_to_last = f"{self.skip + 1:,} to {self.skip + len(self):,}" if self.items else "None"
         return first_to_last if self.total is None else f"{first_to_last} of {self.total:,}"
+
+
+class Listed(list[T]):
+    """Items in a list that notebooks show as a table."""
+
+    def _repr_html_(self) -> str:
+        return _html.table(f"{len(self):,} in all", self)

@@ -12,7 +12,7 @@ from typing import Final, Generic, TypeVar
 
 from launch_async._operations import check_page
 from launch_async.models.base import IdentifiedModel
-from launch_async.models.page import Page
+from launch_async.models.page import Listed, Page
 
 __all__ = ["Pager"]
 
@@ -87,5 +87,5 @@ class Pager(Generic[T]):
         return sum([len(page) async for page in Pager(self._fetch).pages()])
 
     async def to_list(self) -> list[T]:
-        """Return every item."""
-        return [item async for item in self]
+        """Return every item, in a list that notebooks show as a table."""
+        return Listed([item async for item in self])

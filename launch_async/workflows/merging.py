@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
+from launch_async import _html
 from launch_async.errors import LaunchError
 from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.log import LogLine
@@ -38,6 +39,10 @@ class FollowedLine:
 
     def __str__(self) -> str:
         return f"{self.ref.deployment_uid[:8]} {self.line}"
+
+    def _repr_html_(self) -> str:
+        label = " ".join(filter(None, (self.ref.deployment_uid[:8], self.line.stage)))
+        return _html.log([_html.TextLine(self.line.timestamp, label, self.line.message)])
 
 
 @attrs.frozen

@@ -17,6 +17,7 @@ from launch_async._operations import check_uid
 from launch_async.errors import DeploymentFailed, DeploymentsFailed, InvalidArgumentError, LaunchError, WaitTimeout
 from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.log import LogLine, LogStage, ServerLogLine
+from launch_async.models.page import Listed
 from launch_async.resources.deployments import Deployments
 from launch_async.workflows._crew import crew
 from launch_async.workflows.following import Following, Logs
@@ -133,7 +134,7 @@ class Watching:
         targets = _targets(refs)
         async with contextlib.aclosing(self._ends(targets, timeout)) as ends:
             ended = {ref: deployment async for ref, deployment in ends}
-        ordered = [ended[_ref_of(target)] for target in targets]
+        ordered = Listed(ended[_ref_of(target)] for target in targets)
         failed = [deployment for deployment in dict.fromkeys(ordered) if not deployment.status.is_success]
         if failed and not return_failures:
             reports = await asyncio.gather(*(self._report(deployment) for deployment in failed))

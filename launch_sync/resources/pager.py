@@ -49,5 +49,5 @@ class Pager(Generic[T]):
         return _bridge.run(self._async.total())
 
     def to_list(self) -> list[T]:
-        """Return every item."""
+        """Return every item, in a list that notebooks show as a table."""
         return _bridge.run(self._async.to_list())

@@ -15,13 +15,16 @@ from notebook_support import Reader
 from launch_async import (
     ArchiveEntry,
     ArchiveListing,
+    CacheRevalidationUsage,
     Deployment,
+    DeploymentRef,
     DeploymentReport,
     DeploymentStatus,
     Domain,
     Environment,
     EnvironmentVariable,
     Exclusion,
+    FollowedLine,
     FrameworkPreset,
     LimiterStatus,
     Log,
@@ -39,6 +42,7 @@ from launch_async import (
     VariableValues,
     to_frame,
 )
+from launch_async.models.page import Listed
 
 UID = "66c0" + "0" * 20
 CREATED = datetime(2026, 3, 1, tzinfo=UTC)
@@ -106,6 +110,8 @@ BUDGET = LimiterStatus(
     paused_for=0.0,
 )
 LOG = Log([LogLine(message="<b>", stage=LogStage.BUILD, timestamp=CREATED)])
+FOLLOWED = FollowedLine(DeploymentRef("a" * 24, "b" * 24, UID), LOG[0])
+USAGE = CacheRevalidationUsage(current_cache_revalidations=1400, max_cache_revalidations=2000, usage_reset="noon")
 SITE = Site(PROJECT, ENVIRONMENT, DEPLOYMENT)
 
 
@@ -125,6 +131,9 @@ EVERYTHING = {
     "log": LOG,
     "line": LOG[0],
     "server line": ServerLogLine(message="GET /", source="stdout", timestamp=CREATED),
+    "followed line": FOLLOWED,
+    "usage": USAGE,
+    "list": Listed([PROJECT, DEPLOYMENT]),
     "page": page((PROJECT, ENVIRONMENT, DEPLOYMENT, REPORT)),
 }
 
@@ -266,6 +275,29 @@ def test_a_page_is_a_table_that_says_where_it_stands() -> None:
     assert lines(page((), skip=50, total=30)) == ["None of 30"]
     assert lines(page(items))[1] == "project source uid"
     assert lines(page(items))[-1] == "… and 10 more"
+
+
+def test_what_a_listing_or_a_wait_gives_is_a_list_and_a_table() -> None:
+    ended = Listed(attrs.evolve(DEPLOYMENT, uid=f"{number:024x}") for number in range(1200))
+
+    assert ended[:1] == [attrs.evolve(DEPLOYMENT, uid="0" * 24)]
+    assert lines(ended)[0] == "1,200 in all"
+    assert lines(ended)[-1] == "… and 1,180 more"
+
+
+def test_a_quota_says_what_is_left() -> None:
+    assert lines(USAGE) == [
+        "Revalidations of the CDN cache",
+        "used 1,400",
+        "allowed 2,000",
+        "left 600",
+        "counted anew noon",
+    ]
+    assert lines(CacheRevalidationUsage()) == ["Revalidations of the CDN cache"]
+
+
+def test_a_line_of_several_logs_names_its_deployment() -> None:
+    assert lines(FOLLOWED) == ["66c00000 BUILD", "00:00:00 <b>"]
 
 
 def test_a_log_is_a_tuple_of_lines_that_prints_as_text() -> None:
