@@ -220,7 +220,7 @@ def measure(rounds: int) -> Report:
                 None,
                 "less",
             ),
-            Mark("requests refused as too fast", [one.refused for one in (*known, *unknown)], 0, "less"),
+            Mark("requests refused as too fast", [sum(one.refused for one in (*known, *unknown))], 0, "less"),
             Mark(f"CPU time per target, {large} / {small}", [per_target[large][0] / per_target[small][0]], 1.5, "less"),
             Mark(f"memory per target, {large} / {small}", [per_target[large][1] / per_target[small][1]], 1.5, "less"),
         ],
