@@ -44,7 +44,7 @@ def chart(source: str) -> str:
     lines = [_figures(row) for row in rows]
     if len(lines) > len(_PENS) or any(len(ys) != len(xs) for _, ys in lines):
         raise ValueError(f"lines of {len(xs)} figures, and at most {len(_PENS)} of them, fit: {title!r}")
-    top = _LEGEND * (len(lines) + 1)
+    top = _LEGEND * (len(lines) + 1) + 14
     highest = max(max(ys) for _, ys in lines)
     step = _step(highest)
     ceiling = step * math.ceil(highest / step)
@@ -59,7 +59,7 @@ def chart(source: str) -> str:
     words = escape("; ".join([title, *rows]), quote=True)
     return (
         f'<div class="sequence"><svg role="img" aria-label="{words}" viewBox="0 0 {_WIDTH} {top + _HEIGHT + _BOTTOM}" '
-        f'style="width: 100%; min-width: 480px; max-width: {_WIDTH}px; height: auto" '
+        f'style="width: 100%; min-width: 400px; max-width: {_WIDTH}px; height: auto" '
         f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg></div>'
     )
 

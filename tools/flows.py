@@ -51,7 +51,7 @@ def flow(source: str) -> str:
     label = escape("; ".join(lines), quote=True)
     return (
         f'<div class="sequence"><svg role="img" aria-label="{label}" viewBox="0 0 {width} {height}" '
-        f'style="width: 100%; min-width: {min(width, 480)}px; max-width: {width}px; height: auto" '
+        f'style="width: 100%; min-width: {min(width, 400)}px; max-width: {width}px; height: auto" '
         f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg></div>'
     )
 
@@ -101,5 +101,6 @@ def _line(start: tuple[int, int], end: tuple[int, int]) -> str:
 
 
 def _words(start: tuple[int, int], end: tuple[int, int], words: str) -> str:
-    x, y = (start[0] + end[0]) // 2, (start[1] + end[1]) // 2
+    # Nearer to the end, where arrows that start together have parted.
+    x, y = (2 * start[0] + 3 * end[0]) // 5, (start[1] + end[1]) // 2
     return f'<text x="{x}" y="{y + 4}" {_LABEL} {_HALO}>{escape(words)}</text>'
