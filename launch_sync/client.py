@@ -316,6 +316,7 @@ class LaunchClient:
         on_progress: Callable[[int], object] | None = None,
         timeout: float = 3600.0,
         secrets: Literal["refuse", "drop"] = "refuse",
+        skip_unchanged: str | os.PathLike[str] | None = None,
     ) -> Deployment:
         """Deploy to an environment that exists, and wait until the deployment has ended.
 
@@ -330,9 +331,11 @@ class LaunchClient:
             on_progress: Called with the bytes that were uploaded so far; they start anew when the upload does.
             timeout: Seconds for everything together: packing, upload, creation and waiting.
             secrets: What to do about secrets in a folder: `refuse`, or `drop` to leave them behind.
+            skip_unchanged: A file in which to remember what was deployed, for files only; it need not exist yet. If the
+                environment still serves the same files from there, and has not been changed since, nothing is uploaded.
 
         Returns:
-            The deployment that went live.
+            The deployment that went live; the one that serves already if there was nothing to deploy.
 
         Raises:
             ArchiveError: The folder or ZIP cannot be uploaded as it is; nothing was requested.
@@ -355,6 +358,7 @@ class LaunchClient:
                 on_progress=_bridge.delivered(on_progress),
                 timeout=timeout,
                 secrets=secrets,
+                skip_unchanged=skip_unchanged,
             )
         )
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Final, Literal, TypeVar
 
@@ -27,8 +29,10 @@ from launch_async.resources.deployments import Deployments
 from launch_async.resources.environments import Environments
 from launch_async.resources.projects import Projects
 from launch_async.resources.uploads import Uploads
+from launch_async.workflows.archive import Archive
 from launch_async.workflows.site import Site
 from launch_async.workflows.sources import Commit, Files, LatestCommit, PreviousUpload, Source, ready_archive
+from launch_async.workflows.unchanged import DeployedFiles, serves_unchanged
 from launch_async.workflows.uploading import upload
 from launch_async.workflows.waiting import Watching
 
@@ -36,6 +40,7 @@ __all__ = ["Deploying", "SiteSettings"]
 
 A = TypeVar("A")
 
+_LOG: Final = logging.getLogger("launch_async.deploy")
 _PAUSES: Final = (0.5, 1.0, 2.0, 4.0)
 _LONGEST_ABSENCE: Final = 300.0
 
@@ -141,14 +146,20 @@ class Deploying:
         on_progress: Callable[[int], object] | None,
         timeout: float,
         secrets: Literal["refuse", "drop"],
+        skip_unchanged: str | os.PathLike[str] | None,
     ) -> Deployment:
         """Do what `LaunchClient.deploy` promises."""
         check_uid("project_uid", project_uid)
         check_uid("environment_uid", environment_uid)
         deadline = _Deadline.after(timeout)
+        memory = await _memory(source, skip_unchanged)
         async with deadline.held("deploy"):
-            created = await self._create(project_uid, environment_uid, source, deadline, on_progress, secrets)
-        return await self._finish(created, on_log, deadline) if wait else created
+            created, is_new = await self._create(
+                project_uid, environment_uid, source, deadline, on_progress, secrets, memory
+            )
+        if not wait or (created.status.is_final and not is_new):
+            return created
+        return await self._finish(created, on_log, deadline)
 
     async def create_site(
         self,
@@ -196,24 +207,54 @@ class Deploying:
         deadline: _Deadline,
         on_progress: Callable[[int], object] | None,
         secrets: Literal["refuse", "drop"],
-    ) -> Deployment:
-        commit_hash = upload_uid = None
-        if isinstance(source, Commit):
-            commit_hash = source.sha
-        elif not isinstance(source, LatestCommit | PreviousUpload):
-            deadline.begin("packing the files")
-            async with ready_archive(source, secrets=secrets) as archive:
-                deadline.begin("uploading")
-                upload_uid = await upload(
-                    self._uploads,
-                    lambda: self._uploads.url_for_deployment(project_uid, environment_uid),
-                    archive.path,
-                    on_progress=on_progress,
-                )
+        memory: DeployedFiles | None,
+    ) -> tuple[Deployment, bool]:
+        """Return a deployment of the source, and whether it is a new one."""
+        uids = project_uid, environment_uid
+        if isinstance(source, Commit | LatestCommit | PreviousUpload):
+            deadline.begin("creating the deployment", creates=True)
+            commit_hash = source.sha if isinstance(source, Commit) else None
+            return await self._deployments.create(*uids, commit_hash=commit_hash), True
+        deadline.begin("packing the files")
+        async with ready_archive(source, secrets=secrets) as archive:
+            if memory is not None:
+                deadline.begin("looking whether anything has changed")
+                if (standing := await self._standing(*uids, archive, memory)) is not None:
+                    return standing, False
+            deadline.begin("uploading")
+            upload_uid = await upload(
+                self._uploads,
+                lambda: self._uploads.url_for_deployment(*uids),
+                archive.path,
+                on_progress=on_progress,
+            )
         deadline.begin("creating the deployment", creates=True)
-        return await self._deployments.create(
-            project_uid, environment_uid, commit_hash=commit_hash, upload_uid=upload_uid
+        created = await self._deployments.create(*uids, upload_uid=upload_uid)
+        if memory is not None:
+            await asyncio.to_thread(memory.remember, created, archive.content_hash)
+        return created, True
+
+    async def _standing(
+        self, project_uid: str, environment_uid: str, archive: Archive, memory: DeployedFiles
+    ) -> Deployment | None:
+        """Return the deployment that a deployment of the same files would not differ from, if it stands."""
+        await asyncio.to_thread(memory.check_not_sent, archive)
+        ref = await asyncio.to_thread(memory.of, project_uid, environment_uid, archive.content_hash)
+        if ref is None:
+            return None
+        try:
+            deployment = await self._deployments.get(project_uid, environment_uid, ref.deployment_uid)
+        except NotFoundError:
+            return None
+        if not serves_unchanged(deployment, await self._environments.get(project_uid, environment_uid)):
+            return None
+        _LOG.info(
+            "nothing has changed since deployment %s, which is %s: not deployed again",
+            deployment.uid,
+            deployment.status,
+            extra={"deployment_uid": deployment.uid, "environment_uid": environment_uid},
         )
+        return deployment
 
     async def _finish(
         self, created: Deployment, on_log: Callable[[LogLine], object] | None, deadline: _Deadline
@@ -237,6 +278,16 @@ class Deploying:
             return min(found, key=lambda one: one.deployment_number or 0, default=None)
 
         return await _appeared(look, f"the first deployment of environment {environment.uid}", project, deadline)
+
+
+async def _memory(source: Source, skip_unchanged: str | os.PathLike[str] | None) -> DeployedFiles | None:
+    if skip_unchanged is None:
+        return None
+    if isinstance(source, Commit | LatestCommit | PreviousUpload):
+        raise InvalidArgumentError(
+            "skip_unchanged", "compares files; what a commit or an earlier upload brings is known to the service only"
+        )
+    return await asyncio.to_thread(DeployedFiles.at, skip_unchanged)
 
 
 async def _appeared(look: Callable[[], Awaitable[A | None]], what: str, project: Project, deadline: _Deadline) -> A:

@@ -184,9 +184,13 @@ class Watched:
             await self._environment.look()
 
     def begin(self, deployment: Deployment) -> None:
-        """Take in the state that somebody has brought along; it is the state of now if it was created just now."""
+        """Take in the state that somebody has brought along; it is the state of now if it was created just now.
+
+        Where few share the budget a look costs nobody anything, and finds a build that has failed at once.
+        """
         self.learn(deployment)
-        if deployment.created_at is not None and self.age < _FRESH:
+        is_fresh = deployment.created_at is not None and self.age < _FRESH
+        if is_fresh and self._environment.statuses.interval >= _RETHINK:
             self._plan_next_look()
 
     def learn(self, deployment: Deployment) -> None:

@@ -189,16 +189,16 @@ def test_the_times_of_earlier_builds_make_looks_fewer_and_the_end_sooner() -> No
     assert knowing[1] <= 11
 
 
-def test_a_deployment_that_was_created_just_now_is_not_looked_at_at_once() -> None:
-    launch = Launch([Build(ends=60)])
+@pytest.mark.parametrize(("count", "at_once"), [(1, 1), (40, 7)])
+def test_of_what_was_created_just_now_only_few_are_looked_at_at_once(count: int, at_once: int) -> None:
+    launch = Launch([Build(ends=60, environment=number) for number in range(count)])
 
-    async def main() -> Deployment:
-        client = launch.client()
-        return await client.wait(await client.poll_once(launch.ref(0)))
+    async def main() -> list[Deployment]:
+        client = launch.client(LocalRateLimiter(RateLimit(10, per=1.0)))
+        return await client.wait_all([launch.deployment(number, 0.0) for number in range(count)])
 
-    assert run(main()).status == "LIVE"
-    first, second = [at for at, _, _ in launch.seen[:2]]
-    assert second - first >= 1
+    assert all(one.status == "LIVE" for one in run(main()))
+    assert sum(at < 1 for at, _, _ in launch.seen) == at_once
 
 
 def test_the_fewer_deployments_are_waited_for_the_sooner_an_end_is_found() -> None:

@@ -1,0 +1,174 @@
+"""Skipping a deployment that would change nothing, and never one that would."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+from launch_async import ArchiveError, InvalidArgumentError, LatestCommit, PreviousUpload
+
+
+@pytest.fixture
+def memory(tmp_path):
+    """Where deployments are remembered."""
+    return tmp_path / "deployed.json"
+
+
+def sent(emulator) -> int:
+    return emulator.ledger.count("createDeployment")
+
+
+async def test_the_same_files_are_deployed_once(launch, folder, memory, caplog):
+    emulator, client = launch
+    site = await client.create_site("night-sky", folder)
+    uids = site.project.uid, site.environment.uid
+    caplog.set_level(logging.INFO, "launch_async.deploy")
+
+    first = await client.deploy(*uids, folder, skip_unchanged=memory)
+    lines = []
+    again = await client.deploy(*uids, folder, skip_unchanged=memory, on_log=lines.append)
+
+    assert (again.uid, again.status) == (first.uid, "LIVE")
+    assert sent(emulator) == 1
+    assert not lines
+    assert [record.deployment_uid for record in caplog.records if record.name == "launch_async.deploy"] == [first.uid]
+
+
+async def test_another_file_is_a_reason_to_deploy(launch, folder, memory):
+    emulator, client = launch
+    site = await client.create_site("night-sky", folder)
+    uids = site.project.uid, site.environment.uid
+    first = await client.deploy(*uids, folder, skip_unchanged=memory)
+
+    (folder / "more.html").write_text("more", "utf-8")
+    second = await client.deploy(*uids, folder, skip_unchanged=memory)
+
+    assert second.deployment_number == (first.deployment_number or 0) + 1
+    assert sent(emulator) == 2
+
+
+async def test_a_change_of_the_variables_is_a_reason_to_deploy(launch, folder, memory):
+    emulator, client = launch
+    site = await client.create_site("night-sky", folder)
+    uids = site.project.uid, site.environment.uid
+    await client.deploy(*uids, folder, skip_unchanged=memory)
+
+    await client.variables.apply(await client.variables.diff(*uids, {"THEME": "dark"}))
+    await client.deploy(*uids, folder, skip_unchanged=memory)
+    await client.deploy(*uids, folder, skip_unchanged=memory)
+
+    assert sent(emulator) == 2
+
+
+async def test_a_deployment_by_somebody_else_is_a_reason_to_deploy(launch, folder, memory):
+    emulator, client = launch
+    site = await client.create_site("night-sky", folder)
+    uids = site.project.uid, site.environment.uid
+    await client.deploy(*uids, folder, skip_unchanged=memory)
+
+    await client.deploy(*uids, PreviousUpload())
+    await client.deploy(*uids, folder, skip_unchanged=memory)
+
+    assert sent(emulator) == 3
+
+
+async def test_what_is_remembered_of_another_service_is_a_reason_to_deploy(launch, folder, memory):
+    emulator, client = launch
+    site = await client.create_site("night-sky", folder)
+    uids = site.project.uid, site.environment.uid
+    await client.deploy(*uids, folder, skip_unchanged=memory)
+    document = json.loads(memory.read_text("utf-8"))
+    document["environments"][site.environment.uid]["deployment_uid"] = "f" * 24
+    memory.write_text(json.dumps(document), "utf-8")
+
+    await client.deploy(*uids, folder, skip_unchanged=memory)
+
+    assert sent(emulator) == 2
+
+
+async def test_a_deployment_that_still_runs_is_waited_for_and_not_made_twice(start, folder, memory):
+    async with start(build_seconds=0.3) as (emulator, client):
+        site = await client.create_site("night-sky", folder)
+        uids = site.project.uid, site.environment.uid
+
+        begun = await client.deploy(*uids, folder, skip_unchanged=memory, wait=False)
+        ended = await client.deploy(*uids, folder, skip_unchanged=memory)
+
+        assert begun.status.is_in_flight
+        assert (ended.uid, ended.status) == (begun.uid, "LIVE")
+        assert sent(emulator) == 1
+
+
+async def test_one_file_remembers_several_environments(launch, folder, memory):
+    emulator, client = launch
+    sites = [await client.create_site(name, folder) for name in ("night-sky", "day-sky")]
+
+    for _ in range(2):
+        for site in sites:
+            await client.deploy(site.project.uid, site.environment.uid, folder, skip_unchanged=memory)
+
+    assert sent(emulator) == 2
+    assert not [*memory.parent.glob("deployed.json.*")]
+
+
+async def test_a_memory_that_would_be_sent_itself_is_refused(launch, folder):
+    _, client = launch
+    site = await client.create_site("night-sky", folder)
+    uids, memory = (site.project.uid, site.environment.uid), folder / "deployed.json"
+    await client.deploy(*uids, folder, skip_unchanged=memory)
+
+    with pytest.raises(InvalidArgumentError, match=r"list it in \.launchignore"):
+        await client.deploy(*uids, folder, skip_unchanged=memory)
+
+    (folder / ".launchignore").write_text("deployed.json\n", "utf-8")
+    changed = await client.deploy(*uids, folder, skip_unchanged=memory)
+    assert (await client.deploy(*uids, folder, skip_unchanged=memory)).uid == changed.uid
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"v": 2, "environments": {}}', '{"v": 1, "environments": {"a": 1}}'])
+async def test_another_file_is_neither_read_nor_overwritten(launch, folder, memory, text):
+    emulator, client = launch
+    memory.write_text(text, "utf-8")
+
+    with pytest.raises(InvalidArgumentError, match="is not what deploy"):
+        await client.deploy("a" * 24, "b" * 24, folder, skip_unchanged=memory)
+
+    assert memory.read_text("utf-8") == text
+    assert emulator.ledger.count() == 0
+
+
+async def test_a_memory_that_cannot_be_read_is_refused(launch, folder, tmp_path):
+    _, client = launch
+
+    with pytest.raises(InvalidArgumentError, match="cannot be read"):
+        await client.deploy("a" * 24, "b" * 24, folder, skip_unchanged=tmp_path)
+
+
+async def test_a_memory_that_cannot_be_written_is_told(launch, folder, tmp_path):
+    _, client = launch
+    site = await client.create_site("night-sky", folder)
+
+    with pytest.raises(InvalidArgumentError, match="cannot be written"):
+        await client.deploy(
+            site.project.uid, site.environment.uid, folder, skip_unchanged=tmp_path / "nowhere" / "deployed.json"
+        )
+
+
+@pytest.mark.parametrize("source", [LatestCommit(), PreviousUpload()])
+async def test_only_files_can_be_compared(launch, memory, source):
+    emulator, client = launch
+
+    with pytest.raises(InvalidArgumentError, match="compares files"):
+        await client.deploy("a" * 24, "b" * 24, source, skip_unchanged=memory)
+
+    assert emulator.ledger.count() == 0
+
+
+async def test_secrets_are_refused_as_ever(launch, folder, memory):
+    _, client = launch
+    (folder / ".env").write_text("A=1", "utf-8")
+
+    with pytest.raises(ArchiveError, match="holds secrets"):
+        await client.deploy("a" * 24, "b" * 24, folder, skip_unchanged=memory)
