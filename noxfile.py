@@ -53,6 +53,23 @@ def notebook(session: nox.Session) -> None:
 
 
 @nox.session
+def engines(session: nox.Session) -> None:
+    """Rollouts on Prefect and Dask with real workers, and a journal in PostgreSQL.
+
+    Needs `redis-server` and `postgresql` of Debian.
+    """
+    install(session, "engines")
+    settings = {
+        "addopts": "--strict-markers --strict-config",
+        "faulthandler_timeout": "600",
+        "pythonpath": "examples/engines tests/redis",
+    }
+    options = [part for name, value in settings.items() for part in ("-o", f"{name}={value}")]
+    paths = session.posargs or ["tests/engines"]
+    session.run("python", "-m", "pytest", *options, *paths, env={"ROLLOUT_ENGINES": "yes"})
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Style and layout."""
     install(session, requirements=["ruff>=0.12"])

@@ -1,0 +1,116 @@
+"""A fleet journal in PostgreSQL, for workers on machines that share no disk: the journal protocol, and nothing else.
+
+`fleet.run(plan, journal=PostgresJournal(url, plan.uid))`. A session-level advisory lock keeps a second runner out; it
+goes with the connection, so a killed process gives its journal free. Needs psycopg; the tables are made when needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Generator, Sequence
+
+import psycopg
+
+from launch_async import Entry, JournalError, JournalInUse, Plan
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS launch_journal (name text PRIMARY KEY, plan text NOT NULL);
+CREATE TABLE IF NOT EXISTS launch_operation (
+    journal text NOT NULL REFERENCES launch_journal ON DELETE CASCADE,
+    key text NOT NULL,
+    entry jsonb NOT NULL,
+    PRIMARY KEY (journal, key)
+);
+"""
+
+
+class PostgresJournal:
+    """One journal of a database.
+
+    Args:
+        url: Where the database is, as `postgresql://user@host/name`.
+        name: Name of the journal.
+    """
+
+    def __init__(self, url: str, name: str) -> None:
+        self._url = url
+        self._name = name
+        self._connection: psycopg.Connection | None = None
+        self._order: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"PostgresJournal({self._name!r})"
+
+    def open(self, plan: Plan | None, *, check: Callable[[Plan], None]) -> Plan:
+        """Take the journal: begin it with a plan, or go on with the plan that it holds."""
+        with self._translated():
+            # Each statement is committed, durably, before the next begins.
+            connection = psycopg.connect(self._url, autocommit=True)
+        try:
+            kept = self._taken(connection, plan, check)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection, self._order = connection, tuple(operation.key for operation in kept.operations)
+        return kept
+
+    def _taken(self, connection: psycopg.Connection, plan: Plan | None, check: Callable[[Plan], None]) -> Plan:
+        with self._translated():
+            lock = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (self._name,)).fetchone()
+            if lock != (True,):
+                raise JournalInUse(f"journal {self._name} is in use by another run; wait for it, or end it")
+            # Two that come first at the same time would both make the tables.
+            with connection.transaction():
+                connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('launch_journal', 1))")
+                connection.execute(TABLES)
+            row = connection.execute("SELECT plan FROM launch_journal WHERE name = %s", (self._name,)).fetchone()
+        if row is None and plan is None:
+            raise JournalError(f"there is no journal {self._name}; begin a run with fleet.run(plan, journal=...)")
+        kept = plan if row is None else Plan.from_json(row[0])
+        assert kept is not None
+        if plan is not None and plan.uid != kept.uid:
+            raise JournalError(f"journal {self._name} is of another plan ({kept.uid[:8]}, {kept.action})")
+        check(kept)
+        if row is None:
+            with self._translated(), connection.transaction(), connection.cursor() as cursor:
+                cursor.execute("INSERT INTO launch_journal VALUES (%s, %s)", (self._name, kept.to_json()))
+                cursor.executemany(
+                    "INSERT INTO launch_operation VALUES (%s, %s, %s)",
+                    [(self._name, one.key, json.dumps(Entry(key=one.key).to_dict())) for one in kept.operations],
+                )
+        return kept
+
+    def entries(self) -> Sequence[Entry]:
+        """Return what is known of every operation, in the plan's order."""
+        with self._translated():
+            rows = self._opened().execute("SELECT entry FROM launch_operation WHERE journal = %s", (self._name,))
+            known = {entry.key: entry for entry in (Entry.from_dict(row[0]) for row in rows)}
+        return [known[key] for key in self._order]
+
+    def write(self, entry: Entry) -> None:
+        """Replace what is known of one operation."""
+        with self._translated():
+            self._opened().execute(
+                "UPDATE launch_operation SET entry = %s WHERE journal = %s AND key = %s",
+                (json.dumps(entry.to_dict()), self._name, entry.key),
+            )
+
+    def close(self) -> None:
+        """Give the journal back."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _opened(self) -> psycopg.Connection:
+        if self._connection is None:
+            raise JournalError(f"journal {self._name} is not open")
+        return self._connection
+
+    @contextlib.contextmanager
+    def _translated(self) -> Generator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            # Its text may name the host, but holds no password.
+            raise JournalError(f"journal {self._name} cannot be used: {error}") from error

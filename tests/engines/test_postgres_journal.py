@@ -1,0 +1,92 @@
+"""A journal in PostgreSQL keeps what the protocol promises, and what a killed process leaves can be gone on with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from postgres_journal import PostgresJournal
+
+from launch_async import Entry, JournalError, JournalInUse, OperationState, Plan
+from tests.engines.conftest import ENGINES, TARGETS, Crew, Launch, until
+
+WORKER = """
+import sys
+from launch_sync import Plan
+from part import run_part
+print(run_part(Plan.load(sys.argv[1])).summary)
+"""
+
+
+def allowed(plan: Plan) -> None:
+    """Every plan is."""
+
+
+@pytest.fixture
+def plan(launch: Launch) -> Plan:
+    return launch.plan()
+
+
+def test_what_is_written_is_there_for_the_next_one(postgres_url: str, plan: Plan) -> None:
+    entry = Entry(key=plan.operations[7].key, state=OperationState.SENT, deployment_uid="d" * 24, detail={"wave": 1})
+    first, second = PostgresJournal(postgres_url, plan.uid), PostgresJournal(postgres_url, plan.uid)
+    first.open(plan, check=allowed)
+    first.write(entry)
+    first.close()
+
+    assert second.open(None, check=allowed) == plan
+    assert [one.key for one in second.entries()] == [one.key for one in plan.operations]
+    assert second.entries()[7] == entry
+    second.close()
+
+
+def test_a_second_runner_is_kept_out_until_the_first_has_ended(postgres_url: str, plan: Plan) -> None:
+    first, second = PostgresJournal(postgres_url, plan.uid), PostgresJournal(postgres_url, plan.uid)
+    first.open(plan, check=allowed)
+    with pytest.raises(JournalInUse, match="in use by another run"):
+        second.open(plan, check=allowed)
+    first.close()
+
+    assert second.open(plan, check=allowed) == plan
+    second.close()
+
+
+def test_what_cannot_be_used_is_refused_and_left_as_it_was(postgres_url: str, plan: Plan) -> None:
+    journal = PostgresJournal(postgres_url, plan.uid)
+
+    def forbidden(plan: Plan) -> None:
+        raise PermissionError(plan.uid)
+
+    with pytest.raises(JournalError, match="no journal"):
+        journal.open(None, check=allowed)
+    with pytest.raises(PermissionError):
+        journal.open(plan, check=forbidden)
+    with pytest.raises(JournalError, match="no journal"):
+        journal.open(None, check=allowed)
+    journal.open(plan, check=allowed)
+    journal.close()
+    with pytest.raises(JournalError, match="of another plan"):
+        journal.open(plan.split(1)[0], check=allowed)
+    with pytest.raises(JournalError, match="not open"):
+        journal.entries()
+    with pytest.raises(JournalError, match="cannot be used"):
+        PostgresJournal(postgres_url.replace("host=", "host=/nowhere"), "x").open(plan, check=allowed)
+
+
+def test_another_machine_finishes_what_a_killed_one_began(
+    postgres_url: str, redis_url: str, launch: Launch, plan: Plan, tmp_path: Path
+) -> None:
+    plan.save(tmp_path / "plan.json")
+    settings = {"REDIS_URL": redis_url, "ROLLOUT_JOURNALS": postgres_url, "PYTHONPATH": str(ENGINES)}
+    crew = Crew(tmp_path, {**launch.environment, **settings})
+    first = crew.start("first", "-c", WORKER, "plan.json")
+    until(lambda: len(launch.deployed()) >= TARGETS // 2 or first.poll() is not None, "half is done")
+    assert first.poll() is None, crew.log()
+    crew.kill(first)
+    half = launch.deployed()
+    second = crew.start("second", "-c", WORKER, "plan.json")
+
+    assert second.wait() == 0, crew.log()
+    assert f"{TARGETS} succeeded" in (tmp_path / "second.log").read_text()
+    assert TARGETS // 2 <= len(half) < TARGETS
+    assert launch.deployed() == sorted(one.target.environment_uid for one in plan.operations)
