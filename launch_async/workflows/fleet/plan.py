@@ -7,7 +7,6 @@ names of the environments. Every operation has a key that depends on nothing but
 from __future__ import annotations
 
 import hashlib
-import html
 import json
 import uuid
 from collections import Counter
@@ -20,6 +19,7 @@ import attrs
 
 from launch_async import _html
 from launch_async.errors import InvalidArgumentError
+from launch_async.models.deployment import status_badge
 from launch_async.workflows.fleet.actions import (
     ACTIONS,
     Action,
@@ -28,7 +28,6 @@ from launch_async.workflows.fleet.actions import (
     SetVariables,
     VariableChange,
 )
-from launch_async.workflows.fleet.page import cell, section, table
 from launch_async.workflows.fleet.targets import Cost, Target
 
 __all__ = ["Plan", "PlanDiff", "PlannedOperation"]
@@ -36,7 +35,6 @@ __all__ = ["Plan", "PlanDiff", "PlannedOperation"]
 _FORMAT: Final = "contentstack-launch/fleet-plan"
 _VERSION: Final = 1
 _SHOWN: Final = 20
-_ROWS: Final = 200
 
 
 @attrs.frozen(kw_only=True)
@@ -286,16 +284,26 @@ class Plan:
         )
 
     def _repr_html_(self) -> str:
-        heads = ["environment", "what would change"] if any(one.change for one in self.operations) else ["environment"]
-        rows = [
-            [cell(one.target.label), *([cell(one.change)] if len(heads) > 1 else [])] for one in self.operations[:_ROWS]
-        ]
-        more = len(self.operations) - len(rows)
-        return section(
-            f"<h1>Plan (dry run): {html.escape(str(self.action))}</h1>"
-            f"<p>{self.outlook}. Nothing has been sent.</p>"
-            f"{table(heads, rows)}{f'<p>and {more} more</p>' if more else ''}"
+        targets = _html.table("", self.operations, cells=_cells)
+        return _html.card(
+            f"Plan {self.uid[:8]} (dry run)",
+            {
+                "action": str(self.action),
+                "cost": self.outlook,
+                "next": "Nothing has been sent; fleet.run(plan) does it.",
+            },
+            targets,
         )
+
+
+def _cells(operation: PlannedOperation) -> dict[str, _html.Cell]:
+    change, status = operation.change, operation.target.last_status
+    return {
+        "target": operation.target.label,
+        "what would change": None if change is None else str(change),
+        "status": None if status is None else status_badge(status),
+        "took": _html.duration(operation.target.last_seconds),
+    }
 
 
 def _check_targets(targets: Sequence[Target]) -> None:

@@ -5,7 +5,6 @@ Give it as `on_event`. It draws to what it was given or to standard output, and 
 
 from __future__ import annotations
 
-import html
 import importlib
 import importlib.util
 import os
@@ -14,10 +13,11 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, TextIO, TypeAlias, cast
 
+from launch_async import _html
 from launch_async.errors import ConfigurationError, InvalidArgumentError
-from launch_async.workflows.fleet.board import Board, printable
+from launch_async.workflows.fleet.board import Board, Row, printable
 from launch_async.workflows.fleet.events import FleetEvent, FleetEventKind
-from launch_async.workflows.fleet.page import cell, section, table
+from launch_async.workflows.fleet.page import state_badge
 
 if TYPE_CHECKING:
     from launch_async.workflows.fleet.terminal import LiveTable
@@ -29,7 +29,6 @@ ProgressMode: TypeAlias = Literal["auto", "live", "lines", "notebook", "quiet"]
 each event, `notebook` a table in a Jupyter notebook, `quiet` nothing. `auto` takes what fits."""
 
 _MODES: Final = ("auto", "live", "lines", "notebook", "quiet")
-_ROWS: Final = 20
 _NOTEBOOK_PAUSE: Final = 0.5
 
 
@@ -114,17 +113,29 @@ class FleetProgress:
 
     def _repr_html_(self) -> str:
         board = self._board
-        counts = ", ".join(f"{count} {name}" for name, count in board.counts.items() if count)
-        rows = [*board.failed, *board.under_way]
-        more = f"<p>and {len(rows) - _ROWS} more</p>" if len(rows) > _ROWS else ""
-        shown = [[cell(row.label), cell(row.state, "state"), cell(row.words, "message")] for row in rows[:_ROWS]]
-        return section(
-            f"<h1>{board.done} of {board.total} done</h1><p>{html.escape(board.title)}</p>"
-            f'<progress max="{max(1, board.total)}" value="{board.done}" style="width: 24em"></progress>'
-            f"<p>{html.escape(f'{counts}; {board.seconds:.0f} s')}</p>"
-            f"{f'<p><strong>{html.escape(board.note)}</strong></p>' if board.note else ''}"
-            f"{table(['target', 'state', 'now'], shown) if shown else ''}{more}"
+        bar = (
+            f'<progress max="{max(1, board.total)}" value="{board.done}" style="width:24em;max-width:100%"></progress>'
         )
+        rows = [*board.failed, *board.under_way]
+        facts: dict[str, _html.Cell] = {
+            "targets": ", ".join(f"{count} {name}" for name, count in board.counts.items() if count),
+            "wave": board.wave or None,
+            "took": _html.duration(board.seconds),
+            "now": board.note,
+        }
+        targets = (_html.table("", rows, cells=_cells),) if rows else ()
+        title = f"{board.done} of {board.total} done: {board.title}"
+        return _html.card(title, facts, _html.Markup(bar), *targets)
+
+
+def _cells(row: Row) -> dict[str, _html.Cell]:
+    seconds = None if row.state.is_final else time.monotonic() - row.since
+    return {
+        "target": row.label,
+        "state": state_badge(row.state),
+        "for": _html.duration(seconds),
+        "what happens": row.words if row.words != str(row.state) else None,
+    }
 
 
 class _Show(Protocol):

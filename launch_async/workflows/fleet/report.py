@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
+from launch_async import _html
 from launch_async.errors import ConfigurationError
 from launch_async.workflows.fleet.journal import Entry, OperationState
 from launch_async.workflows.fleet.junit import junit
 from launch_async.workflows.fleet.markdown import markdown
 from launch_async.workflows.fleet.outcome import TargetOutcome
-from launch_async.workflows.fleet.page import section
+from launch_async.workflows.fleet.page import page
 from launch_async.workflows.fleet.plan import Plan
-from launch_async.workflows.fleet.report_page import page, report_body
+from launch_async.workflows.fleet.report_page import report_body
 
 if TYPE_CHECKING:
     import pandas
@@ -131,10 +132,10 @@ class FleetReport:
 
     def to_html(self) -> str:
         """Return a page of its own, with a picture of when each target was done; it loads nothing."""
-        return page(self)
+        return page(str(self.plan.action), report_body(self))
 
     def _repr_html_(self) -> str:
-        return section(report_body(self))
+        return report_body(self, shown=_html.SHOWN)
 
     def to_json(self) -> str:
         """Return the report as JSON."""

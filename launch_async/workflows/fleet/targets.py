@@ -9,14 +9,13 @@ from typing import Self, cast, overload
 
 import attrs
 
+from launch_async import _html
 from launch_async._operations import check_uid
-from launch_async.models.deployment import DeploymentStatus
-from launch_async.workflows.fleet.page import cell, section, table
+from launch_async.models.deployment import DeploymentStatus, status_badge
 
 __all__ = ["Cost", "Selection", "Target"]
 
 _SHOWN = 20
-_ROWS = 200
 
 
 @attrs.frozen(kw_only=True)
@@ -149,20 +148,17 @@ class Selection(Sequence[Target]):
         )
 
     def _repr_html_(self) -> str:
-        rows = [
-            [
-                cell(target.project_name or target.project_uid),
-                cell(target.environment_name or target.environment_uid),
-                cell(target.git_branch),
-                cell(target.framework_preset),
-                cell(target.last_status, "state"),
-                cell(None if target.last_deployed_at is None else f"{target.last_deployed_at:%Y-%m-%d %H:%M}"),
-            ]
-            for target in self.targets[:_ROWS]
-        ]
-        more = len(self.targets) - len(rows)
-        return section(
-            f"<p>{len(self.targets)} of {self.considered} environments selected with {self.requests} requests</p>"
-            f"{table(['project', 'environment', 'branch', 'framework', 'status', 'deployed'], rows)}"
-            f"{f'<p>and {more} more</p>' if more else ''}"
-        )
+        title = f"{len(self.targets)} of {self.considered} environments selected with {self.requests} requests"
+        return _html.table(title, self.targets, cells=_cells)
+
+
+def _cells(target: Target) -> dict[str, _html.Cell]:
+    return {
+        "project": target.project_name or target.project_uid,
+        "environment": target.environment_name or target.environment_uid,
+        "branch": target.git_branch,
+        "framework": target.framework_preset,
+        "status": None if target.last_status is None else status_badge(target.last_status),
+        "deployed": target.last_deployed_at,
+        "took": _html.duration(target.last_seconds),
+    }

@@ -63,7 +63,7 @@ def timeline(outcomes: Sequence[TargetOutcome]) -> str:
     shown.sort(key=lambda bar: (bar.outcome.wave, bar.start, bar.outcome.target.label))
     left_out = len(started) - len(shown)
     note = f"<figcaption>{left_out} more targets, quicker than these, are in the table only.</figcaption>"
-    return f"<figure>{_picture(shown, length)}{note if left_out else ''}</figure>"
+    return f'<figure style="margin:.8em 0;overflow-x:auto">{_picture(shown, length)}{note if left_out else ""}</figure>'
 
 
 def _started(outcome: TargetOutcome) -> datetime:
@@ -89,7 +89,8 @@ def _picture(bars: Sequence[_Bar], length: float) -> str:
         y += _ROW
     grid = "".join(_grid(length, y))
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {y + 6}" role="img" aria-label="When each target was deployed">'
+        f'<svg viewBox="0 0 {_WIDTH} {y + 6}" role="img" aria-label="When each target was deployed" '
+        'style="display:block;min-width:42rem;width:100%;height:auto;font:12px system-ui,sans-serif;fill:currentColor">'
         f"{_PATTERNS}{grid}{''.join(lines)}</svg>"
     )
 
