@@ -23,7 +23,7 @@ class Row:
         label: Its project and environment.
         state: State of its operation.
         words: State of its deployment, or why it failed.
-        since: When it was first heard of, in seconds of `time.monotonic`.
+        since: When it was first heard of, in seconds since the run started.
     """
 
     label: str
@@ -38,8 +38,8 @@ class Board:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._rows: dict[tuple[str, str], Row] = {}
-        self._began = time.monotonic()
-        self._ended: float | None = None
+        self._told: tuple[float, float] | None = None
+        self._is_over = False
         self.title: str = ""
         self.note: str = ""
         self.wave: int = 0
@@ -50,9 +50,11 @@ class Board:
         """Take in the next event."""
         with self._lock:
             self.wave, self.done, self.total = event.wave, event.done, event.total
+            self._told = event.at, time.monotonic()
+            self._is_over = event.kind is FleetEventKind.RUN_ENDED
             match event.kind:
                 case FleetEventKind.RUN_STARTED:
-                    self.title, self._began = printable(event.message), time.monotonic()
+                    self.title = printable(event.message)
                 case FleetEventKind.PAUSED:
                     self.note = "paused: nothing new is sent"
                 case FleetEventKind.RESUMED:
@@ -60,7 +62,7 @@ class Board:
                 case FleetEventKind.STOPPING:
                     self.note = f"stopping: {printable(event.message)}"
                 case FleetEventKind.RUN_ENDED:
-                    self.note, self._ended = printable(event.message), time.monotonic()
+                    self.note = printable(event.message)
                 case FleetEventKind.OPERATION | FleetEventKind.DEPLOYMENT:
                     self._take_target(event)
                 case FleetEventKind.WAVE_STARTED:
@@ -69,7 +71,10 @@ class Board:
     @property
     def seconds(self) -> float:
         """Seconds since the run started, until it ended."""
-        return (self._ended or time.monotonic()) - self._began
+        if self._told is None:
+            return 0.0
+        at, told = self._told
+        return at if self._is_over else at + time.monotonic() - told
 
     @property
     def under_way(self) -> Sequence[Row]:
@@ -105,7 +110,7 @@ class Board:
             label=printable(event.target.label),
             state=state,
             words=printable(event.message) or str(state),
-            since=known.since if known else time.monotonic(),
+            since=known.since if known else event.at,
         )
 
 

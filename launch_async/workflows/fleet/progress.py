@@ -5,6 +5,7 @@ Give it as `on_event`. It draws to what it was given or to standard output, and 
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import os
@@ -123,13 +124,13 @@ class FleetProgress:
             "took": _html.duration(board.seconds),
             "now": board.note,
         }
-        targets = (_html.table("", rows, cells=_cells),) if rows else ()
+        targets = (_html.table("", rows, cells=functools.partial(_cells, now=board.seconds)),) if rows else ()
         title = f"{board.done} of {board.total} done: {board.title}"
         return _html.card(title, facts, _html.Markup(bar), *targets)
 
 
-def _cells(row: Row) -> dict[str, _html.Cell]:
-    seconds = None if row.state.is_final else time.monotonic() - row.since
+def _cells(row: Row, now: float) -> dict[str, _html.Cell]:
+    seconds = None if row.state.is_final else now - row.since
     return {
         "target": row.label,
         "state": state_badge(row.state),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Final, TextIO
 
@@ -82,7 +81,7 @@ class LiveTable:
         return grid
 
     def _rows(self, rows: Sequence[Row]) -> Table:
-        now = time.monotonic()
+        now = self._board.seconds
         grid = Table.grid(padding=(0, 2), expand=True)
         labels = [_shortened(row.label, self._console.width // 3) for row in rows]
         grid.add_column(no_wrap=True, min_width=max((len(label) for label in labels), default=0) + 2)
