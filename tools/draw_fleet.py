@@ -1,0 +1,57 @@
+"""Draws the picture of a fleet run in the README: `python tools/draw_fleet.py docs/images/fleet.svg`.
+
+The run is a real one, against the emulator; the picture is what the terminal shows in the middle of it. Needs rich.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.terminal_theme import DIMMED_MONOKAI
+
+from launch_async.workflows.fleet.board import Board
+from launch_async.workflows.fleet.terminal import LiveTable
+from launch_sync import Authtoken, FleetEvent, LaunchClient
+from launch_sync.emulator import LaunchEmulator
+
+PROJECTS = ("blog", "careers", "docs", "events", "press", "shop", "support", "www")
+ENVIRONMENTS = ("preview", "production", "qa", "staging")
+
+
+def main(picture: Path) -> None:
+    """Run, and keep what was shown when the first had ended and the last had not begun."""
+    board, pictures = Board(), list[str]()
+
+    def show(event: FleetEvent) -> None:
+        board.take(event)
+        if board.done >= 11 and board.failed and not pictures:
+            console = Console(record=True, width=96, height=22, file=io.StringIO(), force_terminal=True)
+            console.print(LiveTable(board, io.StringIO()))
+            title = "launch.fleet.run(plan)"
+            drawn = console.export_svg(title=title, theme=DIMMED_MONOKAI, unique_id="fleet")
+            # The fonts would be fetched from elsewhere; any monospaced one does.
+            pictures.append(re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL))
+
+    with (
+        LaunchEmulator(seed=1) as emulator,
+        LaunchClient(
+            Authtoken(emulator.authtoken), base_url=emulator.url, organization_uid=emulator.organization_uid
+        ) as launch,
+    ):
+        for number, name in enumerate(PROJECTS):
+            project = emulator.add_project(name, environments=ENVIRONMENTS, git=True, deployments=1)
+            if name == "blog":
+                lines = ["npm run build", "TypeError: moon is not defined"]
+                emulator.script("FAILED", seconds=2.0, lines=lines, project_uid=project.uid)
+            emulator.script(seconds=3.0 + number, times=None, project_uid=project.uid)
+        plan = launch.fleet.plan_redeploy(launch.fleet.select(last_status="LIVE"))
+        launch.fleet.run(plan, confirm=len(plan.operations), concurrency=14, on_event=show)
+    picture.write_text(pictures[0], "utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
