@@ -7,6 +7,7 @@ for the whole call, waits for the budget and retries included.
 from __future__ import annotations
 
 import asyncio
+import copy
 import itertools
 import logging
 import os
@@ -37,6 +38,7 @@ from launch_async.errors import (
     MissingScopeError,
     NotFoundError,
     RateLimitError,
+    TransportError,
     UnauthorizedError,
 )
 from launch_async.hooks import BudgetWait, Hooks, RequestFinished, RequestRetried, RequestStarted
@@ -263,6 +265,8 @@ class Pipeline:
             error.operation = error.operation or call.operation.name
             error.request_id = error.request_id or progress.request_id
             error.attempts = progress.attempts
+            # Whatever it ends in: what an earlier attempt may have done, it may have done.
+            error.ambiguous |= call.changes_something and progress.maybe_done
             raise
         except TimeoutError:
             if not deadline.expired:
@@ -323,13 +327,12 @@ class Pipeline:
             response = await self._send(request)
         except BaseException as error:
             if limiter is not None:
-                limiter.record(Answer(sent_at=sent_at, answered_at=clock(), lost=True))
+                sends = error.sends if isinstance(error, TransportError) else 1
+                limiter.record(Answer(sent_at=sent_at, answered_at=clock(), lost=True, sends=sends))
             if not isinstance(error, LaunchError):
                 raise
             progress.in_flight = False
-            if not isinstance(error, ConnectError):
-                progress.maybe_done = True
-                error.ambiguous = call.changes_something
+            progress.maybe_done |= not isinstance(error, ConnectError)
             return error
         progress.in_flight = False
         progress.status = response.status
@@ -348,7 +351,6 @@ class Pipeline:
             return Response(204)
         progress.refusals += response.status == 429
         progress.maybe_done |= response.status in _AMBIGUOUS_STATUSES
-        failure.ambiguous = call.changes_something and progress.maybe_done
         return failure
 
     def _error(self, call: Call, request: Request, response: Response, progress: _Progress) -> APIError:
@@ -457,7 +459,11 @@ class Pipeline:
             return True
         if self._refreshing is None:
             self._refreshing = asyncio.ensure_future(self._refresh(self._credentials))
-        return await asyncio.shield(self._refreshing)
+        try:
+            return await asyncio.shield(self._refreshing)
+        except LaunchError as error:
+            # Each call notes in its error what became of it: they must not share one.
+            raise copy.copy(error) from None
 
     async def _refresh(self, credentials: Credentials) -> bool:
         try:

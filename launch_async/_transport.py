@@ -253,6 +253,7 @@ class AiohttpTransport:
             translated = _translated(error, request, sends.attempts)
             if translated is None:
                 raise
+            translated.sends = max(1, sends.attempts)
             raise translated from None
         except BaseException as error:
             # Who is cancelled sees no further down: aiohttp's frames hold the body and the address, in clear.

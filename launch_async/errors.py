@@ -251,9 +251,14 @@ class DeadlineExceeded(LaunchError, TimeoutError):
 
 
 class TransportError(LaunchError, ConnectionError):
-    """No usable answer came back over the network."""
+    """No usable answer came back over the network.
+
+    Attributes:
+        sends: How often the request may have left: aiohttp sends some a second time by itself.
+    """
 
     _retryable_default = True
+    sends: int = 1
 
 
 class ConnectError(TransportError):

@@ -309,8 +309,9 @@ async def test_a_resend_that_finds_nobody_is_still_a_lost_answer(transport: Aioh
     server.close()
     gone.set()
 
-    with pytest.raises(ResponseLost, match="broke before the answer was complete"):
+    with pytest.raises(ResponseLost, match="broke before the answer was complete") as caught:
         await second
+    assert caught.value.sends == 2
 
 
 async def test_a_deletion_that_aiohttp_sent_twice_is_a_deletion() -> None:
