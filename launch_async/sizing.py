@@ -26,17 +26,21 @@ class Sizing:
     """What a number of deployments costs.
 
     Attributes:
-        requests_each: Requests for one environment, from the first to the end of its build.
-        looks_each: How many of them look at the build.
+        requests_each: Requests for one environment that is waited for alone, from the first to the end of its build.
+        requests_least: The least that one environment takes among many, whose builds are looked at but once.
+        looks_each: How many of `requests_each` look at the build.
         looks_per_minute: Looks per minute of waiting for one build.
-        environments_per_hour: Environments that the budget allows in an hour.
-        seconds: The least time for all of them: by the budget, or by one build if that is longer.
+        environments_per_hour: Environments in an hour, each waited for as if alone.
+        most_per_hour: Environments in an hour that the budget allows at the most.
+        seconds: The least time for all of them: their requests, or the requests that begin them and the last build.
     """
 
     requests_each: int
+    requests_least: int
     looks_each: int
     looks_per_minute: float
     environments_per_hour: float
+    most_per_hour: float
     seconds: float
 
 
@@ -51,8 +55,9 @@ def size(
 ) -> Sizing:
     """Return what it costs to deploy environments and to wait for them.
 
-    Builds that are waited for together are looked at less often when the budget is short, so more environments fit
-    into an hour than this says, and their ends are noticed later.
+    Builds that are waited for together are looked at less often when the budget is short, and their ends are noticed
+    later: a bulk operation is between `environments_per_hour` and `most_per_hour`. Reads of logs, retries and other
+    clients of the organization come on top.
 
     Args:
         environments: How many.
@@ -70,14 +75,18 @@ def size(
     if not (math.isfinite(build_seconds) and build_seconds > 0):
         raise InvalidArgumentError("build_seconds", f"must be a positive number of seconds, not {build_seconds}")
     looks = _looks(build_seconds, build_seconds if known else None) if wait else 0
-    each = _BEFORE_WAITING[action] + (_HISTORY + looks if wait else 0)
+    before = _BEFORE_WAITING[action]
+    each, least = (before + _HISTORY + looks, before + _HISTORY + 1) if wait else (before, before)
     rate = rate_limit.requests / rate_limit.per
+    begun = environments * before / rate
     return Sizing(
         requests_each=each,
+        requests_least=least,
         looks_each=looks,
         looks_per_minute=60 * looks / build_seconds,
         environments_per_hour=3600 * rate / each,
-        seconds=max(environments * each / rate, build_seconds if wait else 0.0),
+        most_per_hour=3600 * rate / least,
+        seconds=max(environments * least / rate, begun + build_seconds if wait else 0.0),
     )
 
 
