@@ -59,12 +59,14 @@ _ALIASES: Final = {"us": "na", "aws-na": "na", "aws-eu": "eu", "aws-au": "au"}
 
 
 def find_region(name: str) -> Region:
-    """Return the region of a name or alias, in any spelling: `na`, `us`, `AWS_NA`, `aws-na`, `azure_eu`.
+    """Return the region of a name or alias, in any spelling: `na`, `us`, `AWS_NA`, `aws-na`, `Azure EU`.
 
     Raises:
         ConfigurationError: There is no such region.
     """
-    canonical = name.strip().lower().replace("_", "-")
+    # What comes from an environment variable that is not set is None, whatever the annotation says.
+    given = name if isinstance(name, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance]
+    canonical = re.sub(r"[\s_-]+", "-", given.strip().lower())
     region = REGIONS.get(_ALIASES.get(canonical, canonical))
     if region is None:
         known = ", ".join([*REGIONS, *_ALIASES])

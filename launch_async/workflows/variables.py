@@ -171,8 +171,7 @@ class Variables:
 
         API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
         """
-        if isinstance(desired, Mapping):
-            desired = hidden(desired)
+        desired = hidden(desired) if isinstance(desired, Mapping) else desired
         wanted = await _desired_values(desired)
         check_variables(wanted)
         read = await self.read(project_uid, environment_uid)

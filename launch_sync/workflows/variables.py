@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from launch_async._secret import hidden
 from launch_async.models.environment import Environment
 from launch_async.workflows.variables import Variables as AsyncVariables
 from launch_async.workflows.variables import VariablesDiff, VariableValues
@@ -61,6 +62,7 @@ class Variables:
 
         API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
         """
+        desired = hidden(desired) if isinstance(desired, Mapping) else desired
         return _bridge.run(self._async.diff(project_uid, environment_uid, desired, remove=remove))
 
     def apply(self, diff: VariablesDiff) -> Environment:

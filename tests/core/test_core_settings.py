@@ -24,7 +24,7 @@ from launch_async.settings import find_region, is_loopback, resolve_endpoint
         (" EU ", "eu-launch-api.contentstack.com", "eu-api.contentstack.com"),
         ("AWS_AU", "au-launch-api.contentstack.com", "au-api.contentstack.com"),
         ("azure_na", "azure-na-launch-api.contentstack.com", "azure-na-api.contentstack.com"),
-        ("AZURE-EU", "azure-eu-launch-api.contentstack.com", "azure-eu-api.contentstack.com"),
+        ("Azure EU", "azure-eu-launch-api.contentstack.com", "azure-eu-api.contentstack.com"),
         ("gcp_na", "gcp-na-launch-api.contentstack.com", "gcp-na-api.contentstack.com"),
         ("gcp-eu", "gcp-eu-launch-api.contentstack.com", "gcp-eu-api.contentstack.com"),
     ],
@@ -43,9 +43,11 @@ def test_each_region_has_its_own_hosts() -> None:
     assert REGIONS["gcp-na"].developer_hub_host == "gcp-na-developerhub-api.contentstack.com"
 
 
-def test_an_unknown_region_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigurationError, match=r"unknown region 'mars': use one of na, eu, au, azure-na.*base_url"):
-        find_region("mars")
+@pytest.mark.parametrize("name", ["mars", "", None])
+def test_an_unknown_region_is_refused_with_the_known_ones(name: str) -> None:
+    known = r": use one of na, eu, au, azure-na.*base_url"
+    with pytest.raises(ConfigurationError, match=f"unknown region {name!r}{known}"):
+        find_region(name)
 
 
 @pytest.mark.parametrize(

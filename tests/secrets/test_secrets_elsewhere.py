@@ -13,11 +13,13 @@ from aiohttp import web
 from canaries import (
     ALL,
     CLIENT_SECRET,
+    CODE,
     HOOK,
     NEXT_TOKEN,
     PASSWORD,
     PROXY_PASSWORD,
     REFRESH_TOKEN,
+    SECOND_FACTOR,
     SIGNATURE,
     TOKEN,
     VARIABLE,
@@ -28,8 +30,9 @@ from canaries import (
     texts_of_result,
 )
 from echo_server import echoing, no_json
-from secret_calls import BY_CLIENT, ENVIRONMENT, FAST, ORGANIZATION, PROJECT, RAW_BODY, VARIABLES, client, upload_to
+from secret_calls import BY_CLIENT, ENVIRONMENT, FAST, ORGANIZATION, PROJECT, VARIABLES, client, upload_to
 
+import launch_sync
 from launch_async import (
     AccessToken,
     AppCredentials,
@@ -45,6 +48,7 @@ from launch_async import (
     Target,
     TokenSet,
     UnlimitedRateLimiter,
+    begin_authorization,
     login,
 )
 from launch_async._operations import Operation
@@ -258,10 +262,20 @@ def test_nothing_that_holds_a_secret_shows_it() -> None:
     assert found_in([text for holder in holders for text in (repr(holder), str(holder))]) == []
 
 
-SYNCHRONOUS: dict[str, Callable[[SyncLaunchClient], Any]] = {
-    "variables": lambda launch: launch.environments.update(PROJECT, ENVIRONMENT, environment_variables=VARIABLES),
-    "raw body": lambda launch: launch.request("PUT", "/x", query={"token": NEXT_TOKEN}, json=RAW_BODY),
-    "raw hook": lambda launch: launch.request("POST", f"/manage/deploy/{HOOK}"),
+NOBODY = "http://127.0.0.1:9"
+SYNCHRONOUS: dict[str, Callable[[Any], Any]] = {
+    **BY_CLIENT,
+    "create_site": lambda launch: launch.create_site("name", "nowhere", environment_variables=VARIABLES),
+    "resume": lambda launch: launch.fleet.resume("nowhere/journal", variables=VARIABLES),
+    "login": lambda _: launch_sync.login("user", PASSWORD, second_factor=SECOND_FACTOR, base_url=NOBODY),
+    "request_sms": lambda _: launch_sync.request_sms("user", PASSWORD, base_url=NOBODY),
+    "logout": lambda _: launch_sync.logout(Authtoken(TOKEN), base_url=NOBODY),
+    "introspect": lambda _: launch_sync.introspect(AccessToken(TOKEN), app_url=NOBODY),
+    "authorize": lambda _: launch_sync.finish_authorization(
+        begin_authorization("app", "client", "http://localhost", app_url=NOBODY),
+        f"http://localhost/?code={CODE}&state=x",
+        client_secret=CLIENT_SECRET,
+    ),
     "no json": lambda launch: launch.request("POST", "/x", json={"value": (VARIABLE,), "y": {1}}),  # type: ignore[dict-item]
     "no path": lambda launch: launch.request("POST", f"/manage/deploy/{HOOK}/.."),
     "no uid": lambda launch: launch.environments.update("nonsense", ENVIRONMENT, environment_variables=VARIABLES),
@@ -269,10 +283,10 @@ SYNCHRONOUS: dict[str, Callable[[SyncLaunchClient], Any]] = {
 
 
 @pytest.mark.parametrize("call", SYNCHRONOUS.values(), ids=SYNCHRONOUS.keys())
-def test_the_synchronous_client_leaves_no_secret_in_a_traceback(call: Callable[[SyncLaunchClient], Any]) -> None:
+def test_the_synchronous_client_leaves_no_secret_in_a_traceback(call: Callable[[Any], Any]) -> None:
     launch = SyncLaunchClient(
         Authtoken(TOKEN),
-        base_url="http://127.0.0.1:9",
+        base_url=NOBODY,
         organization_uid=ORGANIZATION,
         limiter=UnlimitedRateLimiter(),
         retry=FAST,

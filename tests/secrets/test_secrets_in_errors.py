@@ -43,14 +43,6 @@ class Recording(Hooks):
     request_retried = request_finished = waited_for_budget = request_started  # type: ignore[assignment]
 
 
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Repeat at once, and wait for nothing that was cancelled."""
-    monkeypatch.setattr("launch_async._side_calls._BACKOFF", 0.0)
-    monkeypatch.setattr("launch_async.oauth._GRACE", 0.01)
-    monkeypatch.setattr("launch_async.workflows.fleet.running._PAUSE", 0.001)
-
-
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
 @pytest.mark.parametrize("call", BY_CLIENT.values(), ids=BY_CLIENT.keys())
 async def test_no_failing_call_of_a_client_tells_a_secret(
