@@ -43,6 +43,23 @@ async def aiohttp_by_hand(address: str) -> AsyncGenerator[Actions]:
 
 
 @contextlib.asynccontextmanager
+async def aiohttp_as_it_comes(address: str) -> AsyncGenerator[Actions]:
+    """What most would write: a session with its defaults, and `await answer.json()`."""
+    import aiohttp
+
+    async with aiohttp.ClientSession(headers=LAUNCH) as session:
+
+        async def get(url: str) -> object:
+            async with session.get(url) as answer:
+                return await answer.json()
+
+        yield {
+            "get": lambda: get(f"{address}/projects/{UID}"),
+            "list": lambda: get(f"{address}/projects?limit=100"),
+        }
+
+
+@contextlib.asynccontextmanager
 async def launch_async_client(address: str) -> AsyncGenerator[Actions]:
     """This SDK, pacing off, the standard library's json."""
     sys.modules["orjson"] = None  # type: ignore[assignment]  # as if it were not installed
@@ -193,6 +210,7 @@ def management_client(address: str) -> Generator[PlainActions]:
 
 ASYNC: dict[str, Callable[[str], AbstractAsyncContextManager[Actions]]] = {
     "aiohttp + json by hand": aiohttp_by_hand,
+    "aiohttp as it comes": aiohttp_as_it_comes,
     "launch_async": launch_async_client,
     "launch_async + orjson": launch_async_fast,
     "httpx by hand": httpx_async,

@@ -1,0 +1,119 @@
+"""What clients and waits hold while nothing happens: 1000 clients that have made a call, and 1000 builds waited for.
+
+Somebody who serves many organizations keeps a client for each. Each contestant gets a process of its own, opens its
+clients, makes one call with each and lets them rest; what the process has grown by since the first client was there is
+shared out. Beside them stand a bare `aiohttp.ClientSession` and `httpx.AsyncClient`, of which there are 100, because
+each reads the system's certificates. Waits run in virtual time against builds that do not end; beside them stand tasks
+that only sleep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks._contestants import ASYNC
+from benchmarks._launch import Build, Launch
+from benchmarks._report import Mark, Report, Row, present, ratios
+from benchmarks._service import service
+from benchmarks._simulation import run
+
+LIMIT, OURS, HTTPX = "aiohttp + json by hand", "launch_async", "httpx by hand"
+CLIENTS = {LIMIT: 1000, OURS: 1000, HTTPX: 100}
+WAITS, SLEEPS = "client.wait", "asyncio.sleep"
+WAITERS = 1000
+
+
+def measure(rounds: int) -> Report:
+    """Measure each in fresh processes, round by round."""
+    clients: dict[str, list[float]] = {name: [] for name in CLIENTS}
+    waits: dict[str, list[float]] = {SLEEPS: [], WAITS: []}
+    with service() as address:
+        for _ in range(rounds):
+            for found in (clients, waits):
+                for name, samples in found.items():
+                    samples.append(kibibytes(name, address))
+    return Report(
+        "Memory while nothing happens",
+        [
+            *(Row(f"a client, {name}", "KiB each", found, "less", name == LIMIT) for name, found in clients.items()),
+            *(Row(f"a wait, {name}", "KiB for each", found, "less", name == SLEEPS) for name, found in waits.items()),
+        ],
+        [
+            Mark("a client / aiohttp.ClientSession", ratios(clients[OURS], clients[LIMIT]), None, "less"),
+            Mark("1000 idle clients", [figure * 1000 / 1024 for figure in clients[OURS]], None, "less", "MiB"),
+            Mark("1000 waits", [figure * WAITERS / 1024 for figure in waits[WAITS]], None, "less", "MiB"),
+        ],
+    )
+
+
+def kibibytes(name: str, address: str) -> float:
+    """Return what each of many takes, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.memory", "hold", name, address]
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+async def hold_clients(name: str, address: str) -> float:
+    """Open clients and keep them; return the KiB of each."""
+    async with contextlib.AsyncExitStack() as stack:
+        # The first one brings the imports, and what all share.
+        await (await stack.enter_async_context(ASYNC[name](address)))["get"]()
+        before = resident()
+        for _ in range(CLIENTS[name]):
+            await (await stack.enter_async_context(ASYNC[name](address)))["get"]()
+        return (resident() - before) / CLIENTS[name]
+
+
+async def hold_waits() -> float:
+    """Wait for builds that do not end; return the KiB of each wait."""
+    launch = Launch([Build(ends=1e9, environment=number // 10) for number in range(WAITERS + 1)])
+    async with launch.client() as client:
+        tasks = [asyncio.ensure_future(client.wait(launch.ref(WAITERS), timeout=1e9))]
+        await asyncio.sleep(60)
+        before = resident()
+        tasks += [asyncio.ensure_future(client.wait(launch.ref(number), timeout=1e9)) for number in range(WAITERS)]
+        await asyncio.sleep(600)
+        return await ended(tasks, before)
+
+
+async def hold_sleeps() -> float:
+    """Keep tasks that sleep; return the KiB of each."""
+    before = resident()
+    return await ended([asyncio.ensure_future(asyncio.sleep(1e9)) for _ in range(WAITERS)], before)
+
+
+async def ended(tasks: Sequence[asyncio.Future[Any]], before: float) -> float:
+    """Cancel tasks, and return what each had taken."""
+    # Sleeping ones begin only now.
+    await asyncio.sleep(0)
+    taken = (resident() - before) / WAITERS
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return taken
+
+
+def resident() -> float:
+    """Return the KiB that this process holds."""
+    gc.collect()
+    with open("/proc/self/statm") as statm:  # noqa: PTH123 - read in the middle of a measurement
+        return int(statm.read().split()[1]) * 4.0
+
+
+def hold(name: str, address: str) -> float:
+    """Hold what is named; return the KiB of each."""
+    if name == WAITS:
+        return run(hold_waits())
+    return run(hold_sleeps()) if name == SLEEPS else asyncio.run(hold_clients(name, address))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["hold"]:
+        print(hold(*sys.argv[2:]))
+    else:
+        present(measure, __doc__, rounds=3)
