@@ -85,11 +85,15 @@ class DeploymentReport:
         return known or "This status is unknown to the SDK: look at the deployment in the console."
 
     @property
+    def headline(self) -> str:
+        """What happened, as short as a row of a table wants it: how it ended, when and where, and the first error."""
+        first = f": {self.first_error}" if self.first_error and not self.status.is_success else ""
+        return f"{self._end}{first}"
+
+    @property
     def summary(self) -> str:
         """What happened, in a few sentences: for an error's text or a chat message."""
-        after = "" if self.seconds is None else f" after {self.seconds:.0f} s"
-        stage = f" in stage {self.stage}" if self.stage and not self.status.is_success else ""
-        sentences = [f"Deployment {self.deployment.uid} ended {self.status or _UNSTATED}{after}{stage}."]
+        sentences = [f"Deployment {self.deployment.uid} ended {self._end}."]
         if self.first_error and not self.status.is_success:
             sentences.append(f'First error: "{self.first_error}".')
         elif self.url and self.status.is_success:
@@ -141,6 +145,12 @@ class DeploymentReport:
         lines = [_html.TextLine(line.timestamp, line.stage, line.message) for line in self.log_tail]
         log = _html.details("last lines", _html.log(lines), is_open=not self.status.is_success)
         return _html.card(f"Deployment {deployment_name(self.deployment)}", facts, *([log] if lines else []))
+
+    @property
+    def _end(self) -> str:
+        after = "" if self.seconds is None else f" after {self.seconds:.0f} s"
+        stage = f" in stage {self.stage}" if self.stage and not self.status.is_success else ""
+        return f"{self.status or _UNSTATED}{after}{stage}"
 
     @property
     def _log_call(self) -> str:

@@ -22,12 +22,14 @@ class Row:
     Attributes:
         label: Its project and environment.
         state: State of its operation.
-        words: State of its deployment, or why it failed.
+        stage: The same, or the status of its deployment while that goes on.
+        words: Why it failed, or what else there is to know.
         since: When it was first heard of, in seconds since the run started.
     """
 
     label: str
     state: OperationState
+    stage: str
     words: str
     since: float
 
@@ -106,10 +108,13 @@ class Board:
         key = event.target.project_uid, event.target.environment_uid
         known = self._rows.get(key)
         state = event.state or (known.state if known else OperationState.SENT)
+        is_status = event.kind is FleetEventKind.DEPLOYMENT
+        message = printable(event.message)
         self._rows[key] = Row(
             label=printable(event.target.label),
             state=state,
-            words=printable(event.message) or str(state),
+            stage=message if is_status else str(state),
+            words=message if not is_status else known.words if known else "",
             since=known.since if known else event.at,
         )
 

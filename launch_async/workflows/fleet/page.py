@@ -8,7 +8,7 @@ from typing import Final
 from launch_async import _html
 from launch_async.workflows.fleet.journal import OperationState
 
-__all__ = ["page", "state_badge"]
+__all__ = ["page", "scrolling", "state_badge", "time_span"]
 
 _MOODS: Final = {
     OperationState.PLANNED: _html.Mood.IDLE,
@@ -22,9 +22,20 @@ _MOODS: Final = {
 _STYLE: Final = "body { margin: 1.5rem auto; padding: 0 1rem; max-width: 70rem; font: 14px/1.5 system-ui, sans-serif }"
 
 
-def state_badge(state: OperationState) -> _html.Markup:
-    """Return a state as HTML views show it."""
-    return _html.badge(state, _MOODS[state])
+def state_badge(state: OperationState, words: str = "") -> _html.Markup:
+    """Return a state as HTML views show it, in other words if some are given."""
+    return _html.badge(words or state, _MOODS[state])
+
+
+def time_span(seconds: float | None) -> _html.Markup:
+    """Return a length of time that no line break divides; nothing for None."""
+    shown = _html.duration(seconds)
+    return _html.Markup(shown and f'<span style="white-space:nowrap">{shown}</span>')
+
+
+def scrolling(table: str) -> _html.Markup:
+    """Return a table that keeps its columns readable where there is little room, and scrolls sideways instead."""
+    return _html.Markup(f'<div style="overflow-x:auto"><div style="min-width:40rem">{table}</div></div>')
 
 
 def page(title: str, body: str) -> str:

@@ -18,7 +18,7 @@ from launch_async import _html
 from launch_async.errors import ConfigurationError, InvalidArgumentError
 from launch_async.workflows.fleet.board import Board, Row, printable
 from launch_async.workflows.fleet.events import FleetEvent, FleetEventKind
-from launch_async.workflows.fleet.page import state_badge
+from launch_async.workflows.fleet.page import scrolling, state_badge, time_span
 
 if TYPE_CHECKING:
     from launch_async.workflows.fleet.terminal import LiveTable
@@ -124,18 +124,18 @@ class FleetProgress:
             "took": _html.duration(board.seconds),
             "now": board.note,
         }
-        targets = (_html.table("", rows, cells=functools.partial(_cells, now=board.seconds)),) if rows else ()
+        cells = functools.partial(_cells, now=board.seconds)
+        targets = (scrolling(_html.table("", rows, cells=cells)),) if rows else ()
         title = f"{board.done} of {board.total} done: {board.title}"
         return _html.card(title, facts, _html.Markup(bar), *targets)
 
 
 def _cells(row: Row, now: float) -> dict[str, _html.Cell]:
-    seconds = None if row.state.is_final else now - row.since
     return {
         "target": row.label,
-        "state": state_badge(row.state),
-        "for": _html.duration(seconds),
-        "what happens": row.words if row.words != str(row.state) else None,
+        "state": state_badge(row.state, row.stage),
+        "for": None if row.state.is_final else time_span(now - row.since),
+        "what happens": row.words,
     }
 
 

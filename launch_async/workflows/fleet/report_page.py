@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from launch_async import _html
 from launch_async.workflows.fleet.journal import OperationState
 from launch_async.workflows.fleet.outcome import TargetOutcome
-from launch_async.workflows.fleet.page import state_badge
+from launch_async.workflows.fleet.page import scrolling, state_badge, time_span
 from launch_async.workflows.fleet.timeline import timeline
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def report_body(report: FleetReport, *, shown: int | None = None) -> str:
     }
     ordered = sorted(report.outcomes, key=lambda one: _ORDER.index(one.state))
     targets = _html.table("Targets", ordered, cells=_cells, shown=total if shown is None else shown)
-    return _html.card(verdict, facts, _html.Markup(timeline(report.outcomes)), targets)
+    return _html.card(verdict, facts, _html.Markup(timeline(report.outcomes)), scrolling(targets))
 
 
 def _cells(outcome: TargetOutcome) -> dict[str, _html.Cell]:
@@ -47,7 +47,7 @@ def _cells(outcome: TargetOutcome) -> dict[str, _html.Cell]:
         "target": outcome.target.label,
         "state": state_badge(outcome.state),
         "wave": outcome.wave or None,
-        "time": _html.duration(outcome.seconds),
+        "time": time_span(outcome.seconds),
         "requests": outcome.requests,
         "what happened": outcome.message or _html.link(outcome.url),
     }

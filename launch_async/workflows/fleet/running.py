@@ -182,7 +182,7 @@ class FleetRun:
     def _end_with(self, operation: PlannedOperation, error: LaunchError, before: OperationState) -> None:
         """Write down what an error means for an operation that was in a state before."""
         if isinstance(error, DeploymentFailed):
-            detail = {"message": error.report.summary, "report": error.report.to_dict()}
+            detail = {"message": error.report.headline, "report": error.report.to_dict()}
             return self._books.end(operation, OperationState.FAILED, detail)
         if isinstance(error, AmbiguousOutcome):
             detail = {"message": error.message, "candidates": list(error.candidates)}

@@ -12,15 +12,21 @@ from rich.table import Table
 from rich.text import Text
 
 from launch_async.workflows.fleet.board import Board, Row
+from launch_async.workflows.fleet.journal import OperationState
 
 __all__ = ["LiveTable"]
 
-_AROUND: Final = 7
+_AROUND: Final = 8
 """Lines besides the targets, and one for the prompt."""
 _MOST: Final = 25
 _MOST_FAILED: Final = 8
-_BAR: Final = 30
+_BAR: Final = 40
 _STATE: Final = 9
+_STYLES: Final[dict[str, str]] = {
+    OperationState.SUCCEEDED: "green",
+    OperationState.FAILED: "bold red",
+    OperationState.AMBIGUOUS: "bold yellow",
+}
 _TIME: Final = 5
 
 
@@ -61,29 +67,31 @@ class LiveTable:
         shown_failed = failed[:_MOST_FAILED]
         yield Group(
             Text(board.title, style="bold", no_wrap=True, overflow="ellipsis"),
-            self._totals(),
+            self._totals(console.width),
+            self._counts(),
             *([Text(board.note, style="bold")] if board.note else []),
-            self._rows([*shown_failed, *under_way[: room - len(shown_failed)]]),
+            self._rows([*shown_failed, *under_way[: room - len(shown_failed)]], console.width),
             *self._rest(len(failed) - len(shown_failed), len(under_way) - max(0, room - len(shown_failed))),
         )
 
-    def _totals(self) -> Table:
+    def _totals(self, width: int) -> Table:
         board = self._board
-        counts = ", ".join(f"{count} {name}" for name, count in board.counts.items() if count)
-        grid = Table.grid(padding=(0, 2))
-        grid.add_row(
-            ProgressBar(total=max(1, board.total), completed=board.done, width=_BAR),
-            f"{board.done}/{board.total}",
-            f"wave {board.wave}" if board.wave else "",
-            _clock(board.seconds),
-            counts,
+        bar = ProgressBar(
+            total=max(1, board.total), completed=board.done, width=min(_BAR, width // 2), complete_style="green"
         )
+        grid = Table.grid(padding=(0, 2))
+        wave = f"wave {board.wave}" if board.wave else ""
+        grid.add_row(bar, f"{board.done}/{board.total}", wave, _clock(board.seconds))
         return grid
 
-    def _rows(self, rows: Sequence[Row]) -> Table:
+    def _counts(self) -> Text:
+        parts = [Text(f"{count} {name}", _STYLES.get(name, "")) for name, count in self._board.counts.items() if count]
+        return Text(", ").join(parts)
+
+    def _rows(self, rows: Sequence[Row], width: int) -> Table:
         now = self._board.seconds
         grid = Table.grid(padding=(0, 2), expand=True)
-        labels = [_shortened(row.label, self._console.width // 3) for row in rows]
+        labels = [_shortened(row.label, width // 3) for row in rows]
         grid.add_column(no_wrap=True, min_width=max((len(label) for label in labels), default=0) + 2)
         grid.add_column(no_wrap=True, min_width=_STATE)
         grid.add_column(no_wrap=True, min_width=_TIME, justify="right")
@@ -91,9 +99,7 @@ class LiveTable:
         grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for row, label in zip(rows, labels, strict=True):
             time_so_far = "" if row.state.is_final else _clock(now - row.since)
-            words = row.words if row.words != str(row.state) else ""
-            style = "bold" if row.state.is_final else ""
-            grid.add_row(Text(f"  {label}"), Text(str(row.state), style=style), time_so_far, Text(words))
+            grid.add_row(Text(f"  {label}"), Text(row.stage, _STYLES.get(row.state, "")), time_so_far, Text(row.words))
         return grid
 
     def _rest(self, failed: int, under_way: int) -> list[Text]:

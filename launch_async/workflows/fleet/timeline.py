@@ -24,7 +24,7 @@ _STATE: Final = 150
 _ROW: Final = 18
 _HEAD: Final = 26
 _MOST: Final = 60
-_LONGEST_LABEL: Final = 38
+_LONGEST_LABEL: Final = 35
 _NICE: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 _PATTERNS: Final = """<defs>
 <pattern id="launch-stripes" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
@@ -106,7 +106,7 @@ def _wave(number: int, y: float) -> str:
 def _row(bar: _Bar, y: float, length: float) -> Iterator[str]:
     outcome, left, right = bar.outcome, _x(bar.start, length), _x(bar.end, length)
     label = outcome.target.label
-    short = label if len(label) <= _LONGEST_LABEL else f"...{label[3 - _LONGEST_LABEL :]}"
+    short = label if len(label) <= _LONGEST_LABEL else f"\N{HORIZONTAL ELLIPSIS}{label[1 - _LONGEST_LABEL :]}"
     seconds = "" if outcome.seconds is None else f" {outcome.seconds:.1f} s"
     fill = _FILLS.get(outcome.state, 'fill="none" stroke-dasharray="4 3"')
     title = f"{label}: {outcome.state}{seconds}"
