@@ -6,6 +6,7 @@ Which of them the real service uses is unknown (FACTS §9, §11 row 8); each is 
 import math
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from attrs import frozen
@@ -119,6 +120,7 @@ class Budget:
         self._split = options.split_rate
         self._count_refused = options.count_refused
         self._counters: dict[tuple[str, bool], Counter] = {}
+        self._now: Callable[[], float] = time.monotonic
         self.headers: bool = options.rate_headers
 
     def set(
@@ -161,4 +163,4 @@ class Budget:
         if counter is None:
             counter = COUNTERS[self._window](organization.rate_limit, count_refused=self._count_refused)
             self._counters[key] = counter
-        return counter.arrive(time.monotonic())
+        return counter.arrive(self._now())

@@ -148,12 +148,16 @@ Start = Callable[..., AbstractAsyncContextManager[Api]]
 
 @pytest.fixture
 def start() -> Start:
-    """Start an emulator with options; gives an `Api` that holds its authtoken. The budget is off unless asked for."""
+    """Start an emulator with options; gives an `Api` that holds its authtoken.
+
+    The budget is off unless asked for. Where there is one, all requests come in one moment, however long they take.
+    """
 
     @asynccontextmanager
     async def started(**options: Any) -> AsyncIterator[Api]:
         settings = {"rate_limit": None, "build_seconds": 60.0, **options}
         async with LaunchEmulator(**settings) as emulator, aiohttp.ClientSession() as session:
+            emulator.budget._now = lambda: 0.0
             headers = {"authtoken": emulator.authtoken, "organization_uid": emulator.organization_uid}
             yield Api(emulator, session, headers)
 
