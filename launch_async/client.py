@@ -70,7 +70,8 @@ class LaunchClient:
         app_url: Address that issues tokens instead of the region's app host; a `base_url` on this machine issues its
             own.
         organization_uid: `blt` and 16 hex digits; required beside an `Authtoken` (FACTS §3).
-        rate_limit: Requests that the organization's plan allows; all clients of an organization share it.
+        rate_limit: Requests that the organization's plan allows. All clients of an organization share it; where they
+            disagree, a `RateLimitMismatchWarning` says so and all of them use the lower figure.
         limiter: A budget of your own, instead of the one that this process shares.
         retry: Which failures are sent again, and when.
         timeout: Seconds for a whole call: waits for the budget and retries included.
@@ -127,7 +128,7 @@ class LaunchClient:
             credentials=credentials.bound(issuer) if credentials is not None else None,
             organization_uid=organization_uid,
             limiter_for=(lambda _: limiter)
-            if limiter
+            if limiter is not None
             else partial(shared_limiter, endpoint.host, rate_limit=rate_limit),
             retry=retry,
             transport=self._transport,
@@ -138,6 +139,9 @@ class LaunchClient:
             user_agent=USER_AGENT,
             region_hint=partial(region_advice, endpoint.host),
         )
+        if limiter is None and self._pipeline.organization_uid is not None:
+            # Now rather than with the first request: clients that disagree are told where the second is made.
+            _ = self._pipeline.limiter
         self._site_scheme = endpoint.site_scheme
         self._allow_http = allow_http
         self._host = endpoint.host

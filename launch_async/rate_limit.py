@@ -291,6 +291,8 @@ class LocalRateLimiter:
         with self._lock:
             self._rate_limit = rate_limit
             self._pacer.change(rate_limit)
+            for side in self._sides.values():
+                side.change(rate_limit)
 
     def _side_of(self, loop: asyncio.AbstractEventLoop) -> _LoopSide:
         side = self._sides.get(loop)
@@ -370,7 +372,12 @@ class _LoopSide:
     _timer: asyncio.TimerHandle | None = None
 
     def __attrs_post_init__(self) -> None:
-        self._bucket = AsyncLimiter(self.rate_limit.requests, self.rate_limit.per)
+        self.change(self.rate_limit)
+
+    def change(self, rate_limit: RateLimit) -> None:
+        """Bound bursts by another figure from now on."""
+        self.rate_limit = rate_limit
+        self._bucket = AsyncLimiter(rate_limit.requests, rate_limit.per)
 
     def has_token(self) -> bool:
         """Whether a token can be taken at once."""

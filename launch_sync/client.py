@@ -61,7 +61,8 @@ class LaunchClient:
         app_url: Address that issues tokens instead of the region's app host; a `base_url` on this machine issues its
             own.
         organization_uid: `blt` and 16 hex digits; required beside an `Authtoken` (FACTS §3).
-        rate_limit: Requests that the organization's plan allows; all clients of an organization share it.
+        rate_limit: Requests that the organization's plan allows. All clients of an organization share it; where they
+            disagree, a `RateLimitMismatchWarning` says so and all of them use the lower figure.
         limiter: A budget of your own, instead of the one that this process shares.
         retry: Which failures are sent again, and when.
         timeout: Seconds for a whole call: waits for the budget and retries included.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -68,13 +68,13 @@ class Refusing(Credentials):
         raise TokenRequestError("renewal refused")
 
 
-EARLIER_SEND = {
+EARLIER_SEND: dict[str, Callable[[], Any]] = {
     "lost": lost,
     "bad gateway": lambda: answer(502),
     "time-out at the gateway": lambda: answer(504),
     "sent twice, then refused": lambda: attrs.evolve(answer(429), sends=2),
 }
-LATER_END = {
+LATER_END: dict[str, tuple[Callable[[], Any], type[LaunchError]]] = {
     "no connection": (lambda: ConnectError("no connection"), ConnectError),
     "no certificate": (lambda: ConnectError("not trusted", retryable=False), ConnectError),
     "too fast": (lambda: answer(429), RateLimitError),

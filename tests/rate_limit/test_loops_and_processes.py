@@ -8,7 +8,9 @@ import warnings
 
 import pytest
 
-from launch_async import rate_limit
+import launch_sync
+from benchmarks._simulation import run
+from launch_async import Authtoken, LaunchClient, rate_limit
 from launch_async.rate_limit import (
     Answer,
     LocalRateLimiter,
@@ -135,6 +137,42 @@ def test_the_warning_of_a_disagreement_names_the_line_that_asked():
     with pytest.warns(RateLimitMismatchWarning) as caught:
         shared_limiter("five.example.com", "blt1", RateLimit(10))
     assert caught[0].filename == __file__
+
+
+def test_clients_that_disagree_are_told_where_the_second_is_made():
+    def client(requests):
+        return LaunchClient(Authtoken("token"), organization_uid="blt00000000000000d1", rate_limit=RateLimit(requests))
+
+    generous = client(50)
+    with pytest.warns(RateLimitMismatchWarning, match="both now use 10 per 1 s") as caught:
+        careful = client(10)
+
+    assert [warning.filename for warning in caught] == [__file__]
+    assert generous.budget.rate == careful.budget.rate <= 10
+
+
+def test_sync_clients_that_disagree_are_told_where_the_second_is_made():
+    def client(requests):
+        return launch_sync.LaunchClient(
+            Authtoken("token"), organization_uid="blt00000000000000d2", rate_limit=RateLimit(requests)
+        )
+
+    with client(50) as generous, pytest.warns(RateLimitMismatchWarning) as caught, client(10) as careful:
+        assert generous.budget.rate == careful.budget.rate <= 10
+
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_a_lower_figure_is_kept_by_whoever_waits_already():
+    async def main():
+        limiter, times = LocalRateLimiter(RateLimit(20)), []
+        waiting = [asyncio.create_task(send(limiter, times)) for _ in range(60)]
+        await asyncio.sleep(0.5)
+        limiter.lower(RateLimit(5))
+        await asyncio.gather(*waiting)
+        return times[20:]
+
+    assert most_in_any(1.0, run(main())) <= 5
 
 
 def test_asking_again_makes_no_second_limiter():
