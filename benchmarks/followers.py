@@ -1,7 +1,8 @@
 """What it costs to follow many deployments at once: lines lost or repeated, requests, memory.
 
-Run `python -m benchmarks.followers`; `--deployments`, `--seconds`, `--json FILE`. Builds, network and budget (10
-requests a second) are simulated in virtual time, so that the figures do not depend on the machine.
+Builds, network and budget (10 requests a second) are simulated in virtual time, so that the figures do not depend on
+the machine; a round is a seed. Builds take 60 or 300 s give or take a third, or 30 to 90 s. They are followed by the
+`Deployment` that their creation returned, or by reference only.
 
 The least. Somebody who knew in advance when each line can be read and when each build ends would need for each
 deployment: one look at the status after the end, one at the log after that (for late lines), and in between the fewest
@@ -12,45 +13,44 @@ our reader looks more often once fewer builds are left.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
-import json
 import random
 import statistics
-import sys
 import tracemalloc
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from typing import Final
 
 import attrs
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from benchmarks._launch import Build, Launch, Line
+from benchmarks._report import Mark, Report, Row, present
 from benchmarks._simulation import run
 from launch_async import LocalRateLimiter, LogCursor, LogLine, LogStage, RateLimit
 
-MOST_REQUESTS = 1.25
-MOST_MEMORY = 64 * 1024
+MOST: Final = 1.25
+MOST_MEMORY: Final = 64
+MANY: Final = 200
+CREATED: Final = "created"
+LENGTHS: Final = {"x 30-90 s": (30.0, 90.0), "x 60 s": (40.0, 80.0), "x 300 s": (200.0, 400.0)}
+CASES: Final = [
+    *((count, "x 60 s", CREATED) for count in (1, 20)),
+    *((MANY, length, known) for length in LENGTHS for known in (CREATED, "by reference")),
+]
 
 
 @attrs.frozen
 class Figures:
     """What following cost."""
 
-    deployments: int
-    lines: int
     lost: int
     repeated: int
     requests: int
     least: int
     least_by_limit: int
-    statuses: int
-    logs: int
     freshness: float
-    makespan: float
 
     @property
     def ratio(self) -> float:
@@ -63,11 +63,17 @@ class Figures:
         return self.requests / self.least_by_limit
 
 
-def builds(count: int, seconds: float, dice: random.Random) -> list[Build]:
-    """Builds that take about `seconds`, in environments of their own, all created at once; lines come in bursts."""
+UNITS: Final[dict[str, Callable[[Figures], float]]] = {
+    "requests": lambda one: one.requests,
+    "s until 95 % of the lines were shown": lambda one: one.freshness,
+}
+
+
+def builds(count: int, shortest: float, longest: float, dice: random.Random) -> list[Build]:
+    """Builds in environments of their own, all created at once; lines come in bursts, one of twenty late."""
     made: list[Build] = []
     for index in range(count):
-        begins, length = dice.uniform(1, 5), seconds * dice.uniform(0.7, 1.3)
+        begins, length = dice.uniform(1, 5), dice.uniform(shortest, longest)
         lines, at, number = list[Line](), begins, 0
         while at < begins + length:
             late = dice.choice([0.0] * 19 + [dice.uniform(0, 8)])
@@ -78,10 +84,9 @@ def builds(count: int, seconds: float, dice: random.Random) -> list[Build]:
     return made
 
 
-def follow(count: int, seconds: float, seed: int = 1, *, created: bool = False) -> Figures:
+def follow(count: int, shortest: float, longest: float, *, created: bool, seed: int = 1) -> Figures:
     """Follow `count` deployments at once: that this program has just created, or that it only knows by reference."""
-    dice = random.Random(seed)
-    launch = Launch(builds(count, seconds, dice), latency=0.05)
+    launch = Launch(builds(count, shortest, longest, random.Random(seed)), latency=0.05)
     arrivals: dict[str, list[float]] = {}
 
     async def one(index: int) -> None:
@@ -89,21 +94,18 @@ def follow(count: int, seconds: float, seed: int = 1, *, created: bool = False) 
         async for line in client.follow_logs(target):
             arrivals.setdefault(line.message, []).append(asyncio.get_running_loop().time())
 
-    async def main() -> float:
+    async def main() -> None:
         async with asyncio.TaskGroup() as group:
             for index in range(count):
                 group.create_task(one(index))
-        return asyncio.get_running_loop().time()
 
     client = launch.client(LocalRateLimiter(RateLimit(10)))
-    makespan = run(main())
+    run(main())
     written = Counter(line.message for build in launch.builds for line in build.lines)
     readable = {line.message: line.at + line.late for build in launch.builds for line in build.lines}
     waits = [arrivals[message][0] - at for message, at in readable.items() if message in arrivals]
     freshness = statistics.quantiles(waits, n=20)[-1]
     return Figures(
-        deployments=count,
-        lines=written.total(),
         lost=sum(message not in arrivals for message in written),
         repeated=sum(len(times) - 1 for times in arrivals.values()),
         requests=len(launch.seen),
@@ -112,10 +114,7 @@ def follow(count: int, seconds: float, seed: int = 1, *, created: bool = False) 
             least(build, {line.message: line.at + line.late + freshness for line in build.lines})
             for build in launch.builds
         ),
-        statuses=launch.asked["getDeployment"] + launch.asked["listDeployments"],
-        logs=launch.asked["getDeploymentLogs"],
         freshness=freshness,
-        makespan=makespan,
     )
 
 
@@ -130,8 +129,8 @@ def least(build: Build, deadlines: dict[str, float]) -> int:
     return looks + 1
 
 
-def memory_of_a_long_build(lines: int = 10_000) -> float:
-    """Return the bytes that a follower of a build of an hour keeps for having given 10 000 lines."""
+def memory_of_a_long_build(lines: int = 50_000) -> float:
+    """Return the bytes that a follower of a build of an hour keeps for having given its lines."""
     gc.collect()
     tracemalloc.start()
     cursor, start = LogCursor(), datetime(2026, 1, 1, tzinfo=UTC)
@@ -144,30 +143,37 @@ def memory_of_a_long_build(lines: int = 10_000) -> float:
     return kept
 
 
-def main() -> int:
-    """Print the table; return whether a figure misses its mark."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--deployments", type=int, nargs="*", default=[1, 20, 200])
-    parser.add_argument("--seconds", type=float, nargs="*", default=[60.0, 300.0])
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    found = [follow(count, seconds) for count in options.deployments for seconds in options.seconds]
-    print("deployments  makespan   lines  lost  repeated  requests (status + log)  least  ratio  (by limit)  95 % in")
-    for one in found:
-        print(
-            f"{one.deployments:11} {one.makespan:7.0f} s {one.lines:7} {one.lost:5} {one.repeated:9}"
-            f" {one.requests:9} ({one.statuses:5} + {one.logs:5}) {one.least:8}"
-            f" {one.ratio:6.2f} {one.ratio_by_limit:11.2f} {one.freshness:12.1f} s"
-        )
-    kept = memory_of_a_long_build()
-    print(f"\nA follower of 10 000 lines in an hour keeps {kept / 1024:.0f} KiB (at most {MOST_MEMORY // 1024}).")
-    if options.json:
-        options.json.write_text(json.dumps([{**attrs.asdict(one), "ratio": one.ratio} for one in found], indent=2))
-    wrong = any(one.lost or one.repeated for one in found)
-    # Within a build of a minute or two hardly three looks fit: the first and the last weigh too much there.
-    dear = any(one.ratio > MOST_REQUESTS for one in found if one.deployments >= 200 and one.makespan >= 300)
-    return int(wrong or dear or kept > MOST_MEMORY)
+def measure(rounds: int) -> Report:
+    """Follow builds of all lengths, with as many seeds as there are rounds."""
+    found = {
+        (count, length, known): [
+            follow(count, *LENGTHS[length], created=known == CREATED, seed=seed) for seed in range(rounds)
+        ]
+        for count, length, known in CASES
+    }
+    everything = [one for figures in found.values() for one in figures]
+    many = {case: figures for case, figures in found.items() if case[0] == MANY}
+    return Report(
+        "Following deployments in virtual time, 10 requests a second",
+        [
+            Row(f"launch_async, {' '.join(map(str, case))}", unit, [of(one) for one in figures], "less")
+            for unit, of in UNITS.items()
+            for case, figures in found.items()
+        ],
+        [
+            Mark("lines lost or repeated", [sum(one.lost + one.repeated for one in everything)], 0, "less"),
+            *(
+                Mark(f"requests / least, {' '.join(map(str, case))}", [one.ratio for one in figures], MOST, "less")
+                for case, figures in many.items()
+            ),
+            *(
+                Mark(f"the same by limit, {' '.join(map(str, case))}", [one.ratio_by_limit for one in figures])
+                for case, figures in many.items()
+            ),
+            Mark("a follower of 50 000 lines keeps", [memory_of_a_long_build() / 1024], MOST_MEMORY, "less", "KiB"),
+        ],
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    present(measure, __doc__, rounds=3)

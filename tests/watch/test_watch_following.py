@@ -132,7 +132,7 @@ def test_when_the_follower_that_reads_is_cancelled_another_one_reads() -> None:
 
 @pytest.mark.parametrize("created", [True, False])
 def test_a_hundred_logs_take_hardly_more_requests_than_the_fewest_that_could_do_it(created: bool) -> None:
-    figures = follow_many(100, 60, created=created)
+    figures = follow_many(100, 40, 80, created=created)
 
     assert (figures.lost, figures.repeated) == (0, 0)
     assert figures.ratio <= 1.25
