@@ -37,7 +37,7 @@ def picture(result: dict[str, Any]) -> str:
 
 
 def _bar(row: dict[str, Any], y: int, scale: float) -> list[str]:
-    ours = any(word in row["name"] for word in ("launch_", "build_archive", "uploads.send"))
+    ours = any(word in row["name"] for word in ("launch_", "build_archive", "uploads.send", "client.wait", "emulator"))
     low, middle, high = (
         LABELS + max(0.0, value) * scale for value in (min(row["samples"]), row["median"], max(row["samples"]))
     )

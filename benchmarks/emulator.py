@@ -1,57 +1,60 @@
 """How light the emulator is: its start, its requests per second, and ten thousand deployments.
 
-    python benchmarks/emulator.py [--requests 8000] [--rounds 5]
-
 Goals: it starts within 150 ms in a process that has imported it, answers 2,000 simple requests a second on one core
 with the budget off, and holds 10,000 deployments. The emulator is a process of its own that is bound to one core; the
 requests come from another process on the other cores, 50 at a time. Both figures are told: what goes through the
 sockets in a second of the clock, which includes the client's speed, and what that is in a second of the emulator's CPU
-time. Each is the best of the rounds, since whatever else runs here can only slow it down.
+time. A start is that of a test: the first one of a process takes longest, and is told apart.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
 import resource
-import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks._report import Mark, Report, Row, present
+
+REQUESTS = 8000
 CONCURRENCY = 50
 STARTS = 10
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure the emulator.")
-    parser.add_argument("--requests", type=int, default=8000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.serve:
-        asyncio.run(serve())
-        return
-    command = [sys.executable, __file__, "--serve"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as server:
+def measure(rounds: int) -> Report:
+    """Measure its starts, and the requests that it answers."""
+    command = [sys.executable, "-m", "benchmarks.emulator", "serve"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         bind(first_core=False)
         try:
             told = ask(server)
-            rates = {
-                name: [measure(server, told, path, options.requests) for _ in range(options.rounds)]
-                for name, path in told["paths"].items()
-            }
+            rates = {name: [serving(server, told, path) for _ in range(rounds)] for name, path in told["paths"].items()}
         finally:
             server.terminate()
-    report(told, rates)
+    first, *starts = (1000 * seconds for seconds in told["starts"])
+    answered = {name: [rate for rate, _ in found] for name, found in rates.items()}
+    processor = {name: [rate for _, rate in found] for name, found in rates.items()}
+    return Report(
+        "The emulator",
+        [
+            Row("emulator, first start in a process", "ms", [first], "less"),
+            Row("emulator, each other start", "ms", starts, "less"),
+            *(Row(f"emulator, {name}", "requests/s", found) for name, found in answered.items()),
+            *(Row(f"emulator, {name}, by CPU", "requests per s of CPU", found) for name, found in processor.items()),
+            Row("emulator, 10 000 deployments put there", "ms of 10 000", [1000 * told["held"]], "less"),
+            Row("emulator, memory they take", "MiB", [told["grown"] / 1024], "less"),
+        ],
+        [
+            Mark("first start", [first], 150, "less", "ms"),
+            *(Mark(f"{name}, by CPU", found, 2000, "more", "/s") for name, found in processor.items()),
+        ],
+    )
 
 
 def bind(*, first_core: bool) -> None:
@@ -72,22 +75,22 @@ def ask(server: subprocess.Popen[str]) -> dict[str, Any]:
     return told
 
 
-def measure(server: subprocess.Popen[str], told: dict[str, Any], path: str, requests: int) -> tuple[float, float]:
+def serving(server: subprocess.Popen[str], told: dict[str, Any], path: str) -> tuple[float, float]:
     """Requests in a second of the clock, and in a second of the server's CPU time."""
     before = ask(server)
-    seconds = asyncio.run(load(told, path, requests))
+    seconds = asyncio.run(load(told, path))
     after = ask(server)
     served = after["served"] - before["served"]
     return served / seconds, served / (after["cpu"] - before["cpu"])
 
 
-async def load(told: dict[str, Any], path: str, requests: int) -> float:
+async def load(told: dict[str, Any], path: str) -> float:
     """Send requests as fast as they are answered; return how many seconds that took."""
     headers = {"authtoken": told["authtoken"], "organization_uid": told["organization_uid"]}
     async with aiohttp.ClientSession(headers=headers) as session:
 
         async def worker() -> None:
-            for _ in range(requests // CONCURRENCY):
+            for _ in range(REQUESTS // CONCURRENCY):
                 async with session.get(told["url"] + path) as response:
                     assert response.status == 200
                     await response.read()
@@ -132,21 +135,8 @@ async def serve() -> None:
             sys.stdout.flush()
 
 
-def report(told: dict[str, Any], rates: dict[str, list[tuple[float, float]]]) -> None:
-    print(f"{'':52} {'measured':>12} {'goal':>12}")
-    starts = [1000 * seconds for seconds in told["starts"]]
-    row(f"start in-process, the first of {STARTS}", f"{starts[0]:.1f} ms", "<= 150 ms")
-    row("start in-process, best and median", f"{min(starts):.1f}, {statistics.median(starts):.1f} ms", "<= 150 ms")
-    for name, rounds in rates.items():
-        row(f"{name}, through sockets", f"{max(rate for rate, _ in rounds):.0f}/s", ">= 2000/s")
-        row(f"{name}, per second of its CPU time", f"{max(rate for _, rate in rounds):.0f}/s", ">= 2000/s")
-    row("10,000 deployments put there", f"{1000 * told['held']:.0f} ms", "")
-    row("memory they take", f"{told['grown'] / 1024:.1f} MiB", "")
-
-
-def row(name: str, measured: str, goal: str) -> None:
-    print(f"{name:52} {measured:>12} {goal:>12}")
-
-
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] == ["serve"]:
+        asyncio.run(serve())
+    else:
+        present(measure, __doc__, rounds=5)
