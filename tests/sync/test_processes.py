@@ -157,15 +157,8 @@ def test_forks_while_threads_call_harm_neither_side(forked: list[str]) -> None:
 
 
 def test_workers_of_gunicorn_use_a_client_that_their_master_has_used(emulator: LaunchEmulator) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "gunicorn",
-        "--preload",
-        "--workers=2",
-        "--bind=127.0.0.1:0",
-        "preloaded:application",
-    ]
+    options = ("--preload", "--workers=2", "--bind=127.0.0.1:0", "--no-control-socket")
+    command = [sys.executable, "-m", "gunicorn", *options, "preloaded:application"]
     service = {"URL": emulator.url, "ORGANIZATION": emulator.organization_uid, "TOKEN": emulator.authtoken}
     settings = {f"EMULATOR_{name}": value for name, value in service.items()}
     with subprocess.Popen(
