@@ -245,6 +245,8 @@ def _advice(kind: type[APIError], envelope: Envelope, region_hint: str) -> str:
         )
     if kind is RateLimitError:
         return "Other programs share the organization's budget; try again later"
+    if kind is ConflictError:
+        return "Take another name, or use what is there"
     if any(code.endswith("LIMIT_REACHED") for code in envelope.codes):
         return "Delete what is not needed, or ask for a larger plan"
     return ""

@@ -19,17 +19,19 @@ if TYPE_CHECKING:
 
 
 class _Fixture(Protocol):
-    def __call__(self, function: Callable[..., object]) -> object: ...
+    def __call__(self, function: Callable[..., object], *, name: str) -> object: ...
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and the asynchronous fixture in the way that the installed runner understands."""
     config.addinivalue_line("markers", "launch_emulator(**options): options of the launch_emulator fixture")
-    fixture = cast("_Fixture", pytest.fixture)
+    fixture, function = cast("_Fixture", pytest.fixture), cast("Callable[..., object]", launch_client)
     if config.pluginmanager.hasplugin("asyncio"):
         fixture = cast("_Fixture", import_module("pytest_asyncio").fixture)
+    elif not config.pluginmanager.hasplugin("anyio"):
+        function = _launch_client_without_a_runner
     holder = ModuleType("launch_async_fixtures")
-    holder.__dict__["launch_client"] = fixture(launch_client)
+    holder.__dict__["launch_client"] = fixture(function, name="launch_client")
     config.pluginmanager.register(holder, holder.__name__)
 
 
@@ -65,3 +67,8 @@ async def launch_client(launch_emulator: "LaunchEmulator") -> "AsyncIterator[lau
         organization_uid=launch_emulator.organization_uid,
     ) as client:
         yield client
+
+
+def _launch_client_without_a_runner() -> None:
+    """Say what is missing, where pytest itself would say that nobody handles an async fixture."""
+    pytest.fail("the fixture launch_client needs pytest-asyncio: pip install pytest-asyncio", pytrace=False)

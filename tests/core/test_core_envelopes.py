@@ -158,6 +158,12 @@ def test_an_invalid_access_token_is_known_by_its_words_alone() -> None:
     assert str(error).startswith("Your Access Token has expired. Renew the token [")
 
 
+def test_a_name_that_is_taken_comes_with_advice() -> None:
+    error = error_of(409, {"errors": [{"code": "launch.PROJECT.DUPLICATE_NAME", "message": "Name already in use."}]})
+
+    assert str(error).startswith("Name already in use. Take another name, or use what is there [")
+
+
 def test_the_second_factor_is_told_by_its_code() -> None:
     error = error_of(422, {"error_message": "Two-factor token required.", "error_code": 294, "errors": []})
 

@@ -75,6 +75,21 @@ def test_the_fixtures_serve_plain_and_asynchronous_tests_in_parallel(users_tests
     assert "4 passed" in run.stdout, run.stdout + run.stderr
 
 
+def test_without_a_runner_the_asynchronous_fixture_says_what_is_missing(users_tests):
+    (users_tests / "pytest.ini").write_text("[pytest]\nmarkers = asyncio\n")
+    plugins = [part for name in ENTRY_POINTS for part in ("-p", name)]
+
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", *plugins, "-p", "no:cacheprovider", "-k", "asynchronous", "--basetemp=temp"],
+        cwd=users_tests,
+        capture_output=True,
+        text=True,
+    )
+
+    assert "the fixture launch_client needs pytest-asyncio: pip install pytest-asyncio" in run.stdout
+    assert "1 error" in run.stdout
+
+
 def test_loading_the_plugin_loads_neither_server_nor_client():
     code = (
         "import sys, launch_async.emulator.pytest_plugin;"
