@@ -122,17 +122,20 @@ class Authtoken(Credentials):
 
     Attributes:
         token: The token; never shown.
+        issued_in: The region where the user logged in, if you know: an error about the wrong region then names it.
 
     Raises:
         ConfigurationError: The token is empty or would break a header.
     """
 
     token: str = attrs.field(repr=False)
+    issued_in: str | None = attrs.field(eq=False)
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, *, issued_in: str | None = None) -> None:
         # Rebound and set before any check: a traceback that shows local variables shows this frame, too.
         given, token = type(token), _bare(token, "Authtoken")
         object.__setattr__(self, "token", token)
+        object.__setattr__(self, "issued_in", issued_in)
         _check_token(token, given, "Authtoken")
 
     @property
@@ -144,6 +147,11 @@ class Authtoken(Credentials):
     def kind(self) -> TokenKind | None:
         """Always a user."""
         return "user"
+
+    @property
+    def location(self) -> str | None:
+        """The region where the user logged in, if that was said."""
+        return self.issued_in
 
     async def headers(self) -> Mapping[str, str]:
         """Return the `authtoken` header."""

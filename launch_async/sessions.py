@@ -104,7 +104,8 @@ async def login(
         response = await way.send(request, (password, second_factor), repeatable=False)
     except APIError as error:
         raise _refused(error, region) from None
-    session = _session(response)
+    # A login service of one's own may stand in any region.
+    session = _session(response, region if base_url is None else None)
     if session is None:
         raise _unexpected(way.host, "login", response)
     return session
@@ -260,13 +261,13 @@ def _refused(error: APIError, region: str) -> APIError:
     return error
 
 
-def _session(response: Response) -> Session | None:
+def _session(response: Response, region: str | None) -> Session | None:
     user = _parsed(response.body).get("user")
     token = user.get("authtoken") if isinstance(user, dict) else None
     if not isinstance(user, dict) or not isinstance(token, str):
         return None
     try:
-        credentials = Authtoken(Secret(token))
+        credentials = Authtoken(Secret(token), issued_in=region)
     except ConfigurationError:
         return None
     uid, organizations = user.get("uid"), user.get("org_uid")

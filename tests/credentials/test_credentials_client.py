@@ -31,6 +31,7 @@ from launch_async import (
     RequestStarted,
     RetryPolicy,
     UnlimitedRateLimiter,
+    login,
 )
 from launch_async._transport import Request, Response
 from launch_async.emulator import LaunchEmulator
@@ -110,6 +111,18 @@ class Refusing(TokenIssuer):
 async def test_a_refused_fresh_token_is_diagnosed_by_its_location(location: str, advice: str) -> None:
     async with LaunchClient(AppCredentials("client", "secret"), transport=Refusing(location=location)) as launch:
         with pytest.raises(InvalidTokenError, match=advice):
+            await launch.usage.cache_revalidations()
+
+
+async def test_a_token_of_a_login_in_another_region_is_diagnosed(
+    emulator: LaunchEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("launch_async.sessions.resolve_login_url", lambda *_: emulator.url)
+    session = await login(emulator.email, emulator.password, region="AWS_EU")
+    async with LaunchClient(session.credentials, organization_uid=ORGANIZATION, transport=Refusing()) as launch:
+        with pytest.raises(
+            InvalidTokenError, match=r"region na, and the token was issued in region eu: use region='eu'"
+        ):
             await launch.usage.cache_revalidations()
 
 
