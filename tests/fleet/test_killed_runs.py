@@ -1,4 +1,4 @@
-"""A run that is killed again and again still does every operation exactly once."""
+"""A run that is killed again and again still does every operation exactly once, and asks for nothing that it knows."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ import asyncio
 import json
 import multiprocessing
 import random
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import attrs
 import pytest
 
+from launch_async import OperationState
+from launch_async.workflows.fleet.journal import SqliteJournal
 from launch_async.workflows.fleet.plan import Plan
 from launch_async.workflows.fleet.report import FleetReport
 from tests.fleet.victim import PRELOADED, client_of, main, run_or_resume
@@ -22,57 +29,103 @@ _TARGETS = 60
 _KILLS = 50
 
 
+@attrs.frozen
+class Server:
+    """An emulator in another process, and what it says happened."""
+
+    access: dict[str, str]
+
+    def order(self, name: str, body: Mapping[str, object] | None = None, method: str | None = None) -> Any:
+        content = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.access['url']}/__emulator__/{name}", content, method=method)
+        with urllib.request.urlopen(request) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def told(self) -> tuple[list[tuple[str, str]], list[str]]:
+        """The operations since the last time with the environments that they were about, and what was deployed."""
+        ledger = self.order("ledger")
+        self.order("ledger", method="DELETE")
+        requests = [(one["operation"], (one["path"].split("/") + [""] * 5)[4]) for one in ledger["requests"]]
+        return requests, [one["parent"] for one in ledger["created"] if one["noun"] == "deployment"]
+
+
 @pytest.fixture
-def server() -> Iterator[dict[str, str]]:
-    command = [sys.executable, "-m", "launch_async.emulator", "--rate-limit", "none", "--build-seconds", "0.02"]
+def server() -> Iterator[Server]:
+    options = ["--rate-limit", "none", "--build-seconds", "0.02", "--control"]
+    command = [sys.executable, "-m", "launch_async.emulator", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        yield json.loads(process.stdout.readline())
+        server = Server(json.loads(process.stdout.readline()))
+        names = [f"environment-{number}" for number in range(_TARGETS)]
+        server.order("projects", {"name": "shop", "environments": names, "git": True})
+        yield server
         process.send_signal(signal.SIGTERM)
 
 
-async def _planned(server: dict[str, str]) -> Plan:
-    async with client_of(server) as client:
-        project = await client.projects.create_from_git(
-            "shop",
-            repository_name="acme/shop",
-            username="acme",
-            repository_url="https://git.example/acme/shop",
-            git_branch="main",
-            environment_name="environment-0",
-        )
-        for number in range(1, _TARGETS):
-            await client.environments.create_from_git(project.uid, f"environment-{number}", git_branch="main")
-        # A new client knows the service's clock to a second: what is younger than that may seem to be of the run.
-        await asyncio.sleep(1.2)
+async def _planned(server: Server) -> Plan:
+    async with client_of(server.access) as client:
         return await client.fleet.plan_redeploy(await client.fleet.select())
 
 
-async def _deployments(server: dict[str, str], plan: Plan) -> list[int]:
-    async with client_of(server) as client:
-        return [
-            await client.deployments.list(one.target.project_uid, one.target.environment_uid).total()
-            for one in plan.operations
-        ]
+def _states(journal: Path, plan: Plan, folder: Path) -> dict[str, OperationState]:
+    """What a killed run has left in its journal, read from a copy: the next run finds it as the kill left it."""
+    if not journal.exists():
+        return dict.fromkeys((one.target.environment_uid for one in plan.operations), OperationState.PLANNED)
+    folder.mkdir()
+    for file in journal.parent.glob(f"{journal.name}*"):
+        shutil.copy(file, folder)
+    with SqliteJournal(folder / journal.name) as copy:
+        copy.open(None, check=lambda _: None)
+        entries = {entry.key: entry.state for entry in copy.entries()}
+    return {one.target.environment_uid: entries[one.key] for one in plan.operations}
 
 
-def test_a_run_that_is_killed_fifty_times_deploys_every_target_once(server: dict[str, str], tmp_path: Path) -> None:
+def _wasted(states: Mapping[str, OperationState], requests: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The requests of a run that it need not have sent, by what its journal said when it began."""
+    sent: Counter[str] = Counter()
+    wasted: list[tuple[str, str]] = []
+    for operation, environment in requests:
+        state = states.get(environment)
+        sent[environment] += operation == "createDeployment"
+        known = state is not None and state.is_final
+        repeated = sent[environment] > (0 if state is OperationState.SENT else 1)
+        looked_up = state is OperationState.PLANNED and operation == "listDeployments" and not sent[environment]
+        if known or repeated or looked_up:
+            wasted.append((operation, environment))
+    return wasted
+
+
+def test_a_run_that_is_killed_fifty_times_deploys_every_target_once(server: Server, tmp_path: Path) -> None:
     plan = asyncio.run(_planned(server))
-    journal = tmp_path / "run.journal"
+    server.told()
+    journal = tmp_path / "runs" / "run.journal"
+    journal.parent.mkdir()
     children = multiprocessing.get_context("forkserver")
     children.set_forkserver_preload(list(PRELOADED))
     dice = random.Random(20)
     exit_codes: list[int | None] = []
-    for _ in range(_KILLS):
+    deployed: Counter[str] = Counter()
+    wasted: list[tuple[str, str]] = []
+    for kill in range(_KILLS):
+        states = _states(journal, plan, tmp_path / f"before-{kill}")
         # Few moments pass between two kills, so that all fifty find work left to interrupt.
-        child = children.Process(target=main, args=(server, plan.to_json(), str(journal), dice.randrange(1, 24)))
+        arguments = server.access, plan.to_json(), str(journal), dice.randrange(1, 24)
+        child = children.Process(target=main, args=arguments)
         child.start()
         child.join(30)
         exit_codes.append(child.exitcode)
+        requests, created = server.told()
+        deployed.update(created)
+        wasted += _wasted(states, requests)
 
-    report: FleetReport = asyncio.run(run_or_resume(server, plan, journal, None))
+    states = _states(journal, plan, tmp_path / "before-the-end")
+    report: FleetReport = asyncio.run(run_or_resume(server.access, plan, journal, None))
 
-    # One deployment came with each environment, and the run added one.
-    assert asyncio.run(_deployments(server, plan)) == [2] * _TARGETS
+    requests, created = server.told()
+    deployed.update(created)
+    wasted += _wasted(states, requests)
+    assert deployed == Counter(one.target.environment_uid for one in plan.operations)
     assert report.is_success
+    assert wasted == []
     assert exit_codes == [-signal.SIGKILL] * _KILLS

@@ -56,7 +56,7 @@ def client_of(server: dict[str, str], fuse: Fuse | None = None) -> LaunchClient:
         base_url=server["url"],
         organization_uid=server["organization_uid"],
         limiter=UnlimitedRateLimiter(),
-        retry=RetryPolicy(look_up_delays=(0.05, 0.1), settle_after=0.15),
+        retry=RetryPolicy(look_up_delays=(0.05, 0.1), settle_after=0.05),
         layers=[fuse.around] if fuse else (),
     )
 
@@ -74,4 +74,4 @@ def main(server: dict[str, str], plan_text: str, path: str, moment: int | None) 
     asyncio.run(run_or_resume(server, Plan.from_json(plan_text), Path(path), moment))
 
 
-PRELOADED: Sequence[str] = ("tests.fleet.victim", "launch_async.client", "aiohttp", "launch_async._wire")
+PRELOADED: Sequence[str] = ("tests.fleet.victim", "launch_async.workflows.fleet.fleet", "aiohttp", "launch_async._wire")
