@@ -79,9 +79,9 @@ def slower(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Return what is worse by more than chance would have it."""
     found: list[str] = []
     for part, key in (("marks", "what"), ("rows", "name")):
-        last = {entry[key]: entry for entry in before[part]}
+        last = {(entry[key], entry["unit"]): entry for entry in before[part]}
         for entry in now[part]:
-            old = last.get(entry[key])
+            old = last.get((entry[key], entry["unit"]))
             if old is None:
                 continue
             sign = 1 if entry["better"] == "more" else -1

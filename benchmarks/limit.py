@@ -1,0 +1,76 @@
+"""How near the limit: what gets through of ten requests a second, and what is refused, by the way of sending.
+
+A client that always has something to send, in virtual time, against a server that counts ten a second in one of three
+ways, over a network of 20 ms or 60 ms. Beside this SDK stand `aiolimiter` as it comes, the two schemes that one would
+write by hand, and what generated clients do: no pacing, and after a 429 a wait of half a second, a second, and so on up
+to eight. `benchmarks.pacing` has every cell and the goals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+
+from benchmarks._report import Mark, Report, Row, present, ratios
+from benchmarks._simulation import Outcome, simulate
+from benchmarks.pacing import BEST_FIXED, SCHEMES
+from launch_async.rate_limit import Answer
+
+OURS = "launch_async"
+CELLS = {
+    ("sliding", "lan"): "any second, 20 ms",
+    ("sliding", "wan"): "any second, 60 ms",
+    ("fixed", "lan"): "clock's seconds, 20 ms",
+}
+REQUESTS = 1500
+
+
+class WaitsWhenRefused:
+    """No pacing: each caller sends at once, and waits longer after each 429 in a row."""
+
+    def __init__(self) -> None:
+        self._refusals: Counter[object] = Counter()
+        self._chance = random.Random(1)
+
+    async def acquire(self) -> float:
+        """Wait where the last answer was a 429; callers are told apart by their tasks."""
+        refusals = self._refusals[asyncio.current_task()]
+        delay = min(8.0, 0.5 * 2.0 ** (refusals - 1)) * self._chance.uniform(0.75, 1.0) if refusals else 0.0
+        await asyncio.sleep(delay)
+        return delay
+
+    def record(self, answer: Answer) -> None:
+        """Count the 429 in a row."""
+        task = asyncio.current_task()
+        self._refusals[task] = self._refusals[task] + 1 if answer.refused else 0
+
+
+def measure(rounds: int) -> Report:
+    """Run each way in each cell, with as many seeds as there are rounds."""
+    ways = {OURS: SCHEMES["ours"], **{name: way for name, way in SCHEMES.items() if name != "ours"}}
+    ways["retries without pacing"] = WaitsWhenRefused
+    found: dict[str, dict[str, list[Outcome]]] = {
+        cell: {
+            name: [simulate(way, *where, requests=REQUESTS, seed=seed) for seed in range(1, rounds + 1)]
+            for name, way in ways.items()
+        }
+        for where, cell in CELLS.items()
+    }
+    best = {cell: [BEST_FIXED[server][network]] * rounds for (server, network), cell in CELLS.items()}
+    each = [(f"{cell}, {name}", runs) for cell, of_cell in found.items() for name, runs in of_cell.items()]
+    return Report(
+        "What gets through of 10 requests a second",
+        [
+            *(Row(name, "accepted a second", [one.goodput for one in runs]) for name, runs in each),
+            *(Row(name, "percent refused", [100 * one.refused for one in runs], "less") for name, runs in each),
+        ],
+        [
+            Mark(f"{cell}: of the best fixed scheme", ratios([one.goodput for one in found[cell][OURS]], best[cell]))
+            for cell in CELLS.values()
+        ],
+    )
+
+
+if __name__ == "__main__":
+    present(measure, __doc__, rounds=3)
