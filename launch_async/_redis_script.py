@@ -274,7 +274,7 @@ if now - state.turn > GENERATION then
   state.shortest, state.longest, state.turn = 0, 0, now
 end
 state.shortest, state.longest = least(state.shortest, shortest), math.max(state.longest, longest)
-local credit = math.floor(0.75 * least(state.shortest, state.shortest_before))
+local credit = math.floor(0.5 * least(state.shortest, state.shortest_before))
 
 local function learn(refused)
   if not refused then
