@@ -116,7 +116,7 @@ class LaunchClient:
         if credentials is not None and credentials.needs_organization and organization_uid is None:
             raise ConfigurationError(
                 "organization_uid is missing: Launch refuses an authtoken without it (FACTS §3). "
-                "Pass organization_uid='blt...'"
+                "Pass organization_uid='blt...'; the console shows it in the organization's settings"
             )
         _check_seconds(timeout=timeout, attempt_timeout=attempt_timeout)
         self._transport = transport or AiohttpTransport(session=session, ssl_context=ssl_context, proxy=proxy)

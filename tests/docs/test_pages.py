@@ -19,6 +19,7 @@ import yaml
 from launch_async import errors
 from launch_sync.emulator import LaunchEmulator
 from tests.docs.pages import PAGES, blocks
+from tests.docs.test_programs import COMMANDS
 from tests.support.programs import ROOT
 from tools.names import MODULES, PACKAGES, offered, on_page_markdown
 
@@ -70,6 +71,16 @@ def test_every_pipeline_of_the_documentation_can_be_read() -> None:
 
     assert len(pipelines) == 4
     assert all("python deploy.py" in str(pipeline) for pipeline in pipelines)
+
+
+def test_every_example_is_listed_and_runs() -> None:
+    modules = {"cloud.py", "visit.py"}
+    elsewhere = {"main_job.py", "main_job_sync.py", "fastapi_service.py"}
+    listed = re.findall(r"`(\w+\.py)`", (ROOT / "docs/examples.md").read_text("utf-8"))
+
+    examples = {path.name for path in (ROOT / "examples").glob("*.py")}
+    assert set(listed) - modules == examples - modules
+    assert {name for name, *_ in COMMANDS.values()} == examples - modules - elsewhere
 
 
 def test_every_error_is_listed_with_cause_and_cure() -> None:
