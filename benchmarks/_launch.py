@@ -67,12 +67,15 @@ class Launch:
 
     def client(self, limiter: RateLimiter | None = None) -> LaunchClient:
         """Return a client of this service."""
-        return LaunchClient(
+        client = LaunchClient(
             AccessToken("token"),
             base_url="http://127.0.0.1:1",
             transport=self,
             limiter=limiter or UnlimitedRateLimiter(),
         )
+        # It would read this machine's clock, on which time goes by although none does here.
+        client._watching._polls._started = self.beginning.timestamp(), 0.0  # noqa: SLF001
+        return client
 
     def ref(self, index: int) -> DeploymentRef:
         """Return a reference to one of the builds."""

@@ -145,7 +145,7 @@ def test_blocks_see_what_came_before_them(tmp_path: Path) -> None:
 
 def test_memory_stays_bounded_for_a_huge_file(tmp_path: Path) -> None:
     with (tmp_path / "huge").open("wb") as file:
-        file.truncate(300 * MIB)
+        file.truncate(160 * MIB)
     script = (
         "import resource, sys\n"
         "from launch_async.workflows.archive import build_archive\n"

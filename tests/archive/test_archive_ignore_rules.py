@@ -62,10 +62,18 @@ def lay_out(folder: Path, files: set[str], ignore_files: dict[str, list[str]]) -
             (folder / place / ".gitignore").write_bytes("\n".join(lines).encode())
 
 
-def sent_by_git(folder: Path) -> set[str]:
-    subprocess.run([*GIT, "init", "-q"], cwd=folder, env=GIT_ENVIRONMENT, check=True)
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty repository, lent to one folder after the other."""
+    folder = tmp_path_factory.mktemp("repository")
+    subprocess.run([*GIT, "init", "-q", "--bare"], cwd=folder, env=GIT_ENVIRONMENT, check=True)
+    return folder
+
+
+def sent_by_git(folder: Path, repository: Path) -> set[str]:
+    place = [f"--git-dir={repository}", f"--work-tree={folder}"]
     listed = subprocess.run(
-        [*GIT, "ls-files", "-z", "--others", "--exclude-per-directory=.gitignore"],
+        [*GIT, *place, "ls-files", "-z", "--others", "--exclude-per-directory=.gitignore"],
         cwd=folder,
         env=GIT_ENVIRONMENT,
         check=True,
@@ -90,14 +98,14 @@ def sent_by_us(folder: Path) -> set[str]:
 @example(files={"a/b/ab", "a/ab"}, outer=["a/**", "!a/ab"], inner={})
 @example(files={"a/b/a/b"}, outer=["a/**/b"], inner={})
 def test_a_tree_is_sent_exactly_as_git_would_list_it(
-    files: set[str], outer: list[str], inner: dict[str, list[str]]
+    repository: Path, files: set[str], outer: list[str], inner: dict[str, list[str]]
 ) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         lay_out(folder, files | {"kept/always"}, {"": outer, **inner})
         (folder / "kept/.gitignore").write_text("!*\n")
         (folder / ".launchignore").write_text("!/kept\n!/kept/**\n")
-        ours, theirs = sent_by_us(folder), sent_by_git(folder)
+        ours, theirs = sent_by_us(folder), sent_by_git(folder, repository)
 
     ignored = {"kept/always", "kept/.gitignore", ".launchignore"}
     assert ours - ignored == theirs - ignored

@@ -7,7 +7,9 @@ import logging
 
 import pytest
 
-from launch_async import ArchiveError, InvalidArgumentError, LatestCommit, PreviousUpload
+from launch_async import ArchiveError, Deployment, Environment, InvalidArgumentError, LatestCommit, PreviousUpload
+from launch_async._wire import structure
+from launch_async.workflows.unchanged import serves_unchanged
 
 
 @pytest.fixture
@@ -16,14 +18,18 @@ def memory(tmp_path):
     return tmp_path / "deployed.json"
 
 
+def uids_of(emulator) -> tuple[str, str]:
+    project = emulator.add_project("night-sky")
+    return project.uid, next(iter(project.environments))
+
+
 def sent(emulator) -> int:
     return emulator.ledger.count("createDeployment")
 
 
 async def test_the_same_files_are_deployed_once(launch, folder, memory, caplog):
     emulator, client = launch
-    site = await client.create_site("night-sky", folder)
-    uids = site.project.uid, site.environment.uid
+    uids = uids_of(emulator)
     caplog.set_level(logging.INFO, "launch_async.deploy")
 
     first = await client.deploy(*uids, folder, skip_unchanged=memory)
@@ -38,8 +44,7 @@ async def test_the_same_files_are_deployed_once(launch, folder, memory, caplog):
 
 async def test_another_file_is_a_reason_to_deploy(launch, folder, memory):
     emulator, client = launch
-    site = await client.create_site("night-sky", folder)
-    uids = site.project.uid, site.environment.uid
+    uids = uids_of(emulator)
     first = await client.deploy(*uids, folder, skip_unchanged=memory)
 
     (folder / "more.html").write_text("more", "utf-8")
@@ -51,8 +56,7 @@ async def test_another_file_is_a_reason_to_deploy(launch, folder, memory):
 
 async def test_a_change_of_the_variables_is_a_reason_to_deploy(launch, folder, memory):
     emulator, client = launch
-    site = await client.create_site("night-sky", folder)
-    uids = site.project.uid, site.environment.uid
+    uids = uids_of(emulator)
     await client.deploy(*uids, folder, skip_unchanged=memory)
 
     await client.variables.apply(await client.variables.diff(*uids, {"THEME": "dark"}))
@@ -64,8 +68,7 @@ async def test_a_change_of_the_variables_is_a_reason_to_deploy(launch, folder, m
 
 async def test_a_deployment_by_somebody_else_is_a_reason_to_deploy(launch, folder, memory):
     emulator, client = launch
-    site = await client.create_site("night-sky", folder)
-    uids = site.project.uid, site.environment.uid
+    uids = uids_of(emulator)
     await client.deploy(*uids, folder, skip_unchanged=memory)
 
     await client.deploy(*uids, PreviousUpload())
@@ -76,11 +79,10 @@ async def test_a_deployment_by_somebody_else_is_a_reason_to_deploy(launch, folde
 
 async def test_what_is_remembered_of_another_service_is_a_reason_to_deploy(launch, folder, memory):
     emulator, client = launch
-    site = await client.create_site("night-sky", folder)
-    uids = site.project.uid, site.environment.uid
+    uids = uids_of(emulator)
     await client.deploy(*uids, folder, skip_unchanged=memory)
     document = json.loads(memory.read_text("utf-8"))
-    document["environments"][site.environment.uid]["deployment_uid"] = "f" * 24
+    document["environments"][uids[1]]["deployment_uid"] = "f" * 24
     memory.write_text(json.dumps(document), "utf-8")
 
     await client.deploy(*uids, folder, skip_unchanged=memory)
@@ -90,8 +92,7 @@ async def test_what_is_remembered_of_another_service_is_a_reason_to_deploy(launc
 
 async def test_a_deployment_that_still_runs_is_waited_for_and_not_made_twice(start, folder, memory):
     async with start(build_seconds=0.3) as (emulator, client):
-        site = await client.create_site("night-sky", folder)
-        uids = site.project.uid, site.environment.uid
+        uids = uids_of(emulator)
 
         begun = await client.deploy(*uids, folder, skip_unchanged=memory, wait=False)
         ended = await client.deploy(*uids, folder, skip_unchanged=memory)
@@ -114,9 +115,8 @@ async def test_one_file_remembers_several_environments(launch, folder, memory):
 
 
 async def test_a_memory_that_would_be_sent_itself_is_refused(launch, folder):
-    _, client = launch
-    site = await client.create_site("night-sky", folder)
-    uids, memory = (site.project.uid, site.environment.uid), folder / "deployed.json"
+    emulator, client = launch
+    uids, memory = uids_of(emulator), folder / "deployed.json"
     await client.deploy(*uids, folder, skip_unchanged=memory)
 
     with pytest.raises(InvalidArgumentError, match=r"list it in \.launchignore"):
@@ -147,13 +147,10 @@ async def test_a_memory_that_cannot_be_read_is_refused(launch, folder, tmp_path)
 
 
 async def test_a_memory_that_cannot_be_written_is_told(launch, folder, tmp_path):
-    _, client = launch
-    site = await client.create_site("night-sky", folder)
+    emulator, client = launch
 
     with pytest.raises(InvalidArgumentError, match="cannot be written"):
-        await client.deploy(
-            site.project.uid, site.environment.uid, folder, skip_unchanged=tmp_path / "nowhere" / "deployed.json"
-        )
+        await client.deploy(*uids_of(emulator), folder, skip_unchanged=tmp_path / "nowhere" / "deployed.json")
 
 
 @pytest.mark.parametrize("source", [LatestCommit(), PreviousUpload()])
@@ -172,3 +169,27 @@ async def test_secrets_are_refused_as_ever(launch, folder, memory):
 
     with pytest.raises(ArchiveError, match="holds secrets"):
         await client.deploy("a" * 24, "b" * 24, folder, skip_unchanged=memory)
+
+
+@pytest.mark.parametrize(
+    ("status", "created", "changed", "stands"),
+    [
+        ("LIVE", 20, 10, True),
+        ("QUEUED", 20, 10, True),
+        ("DEPLOYING", 20, 10, True),
+        ("DEPLOYED", 20, 10, False),
+        ("FAILED", 20, 10, False),
+        ("SKIPPED", 20, 10, False),
+        ("LIVE", 20, 30, False),
+        ("LIVE", None, 10, False),
+        ("LIVE", 20, None, False),
+    ],
+)
+def test_only_what_serves_and_was_not_changed_since_stands(status, created, changed, stands):
+    def moment(second: int | None) -> str | None:
+        return None if second is None else f"2026-05-04T09:00:{second}.000Z"
+
+    deployment = structure({"uid": "a" * 24, "status": status, "createdAt": moment(created)}, Deployment)
+    environment = structure({"uid": "b" * 24, "name": "production", "updatedAt": moment(changed)}, Environment)
+
+    assert serves_unchanged(deployment, environment) is stands
