@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from launch_sync import Authtoken, LaunchClient, UnlimitedRateLimiter
+from launch_sync.emulator import LaunchEmulator
+from tests.fleet.conftest import uids
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -16,3 +20,30 @@ def test_a_run_that_is_interrupted_with_ctrl_c_is_finished_by_a_resumption(tmp_p
 
     assert program.returncode == 0, program.stderr
     assert not program.stderr
+
+
+def test_a_second_ctrl_c_gives_up_what_was_sent_and_a_resumption_finds_it(tmp_path: Path) -> None:
+    journal, saved = tmp_path / "run.journal", tmp_path / "plan.json"
+    with (
+        LaunchEmulator(rate_limit=None, build_seconds=0.0) as emulator,
+        LaunchClient(
+            Authtoken(emulator.authtoken),
+            base_url=emulator.url,
+            organization_uid=emulator.organization_uid,
+            limiter=UnlimitedRateLimiter(),
+        ) as launch,
+    ):
+        emulator.add_project("shop", environments=["one", "two", "three"], git=True)
+        plan = launch.fleet.plan_redeploy(launch.fleet.select())
+        plan.save(saved)
+        access = [emulator.url, emulator.authtoken, emulator.organization_uid, str(saved), str(journal)]
+        command = [sys.executable, "-W", "error", "-m", "tests.fleet.gave_up", *access]
+
+        program = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+        assert program.returncode == 0, program.stderr
+        assert len(emulator.ledger.created) == 1
+        report = launch.fleet.resume(journal)
+        assert report.is_success
+        assert uids(plan) == sorted(one.parent for one in emulator.ledger.created)
+        assert [one.attempts for one in report.outcomes] == [1, 1, 1]

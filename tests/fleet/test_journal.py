@@ -32,10 +32,10 @@ from launch_async import (
 def _anything(_: Plan) -> None: ...
 
 
-def _plan(count: int = 3, host: str = "launch-api.example") -> Plan:
+def _plan(count: int = 3, host: str = "launch-api.example", organization: str | None = None) -> Plan:
     targets = [Target(project_uid="a" * 24, environment_uid=f"{number:024x}") for number in range(count)]
     action = Redeploy(source=PlannedSource(kind="latest_commit"))
-    return Plan.make(action, targets, host=host, organization_uid=None, rate=10.0)
+    return Plan.make(action, targets, host=host, organization_uid=organization, rate=10.0)
 
 
 def _begun(path: Path) -> Plan:
@@ -157,12 +157,22 @@ def test_the_journal_of_another_plan_is_refused(path: Path, in_memory: bool) -> 
     assert (b"" if in_memory else path.read_bytes()) == before
 
 
-async def test_a_journal_of_another_host_is_refused_and_left_as_it_is(path: Path) -> None:
-    _begun(path)
+@pytest.mark.parametrize(
+    ("host", "organization", "problem"),
+    [
+        ("launch-api.example", "blt0123456789abcdef", "was made for launch-api.example"),
+        ("127.0.0.1:1", "blt0123456789abcdef", "made for organization blt0123456789abcdef, this client is of bltfe"),
+    ],
+)
+async def test_a_journal_of_another_host_or_organization_is_refused_and_left_as_it_is(
+    path: Path, host: str, organization: str, problem: str
+) -> None:
+    with SqliteJournal(path) as journal:
+        journal.open(_plan(host=host, organization=organization), check=_anything)
     before = path.read_bytes()
 
-    async with LaunchClient(base_url="http://127.0.0.1:1") as client:
-        with pytest.raises(ConfigurationError, match="was made for"):
+    async with LaunchClient(base_url="http://127.0.0.1:1", organization_uid="bltfedcba9876543210") as client:
+        with pytest.raises(ConfigurationError, match=problem):
             await client.fleet.resume(path)
 
     assert path.read_bytes() == before

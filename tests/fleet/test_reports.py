@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import sys
 import types
@@ -114,6 +115,36 @@ def test_what_did_not_succeed_comes_first_in_words() -> None:
     assert body.index("shop/shop1</td>") < body.index("shop/shop2</td>") < body.index("shop/shop0</td>")
     assert report.summary.endswith("; stopped: shop")
     assert _report([OperationState.SUCCEEDED]).to_html().count("All 1 targets are done") == 1
+
+
+def test_json_and_rows_have_every_figure_of_every_target() -> None:
+    report = _report([OperationState.SUCCEEDED, OperationState.FAILED], "shop")
+
+    document = json.loads(report.to_json())
+
+    assert document["totals"] == {"succeeded": 1, "failed": 1}
+    assert (document["success"], document["requests"], document["waited"]) == (False, 7, 1.0)
+    good, bad = document["targets"]
+    assert (good["state"], good["seconds"], good["url"]) == ("succeeded", 1.0, "https://site.example")
+    assert bad["report"] == {"log_tail": ["shop"]}
+    assert [{**row, "report": target["report"]} for row, target in zip(report.rows(), (good, bad), strict=True)] == [
+        good,
+        bad,
+    ]
+
+
+def test_junit_says_what_went_wrong_with_which_target() -> None:
+    states = [OperationState.SUCCEEDED, OperationState.FAILED, OperationState.AMBIGUOUS, OperationState.PLANNED]
+
+    suite = ET.fromstring(_report(states, "shop").to_junit())[0]
+
+    good, failed, unknown, planned = suite.findall("testcase")
+    assert (failed.get("classname"), failed.get("name"), failed.get("time")) == ("shop", "shop1", "2.000")
+    assert "deployment dddddddddddddddddddddddd" in (failed.findtext("failure") or "")
+    assert (failed.findtext("failure") or "").endswith("shop")
+    assert unknown.find("error") is not None
+    assert planned.find("skipped") is not None
+    assert len(good) == 0
 
 
 def test_a_large_report_stays_short() -> None:

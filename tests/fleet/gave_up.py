@@ -1,0 +1,65 @@
+"""A program without asyncio that presses Ctrl-C twice while a creation is under way; it ends with 0 if it is let go."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+
+from launch_async._pipeline import Send
+from launch_async._transport import Request, Response
+from launch_async.rate_limit import Priority
+from launch_sync import Authtoken, LaunchClient, Plan, UnlimitedRateLimiter
+
+answered, cancelled = threading.Event(), threading.Event()
+
+
+class OneCreation(UnlimitedRateLimiter):
+    """A budget for the first look and the first creation; whoever else waits for it waits until he is cancelled."""
+
+    places = 2
+
+    async def acquire(self, *, priority: Priority = Priority.INTERACTIVE, timeout: float | None = None) -> float:
+        self.places -= 1
+        if self.places < 0:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+        return 0.0
+
+
+async def hold_back_the_answer(request: Request, send: Send) -> Response:
+    response = await send(request)
+    if request.operation == "createDeployment":
+        answered.set()
+        await asyncio.Event().wait()
+    return response
+
+
+def press_twice() -> None:
+    answered.wait()
+    os.kill(os.getpid(), signal.SIGINT)
+    cancelled.wait()
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def main(url: str, authtoken: str, organization_uid: str, plan: str, journal: str) -> None:
+    threading.Thread(target=press_twice).start()
+    with LaunchClient(
+        Authtoken(authtoken),
+        base_url=url,
+        organization_uid=organization_uid,
+        limiter=OneCreation(),
+        layers=[hold_back_the_answer],
+    ) as launch:
+        try:
+            launch.fleet.run(Plan.load(plan), journal=journal)
+        except KeyboardInterrupt:
+            return
+        raise AssertionError("the interruption was lost")
+
+
+main(*sys.argv[1:])
