@@ -6,8 +6,11 @@ import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import attrs
 import pytest
+from redis import Redis
 from redis_server import PROGRAM, RedisServer
+from virtual import VirtualRedis
 
 from launch_async.rate_limit import RateLimit
 from launch_async.redis import RedisRateLimiter
@@ -39,3 +42,26 @@ def limiter(redis_server: RedisServer, organization: str) -> Callable[..., Redis
         return RedisRateLimiter(redis_server.url, organization, **(settings | options))
 
     return make
+
+
+@attrs.frozen
+class VirtualLimiters:
+    """Makes limiters of one budget for a loop in virtual time."""
+
+    server: VirtualRedis
+    organization: str
+
+    def __call__(self, **options: object) -> RedisRateLimiter:
+        settings = {"rate_limit": RateLimit(10, per=0.25), "patience": 1.0}
+        return RedisRateLimiter(lambda: self.server, self.organization, **(settings | options))
+
+
+@pytest.fixture
+def virtual_limiter(redis: Redis, organization: str) -> VirtualLimiters:
+    return VirtualLimiters(VirtualRedis(redis), organization)
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[Redis]:
+    with Redis.from_url(redis_server.url) as redis:
+        yield redis

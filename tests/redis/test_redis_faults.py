@@ -7,17 +7,10 @@ import asyncio
 from statistics import mean
 
 import pytest
-from redis import Redis
 from virtual import Network, VirtualRedis, in_virtual_time, most_in_any, saturate
 
 from launch_async.rate_limit import Answer, RateLimit
 from launch_async.redis import RedisRateLimiter
-
-
-@pytest.fixture
-def redis(redis_server):
-    with Redis.from_url(redis_server.url) as redis:
-        yield redis
 
 
 @in_virtual_time

@@ -52,8 +52,12 @@ class VirtualRedis:
 
     def forget(self) -> None:
         """Lose everything, as a server without persistence does when it is restarted."""
-        self._digests.clear()
+        self.forget_scripts()
         self._redis.delete(*self._keys)
+
+    def forget_scripts(self) -> None:
+        """Lose the scripts only."""
+        self._digests.clear()
 
     async def evalsha(self, digest: str, numkeys: int, key: str, *arguments: str | bytes) -> object:
         """Run a script that is known."""
