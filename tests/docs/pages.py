@@ -33,10 +33,14 @@ class Block:
 
 def blocks(*languages: str) -> Iterator[Block]:
     """Every block of the documentation in one of these languages."""
+    return (block for block in every_block() if block.language in languages)
+
+
+def every_block() -> Iterator[Block]:
+    """Every block of the documentation whose language is named."""
     for page in PAGES:
         text = page.read_text("utf-8")
         for match in _FENCE.finditer(text):
-            if match[3] in languages:
-                line = text.count("\n", 0, match.start()) + 1
-                name = f"{page.relative_to(ROOT)}:{line}"
-                yield Block(name, match[3], match[2] or "", textwrap.dedent(match[4]))
+            line = text.count("\n", 0, match.start()) + 1
+            name = f"{page.relative_to(ROOT)}:{line}"
+            yield Block(name, match[3], match[2] or "", textwrap.dedent(match[4]))

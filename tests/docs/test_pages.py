@@ -18,7 +18,7 @@ import yaml
 
 from launch_async import errors
 from launch_sync.emulator import LaunchEmulator
-from tests.docs.pages import PAGES, blocks
+from tests.docs.pages import PAGES, blocks, every_block
 from tests.docs.test_programs import COMMANDS
 from tests.support.programs import ROOT
 from tools.names import MODULES, PACKAGES, offered, on_page_markdown
@@ -71,6 +71,27 @@ def test_every_pipeline_of_the_documentation_can_be_read() -> None:
 
     assert len(pipelines) == 4
     assert all("python deploy.py" in str(pipeline) for pipeline in pipelines)
+
+
+def test_pipelines_set_what_the_script_and_the_client_read() -> None:
+    client = set(re.findall(r"^\| `(CONTENTSTACK_\w+)`", REFERENCE, re.MULTILINE))
+    (script,) = (block.text for block in blocks("python") if block.name.startswith("docs/how-to/ci.md"))
+    read = client | set(re.findall(r'"(LAUNCH_\w+)"', script))
+
+    for pipeline in blocks("yaml"):
+        named = set(re.findall(r"\b(?:CONTENTSTACK|LAUNCH)_\w+", pipeline.text))
+        assert named <= read
+        assert "CONTENTSTACK_REGION" in named
+
+
+def test_every_fence_is_of_a_kind_that_is_tried() -> None:
+    tried = {"python", "yaml", "sh", "console", "sequence", "flow", "chart"}
+    output, inserted = "text", "py"
+
+    kinds = {block.language for block in every_block()}
+
+    assert kinds == {*tried, output, inserted}
+    assert all(re.fullmatch(r'--8<-- "examples/\w+\.py"\n', block.text) for block in blocks(inserted))
 
 
 def test_every_example_is_listed_and_runs() -> None:

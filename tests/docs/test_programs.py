@@ -9,6 +9,8 @@ import asyncio
 import re
 import shutil
 import socket
+import subprocess
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -44,6 +46,7 @@ AT_AN_ORGANIZATION = {
     "real tail": ("tail_running_builds.py", "--projects", "shop"),
     "real clean up": ("clean_up.py", "--environments", "nothing"),
 }
+SHARED_BUDGET = "docs/how-to/many-machines.md"
 BLOCKS = {block.name: block for block in blocks("python")}
 
 # A block marked so finds an emulator behind the settings of the environment.
@@ -118,9 +121,26 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("programs")
 
 
+@pytest.fixture(scope="module")
+def redis_url(folder: Path) -> Iterator[str | None]:
+    """A Redis of our own; None where the program is not installed."""
+    program = shutil.which("redis-server")
+    if program is None:
+        yield None
+        return
+    socket_file = folder / "redis.sock"
+    command = [program, "--port", "0", "--unixsocket", str(socket_file), "--save", "", "--dir", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+        while not socket_file.exists():
+            assert server.poll() is None
+            time.sleep(0.01)
+        yield f"unix://{socket_file}"
+        server.terminate()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def ended(
-    request: pytest.FixtureRequest, folder: Path, organization: LaunchEmulator
+    request: pytest.FixtureRequest, folder: Path, organization: LaunchEmulator, redis_url: str | None
 ) -> Iterator[dict[str, Future[Ended]]]:
     """The programs, by title or by page and line; of the blocks those that were chosen."""
     variables = {
@@ -144,10 +164,12 @@ def ended(
         for title, command in AT_AN_ORGANIZATION.items():
             started[title] = example(title, *command, variables=variables)
         for number, (name, block) in enumerate(BLOCKS.items()):
-            if name in chosen:
+            if name in chosen or name.startswith(SHARED_BUDGET):
                 place = folder / str(number)
                 shutil.copytree(EXAMPLES / "site", place / "site")
-                started[name] = programs.start(program(block, place), name=name, folder=place, cwd=place)
+                settings = {"REDIS_URL": redis_url} if redis_url else {}
+                code = program(block, place)
+                started[name] = programs.start(code, name=name, folder=place, cwd=place, variables=settings)
         yield started
 
 
@@ -253,3 +275,11 @@ def test_examples_go_to_the_organization_that_the_environment_names(
 @pytest.mark.parametrize("name", BLOCKS)
 def test_a_block_of_the_documentation_runs(ended: dict[str, Future[Ended]], name: str) -> None:
     output(ended[name])
+
+
+def test_the_shared_budget_of_the_documentation_is_used(ended: dict[str, Future[Ended]], redis_url: str | None) -> None:
+    if redis_url is None:
+        pytest.skip("redis-server is not installed")
+    (name,) = (name for name in ended if name.startswith(SHARED_BUDGET))
+
+    assert output(ended[name]) == "0 projects\n"

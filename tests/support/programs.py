@@ -22,7 +22,7 @@ import attrs
 
 ROOT = Path(__file__).resolve().parents[2]
 # They mostly wait, for builds of the emulator.
-_AT_ONCE = 16
+_AT_ONCE = 12
 
 
 @attrs.frozen
