@@ -68,17 +68,35 @@ def test_a_line_that_becomes_readable_after_the_end_is_waited_for_as_long_as_the
     assert followed(launch)[-1] == "last"
 
 
-def test_a_log_whose_lines_are_always_late_is_waited_for_as_long() -> None:
-    launch = Launch([Build(ends=30, lines=[Line(str(at), at=at, late=8) for at in range(31)])])
+@pytest.mark.parametrize("end", range(36, 46))
+def test_a_log_whose_lines_are_always_late_is_waited_for_as_long(end: int) -> None:
+    lines = [*[Line(str(at), at=at, late=4) for at in range(30)], Line("last", at=end, late=4)]
+    launch = Launch([Build(ends=end, lines=lines)])
 
-    assert followed(launch) == [str(at) for at in range(31)]
+    assert followed(launch) == [*map(str, range(30)), "last"]
 
 
-def test_a_log_in_which_a_line_was_late_is_waited_for_as_long() -> None:
-    lines = [*[Line("x", at=at) for at in range(40)], Line("late", at=10, late=4.5), Line("last", at=40, late=4)]
-    launch = Launch([Build(ends=40, lines=lines)])
+@pytest.mark.parametrize("end", range(36, 46))
+def test_a_log_in_which_a_line_was_late_is_waited_for_as_long(end: int) -> None:
+    lines = [*[Line("x", at=at) for at in range(30)], Line("late", at=10, late=4.5), Line("last", at=end, late=4)]
+    launch = Launch([Build(ends=end, lines=lines)])
 
-    assert sorted(followed(launch)) == ["last", "late", *["x"] * 40]
+    assert sorted(followed(launch)) == ["last", "late", *["x"] * 30]
+
+
+def test_a_whole_log_that_was_read_after_the_end_is_not_read_again() -> None:
+    launch = Launch([Build(ends=14, lines=[Line(str(at), at=at) for at in range(15)])])
+
+    async def main() -> list[str]:
+        client = launch.client(LocalRateLimiter(RateLimit(1, per=10)))
+        return [line.message async for line in client.follow_logs(launch.deployment(0, 0.0))]
+
+    assert run(main()) == [str(at) for at in range(15)]
+    assert [operation for _, operation, _ in launch.seen] == [
+        "getDeploymentLogs",
+        "getDeploymentLogs",
+        "listDeployments",
+    ]
 
 
 def test_a_deployment_that_ended_long_ago_is_not_waited_for() -> None:
