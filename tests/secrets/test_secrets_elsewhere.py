@@ -124,6 +124,17 @@ async def test_storage_gets_no_credentials(tmp_path: Path) -> None:
     assert [entry.credentials for entry in uploads] == [()]
 
 
+async def test_a_deploy_hook_that_is_called_by_its_path_gets_no_credentials() -> None:
+    async with LaunchEmulator(rate_limit=None) as emulator:
+        (environment,) = emulator.add_project("git", git=True).environments.values()
+        async with client(emulator.url, Authtoken(emulator.authtoken)) as launch:
+            said = await launch.request("POST", f"/manage/deploy/{environment.hook_uid}")
+        (sent,) = [entry for entry in emulator.ledger.requests if entry.operation == "triggerDeployHook"]
+
+    assert said == {"message": "Deployment triggered successfully"}
+    assert sent.credentials == ()
+
+
 @pytest.mark.parametrize("call", BY_CLIENT.values(), ids=BY_CLIENT.keys())
 async def test_no_host_but_the_one_that_was_asked_sees_anything(call: Callable[[Any], Any]) -> None:
     async with echoing(no_json) as elsewhere:
