@@ -40,7 +40,7 @@ try:
     import orjson as _orjson
 except ImportError:
     _dumps: Callable[[object], bytes] | None = None
-    _loads: Callable[[bytes], object] = _standard_loads
+    _loads: Callable[[bytes], Any] = _standard_loads
 else:
     _dumps, _loads = _orjson.dumps, _orjson.loads
 
@@ -65,7 +65,8 @@ def load_json(body: bytes) -> JSONValue:
         ValueError: It is not JSON, or nested beyond reason.
     """
     try:
-        return cast("JSONValue", _loads(body))
+        document: JSONValue = _loads(body)
+        return document
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -92,6 +93,14 @@ def structure(document: object, kind: type[T]) -> T:
     Raises:
         Mismatch: The document does not have the model's shape.
     """
+    read: Callable[[object], Any] | None = _READERS.get(kind)
+    if read is not None:
+        try:
+            model: T = read(document)
+            return model
+        except ValueError:
+            # Not from in here: the error would carry the quick reader's frames, which hold the document.
+            pass
     return _CONVERTER.structure(document, kind)
 
 
@@ -404,7 +413,7 @@ def _make_converter() -> cattrs.Converter:
     return converter
 
 
-_READERS: Final[dict[type[WireModel], Callable[[object], WireModel]]] = {}
+_READERS: Final[dict[type, Callable[[object], WireModel]]] = {}
 _PRIMITIVES: Final[dict[Any, _Hook]] = {
     str: _string,
     int: _integer,
