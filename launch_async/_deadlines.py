@@ -12,30 +12,29 @@ import math
 from types import TracebackType
 from typing import Self
 
-__all__ = ["Deadline", "Deadlines"]
+__all__ = ["Deadline", "Deadlines", "Watch"]
 
 
 class Deadlines:
     """The deadlines of whoever needs many of them; they may be on several event loops."""
 
     def __init__(self) -> None:
-        self._watch: _Watch | None = None
+        self._watch: Watch | None = None
 
-    def after(self, seconds: float | None, loop: asyncio.AbstractEventLoop) -> Deadline:
-        """Return a deadline so many seconds from now, None for no limit; the task that enters it is cancelled then.
-
-        Args:
-            seconds: How long it is from now.
-            loop: The running loop, whose clock counts.
-        """
+    def of(self, loop: asyncio.AbstractEventLoop) -> Watch:
+        """Return the deadlines on the running loop."""
         watch = self._watch
         if watch is None or watch.loop is not loop:
-            watch = self._watch = _Watch(loop)
-        return Deadline(math.inf if seconds is None else loop.time() + seconds, watch)
+            watch = self._watch = Watch(loop)
+        return watch
 
 
 class Deadline:
-    """A context manager that ends with TimeoutError what takes longer than it may.
+    """A context manager that ends with TimeoutError what takes longer than it may, by cancelling the task.
+
+    Args:
+        watch: Who watches it.
+        seconds: How long it is from now; None for no limit.
 
     Attributes:
         when: Time of the loop's clock; infinity for no limit.
@@ -44,8 +43,8 @@ class Deadline:
 
     __slots__ = ("_cancelling", "_task", "_watch", "expired", "when")
 
-    def __init__(self, when: float, watch: _Watch) -> None:
-        self.when = when
+    def __init__(self, watch: Watch, seconds: float | None) -> None:
+        self.when: float = math.inf if seconds is None else watch.loop.time() + seconds
         self.expired: bool = False
         self._watch = watch
 
@@ -75,7 +74,7 @@ class Deadline:
         self._task.cancel()
 
 
-class _Watch:
+class Watch:
     """The deadlines that were entered on one event loop.
 
     Attributes:

@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 import attrs
 
 from launch_async._clock import ServiceClock
-from launch_async._deadlines import Deadlines
+from launch_async._deadlines import Deadline, Deadlines
 from launch_async._envelopes import error_from_answer
 from launch_async._metering import METERS
 from launch_async._operations import Operation
@@ -257,7 +257,7 @@ class Pipeline:
 
     async def _within_deadline(self, call: Call, progress: _Progress) -> Response:
         timeout = self.timeout if call.timeout is None else call.timeout
-        deadline = self._deadlines.after(timeout, asyncio.get_running_loop())
+        deadline = Deadline(self._deadlines.of(asyncio.get_running_loop()), timeout)
         try:
             with deadline:
                 return await self._attempts(call, progress, deadline.when)

@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
-from launch_async._deadlines import Deadlines
+from launch_async._deadlines import Deadline, Deadlines
 from launch_async._secret import Secret
 from launch_async.errors import (
     AttemptTimeout,
@@ -245,7 +245,7 @@ class AiohttpTransport:
         file: aiohttp.FormData | FilePayload | None = None,
     ) -> Response:
         try:
-            with self._deadlines.after(request.timeout, asyncio.get_running_loop()):
+            with Deadline(self._deadlines.of(asyncio.get_running_loop()), request.timeout):
                 outcome = await self._answered(session, request, sends, file)
         except TransportError:
             raise

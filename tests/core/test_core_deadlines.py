@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from core_support import virtual_time
 
-from launch_async._deadlines import Deadlines
+from launch_async._deadlines import Deadline, Deadlines
 
 
 def now() -> float:
@@ -18,7 +18,7 @@ def now() -> float:
 async def sleep(deadlines: Deadlines, limit: float | None, length: float) -> tuple[float, bool]:
     """Sleep below a deadline; return when that ended, and whether the deadline ended it."""
     try:
-        with deadlines.after(limit, asyncio.get_running_loop()):
+        with Deadline(deadlines.of(asyncio.get_running_loop()), limit):
             await asyncio.sleep(length)
     except TimeoutError:
         return now(), True
@@ -68,8 +68,8 @@ async def test_no_limit_never_comes() -> None:
 async def test_of_two_around_each_other_the_nearer_one_comes() -> None:
     deadlines, loop = Deadlines(), asyncio.get_running_loop()
 
-    with pytest.raises(TimeoutError), deadlines.after(2.0, loop) as outer:  # noqa: PT012
-        with pytest.raises(TimeoutError), deadlines.after(1.0, loop) as inner:
+    with pytest.raises(TimeoutError), Deadline(deadlines.of(loop), 2.0) as outer:  # noqa: PT012
+        with pytest.raises(TimeoutError), Deadline(deadlines.of(loop), 1.0) as inner:
             await asyncio.sleep(10)
         assert (now(), inner.expired, outer.expired) == (1.0, True, False)
         await asyncio.sleep(10)
@@ -82,8 +82,8 @@ async def test_of_two_that_come_at_once_the_outer_one_is_told() -> None:
     deadlines, loop = Deadlines(), asyncio.get_running_loop()
     reached = False
 
-    with pytest.raises(TimeoutError), deadlines.after(1.0, loop):  # noqa: PT012
-        with deadlines.after(1.0, loop):
+    with pytest.raises(TimeoutError), Deadline(deadlines.of(loop), 1.0):  # noqa: PT012
+        with Deadline(deadlines.of(loop), 1.0):
             await asyncio.sleep(10)
         reached = True
 
@@ -103,7 +103,7 @@ async def test_a_cancellation_by_somebody_else_stays_one() -> None:
 
 @virtual_time
 async def test_an_error_from_within_passes_through() -> None:
-    with pytest.raises(ZeroDivisionError), Deadlines().after(1.0, asyncio.get_running_loop()) as deadline:
+    with pytest.raises(ZeroDivisionError), Deadline(Deadlines().of(asyncio.get_running_loop()), 1.0) as deadline:
         raise ZeroDivisionError
 
     assert not deadline.expired
@@ -135,7 +135,7 @@ def test_outside_of_a_task_there_is_nothing_to_end() -> None:
 
     def enter() -> None:
         try:
-            with deadlines.after(1.0, loop):
+            with Deadline(deadlines.of(loop), 1.0):
                 pass
         except RuntimeError as error:
             failures.append(error)
@@ -160,7 +160,7 @@ async def test_ten_thousand_share_a_timer(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(loop, "call_at", noted)
     for _ in range(10_000):
-        with deadlines.after(60.0, loop):
+        with Deadline(deadlines.of(loop), 60.0):
             pass
 
     assert armed == [60.0]
