@@ -38,7 +38,7 @@ def limiter(redis_server: RedisServer, organization: str) -> Callable[..., Redis
     """Makes limiters of one budget: each is to the others what another process would be."""
 
     def make(**options: object) -> RedisRateLimiter:
-        settings = {"rate_limit": RateLimit(10, per=0.25), "patience": 1.0}
+        settings = {"rate_limit": RateLimit(10, per=0.05), "patience": 1.0}
         return RedisRateLimiter(redis_server.url, organization, **(settings | options))
 
     return make

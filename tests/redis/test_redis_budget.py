@@ -231,7 +231,7 @@ async def test_the_key_expires_when_nobody_needs_it(limiter, redis_server):
 
 
 def test_two_event_loops_in_two_threads_share_one_limiter(limiter):
-    budget, times = limiter(), []
+    budget, times = limiter(rate_limit=RateLimit(10, per=0.25)), []
 
     async def client():
         await asyncio.gather(*(send(budget, times) for _ in range(15)))

@@ -26,15 +26,16 @@ def own_server(redis_server, tmp_path):
 
 
 def budget_of(url, **options):
-    return RedisRateLimiter(url, "blt1", **({"rate_limit": RateLimit(10, per=0.25), "patience": 0.4} | options))
+    return RedisRateLimiter(url, "blt1", **({"rate_limit": RateLimit(10, per=0.05), "patience": 0.4} | options))
 
 
 async def test_a_restarted_redis_that_forgot_everything_lets_no_burst_through(own_server):
-    one, other, times = budget_of(own_server.url, patience=5.0), budget_of(own_server.url, patience=5.0), []
+    options = {"patience": 5.0, "rate_limit": RateLimit(10, per=0.25)}
+    one, other, times = budget_of(own_server.url, **options), budget_of(own_server.url, **options), []
     await asyncio.gather(*(send(one, times) for _ in range(9)), *(send(other, times) for _ in range(3)))
 
     await asyncio.to_thread(own_server.restart)
-    newcomer = budget_of(own_server.url)
+    newcomer = budget_of(own_server.url, **options)
     await asyncio.gather(*(send(each, times) for each in (newcomer, one, other) for _ in range(4)))
 
     assert len(times) == 24
@@ -79,7 +80,7 @@ async def test_a_replica_that_lags_behind_counts_as_spent(virtual_limiter, redis
 
 
 async def test_without_redis_a_process_goes_on_with_its_share_and_recovers(own_server, caplog):
-    budget, times = budget_of(own_server.url, local_share=0.5), []
+    budget, times = budget_of(own_server.url, local_share=0.5, rate_limit=RateLimit(10, per=0.25)), []
     await send(budget, times)
     own_server.stop()
 
