@@ -113,6 +113,17 @@ def test_every_error_is_listed_with_cause_and_cure() -> None:
     assert sorted(rows) == sorted({*raised, "BridgeThreadError"})
 
 
+def test_every_open_question_of_the_facts_is_answered() -> None:
+    facts = (ROOT / "docs/reference/facts.md").read_text("utf-8")
+    service = (ROOT / "docs/explanation/the-service.md").read_text("utf-8")
+
+    asked = re.findall(r"^\| (\d+) \|", facts.partition("## 11.")[2], re.MULTILINE)
+    answered = ",".join(re.findall(r"^\| ([\d, ]+) \|", service, re.MULTILINE))
+
+    assert len(asked) == 30
+    assert sorted(int(number) for number in answered.split(",")) == [int(number) for number in asked]
+
+
 def test_every_option_of_the_emulator_s_command_is_listed() -> None:
     listed = set(re.findall(r"`(--[a-z-]+)", (ROOT / "docs/reference/emulator.md").read_text("utf-8")))
     usage = subprocess.run(
