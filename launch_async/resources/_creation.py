@@ -2,12 +2,14 @@
 
 The creation is looked up, by what identifies it and by having appeared since it was sent. Exactly one that fits is
 adopted. If there is none, even after a pause, the request is sent again. If nobody can tell, `AmbiguousOutcome` names
-the candidates: an unknown outcome is never papered over, and nothing is created twice.
+the candidates: an unknown outcome is never papered over, and nothing is created twice. Calls that create at the same
+place do not take each other's creations for their own (`launch_async.resources._turns`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,7 +19,8 @@ from typing import Final, Generic, Protocol, TypeVar
 import attrs
 
 from launch_async._clock import ServiceClock
-from launch_async.errors import AmbiguousOutcome, ConflictError, DecodeError, LaunchError
+from launch_async.errors import AmbiguousOutcome, ConflictError, DeadlineExceeded, DecodeError, LaunchError
+from launch_async.resources._turns import Lost, Place, place_of
 
 __all__ = ["Created", "Creation"]
 
@@ -46,6 +49,8 @@ class Creation(Generic[C]):
     Attributes:
         operation: Name of the operation.
         what: What is created, for errors: `project 'landing'`.
+        place: Name of all that a look-up may find: what is created elsewhere cannot be mistaken for this.
+        asked: What is asked for.
         send: Sends the request, within the given number of seconds.
         look_up: Returns what answers to the same name or source, whenever it was created.
         clock: The service's clock.
@@ -56,6 +61,8 @@ class Creation(Generic[C]):
 
     operation: str
     what: str
+    place: str
+    asked: Lost
     send: Callable[[float], Awaitable[C]]
     look_up: Callable[[], Awaitable[Sequence[C]]]
     clock: ServiceClock
@@ -70,51 +77,91 @@ class Creation(Generic[C]):
             AmbiguousOutcome: It may have happened, and nobody can tell.
             LaunchError: It was refused, or its deadline came.
         """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self.timeout
-        began = datetime.now(UTC)
+        deadline = asyncio.get_running_loop().time() + self.timeout
+        place, began = place_of(self.place), datetime.now(UTC)
         lost: LaunchError | None = None
         for _ in range(_ROUNDS):
             try:
-                created = await self.send(deadline - loop.time())
+                created = await self._sent(place, deadline)
             except LaunchError as error:
                 # A name that is taken may have been taken by our own request, whose answer was lost.
                 if not error.ambiguous and not (lost is not None and isinstance(error, ConflictError)):
                     raise
                 lost = error
-                found = await self._found(error, began, deadline)
+                found = await self._found(place, error, began, deadline)
                 if found is not None:
-                    _LOG.warning("the answer to %s was lost; found and adopted %s", self.operation, found.uid)
-                    created = found
-                elif isinstance(error, ConflictError):
+                    return found
+                if isinstance(error, ConflictError):
                     raise
-                else:
-                    continue
-            _created_here.append(created.uid)
-            return created
+            else:
+                _created_here.append(created.uid)
+                return created
         raise self._unknown([], lost)
 
-    async def _found(self, lost: LaunchError, began: datetime, deadline: float) -> C | None:
+    async def _sent(self, place: Place, deadline: float) -> C:
+        """Send the request when nobody looks for what others have created."""
+        async with contextlib.AsyncExitStack() as turn:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await turn.enter_async_context(place.sending())
+            except TimeoutError:
+                raise DeadlineExceeded(
+                    f"{self.operation} was not sent within {self.timeout:g} s: the answer to another one was lost, "
+                    "and it was still being looked up",
+                    operation=self.operation,
+                ) from None
+            return await self.send(deadline - asyncio.get_running_loop().time())
+
+    async def _found(self, place: Place, lost: LaunchError, began: datetime, deadline: float) -> C | None:
         """Return what a lost answer was about; None if the request did nothing and may be sent again."""
+        try:
+            with place.losing(self.asked):
+                async with asyncio.timeout_at(deadline), place.looking():
+                    found = await self._looked_up(place, lost, began, deadline)
+                    if found is not None:
+                        _LOG.warning("the answer to %s was lost; found and adopted %s", self.operation, found.uid)
+                        _created_here.append(found.uid)
+                    return found
+        except TimeoutError as error:
+            if isinstance(error, LaunchError):
+                raise
+            raise self._unknown([], lost) from lost
+
+    async def _looked_up(self, place: Place, lost: LaunchError, began: datetime, deadline: float) -> C | None:
         loop = asyncio.get_running_loop()
         for pause in self.pauses:
             if loop.time() + pause >= deadline:
                 raise self._unknown([], lost) from lost
             await asyncio.sleep(pause)
             try:
-                async with asyncio.timeout_at(deadline):
-                    existing = await self.look_up()
-            except (LaunchError, TimeoutError):
+                existing = await self.look_up()
+            except LaunchError:
                 raise self._unknown([], lost) from lost
-            candidates = [one for one in existing if one.uid not in _created_here and self._may_be_new(one, began)]
-            if len(candidates) == 1 and (candidates[0].created_at is not None or self.surely_new(candidates[0])):
+            rivals = [rival for rival in place.lost if rival.request != self.asked.request]
+            mine = [one for one in existing if one.uid not in _created_here and self._may_be_new(one, began)]
+            candidates = [one for one in mine if not self._leaves_to(rivals, one)]
+            if not candidates:
+                continue
+            surely_new = all(one.created_at is not None or self.surely_new(one) for one in candidates)
+            if surely_new and len(candidates) <= self._claims(place, rivals):
                 return candidates[0]
-            if candidates:
-                raise self._unknown([one.uid for one in candidates], lost) from lost
+            raise self._unknown([one.uid for one in candidates], lost) from lost
         if isinstance(lost, DecodeError):
             # It succeeded, whatever became of it: sending it again would do it twice.
             raise self._unknown([], lost) from lost
         return None
+
+    def _leaves_to(self, rivals: Sequence[Lost], one: C) -> bool:
+        """Whether something is what another lost request asks for, while this one may take anything."""
+        return self.asked.fits is None and any(rival.fits is not None and rival.fits(one) for rival in rivals)
+
+    def _claims(self, place: Place, rivals: Sequence[Lost]) -> int:
+        """Return how many things may have been found until some of them must be somebody else's."""
+        vague = sum(rival.fits is None for rival in rivals)
+        equal = len(place.lost) - len(rivals)
+        if self.asked.fits is not None:
+            return equal + vague
+        return 0 if vague else equal
 
     def _may_be_new(self, one: C, began: datetime) -> bool:
         if one.created_at is None:

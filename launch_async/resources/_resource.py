@@ -14,6 +14,7 @@ from launch_async.models.base import IdentifiedModel, JSONValue, RequestModel, W
 from launch_async.models.page import Page, Pagination
 from launch_async.rate_limit import Priority
 from launch_async.resources._creation import Created, Creation
+from launch_async.resources._turns import Lost
 from launch_async.resources.pager import Pager
 
 __all__ = ["Resource"]
@@ -88,11 +89,14 @@ class Resource:
         send: Callable[[float], Awaitable[C]],
         look_up: Callable[[], Awaitable[Sequence[C]]],
         surely_new: Callable[[C], bool] = lambda _: False,
+        asked: Lost | None = None,
     ) -> C:
-        """Create something once, whatever becomes of the answer."""
+        """Create something once, whatever becomes of the answer; see `Creation`."""
         creation = Creation(
             operation=operation.name,
             what=what,
+            place=f"{self._pipeline.base_url} {self._pipeline.organization_uid} {what}",
+            asked=asked or Lost(object()),
             send=send,
             look_up=look_up,
             surely_new=surely_new,

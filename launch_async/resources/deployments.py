@@ -22,6 +22,7 @@ from launch_async.rate_limit import Priority
 from launch_async.resources._inputs import given
 from launch_async.resources._recent import is_of_commit, recent_deployments
 from launch_async.resources._resource import Resource, built, member, mismatch, parsed, undisclosed
+from launch_async.resources._turns import Lost
 from launch_async.resources.pager import Pager
 
 __all__ = ["Deployments"]
@@ -141,7 +142,9 @@ class Deployments(Resource):
             return known is not None and deployment.deployment_number is not None
 
         what = f"a deployment of environment {environment_uid}"
-        return await self._create_once(_CREATE, what, send, look_up, surely_new)
+        fits = None if commit_hash is None else partial(is_of_commit, commit_hash=commit_hash)
+        asked = Lost((commit_hash, upload_uid), fits)
+        return await self._create_once(_CREATE, what, send, look_up, surely_new, asked)
 
     async def logs(
         self,
