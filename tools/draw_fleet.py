@@ -1,4 +1,4 @@
-"""Draws the picture of a fleet run in the README: `python tools/draw_fleet.py docs/images/fleet.svg`.
+"""Draws the picture of a fleet run in the README: `python -m tools.draw_fleet docs/images/fleet.svg`.
 
 The run is a real one, against the emulator; the picture is what the terminal shows in the middle of it. Needs rich.
 """

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import attrs
 
@@ -13,6 +14,8 @@ from launch_async.workflows.fleet.events import FleetEvent, FleetEventKind
 from launch_async.workflows.fleet.journal import OperationState
 
 __all__ = ["Board", "Row", "printable"]
+
+_STAGES: Final = {OperationState.INTENDED: "sending"}
 
 
 @attrs.frozen
@@ -22,7 +25,7 @@ class Row:
     Attributes:
         label: Its project and environment.
         state: State of its operation.
-        stage: The same, or the status of its deployment while that goes on.
+        stage: The same in a word for readers, or the status of its deployment while that goes on.
         words: Why it failed, or what else there is to know.
         since: When it was first heard of, in seconds since the run started.
     """
@@ -113,7 +116,7 @@ class Board:
         self._rows[key] = Row(
             label=printable(event.target.label),
             state=state,
-            stage=message if is_status else str(state),
+            stage=message if is_status else _STAGES.get(state, str(state)),
             words=message if not is_status else known.words if known else "",
             since=known.since if known else event.at,
         )
