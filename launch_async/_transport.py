@@ -15,7 +15,7 @@ import functools
 import os
 import ssl
 import urllib.request
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
-from launch_async._deadlines import Deadline, Deadlines
+from launch_async._deadlines import Deadline, Watch
 from launch_async._secret import Secret
 from launch_async.errors import (
     AttemptTimeout,
@@ -181,71 +181,64 @@ class AiohttpTransport:
         if proxy:
             _check_proxy(proxy)
         self._proxies: dict[str, str | None] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._watch: Watch | None = None
         self._pid = os.getpid()
         self._inherited: object = None
         self._closed = False
-        self._deadlines = Deadlines()
 
-    async def send(self, request: Request) -> Response:
+    def send(self, request: Request) -> Coroutine[object, object, Response]:
         """Send a request once and read the answer; see `Transport.send`."""
-        session = self._open()
+        session, watch = self._open()
         if isinstance(request.body, FileBody):
-            return await self._send_file(session, request, request.body)
-        return await self._exchange(session, request, _Sends() if self._owns_session else _tracker())
+            return self._send_file(session, watch, request, request.body)
+        return self._exchange(session, watch, request, _Sends() if self._owns_session else _tracker())
 
     async def close(self) -> None:
         """Close the session, if it is our own."""
         self._closed = True
-        self._leave_to_parent()
+        if self._pid != os.getpid():
+            self._leave_to_parent()
         session, self._session = self._session, None
         if session is not None and self._owns_session:
             await session.close()
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _open(self) -> tuple[aiohttp.ClientSession, Watch]:
         if self._closed:
             raise ClosedError("the client is closed; open a new one")
-        self._leave_to_parent()
-        loop = asyncio.get_running_loop()
-        if self._loop is None:
-            self._loop = loop
-        elif self._loop is not loop:
+        if self._pid != os.getpid():
+            self._leave_to_parent()
+        loop, session, watch = asyncio.get_running_loop(), self._session, self._watch
+        if watch is None:
+            watch = self._watch = Watch(loop)
+        elif watch.loop is not loop:
             raise ConfigurationError(
                 "this client belongs to another event loop: open one client per loop (they share the organization's "
                 "budget), or use launch_sync from threads"
             )
-        if self._session is None:
-            # aiohttp takes most of a second to import: not before the first request.
-            import aiohttp
-
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, keepalive_timeout=30.0),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=True,
-            )
-        elif self._session.closed:
+        if session is None:
+            session = self._session = _new_session()
+        elif session.closed:
             raise ClosedError("the aiohttp session that this client was given is closed; open a new one")
-        return self._session
+        return session, watch
 
     def _leave_to_parent(self) -> None:
         """Begin anew in a forked child, which shares the sockets of its parent's session."""
-        if self._pid == os.getpid():
-            return
         # Kept, because destroying it would close the parent's connections.
         self._inherited = (self._session, self._inherited)
-        self._session = self._loop = None
+        self._session = self._watch = None
         self._owns_session = True
         self._pid = os.getpid()
 
     async def _exchange(
         self,
         session: aiohttp.ClientSession,
+        watch: Watch,
         request: Request,
         sends: _Sends | aiohttp.UploadTracker,
         file: aiohttp.FormData | FilePayload | None = None,
     ) -> Response:
         try:
-            with Deadline(self._deadlines.of(asyncio.get_running_loop()), request.timeout):
+            with Deadline(watch, request.timeout):
                 outcome = await self._answered(session, request, sends, file)
         except TransportError:
             raise
@@ -303,7 +296,9 @@ class AiohttpTransport:
             read = _without_password(await _read_error_body(answer), proxy)
             return Response(status, answer.headers, read, max(1, sends.attempts))
 
-    async def _send_file(self, session: aiohttp.ClientSession, request: Request, body: FileBody) -> Response:
+    async def _send_file(
+        self, session: aiohttp.ClientSession, watch: Watch, request: Request, body: FileBody
+    ) -> Response:
         from launch_async._file_payload import FilePayload
 
         tracker = _tracker()
@@ -311,7 +306,7 @@ class AiohttpTransport:
         try:
             payload = FilePayload(file, body.size)
             async with _watched(tracker, body):
-                return await self._exchange(session, request, tracker, _form_of(body, payload) or payload)
+                return await self._exchange(session, watch, request, tracker, _form_of(body, payload) or payload)
         finally:
             file.close()
 
@@ -326,6 +321,17 @@ class AiohttpTransport:
                 _check_proxy(proxy)
             self._proxies[origin] = proxy
         return self._proxies[origin]
+
+
+def _new_session() -> aiohttp.ClientSession:
+    # aiohttp takes most of a second to import: not before the first request.
+    import aiohttp
+
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, keepalive_timeout=30.0),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=True,
+    )
 
 
 class _Sends:
