@@ -1,23 +1,26 @@
 """Six processes on two budgets, shared through a real Redis, beside a limiter of its own in each process.
 
-Run `python -m benchmarks.redis_budget`; `--requests`, `--calm`, `--json FILE`. Two emulators count by sliding seconds,
-three processes send to each as fast as they may. Their wall clocks are wrong by up to a minute, one of them is killed
-by SIGKILL every second and replaced, and Redis, which keeps nothing, is restarted twice. Needs `redis-server`.
+Run `python -m benchmarks.redis_budget`; `--requests`, `--calm`, `--json FILE`. Two emulators, in processes of their
+own, count by sliding seconds, and three processes send to each as fast as they may. Their wall clocks are wrong by up
+to a minute, one of them is killed by SIGKILL every second and replaced, and Redis, which keeps nothing, is restarted
+twice. Needs `redis-server`.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import bisect
 import itertools
 import json
 import multiprocessing
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, suppress
-from multiprocessing.context import ForkServerProcess
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,23 +60,75 @@ def worker(base_url: str, organization_uid: str, token: str, redis_url: str, ske
     asyncio.run(main())
 
 
+def serve(pipe: Connection) -> None:
+    """Be an emulator: say where it is, and then, each time when asked, when requests arrived and were refused."""
+    from launch_async.emulator import LaunchEmulator
+
+    async def main() -> None:
+        async with LaunchEmulator(rate_limit=10) as emulator:
+            pipe.send((emulator.url, emulator.organization_uid, emulator.access_token))
+            already = 0
+            while await asyncio.to_thread(pipe.recv):
+                seen = emulator.ledger.requests
+                pipe.send([(one.arrival, one.refused) for one in seen[already:] if one.organization is not None])
+                already = len(seen)
+
+    with suppress(EOFError):
+        asyncio.run(main())
+
+
+class Emulator:
+    """An emulator in a process of its own, and what has arrived there."""
+
+    def __init__(self, context: ForkServerContext) -> None:
+        self._pipe, theirs = context.Pipe()
+        context.Process(target=serve, args=(theirs,), daemon=True).start()
+        self.facts: tuple[str, str, str] = self._pipe.recv()
+        self.arrivals: list[tuple[float, bool]] = []
+
+    def look(self) -> None:
+        """Learn what has arrived since the last look."""
+        self._pipe.send(True)
+        self.arrivals += self._pipe.recv()
+
+    def end(self) -> None:
+        """End it."""
+        self._pipe.send(False)
+        self._pipe.close()
+
+    @property
+    def accepted(self) -> int:
+        """How many requests were accepted."""
+        return sum(not refused for _, refused in self.arrivals)
+
+    @property
+    def most_in_a_second(self) -> int:
+        """The most requests that arrived in any second, refused ones included."""
+        times = sorted(when for when, _ in self.arrivals)
+        return max(bisect.bisect_left(times, start + 1.0) - place for place, start in enumerate(times))
+
+    def goodput(self, each: int) -> float:
+        """Accepted requests per second, over the first so many of them."""
+        times = [when for when, refused in self.arrivals if not refused][:each]
+        return (len(times) - 1) / (times[-1] - times[0])
+
+
 class Crew:
     """The worker processes, and what is done to them."""
 
-    def __init__(self, stack: AsyncExitStack, emulators: list[object], redis_url: str) -> None:
+    def __init__(
+        self, stack: ExitStack, context: ForkServerContext, emulators: Sequence[Emulator], redis_url: str
+    ) -> None:
         self._emulators = emulators
         self._redis_url = redis_url
-        # Workers are forked from a server that has imported everything: what starting costs is not measured here.
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["launch_async.client", "launch_async.redis", "aiohttp", "redis.asyncio"])
+        self._context = context
         self._processes: dict[int, ForkServerProcess] = {}
         self.kills = 0
         stack.callback(self.end)
 
     def start(self, place: int) -> None:
         """Start the worker of one place."""
-        emulator = self._emulators[place % 2]
-        arguments = (emulator.url, emulator.organization_uid, emulator.access_token, self._redis_url, SKEWS[place])
+        arguments = (*self._emulators[place % 2].facts, self._redis_url, SKEWS[place])
         self._processes[place] = self._context.Process(target=worker, args=arguments, daemon=True)
         self._processes[place].start()
 
@@ -92,61 +147,56 @@ class Crew:
             process.join()
 
 
-def arrivals(emulator: object) -> Iterator[object]:
-    """Give the requests that counted against the budget."""
-    return (entry for entry in emulator.ledger.requests if entry.organization is not None)
-
-
 async def measure(requests: int, *, shared: bool, faults: bool) -> dict[str, object]:
     """Let six processes send until each budget has accepted its half of the requests."""
     from redis_server import RedisServer
 
-    from launch_async.emulator import LaunchEmulator
-
+    # Workers are forked from a server that has imported everything: what starting costs is not measured here.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["launch_async.client", "launch_async.redis", "aiohttp", "redis.asyncio"])
     each = requests // 2
-    async with AsyncExitStack() as stack:
+    with ExitStack() as stack:
         server = RedisServer(Path(stack.enter_context(tempfile.TemporaryDirectory())))
         server.start()
         stack.callback(server.stop)
-        emulators = [await stack.enter_async_context(LaunchEmulator(rate_limit=10)) for _ in range(2)]
-        crew = Crew(stack, emulators, server.url if shared else "")
+        emulators = [Emulator(context) for _ in range(2)]
+        for emulator in emulators:
+            stack.callback(emulator.end)
+        crew = Crew(stack, context, emulators, server.url if shared else "")
         for place in range(PROCESSES):
             crew.start(place)
-        while not all(map(accepted, emulators)):  # noqa: ASYNC110 - the emulator has no event to wait for
+        while await least(emulators) == 0:  # noqa: ASYNC110 - an emulator has no event to wait for
             await asyncio.sleep(0.05)
-        calls, restarts = await scripts_run(server.url), 0
-        already = sum(1 for emulator in emulators for _ in arrivals(emulator))
-        calls = -calls
+        already = sum(len(emulator.arrivals) for emulator in emulators)
+        calls, restarts = -await scripts_run(server.url), 0
         killing = asyncio.create_task(crew.kill_one_a_second()) if faults else None
-        while (least := min(accepted(emulator) for emulator in emulators)) < each:
+        while (accepted := await least(emulators)) < each:
             await asyncio.sleep(0.05)
-            if faults and restarts < 2 and least >= each * (restarts + 1) // 3:
+            if faults and shared and restarts < 2 and accepted >= each * (restarts + 1) // 3:
                 calls += await scripts_run(server.url)
                 await asyncio.to_thread(server.restart)
                 restarts += 1
         calls += await scripts_run(server.url)
-        sent = sum(1 for emulator in emulators for _ in arrivals(emulator)) - already
         if killing is not None:
             killing.cancel()
             with suppress(asyncio.CancelledError):
                 await killing
+        arrived = [refused for emulator in emulators for _, refused in emulator.arrivals]
         return {
             "limiter": "shared" if shared else "one per process",
-            "faults": f"{crew.kills} kills, {restarts} restarts" if faults else "none",
-            "most in a second": max(emulator.ledger.max_in_window() for emulator in emulators),
-            "goodput": min(goodput(emulator, each) for emulator in emulators),
-            "refused": sum(entry.refused for emulator in emulators for entry in arrivals(emulator)) / (sent + already),
-            "calls per request": calls / sent,
+            "faults": f"{crew.kills} kills{f', {restarts} restarts' * shared}" if faults else "none",
+            "most in a second": max(emulator.most_in_a_second for emulator in emulators),
+            "goodput": min(emulator.goodput(each) for emulator in emulators),
+            "refused": sum(arrived) / len(arrived),
+            "calls per request": calls / (len(arrived) - already),
         }
 
 
-def accepted(emulator: object) -> int:
-    return sum(not entry.refused for entry in arrivals(emulator))
-
-
-def goodput(emulator: object, each: int) -> float:
-    times = [entry.arrival for entry in arrivals(emulator) if not entry.refused][:each]
-    return (len(times) - 1) / (times[-1] - times[0])
+async def least(emulators: Sequence[Emulator]) -> int:
+    """Return how many requests the emulator has accepted that has accepted less."""
+    for emulator in emulators:
+        await asyncio.to_thread(emulator.look)
+    return min(emulator.accepted for emulator in emulators)
 
 
 async def scripts_run(url: str) -> int:
