@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Final
 
 import attrs
@@ -43,12 +44,15 @@ class DeploymentReport:
         stage: Part of the build that the last log line belongs to; None without a log.
         first_error: First log line that looks like an error; None if there is none.
         log_tail: The last lines of the log, 20 at most.
+        stage_seconds: Seconds from the first to the last line of each part of the build, in their order; empty without
+            a log.
     """
 
     deployment: Deployment
     stage: str | None = None
     first_error: str | None = None
     log_tail: tuple[LogLine, ...] = ()
+    stage_seconds: Mapping[str, float] = attrs.field(factory=dict[str, float])
 
     @classmethod
     def of(cls, deployment: Deployment, lines: Iterable[LogLine] = ()) -> DeploymentReport:
@@ -114,6 +118,7 @@ class DeploymentReport:
             "success": self.status.is_success,
             "stage": self.stage,
             "seconds": self.seconds,
+            "stage_seconds": {**self.stage_seconds},
             "created_at": created.isoformat() if created else None,
             "updated_at": changed.isoformat() if changed else None,
             "url": self.url,
@@ -136,6 +141,7 @@ class DeploymentReport:
             "status": status_badge(self.status),
             "took": _html.duration(self.seconds),
             "stage": self.stage,
+            "stages": ", ".join(f"{name} {seconds:.0f} s" for name, seconds in self.stage_seconds.items()) or None,
             "site": _html.link(self.url),
             "first error": None if self.status.is_success else self.first_error,
             "next": self.advice,
@@ -176,11 +182,15 @@ class LogDigest:
         self._stage: str | None = None
         self._first_error: str | None = None
         self._tail: deque[LogLine] = deque(maxlen=_TAIL)
+        self._stages: dict[str, tuple[datetime, datetime]] = {}
 
     def add(self, line: LogLine) -> None:
         """Take the next line in."""
         self._tail.append(line)
         self._stage = str(line.stage) if line.stage else self._stage
+        if line.stage and line.timestamp:
+            first, last = self._stages.get(str(line.stage), (line.timestamp, line.timestamp))
+            self._stages[str(line.stage)] = min(first, line.timestamp), max(last, line.timestamp)
         if self._first_error is None:
             text = plain(line.message)
             if level_of(line.message) == "error":
@@ -189,7 +199,11 @@ class LogDigest:
     def report(self, deployment: Deployment) -> DeploymentReport:
         """Return the report of a deployment whose log this is."""
         return DeploymentReport(
-            deployment=deployment, stage=self._stage, first_error=self._first_error, log_tail=tuple(self._tail)
+            deployment=deployment,
+            stage=self._stage,
+            first_error=self._first_error,
+            log_tail=tuple(self._tail),
+            stage_seconds={name: (last - first).total_seconds() for name, (first, last) in self._stages.items()},
         )
 
 

@@ -51,6 +51,23 @@ def test_the_text_ends_with_the_last_twenty_lines() -> None:
     assert str(report).endswith("\n  line 48\n  line 49")
 
 
+def test_a_report_says_how_long_each_stage_took() -> None:
+    lines = [
+        LogLine(message="x", stage=LogStage(stage), timestamp=CREATED + timedelta(seconds=second))
+        for stage, second in [
+            ("INSTALLING_DEPENDENCIES", 1),
+            ("INSTALLING_DEPENDENCIES", 13),
+            ("BUILD", 14),
+            ("BUILD", 40),
+        ]
+    ]
+
+    report = DeploymentReport.of(deployment(), [*lines, *log("without a time")])
+
+    assert report.to_dict()["stage_seconds"] == {"INSTALLING_DEPENDENCIES": 12.0, "BUILD": 26.0}
+    assert "INSTALLING_DEPENDENCIES 12 s, BUILD 26 s" in report._repr_html_()
+
+
 def test_a_success_says_where_it_is() -> None:
     report = DeploymentReport.of(deployment("LIVE"))
 
