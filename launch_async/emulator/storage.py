@@ -31,7 +31,7 @@ FIELD_LIMIT = 64 * 1024
 BUCKET = "launch-uploads"
 # In the order in which they are handed out; the last two are the policy and its signature. The ones of GCP are those of
 # its own documentation of signed policy documents: nobody has seen Launch hand them out (FACTS §11 row 28).
-POLICY_FIELDS = {
+POLICY_FIELDS: Mapping[str, tuple[str, ...]] = {
     "aws": (
         "bucket",
         "X-Amz-Algorithm",
@@ -51,7 +51,7 @@ POLICY_FIELDS = {
         "x-goog-signature",
     ),
 }
-FORM_CLOUDS = {"aws": "aws", "gcp_form": "gcp"}
+FORM_CLOUDS: Mapping[str, str] = {"aws": "aws", "gcp_form": "gcp"}
 FOREIGN_HEADERS = (
     "Authorization",
     "authtoken",
