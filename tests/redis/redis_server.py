@@ -17,12 +17,17 @@ class RedisServer:
     Args:
         folder: Where its files go.
         options: Its options, as on its command line.
+        tls: Whether its port is encrypted.
+        configuration: A file that makes it a Sentinel.
     """
 
-    def __init__(self, folder: Path, *options: str, tls: bool = False) -> None:
+    def __init__(self, folder: Path, *options: str, tls: bool = False, configuration: Path | None = None) -> None:
         self.port = free_port()
         ports = ("--port", "0", "--tls-port", str(self.port)) if tls else ("--port", str(self.port))
-        self._command = [PROGRAM, "--bind", "127.0.0.1", *ports, "--save", "", "--dir", str(folder), *options]
+        # A configuration that Sentinel may write to makes this one; it keeps no data.
+        kind = ["--save", ""] if configuration is None else ["--sentinel"]
+        first = [] if configuration is None else [str(configuration)]
+        self._command = [PROGRAM, *first, "--bind", "127.0.0.1", *ports, *kind, "--dir", str(folder), *options]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 import trustme
-from redis.asyncio import Redis
+from redis.asyncio import Redis, Sentinel
 from redis_server import RedisServer, free_port
 from test_redis_budget import send
 from virtual import in_virtual_time, most_in_any
@@ -221,3 +221,19 @@ async def test_a_cluster_works_as_well(redis_server, tmp_path):
         server.stop()
 
     assert budget.status().sent == 12
+
+
+async def test_a_client_that_asks_a_sentinel_works_as_well(redis_server, tmp_path):
+    (tmp_path / "sentinel.conf").write_text(f"sentinel monitor main 127.0.0.1 {redis_server.port} 1\n")
+    server = RedisServer(tmp_path, configuration=tmp_path / "sentinel.conf")
+    server.start()
+    try:
+        sentinel = Sentinel([("127.0.0.1", server.port)])
+        budget = budget_of(lambda: sentinel.master_for("main"), patience=5.0)
+        await send(budget)
+        for client in sentinel.sentinels:
+            await client.aclose()
+    finally:
+        server.stop()
+
+    assert budget.status().sent == 1
