@@ -24,14 +24,13 @@ from urllib.parse import unquote, urlsplit
 import attrs
 
 from launch_async._deadlines import Deadline, Watch
+from launch_async._exchange_errors import CONNECT_TIMEOUT, redirect_refused, translated
 from launch_async._secret import Secret
 from launch_async.errors import (
     AttemptTimeout,
     ClosedError,
     ConfigurationError,
-    ConnectError,
     RedirectRefused,
-    ResponseLost,
     TransportError,
 )
 
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AiohttpTransport", "FileBody", "Request", "Response", "Transport"]
 
-_CONNECT_TIMEOUT: Final = 10.0
 _ERROR_BODY_LIMIT: Final = 65536
 _WATCH_INTERVAL: Final = 0.1
 _FILE_NAME: Final = "site.zip"
@@ -243,11 +241,11 @@ class AiohttpTransport:
         except TransportError:
             raise
         except Exception as error:
-            translated = _translated(error, request, sends.attempts)
-            if translated is None:
+            failure = translated(error, request, sends.attempts)
+            if failure is None:
                 raise
-            translated.sends = max(1, sends.attempts)
-            raise translated from None
+            failure.sends = max(1, sends.attempts)
+            raise failure from None
         except BaseException as error:
             # Who is cancelled sees no further down: aiohttp's frames hold the body and the address, in clear.
             raise error.with_traceback(None) from None
@@ -292,7 +290,7 @@ class AiohttpTransport:
             return Response(status, answer.headers, read, max(1, sends.attempts))
         async with answer:
             if status < 400:
-                return _redirect_refused(request, answer.headers.get("Location", ""))
+                return redirect_refused(request, answer.headers.get("Location", ""))
             read = _without_password(await _read_error_body(answer), proxy)
             return Response(status, answer.headers, read, max(1, sends.attempts))
 
@@ -402,7 +400,7 @@ def _limits(timeout: float | None) -> aiohttp.ClientTimeout:
     """Return aiohttp's limits for an exchange that may take so many seconds."""
     import aiohttp
 
-    connect = _CONNECT_TIMEOUT if timeout is None else min(_CONNECT_TIMEOUT, 0.9 * timeout)
+    connect = CONNECT_TIMEOUT if timeout is None else min(CONNECT_TIMEOUT, 0.9 * timeout)
     # Not total: aiohttp would arm a timer of its own for each exchange.
     return aiohttp.ClientTimeout(total=None, connect=connect)
 
@@ -458,77 +456,3 @@ async def _watched(tracker: aiohttp.UploadTracker, body: FileBody) -> AsyncGener
         raise errors.exceptions[0] from None
     if body.on_progress is not None:
         body.on_progress(tracker.bytes_written)
-
-
-def _translated(error: Exception, request: Request, sends: int) -> TransportError | None:
-    """Return our error for what aiohttp raises, without a word of the URL but its host; None if it is not its."""
-    import aiohttp
-
-    host, operation = _origin_of(request.url).rpartition("/")[2], request.operation
-    unconnected = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
-    if isinstance(error, unconnected) and sends > 1:
-        # aiohttp has sent it once by itself, on a connection that dropped, and could not send it again.
-        return ResponseLost(f"the connection to {host} broke before the answer was complete", operation=operation)
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return ConnectError(
-            f"no secure connection to {host}: its certificate is not trusted. Give ssl_context= for a private "
-            "certificate authority",
-            operation=operation,
-            retryable=False,
-        )
-    if isinstance(error, aiohttp.ClientConnectorSSLError):
-        return ConnectError(
-            f"no secure connection to {host}: the TLS handshake failed. Check base_url, proxies and ssl_context=",
-            operation=operation,
-            retryable=False,
-        )
-    if isinstance(error, unconnected):
-        return ConnectError(f"no connection to {host}: {_reason(error)}", operation=operation)
-    if isinstance(error, TimeoutError):
-        return AttemptTimeout(f"{host} did not answer within {request.timeout or 0:g} s", operation=operation)
-    if isinstance(error, (ValueError, aiohttp.NonHttpUrlClientError)):
-        # Not an address, or a header that would break the message; the error repeats it, and it may be a secret.
-        return ConnectError(
-            f"this request cannot be sent: its URL or a header is malformed ({type(error).__name__})",
-            operation=operation,
-            retryable=False,
-        )
-    if isinstance(error, (aiohttp.ClientError, OSError)):
-        return ResponseLost(
-            f"the connection to {host} broke before the answer was complete ({type(error).__name__})",
-            operation=operation,
-        )
-    return None
-
-
-def _reason(error: Exception) -> str:
-    """Return why there is no connection, and name the proxy where it is to blame."""
-    import aiohttp
-
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        return f"the proxy refused it with status {error.status}"
-    if isinstance(error, aiohttp.ClientProxyConnectionError):
-        return f"the proxy {error.host}:{error.port} cannot be reached ({error.strerror or type(error).__name__})"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return error.strerror or type(error).__name__
-    return f"it could not be made within {_CONNECT_TIMEOUT:g} s, or nine tenths of the attempt's time-out"
-
-
-def _redirect_refused(request: Request, location: str) -> RedirectRefused:
-    asked, target = _origin_of(request.url), _origin_of(location)
-    there = f"{asked.partition(':')[0]}:{target}" if target.startswith("//") else target or asked
-    return RedirectRefused(
-        f"{asked} wants to send this request on to {there}, and redirects are never followed. "
-        "Check base_url, the region and the proxy",
-        operation=request.operation,
-    )
-
-
-def _origin_of(url: str) -> str:
-    """Return scheme and host of a URL, without credentials; empty where it has no host or cannot be read."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return ""
-    scheme = f"{parts.scheme}:" if parts.scheme else ""
-    return f"{scheme}//{parts.netloc.rpartition('@')[2]}" if parts.netloc else ""
