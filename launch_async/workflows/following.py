@@ -112,10 +112,11 @@ class Following:
             await watched.next_state(seen)
             return []
         loop = asyncio.get_running_loop()
-        if self._answered_at is None:
-            # When it was created there was nothing to see.
-            self._answered_at = -math.inf if watched.deployment is None else loop.time() - watched.age
         interval = self._interval(watched)
+        if self._answered_at is None:
+            # When it was created there was nothing to see; where looks are cheap, one finds out what there is since.
+            is_known = watched.deployment is not None and interval >= _SELDOM
+            self._answered_at = loop.time() - watched.age if is_known else -math.inf
         await watched.rest(seen, until=self._answered_at + interval)
         if watched.version != seen:
             return []
