@@ -43,7 +43,7 @@ async def test_a_restarted_redis_that_forgot_everything_lets_no_burst_through(ow
 
 
 @in_virtual_time
-async def test_an_emptied_script_cache_is_filled_again(virtual_limiter, redis_server):
+async def test_an_emptied_script_cache_is_filled_again(virtual_limiter):
     budget, times = virtual_limiter(), []
     await asyncio.gather(*(send(budget, times) for _ in range(12)))
     virtual_limiter.server.forget_scripts()
@@ -54,11 +54,10 @@ async def test_an_emptied_script_cache_is_filled_again(virtual_limiter, redis_se
 
 
 @in_virtual_time
-async def test_a_deleted_key_counts_as_spent(virtual_limiter, redis_server):
+async def test_a_deleted_key_counts_as_spent(virtual_limiter, redis):
     budget, times = virtual_limiter(), []
     await asyncio.gather(*(send(budget, times) for _ in range(12)))
-    async with Redis.from_url(redis_server.url) as client:
-        await client.delete(budget.key)
+    redis.delete(budget.key)
 
     await asyncio.gather(*(send(budget, times) for _ in range(12)))
 
@@ -66,13 +65,12 @@ async def test_a_deleted_key_counts_as_spent(virtual_limiter, redis_server):
 
 
 @in_virtual_time
-async def test_a_replica_that_lags_behind_counts_as_spent(virtual_limiter, redis_server):
+async def test_a_replica_that_lags_behind_counts_as_spent(virtual_limiter, redis):
     budget, times = virtual_limiter(), []
     await send(budget, times)
-    async with Redis.from_url(redis_server.url) as client:
-        old = await client.get(budget.key)
-        await asyncio.gather(*(send(budget, times) for _ in range(9)))
-        await client.set(budget.key, old)
+    old = redis.get(budget.key)
+    await asyncio.gather(*(send(budget, times) for _ in range(9)))
+    redis.set(budget.key, old)
 
     await asyncio.gather(*(send(budget, times) for _ in range(10)))
 
