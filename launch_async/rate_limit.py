@@ -213,6 +213,7 @@ class LocalRateLimiter:
         loop = asyncio.get_running_loop()
         since = loop.time()
         with self._lock:
+            self._forget_closed_loops()
             expected = self._expected_wait(priority, since)
             if timeout is not None and expected > timeout:
                 raise _too_long(expected, timeout)
@@ -277,6 +278,7 @@ class LocalRateLimiter:
         """Return what the limiter is doing now; from any thread."""
         now = _now()
         with self._lock:
+            self._forget_closed_loops()
             return LimiterStatus(
                 rate=self._pacer.rate,
                 queued=MappingProxyType({priority: len(queue) for priority, queue in self._queues.items()}),
@@ -297,10 +299,18 @@ class LocalRateLimiter:
     def _side_of(self, loop: asyncio.AbstractEventLoop) -> _LoopSide:
         side = self._sides.get(loop)
         if side is None:
-            self._sides = {known: side for known, side in self._sides.items() if not known.is_closed()}
             side = self._sides[loop] = _LoopSide(loop, self._rate_limit)
         side.asleep = False
         return side
+
+    def _forget_closed_loops(self) -> None:
+        """Drop the waiters of loops that were closed: nobody is to wait for them."""
+        if not any(loop.is_closed() for loop in self._sides):
+            return
+        self._sides = {loop: side for loop, side in self._sides.items() if not loop.is_closed()}
+        waiting = itertools.chain(self._granted, *self._queues.values())
+        for gone in [waiter for waiter in waiting if waiter.side.loop.is_closed()]:
+            self._drop(gone)
 
     def _expected_wait(self, priority: Priority, now: float) -> float:
         before = sum(len(queue) for other, queue in self._queues.items() if other <= priority)

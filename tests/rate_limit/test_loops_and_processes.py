@@ -64,6 +64,23 @@ def test_the_waiters_of_a_closed_loop_are_dropped_and_cost_nothing():
     assert sum(status.queued.values()) <= 4
 
 
+def test_nobody_is_refused_for_the_waiters_of_a_closed_loop():
+    limiter = LocalRateLimiter(RateLimit(1))
+    dying = asyncio.new_event_loop()
+    doomed = [dying.create_task(limiter.acquire()) for _ in range(50)]
+    dying.run_until_complete(asyncio.sleep(0))
+    dying.close()
+    for task in doomed:
+        task._log_destroy_pending = False
+
+    status = limiter.status()
+    waited = asyncio.run(limiter.acquire(timeout=10))
+
+    assert sum(status.queued.values()) == 0
+    assert status.expected_wait < 5
+    assert waited < 10
+
+
 def test_a_loop_that_has_stopped_does_not_hold_up_the_others():
     limiter, times = LocalRateLimiter(RateLimit(1, per=0.05)), []
     stopped = asyncio.new_event_loop()

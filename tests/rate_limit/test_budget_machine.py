@@ -1,0 +1,200 @@
+"""Whatever happens in whatever order, on loops that come and go, the budget neither loses nor invents capacity."""
+
+import asyncio
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from benchmarks._simulation import VirtualTimeLoop
+from launch_async.errors import DeadlineExceeded
+from launch_async.rate_limit import Answer, LimiterStatus, LocalRateLimiter, Priority, RateLimit
+
+REQUESTS = 3
+TENTH = 0.1
+LONG_ENOUGH = 400.0
+
+
+class Clock:
+    """A time that several loops share: virtual loops read it, and only `Budget.pass_time` moves it."""
+
+    now = 0.0
+
+
+class SharedTimeLoop(VirtualTimeLoop):
+    """A virtual loop whose clock stands still while it runs."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        super().__init__()
+
+    def time(self) -> float:
+        return self.clock.now
+
+    def settle(self) -> None:
+        """Run what is ready now."""
+        for _ in range(12):
+            self.call_soon(self.stop)
+            self.run_forever()
+
+
+class Caller:
+    """One call of `acquire`, and what became of it."""
+
+    def __init__(self, loop: SharedTimeLoop, priority: Priority, number: int) -> None:
+        self.loop, self.priority, self.number = loop, priority, number
+        self.left_at: float | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    async def call(self, budget: "Budget", timeout: float | None) -> None:
+        try:
+            await budget.limiter.acquire(priority=self.priority, timeout=timeout)
+        except DeadlineExceeded:
+            return
+        self.left_at = self.loop.time()
+        budget.left.append(self)
+        budget.out.append(self)
+
+
+class Budget(RuleBasedStateMachine):
+    """Two loops share one budget; callers come, are cancelled, time out, get answers; loops die."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.limiter = LocalRateLimiter(RateLimit(REQUESTS))
+        self.loops = [SharedTimeLoop(self.clock), SharedTimeLoop(self.clock)]
+        self.callers: list[Caller] = []
+        self.left: list[Caller] = []
+        self.out: list[Caller] = []
+        self.cancelled: set[Caller] = set()
+
+    @rule(
+        side=st.integers(0, 1),
+        priority=st.sampled_from(Priority),
+        timeout=st.none() | st.integers(0, 30),
+        many=st.integers(1, 4),
+    )
+    def come(self, side: int, priority: Priority, timeout: int | None, many: int) -> None:
+        loop = self.loops[side]
+        for _ in range(many):
+            caller = Caller(loop, priority, len(self.callers))
+            seconds = None if timeout is None else timeout * TENTH
+            caller.task = loop.create_task(caller.call(self, seconds))
+            self.callers.append(caller)
+        loop.settle()
+
+    @rule(tenths=st.integers(1, 15))
+    def pass_time(self, tenths: int) -> None:
+        for _ in range(tenths):
+            self.clock.now += TENTH
+            self._settle()
+
+    @precondition(lambda self: self._waiting())
+    @rule(which=st.integers(0, 100))
+    def cancel(self, which: int) -> None:
+        waiting = self._waiting()
+        self._cancel(waiting[which % len(waiting)])
+        self._settle()
+
+    @precondition(lambda self: self._waiting())
+    @rule(which=st.integers(0, 100), tenths=st.integers(1, 15))
+    def cancel_in_the_moment_of_being_served(self, which: int, tenths: int) -> None:
+        # Time has passed, and its loop has not run yet: whatever it is given now, it is given to one who leaves.
+        waiting = self._waiting()
+        self.clock.now += tenths * TENTH
+        self.limiter.record(Answer(sent_at=self.clock.now, answered_at=self.clock.now, lost=True))
+        self._cancel(waiting[which % len(waiting)])
+        self._settle()
+
+    @precondition(lambda self: self.out)
+    @rule(which=st.integers(0, 100), fate=st.sampled_from(["accepted", "accepted", "accepted", "lost", "refused"]))
+    def answer(self, which: int, fate: str) -> None:
+        self._answer(self.out.pop(which % len(self.out)), fate)
+
+    @precondition(lambda self: self.out)
+    @rule(retry_after=st.none() | st.integers(-5, 40))
+    def penalize(self, retry_after: int | None) -> None:
+        self._answer(self.out.pop(0), "refused", None if retry_after is None else retry_after * TENTH)
+
+    @rule(side=st.integers(0, 1))
+    def die(self, side: int) -> None:
+        dying = self.loops[side]
+        for caller in self._waiting():
+            if caller.loop is dying:
+                self.cancelled.add(caller)
+                caller.task._log_destroy_pending = False
+        dying.close()
+        self.loops[side] = SharedTimeLoop(self.clock)
+
+    @invariant()
+    def never_more_than_the_plan_in_any_second(self) -> None:
+        times = sorted(caller.left_at for caller in self.left)
+        assert all(later - earlier >= 1.0 - 1e-9 for earlier, later in zip(times, times[REQUESTS:], strict=False))
+
+    @invariant()
+    def who_left_was_counted_and_nobody_else(self) -> None:
+        assert self._status().sent - len(self.limiter._granted) == len(self.left)
+
+    @invariant()
+    def first_come_first_served_inside_each_priority_of_a_loop(self) -> None:
+        for priority in Priority:
+            for loop in self.loops:
+                numbers = [one.number for one in self.left if one.priority == priority and one.loop is loop]
+                assert numbers == sorted(numbers)
+
+    def teardown(self) -> None:
+        """However it went, everybody who still waits is served; then there is what was not learnt to be gone."""
+        for caller in self.out:
+            self._answer(caller, "accepted")
+        self.out.clear()
+        for _ in range(int(LONG_ENOUGH)):
+            if not self._waiting():
+                break
+            self.clock.now += 1.0
+            self._settle()
+        assert self._waiting() == []
+        self.clock.now += LONG_ENOUGH
+        assert sum(self._status().queued.values()) == 0
+        self.come(0, Priority.INTERACTIVE, 0, REQUESTS)
+        served = [caller for caller in self.callers[-REQUESTS:] if caller.left_at == self.clock.now]
+        assert len(served) == self.limiter._pacer._capacity.now
+        assert len(served) == REQUESTS or self._status().refused
+        for loop in self.loops:
+            loop.close()
+
+    def _waiting(self) -> list[Caller]:
+        return [caller for caller in self.callers if not caller.task.done() and caller not in self.cancelled]
+
+    def _cancel(self, caller: Caller) -> None:
+        caller.task.cancel()
+        self.cancelled.add(caller)
+
+    def _answer(self, caller: Caller, fate: str, retry_after: float | None = None) -> None:
+        self.limiter.record(
+            Answer(
+                sent_at=caller.left_at,
+                answered_at=self.clock.now,
+                lost=fate == "lost",
+                refused=fate == "refused",
+                retry_after=retry_after,
+            )
+        )
+        self._settle()
+
+    def _status(self) -> LimiterStatus:
+        """Ask on a loop, because elsewhere the time is another one."""
+
+        async def ask() -> LimiterStatus:
+            return self.limiter.status()
+
+        return self.loops[0].run_until_complete(ask())
+
+    def _settle(self) -> None:
+        for _ in range(2):
+            for loop in self.loops:
+                loop.settle()
+
+
+TestBudget = Budget.TestCase
+TestBudget.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
