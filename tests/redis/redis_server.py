@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-PROGRAM = shutil.which("redis-server") or "redis-server"
+PROGRAM = shutil.which("redis-server") or shutil.which("valkey-server") or "redis-server"
 
 
 class RedisServer:
