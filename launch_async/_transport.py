@@ -15,7 +15,7 @@ import functools
 import os
 import ssl
 import urllib.request
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
@@ -184,12 +184,12 @@ class AiohttpTransport:
         self._inherited: object = None
         self._closed = False
 
-    def send(self, request: Request) -> Coroutine[object, object, Response]:
+    async def send(self, request: Request) -> Response:
         """Send a request once and read the answer; see `Transport.send`."""
         session, watch = self._open()
         if isinstance(request.body, FileBody):
-            return self._send_file(session, watch, request, request.body)
-        return self._exchange(session, watch, request, _Sends() if self._owns_session else _tracker())
+            return await self._send_file(session, watch, request, request.body)
+        return await self._exchange(session, watch, request, _Sends() if self._owns_session else _tracker())
 
     async def close(self) -> None:
         """Close the session, if it is our own."""
