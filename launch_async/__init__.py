@@ -181,7 +181,7 @@ _MODULES = {
         "InvalidArgumentError",
         "InvalidTokenError",
         "JournalError",
-    "JournalInUse",
+        "JournalInUse",
         "LaunchError",
         "MissingScopeError",
         "NotFoundError",
