@@ -29,25 +29,27 @@ _TARGETS = 60
 _KILLS = 50
 
 
-@attrs.frozen
+@attrs.define
 class Server:
     """An emulator in another process, and what it says happened."""
 
     access: dict[str, str]
+    heard: int = 0
 
-    def order(self, name: str, body: Mapping[str, object] | None = None, method: str | None = None) -> Any:
+    def order(self, name: str, body: Mapping[str, object] | None = None) -> Any:
         content = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.access['url']}/__emulator__/{name}", content, method=method)
-        with urllib.request.urlopen(request) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
+        with urllib.request.urlopen(f"{self.access['url']}/__emulator__/{name}", content) as answer:
+            return json.loads(answer.read())
 
-    def told(self) -> tuple[list[tuple[str, str]], list[str]]:
-        """The operations since the last time with the environments that they were about, and what was deployed."""
-        ledger = self.order("ledger")
-        self.order("ledger", method="DELETE")
-        requests = [(one["operation"], (one["path"].split("/") + [""] * 5)[4]) for one in ledger["requests"]]
-        return requests, [one["parent"] for one in ledger["created"] if one["noun"] == "deployment"]
+    def requests(self) -> list[tuple[str, str]]:
+        """The operations since the last time, with the environments that they were about."""
+        told = self.order("ledger")["requests"]
+        new, self.heard = told[self.heard :], len(told)
+        return [(one["operation"], (one["path"].split("/") + [""] * 5)[4]) for one in new]
+
+    def deployed(self) -> Counter[str]:
+        """How often each environment was deployed."""
+        return Counter(one["parent"] for one in self.order("ledger")["created"] if one["noun"] == "deployment")
 
 
 @pytest.fixture
@@ -98,14 +100,13 @@ def _wasted(states: Mapping[str, OperationState], requests: Sequence[tuple[str, 
 
 def test_a_run_that_is_killed_fifty_times_deploys_every_target_once(server: Server, tmp_path: Path) -> None:
     plan = asyncio.run(_planned(server))
-    server.told()
+    server.requests()
     journal = tmp_path / "runs" / "run.journal"
     journal.parent.mkdir()
     children = multiprocessing.get_context("forkserver")
     children.set_forkserver_preload(list(PRELOADED))
     dice = random.Random(20)
     exit_codes: list[int | None] = []
-    deployed: Counter[str] = Counter()
     wasted: list[tuple[str, str]] = []
     for kill in range(_KILLS):
         states = _states(journal, plan, tmp_path / f"before-{kill}")
@@ -115,17 +116,13 @@ def test_a_run_that_is_killed_fifty_times_deploys_every_target_once(server: Serv
         child.start()
         child.join(30)
         exit_codes.append(child.exitcode)
-        requests, created = server.told()
-        deployed.update(created)
-        wasted += _wasted(states, requests)
+        wasted += _wasted(states, server.requests())
 
     states = _states(journal, plan, tmp_path / "before-the-end")
     report: FleetReport = asyncio.run(run_or_resume(server.access, plan, journal, None))
 
-    requests, created = server.told()
-    deployed.update(created)
-    wasted += _wasted(states, requests)
-    assert deployed == Counter(one.target.environment_uid for one in plan.operations)
+    wasted += _wasted(states, server.requests())
+    assert server.deployed() == Counter(one.target.environment_uid for one in plan.operations)
     assert report.is_success
     assert wasted == []
     assert exit_codes == [-signal.SIGKILL] * _KILLS

@@ -13,6 +13,7 @@ import attrs
 from launch_async import Authtoken, LaunchClient, RetryPolicy, UnlimitedRateLimiter
 from launch_async._pipeline import Send
 from launch_async._transport import Request, Response
+from launch_async.workflows import schedule
 from launch_async.workflows.fleet.journal import Entry, SqliteJournal
 from launch_async.workflows.fleet.plan import Plan
 from launch_async.workflows.fleet.report import FleetReport
@@ -65,12 +66,15 @@ async def run_or_resume(server: dict[str, str], plan: Plan, path: Path, moment: 
     fuse = Fuse(moment)
     async with client_of(server, fuse) as client:
         journal = FusedJournal(path, fuse)
+        # A few at a time, so that kills find the others at all stages.
+        places = None if moment is None else 4
         if path.exists() and path.stat().st_size:
-            return await client.fleet.resume(journal)
-        return await client.fleet.run(plan, journal=journal, confirm=len(plan.operations))
+            return await client.fleet.resume(journal, concurrency=places)
+        return await client.fleet.run(plan, journal=journal, confirm=len(plan.operations), concurrency=places)
 
 
 def main(server: dict[str, str], plan_text: str, path: str, moment: int | None) -> None:
+    schedule._SHORTEST = 0.02  # builds take as long
     asyncio.run(run_or_resume(server, Plan.from_json(plan_text), Path(path), moment))
 
 
