@@ -107,6 +107,7 @@ class Desk:
                 grant.sent_at = self._departed_at = now
                 self.sent += 1
                 self._news.left(grant)
+                self._bell.set()
                 self._lateness = max(0.98 * self._lateness, _LEAST_LATENESS)
                 return grant
             # The loop was held up. A slot that the others believe used a while ago must not be used now.

@@ -82,3 +82,20 @@ async def test_the_slot_of_a_request_without_an_answer_is_not_given_again(redis,
     # The slow one may be counted as late as its answer: beside it there is room for one per second.
     beside = [when for when in sent if sent[1] < when < sent[1] + 3.5]
     assert most_in_any(1.0, beside) <= 1
+
+
+@in_virtual_time
+async def test_the_slot_of_a_slow_request_is_kept_though_nobody_waits_beside_it(redis, organization):
+    server, loop, sent = VirtualRedis(redis), asyncio.get_running_loop(), []
+    one, other = (RedisRateLimiter(lambda: server, organization, rate_limit=RateLimit(2, per=1.0)) for _ in range(2))
+    await one.acquire()
+    slow_since = loop.time()
+    await asyncio.sleep(3.0)
+
+    for _ in range(3):
+        await other.acquire()
+        sent.append(loop.time())
+        other.record(Answer(sent_at=sent[-1], answered_at=sent[-1]))
+    one.record(Answer(sent_at=slow_since, answered_at=loop.time()))
+
+    assert most_in_any(1.0, sent) == 1
