@@ -144,11 +144,11 @@ def region_advice(host: str, location: str | None) -> str:
     except ConfigurationError:
         issued = None
     if issued is None:
-        others = ", ".join(name for name in REGIONS if name != region)
-        return f"{here}, and others are {others} (FACTS §1)"
+        others = {name: known.launch_host for name, known in REGIONS.items() if name != region}
+        return f"{here}, and others are {', '.join(others)} (FACTS §1), with the hosts {', '.join(others.values())}"
     if issued == region:
         return f"{here}, where the token was issued, so it has ended or was revoked"
-    advice = f": use region={issued!r}" if region else ""
+    advice = f": use region={issued!r}, host {REGIONS[issued].launch_host}" if region else ""
     return f"{here}, and the token was issued in region {issued}{advice} (FACTS §1)"
 
 

@@ -59,6 +59,7 @@ from launch_async import (
 from launch_async._pipeline import Send
 from launch_async._transport import Request, Response
 from launch_async.retry import parse_retry_after
+from launch_async.settings import REGIONS
 
 IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE")
 NOT_IDEMPOTENT = ("POST", "PATCH")
@@ -893,8 +894,10 @@ async def test_a_wrong_region_is_suggested_where_a_token_is_refused() -> None:
         ({"base_url": "https://own.example.com"}, "this client talks to own.example.com, and others are na, eu"),
     ):
         async with client_on(FakeTransport(refusal), **options) as launch:
-            with pytest.raises(InvalidTokenError, match=hint):
+            with pytest.raises(InvalidTokenError, match=hint) as caught:
                 await launch.projects.get(PROJECT)
+        hosts = [known.launch_host for name, known in REGIONS.items() if options.get("region") != name]
+        assert f"with the hosts {', '.join(hosts)}" in str(caught.value)
 
 
 async def test_the_clock_of_the_service_is_learnt_once() -> None:
