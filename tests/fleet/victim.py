@@ -74,7 +74,7 @@ async def run_or_resume(server: dict[str, str], plan: Plan, path: Path, moment: 
 
 
 def main(server: dict[str, str], plan_text: str, path: str, moment: int | None) -> None:
-    schedule._SHORTEST = 0.02  # builds take as long
+    schedule._SHORTEST = 0.02  # type: ignore[misc]  # builds take as long
     asyncio.run(run_or_resume(server, Plan.from_json(plan_text), Path(path), moment))
 
 
