@@ -31,11 +31,13 @@ MINE, YOURS, NEWEST = "a" * 40, "b" * 40, "c" * 40
 class Service:
     """Creates deployments; loses the answers that it is told to lose, and answers the others after a while."""
 
+    # Of all services together: the client remembers what this process has created.
+    _uids = itertools.count(1)
+
     def __init__(self, *fates: str) -> None:
         self.fates = list(fates)
         self.made: list[dict[str, Any]] = []
         self.log: list[str] = []
-        self._uids = itertools.count(1)
 
     async def __call__(self, request: Request) -> Response:
         self.log.append(request.method)
@@ -46,7 +48,7 @@ class Service:
         if fate == "lost before":
             raise ResponseLost("lost")
         asked = next((commit for commit in (MINE, YOURS) if commit in str(request.body)), NEWEST)
-        made = {"uid": f"66c0ffee{id(self) % 16**8:08x}{next(self._uids):08x}", "createdAt": LATER, "commitHash": asked}
+        made = {"uid": f"66c0ffee{next(self._uids):016x}", "createdAt": LATER, "commitHash": asked}
         self.made.append(made)
         if fate == "lost after":
             raise ResponseLost("lost")
