@@ -1,5 +1,8 @@
 """Runs examples/launch.ipynb in a kernel and checks what it shows: `python tools/check_notebook.py [--html FILE]`.
 
+It runs twice: with the emulator that it starts, and with an environment that names an organization, which is another
+emulator here.
+
 A kernel has an event loop that runs while a cell does, and its stop button is a Ctrl-C: a second kernel shows that
 calls without await work there, warn of nothing, and leave the client usable when they are stopped.
 
@@ -9,8 +12,10 @@ With `--html` the notebook as it ran is written as a page, to be looked at; `--t
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 
 import nbformat
@@ -18,6 +23,8 @@ from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
+
+from launch_sync.emulator import LaunchEmulator
 
 NOTEBOOK = Path(__file__).resolve().parent.parent / "examples" / "launch.ipynb"
 
@@ -29,12 +36,20 @@ SHOWN = {
     "Log(launch.follow_logs(site.deployment))": ("INSTALLING_DEPENDENCIES", "Deployment is live"),
     "diff": ("1 to add, 1 to change, 0 to remove", "+ add", "MOON", "1 unchanged"),
     "launch.deploy(site.project.uid, site.environment.uid, folder)": ("Deployment #2", "✓&nbsp;LIVE"),
-    "report": ("✗&nbsp;FAILED", "TypeError: moon is not defined", "Mend what the first error names", "npm ERR!"),
+    "ended": ("✗&nbsp;FAILED", "TypeError: moon is not defined", "Mend what the first error names", "npm ERR!"),
     "deployments": ("All 3", "✗&nbsp;FAILED", "✓&nbsp;LIVE", "✓&nbsp;DEPLOYED"),
     'frame[["deployment_number", "status", "created_at", "url"]]': ("<table", "FAILED", "DEPLOYED"),
     "launch.budget": ("Budget of the organization", "9.9 requests per second"),
 }
 """What the output of a cell must have, by the cell's last line."""
+
+SHOWN_OF_AN_ORGANIZATION = {
+    **SHOWN,
+    "ended": ("Deployment #3", "✓&nbsp;LIVE"),
+    "deployments": ("All 3", "✓&nbsp;LIVE", "✓&nbsp;DEPLOYED"),
+    'frame[["deployment_number", "status", "created_at", "url"]]': ("<table", "LIVE", "DEPLOYED"),
+}
+"""The same where no build is told to fail."""
 
 BEFORE_THE_STOP = """
 import asyncio, pathlib, tempfile, warnings
@@ -68,22 +83,43 @@ def main() -> int:
     options = parser.parse_args()
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     problems = list(stored_outputs(notebook))
-    run(notebook)
-    problems += wrong_outputs(notebook)
+    problems += trouble_at_an_organization(deepcopy(notebook))
+    run(notebook, {})
+    problems += wrong_outputs(notebook, SHOWN)
     problems += trouble_when_stopped()
     if options.html:
         page, _ = HTMLExporter(theme=options.theme).from_notebook_node(notebook)
         options.html.write_text(page, "utf-8")
     for problem in problems:
         print(problem, file=sys.stderr)
-    print(f"{len(SHOWN)} outputs of {NOTEBOOK.name} and a stopped call checked, {len(problems)} problems")
+    print(f"{2 * len(SHOWN)} outputs of {NOTEBOOK.name} and a stopped call checked, {len(problems)} problems")
     return int(bool(problems))
 
 
-def run(notebook: NotebookNode) -> None:
-    """Execute every cell, in the folder of the notebook; an exception in one ends this program."""
+def run(notebook: NotebookNode, settings: Mapping[str, str]) -> None:
+    """Execute every cell, in the folder of the notebook, with these settings and none that the environment has.
+
+    An exception in a cell ends this program.
+    """
     here = {"metadata": {"path": str(NOTEBOOK.parent)}}
-    NotebookClient(notebook, timeout=60, kernel_name="python3", resources=here).execute()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CONTENTSTACK_")}
+    NotebookClient(notebook, timeout=60, kernel_name="python3", resources=here).execute(env={**environment, **settings})
+
+
+def trouble_at_an_organization(notebook: NotebookNode) -> Iterator[str]:
+    """Say what goes wrong where the environment names an organization."""
+    with LaunchEmulator() as organization:
+        settings = {
+            "CONTENTSTACK_LAUNCH_URL": organization.url,
+            "CONTENTSTACK_AUTHTOKEN": organization.authtoken,
+            "CONTENTSTACK_ORGANIZATION_UID": organization.organization_uid,
+        }
+        run(notebook, settings)
+        made, deleted = (organization.ledger.count(operation) for operation in ("createProject", "deleteProject"))
+    for problem in wrong_outputs(notebook, SHOWN_OF_AN_ORGANIZATION):
+        yield f"at an organization {problem}"
+    if (made, deleted) != (1, 1):
+        yield f"at an organization the notebook makes {made} projects and deletes {deleted}"
 
 
 def stored_outputs(notebook: NotebookNode) -> Iterator[str]:
@@ -93,10 +129,10 @@ def stored_outputs(notebook: NotebookNode) -> Iterator[str]:
             yield f"cell {cell.id} is stored with its output: clear all outputs before committing"
 
 
-def wrong_outputs(notebook: NotebookNode) -> Iterator[str]:
+def wrong_outputs(notebook: NotebookNode, expected: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """Say what the cells fail to show, and what none of them may."""
     shown = {cell.source.splitlines()[-1]: outputs(cell) for cell in notebook.cells if cell.cell_type == "code"}
-    for line, phrases in SHOWN.items():
+    for line, phrases in expected.items():
         missing = [phrase for phrase in phrases if phrase not in shown.get(line, "")]
         if missing:
             yield f"the cell that ends with `{line}` does not show {missing}"
