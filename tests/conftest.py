@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -18,3 +19,9 @@ def scrubbed_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         upper = name.upper()
         if upper.startswith(_PREFIXES) or upper.endswith(_SUFFIXES) or upper in _NAMES:
             monkeypatch.delenv(name)
+
+
+def pytest_collection_finish() -> None:
+    """Set what is there to stay aside: collecting garbage around a test then looks at that test's objects alone."""
+    gc.collect()
+    gc.freeze()
