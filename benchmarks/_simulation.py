@@ -221,7 +221,7 @@ async def saturate(
         for _ in range(callers):
             group.create_task(caller())
     late = [accepted for _, accepted in arrivals[300:]]
-    return Outcome(begun / last_accepted, 1 - sum(late) / max(len(late), 1), arrivals)
+    return Outcome(begun / last_accepted, late.count(False) / max(len(late), 1), arrivals)
 
 
 def simulate(make_client: Callable[[], Client], server: str, network: str, *, requests: int, seed: int) -> Outcome:
