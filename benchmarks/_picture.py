@@ -7,6 +7,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 WIDTH, LABELS, STEP, BAR = 760, 270, 20, 13
+FIGURE, NOTE = 90, 130
 OURS, OTHERS, INK, FAINT = "#3f51b5", "#b0b7c3", "#5f6773", "#9aa1ac"
 
 
@@ -17,10 +18,11 @@ def picture(result: dict[str, Any]) -> str:
     for unit, group in itertools.groupby(result["rows"], key=lambda row: row["unit"]):
         rows = list(group)
         widest = max([max(row["samples"]) for row in rows] + [1e-9])
+        room = NOTE if any(row.get("note") for row in rows) else FIGURE
         shapes.append(_text(0, y, f"{unit}, {'more' if rows[0]['better'] == 'more' else 'less'} is better", FAINT))
         y += 8
         for row in rows:
-            shapes += _bar(row, y, (WIDTH - LABELS - 90) / widest)
+            shapes += _bar(row, y, (WIDTH - LABELS - room) / widest)
             y += STEP
         y += 24
     for mark in result["marks"]:
@@ -42,11 +44,12 @@ def _bar(row: dict[str, Any], y: int, scale: float) -> list[str]:
         LABELS + max(0.0, value) * scale for value in (min(row["samples"]), row["median"], max(row["samples"]))
     )
     line, width = y + BAR / 2, max(1.0, middle - LABELS)
+    figure = f"{row['median']:,.4g}".replace(",", " ")
     return [
         _text(0, y + 11, row["name"], INK),
         f'<rect x="{LABELS}" y="{y}" width="{width:.1f}" height="{BAR}" fill="{OURS if ours else OTHERS}"/>',
         f'<path d="M{low:.1f} {line}H{high:.1f}" stroke="{INK}" stroke-width="1"/>',
-        _text(round(high) + 6, y + 11, f"{row['median']:,.4g}".replace(",", " "), INK),
+        _text(round(high) + 6, y + 11, ", ".join(filter(None, (figure, row.get("note")))), INK),
     ]
 
 

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +24,7 @@ class Row:
         samples: One figure per round.
         better: Which direction is better.
         reference: Whether the others are compared with this one.
+        note: What stands beside the figure; it is not compared.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Row:
     samples: Sequence[float]
     better: Literal["more", "less"] = "more"
     reference: bool = False
+    note: str = ""
 
     @property
     def median(self) -> float:
@@ -71,11 +73,19 @@ class Mark:
 
 @attrs.frozen
 class Report:
-    """The outcome of one benchmark."""
+    """The outcome of one benchmark.
+
+    Attributes:
+        title: What it is about.
+        rows: What each contestant did.
+        marks: The figures with a goal.
+        details: More figures, for the JSON only.
+    """
 
     title: str
     rows: Sequence[Row]
     marks: Sequence[Mark]
+    details: Mapping[str, object] = attrs.field(factory=dict)
 
     def table(self) -> str:
         """Return the report as text."""
@@ -89,6 +99,7 @@ class Report:
             ratio = f"{row.median / like.median:6.2f}" if like and like.median else f"{'':6}"
             lines.append(
                 f"{row.name:{wide}}  {_figure(row.median):>10}  {_spread(row.samples):>19}  {ratio}  {row.unit}"
+                + (row.note and f", {row.note}")
             )
         for mark in self.marks:
             verdict = (
@@ -115,6 +126,7 @@ class Report:
                 }
                 for mark in self.marks
             ],
+            **({"details": self.details} if self.details else {}),
         }
 
 
@@ -131,14 +143,28 @@ def present(measure: Callable[[int], Report], doc: str | None, *, rounds: int) -
         doc: What the program says about itself.
         rounds: How many by default.
     """
+    options = arguments(doc, rounds=rounds).parse_args()
+    hand_over(measure(options.rounds), options.json)
+
+
+def arguments(doc: str | None, *, rounds: int) -> argparse.ArgumentParser:
+    """Return what every benchmark understands; one with options of its own adds them.
+
+    Args:
+        doc: What the program says about itself.
+        rounds: How many by default.
+    """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=rounds)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    report = measure(options.rounds)
+    parser.add_argument("--rounds", type=int, default=rounds, help=f"samples of each figure; default {rounds}")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
+    return parser
+
+
+def hand_over(report: Report, file: Path | None) -> None:
+    """Print the table, and write the JSON if there is a file for it."""
     print(report.table())
-    if options.json:
-        options.json.write_text(json.dumps(report.document(), indent=1) + "\n")
+    if file:
+        file.write_text(json.dumps(report.document(), indent=1) + "\n")
 
 
 def _before(rows: Sequence[Row], one: Row, other: Row) -> bool:
