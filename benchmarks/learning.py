@@ -1,7 +1,10 @@
-"""How the pacing learns, as the figures of the charts in `docs/explanation/the-budget.md`.
+"""How the pacing learns: what is accepted at first and later, what is refused, and while the budget is smaller.
 
-Run `python -m benchmarks.learning` and copy what it prints. Virtual time throughout: the figures depend on the seeds
-only, not on the machine.
+Three ways of counting behind the worst network, which each ask for another answer of a limiter that knows none at
+first; `aiolimiter` beside it where learning saves refusals; and a budget that shrinks and comes back, by another limit
+or another program. What is printed at first are the charts of `docs/explanation/the-budget.md`, to be copied from here.
+Virtual time throughout: the figures depend on the seeds only, not on the machine; a round is a seed, and the charts are
+those of the first.
 """
 
 from __future__ import annotations
@@ -10,74 +13,122 @@ import asyncio
 import math
 from collections.abc import Callable, Iterable
 
+from benchmarks._report import Mark, Report, Row, present, ratios
 from benchmarks._simulation import NETWORKS, SERVERS, Client, Outcome, Server, run, saturate
-from benchmarks.pacing import DISTURBANCES, SCHEMES
-from launch_async.rate_limit import LocalRateLimiter, RateLimit
+from benchmarks.pacing import DISTURBANCES, PHASES, SCHEMES
 
 ENDLESS = 100_000
 NAMES = {"sliding": "sliding second", "fixed": "its clock's second", "bucket": "token bucket"}
 
 
-def main() -> None:
-    """Print the figures of three charts."""
-    print("What is accepted while it learns, behind an uneven network\n")
-    outcomes = {
-        f"counts by {name}": follow(server, "bad", until=60, client=lambda: LocalRateLimiter(RateLimit(10)))
+EARLY, LATE = (0, 20), (20, 60)
+SMALLER = {"the service allows six": "limit 10 -> 6 -> 10", "another program sends four": "another program, 4/s"}
+BRIEFLY = {"the service allows six": "six allowed", "another program sends four": "four for others"}
+
+
+def measure(rounds: int) -> Report:
+    """Run with as many seeds; print the charts of the first."""
+    seeds = range(1, rounds + 1)
+    schemes = {"this SDK": "ours"} | {name: name for name in SCHEMES if name.startswith("aiolimiter")}
+    counted = {
+        name: [follow(server, "bad", until=60, client=SCHEMES["ours"], seed=seed) for seed in seeds]
         for server, name in NAMES.items()
     }
-    print("accepted per second; seconds since the first request")
-    print_lines(outcomes, until=60, step=4, figure=lambda outcome, times: outcome.between(*times)[0])
-
-    print("\nWhat is refused by a sliding second, with and without learning\n")
-    schemes = {"this SDK": "ours"} | {name: name for name in SCHEMES if name.startswith("aiolimiter")}
-    outcomes = {title: follow("sliding", "lan", until=60, client=SCHEMES[name]) for title, name in schemes.items()}
-    print("percent refused; seconds since the first request")
-    print_lines(outcomes, until=60, step=4, figure=lambda outcome, times: 100 * outcome.between(*times)[1])
-
-    print("\nWhat is accepted while the budget is smaller from 100 s to 200 s\n")
-    outcomes = {
-        "the service allows six": disturbed("limit 10 -> 6 -> 10"),
-        "another program sends four": disturbed("another program, 4/s"),
+    refused = {
+        title: [follow("sliding", "lan", until=60, client=SCHEMES[name], seed=seed) for seed in seeds]
+        for title, name in schemes.items()
     }
+    smaller = {title: [disturbed(name, seed=seed) for seed in seeds] for title, name in SMALLER.items()}
+    charts({f"counts by {name}": outcomes for name, outcomes in counted.items()}, refused, smaller)
+    at_first, later = (
+        [outcome.between(*times)[0] for outcomes in counted.values() for outcome in outcomes] for times in (EARLY, LATE)
+    )
+    return Report(
+        "The pacing learns",
+        [
+            *(
+                Row(
+                    f"launch_async, {name}, {start}-{end} s",
+                    "accepted a second, uneven network",
+                    [one.between(start, end)[0] for one in outcomes],
+                )
+                for name, outcomes in counted.items()
+                for start, end in (EARLY, LATE)
+            ),
+            *(
+                Row(
+                    f"{'launch_async' if title == 'this SDK' else title}, sliding second, {start}-{end} s",
+                    "percent refused",
+                    [100 * one.between(start, end)[1] for one in outcomes],
+                    "less",
+                )
+                for title, outcomes in refused.items()
+                for start, end in (EARLY, LATE)
+            ),
+            *(
+                Row(
+                    f"launch_async, {BRIEFLY[title]}: {phase}",
+                    "accepted a second, budget smaller for 100 s",
+                    [one.between(*times)[0] for one in outcomes],
+                )
+                for title, outcomes in smaller.items()
+                for phase, times in PHASES.items()
+            ),
+        ],
+        [Mark("accepted behind the uneven network, 0-20 s / 20-60 s", ratios(at_first, later))],
+    )
+
+
+def charts(
+    counted: dict[str, list[Outcome]], refused: dict[str, list[Outcome]], smaller: dict[str, list[Outcome]]
+) -> None:
+    """Print the figures of three charts."""
+    print("What is accepted while it learns, behind an uneven network\n")
+    print("accepted per second; seconds since the first request")
+    print_lines(counted, until=60, step=4, figure=lambda outcome, times: outcome.between(*times)[0])
+    print("\nWhat is refused by a sliding second, with and without learning\n")
+    print("percent refused; seconds since the first request")
+    print_lines(refused, until=60, step=4, figure=lambda outcome, times: 100 * outcome.between(*times)[1])
+    print("\nWhat is accepted while the budget is smaller from 100 s to 200 s\n")
     print("accepted per second; seconds")
-    print_lines(outcomes, until=300, step=10, figure=lambda outcome, times: outcome.between(*times)[0])
+    print_lines(smaller, until=300, step=10, figure=lambda outcome, times: outcome.between(*times)[0])
+    print()
 
 
-def follow(server: str, network: str, *, until: float, client: Callable[[], Client]) -> Outcome:
+def follow(server: str, network: str, *, until: float, client: Callable[[], Client], seed: int) -> Outcome:
     """Send as fast as a client lets for some virtual seconds."""
 
     async def sending() -> Outcome:
         counting = SERVERS[server](10, phase=0.3)
-        return await saturate(client(), counting, NETWORKS[network], requests=ENDLESS, seed=1, until=until)
+        return await saturate(client(), counting, NETWORKS[network], requests=ENDLESS, seed=seed, until=until)
 
     return run(sending())
 
 
-def disturbed(disturbance: str) -> Outcome:
+def disturbed(disturbance: str, *, seed: int) -> Outcome:
     """Send while something happens to a budget that is counted by a sliding second."""
     counting: Server = SERVERS["sliding"](10, phase=0.3)
 
     async def sending() -> Outcome:
         async with asyncio.TaskGroup() as group:
             group.create_task(DISTURBANCES[disturbance](counting))
-            client = LocalRateLimiter(RateLimit(10))
-            return await saturate(client, counting, NETWORKS["lan"], requests=ENDLESS, seed=1, until=300)
+            return await saturate(SCHEMES["ours"](), counting, NETWORKS["lan"], requests=ENDLESS, seed=seed, until=300)
 
     return run(sending())
 
 
 def print_lines(
-    outcomes: dict[str, Outcome],
+    outcomes: dict[str, list[Outcome]],
     *,
     until: int,
     step: int,
     figure: Callable[[Outcome, tuple[float, float]], float],
 ) -> None:
-    """Print a line for the x axis and one for each outcome."""
+    """Print a line for the x axis and one for the first outcome of each."""
     starts = range(0, until, step)
     print("x:", *(start + step for start in starts))
-    for name, outcome in outcomes.items():
-        print(f"{name}:", *rounded(figure(outcome, (start, start + step)) for start in starts))
+    for name, (first, *_) in outcomes.items():
+        print(f"{name}:", *rounded(figure(first, (start, start + step)) for start in starts))
 
 
 def rounded(figures: Iterable[float]) -> list[str]:
@@ -86,4 +137,4 @@ def rounded(figures: Iterable[float]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    present(measure, __doc__, rounds=3)
