@@ -1,9 +1,11 @@
 """Six processes on two budgets, shared through a real Redis, beside a limiter of its own in each process.
 
-Run `python -m benchmarks.redis_budget`; `--requests`, `--calm`, `--json FILE`. Two emulators, in processes of their
-own, count by sliding seconds, and three processes send to each as fast as they may. Their wall clocks are wrong by up
-to a minute, one of them is killed by SIGKILL every second and replaced, and Redis, which keeps nothing, is restarted
-twice. Needs `redis-server`.
+Run `python -m benchmarks.redis_budget`; `--requests`, `--rounds`, `--no-calm`, `--json FILE`. The comparison is what a
+program has without Redis: a budget for each process, which together ask for three times what there is. Two emulators,
+in processes of their own, count by sliding seconds, and three processes send to each as fast as they may. Their wall
+clocks are wrong by up to a minute, one of them is killed by SIGKILL every second and replaced, and Redis, which keeps
+nothing, is restarted twice; `--calm`, as it is by default, measures without these faults, too. About two minutes at 600
+requests. Needs `redis-server`.
 """
 
 from __future__ import annotations
@@ -12,25 +14,60 @@ import argparse
 import asyncio
 import bisect
 import itertools
-import json
 import multiprocessing
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
+from typing import Literal
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "redis")]
+import attrs
+
+from benchmarks._report import Mark, Report, Row, arguments, hand_over
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "redis"))
 
 PROCESSES = 6
 SKEWS = (-60.0, -17.0, 0.0, 3.5, 30.0, 60.0)
 CALLERS = 4
+MOST = 10
 GOODPUT = 9.3
 CALLS = 1.2
+
+
+@attrs.frozen
+class Outcome:
+    """What one run came to.
+
+    Attributes:
+        shared: Whether the processes share their budgets.
+        faults: What was done to them; empty for nothing.
+        most: The most requests that arrived in any second at either emulator.
+        goodput: Accepted requests per second on the budget that got less.
+        refused: Share that was refused.
+        calls: Calls to Redis per request.
+    """
+
+    shared: bool
+    faults: str
+    most: int
+    goodput: float
+    refused: float
+    calls: float
+
+    @property
+    def limiter(self) -> str:
+        """Which limiter it was."""
+        return "shared" if self.shared else "one per process"
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the goals are reached."""
+        return self.most <= MOST and self.goodput >= GOODPUT and self.calls <= CALLS
 
 
 def worker(base_url: str, organization_uid: str, token: str, redis_url: str, skew: float) -> None:
@@ -147,7 +184,7 @@ class Crew:
             process.join()
 
 
-async def measure(requests: int, *, shared: bool, faults: bool) -> dict[str, object]:
+async def measure(requests: int, *, shared: bool, faults: bool) -> Outcome:
     """Let six processes send until each budget has accepted its half of the requests."""
     from redis_server import RedisServer
 
@@ -182,14 +219,14 @@ async def measure(requests: int, *, shared: bool, faults: bool) -> dict[str, obj
             with suppress(asyncio.CancelledError):
                 await killing
         arrived = [refused for emulator in emulators for _, refused in emulator.arrivals]
-        return {
-            "limiter": "shared" if shared else "one per process",
-            "faults": f"{crew.kills} kills{f', {restarts} restarts' * shared}" if faults else "none",
-            "most in a second": max(emulator.most_in_a_second for emulator in emulators),
-            "goodput": min(emulator.goodput(each) for emulator in emulators),
-            "refused": sum(arrived) / len(arrived),
-            "calls per request": calls / (len(arrived) - already),
-        }
+        return Outcome(
+            shared,
+            f"{crew.kills} kills{f', {restarts} restarts' * shared}" if faults else "",
+            most=max(emulator.most_in_a_second for emulator in emulators),
+            goodput=min(emulator.goodput(each) for emulator in emulators),
+            refused=sum(arrived) / len(arrived),
+            calls=calls / (len(arrived) - already),
+        )
 
 
 async def least(emulators: Sequence[Emulator]) -> int:
@@ -211,28 +248,58 @@ async def scripts_run(url: str) -> int:
     return sum(stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("evalsha", "eval"))
 
 
+UNITS: dict[str, tuple[Literal["more", "less"], Callable[[Outcome], float]]] = {
+    "most arrivals in any second": ("less", lambda one: one.most),
+    "accepted a second on each budget": ("more", lambda one: one.goodput),
+    "percent refused": ("less", lambda one: 100 * one.refused),
+    "calls to Redis per request": ("less", lambda one: one.calls),
+}
+
+
+def report(outcomes: Sequence[Outcome]) -> Report:
+    """Return runs as rows, one for each case."""
+    cases: dict[str, list[Outcome]] = {}
+    for one in outcomes:
+        name = "launch_async.redis, shared" if one.shared else "a limiter per process"
+        cases.setdefault(name + ", faults" * bool(one.faults), []).append(one)
+    ours = [one for one in outcomes if one.shared]
+    return Report(
+        "Six processes on two budgets of 10 a second, over sockets",
+        [
+            Row(name, unit, [of(one) for one in found], better)
+            for unit, (better, of) in UNITS.items()
+            for name, found in cases.items()
+        ],
+        [
+            Mark("shared: most arrivals in any second", [max(one.most for one in ours)], MOST, "less"),
+            Mark("shared: accepted a second, worst run", [min(one.goodput for one in ours)], GOODPUT),
+            Mark("shared: calls to Redis per request", [max(one.calls for one in ours)], CALLS, "less"),
+        ],
+        {"runs": [attrs.asdict(one) for one in outcomes]},
+    )
+
+
 def main() -> None:
-    """Measure, and print a table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--requests", type=int, default=600)
-    parser.add_argument("--calm", action="store_true", help="also without faults")
-    parser.add_argument("--json", type=Path)
-    chosen = parser.parse_args()
+    """Measure and hand over."""
+    parser = arguments(__doc__, rounds=1)
+    parser.add_argument("--requests", type=int, default=600, help="accepted requests per run; default 600")
+    parser.add_argument("--calm", action=argparse.BooleanOptionalAction, default=True, help="also without faults")
+    options = parser.parse_args()
     print("| limiter | faults | most in a second | goodput/s | refused | Redis calls per request | |")
     print("|---|---|---|---|---|---|---|")
-    rows = []
-    for shared, faults in [(True, True), *([(True, False)] if chosen.calm else []), (False, True)]:
-        row = asyncio.run(measure(chosen.requests, shared=shared, faults=faults))
-        met = row["most in a second"] <= 10 and row["goodput"] >= GOODPUT and row["calls per request"] <= CALLS
-        verdict = ("met" if met else "MISSED") if shared else ""
+    outcomes: list[Outcome] = []
+    kinds = [(True, True), *([(True, False)] if options.calm else []), (False, True)]
+    for shared, faults in kinds * options.rounds:
+        one = asyncio.run(measure(options.requests, shared=shared, faults=faults))
+        verdict = ("met" if one.is_met else "MISSED") if shared else ""
         print(
-            f"| {row['limiter']} | {row['faults']} | {row['most in a second']} | {row['goodput']:.2f} | "
-            f"{row['refused']:.1%} | {row['calls per request']:.2f} | {verdict} |",
+            f"| {one.limiter} | {one.faults or 'none'} | {one.most} | {one.goodput:.2f} | "
+            f"{one.refused:.1%} | {one.calls:.2f} | {verdict} |",
             flush=True,
         )
-        rows.append(row)
-    if chosen.json:
-        chosen.json.write_text(json.dumps(rows, indent=2) + "\n")
+        outcomes.append(one)
+    print()
+    hand_over(report(outcomes), options.json)
 
 
 if __name__ == "__main__":
