@@ -1,10 +1,11 @@
 """The one runner: every benchmark, or those that are named; tables, JSON, pictures, and what became slower.
 
-    python -m benchmarks [NAME ...] [--rounds N] [--no-store]
+    python -m benchmarks [NAME ...] [--rounds N] [--requests N] [--no-store]
 
 Each benchmark is a program of its own (`python -m benchmarks.NAME`) and gets a process of its own. What it measured
 goes to `benchmarks/results/NAME.json` and is drawn as `docs/images/performance-NAME.svg`. Before that, it is compared
 with what was stored there last: ratios of one run first of all, because they hardly depend on the machine.
+For a quick look rather than for figures, make it short and keep nothing: `--rounds 1 --requests 300 --no-store`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,12 @@ def main() -> int:
         prog="benchmarks", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names))
-    parser.add_argument("--rounds", type=int, help="rounds of each that has rounds")
+    parser.add_argument("--rounds", type=int, help="samples of each figure")
+    parser.add_argument(
+        "--requests",
+        type=int,
+        help="requests of each sample, in those that keep to the budget in real time or simulate it",
+    )
     parser.add_argument("--no-store", action="store_true", help="leave results and pictures as they are")
     options = parser.parse_args()
     if unknown := {*options.names} - {*names}:
@@ -40,31 +46,25 @@ def main() -> int:
     failed: list[str] = []
     for name in options.names or names:
         print(f"\n== {name}", flush=True)
-        if not run(name, options.rounds, store=not options.no_store):
+        if not run(name, options.rounds, options.requests, store=not options.no_store):
             failed.append(name)
     if failed:
         print(f"\nMissed a mark, or failed: {', '.join(failed)}")
     return bool(failed)
 
 
-def run(name: str, rounds: int | None, *, store: bool) -> bool:
+def run(name: str, rounds: int | None, requests: int | None, *, store: bool) -> bool:
     """Run one benchmark; return whether it ended well and reached its marks."""
     kept = RESULTS / f"{name}.json"
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "result.json"
-        command = [sys.executable, "-m", f"benchmarks.{name}"]
-        source = (HERE / f"{name}.py").read_text()
-        # The simulations decide by seeds, not by rounds, and some have no figures to keep.
-        command += ["--json", str(target)] if "--json" in source or "present(" in source else []
-        command += ["--rounds", str(rounds)] if rounds and "present(" in source else []
+        command = [sys.executable, "-m", f"benchmarks.{name}", "--json", str(target)]
+        command += ["--rounds", str(rounds)] if rounds else []
+        command += ["--requests", str(requests)] if requests and takes_requests(name) else []
         ended = subprocess.run(command, check=False, cwd=HERE.parent).returncode
         if not target.exists():
-            return ended == 0
+            return False
         result = json.loads(target.read_text())
-    if "marks" not in result:
-        if store:
-            kept.write_text(json.dumps(result, indent=1) + "\n")
-        return ended == 0
     if kept.exists():
         for line in slower(json.loads(kept.read_text()), result):
             print(f"slower than last time: {line}")
@@ -73,6 +73,11 @@ def run(name: str, rounds: int | None, *, store: bool) -> bool:
         PICTURES.mkdir(exist_ok=True)
         (PICTURES / f"performance-{name}.svg").write_text(picture(result))
     return ended == 0 and all(mark["reached"] for mark in result["marks"])
+
+
+def takes_requests(name: str) -> bool:
+    """Whether a benchmark lets one say how many requests it sends; it is asked without being run."""
+    return '"--requests"' in (HERE / f"{name}.py").read_text()
 
 
 def slower(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
