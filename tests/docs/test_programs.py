@@ -10,9 +10,11 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -115,6 +117,15 @@ def organization() -> Iterator[LaunchEmulator]:
         yield emulator
 
 
+def settings_of(organization: LaunchEmulator) -> dict[str, str]:
+    """The variables that lead a program there."""
+    return {
+        "CONTENTSTACK_LAUNCH_URL": organization.url,
+        "CONTENTSTACK_AUTHTOKEN": organization.authtoken,
+        "CONTENTSTACK_ORGANIZATION_UID": organization.organization_uid,
+    }
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where each program has a folder of its own to work in."""
@@ -143,12 +154,7 @@ def ended(
     request: pytest.FixtureRequest, folder: Path, organization: LaunchEmulator, redis_url: str | None
 ) -> Iterator[dict[str, Future[Ended]]]:
     """The programs, by title or by page and line; of the blocks those that were chosen."""
-    variables = {
-        "CONTENTSTACK_LAUNCH_URL": organization.url,
-        "CONTENTSTACK_AUTHTOKEN": organization.authtoken,
-        "CONTENTSTACK_ORGANIZATION_UID": organization.organization_uid,
-        "FEATURE_FLAG": "on",
-    }
+    variables = {**settings_of(organization), "FEATURE_FLAG": "on"}
     chosen = {item.name.partition("[")[2][:-1] for item in request.session.items}
 
     with Programs() as programs:
@@ -179,8 +185,9 @@ def output(ending: Future[Ended]) -> str:
     return program.stdout
 
 
-@pytest.fixture
-async def service(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+@asynccontextmanager
+async def serving(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+    """The FastAPI service, at the address that is given."""
     monkeypatch.syspath_prepend(EXAMPLES)
     fastapi_service = __import__("fastapi_service")
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -189,6 +196,12 @@ async def service(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
             tasks.create_task(server.serve([listener]))
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
             server.should_exit = True
+
+
+@pytest.fixture
+async def service(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+    async with serving(monkeypatch) as address:
+        yield address
 
 
 async def test_the_service_starts_deployments_and_says_how_far_they_are(service: str) -> None:
@@ -208,6 +221,45 @@ async def test_the_service_passes_on_what_the_error_says(service: str) -> None:
     async with aiohttp.ClientSession(service) as session, session.post("/deployments", params=nowhere) as answer:
         assert answer.status == 404
         assert (await answer.json())["error"] == "NotFoundError"
+
+
+async def test_the_service_serves_the_organization_that_the_environment_names(
+    monkeypatch: pytest.MonkeyPatch, organization: LaunchEmulator
+) -> None:
+    for name, value in settings_of(organization).items():
+        monkeypatch.setenv(name, value)
+
+    async with (
+        serving(monkeypatch) as address,
+        aiohttp.ClientSession(address) as session,
+        session.get("/environments") as answer,
+    ):
+        names = {environment["name"] for environment in await answer.json()}
+
+    assert names >= {"shop/preview", "shop/staging"}
+
+
+async def test_what_is_published_is_purged_at_the_organization_that_the_environment_names(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], organization: LaunchEmulator
+) -> None:
+    project = organization.add_project("news", environments=["live"], deployments=1)
+    monkeypatch.syspath_prepend(EXAMPLES)
+    for name, value in settings_of(organization).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["revalidate_after_publish.py", project.uid, *project.environments])
+    revalidate = __import__("revalidate_after_publish")
+
+    running = asyncio.create_task(revalidate.main())
+    printed = ""
+    while "Listening on port" not in printed and not running.done():
+        await asyncio.sleep(0.01)
+        printed += capsys.readouterr().out
+    await revalidate.send_some(int(printed.split()[-1]))
+    running.cancel()
+    await asyncio.wait([running])
+
+    assert capsys.readouterr().out == "Purged article, moonrise, eclipse\n"
+    assert organization.ledger.count("revalidateCdnCache") == 1
 
 
 def test_a_roll_out_is_shown_before_it_is_made(ended: dict[str, Future[Ended]]) -> None:
