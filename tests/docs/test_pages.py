@@ -1,23 +1,30 @@
-"""What the pages list is complete, and what they name exists."""
+"""What the pages list is complete, and what they name exists.
+
+Of the shell's lines those run here that start the emulator, give it orders and set the environment. The others run as
+sessions: `package` makes a virtual environment and installs the wheel into it, which needs a package index; `demo`,
+`tests` and `bench` are the lines of that name; `sync_check` runs the generator, and `engines` Prefect and Dask, which
+the tests do not install. The examples run in `test_programs.py`. What is left is checked to name what exists.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
-from urllib.request import ProxyHandler, Request, build_opener
+from pathlib import Path
 
 import pytest
 import yaml
 
 from launch_async import errors
-from launch_sync.emulator import LaunchEmulator
 from tests.docs.pages import PAGES, blocks, every_block
 from tests.docs.test_programs import COMMANDS
 from tests.support.programs import ROOT
@@ -177,14 +184,44 @@ def test_extras_are_those_of_the_package() -> None:
     assert {extra for several in installed for extra in several.split(",")} <= extras
 
 
-def test_the_emulator_takes_the_orders_that_are_shown() -> None:
-    orders = [words for words in _commands() if words[0] == "curl"]
-    browser = build_opener(ProxyHandler({}))
+def _shell_lines(page: str, start: str) -> list[list[str]]:
+    """The lines to type of every console of a page that begins so."""
+    texts = [block.text for block in blocks("console") if block.name.startswith(f"docs/{page}:")]
+    consoles = [[line[2:] for line in text.splitlines() if line.startswith("$ ")] for text in texts]
+    return [lines for lines in consoles if lines[0].startswith(start)]
 
-    with LaunchEmulator(control=True) as emulator:
-        for _, _, url, _, body in orders:
-            request = Request(url.replace("$URL", emulator.url), body.encode())
-            with browser.open(request, timeout=10) as answer:
-                assert isinstance(json.load(answer), dict)
 
-    assert len(orders) == 3
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_emulator_starts_and_takes_orders_as_shown(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', "utf-8")
+    python.chmod(0o755)
+    shell = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "NO_PROXY": "*"}
+    ((start,),) = _shell_lines("how-to/testing-with-the-emulator.md", "python")
+    (orders,) = _shell_lines("how-to/testing-with-the-emulator.md", "curl")
+
+    with subprocess.Popen(["sh", "-c", f"exec {start}"], cwd=ROOT, env=shell, stdout=subprocess.PIPE) as emulator:
+        assert emulator.stdout
+        shell["URL"] = json.loads(emulator.stdout.readline())["url"]
+        commands = (["sh", "-c", f"{order} --fail"] for order in orders)
+        answers = [subprocess.run(command, env=shell, stdout=subprocess.PIPE).stdout for command in commands]
+        emulator.terminate()
+
+    assert emulator.returncode == 0
+    assert len(answers) == 3
+    assert all(isinstance(json.loads(answer), dict) for answer in answers)
+
+
+@pytest.mark.parametrize("page", ["first-deployment", "your-organization"])
+def test_the_settings_of_the_tutorial_reach_the_programs_of_the_shell(page: str) -> None:
+    ((*lines,),) = _shell_lines(f"tutorial/{page}.md", "export")
+
+    command = ["bash", "-e", "-c", "\n".join([*lines, "env"])]
+    path = {"PATH": os.environ["PATH"]}
+    shown = subprocess.run(command, input="typed\n", env=path, stdout=subprocess.PIPE, text=True).stdout
+
+    settings = dict(line.split("=", 1) for line in shown.splitlines() if line.startswith("CONTENTSTACK_"))
+    expected = {name: value for line in lines for name, value in re.findall(r"export (\w+)=(\S+)", line)}
+    typed = {"CONTENTSTACK_AUTHTOKEN": "typed"} if "read -rs" in lines[-1] else {}
+    assert settings == expected | typed
+    assert len(settings) == 3
