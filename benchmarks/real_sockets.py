@@ -193,7 +193,7 @@ def report(lines: Sequence[Line]) -> Report:
     for line in lines:
         cases.setdefault(line.name, []).append(line)
     return Report(
-        "Two event loops and a thread pool on one budget of 10 a second, over sockets",
+        "Two event loops and a thread pool on one budget of 10 a second",
         [
             *(
                 Row(f"launch_async, {name}", "most arrivals in any second", [one.most for one in found], "less")
