@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 from xml.sax.saxutils import escape
 
-WIDTH, LABELS, STEP, BAR = 760, 270, 20, 13
+WIDTH, LABELS, STEP, BAR = 760, 290, 20, 13
 FIGURE, NOTE = 90, 130
 OURS, OTHERS, INK, FAINT = "#3f51b5", "#b0b7c3", "#5f6773", "#9aa1ac"
 

@@ -128,5 +128,7 @@ async def main() -> None:
 if __name__ == "__main__":
     try:
         asyncio.run(main())
+    except KeyboardInterrupt:
+        print("Stopped.")
     except LaunchError as error:
         sys.exit(f"{type(error).__name__}: {error}")
