@@ -91,7 +91,7 @@ PYTEST = """
 import sys
 from importlib.metadata import entry_points
 import pytest
-options = ["-q", "-p", "no:cacheprovider", "-p", "no:schemathesis", "-o", "asyncio_default_fixture_loop_scope=function"]
+options = ["-q", "-p", "no:cacheprovider", "-p", "no:schemathesis"]
 if not entry_points(group="pytest11", name="contentstack_launch"):  # run from a checkout that is not installed
     options += ["-p", "launch_async.emulator.pytest_plugin"]
 sys.exit(pytest.main([{path!r}, *options]))
@@ -103,6 +103,8 @@ def program(block: Block, folder: Path) -> str:
     if block.marker == "pytest":
         tests = folder / "test_block.py"
         tests.write_text(block.text, "utf-8")
+        # Its own settings, whatever lies above the folder: temporary files may be kept within a checkout.
+        (folder / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n", "utf-8")
         return PYTEST.format(path=str(tests))
     if block.marker == "login":
         return LOGIN.format(block=block.text)
