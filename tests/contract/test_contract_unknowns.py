@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from launch_async import AppCredentials, LaunchClient, RateLimit
+from launch_async import AppCredentials
 from launch_async.emulator import LaunchEmulator
+from tests.support.clients import client_of
 
 # Between them every behaviour that a client without Git can meet, and none of the defaults.
 ONE = {
@@ -51,12 +52,7 @@ async def test_a_site_is_made_deployed_changed_and_looked_at(tmp_path, behaviour
     (tmp_path / "index.html").write_text("<h1>Hello</h1>" + 2048 * "-")
     async with (
         LaunchEmulator(rate_limit=None, build_seconds=0, **behaviour) as emulator,
-        LaunchClient(
-            AppCredentials(emulator.client_id, emulator.client_secret),
-            base_url=emulator.url,
-            organization_uid=emulator.organization_uid,
-            rate_limit=RateLimit(1000, per=1.0),
-        ) as launch,
+        client_of(emulator, credentials=AppCredentials(emulator.client_id, emulator.client_secret)) as launch,
     ):
         site = await launch.create_site("landing", tmp_path, framework_preset="NUXT", output_directory="./")
         at = (site.project.uid, site.environment.uid)

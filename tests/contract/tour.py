@@ -11,9 +11,10 @@ from urllib.parse import parse_qs, urlsplit
 import launch_async
 from contract.api_document import Exchange
 from contract.recording_proxy import recording_proxy
-from launch_async import AccessToken, AppCredentials, Authtoken, LaunchClient, RateLimit
+from launch_async import AccessToken, AppCredentials
 from launch_async.emulator import LaunchEmulator
 from launch_async.models.environment import PasswordProtection
+from tests.support.clients import client_of
 
 SETTINGS = {
     "framework_preset": "NUXT",
@@ -49,19 +50,9 @@ async def take_the_tour(folder: Path) -> list[Exchange]:
         return proxy.exchanges
 
 
-def client_of(emulator: LaunchEmulator, url: str, credentials: launch_async.Credentials | None = None) -> LaunchClient:
-    """A client that talks to `url`, by default with the authtoken."""
-    return LaunchClient(
-        credentials or Authtoken(emulator.authtoken),
-        base_url=url,
-        organization_uid=emulator.organization_uid,
-        rate_limit=RateLimit(1000, per=1.0),
-    )
-
-
 async def _visit_projects(emulator: LaunchEmulator, url: str, archive: Path) -> None:
     """Git projects, as a user."""
-    async with client_of(emulator, url) as client:
+    async with client_of(emulator, base_url=url) as client:
         project = await client.projects.create_from_git("least", **GIT)
         await client.projects.create_from_git(
             "most",
@@ -91,7 +82,7 @@ async def _visit_projects(emulator: LaunchEmulator, url: str, archive: Path) -> 
 
 async def _visit_uploads(emulator: LaunchEmulator, url: str, archive: Path) -> None:
     """File-upload projects, with a bearer token."""
-    async with client_of(emulator, url, AccessToken(emulator.access_token)) as client:
+    async with client_of(emulator, base_url=url, credentials=AccessToken(emulator.access_token)) as client:
         target = await client.uploads.url_for_project()
         await client.uploads.send(target, archive)
         await client.projects.create_from_upload("plain", upload_uid=target.upload_uid)
@@ -129,7 +120,7 @@ async def _visit_uploads(emulator: LaunchEmulator, url: str, archive: Path) -> N
 async def _visit_the_rest(emulator: LaunchEmulator, url: str, folder: Path) -> None:
     """Changes, purges, hooks, refusals and what is built from operations, as a machine."""
     credentials = AppCredentials(emulator.client_id, emulator.client_secret)
-    async with client_of(emulator, url, credentials) as client:
+    async with client_of(emulator, base_url=url, credentials=credentials) as client:
         (folder / "site").mkdir()
         (folder / "site" / "index.html").write_text("<h1>Hello</h1>" + 1024 * "-")
         site = await client.create_site("landing", folder / "site")
@@ -179,7 +170,7 @@ async def _visit_logins(emulator: LaunchEmulator, url: str) -> None:
 async def _visit_oauth(emulator: LaunchEmulator, url: str) -> None:
     for path in ("apps-api/token", "token"):
         credentials = AppCredentials(emulator.client_id, emulator.client_secret, token_path=path)
-        async with client_of(emulator, url, credentials) as client:
+        async with client_of(emulator, base_url=url, credentials=credentials) as client:
             await client.usage.cache_revalidations()
     client_id, client_secret = emulator.add_app()
     redirect_uri = "http://localhost:8184"
@@ -191,7 +182,7 @@ async def _visit_oauth(emulator: LaunchEmulator, url: str) -> None:
             request, f"{redirect_uri}/?code={code}&state={request.state}", client_secret=secret, token_path=path
         )
         emulator.advance(7200)
-        async with client_of(emulator, url, credentials) as client:
+        async with client_of(emulator, base_url=url, credentials=credentials) as client:
             await client.usage.cache_revalidations()
 
 

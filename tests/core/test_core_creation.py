@@ -10,7 +10,6 @@ from core_support import ENVIRONMENT, ORGANIZATION, PROJECT, UPLOAD, FakeTranspo
 
 from launch_async import (
     AmbiguousOutcome,
-    Authtoken,
     BadRequestError,
     ConflictError,
     DecodeError,
@@ -21,10 +20,10 @@ from launch_async import (
     RateLimitError,
     ResponseLost,
     RetryPolicy,
-    UnlimitedRateLimiter,
 )
 from launch_async.emulator import LaunchEmulator
 from launch_async.emulator.faults import FaultKind
+from tests.support.clients import client_of
 
 GIT: dict[str, Any] = {
     "repository_name": "acme/storefront",
@@ -46,13 +45,7 @@ async def emulator() -> AsyncIterator[LaunchEmulator]:
 
 @pytest.fixture
 async def launch(emulator: LaunchEmulator) -> AsyncIterator[LaunchClient]:
-    async with LaunchClient(
-        Authtoken(emulator.authtoken),
-        base_url=emulator.url,
-        organization_uid=emulator.organization_uid,
-        limiter=UnlimitedRateLimiter(),
-        retry=QUICK,
-    ) as opened:
+    async with client_of(emulator, retry=QUICK) as opened:
         yield opened
 
 
@@ -195,12 +188,7 @@ async def test_a_look_up_that_has_no_time_left_is_not_begun() -> None:
 async def test_a_quota_that_is_used_up_is_told_from_a_rate_limit() -> None:
     async with (
         LaunchEmulator(rate_limit=None, revalidation_quota=1) as emulator,
-        LaunchClient(
-            Authtoken(emulator.authtoken),
-            base_url=emulator.url,
-            organization_uid=emulator.organization_uid,
-            limiter=UnlimitedRateLimiter(),
-        ) as launch,
+        client_of(emulator) as launch,
     ):
         project = emulator.add_project("landing")
         (environment,) = project.environments

@@ -26,7 +26,6 @@ from core_support import (
 
 from launch_async import (
     AccessToken,
-    Authtoken,
     BadRequestError,
     CacheRevalidationUsage,
     ConflictError,
@@ -52,6 +51,7 @@ from launch_async import (
 )
 from launch_async._transport import Response
 from launch_async.emulator import LaunchEmulator
+from tests.support.clients import client_of
 
 
 def _zip() -> bytes:
@@ -88,16 +88,7 @@ SETTINGS_ON_THE_WIRE: dict[str, Any] = {
     "isStreamingEnabled": True,
     "isContentstackAuthenticationEnabled": False,
 }
-
-
-def client_of(emulator: LaunchEmulator, **options: Any) -> LaunchClient:
-    settings: dict[str, Any] = {
-        "organization_uid": emulator.organization_uid,
-        "limiter": UnlimitedRateLimiter(),
-        "retry": RetryPolicy(attempts=1),
-        **options,
-    }
-    return LaunchClient(Authtoken(emulator.authtoken), base_url=emulator.url, **settings)
+ONCE = RetryPolicy(attempts=1)
 
 
 @pytest.fixture
@@ -108,7 +99,7 @@ async def emulator() -> AsyncIterator[LaunchEmulator]:
 
 @pytest.fixture
 async def launch(emulator: LaunchEmulator) -> AsyncIterator[LaunchClient]:
-    async with client_of(emulator) as opened:
+    async with client_of(emulator, retry=ONCE) as opened:
         yield opened
 
 
@@ -472,7 +463,10 @@ async def test_build_logs_come_oldest_first_and_after_a_moment(launch: LaunchCli
 
 @pytest.mark.parametrize("key", ["logs", "serverLogs", "bare"])
 async def test_server_logs_are_read_under_any_key(key: Any) -> None:
-    async with LaunchEmulator(rate_limit=None, server_logs_key=key) as emulator, client_of(emulator) as launch:
+    async with (
+        LaunchEmulator(rate_limit=None, server_logs_key=key) as emulator,
+        client_of(emulator, retry=ONCE) as launch,
+    ):
         project = emulator.add_project("app", framework_preset="NEXTJS", deployments=1)
         (environment,) = project.environments.values()
         (deployment,) = environment.deployments
@@ -500,7 +494,7 @@ async def test_a_window_of_server_logs_is_asked_for_in_whole_milliseconds() -> N
 async def test_a_static_site_has_no_server_logs_and_is_told_why() -> None:
     async with (
         LaunchEmulator(rate_limit=None, static_server_logs_fail=True) as emulator,
-        client_of(emulator) as launch,
+        client_of(emulator, retry=ONCE) as launch,
     ):
         project = emulator.add_project("landing", deployments=1)
         (environment,) = project.environments.values()
@@ -535,7 +529,7 @@ async def test_logs_of_another_shape_are_a_decode_error(call: str, document: obj
 
 @pytest.mark.parametrize("key", ["downloadUrl", "url", "signedUrl"])
 async def test_a_download_is_found_under_any_name_and_gives_the_archive(key: Any, site: Path) -> None:
-    async with LaunchEmulator(rate_limit=None, download_key=key) as emulator, client_of(emulator) as launch:
+    async with LaunchEmulator(rate_limit=None, download_key=key) as emulator, client_of(emulator, retry=ONCE) as launch:
         project = await launch.projects.create_from_upload("landing", upload_uid=await uploaded(launch, site))
         (environment,) = await launch.environments.list(project.uid).to_list()
         deployment = await launch.deployments.list(project.uid, environment.uid).first()
@@ -694,7 +688,7 @@ async def test_the_emulator_saw_every_operation(launch: LaunchClient, emulator: 
 async def test_a_file_reaches_each_cloud_without_credentials(style: Any, expiry: Any, site: Path) -> None:
     told: list[int] = []
     options: dict[str, Any] = {"rate_limit": None, "upload_style": style, "upload_expiry": expiry}
-    async with LaunchEmulator(**options) as emulator, client_of(emulator) as launch:
+    async with LaunchEmulator(**options) as emulator, client_of(emulator, retry=ONCE) as launch:
         target = await launch.uploads.url_for_project()
         await launch.uploads.send(target, str(site), on_progress=told.append)
         project = await launch.projects.create_from_upload("landing", upload_uid=target.upload_uid)
@@ -770,7 +764,10 @@ async def test_a_refusal_without_words_is_told_too(site: Path) -> None:
 
 
 async def test_an_expired_url_is_refused_by_storage(site: Path) -> None:
-    async with LaunchEmulator(rate_limit=None, upload_seconds=60) as emulator, client_of(emulator) as launch:
+    async with (
+        LaunchEmulator(rate_limit=None, upload_seconds=60) as emulator,
+        client_of(emulator, retry=ONCE) as launch,
+    ):
         target = await launch.uploads.url_for_project()
         emulator.advance(61)
 
@@ -806,7 +803,7 @@ async def test_a_signed_url_is_not_used_in_clear_but_on_this_machine(site: Path)
 @pytest.mark.parametrize("location", ["https://evil.example.com/", "/login"])
 async def test_storage_may_not_send_a_file_elsewhere(emulator: LaunchEmulator, site: Path, location: str) -> None:
     emulator.faults.add("status_before", operation="uploadArchive", status=307, headers={"Location": location})
-    async with client_of(emulator) as launch:
+    async with client_of(emulator, retry=ONCE) as launch:
         target = await launch.uploads.url_for_project()
 
         with pytest.raises(StorageError, match="redirects are never followed") as caught:
@@ -818,7 +815,7 @@ async def test_storage_may_not_send_a_file_elsewhere(emulator: LaunchEmulator, s
 
 async def test_storage_that_drops_the_connection_is_told(emulator: LaunchEmulator, site: Path) -> None:
     emulator.faults.add("reset_before", operation="uploadArchive")
-    async with client_of(emulator) as launch:
+    async with client_of(emulator, retry=ONCE) as launch:
         target = await launch.uploads.url_for_project()
 
         with pytest.raises(StorageError, match=r"the upload failed: the connection to 127\.0\.0\.1") as caught:

@@ -10,18 +10,11 @@ from typing import Any
 import pytest
 from core_support import ENVIRONMENT, PROJECT, UPLOAD, FakeTransport, answer, client_on, virtual_time
 
-from launch_async import (
-    AmbiguousOutcome,
-    Authtoken,
-    DeadlineExceeded,
-    LaunchClient,
-    ResponseLost,
-    RetryPolicy,
-    UnlimitedRateLimiter,
-)
+from launch_async import AmbiguousOutcome, DeadlineExceeded, ResponseLost, RetryPolicy
 from launch_async._transport import Request, Response
 from launch_async.emulator import LaunchEmulator
 from launch_async.emulator.faults import FaultKind
+from tests.support.clients import client_of
 
 LATER = (datetime.now(UTC) + timedelta(days=1)).isoformat()
 LOST = ("lost before", "lost after")
@@ -137,13 +130,7 @@ async def test_a_call_that_waits_for_a_look_up_too_long_has_sent_nothing() -> No
 async def test_many_calls_for_one_environment_do_everything_once(seed: int) -> None:
     async with (
         LaunchEmulator(rate_limit=None, build_seconds=0.01) as emulator,
-        LaunchClient(
-            Authtoken(emulator.authtoken),
-            base_url=emulator.url,
-            organization_uid=emulator.organization_uid,
-            limiter=UnlimitedRateLimiter(),
-            retry=RetryPolicy(look_up_delays=(0.02, 0.05)),
-        ) as launch,
+        client_of(emulator, retry=RetryPolicy(look_up_delays=(0.02, 0.05))) as launch,
     ):
         project = emulator.add_project("storefront", git=True)
         (environment,) = project.environments

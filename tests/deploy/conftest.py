@@ -11,9 +11,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from launch_async import Authtoken, LaunchClient, UnlimitedRateLimiter
+from launch_async import LaunchClient
 from launch_async.emulator import LaunchEmulator
 from launch_async.workflows import uploading
+from tests.support.clients import client_of
 
 PAGE = "<!doctype html><title>Night sky</title><h1>Tonight</h1>"
 Launch = tuple[LaunchEmulator, LaunchClient]
@@ -53,12 +54,7 @@ def start() -> Start:
         settings = {"rate_limit": None, "build_seconds": 0.0, **options}
         async with (
             LaunchEmulator(**settings) as emulator,
-            LaunchClient(
-                Authtoken(emulator.authtoken),
-                base_url=emulator.url,
-                organization_uid=emulator.organization_uid,
-                limiter=UnlimitedRateLimiter(),
-            ) as client,
+            client_of(emulator) as client,
         ):
             yield emulator, client
 

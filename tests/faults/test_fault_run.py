@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from launch_async import Authtoken, LaunchClient, RetryPolicy, UnlimitedRateLimiter
+from launch_async import RetryPolicy
 from launch_async.emulator import LaunchEmulator
 from tests.faults.workload import run_workers
+from tests.support.clients import client_of
 
 _QUICK = RetryPolicy(attempts=8, backoff_base=0.01, backoff_cap=0.05, look_up_delays=(0.1, 0.3, 0.8))
 
@@ -39,14 +40,7 @@ def _add_faults(emulator: LaunchEmulator, seed: int) -> None:
 async def test_a_thousand_mixed_calls_under_faults_do_everything_once(seed: int) -> None:
     async with (
         LaunchEmulator(rate_limit=None, build_seconds=0.01) as emulator,
-        LaunchClient(
-            Authtoken(emulator.authtoken),
-            base_url=emulator.url,
-            organization_uid=emulator.organization_uid,
-            limiter=UnlimitedRateLimiter(),
-            retry=_QUICK,
-            attempt_timeout=1.0,
-        ) as client,
+        client_of(emulator, retry=_QUICK, attempt_timeout=1.0) as client,
     ):
         _add_faults(emulator, seed)
         books = await run_workers(client, emulator, workers=40, calls=25, seed=seed)

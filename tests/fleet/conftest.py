@@ -6,25 +6,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from launch_async import LaunchClient, Plan, RetryPolicy, UnlimitedRateLimiter
-from launch_async.auth import Authtoken
+from launch_async import LaunchClient, Plan, RetryPolicy
 from launch_async.emulator import LaunchEmulator
-from launch_async.hooks import Hooks
+from tests.support.clients import client_of
 
 QUICK = RetryPolicy(
     attempts=6, refusals=4, backoff_base=0.01, backoff_cap=0.05, look_up_delays=(0.05, 0.1), settle_after=0.15
 )
-
-
-def client_of(emulator: LaunchEmulator, *, hooks: Hooks | None = None) -> LaunchClient:
-    return LaunchClient(
-        Authtoken(emulator.authtoken),
-        base_url=emulator.url,
-        organization_uid=emulator.organization_uid,
-        limiter=UnlimitedRateLimiter(),
-        retry=QUICK,
-        hooks=hooks,
-    )
 
 
 def created(emulator: LaunchEmulator) -> list[str]:
@@ -50,7 +38,7 @@ async def emulator() -> AsyncIterator[LaunchEmulator]:
 
 @pytest.fixture
 async def client(emulator: LaunchEmulator) -> AsyncIterator[LaunchClient]:
-    async with client_of(emulator) as client:
+    async with client_of(emulator, retry=QUICK) as client:
         yield client
 
 

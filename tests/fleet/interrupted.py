@@ -8,8 +8,9 @@ import sys
 import threading
 from pathlib import Path
 
-from launch_sync import Authtoken, FleetControl, FleetEvent, LaunchClient, OperationState, UnlimitedRateLimiter
+from launch_sync import FleetControl, FleetEvent, OperationState
 from launch_sync.emulator import LaunchEmulator
+from tests.support.clients import plain_client_of
 
 
 def main(journal: Path) -> None:
@@ -22,12 +23,7 @@ def main(journal: Path) -> None:
 
     with (
         LaunchEmulator(rate_limit=None, build_seconds=0.0) as emulator,
-        LaunchClient(
-            Authtoken(emulator.authtoken),
-            base_url=emulator.url,
-            organization_uid=emulator.organization_uid,
-            limiter=UnlimitedRateLimiter(),
-        ) as launch,
+        plain_client_of(emulator) as launch,
     ):
         emulator.add_project("shop", environments=[f"environment-{number}" for number in range(12)], git=True)
         plan = launch.fleet.plan_redeploy(launch.fleet.select())

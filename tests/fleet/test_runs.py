@@ -25,13 +25,13 @@ from launch_async import (
     RequestStarted,
     SqliteJournal,
     Target,
-    UnlimitedRateLimiter,
 )
 from launch_async.emulator import LaunchEmulator
 from launch_async.hooks import Hooks
 from launch_async.workflows.fleet.journal import Entry
 from launch_async.workflows.fleet.operations import _finished
-from tests.fleet.conftest import QUICK, client_of, created, uids
+from tests.fleet.conftest import QUICK, created, uids
+from tests.support.clients import client_of
 
 SECRET = "canary-value-of-a-variable"
 
@@ -236,7 +236,7 @@ async def test_a_cancelled_run_writes_down_what_was_sent_and_can_be_resumed(
     path = tmp_path / "run.journal"
     emulator.faults.add("delay", operation="createDeployment", delay=0.1)
 
-    async with client_of(emulator) as client:
+    async with client_of(emulator, retry=QUICK) as client:
         begun = asyncio.Event()
 
         def note(event: FleetEvent) -> None:
@@ -327,12 +327,7 @@ async def test_refused_credentials_stop_the_run_and_fail_no_target(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan
 ) -> None:
     journal = MemoryJournal()
-    async with LaunchClient(
-        Authtoken("stale"),
-        base_url=emulator.url,
-        organization_uid=emulator.organization_uid,
-        limiter=UnlimitedRateLimiter(),
-    ) as stale:
+    async with client_of(emulator, credentials=Authtoken("stale")) as stale:
         report = await stale.fleet.run(plan, journal=journal)
 
     assert report.stopped
@@ -470,7 +465,7 @@ async def test_a_revalidation_whose_answer_was_lost_is_ambiguous(
 
 
 async def test_a_quota_that_does_not_suffice_is_found_when_planning(emulator: LaunchEmulator, plan: Plan) -> None:
-    async with LaunchEmulator(rate_limit=None, revalidation_quota=1) as small, client_of(small) as client:
+    async with LaunchEmulator(rate_limit=None, revalidation_quota=1) as small, client_of(small, retry=QUICK) as client:
         with pytest.raises(InvalidArgumentError, match="1 revalidations left"):
             await client.fleet.plan_revalidate([one.target for one in plan.operations], path="/")
 

@@ -7,11 +7,12 @@ import pytest
 from benchmarks._launch import Build, Launch
 from benchmarks._simulation import SlidingWindow, run
 from benchmarks.fleet import Fleet, redeploy
-from launch_async import Authtoken, LaunchClient, PreviousUpload
+from launch_async import PreviousUpload
 from launch_async.emulator import LaunchEmulator
 from launch_async.errors import InvalidArgumentError
-from launch_async.rate_limit import RateLimit, UnlimitedRateLimiter
+from launch_async.rate_limit import RateLimit
 from launch_async.sizing import size
+from tests.support.clients import client_of
 
 
 @pytest.fixture
@@ -22,12 +23,7 @@ async def emulator():
 
 @pytest.fixture
 async def launch(emulator):
-    async with LaunchClient(
-        Authtoken(emulator.authtoken),
-        base_url=emulator.url,
-        organization_uid=emulator.organization_uid,
-        limiter=UnlimitedRateLimiter(),
-    ) as launch:
+    async with client_of(emulator) as launch:
         yield launch
 
 

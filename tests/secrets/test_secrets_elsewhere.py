@@ -56,6 +56,7 @@ from launch_async._pipeline import Call
 from launch_async._transport import AiohttpTransport, FileBody, Request, Response
 from launch_async.emulator import LaunchEmulator
 from launch_sync import LaunchClient as SyncLaunchClient
+from tests.support.clients import client_of
 
 
 def tell_tale(texts: list[str], *values: str) -> list[str]:
@@ -115,9 +116,7 @@ async def test_a_whole_working_day_leaves_no_secret_in_results_logs_and_journals
 async def test_storage_gets_no_credentials(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("<h1>hello</h1>" * 200)
     async with LaunchEmulator(rate_limit=None, build_seconds=0.0) as emulator:
-        async with LaunchClient(
-            Authtoken(emulator.authtoken), base_url=emulator.url, organization_uid=emulator.organization_uid
-        ) as launch:
+        async with client_of(emulator) as launch:
             await launch.create_site("site", tmp_path)
         uploads = [entry for entry in emulator.ledger.requests if entry.operation == "uploadArchive"]
 

@@ -15,16 +15,15 @@ import launch_async
 import launch_sync
 from launch_sync import (
     AccessToken,
-    Authtoken,
     ClosedError,
     LaunchClient,
     LogLine,
     NotFoundError,
-    UnlimitedRateLimiter,
     _loop,
     create_archive,
 )
 from launch_sync.emulator import LaunchEmulator
+from tests.support.clients import plain_client_of
 
 NOWHERE = "66c0aaaaaaaaaaaaaaaaaaaa"
 
@@ -37,12 +36,7 @@ def emulator() -> Iterator[LaunchEmulator]:
 
 @pytest.fixture
 def launch(emulator: LaunchEmulator) -> Iterator[LaunchClient]:
-    with LaunchClient(
-        Authtoken(emulator.authtoken),
-        base_url=emulator.url,
-        organization_uid=emulator.organization_uid,
-        limiter=UnlimitedRateLimiter(),
-    ) as launch:
+    with plain_client_of(emulator) as launch:
         yield launch
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from launch_sync import Authtoken, LaunchClient
 from launch_sync.emulator import LaunchEmulator
+from tests.support.clients import plain_client_of
 
 CHILD = Path(__file__).parent / "child.py"
 ROOT = CHILD.parent.parent.parent
@@ -33,9 +33,7 @@ def emulator(folder: Path) -> Iterator[LaunchEmulator]:
     """A service with one project, `first`, whose builds take an hour."""
     with (
         LaunchEmulator(rate_limit=None, build_seconds=3600.0) as emulator,
-        LaunchClient(
-            Authtoken(emulator.authtoken), base_url=emulator.url, organization_uid=emulator.organization_uid
-        ) as launch,
+        plain_client_of(emulator) as launch,
     ):
         launch.create_site("first", folder, wait=False)
         yield emulator

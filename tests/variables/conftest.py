@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from launch_async import Authtoken, LaunchClient, UnlimitedRateLimiter
+from launch_async import LaunchClient
 from launch_async.emulator import LaunchEmulator
+from tests.support.clients import client_of
 
 VARIABLES = (("API_URL", "https://api.example.com"), ("LIMIT", "7"), ("SECRET", "s3cr3t-value"))
 
@@ -22,12 +23,7 @@ async def emulator() -> AsyncIterator[LaunchEmulator]:
 @pytest.fixture
 async def client(emulator: LaunchEmulator) -> AsyncIterator[LaunchClient]:
     """A client of it."""
-    async with LaunchClient(
-        Authtoken(emulator.authtoken),
-        base_url=emulator.url,
-        organization_uid=emulator.organization_uid,
-        limiter=UnlimitedRateLimiter(),
-    ) as launch:
+    async with client_of(emulator) as launch:
         yield launch
 
 

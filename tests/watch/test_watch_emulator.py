@@ -10,8 +10,9 @@ from typing import Literal
 
 import pytest
 
-from launch_async import Authtoken, Deployment, DeploymentRef, LaunchClient, RetryPolicy, UnlimitedRateLimiter
+from launch_async import Authtoken, Deployment, DeploymentRef, LaunchClient, RetryPolicy
 from launch_async.emulator import FaultKind, LaunchEmulator
+from tests.support.clients import client_of
 
 
 async def _started(emulator: LaunchEmulator, client: LaunchClient, count: int) -> list[Deployment]:
@@ -39,13 +40,7 @@ async def test_every_line_is_given_once_and_in_order_and_every_end_is_told_once(
 ) -> None:
     async with (
         LaunchEmulator(rate_limit=None, build_seconds=0.6, log_bound=bound) as emulator,
-        LaunchClient(
-            Authtoken(emulator.authtoken),
-            base_url=emulator.url,
-            organization_uid=emulator.organization_uid,
-            limiter=UnlimitedRateLimiter(),
-            retry=RetryPolicy(backoff_base=0.01),
-        ) as client,
+        client_of(emulator, retry=RetryPolicy(backoff_base=0.01)) as client,
     ):
         for kind in faults:
             emulator.faults.add(kind, operation="getDeploymentLogs", times=7)

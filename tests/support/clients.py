@@ -1,0 +1,43 @@
+"""Clients of an emulator that has no budget: they send at once, as its first organization."""
+
+from __future__ import annotations
+
+from typing import TypedDict, Unpack
+
+import launch_async
+import launch_async.emulator
+import launch_sync
+import launch_sync.emulator
+
+Emulator = launch_async.emulator.LaunchEmulator | launch_sync.emulator.LaunchEmulator
+
+
+class Options(TypedDict, total=False):
+    """What a test may want otherwise; the client's own arguments."""
+
+    credentials: launch_async.Credentials
+    base_url: str
+    organization_uid: str
+    limiter: launch_async.RateLimiter
+    retry: launch_async.RetryPolicy
+    attempt_timeout: float
+
+
+def client_of(emulator: Emulator, **options: Unpack[Options]) -> launch_async.LaunchClient:
+    """A client that is to be opened with `async with`."""
+    return launch_async.LaunchClient(**_with_defaults(emulator, options))
+
+
+def plain_client_of(emulator: Emulator, **options: Unpack[Options]) -> launch_sync.LaunchClient:
+    """Its twin without asyncio."""
+    return launch_sync.LaunchClient(**_with_defaults(emulator, options))
+
+
+def _with_defaults(emulator: Emulator, options: Options) -> Options:
+    return {
+        "credentials": launch_async.Authtoken(emulator.authtoken),
+        "base_url": emulator.url,
+        "organization_uid": emulator.organization_uid,
+        "limiter": launch_async.UnlimitedRateLimiter(),
+        **options,
+    }
