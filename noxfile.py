@@ -104,7 +104,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def package(session: nox.Session) -> None:
-    """Wheel and sdist: built, checked, and the wheel used where nothing else is, and with each of its extras alone."""
+    """Wheel and sdist: built, checked, and the wheel used as the pages say, and with each of its extras alone."""
     install(session, requirements=["build>=1.2", "twine>=6", "check-wheel-contents>=0.6"])
     dist = Path(session.create_tmp()) / "dist"
     shutil.rmtree(dist, ignore_errors=True)
@@ -124,6 +124,7 @@ def package(session: nox.Session) -> None:
         alone = clean_environment(session, extra, like=plain)
         install_into(session, alone, f"{wheel}[{extra}]")
         session.run(python_of(session, alone), "tools/try_extras.py", extra, external=True)
+    session.run("python", "-m", "tools.try_consoles", str(wheel))
 
 
 @nox.session

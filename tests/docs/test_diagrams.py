@@ -6,11 +6,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.docs.pages import blocks
 from tools import charts, diagrams, flows
 from tools.charts import chart
 from tools.diagrams import sequence
 from tools.flows import flow
+from tools.pages import blocks
 
 TEXT = """
 program, SDK

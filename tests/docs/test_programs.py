@@ -22,8 +22,8 @@ import pytest
 import uvicorn
 
 from launch_sync.emulator import LaunchEmulator
-from tests.docs.pages import Block, blocks
 from tests.support.programs import ROOT, Ended, Programs
+from tools.pages import Block, blocks
 
 EXAMPLES = ROOT / "examples"
 Started = Callable[..., Future[Ended]]
