@@ -282,36 +282,6 @@ async def test_what_was_sent_is_given_up_when_it_is_cancelled_twice() -> None:
     assert ended
 
 
-async def test_a_timeout_ends_the_run_and_not_the_deployments(
-    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
-) -> None:
-    emulator.script("LIVE", seconds=3600, times=6)
-    journal = MemoryJournal()
-
-    report = await client.fleet.run(plan, timeout=0.4, journal=journal)
-
-    assert report.stopped == "the run's timeout of 0.4 s ran out"
-    assert _states(report) == ["sent"] * 6
-    emulator.advance(3601)
-    assert (await client.fleet.resume(journal)).is_success
-    assert created(emulator) == uids(plan)
-
-
-async def test_a_deployment_that_takes_too_long_can_be_waited_for_again(
-    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
-) -> None:
-    emulator.script("LIVE", seconds=3600, times=6)
-    journal = MemoryJournal()
-
-    report = await client.fleet.run(plan, deployment_timeout=0.2, journal=journal)
-
-    assert _states(report) == ["sent"] * 6
-    assert report.stopped == "2 of 6 targets failed"
-    emulator.advance(3601)
-    assert (await client.fleet.resume(journal)).is_success
-    assert created(emulator) == uids(plan)
-
-
 async def test_a_deployment_that_vanished_is_a_failure(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan
 ) -> None:

@@ -92,6 +92,29 @@ def test_a_stop_holds_back_what_waits_for_the_budget_already() -> None:
     assert _once_each(service)
 
 
+@pytest.mark.parametrize(
+    ("limits", "why"),
+    [
+        ({"timeout": 25.0}, "the run's timeout of 25 s ran out"),
+        ({"deployment_timeout": 25.0}, "2 of 6 targets failed"),
+    ],
+    ids=["of the run", "of each deployment"],
+)
+def test_a_timeout_ends_the_waiting_and_not_the_deployments(limits: dict[str, float], why: str) -> None:
+    service, journal = Service.of(6, seed=1), MemoryJournal()
+
+    async def main() -> FleetReport:
+        async with service.client() as client:
+            plan = await client.fleet.plan_redeploy(service.targets())
+            stopped = await client.fleet.run(plan, journal=journal, **limits)
+            assert stopped.stopped == why
+            assert stopped.totals == {OperationState.SENT: 6}
+            return await client.fleet.resume(journal)
+
+    assert run(main()).is_success
+    assert _once_each(service)
+
+
 def test_nothing_is_looked_at_while_creations_wait_for_the_budget() -> None:
     service = Service.of(40, seed=1)
 
@@ -133,15 +156,19 @@ def _interrupted(plan: Plan) -> MemoryJournal:
     return journal
 
 
+async def _resumed(service: Service, control: FleetControl | None = None) -> FleetReport:
+    async with service.client() as client:
+        plan = await client.fleet.plan_redeploy(service.targets())
+        return await client.fleet.resume(_interrupted(plan), control=control)
+
+
 @pytest.mark.parametrize("late", [0.5, 5, 25])
 def test_a_request_that_outlives_its_run_is_found_and_not_sent_again(late: float) -> None:
     service = Service.of(3, seed=1)
 
     async def main() -> FleetReport:
         asyncio.get_running_loop().call_at(late, service.begin, 0)
-        async with service.client() as client:
-            plan = await client.fleet.plan_redeploy(service.targets())
-            return await client.fleet.resume(_interrupted(plan))
+        return await _resumed(service)
 
     report = run(main())
 
@@ -153,12 +180,7 @@ def test_a_request_that_outlives_its_run_is_found_and_not_sent_again(late: float
 def test_a_request_that_never_arrived_is_sent_again_once_it_cannot_arrive_any_more() -> None:
     service = Service.of(3, seed=1)
 
-    async def main() -> FleetReport:
-        async with service.client() as client:
-            plan = await client.fleet.plan_redeploy(service.targets())
-            return await client.fleet.resume(_interrupted(plan))
-
-    report = run(main())
+    report = run(_resumed(service))
 
     assert report.is_success
     assert _once_each(service)
@@ -172,9 +194,7 @@ def test_a_run_that_waits_for_a_lost_request_can_be_stopped() -> None:
 
     async def main() -> FleetReport:
         asyncio.get_running_loop().call_at(3, control.cancel)
-        async with service.client() as client:
-            plan = await client.fleet.plan_redeploy(service.targets())
-            return await client.fleet.resume(_interrupted(plan), control=control)
+        return await _resumed(service, control)
 
     report = run(main())
 
