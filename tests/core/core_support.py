@@ -18,6 +18,12 @@ DEPLOYMENT = "66c0ffee00000000000000c1"
 UPLOAD = "66c0ffee00000000000000d1"
 ORGANIZATION = "blt0123456789abcdef"
 TOKEN = "token-that-nobody-may-see"
+GIT: dict[str, Any] = {
+    "repository_name": "acme/storefront",
+    "username": "acme",
+    "repository_url": "https://github.com/acme/storefront",
+    "git_branch": "main",
+}
 
 P = ParamSpec("P")
 Step: TypeAlias = Response | BaseException | Callable[[Request], Awaitable[Response]]

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from core_support import ENVIRONMENT, ORGANIZATION, PROJECT, UPLOAD, FakeTransport, answer, client_on, virtual_time
+from core_support import ENVIRONMENT, GIT, ORGANIZATION, PROJECT, UPLOAD, FakeTransport, answer, client_on, virtual_time
 
 from launch_async import (
     AmbiguousOutcome,
@@ -25,12 +25,6 @@ from launch_async.emulator import LaunchEmulator
 from launch_async.emulator.faults import FaultKind
 from tests.support.clients import client_of
 
-GIT: dict[str, Any] = {
-    "repository_name": "acme/storefront",
-    "username": "acme",
-    "repository_url": "https://github.com/acme/storefront",
-    "git_branch": "main",
-}
 LOST_AFTER_IT_HAPPENED: tuple[FaultKind, ...] = ("reset_after", "status_after", "truncate", "empty")
 LOST_BEFORE_IT_HAPPENED: tuple[FaultKind, ...] = ("reset_before", "status_before", "html")
 QUICK = RetryPolicy(look_up_delays=(0.001, 0.001))

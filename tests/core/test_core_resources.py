@@ -15,6 +15,7 @@ import pytest
 from core_support import (
     DEPLOYMENT,
     ENVIRONMENT,
+    GIT,
     ORGANIZATION,
     PROJECT,
     TOKEN,
@@ -64,12 +65,6 @@ def _zip() -> bytes:
 
 SITE = _zip()
 COMMIT = "89abcdef0123456789abcdef0123456789abcdef"
-GIT: dict[str, Any] = {
-    "repository_name": "acme/storefront",
-    "username": "acme",
-    "repository_url": "https://github.com/acme/storefront",
-    "git_branch": "main",
-}
 SETTINGS: dict[str, Any] = {
     "framework_preset": "ASTRO",
     "output_directory": "./out",

@@ -6,6 +6,8 @@ import json
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -179,47 +181,25 @@ async def test_a_journal_of_another_host_or_organization_is_refused_and_left_as_
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def _foreign_database(path: Path) -> None:
-    with sqlite3.connect(path) as database:
-        database.execute("CREATE TABLE mine (name TEXT)")
-    database.close()
+def _changed_with(statement: str) -> Callable[[Path], None]:
+    """What makes a journal and changes it behind its back."""
 
+    def make(path: Path) -> None:
+        _begun(path)
+        _execute(path, statement)
 
-def _another_version(path: Path) -> None:
-    _begun(path)
-    database = sqlite3.connect(path)
-    database.execute("PRAGMA user_version = 2")
-    database.close()
-
-
-def _without_an_operation(path: Path) -> None:
-    _begun(path)
-    database = sqlite3.connect(path, isolation_level=None)
-    database.execute("DELETE FROM operation")
-    database.close()
-
-
-def _with_an_unknown_state(path: Path) -> None:
-    _begun(path)
-    database = sqlite3.connect(path, isolation_level=None)
-    database.execute("UPDATE operation SET state = 'great'")
-    database.close()
+    return make
 
 
 def _with_an_edited_plan(path: Path) -> None:
-    plan = _begun(path)
-    document = json.loads(plan.to_json())
+    document = json.loads(_begun(path).to_json())
     document["operations"][0]["target"]["environment_uid"] = "f" * 24
-    database = sqlite3.connect(path, isolation_level=None)
-    database.execute("UPDATE journal SET value = ?", (json.dumps(document),))
-    database.close()
+    _execute(path, "UPDATE journal SET value = ?", json.dumps(document))
 
 
-def _without_a_plan(path: Path) -> None:
-    _begun(path)
-    database = sqlite3.connect(path, isolation_level=None)
-    database.execute("DELETE FROM journal")
-    database.close()
+def _execute(path: Path, statement: str, *values: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute(statement, values)
 
 
 def _garbled(path: Path) -> None:
@@ -234,12 +214,12 @@ def _garbled(path: Path) -> None:
     [
         (lambda path: path.write_text("dear diary"), "is not a fleet journal"),
         (lambda path: path.write_bytes(b""), "is empty"),
-        (_foreign_database, "not a fleet journal"),
-        (_another_version, "of version 2"),
-        (_without_an_operation, "not those of its plan"),
-        (_with_an_unknown_state, "damaged"),
+        (lambda path: _execute(path, "CREATE TABLE mine (name TEXT)"), "not a fleet journal"),
+        (_changed_with("PRAGMA user_version = 2"), "of version 2"),
+        (_changed_with("DELETE FROM operation"), "not those of its plan"),
+        (_changed_with("UPDATE operation SET state = 'great'"), "damaged"),
         (_with_an_edited_plan, "damaged"),
-        (_without_a_plan, "damaged"),
+        (_changed_with("DELETE FROM journal"), "damaged"),
         (_garbled, "damaged"),
         (lambda path: path.mkdir(), "cannot be used"),
     ],
