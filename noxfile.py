@@ -105,14 +105,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def package(session: nox.Session) -> None:
     """Wheel and sdist: built, checked, and the wheel used as the pages say, and with each of its extras alone."""
-    install(session, requirements=["build>=1.2", "twine>=6", "check-wheel-contents>=0.6"])
-    dist = Path(session.create_tmp()) / "dist"
-    shutil.rmtree(dist, ignore_errors=True)
-    session.run("python", "-m", "build", "--outdir", str(dist))
-    files = sorted(map(str, dist.iterdir()))
-    (wheel,) = dist.glob("*.whl")
-    session.run("twine", "check", "--strict", *files)
-    session.run("check-wheel-contents", str(wheel))
+    (wheel,) = (file for file in built(session) if file.suffix == ".whl")
 
     # A script's own folder is on the path and the checkout is not, so these meet the installed packages.
     plain = clean_environment(session, "plain")
@@ -125,6 +118,17 @@ def package(session: nox.Session) -> None:
         install_into(session, alone, f"{wheel}[{extra}]")
         session.run(python_of(session, alone), "tools/try_extras.py", extra, external=True)
     session.run("python", "-m", "tools.try_consoles", str(wheel))
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """What a release needs before it is tagged: addresses, one version everywhere, and files that an index takes.
+
+    `-- v1.2.3` names the tag.
+    """
+    session.run("python", "tools/release.py", *session.posargs)
+    for file in built(session):
+        session.log(f"checked: {file}")
 
 
 @nox.session
@@ -164,6 +168,18 @@ def bench(session: nox.Session) -> None:
 # One worker more than the processors of a small machine: a third of the time a test waits. In alphabetical order the
 # long ones do not all come last.
 WORKERS = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+
+
+def built(session: nox.Session) -> list[Path]:
+    """Build wheel and sdist, check both, and return them."""
+    install(session, requirements=["build>=1.2", "twine>=6", "check-wheel-contents>=0.6"])
+    dist = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(dist))
+    files = sorted(dist.iterdir())
+    session.run("twine", "check", "--strict", *map(str, files))
+    session.run("check-wheel-contents", *(str(file) for file in files if file.suffix == ".whl"))
+    return files
 
 
 def clean_environment(session: nox.Session, name: str, like: Path | None = None) -> Path:

@@ -91,11 +91,12 @@ class Launch:
         assert isinstance(created, list)
         return sorted(one["parent"] for one in created if one["noun"] == "deployment")
 
-    def most_in_a_second(self) -> int:
+    def requests_in_a_second(self) -> float:
+        """How many there were on average; a busy machine hands some over in bunches, which says nothing."""
         requests = self.order("ledger", method="GET")["requests"]
         assert isinstance(requests, list)
         times = sorted(one["arrival"] for one in requests if one["organization"])
-        return max(sum(start <= when < start + 1.0 for when in times) for start in times)
+        return len(times) / (times[-1] - times[0] + 1.0)
 
 
 @attrs.frozen
@@ -107,10 +108,18 @@ class Crew:
     members: list[subprocess.Popen[str]] = attrs.field(factory=list)
 
     def start(self, name: str, *command: str) -> subprocess.Popen[str]:
+        return self._start(name, [sys.executable, *command])
+
+    def type(self, name: str, line: str) -> subprocess.Popen[str]:
+        """Type a line of the documentation into a shell of its own."""
+        return self._start(name, ["bash", "-c", f"exec {line}"])
+
+    def _start(self, name: str, command: Sequence[str]) -> subprocess.Popen[str]:
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         with (self.folder / f"{name}.log").open("w") as log:
             process = subprocess.Popen(
-                [sys.executable, *command],
-                env={**os.environ, **self.environment},
+                command,
+                env={**os.environ, "PATH": path, **self.environment},
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

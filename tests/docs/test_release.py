@@ -1,0 +1,90 @@
+"""A release without addresses, or whose version is not the same everywhere, is refused with what to write where."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from tools.pages import ROOT
+from tools.release import LINKS, missing_addresses, other_versions, private_classifiers, relative_links
+
+COMPLETE = """
+[project.urls]
+"Contentstack Launch" = "https://www.contentstack.com/docs/launch"
+Source = "https://git.some-company.com/launch"
+Issues = "https://git.some-company.com/launch/issues"
+Documentation = "https://launch.some-company.com"
+Changelog = "https://launch.some-company.com/changes/"
+"""
+MODULE = '"""The version."""\n\n__version__ = "1.2.3"\n'
+CHANGES = "# Changes\n\n## 1.2.3 (2027-01-31)\n\n- news\n\n## 1.2.2 (2026-12-24)\n"
+
+
+def urls(text: str) -> dict[str, str]:
+    return tomllib.loads(text)["project"].get("urls", {})
+
+
+def test_a_project_with_all_addresses_is_complete() -> None:
+    assert list(missing_addresses(urls(COMPLETE))) == []
+
+
+def test_each_missing_address_is_named_with_where_to_write_it() -> None:
+    complaints = list(missing_addresses(urls("[project]\n")))
+
+    assert [complaint.split()[2] for complaint in complaints] == ["Source", "Issues", "Documentation", "Changelog"]
+    assert complaints[0].startswith("pyproject.toml, [project.urls]: Source = ''; write the https address of")
+
+
+@pytest.mark.parametrize("address", ["http://git.some-company.com/launch", "https://example.com/launch", "TODO"])
+def test_an_address_that_leads_nowhere_is_none(address: str) -> None:
+    (complaint,) = missing_addresses({**urls(COMPLETE), "Source": address})
+
+    assert address in complaint
+
+
+def test_one_version_everywhere_is_in_order() -> None:
+    assert list(other_versions("v1.2.3", "1.2.3", MODULE, CHANGES)) == []
+
+
+@pytest.mark.parametrize(
+    ("tag", "version", "module", "changes", "complaint"),
+    [
+        ("v1.2.4", "1.2.3", MODULE, CHANGES, "pyproject.toml, [project]: version = '1.2.3', but the tag is v1.2.4"),
+        ("1.2.3", "1.2.3", MODULE, CHANGES, "pyproject.toml, [project]: version = '1.2.3', but the tag is 1.2.3"),
+        ("v1.2.3", "1.2.3", MODULE.replace("3", "2"), CHANGES, "launch_async/_version.py: write __version__"),
+        ("v1.2.3", "1.2.3", MODULE, "# Changes\n", "CHANGELOG.md: the newest heading is None"),
+        ("v1.2.3", "1.2.3", MODULE, CHANGES.replace("1.2.3", "1.3.0"), "CHANGELOG.md: the newest heading is '## 1.3.0"),
+        ("v1.2.3", "1.2.3", MODULE, CHANGES.replace("2027-01-31", "not released yet"), "has no date"),
+    ],
+)
+def test_a_version_that_stands_elsewhere_is_named(
+    tag: str, version: str, module: str, changes: str, complaint: str
+) -> None:
+    (said,) = other_versions(tag, version, module, changes)
+
+    assert complaint in said
+
+
+def test_links_that_only_a_checkout_can_follow_are_named_once() -> None:
+    readme = "[a](docs/a.md) [again](docs/a.md) ![picture](docs/b.svg) [c](https://some-company.com) [d](#here)"
+
+    (complaint,) = relative_links(readme)
+
+    assert complaint.endswith("into the links to docs/a.md, docs/b.svg")
+    assert list(relative_links("[c](https://some-company.com)")) == []
+
+
+def test_an_index_refuses_the_package_until_it_is_to_be_released() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+    assert list(private_classifiers([*project["classifiers"], "Private :: Do Not Upload"]))
+    assert list(private_classifiers(["Typing :: Typed"])) == []
+    assert list(private_classifiers(project["classifiers"])) or not list(missing_addresses(project["urls"]))
+
+
+def test_the_checklist_names_the_session_and_every_address() -> None:
+    checklist = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## Release checklist")[2]
+
+    assert "`python3 tools/run.py release -- v1.2.3`" in checklist
+    assert [name for name in LINKS if f"`{name}`" not in checklist] == []

@@ -1,0 +1,114 @@
+"""What stands between a commit and its release, each with the place where it is mended: `tools/release.py v1.2.3`.
+
+Addresses are never guessed: until somebody has written down where the project lives, it cannot be released.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+LINKS: Final = {
+    "Source": "the repository",
+    "Issues": "where a bug is reported",
+    "Documentation": "the site of `docs/`",
+    "Changelog": "the site's page of changes, or CHANGELOG.md in the repository",
+}
+_RESERVED: Final = ("example.", "localhost", "127.0.0.1", ".invalid", ".test/")
+
+
+def main() -> None:
+    """End with 0 if nothing is missing, and else say what is, and where to write it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("tag", help="the tag of the release, as in v1.2.3")
+    tag: str = parser.parse_args().tag
+    project = tomllib.loads(_read("pyproject.toml"))["project"]
+    complaints = [
+        *missing_addresses(project.get("urls", {})),
+        *other_versions(tag, project["version"], _read("launch_async/_version.py"), _read("CHANGELOG.md")),
+        *relative_links(_read("README.md")),
+        *private_classifiers(project["classifiers"]),
+        *_not_committed(),
+    ]
+    for complaint in complaints:
+        print(complaint, file=sys.stderr)
+    if complaints:
+        sys.exit(f"{tag} cannot be released: {len(complaints)} things to do, see above.")
+    print(f"{tag}: addresses, versions and links are complete.")
+
+
+def missing_addresses(urls: Mapping[str, str]) -> Iterator[str]:
+    """Say which addresses an index would show nothing or nonsense for.
+
+    Args:
+        urls: The table `project.urls`.
+    """
+    for name, what in LINKS.items():
+        address = urls.get(name, "")
+        if not address.startswith("https://") or any(one in address for one in _RESERVED):
+            yield f"pyproject.toml, [project.urls]: {name} = {address!r}; write the https address of {what}"
+
+
+def other_versions(tag: str, version: str, module: str, changelog: str) -> Iterator[str]:
+    """Say where another version stands than the tag names, and whether the changes have no date.
+
+    Args:
+        tag: The tag of the release.
+        version: What `pyproject.toml` has.
+        module: The text of `launch_async/_version.py`.
+        changelog: The text of `CHANGELOG.md`.
+    """
+    if tag != f"v{version}":
+        yield f"pyproject.toml, [project]: version = {version!r}, but the tag is {tag}; write {tag.removeprefix('v')!r}"
+    if f'__version__ = "{version}"' not in module:
+        yield f"launch_async/_version.py: write __version__ = {version!r}, as in pyproject.toml"
+    newest = re.search(r"^## (\S+) ?(.*)$", changelog, re.MULTILINE)
+    if newest is None or newest[1] != version:
+        yield f"CHANGELOG.md: the newest heading is {newest and newest[0]!r}; write what {version} brings below its own"
+    elif not re.fullmatch(r"\(\d{4}-\d\d-\d\d\)", newest[2]):
+        yield f"CHANGELOG.md: {newest[0]!r} has no date; write '## {version} (YYYY-MM-DD)'"
+
+
+def relative_links(readme: str) -> Iterator[str]:
+    """Say which links and pictures lead nowhere where an index shows the README.
+
+    Args:
+        readme: Its text.
+    """
+    targets = dict.fromkeys(re.findall(r"\]\(([^)\s]+)\)", readme))
+    relative = [target for target in targets if not target.startswith(("https://", "#"))]
+    if relative:
+        yield f"README.md: write whole addresses, below that of Source, into the links to {', '.join(relative)}"
+
+
+def private_classifiers(classifiers: Sequence[str]) -> Iterator[str]:
+    """Say which classifier has the index refuse every upload, as it should until all the rest is in order.
+
+    Args:
+        classifiers: What `project.classifiers` holds.
+    """
+    for classifier in classifiers:
+        if classifier.startswith("Private ::"):
+            yield f"pyproject.toml, [project]: take {classifier!r} out, last of all; no index takes the package with it"
+
+
+def _not_committed() -> Iterator[str]:
+    """Say what a build would take in that no commit holds."""
+    status = subprocess.run(["git", "status", "--short"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    for line in status.stdout.splitlines():
+        yield f"{line[3:]}: not committed"
+
+
+def _read(name: str) -> str:
+    return (ROOT / name).read_text("utf-8")
+
+
+if __name__ == "__main__":
+    main()
