@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import trustme
 from aiohttp import web
 from core_support import ORGANIZATION, PROJECT, TOKEN
 from support.aioresponses_shim import scripted_answers
@@ -739,20 +738,14 @@ def test_a_file_body_does_not_show_its_form(file: Path) -> None:
 
 
 @pytest.fixture
-def tls(tmp_path: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """A server's context with a certificate of its own, and a client's that trusts it."""
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    made = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-         "-keyout", str(key), "-out", str(certificate), "-subj", "/CN=127.0.0.1", "-addext",
-         "subjectAltName=IP:127.0.0.1"],
-        capture_output=True,
-    ) if shutil.which("openssl") else None  # fmt: skip
-    if made is None or made.returncode:
-        pytest.skip("openssl is needed to make a certificate")
+def tls() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's context with a certificate of a private authority, and a client's that trusts it."""
+    authority = trustme.CA()
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server.load_cert_chain(certificate, key)
-    return server, ssl.create_default_context(cafile=str(certificate))
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    return server, trusting
 
 
 async def test_a_private_authority_is_refused_and_then_trusted(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from typing import Any
@@ -36,6 +35,7 @@ from launch_async import (
 from launch_async._transport import Request, Response
 from launch_async.emulator import LaunchEmulator
 from launch_async.settings import region_advice, resolve_app_url
+from tests.support.gates import needs_ipv6
 
 DENIED = Response(401, {}, b'{"error_message": "The access token is invalid", "error_code": 105}')
 
@@ -292,16 +292,7 @@ async def test_without_the_client_certificate_there_is_no_answer(exacting: str, 
             await launch.usage.cache_revalidations()
 
 
-def has_ipv6() -> bool:
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-    except OSError:
-        return False
-    return True
-
-
-@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@needs_ipv6
 async def test_an_address_may_be_ipv6() -> None:
     app = web.Application()
     app.router.add_get("/usage-analytics/revalidate-cdn-cache", usage)

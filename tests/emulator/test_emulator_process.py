@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -13,10 +12,12 @@ from pathlib import Path
 import aiohttp
 import attrs
 import pytest
+import trustme
 
 from launch_async.emulator import LaunchEmulator
 from launch_async.emulator.__main__ import _parser, main
 from launch_async.emulator.options import EmulatorOptions
+from tests.support.gates import needs_ipv6
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -104,24 +105,20 @@ def test_a_taken_port_and_a_senseless_option_end_with_a_message(capsys):
 
 @pytest.fixture
 def certificate(tmp_path):
-    """A key and self-signed certificate for 127.0.0.1, in one file."""
-    file = tmp_path / "cert.pem"
-    key = tmp_path / "key.pem"
-    made = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-         "-keyout", str(key), "-out", str(file), "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
-        capture_output=True,
-    )  # fmt: skip
-    if made.returncode:
-        pytest.skip("openssl is needed to make a certificate")
-    return file, key
+    """Files of a certificate for 127.0.0.1 and its key, and a context that trusts it."""
+    authority, file, key = trustme.CA(), tmp_path / "cert.pem", tmp_path / "key.pem"
+    issued = authority.issue_cert("127.0.0.1")
+    issued.cert_chain_pems[0].write_to_path(file)
+    issued.private_key_pem.write_to_path(key)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    return file, key, trusting
 
 
 async def test_tls_covers_the_api_and_the_sites(certificate):
-    file, key = certificate
+    file, key, trusting = certificate
     process, line = await run("--tls-cert", str(file), "--tls-key", str(key), "--build-seconds", "0")
     announced = json.loads(line)
-    trust = ssl.create_default_context(cafile=str(file))
     headers = {"Authorization": f"Bearer {announced['access_token']}"}
     repository = {
         "repositoryName": "a/b", "username": "a", "repositoryUrl": "https://github.com/a/b",
@@ -132,7 +129,7 @@ async def test_tls_covers_the_api_and_the_sites(certificate):
         "environment": {"name": "e", "frameworkPreset": "OTHER"},
     }  # fmt: skip
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=trust), headers=headers, raise_for_status=True
+        connector=aiohttp.TCPConnector(ssl=trusting), headers=headers, raise_for_status=True
     ) as session:
         made = await (await session.post(f"{announced['url']}/projects", json=body)).json()
         path = f"{announced['url']}/projects/{made['project']['uid']}/environments"
@@ -160,7 +157,7 @@ async def test_an_emulator_can_be_started_and_stopped_by_hand_and_leaves_no_file
     assert not folder.exists()
 
 
-@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+@needs_ipv6
 async def test_an_ipv6_address_is_in_brackets_in_every_url(start, archive):
     async with start(host="::1", build_seconds=0) as api:
         environment = await api.site(archive)

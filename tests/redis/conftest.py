@@ -14,6 +14,7 @@ from virtual import VirtualRedis
 
 from launch_async.rate_limit import RateLimit
 from launch_async.redis import RedisRateLimiter
+from tests.support.gates import lacking
 
 _ORGANIZATIONS = itertools.count(1)
 
@@ -21,7 +22,7 @@ _ORGANIZATIONS = itertools.count(1)
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     if not Path(PROGRAM).exists():
-        pytest.skip("redis-server is not installed (Debian: apt-get install redis-server)")
+        lacking("redis-server", "Debian: apt-get install redis-server")
     server = RedisServer(tmp_path_factory.mktemp("redis"))
     server.start()
     yield server
