@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -117,7 +118,9 @@ def package(session: nox.Session) -> None:
         alone = clean_environment(session, extra, like=plain)
         install_into(session, alone, f"{wheel}[{extra}]")
         session.run(python_of(session, alone), "tools/try_extras.py", extra, external=True)
-    session.run("python", "-m", "tools.try_consoles", str(wheel))
+    # Outside the checkout, whose settings pytest and the SDK would find; nox keeps temporary files within it.
+    outside = {"TMPDIR": os.environ.get("TMPDIR")}
+    session.run("python", "-m", "tools.try_consoles", str(wheel), env=outside)
 
 
 @nox.session
