@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -80,10 +79,3 @@ def bound_to(credentials: Any, transport: Any, app_url: str = APP) -> Any:
 async def token_of(credentials: Any) -> str:
     headers = await credentials.headers()
     return headers["Authorization"].removeprefix("Bearer ")
-
-
-async def settled(condition: Callable[[], bool]) -> None:
-    """Let other tasks run until something is so."""
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - the condition has no event
-            await asyncio.sleep(0)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import keyring
 import pytest
-from credentials_support import TokenIssuer, Wall, bound_to, refusal, settled, token_of
+from credentials_support import TokenIssuer, Wall, bound_to, refusal, token_of
 from keyring.backend import KeyringBackend
 from keyring.backends import fail
 
@@ -29,6 +29,7 @@ from launch_async import (
     finish_authorization,
 )
 from launch_async.emulator import LaunchEmulator
+from tests.support.passing_time import until
 
 REDIRECT = "http://localhost:8184"
 OLD = TokenSet(access_token="old", refresh_token="refresh-old", issued_at=0.0, expires_at=3600.0)
@@ -215,7 +216,7 @@ async def test_a_lost_race_with_another_process_is_no_failure() -> None:
     credentials = user(store)
     credentials.state.clock = wall
     call = asyncio.ensure_future(token_of(bound_to(credentials, issuer)))
-    await settled(lambda: len(issuer.requests) == 1)
+    await until(lambda: len(issuer.requests) == 1)
 
     await store.save(theirs)
     gate.set()
@@ -244,7 +245,7 @@ async def test_a_cancelled_caller_does_not_lose_the_new_refresh_token() -> None:
     gate, store = asyncio.Event(), MemoryTokenStore(OLD)
     issuer = TokenIssuer(gate=gate, refresh_token="refresh-new")
     call = asyncio.ensure_future(token_of(bound_to(user(store), issuer)))
-    await settled(lambda: len(issuer.requests) == 1)
+    await until(lambda: len(issuer.requests) == 1)
 
     call.cancel()
     await asyncio.sleep(0)
@@ -261,7 +262,7 @@ async def test_a_renewal_that_hangs_is_cut_off_after_its_grace(monkeypatch: pyte
     monkeypatch.setattr("launch_async.oauth._GRACE", 0.0)
     issuer = TokenIssuer(gate=asyncio.Event())
     call = asyncio.ensure_future(token_of(bound_to(user(), issuer)))
-    await settled(lambda: len(issuer.requests) == 1)
+    await until(lambda: len(issuer.requests) == 1)
 
     call.cancel()
 

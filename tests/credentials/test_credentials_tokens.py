@@ -8,7 +8,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from credentials_support import ORGANIZATION, TokenIssuer, Wall, bound_to, refusal, settled, token_of
+from credentials_support import ORGANIZATION, TokenIssuer, Wall, bound_to, refusal, token_of
 
 from launch_async import (
     AppCredentials,
@@ -20,6 +20,7 @@ from launch_async import (
 )
 from launch_async._tokens import TokenState
 from launch_async.emulator import LaunchEmulator
+from tests.support.passing_time import until
 
 TOKENS = TokenSet(access_token="access", issued_at=0.0, expires_at=3600.0)
 
@@ -34,7 +35,7 @@ async def test_many_tasks_of_several_clients_share_one_fetch() -> None:
     views = [bound_to(credentials, issuer) for _ in range(5)]
 
     calls = [asyncio.ensure_future(token_of(view)) for view in views * 10]
-    await settled(lambda: len(issuer.requests) > 0)
+    await until(lambda: len(issuer.requests) > 0)
     gate.set()
 
     assert set(await asyncio.gather(*calls)) == {"token-1"}
@@ -91,10 +92,10 @@ async def test_when_the_one_who_fetches_is_cancelled_the_next_one_takes_over() -
     issuer, credentials = TokenIssuer(gate=gate), app()
     view = bound_to(credentials, issuer)
     first, second = asyncio.ensure_future(token_of(view)), asyncio.ensure_future(token_of(view))
-    await settled(lambda: len(issuer.requests) == 1)
+    await until(lambda: len(issuer.requests) == 1)
 
     first.cancel()
-    await settled(lambda: len(issuer.requests) == 2)
+    await until(lambda: len(issuer.requests) == 2)
     gate.set()
 
     assert await second == "token-1"
@@ -106,7 +107,7 @@ async def test_a_cancelled_waiter_does_not_disturb_the_fetch() -> None:
     issuer, credentials = TokenIssuer(gate=gate), app()
     view = bound_to(credentials, issuer)
     first, second = asyncio.ensure_future(token_of(view)), asyncio.ensure_future(token_of(view))
-    await settled(lambda: len(issuer.requests) == 1)
+    await until(lambda: len(issuer.requests) == 1)
 
     second.cancel()
     gate.set()
@@ -123,7 +124,7 @@ def test_a_waiter_on_another_loop_takes_over_from_one_whose_loop_ended() -> None
         async def begin() -> None:
             issuer = TokenIssuer(gate=asyncio.Event())
             task = asyncio.ensure_future(token_of(bound_to(credentials, issuer)))
-            await settled(lambda: len(issuer.requests) == 1)
+            await until(lambda: len(issuer.requests) == 1)
             begun.set()
             await asyncio.to_thread(ended.wait, 10)
             assert not task.done()
@@ -152,7 +153,7 @@ async def test_a_flight_whose_loop_just_stopped_is_given_up(monkeypatch: pytest.
 
     def begin() -> None:
         task = loop.create_task(token_of(bound_to(credentials, abandoned)))
-        loop.run_until_complete(settled(lambda: len(abandoned.requests) == 1))
+        loop.run_until_complete(until(lambda: len(abandoned.requests) == 1))
         task.cancel()  # but the loop never runs again until the end of the test
 
     await asyncio.to_thread(begin)
@@ -167,7 +168,7 @@ async def test_everybody_who_waited_for_a_failed_fetch_gets_its_error_and_nobody
     issuer, credentials = TokenIssuer(refusal(401), gate=gate), app()
     view = bound_to(credentials, issuer)
     calls = [asyncio.ensure_future(token_of(view)) for _ in range(5)]
-    await settled(lambda: len(issuer.requests) == 1)
+    await until(lambda: len(issuer.requests) == 1)
     gate.set()
 
     outcomes = await asyncio.gather(*calls, return_exceptions=True)

@@ -27,6 +27,7 @@ from launch_async import (
     list_archive,
 )
 from launch_async.emulator import Script
+from tests.support.passing_time import let_pass, until
 
 PAGE = "<!doctype html><title>Night sky</title><h1>Tonight</h1>"
 
@@ -290,8 +291,11 @@ async def test_settings_and_variables_reach_the_environment(launch, folder):
 
 
 async def test_an_environment_that_appears_late_is_waited_for(start, folder):
-    async with start(create_delay=0.3) as (emulator, client):
-        site = await client.create_site("night-sky", folder)
+    async with start(create_delay=3600) as (emulator, client):
+        creating = asyncio.create_task(client.create_site("night-sky", folder))
+        await until(lambda: emulator.ledger.count("listEnvironments"))
+        emulator.advance(2 * 3600)
+        site = await creating
 
     assert site.deployment.status.is_success
     assert emulator.ledger.count("listEnvironments") > 1
@@ -308,9 +312,12 @@ async def test_a_project_that_is_not_found_everywhere_yet_is_looked_for_again(la
 
 
 async def test_an_environment_that_never_appears_names_the_project(start, folder):
-    async with start(create_delay=3600) as (_, client):
+    async with start(create_delay=3600) as (emulator, client):
+        creating = asyncio.create_task(client.create_site("night-sky", folder, timeout=20))
+        await until(lambda: emulator.ledger.count("listEnvironments"))
+        let_pass(20)
         with pytest.raises(WaitTimeout, match="environment 'production' did not appear") as failure:
-            await client.create_site("night-sky", folder, timeout=1.0)
+            await creating
         (project,) = await client.projects.list().to_list()
 
     assert f"project 'night-sky' ({project.uid}) was created" in str(failure.value)
@@ -358,18 +365,25 @@ async def test_the_deadline_says_what_was_going_on(launch, folder, spool, operat
     emulator, client = launch
     site = await client.create_site("night-sky", folder)
     emulator.faults.add("delay", operation=operation, delay=30)
+    before = emulator.ledger.count(operation)
 
-    with pytest.raises(DeadlineExceeded, match=f"timeout of 0.3 s, while {step}") as failure:
-        await client.deploy(site.project.uid, site.environment.uid, folder, timeout=0.3)
+    deploying = asyncio.create_task(client.deploy(site.project.uid, site.environment.uid, folder, timeout=20))
+    await until(lambda: emulator.ledger.count(operation) > before)
+    let_pass(20)
+    with pytest.raises(DeadlineExceeded, match=f"timeout of 20 s, while {step}") as failure:
+        await deploying
 
     assert failure.value.ambiguous is ambiguous
     assert list(spool.glob("*.zip")) == []
 
 
 async def test_the_deadline_holds_for_the_build_too(start, folder):
-    async with start(build_seconds=60) as (_, client):
+    async with start(build_seconds=60) as (emulator, client):
+        creating = asyncio.create_task(client.create_site("night-sky", folder, timeout=20))
+        await until(lambda: emulator.ledger.count("getDeployment") + emulator.ledger.count("listDeployments"))
+        let_pass(20)
         with pytest.raises(WaitTimeout) as failure:
-            await client.create_site("night-sky", folder, timeout=1.0)
+            await creating
 
     assert failure.value.last is not None
     assert failure.value.last.status.is_in_flight
@@ -379,8 +393,11 @@ async def test_cancelling_leaves_no_temporary_file_behind(launch, folder, spool)
     emulator, client = launch
     emulator.faults.add("delay", operation="uploadArchive", delay=30)
 
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(client.create_site("night-sky", folder), 0.3)
+    creating = asyncio.create_task(client.create_site("night-sky", folder))
+    await until(lambda: emulator.ledger.count("uploadArchive"))
+    creating.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await creating
 
     assert emulator.ledger.count("uploadArchive") == 1
     assert list(spool.glob("*.zip")) == []

@@ -8,7 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
-from launch_sync import FleetControl, FleetEvent, OperationState
+from launch_sync import FleetControl, FleetEvent, FleetEventKind, OperationState
 from launch_sync.emulator import LaunchEmulator
 from tests.support.clients import plain_client_of
 
@@ -37,9 +37,13 @@ def main(journal: Path) -> None:
         assert 0 < before < 12, before
 
         control = FleetControl()
+
+        def go_on(event: FleetEvent) -> None:
+            if event.kind is FleetEventKind.PAUSED:
+                threading.Thread(target=control.resume).start()
+
         control.pause()
-        threading.Timer(0.1, control.resume).start()
-        report = launch.fleet.resume(journal, control=control)
+        report = launch.fleet.resume(journal, control=control, on_event=go_on)
 
         done = sorted(one.parent for one in emulator.ledger.created if one.noun == "deployment")
         assert done == sorted(one.target.environment_uid for one in plan.operations), done

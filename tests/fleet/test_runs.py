@@ -159,11 +159,16 @@ async def test_a_busy_environment_is_left_alone_or_attached_to(
     client: LaunchClient, emulator: LaunchEmulator, when_busy, deployments: int, states: str
 ) -> None:
     target = (await client.fleet.select(projects="blog", environments="preview"))[0]
-    emulator.script("LIVE", seconds=0.5)
+    emulator.script("LIVE", seconds=3600)
     running = await client.deployments.create(target.project_uid, target.environment_uid)
     emulator.ledger.clear()
 
-    report = await client.fleet.run(await client.fleet.plan_redeploy([target], when_busy=when_busy))
+    def end_the_build(event: FleetEvent) -> None:
+        if event.state is OperationState.SENT:
+            emulator.advance(3600)
+
+    busy = await client.fleet.plan_redeploy([target], when_busy=when_busy)
+    report = await client.fleet.run(busy, on_event=end_the_build)
 
     assert len(created(emulator)) == deployments
     assert _states(report) == [states]

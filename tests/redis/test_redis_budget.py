@@ -17,6 +17,7 @@ from launch_async.emulator import LaunchEmulator
 from launch_async.errors import ConfigurationError, DeadlineExceeded, InvalidArgumentError
 from launch_async.rate_limit import Answer, Priority, RateLimit
 from launch_async.redis import RedisRateLimiter
+from tests.support.passing_time import until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -199,7 +200,7 @@ async def test_answers_may_be_recorded_from_another_thread(limiter):
     thread = threading.Thread(target=budget.record, args=(Answer(sent_at=now, answered_at=now, refused=True),))
     thread.start()
     thread.join()
-    await asyncio.sleep(0.01)
+    await until(lambda: budget.status().refused)
 
     assert budget.status().refused == 1
 
