@@ -137,7 +137,11 @@ def test_what_the_document_allows_is_answered_as_it_says(name, emulator, session
 @pytest.mark.parametrize("name", WITH_INPUT)
 def test_what_the_document_forbids_is_refused_as_it_says(name, emulator, session, references):
     """Judges the emulator: unlawful input gets a documented refusal, never a success and never a 5xx."""
+    before = len(emulator.ledger.requests)
+
     drive(name, GenerationMode.NEGATIVE, emulator, session, references)
+
+    assert len(emulator.ledger.requests) > before
 
 
 def test_the_client_is_answered_as_the_document_says(exchanges):
