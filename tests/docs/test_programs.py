@@ -22,6 +22,7 @@ import pytest
 import uvicorn
 
 from launch_sync.emulator import LaunchEmulator
+from tests.support.gates import lacking
 from tests.support.programs import ROOT, Ended, Programs
 from tools.pages import Block, blocks
 
@@ -340,7 +341,7 @@ def test_a_block_of_the_documentation_runs(ended: dict[str, Future[Ended]], name
 
 def test_the_shared_budget_of_the_documentation_is_used(ended: dict[str, Future[Ended]], redis_url: str | None) -> None:
     if redis_url is None:
-        pytest.skip("redis-server is not installed")
+        lacking("redis-server", "Debian: apt-get install redis-server")
     (name,) = (name for name in ended if name.startswith(SHARED_BUDGET))
 
     assert output(ended[name]) == "0 projects\n"
