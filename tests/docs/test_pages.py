@@ -120,6 +120,13 @@ def test_every_open_question_of_the_facts_is_answered() -> None:
     assert sorted(int(number) for number in answered.split(",")) == [int(number) for number in asked]
 
 
+def test_whoever_asks_for_a_page_that_is_not_there_is_led_to_pages_that_are() -> None:
+    links = re.findall(r"\{\{ '([\w/-]+)/' \| url \}\}", (ROOT / "tools/theme/404.html").read_text("utf-8"))
+
+    assert len(links) == 4
+    assert [link for link in links if not (ROOT / "docs" / f"{link}.md").exists()] == []
+
+
 def test_every_option_of_the_emulator_s_command_is_listed() -> None:
     listed = set(re.findall(r"`(--[a-z-]+)", (ROOT / "docs/reference/emulator.md").read_text("utf-8")))
     usage = subprocess.run(
