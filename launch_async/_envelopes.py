@@ -238,15 +238,15 @@ def _advice(kind: type[APIError], envelope: Envelope, region_hint: str) -> str:
         return "Reconnect the Git account in the console; your own credentials are fine"
     if kind is UnauthorizedError:
         return "Check the token, the organization UID and the region"
-    if "launch.FORBIDDEN_RESOURCE" in envelope.codes:
-        return (
-            "The token's scopes or kind do not allow it: Git variants of creation need a user's token, "
-            "an app (M2M) token cannot do them"
-        )
     if kind is RateLimitError:
         return "Other programs share the organization's budget; try again later"
     if kind is ConflictError:
         return "Take another name, or use what is there"
     if any(code.endswith("LIMIT_REACHED") for code in envelope.codes):
         return "Delete what is not needed, or ask for a larger plan"
+    if kind is ForbiddenError:
+        return (
+            "Check that the organization UID is one of the token's, and that its scopes and kind allow this: "
+            "Git variants of creation need a user's token, an app (M2M) token cannot do them"
+        )
     return ""

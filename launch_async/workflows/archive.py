@@ -342,7 +342,8 @@ def _existing_folder(folder: str | os.PathLike[str]) -> str:
     path = os.fspath(folder)
     if not os.path.isdir(path):  # noqa: PTH112 - a path as the caller spelt it
         problem = "is not a folder" if os.path.exists(path) else "does not exist"  # noqa: PTH110
-        raise ArchiveError("folder", f"{printable(path)} {problem}", paths=[printable(path)])
+        where = "" if os.path.isabs(path) else f" in {printable(os.getcwd())}"  # noqa: PTH109, PTH117
+        raise ArchiveError("folder", f"{printable(path)} {problem}{where}", paths=[printable(path)])
     return path
 
 

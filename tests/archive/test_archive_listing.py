@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import socket
 import tempfile
 from collections.abc import Callable, Mapping
@@ -145,6 +146,15 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ArchiveError, match="holds no file to send"):
         list_archive(tmp_path)
+
+
+def test_a_relative_folder_that_is_not_there_is_told_with_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(ArchiveError, match=f"site does not exist in {re.escape(str(tmp_path))}"):
+        list_archive("site")
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:

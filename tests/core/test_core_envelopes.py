@@ -272,6 +272,7 @@ def test_a_git_account_out_of_reach_is_not_a_problem_of_the_credentials() -> Non
     ("status", "code", "advice"),
     [
         (403, "launch.FORBIDDEN_RESOURCE", "Git variants of creation need a user's token, an app (M2M) token"),
+        (403, "Forbidden", "Check that the organization UID is one of the token's"),
         (429, "launch.TOO_MANY_REQUESTS", "Other programs share the organization's budget"),
         (400, "launch.PROJECT.LIMIT_REACHED", "ask for a larger plan"),
     ],
