@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import aiohttp
@@ -51,6 +52,8 @@ AT_AN_ORGANIZATION = {
 }
 SHARED_BUDGET = "docs/how-to/many-machines.md"
 BLOCKS = {block.name: block for block in blocks("python")}
+# What is called text is what the program before it prints.
+SHOWN = {program.name: shown for program, shown in pairwise(blocks("python", "text")) if shown.language == "text"}
 
 # A block marked so finds an emulator behind the settings of the environment.
 EMULATOR = """
@@ -337,6 +340,16 @@ def test_examples_go_to_the_organization_that_the_environment_names(
 @pytest.mark.parametrize("name", BLOCKS)
 def test_a_block_of_the_documentation_runs(ended: dict[str, Future[Ended]], name: str) -> None:
     output(ended[name])
+
+
+def without_chance(text: str) -> str:
+    """What a program prints, without the numbers that differ from run to run."""
+    return re.sub(r"\b[0-9a-f]{24}\b|(?<=Plan )[0-9a-f]{8}|(?<=127.0.0.1:)\d+", "#", text)
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_program_prints_what_its_page_shows(ended: dict[str, Future[Ended]], name: str) -> None:
+    assert without_chance(SHOWN[name].text) in without_chance(output(ended[name]))
 
 
 def test_the_shared_budget_of_the_documentation_is_used(ended: dict[str, Future[Ended]], redis_url: str | None) -> None:
