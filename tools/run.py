@@ -27,9 +27,7 @@ def main() -> int:
         description="Set up nox for this interpreter, once, and run one of its sessions.",
         epilog="What follows `--` goes to the session: tools/run.py tests -- -k archive",
     )
-    parser.add_argument(
-        "session", help="demo, tests, lint, types, docs, package, minimum, api, sync_check, coverage or bench"
-    )
+    parser.add_argument("session", help="demo, tests, or another one of those that CONTRIBUTING.md lists")
     # Split by hand: argparse drops the `--` that nox needs to tell the session's arguments from its own.
     ours = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
     own, rest = parser.parse_known_args(ours)

@@ -30,6 +30,7 @@ def test_every_line_for_a_shell_is_typed_for_each_change() -> None:
     pages = {block.page for block in blocks("sh", "console")} - {*VISITED, *ENGINES}
     steps = {f"python3 tools/run.py {step}" for step in STEPS}
 
+    assert {"package", "engines"} <= STEPS
     assert [(page, line) for page in pages for line in typed(page) if line not in {*ELSEWHERE, *steps}] == []
 
 
