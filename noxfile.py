@@ -67,7 +67,9 @@ def engines(session: nox.Session) -> None:
     }
     options = [part for name, value in settings.items() for part in ("-o", f"{name}={value}")]
     paths = session.posargs or ["tests/engines"]
-    session.run("python", "-m", "pytest", *options, *paths, env={"ROLLOUT_ENGINES": "yes"})
+    # They mostly wait, for engines that start and for patience that runs out.
+    workers = ("-n", "2", "--dist", "worksteal")
+    session.run("python", "-m", "pytest", *workers, *options, *paths, env={"ROLLOUT_ENGINES": "yes"})
 
 
 @nox.session
