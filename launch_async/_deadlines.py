@@ -32,20 +32,25 @@ class Deadlines:
 class Deadline:
     """A context manager that ends with TimeoutError what takes longer than it may, by cancelling the task.
 
+    While it is in force, one part at a time of what its task does may have a shorter limit of its own.
+
     Args:
         watch: Who watches it.
         seconds: How long it is from now; None for no limit.
 
     Attributes:
         when: Time of the loop's clock; infinity for no limit.
+        part_ends: The same for the part; infinity while there is none.
         expired: Whether it has come meanwhile.
     """
 
-    __slots__ = ("_cancelling", "_task", "_watch", "expired", "when")
+    __slots__ = ("_cancelling", "_part_expired", "_task", "_watch", "expired", "part_ends", "when")
 
     def __init__(self, watch: Watch, seconds: float | None) -> None:
         self.when: float = math.inf if seconds is None else watch.loop.time() + seconds
+        self.part_ends: float = math.inf
         self.expired: bool = False
+        self._part_expired = False
         self._watch = watch
 
     def __enter__(self) -> Self:
@@ -68,9 +73,28 @@ class Deadline:
             # Nobody else has asked for this cancellation.
             raise TimeoutError from error
 
-    def come(self) -> None:
-        """Cancel the task."""
-        self.expired = True
+    def begin_part(self, seconds: float | None) -> None:
+        """Cancel the task, too, if the part that begins now takes longer than so many seconds."""
+        if seconds is not None:
+            self.part_ends = ends = self._watch.loop.time() + seconds
+            if ends < self._watch.looks_at:
+                self._watch.look_at(ends)
+
+    def end_part(self) -> bool:
+        """Lift the part's limit; return whether it has come, and nobody else has asked for the cancellation."""
+        self.part_ends = math.inf
+        if not self._part_expired:
+            return False
+        self._part_expired = False
+        return self._task.uncancel() <= self._cancelling
+
+    def come(self, now: float) -> None:
+        """Cancel the task, because the deadline or the part's limit has come."""
+        if self.when <= now:
+            self.expired = True
+            self._watch.entered.discard(self)
+        else:
+            self._part_expired, self.part_ends = True, math.inf
         self._task.cancel()
 
 
@@ -97,11 +121,10 @@ class Watch:
         self._timer = self.loop.call_at(when, self._look)
 
     def _look(self) -> None:
-        come = [deadline for deadline in self.entered if deadline.when <= self.looks_at]
-        self.entered.difference_update(come)
-        for deadline in come:
-            deadline.come()
+        now = self.looks_at
+        for deadline in [one for one in self.entered if one.when <= now or one.part_ends <= now]:
+            deadline.come(now)
         self._timer, self.looks_at = None, math.inf
-        nearest = min((deadline.when for deadline in self.entered), default=math.inf)
+        nearest = min((min(deadline.when, deadline.part_ends) for deadline in self.entered), default=math.inf)
         if nearest < math.inf:
             self.look_at(nearest)

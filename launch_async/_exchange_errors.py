@@ -19,7 +19,7 @@ CONNECT_TIMEOUT: Final = 10.0
 """Seconds within which a connection is made, or it is given up."""
 
 
-def translated(error: Exception, request: Request, sends: int) -> TransportError | None:
+def translated(error: BaseException, request: Request, sends: int) -> TransportError | None:
     """Return our error for what aiohttp raises, without a word of the URL but its host; None if it is not its."""
     import aiohttp
 

@@ -6,6 +6,7 @@ one that is well formed needs no quoting.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -17,6 +18,7 @@ from launch_async.errors import InvalidArgumentError
 __all__ = ["Operation", "check_uid"]
 
 _UID: Final = re.compile(r"[0-9a-f]{24}")
+_PLACE: Final = re.compile(r"\{(\w+)\}")
 _MANAGE: Final = "launch:manage"
 READ: Final = (_MANAGE, "launch.projects:read")
 WRITE: Final = (_MANAGE, "launch.projects:write")
@@ -42,6 +44,11 @@ class Operation:
     scopes: tuple[str, ...] = ()
     authenticated: bool = True
     budgeted: bool = True
+    _filled: str = attrs.field(init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        # The quickest way to fill in values by name, and this is done for every call.
+        object.__setattr__(self, "_filled", _PLACE.sub(r"%(\1)s", self.path.replace("%", "%%")))
 
     def render(self, uids: Mapping[str, str]) -> str:
         """Return the path with its UIDs filled in.
@@ -49,10 +56,15 @@ class Operation:
         Raises:
             InvalidArgumentError: A UID is malformed.
         """
-        path = self.path
         for name, uid in uids.items():
-            path = path.replace(f"{{{name}}}", check_uid(name, uid, operation=self.name))
-        return path
+            if type(uid) is not str or not _is_uid(uid):
+                check_uid(name, uid, operation=self.name)
+        return self._filled % uids
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_uid(text: str) -> bool:
+    return _UID.fullmatch(text) is not None
 
 
 def check_uid(name: str, uid: str, *, operation: str | None = None) -> str:
@@ -64,7 +76,7 @@ def check_uid(name: str, uid: str, *, operation: str | None = None) -> str:
     # Callers without a type checker pass anything, and it would end in a path.
     if not isinstance(uid, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidArgumentError(name, f"expected a string, got {type(uid).__name__}", operation=operation)
-    if not _UID.fullmatch(uid):
+    if not _is_uid(uid):
         problem = "is empty" if not uid else f"{uid[:60]!r} is not 24 lower-case hex digits"
         raise InvalidArgumentError(name, problem, rule="FACTS §4", operation=operation)
     return uid

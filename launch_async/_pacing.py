@@ -45,7 +45,7 @@ class RateLimit:
             raise InvalidArgumentError("per", f"must be a positive number of seconds, not {self.per}")
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.define
 class Answer:
     """What became of one request: what the limiter learns from.
 

@@ -10,6 +10,7 @@ import asyncio
 import copy
 import itertools
 import logging
+import math
 import os
 import random
 import time
@@ -19,11 +20,12 @@ from typing import Final, TypeAlias
 from urllib.parse import urlencode
 
 import attrs
+from multidict import CIMultiDict, CIMultiDictProxy, istr
 
 from launch_async._clock import ServiceClock
 from launch_async._deadlines import Deadline, Deadlines
 from launch_async._envelopes import error_from_answer
-from launch_async._metering import METERS
+from launch_async._metering import METERS, Meter
 from launch_async._operations import Operation
 from launch_async._transport import Request, Response, Transport
 from launch_async._wire import dump_json
@@ -52,6 +54,11 @@ _LOG: Final = logging.getLogger("launch_async.pipeline")
 _REQUEST_ID_HEADERS: Final = ("x-request-id", "x-runtime-id", "request-id")
 _AMBIGUOUS_STATUSES: Final = frozenset({408, 502, 503, 504})
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
+# Two that every answer is asked for: aiohttp's headers need not make these lower-case each time.
+_LIMIT: Final = istr("X-RateLimit-Limit")
+_REMAINING: Final = istr("X-RateLimit-Remaining")
+_CLOCK_INTERVAL: Final = 0.01
+"""Seconds between two looks at the service's clock: those of a burst would tell the same."""
 
 Send: TypeAlias = Callable[[Request], Awaitable[Response]]
 """Sends one request once."""
@@ -60,7 +67,7 @@ Layer: TypeAlias = Callable[[Request, Send], Awaitable[Response]]
 """A user's own layer around one exchange: look at the request, pass it on or not, look at the response."""
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.define
 class Call:
     """One call of an operation.
 
@@ -97,18 +104,33 @@ class Call:
         return self.path if self.operation.authenticated else self.operation.path
 
 
-@attrs.define
 class _Progress:
-    """How far one call is, for the error it may end in."""
+    """How far one call is, for the error it may end in.
 
-    request_id: str
+    Attributes:
+        attempts: How often it was sent.
+        tries: Attempts that were not refused with 429, which are counted as `refusals`.
+        status: Of the last answer.
+        in_flight: Whether an answer is outstanding.
+        refreshed: Whether its credentials were renewed.
+        maybe_done: Whether an earlier attempt may have been acted on although its answer was lost.
+    """
+
     attempts: int = 0
+    tries: int = 0
     refusals: int = 0
     status: int | None = None
     in_flight: bool = False
     refreshed: bool = False
     maybe_done: bool = False
-    """Whether an earlier attempt may have been acted on although its answer was lost."""
+
+    def __init__(self) -> None:
+        self._number = next(_NUMBERS)
+
+    @property
+    def request_id(self) -> str:
+        """The client's own id of a call: unique in logs, and never sent."""
+        return f"{_PROCESS}-{self._number}"
 
 
 class Pipeline:
@@ -163,6 +185,8 @@ class Pipeline:
         self._refreshing: asyncio.Task[bool] | None = None
         self._deadlines = Deadlines()
         self._budget: tuple[str, RateLimiter] | None = None
+        self._clock_read_at = -math.inf
+        self._last_headers: tuple[object, Mapping[str, str]] = None, {}
 
     def derived(
         self,
@@ -200,7 +224,8 @@ class Pipeline:
     @property
     def limiter(self) -> RateLimiter:
         """The organization's budget."""
-        owner = self.organization_uid or (self._credentials.identity if self._credentials is not None else "")
+        owner = self._organization_uid or self.organization_uid
+        owner = owner or (self._credentials.identity if self._credentials is not None else "")
         if self._budget is None or self._budget[0] != owner:
             self._budget = owner, self._limiter_for(owner)
         return self._budget[1]
@@ -221,7 +246,7 @@ class Pipeline:
         """
         if call.operation.authenticated:
             self._check_credentials(call)
-        progress = _Progress(next_request_id())
+        progress = _Progress()
         if self._hooks is None and not _LOG.isEnabledFor(logging.DEBUG):
             return self._within_deadline(call, progress)
         return self._observed(call, progress)
@@ -260,7 +285,7 @@ class Pipeline:
         deadline = Deadline(self._deadlines.of(asyncio.get_running_loop()), timeout)
         try:
             with deadline:
-                return await self._attempts(call, progress, deadline.when)
+                return await self._attempts(call, progress, deadline)
         except LaunchError as error:
             error.operation = error.operation or call.operation.name
             error.request_id = error.request_id or progress.request_id
@@ -281,67 +306,79 @@ class Pipeline:
                 ambiguous=call.changes_something and (progress.maybe_done or progress.in_flight),
             ) from None
 
-    async def _attempts(self, call: Call, progress: _Progress, deadline: float) -> Response:
+    async def _attempts(self, call: Call, progress: _Progress, deadline: Deadline) -> Response:
         """Send until there is an answer to give; each turn is one attempt."""
-        loop = asyncio.get_running_loop()
-        tries = 0
+        operation, clock = call.operation, asyncio.get_running_loop().time
         while True:
-            request = await self._request(call)
-            limiter = self.limiter if call.operation.budgeted else None
+            credentials = self._credentials if operation.authenticated else None
+            request = self._request(call, await credentials.headers() if credentials else None, deadline)
+            limiter = self.limiter if operation.budgeted else None
             if limiter is not None:
-                await self._wait_for_budget(limiter, call, progress, deadline - loop.time())
-            outcome = await self._one(limiter, call, request, progress)
-            if isinstance(outcome, Response):
-                return outcome
-            error = outcome
-            if call.judge is not None and isinstance(error, APIError):
-                error = await call.judge(error)
-            tries += not isinstance(error, RateLimitError)
-            if await self._renewed(error, progress, request):
-                continue
-            sent = not isinstance(error, ConnectError)
-            decision = self.retry.decide(
-                error,
-                method=call.operation.method,
-                sent=sent,
-                attempt=tries,
-                refusals=progress.refusals,
-                remaining=deadline - loop.time(),
-                random=self._random.random(),
-            )
-            if not decision.retry:
-                raise error
-            self._report_retry(call, progress, decision.delay, decision.reason)
-            if decision.delay:
-                await asyncio.sleep(decision.delay)
-
-    async def _one(
-        self, limiter: RateLimiter | None, call: Call, request: Request, progress: _Progress
-    ) -> Response | LaunchError:
-        """Make one attempt; return its response, or the error that it means."""
-        clock = asyncio.get_running_loop().time
-        progress.attempts += 1
-        progress.in_flight = True
-        sent_at, began = clock(), time.time()
-        try:
-            response = await self._send(request)
-        except BaseException as error:
-            if limiter is not None:
-                sends = error.sends if isinstance(error, TransportError) else 1
-                limiter.record(Answer(sent_at=sent_at, answered_at=clock(), lost=True, sends=sends))
-            if not isinstance(error, LaunchError):
-                raise
+                meters = METERS.get()
+                priority = max([call.priority, *(meter.priority for meter in meters)]) if meters else call.priority
+                waited = await limiter.acquire(priority=priority, timeout=max(0.0, deadline.when - clock()))
+                if meters or waited:
+                    self._report_wait(call, progress, meters, waited)
+            progress.attempts += 1
+            progress.in_flight = True
+            sent_at, began = clock(), time.time()
+            try:
+                response = await self._send(request)
+            except BaseException as error:
+                if limiter is not None:
+                    sends = error.sends if isinstance(error, TransportError) else 1
+                    limiter.record(Answer(sent_at=sent_at, answered_at=clock(), lost=True, sends=sends))
+                if not isinstance(error, LaunchError):
+                    raise
+                progress.maybe_done |= not isinstance(error, ConnectError)
+                failure = error
+            else:
+                if limiter is not None:
+                    limiter.record(_answer(response, sent_at, clock()))
+                if abs(sent_at - self._clock_read_at) > _CLOCK_INTERVAL and self.clock.wants_more:
+                    self._clock_read_at = sent_at
+                    self.clock.observe(response.header("Date"), sent=began, received=time.time())
+                progress.status = response.status
+                if 200 <= response.status < 300:
+                    return response
+                outcome = self._refusal(call, request, response, progress)
+                if isinstance(outcome, Response):
+                    return outcome
+                failure = outcome
             progress.in_flight = False
-            progress.maybe_done |= not isinstance(error, ConnectError)
-            return error
-        progress.in_flight = False
-        progress.status = response.status
-        if self.clock.wants_more:
-            self.clock.observe(response.header("Date"), sent=began, received=time.time())
-        if limiter is not None:
-            limiter.record(_answer(response, sent_at, clock()))
-        if 200 <= response.status < 300:
-            return response
+            delay = await self._delay_after(failure, call, request, progress, deadline.when)
+            if delay:
+                await asyncio.sleep(delay)
+
+    async def _delay_after(
+        self, failure: LaunchError, call: Call, request: Request, progress: _Progress, deadline: float
+    ) -> float:
+        """Return the seconds after which a call may be sent again.
+
+        Raises:
+            LaunchError: It may not.
+        """
+        if call.judge is not None and isinstance(failure, APIError):
+            failure = await call.judge(failure)
+        progress.tries += not isinstance(failure, RateLimitError)
+        if await self._renewed(failure, progress, request):
+            return 0.0
+        decision = self.retry.decide(
+            failure,
+            method=call.operation.method,
+            sent=not isinstance(failure, ConnectError),
+            attempt=progress.tries,
+            refusals=progress.refusals,
+            remaining=deadline - asyncio.get_running_loop().time(),
+            random=self._random.random(),
+        )
+        if not decision.retry:
+            raise failure
+        self._report_retry(call, progress, decision.delay, decision.reason)
+        return decision.delay
+
+    def _refusal(self, call: Call, request: Request, response: Response, progress: _Progress) -> Response | APIError:
+        """Return the error that an answer means, or the answer that it means instead."""
         if response.sends > 1:
             # aiohttp has sent it twice by itself: this answer is the second one's, and the first one's was lost.
             progress.maybe_done = True
@@ -376,7 +413,7 @@ class Pipeline:
                 "or OAuthCredentials(...), or use LaunchClient.from_env()",
                 operation=operation.name,
             )
-        if self._credentials.needs_organization and self._organization_uid is None:
+        if self._organization_uid is None and self._credentials.needs_organization:
             raise ConfigurationError(
                 "organization_uid is missing: Launch refuses an authtoken without it (FACTS §3). "
                 "Pass organization_uid='blt...' to the client",
@@ -396,35 +433,38 @@ class Pipeline:
                 operation=operation.name,
             )
 
-    async def _request(self, call: Call) -> Request:
+    def _request(self, call: Call, credentials: Mapping[str, str] | None, deadline: Deadline) -> Request:
         """Return the request of a call, with the credentials of this moment."""
-        headers = {"Accept": "application/json", "User-Agent": self._user_agent}
-        if call.body is not None:
-            # Only with a body: a body-less DELETE that declares JSON is answered with 400 (FACTS §3).
-            headers["Content-Type"] = "application/json"
-        if call.operation.authenticated and self._credentials is not None:
-            headers |= await self._credentials.headers()
-            if (organization_uid := self.organization_uid) is not None:
-                headers["organization_uid"] = organization_uid
         return Request(
             call.operation.method,
-            self._url(call),
-            headers,
+            self._url(call) if call.query else f"{self.base_url}{call.path}",
+            self._headers(credentials, has_body=call.body is not None),
             None if call.body is None else dump_json(call.body),
             self._attempt_timeout,
             call.operation.name,
+            # A layer may send in another task, which this deadline would not reach.
+            None if self._layers else deadline,
         )
 
+    def _headers(self, credentials: Mapping[str, str] | None, *, has_body: bool) -> Mapping[str, str]:
+        """Return the headers of a request: those of the last one where nothing has changed, as a rule."""
+        organization_uid = None if credentials is None else self.organization_uid
+        key = credentials, organization_uid, has_body
+        if key != self._last_headers[0]:
+            headers = CIMultiDict({"Accept": "application/json", "User-Agent": self._user_agent, **(credentials or {})})
+            if organization_uid is not None:
+                headers["organization_uid"] = organization_uid
+            if has_body:
+                # Only with a body: a body-less DELETE that declares JSON is answered with 400 (FACTS §3).
+                headers["Content-Type"] = "application/json"
+            self._last_headers = key, CIMultiDictProxy(headers)
+        return self._last_headers[1]
+
     def _url(self, call: Call) -> str:
-        if not call.query:
-            return f"{self.base_url}{call.path}"
         query = {name: value for name, value in call.query.items() if value is not None}
         return f"{self.base_url}{call.path}{f'?{urlencode(query)}' if query else ''}"
 
-    async def _wait_for_budget(self, limiter: RateLimiter, call: Call, progress: _Progress, remaining: float) -> None:
-        meters = METERS.get()
-        priority = max([call.priority, *(meter.priority for meter in meters)]) if meters else call.priority
-        waited = await limiter.acquire(priority=priority, timeout=max(0.0, remaining))
+    def _report_wait(self, call: Call, progress: _Progress, meters: Sequence[Meter], waited: float) -> None:
         for meter in meters:
             if meter.before_send is not None:
                 meter.before_send()
@@ -473,26 +513,28 @@ class Pipeline:
 
 
 _SECRET_HEADERS: Final = frozenset({"authtoken", "authorization"})
-_REQUEST_IDS: Final = itertools.count(1)
+_NUMBERS: Final = itertools.count(1)
 _PROCESS: Final = os.urandom(4).hex()
-
-
-def next_request_id() -> str:
-    """Return the client's own id of a call: unique in logs, and never sent."""
-    return f"{_PROCESS}-{next(_REQUEST_IDS)}"
 
 
 def _answer(response: Response, sent_at: float, answered_at: float) -> Answer:
     """Return what a response tells the budget."""
-    refused = response.status == 429
+    limit, remaining = response.header(_LIMIT), response.header(_REMAINING)
+    if response.status == 429:
+        retry_after = parse_retry_after(response.header("Retry-After"))
+    elif limit is remaining is None:
+        # By position: names cost as much again.
+        return Answer(sent_at, answered_at, False, False, response.sends)
+    else:
+        retry_after = None
     return Answer(
         sent_at=sent_at,
         answered_at=answered_at,
-        refused=refused,
+        refused=response.status == 429,
         sends=response.sends,
-        retry_after=parse_retry_after(response.header("Retry-After")) if refused else None,
-        limit=_number(response.header("X-RateLimit-Limit")),
-        remaining=_number(response.header("X-RateLimit-Remaining")),
+        retry_after=retry_after,
+        limit=_number(limit),
+        remaining=_number(remaining),
     )
 
 

@@ -15,22 +15,23 @@ import functools
 import os
 import ssl
 import urllib.request
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import unquote, urlsplit
 
 import attrs
+from multidict import CIMultiDictProxy
 
 from launch_async._deadlines import Deadline, Watch
 from launch_async._exchange_errors import CONNECT_TIMEOUT, redirect_refused, translated
 from launch_async._secret import Secret
+from launch_async._sends import Sends, counting_jar
 from launch_async.errors import (
     AttemptTimeout,
     ClosedError,
     ConfigurationError,
-    RedirectRefused,
     TransportError,
 )
 
@@ -68,7 +69,7 @@ class FileBody:
     idle_timeout: float = 120.0
 
 
-@attrs.frozen(slots=False)
+@attrs.define
 class Request:
     """One HTTP request, as it leaves.
 
@@ -79,6 +80,8 @@ class Request:
         body: The body, or None for none.
         timeout: Seconds for the exchange; None for no limit but the body's own.
         operation: Name of the operation, for errors.
+        deadline: The deadline that this task works under, so that the exchange need not have one of its own; None where
+            there is none, or where the request may be sent by another task.
     """
 
     method: str
@@ -87,9 +90,10 @@ class Request:
     body: bytes | FileBody | None = attrs.field(default=None, repr=False)
     timeout: float | None = None
     operation: str = ""
+    deadline: Deadline | None = attrs.field(default=None, repr=False, eq=False)
 
 
-@attrs.frozen(slots=False)
+@attrs.define
 class Response:
     """One HTTP response, read to its end.
 
@@ -107,17 +111,18 @@ class Response:
 
     def header(self, name: str) -> str | None:
         """Return a header, whatever the case of its name."""
-        value = self.headers.get(name)
-        if value is not None or type(self.headers).__name__ == "CIMultiDictProxy":
+        headers = self.headers
+        value = headers.get(name)
+        if value is not None or isinstance(headers, CIMultiDictProxy):
             # Theirs ignores case by itself.
             return value
-        return next((text for key, text in self.headers.items() if key.lower() == name.lower()), None)
+        return next((text for key, text in headers.items() if key.lower() == name.lower()), None)
 
 
 class Transport(Protocol):
     """Performs one exchange; implement it for tests, or to send by other means."""
 
-    async def send(self, request: Request) -> Response:
+    def send(self, request: Request) -> Awaitable[Response]:
         """Send a request once and read the answer.
 
         Raises:
@@ -184,12 +189,16 @@ class AiohttpTransport:
         self._inherited: object = None
         self._closed = False
 
-    async def send(self, request: Request) -> Response:
+    def send(self, request: Request) -> Coroutine[object, object, Response]:
         """Send a request once and read the answer; see `Transport.send`."""
         session, watch = self._open()
         if isinstance(request.body, FileBody):
-            return await self._send_file(session, watch, request, request.body)
-        return await self._exchange(session, watch, request, _Sends() if self._owns_session else _tracker())
+            return self._send_file(session, watch, request, request.body)
+        # A session that was given has a cookie jar of its own, which does not count.
+        tracker = None if self._owns_session else _tracker()
+        if request.deadline is None:
+            return self._limited(session, watch, request, tracker)
+        return self._exchange(session, request, tracker, request.deadline)
 
     async def close(self) -> None:
         """Close the session, if it is our own."""
@@ -227,72 +236,76 @@ class AiohttpTransport:
         self._owns_session = True
         self._pid = os.getpid()
 
-    async def _exchange(
+    async def _limited(
         self,
         session: aiohttp.ClientSession,
         watch: Watch,
         request: Request,
-        sends: _Sends | aiohttp.UploadTracker,
+        tracker: aiohttp.UploadTracker | None,
         file: aiohttp.FormData | FilePayload | None = None,
     ) -> Response:
-        try:
-            with Deadline(watch, request.timeout):
-                outcome = await self._answered(session, request, sends, file)
-        except TransportError:
-            raise
-        except Exception as error:
-            failure = translated(error, request, sends.attempts)
-            if failure is None:
-                raise
-            failure.sends = max(1, sends.attempts)
-            raise failure from None
-        except BaseException as error:
-            # Who is cancelled sees no further down: aiohttp's frames hold the body and the address, in clear.
-            raise error.with_traceback(None) from None
-        if isinstance(outcome, RedirectRefused):
-            raise outcome
-        return outcome
+        with Deadline(watch, None) as deadline:
+            return await self._exchange(session, request, tracker, deadline, file)
 
-    async def _answered(
+    async def _exchange(
         self,
         session: aiohttp.ClientSession,
         request: Request,
-        sends: _Sends | aiohttp.UploadTracker,
-        file: aiohttp.FormData | FilePayload | None,
-    ) -> Response | RedirectRefused:
-        """Exchange request and answer. This frame holds aiohttp's view of them, which shows secrets: it raises nothing.
-
-        What aiohttp raises here is translated by the caller, and a redirect is returned.
-        """
+        tracker: aiohttp.UploadTracker | None,
+        deadline: Deadline,
+        file: aiohttp.FormData | FilePayload | None = None,
+    ) -> Response:
         import yarl
 
-        proxy = self._proxy_for(request.url)
-        answer = await session.request(
-            request.method,
-            yarl.URL(request.url, encoded=True),
-            headers=request.headers,
-            data=request.body if file is None else file,
-            # aiohttp would declare a POST without a body to be octets: a content type goes only with a body (FACTS §3).
-            skip_auto_headers=("Content-Type",) if request.body is None and request.method != "GET" else None,
-            allow_redirects=False,
-            raise_for_status=False,
-            ssl=self._ssl,
-            proxy=proxy,
-            timeout=_limits(request.timeout),
-            middlewares=(sends,) if isinstance(sends, _Sends) else None,
-            upload_tracker=None if isinstance(sends, _Sends) else sends,
-        )
-        status = answer.status
-        if status < 300 or status == 304:
-            # A short answer is there already, and its connection is free again.
-            content = answer.content
-            read = content.read_nowait() if content.is_eof() else await answer.read()
-            return Response(status, answer.headers, read, max(1, sends.attempts))
-        async with answer:
-            if status < 400:
-                return redirect_refused(request, answer.headers.get("Location", ""))
-            read = _without_password(await _read_error_body(answer), proxy)
-            return Response(status, answer.headers, read, max(1, sends.attempts))
+        # aiohttp's view of the answer shows secrets: before anything is raised, this frame forgets it.
+        answer: aiohttp.ClientResponse | None = None
+        sends = Sends() if tracker is None else tracker
+        deadline.begin_part(request.timeout)
+        try:
+            proxy = self._proxy_for(request.url)
+            answer = await session.request(
+                request.method,
+                yarl.URL(request.url, encoded=True),
+                headers=request.headers,
+                data=request.body if file is None else file,
+                # aiohttp would declare a POST without a body to be octets: a content type goes only with a body
+                # (FACTS §3).
+                skip_auto_headers=("Content-Type",) if request.body is None and request.method != "GET" else None,
+                allow_redirects=False,
+                raise_for_status=False,
+                ssl=self._ssl,
+                proxy=proxy,
+                timeout=_limits(request.timeout),
+                upload_tracker=tracker,
+            )
+            status = answer.status
+            if status < 300 or status == 304:
+                # A short answer is there already, and its connection is free again.
+                content = answer.content
+                read = content.read_nowait() if content.is_eof() else await answer.read()
+                return Response(status, answer.headers, read, sends.attempts or 1)
+            async with answer:
+                if status >= 400:
+                    read = _without_password(await _read_error_body(answer), proxy)
+                    return Response(status, answer.headers, read, sends.attempts or 1)
+                failure: TransportError = redirect_refused(request, answer.headers.get("Location", ""))
+        except TransportError:
+            raise
+        except BaseException as error:
+            answer = None
+            reason = TimeoutError() if deadline.end_part() and isinstance(error, asyncio.CancelledError) else error
+            translation = translated(reason, request, sends.attempts)
+            if translation is None and isinstance(error, Exception):
+                raise
+            if translation is None:
+                # Who is cancelled sees no further down: aiohttp's frames hold the body and the address, in clear.
+                raise error.with_traceback(None) from None
+            failure = translation
+            failure.sends = max(1, sends.attempts)
+        finally:
+            deadline.end_part()
+        answer = None
+        raise failure
 
     async def _send_file(
         self, session: aiohttp.ClientSession, watch: Watch, request: Request, body: FileBody
@@ -304,7 +317,7 @@ class AiohttpTransport:
         try:
             payload = FilePayload(file, body.size)
             async with _watched(tracker, body):
-                return await self._exchange(session, watch, request, tracker, _form_of(body, payload) or payload)
+                return await self._limited(session, watch, request, tracker, _form_of(body, payload) or payload)
         finally:
             file.close()
 
@@ -327,27 +340,9 @@ def _new_session() -> aiohttp.ClientSession:
 
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, keepalive_timeout=30.0),
-        cookie_jar=aiohttp.DummyCookieJar(),
+        cookie_jar=counting_jar(),
         auto_decompress=True,
     )
-
-
-class _Sends:
-    """Counts how often aiohttp sends one request, as a middleware: an `UploadTracker` costs more.
-
-    A session that was given may have middlewares of its own, which this one would replace.
-    """
-
-    __slots__ = ("attempts",)
-
-    def __init__(self) -> None:
-        self.attempts = 0
-
-    def __call__(
-        self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
-    ) -> Awaitable[aiohttp.ClientResponse]:
-        self.attempts += 1
-        return send(request)
 
 
 def _tracker() -> aiohttp.UploadTracker:

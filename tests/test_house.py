@@ -23,7 +23,7 @@ LAYERS = (
     ("_compiled", "_wire", "_envelopes", "settings"),
     ("auth", "hooks", "rate_limit", "_metering", "_pacing", "_rhythms", "_tokens", "retry"),
     ("_redis_script", "_redis_queue", "_redis_setup", "_redis_news", "_redis_line", "_redis_desk", "redis"),
-    ("_exchange_errors", "_transport", "_file_payload"),
+    ("_exchange_errors", "_sends", "_transport", "_file_payload"),
     (
         "_operations",
         "_pipeline",

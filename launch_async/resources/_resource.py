@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import TypeVar, cast
+from types import MappingProxyType
+from typing import Final, TypeVar, cast
 
 from launch_async._operations import Operation
 from launch_async._pipeline import Call, Pipeline
@@ -23,6 +24,7 @@ M = TypeVar("M", bound=WireModel)
 N = TypeVar("N", bound=IdentifiedModel)
 C = TypeVar("C", bound=Created)
 U = TypeVar("U")
+_NONE: Final[Mapping[str, str | int | None]] = MappingProxyType({})
 
 
 class Resource:
@@ -43,16 +45,18 @@ class Resource:
         user_only: bool = False,
     ) -> Coroutine[object, object, Response]:
         return self._pipeline.call(
+            # Arguments by name would make each of these several times as dear, and this is done for every call.
             Call(
-                operation=operation,
-                path=operation.render(uids or {}),
-                query=query or {},
+                operation,
+                operation.render(uids) if uids else operation.path,
+                query or _NONE,
                 # Composed in place: a local variable would show its secrets in a traceback.
-                body=cast("JSONValue", encode(body) if isinstance(body, RequestModel) else body),
-                secrets=secrets_of(body) if isinstance(body, RequestModel) else (),
-                priority=priority,
-                timeout=timeout,
-                user_only=user_only,
+                None if body is None else _document(body),
+                secrets_of(body) if isinstance(body, RequestModel) else (),
+                priority,
+                timeout,
+                None,
+                user_only,
             )
         )
 
@@ -73,14 +77,13 @@ class Resource:
         response = await self._send(
             operation, uids, body=body, query=query, priority=priority, timeout=timeout, user_only=user_only
         )
-
-        def read() -> M:
-            document = parsed(operation, response)
-            if key is not None:
-                document = member(operation, response, document, key)
-            return built(operation, response, document, kind, f"$.{key}" if key else "$")
-
-        return undisclosed(read)
+        try:
+            # Composed in place, and nothing of the readers' frames: no traceback is to show the answer.
+            if key is None:
+                return built(operation, response, parsed(operation, response), kind)
+            return built(operation, response, member(operation, response, parsed(operation, response), key), kind, key)
+        except DecodeError as error:
+            raise error.with_traceback(None) from None
 
     async def _create_once(
         self,
@@ -141,6 +144,10 @@ class Resource:
         return Pager(fetch, limit=limit, skip=skip)
 
 
+def _document(body: RequestModel | Mapping[str, JSONValue]) -> JSONValue:
+    return cast("JSONValue", encode(body) if isinstance(body, RequestModel) else body)
+
+
 def undisclosed(read: Callable[[], U]) -> U:
     """Return what was read from an answer. The reader's frames hold the answer: no error's traceback keeps them.
 
@@ -177,8 +184,10 @@ def member(operation: Operation, response: Response, document: JSONValue, key: s
     return document[key]
 
 
-def built(operation: Operation, response: Response, document: JSONValue, kind: type[U], path: str) -> U:
-    """Build a model from a document.
+def built(
+    operation: Operation, response: Response, document: JSONValue, kind: type[U], place: str | int | None = None
+) -> U:
+    """Build a model from a document, or from what stands at a place of it.
 
     Raises:
         DecodeError: The document does not have the model's shape.
@@ -186,6 +195,7 @@ def built(operation: Operation, response: Response, document: JSONValue, kind: t
     try:
         return structure(document, kind)
     except Mismatch as error:
+        path = "$" if place is None else f"$[{place}]" if isinstance(place, int) else f"$.{place}"
         raise mismatch(operation, response, [f"{path}{problem}" for problem in error.problems]) from None
 
 

@@ -324,7 +324,7 @@ def _server_log_entries(document: JSONValue) -> JSONValue:
 def _lines(operation: Operation, response: Response, entries: JSONValue, kind: type[L]) -> Log[L]:
     if not isinstance(entries, list):
         raise mismatch(operation, response, ["$: expected a list of log lines"])
-    return Log(built(operation, response, entry, kind, f"$[{index}]") for index, entry in enumerate(entries))
+    return Log(built(operation, response, entry, kind, index) for index, entry in enumerate(entries))
 
 
 def _no_server_logs(error: InternalServerError) -> ServerLogsUnavailable:
