@@ -21,6 +21,7 @@ _SHORTEST_PAUSE = 0.05
 _LONGEST_PAUSE = 60.0
 _CLOCK_JUMP = 1.0
 _FORGOTTEN_AFTER = 300.0
+_FEW_SLOTS = 64
 
 
 @attrs.frozen
@@ -93,6 +94,7 @@ class Pacer:
         self._spaced_until = -math.inf
         self._last_sent = -math.inf
         self._taken: list[Slot] = []
+        self._looks_at = _FEW_SLOTS
         self._out: list[Slot] = []
         self._trips = RoundTrips()
         self._capacity = Capacity(self.rate_limit)
@@ -115,26 +117,34 @@ class Pacer:
         The time is a forecast: an answer that comes before may bring it forward.
         """
         self._see(now)
-        free_at = self._choice.rhythm.free_at
-        frees = [(slot, free_at(slot, now)) for slot in self._taken]
-        self._taken = [slot for slot, free in frees if free > now]
         ready = max(now, self.paused_until)
         if now < self._spaced_until:
             ready = max(ready, self._last_sent + self.rate_limit.per / self._capacity.now)
-        too_many = len(self._taken) - self._capacity.now
-        if too_many >= 0:
-            ready = max(ready, sorted(free for _, free in frees if free > now)[too_many])
+        if len(self._taken) >= min(self._capacity.now, self._looks_at):
+            frees = self._look_through(now)
+            too_many = len(frees) - self._capacity.now
+            if too_many >= 0:
+                ready = max(ready, frees[too_many])
         return ready
+
+    def _look_through(self, now: float) -> list[float]:
+        """Forget the slots that are free again; return when the others are, the earliest first."""
+        free_at = self._choice.rhythm.free_at
+        taken = [(slot, free) for slot in self._taken if (free := free_at(slot, now)) > now]
+        self._taken = [slot for slot, _ in taken]
+        # With a large budget, to look through all of them for each request would take longer than the requests.
+        self._looks_at = 2 * len(taken) + _FEW_SLOTS
+        return sorted(free for _, free in taken)
 
     def wait_of(self, place: int, now: float) -> float:
         """Return the seconds until the waiter with `place` others before it is served, if nothing goes wrong."""
         ready = self.ready_at(now)
-        free_at = self._choice.rhythm.free_at
-        frees = sorted(max(free_at(slot, now), ready) for slot in self._taken)
-        capacity = self._capacity.now
-        turns, rest = divmod(place, capacity)
-        frees = ([ready] * capacity + frees)[len(frees) :]
-        return frees[rest] + turns * self._choice.rhythm.cycle - now
+        turns, rest = divmod(place, self._capacity.now)
+        if rest >= self._capacity.now - len(self._taken):
+            frees = self._look_through(now)
+            later = rest - self._capacity.now + len(frees)
+            ready = max(ready, frees[later]) if later >= 0 else ready
+        return ready + turns * self._choice.rhythm.cycle - now
 
     def take(self, now: float) -> Slot:
         """Take a slot for a request that leaves now."""

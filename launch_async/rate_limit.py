@@ -214,12 +214,21 @@ class LocalRateLimiter:
         since = loop.time()
         with self._lock:
             self._forget_closed_loops()
-            expected = self._expected_wait(priority, since)
-            if timeout is not None and expected > timeout:
-                raise _too_long(expected, timeout)
-            waiter = _Waiter(next(self._tickets), priority, self._side_of(loop), loop.create_future())
-            self._queues[priority].append(waiter)
-            self._serve(since)
+            side = self._side_of(loop)
+            at_once = self._is_idle and self._pacer.ready_at(since) <= since and side.has_token()
+            if at_once:
+                self._pacer.take(since)
+                self._passed_over[priority] = 0
+            else:
+                expected = self._expected_wait(priority, since)
+                if timeout is not None and expected > timeout:
+                    raise _too_long(expected, timeout)
+                waiter = _Waiter(next(self._tickets), priority, side, loop.create_future())
+                self._queues[priority].append(waiter)
+                self._serve(since)
+        if at_once:
+            await side.take_token()
+            return 0.0
         try:
             async with asyncio.timeout(timeout):
                 await self._departure(waiter, loop)
@@ -234,6 +243,11 @@ class LocalRateLimiter:
             self._withdraw(waiter, loop)
             raise
         return loop.time() - since
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether nobody waits, or is about to leave."""
+        return not (self._granted or self._abandoned or any(self._queues.values()))
 
     async def _departure(self, waiter: _Waiter, loop: asyncio.AbstractEventLoop) -> None:
         """Wait for a slot and a token of this loop's bucket; then stamp the slot with the true time of departure."""
@@ -334,6 +348,8 @@ class LocalRateLimiter:
 
     def _serve(self, now: float) -> None:
         """Give the free slots to the next waiters, and have the loops of the others wake in time. Needs the lock."""
+        if self._is_idle:
+            return
         while self._abandoned:
             self._drop(self._abandoned.popleft())
         for late in [waiter for waiter in self._granted if waiter.granted_at + _LEASE <= now]:

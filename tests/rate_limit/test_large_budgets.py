@@ -1,0 +1,61 @@
+"""A budget of any size: what it costs to keep does not grow with it, and what it says does not change."""
+
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as some
+
+from benchmarks._simulation import run
+from launch_async._pacing import Answer, Pacer
+from launch_async.rate_limit import LocalRateLimiter, RateLimit
+
+STEPS = some.lists(
+    some.tuples(some.sampled_from(["send", "answer", "refuse", "look"]), some.floats(0.0, 0.4)), max_size=120
+)
+
+
+class Thorough(Pacer):
+    """Looks through every slot each time, as if there were few."""
+
+    def ready_at(self, now: float) -> float:
+        self._looks_at = 0
+        return super().ready_at(now)
+
+
+def told(pacer: Pacer, steps: list[tuple[str, float]]) -> list[object]:
+    """Send, answer and refuse; return all that the pacer has said meanwhile."""
+    said: list[object] = []
+    now, out = 0.0, list[float]()
+    for what, later in steps:
+        now += later
+        if what == "send" and pacer.ready_at(now) <= now:
+            out.append(pacer.take(now).sent_at)
+        elif what in {"answer", "refuse"} and out:
+            pacer.record(Answer(sent_at=out.pop(0), answered_at=now, refused=what == "refuse"))
+        said.append((pacer.ready_at(now), [pacer.wait_of(place, now) for place in (0, 1, 3, 10, 25)], pacer.sent))
+    return said
+
+
+@given(requests=some.sampled_from([1, 3, 10, 100]), steps=STEPS)
+def test_slots_that_are_not_looked_at_change_no_forecast(requests: int, steps: list[tuple[str, float]]) -> None:
+    limit = RateLimit(requests)
+    assert told(Pacer(limit), steps) == told(Thorough(limit), steps)
+
+
+def test_who_need_not_wait_is_told_that_there_was_no_wait() -> None:
+    async def main() -> list[float]:
+        limiter = LocalRateLimiter(RateLimit(10))
+        return [await limiter.acquire() for _ in range(11)]
+
+    *first, last = run(main())
+    assert first == [0.0] * 10
+    assert last > 1.0
+
+
+def test_a_budget_without_measure_makes_nobody_wait() -> None:
+    async def main() -> tuple[set[float], float]:
+        limiter = LocalRateLimiter(RateLimit(10**12))
+        waits = await asyncio.gather(*(limiter.acquire() for _ in range(2000)))
+        return set(waits), limiter.status().expected_wait
+
+    assert run(main()) == ({0.0}, 0.0)
