@@ -215,8 +215,8 @@ class LocalRateLimiter:
         with self._lock:
             self._forget_closed_loops()
             side = self._side_of(loop)
-            at_once = self._is_idle and self._pacer.ready_at(since) <= since and side.has_token()
-            if at_once:
+            waiter, expected = None, 0.0
+            if self._is_idle and self._pacer.ready_at(since) <= since and side.has_token():
                 self._pacer.take(since)
                 self._passed_over[priority] = 0
             else:
@@ -226,7 +226,7 @@ class LocalRateLimiter:
                 waiter = _Waiter(next(self._tickets), priority, side, loop.create_future())
                 self._queues[priority].append(waiter)
                 self._serve(since)
-        if at_once:
+        if waiter is None:
             await side.take_token()
             return 0.0
         try:
