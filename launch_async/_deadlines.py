@@ -68,10 +68,14 @@ class Deadline:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._watch.entered.discard(self)
+        self.leave()
         if self.expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             # Nobody else has asked for this cancellation.
             raise TimeoutError from error
+
+    def leave(self) -> None:
+        """Be watched no longer."""
+        self._watch.entered.discard(self)
 
     def begin_part(self, seconds: float | None) -> None:
         """Cancel the task, too, if the part that begins now takes longer than so many seconds."""

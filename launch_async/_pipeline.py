@@ -15,15 +15,15 @@ import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from types import MappingProxyType
-from typing import Final, TypeAlias
+from types import MappingProxyType, TracebackType
+from typing import Final, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
 import attrs
 from multidict import CIMultiDict, CIMultiDictProxy, istr
 
 from launch_async._clock import ServiceClock
-from launch_async._deadlines import Deadline, Deadlines
+from launch_async._deadlines import Deadline, Deadlines, Watch
 from launch_async._envelopes import error_from_answer
 from launch_async._metering import METERS, Meter
 from launch_async._operations import Operation
@@ -59,6 +59,8 @@ _LIMIT: Final = istr("X-RateLimit-Limit")
 _REMAINING: Final = istr("X-RateLimit-Remaining")
 _CLOCK_INTERVAL: Final = 0.01
 """Seconds between two looks at the service's clock: those of a burst would tell the same."""
+
+T = TypeVar("T")
 
 Send: TypeAlias = Callable[[Request], Awaitable[Response]]
 """Sends one request once."""
@@ -104,10 +106,16 @@ class Call:
         return self.path if self.operation.authenticated else self.operation.path
 
 
-class _Progress:
-    """How far one call is, for the error it may end in.
+class _CallUnderWay(Deadline):
+    """One call under way: how far it is, when it must end, and what the error that it may end in says of it.
+
+    Args:
+        call: The call.
+        watch: Who watches its deadline.
+        seconds: How long it is from now.
 
     Attributes:
+        call: The call.
         attempts: How often it was sent.
         tries: Attempts that were not refused with 429, which are counted as `refusals`.
         status: Of the last answer.
@@ -124,13 +132,41 @@ class _Progress:
     refreshed: bool = False
     maybe_done: bool = False
 
-    def __init__(self) -> None:
+    def __init__(self, call: Call, watch: Watch, seconds: float) -> None:
+        super().__init__(watch, seconds)
+        self.call = call
+        self._seconds = seconds
         self._number = next(_NUMBERS)
 
     @property
     def request_id(self) -> str:
-        """The client's own id of a call: unique in logs, and never sent."""
+        """The client's own id of the call: unique in logs, and never sent."""
         return f"{_PROCESS}-{self._number}"
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None and not self.expired:
+            self.leave()
+            return
+        operation = self.call.operation.name
+        try:
+            super().__exit__(kind, error, traceback)
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"{operation} did not end within its timeout of {self._seconds:g} s, "
+                f"{'an answer was outstanding' if self.in_flight else 'waiting for its next attempt'}",
+                operation=operation,
+                request_id=self.request_id,
+                attempts=self.attempts,
+                ambiguous=self.call.changes_something and (self.maybe_done or self.in_flight),
+            ) from None
+        if isinstance(error, LaunchError):
+            error.operation = error.operation or operation
+            error.request_id = error.request_id or self.request_id
+            error.attempts = self.attempts
+            # Whatever it ends in: what an earlier attempt may have done, it may have done.
+            error.ambiguous |= self.call.changes_something and self.maybe_done
 
 
 class Pipeline:
@@ -239,24 +275,33 @@ class Pipeline:
         return await self._transport.send(request)
 
     def call(self, call: Call) -> Coroutine[object, object, Response]:
-        """Send a call until it succeeds, fails for good, or its deadline comes.
+        """Send a call until it succeeds, fails for good, or its deadline comes; see `read`."""
+        return self.read(call, _as_it_is)
+
+    def read(self, call: Call, reader: Callable[[Response], T]) -> Coroutine[object, object, T]:
+        """Send a call until it succeeds, fails for good, or its deadline comes, and read its answer.
 
         Raises:
             LaunchError: See `launch_async.errors`.
         """
         if call.operation.authenticated:
             self._check_credentials(call)
-        progress = _Progress()
+        one = _CallUnderWay(
+            call,
+            self._deadlines.of(asyncio.get_running_loop()),
+            self.timeout if call.timeout is None else call.timeout,
+        )
         if self._hooks is None and not _LOG.isEnabledFor(logging.DEBUG):
-            return self._within_deadline(call, progress)
-        return self._observed(call, progress)
+            return self._sent(one, reader)
+        return self._observed(one, reader)
 
-    async def _observed(self, call: Call, progress: _Progress) -> Response:
-        hooks, name, clock = self._hooks or Hooks(), call.operation.name, asyncio.get_running_loop().time
-        hooks.request_started(RequestStarted(progress.request_id, name, call.operation.method, call.shown_path))
+    async def _observed(self, one: _CallUnderWay, reader: Callable[[Response], T]) -> T:
+        call, hooks, clock = one.call, self._hooks or Hooks(), asyncio.get_running_loop().time
+        name = call.operation.name
+        hooks.request_started(RequestStarted(one.request_id, name, call.operation.method, call.shown_path))
         started, failure = clock(), None
         try:
-            return await self._within_deadline(call, progress)
+            return await self._sent(one, reader)
         except BaseException as error:
             failure = type(error).__name__
             raise
@@ -266,131 +311,103 @@ class Pipeline:
                 "%s %s: %s after %.3f s",
                 call.operation.method,
                 name,
-                failure or progress.status,
+                failure or one.status,
                 took,
                 extra={
                     "operation": name,
-                    "request_id": progress.request_id,
-                    "status": progress.status,
-                    "attempts": progress.attempts,
+                    "request_id": one.request_id,
+                    "status": one.status,
+                    "attempts": one.attempts,
                     "duration": took,
                 },
             )
-            hooks.request_finished(
-                RequestFinished(progress.request_id, name, progress.status, progress.attempts, took, failure)
-            )
+            hooks.request_finished(RequestFinished(one.request_id, name, one.status, one.attempts, took, failure))
 
-    async def _within_deadline(self, call: Call, progress: _Progress) -> Response:
-        timeout = self.timeout if call.timeout is None else call.timeout
-        deadline = Deadline(self._deadlines.of(asyncio.get_running_loop()), timeout)
-        try:
-            with deadline:
-                return await self._attempts(call, progress, deadline)
-        except LaunchError as error:
-            error.operation = error.operation or call.operation.name
-            error.request_id = error.request_id or progress.request_id
-            error.attempts = progress.attempts
-            # Whatever it ends in: what an earlier attempt may have done, it may have done.
-            error.ambiguous |= call.changes_something and progress.maybe_done
-            raise
-        except TimeoutError:
-            if not deadline.expired:
-                # A layer or the credentials have raised it, and the deadline is still to come.
-                raise
-            raise DeadlineExceeded(
-                f"{call.operation.name} did not end within its timeout of {timeout:g} s, "
-                f"{'an answer was outstanding' if progress.in_flight else 'waiting for its next attempt'}",
-                operation=call.operation.name,
-                request_id=progress.request_id,
-                attempts=progress.attempts,
-                ambiguous=call.changes_something and (progress.maybe_done or progress.in_flight),
-            ) from None
-
-    async def _attempts(self, call: Call, progress: _Progress, deadline: Deadline) -> Response:
+    async def _sent(self, one: _CallUnderWay, reader: Callable[[Response], T]) -> T:
         """Send until there is an answer to give; each turn is one attempt."""
-        operation, clock = call.operation, asyncio.get_running_loop().time
-        while True:
-            credentials = self._credentials if operation.authenticated else None
-            request = self._request(call, await credentials.headers() if credentials else None, deadline)
-            limiter = self.limiter if operation.budgeted else None
-            if limiter is not None:
-                meters = METERS.get()
-                priority = max([call.priority, *(meter.priority for meter in meters)]) if meters else call.priority
-                waited = await limiter.acquire(priority=priority, timeout=max(0.0, deadline.when - clock()))
-                if meters or waited:
-                    self._report_wait(call, progress, meters, waited)
-            progress.attempts += 1
-            progress.in_flight = True
-            sent_at, began = clock(), time.time()
-            try:
-                response = await self._send(request)
-            except BaseException as error:
+        call, clock = one.call, asyncio.get_running_loop().time
+        operation = call.operation
+        with one:
+            while True:
+                credentials = self._credentials if operation.authenticated else None
+                request = self._request(call, await credentials.headers() if credentials else None, one)
+                limiter = self.limiter if operation.budgeted else None
                 if limiter is not None:
-                    sends = error.sends if isinstance(error, TransportError) else 1
-                    limiter.record(Answer(sent_at=sent_at, answered_at=clock(), lost=True, sends=sends))
-                if not isinstance(error, LaunchError):
-                    raise
-                progress.maybe_done |= not isinstance(error, ConnectError)
-                failure = error
-            else:
-                if limiter is not None:
-                    limiter.record(_answer(response, sent_at, clock()))
-                if abs(sent_at - self._clock_read_at) > _CLOCK_INTERVAL and self.clock.wants_more:
-                    self._clock_read_at = sent_at
-                    self.clock.observe(response.header("Date"), sent=began, received=time.time())
-                progress.status = response.status
-                if 200 <= response.status < 300:
-                    return response
-                outcome = self._refusal(call, request, response, progress)
-                if isinstance(outcome, Response):
-                    return outcome
-                failure = outcome
-            progress.in_flight = False
-            delay = await self._delay_after(failure, call, request, progress, deadline.when)
-            if delay:
-                await asyncio.sleep(delay)
+                    meters = METERS.get()
+                    priority = max([call.priority, *(meter.priority for meter in meters)]) if meters else call.priority
+                    waited = await limiter.acquire(priority=priority, timeout=max(0.0, one.when - clock()))
+                    if meters or waited:
+                        self._report_wait(one, meters, waited)
+                one.attempts += 1
+                one.in_flight = True
+                sent_at, began = clock(), time.time()
+                try:
+                    response = await self._send(request)
+                except BaseException as error:
+                    if limiter is not None:
+                        sends = error.sends if isinstance(error, TransportError) else 1
+                        limiter.record(Answer(sent_at=sent_at, answered_at=clock(), lost=True, sends=sends))
+                    if not isinstance(error, LaunchError):
+                        raise
+                    one.maybe_done |= not isinstance(error, ConnectError)
+                    failure = error
+                else:
+                    if limiter is not None:
+                        limiter.record(_answer(response, sent_at, clock()))
+                    if abs(sent_at - self._clock_read_at) > _CLOCK_INTERVAL and self.clock.wants_more:
+                        self._clock_read_at = sent_at
+                        self.clock.observe(response.header("Date"), sent=began, received=time.time())
+                    one.status = response.status
+                    if 200 <= response.status < 300:
+                        return reader(response)
+                    refusal = self._refusal(one, request, response)
+                    if refusal is None:
+                        return reader(Response(204))
+                    failure = refusal
+                one.in_flight = False
+                delay = await self._delay_after(failure, one, request)
+                if delay:
+                    await asyncio.sleep(delay)
 
-    async def _delay_after(
-        self, failure: LaunchError, call: Call, request: Request, progress: _Progress, deadline: float
-    ) -> float:
+    async def _delay_after(self, failure: LaunchError, one: _CallUnderWay, request: Request) -> float:
         """Return the seconds after which a call may be sent again.
 
         Raises:
             LaunchError: It may not.
         """
-        if call.judge is not None and isinstance(failure, APIError):
-            failure = await call.judge(failure)
-        progress.tries += not isinstance(failure, RateLimitError)
-        if await self._renewed(failure, progress, request):
+        if one.call.judge is not None and isinstance(failure, APIError):
+            failure = await one.call.judge(failure)
+        one.tries += not isinstance(failure, RateLimitError)
+        if await self._renewed(failure, one, request):
             return 0.0
         decision = self.retry.decide(
             failure,
-            method=call.operation.method,
+            method=one.call.operation.method,
             sent=not isinstance(failure, ConnectError),
-            attempt=progress.tries,
-            refusals=progress.refusals,
-            remaining=deadline - asyncio.get_running_loop().time(),
+            attempt=one.tries,
+            refusals=one.refusals,
+            remaining=one.when - asyncio.get_running_loop().time(),
             random=self._random.random(),
         )
         if not decision.retry:
             raise failure
-        self._report_retry(call, progress, decision.delay, decision.reason)
+        self._report_retry(one, decision.delay, decision.reason)
         return decision.delay
 
-    def _refusal(self, call: Call, request: Request, response: Response, progress: _Progress) -> Response | APIError:
-        """Return the error that an answer means, or the answer that it means instead."""
+    def _refusal(self, one: _CallUnderWay, request: Request, response: Response) -> APIError | None:
+        """Return the error that an answer means; None if it means that all is done."""
         if response.sends > 1:
             # aiohttp has sent it twice by itself: this answer is the second one's, and the first one's was lost.
-            progress.maybe_done = True
-        failure = self._error(call, request, response, progress)
-        if isinstance(failure, NotFoundError) and call.operation.method == "DELETE" and progress.maybe_done:
+            one.maybe_done = True
+        failure = self._error(one, request, response)
+        if isinstance(failure, NotFoundError) and one.call.operation.method == "DELETE" and one.maybe_done:
             # An earlier send has deleted it.
-            return Response(204)
-        progress.refusals += response.status == 429
-        progress.maybe_done |= response.status in _AMBIGUOUS_STATUSES
+            return None
+        one.refusals += response.status == 429
+        one.maybe_done |= response.status in _AMBIGUOUS_STATUSES
         return failure
 
-    def _error(self, call: Call, request: Request, response: Response, progress: _Progress) -> APIError:
+    def _error(self, one: _CallUnderWay, request: Request, response: Response) -> APIError:
         service_id = next((value for name in _REQUEST_ID_HEADERS if (value := response.header(name))), None)
         tokens = [
             value.rpartition(" ")[2] for name, value in request.headers.items() if name.lower() in _SECRET_HEADERS
@@ -398,9 +415,9 @@ class Pipeline:
         return error_from_answer(
             response.status,
             response.body,
-            operation=call.operation.name,
-            secrets=(*tokens, *call.secrets),
-            request_id=service_id or progress.request_id,
+            operation=one.call.operation.name,
+            secrets=(*tokens, *one.call.secrets),
+            request_id=service_id or one.request_id,
             retry_after=parse_retry_after(response.header("Retry-After")),
             region_hint=self._region_hint(self._credentials.location if self._credentials else None),
         )
@@ -464,7 +481,7 @@ class Pipeline:
         query = {name: value for name, value in call.query.items() if value is not None}
         return f"{self.base_url}{call.path}{f'?{urlencode(query)}' if query else ''}"
 
-    def _report_wait(self, call: Call, progress: _Progress, meters: Sequence[Meter], waited: float) -> None:
+    def _report_wait(self, one: _CallUnderWay, meters: Sequence[Meter], waited: float) -> None:
         for meter in meters:
             if meter.before_send is not None:
                 meter.before_send()
@@ -472,27 +489,27 @@ class Pipeline:
             meter.requests += 1
             meter.waited += waited
         if self._hooks is not None and waited:
-            self._hooks.waited_for_budget(BudgetWait(progress.request_id, call.operation.name, waited))
+            self._hooks.waited_for_budget(BudgetWait(one.request_id, one.call.operation.name, waited))
 
-    def _report_retry(self, call: Call, progress: _Progress, delay: float, reason: str) -> None:
+    def _report_retry(self, one: _CallUnderWay, delay: float, reason: str) -> None:
         _LOG.info(
             "%s will be sent again in %.2f s (%s)",
-            call.operation.name,
+            one.call.operation.name,
             delay,
             reason,
-            extra={"operation": call.operation.name, "request_id": progress.request_id, "attempts": progress.attempts},
+            extra={"operation": one.call.operation.name, "request_id": one.request_id, "attempts": one.attempts},
         )
         if self._hooks is not None:
             self._hooks.request_retried(
-                RequestRetried(progress.request_id, call.operation.name, progress.attempts, delay, reason)
+                RequestRetried(one.request_id, one.call.operation.name, one.attempts, delay, reason)
             )
 
-    async def _renewed(self, error: LaunchError, progress: _Progress, request: Request) -> bool:
+    async def _renewed(self, error: LaunchError, one: _CallUnderWay, request: Request) -> bool:
         """Refresh refused credentials once per call, in one flight for all waiting calls (FACTS §9)."""
         refused = isinstance(error, UnauthorizedError) and not isinstance(error, GitProviderError)
-        if not refused or progress.refreshed or self._credentials is None:
+        if not refused or one.refreshed or self._credentials is None:
             return False
-        progress.refreshed = True
+        one.refreshed = True
         current = await self._credentials.headers()
         if any(request.headers.get(name) != value for name, value in current.items()):
             # Somebody has renewed them while this request was under way.
@@ -515,6 +532,10 @@ class Pipeline:
 _SECRET_HEADERS: Final = frozenset({"authtoken", "authorization"})
 _NUMBERS: Final = itertools.count(1)
 _PROCESS: Final = os.urandom(4).hex()
+
+
+def _as_it_is(response: Response) -> Response:
+    return response
 
 
 def _answer(response: Response, sent_at: float, answered_at: float) -> Answer:

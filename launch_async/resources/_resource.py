@@ -41,26 +41,10 @@ class Resource:
         body: RequestModel | Mapping[str, JSONValue] | None = None,
         query: Mapping[str, str | int | None] | None = None,
         priority: Priority = Priority.INTERACTIVE,
-        timeout: float | None = None,
-        user_only: bool = False,
     ) -> Coroutine[object, object, Response]:
-        return self._pipeline.call(
-            # Arguments by name would make each of these several times as dear, and this is done for every call.
-            Call(
-                operation,
-                operation.render(uids) if uids else operation.path,
-                query or _NONE,
-                # Composed in place: a local variable would show its secrets in a traceback.
-                None if body is None else _document(body),
-                secrets_of(body) if isinstance(body, RequestModel) else (),
-                priority,
-                timeout,
-                None,
-                user_only,
-            )
-        )
+        return self._pipeline.call(_call(operation, uids, body, query, priority, None, False))
 
-    async def _one(
+    def _one(
         self,
         operation: Operation,
         kind: type[M],
@@ -72,18 +56,21 @@ class Resource:
         priority: Priority = Priority.INTERACTIVE,
         timeout: float | None = None,
         user_only: bool = False,
-    ) -> M:
+    ) -> Coroutine[object, object, M]:
         """Return the model that an operation answers with, under `key` of its envelope or as the bare object."""
-        response = await self._send(
-            operation, uids, body=body, query=query, priority=priority, timeout=timeout, user_only=user_only
-        )
-        try:
-            # Composed in place, and nothing of the readers' frames: no traceback is to show the answer.
-            if key is None:
-                return built(operation, response, parsed(operation, response), kind)
-            return built(operation, response, member(operation, response, parsed(operation, response), key), kind, key)
-        except DecodeError as error:
-            raise error.with_traceback(None) from None
+
+        def read(response: Response) -> M:
+            try:
+                # Composed in place, and nothing of the readers' frames: no traceback is to show the answer.
+                if key is None:
+                    return built(operation, response, parsed(operation, response), kind)
+                return built(
+                    operation, response, member(operation, response, parsed(operation, response), key), kind, key
+                )
+            except DecodeError as error:
+                raise error.with_traceback(None) from None
+
+        return self._pipeline.read(_call(operation, uids, body, query, priority, timeout, user_only), read)
 
     async def _create_once(
         self,
@@ -142,6 +129,30 @@ class Resource:
             return undisclosed(read)
 
         return Pager(fetch, limit=limit, skip=skip)
+
+
+def _call(
+    operation: Operation,
+    uids: Mapping[str, str] | None,
+    body: RequestModel | Mapping[str, JSONValue] | None,
+    query: Mapping[str, str | int | None] | None,
+    priority: Priority,
+    timeout: float | None,
+    user_only: bool,
+) -> Call:
+    # Arguments by name would make this several times as dear, and it is done for every call.
+    return Call(
+        operation,
+        operation.render(uids) if uids else operation.path,
+        query or _NONE,
+        # Composed in place: a local variable would show its secrets in a traceback.
+        None if body is None else _document(body),
+        secrets_of(body) if isinstance(body, RequestModel) else (),
+        priority,
+        timeout,
+        None,
+        user_only,
+    )
 
 
 def _document(body: RequestModel | Mapping[str, JSONValue]) -> JSONValue:
