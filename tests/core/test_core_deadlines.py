@@ -164,3 +164,68 @@ async def test_ten_thousand_share_a_timer(monkeypatch: pytest.MonkeyPatch) -> No
             pass
 
     assert armed == [60.0]
+
+
+async def part(deadline: Deadline, limit: float | None, length: float) -> tuple[float, bool]:
+    """Sleep as a part of what is below a deadline; return when that ended, and whether the part's limit ended it."""
+    deadline.begin_part(limit)
+    try:
+        await asyncio.sleep(length)
+    except asyncio.CancelledError:
+        if deadline.end_part():
+            return now(), True
+        raise
+    finally:
+        deadline.end_part()
+    return now(), False
+
+
+@virtual_time
+async def test_parts_have_limits_of_their_own_one_after_the_other() -> None:
+    with Deadline(Deadlines().of(asyncio.get_running_loop()), 60.0) as deadline:
+        parts = [
+            await part(deadline, limit, length) for limit, length in ((1.0, 9.0), (3.0, 2.0), (None, 4.0), (1.0, 9.0))
+        ]
+        await asyncio.sleep(20.0)
+
+    assert parts == [(1.0, True), (3.0, False), (7.0, False), (8.0, True)]
+    assert not deadline.expired
+
+
+@virtual_time
+@pytest.mark.parametrize("limit", [5.0, 7.0, None])
+async def test_the_deadline_comes_before_a_part_s_limit_and_together_with_it(limit: float | None) -> None:
+    deadline = Deadline(Deadlines().of(asyncio.get_running_loop()), 5.0)
+
+    with pytest.raises(TimeoutError), deadline:
+        await part(deadline, limit, 10.0)
+
+    assert (now(), deadline.expired) == (5.0, True)
+
+
+@virtual_time
+async def test_who_is_cancelled_when_a_part_s_limit_comes_stays_cancelled() -> None:
+    async def below() -> None:
+        with Deadline(Deadlines().of(asyncio.get_running_loop()), 60.0) as deadline:
+            asyncio.get_running_loop().call_at(1.0, task.cancel)
+            await part(deadline, 1.0, 10.0)
+
+    task = asyncio.create_task(below())
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert now() == 1.0
+
+
+@virtual_time
+async def test_a_part_s_limit_leaves_nothing_to_whoever_is_cancelled_later() -> None:
+    async def below() -> bool:
+        with Deadline(Deadlines().of(asyncio.get_running_loop()), 60.0) as deadline:
+            _, ended = await part(deadline, 1.0, 10.0)
+        async with asyncio.timeout(1.0):
+            await asyncio.sleep(0.5)
+        return ended and task.cancelling() == 0
+
+    task = asyncio.create_task(below())
+
+    assert await task

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -30,6 +30,7 @@ from launch_async import (
     RetryPolicy,
     UnlimitedRateLimiter,
 )
+from launch_async._pipeline import Layer, Send
 from launch_async._transport import AiohttpTransport, AttemptTimeout, FileBody, Request, Response
 
 URL = "http://launch.test/projects?signature=hidden"
@@ -393,6 +394,32 @@ async def test_a_first_byte_that_does_not_come_is_a_time_out(transport: AiohttpT
 
     assert type(error) is AttemptTimeout
     assert "did not answer within 0.05 s" in str(error)
+
+
+async def in_another_task(request: Request, send: Send) -> Response:
+    return await asyncio.create_task(asyncio.wait_for(send(request), 60.0))
+
+
+@pytest.mark.parametrize("layers", [(), (in_another_task,)], ids=["directly", "in another task"])
+async def test_an_attempt_that_takes_too_long_is_ended_and_the_call_goes_on(layers: Sequence[Layer]) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        if peer.number > 1:
+            await peer.answer(OK)
+        await peer.reader.read()
+
+    async with (
+        serving(handle) as origin,
+        client_of(
+            origin, attempt_timeout=0.2, layers=layers, retry=RetryPolicy(attempts=9, backoff_base=0.01)
+        ) as launch,
+    ):
+        project = await launch.projects.get(PROJECT)
+        task = asyncio.current_task()
+
+    assert project.uid == PROJECT
+    assert task is not None
+    assert task.cancelling() == 0
 
 
 async def test_what_is_no_http_is_a_lost_answer(transport: AiohttpTransport) -> None:
