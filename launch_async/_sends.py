@@ -6,6 +6,7 @@ and both cost several times as much.
 
 from __future__ import annotations
 
+import functools
 from contextvars import ContextVar
 from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING
@@ -32,6 +33,11 @@ _PRESENT: ContextVar[Sends] = ContextVar("launch_async_sends")
 
 def counting_jar() -> aiohttp.DummyCookieJar:
     """Return a cookie jar that keeps nothing, and counts how often it is asked."""
+    return _counting_jar_class()()
+
+
+@functools.cache
+def _counting_jar_class() -> type[aiohttp.DummyCookieJar]:
     # aiohttp takes most of a second to import: not before the first request.
     import aiohttp
 
@@ -43,4 +49,4 @@ def counting_jar() -> aiohttp.DummyCookieJar:
                 sends.attempts += 1
             return nothing
 
-    return CountingJar()
+    return CountingJar
