@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +34,6 @@ def main() -> None:
         *missing_addresses(project.get("urls", {})),
         *other_versions(tag, project["version"], _read("launch_async/_version.py"), _read("CHANGELOG.md")),
         *relative_links(_read("README.md")),
-        *private_classifiers(project["classifiers"]),
         *_not_committed(),
     ]
     for complaint in complaints:
@@ -86,17 +85,6 @@ def relative_links(readme: str) -> Iterator[str]:
     relative = [target for target in targets if not target.startswith(("https://", "#"))]
     if relative:
         yield f"README.md: write whole addresses, below that of Source, into the links to {', '.join(relative)}"
-
-
-def private_classifiers(classifiers: Sequence[str]) -> Iterator[str]:
-    """Say which classifier has the index refuse every upload, as it should until all the rest is in order.
-
-    Args:
-        classifiers: What `project.classifiers` holds.
-    """
-    for classifier in classifiers:
-        if classifier.startswith("Private ::"):
-            yield f"pyproject.toml, [project]: take {classifier!r} out, last of all; no index takes the package with it"
 
 
 def _not_committed() -> Iterator[str]:

@@ -7,7 +7,7 @@ import tomllib
 import pytest
 
 from tools.pages import ROOT
-from tools.release import LINKS, missing_addresses, other_versions, private_classifiers, relative_links
+from tools.release import LINKS, missing_addresses, other_versions, relative_links
 
 COMPLETE = """
 [project.urls]
@@ -73,14 +73,6 @@ def test_links_that_only_a_checkout_can_follow_are_named_once() -> None:
 
     assert complaint.endswith("into the links to docs/a.md, docs/b.svg")
     assert list(relative_links("[c](https://some-company.com)")) == []
-
-
-def test_an_index_refuses_the_package_until_it_is_to_be_released() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-
-    assert list(private_classifiers([*project["classifiers"], "Private :: Do Not Upload"]))
-    assert list(private_classifiers(["Typing :: Typed"])) == []
-    assert list(private_classifiers(project["classifiers"])) or not list(missing_addresses(project["urls"]))
 
 
 def test_the_checklist_names_the_session_and_every_address() -> None:
