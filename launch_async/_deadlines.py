@@ -112,9 +112,9 @@ class Watch:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
+        self.loop: asyncio.AbstractEventLoop = loop
         self.entered: set[Deadline] = set()
-        self.looks_at = math.inf
+        self.looks_at: float = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
     def look_at(self, when: float) -> None:

@@ -46,6 +46,7 @@ class RateLimit:
             raise InvalidArgumentError("per", f"must be a positive number of seconds, not {self.per}")
 
 
+# Not frozen, because that doubles what it takes to make one, and one is made for every request.
 @attrs.define
 class Answer:
     """What became of one request: what the limiter learns from.

@@ -69,6 +69,7 @@ class FileBody:
     idle_timeout: float = 120.0
 
 
+# Neither is frozen, because that doubles what it takes to make one, and both are made for every request.
 @attrs.define
 class Request:
     """One HTTP request, as it leaves.

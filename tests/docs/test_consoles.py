@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -102,7 +103,7 @@ signal.pause()
 def server(tmp_path: Path) -> str:
     """What to type to start something that goes on, before the status that it ends with."""
     (tmp_path / "server.py").write_text(SERVER)
-    return f"{sys.executable} server.py"
+    return f"{shlex.quote(sys.executable)} server.py"
 
 
 def test_what_is_started_ends_with_the_terminal(tmp_path: Path, server: str) -> None:
