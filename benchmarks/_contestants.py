@@ -6,15 +6,18 @@ process of one contestant never holds another one.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import sys
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from benchmarks._service import ORGANIZATION, UID
 
+T = TypeVar("T")
 Actions: TypeAlias = dict[str, Callable[[], Awaitable[object]]]
 PlainActions: TypeAlias = dict[str, Callable[[], object]]
 
@@ -146,6 +149,30 @@ def launch_sync_client(address: str) -> Generator[PlainActions]:
 
 
 @contextlib.contextmanager
+def aiohttp_in_a_thread(address: str) -> Generator[PlainActions]:
+    """By hand with aiohttp on a loop in a thread of its own, called in the way that asyncio offers for it."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    def run(call: Awaitable[T]) -> T:
+        async def awaited() -> T:
+            return await call
+
+        return asyncio.run_coroutine_threadsafe(awaited(), loop).result()
+
+    opened = aiohttp_by_hand(address)
+    actions = run(opened.__aenter__())
+    try:
+        yield {"get": lambda: run(actions["get"]()), "list": lambda: run(actions["list"]())}
+    finally:
+        run(opened.__aexit__(None, None, None))
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@contextlib.contextmanager
 def httpx_sync(address: str) -> Generator[PlainActions]:
     """By hand with httpx.Client: dicts, no models."""
     import httpx
@@ -219,6 +246,7 @@ ASYNC: dict[str, Callable[[str], AbstractAsyncContextManager[Actions]]] = {
 }
 SYNC: dict[str, Callable[[str], AbstractContextManager[PlainActions]]] = {
     "launch_sync": launch_sync_client,
+    "aiohttp by hand in a thread": aiohttp_in_a_thread,
     "httpx.Client by hand": httpx_sync,
     "requests by hand": requests_session,
     "cloudflare (sync)": cloudflare_sync,
