@@ -96,7 +96,7 @@ class Deadline:
         """Cancel the task, because the deadline or the part's limit has come."""
         if self.when <= now:
             self.expired = True
-            self._watch.entered.discard(self)
+            self.leave()
         else:
             self._part_expired, self.part_ends = True, math.inf
         self._task.cancel()

@@ -260,8 +260,7 @@ class Pipeline:
     @property
     def limiter(self) -> RateLimiter:
         """The organization's budget."""
-        owner = self._organization_uid or self.organization_uid
-        owner = owner or (self._credentials.identity if self._credentials is not None else "")
+        owner = self.organization_uid or (self._credentials.identity if self._credentials is not None else "")
         if self._budget is None or self._budget[0] != owner:
             self._budget = owner, self._limiter_for(owner)
         return self._budget[1]
@@ -330,7 +329,8 @@ class Pipeline:
         with one:
             while True:
                 credentials = self._credentials if operation.authenticated else None
-                request = self._request(call, await credentials.headers() if credentials else None, one)
+                signed = None if credentials is None else await credentials.headers()
+                request = self._request(call, signed, one)
                 limiter = self.limiter if operation.budgeted else None
                 if limiter is not None:
                     meters = METERS.get()
@@ -474,7 +474,9 @@ class Pipeline:
             if has_body:
                 # Only with a body: a body-less DELETE that declares JSON is answered with 400 (FACTS §3).
                 headers["Content-Type"] = "application/json"
-            self._last_headers = key, CIMultiDictProxy(headers)
+            # A copy: credentials may give the same mapping with another token in it.
+            copied = None if credentials is None else dict(credentials)
+            self._last_headers = (copied, organization_uid, has_body), CIMultiDictProxy(headers)
         return self._last_headers[1]
 
     def _url(self, call: Call) -> str:

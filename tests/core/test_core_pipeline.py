@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -507,6 +508,31 @@ async def test_only_a_deletion_may_find_nothing() -> None:
 
 
 # Credentials
+
+
+class Rotating(Credentials):
+    """Gives one and the same mapping each time, with another token in it; and is nothing by itself."""
+
+    def __init__(self) -> None:
+        self._given = {"authtoken": ""}
+        self._numbers = itertools.count(1)
+
+    def __len__(self) -> int:
+        return 0
+
+    async def headers(self) -> Mapping[str, str]:
+        self._given["authtoken"] = f"token-{next(self._numbers)}"
+        return self._given
+
+
+async def test_credentials_may_change_the_mapping_that_they_gave() -> None:
+    transport = FakeTransport(DONE)
+
+    async with client_on(transport, credentials=Rotating()) as launch:
+        for _ in range(3):
+            await launch.request("GET", "/anything")
+
+    assert [request.headers["authtoken"] for request in transport.requests] == ["token-1", "token-2", "token-3"]
 
 
 @attrs.define(slots=False)
