@@ -1,6 +1,6 @@
 """What stands between a commit and its release, each with the place where it is mended: `tools/release.py v1.2.3`.
 
-Addresses are never guessed: until somebody has written down where the project lives, it cannot be released.
+Addresses are never guessed: until `tools/addresses.py` has been told where the project lives, it cannot be released.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def relative_links(readme: str) -> Iterator[str]:
     targets = dict.fromkeys(re.findall(r"\]\(([^)\s]+)\)", readme))
     relative = [target for target in targets if not target.startswith(("https://", "#"))]
     if relative:
-        yield f"README.md: write whole addresses, below that of Source, into the links to {', '.join(relative)}"
+        yield f"README.md: write whole addresses into the links to {', '.join(relative)}"
 
 
 def _not_committed() -> Iterator[str]:

@@ -6,6 +6,7 @@ import tomllib
 
 import pytest
 
+from tools.addresses import with_site, with_urls, with_whole_links
 from tools.pages import ROOT
 from tools.release import LINKS, missing_addresses, other_versions, relative_links
 
@@ -14,10 +15,11 @@ COMPLETE = """
 "Contentstack Launch" = "https://www.contentstack.com/docs/launch"
 Source = "https://git.some-company.com/launch"
 Issues = "https://git.some-company.com/launch/issues"
-Documentation = "https://launch.some-company.com"
+Documentation = "https://launch.some-company.com/"
 Changelog = "https://launch.some-company.com/changes/"
 """
 MODULE = '"""The version."""\n\n__version__ = "1.2.3"\n'
+ADDRESSES = {name: address for name, address in tomllib.loads(COMPLETE)["project"]["urls"].items() if name in LINKS}
 CHANGES = "# Changes\n\n## 1.2.3 (2027-01-31)\n\n- news\n\n## 1.2.2 (2026-12-24)\n"
 
 
@@ -80,3 +82,29 @@ def test_the_checklist_names_the_session_and_every_address() -> None:
 
     assert "`python3 tools/run.py release -- v1.2.3`" in checklist
     assert [name for name in LINKS if f"`{name}`" not in checklist] == []
+
+
+def test_once_told_where_it_lives_the_project_is_complete() -> None:
+    pyproject = with_urls((ROOT / "pyproject.toml").read_text("utf-8"), ADDRESSES)
+    readme = with_whole_links((ROOT / "README.md").read_text("utf-8"), ADDRESSES)
+    site = with_site((ROOT / "mkdocs.yml").read_text("utf-8"), ADDRESSES)
+
+    assert list(missing_addresses(urls(pyproject))) == []
+    assert list(relative_links(readme)) == []
+    assert site.startswith("site_url: https://launch.some-company.com/\n")
+    assert "name: Source, link: https://git.some-company.com/launch }" in site
+
+
+@pytest.mark.parametrize(
+    ("link", "address"),
+    [
+        ("docs/how-to/ci.md", "https://launch.some-company.com/how-to/ci/"),
+        ("docs/images/fleet.svg", "https://launch.some-company.com/images/fleet.svg"),
+        ("CHANGELOG.md", "https://launch.some-company.com/changes/"),
+        ("SECURITY.md", "https://git.some-company.com/launch/blob/HEAD/SECURITY.md"),
+        ("https://www.contentstack.com/docs/launch", "https://www.contentstack.com/docs/launch"),
+        ("#here", "#here"),
+    ],
+)
+def test_a_link_of_the_readme_leads_to_the_site_or_the_repository(link: str, address: str) -> None:
+    assert with_whole_links(f"[some words]({link})", ADDRESSES) == f"[some words]({address})"
