@@ -31,6 +31,7 @@ def main(picture: Path) -> None:
         if board.done >= 11 and board.failed and not pictures:
             console = Console(record=True, width=96, height=22, file=io.StringIO(), force_terminal=True)
             console.print(LiveTable(board, io.StringIO()))
+            console.print()  # rich cuts the feet off the letters of the last line
             title = "launch.fleet.run(plan)"
             drawn = console.export_svg(title=title, theme=DIMMED_MONOKAI, unique_id="fleet")
             # The fonts would be fetched from elsewhere; any monospaced one does.
