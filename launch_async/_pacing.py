@@ -15,7 +15,7 @@ import attrs
 from launch_async._rhythms import Beat, Echo, RoundTrips, Slot
 from launch_async.errors import InvalidArgumentError
 
-__all__ = ["Answer", "Pacer", "RateLimit", "Slot"]
+__all__ = ["Answer", "Pacer", "RateLimit", "Slot", "asked_pause"]
 
 _SHORTEST_PAUSE = 0.05
 _LONGEST_PAUSE = 60.0
@@ -191,9 +191,7 @@ class Pacer:
         """Pause after a 429, and do what the server's headers ask for, if it sends any."""
         if answer.limit is not None and answer.limit >= 1:
             self._capacity.cap(int(answer.limit))
-        asked = answer.retry_after if answer.refused else None
-        if asked is None and (answer.refused or answer.remaining == 0):
-            asked = answer.reset_after
+        asked = asked_pause(answer, self.rate_limit.per)
         if asked is None and not answer.refused:
             return
         pause = min(max(asked or 0.0, _SHORTEST_PAUSE * min(self.rate_limit.per, 1.0)), _LONGEST_PAUSE)
@@ -217,6 +215,17 @@ class Pacer:
         self._latest = max(self._latest, now)
         while self._out and self._out[0].sent_at < now - _FORGOTTEN_AFTER:
             del self._out[0]
+
+
+def asked_pause(answer: Answer, per: float) -> float | None:
+    """Return the seconds that an answer asks everybody to wait, or None.
+
+    That nothing remains within our own period, slots know better than a header in whole seconds: only what lies beyond
+    is news.
+    """
+    if answer.refused:
+        return answer.reset_after if answer.retry_after is None else answer.retry_after
+    return answer.reset_after if answer.remaining == 0 and (answer.reset_after or 0.0) > per else None
 
 
 class RhythmChoice:

@@ -46,7 +46,7 @@ from launch_async.errors import (
 from launch_async.hooks import BudgetWait, Hooks, RequestFinished, RequestRetried, RequestStarted
 from launch_async.models.base import JSONValue, Unset
 from launch_async.rate_limit import Answer, Priority, RateLimiter
-from launch_async.retry import RetryPolicy, parse_retry_after
+from launch_async.retry import RetryPolicy, parse_number, parse_reset, parse_retry_after
 
 __all__ = ["Call", "Layer", "Pipeline", "Send"]
 
@@ -57,6 +57,7 @@ _SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 # Two that every answer is asked for: aiohttp's headers need not make these lower-case each time.
 _LIMIT: Final = istr("X-RateLimit-Limit")
 _REMAINING: Final = istr("X-RateLimit-Remaining")
+_RESET: Final = istr("X-RateLimit-Reset")
 _CLOCK_INTERVAL: Final = 0.01
 """Seconds between two looks at the service's clock: those of a burst would tell the same."""
 
@@ -418,7 +419,7 @@ class Pipeline:
             operation=one.call.operation.name,
             secrets=(*tokens, *one.call.secrets),
             request_id=service_id or one.request_id,
-            retry_after=parse_retry_after(response.header("Retry-After")),
+            retry_after=parse_retry_after(response.header("Retry-After"), date=response.header("Date")),
             region_hint=self._region_hint(self._credentials.location if self._credentials else None),
         )
 
@@ -543,29 +544,20 @@ def _as_it_is(response: Response) -> Response:
 def _answer(response: Response, sent_at: float, answered_at: float) -> Answer:
     """Return what a response tells the budget."""
     limit, remaining = response.header(_LIMIT), response.header(_REMAINING)
-    if response.status == 429:
-        retry_after = parse_retry_after(response.header("Retry-After"))
-    elif limit is remaining is None:
+    if limit is remaining is None and response.status != 429:
         # By position: names cost as much again.
         return Answer(sent_at, answered_at, False, False, response.sends)
-    else:
-        retry_after = None
+    date = response.header("Date")
     return Answer(
         sent_at=sent_at,
         answered_at=answered_at,
         refused=response.status == 429,
         sends=response.sends,
-        retry_after=retry_after,
-        limit=_number(limit),
-        remaining=_number(remaining),
+        retry_after=parse_retry_after(response.header("Retry-After"), date=date),
+        limit=parse_number(limit),
+        remaining=parse_number(remaining),
+        reset_after=parse_reset(response.header(_RESET), date=date),
     )
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None
 
 
 def _composed(layers: Sequence[Layer], send: Send) -> Send:

@@ -12,6 +12,7 @@ from typing import Final
 
 import attrs
 
+from launch_async._pacing import asked_pause
 from launch_async._redis_queue import Grant
 from launch_async._redis_script import ACCEPTED, AGAIN, EXTRA, LOST, OUT, REFUSED, UNUSED, Report
 from launch_async._rhythms import RoundTrips
@@ -109,9 +110,7 @@ class News:
 
     def _pause(self, answer: Answer) -> float:
         """Pause after a 429, and do what the server's headers ask for, if it sends any."""
-        asked = answer.retry_after if answer.refused else None
-        if asked is None and (answer.refused or answer.remaining == 0):
-            asked = answer.reset_after
+        asked = asked_pause(answer, self._per)
         if asked is None and not answer.refused:
             return 0.0
         until = answer.answered_at + min(max(asked or 0.0, _SHORTEST_PAUSE * min(self._per, 1.0)), _LONGEST_PAUSE)

@@ -102,7 +102,7 @@ class SideCall:
             operation=request.operation,
             secrets=self.secrets,
             request_id=next((value for name in _REQUEST_IDS if (value := response.header(name))), None),
-            retry_after=parse_retry_after(response.header("Retry-After")),
+            retry_after=parse_retry_after(response.header("Retry-After"), date=response.header("Date")),
         )
         # aiohttp has sent it twice by itself: this answer is the second one's, and the first one's was lost.
         failure.ambiguous = response.sends > 1

@@ -43,9 +43,11 @@ from launch_async import (
     InvalidTokenError,
     LaunchError,
     LimiterStatus,
+    LocalRateLimiter,
     MissingScopeError,
     NotFoundError,
     Priority,
+    RateLimit,
     RateLimitError,
     RedirectRefused,
     RequestFinished,
@@ -296,6 +298,20 @@ async def test_a_wait_that_is_over_already_is_none(asked: str) -> None:
     assert transport.times == [0.0, 0.0]
 
 
+@pytest.mark.parametrize("ahead", [timedelta(hours=-1), timedelta(hours=1)])
+@virtual_time
+async def test_a_wait_until_a_date_is_measured_by_the_clock_of_who_named_it(ahead: timedelta) -> None:
+    theirs = datetime.now(UTC) + ahead
+    headers = {
+        "Date": format_datetime(theirs, usegmt=True),
+        "Retry-After": format_datetime(theirs + timedelta(seconds=20), usegmt=True),
+    }
+    transport = FakeTransport(answer(429, headers=headers), DONE)
+
+    assert await outcome_of(transport, "GET") is None
+    assert transport.times == [0.0, 20.0]
+
+
 @virtual_time
 async def test_a_huge_wait_that_the_deadline_forbids_ends_the_call_and_tells_how_long() -> None:
     transport = FakeTransport(answer(429, headers={"Retry-After": "86400"}), DONE)
@@ -317,6 +333,7 @@ async def test_a_wait_beyond_the_deadline_ends_the_call_at_once() -> None:
 
 
 NOW = datetime(2026, 5, 4, 9, tzinfo=UTC)
+A_YEAR = 365 * 86400.0
 
 
 @pytest.mark.parametrize(
@@ -326,6 +343,8 @@ NOW = datetime(2026, 5, 4, 9, tzinfo=UTC)
         (" 2.5 ", 2.5),
         ("0", 0.0),
         ("-4", 0.0),
+        ("inf", A_YEAR),
+        ("9" * 400, A_YEAR),
         (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90.0),
         (format_datetime(NOW - timedelta(seconds=90), usegmt=True), 0.0),
         ("Mon, 04 May 2026 09:01:00", 60.0),
@@ -337,7 +356,7 @@ NOW = datetime(2026, 5, 4, 9, tzinfo=UTC)
     ],
 )
 def test_retry_after_is_read_in_seconds_and_as_a_date(text: str | None, seconds: float | None) -> None:
-    assert parse_retry_after(text, now=NOW) == seconds
+    assert parse_retry_after(text, date=format_datetime(NOW, usegmt=True)) == seconds
 
 
 @given(text=st.text(max_size=40) | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ \d+:\d+:\d+ [+-]\d+"))
@@ -443,6 +462,48 @@ async def test_every_attempt_takes_its_place_in_the_budget_and_reports_back() ->
     assert (refused.refused, refused.retry_after, refused.limit, refused.remaining) == (True, 2.0, 10.0, None)
     assert (lost.lost, lost.refused) == (True, False)
     assert (answered.lost, answered.refused, answered.retry_after) == (False, False, None)
+
+
+@pytest.mark.parametrize(
+    ("reset", "seconds"),
+    [
+        ("5", 5.0),
+        ("-5", 0.0),
+        (str(int(NOW.timestamp()) + 7), 7.0),
+        (str(int(NOW.timestamp()) - 7), 0.0),
+        (str(int(NOW.timestamp() * 1000) + 7000), None),
+        ("9" * 400, None),
+        ("soon", None),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 429])
+@virtual_time
+async def test_the_budget_is_told_when_the_services_window_starts_anew(
+    status: int, reset: str, seconds: float | None
+) -> None:
+    limiter = RecordingLimiter()
+    headers = {
+        "Date": format_datetime(NOW, usegmt=True),
+        "X-RateLimit-Remaining": "0",
+        "X-RateLimit-Reset": reset,
+    }
+
+    await outcome_of(FakeTransport(answer(status, {}, headers=headers), DONE), "GET", limiter=limiter)
+
+    assert limiter.answers[0].reset_after == seconds
+
+
+@pytest.mark.parametrize("number", ["inf", "-inf", "nan", "1e400", "9" * 400])
+@virtual_time
+async def test_a_limit_that_is_no_number_is_overlooked(number: str) -> None:
+    headers = {"X-RateLimit-Limit": number, "X-RateLimit-Remaining": number}
+    transport = FakeTransport(*[answer(200, {}, headers=headers)] * 2)
+
+    async with client_on(transport, limiter=LocalRateLimiter(RateLimit(10))) as launch:
+        await launch.request("GET", "/anything")
+        await launch.request("GET", "/anything")
+
+    assert transport.times == [0.0, 0.0]
 
 
 @virtual_time

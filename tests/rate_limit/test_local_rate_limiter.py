@@ -205,6 +205,28 @@ def test_an_exhausted_budget_that_says_when_it_resets_is_waited_for():
     assert run(main()) == pytest.approx(2)
 
 
+def test_an_exhausted_budget_within_the_period_is_no_news():
+    async def main():
+        limiter, served = LocalRateLimiter(RateLimit(10)), []
+        await limiter.acquire()
+        limiter.record(Answer(sent_at=0, answered_at=0, remaining=0, reset_after=1))
+        await send(limiter, served, "after")
+        return served[0][1]
+
+    assert run(main()) == 0
+
+
+def test_a_refusal_that_only_says_when_the_budget_resets_is_obeyed():
+    async def main():
+        limiter, served = LocalRateLimiter(RateLimit(10)), []
+        await limiter.acquire()
+        limiter.record(Answer(sent_at=0, answered_at=0, refused=True, reset_after=1))
+        await send(limiter, served, "after")
+        return served[0][1]
+
+    assert run(main()) == pytest.approx(1)
+
+
 def test_the_limit_that_the_server_names_is_never_exceeded():
     async def main():
         limiter, served = LocalRateLimiter(RateLimit(10)), []
