@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Generic, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from launch_async.errors import ClosedError
-from launch_sync._loop import Guard, bridge_thread_error, current_loop, loop_is_running
+from launch_sync._loop import Guard, bridge_thread_error, current_loop, has_exited, loop_is_running
 
 __all__ = ["Lifetime", "delivered", "entered", "iterate", "run"]
 
@@ -153,10 +153,12 @@ class Lifetime:
                 run(self._close())
             return None
         finally:
-            self.end()
+            self._guard.release()
 
-    def end(self) -> None:
-        """Note that the object is closed."""
+    def close(self) -> None:
+        """Close the object, without a `with` or in its midst; at exit everything is closed already."""
+        if not has_exited():
+            run(self._close())
         self._guard.release()
 
 
@@ -300,20 +302,22 @@ class _Conversation(_Call[None]):
 class _Entered(AbstractContextManager[T, bool | None]):
     def __init__(self, manager: AbstractAsyncContextManager[T, bool | None]) -> None:
         self._manager = manager
-        self._conversation: _Conversation | None = None
+        self._conversations: list[_Conversation] = []  # more than one where a `with` stands in another one
 
     def __enter__(self) -> T:
-        self._conversation = _Conversation()
+        conversation = _Conversation()
         try:
-            return self._conversation.ask(self._manager.__aenter__)
+            entered = conversation.ask(self._manager.__aenter__)
         except BaseException:
-            self._conversation.end()
+            conversation.end()
             raise
+        self._conversations.append(conversation)
+        return entered
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        conversation, self._conversation = self._conversation, None
+        conversation = self._conversations.pop() if self._conversations else None
         if conversation is None or not conversation.goes_on():
             return None
         try:

@@ -30,6 +30,8 @@ __all__ = [
     "LoopThread",
     "bridge_thread_error",
     "current_loop",
+    "has_exited",
+    "loop_is_running",
 ]
 
 T = TypeVar("T")
@@ -71,6 +73,11 @@ def current_loop() -> LoopThread:
 def loop_is_running() -> bool:
     """Whether this process has started a loop."""
     return _process.loop is not None and _process.loop.is_ours()
+
+
+def has_exited() -> bool:
+    """Whether the interpreter is exiting, and everything is closed."""
+    return _process.exited
 
 
 class Guard:

@@ -254,8 +254,7 @@ class LaunchClient:
 
     def close(self) -> None:
         """Close every connection; calling it again does nothing."""
-        _bridge.run(self._async.close())
-        self._lifetime.end()
+        self._lifetime.close()
 
     @property
     def budget(self) -> LimiterStatus:

@@ -522,8 +522,7 @@ class LaunchEmulator:
 
     def stop(self) -> None:
         """Close every connection and remove every file."""
-        _bridge.run(self._async.stop())
-        self._lifetime.end()
+        self._lifetime.close()
 
     def __enter__(self) -> Self:
         self._lifetime.enter()

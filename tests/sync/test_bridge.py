@@ -19,6 +19,7 @@ import pytest
 from launch_async.errors import ClosedError
 from launch_sync import _bridge, _loop
 from launch_sync._loop import Guard, LaunchSyncInAsyncWarning, LoopThread
+from mini_async import Listing as AsyncListing
 from mini_sync import BridgeThreadError, Client, Listing, Thing, connect
 from mini_sync.client import Shelf
 
@@ -202,6 +203,26 @@ def test_a_listing_crosses_once_for_a_page() -> None:
         assert [len(page) for page in listing.pages()] == [2, 2, 1]
 
 
+def test_a_thread_that_breaks_in_on_a_listing_is_told_and_takes_nothing_from_the_one_that_reads_it() -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    class Slow(AsyncListing[int]):
+        async def pages(self) -> AsyncIterator[list[int]]:
+            asked.set()
+            await asyncio.to_thread(go_on.wait)
+            yield [1, 2]
+            yield [3]
+
+    iterator = iter(Listing(Slow([])))
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(list, iterator)
+        assert asked.wait(5)
+        with pytest.raises(ValueError, match="already executing"):
+            next(iterator)
+        go_on.set()
+        assert read.result() == [1, 2, 3]
+
+
 def test_an_iterator_left_early_is_closed_before_the_next_line_runs() -> None:
     witness = Witness()
     for _ in _bridge.iterate(witness.items()):
@@ -277,6 +298,15 @@ def test_an_exception_that_the_async_side_swallows_is_swallowed() -> None:
     with _bridge.entered(Swallower()):
         raise ValueError
     assert _bridge.run(answer(1)) == 1
+
+
+def test_a_with_in_the_with_of_the_same_client_leaves_nothing_running() -> None:
+    before = _loop.current_loop().tasks()
+    with Client() as client, client:
+        assert client.get(1) == Thing(1)
+    assert _bridge.run(answer(1)) == 1
+    assert client.closed
+    assert _loop.current_loop().tasks() <= before
 
 
 def test_an_error_on_entering_reaches_the_caller() -> None:
@@ -546,6 +576,14 @@ def test_after_exit_a_call_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not thread.is_ours()
     with pytest.raises(ClosedError, match="the interpreter is exiting"):
         client.get(1)
+
+
+def test_what_exit_has_closed_may_be_closed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_loop, "_process", _loop._Process())
+    with Client() as client:
+        _loop._at_exit()
+        client.close()
+    assert client.closed
 
 
 def test_a_thread_that_cannot_start_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:

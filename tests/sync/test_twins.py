@@ -9,12 +9,13 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import FunctionType, ModuleType
 from typing import get_args, get_type_hints
-from unittest.mock import Mock
+from unittest.mock import AsyncMock
 
 import pytest
 
 import launch_async
 import launch_sync
+from launch_sync._bridge import Lifetime
 from tools.generate_sync import LAUNCH
 
 ASYNCHRONOUS = {"__aenter__": "__enter__", "__aexit__": "__exit__", "__aiter__": "__iter__"}
@@ -161,7 +162,7 @@ def test_the_twin_hands_on_every_argument_to_the_method_of_its_name(key: str) ->
     recorder = Recorder(original)
     twin = twin_class.__new__(twin_class)
     twin._async = recorder
-    twin._lifetime = Mock()
+    twin._lifetime = Lifetime(twin, AsyncMock(), lambda: getattr(recorder, name)(), lender=recorder)
     member = vars(twin_class)[name]
     if isinstance(member, property):
         assert getattr(twin, name) is not None

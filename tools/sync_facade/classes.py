@@ -112,8 +112,10 @@ class ClassWriter:
         else:
             on_class = function.decorators & {"classmethod", "staticmethod"}
             target = original if on_class else "self._async"
-            after = "self._lifetime.end()" if name == _closer(found) and name != "__aexit__" else ""
-            yield from self._functions.whole(function, f"{target}.{name}", _INDENT, after=after)
+            closing = name == _closer(found) and name != "__aexit__"
+            yield from self._functions.whole(
+                function, f"{target}.{name}", _INDENT, instead="self._lifetime.close()" if closing else ""
+            )
         yield ""
 
     def _property(self, function: Function) -> Iterator[str]:
@@ -147,9 +149,8 @@ class ClassWriter:
     def _iteration(self, found: Class, function: Function) -> Iterator[str]:
         yield from self._functions.signature(function, function.node, _INDENT, name="__iter__")
         if "pages" in found.functions:
-            # One crossing for a page, not one for an item.
-            self._writer.need("itertools", "chain")
-            yield "        return chain.from_iterable(self.pages())"
+            # One crossing for a page, not one for an item. A chain would be lost, or crash, where threads share it.
+            yield "        return (item for page in self.pages() for item in page)"
         else:
             self._writer.need("launch_sync", "_bridge")
             yield "        return _bridge.iterate(self._async.__aiter__())"

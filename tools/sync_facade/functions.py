@@ -44,8 +44,8 @@ class FunctionWriter:
         self._writer = writer
         self._constructed = constructed
 
-    def whole(self, function: Function, target: str, indent: str, *, after: str = "") -> Iterator[str]:
-        """Give the lines of a function that calls `target`, and then does what `after` says."""
+    def whole(self, function: Function, target: str, indent: str, *, instead: str = "") -> Iterator[str]:
+        """Give the lines of a function that calls `target`, or does what `instead` says."""
         for overload in function.overloads:
             self._writer.need("typing", "overload")
             yield f"{indent}@overload"
@@ -55,9 +55,10 @@ class FunctionWriter:
         yield from self.signature(function, function.node, indent)
         yield from docstring(function.node, indent + "    ")
         yield from self.marking(function, indent + "    ")
-        yield from self._body(function, f"{target}({self.arguments(function)})", indent + "    ")
-        if after:
-            yield f"{indent}    {after}"
+        if instead:
+            yield f"{indent}    {instead}"
+        else:
+            yield from self._body(function, f"{target}({self.arguments(function)})", indent + "    ")
 
     def marking(self, function: Function, indent: str) -> Iterator[str]:
         """Mark as secrets the parameters that the original marks: the twin's frame shows them in a traceback, too."""

@@ -116,8 +116,7 @@ class Client:
 
     def close(self) -> None:
         """Close it."""
-        _bridge.run(self._async.close())
-        self._lifetime.end()
+        self._lifetime.close()
 
     @property
     def shelf(self) -> Shelf:
