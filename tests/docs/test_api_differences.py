@@ -1,0 +1,65 @@
+"""What the public interface has gained and lost since a tag is reported, and a break needs a version that says so."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools.api_differences import differences, may_break
+
+BEFORE = """
+def buy(fruit: str) -> None: ...
+def sell(fruit: str) -> None: ...
+def _count() -> int: ...
+"""
+NOW = """
+def buy(item: str) -> None: ...
+def lend(fruit: str) -> None: ...
+def _weigh() -> int: ...
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    package = tmp_path / "shop"
+    package.mkdir()
+    (package / "__init__.py").write_text(BEFORE, "utf-8")
+    git = ("git", "-c", "user.name=shop", "-c", "user.email=shop@localhost", "-c", "commit.gpgsign=false")
+    for command in (("init", "-q"), ("add", "."), ("commit", "-q", "-m", "Open the shop"), ("tag", "v0.1.0")):
+        subprocess.run([*git, *command], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def test_nothing_is_reported_where_nothing_has_changed(shop: Path) -> None:
+    assert differences(shop, "shop", "v0.1.0") == ([], [])
+
+
+def test_gains_and_breaks_are_reported_and_private_names_are_not(shop: Path) -> None:
+    (shop / "shop" / "__init__.py").write_text(NOW, "utf-8")
+
+    gained, broken = differences(shop, "shop", "v0.1.0")
+
+    assert gained == ["shop.lend"]
+    assert [change.partition(": ")[2] for change in broken] == [
+        "buy(fruit): Parameter was removed",
+        "buy(item): Parameter was added as required",
+        "sell: Public object was removed",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tag", "version", "allowed"),
+    [
+        ("v0.1.0", "0.1.0", False),
+        ("v0.1.0", "0.1.1", False),
+        ("v0.1.9", "0.2.0", True),
+        ("v0.9.0", "1.0.0", True),
+        ("v1.2.0", "1.3.0", False),
+        ("v1.9.3", "2.0.0", True),
+        ("v2.0.0", "1.9.0", False),
+    ],
+)
+def test_the_first_number_announces_a_break_and_before_one_the_second(tag: str, version: str, allowed: bool) -> None:
+    assert may_break(tag, version) is allowed
