@@ -28,7 +28,7 @@ from launch_async.models.environment import FrameworkPreset
 from launch_async.models.log import LogLine, LogStage, ServerLogLine
 from launch_async.rate_limit import LimiterStatus, RateLimit, RateLimiter, shared_limiter
 from launch_async.resources._cache import CachePurges
-from launch_async.resources._resource import parsed
+from launch_async.resources._resource import parsed, parsed_if_any, undisclosed
 from launch_async.resources.deploy_hooks import DeployHooks
 from launch_async.resources.deployments import Deployments
 from launch_async.resources.environments import Environments
@@ -684,7 +684,7 @@ class LaunchClient:
 
         API: `GET /openapi` (FACTS §1).
         """
-        return parsed(_OPENAPI, await self._pipeline.call(Call(operation=_OPENAPI, path=_OPENAPI.path)))
+        return await self._pipeline.read(Call(operation=_OPENAPI, path=_OPENAPI.path), partial(parsed, _OPENAPI))
 
     async def request(
         self,
@@ -718,8 +718,7 @@ class LaunchClient:
         query = hidden_json(query)
         json = hidden_json(json)
         call = raw_call(method, path, query or {}, json, timeout)
-        response = await self._pipeline.call(call)
-        return parsed(call.operation, response) if response.body.strip() else None
+        return await self._pipeline.read(call, partial(undisclosed, partial(parsed_if_any, call.operation)))
 
 
 def _check_seconds(**seconds: float | Unset | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Final, TypeVar, cast
 
@@ -33,16 +34,23 @@ class Resource:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
 
-    def _send(
+    def _send(self, operation: Operation, uids: Mapping[str, str]) -> Coroutine[object, object, Response]:
+        return self._pipeline.call(_call(operation, uids, None, None, Priority.INTERACTIVE, None, False))
+
+    def _read(
         self,
         operation: Operation,
-        uids: Mapping[str, str] | None = None,
+        uids: Mapping[str, str],
+        reader: Callable[[Response], U],
         *,
-        body: RequestModel | Mapping[str, JSONValue] | None = None,
+        body: Mapping[str, JSONValue] | None = None,
         query: Mapping[str, str | int | None] | None = None,
         priority: Priority = Priority.INTERACTIVE,
-    ) -> Coroutine[object, object, Response]:
-        return self._pipeline.call(_call(operation, uids, body, query, priority, None, False))
+    ) -> Coroutine[object, object, U]:
+        """Return what a reader makes of the answer; what it cannot read is an error of the call."""
+        return self._pipeline.read(
+            _call(operation, uids, body, query, priority, None, False), partial(undisclosed, reader)
+        )
 
     def _one(
         self,
@@ -113,9 +121,8 @@ class Resource:
         async def fetch(size: int, position: int) -> Page[N]:
             # skip=0 is the default, and the service answers it with null either way (FACTS §4).
             query = {"limit": size, "skip": position or None}
-            response = await self._send(operation, uids, query=query, priority=priority)
 
-            def read() -> Page[N]:
+            def read(response: Response) -> Page[N]:
                 document = parsed(operation, response)
                 entries = member(operation, response, document, key)
                 if not isinstance(entries, list):
@@ -126,7 +133,7 @@ class Resource:
                     raise mismatch(operation, response, [f"$.{key}{problem}" for problem in error.problems]) from None
                 return Page(items if finish is None else tuple(map(finish, items)), position, _total(document))
 
-            return undisclosed(read)
+            return await self._read(operation, uids, read, query=query, priority=priority)
 
         return Pager(fetch, limit=limit, skip=skip)
 
@@ -159,14 +166,14 @@ def _document(body: RequestModel | Mapping[str, JSONValue]) -> JSONValue:
     return cast("JSONValue", encode(body) if isinstance(body, RequestModel) else body)
 
 
-def undisclosed(read: Callable[[], U]) -> U:
+def undisclosed(reader: Callable[[Response], U], response: Response) -> U:
     """Return what was read from an answer. The reader's frames hold the answer: no error's traceback keeps them.
 
     Raises:
         DecodeError: The answer does not have the promised shape.
     """
     try:
-        return read()
+        return reader(response)
     except DecodeError as error:
         raise error.with_traceback(None) from None
 
@@ -182,6 +189,15 @@ def parsed(operation: Operation, response: Response) -> JSONValue:
     except ValueError:
         problem = "is empty" if not response.body.strip() else "is not JSON"
         raise mismatch(operation, response, [f"$: the body {problem}"]) from None
+
+
+def parsed_if_any(operation: Operation, response: Response) -> JSONValue:
+    """Return the JSON document of a success, None for an empty body.
+
+    Raises:
+        DecodeError: The body is not JSON.
+    """
+    return parsed(operation, response) if response.body.strip() else None
 
 
 def member(operation: Operation, response: Response, document: JSONValue, key: str) -> JSONValue:

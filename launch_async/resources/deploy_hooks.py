@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Final
 
 from launch_async._operations import Operation, check_text
 from launch_async._pipeline import Call
 from launch_async._secret import Secret
 from launch_async.errors import InvalidArgumentError
-from launch_async.models.base import JSONValue
-from launch_async.resources._resource import Resource, parsed
+from launch_async.resources._resource import Resource, parsed_if_any, undisclosed
 
 __all__ = ["DeployHooks"]
 
@@ -42,14 +42,14 @@ class DeployHooks(Resource):
             raise InvalidArgumentError("hook_uid", "is not 24 lower-case hex digits (it is not repeated: a secret)")
         if commit is not None:
             check_text("commit", commit, rule="FACTS §4")
-        response = await self._pipeline.call(
+        document = await self._pipeline.read(
             Call(
                 operation=_TRIGGER,
                 path=_TRIGGER.path.replace("{deploy_hook_uid}", hook_uid),
                 query={"commit": commit},
                 secrets=(hook_uid,),
-            )
+            ),
+            partial(undisclosed, partial(parsed_if_any, _TRIGGER)),
         )
-        document: JSONValue = parsed(_TRIGGER, response) if response.body.strip() else None
         message = document.get("message") if isinstance(document, dict) else None
         return message if isinstance(message, str) else ""

@@ -21,7 +21,7 @@ from launch_async.models.upload import DownloadUrl
 from launch_async.rate_limit import Priority
 from launch_async.resources._inputs import given
 from launch_async.resources._recent import is_of_commit, recent_deployments
-from launch_async.resources._resource import Resource, built, member, mismatch, parsed, undisclosed
+from launch_async.resources._resource import Resource, built, member, mismatch, parsed
 from launch_async.resources._turns import Lost
 from launch_async.resources.pager import Pager
 
@@ -210,8 +210,7 @@ class Deployments(Resource):
         API: `getDeploymentDownloadUrl`; scope `launch.projects:read` or `launch:manage`.
         """
         uids = _uids(project_uid, environment_uid, deployment_uid)
-        response = await self._send(_DOWNLOAD, uids)
-        return undisclosed(lambda: _download_url(response))
+        return await self._read(_DOWNLOAD, uids, _download_url)
 
     async def _get(self, project_uid: str, environment_uid: str, deployment_uid: str, priority: Priority) -> Deployment:
         uids = _uids(project_uid, environment_uid, deployment_uid)
@@ -244,9 +243,7 @@ class Deployments(Resource):
     ) -> Log[LogLine]:
         uids = _uids(project_uid, environment_uid, deployment_uid)
         query = {"timestamp": None if after is None else wire_time(_aware("after", after))}
-        response = await self._send(_LOGS, uids, query=query, priority=priority)
-        entries = member(_LOGS, response, parsed(_LOGS, response), "deploymentLogs")
-        return _lines(_LOGS, response, entries, LogLine)
+        return await self._read(_LOGS, uids, _log, query=query, priority=priority)
 
     async def _server_logs(
         self,
@@ -262,10 +259,9 @@ class Deployments(Resource):
             raise InvalidArgumentError("end", "is before start", rule="openapi.yaml")
         query = {"startTime": _milliseconds(start), "endTime": _milliseconds(end)}
         try:
-            response = await self._send(_SERVER_LOGS, uids, query=query, priority=priority)
+            return await self._read(_SERVER_LOGS, uids, _server_log, query=query, priority=priority)
         except InternalServerError as error:
             raise _no_server_logs(error) from error
-        return _lines(_SERVER_LOGS, response, _server_log_entries(parsed(_SERVER_LOGS, response)), ServerLogLine)
 
     def _located(self, deployment: Deployment, *, project_uid: str, environment_uid: str) -> Deployment:
         """Fill in what the wire leaves out: where the deployment belongs, and how its site is reached."""
@@ -314,11 +310,16 @@ def _signed_url(document: dict[str, JSONValue]) -> str | None:
     return next((value for value in (*named, *anything) if isinstance(value, str) and value), None)
 
 
-def _server_log_entries(document: JSONValue) -> JSONValue:
+def _log(response: Response) -> Log[LogLine]:
+    return _lines(_LOGS, response, member(_LOGS, response, parsed(_LOGS, response), "deploymentLogs"), LogLine)
+
+
+def _server_log(response: Response) -> Log[ServerLogLine]:
     """Return the lines, under whichever key they came (FACTS §11 row 4)."""
-    if isinstance(document, dict):
-        return next((document[name] for name in ("logs", "serverLogs") if name in document), None)
-    return document
+    entries = parsed(_SERVER_LOGS, response)
+    if isinstance(entries, dict):
+        entries = next((entries[name] for name in ("logs", "serverLogs") if name in entries), None)
+    return _lines(_SERVER_LOGS, response, entries, ServerLogLine)
 
 
 def _lines(operation: Operation, response: Response, entries: JSONValue, kind: type[L]) -> Log[L]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from launch_async._operations import DELETE, READ, WRITE, Operation, check_text
@@ -26,7 +27,7 @@ from launch_async.resources._inputs import (
     environment_input,
     given,
 )
-from launch_async.resources._resource import Resource, parsed
+from launch_async.resources._resource import Resource, parsed_if_any
 from launch_async.resources.pager import Pager
 
 __all__ = ["Projects"]
@@ -271,8 +272,7 @@ class Projects(Resource):
 
         API: `updateProjectGitRepository`; a user's token.
         """
-        response = await self._send(_GIT, {"project_uid": project_uid}, body=body)
-        return parsed(_GIT, response) if response.body.strip() else None
+        return await self._read(_GIT, {"project_uid": project_uid}, partial(parsed_if_any, _GIT), body=body)
 
     async def _create(self, body: CreateProjectRequest) -> Project:
         async def send(timeout: float) -> Project:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, Literal
@@ -41,6 +41,7 @@ from launch_async import (
     Hooks,
     InternalServerError,
     InvalidTokenError,
+    LaunchClient,
     LaunchError,
     LimiterStatus,
     LocalRateLimiter,
@@ -960,6 +961,31 @@ async def test_a_success_of_another_shape_names_what_does_not_fit(response: Resp
     assert (caught.value.operation, caught.value.status, caught.value.ambiguous) == ("getProject", 200, False)
     assert "Check base_url and proxies" in str(caught.value)
     assert len(transport.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda launch: launch.projects.get(PROJECT),
+        lambda launch: launch.projects.list().page(),
+        lambda launch: launch.projects.update_git_repository(PROJECT, {}),
+        lambda launch: launch.deployments.logs(PROJECT, PROJECT, PROJECT),
+        lambda launch: launch.deployments.server_logs(PROJECT, PROJECT, PROJECT, start=NOW, end=NOW),
+        lambda launch: launch.deployments.download_url(PROJECT, PROJECT, PROJECT),
+        lambda launch: launch.deploy_hooks.trigger(PROJECT),
+        lambda launch: launch.openapi(),
+        lambda launch: launch.request("GET", "/anything"),
+    ],
+)
+async def test_an_unreadable_answer_names_its_request_and_attempts_whatever_was_asked(
+    ask: Callable[[LaunchClient], Awaitable[object]],
+) -> None:
+    async with client_on(FakeTransport(*[answer(429), Response(200, body=b"<html>")])) as launch:
+        with pytest.raises(DecodeError) as caught:
+            await ask(launch)
+
+    assert caught.value.request_id
+    assert caught.value.attempts == 2
 
 
 async def test_the_first_five_faults_are_told_and_all_are_kept() -> None:
