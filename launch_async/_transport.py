@@ -169,6 +169,10 @@ class AiohttpTransport:
         session: A session to use instead of an own one. Its default headers would be sent to storage, too.
         ssl_context: How to verify servers; the system's certificates by default.
         proxy: Proxy URL; by default what the environment says (HTTPS_PROXY, NO_PROXY, ...). Empty for none.
+
+    Raises:
+        ConfigurationError: The context is something else, such as False, by which aiohttp would verify nothing; or the
+            proxy is malformed.
     """
 
     def __init__(
@@ -178,6 +182,10 @@ class AiohttpTransport:
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
     ) -> None:
+        if not isinstance(ssl_context, ssl.SSLContext | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(
+                f"ssl_context must be an SSLContext, not a {type(ssl_context).__name__}: certificates are always verified"
+            )
         self._session = session
         self._owns_session = session is None
         self._ssl: ssl.SSLContext | bool = True if ssl_context is None else ssl_context

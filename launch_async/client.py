@@ -113,6 +113,9 @@ class LaunchClient:
         proxy = Secret(proxy) if proxy is not None else None
         endpoint = resolve_endpoint(region, base_url, allow_http=allow_http)
         check_organization_uid(organization_uid)
+        _check_credentials(credentials)
+        _check_kind("rate_limit", rate_limit, RateLimit)
+        _check_kind("retry", retry, RetryPolicy)
         if credentials is not None and credentials.needs_organization and organization_uid is None:
             raise ConfigurationError(
                 "organization_uid is missing: Launch refuses an authtoken without it (FACTS §3). "
@@ -259,9 +262,11 @@ class LaunchClient:
             layers: Layers around each exchange, instead of this client's.
 
         Raises:
-            ConfigurationError: A time is not positive.
+            ConfigurationError: A time is not positive, or `retry` is no policy.
         """
         _check_seconds(timeout=timeout, attempt_timeout=attempt_timeout)
+        if not isinstance(retry, Unset):
+            _check_kind("retry", retry, RetryPolicy)
         derived = type(self).__new__(type(self))
         # Resources and workflows were made for this one's pipeline: the derived client makes its own.
         own = {name for name in self.__dict__ if isinstance(getattr(type(self), name, None), cached_property)}
@@ -719,6 +724,19 @@ class LaunchClient:
         json = hidden_json(json)
         call = raw_call(method, path, query or {}, json, timeout)
         return await self._pipeline.read(call, partial(undisclosed, partial(parsed_if_any, call.operation)))
+
+
+def _check_credentials(credentials: object) -> None:
+    if credentials is not None and (isinstance(credentials, type) or not hasattr(credentials, "bound")):
+        # Never itself: it may be the token.
+        kind = "class" if isinstance(credentials, type) else type(credentials).__name__
+        raise ConfigurationError(f"credentials must be AccessToken(...), Authtoken(...) or the like, not a {kind}")
+
+
+def _check_kind(name: str, option: object, kind: type) -> None:
+    # Of another kind it would be found out in the middle of a call, `retry` only of one that fails.
+    if not isinstance(option, kind):
+        raise ConfigurationError(f"{name} must be a {kind.__name__}, not {option!r}")
 
 
 def _check_seconds(**seconds: float | Unset | None) -> None:

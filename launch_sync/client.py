@@ -231,7 +231,7 @@ class LaunchClient:
             layers: Layers around each exchange, instead of this client's.
 
         Raises:
-            ConfigurationError: A time is not positive.
+            ConfigurationError: A time is not positive, or `retry` is no policy.
         """
         return self._wrap(
             self._async.with_options(

@@ -175,6 +175,24 @@ def test_a_timeout_that_cannot_be_met_is_refused(option: str, seconds: float) ->
         LaunchClient(AccessToken(TOKEN), **{option: seconds})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("option", ["retry", "rate_limit"])
+@pytest.mark.parametrize("value", [None, 3])
+def test_an_option_of_another_kind_is_refused_before_a_call_stumbles_over_it(option: str, value: object) -> None:
+    with pytest.raises(ConfigurationError, match=rf"{option} must be a \w+, not {value}"):
+        LaunchClient(AccessToken(TOKEN), **{option: value})  # type: ignore[arg-type]
+
+
+async def test_a_derived_client_takes_no_retry_of_another_kind_either() -> None:
+    with pytest.raises(ConfigurationError, match="retry must be a RetryPolicy, not None"):
+        client_on(FakeTransport()).with_options(retry=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("credentials", "kind"), [(TOKEN, "str"), (AccessToken, "class")])
+def test_a_token_of_no_kind_is_refused_and_not_repeated(credentials: object, kind: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"must be AccessToken\(\.\.\.\), .* not a {kind}$"):
+        LaunchClient(credentials)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     "options",
     [

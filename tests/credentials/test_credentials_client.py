@@ -306,3 +306,11 @@ async def test_an_address_may_be_ipv6() -> None:
             assert (await launch.usage.cache_revalidations()).current_cache_revalidations == 1
     finally:
         await runner.cleanup()
+
+
+@pytest.mark.parametrize("context", [False, True, "ca.pem"])
+async def test_nothing_can_be_given_that_turns_verification_off(context: Any) -> None:
+    with pytest.raises(ConfigurationError, match="certificates are always verified"):
+        LaunchClient(AccessToken("token"), ssl_context=context)
+    with pytest.raises(ConfigurationError, match="certificates are always verified"):
+        await login("e@example.com", "password", base_url="https://127.0.0.1:1", ssl_context=context)
