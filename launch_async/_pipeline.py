@@ -165,7 +165,8 @@ class _CallUnderWay(Deadline):
         if isinstance(error, LaunchError):
             error.operation = error.operation or operation
             error.request_id = error.request_id or self.request_id
-            error.attempts = self.attempts
+            if error.operation == operation:  # one of the token endpoint's has counted its own
+                error.attempts = self.attempts
             # Whatever it ends in: what an earlier attempt may have done, it may have done.
             error.ambiguous |= self.call.changes_something and self.maybe_done
 

@@ -126,6 +126,17 @@ async def test_a_lasting_failure_ends_after_three_attempts(monkeypatch: pytest.M
     assert caught.value.attempts == len(issuer.requests) == 3
 
 
+async def test_an_error_of_the_token_endpoint_keeps_its_own_attempts_in_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("launch_async._side_calls._BACKOFF", 0.0)
+    issuer = TokenIssuer(*[refusal(503)] * 9)
+
+    async with LaunchClient(app(), transport=issuer) as launch:
+        with pytest.raises(ServiceUnavailableError) as caught:
+            await launch.projects.list().page()
+
+    assert (caught.value.operation, caught.value.attempts) == ("oauthToken", 3)
+
+
 @pytest.mark.parametrize(
     "body",
     [
