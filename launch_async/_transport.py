@@ -184,7 +184,7 @@ class AiohttpTransport:
     ) -> None:
         if not isinstance(ssl_context, ssl.SSLContext | None):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(
-                f"ssl_context must be an SSLContext, not a {type(ssl_context).__name__}: certificates are always verified"
+                f"ssl_context must be an SSLContext, not {type(ssl_context).__name__}: certificates are always verified"
             )
         self._session = session
         self._owns_session = session is None
