@@ -94,6 +94,23 @@ def scope_set(scopes: Collection[str] | None) -> frozenset[str] | None:
     return frozenset(scopes.split() if isinstance(scopes, str) else scopes)
 
 
+def check_credentials(credentials: object) -> None:
+    """Check that what a caller passes as credentials can be asked for headers.
+
+    Raises:
+        ConfigurationError: It is something else, such as the bare token.
+    """
+    if credentials is not None and (isinstance(credentials, type) or not hasattr(credentials, "bound")):
+        # Never itself: it may be the token.
+        kind = "class" if isinstance(credentials, type) else type(credentials).__name__
+        raise ConfigurationError(f"credentials must be AccessToken(...), Authtoken(...) or the like, not a {kind}")
+
+
+def is_quoted(text: str) -> bool:
+    """Return whether a text still has the quotes around it that a shell or a settings file should have taken away."""
+    return len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
+
+
 def _bare(token: str, name: str) -> Secret:
     """Return a token without its scheme and the white space around it, marked as a secret; empty for what is none."""
     if not isinstance(token, str):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -114,6 +131,8 @@ def _check_token(token: str, given: type, name: str) -> None:
         raise ConfigurationError(f"{name}: the token is empty")
     if _UNSAFE_IN_HEADER.search(token):
         raise ConfigurationError(f"{name}: the token contains white space, control or non-ASCII characters")
+    if is_quoted(token):
+        raise ConfigurationError(f"{name}: the token has quotes around it; give it without them")
 
 
 @attrs.frozen(init=False)

@@ -19,7 +19,7 @@ from launch_async._raw_request import raw_call
 from launch_async._secret import Secret, hidden, hidden_json
 from launch_async._side_calls import USER_AGENT
 from launch_async._transport import AiohttpTransport, LentTransport, Transport
-from launch_async.auth import Credentials, Issuer
+from launch_async.auth import Credentials, Issuer, check_credentials
 from launch_async.errors import ConfigurationError
 from launch_async.hooks import Hooks
 from launch_async.models.base import UNSET, JSONValue, Unset
@@ -113,7 +113,7 @@ class LaunchClient:
         proxy = Secret(proxy) if proxy is not None else None
         endpoint = resolve_endpoint(region, base_url, allow_http=allow_http)
         check_organization_uid(organization_uid)
-        _check_credentials(credentials)
+        check_credentials(credentials)
         _check_kind("rate_limit", rate_limit, RateLimit)
         _check_kind("retry", retry, RetryPolicy)
         if credentials is not None and credentials.needs_organization and organization_uid is None:
@@ -724,13 +724,6 @@ class LaunchClient:
         json = hidden_json(json)
         call = raw_call(method, path, query or {}, json, timeout)
         return await self._pipeline.read(call, partial(undisclosed, partial(parsed_if_any, call.operation)))
-
-
-def _check_credentials(credentials: object) -> None:
-    if credentials is not None and (isinstance(credentials, type) or not hasattr(credentials, "bound")):
-        # Never itself: it may be the token.
-        kind = "class" if isinstance(credentials, type) else type(credentials).__name__
-        raise ConfigurationError(f"credentials must be AccessToken(...), Authtoken(...) or the like, not a {kind}")
 
 
 def _check_kind(name: str, option: object, kind: type) -> None:

@@ -17,7 +17,7 @@ from typing import Final, cast
 import attrs
 
 from launch_async._secret import Secret
-from launch_async.auth import AccessToken, Authtoken, Credentials
+from launch_async.auth import AccessToken, Authtoken, Credentials, check_credentials
 from launch_async.errors import ConfigurationError
 from launch_async.oauth import AppCredentials
 from launch_async.settings import check_organization_uid, find_region
@@ -95,6 +95,7 @@ def discover(
     Raises:
         ConfigurationError: Something is missing or malformed; the text lists all of it.
     """
+    check_credentials(credentials)
     search = _Search()
     found = credentials or search.credentials()
     search.note("credentials", "argument" if credentials else search.found_credentials)

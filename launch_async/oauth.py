@@ -17,7 +17,7 @@ import attrs
 from launch_async._secret import Secret
 from launch_async._token_endpoint import fetch_tokens, secret_field
 from launch_async._tokens import TokenSet, TokenState
-from launch_async.auth import Credentials, Issuer, TokenKind, scope_set
+from launch_async.auth import Credentials, Issuer, TokenKind, is_quoted, scope_set
 from launch_async.errors import AuthorizationError, ConfigurationError, TokenRequestError
 
 __all__ = ["AppCredentials", "MemoryTokenStore", "OAuthCredentials", "TokenSet", "TokenStore"]
@@ -178,7 +178,7 @@ class AppCredentials(_Renewing):
         granted: Collection[str] = _MANAGE,
         token_path: str | None = None,
     ) -> None:
-        client_secret = Secret(client_secret or "")
+        client_id, client_secret = _stripped(client_id), Secret(_stripped(client_secret) or "")
         _set(
             self,
             client_id=client_id,
@@ -249,7 +249,7 @@ class OAuthCredentials(_Renewing):
         client_secret: str | None = None,
         token_path: str | None = None,
     ) -> None:
-        client_secret = Secret(client_secret) if client_secret else None
+        client_id, client_secret = _stripped(client_id), Secret(_stripped(client_secret)) if client_secret else None
         _set(
             self,
             client_id=client_id,
@@ -331,10 +331,17 @@ async def _finished(work: Coroutine[object, object, T]) -> T:
         raise
 
 
+def _stripped(text: str) -> str:
+    """Return a text without the white space that copying has left around it; what is none is refused later."""
+    return text.strip() if isinstance(text, str) else text  # pyright: ignore[reportUnnecessaryIsInstance]
+
+
 def _check(kind: type, **texts: str) -> None:
     for name in texts:
         if not isinstance(texts[name], str) or not texts[name].strip():  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"{kind.__name__}: {name} is missing")
+        if is_quoted(texts[name]):
+            raise ConfigurationError(f"{kind.__name__}: {name} has quotes around it; give it without them")
 
 
 def _set(frozen: object, **values: object) -> None:

@@ -118,6 +118,8 @@ def test_loopback_is_this_machine_only(host: str, loopback: bool) -> None:
         (f"{TOKEN} x", "white space, control or non-ASCII"),
         (f"{TOKEN}\x00", "white space, control or non-ASCII"),
         (f"{TOKEN}é", "white space, control or non-ASCII"),
+        (f'"{TOKEN}"', "the token has quotes around it; give it without them"),
+        (f" '{TOKEN}'\n", "the token has quotes around it; give it without them"),
         (None, "the token is missing, got NoneType instead of a string"),
     ],
     ids=repr,

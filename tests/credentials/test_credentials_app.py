@@ -242,6 +242,20 @@ def test_an_absent_id_or_secret_is_refused_at_once(client_id: str, secret: str) 
         AppCredentials(client_id, secret)
 
 
+@pytest.mark.parametrize(("client_id", "secret"), [(f'"{CLIENT}"', SECRET), (CLIENT, f" '{SECRET}'")])
+def test_quotes_around_an_id_or_secret_are_found_before_the_token_endpoint_refuses_them(
+    client_id: str, secret: str
+) -> None:
+    with pytest.raises(ConfigurationError, match="has quotes around it; give it without them") as caught:
+        AppCredentials(client_id, secret)
+
+    assert SECRET not in str(caught.value)
+
+
+def test_white_space_that_was_copied_with_an_id_or_secret_does_not_count() -> None:
+    assert AppCredentials(f" {CLIENT}\n", f"\t{SECRET}\r\n") == app()
+
+
 def test_credentials_compare_by_what_they_are_made_of_and_pickle_without_tokens() -> None:
     credentials = app()
     credentials.state.keep(_tokens())

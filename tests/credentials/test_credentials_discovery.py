@@ -195,6 +195,13 @@ def test_a_malformed_token_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> N
     assert CANARY not in str(caught.value)
 
 
+def test_a_bare_token_is_no_credentials_and_not_repeated() -> None:
+    with pytest.raises(ConfigurationError, match=r"credentials must be AccessToken\(\.\.\.\)") as caught:
+        LaunchClient.from_env(CANARY)  # type: ignore[arg-type]
+
+    assert CANARY not in str(caught.value)
+
+
 def test_sources_are_logged_and_values_are_not(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
