@@ -8,6 +8,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from importlib import import_module
+from typing import NamedTuple
 
 import pytest
 import yaml
@@ -15,6 +16,7 @@ import yaml
 from launch_async import errors
 from tests.docs.test_programs import COMMANDS
 from tests.support.programs import ROOT
+from tools import facts
 from tools.names import MODULES, PACKAGES, offered, on_page_markdown
 from tools.pages import PAGES, blocks, every_block
 
@@ -59,6 +61,21 @@ def test_names_stand_side_by_side() -> None:
     login = "[`await login(...)`][launch_async.sessions.login] | [`login(...)`][launch_sync.sessions.login]"
     assert f"| `login` | {login} |" in page
     assert on_page_markdown("# Another page") == "# Another page"
+
+
+class _Page(NamedTuple):
+    url: str
+
+
+def test_a_reference_to_the_facts_leads_to_their_section() -> None:
+    page = _Page("reference/client/")
+    text = "<p>Safe (FACTS §4, §11 row 17). <code>FACTS §1</code></p>"
+
+    assert facts.on_page_content(text, page=page) == (
+        '<p>Safe (<a href="../../reference/facts/#4-resources">FACTS §4</a>, '
+        '<a href="../../reference/facts/#11-open-questions-with-the-safest-behaviour">§11</a> row 17). '
+        "<code>FACTS §1</code></p>"
+    )
 
 
 def test_every_pipeline_of_the_documentation_can_be_read() -> None:
