@@ -95,9 +95,15 @@ def _stop_signals() -> Generator[asyncio.Event, None, None]:
 
 def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     if certificate is None:
+        if key is not None:
+            raise ValueError(f"--tls-key {key} needs --tls-cert")
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:  # it names no file
+        files = " and ".join(str(file) for file in (certificate, key) if file)
+        raise ValueError(f"no usable certificate and key in {files}: {error}") from None
     return context
 
 

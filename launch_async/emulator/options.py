@@ -35,7 +35,7 @@ class EmulatorOptions:
     """The settings of one emulator; `LaunchEmulator` documents each."""
 
     host: str = "127.0.0.1"
-    port: int = 0
+    port: int = field(default=0, validator=in_(range(65536)))
     tls: ssl.SSLContext | None = None
     rate_limit: int | None = 10
     rate_window: RateWindow = field(default="sliding", validator=in_(get_args(RateWindow)))

@@ -56,13 +56,25 @@ def test_the_command_has_every_option_of_the_class():
     assert {*chosen, "tls", "latency"} == {field.name for field in attrs.fields(EmulatorOptions)}
 
 
-@pytest.mark.parametrize("wrong", [["--create-status", "999"], ["--rate-limit", "0"], ["--latency", "-1"]])
-def test_an_option_out_of_its_range_ends_it_with_the_reason(capsys, wrong):
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--create-status", "999"],
+        ["--rate-limit", "0"],
+        ["--latency", "-1"],
+        ["--port", "65536"],
+        ["--tls-cert", "nowhere.pem"],
+        ["--tls-key", "alone.pem"],
+    ],
+    ids=" ".join,
+)
+def test_an_option_of_no_use_ends_it_with_the_reason(capsys, wrong):
     code = main(wrong)
     told = capsys.readouterr().err
 
     assert code == 2
     assert told.startswith("launch emulator: ")
+    assert wrong[1] in told
     assert "Attribute(" not in told
 
 
