@@ -1,49 +1,50 @@
 """Every error that the SDK raises, as one tree.
 
-Catch `LaunchError` for everything, a branch for a cause, a leaf for one case::
+Catch `LaunchError` for everything, a branch for a cause, a leaf for one case:
 
     LaunchError
-    ├── ConfigurationError            settings or credentials are missing or contradict each other
-    │   └── MissingScopeError         the token cannot do that; no request was sent
-    ├── InvalidArgumentError          an argument breaks a rule; refused before a request (also ValueError)
-    │   └── ArchiveError              a folder or ZIP cannot be uploaded as it is
-    ├── ClosedError                   the client was closed, or never opened
-    ├── DeadlineExceeded              the call's `timeout` ran out or could not be met (also TimeoutError)
-    ├── TransportError                no usable answer came back (also ConnectionError)
-    │   ├── ConnectError              the request provably never left
-    │   ├── ResponseLost              sent, but the answer was lost
-    │   ├── AttemptTimeout            one attempt took too long (also TimeoutError)
-    │   └── RedirectRefused           the server wanted to send us elsewhere
-    ├── DecodeError                   a success whose body does not have the promised shape
-    ├── APIError                      the service answered with an error status
-    │   ├── BadRequestError           400; `field_errors` says which fields
-    │   ├── UnauthorizedError         401
-    │   │   ├── InvalidTokenError     the token is invalid, expired, revoked, or of another region (105)
-    │   │   ├── TokenRequestError     the token endpoint or the login refuses to issue a token
-    │   │   │   └── SecondFactorRequired  the login wants a code as well (294)
-    │   │   └── GitProviderError      Launch cannot reach the Git account (launch.GIT_PROVIDER.*)
-    │   ├── ForbiddenError            403
-    │   ├── NotFoundError             404
-    │   ├── ConflictError             409
-    │   ├── RateLimitError            429: too fast
-    │   ├── QuotaExceededError        the daily quota of cache revalidations is used up
-    │   └── ServerError               5xx
-    │       ├── InternalServerError   500
+    ├── ConfigurationError                 settings or credentials are missing or contradict each other
+    │   └── MissingScopeError              the token cannot do that; no request was sent
+    ├── InvalidArgumentError               an argument breaks a rule; nothing was sent (also ValueError)
+    │   └── ArchiveError                   a folder or ZIP cannot be uploaded as it is
+    ├── ClosedError                        the client was closed
+    ├── DeadlineExceeded                   `timeout` ran out or cannot be met (also TimeoutError)
+    ├── TransportError                     no usable answer came back (also ConnectionError)
+    │   ├── ConnectError                   the request provably never left
+    │   ├── ResponseLost                   sent, but the answer was lost
+    │   ├── AttemptTimeout                 one attempt took too long (also TimeoutError)
+    │   └── RedirectRefused                the server wanted to send us elsewhere
+    ├── DecodeError                        a success whose body does not have the promised shape
+    ├── APIError                           the service answered with an error status
+    │   ├── BadRequestError                400; `field_errors` says which fields
+    │   ├── UnauthorizedError              401
+    │   │   ├── InvalidTokenError          invalid, expired, revoked, or of another region (105)
+    │   │   ├── TokenRequestError          the token endpoint or the login refuses to issue a token
+    │   │   │   └── SecondFactorRequired   the login wants a code as well (294)
+    │   │   └── GitProviderError           Launch cannot reach the Git account (launch.GIT_PROVIDER.*)
+    │   ├── ForbiddenError                 403
+    │   ├── NotFoundError                  404
+    │   ├── ConflictError                  409
+    │   ├── RateLimitError                 429: too fast
+    │   ├── QuotaExceededError             the daily quota of cache revalidations is used up
+    │   └── ServerError                    5xx
+    │       ├── InternalServerError        500
     │       │   └── ServerLogsUnavailable  500 of the server-log endpoint, as for static sites
-    │       ├── BadGatewayError       502
-    │       ├── ServiceUnavailableError  503
-    │       └── GatewayTimeoutError   504
-    ├── AuthorizationError            the user or the browser step did not grant what was asked for
-    ├── StorageError                  the signed storage URL refused an upload or a download
-    ├── AmbiguousOutcome              a creation was sent, its answer lost, and a look-up cannot tell
-    ├── DeploymentFailed              a deployment ended without success; `report` says why
-    ├── DeploymentsFailed             several deployments were waited for, and some ended without success
-    ├── WaitTimeout                   a deployment did not end in time; `last` is its known state (TimeoutError)
-    ├── JournalError                  a fleet journal cannot be used; the file was left as it was
-    │   └── JournalInUse              another run has it
-    └── ConcurrentChangeError         somebody else changed what was about to be written
+    │       ├── BadGatewayError            502
+    │       ├── ServiceUnavailableError    503
+    │       └── GatewayTimeoutError        504
+    ├── AuthorizationError                 the user or the browser step did not grant what was asked for
+    ├── StorageError                       the signed storage URL refused an upload or a download
+    ├── AmbiguousOutcome                   a creation was sent, its answer lost, and a look-up cannot tell
+    ├── DeploymentFailed                   a deployment ended without success; `report` says why
+    ├── DeploymentsFailed                  of several deployments, some ended without success
+    ├── WaitTimeout                        a deployment did not end in time (also TimeoutError)
+    ├── JournalError                       a fleet journal cannot be used; the file was left as it was
+    │   └── JournalInUse                   another run has it
+    └── ConcurrentChangeError              somebody else changed what was about to be written
 
-All of them can be pickled, and none of them ever holds a token, a signed URL or a variable's value.
+All of them can be pickled, and none of them ever holds a token, a signed URL or a variable's value. Two more live where
+they are raised: `launch_async.redis.BudgetUnavailable`, a `ConnectError`, and `launch_sync.BridgeThreadError`.
 """
 
 from __future__ import annotations
@@ -150,16 +151,16 @@ class LaunchError(Exception):
         ambiguous: bool = False,
     ) -> None:
         super().__init__(message)
-        self.message = message
-        self.operation = operation
-        self.status = status
+        self.message: str = message
+        self.operation: str | None = operation
+        self.status: int | None = status
         self.codes: tuple[str, ...] = tuple(codes)
         self.field_errors: tuple[FieldError, ...] = tuple(field_errors)
-        self.request_id = request_id
-        self.attempts = attempts
+        self.request_id: str | None = request_id
+        self.attempts: int = attempts
         self.retryable: bool = self._retryable_default if retryable is None else retryable
-        self.retry_after = retry_after
-        self.ambiguous = ambiguous
+        self.retry_after: float | None = retry_after
+        self.ambiguous: bool = ambiguous
 
     def __str__(self) -> str:
         notes = [
@@ -206,8 +207,8 @@ class InvalidArgumentError(LaunchError, ValueError):
     def __init__(self, parameter: str, problem: str, *, rule: str = "", operation: str | None = None) -> None:
         source = f" (rule: {rule})" if rule else ""
         super().__init__(f"{parameter}: {problem}{source}", operation=operation)
-        self.parameter = parameter
-        self.rule = rule
+        self.parameter: str = parameter
+        self.rule: str = rule
 
 
 class ArchiveError(InvalidArgumentError):
@@ -223,7 +224,7 @@ class ArchiveError(InvalidArgumentError):
 
 
 class ClosedError(LaunchError):
-    """The client is closed, or was not opened yet."""
+    """The client, or the aiohttp session that it was given, is closed; or the interpreter is exiting."""
 
 
 class DeadlineExceeded(LaunchError, TimeoutError):
@@ -247,7 +248,7 @@ class DeadlineExceeded(LaunchError, TimeoutError):
         ambiguous: bool = False,
     ) -> None:
         super().__init__(message, operation=operation, request_id=request_id, attempts=attempts, ambiguous=ambiguous)
-        self.expected_wait = expected_wait
+        self.expected_wait: float | None = expected_wait
 
 
 class TransportError(LaunchError, ConnectionError):
@@ -433,7 +434,7 @@ class DeploymentFailed(LaunchError):
 
     def __init__(self, report: DeploymentReport) -> None:
         super().__init__(report.summary, operation="deploy")
-        self.report = report
+        self.report: DeploymentReport = report
 
 
 class DeploymentsFailed(LaunchError):
@@ -462,7 +463,7 @@ class WaitTimeout(LaunchError, TimeoutError):
 
     def __init__(self, message: str, *, last: Deployment | None = None) -> None:
         super().__init__(message, operation="wait")
-        self.last = last
+        self.last: Deployment | None = last
 
 
 class JournalError(LaunchError):
@@ -475,7 +476,7 @@ class JournalError(LaunchError):
 class JournalInUse(JournalError):
     """Another run has the fleet journal, perhaps in another process: wait for it, or end it.
 
-    An engine that begins a part of a rollout a second time, because it took a slow worker for a dead one, meets this.
+    A workflow engine that takes a slow worker for a dead one, and begins its part of a rollout again, meets this.
     """
 
     _retryable_default = True
