@@ -32,7 +32,10 @@ UNSET: Final = Unset.UNSET
 
 
 class OpenEnum(enum.StrEnum):
-    """A string enumeration that accepts values it does not know: they keep their text and are named UNKNOWN."""
+    """A string enumeration that accepts values it does not know: they keep their text and are named UNKNOWN.
+
+    Members are strings: `deployment.status == "LIVE"` works as well as `is DeploymentStatus.LIVE`.
+    """
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
@@ -56,12 +59,10 @@ LOCAL: Final = MappingProxyType({"local": True})
 """Metadata of a field that the client fills in; it never stands on the wire."""
 
 
+# Without slots: the dict-based initializer of a frozen class decodes a page of objects several times faster.
 @attrs.frozen(slots=False, kw_only=True)
 class WireModel:
-    """Base of everything that the service sends.
-
-    Instances are immutable, comparable, hashable and picklable. They have no `__slots__`: the dict-based initializer of
-    a frozen class decodes a page of objects several times faster.
+    """Base of everything that the service sends. Instances are immutable, comparable, hashable and picklable.
 
     Attributes:
         extra: Fields that this SDK does not know, by wire name, as they came.

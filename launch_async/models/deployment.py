@@ -13,7 +13,18 @@ from launch_async.models.base import LOCAL, UNSET, IdentifiedModel, OpenEnum, Re
 
 
 class DeploymentStatus(OpenEnum):
-    """State of a deployment (FACTS §6). Any other value counts as in flight."""
+    """State of a deployment (FACTS §6). Any other value counts as in flight.
+
+    Attributes:
+        QUEUED: In flight: it waits for a running deployment of the same environment.
+        DEPLOYING: In flight: it is building or publishing.
+        LIVE: A success: it has ended and serves now.
+        DEPLOYED: A success: it has ended, and a newer one serves instead.
+        FAILED: A failure.
+        SKIPPED: A failure: it was queued, and a newer one took its place.
+        CANCELLED: A failure: a user or the limit of build hours ended it.
+        ARCHIVED: An old one that cannot be visited any more; final, and no success (FACTS §11 row 21).
+    """
 
     QUEUED = "QUEUED"
     DEPLOYING = "DEPLOYING"
@@ -31,12 +42,12 @@ class DeploymentStatus(OpenEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the deployment has ended. ARCHIVED is an end, and not a success (FACTS §11 row 21)."""
+        """Whether the deployment has ended, well or not."""
         return self in _FINAL
 
     @property
     def is_in_flight(self) -> bool:
-        """Whether the deployment goes on; so does one with a status that nobody knows."""
+        """Whether the deployment goes on; a status that this SDK does not know counts as such."""
         return not self.is_final
 
 
@@ -90,10 +101,10 @@ class Deployment(IdentifiedModel):
 
     Attributes:
         uid: 24 lower-case hex digits.
-        status: How far it is; an empty, unknown status where the service sends none.
-        deployment_number: Counts the environment's deployments.
-        deployment_url: The wire's host name, usually without a scheme; `url` is absolute.
-        preview_url: The wire's preview host name.
+        status: How far it is; empty and unknown where the service sends none.
+        deployment_number: Its number among the environment's deployments.
+        deployment_url: Host name as the service sends it, usually without a scheme; `url` is absolute.
+        preview_url: Host name of the preview, as the service sends it.
         environment: UID of its environment, where the service sends it; `environment_uid` is always there.
         git_branch: Branch that was deployed.
         commit_hash: Commit that was deployed.
@@ -104,7 +115,8 @@ class Deployment(IdentifiedModel):
         updated_at: When it last changed.
         project_uid: UID of its project, filled in by the client.
         environment_uid: UID of its environment, filled in by the client.
-        scheme: Scheme of `url` where the wire gives none, filled in by the client.
+        scheme: Scheme of `url` where the service sends none, filled in by the client: `https`, or `http` where the
+            client talks plain http to this machine.
     """
 
     status: DeploymentStatus = _UNSTATED

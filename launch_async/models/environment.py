@@ -14,7 +14,21 @@ from launch_async.models.base import LOCAL, SECRET, UNSET, IdentifiedModel, Open
 
 
 class FrameworkPreset(OpenEnum):
-    """How a site is built and served (`FrameworkPreset` in `openapi.yaml`; complete, FACTS §4)."""
+    """How a site is built and served (FACTS §4).
+
+    Attributes:
+        GATSBY: Gatsby.
+        NEXTJS: Next.js.
+        CRA: Create React App.
+        CSR: Client-side rendering.
+        ANALOG: Analog.
+        ANGULAR: Angular.
+        NUXT: Nuxt.
+        ASTRO: Astro.
+        VUEJS: Vue.js.
+        REMIX: Remix.
+        OTHER: Anything else.
+    """
 
     GATSBY = "GATSBY"
     NEXTJS = "NEXTJS"
@@ -30,7 +44,7 @@ class FrameworkPreset(OpenEnum):
 
     @property
     def default_output_directory(self) -> str:
-        """The output directory that the vendor's tools use for this preset (FACTS §4)."""
+        """The output directory that the vendor's tools use for this preset, such as `./.next` (FACTS §4)."""
         return _OUTPUT_DIRECTORIES.get(self, "./")
 
 
@@ -79,7 +93,13 @@ class PasswordProtection(WireModel):
 
 @attrs.frozen(slots=False, kw_only=True)
 class DomainInfo(WireModel):
-    """State of a domain."""
+    """State of a domain, in the service's words.
+
+    Attributes:
+        status: State of the domain.
+        domain_status_description: The same for people.
+        ssl_status: State of its certificate.
+    """
 
     status: str | None = None
     domain_status_description: str | None = None

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 
 class LogStage(OpenEnum):
-    """Part of a build that a line belongs to; an open set (FACTS §11 row 25)."""
+    """Part of a build that a line belongs to; there may be others (FACTS §11 row 25).
+
+    Attributes:
+        INSTALLING_DEPENDENCIES: The packages that the site needs are installed.
+        BUILD: The site is built.
+    """
 
     INSTALLING_DEPENDENCIES = "INSTALLING_DEPENDENCIES"
     BUILD = "BUILD"
@@ -53,8 +58,8 @@ class ServerLogLine(WireModel):
     Attributes:
         message: The text.
         source: What wrote it.
-        timestamp: When it was written; the wire's text or epoch milliseconds. None if it cannot be read; its text is
-            then in `extra["timestamp"]`.
+        timestamp: When it was written; None if the service gave none or one that cannot be read, whose text is then
+            in `extra["timestamp"]`.
     """
 
     message: str = ""

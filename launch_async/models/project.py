@@ -12,14 +12,24 @@ from launch_async.models.environment import EnvironmentInput
 
 
 class ProjectType(OpenEnum):
-    """Where a project's source comes from (`ProjectType` in `openapi.yaml`)."""
+    """Where a project's source comes from (FACTS §4).
+
+    Attributes:
+        GITPROVIDER: A Git repository.
+        FILEUPLOAD: ZIPs that are uploaded.
+    """
 
     GITPROVIDER = "GITPROVIDER"
     FILEUPLOAD = "FILEUPLOAD"
 
 
 class GitProvider(OpenEnum):
-    """Kind of Git account (`GitProvider` in `openapi.yaml`); ExternalGitProvider is every one but GitHub."""
+    """Kind of Git account (FACTS §4).
+
+    Attributes:
+        GITHUB: GitHub, `GitHub` on the wire.
+        EXTERNAL: Every other one, `ExternalGitProvider` on the wire.
+    """
 
     GITHUB = "GitHub"
     EXTERNAL = "ExternalGitProvider"
@@ -61,8 +71,8 @@ class Project(IdentifiedModel):
         updated_at: When it was last changed.
         created_by: UID of the user who created it.
         updated_by: UID of the user who last changed it.
-        deleted_at: When it was deleted; null while it exists.
-        deleted_by: UID of the user who deleted it; null while it exists.
+        deleted_at: When it was deleted; None while it exists.
+        deleted_by: UID of the user who deleted it; None while it exists.
     """
 
     name: str | None = None

@@ -10,7 +10,12 @@ from launch_async.models.base import LOCAL, SECRET, OpenEnum, WireModel
 
 
 class UploadMethod(OpenEnum):
-    """HTTP method of an upload."""
+    """HTTP method of an upload.
+
+    Attributes:
+        POST: A form: its fields, and then the file.
+        PUT: The raw bytes.
+    """
 
     POST = "POST"
     PUT = "PUT"
@@ -18,7 +23,12 @@ class UploadMethod(OpenEnum):
 
 @attrs.frozen(slots=False, kw_only=True)
 class FormField(WireModel):
-    """One field of a form upload, sent before the file in the given order."""
+    """One field of a form upload, sent before the file in the given order.
+
+    Attributes:
+        form_field_key: Name of the field.
+        form_field_value: Its value; a secret, never shown by `repr`.
+    """
 
     form_field_key: str
     form_field_value: str = attrs.field(default="", repr=False, metadata=SECRET)
@@ -26,7 +36,12 @@ class FormField(WireModel):
 
 @attrs.frozen(slots=False, kw_only=True)
 class UploadHeader(WireModel):
-    """One header of a raw upload."""
+    """One header of a raw upload.
+
+    Attributes:
+        key: Name of the header.
+        value: Its value; a secret, never shown by `repr`.
+    """
 
     key: str
     value: str = attrs.field(default="", repr=False, metadata=SECRET)
@@ -38,7 +53,7 @@ class SignedUploadUrl(WireModel):
 
     Attributes:
         upload_url: Address at the storage service.
-        upload_uid: What the creation call refers to.
+        upload_uid: What the call that creates a project, an environment or a deployment takes as `upload_uid`.
         method: POST for a form, PUT for the raw bytes; None where the service does not say.
         expires_in: As the service sends it, in seconds or as an epoch; do not compute with it (FACTS §11 row 7).
         fields: Form fields; empty for a raw upload.
@@ -61,7 +76,7 @@ class DownloadUrl(WireModel):
 
     Attributes:
         url: Address at the storage service, under whichever name the service gave it (FACTS §11 row 3).
-        expires_in: As the service sends it.
+        expires_in: As the service sends it, in seconds or as an epoch; do not compute with it (FACTS §11 row 7).
     """
 
     url: str = attrs.field(repr=False, metadata=SECRET)
