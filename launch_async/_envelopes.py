@@ -240,6 +240,8 @@ def _advice(kind: type[APIError], envelope: Envelope, region_hint: str) -> str:
         return "Check the token, the organization UID and the region"
     if kind is RateLimitError:
         return "Other programs share the organization's budget; try again later"
+    if kind is NotFoundError:
+        return "Check the UIDs, and that they are of this client's organization and region"
     if kind is ConflictError:
         return "Take another name, or use what is there"
     if any(code.endswith("LIMIT_REACHED") for code in envelope.codes):

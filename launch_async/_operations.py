@@ -23,6 +23,11 @@ _MANAGE: Final = "launch:manage"
 READ: Final = (_MANAGE, "launch.projects:read")
 WRITE: Final = (_MANAGE, "launch.projects:write")
 DELETE: Final = (_MANAGE, "launch.projects:delete")
+_LISTED_BY: Final = {
+    "project_uid": "launch.projects.list()",
+    "environment_uid": "launch.environments.list(project_uid)",
+    "deployment_uid": "launch.deployments.list(project_uid, environment_uid)",
+}
 
 
 @attrs.frozen
@@ -75,9 +80,12 @@ def check_uid(name: str, uid: str, *, operation: str | None = None) -> str:
     """
     # Callers without a type checker pass anything, and it would end in a path.
     if not isinstance(uid, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidArgumentError(name, f"expected a string, got {type(uid).__name__}", operation=operation)
+        instead = "; give its uid" if hasattr(uid, "uid") else ""
+        raise InvalidArgumentError(name, f"expected a string, got {type(uid).__name__}{instead}", operation=operation)
     if not _is_uid(uid):
-        problem = "is empty" if not uid else f"{uid[:60]!r} is not 24 lower-case hex digits"
+        listed = _LISTED_BY.get(name.rpartition(".")[2])
+        where = f"; {listed} shows the UIDs" if listed else ""
+        problem = "is empty" if not uid else f"{uid[:60]!r} is not 24 lower-case hex digits{where}"
         raise InvalidArgumentError(name, problem, rule="FACTS §4", operation=operation)
     return uid
 

@@ -24,7 +24,7 @@ _UNSTATED: Final = "an unstated status"
 _ADVICE: Final = {
     DeploymentStatus.LIVE: "Nothing to do: it serves.",
     DeploymentStatus.DEPLOYED: "Nothing to do: it went live, and a newer deployment serves now.",
-    DeploymentStatus.FAILED: "Mend what the first error names and deploy again; the last version still serves.",
+    DeploymentStatus.FAILED: "Mend what the build's log tells, and deploy again; what was live before still serves.",
     DeploymentStatus.SKIPPED: (
         "A newer deployment took its place in the queue before it started: wait for that one, or deploy again."
     ),

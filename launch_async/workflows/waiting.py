@@ -258,8 +258,8 @@ def _target(ref: DeploymentLike) -> Deployment | DeploymentRef:
     """Return what was given, once it is sure that it names a deployment."""
     try:
         target = DeploymentRef.from_json(ref) if isinstance(ref, str) else ref
-    except ValueError as error:
-        raise InvalidArgumentError("ref", str(error)) from None
+    except ValueError:
+        raise InvalidArgumentError("ref", "this text is not what DeploymentRef.to_json() wrote") from None
     place = _ref_of(target)
     for name in ("project_uid", "environment_uid", "deployment_uid"):
         check_uid(f"ref.{name}", getattr(place, name))

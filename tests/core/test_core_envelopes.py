@@ -78,7 +78,10 @@ def test_a_coded_error_says_its_words_and_its_code() -> None:
 
     assert type(error) is NotFoundError
     assert error.codes == ("launch.PROJECT.NOT_FOUND",)
-    assert str(error) == ("Project not found. [operation getProject; status 404; code launch.PROJECT.NOT_FOUND]")
+    assert str(error) == (
+        "Project not found. Check the UIDs, and that they are of this client's organization and region "
+        "[operation getProject; status 404; code launch.PROJECT.NOT_FOUND]"
+    )
 
 
 @pytest.mark.parametrize("field", ["name", "environmentVariables.0.value"])

@@ -1023,6 +1023,19 @@ async def test_a_malformed_uid_never_reaches_a_path(
     assert transport.requests == []
 
 
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ("production", r"'production' is not 24 .*; launch\.environments\.list\(project_uid\) shows the UIDs"),
+        (Project(uid=PROJECT), "expected a string, got Project; give its uid"),
+    ],
+)
+async def test_a_name_or_an_object_in_place_of_a_uid_is_told_where_the_uid_is(given: Any, problem: str) -> None:
+    async with client_on(FakeTransport(answer(500))) as launch:
+        with pytest.raises(InvalidArgumentError, match=f"^environment_uid: {problem}"):
+            await launch.deploy(PROJECT, given, "site")
+
+
 @pytest.mark.parametrize("listing", [lambda c: c.environments.list(""), lambda c: c.deployments.list(PROJECT, "x")])
 async def test_a_listing_with_a_malformed_uid_is_refused_when_it_is_made(
     listing: Callable[[LaunchClient], Any],

@@ -39,7 +39,7 @@ def test_the_summary_says_what_happened_and_what_to_do_next() -> None:
 
     assert report.summary == (
         f'Deployment {UID} ended FAILED after 41 s in stage BUILD. First error: "Error: <no> such module". '
-        "Mend what the first error names and deploy again; the last version still serves. "
+        "Mend what the build's log tells, and deploy again; what was live before still serves. "
         f"Full log: launch.deployments.logs('{'a' * 24}', '{'b' * 24}', '{UID}')"
     )
 

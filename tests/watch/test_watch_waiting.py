@@ -323,7 +323,7 @@ def test_poll_once_asks_once() -> None:
 def test_what_names_no_deployment_is_refused(ref: str) -> None:
     launch = Launch()
 
-    with pytest.raises(InvalidArgumentError, match="ref"):
+    with pytest.raises(InvalidArgumentError, match=r"^ref: this text is not what DeploymentRef\.to_json\(\) wrote"):
         run(launch.client().wait(ref))
     assert not launch.seen
 
