@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Final
+
+from launch_async._headers import parse_moment
 
 __all__ = ["ServiceClock"]
 
@@ -53,10 +54,10 @@ class ServiceClock:
             return
         if date != self._read[0]:
             # The answers of one second share its text, and it takes long to read.
-            try:
-                self._read = date, parsedate_to_datetime(date).timestamp()
-            except (ValueError, OverflowError, OSError):
+            moment = parse_moment(date)
+            if moment is None:
                 return
+            self._read = date, moment.timestamp()
         second = self._read[1]
         least, most = second - received, second + 1.0 - sent
         if max(least, self._least) > min(most, self._most):

@@ -73,13 +73,14 @@ def _reason(error: Exception) -> str:
     return f"it could not be made within {CONNECT_TIMEOUT:g} s, or nine tenths of the attempt's time-out"
 
 
-def redirect_refused(request: Request, location: str) -> RedirectRefused:
+def redirect_refused(request: Request, status: int, location: str) -> RedirectRefused:
     asked, target = _origin_of(request.url), _origin_of(location)
     there = f"{asked.partition(':')[0]}:{target}" if target.startswith("//") else target or asked
     return RedirectRefused(
         f"{asked} wants to send this request on to {there}, and redirects are never followed. "
         "Check base_url, the region and the proxy",
         operation=request.operation,
+        status=status,
     )
 
 

@@ -25,6 +25,7 @@ from multidict import CIMultiDict, CIMultiDictProxy, istr
 from launch_async._clock import ServiceClock
 from launch_async._deadlines import Deadline, Deadlines, Watch
 from launch_async._envelopes import error_from_answer
+from launch_async._headers import parse_number, parse_reset, parse_retry_after
 from launch_async._metering import METERS, Meter
 from launch_async._operations import Operation
 from launch_async._transport import Request, Response, Transport
@@ -46,13 +47,15 @@ from launch_async.errors import (
 from launch_async.hooks import BudgetWait, Hooks, RequestFinished, RequestRetried, RequestStarted
 from launch_async.models.base import JSONValue, Unset
 from launch_async.rate_limit import Answer, Priority, RateLimiter
-from launch_async.retry import RetryPolicy, parse_number, parse_reset, parse_retry_after
+from launch_async.retry import RetryPolicy
 
 __all__ = ["Call", "Layer", "Pipeline", "Send"]
 
 _LOG: Final = logging.getLogger("launch_async.pipeline")
 _REQUEST_ID_HEADERS: Final = ("x-request-id", "x-runtime-id", "request-id")
 _AMBIGUOUS_STATUSES: Final = frozenset({408, 502, 503, 504})
+_MOVED_STATUSES: Final = frozenset({301, 307, 308})
+"""Do it elsewhere: it was not done here. A 302 or 303 may also show where to look at what was done."""
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 # Two that every answer is asked for: aiohttp's headers need not make these lower-case each time.
 _LIMIT: Final = istr("X-RateLimit-Limit")
@@ -351,7 +354,7 @@ class Pipeline:
                         limiter.record(Answer(sent_at=sent_at, answered_at=clock(), lost=True, sends=sends))
                     if not isinstance(error, LaunchError):
                         raise
-                    one.maybe_done |= not isinstance(error, ConnectError)
+                    one.maybe_done |= not isinstance(error, ConnectError) and error.status not in _MOVED_STATUSES
                     failure = error
                 else:
                     if limiter is not None:

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import attrs
 
 from launch_async._envelopes import error_from_answer, read_envelope
+from launch_async._headers import parse_retry_after
 from launch_async._secret import Secret
 from launch_async._transport import Request, Response, Transport
 from launch_async._version import __version__
@@ -26,7 +27,6 @@ from launch_async.errors import (
     TokenRequestError,
     TransportError,
 )
-from launch_async.retry import parse_retry_after
 
 __all__ = ["USER_AGENT", "SideCall", "form_request"]
 

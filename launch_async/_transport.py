@@ -297,7 +297,7 @@ class AiohttpTransport:
                 if status >= 400:
                     read = _without_password(await _read_error_body(answer), proxy)
                     return Response(status, answer.headers, read, sends.attempts or 1)
-                failure: TransportError = redirect_refused(request, answer.headers.get("Location", ""))
+                failure: TransportError = redirect_refused(request, status, answer.headers.get("Location", ""))
         except TransportError:
             raise
         except BaseException as error:

@@ -9,22 +9,17 @@ an attempt: the whole organization's budget pauses, and the request queues again
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 import attrs
 
 from launch_async.errors import LaunchError, RateLimitError, TransportError
 
-__all__ = ["Decision", "RetryPolicy", "parse_number", "parse_reset", "parse_retry_after"]
+__all__ = ["Decision", "RetryPolicy"]
 
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 _TRANSIENT: Final = frozenset({408, 502, 503, 504})
 _PATIENT_REFUSALS: Final = 2
-_EPOCH_FROM: Final = 1e9
-_LONGEST_RESET: Final = 3600.0
-_LONGEST_WAIT: Final = 365 * 86400.0
 
 
 @attrs.frozen
@@ -121,54 +116,3 @@ class RetryPolicy:
         ceiling = min(self.backoff_cap, self.backoff_base * 2.0 ** (step - 1)) if step > 0 else 0.0
         asked = min(max(error.retry_after or 0.0, 0.0), self.retry_after_cap)
         return max(ceiling * random, asked)
-
-
-def parse_retry_after(value: str | None, *, date: str | None = None) -> float | None:
-    """Read a Retry-After header, in seconds or as a date; None where it cannot be read.
-
-    Never negative, and a year at most, so that whoever gets the figure can calculate with it.
-
-    Args:
-        value: The header's text.
-        date: The Date header of the same answer, which a date is compared with: the two clocks may differ.
-    """
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        moment = _moment(value)
-        if moment is None:
-            return None
-        seconds = (moment - (_moment(date) or datetime.now(UTC))).total_seconds()
-    return None if math.isnan(seconds) else min(max(0.0, seconds), _LONGEST_WAIT)
-
-
-def parse_reset(value: str | None, *, date: str | None = None) -> float | None:
-    """Read an X-RateLimit-Reset header: seconds until then, or since the epoch; None where it makes no sense.
-
-    Args:
-        value: The header's text.
-        date: The Date header of the same answer, for a time since the epoch.
-    """
-    seconds = parse_number(value)
-    if seconds is not None and seconds > _EPOCH_FROM:
-        seconds -= (_moment(date) or datetime.now(UTC)).timestamp()
-    return max(0.0, seconds) if seconds is not None and seconds <= _LONGEST_RESET else None
-
-
-def parse_number(value: str | None) -> float | None:
-    """Read a header that is a number; None where it is not, or not a finite one."""
-    try:
-        number = float(value or "")
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _moment(text: str | None) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime((text or "").strip())
-    except (ValueError, OverflowError):
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

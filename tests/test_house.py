@@ -19,7 +19,7 @@ PACKAGES = ("launch_async", "launch_sync")
 
 # From the bottom up: a module imports from its own line and from the lines above it.
 LAYERS = (
-    ("models", "errors", "_clock", "_deadlines", "_html", "_secret", "_version"),
+    ("models", "errors", "_clock", "_deadlines", "_headers", "_html", "_secret", "_version"),
     ("_compiled", "_wire", "_envelopes", "settings"),
     ("auth", "hooks", "rate_limit", "_metering", "_pacing", "_rhythms", "_tokens", "retry"),
     ("_redis_script", "_redis_queue", "_redis_setup", "_redis_news", "_redis_line", "_redis_desk", "redis"),

@@ -26,8 +26,8 @@ __all__ = ["Created", "Creation"]
 
 _LOG: Final = logging.getLogger("launch_async.creation")
 _ROUNDS: Final = 3
-_created_here: Final[deque[str]] = deque(maxlen=10_000)
-"""UIDs whose creation this process has had an answer to: no lost answer was about one of them."""
+_created_here: Final[deque[tuple[str, str]]] = deque(maxlen=10_000)
+"""Places and UIDs whose creation this process has had an answer to: no lost answer was about one of them."""
 
 
 class Created(Protocol):
@@ -94,7 +94,7 @@ class Creation(Generic[C]):
                 if isinstance(error, ConflictError):
                     raise
             else:
-                _created_here.append(created.uid)
+                _created_here.append((self.place, created.uid))
                 return created
         raise self._unknown([], lost)
 
@@ -120,7 +120,7 @@ class Creation(Generic[C]):
                     found = await self._looked_up(place, lost, began, deadline)
                     if found is not None:
                         _LOG.warning("the answer to %s was lost; found and adopted %s", self.operation, found.uid)
-                        _created_here.append(found.uid)
+                        _created_here.append((self.place, found.uid))
                     return found
         except TimeoutError as error:
             if isinstance(error, LaunchError):
@@ -138,7 +138,10 @@ class Creation(Generic[C]):
             except LaunchError:
                 raise self._unknown([], lost) from lost
             rivals = [rival for rival in place.lost if rival.request != self.asked.request]
-            mine = [one for one in existing if one.uid not in _created_here and self._may_be_new(one, began)]
+            if isinstance(lost, ConflictError):
+                # Nothing that is seen has the name: whoever has taken it, it may be our own lost request.
+                lost.ambiguous = not existing
+            mine = [one for one in existing if self._may_be_new(one, began)]
             candidates = [one for one in mine if not self._leaves_to(rivals, one)]
             if not candidates:
                 continue
@@ -164,9 +167,9 @@ class Creation(Generic[C]):
         return 0 if vague else equal
 
     def _may_be_new(self, one: C, began: datetime) -> bool:
-        if one.created_at is None:
-            return True
-        return one.created_at >= self.clock.earliest(began)
+        if (self.place, one.uid) in _created_here:
+            return False
+        return one.created_at is None or one.created_at >= self.clock.earliest(began)
 
     def _unknown(self, candidates: list[str], cause: LaunchError | None) -> AmbiguousOutcome:
         look = f"look at {', '.join(candidates)}" if candidates else "look whether it is there"

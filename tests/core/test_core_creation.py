@@ -15,9 +15,11 @@ from launch_async import (
     DecodeError,
     ForbiddenError,
     LaunchClient,
+    LaunchError,
     NotFoundError,
     QuotaExceededError,
     RateLimitError,
+    RedirectRefused,
     ResponseLost,
     RetryPolicy,
 )
@@ -29,6 +31,7 @@ LOST_AFTER_IT_HAPPENED: tuple[FaultKind, ...] = ("reset_after", "status_after", 
 LOST_BEFORE_IT_HAPPENED: tuple[FaultKind, ...] = ("reset_before", "status_before", "html")
 QUICK = RetryPolicy(look_up_delays=(0.001, 0.001))
 OLD = "2020-01-01T00:00:00.000Z"
+FUTURE = "2999-01-01T00:00:00.000Z"
 
 
 @pytest.fixture
@@ -100,10 +103,48 @@ async def test_a_name_that_was_taken_before_stays_a_conflict_after_a_lost_answer
         return outcome
 
     async with client_on(FakeTransport(step), timeout=500.0) as launch:
-        with pytest.raises(ConflictError):
+        with pytest.raises(ConflictError) as caught:
             await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
 
     assert posts == []
+    assert not caught.value.ambiguous
+
+
+@virtual_time
+async def test_a_name_that_is_taken_by_nothing_that_can_be_seen_may_be_taken_by_the_lost_request() -> None:
+    nothing = answer(200, {"projects": []})
+    looks = [nothing] * len(RetryPolicy().look_up_delays)
+    transport = FakeTransport(ResponseLost("lost"), *looks, answer(409), *looks)
+
+    async with client_on(transport, timeout=500.0) as launch:
+        with pytest.raises(ConflictError) as caught:
+            await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
+
+    assert caught.value.ambiguous
+
+
+@virtual_time
+async def test_what_another_service_has_created_does_not_count_here() -> None:
+    created = {"uid": "66c0ffee0000000000000aaa", "name": "landing"}
+    elsewhere = FakeTransport(answer(201, {"project": created}))
+    here = FakeTransport(ResponseLost("lost"), answer(200, {"projects": [created | {"createdAt": FUTURE}]}))
+
+    async with client_on(elsewhere, region="eu") as first, client_on(here, region="na") as second:
+        await first.projects.create_from_upload("landing", upload_uid=UPLOAD)
+        found = await second.projects.create_from_upload("landing", upload_uid=UPLOAD)
+
+    assert found.uid == created["uid"]
+
+
+@pytest.mark.parametrize(("status", "error"), [(301, RedirectRefused), (308, RedirectRefused), (303, AmbiguousOutcome)])
+async def test_a_creation_that_is_sent_elsewhere_did_not_happen_here(status: int, error: type[LaunchError]) -> None:
+    refused = [RedirectRefused("elsewhere", status=status) for _ in range(2)]
+
+    async with client_on(FakeTransport(*refused), retry=QUICK) as launch:
+        with pytest.raises(error) as caught:
+            await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
+
+    assert caught.value.ambiguous == (status == 303)
 
 
 async def test_what_the_service_refuses_is_not_looked_up(emulator: LaunchEmulator, launch: LaunchClient) -> None:

@@ -60,9 +60,9 @@ from launch_async import (
     UnauthorizedError,
     UnlimitedRateLimiter,
 )
+from launch_async._headers import parse_retry_after
 from launch_async._pipeline import Send
 from launch_async._transport import Request, Response
-from launch_async.retry import parse_retry_after
 from launch_async.settings import REGIONS
 
 IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE")

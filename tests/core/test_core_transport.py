@@ -229,6 +229,7 @@ async def test_a_redirect_is_refused_and_both_hosts_are_named(
         error = await failure_of(transport, Request("GET", URL, operation="listProjects"))
 
     assert type(error) is RedirectRefused
+    assert error.status == status
     assert f"http://launch.test wants to send this request on to {there}, and redirects" in str(error)
     assert "hidden" not in str(error)
 
