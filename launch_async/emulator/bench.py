@@ -267,9 +267,12 @@ class Bench:
             organization_uid: whose it is; by default the first organization's.
 
         Raises:
-            ValueError: the organization has a project of that name, or two environments share theirs.
+            ValueError: the organization has a project of that name, two environments share theirs, or ``environments``
+                is one name.
             KeyError: no such organization.
         """
+        if isinstance(environments, str):
+            raise ValueError(f"environments are several names, such as [{environments!r}]")
         settings: dict[str, object] = {
             "frameworkPreset": framework_preset,
             "environmentVariables": [{"key": key, "value": value} for key, value in variables],

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from email.utils import formatdate
 from functools import lru_cache
 
+_END = datetime(9000, 12, 31, tzinfo=UTC).timestamp()
+
 
 class Clock:
     """Seconds since the epoch that never run backwards and can be moved forward at once.
@@ -25,10 +27,12 @@ class Clock:
         """Move forward by ``seconds``.
 
         Raises:
-            ValueError: for a negative figure.
+            ValueError: for a negative figure, and for one beyond the dates that there are.
         """
-        if not 0 <= seconds < float("inf"):
+        if not seconds >= 0:
             raise ValueError(f"time only moves forward, got {seconds!r} seconds")
+        if self.now() + seconds > _END:
+            raise ValueError(f"time ends with the year 9000, and {seconds!r} seconds lead beyond it")
         self.advanced += seconds
 
 

@@ -4,7 +4,7 @@ It is off unless asked for. What it is sent is an object with the parameters of 
 """
 
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, cast, get_args, get_origin
 
 import cattrs
 from aiohttp import web
@@ -365,6 +365,16 @@ class Control:
 
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
+    for primitive in (str, int, float, bool):
+        converter.register_structure_hook(primitive, _as_it_is)
+
+    def each(value: object, kind: type[list[object]]) -> list[object]:
+        if not isinstance(value, list):
+            raise TypeError(f"expected a list, got {value!r}")
+        (item,) = get_args(kind)
+        return [converter.structure(one, item) for one in cast("list[object]", value)]
+
+    converter.register_structure_hook_func(_is_list, each)
     from_object = make_dict_structure_fn(LogLine, converter)
 
     def line(value: str | dict[str, object], kind: type[LogLine]) -> LogLine:
@@ -372,6 +382,19 @@ def _converter() -> cattrs.Converter:
 
     converter.register_structure_hook(LogLine, line)
     return converter
+
+
+def _is_list(kind: object) -> bool:
+    return get_origin(kind) is list
+
+
+def _as_it_is(value: object, kind: type[object]) -> object:
+    # cattrs would make "5" a number, 5 a text, and true the number 1.
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise ValueError(f"expected {kind.__name__}, got {value!r}")
+    return value
 
 
 def _no_order() -> errors.Refusal:

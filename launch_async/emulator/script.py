@@ -118,7 +118,9 @@ def script_of(
     lines: Iterable[LogLine | str] | None = None,
     running_status: str = "DEPLOYING",
 ) -> Script:
-    """A script from convenient pieces: a bare string is a line of stage BUILD at the start of the build."""
+    """A script from convenient pieces: a string among the lines is one of stage BUILD at the start of the build."""
+    if isinstance(lines, str):
+        raise ValueError(f"lines are several, such as [{lines!r}]")
     spelled = None if lines is None else tuple(LogLine(line) if isinstance(line, str) else line for line in lines)
     return Script(
         outcome=outcome, seconds=seconds, queue_seconds=queue_seconds, lines=spelled, running_status=running_status

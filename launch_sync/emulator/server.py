@@ -450,7 +450,8 @@ class LaunchEmulator:
             organization_uid: whose it is; by default the first organization's.
 
         Raises:
-            ValueError: the organization has a project of that name, or two environments share theirs.
+            ValueError: the organization has a project of that name, two environments share theirs, or ``environments``
+                is one name.
             KeyError: no such organization.
         """
         return self._async.add_project(

@@ -139,6 +139,12 @@ async def test_server_logs_are_put_there(control):
         ("POST", "faults", {}, 400),
         ("POST", "advance", {"seconds": -1}, 400),
         ("POST", "advance", {"seconds": "soon"}, 400),
+        ("POST", "advance", {"seconds": 1e30}, 400),
+        ("POST", "advance", {"seconds": "5"}, 400),
+        ("POST", "budget", {"limit": True}, 400),
+        ("POST", "projects", {"name": 5}, 400),
+        ("POST", "projects", {"name": "p", "environments": "staging"}, 400),
+        ("POST", "scripts", {"lines": "compiling"}, 400),
         ("POST", "tokens", {"scopes": ["everything"]}, 400),
         ("POST", "tokens", {"organization_uid": "nobody"}, 400),
         ("POST", "advance", [], 400),
@@ -189,3 +195,12 @@ async def test_a_push_and_a_domain_are_ordered(start):
 
     assert (before, pushed) == ({"deployment_uid": None}, {"deployment_uid": newest["uid"]})
     assert domain.json["uid"] in [one["uid"] for one in listed.json["domains"]]
+
+
+def test_one_text_is_not_taken_for_several():
+    emulator = LaunchEmulator()
+
+    with pytest.raises(ValueError, match=r"such as \['staging'\]"):
+        emulator.add_project("landing", environments="staging")
+    with pytest.raises(ValueError, match=r"such as \['compiling'\]"):
+        emulator.script(lines="compiling")
