@@ -114,7 +114,7 @@ def read_envelope(body: bytes, secrets: Iterable[str] = ()) -> Envelope:
     if not isinstance(document, dict):
         return Envelope(document if isinstance(document, str) else "")
     entries = document.get("errors")
-    listed = _from_entries(entries if isinstance(entries, list) else [entries] if isinstance(entries, dict) else [])
+    listed = _from_entries(entries if isinstance(entries, list) else [entries])
     words = [_text(document.get(name)) for name in ("error_message", "error_description", "message", "error")]
     code = document.get("error_code", document.get("code"))
     return Envelope(
@@ -125,6 +125,9 @@ def read_envelope(body: bytes, secrets: Iterable[str] = ()) -> Envelope:
 
 
 def _text(value: object) -> str:
+    """Return words, joined where they come as a list: so does a framework that checks a whole body at once."""
+    if isinstance(value, list):
+        return "; ".join([word for word in cast("list[object]", value) if isinstance(word, str)])
     return value if isinstance(value, str) else ""
 
 
@@ -151,14 +154,17 @@ def _read_entry(entry: dict[str, object], messages: list[str], codes: list[str],
             fields.append(FieldError(named, _text(code), message))
         messages.append(f"{named}: {message}" if isinstance(named, str) else message)
     for field, fault in entry.items():
-        if isinstance(fault, str) and field not in {"code", "message", "field"} and "code" not in entry:
-            fault = {"message": fault}
-        if isinstance(fault, dict):
+        bare = isinstance(fault, str) or (isinstance(fault, list) and message is None)
+        if bare and field not in {"code", "message", "field"} and "code" not in entry:
+            details: dict[str, object] = {"message": fault}
+        elif isinstance(fault, dict):
             details = cast("dict[str, object]", fault)
-            found = FieldError(field, _text(details.get("code")), _text(details.get("message")))
-            fields.append(found)
-            codes.extend([found.code] if found.code else [])
-            messages.append(f"{field}: {found.message or found.code or 'refused'}")
+        else:
+            continue
+        found = FieldError(field, _text(details.get("code")), _text(details.get("message")))
+        fields.append(found)
+        codes.extend([found.code] if found.code else [])
+        messages.append(f"{field}: {found.message or found.code or 'refused'}")
 
 
 def _text_of_markup(text: str) -> str:
@@ -205,6 +211,7 @@ def error_from_answer(
             for fault in envelope.field_errors
         ],
         request_id=request_id,
+        retryable=True if status == 408 else None,
         retry_after=retry_after,
     )
     error.body = redact(body.decode("utf-8", "replace"), known_secrets)[:_EXCERPT]

@@ -220,6 +220,28 @@ def test_fields_are_found_without_the_usual_list(document: object) -> None:
     assert error_of(400, document).field_errors == (FieldError("name", "N", "Bad."),)
 
 
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (
+            {"message": ["name is too long", "limit is no number"], "error": "Bad Request"},
+            "name is too long; limit is no number",
+        ),
+        ({"error_message": "Failed", "errors": {"name": ["is too long", "is taken"]}}, "name: is too long; is taken"),
+        ({"errors": "name is too long"}, "name is too long"),
+    ],
+    ids=["all at once", "by field", "no list"],
+)
+def test_words_are_read_whether_they_come_as_a_list_or_not(document: object, message: str) -> None:
+    assert error_of(400, document).message == message
+
+
+def test_the_path_of_a_graphql_error_is_no_field() -> None:
+    error = error_of(400, {"errors": [{"message": "Duplicate", "path": ["createProject"]}]})
+
+    assert (error.message, error.field_errors) == ("Duplicate", ())
+
+
 def test_a_field_may_be_given_as_bare_text() -> None:
     assert error_of(400, {"errors": [{"name": "is too long"}]}).field_errors == (FieldError("name", "", "is too long"),)
 
@@ -243,6 +265,7 @@ def test_a_status_in_the_body_does_not_matter() -> None:
         (401, UnauthorizedError, False),
         (403, ForbiddenError, False),
         (404, NotFoundError, False),
+        (408, APIError, True),
         (409, ConflictError, False),
         (418, APIError, False),
         (422, BadRequestError, False),
