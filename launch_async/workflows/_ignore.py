@@ -209,7 +209,7 @@ def holds_secret(path: str, name: str, head: bytes | None) -> bool | None:
         True or False, or None if the answer depends on `head` and `head` is None.
     """
     lower = name.lower()
-    if lower == ".env" or lower.startswith(".env."):
+    if lower.startswith(".env"):
         return not lower.endswith(_SAMPLE_SUFFIXES)
     if lower in _SECRET_NAMES or lower.endswith(_SECRET_SUFFIXES) or f"/{path}".endswith("/.aws/credentials"):
         return True

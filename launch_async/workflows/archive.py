@@ -36,7 +36,7 @@ from typing import Literal, Self
 import attrs
 
 from launch_async import _html
-from launch_async.errors import ArchiveError
+from launch_async.errors import ArchiveError, InvalidArgumentError
 from launch_async.workflows._ignore import SECRET
 from launch_async.workflows._walk import Left, walk
 from launch_async.workflows._zip import Member, SizeExceeded, pack, printable
@@ -209,7 +209,9 @@ def list_archive(
     Raises:
         ArchiveError: There is no such folder, nothing in it would be sent, it holds secrets, or something in it cannot
             be read or has a name that a ZIP cannot express.
+        InvalidArgumentError: `secrets` is neither of the two.
     """
+    _check_choice(secrets, ("refuse", "drop"))
     found, left = walk(_existing_folder(folder), follow_ignore_files=follow_ignore_files)
     secret = [one for one in left if one.reason == SECRET]
     if secret:
@@ -248,6 +250,7 @@ def build_archive(
 
     Raises:
         ArchiveError: As in `list_archive`; or a file changed while it was read; or the ZIP would exceed 100 MiB.
+        InvalidArgumentError: `secrets` or `level` is none of those.
     """
     return _build(folder, secrets, follow_ignore_files, level, _never_stop)
 
@@ -269,6 +272,7 @@ async def create_archive(
 
     Raises:
         ArchiveError: As in `build_archive`.
+        InvalidArgumentError: As in `build_archive`.
     """
     stop = threading.Event()
 
@@ -296,7 +300,9 @@ def check_archive(zip_path: str | os.PathLike[str], *, secrets: Literal["refuse"
     Raises:
         ArchiveError: It is not a complete ZIP, has less than 1024 bytes or more than 100 MiB, holds no file, a secret,
             or a name or link that leads outside.
+        InvalidArgumentError: `secrets` is neither of the two.
     """
+    _check_choice(secrets, ("refuse", "send"))
     path = Path(zip_path)
     try:
         size = path.stat().st_size if path.is_file() else None
@@ -338,8 +344,16 @@ def _discard(building: asyncio.Future[Archive]) -> None:
         building.result().close()
 
 
+def _check_choice(secrets: str, choices: tuple[str, str]) -> None:
+    # A slip such as `refused` must not be taken for the other choice.
+    if secrets not in choices:
+        raise InvalidArgumentError("secrets", f"{secrets!r} is neither {choices[0]!r} nor {choices[1]!r}")
+
+
 def _existing_folder(folder: str | os.PathLike[str]) -> str:
     path = os.fspath(folder)
+    if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ArchiveError("folder", f"expected a string or a path of strings, got {type(folder).__name__}")
     if not os.path.isdir(path):  # noqa: PTH112 - a path as the caller spelt it
         problem = "is not a folder" if os.path.exists(path) else "does not exist"  # noqa: PTH110
         where = "" if os.path.isabs(path) else f" in {printable(os.getcwd())}"  # noqa: PTH109, PTH117
@@ -366,6 +380,8 @@ def _build(
     level: int,
     checkpoint: Callable[[], None],
 ) -> Archive:
+    if level not in range(10):
+        raise InvalidArgumentError("level", f"{level!r} is outside 0 to 9")
     if isinstance(folder, ArchiveListing):
         listing = folder
     else:

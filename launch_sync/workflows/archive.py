@@ -32,6 +32,7 @@ def create_archive(
 
     Raises:
         ArchiveError: As in `build_archive`.
+        InvalidArgumentError: As in `build_archive`.
     """
     return _bridge.run(
         async_create_archive(folder, secrets=secrets, follow_ignore_files=follow_ignore_files, level=level)

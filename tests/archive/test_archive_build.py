@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from launch_async.errors import ArchiveError
+from launch_async.errors import ArchiveError, InvalidArgumentError
 from launch_async.workflows import _zip
 from launch_async.workflows.archive import (
     MIN_ARCHIVE_SIZE,
@@ -361,6 +361,12 @@ def test_the_content_hash_tells_any_change_that_matters(site: Path, change: str)
 def test_the_content_hash_does_not_depend_on_the_compression(site: Path) -> None:
     with build_archive(site, level=1) as fast, build_archive(site, level=9) as small:
         assert fast.content_hash == small.content_hash
+
+
+@pytest.mark.parametrize("level", [-1, 10])
+def test_a_level_that_zlib_does_not_have_is_refused(site: Path, level: int) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"level: {level} is outside 0 to 9"):
+        build_archive(site, level=level)
 
 
 def test_closing_deletes_the_spool_file_once(site: Path, spool: Path) -> None:

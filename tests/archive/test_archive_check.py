@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from launch_async.errors import ArchiveError
+from launch_async.errors import ArchiveError, InvalidArgumentError
 from launch_async.workflows.archive import MAX_ARCHIVE_SIZE, Archive, check_archive
 
 FILLER = os.urandom(1500)
@@ -153,6 +153,8 @@ def test_a_zip_with_a_secret_is_refused_unless_it_shall_be_sent(tmp_path: Path, 
 
     assert caught.value.paths == (name,)
     assert isinstance(check_archive(path, secrets="send"), Archive)
+    with pytest.raises(InvalidArgumentError, match="secrets: 'drop' is neither 'refuse' nor 'send'"):
+        check_archive(path, secrets="drop")  # type: ignore[arg-type]
 
 
 def test_less_than_the_least_size_is_refused_with_advice(tmp_path: Path) -> None:

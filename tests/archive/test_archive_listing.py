@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from launch_async.errors import ArchiveError
+from launch_async.errors import ArchiveError, InvalidArgumentError
 from launch_async.workflows.archive import ArchiveListing, list_archive
 
 KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n"
@@ -243,6 +243,9 @@ SECRETS = {
     ".env": "A=1",
     "app/.env.production": "A=1",
     ".ENV.local": "A=1",
+    ".envrc": "export A=1",
+    "old/.env~": "A=1",
+    ".env-production": "A=1",
     "keys/id_rsa": "x",
     "id_ed25519": "x",
     "server.key": KEY,
@@ -283,13 +286,20 @@ def test_dropped_secrets_are_listed_and_logged_as_a_warning(tmp_path: Path, capl
     assert "app/.env.production" in record.getMessage()
 
 
+def test_a_slip_in_what_becomes_of_secrets_is_refused(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"index.html": "", ".env": "A=1"})
+
+    with pytest.raises(InvalidArgumentError, match="secrets: 'refused' is neither 'refuse' nor 'drop'"):
+        list_archive(tmp_path, secrets="refused")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
         (".env.example", "A="),
         (".env.sample", "A="),
         (".env.production.template", "A="),
-        (".envrc", "use nix"),
+        (".envrc.sample", "use nix"),
         ("environment.env", "x"),
         ("cert.pem", "-----BEGIN CERTIFICATE-----"),
         ("id_rsa.pub", "ssh-rsa"),
