@@ -38,11 +38,13 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def launch_emulator(request: pytest.FixtureRequest) -> "Iterator[LaunchEmulator]":
     """A running emulator of this test's own, on a free port."""
+    misplaced: tuple[object, ...] = ()
     options: dict[str, object] = {}
     for marker in request.node.iter_markers("launch_emulator"):
+        misplaced += marker.args  # refused, where they would be overlooked
         options = {**marker.kwargs, **options}
     # The clients are reached by name and at run time only: the emulator itself knows nothing of them.
-    with import_module("launch_sync.emulator").LaunchEmulator(**options) as emulator:
+    with import_module("launch_sync.emulator").LaunchEmulator(*misplaced, **options) as emulator:
         yield emulator
 
 
@@ -54,6 +56,7 @@ def sync_launch_client(launch_emulator: "LaunchEmulator") -> "Iterator[launch_sy
         sdk.Authtoken(launch_emulator.authtoken),
         base_url=launch_emulator.url,
         organization_uid=launch_emulator.organization_uid,
+        proxy="",  # it runs on this machine, whatever the environment says of others
     ) as client:
         yield client
 
@@ -65,6 +68,7 @@ async def launch_client(launch_emulator: "LaunchEmulator") -> "AsyncIterator[lau
         sdk.Authtoken(launch_emulator.authtoken),
         base_url=launch_emulator.url,
         organization_uid=launch_emulator.organization_uid,
+        proxy="",  # it runs on this machine, whatever the environment says of others
     ) as client:
         yield client
 

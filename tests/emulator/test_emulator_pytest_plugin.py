@@ -31,6 +31,12 @@ def test_options(launch_emulator):
     assert launch_emulator.organization_uid == "ORGANIZATION"
 
 
+@pytest.mark.xfail(raises=TypeError, strict=True)
+@pytest.mark.launch_emulator({"rate_limit": None})
+def test_options_in_the_wrong_place(launch_emulator):
+    pass
+
+
 def test_every_test_has_its_own(sync_launch_client):
     assert list(sync_launch_client.projects.list()) == []
 """
@@ -64,7 +70,9 @@ def users_tests(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_fixtures_serve_plain_and_asynchronous_tests_in_parallel(users_tests):
+def test_the_fixtures_serve_plain_and_asynchronous_tests_in_parallel_and_behind_a_proxy(users_tests, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # where nobody listens
+
     run = subprocess.run(
         [sys.executable, "-m", "pytest", *PLUGINS, *WORKERS, "-p", "no:cacheprovider", "--basetemp", "temp"],
         cwd=users_tests,
@@ -72,7 +80,7 @@ def test_the_fixtures_serve_plain_and_asynchronous_tests_in_parallel(users_tests
         text=True,
     )
 
-    assert "4 passed" in run.stdout, run.stdout + run.stderr
+    assert "4 passed, 1 xfailed" in run.stdout, run.stdout + run.stderr
 
 
 def test_without_a_runner_the_asynchronous_fixture_says_what_is_missing(users_tests):
