@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from numbers import Integral, Real
 
 import attrs
 
@@ -29,21 +30,21 @@ class RateLimit:
     """How many requests an organization may make in how many seconds.
 
     Attributes:
-        requests: Requests per period, at least 1.
+        requests: Requests per period, a whole number, at least 1.
         per: Length of the period in seconds.
 
     Raises:
-        InvalidArgumentError: a figure is not positive and finite.
+        InvalidArgumentError: a figure is no number, not whole, or not positive and finite.
     """
 
     requests: int
     per: float = 1.0
 
     def __attrs_post_init__(self) -> None:
-        if self.requests < 1:
-            raise InvalidArgumentError("requests", f"must be at least 1, not {self.requests}")
-        if not (math.isfinite(self.per) and self.per > 0):
-            raise InvalidArgumentError("per", f"must be a positive number of seconds, not {self.per}")
+        if not isinstance(self.requests, Integral) or self.requests < 1:
+            raise InvalidArgumentError("requests", f"must be a whole number, at least 1, not {self.requests!r}")
+        if not isinstance(self.per, Real) or not 0 < self.per < math.inf:
+            raise InvalidArgumentError("per", f"must be a positive number of seconds, not {self.per!r}")
 
 
 # Not frozen, because that doubles what it takes to make one, and one is made for every request.

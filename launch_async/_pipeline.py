@@ -337,10 +337,13 @@ class Pipeline:
                 signed = None if credentials is None else await credentials.headers()
                 request = self._request(call, signed, one)
                 limiter = self.limiter if operation.budgeted else None
+                left = one.when - clock()
+                if not left > 0:
+                    raise DeadlineExceeded(f"no time is left to send {operation.name} in")
                 if limiter is not None:
                     meters = METERS.get()
                     priority = max([call.priority, *(meter.priority for meter in meters)]) if meters else call.priority
-                    waited = await limiter.acquire(priority=priority, timeout=max(0.0, one.when - clock()))
+                    waited = await limiter.acquire(priority=priority, timeout=left)
                     if meters or waited:
                         self._report_wait(one, meters, waited)
                 one.attempts += 1

@@ -9,11 +9,12 @@ an attempt: the whole organization's budget pauses, and the request queues again
 from __future__ import annotations
 
 import math
+from numbers import Integral, Real
 from typing import Any, Final
 
 import attrs
 
-from launch_async.errors import LaunchError, RateLimitError, TransportError
+from launch_async.errors import InvalidArgumentError, LaunchError, RateLimitError, TransportError
 
 __all__ = ["Decision", "RetryPolicy"]
 
@@ -37,9 +38,19 @@ class Decision:
     reason: str = ""
 
 
+def _count(_: object, attribute: attrs.Attribute[Any], value: int) -> None:
+    if not isinstance(value, Integral) or value < 1:
+        raise InvalidArgumentError(attribute.name, f"must be a whole number, at least 1, not {value!r}")
+
+
 def _positive(_: object, attribute: attrs.Attribute[Any], value: float) -> None:
-    if not value > 0 or math.isinf(value):
-        raise ValueError(f"RetryPolicy: {attribute.name} must be a positive number, not {value!r}")
+    if not isinstance(value, Real) or not 0 < value < math.inf:
+        raise InvalidArgumentError(attribute.name, f"must be a positive number of seconds, not {value!r}")
+
+
+def _delays(_: object, attribute: attrs.Attribute[Any], value: tuple[float, ...]) -> None:
+    if not value or not all(isinstance(delay, Real) and 0 <= delay < math.inf for delay in value):
+        raise InvalidArgumentError(attribute.name, f"must be one or more numbers of seconds, not {value!r}")
 
 
 @attrs.frozen(kw_only=True)
@@ -55,14 +66,18 @@ class RetryPolicy:
         retry_after_cap: Most seconds that a Retry-After is waited for; after a longer one the service is asked earlier.
         settle_after: Seconds after which a creation whose sender has died is no longer carried out: that long after it
             was sent, a resumed fleet run looks for it a last time before it sends it again.
+
+    Raises:
+        InvalidArgumentError: A figure is out of its range, or there is no look at all: without one, a creation would be
+            sent again although nobody knows whether it happened.
     """
 
-    attempts: int = attrs.field(default=4, validator=[attrs.validators.instance_of(int), attrs.validators.ge(1)])
-    refusals: int = attrs.field(default=20, validator=[attrs.validators.instance_of(int), attrs.validators.ge(1)])
+    attempts: int = attrs.field(default=4, validator=_count)
+    refusals: int = attrs.field(default=20, validator=_count)
     backoff_base: float = attrs.field(default=0.5, validator=_positive)
     backoff_cap: float = attrs.field(default=8.0, validator=_positive)
     retry_after_cap: float = attrs.field(default=60.0, validator=_positive)
-    look_up_delays: tuple[float, ...] = attrs.field(default=(0.5, 1.0, 2.0), converter=tuple)
+    look_up_delays: tuple[float, ...] = attrs.field(default=(0.5, 1.0, 2.0), converter=tuple, validator=_delays)
     settle_after: float = attrs.field(default=30.0, validator=_positive)
 
     def decide(

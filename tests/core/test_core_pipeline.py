@@ -383,6 +383,18 @@ async def test_a_deadline_that_comes_during_an_exchange_says_what_may_have_happe
     assert asyncio.get_running_loop().time() == 5.0
 
 
+@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+async def test_a_call_that_has_no_time_at_all_spends_nothing(timeout: float) -> None:
+    transport, limiter = FakeTransport(DONE), RecordingLimiter()
+
+    async with client_on(transport, limiter=limiter) as launch:
+        with pytest.raises(DeadlineExceeded, match="no time is left to send POST /anything in") as caught:
+            await launch.request("POST", "/anything", timeout=timeout)
+
+    assert not caught.value.ambiguous
+    assert (limiter.asked, transport.requests) == ([], [])
+
+
 @virtual_time
 async def test_a_deadline_that_comes_between_two_attempts_says_so() -> None:
     transport = FakeTransport(after(1, answer(429)), DONE)

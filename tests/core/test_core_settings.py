@@ -5,12 +5,21 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from core_support import ORGANIZATION, TOKEN, FakeTransport, answer, client_on
 
 import launch_async
-from launch_async import REGIONS, AccessToken, Authtoken, ConfigurationError, LaunchClient, RetryPolicy
+from launch_async import (
+    REGIONS,
+    AccessToken,
+    Authtoken,
+    ConfigurationError,
+    InvalidArgumentError,
+    LaunchClient,
+    RetryPolicy,
+)
 from launch_async.settings import find_region, is_loopback, resolve_endpoint
 
 
@@ -204,12 +213,18 @@ def test_a_token_of_no_kind_is_refused_and_not_repeated(credentials: object, kin
         {"backoff_cap": -1},
         {"retry_after_cap": float("inf")},
         {"backoff_base": float("nan")},
+        {"backoff_base": "1"},
+        {"attempts": 1.5},
+        {"look_up_delays": (-1,)},
+        {"look_up_delays": (float("inf"),)},
+        {"look_up_delays": "12"},
+        {"look_up_delays": ()},
     ],
     ids=str,
 )
-def test_a_retry_policy_that_makes_no_sense_is_refused(options: dict[str, float]) -> None:
-    with pytest.raises(ValueError):
-        RetryPolicy(**options)  # type: ignore[arg-type]
+def test_a_retry_policy_that_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"^{next(iter(options))}: must be "):
+        RetryPolicy(**options)
 
 
 # The client

@@ -303,7 +303,21 @@ def test_an_unlimited_limiter_never_waits_and_counts():
     assert (status.sent, status.refused, status.rate) == (100, 1, math.inf)
 
 
-@pytest.mark.parametrize(("requests", "per"), [(0, 1.0), (-1, 1.0), (10, 0.0), (10, math.inf), (10, math.nan)])
+@pytest.mark.parametrize(
+    ("requests", "per"),
+    [
+        (0, 1.0),
+        (-1, 1.0),
+        (1.5, 1.0),
+        (math.nan, 1.0),
+        (math.inf, 1.0),
+        ("10", 1.0),
+        (10, 0.0),
+        (10, math.inf),
+        (10, math.nan),
+        (10, "1"),
+    ],
+)
 def test_a_rate_limit_that_makes_no_sense_is_refused(requests, per):
     with pytest.raises(InvalidArgumentError):
         RateLimit(requests, per=per)
