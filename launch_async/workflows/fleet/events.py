@@ -56,7 +56,7 @@ class FleetEvent:
     message: str = ""
 
     def __str__(self) -> str:
-        """One plain line, for logs and terminals that are none."""
+        """One plain line, for a log or for output that is no terminal."""
         about = f" {self.target.label}" if self.target is not None else ""
         what = self.message or str(self.state or self.kind)
         return f"[{self.at:7.1f} s] {self.done}/{self.total}{about}: {what}"

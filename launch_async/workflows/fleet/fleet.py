@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
 
 from launch_async._metering import Meter, metered
 from launch_async._operations import check_text
@@ -42,8 +41,6 @@ from launch_async.workflows.fleet.targets import Selection, Target
 from launch_async.workflows.sources import Commit, LatestCommit, PreviousUpload, Source, ready_archive
 
 __all__ = ["Fleet"]
-
-_PROTECTED: Final = ("production", "prod", "main", "live")
 
 
 class Fleet:
@@ -247,7 +244,7 @@ class Fleet:
         journal: str | os.PathLike[str] | Journal | None = None,
         variables: Mapping[str, str] | None = None,
         confirm: int | None = None,
-        protected: Iterable[str] = _PROTECTED,
+        protected: Iterable[str] = ("production", "prod", "main", "live"),
         canary: int = 0,
         wave_size: int | None = None,
         concurrency: int | None = None,
@@ -266,9 +263,9 @@ class Fleet:
             plan: The plan.
             journal: File of the journal, or a journal of your own. Without one, an interrupted run cannot be resumed.
             variables: Values of the variables that the plan sets.
-            confirm: How many environments you mean to change: must be given, and right, for more than 20 targets, for
-                protected or unknown names and for deletions.
-            protected: Name patterns of environments that want a confirmation, in lower case.
+            confirm: How many environments you mean to change. It must be given, and be right, for more than 20 targets,
+                for protected names, for names that the plan does not know, and for deletions.
+            protected: Name patterns, in lower case, of environments that need `confirm`; names match in any case.
             canary: Targets of a first wave, that must all succeed before anything else is sent.
             wave_size: Targets of each further wave; None for one wave.
             concurrency: Targets that are under way at the same time; None for as many as a wave has.
