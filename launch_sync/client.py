@@ -49,12 +49,13 @@ __all__ = ["LaunchClient"]
 class LaunchClient:
     """A client of one organization's Launch.
 
-    Use it as a context manager, or call `close()`. One of launch_async belongs to the event loop of its first request;
-    one of launch_sync may be used by any number of threads. All clients of an organization share its budget.
+    Use it as a context manager, or call `close()`. A client of launch_async belongs to the event loop of its first
+    request; a client of launch_sync may be used by any number of threads. All clients of an organization share its
+    budget.
 
     Args:
         credentials: `Authtoken` (with `organization_uid`), `AccessToken`, `AppCredentials` or `OAuthCredentials`; None
-            allows only what needs none.
+            allows only `openapi()` and `deploy_hooks`.
         region: Where the organization lives, by any alias: `na`, `eu`, `au`, `azure-na`, `azure-eu`, `gcp-na`,
             `gcp-eu` (FACTS §1).
         base_url: Address of the API instead of a region's, such as an emulator's.
@@ -68,11 +69,13 @@ class LaunchClient:
         timeout: Seconds for a whole call: waits for the budget and retries included.
         attempt_timeout: Seconds for one exchange.
         session: An aiohttp session to use; it stays yours to close. Its default headers would reach storage, too.
-        transport: Performs the exchanges instead of aiohttp, as for tests.
+        transport: Performs the exchanges instead of aiohttp, as for tests: an object with `async send(request)`, which
+            returns a response with `status`, `headers` and `body`, and `async close()`.
         ssl_context: How to verify servers, as for a private certificate authority.
         proxy: Proxy URL; by default what the environment says, empty for none.
         hooks: An observer of requests.
-        layers: Your own layers around each exchange, the outermost first.
+        layers: Functions around each exchange, the outermost first. `async def layer(request, send)` gets a request
+            with `method`, `url`, `headers` and `body`, and returns `send(request)` or a response of its own.
         allow_http: Whether plain http may go elsewhere than to this machine; credentials would travel in clear.
 
     Raises:
@@ -328,11 +331,11 @@ class LaunchClient:
                 that was deployed last.
             wait: Whether to wait for the end; otherwise the deployment is returned as it was created.
             on_log: Called with each line of the build log, every line once, while waiting.
-            on_progress: Called with the bytes that were uploaded so far; they start anew when the upload does.
+            on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
             timeout: Seconds for everything together: packing, upload, creation and waiting.
             secrets: What to do about secrets in a folder: `refuse`, or `drop` to leave them behind.
             skip_unchanged: A file in which to remember what was deployed, for files only; it need not exist yet. If the
-                environment still serves the same files from there, and has not been changed since, nothing is uploaded.
+                environment still serves the same files, and has not been changed since, nothing is uploaded.
 
         Returns:
             The deployment that went live; the one that serves already if there was nothing to deploy.
@@ -340,8 +343,9 @@ class LaunchClient:
         Raises:
             ArchiveError: The folder or ZIP cannot be uploaded as it is; nothing was requested.
             InvalidArgumentError: A UID or an argument is malformed; nothing was requested.
+            MissingScopeError: A commit was given, and the token is known to belong to an app; nothing was sent.
             StorageError: The upload failed for good; nothing was deployed.
-            AmbiguousOutcome: The answer to the creation was lost, and a look-up cannot tell.
+            AmbiguousOutcome: The answer to the creation was lost, and a look-up cannot tell whether it happened.
             DeploymentFailed: It ended without success; `report` says why.
             WaitTimeout: It did not end in time; it goes on at the service.
             DeadlineExceeded: The time ran out before there was a deployment.
@@ -388,13 +392,13 @@ class LaunchClient:
             description: Free text, at most 255 characters.
             environment_name: Name of the environment, at most 200 characters.
             framework_preset: How the site is built and served.
-            output_directory: Folder that is served; the preset's own by default, for OTHER the whole of it.
+            output_directory: Folder that is served; the preset's own by default, which is `./` for OTHER.
             build_command: Command that builds the site; none by default.
             server_command: Command that starts the server.
             environment_variables: Variables of the environment: at most 128 and 14 KB, none empty.
             wait: Whether to wait for the end; otherwise the deployment is returned as it was found first.
             on_log: Called with each line of the build log, every line once, while waiting.
-            on_progress: Called with the bytes that were uploaded so far; they start anew when the upload does.
+            on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
             timeout: Seconds for everything together: packing, upload, creation and waiting.
             secrets: What to do about secrets in a folder: `refuse`, or `drop` to leave them behind.
 
@@ -406,9 +410,9 @@ class LaunchClient:
             InvalidArgumentError: An argument breaks a rule of FACTS §4; nothing was requested.
             StorageError: The upload failed for good; nothing was created.
             ConflictError: A project of that name exists (409).
-            AmbiguousOutcome: The answer to the creation was lost, and a look-up cannot tell.
+            AmbiguousOutcome: The answer to the creation was lost, and a look-up cannot tell whether it happened.
             DeploymentFailed: It ended without success; project and environment stay, `deploy()` tries again.
-            WaitTimeout: The project was created, but its deployment did not appear or not end in time.
+            WaitTimeout: The project was created, but its deployment did not appear, or did not end, in time.
             DeadlineExceeded: The time ran out before there was a project.
 
         API: `getProjectUploadUrl`, `createProject`; scope `launch.projects:write` or `launch:manage`.
@@ -440,10 +444,10 @@ class LaunchClient:
         timeout: float = 3600.0,
         on_update: Callable[[Deployment], object] | None = None,
     ) -> Deployment:
-        """Wait until a deployment has ended; any number of waits share the looks at it and the budget.
+        """Wait until a deployment has ended; any number of waits for it share their polls.
 
-        A look that fails does not end the wait; looks that have failed for a minute do, as does at once what trying
-        again cannot mend. A status that nobody knows counts as running. Cancelling the wait cancels nothing else.
+        A poll that fails is repeated. The wait ends with an error if polls have failed for a minute, or at once if
+        repeating cannot help. An unknown status counts as running. Cancelling the wait does not cancel the deployment.
 
         Args:
             ref: The deployment, a reference to it, or the reference's JSON. A deployment that has ended already is
@@ -458,7 +462,7 @@ class LaunchClient:
             InvalidArgumentError: `ref` names no deployment.
             DeploymentFailed: It ended otherwise; `report` says how, with the end of its log.
             WaitTimeout: It did not end in time; it goes on at the service, and `last` is its last known state.
-            LaunchError: It cannot be looked at, such as with `NotFoundError` or `UnauthorizedError`.
+            LaunchError: Its state cannot be read, such as `NotFoundError` or `UnauthorizedError`.
 
         API: `getDeployment`, `listDeployments`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -485,7 +489,7 @@ class LaunchClient:
             InvalidArgumentError: One of `refs` names no deployment.
             DeploymentsFailed: All have ended, some of them without success; `failures` are their reports.
             WaitTimeout: Some did not end in time; they go on at the service.
-            LaunchError: One cannot be looked at; raised when the others have ended.
+            LaunchError: The state of one cannot be read; raised when the others have ended.
 
         API: `getDeployment`, `listDeployments`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -506,7 +510,7 @@ class LaunchClient:
         Raises:
             InvalidArgumentError: One of `refs` names no deployment.
             WaitTimeout: Some did not end in time; they go on at the service.
-            LaunchError: One cannot be looked at; raised when the others have ended.
+            LaunchError: The state of one cannot be read; raised when the others have ended.
 
         API: `getDeployment`, `listDeployments`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -515,7 +519,7 @@ class LaunchClient:
     def poll_once(self, ref: DeploymentRef | Deployment | str) -> Deployment:
         """Return the state of a deployment now, for a program that has its own way of waiting.
 
-        Other calls go first where the budget is short.
+        Where the budget is short, other calls go first.
 
         Args:
             ref: The deployment, as for `wait`.
@@ -538,20 +542,20 @@ class LaunchClient:
     ) -> Iterator[LogLine]:
         """Iterate over a deployment's build log until the deployment has ended, each line once and in time order.
 
-        A line that becomes readable late comes late, after the end at the latest. A log that cannot be read does not
-        end the iteration; it is reported once to the logger `launch_async.logs`. How the deployment ended is what
-        `wait` says.
+        A line that the service makes readable late is given late, after the deployment's end at the latest. A log that
+        cannot be read does not end the iteration; it is reported once to the logger `launch_async.logs`. `wait` tells
+        how the deployment ended.
 
         Args:
             ref: The deployment, as for `wait`.
-            cursor: Where to go on: a `LogCursor`, which moves along and can be stored with `to_json()` after any line,
-                or such JSON. From the beginning by default.
+            cursor: Where to continue: a `LogCursor`, which moves with each line and can be stored with `to_json()`
+                after any of them, or that JSON. From the beginning by default.
             stage: Only lines of this stage.
-            level: Only lines that look at least as severe; the service states no level, so the text is judged.
+            level: Only lines of at least this severity. The service states none: it is guessed from the text.
 
         Raises:
             InvalidArgumentError: `ref` names no deployment, or `cursor` is no cursor.
-            LaunchError: The deployment cannot be looked at.
+            LaunchError: The deployment's state cannot be read.
 
         API: `getDeploymentLogs`, `getDeployment`; scope `launch.projects:read` or `launch:manage` (FACTS §7).
         """
@@ -566,16 +570,16 @@ class LaunchClient:
     ) -> Iterator[FollowedLine]:
         """Iterate over the build logs of several deployments at once, until all have ended.
 
-        Lines are given by time within what arrives together, up to a second later than they arrive.
+        Lines that arrive together are sorted by time; for that, each is held back for up to a second.
 
         Args:
             refs: The deployments, as for `wait`.
             stage: Only lines of this stage.
-            level: Only lines that look at least as severe.
+            level: Only lines of at least this severity, as in `follow_logs`.
 
         Raises:
             InvalidArgumentError: One of `refs` names no deployment.
-            LaunchError: One cannot be looked at; raised when the others have ended.
+            LaunchError: The state of one cannot be read; raised when the others have ended.
 
         API: `getDeploymentLogs`, `getDeployment`; scope `launch.projects:read` or `launch:manage` (FACTS §7).
         """
@@ -588,14 +592,14 @@ class LaunchClient:
         since: datetime | timedelta | None = None,
         until: datetime | None = None,
     ) -> Iterator[ServerLogLine]:
-        """Iterate over what the site's server writes, each line once; for ever, unless there is an `until`.
+        """Iterate over what the site's server writes, each line once, until `until`, or for ever without it.
 
         A line that becomes readable up to fifteen seconds late is not missed.
 
         Args:
             ref: The deployment, as for `wait`.
-            since: Where to begin: a moment (an aware time), or so long ago; now by default.
-            until: Where to end: a moment (an aware time), which may be in the future.
+            since: Where to begin: a time with a zone, or how long ago; now by default.
+            until: Where to end: a time with a zone, which may be in the future.
 
         Raises:
             InvalidArgumentError: `ref` names no deployment, or a time has no zone.
@@ -622,15 +626,15 @@ class LaunchClient:
         json: JSONValue = None,
         timeout: float | None = None,
     ) -> JSONValue:
-        """Send any operation that has no method yet, through the same pipeline: paced, retried, errors decoded.
+        """Send an operation that has no method of its own, paced, retried and with decoded errors like any other.
 
-        A traceback that shows local variables shows no text of path, query and body. Errors leave out the values of
-        environment variables, and of parameters and members that are named like a password, secret, token, key or
-        signature.
+        Path, query and body may hold secrets: tracebacks do not show them, even with local variables, and errors leave
+        out the values of environment variables, and of parameters and fields named like a password, secret, token,
+        private key, credential or signature.
 
         Args:
             method: HTTP method.
-            path: Path below the base URL, quoted, starting with `/`.
+            path: Path below the base URL, percent-encoded, starting with `/`.
             query: Query parameters; None values are left out.
             json: JSON body; None for no body.
             timeout: Seconds for the whole call; the client's by default.
@@ -640,6 +644,7 @@ class LaunchClient:
 
         Raises:
             InvalidArgumentError: The method is unknown, or the path could lead elsewhere.
+            APIError: The service refused it, or failed.
         """
         path = Secret(path)
         query = hidden_json(query)

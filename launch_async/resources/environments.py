@@ -53,8 +53,8 @@ class Environments(Resource):
 
         Args:
             project_uid: The project.
-            limit: Items a page, 1 to 100; 100 by default.
-            skip: Items to leave out from the start.
+            limit: Items per page, 1 to 100; 100 by default.
+            skip: Number of items to skip at the start.
 
         Returns:
             A pager: iterate it for every environment, or ask it for a page, the total or a list.
@@ -124,6 +124,8 @@ class Environments(Resource):
             InvalidArgumentError: An argument breaks a rule of FACTS §4.
             ConflictError: An environment of that name exists (409).
             GitProviderError: Launch cannot reach the Git account (401).
+            MissingScopeError: The token is known to belong to an app; nothing was sent.
+            AmbiguousOutcome: The answer was lost, and a look-up cannot tell whether it happened.
 
         API: `createEnvironment`; scope `launch.projects:write` or `launch:manage`, a user's token.
         """
@@ -178,6 +180,7 @@ class Environments(Resource):
         Raises:
             InvalidArgumentError: An argument breaks a rule of FACTS §4.
             ConflictError: An environment of that name exists (409).
+            AmbiguousOutcome: The answer was lost, and a look-up cannot tell whether it happened.
 
         API: `createEnvironment`; scope `launch.projects:write` or `launch:manage`.
         """
@@ -296,9 +299,9 @@ class Environments(Resource):
     ) -> None:
         """Purge responses from the environment's CDN cache: exactly one of a path, tags or host names.
 
-        Two at once would purge more than was meant: the service does not refuse host names beside a path, it purges
-        the whole host (FACTS §8). Each call counts against the organization's daily quota. A deployment purges
-        everything by itself: right after one of this client's own, a warning is logged.
+        Host names beside a path would not be refused by the service: it would purge the whole host (FACTS §8). Each
+        call counts against the organization's daily quota. A deployment purges everything by itself: a call right after
+        one of this client's own deployments logs a warning.
 
         Args:
             project_uid: The project.

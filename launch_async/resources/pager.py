@@ -26,7 +26,8 @@ T = TypeVar("T", bound=IdentifiedModel)
 class Pager(Generic[T]):
     """A listing: iterate it for every item, or ask for a page, the total or a list.
 
-    Nothing is requested before that, and each iteration reads the listing anew.
+    Nothing is requested before that, and each iteration reads the listing anew. An iteration gives every item once,
+    also where items appear or vanish between two pages (FACTS §4).
     """
 
     def __init__(

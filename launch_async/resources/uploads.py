@@ -84,14 +84,14 @@ class Uploads(Resource):
         """Send a ZIP to storage, streamed from disk; neither credentials nor the budget are touched (FACTS §3, §5).
 
         Args:
-            upload_url: Where to, from one of the other methods; used once.
+            upload_url: Where to send it, as one of the other methods returned it; for one upload only.
             file: The ZIP: 1,024 bytes to 100 MiB (FACTS §5).
             on_progress: Called with the bytes sent so far, now and then and at the end.
 
         Raises:
             InvalidArgumentError: The file is not there, too small or too large.
-            StorageError: The storage refused it, broke off, or stood still for 120 s; or the URL is nearly ten minutes
-                old, or one of plain http to another machine, and nothing was sent.
+            StorageError: The storage refused the file, broke off, or did not move for 120 s. Or nothing was sent,
+                because the URL is more than nine minutes old, or of plain http to another machine.
         """
         path = Path(file)
         request = _upload_request(upload_url, FileBody(path, _checked_size(path), on_progress=on_progress))

@@ -22,7 +22,7 @@ class DeployHooks:
         """Start a deployment through its hook.
 
         Args:
-            hook_uid: The last part of the hook's URL; a secret, never shown.
+            hook_uid: The last part of the hook's URL, 24 lower-case hex digits; a secret, never shown.
             commit: Full hash of a commit or its first seven characters; Git projects only.
 
         Returns:

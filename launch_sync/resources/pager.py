@@ -19,7 +19,8 @@ __all__ = ["Pager"]
 class Pager(Generic[T]):
     """A listing: iterate it for every item, or ask for a page, the total or a list.
 
-    Nothing is requested before that, and each iteration reads the listing anew.
+    Nothing is requested before that, and each iteration reads the listing anew. An iteration gives every item once,
+    also where items appear or vanish between two pages (FACTS §4).
     """
 
     def __init__(self, wrapped: AsyncPager[T]) -> None:

@@ -28,8 +28,8 @@ class Projects:
         """List the projects that the caller may see.
 
         Args:
-            limit: Items a page, 1 to 100; 100 by default.
-            skip: Items to leave out from the start.
+            limit: Items per page, 1 to 100; 100 by default.
+            skip: Number of items to skip at the start.
 
         Returns:
             A pager: iterate it for every project, or ask it for a page, the total or a list.
@@ -101,6 +101,8 @@ class Projects:
             InvalidArgumentError: An argument breaks a rule of FACTS §4.
             ConflictError: A project of that name exists (409).
             GitProviderError: Launch cannot reach the Git account (401).
+            MissingScopeError: The token is known to belong to an app; nothing was sent.
+            AmbiguousOutcome: The answer was lost, and a look-up cannot tell whether it happened.
 
         API: `createProject`; scope `launch.projects:write` or `launch:manage`, a user's token.
         """
@@ -165,6 +167,7 @@ class Projects:
         Raises:
             InvalidArgumentError: An argument breaks a rule of FACTS §4.
             ConflictError: A project of that name exists (409).
+            AmbiguousOutcome: The answer was lost, and a look-up cannot tell whether it happened.
 
         API: `createProject`; scope `launch.projects:write` or `launch:manage`.
         """
