@@ -68,6 +68,8 @@ def _reason(error: Exception) -> str:
         return f"the proxy refused it with status {error.status}"
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         return f"the proxy {error.host}:{error.port} cannot be reached ({error.strerror or type(error).__name__})"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"the name {error.host} cannot be found ({error.strerror or type(error).__name__})"  # also the proxy's
     if isinstance(error, aiohttp.ClientConnectorError):
         return error.strerror or type(error).__name__
     return f"it could not be made within {CONNECT_TIMEOUT:g} s, or nine tenths of the attempt's time-out"

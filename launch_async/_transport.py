@@ -367,7 +367,10 @@ def _environment_proxy(scheme: str, host: str) -> Secret | None:
     if not found or urllib.request.proxy_bypass(host):
         return None
     proxy = found.get(scheme, found.get("all"))
-    return Secret(proxy) if proxy else None
+    if not proxy:
+        return None
+    # As other programs read it: many environments name a host and a port only.
+    return Secret(proxy if "://" in proxy else f"http://{proxy}")
 
 
 def _check_proxy(proxy: Secret) -> None:
@@ -377,7 +380,10 @@ def _check_proxy(proxy: Secret) -> None:
         ConfigurationError: It cannot.
     """
     if not _is_usable(proxy):
-        raise ConfigurationError("the proxy is not an http or https URL with a host (it is not repeated: a secret)")
+        raise ConfigurationError(
+            "the proxy is not an http or https URL with a host (it is not repeated: a secret). It is that of proxy= or "
+            "of the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY); SOCKS is not spoken, and proxy='' uses none"
+        )
 
 
 def _is_usable(proxy: str) -> bool:

@@ -122,7 +122,7 @@ async def failure_of(transport: AiohttpTransport, request: Request) -> LaunchErr
         (
             aiohttp.ClientConnectorDNSError(KEY, OSError(-2, "Name or service not known")),
             ConnectError,
-            "no connection to launch.test: Name or service not known",
+            "no connection to launch.test: the name launch.test cannot be found",
             True,
         ),
         (aiohttp.ConnectionTimeoutError("late"), ConnectError, "could not be made within 10 s", True),
@@ -567,6 +567,25 @@ async def test_the_proxy_of_the_environment_is_used(
     for _ in range(2):
         assert (await transport.send(Request("GET", "http://launch.test/projects"))).body == BODY
     assert asked[0].startswith(b"GET http://launch.test/projects HTTP/1.1\r\n")
+
+
+async def test_a_proxy_of_the_environment_may_be_a_host_and_a_port(
+    transport: AiohttpTransport, proxy: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", proxy[0].removeprefix("http://"))
+
+    assert (await transport.send(Request("GET", "http://launch.test/projects"))).body == BODY
+
+
+async def test_a_proxy_of_a_kind_that_is_not_spoken_says_where_it_may_come_from(
+    transport: AiohttpTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://user:password@127.0.0.1:1080")
+
+    with pytest.raises(ConfigurationError, match=r"ALL_PROXY.*SOCKS is not spoken") as caught:
+        await transport.send(Request("GET", "http://launch.test/projects"))
+
+    assert "password" not in str(caught.value)
 
 
 async def test_hosts_that_need_no_proxy_are_reached_directly(
