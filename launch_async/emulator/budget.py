@@ -142,7 +142,7 @@ class Budget:
             count_refused: let refused requests spend budget too.
 
         Raises:
-            ValueError: a limit below 1, or a window there is none of.
+            ValueError: a limit below 1, or a window that does not exist.
         """
         if limit is not None and limit < 1:
             raise ValueError(f"the limit must be at least 1, or None for no limit, got {limit}")

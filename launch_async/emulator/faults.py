@@ -98,7 +98,7 @@ class Faults:
             headers: further response headers.
 
         Raises:
-            ValueError: a value out of its range, or an operation there is none of.
+            ValueError: a value out of its range, or an operation that does not exist.
         """
         if operation is not None and operation not in self._operations:
             raise ValueError(f"there is no operation {operation!r}{_perhaps(operation, self._operations)}")

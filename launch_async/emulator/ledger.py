@@ -39,7 +39,14 @@ class LedgerEntry:
 
 @frozen
 class Creation:
-    """One thing that came into being: what it is, its uid, name (of a deployment: its number) and parent's uid."""
+    """One thing that came into being.
+
+    Attributes:
+        noun: what it is.
+        uid: its uid.
+        name: its name; of a deployment, its number.
+        parent: uid of what it belongs to; of a project, the organization's.
+    """
 
     noun: Noun
     uid: str
@@ -49,7 +56,13 @@ class Creation:
 
 @frozen
 class Purge:
-    """One thing that a revalidation purged: of which environment, what kind of thing, and its path, tag or name."""
+    """One thing that a revalidation purged.
+
+    Attributes:
+        environment_uid: of which environment.
+        kind: what kind of thing.
+        what: its path, tag or host name.
+    """
 
     environment_uid: str
     kind: Purged
@@ -57,7 +70,13 @@ class Purge:
 
 
 class Ledger:
-    """Requests in order of arrival, creations in order of birth, and what was purged from the CDN."""
+    """What has happened since the emulator started, or since `clear`.
+
+    Attributes:
+        requests: every request, in order of arrival.
+        created: what requests, and pushes to Git, created, in that order; `add_project` is not in it.
+        purged: everything that revalidations purged from the CDN.
+    """
 
     def __init__(self) -> None:
         self.requests: list[LedgerEntry] = []

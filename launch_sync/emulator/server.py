@@ -93,8 +93,8 @@ class LaunchEmulator:
         second_factor_status: status that asks for the second factor at login.
         missing_organization_status: status of an authtoken without ``organization_uid``.
         check_bearer_organization: refuse a bearer beside which ``organization_uid`` names another organization.
-        app_token_git_status: status that an app token gets for a Git variant: 403 launch.FORBIDDEN_RESOURCE, or 401
-            launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS.
+        app_token_git_status: status that an app token gets for a Git variant: 403 ``launch.FORBIDDEN_RESOURCE``, or 401
+            ``launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS``.
         git_repository_status: echo the body of the undocumented PATCH of a project's repository, or answer 501.
         git_needs_commit: refuse a deployment of a Git project that names no commit.
         commit_form: take seven hex digits or more of a commit, or the forty of a whole hash only.
@@ -120,7 +120,7 @@ class LaunchEmulator:
         seed: makes uids and tokens the same from run to run.
 
     Raises:
-        ValueError: an option out of its range, or a state file that is none.
+        ValueError: an option out of its range, or a state file that cannot be read.
     """
 
     def __init__(
