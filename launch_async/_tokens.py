@@ -51,13 +51,13 @@ class TokenSet:
     Attributes:
         access_token: The bearer token.
         issued_at: When it was issued, in seconds since the epoch, by this machine's clock.
-        expires_at: When it ends, likewise.
-        refresh_token: What the next one is asked for with; None for apps.
+        expires_at: When it ends, in the same unit.
+        refresh_token: What the next token is requested with; None for apps.
         organization_uid: The organization that it belongs to.
         user_uid: The user behind it; None for apps.
         location: The region that issued it, in the service's spelling, such as `AZURE_NA`.
-        kind: Whether a user or an app is behind it; None if the service did not say.
-        scopes: What it may do; None if the service did not say.
+        kind: `"user"` or `"app"`, by who is behind it; None if the service did not say.
+        scopes: OAuth scopes that were granted; None if the service did not say.
     """
 
     access_token: str = attrs.field(repr=False, converter=_secret)
@@ -71,7 +71,13 @@ class TokenSet:
     scopes: frozenset[str] | None = None
 
     def is_fresh(self, now: float) -> bool:
-        """Return whether it need not be renewed yet: until 60 s before its end, or half of a life under 2 minutes."""
+        """Return whether it need not be renewed yet.
+
+        It is fresh until 60 s before its end; one that lives for less than 2 minutes, for half of that time.
+
+        Args:
+            now: Seconds since the epoch.
+        """
         return now < self.expires_at - min(_LEAD, (self.expires_at - self.issued_at) / 2)
 
     def to_json(self) -> str:

@@ -42,7 +42,7 @@ class Issuer:
 
 
 class Credentials(Protocol):
-    """What the pipeline asks of credentials; subclass it to bring your own, only `headers` has no default."""
+    """What a client asks of credentials. Subclass it for your own: only `headers` has no default."""
 
     @property
     def needs_organization(self) -> bool:
@@ -61,7 +61,7 @@ class Credentials(Protocol):
 
     @property
     def kind(self) -> TokenKind | None:
-        """Whether a user or an app is behind them; None if that is not known."""
+        """`"user"` or `"app"`, by who is behind them; None if that is not known."""
         return None
 
     @property
@@ -164,12 +164,12 @@ class Authtoken(Credentials):
 
     @property
     def kind(self) -> TokenKind | None:
-        """Always a user."""
+        """Always `"user"`."""
         return "user"
 
     @property
     def location(self) -> str | None:
-        """The region where the user logged in, if that was said."""
+        """The region where the user logged in, if `issued_in` said so."""
         return self.issued_in
 
     async def headers(self) -> Mapping[str, str]:
@@ -183,8 +183,9 @@ class AccessToken(Credentials):
 
     Attributes:
         token: The token, with or without `Bearer ` before it; never shown.
-        issued_to: Whether a user or an app is behind it, if you know: what it cannot do is then refused at once.
-        granted: The scopes it was issued for, if you know, to the same end.
+        issued_to: `"user"` or `"app"`, if you know who is behind it: what an app cannot do is then refused before a
+            request.
+        granted: The scopes it was issued for, if you know: what they do not allow is then refused before a request.
 
     Raises:
         ConfigurationError: The token is empty or would break a header.
@@ -211,12 +212,12 @@ class AccessToken(Credentials):
 
     @property
     def kind(self) -> TokenKind | None:
-        """Who is behind the token, if that was said."""
+        """`"user"` or `"app"`, if `issued_to` said so."""
         return self.issued_to
 
     @property
     def scopes(self) -> frozenset[str] | None:
-        """OAuth scopes that were granted, if that was said."""
+        """OAuth scopes that were granted, if `granted` said so."""
         return self.granted
 
     async def headers(self) -> Mapping[str, str]:

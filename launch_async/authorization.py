@@ -40,7 +40,7 @@ class AuthorizationRequest:
         redirect_uri: Where the browser is sent afterwards.
         app_url: The app host that was asked.
         state: What must come back with the browser.
-        code_verifier: What proves that the one who redeems the code is the one who asked for it (PKCE).
+        code_verifier: Proves that whoever redeems the code has asked for it (PKCE).
     """
 
     url: str = attrs.field(repr=False)
@@ -66,8 +66,8 @@ def begin_authorization(
         app_uid: The app's UID, from Developer Hub.
         client_id: Its client id.
         redirect_uri: One of the app's redirect URIs; the browser comes back there.
-        scopes: What to ask the user for.
-        region: Where the organization lives.
+        scopes: OAuth scopes to ask the user for; `launch:manage` by default.
+        region: Where the organization lives, by any alias, such as `eu`.
         app_url: Address of the app host instead of the region's.
 
     Raises:
@@ -112,7 +112,7 @@ async def finish_authorization(
         redirected_to: The whole address that the browser was sent to.
         store: Where the tokens shall live; only in memory by default.
         client_secret: The app's secret, unless it is a public app.
-        token_path: Path of the token endpoint; by default the two that are current, one after the other.
+        token_path: Path of the token endpoint; by default as for `OAuthCredentials`.
         ssl_context: How to verify the app host.
         proxy: Proxy URL; by default what the environment says, empty for none.
 

@@ -156,9 +156,10 @@ class AppCredentials(_Renewing):
     Attributes:
         client_id: The app's id, from Developer Hub.
         client_secret: Its secret; never shown.
-        granted: Scopes to ask for: `launch:manage`, or some of `launch.projects:read`, `launch.projects:write` and
-            `launch.projects:delete`. What they do not allow is refused before a request.
-        token_path: Path of the token endpoint; by default the two that are current, one after the other.
+        granted: Scopes to ask for: `launch:manage` by default, or some of `launch.projects:read`,
+            `launch.projects:write` and `launch.projects:delete`. What they do not allow is refused before a request.
+        token_path: Path of the token endpoint; by default `/apps-api/apps/token`, and `/apps-api/token` where that is
+            not found (FACTS §11 row 9).
 
     Raises:
         ConfigurationError: The id or the secret is empty.
@@ -198,7 +199,7 @@ class AppCredentials(_Renewing):
 
     @property
     def kind(self) -> TokenKind | None:
-        """Always an app."""
+        """Always `"app"`."""
         return "app"
 
     @property
@@ -227,7 +228,8 @@ class OAuthCredentials(_Renewing):
         redirect_uri: The one that the app was authorized with.
         store: Where the tokens live; each renewal is saved there.
         client_secret: The app's secret, unless it is a public one; never shown.
-        token_path: Path of the token endpoint; by default the two that are current, one after the other.
+        token_path: Path of the token endpoint; by default `/apps-api/apps/token`, and `/apps-api/token` where that is
+            not found (FACTS §11 row 9).
 
     Raises:
         ConfigurationError: The id or the redirect URI is empty.
@@ -272,7 +274,7 @@ class OAuthCredentials(_Renewing):
 
     @property
     def kind(self) -> TokenKind | None:
-        """A user, unless the token endpoint says otherwise."""
+        """`"user"`, unless the token endpoint says otherwise."""
         tokens = self.state.tokens
         return tokens.kind if tokens and tokens.kind is not None else "user"
 

@@ -33,7 +33,7 @@ def finish_authorization(
         redirected_to: The whole address that the browser was sent to.
         store: Where the tokens shall live; only in memory by default.
         client_secret: The app's secret, unless it is a public app.
-        token_path: Path of the token endpoint; by default the two that are current, one after the other.
+        token_path: Path of the token endpoint; by default as for `OAuthCredentials`.
         ssl_context: How to verify the app host.
         proxy: Proxy URL; by default what the environment says, empty for none.
 

@@ -45,7 +45,7 @@ def login(
     Raises:
         SecondFactorRequired: A code is wanted, or the given one is wrong (error code 294); `method` says which.
         TokenRequestError: The e-mail address or the password is wrong, or the user has to use SSO.
-        ConfigurationError: Something is missing.
+        ConfigurationError: The e-mail address or the password is empty, or the region is unknown.
 
     API: `POST /v3/user-session` of the content management API.
     """
@@ -139,7 +139,7 @@ def introspect(
     proxy: str | None = None,
     timeout: float = 30.0,
 ) -> Introspection:
-    """Return whether an access token is good, and for what; it travels in the form alone.
+    """Return whether an access token is good, and for what; it is sent in the body, and in no header.
 
     Args:
         credentials: The token.
@@ -148,6 +148,9 @@ def introspect(
         ssl_context: How to verify the service.
         proxy: Proxy URL; by default what the environment says, empty for none.
         timeout: Seconds for everything together.
+
+    Raises:
+        ConfigurationError: The region is unknown, or `app_url` is not an address.
 
     API: `POST /apps-api/introspect` of the app host (FACTS §3).
     """

@@ -70,6 +70,9 @@ class LogCursor:
     It moves on just before a line is given, so `to_json()` after a line means "this line is done". It takes four bytes
     a line, 64 KiB at most, in memory and as JSON: lines are told apart by 64 bits of a hash, and by 32 bits where a
     line comes later than newer ones did.
+
+    `follow_logs` moves it. A program that reads a log by itself asks for the lines after `ask_after`, takes those that
+    are `unseen`, and tells the cursor with `give` which of them it has handled.
     """
 
     def __init__(self) -> None:
@@ -90,7 +93,11 @@ class LogCursor:
 
     @property
     def ask_after(self) -> datetime | None:
-        """The `after` that misses nothing under either bound; None for the whole log."""
+        """The `after` of the next request for lines; None for the whole log.
+
+        It is a little earlier than the newest line, so that nothing is missed, whether the service includes that moment
+        or not (FACTS §11 row 6).
+        """
         start = self._seen.horizon
         return None if start is None else start - _INSTANT
 
@@ -99,7 +106,7 @@ class LogCursor:
         return [line for _, line in by_time(self._seen.missing(page), lambda line: line.timestamp)]
 
     def give(self, line: LogLine) -> None:
-        """Move on: this line is given now."""
+        """Move on: this line has been handled."""
         self._seen.add(line)
 
     def to_json(self) -> str:

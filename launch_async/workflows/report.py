@@ -64,7 +64,7 @@ class DeploymentReport:
 
     @property
     def ref(self) -> DeploymentRef:
-        """Names the deployment."""
+        """A reference to the deployment that can be stored."""
         return self.deployment.ref
 
     @property

@@ -71,11 +71,11 @@ class VariablesDiff:
         project_uid: The project.
         environment_uid: The environment.
         added: Names that are new.
-        changed: Names whose value is another.
-        removed: Names that go.
-        unchanged: Names that stay as they are.
-        remove: Whether variables that are not desired go.
-        fingerprint: Equal for equal variables, within this process; nothing can be learnt from it.
+        changed: Names that get another value.
+        removed: Names that are removed.
+        unchanged: Names that keep their value.
+        remove: Whether variables that are not desired are removed.
+        fingerprint: The same for the same variables, within this process; it gives no value away.
     """
 
     project_uid: str
@@ -157,7 +157,7 @@ class Variables:
             project_uid: The project.
             environment_uid: The environment.
             desired: Values by name, or the path of a dotenv file (extra `dotenv`).
-            remove: Whether variables that are not desired go; otherwise they stay.
+            remove: Whether to remove variables that are not desired; otherwise they stay.
 
         Returns:
             What `apply` would do.
@@ -191,7 +191,7 @@ class Variables:
         )
 
     async def apply(self, diff: VariablesDiff) -> Environment:
-        """Bring about a difference: read again, merge, write the whole list, read back and verify.
+        """Make the changes of a difference: read again, merge, write the whole list, read back and verify.
 
         What others changed since the difference was made is kept if it does not concern a variable that is desired or
         to be removed. Applying twice changes nothing the second time.

@@ -48,7 +48,7 @@ class Variables:
             project_uid: The project.
             environment_uid: The environment.
             desired: Values by name, or the path of a dotenv file (extra `dotenv`).
-            remove: Whether variables that are not desired go; otherwise they stay.
+            remove: Whether to remove variables that are not desired; otherwise they stay.
 
         Returns:
             What `apply` would do.
@@ -66,7 +66,7 @@ class Variables:
         return _bridge.run(self._async.diff(project_uid, environment_uid, desired, remove=remove))
 
     def apply(self, diff: VariablesDiff) -> Environment:
-        """Bring about a difference: read again, merge, write the whole list, read back and verify.
+        """Make the changes of a difference: read again, merge, write the whole list, read back and verify.
 
         What others changed since the difference was made is kept if it does not concern a variable that is desired or
         to be removed. Applying twice changes nothing the second time.
