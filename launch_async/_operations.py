@@ -7,8 +7,10 @@ one that is well formed needs no quoting.
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
 from typing import Final
 
 import attrs
@@ -116,12 +118,29 @@ def check_page(limit: int | None, skip: int) -> None:
     """Check the bounds of a page. `limit=0` would mean the whole organization at once (FACTS §4).
 
     Raises:
-        InvalidArgumentError: `limit` is outside 1 to 100, or `skip` is negative.
+        InvalidArgumentError: `limit` is outside 1 to 100, or `skip` is negative, or they are no whole numbers.
     """
-    if limit is not None and (isinstance(limit, bool) or not 1 <= limit <= 100):
+    for name, figure in {"limit": 1 if limit is None else limit, "skip": skip}.items():
+        _check_whole(name, figure)
+    if limit is not None and not 1 <= limit <= 100:
         raise InvalidArgumentError("limit", f"{limit!r} is outside 1 to 100", rule="FACTS §4")
-    if isinstance(skip, bool) or skip < 0:
+    if skip < 0:
         raise InvalidArgumentError("skip", f"{skip!r} is negative", rule="FACTS §4")
+
+
+def _check_whole(name: str, figure: object) -> None:
+    if isinstance(figure, bool) or not isinstance(figure, Integral):
+        raise InvalidArgumentError(name, f"{figure!r} is no whole number", rule="openapi.yaml")
+
+
+def check_timeout(timeout: object) -> None:
+    """Check a limit of time: None and NaN would be none, and something would be waited for without an end.
+
+    Raises:
+        InvalidArgumentError: It is no number.
+    """
+    if not isinstance(timeout, Real) or math.isnan(timeout):
+        raise InvalidArgumentError("timeout", f"must be a number of seconds, not {timeout!r}")
 
 
 def check_count(name: str, items: Sequence[object], *, most: int, rule: str) -> None:

@@ -17,7 +17,7 @@ from typing import Final, Literal, TypeVar
 
 import attrs
 
-from launch_async._operations import check_text, check_uid
+from launch_async._operations import check_text, check_timeout, check_uid
 from launch_async.errors import DeadlineExceeded, InvalidArgumentError, LaunchError, NotFoundError, WaitTimeout
 from launch_async.models.deployment import Deployment
 from launch_async.models.environment import Environment, FrameworkPreset
@@ -90,6 +90,7 @@ class _Deadline:
 
     @classmethod
     def after(cls, timeout: float) -> _Deadline:
+        check_timeout(timeout)
         if not timeout > 0:
             raise InvalidArgumentError("timeout", f"must be a positive number of seconds, not {timeout!r}")
         return cls(timeout, asyncio.get_running_loop().time() + timeout)

@@ -11,10 +11,16 @@ from typing import Literal, TypeAlias
 
 import attrs
 
+from launch_async._operations import check_text
 from launch_async.errors import InvalidArgumentError
 from launch_async.workflows.archive import Archive, ArchiveListing, check_archive, create_archive
 
 __all__ = ["Commit", "Files", "LatestCommit", "PreviousUpload", "Source", "ready_archive"]
+
+
+def _named(_: object, __: attrs.Attribute[str], sha: str) -> None:
+    # None, as of an unset variable of a pipeline, would deploy whatever is newest.
+    check_text("sha", sha, rule="openapi.yaml")
 
 
 @attrs.frozen
@@ -23,9 +29,12 @@ class Commit:
 
     Attributes:
         sha: Its full hash; whether a short one does is not known (FACTS §11 row 19).
+
+    Raises:
+        InvalidArgumentError: It is empty, or no string.
     """
 
-    sha: str
+    sha: str = attrs.field(validator=_named)
 
 
 @attrs.frozen

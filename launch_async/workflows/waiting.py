@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
-from launch_async._operations import check_uid
+from launch_async._operations import check_timeout, check_uid
 from launch_async.errors import DeploymentFailed, DeploymentsFailed, InvalidArgumentError, LaunchError, WaitTimeout
 from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.log import LogLine, LogStage, ServerLogLine
@@ -68,6 +68,7 @@ class Watching:
             DeploymentFailed: It ended otherwise.
             WaitTimeout: It did not end in time; it goes on at the service.
         """
+        check_timeout(timeout)
         target = _target(ref)
         known, scope = _known([target]), asyncio.timeout(timeout)
         try:
@@ -97,6 +98,7 @@ class Watching:
         """
         if on_log is None:
             return await self.wait(ref, timeout=timeout, on_update=on_update)
+        check_timeout(timeout)
         target = _target(ref)
         known, digest, scope = _known([target]), LogDigest(), asyncio.timeout(timeout)
         following = Following(self._logs, target, LogCursor())
@@ -228,6 +230,7 @@ class Watching:
                 outcome = error
             queue.put_nowait((_ref_of(target), outcome))
 
+        check_timeout(timeout)
         deadline = asyncio.get_running_loop().time() + timeout
         distinct = {_ref_of(target): target for target in targets}
         async with crew(one(target) for target in distinct.values()):
@@ -260,6 +263,10 @@ def _target(ref: DeploymentLike) -> Deployment | DeploymentRef:
         target = DeploymentRef.from_json(ref) if isinstance(ref, str) else ref
     except ValueError:
         raise InvalidArgumentError("ref", "this text is not what DeploymentRef.to_json() wrote") from None
+    if not isinstance(target, Deployment | DeploymentRef):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgumentError(
+            "ref", f"expected a Deployment, a DeploymentRef or the JSON of one, got {type(target).__name__}"
+        )
     place = _ref_of(target)
     for name in ("project_uid", "environment_uid", "deployment_uid"):
         check_uid(f"ref.{name}", getattr(place, name))

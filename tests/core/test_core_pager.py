@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import attrs
 import pytest
@@ -156,16 +157,25 @@ def test_a_count_that_swings_ends_too() -> None:
     assert len(uids_of(Pager(fetch))) >= 100
 
 
-@pytest.mark.parametrize("limit", [0, -1, 101, True])
+@pytest.mark.parametrize("limit", [0, -1, 101])
 def test_a_limit_outside_1_to_100_is_refused(limit: int) -> None:
     with pytest.raises(InvalidArgumentError, match=r"^limit: .* is outside 1 to 100 \(rule: FACTS §4\)"):
         Pager(endless, limit=limit)
 
 
-@pytest.mark.parametrize("skip", [-1, True])
-def test_a_negative_skip_is_refused(skip: int) -> None:
-    with pytest.raises(InvalidArgumentError, match=r"^skip: .* is negative"):
-        Pager(endless, skip=skip)
+def test_a_negative_skip_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^skip: -1 is negative"):
+        Pager(endless, skip=-1)
+
+
+@pytest.mark.parametrize(
+    "bound", [{"limit": True}, {"limit": 5.0}, {"limit": "5"}, {"skip": True}, {"skip": None}], ids=str
+)
+def test_a_bound_that_is_no_whole_number_is_refused(bound: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgumentError, match="is no whole number") as caught:
+        Pager(endless, **bound)
+
+    assert caught.value.parameter in bound
 
 
 async def test_a_page_can_be_had_by_itself() -> None:

@@ -126,6 +126,13 @@ async def test_the_previous_upload_can_be_deployed_again(launch, folder, fetch):
     assert await fetch(deployment.url) == PAGE
 
 
+@pytest.mark.parametrize("sha", [None, "", " "], ids=repr)
+def test_a_commit_that_nobody_named_is_refused(sha):
+    # An unset variable of a pipeline would deploy whatever is newest.
+    with pytest.raises(InvalidArgumentError, match=r"^sha: "):
+        Commit(sha)
+
+
 @pytest.mark.parametrize(
     ("source", "commit"),
     [

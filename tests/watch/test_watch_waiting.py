@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 import pytest
 
@@ -325,6 +326,26 @@ def test_what_names_no_deployment_is_refused(ref: str) -> None:
 
     with pytest.raises(InvalidArgumentError, match=r"^ref: this text is not what DeploymentRef\.to_json\(\) wrote"):
         run(launch.client().wait(ref))
+    assert not launch.seen
+
+
+@pytest.mark.parametrize("ref", [None, 5, b"{}", {"project_uid": "x"}], ids=repr)
+def test_what_is_no_reference_at_all_is_refused(ref: Any) -> None:
+    launch = Launch()
+
+    with pytest.raises(InvalidArgumentError, match=r"^ref: expected a Deployment, a DeploymentRef or the JSON of one"):
+        run(launch.client().wait(ref))
+    assert not launch.seen
+
+
+@pytest.mark.parametrize("timeout", [None, float("nan"), "60"], ids=repr)
+def test_a_wait_without_an_end_is_refused(timeout: Any) -> None:
+    launch = Launch([Build(ends=9999)])
+
+    with pytest.raises(InvalidArgumentError, match=r"^timeout: must be a number of seconds"):
+        run(launch.client().wait(launch.ref(0), timeout=timeout))
+    with pytest.raises(InvalidArgumentError, match=r"^timeout: must be a number of seconds"):
+        run(launch.client().wait_all([launch.ref(0)], timeout=timeout))
     assert not launch.seen
 
 
