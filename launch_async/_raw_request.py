@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from numbers import Integral
 from typing import Final
 from urllib.parse import unquote
 
-from launch_async._operations import Operation
+from launch_async._operations import Operation, is_encodable
 from launch_async._pipeline import Call
 from launch_async._secret import Secret
 from launch_async.errors import InvalidArgumentError
@@ -32,24 +33,39 @@ def raw_call(
     """Return the call of any operation; path, query and body are marked as secrets already.
 
     Raises:
-        InvalidArgumentError: The method is unknown, or the path could lead elsewhere.
+        InvalidArgumentError: The method is unknown, the path could lead elsewhere, or a parameter of the query is
+            neither a string nor a whole number.
     """
-    verb = method.upper()
+    verb = method.upper() if isinstance(method, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance]
     if verb not in _METHODS:
         raise InvalidArgumentError("method", f"{method!r} is not one of {', '.join(sorted(_METHODS))}")
     if problem := _problem_of(path):
         raise InvalidArgumentError("path", problem)
+    parameters = dict(_parameters(query))
     # The last part of a deploy hook's path is its secret, and it wants no others (FACTS §4).
     hook = _HOOK.fullmatch(path)
     shown = f"{hook[1]}{{deploy_hook_uid}}" if hook else str(path)
     return Call(
         operation=Operation(f"{verb} {shown}", verb, shown, authenticated=hook is None),
         path=path,
-        query=query,
+        query=parameters,
         body=body,
-        secrets=(*([Secret(hook[2])] if hook else []), *_secrets_in(dict(query)), *_secrets_in(body)),
+        secrets=(*([Secret(hook[2])] if hook else []), *_secrets_in(dict(parameters)), *_secrets_in(body)),
         timeout=timeout,
     )
+
+
+def _parameters(query: Mapping[str, str | int | None]) -> Iterator[tuple[str, str | int | None]]:
+    """Give the parameters of a query as JavaScript would write them; their values are not repeated."""
+    if not isinstance(query, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgumentError("query", "expected a mapping of names to values")
+    for name, value in query.items():
+        if isinstance(value, bool):
+            yield name, str(value).lower()
+        elif value is None or isinstance(value, Integral) or (isinstance(value, str) and is_encodable(value)):
+            yield name, value
+        else:
+            raise InvalidArgumentError("query", f"{name}: neither a string that can be sent nor a whole number")
 
 
 def _problem_of(path: str) -> str:

@@ -31,9 +31,9 @@ def hidden(values: Mapping[str, str]) -> dict[str, str]: ...
 @overload
 def hidden(values: Mapping[str, str] | None) -> dict[str, str] | None: ...
 def hidden(values: Mapping[str, str] | None) -> dict[str, str] | None:
-    """Return a mapping whose values its `repr` does not show; what is not a string is left as it is."""
-    if values is None:
-        return None
+    """Return a mapping whose values its `repr` does not show; what is not a string, or no mapping, is left as it is."""
+    if not isinstance(values, Mapping):
+        return values
     return {
         name: Secret(value) if isinstance(value, str) else value  # pyright: ignore[reportUnnecessaryIsInstance]
         for name, value in values.items()

@@ -42,6 +42,8 @@ def check_variables(variables: Mapping[str, str]) -> None:
             is empty.
     """
     name, variables = "environment_variables", hidden(variables)
+    if not isinstance(variables, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgumentError(name, f"expected a mapping of names to values, got {type(variables).__name__}")
     if len(variables) > _MAX_VARIABLES:
         raise InvalidArgumentError(
             name, f"has {len(variables)} variables, {_MAX_VARIABLES} are allowed", rule="FACTS §4"

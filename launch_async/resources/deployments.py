@@ -294,13 +294,16 @@ def _is_after(deployment: Deployment, number: int | None) -> bool:
 
 
 def _aware(name: str, moment: datetime) -> datetime:
+    if not isinstance(moment, datetime):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgumentError(name, f"expected a datetime, got {type(moment).__name__}")
     if moment.tzinfo is None:
         raise InvalidArgumentError(name, "has no time zone; use datetime.now(UTC) or give tzinfo")
     return moment
 
 
 def _milliseconds(moment: datetime) -> str:
-    return str(int(moment.timestamp() * 1000))
+    # Digits only, as openapi.yaml says: nothing was logged before 1970.
+    return str(max(0, int(moment.timestamp() * 1000)))
 
 
 def _signed_url(document: dict[str, JSONValue]) -> str | None:

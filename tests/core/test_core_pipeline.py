@@ -731,6 +731,12 @@ async def sent(client_options: Mapping[str, Any], method: str = "GET", **options
     return transport.requests[0]
 
 
+async def test_a_query_is_written_as_the_service_would_write_it() -> None:
+    query = {"yes": True, "no": False, "limit": 5, "name": "a b", "left out": None}
+
+    assert (await sent({}, query=query)).url.endswith("/anything?yes=true&no=false&limit=5&name=a+b")
+
+
 async def test_an_authtoken_goes_with_its_organization() -> None:
     headers = (await sent({})).headers
 

@@ -486,6 +486,15 @@ async def test_a_window_of_server_logs_is_asked_for_in_whole_milliseconds() -> N
     assert transport.requests[0].url.endswith("?startTime=1777885501120&endTime=1777885501120")
 
 
+async def test_a_window_that_begins_before_1970_is_asked_for_in_digits() -> None:
+    transport = FakeTransport(answer(200, {"logs": []}))
+    long_ago, end = datetime.min.replace(tzinfo=UTC), datetime(2026, 5, 4, tzinfo=UTC)
+    async with client_on(transport) as launch:
+        await launch.deployments.server_logs(PROJECT, ENVIRONMENT, DEPLOYMENT, start=long_ago, end=end)
+
+    assert "?startTime=0&" in transport.requests[0].url
+
+
 async def test_a_static_site_has_no_server_logs_and_is_told_why() -> None:
     async with (
         LaunchEmulator(rate_limit=None, static_server_logs_fail=True) as emulator,
@@ -898,6 +907,12 @@ BAD: list[tuple[str, str, str, Callable[[LaunchClient], Any]]] = [
     ),
     (
         "environment_variables",
+        "expected a mapping of names to values, got list",
+        "",
+        lambda c: c.environments.update(PROJECT, ENVIRONMENT, environment_variables=[("K", "hidden-value")]),
+    ),
+    (
+        "environment_variables",
         "the value of 'K' is not a string",
         "openapi.yaml",
         lambda c: c.environments.update(PROJECT, ENVIRONMENT, environment_variables={"K": 7}),
@@ -921,6 +936,12 @@ BAD: list[tuple[str, str, str, Callable[[LaunchClient], Any]]] = [
         "has no time zone",
         "",
         lambda c: c.deployments.logs(PROJECT, ENVIRONMENT, DEPLOYMENT, after=datetime(2026, 1, 1)),
+    ),
+    (
+        "after",
+        "expected a datetime, got str",
+        "",
+        lambda c: c.deployments.logs(PROJECT, ENVIRONMENT, DEPLOYMENT, after="2026-01-01"),
     ),
     (
         "end",
@@ -975,6 +996,10 @@ BAD: list[tuple[str, str, str, Callable[[LaunchClient], Any]]] = [
     ("path", "must be quoted", "", lambda c: c.request("GET", "/projécts")),
     ("path", "must be quoted", "", lambda c: c.request("GET", "/x\\y")),
     ("path", "must be quoted", "", lambda c: c.request("GET", "/x\r\nHost: evil")),
+    ("method", "None is not one of DELETE, GET", "", lambda c: c.request(None, "/x")),
+    ("query", "expected a mapping", "", lambda c: c.request("GET", "/x", query="limit=hidden-value")),
+    ("query", "tags: neither a string", "", lambda c: c.request("GET", "/x", query={"tags": ["hidden-value"]})),
+    ("query", "tag: neither a string", "", lambda c: c.request("GET", "/x", query={"tag": "hidden-value\ud800"})),
     ("json", "cannot be written as JSON", "", lambda c: c.request("POST", "/x", json={"a": object()})),
 ]
 
