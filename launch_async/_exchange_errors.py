@@ -42,7 +42,10 @@ def translated(error: BaseException, request: Request, sends: int) -> TransportE
             retryable=False,
         )
     if isinstance(error, unconnected):
-        return ConnectError(f"no connection to {host}: {_reason(error)}", operation=operation)
+        return ConnectError(
+            f"no connection to {host}: {_reason(error)}. Check the network, proxies, and base_url if you gave one",
+            operation=operation,
+        )
     if isinstance(error, TimeoutError):
         return AttemptTimeout(f"{host} did not answer within {request.timeout or 0:g} s", operation=operation)
     if isinstance(error, (ValueError, aiohttp.NonHttpUrlClientError)):

@@ -220,7 +220,7 @@ class AiohttpTransport:
 
     def _open(self) -> tuple[aiohttp.ClientSession, Watch]:
         if self._closed:
-            raise ClosedError("the client is closed; open a new one")
+            raise ClosedError("the client is closed; open a new one, and hold it until its last call")
         if self._pid != os.getpid():
             self._leave_to_parent()
         loop, session, watch = asyncio.get_running_loop(), self._session, self._watch

@@ -116,7 +116,7 @@ async def failure_of(transport: AiohttpTransport, request: Request) -> LaunchErr
         (
             aiohttp.ClientConnectorError(KEY, OSError(111, "Connection refused")),
             ConnectError,
-            "no connection to launch.test: Connection refused",
+            "no connection to launch.test: Connection refused. Check the network, proxies, and base_url if",
             True,
         ),
         (
@@ -467,7 +467,7 @@ async def test_a_closed_client_says_so() -> None:
     launch = client_of("http://127.0.0.1:9")
     await launch.close()
 
-    with pytest.raises(ClosedError, match="the client is closed; open a new one"):
+    with pytest.raises(ClosedError, match="the client is closed; open a new one, and hold it until"):
         await launch.projects.get(PROJECT)
 
 
