@@ -166,10 +166,20 @@ def test_a_plan_is_saved_and_loaded(tmp_path: Path) -> None:
     plan.save(path)
 
     assert Plan.load(path) == plan
+    path.write_text(plan.to_json(), "utf-8-sig")
+    assert Plan.load(path) == plan
     path.write_bytes(b"\xff")
     for missing in (path, tmp_path / "missing.json"):
         with pytest.raises(InvalidArgumentError, match="cannot be read"):
             Plan.load(missing)
+
+
+async def test_a_name_is_found_by_itself_whatever_its_letters_mean_in_a_pattern(
+    client: LaunchClient, emulator: LaunchEmulator
+) -> None:
+    emulator.add_project("a[b]c", environments=["one"])
+
+    assert [one.label for one in await client.fleet.select(projects="a[b]c")] == ["a[b]c/one"]
 
 
 async def test_a_selection_fits_everything_that_was_asked_for(client: LaunchClient, emulator: LaunchEmulator) -> None:
@@ -270,7 +280,7 @@ async def test_a_file_names_targets_without_a_request(
     client: LaunchClient, emulator: LaunchEmulator, tmp_path: Path
 ) -> None:
     lines, listed = tmp_path / "targets.txt", tmp_path / "targets.json"
-    lines.write_text(f"# mine\n{'a' * 24} {'b' * 24}  # one\n\n{'a' * 24}/{'c' * 24}\n")
+    lines.write_text(f"{'a' * 24} {'b' * 24}  # one\n# mine\n\n{'a' * 24}/{'c' * 24}\n", "utf-8-sig")
     listed.write_text(json.dumps([{"project_uid": "a" * 24, "environment_uid": "b" * 24, "environment_name": "x"}]))
 
     assert [one.environment_uid for one in await client.fleet.select(file=lines)] == ["b" * 24, "c" * 24]

@@ -6,6 +6,7 @@ import asyncio
 import json
 from pathlib import Path
 
+import attrs
 import pytest
 
 from launch_async import (
@@ -23,6 +24,7 @@ from launch_async import (
     Plan,
     PreviousUpload,
     RequestStarted,
+    SetVariables,
     SqliteJournal,
     Target,
 )
@@ -571,6 +573,33 @@ async def test_many_protected_and_nameless_targets_want_a_confirmation(client: L
     for targets, reason in ((many, "more than 20"), (guarded, "protected"), (nameless, "names of 1 are not known")):
         with pytest.raises(InvalidArgumentError, match=reason):
             await client.fleet.run(await client.fleet.plan_redeploy(targets))
+
+
+@pytest.mark.parametrize("protected", ["qa", "QA", ["QA"], ["q*"], ["[qa]", "q[a]"]])
+async def test_names_are_protected_in_any_case_and_one_may_be_given_alone(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan, protected: str | list[str]
+) -> None:
+    target = attrs.evolve(plan.operations[0].target, environment_name="Qa")
+
+    with pytest.raises(InvalidArgumentError, match="protected ones"):
+        await client.fleet.run(await client.fleet.plan_redeploy([target]), protected=protected)
+
+    assert created(emulator) == []
+
+
+async def test_a_confirmation_is_a_number(client: LaunchClient, emulator: LaunchEmulator, plan: Plan) -> None:
+    one = await client.fleet.plan_redeploy([plan.operations[0].target])
+
+    with pytest.raises(InvalidArgumentError, match="confirm: is True, and the plan has 1 environments"):
+        await client.fleet.run(one, confirm=True)
+
+    assert created(emulator) == []
+
+
+async def test_a_variable_to_remove_may_be_given_alone(client: LaunchClient, plan: Plan) -> None:
+    changes = await client.fleet.plan_variables([plan.operations[0].target], remove="DEBUG")
+
+    assert changes.action == SetVariables(names=(), removed=("DEBUG",))
 
 
 async def test_a_plan_of_another_organization_or_region_is_refused(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -13,6 +12,7 @@ from launch_async.workflows.fleet.control import FleetControl
 from launch_async.workflows.fleet.events import FleetEvent
 from launch_async.workflows.fleet.options import RunOptions
 from launch_async.workflows.fleet.plan import Plan
+from launch_async.workflows.fleet.targets import matches
 
 __all__ = ["check_confirmation", "checked_options"]
 
@@ -27,13 +27,10 @@ def check_confirmation(plan: Plan, confirm: int | None, protected: Sequence[str]
         InvalidArgumentError: Pass `confirm`.
     """
     count = len(plan.operations)
-    if confirm is not None and confirm != count:
+    if confirm is not None and (isinstance(confirm, bool) or confirm != count):
         raise InvalidArgumentError("confirm", f"is {confirm}, and the plan has {count} environments; look at it again")
-    guarded = [
-        operation.target.label
-        for operation in plan.operations
-        if any(fnmatch.fnmatchcase(operation.target.environment_name.lower(), pattern) for pattern in protected)
-    ]
+    patterns = [pattern.lower() for pattern in protected]
+    guarded = [one.target.label for one in plan.operations if matches(one.target.environment_name.lower(), patterns)]
     nameless = [one.target.label for one in plan.operations if not one.target.environment_name]
     reasons = [
         *([f"it changes more than {_UNCONFIRMED} environments"] if count > _UNCONFIRMED else []),

@@ -37,7 +37,7 @@ from launch_async.workflows.fleet.report import FleetReport
 from launch_async.workflows.fleet.running import FleetRun
 from launch_async.workflows.fleet.selecting import Criteria, batches, look_up, read_targets, select, target_of, together
 from launch_async.workflows.fleet.services import FleetServices
-from launch_async.workflows.fleet.targets import Selection, Target
+from launch_async.workflows.fleet.targets import Selection, Target, several
 from launch_async.workflows.sources import Commit, LatestCommit, PreviousUpload, Source, ready_archive
 
 __all__ = ["Fleet"]
@@ -134,7 +134,7 @@ class Fleet:
         targets: Iterable[Target],
         variables: Mapping[str, str] | None = None,
         *,
-        remove: Iterable[str] = (),
+        remove: str | Iterable[str] = (),
     ) -> Plan:
         """Plan to set variables in each target, and to remove others; each target is read, and nothing is written.
 
@@ -153,7 +153,7 @@ class Fleet:
         API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
         """
         variables = hidden(variables)
-        values, removed = variables or {}, tuple(dict.fromkeys(remove))
+        values, removed = variables or {}, tuple(dict.fromkeys(several(remove)))
         check_variables(values)
         if not values and not removed:
             raise InvalidArgumentError("variables", "are empty, and nothing is to be removed")
@@ -244,7 +244,7 @@ class Fleet:
         journal: str | os.PathLike[str] | Journal | None = None,
         variables: Mapping[str, str] | None = None,
         confirm: int | None = None,
-        protected: Iterable[str] = ("production", "prod", "main", "live"),
+        protected: str | Iterable[str] = ("production", "prod", "main", "live"),
         canary: int = 0,
         wave_size: int | None = None,
         concurrency: int | None = None,
@@ -265,7 +265,7 @@ class Fleet:
             variables: Values of the variables that the plan sets.
             confirm: How many environments you mean to change. It must be given, and be right, for more than 20 targets,
                 for protected names, for names that the plan does not know, and for deletions.
-            protected: Name patterns, in lower case, of environments that need `confirm`; names match in any case.
+            protected: Name patterns of environments that need `confirm`, in any case.
             canary: Targets of a first wave, that must all succeed before anything else is sent.
             wave_size: Targets of each further wave; None for one wave.
             concurrency: Targets that are under way at the same time; None for as many as a wave has.
@@ -286,7 +286,7 @@ class Fleet:
         """
         variables = hidden(variables)
         self._check_owner(plan)
-        check_confirmation(plan, confirm, tuple(protected))
+        check_confirmation(plan, confirm, several(protected))
         options = checked_options(
             plan,
             variables,

@@ -262,7 +262,7 @@ class Plan:
             InvalidArgumentError: It cannot be read, or is not a plan.
         """
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            text = Path(path).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidArgumentError("path", f"{path} cannot be read: {error}") from error
         return cls.from_json(text)

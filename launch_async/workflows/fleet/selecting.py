@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fnmatch
 import json
 import os
 from collections.abc import Coroutine, Iterable, Sequence
@@ -21,7 +20,7 @@ from launch_async.models.environment import Environment, FrameworkPreset
 from launch_async.models.project import Project
 from launch_async.rate_limit import Priority
 from launch_async.workflows.fleet.services import FleetServices
-from launch_async.workflows.fleet.targets import Selection, Target
+from launch_async.workflows.fleet.targets import Selection, Target, matches, several
 from launch_async.workflows.report import build_seconds
 
 __all__ = ["Criteria", "batches", "look_up", "read_targets", "select", "target_of", "together"]
@@ -73,10 +72,10 @@ class Criteria:
         Raises:
             InvalidArgumentError: A UID is malformed.
         """
-        statuses = _several(last_status)
+        statuses = None if last_status is None else several(last_status)
         return cls(
-            projects=_several(projects),
-            environments=_several(environments),
+            projects=None if projects is None else several(projects),
+            environments=None if environments is None else several(environments),
             project_uids=_uids("project_uids", project_uids),
             environment_uids=_uids("environment_uids", environment_uids),
             git_branch=git_branch,
@@ -92,14 +91,16 @@ class Criteria:
 
     def fits_project(self, project: Project) -> bool:
         """Return whether a project may hold targets."""
-        return (self.project_uids is None or project.uid in self.project_uids) and _matches(project.name, self.projects)
+        return (self.project_uids is None or project.uid in self.project_uids) and (
+            self.projects is None or matches(project.name, self.projects)
+        )
 
     def fits_environment(self, environment: Environment) -> bool:
         """Return whether an environment may be a target."""
         return (
             (self.environment_uids is None or environment.uid in self.environment_uids)
-            and _matches(environment.name, self.environments)
-            and (self.git_branch is None or _matches(environment.git_branch, (self.git_branch,)))
+            and (self.environments is None or matches(environment.name, self.environments))
+            and (self.git_branch is None or matches(environment.git_branch, (self.git_branch,)))
             and (self.framework is None or environment.framework_preset == self.framework)
         )
 
@@ -183,7 +184,7 @@ def read_targets(path: str | os.PathLike[str]) -> Selection:
         InvalidArgumentError: The file cannot be read, or a line names no environment.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidArgumentError("file", f"{os.fspath(path)} cannot be read: {error}") from error
     try:
@@ -225,18 +226,8 @@ def target_of(project: Project, environment: Environment) -> Target:
     )
 
 
-def _matches(name: str | None, patterns: Iterable[str] | None) -> bool:
-    return patterns is None or any(fnmatch.fnmatchcase(name or "", pattern) for pattern in patterns)
-
-
-def _several(given: str | Iterable[str] | None) -> tuple[str, ...] | None:
-    if given is None:
-        return None
-    return (given,) if isinstance(given, str) else tuple(given)
-
-
 def _uids(name: str, given: Iterable[str] | None) -> frozenset[str] | None:
-    return None if given is None else frozenset(check_uid(name, uid) for uid in _several(given) or ())
+    return None if given is None else frozenset(check_uid(name, uid) for uid in several(given))
 
 
 async def together(calls: Iterable[Coroutine[object, object, T]]) -> list[T]:

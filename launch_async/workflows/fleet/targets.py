@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Self, cast, overload
 
@@ -13,7 +14,7 @@ from launch_async import _html
 from launch_async._operations import check_uid
 from launch_async.models.deployment import DeploymentStatus, status_badge
 
-__all__ = ["Cost", "Selection", "Target"]
+__all__ = ["Cost", "Selection", "Target", "matches", "several"]
 
 _SHOWN = 20
 
@@ -162,3 +163,13 @@ def _cells(target: Target) -> dict[str, _html.Cell]:
         "deployed": target.last_deployed_at,
         "took": _html.duration(target.last_seconds),
     }
+
+
+def matches(name: str | None, patterns: Iterable[str]) -> bool:
+    """Whether a name is one of the patterns, or fits one."""
+    return any(name == pattern or fnmatch.fnmatchcase(name or "", pattern) for pattern in patterns)
+
+
+def several(given: str | Iterable[str]) -> tuple[str, ...]:
+    """Return texts as they were given, one or more: a text is not taken for its letters."""
+    return (given,) if isinstance(given, str) else tuple(given)

@@ -108,7 +108,7 @@ class Fleet:
         return _bridge.run(self._async.plan_redeploy(targets, source, when_busy=when_busy, look=look))
 
     def plan_variables(
-        self, targets: Iterable[Target], variables: Mapping[str, str] | None = None, *, remove: Iterable[str] = ()
+        self, targets: Iterable[Target], variables: Mapping[str, str] | None = None, *, remove: str | Iterable[str] = ()
     ) -> Plan:
         """Plan to set variables in each target, and to remove others; each target is read, and nothing is written.
 
@@ -180,7 +180,7 @@ class Fleet:
         journal: str | os.PathLike[str] | Journal | None = None,
         variables: Mapping[str, str] | None = None,
         confirm: int | None = None,
-        protected: Iterable[str] = ("production", "prod", "main", "live"),
+        protected: str | Iterable[str] = ("production", "prod", "main", "live"),
         canary: int = 0,
         wave_size: int | None = None,
         concurrency: int | None = None,
@@ -201,7 +201,7 @@ class Fleet:
             variables: Values of the variables that the plan sets.
             confirm: How many environments you mean to change. It must be given, and be right, for more than 20 targets,
                 for protected names, for names that the plan does not know, and for deletions.
-            protected: Name patterns, in lower case, of environments that need `confirm`; names match in any case.
+            protected: Name patterns of environments that need `confirm`, in any case.
             canary: Targets of a first wave, that must all succeed before anything else is sent.
             wave_size: Targets of each further wave; None for one wave.
             concurrency: Targets that are under way at the same time; None for as many as a wave has.
