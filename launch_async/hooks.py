@@ -1,6 +1,6 @@
 """What an observer sees of requests: attach a metric, a tracer or a progress display without touching the pipeline.
 
-Every method is called on the client's event loop, returns at once, and must not raise; the events hold no secret.
+Every method is called on the client's event loop, must return at once and must not raise; the events hold no secret.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class BudgetWait:
     Attributes:
         request_id: The client's id of the call.
         operation: Name of the operation.
-        waited: Seconds.
+        waited: Seconds that it waited.
     """
 
     request_id: str

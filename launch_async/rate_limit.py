@@ -4,7 +4,7 @@ Launch counts requests per organization (10 per second, by plan: FACTS §9), not
 before each request (`acquire`) and told what became of it (`record`). `LocalRateLimiter` keeps the budget for one
 process: callers are served first-come first-served within three priorities, a cancelled one gives its place back, and
 a deadline that cannot be met is refused before anything is spent. On a 429 the whole budget pauses, everybody keeps
-their place, and the pacing learns (see `launch_async._pacing`). Implement the protocol to share a budget otherwise.
+their place, and the pacing learns. Implement the protocol to share a budget otherwise.
 """
 
 from __future__ import annotations

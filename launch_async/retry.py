@@ -64,8 +64,8 @@ class RetryPolicy:
         backoff_cap: Upper end of any delay, in seconds.
         look_up_delays: Seconds before each look for what a creation may have created although its answer was lost.
         retry_after_cap: Most seconds that a Retry-After is waited for; after a longer one the service is asked earlier.
-        settle_after: Seconds after which a creation whose sender has died is no longer carried out: that long after it
-            was sent, a resumed fleet run looks for it a last time before it sends it again.
+        settle_after: Seconds for which a creation whose sender has died may still be carried out: a resumed fleet run
+            waits that long since it was sent, and looks for it a last time, before it sends it again.
 
     Raises:
         InvalidArgumentError: A figure is out of its range, or there is no look at all: without one, a creation would be

@@ -1,6 +1,6 @@
 """How far an organization's budget reaches: requests per deployment, and environments per hour.
 
-Pure arithmetic on the rules by which this SDK sends (`launch_async.workflows.schedule`); nothing is requested.
+Pure arithmetic on the rules by which this SDK sends; nothing is requested.
 """
 
 from __future__ import annotations
