@@ -75,6 +75,16 @@ def test_what_was_written_is_there_again(path: Path, in_memory: bool) -> None:
     journal.close()
 
 
+@pytest.mark.parametrize("name", [":memory:", "file:x?mode=memory", "a b#c?d%41.journal"])
+def test_a_file_may_have_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    plan = _begun(Path(name))
+
+    with SqliteJournal(tmp_path / name) as journal:
+        assert journal.open(None, check=_anything) == plan
+
+
 @pytest.mark.parametrize("in_memory", [False, True])
 def test_two_runs_at_once_are_refused(path: Path, in_memory: bool) -> None:
     first = MemoryJournal() if in_memory else SqliteJournal(path)

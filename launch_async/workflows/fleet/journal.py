@@ -250,7 +250,9 @@ class SqliteJournal:
     def _connect(self) -> sqlite3.Connection:
         with _translated(self.path):
             # Writes are quick and come from one loop, but that loop may run in another thread than the caller's.
-            return sqlite3.connect(self.path, isolation_level=None, timeout=0.0, check_same_thread=False)
+            # And a relative path might have a meaning of its own for SQLite, such as `:memory:`.
+            path = self.path.absolute()
+            return sqlite3.connect(path, isolation_level=None, timeout=0.0, check_same_thread=False)
 
     def _opened(self) -> sqlite3.Connection:
         if self._database is None:
