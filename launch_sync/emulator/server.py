@@ -51,7 +51,7 @@ __all__ = ["LaunchEmulator"]
 class LaunchEmulator:
     """A faithful Contentstack Launch server on loopback.
 
-    Use it as a context manager, or call `start` and `stop`; its address is then in the attribute `url`. It has one
+    Use it as a context manager, or call `start` and `stop`; the attribute `url` is its address. It has one
     organization at first, whose credentials are the attributes `organization_uid`, `authtoken`, `access_token`,
     `client_id` and `client_secret`.
 
