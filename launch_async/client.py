@@ -740,5 +740,5 @@ def _check_kind(name: str, option: object, kind: type) -> None:
 def _check_seconds(**seconds: float | Unset | None) -> None:
     for name, figure in seconds.items():
         unlimited = figure is None and name != "timeout"
-        if not unlimited and not isinstance(figure, Unset) and (figure is None or not figure > 0):
+        if not unlimited and not isinstance(figure, Unset) and not (isinstance(figure, int | float) and figure > 0):
             raise ConfigurationError(f"{name} must be a positive number of seconds, not {figure!r}")

@@ -180,10 +180,10 @@ async def test_without_credentials_nothing_is_sent_that_needs_them() -> None:
 
 
 @pytest.mark.parametrize("option", ["timeout", "attempt_timeout"])
-@pytest.mark.parametrize("seconds", [0, -1.0, float("nan")])
-def test_a_timeout_that_cannot_be_met_is_refused(option: str, seconds: float) -> None:
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan"), "60"])
+def test_a_timeout_that_cannot_be_met_is_refused(option: str, seconds: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"{option} must be a positive number of seconds"):
-        LaunchClient(AccessToken(TOKEN), **{option: seconds})  # type: ignore[arg-type]
+        LaunchClient(AccessToken(TOKEN), **{option: seconds})
 
 
 @pytest.mark.parametrize("option", ["retry", "rate_limit"])
