@@ -1,15 +1,19 @@
 """The table of every public name, both packages side by side: what the site shows where a page has `<!-- names -->`.
 
 The names come from the packages themselves, so that the page cannot forget one. Each links to where the reference
-describes it; a name that nothing describes fails the strict build.
+describes it, and has the first words of that description; a name that nothing describes fails the strict build.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Final
+
+import griffe
 
 MARK: Final = "<!-- names -->"
 PACKAGES: Final = ("launch_async", "launch_sync")
@@ -61,23 +65,41 @@ def offered(module: str) -> Iterator[tuple[str, str]]:
 
 
 def _sections() -> Iterator[str]:
-    seen: set[str] = set()
+    seen: set[tuple[str, int]] = set()
     for module, title in MODULES.items():
-        sides = [dict(offered(f"{package}.{module}".rstrip("."))) for package in PACKAGES]
-        names = [name for name in sorted({*sides[0], *sides[1]}, key=str.casefold) if name not in seen]
-        seen.update(names)
-        if names:
-            dot = f".{module}" if module else ""
-            yield f"## {title}\n\n| name | from `launch_async{dot}` | from `launch_sync{dot}` |\n|---|---|---|"
-            yield from (_row(name, [side.get(name) for side in sides]) for name in names)
-            yield ""
+        modules = [f"{package}.{module}".rstrip(".") for package in PACKAGES]
+        sides = [dict(offered(one)) for one in modules]
+        rows: list[str] = []
+        for name in sorted({*sides[0], *sides[1]}, key=str.casefold):
+            first = modules[0] if name in sides[0] else modules[1]
+            # Two modules may offer different things under one name, and one thing may be offered twice.
+            thing = name, id(getattr(import_module(first), name))
+            if thing not in seen:
+                rows.append(_row(name, [side.get(name) for side in sides], _summary(first, name)))
+            seen.add(thing)
+        if rows:
+            heads = " | ".join(f"`{one}`" for one in modules)
+            yield "\n".join(
+                [f"## {title}\n", f"| {heads} | what it is {{ .what-it-is }} |", "|---|---|---|", *rows, ""]
+            )
 
 
-def _row(name: str, homes: Sequence[str | None]) -> str:
+def _row(name: str, homes: Sequence[str | None], summary: str) -> str:
     plain, sync = homes
-    if plain == sync and plain is not None:
-        return f"| `{name}` | {_link(name, plain)} | the same |"
-    return f"| `{name}` | {_link(name, plain)} | {_link(name, sync)} |"
+    twin = "the same" if plain == sync else _link(name, sync)
+    return f"| {_link(name, plain)} | {twin} | {summary} |"
+
+
+@cache
+def _source(package: str) -> griffe.Object | griffe.Alias:
+    return griffe.load(package, search_paths=[Path(__file__).parent.parent])
+
+
+def _summary(module: str, name: str) -> str:
+    """Return the first paragraph of what describes a name: constants and aliases have none at run time."""
+    package, _, below = f"{module}.{name}".partition(".")
+    docstring = _source(package)[below].docstring
+    return " ".join(docstring.value.partition("\n\n")[0].split()) if docstring else ""
 
 
 def _link(name: str, target: str | None) -> str:

@@ -62,9 +62,12 @@ def test_every_described_module_is_there_and_offers_something(package: str) -> N
 def test_names_stand_side_by_side() -> None:
     page = on_page_markdown("# Every name\n\n<!-- names -->\n")
 
-    assert "| `NotFoundError` | [`NotFoundError`][launch_async.errors.NotFoundError] | the same |" in page
+    assert "\n| [`NotFoundError`][launch_async.errors.NotFoundError] | the same | 404: no such resource in " in page
     login = "[`await login(...)`][launch_async.sessions.login] | [`login(...)`][launch_sync.sessions.login]"
-    assert f"| `login` | {login} |" in page
+    assert f"\n| {login} | Log in; " in page
+    assert "\n| none | [`BridgeThreadError`][launch_sync._loop.BridgeThreadError] | " in page
+    assert "\n| [`UNSET`][launch_async.UNSET] | the same | An argument that was not given" in page
+    assert "\n| [`LogLine`][launch_async.emulator.script.LogLine] | the same | One build-log line. |" in page
     assert on_page_markdown("# Another page") == "# Another page"
 
 
