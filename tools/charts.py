@@ -21,8 +21,8 @@ _WIDTH: Final = 760
 _HEIGHT: Final = 300
 _LEFT: Final = 44
 _RIGHT: Final = 16
-_BOTTOM: Final = 48
-_LEGEND: Final = 22
+_BOTTOM: Final = 56
+_LEGEND: Final = 26
 # Dashes tell the lines apart where colours do not; the colours have contrast on white and on slate.
 _PENS: Final = (("#4f83e0", ""), ("#d9822b", "7 4"), ("#2f9e6e", "2 3"), ("#c05299", "10 3 2 3"))
 
@@ -44,22 +44,23 @@ def chart(source: str) -> str:
     lines = [_figures(row) for row in rows]
     if len(lines) > len(_PENS) or any(len(ys) != len(xs) for _, ys in lines):
         raise ValueError(f"lines of {len(xs)} figures, and at most {len(_PENS)} of them, fit: {title!r}")
-    top = _LEGEND * (len(lines) + 1) + 14
+    top = _LEGEND * (len(lines) + 1) + 18
     highest = max(max(ys) for _, ys in lines)
     step = _step(highest)
     ceiling = step * math.ceil(highest / step)
-    parts = [_text(0, 14, counted, "start")]
+    parts = [_text(0, 18, counted, "start")]
     parts += [_legend(index, name) for index, (name, _) in enumerate(lines)]
     parts += [_rule(_y(value * step, ceiling, top), f"{value * step:g}") for value in range(round(ceiling / step) + 1)]
-    parts += [_text(_x(x, xs), top + _HEIGHT + 18, f"{x:g}", "middle") for x in xs[:: max(1, len(xs) // 10)]]
-    parts.append(_text(_WIDTH - _RIGHT, top + _HEIGHT + 38, along, "end"))
+    parts += [_text(_x(x, xs), top + _HEIGHT + 22, f"{x:g}", "middle") for x in xs[:: max(1, len(xs) // 10)]]
+    parts.append(_text(_WIDTH - _RIGHT, top + _HEIGHT + 46, along, "end"))
     for index, (_, ys) in enumerate(lines):
         points = " ".join(f"{_x(x, xs):.1f},{_y(y, ceiling, top):.1f}" for x, y in zip(xs, ys, strict=True))
         parts.append(f'<polyline points="{points}" fill="none" {_pen(index)}/>')
     words = escape("; ".join([title, *rows]), quote=True)
+    height = top + _HEIGHT + _BOTTOM
     return (
-        f'<div class="sequence"><svg role="img" aria-label="{words}" viewBox="0 0 {_WIDTH} {top + _HEIGHT + _BOTTOM}" '
-        f'style="width: 100%; min-width: 400px; max-width: {_WIDTH}px; height: auto" '
+        f'<div class="sequence chart"><svg role="img" aria-label="{words}" viewBox="0 0 {_WIDTH} {height}" '
+        f'style="width: 100%; min-width: 320px; max-width: {_WIDTH}px; height: auto" '
         f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg></div>'
     )
 
@@ -89,7 +90,7 @@ def _rule(y: float, label: str) -> str:
 
 
 def _legend(index: int, name: str) -> str:
-    y = _LEGEND * (index + 1) + 10
+    y = _LEGEND * (index + 1) + 14
     return f'<line x1="0" y1="{y}" x2="34" y2="{y}" {_pen(index)}/>' + _text(42, y + 4, name, "start")
 
 

@@ -20,10 +20,15 @@ Fence: TypeAlias = Mapping[str, object]
 
 _MESSAGE: Final = re.compile(r"(?P<sender>[^:]+?) -(?P<end>[>x]) (?P<receiver>[^:]+?): (?P<text>.+)")
 _NOTE: Final = re.compile(r"(?P<name>[^:]+?): (?P<text>.+)")
-_COLUMN: Final = 250
+# Three columns fit a narrow screen without a word on them becoming too small to read.
+_COLUMN: Final = 160
+_BOX: Final = 124
+_WIDE: Final = 152
 _ROW: Final = 44
 _TOP: Final = 56
-_LABEL: Final = 'text-anchor="middle" font-size="14" fill="currentColor"'
+LABEL: Final = 'text-anchor="middle" font-size="14" fill="currentColor"'
+# A word covers the line that it stands on, in light and in dark.
+HALO: Final = 'style="paint-order: stroke; stroke: var(--md-default-bg-color); stroke-width: 6px"'
 
 
 class Config(Protocol):
@@ -74,8 +79,8 @@ def sequence(source: str) -> str:
 
 def _life_line(name: str, x: int, height: int) -> str:
     return (
-        f'<rect x="{x - 70}" y="8" width="140" height="32" rx="4" fill="none" stroke="currentColor"/>'
-        f'<text x="{x}" y="29" font-weight="bold" {_LABEL}>{escape(name)}</text>'
+        f'<rect x="{x - _BOX // 2}" y="8" width="{_BOX}" height="32" rx="4" fill="none" stroke="currentColor"/>'
+        f'<text x="{x}" y="29" font-weight="bold" {LABEL}>{escape(name)}</text>'
         f'<line x1="{x}" y1="40" x2="{x}" y2="{height}" stroke="currentColor" opacity="0.35"/>'
     )
 
@@ -85,10 +90,10 @@ def _step(names: Sequence[str], line: str, y: int) -> str:
         start, end = _place(names, message["sender"]), _place(names, message["receiver"])
         return _arrow(start, end, y, message["text"], lost=message["end"] == "x")
     if note := _NOTE.fullmatch(line):
-        x, wide = _place(names, note["name"]), _COLUMN - 20
+        x, size = _place(names, note["name"]), f'width="{_WIDE}" height="32" rx="4"'
         return (
-            f'<rect x="{x - wide // 2}" y="{y - 22}" width="{wide}" height="32" rx="4" fill="var(--md-code-bg-color)"/>'
-            f'<text x="{x}" y="{y - 1}" {_LABEL}>{escape(note["text"])}</text>'
+            f'<rect x="{x - _WIDE // 2}" y="{y - 22}" {size} fill="var(--md-code-bg-color)"/>'
+            f'<text x="{x}" y="{y - 1}" {LABEL}>{escape(note["text"])}</text>'
         )
     raise ValueError(f"neither a message nor a note: {line!r}")
 
@@ -102,7 +107,7 @@ def _arrow(start: int, end: int, y: int, text: str, *, lost: bool) -> str:
     return (
         f'<line x1="{start}" y1="{y}" x2="{tip}" y2="{y}" stroke="currentColor"{dashes}/>'
         f'<path d="{head}" stroke="currentColor" {ink}/>'
-        f'<text x="{(start + end) // 2}" y="{y - 9}" {_LABEL}>{escape(text)}</text>'
+        f'<text x="{(start + end) // 2}" y="{y - 10}" {LABEL} {HALO}>{escape(text)}</text>'
     )
 
 

@@ -13,15 +13,12 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final
 
-from tools.diagrams import Config, register
+from tools.diagrams import HALO, LABEL, Config, register
 
 _ARROW: Final = re.compile(r"(?P<above>[^:>]+?) -> (?P<below>[^:>]+?)(?:: (?P<words>.+))?")
 _BOX: Final = (210, 36)
 _COLUMN: Final = 250
 _ROW: Final = 92
-_LABEL: Final = 'text-anchor="middle" font-size="14" fill="currentColor"'
-# A word on an arrow covers the line below it, in light and in dark.
-_HALO: Final = 'style="paint-order: stroke; stroke: var(--md-default-bg-color); stroke-width: 6px"'
 
 
 def on_config(config: Config) -> None:
@@ -51,7 +48,7 @@ def flow(source: str) -> str:
     label = escape("; ".join(lines), quote=True)
     return (
         f'<div class="sequence"><svg role="img" aria-label="{label}" viewBox="0 0 {width} {height}" '
-        f'style="width: 100%; min-width: {min(width, 400)}px; max-width: {width}px; height: auto" '
+        f'style="width: 100%; min-width: {min(width, 340)}px; max-width: {width}px; height: auto" '
         f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg></div>'
     )
 
@@ -88,7 +85,7 @@ def _box(name: str, place: tuple[int, int]) -> str:
     return (
         f'<rect x="{x - width // 2}" y="{y - height // 2}" width="{width}" height="{height}" rx="4" '
         'fill="var(--md-code-bg-color)" stroke="currentColor"/>'
-        f'<text x="{x}" y="{y + 5}" {_LABEL}>{escape(name)}</text>'
+        f'<text x="{x}" y="{y + 5}" {LABEL}>{escape(name)}</text>'
     )
 
 
@@ -103,4 +100,4 @@ def _line(start: tuple[int, int], end: tuple[int, int]) -> str:
 def _words(start: tuple[int, int], end: tuple[int, int], words: str) -> str:
     # Nearer to the end, where arrows that start together have parted.
     x, y = (2 * start[0] + 3 * end[0]) // 5, (start[1] + end[1]) // 2
-    return f'<text x="{x}" y="{y + 4}" {_LABEL} {_HALO}>{escape(words)}</text>'
+    return f'<text x="{x}" y="{y + 4}" {LABEL} {HALO}>{escape(words)}</text>'
