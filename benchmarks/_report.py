@@ -98,15 +98,15 @@ class Report:
             )
             ratio = f"{row.median / like.median:6.2f}" if like and like.median else f"{'':6}"
             lines.append(
-                f"{row.name:{wide}}  {_figure(row.median):>10}  {_spread(row.samples):>19}  {ratio}  {row.unit}"
+                f"{row.name:{wide}}  {figure(row.median):>10}  {_spread(row.samples):>19}  {ratio}  {row.unit}"
                 + (row.note and f", {row.note}")
             )
         for mark in self.marks:
             verdict = (
-                "" if mark.goal is None else f"goal {_figure(mark.goal)}: {'reached' if mark.reached else 'MISSED'}"
+                "" if mark.goal is None else f"goal {figure(mark.goal)}: {'reached' if mark.reached else 'MISSED'}"
             )
-            figure = f"{_figure(mark.median):>10}  {_spread(mark.samples):>19}"
-            lines.append(f"{mark.what:{wide}}  {figure}  {'':6}  {f'{mark.unit} {verdict}'.strip()}")
+            middle = f"{figure(mark.median):>10}  {_spread(mark.samples):>19}"
+            lines.append(f"{mark.what:{wide}}  {middle}  {'':6}  {f'{mark.unit} {verdict}'.strip()}")
         return "\n".join(lines)
 
     def document(self) -> dict[str, object]:
@@ -176,10 +176,11 @@ def _rounded(samples: Sequence[float]) -> list[float]:
 
 
 def _spread(samples: Sequence[float]) -> str:
-    return f"{_figure(min(samples))} - {_figure(max(samples))}" if len(samples) > 1 else ""
+    return f"{figure(min(samples))} - {figure(max(samples))}" if len(samples) > 1 else ""
 
 
-def _figure(value: float) -> str:
+def figure(value: float) -> str:
+    """Return a figure as tables and pictures show it."""
     if abs(value) >= 100 or value == int(value):
         return f"{value:,.0f}".replace(",", " ")
-    return f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.4f}"
+    return f"{value:.{2 if abs(value) >= 1 else 3 if abs(value) >= 0.1 else 4}f}"
