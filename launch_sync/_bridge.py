@@ -16,7 +16,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable, Sized
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 from contextvars import Context, ContextVar, copy_context
 from functools import partial
@@ -27,7 +27,7 @@ from typing import Generic, ParamSpec, TypeAlias, TypeVar, cast, overload
 from launch_async.errors import ClosedError
 from launch_sync._loop import Guard, bridge_thread_error, current_loop, has_exited, loop_is_running
 
-__all__ = ["Lifetime", "delivered", "entered", "iterate", "run"]
+__all__ = ["Lifetime", "delivered", "entered", "gathered", "iterate", "run"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -104,6 +104,13 @@ def delivered(callback: Callable[P, object] | None) -> Callable[P, None] | None:
             mail.put(partial(callback, *args, **kwargs))
 
     return post
+
+
+def gathered(items: T) -> T:
+    """Return what an iterable argument gives, taken in the caller's thread: a listing could not be read on the loop."""
+    if isinstance(items, Sized) or not isinstance(items, Iterable):
+        return items
+    return cast("T", list(cast("Iterable[object]", items)))
 
 
 class Lifetime:

@@ -493,7 +493,9 @@ class LaunchClient:
 
         API: `getDeployment`, `listDeployments`; scope `launch.projects:read` or `launch:manage`.
         """
-        return _bridge.run(self._async.wait_all(refs, timeout=timeout, return_failures=return_failures))
+        return _bridge.run(
+            self._async.wait_all(_bridge.gathered(refs), timeout=timeout, return_failures=return_failures)
+        )
 
     def as_completed(
         self, refs: Iterable[DeploymentRef | Deployment | str], *, timeout: float = 3600.0
@@ -514,7 +516,7 @@ class LaunchClient:
 
         API: `getDeployment`, `listDeployments`; scope `launch.projects:read` or `launch:manage`.
         """
-        return _bridge.iterate(self._async.as_completed(refs, timeout=timeout))
+        return _bridge.iterate(self._async.as_completed(_bridge.gathered(refs), timeout=timeout))
 
     def poll_once(self, ref: DeploymentRef | Deployment | str) -> Deployment:
         """Return the state of a deployment now, for a program that has its own way of waiting.
@@ -583,7 +585,7 @@ class LaunchClient:
 
         API: `getDeploymentLogs`, `getDeployment`; scope `launch.projects:read` or `launch:manage` (FACTS §7).
         """
-        return _bridge.iterate(self._async.follow_all(refs, stage=stage, level=level))
+        return _bridge.iterate(self._async.follow_all(_bridge.gathered(refs), stage=stage, level=level))
 
     def tail_server_logs(
         self,

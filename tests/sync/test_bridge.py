@@ -203,6 +203,14 @@ def test_a_listing_crosses_once_for_a_page() -> None:
         assert [len(page) for page in listing.pages()] == [2, 2, 1]
 
 
+def test_a_listing_may_be_given_where_several_are_wanted() -> None:
+    with Client() as client:
+        assert client.weigh(client.things(limit=3)) == 3
+        assert client.weigh(thing for thing in client.things(limit=4)) == 6
+        assert client.weigh([Thing(1)]) == 1
+        assert client.weigh() == 0
+
+
 def test_a_thread_that_breaks_in_on_a_listing_is_told_and_takes_nothing_from_the_one_that_reads_it() -> None:
     asked, go_on = threading.Event(), threading.Event()
 

@@ -188,6 +188,8 @@ def _argument(annotation: str) -> object:
         return None
     if "Mapping" in annotation:
         return {"NAME": "value"}
+    if "Iterable" in annotation:
+        return ["text"]
     return "text" if annotation.startswith("str") else object()
 
 

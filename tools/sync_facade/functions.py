@@ -202,6 +202,9 @@ class FunctionWriter:
             raise UnmappedError(module, argument, f"cannot hand on {name}: {ast.unparse(node)}")
         if not self._colours.mentions(module, node):
             self._check_data(module, argument, node)
+            if self._colours.of(function) is not Colour.PLAIN and "Iterable" in map(_head, options):
+                self._writer.need("launch_sync", "_bridge")
+                return f"_bridge.gathered({name})"
             return name
         if len(options) != 1:
             raise UnmappedError(module, argument, f"cannot hand on {name}: {ast.unparse(node)}")

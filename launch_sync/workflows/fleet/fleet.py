@@ -69,13 +69,13 @@ class Fleet:
         """
         return _bridge.run(
             self._async.select(
-                projects=projects,
-                environments=environments,
-                project_uids=project_uids,
-                environment_uids=environment_uids,
+                projects=_bridge.gathered(projects),
+                environments=_bridge.gathered(environments),
+                project_uids=_bridge.gathered(project_uids),
+                environment_uids=_bridge.gathered(environment_uids),
                 git_branch=git_branch,
                 framework=framework,
-                last_status=last_status,
+                last_status=_bridge.gathered(last_status),
                 idle_for=idle_for,
                 file=file,
             )
@@ -105,7 +105,7 @@ class Fleet:
             InvalidArgumentError: There is no target, one is there twice, or the source cannot be planned.
             ArchiveError: The folder or ZIP cannot be uploaded as it is.
         """
-        return _bridge.run(self._async.plan_redeploy(targets, source, when_busy=when_busy, look=look))
+        return _bridge.run(self._async.plan_redeploy(_bridge.gathered(targets), source, when_busy=when_busy, look=look))
 
     def plan_variables(
         self, targets: Iterable[Target], variables: Mapping[str, str] | None = None, *, remove: str | Iterable[str] = ()
@@ -127,7 +127,9 @@ class Fleet:
         API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
         """
         variables = hidden(variables)
-        return _bridge.run(self._async.plan_variables(targets, variables, remove=remove))
+        return _bridge.run(
+            self._async.plan_variables(_bridge.gathered(targets), variables, remove=_bridge.gathered(remove))
+        )
 
     def plan_revalidate(
         self,
@@ -155,7 +157,7 @@ class Fleet:
         """
         return _bridge.run(
             self._async.plan_revalidate(
-                targets, path=path, is_prefix=is_prefix, cache_tags=cache_tags, hostnames=hostnames
+                _bridge.gathered(targets), path=path, is_prefix=is_prefix, cache_tags=cache_tags, hostnames=hostnames
             )
         )
 
@@ -171,7 +173,7 @@ class Fleet:
 
         API: `getProject`, `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
         """
-        return _bridge.run(self._async.plan_delete(environments))
+        return _bridge.run(self._async.plan_delete(_bridge.gathered(environments)))
 
     def run(
         self,
@@ -227,7 +229,7 @@ class Fleet:
                 journal=journal,
                 variables=variables,
                 confirm=confirm,
-                protected=protected,
+                protected=_bridge.gathered(protected),
                 canary=canary,
                 wave_size=wave_size,
                 concurrency=concurrency,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
 from types import TracebackType
@@ -131,6 +131,10 @@ class Client:
         Thing(number=1)
         """
         return Thing(number) if number else default
+
+    async def weigh(self, things: Iterable[Thing] | None = None) -> int:
+        """Weigh things."""
+        return sum(thing.number for thing in things or ())
 
     @overload
     async def find(self, number: int, *, strict: Literal[True]) -> Thing: ...
