@@ -56,8 +56,8 @@ class Deployments(Resource):
         Args:
             project_uid: The project.
             environment_uid: The environment.
-            limit: Items a page, 1 to 100; 100 by default.
-            skip: Items to leave out from the start.
+            limit: Items per page, 1 to 100; 100 by default.
+            skip: Number of items to skip at the start.
 
         Returns:
             A pager: iterate it for every deployment, or ask it for a page, the total or a list.
@@ -110,6 +110,9 @@ class Deployments(Resource):
         Raises:
             InvalidArgumentError: A UID is malformed, or both sources were given.
             NotFoundError: No such environment in this organization (404).
+            GitProviderError: Launch cannot reach the Git account (401).
+            MissingScopeError: A commit was given, and the token is known to belong to an app; nothing was sent.
+            AmbiguousOutcome: The answer was lost, and a look-up cannot tell whether it happened.
 
         API: `createDeployment`; scope `launch.projects:write` or `launch:manage`.
         """
@@ -160,7 +163,7 @@ class Deployments(Resource):
             project_uid: The project.
             environment_uid: The environment.
             deployment_uid: The deployment.
-            after: Only lines after this moment (an aware time); whether the moment itself is included is not known
+            after: Only lines after this time, which needs a zone; whether the moment itself is included is not known
                 (FACTS §11 row 6).
 
         Raises:
@@ -186,8 +189,8 @@ class Deployments(Resource):
             project_uid: The project.
             environment_uid: The environment.
             deployment_uid: The deployment.
-            start: Start of the window, an aware time.
-            end: End of the window, an aware time.
+            start: Start of the window, a time with a zone.
+            end: End of the window, a time with a zone.
 
         Raises:
             InvalidArgumentError: A UID is malformed, a time has no zone, or the window is empty.

@@ -25,7 +25,7 @@ def _named(_: object, __: attrs.Attribute[str], sha: str) -> None:
 
 @attrs.frozen
 class Commit:
-    """A commit of the environment's Git repository.
+    """A commit of the environment's Git repository: `Commit("...")`.
 
     Attributes:
         sha: Its full hash; whether a short one does is not known (FACTS §11 row 19).
@@ -39,12 +39,12 @@ class Commit:
 
 @attrs.frozen
 class LatestCommit:
-    """The newest commit of the environment's branch."""
+    """The newest commit of the environment's branch: `LatestCommit()`."""
 
 
 @attrs.frozen
 class PreviousUpload:
-    """The ZIP that was deployed last, once more, as after a change of variables."""
+    """The ZIP that was deployed last, once more, as after a change of variables: `PreviousUpload()`."""
 
 
 Files: TypeAlias = str | os.PathLike[str] | ArchiveListing | Archive
