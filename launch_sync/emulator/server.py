@@ -345,7 +345,7 @@ class LaunchEmulator:
         """A new bearer token.
 
         Args:
-            scopes: what it may do.
+            scopes: what it may do; ``launch:manage`` by default, which is everything.
             kind: of a user, or of an app (M2M), which may not use Git repositories.
             seconds: its life; by default the emulator's ``token_seconds``.
             organization_uid: whose it is; by default the first organization's.
@@ -410,7 +410,7 @@ class LaunchEmulator:
         Args:
             client_id: of the app.
             redirect_uri: must come back with the code.
-            scopes: what the user allows.
+            scopes: what the user allows; ``launch:manage`` by default, which is everything.
             code_challenge: for PKCE; without it the app needs its secret.
             code_challenge_method: how the challenge was made from the verifier.
 
