@@ -100,7 +100,9 @@ def test_every_format_holds_any_name(states: list[OperationState], name: str) ->
     assert _tags(report._repr_html_()) == _tags(plain._repr_html_())
     assert len(report.to_markdown().splitlines()) == len(plain.to_markdown().splitlines())
     assert report.to_json()
-    assert str(report)
+    for text in (str(report), str(report.plan), report.to_markdown()):
+        assert all(line.isprintable() for line in text.split("\n"))
+    assert len(str(report).split("\n")) == len(str(plain).split("\n"))
 
 
 def test_what_did_not_succeed_comes_first_in_words() -> None:

@@ -12,8 +12,9 @@ import attrs
 
 from launch_async.workflows.fleet.events import FleetEvent, FleetEventKind
 from launch_async.workflows.fleet.journal import OperationState
+from launch_async.workflows.fleet.targets import printable
 
-__all__ = ["Board", "Row", "printable"]
+__all__ = ["Board", "Row"]
 
 _STAGES: Final = {OperationState.INTENDED: "sending"}
 
@@ -114,14 +115,9 @@ class Board:
         is_status = event.kind is FleetEventKind.DEPLOYMENT
         message = printable(event.message)
         self._rows[key] = Row(
-            label=printable(event.target.label),
+            label=event.target.label,
             state=state,
             stage=message if is_status else _STAGES.get(state, str(state)),
             words=message if not is_status else known.words if known else "",
             since=known.since if known else event.at,
         )
-
-
-def printable(text: str) -> str:
-    """Return text on one line that a terminal only shows: names and messages come from elsewhere."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)

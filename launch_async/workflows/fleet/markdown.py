@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from launch_async.workflows.fleet.journal import OperationState
 from launch_async.workflows.fleet.outcome import TargetOutcome
+from launch_async.workflows.fleet.targets import printable
 
 if TYPE_CHECKING:
     from launch_async.workflows.fleet.report import FleetReport
@@ -56,4 +57,4 @@ def _slowest(outcomes: Iterable[TargetOutcome]) -> list[str]:
 
 def _plain(text: str) -> str:
     """Return text that means nothing in Markdown, HTML or a table, on one line."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return _SPECIAL.sub(r"\\\1", " ".join(printable(text).split()))

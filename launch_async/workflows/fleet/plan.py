@@ -28,7 +28,7 @@ from launch_async.workflows.fleet.actions import (
     SetVariables,
     VariableChange,
 )
-from launch_async.workflows.fleet.targets import Cost, Target
+from launch_async.workflows.fleet.targets import Cost, Target, printable
 
 __all__ = ["Plan", "PlanDiff", "PlannedOperation"]
 
@@ -273,15 +273,14 @@ class Plan:
             for one in self.operations[:_SHOWN]
         ]
         more = len(self.operations) - len(lines)
-        return "\n".join(
-            [
-                f"Plan {self.uid[:8]} (dry run): {self.action}",
-                self.outlook,
-                *lines,
-                *([f"  ... and {more} more"] if more > 0 else []),
-                "Nothing has been sent; fleet.run(plan) does it.",
-            ]
-        )
+        shown = [
+            f"Plan {self.uid[:8]} (dry run): {self.action}",
+            self.outlook,
+            *lines,
+            *([f"  ... and {more} more"] if more > 0 else []),
+            "Nothing has been sent; fleet.run(plan) does it.",
+        ]
+        return "\n".join(map(printable, shown))
 
     def _repr_html_(self) -> str:
         targets = _html.table("", self.operations, cells=_cells)

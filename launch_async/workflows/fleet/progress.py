@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, TextIO, TypeAl
 
 from launch_async import _html
 from launch_async.errors import ConfigurationError, InvalidArgumentError
-from launch_async.workflows.fleet.board import Board, Row, printable
+from launch_async.workflows.fleet.board import Board, Row
 from launch_async.workflows.fleet.events import FleetEvent, FleetEventKind
 from launch_async.workflows.fleet.page import scrolling, state_badge, time_span
+from launch_async.workflows.fleet.targets import printable
 
 if TYPE_CHECKING:
     from launch_async.workflows.fleet.terminal import LiveTable

@@ -18,6 +18,7 @@ from launch_async.workflows.fleet.outcome import TargetOutcome
 from launch_async.workflows.fleet.page import page
 from launch_async.workflows.fleet.plan import Plan
 from launch_async.workflows.fleet.report_page import report_body
+from launch_async.workflows.fleet.targets import printable
 
 if TYPE_CHECKING:
     import pandas
@@ -164,4 +165,5 @@ class FleetReport:
             for one in shown
         ]
         more = len(self.outcomes) - len(shown)
-        return "\n".join([f"{self.plan.action}: {self.summary}", *lines, *([f"  ... and {more} more"] if more else [])])
+        head, rest = f"{self.plan.action}: {self.summary}", [f"  ... and {more} more"] if more else []
+        return "\n".join(map(printable, [head, *lines, *rest]))

@@ -14,7 +14,7 @@ from launch_async import _html
 from launch_async._operations import check_uid
 from launch_async.models.deployment import DeploymentStatus, status_badge
 
-__all__ = ["Cost", "Selection", "Target", "matches", "several"]
+__all__ = ["Cost", "Selection", "Target", "matches", "printable", "several"]
 
 _SHOWN = 20
 
@@ -49,8 +49,8 @@ class Target:
 
     @property
     def label(self) -> str:
-        """`project/environment`, by name where it is known."""
-        return f"{self.project_name or self.project_uid}/{self.environment_name or self.environment_uid}"
+        """`project/environment`, by name where it is known; on one line, without control characters."""
+        return printable(f"{self.project_name or self.project_uid}/{self.environment_name or self.environment_uid}")
 
     def to_dict(self) -> dict[str, object]:
         """Return the target as plain data that JSON can express."""
@@ -173,3 +173,8 @@ def matches(name: str | None, patterns: Iterable[str]) -> bool:
 def several(given: str | Iterable[str]) -> tuple[str, ...]:
     """Return texts as they were given, one or more: a text is not taken for its letters."""
     return (given,) if isinstance(given, str) else tuple(given)
+
+
+def printable(text: str) -> str:
+    """Return text on one line that a terminal only shows: names and messages come from elsewhere."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
