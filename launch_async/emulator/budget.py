@@ -151,7 +151,7 @@ class Budget:
         self._window, self._split, self._count_refused = window, split, count_refused
         self.headers = headers
         self._counters = {}
-        for organization in self._state.organizations.values():
+        for organization in list(self._state.organizations.values()):
             organization.rate_limit = limit
 
     def arrive(self, organization: Organization, *, write: bool) -> Verdict | None:

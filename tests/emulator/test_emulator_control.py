@@ -1,5 +1,8 @@
 """The emulator is judged: tests in any language can order what Python can, and only if they were let in."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from launch_async.emulator import LaunchEmulator
@@ -204,3 +207,26 @@ def test_one_text_is_not_taken_for_several():
         emulator.add_project("landing", environments="staging")
     with pytest.raises(ValueError, match=r"such as \['compiling'\]"):
         emulator.script(lines="compiling")
+
+
+def test_threads_may_put_things_there_while_others_look_through_them():
+    emulator = LaunchEmulator()
+    before = sys.getswitchinterval()
+
+    def fill(name):
+        for number in range(400):
+            emulator.add_organization()
+            emulator.add_project(f"{name}-{number}")
+
+    def look(_):
+        for _ in range(400):
+            emulator.budget.set(None)
+
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(3) as pool:
+            done = [pool.submit(work, name) for work, name in ((fill, "a"), (fill, "b"), (look, "c"))]
+    finally:
+        sys.setswitchinterval(before)
+
+    assert [each.exception() for each in done] == [None, None, None]

@@ -147,5 +147,5 @@ def _forget_yesterday(organization: Organization, now: float) -> None:
 
 
 def _check_name(project: Project, name: str, but: Environment | None) -> None:
-    if any(environment.name == name and environment is not but for environment in project.environments.values()):
+    if any(environment.name == name and environment is not but for environment in list(project.environments.values())):
         raise errors.coded(409, "launch.ENVIRONMENT.DUPLICATE_NAME", "Name already in use.")

@@ -120,5 +120,5 @@ def _repository(given: dict[str, object]) -> dict[str, object]:
 
 
 def _check_name(organization: Organization, name: str, but: Project | None) -> None:
-    if any(project.name == name and project is not but for project in organization.projects.values()):
+    if any(project.name == name and project is not but for project in list(organization.projects.values())):
         raise errors.coded(409, "launch.PROJECT.DUPLICATE_NAME", "Name already in use.")
