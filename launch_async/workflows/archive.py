@@ -2,9 +2,9 @@
 
 `list_archive` shows what would be sent and why the rest stays behind, before anything is sent. `build_archive`
 writes the ZIP to a temporary file; `create_archive` does that without blocking the event loop. `check_archive` takes
-a ZIP that exists already. None of them needs a client or the network: `launch_sync` users call the same functions.
+a ZIP that exists already. None of them needs a client or the network.
 
-What stays behind, the first that applies:
+What stays behind, for the first reason that applies:
 
 1. version control data, links (never followed, so none leads outside), sockets, pipes and devices;
 2. what `.launchignore` files say; a `!` line there brings back what a later rule would leave out;
