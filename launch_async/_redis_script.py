@@ -350,7 +350,9 @@ local function room(before, hopeful)
     -- quickly that what a killed worker left unused is made good at once.
     if hopeful then at = math.max(at, state.last + math.floor(0.3 * per / capacity)) end
   end
-  if at < state.paced then at = math.max(at, state.last + math.floor(per / capacity)) end
+  -- A place that was kept behind the pause has its distance from the one before it.
+  local distant = mine and mine[3] >= state.paused
+  if at < state.paced and not distant then at = math.max(at, state.last + math.floor(per / capacity)) end
   return at
 end
 

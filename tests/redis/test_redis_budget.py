@@ -1,6 +1,7 @@
 """One budget for several processes, against a real Redis; on real clocks, without timed assertions."""
 
 import asyncio
+import itertools
 import os
 import subprocess
 import sys
@@ -161,6 +162,20 @@ async def test_a_refusal_that_one_process_meets_pauses_the_others(virtual_limite
 
     assert one.status().refused == 1
     assert loop.time() >= refused_at + 0.6
+
+
+@in_virtual_time
+@pytest.mark.parametrize("processes", [1, 2, 5])
+async def test_after_a_pause_that_was_asked_for_requests_leave_evenly_and_at_once(virtual_limiter, processes):
+    limiters, times = [virtual_limiter(rate_limit=RateLimit(10, per=1.0)) for _ in range(processes)], []
+    await asyncio.gather(*(send(limiter) for limiter in limiters))
+
+    await send(limiters[0], refused=True, retry_after=2.0)
+    ends_at = asyncio.get_running_loop().time() + 2.0
+    await asyncio.gather(*(send(limiter, times) for limiter in limiters * (20 // processes)))
+
+    assert 0 <= times[0] - ends_at < 0.15
+    assert min(later - earlier for earlier, later in itertools.pairwise(times[:10])) > 0.05
 
 
 @in_virtual_time
