@@ -7,6 +7,7 @@ less and less. Only a lower bound is ever used: what is older than that is surel
 from __future__ import annotations
 
 import math
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -15,6 +16,7 @@ from launch_async._headers import parse_moment
 __all__ = ["ServiceClock"]
 
 _ENOUGH: Final = 0.05
+_LITTLE: Final = 0.1
 _RESOLUTION: Final = 0.001
 """The service cuts times of creation to milliseconds (FACTS §4)."""
 
@@ -69,6 +71,16 @@ class ServiceClock:
     def earliest(self, moment: datetime) -> datetime:
         """Return the earliest time that the service's clock may have shown at a moment of ours."""
         return moment + timedelta(seconds=(self._least if self.is_known else 0.0) - _RESOLUTION)
+
+    def doubts(self, created: datetime, moment: datetime) -> bool:
+        """Whether something was created so close to a moment of ours that it may have been before it or after."""
+        if not self.is_known or self._most - self._least < _LITTLE:
+            return False
+        return self.earliest(moment) <= created < moment + timedelta(seconds=self._most)
+
+    def until_tick(self) -> float:
+        """Return the seconds until the service's second changes, most likely: an answer from then halves the doubt."""
+        return -(time.time() + self.offset) % 1.0
 
     def now(self) -> datetime:
         """Return the earliest time that the service's clock may show now."""

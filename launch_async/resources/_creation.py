@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
@@ -26,6 +27,8 @@ __all__ = ["Created", "Creation"]
 
 _LOG: Final = logging.getLogger("launch_async.creation")
 _ROUNDS: Final = 3
+_TICKS: Final = 5
+"""Ticks of the service's clock that are asked for at most; each leaves half of the doubt, one second at the start."""
 _created_here: Final[deque[tuple[str, str]]] = deque(maxlen=10_000)
 """Places and UIDs whose creation this process has had an answer to: no lost answer was about one of them."""
 
@@ -55,6 +58,7 @@ class Creation(Generic[C]):
         look_up: Returns what answers to the same name or source, whenever it was created.
         clock: The service's clock.
         surely_new: Whether something that carries no time of creation is known to be new all the same.
+        by_time: Whether it has no name of its own, so that what somebody else began just before fits as well.
         pauses: Seconds before each look: what was just created may appear late (FACTS §4).
         timeout: Seconds for everything together.
     """
@@ -67,6 +71,7 @@ class Creation(Generic[C]):
     look_up: Callable[[], Awaitable[Sequence[C]]]
     clock: ServiceClock
     surely_new: Callable[[C], bool] = lambda _: False
+    by_time: bool = False
     pauses: Sequence[float]
     timeout: float
 
@@ -78,7 +83,7 @@ class Creation(Generic[C]):
             LaunchError: It was refused, or its deadline came.
         """
         deadline = asyncio.get_running_loop().time() + self.timeout
-        place, began = place_of(self.place), datetime.now(UTC)
+        place, began = place_of(self.place), datetime.fromtimestamp(time.time(), UTC)
         lost: LaunchError | None = None
         for _ in range(_ROUNDS):
             try:
@@ -143,6 +148,8 @@ class Creation(Generic[C]):
                 lost.ambiguous = not existing
             mine = [one for one in existing if self._may_be_new(one, began)]
             candidates = [one for one in mine if not self._leaves_to(rivals, one)]
+            if self.by_time:
+                candidates = await self._beyond_doubt(candidates, began, deadline)
             if not candidates:
                 continue
             surely_new = all(one.created_at is not None or self.surely_new(one) for one in candidates)
@@ -153,6 +160,24 @@ class Creation(Generic[C]):
             # It succeeded, whatever became of it: sending it again would do it twice.
             raise self._unknown([], lost) from lost
         return None
+
+    async def _beyond_doubt(self, candidates: list[C], began: datetime, deadline: float) -> list[C]:
+        """Leave out what was there a moment before: ask at the ticks of the service's clock until that is clear."""
+        loop = asyncio.get_running_loop()
+        for _ in range(_TICKS):
+            pause = self.clock.until_tick()
+            if not any(self._is_in_doubt(one, began) for one in candidates) or loop.time() + pause >= deadline:
+                break
+            await asyncio.sleep(pause)
+            try:
+                await self.look_up()
+            except LaunchError:
+                break
+            candidates = [one for one in candidates if self._may_be_new(one, began)]
+        return candidates
+
+    def _is_in_doubt(self, one: C, began: datetime) -> bool:
+        return one.created_at is not None and not self.surely_new(one) and self.clock.doubts(one.created_at, began)
 
     def _leaves_to(self, rivals: Sequence[Lost], one: C) -> bool:
         """Whether something is what another lost request asks for, while this one may take anything."""

@@ -88,6 +88,8 @@ class Resource:
         look_up: Callable[[], Awaitable[Sequence[C]]],
         surely_new: Callable[[C], bool] = lambda _: False,
         asked: Lost | None = None,
+        *,
+        by_time: bool = False,
     ) -> C:
         """Create something once, whatever becomes of the answer; see `Creation`."""
         creation = Creation(
@@ -98,6 +100,7 @@ class Resource:
             send=send,
             look_up=look_up,
             surely_new=surely_new,
+            by_time=by_time,
             clock=self._pipeline.clock,
             pauses=self._pipeline.retry.look_up_delays,
             timeout=self._pipeline.timeout,

@@ -147,7 +147,7 @@ class Deployments(Resource):
         what = f"a deployment of environment {environment_uid}"
         fits = None if commit_hash is None else partial(is_of_commit, commit_hash=commit_hash)
         asked = Lost((commit_hash, upload_uid), fits)
-        return await self._create_once(_CREATE, what, send, look_up, surely_new, asked)
+        return await self._create_once(_CREATE, what, send, look_up, surely_new, asked, by_time=True)
 
     async def logs(
         self,

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+import secrets
+import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from email.utils import formatdate
 from typing import Any
 
+import attrs
 import pytest
 from core_support import ENVIRONMENT, GIT, ORGANIZATION, PROJECT, UPLOAD, FakeTransport, answer, client_on, virtual_time
 
@@ -179,6 +186,55 @@ async def test_several_candidates_are_named_and_none_is_adopted() -> None:
             await launch.deployments.create(PROJECT, ENVIRONMENT)
 
     assert caught.value.candidates == ("66c0ffee00000000000000e1", "66c0ffee00000000000000e2")
+
+
+@attrs.define
+class Neighbour:
+    """A service whose clock is ahead, and where somebody else has begun a deployment a moment before."""
+
+    began: float = attrs.field(factory=time.time)
+    ahead: float = 1000.4
+    deployments: list[dict[str, Any]] = attrs.field(factory=list)
+
+    def now(self) -> float:
+        return self.began + asyncio.get_running_loop().time() + self.ahead
+
+    def begin(self, uid: str, at: float) -> None:
+        created = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+        self.deployments.append({"uid": uid, "createdAt": created})
+
+    def listing(self) -> Any:
+        return answer(200, {"deployments": self.deployments}, {"Date": formatdate(math.floor(self.now()), usegmt=True)})
+
+
+@pytest.mark.parametrize("happened", [True, False])
+@pytest.mark.parametrize("age", [0.2, 0.5, 0.8])
+@virtual_time
+async def test_a_deployment_that_somebody_else_began_a_moment_before_is_never_adopted(
+    monkeypatch: pytest.MonkeyPatch, age: float, happened: bool
+) -> None:
+    # What this process has created counts as known, also from one test to the next.
+    service, theirs, ours = Neighbour(), secrets.token_hex(12), secrets.token_hex(12)
+    # What is asked later is asked at another part of a second.
+    monkeypatch.setattr(time, "time", lambda: service.now() - service.ahead)
+    service.begin(theirs, service.now() - age)
+    posts = 0
+
+    async def step(request: Any) -> Any:
+        nonlocal posts
+        if request.method == "GET":
+            return service.listing()
+        posts += 1
+        if happened or posts == 2:
+            service.begin(ours, service.now())
+        if posts == 1:
+            raise ResponseLost("lost")
+        return answer(201, {"deployment": service.deployments[-1]})
+
+    async with client_on(FakeTransport(step)) as launch:
+        deployment = await launch.deployments.create(PROJECT, ENVIRONMENT)
+
+    assert (deployment.uid, posts) == (ours, 1 if happened else 2)
 
 
 @virtual_time
