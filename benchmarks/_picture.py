@@ -30,7 +30,7 @@ def picture(result: dict[str, Any]) -> str:
         y += 24
     for mark in result["marks"]:
         verdict = "reached" if mark["reached"] else "missed"
-        goal = "" if mark["goal"] is None else f" (goal {figure(mark['goal'])}: {verdict})"
+        goal = "" if mark["goal"] is None else f" (goal {mark['goal']:g}: {verdict})"
         shapes.append(_text(0, y, f"{mark['what']}: {figure(mark['median'])} {mark['unit']}".rstrip() + goal, INK))
         y += 18
     head = _text(0, 16, f"{result['title']} ({result['machine']})", INK, bold=True)
