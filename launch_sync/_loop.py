@@ -122,8 +122,9 @@ class _Forgotten:
         if _process.loop is not None and (ours or self._fork_aware):
             _process.loop.close_soon(self._close)
         if ours and not self.held:
+            close = getattr(self._close, "__name__", "close")
             warnings.warn_explicit(
-                f"{self._name} was never closed. Use `with {self._name}(...)`, or call its close method.",
+                f"{self._name} was never closed. Use `with {self._name}(...)`, or call its {close} method.",
                 ResourceWarning,
                 *self._line,
             )

@@ -492,13 +492,14 @@ def test_what_was_never_closed_is_closed_and_names_the_line_that_made_it() -> No
 
     closed = threading.Event()
 
-    async def close() -> None:
+    async def stop() -> None:
         closed.set()
 
     _bridge.run(answer(1))
     owners = [Owner()]
-    line = made_here(owners[0], close)
-    with pytest.warns(ResourceWarning, match=r"Owner was never closed. Use `with Owner\(...\)`") as caught:
+    line = made_here(owners[0], stop)
+    told = r"Owner was never closed. Use `with Owner\(...\)`, or call its stop method"
+    with pytest.warns(ResourceWarning, match=told) as caught:
         owners.clear()
     assert closed.wait(5)
     assert [(warning.filename, warning.lineno) for warning in caught] == [(__file__, line)]
