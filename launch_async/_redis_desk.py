@@ -165,8 +165,9 @@ class Desk:
                     if not (self._queue or self._news.urgent):
                         return
         except Exception as error:
+            if not self._queue:
+                raise
             self._queue.fail(error)
-            raise
         finally:
             self._task = None
             await self._line.disconnect()

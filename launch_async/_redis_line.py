@@ -10,7 +10,7 @@ from typing import Final
 from launch_async._redis_script import Ask, Reply
 from launch_async._redis_setup import Client, Setup
 from launch_async._rhythms import RoundTrips
-from launch_async.errors import LaunchError
+from launch_async.errors import ConfigurationError, LaunchError
 
 __all__ = ["Line"]
 
@@ -71,13 +71,19 @@ class Line:
     async def _call(self, ask: Ask) -> object:
         from redis.exceptions import NoScriptError
 
-        script = self._setup.script
+        script, known = self._setup.script, ask.arguments(fresh=False)
         if self._client is None:
             self._client = self._setup.connect()
         try:
-            return await self._client.evalsha(script.digest, 1, script.key, *ask.arguments(fresh=False))
-        except NoScriptError:
-            return await self._client.eval(script.text, 1, script.key, *ask.arguments(fresh=True))
+            try:
+                return await self._client.evalsha(script.digest, 1, script.key, *known)
+            except NoScriptError:
+                return await self._client.eval(script.text, 1, script.key, *ask.arguments(fresh=True))
+        except (AttributeError, TypeError, UnicodeDecodeError) as error:
+            raise ConfigurationError(
+                f"the client of Redis cannot be used ({type(error).__name__}: {error}). A URL may have options that "
+                "redis.asyncio knows; a function must return one of its clients; neither may set decode_responses"
+            ) from error
 
     async def _after_failure(self, error: Exception, began: float) -> LaunchError | None:
         await self.disconnect()

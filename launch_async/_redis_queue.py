@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import bisect
+import copy
 import itertools
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 import attrs
 
+from launch_async.errors import LaunchError
 from launch_async.rate_limit import Priority
 
 __all__ = ["Grant", "Queue", "Waiter"]
@@ -114,5 +116,6 @@ class Queue:
         """Send everybody away."""
         for waiters in self._waiting.values():
             for waiter in waiters:
-                waiter.served.set_exception(error)
+                # Each call notes in its error what became of it: they must not share one.
+                waiter.served.set_exception(copy.copy(error) if isinstance(error, LaunchError) else error)
             waiters.clear()

@@ -16,6 +16,7 @@ import asyncio
 import importlib.util
 import math
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -36,6 +37,7 @@ __all__ = ["BudgetUnavailable", "RedisRateLimiter"]
 
 _FORGOTTEN_AFTER = 300.0
 _SCHEMES = ("redis", "rediss", "unix")
+_KEY_PART = re.compile(r"[^\s{}]+")
 
 
 class BudgetUnavailable(ConnectError):
@@ -84,10 +86,10 @@ class RedisRateLimiter:
     ) -> None:
         if importlib.util.find_spec("redis") is None:
             raise ConfigurationError("the package redis is missing: pip install 'contentstack-launch[redis]'")
-        if isinstance(url, str) and urlsplit(url).scheme not in _SCHEMES:
-            raise ConfigurationError("the URL of Redis must begin with redis://, rediss:// or unix://")
-        if not organization_uid:
-            raise InvalidArgumentError("organization_uid", "must not be empty")
+        _check_url(url)
+        for name, text in {"organization_uid": organization_uid, "prefix": prefix}.items():
+            if not _KEY_PART.fullmatch(text):
+                raise InvalidArgumentError(name, "must not be empty, and have neither white space nor braces")
         if when_unreachable not in ("local", "error"):
             raise InvalidArgumentError("when_unreachable", "must be 'local' or 'error'")
         if not 0 < local_share <= 1:
@@ -190,6 +192,23 @@ class RedisRateLimiter:
             if loop not in self._desks:
                 self._desks[loop] = Desk(self._setup, loop)
             return self._desks[loop]
+
+
+def _check_url(url: object) -> None:
+    if not isinstance(url, str):
+        if not callable(url):
+            raise ConfigurationError(f"url must be an address, or a function that makes a client, not {url!r}")
+        return
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in _SCHEMES:
+            raise ConfigurationError("the URL of Redis must begin with redis://, rediss:// or unix://")
+        _ = parts.port
+    except ValueError:
+        # Its words would show a part of the password.
+        raise ConfigurationError(
+            "the URL of Redis cannot be read: give the port in digits, and / # ? @ of a password as %2F %23 %3F %40"
+        ) from None
 
 
 def _client(url: str, cluster: bool, patience: float) -> object:  # noqa: FBT001, RUF100

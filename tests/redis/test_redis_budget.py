@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import traceback
 import warnings
 from pathlib import Path
 
@@ -332,6 +333,11 @@ def test_a_password_is_shown_nowhere():
     ("url", "options", "error"),
     [
         ("http://127.0.0.1", {}, ConfigurationError),
+        (None, {}, ConfigurationError),
+        (b"redis://127.0.0.1", {}, ConfigurationError),
+        ("redis://127.0.0.1:port", {}, ConfigurationError),
+        ("redis://127.0.0.1", {"prefix": "a{b}"}, InvalidArgumentError),
+        ("redis://127.0.0.1", {"prefix": ""}, InvalidArgumentError),
         ("redis://127.0.0.1", {"region": "mars"}, ConfigurationError),
         ("redis://127.0.0.1", {"when_unreachable": "panic"}, InvalidArgumentError),
         ("redis://127.0.0.1", {"local_share": 0}, InvalidArgumentError),
@@ -345,9 +351,18 @@ def test_what_cannot_work_is_refused_at_once(url, options, error):
         RedisRateLimiter(url, "blt1", **options)
 
 
-def test_an_organization_is_needed():
-    with pytest.raises(InvalidArgumentError):
-        RedisRateLimiter("redis://127.0.0.1", "")
+@pytest.mark.parametrize("organization", ["", "blt1\n", "blt{1}"])
+def test_an_organization_is_needed(organization):
+    with pytest.raises(InvalidArgumentError, match="organization_uid: must not be empty"):
+        RedisRateLimiter("redis://127.0.0.1", organization)
+
+
+@pytest.mark.parametrize("url", [f"redis://:hunter{mark}2@redis.example.com:6379" for mark in "/#?"])
+def test_a_password_that_is_not_quoted_is_not_shown_either(url):
+    with pytest.raises(ConfigurationError, match="as %2F") as caught:
+        RedisRateLimiter(url, "blt1")
+
+    assert "hunter" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_missing_package_is_named(monkeypatch):

@@ -6,12 +6,14 @@ import signal
 
 import pytest
 import trustme
+from redis import Redis as SyncRedis
 from redis.asyncio import Redis, Sentinel
 from redis_server import RedisServer, free_port
 from test_redis_budget import send
 from virtual import in_virtual_time, most_in_any
 
 from launch_async._redis_queue import Grant
+from launch_async.errors import ConfigurationError
 from launch_async.rate_limit import RateLimit
 from launch_async.redis import BudgetUnavailable, RedisRateLimiter
 
@@ -122,8 +124,9 @@ async def test_without_redis_calls_fail_clearly_where_that_is_wanted(own_server)
 
     with pytest.raises(BudgetUnavailable, match="nothing was sent"):
         await budget.acquire()
-    with pytest.raises(BudgetUnavailable):
-        await budget.acquire()
+    errors = await asyncio.gather(budget.acquire(), budget.acquire(), return_exceptions=True)
+    assert [type(error) for error in errors] == [BudgetUnavailable] * 2
+    assert errors[0] is not errors[1]
 
     own_server.start()
     await served(budget)
@@ -161,6 +164,28 @@ async def test_a_fault_of_the_client_reaches_the_callers(caplog):
 
     with pytest.raises(ValueError, match="no client today"):
         await budget.acquire()
+
+
+@pytest.mark.parametrize("option", ["decode_responses=True", "no_such_option=1"])
+async def test_a_url_with_an_option_that_cannot_be_is_a_clear_error(redis_server, caplog, option):
+    budget = RedisRateLimiter(f"{redis_server.url}?{option}", "blt1")
+
+    with pytest.raises(ConfigurationError, match="the client of Redis cannot be used"):
+        await budget.acquire()
+    await asyncio.sleep(0)
+
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("client", [None, "a client of the other kind"])
+async def test_a_function_that_makes_no_client_is_a_clear_error(redis_server, client):
+    other = SyncRedis.from_url(redis_server.url)
+    budget = RedisRateLimiter(lambda: client and other, "blt1")
+
+    with pytest.raises(ConfigurationError, match=r"must return one of its clients"):
+        await budget.acquire()
+
+    other.close()
 
 
 async def test_a_process_that_was_held_up_does_not_use_a_slot_of_long_ago(limiter):
