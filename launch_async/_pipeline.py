@@ -16,7 +16,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType, TracebackType
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, NoReturn, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
 import attrs
@@ -253,6 +253,14 @@ class Pipeline:
             layers=self._layers if isinstance(layers, Unset) else layers,
             user_agent=self._user_agent,
             region_hint=self._region_hint,
+        )
+
+    def __reduce__(self) -> NoReturn:
+        # Also met through what sends its calls here: projects, fleet, variables.
+        raise TypeError(
+            "a LaunchClient cannot be pickled or copied: it holds connections and credentials. Pickle what makes "
+            "another one (region, organization_uid) and references such as DeploymentRef, and call from_env() or "
+            "LaunchClient(...) in the other process; with_options() derives one in this process"
         )
 
     @property

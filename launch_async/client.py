@@ -285,11 +285,7 @@ class LaunchClient:
         return derived
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            "a LaunchClient cannot be pickled or copied: it holds connections and credentials. Pickle what makes "
-            "another one (region, organization_uid) and references such as DeploymentRef, and call from_env() or "
-            "LaunchClient(...) in the other process; with_options() derives one in this process"
-        )
+        self._pipeline.__reduce__()
 
     def __repr__(self) -> str:
         return f"<LaunchClient {self._base_url}{' closed' if self._closed else ''}>"

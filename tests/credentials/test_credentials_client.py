@@ -203,6 +203,13 @@ def test_a_client_says_what_to_pickle_instead(duplicate: Any) -> None:
         duplicate(client)
 
 
+@pytest.mark.parametrize("part", ["projects", "fleet", "variables"])
+@pytest.mark.parametrize("duplicate", [pickle.dumps, copy.deepcopy])
+def test_a_part_of_a_client_says_so_too(part: str, duplicate: Any) -> None:
+    with pytest.raises(TypeError, match=r"cannot be pickled.*DeploymentRef.*from_env"):
+        duplicate(getattr(LaunchClient(), part))
+
+
 @pytest.mark.parametrize(
     ("one", "same", "other"),
     [
