@@ -222,7 +222,9 @@ local function shift()
   local back = state.written - now
   if back <= 0 then return end
   for _, slot in ipairs(state.slots) do slot[3], slot[4] = slot[3] - back, slot[4] - back end
-  for _, name in ipairs({'paused', 'paced', 'last', 'counts', 'probe', 'turn'}) do state[name] = state[name] - back end
+  for _, name in ipairs({'paused', 'paced', 'last', 'counts', 'probe', 'turn', 'agreed'}) do
+    state[name] = state[name] - back
+  end
 end
 
 -- What was forgotten was given out of the slots that could be free by now: all of those count as taken just now, until
@@ -234,7 +236,7 @@ local function restore()
   if not state then
     state = {number = known_number, slots = {}, written = 0, last = 0, paused = 0, paced = 0,
              capacity = plan, plan = plan, stated = math.huge, score = 0, counts = 0, probe = 0, wait = FIRST_PROBE,
-             turn = now, shortest = 0, shortest_before = 0, longest = 0, longest_before = 0}
+             turn = now, lowest = plan, agreed = 0, shortest = 0, shortest_before = 0, longest = 0, longest_before = 0}
   end
   shift()
   local sure = {}
@@ -260,6 +262,8 @@ if plan > state.plan then
   if state.capacity == state.plan then state.capacity = plan end
   state.plan = plan
 end
+-- Where workers name different figures the lowest is everybody's, for as long as somebody names it.
+if plan <= state.lowest or now > state.agreed then state.lowest, state.agreed = plan, now + 10 * per end
 if limit > 0 then state.stated = limit end
 local ceiling = math.min(state.stated, state.plan)
 state.capacity = math.min(state.capacity, ceiling)
@@ -330,7 +334,7 @@ for _, slot in ipairs(state.slots) do
   end
 end
 state.slots = live
-local capacity = math.min(state.capacity, plan)
+local capacity = math.min(state.capacity, state.lowest)
 
 -- When there is room, behind the places kept until `before`. A hopeful answer, for a place to keep, takes requests that
 -- are out for answered in good time; whoever claims the place by then is told the strict one.

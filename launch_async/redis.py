@@ -88,7 +88,7 @@ class RedisRateLimiter:
             raise ConfigurationError("the package redis is missing: pip install 'contentstack-launch[redis]'")
         _check_url(url)
         for name, text in {"organization_uid": organization_uid, "prefix": prefix}.items():
-            if not _KEY_PART.fullmatch(text):
+            if not text or not _KEY_PART.fullmatch(text):
                 raise InvalidArgumentError(name, "must not be empty, and have neither white space nor braces")
         if when_unreachable not in ("local", "error"):
             raise InvalidArgumentError("when_unreachable", "must be 'local' or 'error'")

@@ -68,6 +68,27 @@ async def test_a_process_with_one_request_is_not_starved_by_one_with_many(virtua
 
 
 @in_virtual_time
+async def test_processes_that_name_different_limits_share_the_lower_one(virtual_limiter):
+    greedy, modest = (
+        virtual_limiter(rate_limit=RateLimit(10, per=0.25)),
+        virtual_limiter(rate_limit=RateLimit(3, per=0.25)),
+    )
+    await send(modest)
+    others = []
+    crowd = [asyncio.create_task(send(greedy, others)) for _ in range(200)]
+    await asyncio.sleep(0.5)
+
+    before, times = len(others), []
+    await asyncio.gather(*(send(modest, times) for _ in range(6)))
+
+    assert len(others) - before <= 8
+    assert most_in_any(0.25, others[before:] + times) <= 3
+    await asyncio.sleep(3.0)
+    await asyncio.gather(*crowd)
+    assert most_in_any(0.25, others) == 10
+
+
+@in_virtual_time
 async def test_a_request_costs_one_call_where_requests_wait(virtual_limiter):
     budget = virtual_limiter()
     await asyncio.gather(*(send(budget) for _ in range(15)))
@@ -351,7 +372,7 @@ def test_what_cannot_work_is_refused_at_once(url, options, error):
         RedisRateLimiter(url, "blt1", **options)
 
 
-@pytest.mark.parametrize("organization", ["", "blt1\n", "blt{1}"])
+@pytest.mark.parametrize("organization", [None, "", "blt1\n", "blt{1}"])
 def test_an_organization_is_needed(organization):
     with pytest.raises(InvalidArgumentError, match="organization_uid: must not be empty"):
         RedisRateLimiter("redis://127.0.0.1", organization)
