@@ -7,6 +7,7 @@ queue for the organization's budget, where a call whose time-out cannot be met i
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from launch_async.resources.deployments import Deployments
 __all__ = ["Polls"]
 
 _PLACES: Final = 16
+_ASLEEP: Final = 30.0
+"""Seconds by which a loop's clock may be behind, as where the machine was suspended: it stands still meanwhile."""
 
 
 class Polls:
@@ -32,7 +35,8 @@ class Polls:
     def __init__(self, deployments: Deployments) -> None:
         self._deployments = deployments
         self._places = asyncio.Semaphore(_PLACES)
-        self._started: tuple[float, float] | None = None
+        self._ahead = -math.inf
+        """Seconds by which the machine's clock was ahead of the loop's when they were compared."""
 
     @property
     def rate(self) -> float:
@@ -42,12 +46,11 @@ class Polls:
     @property
     def now(self) -> datetime:
         """What time it is at the service, as far as its answers have told."""
-        ticks = asyncio.get_running_loop().time()
-        if self._started is None:
-            self._started = time.time(), ticks
-        wall, since = self._started
+        moment, ticks = time.time(), asyncio.get_running_loop().time()
+        if moment - ticks - self._ahead > _ASLEEP:
+            self._ahead = moment - ticks
         offset = self._deployments._pipeline.clock.offset  # noqa: SLF001
-        return datetime.fromtimestamp(wall + ticks - since + offset, UTC)
+        return datetime.fromtimestamp(ticks + self._ahead + offset, UTC)
 
     async def deployment(self, ref: DeploymentRef) -> Deployment:
         """Return one deployment."""

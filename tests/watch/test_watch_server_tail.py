@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import datetime, timedelta
 
 import pytest
@@ -54,6 +55,21 @@ def test_a_busy_server_is_followed_in_bounded_memory() -> None:
         return len([line async for line in lines])
 
     assert run(main()) == 2000
+
+
+def test_a_machine_that_was_suspended_is_not_behind_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    launch, slept = Launch([Build(ends=0)], server_lines=[Line("soon", at=1)]), 3600.0
+    wall = time.time
+
+    async def main() -> tuple[datetime, datetime]:
+        polls = launch.client()._watching._polls
+        before = polls.now
+        monkeypatch.setattr(time, "time", lambda: wall() + slept)
+        return before, polls.now
+
+    before, after = run(main())
+
+    assert after - before > timedelta(seconds=slept - 1)
 
 
 def test_a_static_site_is_explained() -> None:
