@@ -21,6 +21,10 @@ from launch_async.emulator.state import Deployment
 
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "TEMP", "SYSTEMROOT", "COMSPEC", "PATHEXT")
 CHUNK = 64 * 1024
+LOOK = 0.1
+"""Seconds between looks whether a command has ended."""
+LINGER = 0.5
+"""Seconds after its end in which output of what it left running still counts."""
 
 
 class Builder:
@@ -72,10 +76,19 @@ class Builder:
             stderr=STDOUT,
             start_new_session=True,
         )
+        reading = asyncio.create_task(_each_line(process, lambda line: self._note(deployment, line)))
         try:
-            await _each_line(process, lambda line: self._note(deployment, line))
+            while not reading.done() and process.returncode is None:
+                await asyncio.wait({reading}, timeout=LOOK)
+            await asyncio.wait({reading}, timeout=LINGER)
+            if not reading.done() and process.returncode is not None:
+                _kill(process)  # what the command left running holds its output open
+                await asyncio.wait({reading}, timeout=LINGER)
+                return process.returncode
+            await reading
             return await process.wait()
         finally:
+            reading.cancel()
             if process.returncode is None:
                 _kill(process)
                 await process.wait()

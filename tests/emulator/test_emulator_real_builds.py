@@ -68,6 +68,13 @@ async def test_a_build_that_goes_wrong_fails_its_deployment_with_the_reason(buil
     assert reason in (await messages(builder, environment))[-1]
 
 
+async def test_a_build_does_not_wait_for_what_its_command_left_running(builder, zip_of):
+    left = f"({PYTHON} wait.py &); mkdir dist && cp make.py dist/index.html"
+    environment = await builder.site(zip_of(SOURCE), buildCommand=left, outputDirectory="./dist")
+
+    assert (await ended(builder, environment))["status"] == "LIVE"
+
+
 async def test_without_a_command_a_build_is_as_scripted(builder, archive):
     environment = await builder.site(archive)
 
