@@ -98,10 +98,12 @@ class Faults:
             headers: further response headers.
 
         Raises:
-            ValueError: a value out of its range, or an operation that does not exist.
+            ValueError: a value out of its range, an operation that does not exist, or a header that cannot be sent.
         """
         if operation is not None and operation not in self._operations:
             raise ValueError(f"there is no operation {operation!r}{_perhaps(operation, self._operations)}")
+        if any(character < " " for header in (headers or {}).items() for text in header for character in text):
+            raise ValueError("a header holds a control character, such as a line break")
         fault = Fault(
             kind=kind,
             operation=operation,

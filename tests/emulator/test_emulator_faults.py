@@ -226,7 +226,16 @@ async def test_dice_fall_the_same_for_the_same_seed(api, project):
     assert set(rows[0]) == {200, 503}
 
 
-@pytest.mark.parametrize("wrong", [{"kind": "explode"}, {"kind": "empty", "nth": 0}, {"kind": "delay", "delay": -1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kind": "explode"},
+        {"kind": "empty", "nth": 0},
+        {"kind": "delay", "delay": -1},
+        {"kind": "status_before", "headers": {"X-Note": "one\r\nX-More: two"}},
+    ],
+    ids=str,
+)
 def test_a_fault_that_makes_no_sense_is_refused(api, wrong):
     with pytest.raises(ValueError):
         api.emulator.faults.add(**wrong)
