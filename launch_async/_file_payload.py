@@ -9,14 +9,34 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
+from pathlib import Path
 from typing import Final
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 
-__all__ = ["FilePayload"]
+__all__ = ["FilePayload", "opened"]
 
 _PIECE: Final = 512 * 1024
+
+
+async def opened(path: Path) -> io.BufferedReader:
+    """Open a file in a thread; a caller who is cancelled meanwhile leaves none open.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    opening = asyncio.get_running_loop().run_in_executor(None, lambda: path.open("rb"))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close)
+        raise
+
+
+def _close(opening: asyncio.Future[io.BufferedReader]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 class FilePayload(aiohttp.BufferedReaderPayload):

@@ -319,10 +319,10 @@ class AiohttpTransport:
     async def _send_file(
         self, session: aiohttp.ClientSession, watch: Watch, request: Request, body: FileBody
     ) -> Response:
-        from launch_async._file_payload import FilePayload
+        from launch_async._file_payload import FilePayload, opened
 
         tracker = _tracker()
-        file = await asyncio.to_thread(body.path.open, "rb")
+        file = await opened(body.path)
         try:
             payload = FilePayload(file, body.size)
             async with _watched(tracker, body):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ import trustme
 from aiohttp import web
 from core_support import ORGANIZATION, PROJECT, TOKEN
 from support.aioresponses_shim import scripted_answers
+from support.passing_time import until
 
 from launch_async import (
     Authtoken,
@@ -775,6 +777,38 @@ async def test_a_cancelled_upload_is_cancelled_and_its_file_closed(transport: Ai
         upload.cancel()
         with pytest.raises(asyncio.CancelledError):
             await upload
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on Windows")
+async def test_an_upload_that_is_cancelled_while_its_file_is_opened_leaves_none_open(
+    transport: AiohttpTransport, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "slow.zip"
+    os.mkfifo(pipe)
+    # A pipe is opened for reading only when somebody writes: until then the upload is on its way to open it.
+    upload = asyncio.ensure_future(transport.send(Request("PUT", "http://127.0.0.1:9", body=FileBody(pipe, 3002))))
+    await asyncio.sleep(0)
+    upload.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await upload
+
+    writers: list[int] = []
+
+    def is_awaited() -> bool:
+        with contextlib.suppress(OSError):
+            writers.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+        return bool(writers)
+
+    def is_closed() -> bool:
+        try:
+            os.write(writers[0], b"x")
+        except BrokenPipeError:
+            return True
+        return False
+
+    await until(is_awaited)
+    await until(is_closed)
+    os.close(writers[0])
 
 
 def test_a_file_body_does_not_show_its_form(file: Path) -> None:
