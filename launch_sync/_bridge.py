@@ -60,8 +60,12 @@ def run(coroutine: Coroutine[object, object, T]) -> T:
         del call, task  # a traceback keeps this frame; it must not keep the error in turn
 
 
-def iterate(source: AsyncIterator[T]) -> Generator[T, None, None]:
+def iterate(source: AsyncIterator[T], lender: object = None) -> Generator[T, None, None]:
     """Iterate over an async iterator, all of it in one task; leaving early closes the source.
+
+    Args:
+        source: The async iterator.
+        lender: Whose connections it uses: kept alive by the iteration.
 
     Raises:
         BridgeThreadError: used on the private loop itself.

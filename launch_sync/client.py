@@ -267,46 +267,46 @@ class LaunchClient:
     @property
     def projects(self) -> Projects:
         """The organization's projects."""
-        return Projects(self._async.projects)
+        return Projects(self._async.projects, self)
 
     @property
     def environments(self) -> Environments:
         """The environments of a project, and their CDN cache."""
-        return Environments(self._async.environments)
+        return Environments(self._async.environments, self)
 
     @property
     def deployments(self) -> Deployments:
         """The deployments of an environment, and their logs."""
-        return Deployments(self._async.deployments)
+        return Deployments(self._async.deployments, self)
 
     @property
     def uploads(self) -> Uploads:
         """Signed URLs for ZIPs, and the upload itself."""
-        return Uploads(self._async.uploads)
+        return Uploads(self._async.uploads, self)
 
     @property
     def usage(self) -> Usage:
         """The organization's quotas."""
-        return Usage(self._async.usage)
+        return Usage(self._async.usage, self)
 
     @property
     def deploy_hooks(self) -> DeployHooks:
         """Deploy hooks: start a deployment with nothing but a secret."""
-        return DeployHooks(self._async.deploy_hooks)
+        return DeployHooks(self._async.deploy_hooks, self)
 
     @property
     def variables(self) -> Variables:
         """Environment variables, compared and changed safely."""
         from launch_sync.workflows.variables import Variables
 
-        return Variables(self._async.variables)
+        return Variables(self._async.variables, self)
 
     @property
     def fleet(self) -> Fleet:
         """Bulk operations: select, plan, run, resume, report."""
         from launch_sync.workflows.fleet.fleet import Fleet
 
-        return Fleet(self._async.fleet)
+        return Fleet(self._async.fleet, self)
 
     def deploy(
         self,
@@ -516,7 +516,7 @@ class LaunchClient:
 
         API: `getDeployment`, `listDeployments`; scope `launch.projects:read` or `launch:manage`.
         """
-        return _bridge.iterate(self._async.as_completed(_bridge.gathered(refs), timeout=timeout))
+        return _bridge.iterate(self._async.as_completed(_bridge.gathered(refs), timeout=timeout), self)
 
     def poll_once(self, ref: DeploymentRef | Deployment | str) -> Deployment:
         """Return the state of a deployment now, for a program that has its own way of waiting.
@@ -561,7 +561,7 @@ class LaunchClient:
 
         API: `getDeploymentLogs`, `getDeployment`; scope `launch.projects:read` or `launch:manage` (FACTS §7).
         """
-        return _bridge.iterate(self._async.follow_logs(ref, cursor=cursor, stage=stage, level=level))
+        return _bridge.iterate(self._async.follow_logs(ref, cursor=cursor, stage=stage, level=level), self)
 
     def follow_all(
         self,
@@ -585,7 +585,7 @@ class LaunchClient:
 
         API: `getDeploymentLogs`, `getDeployment`; scope `launch.projects:read` or `launch:manage` (FACTS §7).
         """
-        return _bridge.iterate(self._async.follow_all(_bridge.gathered(refs), stage=stage, level=level))
+        return _bridge.iterate(self._async.follow_all(_bridge.gathered(refs), stage=stage, level=level), self)
 
     def tail_server_logs(
         self,
@@ -610,7 +610,7 @@ class LaunchClient:
 
         API: `getServerLogs`; scope `launch.projects:read` or `launch:manage`.
         """
-        return _bridge.iterate(self._async.tail_server_logs(ref, since=since, until=until))
+        return _bridge.iterate(self._async.tail_server_logs(ref, since=since, until=until), self)
 
     def openapi(self) -> JSONValue:
         """Return the vendor's own description of the API, as it came; it needs no credentials.

@@ -15,8 +15,9 @@ __all__ = ["DeployHooks"]
 class DeployHooks:
     """Deploy hooks; they need no credentials, and their UID is a secret."""
 
-    def __init__(self, wrapped: AsyncDeployHooks) -> None:
+    def __init__(self, wrapped: AsyncDeployHooks, lender: object = None) -> None:
         self._async = wrapped
+        self._lender = lender
 
     def trigger(self, hook_uid: str, *, commit: str | None = None) -> str:
         """Start a deployment through its hook.

@@ -20,8 +20,9 @@ __all__ = ["Deployments"]
 class Deployments:
     """The deployments of an environment."""
 
-    def __init__(self, wrapped: AsyncDeployments) -> None:
+    def __init__(self, wrapped: AsyncDeployments, lender: object = None) -> None:
         self._async = wrapped
+        self._lender = lender
 
     def list(
         self, project_uid: str, environment_uid: str, *, limit: int | None = None, skip: int = 0
@@ -42,7 +43,7 @@ class Deployments:
 
         API: `listDeployments`; scope `launch.projects:read` or `launch:manage`.
         """
-        return Pager(self._async.list(project_uid, environment_uid, limit=limit, skip=skip))
+        return Pager(self._async.list(project_uid, environment_uid, limit=limit, skip=skip), self)
 
     def get(self, project_uid: str, environment_uid: str, deployment_uid: str) -> Deployment:
         """Return one deployment.

@@ -19,8 +19,9 @@ __all__ = ["Environments"]
 class Environments:
     """The environments of a project."""
 
-    def __init__(self, wrapped: AsyncEnvironments) -> None:
+    def __init__(self, wrapped: AsyncEnvironments, lender: object = None) -> None:
         self._async = wrapped
+        self._lender = lender
 
     def list(self, project_uid: str, *, limit: int | None = None, skip: int = 0) -> Pager[Environment]:
         """List a project's environments.
@@ -38,7 +39,7 @@ class Environments:
 
         API: `listEnvironments`; scope `launch.projects:read` or `launch:manage`.
         """
-        return Pager(self._async.list(project_uid, limit=limit, skip=skip))
+        return Pager(self._async.list(project_uid, limit=limit, skip=skip), self)
 
     def get(self, project_uid: str, environment_uid: str) -> Environment:
         """Return one environment, its variables in clear.

@@ -23,8 +23,9 @@ class Pager(Generic[T]):
     also where items appear or vanish between two pages (FACTS §4).
     """
 
-    def __init__(self, wrapped: AsyncPager[T]) -> None:
+    def __init__(self, wrapped: AsyncPager[T], lender: object = None) -> None:
         self._async = wrapped
+        self._lender = lender
 
     def __repr__(self) -> str:
         return repr(self._async)
@@ -34,7 +35,7 @@ class Pager(Generic[T]):
 
     def pages(self) -> Iterator[Page[T]]:
         """Iterate over the pages; items that were on an earlier page are left out of a later one."""
-        return _bridge.iterate(self._async.pages())
+        return _bridge.iterate(self._async.pages(), self)
 
     def page(self) -> Page[T]:
         """Return one page: `limit` items (100 by default) after the first `skip`."""

@@ -21,8 +21,9 @@ __all__ = ["Projects"]
 class Projects:
     """The organization's projects."""
 
-    def __init__(self, wrapped: AsyncProjects) -> None:
+    def __init__(self, wrapped: AsyncProjects, lender: object = None) -> None:
         self._async = wrapped
+        self._lender = lender
 
     def list(self, *, limit: int | None = None, skip: int = 0) -> Pager[Project]:
         """List the projects that the caller may see.
@@ -39,7 +40,7 @@ class Projects:
 
         API: `listProjects`; scope `launch.projects:read` or `launch:manage`.
         """
-        return Pager(self._async.list(limit=limit, skip=skip))
+        return Pager(self._async.list(limit=limit, skip=skip), self)
 
     def get(self, project_uid: str) -> Project:
         """Return one project.

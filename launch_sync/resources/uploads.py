@@ -18,8 +18,9 @@ __all__ = ["Uploads"]
 class Uploads:
     """Signed URLs for ZIPs, and the upload itself."""
 
-    def __init__(self, wrapped: AsyncUploads) -> None:
+    def __init__(self, wrapped: AsyncUploads, lender: object = None) -> None:
         self._async = wrapped
+        self._lender = lender
 
     def url_for_project(self) -> SignedUploadUrl:
         """Return a signed URL for the ZIP of a new project; valid for ten minutes.

@@ -15,8 +15,9 @@ __all__ = ["Usage"]
 class Usage:
     """The organization's quotas."""
 
-    def __init__(self, wrapped: AsyncUsage) -> None:
+    def __init__(self, wrapped: AsyncUsage, lender: object = None) -> None:
         self._async = wrapped
+        self._lender = lender
 
     def cache_revalidations(self) -> CacheRevalidationUsage:
         """Return how much of the daily quota of cache revalidations is used.

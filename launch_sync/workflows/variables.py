@@ -20,8 +20,9 @@ __all__ = ["Variables"]
 class Variables:
     """Reads, compares and changes the variables of environments; the next deployment applies them (FACTS §4)."""
 
-    def __init__(self, wrapped: AsyncVariables) -> None:
+    def __init__(self, wrapped: AsyncVariables, lender: object = None) -> None:
         self._async = wrapped
+        self._lender = lender
 
     def read(self, project_uid: str, environment_uid: str) -> VariableValues:
         """Return an environment's variables.

@@ -86,6 +86,16 @@ def test_a_client_without_a_with_works_until_it_is_closed(emulator: LaunchEmulat
         launch.openapi()
 
 
+def test_a_client_lives_as_long_as_what_it_handed_out(emulator: LaunchEmulator) -> None:
+    emulator.add_project("handed-out")
+    with pytest.warns(ResourceWarning, match="LaunchClient was never closed"):
+        names = [project.name for project in plain_client_of(emulator).projects.list()]
+    with pytest.warns(ResourceWarning, match="LaunchClient was never closed"):
+        total = plain_client_of(emulator).with_options(timeout=5).projects.list().total()
+    assert "handed-out" in names
+    assert total == len(names)
+
+
 def test_a_client_opens_connections_of_its_own_in_a_forked_child(
     launch: LaunchClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,8 +59,10 @@ class ClassWriter:
     def _making(self, found: Class, original: str) -> Iterator[str]:
         name, init = found.symbol.name, found.functions.get("__init__")
         if name not in self._constructed:
-            yield f"    def __init__(self, wrapped: {original}{_type_parameters(found)}) -> None:"
+            wrapped = f"{original}{_type_parameters(found)}"
+            yield f"    def __init__(self, wrapped: {wrapped}, lender: object = None) -> None:"
             yield "        self._async = wrapped"
+            yield "        self._lender = lender"
             yield ""
             return
         if init is None:
@@ -122,7 +124,7 @@ class ClassWriter:
         name, node = function.name, function.node
         if node.returns is None:
             raise UnmappedError(function.module, node, f"{name} has no type")
-        type_, value = self._functions.result(function.module, node.returns, f"self._async.{name}")
+        type_, value = self._functions.result(function.module, node.returns, f"self._async.{name}", lender=", self")
         yield from ["    @property", f"    def {name}(self) -> {type_}:"]
         yield from docstring(node, _INDENT * 2)
         yield from self._functions.late_imports(function.module, node.returns, _INDENT * 2)
@@ -153,7 +155,7 @@ class ClassWriter:
             yield "        return (item for page in self.pages() for item in page)"
         else:
             self._writer.need("launch_sync", "_bridge")
-            yield "        return _bridge.iterate(self._async.__aiter__())"
+            yield "        return _bridge.iterate(self._async.__aiter__(), self)"
 
 
 def _closer(found: Class) -> str:

@@ -125,7 +125,6 @@ class FunctionWriter:
         if len(coloured) != 1 or len(options) > 2:
             raise UnmappedError(module, annotation, f"cannot wrap {ast.unparse(annotation)}")
         twin = self._twin(module, coloured[0])
-        lender = lender if twin.endswith("._wrap") else ""
         if len(options) == 1:
             return type_, f"{twin}({value}{lender})"
         return type_, f"None if (wrapped := {value}) is None else {twin}(wrapped{lender})"
@@ -153,21 +152,22 @@ class FunctionWriter:
         colour = self._colours.of(function)
         if colour is not Colour.PLAIN:
             self._writer.need("launch_sync", "_bridge")
+        # What an object hands out may live on its connections: it keeps the object alive, and need not be closed.
+        lender = ", self" if function.owner and not function.decorators & {"classmethod", "staticmethod"} else ""
         match colour:
             case Colour.COROUTINE:
                 call = f"_bridge.run({call})"
             case Colour.ITERATOR | Colour.CONTEXT:
                 if self._colours.mentions(function.module, annotation):
                     raise UnmappedError(function.module, function.node, f"cannot wrap {ast.unparse(annotation)}")
-                yield f"{indent}return _bridge.{'iterate' if colour is Colour.ITERATOR else 'entered'}({call})"
+                bridged = f"iterate({call}{lender})" if colour is Colour.ITERATOR else f"entered({call})"
+                yield f"{indent}return _bridge.{bridged}"
                 return
             case Colour.PLAIN:
                 pass
         if ast.unparse(annotation) == "None":
             yield f"{indent}{call}"
             return
-        # What an object hands out may live on its connections: it keeps the object alive, and need not be closed.
-        lender = ", self" if function.owner and not function.decorators & {"classmethod", "staticmethod"} else ""
         yield from self.late_imports(function.module, annotation, indent)
         yield f"{indent}return {self.result(function.module, annotation, call, function.owner, lender)[1]}"
 

@@ -29,8 +29,9 @@ __all__ = ["Fleet"]
 class Fleet:
     """Bulk operations on many environments. `select` and `plan_*` only read; nothing is changed before `run`."""
 
-    def __init__(self, wrapped: AsyncFleet) -> None:
+    def __init__(self, wrapped: AsyncFleet, lender: object = None) -> None:
         self._async = wrapped
+        self._lender = lender
 
     def select(
         self,

@@ -29,8 +29,9 @@ __all__ = ["Client", "Shelf", "connect"]
 class Shelf:
     """Things, one after another."""
 
-    def __init__(self, wrapped: AsyncShelf) -> None:
+    def __init__(self, wrapped: AsyncShelf, lender: object = None) -> None:
         self._async = wrapped
+        self._lender = lender
 
     @property
     def label(self) -> str:
@@ -45,7 +46,7 @@ class Shelf:
         return _bridge.run(self._async.first())
 
     def __iter__(self) -> Iterator[Thing]:
-        return _bridge.iterate(self._async.__aiter__())
+        return _bridge.iterate(self._async.__aiter__(), self)
 
     def move_to(self, other: Shelf) -> None:
         """Move everything to another shelf."""
@@ -121,7 +122,7 @@ class Client:
     @property
     def shelf(self) -> Shelf:
         """The one shelf."""
-        return Shelf(self._async.shelf)
+        return Shelf(self._async.shelf, self)
 
     @property
     def note(self) -> str:
@@ -136,11 +137,11 @@ class Client:
         """List things."""
         from mini_sync.listing import Listing
 
-        return Listing(self._async.things(limit=limit))
+        return Listing(self._async.things(limit=limit), self)
 
     def other_shelf(self, name: Literal["left", "right"] = "left") -> Shelf | None:
         """Return another shelf, if there is one."""
-        return None if (wrapped := self._async.other_shelf(name)) is None else Shelf(wrapped)
+        return None if (wrapped := self._async.other_shelf(name)) is None else Shelf(wrapped, self)
 
     def with_name(self, name: str) -> Client:
         """Return a client of another name."""
@@ -176,11 +177,11 @@ class Client:
 
     def watch(self, count: int) -> Iterator[Thing]:
         """Watch things come."""
-        return _bridge.iterate(self._async.watch(count))
+        return _bridge.iterate(self._async.watch(count), self)
 
     def follow(self) -> Generator[Thing, None, None]:
         """Follow things."""
-        return _bridge.iterate(self._async.follow())
+        return _bridge.iterate(self._async.follow(), self)
 
     def locked(self) -> AbstractContextManager[str]:
         """Hold a lock."""

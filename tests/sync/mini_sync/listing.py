@@ -18,12 +18,13 @@ __all__ = ["Listing"]
 class Listing(Generic[T]):
     """Some items."""
 
-    def __init__(self, wrapped: AsyncListing[T]) -> None:
+    def __init__(self, wrapped: AsyncListing[T], lender: object = None) -> None:
         self._async = wrapped
+        self._lender = lender
 
     def __iter__(self) -> Iterator[T]:
         return (item for page in self.pages() for item in page)
 
     def pages(self) -> Iterator[list[T]]:
         """Iterate over pages of two."""
-        return _bridge.iterate(self._async.pages())
+        return _bridge.iterate(self._async.pages(), self)
