@@ -108,7 +108,8 @@ class Sites:
 
 
 def netloc(host: str, port: int) -> str:
-    """Host and port as a URL has them: an IPv6 address in brackets."""
+    """Host and port as a URL has them: an IPv6 address in brackets, and this machine's for one that means all."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - nothing is bound here
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -169,6 +169,15 @@ async def test_an_emulator_can_be_started_and_stopped_by_hand_and_leaves_no_file
     assert not folder.exists()
 
 
+async def test_listening_everywhere_gives_urls_that_reach_this_machine(start, archive):
+    async with start(host="0.0.0.0", build_seconds=0) as api:
+        environment = await api.site(archive)
+        page = await api.page(environment)
+
+    assert api.emulator.url.startswith("http://127.0.0.1:")
+    assert "Hello from the archive" in page.text
+
+
 @needs_ipv6
 async def test_an_ipv6_address_is_in_brackets_in_every_url(start, archive):
     async with start(host="::1", build_seconds=0) as api:
