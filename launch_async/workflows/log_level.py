@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from typing import Final, Literal, TypeAlias
 
-__all__ = ["LogLevel", "at_least", "level_of", "plain"]
+from launch_async.errors import InvalidArgumentError
+
+__all__ = ["LogLevel", "at_least", "check_level", "level_of", "plain", "readable"]
 
 LogLevel: TypeAlias = Literal["info", "warning", "error"]
 """How severe a line looks."""
 
 _RANK: Final[dict[LogLevel, int]] = {"info": 0, "warning": 1, "error": 2}
-_ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+# Colours and cursor movements, titles of windows, and the rest: what a terminal obeys and nobody reads.
+_ESCAPES: Final = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]+")
 _WARNING: Final = re.compile(r"^\W*(?:npm\s+|yarn\s+|pnpm\s+)?warn(?:ing)?\b|\bdeprecat", re.IGNORECASE)
 _ERROR: Final = re.compile(
     r"(?i:\b(?:error|errors|fatal|panic|exception|traceback|failed|failure)\b)|ERR!|[a-z](?:Error|Exception)\b"
@@ -27,11 +31,26 @@ def level_of(message: str) -> LogLevel:
     return "error" if _ERROR.search(_NO_ERROR.sub("", text)) else "info"
 
 
+def check_level(level: str | None) -> None:
+    """Check a level before anything is followed with it.
+
+    Raises:
+        InvalidArgumentError: It is none of the three.
+    """
+    if level is not None and level not in _RANK:
+        raise InvalidArgumentError("level", f"{level!r} is not one of {', '.join(_RANK)}")
+
+
 def at_least(message: str, level: LogLevel) -> bool:
     """Return whether a line looks as severe as `level`, or more."""
     return _RANK[level_of(message)] >= _RANK[level]
 
 
 def plain(message: str) -> str:
-    """Return a line without colours and surrounding space."""
-    return _ANSI.sub("", message).strip()
+    """Return a message as one line of text, without colours, control characters and surrounding space."""
+    return readable(message).strip()
+
+
+def readable(message: str) -> str:
+    """Return a message as one line of text, without colours and control characters."""
+    return _CONTROLS.sub(" ", _ESCAPES.sub("", message))

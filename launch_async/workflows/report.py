@@ -14,7 +14,7 @@ from launch_async import _html
 from launch_async.models.base import JSONValue
 from launch_async.models.deployment import Deployment, DeploymentRef, DeploymentStatus, deployment_name, status_badge
 from launch_async.models.log import LogLine
-from launch_async.workflows.log_level import level_of, plain
+from launch_async.workflows.log_level import level_of, plain, readable
 
 __all__ = ["DeploymentReport", "LogDigest", "build_seconds"]
 
@@ -133,7 +133,7 @@ class DeploymentReport:
         return json.dumps(self.to_dict(), ensure_ascii=False)
 
     def __str__(self) -> str:
-        tail = "".join(f"\n  {line.message}" for line in self.log_tail)
+        tail = "".join(f"\n  {readable(part)}" for line in self.log_tail for part in line.message.splitlines() or [""])
         return f"{self.summary}{f'{chr(10)}Last lines:{tail}' if tail and not self.status.is_success else ''}"
 
     def _repr_html_(self) -> str:

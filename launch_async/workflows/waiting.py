@@ -22,7 +22,7 @@ from launch_async.resources.deployments import Deployments
 from launch_async.workflows._crew import crew
 from launch_async.workflows.following import Following, Logs
 from launch_async.workflows.log_cursor import LogCursor
-from launch_async.workflows.log_level import LogLevel, at_least
+from launch_async.workflows.log_level import LogLevel, at_least, check_level
 from launch_async.workflows.merging import FollowedLine, merged
 from launch_async.workflows.polls import Polls
 from launch_async.workflows.report import DeploymentReport, LogDigest
@@ -165,6 +165,7 @@ class Watching:
         level: LogLevel | None = None,
     ) -> AsyncGenerator[LogLine, None]:
         """Give each line of a build log once, until the deployment has ended and every line is given."""
+        check_level(level)
         place = LogCursor.from_json(cursor) if isinstance(cursor, str) else cursor or LogCursor()
         following = Following(self._logs, _target(ref), place)
         async with contextlib.aclosing(following.events()) as events:
@@ -176,6 +177,7 @@ class Watching:
         self, refs: Iterable[DeploymentLike], *, stage: LogStage | str | None = None, level: LogLevel | None = None
     ) -> AsyncGenerator[FollowedLine, None]:
         """Give each line of several build logs once, by time within what arrives together."""
+        check_level(level)
         targets = {_ref_of(target): target for target in _targets(refs)}
 
         def source(ref: DeploymentRef) -> AsyncGenerator[Deployment | LogLine, None]:

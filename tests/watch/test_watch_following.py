@@ -249,6 +249,19 @@ def test_a_stored_cursor_goes_on_where_it_was() -> None:
     assert first + rest == [str(at) for at in range(60)]
 
 
+def test_a_level_that_there_is_not_is_refused_before_anything_is_asked() -> None:
+    launch = Launch([Build(ends=9999)])
+
+    async def follow_all() -> None:
+        async for _ in launch.client().follow_all([launch.ref(0)], level="ERROR"):  # type: ignore[arg-type]
+            pass
+
+    for follow in (lambda: followed(launch, level="ERROR"), lambda: run(follow_all())):
+        with pytest.raises(InvalidArgumentError, match="level: 'ERROR' is not one of info, warning, error"):
+            follow()
+    assert not launch.seen
+
+
 def test_lines_can_be_chosen_by_stage_and_by_level() -> None:
     lines = [Line("a", stage="INSTALL"), Line("b"), Line("warning: c"), Line("Error: d")]
     launch = Launch([Build(ends=5, lines=lines)])

@@ -115,6 +115,16 @@ def test_no_time_is_claimed_where_the_last_change_is_not_the_end(status: str) ->
     assert build_seconds(deployment(status)) is None
 
 
+def test_no_terminal_obeys_a_build_log() -> None:
+    lines = log("\x1b[31mError:\x1b[0m in\r\n  site.css\x07", "\x1b]0;title\x07  10%\r  20%", "::error::mine\x9b2J")
+    report = DeploymentReport.of(deployment(), lines)
+
+    assert report.first_error == "Error: in   site.css"
+    assert str(report).endswith("\nLast lines:\n  Error: in\n    site.css \n    10%\n    20%\n  ::error::mine 2J")
+    assert report.headline.splitlines() == [report.headline]
+    assert "\x1b" in json.loads(report.to_json())["log_tail"][0]
+
+
 def test_a_long_first_error_is_cut() -> None:
     assert len(DeploymentReport.of(deployment(), log("Error: " + "x" * 5000)).first_error or "") < 310
 
