@@ -42,6 +42,7 @@ class FrontDoor:
     async def main(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request on the main port."""
         await self._travel()
+        await _let_send(request)
         raw_path = request.rel_url.raw_path
         head, _, rest = raw_path[1:].partition("/")
         if head == "sites":
@@ -103,6 +104,8 @@ class FrontDoor:
             response = _refused(refusal)
         except (ConnectionError, asyncio.CancelledError):
             raise
+        except web.RequestPayloadError:  # it cannot be decompressed
+            response = _refused(errors.coded(400, "launch.MALFORMED_BODY", "The body is not what its headers say."))
         except Exception:
             _log.exception("%s failed inside the emulator", entry.operation)
             response = _refused(errors.coded(500, "launch.INTERNAL_ERROR", "Internal error."))
@@ -158,6 +161,13 @@ class FrontDoor:
         seconds = self._service.travel.draw()
         if seconds > 0:
             await asyncio.sleep(seconds)
+
+
+async def _let_send(request: web.BaseRequest) -> None:
+    """Tell a client that asks first, as curl does with large files, to send its body."""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # that was no part of the answer
 
 
 async def _controlled(request: web.BaseRequest, control: Control, order: str) -> web.Response:

@@ -16,6 +16,7 @@ from typing import BinaryIO
 from urllib.parse import urlencode
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import BadHttpMessage
 
 from launch_async.emulator import errors
 from launch_async.emulator.archive import BrokenArchive, unpack
@@ -196,7 +197,7 @@ class Storage:
                     await self._receive(upload, _part_chunks(part))
                 else:
                     fields[part.name or ""] = await _field_text(part)
-        except ValueError as error:
+        except (ValueError, BadHttpMessage) as error:
             raise errors.xml(400, "MalformedPOSTRequest", "The body is not well-formed multipart/form-data.") from error
         if upload is None:
             raise errors.xml(400, "InvalidArgument", "POST requires exactly one file upload per request.")

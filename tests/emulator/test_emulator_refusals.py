@@ -341,12 +341,28 @@ async def test_a_failure_inside_the_emulator_is_a_500_without_a_trace(api, monke
         ("/apps-api/apps/token", {"Content-Type": f"{FORM}; charset=bogus"}, b"a=b"),
         ("/apps-api/token", {"Content-Type": FORM}, b"a" * 2_000_000),
         ("/projects", {"Content-Type": "application/json"}, b'"' + b"a" * 2_000_000 + b'"'),
+        ("/projects", {"Content-Type": "application/json", "Content-Encoding": "gzip"}, b"not compressed"),
+        ("/storage/aws/launch-uploads", {"Content-Type": "multipart/form-data; boundary=b"}, b"--b\r\nno header\r\n"),
     ],
 )
 async def test_a_body_that_cannot_be_read_is_the_senders_fault(api, path, headers, body):
     reply = await api.call("POST", path, headers=headers, data=io.BytesIO(body))
 
     assert reply.status == 400
+
+
+async def test_who_asks_first_is_told_to_send_the_body(api):
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(api.emulator.url.rpartition(":")[2]))
+    head = b"POST /v3/user-session HTTP/1.1\r\nHost: here\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    writer.write(head)
+    told = await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"{}")
+    answer = await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+
+    assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert answer.split()[1] == b"422"
 
 
 @pytest.mark.parametrize(
