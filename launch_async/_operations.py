@@ -7,6 +7,7 @@ one that is well formed needs no quoting.
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -141,6 +142,17 @@ def check_timeout(timeout: object) -> None:
     """
     if not isinstance(timeout, Real) or math.isnan(timeout):
         raise InvalidArgumentError("timeout", f"must be a number of seconds, not {timeout!r}")
+
+
+def check_callback(**callbacks: object) -> None:
+    """Check functions that are called from the midst of something, where nobody could await them.
+
+    Raises:
+        InvalidArgumentError: One is a coroutine function, whose body would never run.
+    """
+    for name, callback in callbacks.items():
+        if inspect.iscoroutinefunction(callback):
+            raise InvalidArgumentError(name, "is a coroutine function, and is not awaited: give a plain function")
 
 
 def check_count(name: str, items: Sequence[object], *, most: int, rule: str) -> None:

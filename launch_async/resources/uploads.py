@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus, urlsplit
 import attrs
 
 from launch_async._envelopes import read_envelope, redact
-from launch_async._operations import WRITE, Operation
+from launch_async._operations import WRITE, Operation, check_callback
 from launch_async._pipeline import Pipeline
 from launch_async._transport import FileBody, Request, Response
 from launch_async.errors import InvalidArgumentError, RedirectRefused, StorageError, TransportError
@@ -93,6 +93,7 @@ class Uploads(Resource):
             StorageError: The storage refused the file, broke off, or did not move for 120 s. Or nothing was sent,
                 because the URL is more than nine minutes old, or of plain http to another machine.
         """
+        check_callback(on_progress=on_progress)
         path = Path(file)
         request = _upload_request(upload_url, FileBody(path, _checked_size(path), on_progress=on_progress))
         if nearly_over(upload_url):

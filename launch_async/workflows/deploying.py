@@ -17,7 +17,7 @@ from typing import Final, Literal, TypeVar
 
 import attrs
 
-from launch_async._operations import check_text, check_timeout, check_uid
+from launch_async._operations import check_callback, check_text, check_timeout, check_uid
 from launch_async.errors import DeadlineExceeded, InvalidArgumentError, LaunchError, NotFoundError, WaitTimeout
 from launch_async.models.deployment import Deployment
 from launch_async.models.environment import Environment, FrameworkPreset
@@ -152,6 +152,7 @@ class Deploying:
         """Do what `LaunchClient.deploy` promises."""
         check_uid("project_uid", project_uid)
         check_uid("environment_uid", environment_uid)
+        check_callback(on_log=on_log, on_progress=on_progress)
         deadline = _Deadline.after(timeout)
         memory = await _memory(source, skip_unchanged)
         async with deadline.held("deploy"):
@@ -174,6 +175,7 @@ class Deploying:
         secrets: Literal["refuse", "drop"],
     ) -> Site:
         """Do what `LaunchClient.create_site` promises."""
+        check_callback(on_log=on_log, on_progress=on_progress)
         deadline = _Deadline.after(timeout)
         async with deadline.held("create_site"):
             deadline.begin("packing the files")

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
-from launch_async._operations import check_timeout, check_uid
+from launch_async._operations import check_callback, check_timeout, check_uid
 from launch_async.errors import DeploymentFailed, DeploymentsFailed, InvalidArgumentError, LaunchError, WaitTimeout
 from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.log import LogLine, LogStage, ServerLogLine
@@ -69,6 +69,7 @@ class Watching:
             WaitTimeout: It did not end in time; it goes on at the service.
         """
         check_timeout(timeout)
+        check_callback(on_update=on_update)
         target = _target(ref)
         known, scope = _known([target]), asyncio.timeout(timeout)
         try:

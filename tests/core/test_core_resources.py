@@ -31,6 +31,7 @@ from launch_async import (
     CacheRevalidationUsage,
     ConflictError,
     DecodeError,
+    DeploymentRef,
     DeploymentStatus,
     FormField,
     FrameworkPreset,
@@ -840,6 +841,12 @@ UIDS = [
     "66C0FFEE00000000000000A1",
     "a" * 25,
 ]
+
+
+async def unawaited(_: object) -> None:
+    """Stand for a callback that somebody wrote for an asynchronous program."""
+
+
 BAD: list[tuple[str, str, str, Callable[[LaunchClient], Any]]] = [
     ("name", "is empty", "FACTS §4", lambda c: c.projects.create_from_upload(" ", upload_uid=UPLOAD)),
     ("name", "has 201 characters, 200", "FACTS §4", lambda c: c.projects.create_from_upload(LONG, upload_uid=UPLOAD)),
@@ -996,6 +1003,15 @@ BAD: list[tuple[str, str, str, Callable[[LaunchClient], Any]]] = [
     ("path", "must be quoted", "", lambda c: c.request("GET", "/projécts")),
     ("path", "must be quoted", "", lambda c: c.request("GET", "/x\\y")),
     ("path", "must be quoted", "", lambda c: c.request("GET", "/x\r\nHost: evil")),
+    ("on_log", "is a coroutine function", "", lambda c: c.deploy(PROJECT, ENVIRONMENT, "site", on_log=unawaited)),
+    ("on_progress", "is a coroutine function", "", lambda c: c.create_site("x", "site", on_progress=unawaited)),
+    ("on_progress", "is a coroutine", "", lambda c: c.uploads.send(signed(), "site.zip", on_progress=unawaited)),
+    (
+        "on_update",
+        "is a coroutine function",
+        "",
+        lambda c: c.wait(DeploymentRef(PROJECT, ENVIRONMENT, DEPLOYMENT), on_update=unawaited),
+    ),
     ("method", "None is not one of DELETE, GET", "", lambda c: c.request(None, "/x")),
     ("query", "expected a mapping", "", lambda c: c.request("GET", "/x", query="limit=hidden-value")),
     ("query", "tags: neither a string", "", lambda c: c.request("GET", "/x", query={"tags": ["hidden-value"]})),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from launch_async._operations import check_callback
 from launch_async.errors import InvalidArgumentError
 from launch_async.resources._inputs import check_variables
 from launch_async.workflows.fleet.actions import DeleteEnvironments, SetVariables
@@ -63,6 +64,7 @@ def checked_options(
     Raises:
         InvalidArgumentError: The values of the plan's variables are missing, or an option is out of range.
     """
+    check_callback(on_event=on_event)
     if isinstance(plan.action, SetVariables):
         missing = [name for name in plan.action.names if name not in (variables or {})]
         if missing:
