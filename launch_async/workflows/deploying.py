@@ -308,7 +308,9 @@ async def _appeared(look: Callable[[], Awaitable[A | None]], what: str, project:
                     if (found := await look()) is not None:
                         return found
                 await asyncio.sleep(pause)
-    except LaunchError:
+    except LaunchError as error:
+        error.ambiguous = True
+        error.add_note(f"project {project.name!r} ({project.uid}) was created; do not create it again")
         raise
     except TimeoutError:
         pass

@@ -330,14 +330,17 @@ async def test_an_environment_that_never_appears_names_the_project(start, folder
     assert f"project 'night-sky' ({project.uid}) was created" in str(failure.value)
 
 
-async def test_looking_for_a_new_environment_ends_with_an_error_that_stays(launch, folder):
+async def test_looking_for_a_new_environment_ends_with_an_error_that_stays_and_names_the_project(launch, folder):
     emulator, client = launch
     emulator.faults.add("status_before", operation="listEnvironments", status=403)
 
     with pytest.raises(LaunchError) as failure:
         await client.create_site("night-sky", folder)
 
+    (project,) = await client.projects.list().to_list()
     assert failure.value.status == 403
+    assert failure.value.ambiguous
+    assert failure.value.__notes__ == [f"project 'night-sky' ({project.uid}) was created; do not create it again"]
 
 
 async def test_a_lost_answer_does_not_create_a_second_project(launch, folder):
