@@ -32,7 +32,7 @@ class ServiceClock:
     @property
     def is_known(self) -> bool:
         """Whether an answer has told anything."""
-        return self._most - self._least < math.inf
+        return self.doubt < math.inf
 
     @property
     def offset(self) -> float:
@@ -42,7 +42,12 @@ class ServiceClock:
     @property
     def wants_more(self) -> bool:
         """Whether another answer can still tell something worth knowing."""
-        return self._most - self._least > _ENOUGH
+        return self.doubt > _ENOUGH
+
+    @property
+    def doubt(self) -> float:
+        """Seconds between the two bounds: in the end as long as a request and its answer are on their way."""
+        return self._most - self._least
 
     def observe(self, date: str | None, *, sent: float, received: float) -> None:
         """Learn from the Date header of an answer.
@@ -74,7 +79,7 @@ class ServiceClock:
 
     def doubts(self, created: datetime, moment: datetime) -> bool:
         """Whether something was created so close to a moment of ours that it may have been before it or after."""
-        if not self.is_known or self._most - self._least < _LITTLE:
+        if not _LITTLE <= self.doubt < math.inf:
             return False
         return self.earliest(moment) <= created < moment + timedelta(seconds=self._most)
 

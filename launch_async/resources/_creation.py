@@ -29,6 +29,8 @@ _LOG: Final = logging.getLogger("launch_async.creation")
 _ROUNDS: Final = 3
 _TICKS: Final = 5
 """Ticks of the service's clock that are asked for at most; each leaves half of the doubt, one second at the start."""
+_WORTH_IT: Final = 0.8
+"""Part of the doubt that a tick may leave where another one is worth asking for."""
 _created_here: Final[deque[tuple[str, str]]] = deque(maxlen=10_000)
 """Places and UIDs whose creation this process has had an answer to: no lost answer was about one of them."""
 
@@ -165,6 +167,7 @@ class Creation(Generic[C]):
         """Leave out what was there a moment before: ask at the ticks of the service's clock until that is clear."""
         loop = asyncio.get_running_loop()
         for _ in range(_TICKS):
+            doubt = self.clock.doubt
             pause = self.clock.until_tick()
             if not any(self._is_in_doubt(one, began) for one in candidates) or loop.time() + pause >= deadline:
                 break
@@ -174,6 +177,9 @@ class Creation(Generic[C]):
             except LaunchError:
                 break
             candidates = [one for one in candidates if self._may_be_new(one, began)]
+            if self.clock.doubt > doubt * _WORTH_IT:
+                # What is left is the way there and back, as far as this can tell.
+                break
         return candidates
 
     def _is_in_doubt(self, one: C, began: datetime) -> bool:
