@@ -2,9 +2,9 @@
 
     python examples/revalidate_after_publish.py PROJECT_UID ENVIRONMENT_UID [--port 8080]
 
-Point a webhook of your stack at it, for publishing and unpublishing entries. The site tags its responses with the
-content type and the UID of the entries in them (header `Cache-Tag`). An organization has some hundreds of
-revalidations a day and each takes up to 100 tags, so that what is published within a few seconds shares one. Without
+Point a webhook of your stack at it, for publishing and unpublishing entries. It expects that your site tags its
+responses with the content type and the UID of the entries in them. An organization has 500 or 2000 revalidations a day,
+depending on its plan, and each takes up to 100 tags: so what is published within a few seconds shares one. Without
 arguments it runs against an emulator and sends itself three events.
 """
 
