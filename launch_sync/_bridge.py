@@ -16,6 +16,7 @@ import asyncio
 import os
 import sys
 import time
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable, Sized
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 from contextvars import Context, ContextVar, copy_context
@@ -25,7 +26,7 @@ from types import TracebackType
 from typing import Generic, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from launch_async.errors import ClosedError
-from launch_sync._loop import Guard, bridge_thread_error, current_loop, has_exited, loop_is_running
+from launch_sync._loop import Guard, bridge_thread_error, current_loop, has_exited, loop_is_running, loop_of_this_thread
 
 __all__ = ["Lifetime", "delivered", "entered", "gathered", "iterate", "run"]
 
@@ -168,7 +169,9 @@ class Lifetime:
 
     def close(self) -> None:
         """Close the object, without a `with` or in its midst; at exit everything is closed already."""
-        if not has_exited():
+        if (loop := loop_of_this_thread()) is not None:
+            loop.close_soon(self._close)  # for the garbage collector, that may end things there, where nobody can wait
+        elif not has_exited():
             run(self._close())
         self._guard.release()
 
@@ -250,6 +253,15 @@ class _Conversation(_Call[None]):
         self._error: BaseException | None = None
         super().__init__(self._converse())
 
+    def start(self) -> None:
+        """Begin; runs on the loop."""
+        super().start()
+        self._loop.keep(cast("asyncio.Task[object]", self._task))
+
+    def is_here(self) -> bool:
+        """Whether the current thread is the one of the task, which cannot wait for it."""
+        return self._loop.is_here()
+
     def goes_on(self) -> bool:
         """Whether the task can take another step: not after a Ctrl-C, at exit, or in a forked child."""
         loop = self._loop
@@ -262,7 +274,7 @@ class _Conversation(_Call[None]):
             BridgeThreadError: called on the private loop itself.
             ClosedError: the conversation was begun before a fork, or was cut off.
         """
-        if self._loop.is_here():
+        if self.is_here():
             raise bridge_thread_error()
         if not self.goes_on():
             raise _cut_off()
@@ -283,11 +295,16 @@ class _Conversation(_Call[None]):
             return
         try:
             # The garbage collector may drop an iterator on the loop itself, where nobody can wait for the step.
-            if last is not None and not self._loop.is_here():
+            if last is not None and not self.is_here():
                 self.ask(last)
                 last = None
         finally:
             self._loop.post(partial(self._end_soon, last))
+
+    def drop(self) -> None:
+        """End the task quietly: nobody is left who could ask for another step."""
+        self.end()
+        self._abandoned = True
 
     def _take(self, step: Callable[[], Awaitable[object]]) -> None:
         if self._task is None:
@@ -313,7 +330,8 @@ class _Conversation(_Call[None]):
 class _Entered(AbstractContextManager[T, bool | None]):
     def __init__(self, manager: AbstractAsyncContextManager[T, bool | None]) -> None:
         self._manager = manager
-        self._conversations: list[_Conversation] = []  # more than one where a `with` stands in another one
+        # More than one where a `with` stands in another one; each is dropped with this object if it was never left.
+        self._conversations: list[tuple[_Conversation, Callable[[], object]]] = []
 
     def __enter__(self) -> T:
         conversation = _Conversation()
@@ -322,17 +340,26 @@ class _Entered(AbstractContextManager[T, bool | None]):
         except BaseException:
             conversation.end()
             raise
-        self._conversations.append(conversation)
+        forgotten = weakref.finalize(self, conversation.drop)
+        forgotten.atexit = False
+        self._conversations.append((conversation, forgotten.detach))
         return entered
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        conversation = self._conversations.pop() if self._conversations else None
-        if conversation is None or not conversation.goes_on():
+        if not self._conversations:
+            return None
+        conversation, remember = self._conversations.pop()
+        remember()
+        if not conversation.goes_on():
+            return None
+        leave = partial(self._manager.__aexit__, kind, error, traceback)
+        if conversation.is_here():  # see `Lifetime.close`
+            conversation.end(leave)
             return None
         try:
-            return conversation.ask(partial(self._manager.__aexit__, kind, error, traceback))
+            return conversation.ask(leave)
         finally:
             conversation.end()
 

@@ -32,6 +32,7 @@ __all__ = [
     "current_loop",
     "has_exited",
     "loop_is_running",
+    "loop_of_this_thread",
 ]
 
 T = TypeVar("T")
@@ -73,6 +74,12 @@ def current_loop() -> LoopThread:
 def loop_is_running() -> bool:
     """Whether this process has started a loop."""
     return _process.loop is not None and _process.loop.is_ours()
+
+
+def loop_of_this_thread() -> LoopThread | None:
+    """Return the loop if the current thread is the one that runs it."""
+    loop = _process.loop
+    return loop if loop is not None and loop.is_here() else None
 
 
 def has_exited() -> bool:
@@ -138,6 +145,7 @@ class LoopThread:
         self.exiting = False
         self._pid = os.getpid()
         self._closing: set[asyncio.Task[object]] = set()
+        self._kept: set[asyncio.Task[object]] = set()
         self._resume = threading.Event()
         ready = threading.Event()
         self._loop.call_soon(ready.set)
@@ -171,6 +179,11 @@ class LoopThread:
     def create_task(self, coroutine: Coroutine[object, object, T], context: Context) -> asyncio.Task[T]:
         """Start a coroutine; runs on the loop."""
         return self._loop.create_task(coroutine, context=context)
+
+    def keep(self, task: asyncio.Task[object]) -> None:
+        """Hold a task until it is done: the loop itself would let it go with those who wait for it."""
+        self._kept.add(task)
+        task.add_done_callback(self._kept.discard)
 
     def tasks(self) -> set[asyncio.Task[object]]:
         """Return what runs or waits on the loop."""

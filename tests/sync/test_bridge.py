@@ -441,6 +441,37 @@ def test_an_iterator_that_is_continued_or_dropped_on_the_loop_does_not_block_it(
     assert witness.cleaned
 
 
+def test_what_the_garbage_collector_closes_on_the_loop_is_closed_without_waiting_for_it() -> None:
+    def held(client: Client) -> Iterator[None]:
+        with client:
+            yield
+
+    closed, left = Client(), Client()
+    suspended = held(left)
+    next(suspended)
+
+    async def collect() -> None:
+        closed.close()
+        suspended.close()
+        for _ in range(10):  # turns of the loop
+            await asyncio.sleep(0)
+
+    _bridge.run(collect())
+    assert closed.closed
+    assert left.closed
+
+
+def test_a_with_that_is_never_left_goes_in_silence_with_its_client(caplog: pytest.LogCaptureFixture) -> None:
+    before = _loop.current_loop().tasks()
+    client = [Client().__enter__()]
+    assert _loop.current_loop().tasks() > before
+    client.clear()
+    gc.collect()
+    assert _bridge.run(answer(1)) == 1
+    assert _loop.current_loop().tasks() <= before
+    assert caplog.records == []
+
+
 async def test_a_call_from_a_coroutine_works_and_warns_once() -> None:
     with pytest.warns(LaunchSyncInAsyncWarning, match="Use launch_async in coroutines") as caught:
         assert [_bridge.run(answer(value)) for value in (1, 2)] == [1, 2]
