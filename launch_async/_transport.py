@@ -210,13 +210,25 @@ class AiohttpTransport:
         return self._exchange(session, request, tracker, request.deadline)
 
     async def close(self) -> None:
-        """Close the session, if it is our own."""
+        """Close the session, if it is our own, on the loop that it was made on.
+
+        Raises:
+            ConfigurationError: That loop is another one, and does not run.
+        """
         self._closed = True
         if self._pid != os.getpid():
             self._leave_to_parent()
         session, self._session = self._session, None
-        if session is not None and self._owns_session:
+        if session is None or not self._owns_session:
+            return
+        home = None if self._watch is None else self._watch.loop
+        if home is None or home.is_closed() or home is asyncio.get_running_loop():
             await session.close()
+        elif home.is_running():
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(session.close(), home))
+        else:
+            self._session = session
+            raise ConfigurationError("this client belongs to another event loop: use it and close it on the same one")
 
     def _open(self) -> tuple[aiohttp.ClientSession, Watch]:
         if self._closed:

@@ -302,10 +302,14 @@ class LaunchClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close every connection; calling it again does nothing."""
+        """Close every connection; calling it again does nothing.
+
+        Raises:
+            ConfigurationError: It was used on another event loop, which does not run now.
+        """
         if not self._closed:
-            self._closed = True
             await self._pipeline.close()
+            self._closed = True
 
     @property
     def budget(self) -> LimiterStatus:

@@ -256,7 +256,11 @@ class LaunchClient:
         self._lifetime.exit(exc_type, exc_value, traceback)
 
     def close(self) -> None:
-        """Close every connection; calling it again does nothing."""
+        """Close every connection; calling it again does nothing.
+
+        Raises:
+            ConfigurationError: It was used on another event loop, which does not run now.
+        """
         self._lifetime.close()
 
     @property

@@ -525,6 +525,36 @@ def test_a_client_belongs_to_one_loop() -> None:
         runner.run(transport.close())
 
 
+def test_a_client_is_closed_on_its_own_loop_only() -> None:
+    launch = client_of("http://127.0.0.1:9")
+
+    async def use() -> None:
+        with pytest.raises(ConnectError):
+            await launch.projects.get(PROJECT)
+
+    async def close() -> None:
+        await launch.close()
+
+    with asyncio.Runner() as runner:
+        runner.run(use())
+        with asyncio.Runner() as other, pytest.raises(ConfigurationError, match="belongs to another event loop"):
+            other.run(close())
+        runner.run(close())
+    assert "closed" in repr(launch)
+
+
+async def test_a_client_may_be_closed_from_another_thread_while_its_loop_runs() -> None:
+    transport = AiohttpTransport()
+    async with serving(answering) as origin:
+        await transport.send(Request("GET", origin))
+        session = transport._session
+
+        await asyncio.to_thread(asyncio.run, transport.close())
+
+    assert session is not None
+    assert session.closed
+
+
 async def test_cookies_are_neither_kept_nor_sent(transport: AiohttpTransport) -> None:
     heads = []
 
