@@ -144,7 +144,7 @@ def find_project_file(folder: str | os.PathLike[str] | None = None) -> ProjectFi
 def _read(path: Path) -> ProjectFile:
     """Read a file: one project, or one for each branch (`{"project": {"uid", "organizationUid"}}`)."""
     try:
-        document: object = json.loads(path.read_text("utf-8"))
+        document: object = json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path} cannot be read ({type(error).__name__}): correct or remove it") from None
     if not isinstance(document, dict):

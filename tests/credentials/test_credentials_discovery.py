@@ -109,6 +109,7 @@ def test_an_argument_beats_the_environment_and_that_beats_the_file(
         ({"main": {"organizationUid": ORGANIZATION}, "next": {"organizationUid": ELSEWHERE}}, None, None),
         ({"main": 1, "uid": 2}, None, None),
         ({}, None, None),
+        ('\ufeff{"uid": "' + PROJECT + '"}', PROJECT, None),
     ],
 )
 def test_a_project_file_counts_where_it_names_one_thing(
