@@ -66,7 +66,7 @@ class KeyringTokenStore:
         await asyncio.to_thread(lambda: self._open().set_password(self._service, self._account, text))
 
     async def forget(self) -> None:
-        """Remove the entry; without one nothing happens.
+        """Remove the entry; without one nothing happens. Beside `launch_sync`: `asyncio.run(store.forget())`.
 
         Raises:
             ConfigurationError: There is no keyring.
