@@ -112,9 +112,10 @@ def dump_json(document: JSONValue) -> bytes:
     try:
         return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        # The error itself may hold the text that could not be written, and that may be a secret; so may the frame.
-        del document
-        raise InvalidArgumentError("json", f"cannot be written as JSON ({type(error).__name__})") from None
+        problem = f"cannot be written as JSON ({type(error).__name__})"
+    # That error may hold the text that could not be written, and that may be a secret; so may this frame.
+    del document
+    raise InvalidArgumentError("json", problem)
 
 
 def structure(document: object, kind: type[T]) -> T:

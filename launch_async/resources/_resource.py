@@ -133,8 +133,10 @@ class Resource:
                 try:
                     items = structure_list(entries, kind)
                 except Mismatch as error:
-                    raise mismatch(operation, response, [f"$.{key}{problem}" for problem in error.problems]) from None
-                return Page(items if finish is None else tuple(map(finish, items)), position, _total(document))
+                    problems = error.problems
+                else:
+                    return Page(items if finish is None else tuple(map(finish, items)), position, _total(document))
+                raise mismatch(operation, response, [f"$.{key}{problem}" for problem in problems])
 
             return await self._read(operation, uids, read, query=query, priority=priority)
 
@@ -191,7 +193,8 @@ def parsed(operation: Operation, response: Response) -> JSONValue:
         return load_json(response.body)
     except ValueError:
         problem = "is empty" if not response.body.strip() else "is not JSON"
-        raise mismatch(operation, response, [f"$: the body {problem}"]) from None
+    # Not from in there: the error would carry the parser's, which holds the answer.
+    raise mismatch(operation, response, [f"$: the body {problem}"])
 
 
 def parsed_if_any(operation: Operation, response: Response) -> JSONValue:
@@ -225,8 +228,9 @@ def built(
     try:
         return structure(document, kind)
     except Mismatch as error:
-        path = "$" if place is None else f"$[{place}]" if isinstance(place, int) else f"$.{place}"
-        raise mismatch(operation, response, [f"{path}{problem}" for problem in error.problems]) from None
+        problems = error.problems
+    path = "$" if place is None else f"$[{place}]" if isinstance(place, int) else f"$.{place}"
+    raise mismatch(operation, response, [f"{path}{problem}" for problem in problems])
 
 
 def mismatch(operation: Operation, response: Response, problems: list[str]) -> DecodeError:

@@ -63,18 +63,21 @@ def found_in(texts: Iterable[str]) -> list[str]:
     ]
 
 
-def texts_of(error: BaseException) -> Iterator[str]:
-    """Everything that can be read off an error: text, attributes, traceback with locals, pickle, and what it wraps."""
+def texts_of(error: BaseException, seen: frozenset[int] = frozenset()) -> Iterator[str]:
+    """Everything that can be read off an error: text, attributes, traceback with locals, pickle, and what it wraps.
+
+    Also what it wraps and does not show: a program that reports errors may look there.
+    """
     yield str(error)
     yield repr(error)
     yield repr(vars(error))
     yield "".join(traceback.format_exception(error))
     yield from _with_locals(error.__traceback__)
     if isinstance(error, BaseExceptionGroup):
-        yield from (text for inner in error.exceptions for text in texts_of(inner))
-    for link in (error.__cause__, None if error.__suppress_context__ else error.__context__):
-        if link is not None:
-            yield from texts_of(link)
+        yield from (text for inner in error.exceptions for text in texts_of(inner, seen | {id(error)}))
+    for link in (error.__cause__, error.__context__):
+        if link is not None and id(link) not in seen:
+            yield from texts_of(link, seen | {id(error)})
     twin = pickle.loads(pickle.dumps(error))
     yield repr(vars(twin))
     yield pickle.dumps(error, protocol=0).decode("ascii", "replace")
