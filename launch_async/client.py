@@ -118,6 +118,7 @@ class LaunchClient:
         check_organization_uid(organization_uid)
         check_credentials(credentials)
         _check_kind("rate_limit", rate_limit, RateLimit)
+        _check_limiter(limiter)
         _check_kind("retry", retry, RetryPolicy)
         if credentials is not None and credentials.needs_organization and organization_uid is None:
             raise ConfigurationError(
@@ -735,6 +736,12 @@ def _check_kind(name: str, option: object, kind: type) -> None:
     # Of another kind it would be found out in the middle of a call, `retry` only of one that fails.
     if not isinstance(option, kind):
         raise ConfigurationError(f"{name} must be a {kind.__name__}, not {option!r}")
+
+
+def _check_limiter(limiter: object) -> None:
+    if limiter is not None and (isinstance(limiter, type) or not hasattr(limiter, "acquire")):
+        kind = f"the class {limiter.__name__}" if isinstance(limiter, type) else f"a {type(limiter).__name__}"
+        raise ConfigurationError(f"limiter must be a RateLimiter, not {kind}: rate_limit= takes the plan's figure")
 
 
 def _check_seconds(**seconds: float | Unset | None) -> None:

@@ -18,6 +18,8 @@ from launch_async import (
     ConfigurationError,
     InvalidArgumentError,
     LaunchClient,
+    LocalRateLimiter,
+    RateLimit,
     RetryPolicy,
 )
 from launch_async.settings import find_region, is_loopback, resolve_endpoint
@@ -191,6 +193,14 @@ def test_a_timeout_that_cannot_be_met_is_refused(option: str, seconds: Any) -> N
 def test_an_option_of_another_kind_is_refused_before_a_call_stumbles_over_it(option: str, value: object) -> None:
     with pytest.raises(ConfigurationError, match=rf"{option} must be a \w+, not {value}"):
         LaunchClient(AccessToken(TOKEN), **{option: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("limiter", "kind"), [(RateLimit(10), "a RateLimit"), (LocalRateLimiter, "the class LocalRateL")]
+)
+def test_a_limiter_of_another_kind_is_refused_at_once(limiter: object, kind: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"limiter must be a RateLimiter, not {kind}"):
+        LaunchClient(AccessToken(TOKEN), limiter=limiter)  # type: ignore[arg-type]
 
 
 async def test_a_derived_client_takes_no_retry_of_another_kind_either() -> None:
