@@ -116,7 +116,7 @@ def test_what_did_not_succeed_comes_first_in_words() -> None:
     assert "1 of 3 targets succeeded" in body
     assert body.index("shop/shop1</td>") < body.index("shop/shop2</td>") < body.index("shop/shop0</td>")
     assert report.summary.endswith("; stopped: shop")
-    assert _report([OperationState.SUCCEEDED]).to_html().count("All 1 targets are done") == 1
+    assert _report([OperationState.SUCCEEDED]).to_html().count("The target is done") == 1
 
 
 def test_json_and_rows_have_every_figure_of_every_target() -> None:

@@ -8,6 +8,7 @@ from launch_async import _html
 from launch_async.workflows.fleet.journal import OperationState
 from launch_async.workflows.fleet.outcome import TargetOutcome
 from launch_async.workflows.fleet.page import scrolling, state_badge, time_span
+from launch_async.workflows.fleet.targets import counted
 from launch_async.workflows.fleet.timeline import timeline
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ _ORDER: Final = (
 def report_body(report: FleetReport, *, shown: int | None = None) -> str:
     """Return the report as a part of a page, with the first targets or all of them."""
     total, done = len(report.outcomes), report.totals.get(OperationState.SUCCEEDED, 0)
-    verdict = f"All {total} targets are done" if report.is_success else f"{done} of {total} targets succeeded"
+    everything = "The target is" if total == 1 else f"All {total} targets are"
+    verdict = f"{everything} done" if report.is_success else f"{done} of {counted(total)} succeeded"
     facts: dict[str, _html.Cell] = {
         "action": str(report.plan.action),
         "targets": ", ".join(f"{count} {state}" for state, count in report.totals.items()),

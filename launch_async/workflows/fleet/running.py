@@ -33,6 +33,7 @@ from launch_async.workflows.fleet.options import RunOptions
 from launch_async.workflows.fleet.plan import Plan, PlannedOperation
 from launch_async.workflows.fleet.report import FleetReport, TargetOutcome
 from launch_async.workflows.fleet.services import FleetServices
+from launch_async.workflows.fleet.targets import counted
 from launch_async.workflows.fleet.uploads import SharedUpload, UploadFailedError
 
 __all__ = ["FleetRun"]
@@ -96,7 +97,7 @@ class FleetRun:
         )
 
     def _tell_start(self) -> None:
-        message = f"{self._plan.action}: {len(self._plan.operations)} targets"
+        message = f"{self._plan.action}: {counted(len(self._plan.operations))}"
         self._books.tell(FleetEventKind.RUN_STARTED, message=message)
 
     async def _run_waves(self) -> None:
@@ -114,7 +115,7 @@ class FleetRun:
             if self._control.stopped:
                 return
             self._books.wave = last_wave + number
-            self._books.tell(FleetEventKind.WAVE_STARTED, message=f"wave {self._books.wave}: {len(wave)} targets")
+            self._books.tell(FleetEventKind.WAVE_STARTED, message=f"wave {self._books.wave}: {counted(len(wave))}")
             failed_before = self._books.failed
             await self._run_wave([*begun, *wave])
             is_canary = self._options.canary > 0 and number == 1
@@ -214,7 +215,7 @@ class FleetRun:
         """Stop when too large a share of the plan's targets has failed."""
         failed, total = self._books.failed, len(self._plan.operations)
         if failed > self._options.stop_on_failures * total:
-            self._stop(f"{failed} of {total} targets failed")
+            self._stop(f"{failed} of {counted(total)} failed")
 
     def _stop(self, reason: str) -> None:
         if not self._control.stopped:

@@ -14,7 +14,7 @@ from launch_async import _html
 from launch_async._operations import check_uid
 from launch_async.models.deployment import DeploymentStatus, status_badge
 
-__all__ = ["Cost", "Selection", "Target", "matches", "printable", "several"]
+__all__ = ["Cost", "Selection", "Target", "counted", "matches", "printable", "several"]
 
 _SHOWN = 20
 
@@ -163,6 +163,11 @@ def _cells(target: Target) -> dict[str, _html.Cell]:
         "deployed": target.last_deployed_at,
         "took": _html.duration(target.last_seconds),
     }
+
+
+def counted(count: int) -> str:
+    """Return `1 target`, or a number of targets."""
+    return "1 target" if count == 1 else f"{count} targets"
 
 
 def matches(name: str | None, patterns: Iterable[str]) -> bool:
