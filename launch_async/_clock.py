@@ -15,8 +15,8 @@ from launch_async._headers import parse_moment
 
 __all__ = ["ServiceClock"]
 
-_ENOUGH: Final = 0.05
-_LITTLE: Final = 0.1
+_ENOUGH: Final = 0.02
+_LITTLE: Final = 0.03
 _RESOLUTION: Final = 0.001
 """The service cuts times of creation to milliseconds (FACTS §4)."""
 

@@ -27,7 +27,7 @@ __all__ = ["Created", "Creation"]
 
 _LOG: Final = logging.getLogger("launch_async.creation")
 _ROUNDS: Final = 3
-_TICKS: Final = 5
+_TICKS: Final = 6
 """Ticks of the service's clock that are asked for at most; each leaves half of the doubt, one second at the start."""
 _WORTH_IT: Final = 0.8
 """Part of the doubt that a tick may leave where another one is worth asking for."""
