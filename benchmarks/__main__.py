@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._picture import picture
+from benchmarks._report import figure
 
 HERE = Path(__file__).resolve().parent
 RESULTS, PICTURES = HERE / "results", HERE.parent / "docs" / "images"
@@ -93,9 +94,8 @@ def slower(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
             worst = min(old["samples"], key=lambda sample: sign * sample)
             worse = sign * (old["median"] - entry["median"])
             if worse > SLOWER * abs(old["median"]) and sign * entry["median"] < sign * worst:
-                found.append(
-                    f"{entry[key]}: {old['median']:.4g} -> {entry['median']:.4g} {entry.get('unit', '')}".rstrip()
-                )
+                medians = f"{figure(old['median'])} -> {figure(entry['median'])}"
+                found.append(f"{entry[key]}: {medians} {entry.get('unit', '')}".rstrip())
     return found
 
 
