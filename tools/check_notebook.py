@@ -36,7 +36,7 @@ SHOWN = {
     "Log(launch.follow_logs(site.deployment))": ("INSTALLING_DEPENDENCIES", "Deployment is live"),
     "diff": ("1 to add, 1 to change, 0 to remove", "+ add", "MOON", "1 unchanged"),
     "launch.deploy(site.project.uid, site.environment.uid, folder)": ("Deployment #2", "✓&nbsp;LIVE"),
-    "ended": ("✗&nbsp;FAILED", "TypeError: moon is not defined", "Mend what the first error names", "npm ERR!"),
+    "ended": ("✗&nbsp;FAILED", "TypeError: moon is not defined", "what was live before still serves", "npm ERR!"),
     "deployments": ("All 3", "✗&nbsp;FAILED", "✓&nbsp;LIVE", "✓&nbsp;DEPLOYED"),
     'frame[["deployment_number", "status", "created_at", "url"]]': ("<table", "FAILED", "DEPLOYED"),
     "launch.budget": ("Budget of the organization", "9.9 requests per second"),
