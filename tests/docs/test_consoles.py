@@ -93,9 +93,11 @@ def test_a_line_that_fails_is_shown_with_what_it_printed(tmp_path: Path) -> None
 
 SERVER = """
 import os, signal, sys
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(int(sys.argv[1])))
+# Blocked until it is waited for: it may come right after the line that somebody reads.
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 print(os.getpid(), flush=True)
-signal.pause()
+signal.sigwait({signal.SIGTERM})
+sys.exit(int(sys.argv[1]))
 """
 
 
