@@ -12,10 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 import attrs
 
 from launch_async import LaunchClient, RateLimiter, UnlimitedRateLimiter
-from launch_async._transport import Request, Response
-from launch_async._wire import structure
-from launch_async.auth import AccessToken
+from launch_async.auth.tokens import AccessToken
+from launch_async.http.transport import Request, Response
 from launch_async.models import Deployment, DeploymentRef
+from launch_async.wire.converter import structure
 
 PROJECT = "a" * 24
 _REFUSAL = b'{"errors":[{"code":"launch.ERROR","message":"no"}]}'

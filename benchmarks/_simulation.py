@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 
 import attrs
 
-from launch_async.rate_limit import Answer
+from launch_async.rate_limit.local import Answer
 
 T = TypeVar("T")
 

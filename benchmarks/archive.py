@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks._report import Mark, Report, Row, present, ratios
-from launch_async.workflows.archive import build_archive, list_archive
+from launch_async.archive.archive import build_archive, list_archive
 
 FILES, LEVEL = 20_000, 6
 WORDS = [

@@ -17,8 +17,8 @@ import cattrs
 
 from benchmarks._report import Mark, Report, Row, present, ratios
 from benchmarks._service import launch_project, pages_project
-from launch_async._wire import structure, structure_list
 from launch_async.models import Project
+from launch_async.wire.converter import structure, structure_list
 
 PARSER, OURS, CATTRS, PEER = "json.loads", "launch_async", "cattrs as it comes", "cloudflare"
 PAGE = 100

@@ -26,7 +26,7 @@ from benchmarks._launch import PROJECT, Build, Launch
 from benchmarks._report import Mark, Report, Row, present
 from benchmarks._simulation import SlidingWindow, run
 from launch_async import FleetReport, LocalRateLimiter, RateLimit, SqliteJournal, Target
-from launch_async._transport import Request, Response
+from launch_async.http.transport import Request, Response
 
 RATE: Final = 10
 TARGETS: Final = 200

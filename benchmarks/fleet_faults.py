@@ -18,7 +18,7 @@ from typing import Final
 from benchmarks._report import Mark, Report, present
 from launch_async import Authtoken, FleetReport, LaunchClient, OperationState, Plan, RetryPolicy, UnlimitedRateLimiter
 from launch_async.emulator import LaunchEmulator
-from launch_async.emulator.faults import FaultKind
+from launch_async.emulator.control.faults import FaultKind
 
 TARGETS: Final = 60
 INTERRUPTIONS: Final = 50

@@ -15,7 +15,7 @@ from collections import Counter
 from benchmarks._report import Mark, Report, Row, present, ratios
 from benchmarks._simulation import Outcome, simulate
 from benchmarks.pacing import BEST_FIXED, SCHEMES
-from launch_async.rate_limit import Answer
+from launch_async.rate_limit.local import Answer
 
 OURS = "launch_async"
 CELLS = {

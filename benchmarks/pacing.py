@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks._report import Mark, Report, Row, arguments, hand_over
 from benchmarks._simulation import NETWORKS, SERVERS, Client, Outcome, Server, run, saturate, simulate
-from launch_async.rate_limit import Answer, LocalRateLimiter, RateLimit
+from launch_async.rate_limit.local import Answer, LocalRateLimiter, RateLimit
 
 # The best that any fixed scheme reaches in that very cell with at most 1 % refused (1500 requests).
 BEST_FIXED = {

@@ -76,7 +76,7 @@ def worker(base_url: str, organization_uid: str, token: str, redis_url: str, ske
     time.time = lambda: true_time() + skew
 
     from launch_async import AccessToken, LaunchClient, LaunchError, LocalRateLimiter
-    from launch_async.redis import RedisRateLimiter
+    from launch_async.rate_limit.redis.limiter import RedisRateLimiter
 
     async def main() -> None:
         shared = RedisRateLimiter(redis_url, organization_uid, base_url=base_url) if redis_url else LocalRateLimiter()
@@ -190,7 +190,9 @@ async def measure(requests: int, *, shared: bool, faults: bool) -> Outcome:
 
     # Workers are forked from a server that has imported everything: what starting costs is not measured here.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["launch_async.client", "launch_async.redis", "aiohttp", "redis.asyncio"])
+    context.set_forkserver_preload(
+        ["launch_async.client", "launch_async.rate_limit.redis.limiter", "aiohttp", "redis.asyncio"]
+    )
     each = requests // 2
     with ExitStack() as stack:
         server = RedisServer(Path(stack.enter_context(tempfile.TemporaryDirectory())))
@@ -260,7 +262,7 @@ def report(outcomes: Sequence[Outcome]) -> Report:
     """Return runs as rows, one for each case."""
     cases: dict[str, list[Outcome]] = {}
     for one in outcomes:
-        name = "launch_async.redis, shared" if one.shared else "a limiter per process"
+        name = "launch_async.rate_limit.redis.limiter, shared" if one.shared else "a limiter per process"
         cases.setdefault(name + ", faults" * bool(one.faults), []).append(one)
     ours = [one for one in outcomes if one.shared]
     return Report(

@@ -1,494 +1,192 @@
 """Contentstack Launch for Python: the asynchronous core.
 
-Everything that users import is here, loaded when it is first touched: importing this package costs nothing.
+Everything that users import is here, loaded when it is first used: importing this package costs nothing.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from launch_async._version import __version__
+from launch_async._lazy import lazy
+from launch_async._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from launch_async.auth import AccessToken, Authtoken, Credentials
-    from launch_async.authorization import AuthorizationRequest, begin_authorization, finish_authorization
-    from launch_async.client import LaunchClient
-    from launch_async.discovery import ProjectFile, find_project_file
+    from launch_async.archive.archive import (
+        Archive as Archive,
+        ArchiveEntry as ArchiveEntry,
+        ArchiveListing as ArchiveListing,
+        Exclusion as Exclusion,
+        build_archive as build_archive,
+        check_archive as check_archive,
+        create_archive as create_archive,
+        list_archive as list_archive,
+    )
+    from launch_async.auth.authorization import (
+        AuthorizationRequest as AuthorizationRequest,
+        begin_authorization as begin_authorization,
+        finish_authorization as finish_authorization,
+    )
+    from launch_async.auth.oauth import (
+        AppCredentials as AppCredentials,
+        MemoryTokenStore as MemoryTokenStore,
+        OAuthCredentials as OAuthCredentials,
+        TokenSet as TokenSet,
+        TokenStore as TokenStore,
+    )
+    from launch_async.auth.sessions import (
+        Introspection as Introspection,
+        Session as Session,
+        introspect as introspect,
+        login as login,
+        logout as logout,
+        request_sms as request_sms,
+    )
+    from launch_async.auth.system_keyring import KeyringTokenStore as KeyringTokenStore
+    from launch_async.auth.tokens import AccessToken as AccessToken, Authtoken as Authtoken, Credentials as Credentials
+    from launch_async.client import LaunchClient as LaunchClient
+    from launch_async.deploy.site import Site as Site
+    from launch_async.deploy.sources import (
+        Commit as Commit,
+        Files as Files,
+        LatestCommit as LatestCommit,
+        PreviousUpload as PreviousUpload,
+        Source as Source,
+    )
+    from launch_async.discovery import ProjectFile as ProjectFile, find_project_file as find_project_file
+    from launch_async.display.fleet_progress import FleetProgress as FleetProgress, ProgressMode as ProgressMode
     from launch_async.errors import (
-        AmbiguousOutcome,
-        APIError,
-        ArchiveError,
-        AttemptTimeout,
-        AuthorizationError,
-        BadGatewayError,
-        BadRequestError,
-        ClosedError,
-        ConcurrentChangeError,
-        ConfigurationError,
-        ConflictError,
-        ConnectError,
-        DeadlineExceeded,
-        DecodeError,
-        DeploymentFailed,
-        DeploymentsFailed,
-        FieldError,
-        ForbiddenError,
-        GatewayTimeoutError,
-        GitProviderError,
-        InternalServerError,
-        InvalidArgumentError,
-        InvalidTokenError,
-        JournalError,
-        JournalInUse,
-        LaunchError,
-        MissingScopeError,
-        NotFoundError,
-        QuotaExceededError,
-        RateLimitError,
-        RedirectRefused,
-        ResponseLost,
-        SecondFactorRequired,
-        ServerError,
-        ServerLogsUnavailable,
-        ServiceUnavailableError,
-        StorageError,
-        TokenRequestError,
-        TransportError,
-        UnauthorizedError,
-        WaitTimeout,
+        AmbiguousOutcome as AmbiguousOutcome,
+        APIError as APIError,
+        ArchiveError as ArchiveError,
+        AttemptTimeout as AttemptTimeout,
+        AuthorizationError as AuthorizationError,
+        BadGatewayError as BadGatewayError,
+        BadRequestError as BadRequestError,
+        ClosedError as ClosedError,
+        ConcurrentChangeError as ConcurrentChangeError,
+        ConfigurationError as ConfigurationError,
+        ConflictError as ConflictError,
+        ConnectError as ConnectError,
+        DeadlineExceeded as DeadlineExceeded,
+        DecodeError as DecodeError,
+        DeploymentFailed as DeploymentFailed,
+        DeploymentsFailed as DeploymentsFailed,
+        FieldError as FieldError,
+        ForbiddenError as ForbiddenError,
+        GatewayTimeoutError as GatewayTimeoutError,
+        GitProviderError as GitProviderError,
+        InternalServerError as InternalServerError,
+        InvalidArgumentError as InvalidArgumentError,
+        InvalidTokenError as InvalidTokenError,
+        JournalError as JournalError,
+        JournalInUse as JournalInUse,
+        LaunchError as LaunchError,
+        MissingScopeError as MissingScopeError,
+        NotFoundError as NotFoundError,
+        QuotaExceededError as QuotaExceededError,
+        RateLimitError as RateLimitError,
+        RedirectRefused as RedirectRefused,
+        ResponseLost as ResponseLost,
+        SecondFactorRequired as SecondFactorRequired,
+        ServerError as ServerError,
+        ServerLogsUnavailable as ServerLogsUnavailable,
+        ServiceUnavailableError as ServiceUnavailableError,
+        StorageError as StorageError,
+        TokenRequestError as TokenRequestError,
+        TransportError as TransportError,
+        UnauthorizedError as UnauthorizedError,
+        WaitTimeout as WaitTimeout,
     )
-    from launch_async.hooks import BudgetWait, Hooks, RequestFinished, RequestRetried, RequestStarted
+    from launch_async.fleet.fleet import Fleet as Fleet
+    from launch_async.fleet.journal.journal import (
+        Entry as Entry,
+        Journal as Journal,
+        OperationState as OperationState,
+        SqliteJournal as SqliteJournal,
+    )
+    from launch_async.fleet.journal.memory import MemoryJournal as MemoryJournal
+    from launch_async.fleet.plan.actions import (
+        Action as Action,
+        DeleteEnvironments as DeleteEnvironments,
+        PlannedSource as PlannedSource,
+        Redeploy as Redeploy,
+        RevalidateCache as RevalidateCache,
+        SetVariables as SetVariables,
+        VariableChange as VariableChange,
+        WhenBusy as WhenBusy,
+    )
+    from launch_async.fleet.plan.plan import Plan as Plan, PlanDiff as PlanDiff, PlannedOperation as PlannedOperation
+    from launch_async.fleet.plan.targets import Cost as Cost, Selection as Selection, Target as Target
+    from launch_async.fleet.report.outcome import TargetOutcome as TargetOutcome
+    from launch_async.fleet.report.report import FleetReport as FleetReport
+    from launch_async.fleet.run.control import FleetControl as FleetControl
+    from launch_async.fleet.run.events import FleetEvent as FleetEvent, FleetEventKind as FleetEventKind
+    from launch_async.hooks import (
+        BudgetWait as BudgetWait,
+        Hooks as Hooks,
+        RequestFinished as RequestFinished,
+        RequestRetried as RequestRetried,
+        RequestStarted as RequestStarted,
+    )
+    from launch_async.http.retry import RetryPolicy as RetryPolicy
     from launch_async.models import (
-        UNSET,
-        CacheRevalidationUsage,
-        Deployment,
-        DeploymentRef,
-        DeploymentStatus,
-        Domain,
-        DomainInfo,
-        DownloadUrl,
-        Environment,
-        EnvironmentVariable,
-        FormField,
-        FrameworkPreset,
-        GitProvider,
-        JSONValue,
-        Log,
-        LogLine,
-        LogStage,
-        OpenEnum,
-        Page,
-        Pagination,
-        PasswordProtection,
-        Project,
-        ProjectType,
-        Repository,
-        ServerLogLine,
-        SignedUploadUrl,
-        Unset,
-        UploadHeader,
-        UploadMethod,
-        WireModel,
-        to_frame,
+        UNSET as UNSET,
+        CacheRevalidationUsage as CacheRevalidationUsage,
+        Deployment as Deployment,
+        DeploymentRef as DeploymentRef,
+        DeploymentStatus as DeploymentStatus,
+        Domain as Domain,
+        DomainInfo as DomainInfo,
+        DownloadUrl as DownloadUrl,
+        Environment as Environment,
+        EnvironmentVariable as EnvironmentVariable,
+        FormField as FormField,
+        FrameworkPreset as FrameworkPreset,
+        GitProvider as GitProvider,
+        JSONValue as JSONValue,
+        Log as Log,
+        LogLine as LogLine,
+        LogStage as LogStage,
+        OpenEnum as OpenEnum,
+        Page as Page,
+        Pagination as Pagination,
+        PasswordProtection as PasswordProtection,
+        Project as Project,
+        ProjectType as ProjectType,
+        Repository as Repository,
+        ServerLogLine as ServerLogLine,
+        SignedUploadUrl as SignedUploadUrl,
+        Unset as Unset,
+        UploadHeader as UploadHeader,
+        UploadMethod as UploadMethod,
+        WireModel as WireModel,
+        to_frame as to_frame,
     )
-    from launch_async.oauth import AppCredentials, MemoryTokenStore, OAuthCredentials, TokenSet, TokenStore
-    from launch_async.rate_limit import (
-        Answer,
-        LimiterStatus,
-        LocalRateLimiter,
-        Priority,
-        RateLimit,
-        RateLimiter,
-        RateLimitMismatchWarning,
-        UnlimitedRateLimiter,
+    from launch_async.rate_limit.local import (
+        Answer as Answer,
+        LimiterStatus as LimiterStatus,
+        LocalRateLimiter as LocalRateLimiter,
+        Priority as Priority,
+        RateLimit as RateLimit,
+        RateLimiter as RateLimiter,
+        RateLimitMismatchWarning as RateLimitMismatchWarning,
+        UnlimitedRateLimiter as UnlimitedRateLimiter,
     )
-    from launch_async.resources.deploy_hooks import DeployHooks
-    from launch_async.resources.deployments import Deployments
-    from launch_async.resources.environments import Environments
-    from launch_async.resources.pager import Pager
-    from launch_async.resources.projects import Projects
-    from launch_async.resources.uploads import Uploads
-    from launch_async.resources.usage import Usage
-    from launch_async.retry import RetryPolicy
-    from launch_async.sessions import Introspection, Session, introspect, login, logout, request_sms
-    from launch_async.settings import REGIONS, Region
-    from launch_async.system_keyring import KeyringTokenStore
-    from launch_async.workflows.archive import (
-        Archive,
-        ArchiveEntry,
-        ArchiveListing,
-        Exclusion,
-        build_archive,
-        check_archive,
-        create_archive,
-        list_archive,
+    from launch_async.resources.deploy_hooks import DeployHooks as DeployHooks
+    from launch_async.resources.deployments import Deployments as Deployments
+    from launch_async.resources.environments import Environments as Environments
+    from launch_async.resources.pager import Pager as Pager
+    from launch_async.resources.projects import Projects as Projects
+    from launch_async.resources.uploads import Uploads as Uploads
+    from launch_async.resources.usage import Usage as Usage
+    from launch_async.settings import REGIONS as REGIONS, Region as Region
+    from launch_async.variables import (
+        Variables as Variables,
+        VariablesDiff as VariablesDiff,
+        VariableValues as VariableValues,
     )
-    from launch_async.workflows.fleet.actions import (
-        Action,
-        DeleteEnvironments,
-        PlannedSource,
-        Redeploy,
-        RevalidateCache,
-        SetVariables,
-        VariableChange,
-        WhenBusy,
-    )
-    from launch_async.workflows.fleet.control import FleetControl
-    from launch_async.workflows.fleet.events import FleetEvent, FleetEventKind
-    from launch_async.workflows.fleet.fleet import Fleet
-    from launch_async.workflows.fleet.journal import Entry, Journal, OperationState, SqliteJournal
-    from launch_async.workflows.fleet.memory import MemoryJournal
-    from launch_async.workflows.fleet.outcome import TargetOutcome
-    from launch_async.workflows.fleet.plan import Plan, PlanDiff, PlannedOperation
-    from launch_async.workflows.fleet.progress import FleetProgress, ProgressMode
-    from launch_async.workflows.fleet.report import FleetReport
-    from launch_async.workflows.fleet.targets import Cost, Selection, Target
-    from launch_async.workflows.log_cursor import LogCursor
-    from launch_async.workflows.merging import FollowedLine
-    from launch_async.workflows.report import DeploymentReport
-    from launch_async.workflows.site import Site
-    from launch_async.workflows.sources import Commit, Files, LatestCommit, PreviousUpload, Source
-    from launch_async.workflows.variables import Variables, VariablesDiff, VariableValues
-
-_MODULES = {
-    "auth": ("AccessToken", "Authtoken", "Credentials"),
-    "authorization": ("AuthorizationRequest", "begin_authorization", "finish_authorization"),
-    "client": ("LaunchClient",),
-    "discovery": ("ProjectFile", "find_project_file"),
-    "errors": (
-        "APIError",
-        "AmbiguousOutcome",
-        "ArchiveError",
-        "AttemptTimeout",
-        "AuthorizationError",
-        "BadGatewayError",
-        "BadRequestError",
-        "ClosedError",
-        "ConcurrentChangeError",
-        "ConfigurationError",
-        "ConflictError",
-        "ConnectError",
-        "DeadlineExceeded",
-        "DecodeError",
-        "DeploymentFailed",
-        "DeploymentsFailed",
-        "FieldError",
-        "ForbiddenError",
-        "GatewayTimeoutError",
-        "GitProviderError",
-        "InternalServerError",
-        "InvalidArgumentError",
-        "InvalidTokenError",
-        "JournalError",
-        "JournalInUse",
-        "LaunchError",
-        "MissingScopeError",
-        "NotFoundError",
-        "QuotaExceededError",
-        "RateLimitError",
-        "RedirectRefused",
-        "ResponseLost",
-        "SecondFactorRequired",
-        "ServerError",
-        "ServerLogsUnavailable",
-        "ServiceUnavailableError",
-        "StorageError",
-        "TokenRequestError",
-        "TransportError",
-        "UnauthorizedError",
-        "WaitTimeout",
-    ),
-    "hooks": ("BudgetWait", "Hooks", "RequestFinished", "RequestRetried", "RequestStarted"),
-    "models": (
-        "UNSET",
-        "CacheRevalidationUsage",
-        "Deployment",
-        "DeploymentRef",
-        "DeploymentStatus",
-        "Domain",
-        "DomainInfo",
-        "DownloadUrl",
-        "Environment",
-        "EnvironmentVariable",
-        "FormField",
-        "FrameworkPreset",
-        "GitProvider",
-        "JSONValue",
-        "Log",
-        "LogLine",
-        "LogStage",
-        "OpenEnum",
-        "Page",
-        "Pagination",
-        "PasswordProtection",
-        "Project",
-        "ProjectType",
-        "Repository",
-        "ServerLogLine",
-        "SignedUploadUrl",
-        "Unset",
-        "UploadHeader",
-        "UploadMethod",
-        "WireModel",
-        "to_frame",
-    ),
-    "oauth": ("AppCredentials", "MemoryTokenStore", "OAuthCredentials", "TokenSet", "TokenStore"),
-    "rate_limit": (
-        "Answer",
-        "LimiterStatus",
-        "LocalRateLimiter",
-        "Priority",
-        "RateLimit",
-        "RateLimitMismatchWarning",
-        "RateLimiter",
-        "UnlimitedRateLimiter",
-    ),
-    "resources.deploy_hooks": ("DeployHooks",),
-    "resources.deployments": ("Deployments",),
-    "resources.environments": ("Environments",),
-    "resources.pager": ("Pager",),
-    "resources.projects": ("Projects",),
-    "resources.uploads": ("Uploads",),
-    "resources.usage": ("Usage",),
-    "retry": ("RetryPolicy",),
-    "sessions": ("Introspection", "Session", "introspect", "login", "logout", "request_sms"),
-    "settings": ("REGIONS", "Region"),
-    "system_keyring": ("KeyringTokenStore",),
-    "workflows.archive": (
-        "Archive",
-        "ArchiveEntry",
-        "ArchiveListing",
-        "Exclusion",
-        "build_archive",
-        "check_archive",
-        "create_archive",
-        "list_archive",
-    ),
-    "workflows.fleet.actions": (
-        "Action",
-        "DeleteEnvironments",
-        "PlannedSource",
-        "Redeploy",
-        "RevalidateCache",
-        "SetVariables",
-        "VariableChange",
-        "WhenBusy",
-    ),
-    "workflows.fleet.control": ("FleetControl",),
-    "workflows.fleet.events": (
-        "FleetEvent",
-        "FleetEventKind",
-    ),
-    "workflows.fleet.fleet": ("Fleet",),
-    "workflows.fleet.journal": (
-        "Entry",
-        "Journal",
-        "OperationState",
-        "SqliteJournal",
-    ),
-    "workflows.fleet.memory": ("MemoryJournal",),
-    "workflows.fleet.outcome": ("TargetOutcome",),
-    "workflows.fleet.plan": (
-        "Plan",
-        "PlanDiff",
-        "PlannedOperation",
-    ),
-    "workflows.fleet.progress": (
-        "FleetProgress",
-        "ProgressMode",
-    ),
-    "workflows.fleet.report": ("FleetReport",),
-    "workflows.fleet.targets": (
-        "Cost",
-        "Selection",
-        "Target",
-    ),
-    "workflows.log_cursor": ("LogCursor",),
-    "workflows.merging": ("FollowedLine",),
-    "workflows.report": ("DeploymentReport",),
-    "workflows.site": ("Site",),
-    "workflows.sources": ("Commit", "Files", "LatestCommit", "PreviousUpload", "Source"),
-    "workflows.variables": ("VariableValues", "Variables", "VariablesDiff"),
-}
-_HOMES = {name: module for module, names in _MODULES.items() for name in names}
-
-
-__all__ = [
-    "REGIONS",
-    "UNSET",
-    "APIError",
-    "AccessToken",
-    "Action",
-    "AmbiguousOutcome",
-    "Answer",
-    "AppCredentials",
-    "Archive",
-    "ArchiveEntry",
-    "ArchiveError",
-    "ArchiveListing",
-    "AttemptTimeout",
-    "AuthorizationError",
-    "AuthorizationRequest",
-    "Authtoken",
-    "BadGatewayError",
-    "BadRequestError",
-    "BudgetWait",
-    "CacheRevalidationUsage",
-    "ClosedError",
-    "Commit",
-    "ConcurrentChangeError",
-    "ConfigurationError",
-    "ConflictError",
-    "ConnectError",
-    "Cost",
-    "Credentials",
-    "DeadlineExceeded",
-    "DecodeError",
-    "DeleteEnvironments",
-    "DeployHooks",
-    "Deployment",
-    "DeploymentFailed",
-    "DeploymentRef",
-    "DeploymentReport",
-    "DeploymentStatus",
-    "Deployments",
-    "DeploymentsFailed",
-    "Domain",
-    "DomainInfo",
-    "DownloadUrl",
-    "Entry",
-    "Environment",
-    "EnvironmentVariable",
-    "Environments",
-    "Exclusion",
-    "FieldError",
-    "Files",
-    "Fleet",
-    "FleetControl",
-    "FleetEvent",
-    "FleetEventKind",
-    "FleetProgress",
-    "FleetReport",
-    "FollowedLine",
-    "ForbiddenError",
-    "FormField",
-    "FrameworkPreset",
-    "GatewayTimeoutError",
-    "GitProvider",
-    "GitProviderError",
-    "Hooks",
-    "InternalServerError",
-    "Introspection",
-    "InvalidArgumentError",
-    "InvalidTokenError",
-    "JSONValue",
-    "Journal",
-    "JournalError",
-    "JournalInUse",
-    "KeyringTokenStore",
-    "LatestCommit",
-    "LaunchClient",
-    "LaunchError",
-    "LimiterStatus",
-    "LocalRateLimiter",
-    "Log",
-    "LogCursor",
-    "LogLine",
-    "LogStage",
-    "MemoryJournal",
-    "MemoryTokenStore",
-    "MissingScopeError",
-    "NotFoundError",
-    "OAuthCredentials",
-    "OpenEnum",
-    "OperationState",
-    "Page",
-    "Pager",
-    "Pagination",
-    "PasswordProtection",
-    "Plan",
-    "PlanDiff",
-    "PlannedOperation",
-    "PlannedSource",
-    "PreviousUpload",
-    "Priority",
-    "ProgressMode",
-    "Project",
-    "ProjectFile",
-    "ProjectType",
-    "Projects",
-    "QuotaExceededError",
-    "RateLimit",
-    "RateLimitError",
-    "RateLimitMismatchWarning",
-    "RateLimiter",
-    "Redeploy",
-    "RedirectRefused",
-    "Region",
-    "Repository",
-    "RequestFinished",
-    "RequestRetried",
-    "RequestStarted",
-    "ResponseLost",
-    "RetryPolicy",
-    "RevalidateCache",
-    "SecondFactorRequired",
-    "Selection",
-    "ServerError",
-    "ServerLogLine",
-    "ServerLogsUnavailable",
-    "ServiceUnavailableError",
-    "Session",
-    "SetVariables",
-    "SignedUploadUrl",
-    "Site",
-    "Source",
-    "SqliteJournal",
-    "StorageError",
-    "Target",
-    "TargetOutcome",
-    "TokenRequestError",
-    "TokenSet",
-    "TokenStore",
-    "TransportError",
-    "UnauthorizedError",
-    "UnlimitedRateLimiter",
-    "Unset",
-    "UploadHeader",
-    "UploadMethod",
-    "Uploads",
-    "Usage",
-    "VariableChange",
-    "VariableValues",
-    "Variables",
-    "VariablesDiff",
-    "WaitTimeout",
-    "WhenBusy",
-    "WireModel",
-    "__version__",
-    "begin_authorization",
-    "build_archive",
-    "check_archive",
-    "create_archive",
-    "find_project_file",
-    "finish_authorization",
-    "introspect",
-    "list_archive",
-    "login",
-    "logout",
-    "request_sms",
-    "to_frame",
-]
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    from launch_async.watch.log_cursor import LogCursor as LogCursor
+    from launch_async.watch.merging import FollowedLine as FollowedLine
+    from launch_async.watch.report import DeploymentReport as DeploymentReport
+else:
+    __getattr__, __dir__ = lazy(__name__)

@@ -13,20 +13,20 @@ from functools import cached_property, partial
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Final, Literal, NoReturn, Self
 
-from launch_async._operations import Operation
-from launch_async._pipeline import Call, Layer, Pipeline
-from launch_async._raw_request import raw_call
-from launch_async._secret import Secret, hidden, hidden_json
-from launch_async._side_calls import USER_AGENT
-from launch_async._transport import AiohttpTransport, LentTransport, Transport
-from launch_async.auth import Credentials, Issuer, check_credentials
+from launch_async.auth.auth_request import USER_AGENT
+from launch_async.auth.tokens import Credentials, Issuer, check_credentials
 from launch_async.errors import ConfigurationError
 from launch_async.hooks import Hooks
+from launch_async.http.operation import Operation
+from launch_async.http.pipeline import Call, Layer, Pipeline
+from launch_async.http.raw_request import raw_call
+from launch_async.http.retry import RetryPolicy
+from launch_async.http.transport import AiohttpTransport, LentTransport, Transport
 from launch_async.models.base import UNSET, JSONValue, Unset
 from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.environment import FrameworkPreset
 from launch_async.models.log import LogLine, LogStage, ServerLogLine
-from launch_async.rate_limit import LimiterStatus, RateLimit, RateLimiter, shared_limiter
+from launch_async.rate_limit.local import LimiterStatus, RateLimit, RateLimiter, shared_limiter
 from launch_async.resources._cache import CachePurges
 from launch_async.resources._resource import parsed, parsed_if_any, undisclosed
 from launch_async.resources.deploy_hooks import DeployHooks
@@ -35,20 +35,20 @@ from launch_async.resources.environments import Environments
 from launch_async.resources.projects import Projects
 from launch_async.resources.uploads import Uploads
 from launch_async.resources.usage import Usage
-from launch_async.retry import RetryPolicy
 from launch_async.settings import check_organization_uid, region_advice, resolve_app_url, resolve_endpoint
+from launch_async.wire.secret import Secret, hidden, hidden_json
 
 if TYPE_CHECKING:
     import aiohttp
 
-    from launch_async.workflows.deploying import Deploying
-    from launch_async.workflows.fleet.fleet import Fleet
-    from launch_async.workflows.log_cursor import LogCursor
-    from launch_async.workflows.merging import FollowedLine
-    from launch_async.workflows.site import Site
-    from launch_async.workflows.sources import Files, Source
-    from launch_async.workflows.variables import Variables
-    from launch_async.workflows.waiting import Watching
+    from launch_async.deploy.deploying import Deploying
+    from launch_async.deploy.site import Site
+    from launch_async.deploy.sources import Files, Source
+    from launch_async.fleet.fleet import Fleet
+    from launch_async.variables import Variables
+    from launch_async.watch.log_cursor import LogCursor
+    from launch_async.watch.merging import FollowedLine
+    from launch_async.watch.waiting import Watching
 
 __all__ = ["LaunchClient"]
 
@@ -350,15 +350,15 @@ class LaunchClient:
     @cached_property
     def variables(self) -> Variables:
         """Environment variables, compared and changed safely."""
-        from launch_async.workflows.variables import Variables
+        from launch_async.variables import Variables
 
         return Variables(self.environments)
 
     @cached_property
     def fleet(self) -> Fleet:
         """Bulk operations: select, plan, run, resume, report."""
-        from launch_async.workflows.fleet.fleet import Fleet
-        from launch_async.workflows.fleet.services import FleetServices
+        from launch_async.fleet.fleet import Fleet
+        from launch_async.fleet.run.services import FleetServices
 
         services = FleetServices(
             pipeline=self._pipeline,
@@ -482,7 +482,7 @@ class LaunchClient:
         """
         # Rebound: a traceback with local variables must not show them.
         environment_variables = hidden(environment_variables)
-        from launch_async.workflows.deploying import SiteSettings
+        from launch_async.deploy.deploying import SiteSettings
 
         settings = SiteSettings(
             name=name,
@@ -679,13 +679,13 @@ class LaunchClient:
 
     @cached_property
     def _watching(self) -> Watching:
-        from launch_async.workflows.waiting import Watching
+        from launch_async.watch.waiting import Watching
 
         return Watching(self.deployments)
 
     @cached_property
     def _deploying(self) -> Deploying:
-        from launch_async.workflows.deploying import Deploying
+        from launch_async.deploy.deploying import Deploying
 
         return Deploying(self.projects, self.environments, self.deployments, self.uploads, self._watching, self._purges)
 

@@ -16,11 +16,11 @@ from typing import Final, cast
 
 import attrs
 
-from launch_async._secret import Secret
-from launch_async.auth import AccessToken, Authtoken, Credentials, check_credentials
+from launch_async.auth.oauth import AppCredentials
+from launch_async.auth.tokens import AccessToken, Authtoken, Credentials, check_credentials
 from launch_async.errors import ConfigurationError
-from launch_async.oauth import AppCredentials
 from launch_async.settings import check_organization_uid, find_region
+from launch_async.wire.secret import Secret
 
 __all__ = ["PROJECT_FILE", "Discovery", "ProjectFile", "discover", "find_project_file"]
 

@@ -12,19 +12,19 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
-from launch_async._pacing import RateLimit
-from launch_async._pipeline import Layer
-from launch_async._secret import Secret, hidden, hidden_json
-from launch_async._transport import Transport
-from launch_async.auth import Credentials
+from launch_async.auth.tokens import Credentials
 from launch_async.client import LaunchClient as AsyncLaunchClient
 from launch_async.hooks import Hooks
+from launch_async.http.pipeline import Layer
+from launch_async.http.retry import RetryPolicy
+from launch_async.http.transport import Transport
 from launch_async.models.base import UNSET, JSONValue, Unset
 from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.environment import FrameworkPreset
 from launch_async.models.log import LogLine, LogStage, ServerLogLine
-from launch_async.rate_limit import LimiterStatus, RateLimiter
-from launch_async.retry import RetryPolicy
+from launch_async.rate_limit.local import LimiterStatus, RateLimiter
+from launch_async.rate_limit.pacer import RateLimit
+from launch_async.wire.secret import Secret, hidden, hidden_json
 from launch_sync import _bridge
 from launch_sync.resources.deploy_hooks import DeployHooks
 from launch_sync.resources.deployments import Deployments
@@ -36,12 +36,12 @@ from launch_sync.resources.usage import Usage
 if TYPE_CHECKING:
     import aiohttp
 
-    from launch_async.workflows.log_cursor import LogCursor
-    from launch_async.workflows.merging import FollowedLine
-    from launch_async.workflows.site import Site
-    from launch_async.workflows.sources import Files, Source
-    from launch_sync.workflows.fleet.fleet import Fleet
-    from launch_sync.workflows.variables import Variables
+    from launch_async.deploy.site import Site
+    from launch_async.deploy.sources import Files, Source
+    from launch_async.watch.log_cursor import LogCursor
+    from launch_async.watch.merging import FollowedLine
+    from launch_sync.fleet.fleet import Fleet
+    from launch_sync.variables import Variables
 
 __all__ = ["LaunchClient"]
 
@@ -301,14 +301,14 @@ class LaunchClient:
     @property
     def variables(self) -> Variables:
         """Environment variables, compared and changed safely."""
-        from launch_sync.workflows.variables import Variables
+        from launch_sync.variables import Variables
 
         return Variables(self._async.variables, self)
 
     @property
     def fleet(self) -> Fleet:
         """Bulk operations: select, plan, run, resume, report."""
-        from launch_sync.workflows.fleet.fleet import Fleet
+        from launch_sync.fleet.fleet import Fleet
 
         return Fleet(self._async.fleet, self)
 

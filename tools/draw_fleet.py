@@ -13,8 +13,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import DIMMED_MONOKAI
 
-from launch_async.workflows.fleet.board import Board
-from launch_async.workflows.fleet.terminal import LiveTable
+from launch_async.display.fleet_snapshot import Board
+from launch_async.display.fleet_terminal import LiveTable
 from launch_sync import Authtoken, FleetEvent, LaunchClient
 from launch_sync.emulator import LaunchEmulator
 

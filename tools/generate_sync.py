@@ -26,17 +26,23 @@ LAUNCH = Facade(
     target="launch_sync",
     # Users plug these in, and they run on the private loop.
     shared=frozenset(
-        f"launch_async.{name}" for name in ("auth", "hooks", "oauth", "rate_limit", "redis", "system_keyring")
+        f"launch_async.{name}"
+        for name in (
+            "auth.tokens",
+            "auth.oauth",
+            "auth.system_keyring",
+            "hooks",
+            "rate_limit.local",
+            "rate_limit.redis.limiter",
+        )
     ),
-    internal=frozenset(
-        {"launch_async.emulator", "launch_async.models", "launch_async.resources", "launch_async.workflows"}
-    ),
+    skipped=frozenset({"launch_async.pytest_plugin"}),
     constructed=frozenset({"LaunchClient", "LaunchEmulator"}),
     fork_aware=frozenset({"LaunchClient"}),
     on_loop=frozenset({"LaunchEmulator.latency"}),
-    extra={"BridgeThreadError": "launch_sync._loop", "LaunchSyncInAsyncWarning": "launch_sync._loop"},
+    extra={"BridgeThreadError": "launch_sync._bridge.loop", "LaunchSyncInAsyncWarning": "launch_sync._bridge.loop"},
 )
-HAND_WRITTEN = frozenset({"_bridge.py", "_loop.py"})
+HAND_WRITTEN = "_bridge"
 
 
 def main() -> int:
@@ -75,7 +81,7 @@ def differences(folder: Path, wanted: dict[Path, str]) -> list[str]:
     present = {path.relative_to(folder): path for path in folder.rglob("*.py")}
     missing = [f"{path}: missing" for path in sorted(wanted.keys() - present.keys())]
     unwanted = [
-        f"{path}: not wanted" for path in sorted(present.keys() - wanted.keys()) if path.name not in HAND_WRITTEN
+        f"{path}: not wanted" for path in sorted(present.keys() - wanted.keys()) if HAND_WRITTEN not in path.parts
     ]
     stale = [
         f"{path}: stale"
@@ -88,7 +94,7 @@ def differences(folder: Path, wanted: dict[Path, str]) -> list[str]:
 def write(folder: Path, wanted: dict[Path, str]) -> None:
     """Write a facade, and remove what no longer belongs to it."""
     for path in folder.rglob("*.py"):
-        if path.relative_to(folder) not in wanted and path.name not in HAND_WRITTEN:
+        if path.relative_to(folder) not in wanted and HAND_WRITTEN not in path.parts:
             path.unlink()
     for path, text in wanted.items():
         target = folder / path

@@ -20,15 +20,14 @@ PACKAGES: Final = ("launch_async", "launch_sync")
 MODULES: Final = {
     "": "The packages",
     "emulator": "Emulator",
-    "notebook": "Notebooks",
-    "redis": "A shared budget",
-    "sizing": "Sizing",
+    "display": "Notebooks and reports",
+    "fleet": "Fleet",
+    "rate_limit": "The rate limit",
+    "rate_limit.redis": "A shared budget",
     "discovery": "Discovery",
     "settings": "Regions and addresses",
     "auth": "Credentials",
-    "oauth": "OAuth",
-    "sessions": "Sessions",
-    "system_keyring": "Keyring",
+    "http": "Requests",
 }
 """What users import from, below `launch_async` and `launch_sync` alike, and what the page calls it."""
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from launch_async import ConfigurationError, FleetProgress, KeyringTokenStore
-from launch_async.redis import BudgetUnavailable, RedisRateLimiter
+from launch_async.rate_limit.redis import BudgetUnavailable, RedisRateLimiter
 from launch_sync import Authtoken, LaunchClient, to_frame
 from launch_sync.emulator import LaunchEmulator
 

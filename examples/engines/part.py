@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from launch_async import Journal, JournalInUse
-from launch_async.redis import RedisRateLimiter
+from launch_async.rate_limit.redis import RedisRateLimiter
 from launch_sync import FleetReport, LaunchClient, Plan, SqliteJournal
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, get_args
 
+from launch_async.emulator.latency import LogNormal
 from launch_async.emulator.options import (
     CommitForm,
     DownloadKey,
@@ -38,7 +39,6 @@ from launch_async.emulator.options import (
     WrongRegion,
 )
 from launch_async.emulator.server import LaunchEmulator
-from launch_async.emulator.travel import LogNormal
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

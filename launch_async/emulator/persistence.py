@@ -11,17 +11,17 @@ from pathlib import Path
 
 from attrs import define, frozen
 
-from launch_async.emulator.bench import OrganizationCredentials
+from launch_async.emulator.control.controls import OrganizationCredentials
 from launch_async.emulator.credentials import Issued
 from launch_async.emulator.service import Service
 from launch_async.emulator.state import State
 
 VERSION = 2
 _EMULATOR = {
-    "bench": ("OrganizationCredentials",),
+    "control.controls": ("OrganizationCredentials",),
     "credentials": ("App", "Grant", "Issued", "Token", "User"),
     "persistence": ("Snapshot",),
-    "script": ("LogLine", "Script"),
+    "control.script": ("LogLine", "Script"),
     "state": ("Deployment", "Domain", "Environment", "Organization", "Project", "State", "Upload"),
 }
 # A pickle can name any function of any module. Only these classes, which do nothing but hold data, are let in.

@@ -13,15 +13,17 @@ from typing import Self
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from launch_async.emulator.bench import Bench
 from launch_async.emulator.budget import Budget
-from launch_async.emulator.builder import Builder
-from launch_async.emulator.builds import Builds
+from launch_async.emulator.builds.builds import Builds
+from launch_async.emulator.builds.real_builds import Builder
+from launch_async.emulator.builds.sites import Sites, netloc
 from launch_async.emulator.clock import Clock
-from launch_async.emulator.control import Control
+from launch_async.emulator.control.controls import Bench
+from launch_async.emulator.control.faults import Faults
+from launch_async.emulator.control.orders import Control
 from launch_async.emulator.credentials import Credentials, Issued
-from launch_async.emulator.faults import Faults
-from launch_async.emulator.front import STORAGE, FrontDoor
+from launch_async.emulator.dispatcher import STORAGE, FrontDoor
+from launch_async.emulator.latency import Travel
 from launch_async.emulator.operations import PUBLIC, Router, describe, offered
 from launch_async.emulator.options import (
     CommitForm,
@@ -48,10 +50,8 @@ from launch_async.emulator.options import (
 )
 from launch_async.emulator.persistence import Snapshot, StateFile
 from launch_async.emulator.service import Service
-from launch_async.emulator.sites import Sites, netloc
 from launch_async.emulator.state import State, Uids
 from launch_async.emulator.storage import Storage
-from launch_async.emulator.travel import Travel
 
 
 class LaunchEmulator(Bench):

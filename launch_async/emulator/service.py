@@ -9,14 +9,15 @@ from attrs import define, field, frozen
 
 from launch_async.emulator import errors
 from launch_async.emulator.budget import Budget
-from launch_async.emulator.builds import Builds
+from launch_async.emulator.builds.builds import Builds
+from launch_async.emulator.builds.sites import Sites
 from launch_async.emulator.clock import Clock
+from launch_async.emulator.control.faults import Faults
+from launch_async.emulator.control.ledger import Creation, Ledger, Noun
 from launch_async.emulator.credentials import Caller, Credentials
-from launch_async.emulator.faults import Faults
-from launch_async.emulator.ledger import Creation, Ledger, Noun
+from launch_async.emulator.latency import Travel
 from launch_async.emulator.options import EmulatorOptions
 from launch_async.emulator.shapes import as_object
-from launch_async.emulator.sites import Sites
 from launch_async.emulator.state import (
     Deployment,
     Environment,
@@ -29,7 +30,6 @@ from launch_async.emulator.state import (
     in_order,
 )
 from launch_async.emulator.storage import Storage
-from launch_async.emulator.travel import Travel
 
 Access: TypeAlias = Literal["caller", "open"]
 DEFAULT_LIMIT = 10

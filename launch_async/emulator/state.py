@@ -10,8 +10,8 @@ from typing import Literal, TypeAlias, TypeVar
 from attrs import define, field
 
 from launch_async.emulator.clock import iso
+from launch_async.emulator.control.script import Script
 from launch_async.emulator.options import ListOrder
-from launch_async.emulator.script import Script
 
 Record: TypeAlias = dict[str, object]
 

@@ -19,7 +19,7 @@ from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import BadHttpMessage
 
 from launch_async.emulator import errors
-from launch_async.emulator.archive import BrokenArchive, unpack
+from launch_async.emulator.builds.archive import BrokenArchive, unpack
 from launch_async.emulator.clock import Clock, iso, milliseconds, parse_iso
 from launch_async.emulator.options import EmulatorOptions
 from launch_async.emulator.shapes import as_list, as_object

@@ -1,5 +1,6 @@
 """What the API speaks, as immutable attrs classes: one module per noun."""
 
+from launch_async.display.frame import to_frame
 from launch_async.models.base import UNSET, JSONValue, OpenEnum, Unset, WireModel
 from launch_async.models.cache import CacheRevalidationUsage
 from launch_async.models.deployment import Deployment, DeploymentRef, DeploymentStatus
@@ -11,7 +12,6 @@ from launch_async.models.environment import (
     FrameworkPreset,
     PasswordProtection,
 )
-from launch_async.models.frame import to_frame
 from launch_async.models.log import Log, LogLine, LogStage, ServerLogLine
 from launch_async.models.page import Page, Pagination
 from launch_async.models.project import GitProvider, Project, ProjectType, Repository

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from launch_async import _html
+from launch_async.display import html as _html
 from launch_async.models.base import UNSET, JSONValue, RequestModel, Unset, WireModel
 
 

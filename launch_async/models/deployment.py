@@ -8,7 +8,7 @@ from typing import Final, Self, cast
 
 import attrs
 
-from launch_async import _html
+from launch_async.display import html as _html
 from launch_async.models.base import LOCAL, UNSET, IdentifiedModel, OpenEnum, RequestModel, Unset
 
 

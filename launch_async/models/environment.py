@@ -9,7 +9,7 @@ from typing import Final
 
 import attrs
 
-from launch_async import _html
+from launch_async.display import html as _html
 from launch_async.models.base import LOCAL, SECRET, UNSET, IdentifiedModel, OpenEnum, RequestModel, Unset, WireModel
 
 

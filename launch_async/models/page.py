@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 import attrs
 
-from launch_async import _html
+from launch_async.display import html as _html
+from launch_async.display.frame import to_frame
 from launch_async.models.base import WireModel
-from launch_async.models.frame import to_frame
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import attrs
 
-from launch_async import _html
+from launch_async.display import html as _html
 from launch_async.models.base import UNSET, IdentifiedModel, OpenEnum, RequestModel, Unset, WireModel
 from launch_async.models.environment import EnvironmentInput
 

@@ -12,8 +12,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from launch_async._pipeline import Pipeline
 from launch_async.errors import APIError, LaunchError, QuotaExceededError
+from launch_async.http.pipeline import Pipeline
 from launch_async.resources.usage import Usage
 
 __all__ = ["CachePurges", "quota_judge"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
-from launch_async._operations import check_text, is_encodable
-from launch_async._secret import hidden
 from launch_async.errors import InvalidArgumentError
+from launch_async.http.operation import check_text, is_encodable
 from launch_async.models.base import UNSET, Unset
 from launch_async.models.environment import EnvironmentInput, FrameworkPreset, VariableInput
+from launch_async.wire.secret import hidden
 
 __all__ = ["check_preset", "check_variables", "environment_input", "given", "variable_inputs"]
 

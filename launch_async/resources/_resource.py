@@ -7,17 +7,17 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final, TypeVar, cast
 
-from launch_async._operations import Operation
-from launch_async._pipeline import Call, Pipeline
-from launch_async._transport import Response
-from launch_async._wire import Mismatch, encode, load_json, secrets_of, structure, structure_list
 from launch_async.errors import DecodeError
+from launch_async.http.operation import Operation
+from launch_async.http.pipeline import Call, Pipeline
+from launch_async.http.transport import Response
 from launch_async.models.base import IdentifiedModel, JSONValue, RequestModel, WireModel
 from launch_async.models.page import Page, Pagination
-from launch_async.rate_limit import Priority
-from launch_async.resources._creation import Created, Creation
-from launch_async.resources._turns import Lost
+from launch_async.rate_limit.local import Priority
+from launch_async.resources._create.coordinator import Lost
+from launch_async.resources._create.reconciling import Created, Creation
 from launch_async.resources.pager import Pager
+from launch_async.wire.converter import Mismatch, encode, load_json, secrets_of, structure, structure_list
 
 __all__ = ["Resource"]
 

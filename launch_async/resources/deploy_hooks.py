@@ -6,11 +6,11 @@ import re
 from functools import partial
 from typing import Final
 
-from launch_async._operations import Operation, check_text
-from launch_async._pipeline import Call
-from launch_async._secret import Secret
 from launch_async.errors import InvalidArgumentError
+from launch_async.http.operation import Operation, check_text
+from launch_async.http.pipeline import Call
 from launch_async.resources._resource import Resource, parsed_if_any, undisclosed
+from launch_async.wire.secret import Secret
 
 __all__ = ["DeployHooks"]
 

@@ -9,21 +9,21 @@ from typing import Final, TypeVar
 
 import attrs
 
-from launch_async._operations import READ, WRITE, Operation, check_text
-from launch_async._pipeline import Pipeline
-from launch_async._transport import Response
-from launch_async._wire import wire_time
 from launch_async.errors import InternalServerError, InvalidArgumentError, ServerLogsUnavailable
+from launch_async.http.operation import READ, WRITE, Operation, check_text
+from launch_async.http.pipeline import Pipeline
+from launch_async.http.transport import Response
 from launch_async.models.base import JSONValue
 from launch_async.models.deployment import CreateDeploymentRequest, Deployment
 from launch_async.models.log import Log, LogLine, ServerLogLine
 from launch_async.models.upload import DownloadUrl
-from launch_async.rate_limit import Priority
+from launch_async.rate_limit.local import Priority
+from launch_async.resources._create.coordinator import Lost
+from launch_async.resources._create.recent import is_of_commit, recent_deployments
 from launch_async.resources._inputs import given
-from launch_async.resources._recent import is_of_commit, recent_deployments
 from launch_async.resources._resource import Resource, built, member, mismatch, parsed
-from launch_async.resources._turns import Lost
 from launch_async.resources.pager import Pager
+from launch_async.wire.converter import wire_time
 
 __all__ = ["Deployments"]
 

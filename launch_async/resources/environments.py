@@ -8,11 +8,9 @@ from typing import Final
 
 import attrs
 
-from launch_async._operations import DELETE, READ, WRITE, Operation, check_count, check_text
-from launch_async._pipeline import Call, Pipeline
-from launch_async._secret import hidden
-from launch_async._wire import encode
 from launch_async.errors import InvalidArgumentError
+from launch_async.http.operation import DELETE, READ, WRITE, Operation, check_count, check_text
+from launch_async.http.pipeline import Call, Pipeline
 from launch_async.models.base import UNSET
 from launch_async.models.cache import CachePath, RevalidateCacheRequest
 from launch_async.models.environment import (
@@ -27,6 +25,8 @@ from launch_async.resources._cache import CachePurges, quota_judge
 from launch_async.resources._inputs import MAX_NAME, check_preset, environment_input, given, variable_inputs
 from launch_async.resources._resource import Resource
 from launch_async.resources.pager import Pager
+from launch_async.wire.converter import encode
+from launch_async.wire.secret import hidden
 
 __all__ = ["Environments"]
 

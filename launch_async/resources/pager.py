@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, Generic, TypeVar
 
-from launch_async._operations import check_page
+from launch_async.http.operation import check_page
 from launch_async.models.base import IdentifiedModel
 from launch_async.models.page import Listed, Page
 

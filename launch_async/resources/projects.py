@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from launch_async._operations import DELETE, READ, WRITE, Operation, check_text
-from launch_async._secret import hidden
 from launch_async.errors import InvalidArgumentError
+from launch_async.http.operation import DELETE, READ, WRITE, Operation, check_text
 from launch_async.models.base import UNSET, JSONValue, Unset
 from launch_async.models.environment import FrameworkPreset
 from launch_async.models.project import (
@@ -29,6 +28,7 @@ from launch_async.resources._inputs import (
 )
 from launch_async.resources._resource import Resource, parsed_if_any
 from launch_async.resources.pager import Pager
+from launch_async.wire.secret import hidden
 
 __all__ = ["Projects"]
 

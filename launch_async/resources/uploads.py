@@ -11,14 +11,14 @@ from urllib.parse import unquote_plus, urlsplit
 
 import attrs
 
-from launch_async._envelopes import read_envelope, redact
-from launch_async._operations import WRITE, Operation, check_callback
-from launch_async._pipeline import Pipeline
-from launch_async._transport import FileBody, Request, Response
 from launch_async.errors import InvalidArgumentError, RedirectRefused, StorageError, TransportError
+from launch_async.http.operation import WRITE, Operation, check_callback
+from launch_async.http.pipeline import Pipeline
+from launch_async.http.transport import FileBody, Request, Response
 from launch_async.models.upload import SignedUploadUrl
 from launch_async.resources._resource import Resource
 from launch_async.settings import plain_http_host
+from launch_async.wire.error_bodies import read_envelope, redact
 
 __all__ = ["Uploads", "nearly_over"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from launch_async._operations import Operation
+from launch_async.http.operation import Operation
 from launch_async.models.cache import CacheRevalidationUsage
 from launch_async.resources._resource import Resource
 

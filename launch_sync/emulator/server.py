@@ -11,12 +11,14 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Literal, Self
 
-from launch_async.emulator.bench import OrganizationCredentials
 from launch_async.emulator.budget import Budget
 from launch_async.emulator.clock import Clock
+from launch_async.emulator.control.controls import OrganizationCredentials
+from launch_async.emulator.control.faults import Faults
+from launch_async.emulator.control.ledger import Ledger
+from launch_async.emulator.control.script import LogLine, Scripts
 from launch_async.emulator.credentials import MANAGE, TokenKind
-from launch_async.emulator.faults import Faults
-from launch_async.emulator.ledger import Ledger
+from launch_async.emulator.latency import Travel
 from launch_async.emulator.options import (
     CommitForm,
     DownloadKey,
@@ -39,10 +41,8 @@ from launch_async.emulator.options import (
     WhileBuilding,
     WrongRegion,
 )
-from launch_async.emulator.script import LogLine, Scripts
 from launch_async.emulator.server import LaunchEmulator as AsyncLaunchEmulator
 from launch_async.emulator.state import Project
-from launch_async.emulator.travel import Travel
 from launch_sync import _bridge
 
 __all__ = ["LaunchEmulator"]

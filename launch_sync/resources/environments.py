@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from launch_async._secret import hidden
 from launch_async.models.environment import Environment, FrameworkPreset, PasswordProtection
 from launch_async.resources.environments import Environments as AsyncEnvironments
+from launch_async.wire.secret import hidden
 from launch_sync import _bridge
 from launch_sync.resources.pager import Pager
 

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from typing import Generic
 
 from launch_async.models.page import Page
-from launch_async.resources.pager import Pager as AsyncPager
-from launch_async.resources.pager import T
+from launch_async.resources.pager import Pager as AsyncPager, T
 from launch_sync import _bridge
 
 __all__ = ["Pager"]

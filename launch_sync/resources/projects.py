@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from launch_async._secret import hidden
 from launch_async.models.base import JSONValue
 from launch_async.models.environment import FrameworkPreset
 from launch_async.models.project import GitProvider, Project
 from launch_async.resources.projects import Projects as AsyncProjects
+from launch_async.wire.secret import hidden
 from launch_sync import _bridge
 from launch_sync.resources.pager import Pager
 

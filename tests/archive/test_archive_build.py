@@ -19,18 +19,17 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from launch_async.errors import ArchiveError, InvalidArgumentError
-from launch_async.workflows import _zip
-from launch_async.workflows.archive import (
+from launch_async.archive import zip_writer as _zip
+from launch_async.archive.archive import (
     MIN_ARCHIVE_SIZE,
     build_archive,
     check_archive,
     create_archive,
     list_archive,
 )
+from launch_async.errors import ArchiveError, InvalidArgumentError
 
 MIB = 1 << 20
 
@@ -148,7 +147,7 @@ def test_memory_stays_bounded_for_a_huge_file(tmp_path: Path) -> None:
         file.truncate(160 * MIB)
     script = (
         "import resource, sys\n"
-        "from launch_async.workflows.archive import build_archive\n"
+        "from launch_async.archive.archive import build_archive\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "build_archive(sys.argv[1], level=1).close()\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
@@ -192,7 +191,7 @@ def test_a_tiny_site_is_filled_up_to_the_least_size(tmp_path: Path) -> None:
 def test_more_than_the_limit_is_refused_with_the_largest_files_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("launch_async.workflows.archive.MAX_ARCHIVE_SIZE", 300_000)
+    monkeypatch.setattr("launch_async.archive.archive.MAX_ARCHIVE_SIZE", 300_000)
     for number in range(1, 8):
         (tmp_path / f"movie{number}").write_bytes(noise(number * 20_000))
 

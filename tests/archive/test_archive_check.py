@@ -8,11 +8,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
+from launch_async.archive.archive import MAX_ARCHIVE_SIZE, Archive, check_archive
 from launch_async.errors import ArchiveError, InvalidArgumentError
-from launch_async.workflows.archive import MAX_ARCHIVE_SIZE, Archive, check_archive
 
 FILLER = os.urandom(1500)
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from launch_async.archive.archive import ArchiveListing, list_archive
 from launch_async.errors import ArchiveError, InvalidArgumentError
-from launch_async.workflows.archive import ArchiveListing, list_archive
 
 KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n"
 

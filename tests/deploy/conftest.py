@@ -12,8 +12,8 @@ import aiohttp
 import pytest
 
 from launch_async import LaunchClient
+from launch_async.deploy import uploading
 from launch_async.emulator import LaunchEmulator
-from launch_async.workflows import uploading
 from tests.support.clients import client_of
 
 PAGE = "<!doctype html><title>Night sky</title><h1>Tonight</h1>"

@@ -8,8 +8,8 @@ import logging
 import pytest
 
 from launch_async import ArchiveError, Deployment, Environment, InvalidArgumentError, LatestCommit, PreviousUpload
-from launch_async._wire import structure
-from launch_async.workflows.unchanged import serves_unchanged
+from launch_async.deploy.unchanged import serves_unchanged
+from launch_async.wire.converter import structure
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import attrs
 import pytest
 
 from launch_async import InvalidArgumentError, SignedUploadUrl, StorageError, UploadHeader
-from launch_async._transport import AiohttpTransport, FileBody, Request
+from launch_async.deploy.uploading import upload
 from launch_async.errors import AttemptTimeout, ResponseLost
-from launch_async.workflows.uploading import upload
+from launch_async.http.transport import AiohttpTransport, FileBody, Request
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

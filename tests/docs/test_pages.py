@@ -63,11 +63,11 @@ def test_names_stand_side_by_side() -> None:
     page = on_page_markdown("# Every name\n\n<!-- names -->\n")
 
     assert "\n| [`NotFoundError`][launch_async.errors.NotFoundError] | the same | 404: no such resource in " in page
-    login = "[`await login(...)`][launch_async.sessions.login] | [`login(...)`][launch_sync.sessions.login]"
+    login = "[`await login(...)`][launch_async.auth.sessions.login] | [`login(...)`][launch_sync.auth.sessions.login]"
     assert f"\n| {login} | Log in; " in page
-    assert "\n| none | [`BridgeThreadError`][launch_sync._loop.BridgeThreadError] | " in page
+    assert "\n| none | [`BridgeThreadError`][launch_sync._bridge.loop.BridgeThreadError] | " in page
     assert "\n| [`UNSET`][launch_async.UNSET] | the same | An argument that was not given" in page
-    assert "\n| [`LogLine`][launch_async.emulator.script.LogLine] | the same | One build-log line. |" in page
+    assert "\n| [`LogLine`][launch_async.emulator.control.script.LogLine] | the same | One build-log line. |" in page
     assert on_page_markdown("# Another page") == "# Another page"
 
 

@@ -97,7 +97,7 @@ from importlib.metadata import entry_points
 import pytest
 options = ["-q", "-p", "no:cacheprovider", "-p", "no:schemathesis"]
 if not entry_points(group="pytest11", name="contentstack_launch"):  # run from a checkout that is not installed
-    options += ["-p", "launch_async.emulator.pytest_plugin"]
+    options += ["-p", "launch_async.pytest_plugin"]
 sys.exit(pytest.main([{path!r}, *options]))
 """
 

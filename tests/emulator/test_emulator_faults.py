@@ -9,7 +9,7 @@ import pytest
 
 from launch_async.emulator import LogNormal
 from launch_async.emulator.budget import ClockSecond, SlidingSecond, TokenBucket
-from launch_async.emulator.ledger import Ledger, LedgerEntry
+from launch_async.emulator.control.ledger import Ledger, LedgerEntry
 
 
 def granted(counter, *times):

@@ -100,7 +100,7 @@ def test_without_a_runner_the_asynchronous_fixture_says_what_is_missing(users_te
 
 def test_loading_the_plugin_loads_neither_server_nor_client():
     code = (
-        "import sys, launch_async.emulator.pytest_plugin;"
+        "import sys, launch_async.pytest_plugin;"
         "sys.exit(bool({'aiohttp', 'launch_async.client', 'launch_async.emulator.server'} & set(sys.modules)))"
     )
 

@@ -3,10 +3,9 @@
 import base64
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from launch_async.emulator.sites import find
+from launch_async.emulator.builds.sites import find
 
 SITE = {
     "index.html": "<h1>home</h1>",

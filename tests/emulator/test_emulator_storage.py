@@ -5,10 +5,9 @@ import stat
 import zipfile
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from launch_async.emulator.archive import BrokenArchive, safe_name, unpack
+from launch_async.emulator.builds.archive import BrokenArchive, safe_name, unpack
 
 LARGEST = 104_857_600
 STYLES = ("aws", "azure", "gcp")

@@ -8,9 +8,9 @@ import signal
 import sys
 import threading
 
-from launch_async._pipeline import Send
-from launch_async._transport import Request, Response
-from launch_async.rate_limit import Priority
+from launch_async.http.pipeline import Send
+from launch_async.http.transport import Request, Response
+from launch_async.rate_limit.local import Priority
 from launch_sync import Authtoken, LaunchClient, Plan, UnlimitedRateLimiter
 
 answered, cancelled = threading.Event(), threading.Event()

@@ -20,9 +20,9 @@ import attrs
 import pytest
 
 from launch_async import OperationState
-from launch_async.workflows.fleet.journal import SqliteJournal
-from launch_async.workflows.fleet.plan import Plan
-from launch_async.workflows.fleet.report import FleetReport
+from launch_async.fleet.journal.journal import SqliteJournal
+from launch_async.fleet.plan.plan import Plan
+from launch_async.fleet.report.report import FleetReport
 from tests.fleet.victim import PRELOADED, client_of, main, run_or_resume
 
 _TARGETS = 60

@@ -7,8 +7,7 @@ from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from launch_async import (
     DeploymentStatus,
@@ -23,7 +22,7 @@ from launch_async import (
     VariableChange,
 )
 from launch_async.emulator import LaunchEmulator
-from launch_async.workflows.fleet.actions import DeleteEnvironments
+from launch_async.fleet.plan.actions import DeleteEnvironments
 
 UIDS = st.text("0123456789abcdef", min_size=24, max_size=24)
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

@@ -29,9 +29,9 @@ from launch_async import (
     Target,
 )
 from launch_async.emulator import LaunchEmulator
+from launch_async.fleet.journal.journal import Entry
+from launch_async.fleet.run.operations import _finished
 from launch_async.hooks import Hooks
-from launch_async.workflows.fleet.journal import Entry
-from launch_async.workflows.fleet.operations import _finished
 from tests.fleet.conftest import QUICK, created, uids
 from tests.support.clients import client_of
 
@@ -96,7 +96,7 @@ async def test_files_that_changed_since_the_plan_are_refused_before_anything_is_
 async def test_an_upload_that_fails_stops_the_run_and_fails_no_target(
     client: LaunchClient, emulator: LaunchEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("launch_async.workflows.uploading._PAUSE", 0.001)
+    monkeypatch.setattr("launch_async.deploy.uploading._PAUSE", 0.001)
     emulator.add_project("files", environments=["one", "two"], deployments=1)
     plan = await client.fleet.plan_redeploy(await client.fleet.select(projects="files"), "examples/site")
     emulator.faults.add("status_before", operation="uploadArchive", status=403)
@@ -332,7 +332,7 @@ async def test_credentials_that_are_refused_while_waiting_leave_the_rest_to_a_re
 async def test_what_was_refused_for_now_is_tried_again(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("launch_async.workflows.fleet.running._PAUSE", 0.001)
+    monkeypatch.setattr("launch_async.fleet.run.running._PAUSE", 0.001)
     one = await client.fleet.plan_revalidate([plan.operations[0].target], path="/")
     emulator.faults.add("status_before", operation="revalidateCdnCache", status=429, times=QUICK.refusals + 1)
 
@@ -345,7 +345,7 @@ async def test_what_was_refused_for_now_is_tried_again(
 async def test_what_is_refused_for_now_again_and_again_stays_planned(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("launch_async.workflows.fleet.running._PAUSE", 0.001)
+    monkeypatch.setattr("launch_async.fleet.run.running._PAUSE", 0.001)
     one = await client.fleet.plan_revalidate([plan.operations[0].target], path="/")
     emulator.faults.add("status_before", operation="revalidateCdnCache", status=429)
     journal = MemoryJournal()

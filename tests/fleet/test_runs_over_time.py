@@ -21,7 +21,7 @@ from launch_async import (
     Plan,
     RateLimit,
 )
-from launch_async._transport import Request, Response
+from launch_async.http.transport import Request, Response
 
 
 @attrs.define

@@ -11,12 +11,12 @@ from pathlib import Path
 import attrs
 
 from launch_async import Authtoken, LaunchClient, RetryPolicy, UnlimitedRateLimiter
-from launch_async._pipeline import Send
-from launch_async._transport import Request, Response
-from launch_async.workflows import schedule
-from launch_async.workflows.fleet.journal import Entry, SqliteJournal
-from launch_async.workflows.fleet.plan import Plan
-from launch_async.workflows.fleet.report import FleetReport
+from launch_async.fleet.journal.journal import Entry, SqliteJournal
+from launch_async.fleet.plan.plan import Plan
+from launch_async.fleet.report.report import FleetReport
+from launch_async.http.pipeline import Send
+from launch_async.http.transport import Request, Response
+from launch_async.watch import schedule
 
 
 @attrs.define
@@ -78,4 +78,4 @@ def main(server: dict[str, str], plan_text: str, path: str, moment: int | None) 
     asyncio.run(run_or_resume(server, Plan.from_json(plan_text), Path(path), moment))
 
 
-PRELOADED: Sequence[str] = ("tests.fleet.victim", "launch_async.workflows.fleet.fleet", "aiohttp", "launch_async._wire")
+PRELOADED: Sequence[str] = ("tests.fleet.victim", "launch_async.fleet.fleet", "aiohttp", "launch_async.wire.converter")

@@ -2,13 +2,12 @@
 
 import asyncio
 
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from benchmarks._simulation import VirtualTimeLoop
 from launch_async.errors import DeadlineExceeded
-from launch_async.rate_limit import Answer, LimiterStatus, LocalRateLimiter, Priority, RateLimit
+from launch_async.rate_limit.local import Answer, LimiterStatus, LocalRateLimiter, Priority, RateLimit
 
 REQUESTS = 3
 TENTH = 0.1

@@ -2,12 +2,11 @@
 
 import asyncio
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from benchmarks._simulation import VirtualTimeLoop, run
 from launch_async.errors import DeadlineExceeded
-from launch_async.rate_limit import Answer, LocalRateLimiter, Priority, RateLimit
+from launch_async.rate_limit.local import Answer, LocalRateLimiter, Priority, RateLimit
 
 CALLERS = st.lists(
     st.fixed_dictionaries(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from launch_async._pacing import Answer, Pacer
-from launch_async.rate_limit import RateLimit
+from launch_async.rate_limit.local import RateLimit
+from launch_async.rate_limit.pacer import Answer, Pacer
 
 
 def _pacer_with(sends: int) -> Pacer:

@@ -2,12 +2,11 @@
 
 import asyncio
 
-from hypothesis import given
-from hypothesis import strategies as some
+from hypothesis import given, strategies as some
 
 from benchmarks._simulation import run
-from launch_async._pacing import Answer, Pacer
-from launch_async.rate_limit import LocalRateLimiter, RateLimit
+from launch_async.rate_limit.local import LocalRateLimiter, RateLimit
+from launch_async.rate_limit.pacer import Answer, Pacer
 
 STEPS = some.lists(
     some.tuples(some.sampled_from(["send", "answer", "refuse", "look"]), some.floats(0.0, 0.4)), max_size=120

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks._simulation import run
 from launch_async.errors import DeadlineExceeded, InvalidArgumentError
-from launch_async.rate_limit import Answer, LocalRateLimiter, Priority, RateLimit, UnlimitedRateLimiter
+from launch_async.rate_limit.local import Answer, LocalRateLimiter, Priority, RateLimit, UnlimitedRateLimiter
 
 
 async def send(limiter, served, name, *, priority=Priority.INTERACTIVE, refused=False, timeout=None):

@@ -10,8 +10,9 @@ import pytest
 
 import launch_sync
 from benchmarks._simulation import VirtualTimeLoop, run
-from launch_async import Authtoken, LaunchClient, rate_limit
-from launch_async.rate_limit import (
+from launch_async import Authtoken, LaunchClient
+from launch_async.rate_limit import local as rate_limit
+from launch_async.rate_limit.local import (
     Answer,
     LocalRateLimiter,
     Priority,

@@ -51,10 +51,10 @@ from launch_async import (
     begin_authorization,
     login,
 )
-from launch_async._operations import Operation
-from launch_async._pipeline import Call
-from launch_async._transport import AiohttpTransport, FileBody, Request, Response
 from launch_async.emulator import LaunchEmulator
+from launch_async.http.operation import Operation
+from launch_async.http.pipeline import Call
+from launch_async.http.transport import AiohttpTransport, FileBody, Request, Response
 from launch_sync import LaunchClient as SyncLaunchClient
 from tests.support.clients import client_of
 

@@ -45,8 +45,8 @@ from launch_sync import (  # noqa: E402
     LaunchSyncInAsyncWarning,
     LogLine,
     RateLimit,
-    _loop,
 )
+from launch_sync._bridge import loop as _loop
 
 CLIENTS: list[LaunchClient] = []
 WANDERER: ContextVar[str] = ContextVar("wanderer", default="nobody")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from launch_sync import _loop
+from launch_sync._bridge import loop as _loop
 
 sys.path.insert(0, str(Path(__file__).parent))
 

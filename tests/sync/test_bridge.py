@@ -17,8 +17,9 @@ from contextvars import ContextVar
 import pytest
 
 from launch_async.errors import ClosedError
-from launch_sync import _bridge, _loop
-from launch_sync._loop import Guard, LaunchSyncInAsyncWarning, LoopThread
+from launch_sync import _bridge
+from launch_sync._bridge import loop as _loop
+from launch_sync._bridge.loop import Guard, LaunchSyncInAsyncWarning, LoopThread
 from mini_async import Listing as AsyncListing
 from mini_sync import BridgeThreadError, Client, Listing, Thing, connect
 from mini_sync.client import Shelf

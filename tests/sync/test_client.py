@@ -19,9 +19,9 @@ from launch_sync import (
     LaunchClient,
     LogLine,
     NotFoundError,
-    _loop,
     create_archive,
 )
+from launch_sync._bridge import loop as _loop
 from launch_sync.emulator import LaunchEmulator
 from tests.support.clients import plain_client_of
 

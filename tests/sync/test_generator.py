@@ -19,7 +19,7 @@ MINI = Facade(
     constructed=frozenset({"Client"}),
     fork_aware=frozenset({"Client"}),
     on_loop=frozenset({"Client.draw"}),
-    extra={"BridgeThreadError": "launch_sync._loop"},
+    extra={"BridgeThreadError": "launch_sync._bridge.loop"},
 )
 
 
@@ -39,17 +39,19 @@ def test_check_tells_stale_missing_and_unwanted_files(tmp_path: Path) -> None:
     wanted = {Path("a.py"): "A = 1\n", Path("b.py"): "B = 1\n"}
     (tmp_path / "a.py").write_text("A = 2\n")
     (tmp_path / "c.py").write_text("C = 1\n")
-    (tmp_path / "_bridge.py").write_text("written by hand\n")
+    (tmp_path / "_bridge").mkdir()
+    (tmp_path / "_bridge" / "loop.py").write_text("written by hand\n")
     assert differences(tmp_path, wanted) == ["b.py: missing", "c.py: not wanted", "a.py: stale"]
 
 
 def test_writing_leaves_nothing_to_check_and_nothing_of_what_was_written_by_hand_behind(tmp_path: Path) -> None:
     wanted = {Path("a.py"): "A = 1\n", Path("deep/b.py"): "B = 1\n"}
     (tmp_path / "c.py").write_text("C = 1\n")
-    (tmp_path / "_bridge.py").write_text("written by hand\n")
+    (tmp_path / "_bridge").mkdir()
+    (tmp_path / "_bridge" / "loop.py").write_text("written by hand\n")
     write(tmp_path, wanted)
     assert differences(tmp_path, wanted) == []
-    assert (tmp_path / "_bridge.py").read_text() == "written by hand\n"
+    assert (tmp_path / "_bridge" / "loop.py").read_text() == "written by hand\n"
 
 
 @pytest.mark.parametrize(

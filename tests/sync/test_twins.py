@@ -19,13 +19,13 @@ from launch_sync._bridge import Lifetime
 from tools.generate_sync import LAUNCH
 
 ASYNCHRONOUS = {"__aenter__": "__enter__", "__aexit__": "__exit__", "__aiter__": "__iter__"}
-NOT_PUBLIC = re.compile(r"\._|launch_async\.(emulator|models|resources|workflows)\.|__main__")
 
 
 def public_modules() -> Iterator[ModuleType]:
     yield launch_async
     for found in pkgutil.walk_packages(launch_async.__path__, "launch_async."):
-        if not NOT_PUBLIC.search(found.name):
+        door = found.ispkg or found.name.count(".") == 1
+        if door and found.name not in LAUNCH.skipped and "._" not in found.name:
             yield importlib.import_module(found.name)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
-from launch_async.workflows.variables import collisions, differing, merged
+from launch_async.variables import collisions, differing, merged
 
 VALUES = st.text(min_size=1, max_size=4)
 UNHURRIED = settings(deadline=None)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from launch_async.workflows.log_pace import LogPace
+from launch_async.watch.log_pace import LogPace
 
 NOW = 1_800_000_000.0
 

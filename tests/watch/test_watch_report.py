@@ -10,8 +10,8 @@ import pytest
 
 from launch_async import Deployment, DeploymentFailed, DeploymentReport, DeploymentStatus, LogLine, LogStage
 from launch_async.errors import DeploymentsFailed
-from launch_async.workflows.log_level import at_least, level_of
-from launch_async.workflows.report import build_seconds
+from launch_async.watch.log_level import at_least, level_of
+from launch_async.watch.report import build_seconds
 
 UID = "66c0" + "0" * 20
 CREATED = datetime(2026, 3, 1, tzinfo=UTC)

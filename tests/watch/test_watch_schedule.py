@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from launch_async.errors import (
     ConnectError,
@@ -14,7 +13,7 @@ from launch_async.errors import (
     ServiceUnavailableError,
     UnauthorizedError,
 )
-from launch_async.workflows.schedule import Durations, Setbacks, fair_interval, until_next_look
+from launch_async.watch.schedule import Durations, Setbacks, fair_interval, until_next_look
 
 AGES = st.floats(0, 10_000)
 

@@ -24,7 +24,6 @@ class Facade:
         source: The asynchronous package's folder.
         target: Name of the synchronous package.
         shared: Modules whose classes both packages share although they are asynchronous: what users plug in.
-        internal: Packages whose modules are not public, only what the package itself exports.
         constructed: Names of the classes that users make themselves; all others are only handed out.
         fork_aware: Names of those that a forked child may go on using, and must close.
         on_loop: Callbacks that run on the loop because it needs their result at once, as `Class.parameter`.
@@ -35,7 +34,6 @@ class Facade:
     source: Path
     target: str
     shared: frozenset[str] = frozenset()
-    internal: frozenset[str] = frozenset()
     constructed: frozenset[str] = frozenset()
     fork_aware: frozenset[str] = frozenset()
     on_loop: frozenset[str] = frozenset()
@@ -84,7 +82,7 @@ class _Assembly:
         exports = list(self._exports(origin)) if origin is not None and origin in self._public else []
         if origin is None or not (twins or exports):
             return f'"""The modules here are the twins of those in `{name.replace("sync", "async")}`."""\n'
-        if "__getattr__" in origin.definitions:
+        if origin.is_lazy:
             return self._lazy(origin, name, exports)
         return self._eager(origin, name, twins, exports)
 
@@ -119,34 +117,19 @@ class _Assembly:
         homes = {
             exported: self._home(symbol) if symbol in self._twins else symbol.module for exported, symbol in exports
         }
-        homes |= self._facade.extra
-        version = "__version__" in origin.definitions or "__version__" in origin.imports
-        homes.pop("__version__", None)
-        listed = sorted([*homes, *(["__version__"] if version and "__version__" in origin.exported else [])])
+        if name == self._facade.target:
+            homes |= self._facade.extra
+        version = homes.pop("__version__", None)
         lines = [
             _header(origin.name, own=True),
-            "from importlib import import_module",
             "from typing import TYPE_CHECKING",
+            "from launch_async._lazy import lazy",
             *([f"from {origin.name} import __version__ as __version__"] if version else []),
             "",
             "if TYPE_CHECKING:",
             *(f"    from {home} import {exported} as {exported}" for exported, home in sorted(homes.items())),
-            "",
-            f"__all__ = {listed!r}",
-            "",
-            f"_HOMES = {dict(sorted(homes.items()))!r}",
-            "",
-            "",
-            "def __getattr__(name: str) -> object:",
-            "    if name not in _HOMES:",
-            '        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")',
-            "    value: object = getattr(import_module(_HOMES[name]), name)",
-            "    globals()[name] = value",
-            "    return value",
-            "",
-            "",
-            "def __dir__() -> list[str]:",
-            "    return sorted({*globals(), *__all__})",
+            "else:",
+            "    __getattr__, __dir__ = lazy(__name__)",
             "",
         ]
         return "\n".join(lines)
@@ -174,8 +157,8 @@ class _Assembly:
         parts = module.name.split(".")
         if any(part.startswith("_") for part in parts) or module.name in self._facade.skipped:
             return False
-        parents = {".".join(parts[:length]) for length in range(1, len(parts))}
-        return bool(module.exported) and not parents & self._facade.internal
+        # A package is the door of its modules.
+        return bool(module.exported) and (module.is_package or len(parts) == 2)
 
     def _home(self, symbol: Symbol) -> str:
         return self._mirror(symbol.module)

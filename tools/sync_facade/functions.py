@@ -67,7 +67,7 @@ class FunctionWriter:
             if not isinstance(statement, ast.Assign) or ast.unparse(statement.targets[0]) not in parameters:
                 continue
             for mark in sorted(_MARKS & {node.id for node in ast.walk(statement.value) if isinstance(node, ast.Name)}):
-                self._writer.need(f"{self._package.name}._secret", mark)
+                self._writer.need(f"{self._package.name}.wire.secret", mark)
                 yield f"{indent}{ast.unparse(statement)}"
 
     def signature(self, function: Function, node: FunctionNode, indent: str, *, name: str = "") -> list[str]:

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
+from launch_async._lazy import type_only_imports
+
 __all__ = ["Class", "Function", "FunctionNode", "Module", "Package", "Symbol", "UnmappedError", "unquoted"]
 
 FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
@@ -147,12 +149,19 @@ class Module:
 
     @cached_property
     def exported(self) -> list[str]:
-        """The names in `__all__`; none where it has no such list."""
+        """The names in `__all__`, or those that a lazy package offers; none where it has no such list."""
+        if self.is_lazy:
+            return sorted(type_only_imports(self.tree).keys() | ({"__version__"} & self.imports.keys()))
         node = self.definitions.get("__all__")
         value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
         if not isinstance(value, ast.List | ast.Tuple):
             return []
         return [item.value for item in value.elts if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+
+    @property
+    def is_lazy(self) -> bool:
+        """Whether it is a package that loads its public names when they are used."""
+        return "lazy" in self.imports
 
     def functions(self) -> dict[str, Function]:
         """Top-level functions by name."""

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from launch_async.emulator import errors
+from launch_async.emulator.builds.sites import output_folder
 from launch_async.emulator.service import Call
-from launch_async.emulator.sites import output_folder
 from launch_async.emulator.state import Deployment, Environment, Project, Upload
 from launch_async.emulator.validation import CHANGED_ENVIRONMENT
 

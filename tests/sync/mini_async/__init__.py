@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from mini_async._version import __version__
+from launch_async._lazy import lazy
+from mini_async._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from mini_async.client import Client, connect
-    from mini_async.data import Thing
-    from mini_async.listing import Listing
-    from mini_async.plugs import Credentials
-
-__all__ = ["Client", "Credentials", "Listing", "Thing", "__version__", "connect"]
-
-_HOMES = {
-    "Client": "client",
-    "Credentials": "plugs",
-    "Listing": "listing",
-    "Thing": "data",
-    "connect": "client",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    from mini_async.client import Client as Client, connect as connect
+    from mini_async.data import Thing as Thing
+    from mini_async.listing import Listing as Listing
+    from mini_async.plugs import Credentials as Credentials
+else:
+    __getattr__, __dir__ = lazy(__name__)

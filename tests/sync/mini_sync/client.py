@@ -11,10 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, overload
 
 from launch_sync import _bridge
-from mini_async.client import _DEFAULT
-from mini_async.client import Client as AsyncClient
-from mini_async.client import Shelf as AsyncShelf
-from mini_async.client import connect as async_connect
+from mini_async.client import _DEFAULT, Client as AsyncClient, Shelf as AsyncShelf, connect as async_connect
 from mini_async.data import OnThing, Thing
 from mini_async.plugs import Credentials
 

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from typing import Generic
 
 from launch_sync import _bridge
-from mini_async.listing import Listing as AsyncListing
-from mini_async.listing import T
+from mini_async.listing import Listing as AsyncListing, T
 
 __all__ = ["Listing"]
 

@@ -1,0 +1,21 @@
+"""A folder becomes a ZIP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launch_async._lazy import lazy
+
+if TYPE_CHECKING:
+    from launch_async.archive.archive import (
+        Archive as Archive,
+        ArchiveEntry as ArchiveEntry,
+        ArchiveListing as ArchiveListing,
+        Exclusion as Exclusion,
+        build_archive as build_archive,
+        check_archive as check_archive,
+        create_archive as create_archive,
+        list_archive as list_archive,
+    )
+else:
+    __getattr__, __dir__ = lazy(__name__)

@@ -1,0 +1,467 @@
+"""A folder becomes the ZIP that Launch builds from: the same input gives the same bytes, and no secret slips in.
+
+`list_archive` shows what would be sent and why the rest stays behind, before anything is sent. `build_archive`
+writes the ZIP to a temporary file; `create_archive` does that without blocking the event loop. `check_archive` takes
+a ZIP that exists already. None of them needs a client or the network.
+
+What stays behind, for the first reason that applies:
+
+1. version control data, links (never followed, so none leads outside), sockets, pipes and devices;
+2. what `.launchignore` files say; a `!` line there brings back what a later rule would leave out;
+3. what the vendor's own tools leave out (FACTS §5), such as `node_modules` or `.next`;
+4. what `.gitignore` files say. Both kinds work as in git: nested, negated, relative to their own folder. Files above
+   the folder are not read, so that a build output which the repository ignores can be sent by naming it as the
+   folder. Git's index is not read either: a rule holds for tracked files too;
+5. secrets: refused, or dropped if asked.
+
+Empty folders are not sent. File names are kept as they are, without Unicode normalization.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import struct
+import tempfile
+import threading
+import weakref
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import attrs
+
+from launch_async.archive.ignore import SECRET
+from launch_async.archive.walk import Left, walk
+from launch_async.archive.zip_check import check_members
+from launch_async.archive.zip_writer import Member, SizeExceeded, pack, printable
+from launch_async.display import html as _html
+from launch_async.errors import ArchiveError, InvalidArgumentError
+
+__all__ = [
+    "MAX_ARCHIVE_SIZE",
+    "MIN_ARCHIVE_SIZE",
+    "Archive",
+    "ArchiveEntry",
+    "ArchiveListing",
+    "Exclusion",
+    "build_archive",
+    "check_archive",
+    "create_archive",
+    "list_archive",
+]
+
+MIN_ARCHIVE_SIZE = 1024
+"""Bytes that an uploaded ZIP must have at least (FACTS §5). A smaller one is filled up by its archive comment."""
+
+MAX_ARCHIVE_SIZE = 104_857_600
+"""Bytes that an uploaded ZIP may have at most, 100 MiB (FACTS §5)."""
+
+_SIZE_RULE = "FACTS §5"
+_SHOWN = 20
+
+_log = logging.getLogger("launch_async.archive")
+
+
+@attrs.frozen
+class ArchiveEntry:
+    """A file that is sent.
+
+    Attributes:
+        path: Relative to the folder, with `/`.
+        size: Bytes, uncompressed.
+        mode: 0o755 if its owner may execute it, 0o644 otherwise.
+    """
+
+    path: str
+    size: int
+    mode: int
+    _identity: tuple[int, ...] = attrs.field(default=(), alias="identity", repr=False, eq=False, kw_only=True)
+
+
+@attrs.frozen
+class Exclusion:
+    """A file or folder that stays behind.
+
+    Attributes:
+        path: Relative to the folder, with `/`; a folder ends with `/` and stands for everything below it.
+        reason: Such as `vcs`, `vendor default`, `build cache`, `os noise`, `secret`, `link`, `socket`, `pipe`, `device`
+            or `ignored by docs/.gitignore:3`.
+        size: Bytes; None for a folder, which was not looked into.
+    """
+
+    path: str
+    reason: str
+    size: int | None = None
+
+
+@attrs.frozen
+class ArchiveListing:
+    """What an archive holds, and what was left out of it. `print(listing)` shows a short table.
+
+    Attributes:
+        folder: The folder, or the ZIP that was checked.
+        entries: What is sent, ordered by path.
+        excluded: What stays behind, ordered by path.
+    """
+
+    folder: Path
+    entries: tuple[ArchiveEntry, ...]
+    excluded: tuple[Exclusion, ...] = ()
+
+    @property
+    def total_size(self) -> int:
+        """Bytes of all files together, uncompressed."""
+        return sum(entry.size for entry in self.entries)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Paths that stay behind because they hold secrets."""
+        return tuple(exclusion.path for exclusion in self.excluded if exclusion.reason == SECRET)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the listing as plain data that JSON can express."""
+        return {
+            "folder": printable(str(self.folder)),
+            "total_size": self.total_size,
+            "entries": [{"path": entry.path, "size": entry.size, "mode": entry.mode} for entry in self.entries],
+            "excluded": [{"path": one.path, "reason": one.reason, "size": one.size} for one in self.excluded],
+        }
+
+    def __str__(self) -> str:
+        largest = sorted(self.entries, key=lambda entry: (-entry.size, entry.path))
+        sent = [f"{_html.size(entry.size):>10}  {entry.path}" for entry in largest]
+        left = [
+            f"{'' if one.size is None else _html.size(one.size):>10}  {one.path}  ({one.reason})"
+            for one in self.excluded
+        ]
+        return "\n".join(
+            [
+                f"{len(self.entries)} files to send, {_html.size(self.total_size)} before compression; largest first:",
+                *_shortened(sent),
+                f"{len(left)} left out{':' if left else '.'}",
+                *_shortened(left),
+            ]
+        )
+
+    def _repr_html_(self) -> str:
+        largest = sorted(self.entries, key=lambda entry: (-entry.size, entry.path))
+        title = f"{len(self.entries):,} files to send, {_html.size(self.total_size)} before compression; largest first"
+        left_out = _html.details(f"{len(self.excluded):,} left out", _html.table("", self.excluded, cells=_left_out))
+        return _html.table(title, largest, *([left_out] if self.excluded else []), cells=_sent)
+
+
+@attrs.frozen
+class Archive:
+    """A ZIP on disk, ready to be uploaded. As a context manager it deletes the file, if it is a temporary one.
+
+    Attributes:
+        path: The ZIP.
+        size: Its size in bytes.
+        sha256: SHA-256 of the ZIP, in hexadecimal.
+        content_hash: SHA-256 over the paths, modes and contents of its files, in hexadecimal: equal whenever an upload
+            would change nothing, whatever compressed it.
+        listing: What is in it, and what was left out.
+        temporary: Whether the file belongs to this object, which deletes it when it is closed, or else forgotten.
+    """
+
+    path: Path
+    size: int
+    sha256: str
+    content_hash: str
+    listing: ArchiveListing
+    temporary: bool = False
+    _delete: Callable[[], object] = attrs.field(init=False, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        delete = weakref.finalize(self, _remove, self.path) if self.temporary else _keep
+        object.__setattr__(self, "_delete", delete)
+
+    def close(self) -> None:
+        """Delete the file if it is a temporary one; a second call does nothing."""
+        self._delete()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def list_archive(
+    folder: str | os.PathLike[str], *, secrets: Literal["refuse", "drop"] = "refuse", follow_ignore_files: bool = True
+) -> ArchiveListing:
+    """Return what an archive of `folder` would hold, and what it would leave out and why.
+
+    Args:
+        folder: The folder to send.
+        secrets: What to do about files that hold secrets and are not left out for another reason: `.env*` other than
+            `.example`, `.sample` and `.template`; private keys and key stores; `.npmrc` and `.yarnrc.yml` with a token;
+            `.netrc`, `.pypirc` and the like. `refuse` raises, `drop` leaves them out and logs a warning.
+        follow_ignore_files: Whether `.gitignore` and `.launchignore` count.
+
+    Raises:
+        ArchiveError: There is no such folder, nothing in it would be sent, it holds secrets, or something in it cannot
+            be read or has a name that a ZIP cannot express.
+        InvalidArgumentError: `secrets` is neither of the two.
+    """
+    _check_choice(secrets, ("refuse", "drop"))
+    found, left = walk(_existing_folder(folder), follow_ignore_files=follow_ignore_files)
+    secret = [one for one in left if one.reason == SECRET]
+    if secret:
+        _refuse_or_report(secret, secrets)
+    if not found:
+        raise ArchiveError(
+            "folder",
+            f"{printable(os.fspath(folder))} holds no file to send ({len(left)} left out). Name the folder that holds "
+            "the site, or bring files back with a `!` line in .launchignore",
+            rule=_SIZE_RULE,
+        )
+    return ArchiveListing(
+        folder=Path(folder),
+        entries=tuple(ArchiveEntry(one.path, one.size, one.mode, identity=one.identity) for one in found),
+        excluded=tuple(Exclusion(printable(one.path), one.reason, one.size) for one in left),
+    )
+
+
+def build_archive(
+    folder: str | os.PathLike[str] | ArchiveListing,
+    *,
+    secrets: Literal["refuse", "drop"] = "refuse",
+    follow_ignore_files: bool = True,
+    level: int = 6,
+) -> Archive:
+    """Pack a folder into a temporary ZIP, which the result deletes when it is closed.
+
+    Two calls on the same files give the same bytes, on any supported Python with the same zlib.
+
+    Args:
+        folder: The folder; or a listing of it: then exactly those files are packed, and one that has changed since is
+            refused.
+        secrets: As in `list_archive`; without effect on a listing.
+        follow_ignore_files: As in `list_archive`; without effect on a listing.
+        level: zlib's compression level, from 0 (none) over 1 (fast) to 9 (small).
+
+    Raises:
+        ArchiveError: As in `list_archive`; or a file changed while it was read; or the ZIP would exceed 100 MiB.
+        InvalidArgumentError: `secrets` or `level` is none of those.
+    """
+    return _build(folder, secrets, follow_ignore_files, level, _never_stop)
+
+
+async def create_archive(
+    folder: str | os.PathLike[str] | ArchiveListing,
+    *,
+    secrets: Literal["refuse", "drop"] = "refuse",
+    follow_ignore_files: bool = True,
+    level: int = 6,
+) -> Archive:
+    """Do what `build_archive` does in a thread; when cancelled, stop at the next file and leave nothing behind.
+
+    Args:
+        folder: As in `build_archive`.
+        secrets: As in `list_archive`.
+        follow_ignore_files: As in `list_archive`.
+        level: As in `build_archive`.
+
+    Raises:
+        ArchiveError: As in `build_archive`.
+        InvalidArgumentError: As in `build_archive`.
+    """
+    stop = threading.Event()
+
+    def checkpoint() -> None:
+        if stop.is_set():
+            raise _Stopped
+
+    building = asyncio.ensure_future(asyncio.to_thread(_build, folder, secrets, follow_ignore_files, level, checkpoint))
+    try:
+        return await asyncio.shield(building)
+    except asyncio.CancelledError:
+        stop.set()
+        building.add_done_callback(_discard)
+        await asyncio.wait([building])
+        raise
+
+
+def check_archive(zip_path: str | os.PathLike[str], *, secrets: Literal["refuse", "send"] = "refuse") -> Archive:
+    """Check a ZIP that exists already; it is neither changed nor deleted.
+
+    Args:
+        zip_path: The ZIP.
+        secrets: Whether to refuse a ZIP that holds secrets (as in `list_archive`) or version control data.
+
+    Raises:
+        ArchiveError: It is not a complete ZIP, has less than 1024 bytes or more than 100 MiB, holds no file, a secret,
+            or a name or link that leads outside.
+        InvalidArgumentError: `secrets` is neither of the two.
+    """
+    _check_choice(secrets, ("refuse", "send"))
+    path = Path(zip_path)
+    try:
+        size = path.stat().st_size if path.is_file() else None
+        if size is None:
+            raise ArchiveError("zip_path", f"{printable(str(path))} is not a file")
+        _check_size(size)
+        with path.open("rb") as file, zipfile.ZipFile(file) as source:
+            members = sorted(check_members(source), key=lambda member: member.name)
+            file.seek(0)
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except ArchiveError:
+        raise
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
+        raise ArchiveError("zip_path", f"{printable(str(path))} is not a ZIP, or is incomplete") from error
+    except OSError as error:
+        raise ArchiveError("zip_path", f"{printable(str(path))} cannot be read ({error.strerror})") from error
+    if not members:
+        raise ArchiveError("zip_path", f"{printable(str(path))} holds no file", rule=_SIZE_RULE)
+    if secrets == "refuse" and (secret := [member.name for member in members if member.secret]):
+        raise ArchiveError(
+            "zip_path", f'it holds secrets: {_some(secret)}. Pack it without them, or pass secrets="send"', paths=secret
+        )
+    entries = tuple(ArchiveEntry(member.name, member.size, member.mode) for member in members)
+    content_hash = _content_hash(entries, [member.digest for member in members])
+    return Archive(path, size, sha256, content_hash, ArchiveListing(path, entries))
+
+
+class _Stopped(Exception):
+    """The waiting task was cancelled."""
+
+
+def _never_stop() -> None:
+    return
+
+
+def _discard(building: asyncio.Future[Archive]) -> None:
+    # Cancelled too late: the archive is there already, and nobody will ask for it.
+    if not building.cancelled() and building.exception() is None:
+        building.result().close()
+
+
+def _check_choice(secrets: str, choices: tuple[str, str]) -> None:
+    # A slip such as `refused` must not be taken for the other choice.
+    if secrets not in choices:
+        raise InvalidArgumentError("secrets", f"{secrets!r} is neither {choices[0]!r} nor {choices[1]!r}")
+
+
+def _existing_folder(folder: str | os.PathLike[str]) -> str:
+    path = os.fspath(folder)
+    if not isinstance(path, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ArchiveError("folder", f"expected a string or a path of strings, got {type(folder).__name__}")
+    if not os.path.isdir(path):  # noqa: PTH112 - a path as the caller spelt it
+        problem = "is not a folder" if os.path.exists(path) else "does not exist"  # noqa: PTH110
+        where = "" if os.path.isabs(path) else f" in {printable(os.getcwd())}"  # noqa: PTH109, PTH117
+        raise ArchiveError("folder", f"{printable(path)} {problem}{where}", paths=[printable(path)])
+    return path
+
+
+def _refuse_or_report(secret: Sequence[Left], secrets: Literal["refuse", "drop"]) -> None:
+    paths = [printable(one.path) for one in secret]
+    if secrets == "refuse":
+        raise ArchiveError(
+            "folder",
+            f"it holds secrets that would be sent: {_some(paths)}. Set variables of the environment instead of sending "
+            'them; list the files in .gitignore or .launchignore, or pass secrets="drop"',
+            paths=paths,
+        )
+    _log.warning("Left out %d files that hold secrets: %s", len(paths), _some(paths), extra={"paths": paths})
+
+
+def _build(
+    folder: str | os.PathLike[str] | ArchiveListing,
+    secrets: Literal["refuse", "drop"],
+    follow_ignore_files: bool,
+    level: int,
+    checkpoint: Callable[[], None],
+) -> Archive:
+    if level not in range(10):
+        raise InvalidArgumentError("level", f"{level!r} is outside 0 to 9")
+    if isinstance(folder, ArchiveListing):
+        listing = folder
+    else:
+        listing = list_archive(folder, secrets=secrets, follow_ignore_files=follow_ignore_files)
+    checkpoint()
+    members = [Member(entry.path, entry.mode, entry.size, entry._identity) for entry in listing.entries]  # noqa: SLF001
+    descriptor, name = tempfile.mkstemp(prefix="launch-", suffix=".zip")
+    try:
+        with os.fdopen(descriptor, "w+b") as spool:
+            digests = pack(
+                os.fspath(listing.folder),
+                members,
+                spool,
+                level=level,
+                limit=MAX_ARCHIVE_SIZE,
+                pad_to=MIN_ARCHIVE_SIZE,
+                checkpoint=checkpoint,
+            )
+            size = spool.tell()
+            spool.seek(0)
+            sha256 = hashlib.file_digest(spool, "sha256").hexdigest()
+        return Archive(Path(name), size, sha256, _content_hash(listing.entries, digests), listing, temporary=True)
+    except SizeExceeded:
+        _remove(Path(name))
+        raise _too_large(listing) from None
+    except BaseException:
+        _remove(Path(name))
+        raise
+
+
+def _too_large(listing: ArchiveListing) -> ArchiveError:
+    largest = sorted(listing.entries, key=lambda entry: -entry.size)[:5]
+    named = ", ".join(f"{entry.path} ({_html.size(entry.size)})" for entry in largest)
+    return ArchiveError(
+        "folder",
+        f"{len(listing.entries)} files, {_html.size(listing.total_size)} before compression, make a ZIP of more than "
+        f"100 MiB. The largest: {named}. Leave out what the build does not need in .launchignore",
+        rule=_SIZE_RULE,
+        paths=[entry.path for entry in largest],
+    )
+
+
+def _check_size(size: int) -> None:
+    if size < MIN_ARCHIVE_SIZE:
+        problem = f"it has {size} bytes, and Launch takes 1024 at least: name the folder instead, it is filled up"
+        raise ArchiveError("zip_path", problem, rule=_SIZE_RULE)
+    if size > MAX_ARCHIVE_SIZE:
+        raise ArchiveError("zip_path", f"it has {_html.size(size)}, and Launch takes 100 MiB at most", rule=_SIZE_RULE)
+
+
+def _content_hash(entries: Sequence[ArchiveEntry], digests: Sequence[bytes]) -> str:
+    total = hashlib.sha256(b"launch-archive-1\n")
+    for entry, digest in zip(entries, digests, strict=True):
+        name = entry.path.encode()
+        total.update(b"%o %d " % (entry.mode, len(name)) + name + digest)
+    return total.hexdigest()
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _keep() -> None:
+    return
+
+
+def _some(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return ", ".join(paths[:_SHOWN]) + more
+
+
+def _sent(one: ArchiveEntry) -> dict[str, _html.Cell]:
+    return {"size": _html.size(one.size), "path": _html.code(printable(one.path))}
+
+
+def _left_out(one: Exclusion) -> dict[str, _html.Cell]:
+    size = None if one.size is None else _html.size(one.size)
+    return {"size": size, "path": _html.code(printable(one.path)), "why": one.reason}
+
+
+def _shortened(lines: Sequence[str]) -> list[str]:
+    more = [f"{'':>10}  ... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    return [*lines[:_SHOWN], *more]

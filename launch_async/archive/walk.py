@@ -1,0 +1,173 @@
+"""Which files of a folder are sent, and why each of the others stays behind: one walk, top down, in a fixed order."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import NamedTuple
+
+import attrs
+
+from launch_async.archive.ignore import SECRET, VCS, IgnoreFile, default_exclusion, holds_secret, last_rule
+from launch_async.archive.zip_writer import identity_of, open_member, printable
+from launch_async.errors import ArchiveError
+
+__all__ = ["Found", "Left", "walk"]
+
+_SECRET_HEAD = 1 << 20  # bytes of a file that are searched for a key or token
+
+
+class Found(NamedTuple):
+    """A regular file to send; attributes as in `ArchiveEntry`, plus what gives a later change away."""
+
+    path: str
+    size: int
+    mode: int
+    identity: tuple[int, ...]
+
+
+class Left(NamedTuple):
+    """A path that stays behind; attributes as in `Exclusion`."""
+
+    path: str
+    reason: str
+    size: int | None
+
+
+@attrs.frozen
+class _Folder:
+    prefix: str  # "" or "a/b/"
+    git: tuple[IgnoreFile, ...] = ()
+    launch: tuple[IgnoreFile, ...] = ()
+
+
+def walk(root: str, *, follow_ignore_files: bool) -> tuple[list[Found], list[Left]]:
+    """Return what to send and what stays behind, each ordered by path.
+
+    Raises:
+        ArchiveError: A folder or an ignore file cannot be read, or a name cannot be expressed in a ZIP.
+    """
+    visit = _Walk(root, follow_ignore_files=follow_ignore_files)
+    visit.run()
+    if visit.unusable:
+        raise ArchiveError(
+            "folder",
+            f"a ZIP cannot hold these names: {', '.join(visit.unusable[:20])}. Rename them: UTF-8 without backslashes",
+            paths=visit.unusable,
+        )
+    return sorted(visit.found, key=lambda one: one.path), sorted(visit.left, key=lambda one: one.path)
+
+
+class _Walk:
+    def __init__(self, root: str, *, follow_ignore_files: bool) -> None:
+        self.found: list[Found] = []
+        self.left: list[Left] = []
+        self.unusable: list[str] = []
+        self._root = root
+        self._follow = follow_ignore_files
+        self._waiting = [_Folder("")]
+
+    def run(self) -> None:
+        while self._waiting:
+            folder = self._waiting.pop()
+            entries = self._entries(folder.prefix)
+            if self._follow:
+                folder = self._with_ignore_files(folder, {entry.name for entry in entries})
+            for entry in entries:
+                self._visit(folder, entry)
+
+    def _entries(self, prefix: str) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(f"{self._root}/{prefix}") as entries:
+                return list(entries)
+        except OSError as error:
+            name = printable(prefix or self._root)
+            raise ArchiveError("folder", f"{name} cannot be read ({error.strerror})", paths=[name]) from error
+
+    def _with_ignore_files(self, folder: _Folder, names: set[str]) -> _Folder:
+        git, launch = folder.git, folder.launch
+        if ".gitignore" in names and (rules := self._ignore_file(f"{folder.prefix}.gitignore")):
+            git = (*git, rules)
+        if ".launchignore" in names and (rules := self._ignore_file(f"{folder.prefix}.launchignore")):
+            launch = (*launch, rules)
+        return _Folder(folder.prefix, git, launch)
+
+    def _ignore_file(self, path: str) -> IgnoreFile | None:
+        info = self._lstat(path)
+        if not stat.S_ISREG(info.st_mode):
+            return None  # git does not follow links here either
+        with open_member(self._root, path, identity_of(info)) as file:
+            return IgnoreFile(path, file.read().decode("utf-8", "surrogateescape"))
+
+    def _visit(self, folder: _Folder, entry: os.DirEntry[str]) -> None:
+        path = folder.prefix + entry.name
+        info = self._lstat(path)
+        is_folder = stat.S_ISDIR(info.st_mode)
+        size = info.st_size if stat.S_ISREG(info.st_mode) else None
+        reason = _special(info) or _exclusion(folder, path, entry.name, is_folder=is_folder)
+        if reason is not None:
+            self.left.append(Left(f"{path}/" if is_folder else path, reason, size))
+        elif not _expressible(entry.name):
+            self.unusable.append(printable(path))
+        elif is_folder:
+            self._waiting.append(_Folder(f"{path}/", folder.git, folder.launch))
+        elif self._is_secret(path, entry.name, info):
+            self.left.append(Left(path, SECRET, size))
+        else:
+            mode = 0o755 if info.st_mode & stat.S_IXUSR else 0o644
+            self.found.append(Found(path, info.st_size, mode, identity_of(info)))
+
+    def _lstat(self, path: str) -> os.stat_result:
+        try:
+            return os.lstat(f"{self._root}/{path}")  # DirEntry.stat() knows no inode on Windows
+        except OSError as error:
+            name = printable(path)
+            raise ArchiveError("folder", f"{name} vanished while the folder was listed", paths=[name]) from error
+
+    def _is_secret(self, path: str, name: str, info: os.stat_result) -> bool:
+        by_name = holds_secret(path, name, None)
+        if by_name is not None:
+            return by_name
+        with open_member(self._root, path, identity_of(info)) as file:
+            return bool(holds_secret(path, name, file.read(_SECRET_HEAD)))
+
+
+def _special(info: os.stat_result) -> str | None:
+    if stat.S_ISREG(info.st_mode):
+        return None
+    if stat.S_ISDIR(info.st_mode):
+        # A Windows junction looks like a folder and leads anywhere.
+        return "link" if getattr(info, "st_reparse_tag", 0) == _JUNCTION else None
+    for is_kind, reason in _SPECIAL:
+        if is_kind(info.st_mode):
+            return reason
+    return "special file"
+
+
+_JUNCTION = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", -1)
+_SPECIAL = (
+    (stat.S_ISLNK, "link"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISFIFO, "pipe"),
+    (stat.S_ISCHR, "device"),
+    (stat.S_ISBLK, "device"),
+)
+
+
+def _exclusion(folder: _Folder, path: str, name: str, *, is_folder: bool) -> str | None:
+    default = default_exclusion(path, name, is_folder=is_folder)
+    if default == VCS:
+        return VCS
+    rule = last_rule(folder.launch, path, name, is_folder=is_folder)
+    if rule is None and default is not None:
+        return default
+    rule = rule or last_rule(folder.git, path, name, is_folder=is_folder)
+    return None if rule is None or rule.keeps else rule.reason
+
+
+def _expressible(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\\" not in name  # a folder separator to some readers

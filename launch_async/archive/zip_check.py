@@ -1,0 +1,96 @@
+"""Whether a ZIP that somebody else made may be uploaded as it is: readable, complete, and nothing in it escapes."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+
+import attrs
+
+from launch_async.archive.ignore import VCS, default_exclusion, holds_secret
+from launch_async.archive.zip_writer import printable
+from launch_async.errors import ArchiveError
+
+__all__ = ["CheckedFile", "check_members"]
+
+_CHUNK = 1 << 20
+_ENCRYPTED = 0x1
+
+
+@attrs.frozen
+class CheckedFile:
+    """A file of a ZIP: `digest` is the SHA-256 of its content, `secret` whether it must not be sent unasked."""
+
+    name: str
+    size: int
+    mode: int
+    digest: bytes
+    secret: bool
+
+
+def check_members(source: zipfile.ZipFile) -> Iterator[CheckedFile]:
+    """Read every file of a ZIP once, with its check sum.
+
+    Raises:
+        ArchiveError: A name or link leads outside, a name occurs twice, or the content is damaged, encrypted or
+            compressed in an unusual way.
+    """
+    seen: set[str] = set()
+    for info in source.infolist():
+        name = _safe_name(info)
+        if name in seen:
+            raise _refused(name, "occurs twice")
+        seen.add(name)
+        if not info.is_dir():
+            yield _read(source, info)
+
+
+def _safe_name(info: zipfile.ZipInfo) -> str:
+    # zipfile has already turned a foreign separator into "/" and cut the name at a NUL: the original tells.
+    name = info.orig_filename
+    parts = name.removesuffix("/").split("/")
+    if "\\" in name or "\0" in name or any(part in {"", ".", ".."} for part in parts) or name[1:2] == ":":
+        raise _refused(name, "is not a plain path inside the archive")
+    return info.filename.removesuffix("/")
+
+
+def _read(source: zipfile.ZipFile, info: zipfile.ZipInfo) -> CheckedFile:
+    if info.flag_bits & _ENCRYPTED:
+        raise _refused(info.filename, "is encrypted, and Launch cannot unpack it")
+    digest, head = hashlib.sha256(), b""
+    try:
+        with source.open(info) as file:
+            while chunk := file.read(_CHUNK):
+                head = head or chunk
+                digest.update(chunk)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise _refused(info.filename, "is damaged") from error
+    except (NotImplementedError, RuntimeError) as error:
+        raise _refused(info.filename, "is compressed in a way that cannot be checked; use deflate") from error
+    unix_mode = info.external_attr >> 16
+    if stat.S_ISLNK(unix_mode):
+        _check_link(info.filename, head)
+    elif stat.S_IFMT(unix_mode) not in {0, stat.S_IFREG}:
+        raise _refused(info.filename, "is not a file")
+    mode = 0o755 if unix_mode & stat.S_IXUSR else 0o644
+    return CheckedFile(info.filename, info.file_size, mode, digest.digest(), _is_secret(info.filename, head))
+
+
+def _check_link(name: str, target: bytes) -> None:
+    where = posixpath.normpath(posixpath.join(posixpath.dirname(name), target.decode("utf-8", "surrogateescape")))
+    if where.startswith(("/", "../")) or where == "..":
+        raise _refused(name, "is a link that leads outside")
+
+
+def _is_secret(name: str, head: bytes) -> bool:
+    parts = name.split("/")
+    in_vcs = any(default_exclusion(part, part, is_folder=True) == VCS for part in parts)
+    return in_vcs or bool(holds_secret(name, parts[-1], head))
+
+
+def _refused(name: str, problem: str) -> ArchiveError:
+    return ArchiveError("zip_path", f"{printable(name)} {problem}", paths=[printable(name)])

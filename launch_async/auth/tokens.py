@@ -1,0 +1,225 @@
+"""Credentials: what a request carries so that Launch knows who sends it.
+
+`Authtoken` is a user's session and needs the organization beside it; `AccessToken` is an OAuth bearer token, which
+knows its organization by itself (FACTS §3). `launch_async.auth.oauth` has those that renew themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
+
+import attrs
+
+from launch_async.errors import ConfigurationError
+from launch_async.wire.secret import Secret
+
+if TYPE_CHECKING:
+    from launch_async.http.transport import Transport
+
+__all__ = ["AccessToken", "Authtoken", "Credentials", "Issuer"]
+
+TokenKind: TypeAlias = Literal["user", "app"]
+"""Who is behind a token: an app (M2M) may do everything but the Git variants of creation (FACTS §3)."""
+
+_UNSAFE_IN_HEADER: Final = re.compile(r"[^\x21-\x7e]")
+_SCHEME: Final = re.compile(r"^\s*bearer(\s+|$)", re.IGNORECASE)
+
+
+@attrs.frozen
+class Issuer:
+    """Where one client gets tokens, and the way there.
+
+    Attributes:
+        app_url: Address of the app host, without a slash at the end.
+        transport: The client's transport; its connections are the client's to close.
+    """
+
+    app_url: str
+    transport: Transport = attrs.field(repr=False)
+
+
+class Credentials(Protocol):
+    """What a client asks of credentials. Subclass it for your own: only `headers` has no default."""
+
+    @property
+    def needs_organization(self) -> bool:
+        """Whether requests are refused without an organization UID."""
+        return False
+
+    @property
+    def organization_uid(self) -> str | None:
+        """The organization that the credentials belong to, once it is known."""
+        return None
+
+    @property
+    def identity(self) -> str:
+        """Names the budget while the organization is not known; holds no secret."""
+        return ""
+
+    @property
+    def kind(self) -> TokenKind | None:
+        """`"user"` or `"app"`, by who is behind them; None if that is not known."""
+        return None
+
+    @property
+    def scopes(self) -> frozenset[str] | None:
+        """OAuth scopes that were granted; None if they are not known, or everything is allowed."""
+        return None
+
+    @property
+    def location(self) -> str | None:
+        """The region that issued the token, in any spelling of its name; None if that is not known."""
+        return None
+
+    def bound(self, issuer: Issuer) -> Credentials:  # noqa: ARG002, RUF100
+        """Return what one client uses; credentials that fetch tokens learn here from where."""
+        return self
+
+    async def headers(self) -> Mapping[str, str]:
+        """Return the headers that authenticate a request, refreshed beforehand if they are about to expire."""
+        ...
+
+    async def refresh(self) -> bool:
+        """Replace what the service has just refused (401); return False if there is nothing to replace it with."""
+        return False
+
+
+def scope_set(scopes: Collection[str] | None) -> frozenset[str] | None:
+    """Return scopes as a set, also where they are one text with blanks between, as OAuth writes them."""
+    if scopes is None:
+        return None
+    return frozenset(scopes.split() if isinstance(scopes, str) else scopes)
+
+
+def check_credentials(credentials: object) -> None:
+    """Check that what a caller passes as credentials can be asked for headers.
+
+    Raises:
+        ConfigurationError: It is something else, such as the bare token.
+    """
+    if credentials is not None and (isinstance(credentials, type) or not hasattr(credentials, "bound")):
+        # Never itself: it may be the token.
+        kind = "class" if isinstance(credentials, type) else type(credentials).__name__
+        raise ConfigurationError(f"credentials must be AccessToken(...), Authtoken(...) or the like, not a {kind}")
+
+
+def is_quoted(text: str) -> bool:
+    """Return whether a text still has the quotes around it that a shell or a settings file should have taken away."""
+    return len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
+
+
+def _bare(token: str, name: str) -> Secret:
+    """Return a token without its scheme and the white space around it, marked as a secret; empty for what is none."""
+    if not isinstance(token, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return Secret()
+    return Secret((_SCHEME.sub("", token) if name == "AccessToken" else token).strip())
+
+
+def _check_token(token: str, given: type, name: str) -> None:
+    """Check that a token may stand in a header, without ever repeating it in an error.
+
+    Raises:
+        ConfigurationError: It may not.
+    """
+    if not issubclass(given, str):
+        # What comes from an environment variable that is not set is None, whatever the annotation says.
+        raise ConfigurationError(f"{name}: the token is missing, got {given.__name__} instead of a string")
+    if not token:
+        raise ConfigurationError(f"{name}: the token is empty")
+    if _UNSAFE_IN_HEADER.search(token):
+        raise ConfigurationError(f"{name}: the token contains white space, control or non-ASCII characters")
+    if is_quoted(token):
+        raise ConfigurationError(f"{name}: the token has quotes around it; give it without them")
+
+
+@attrs.frozen(init=False)
+class Authtoken(Credentials):
+    """A user's session token, from logging in; `LaunchClient` needs `organization_uid` beside it (FACTS §3).
+
+    Attributes:
+        token: The token; never shown.
+        issued_in: The region where the user logged in, if you know: an error about the wrong region then names it.
+
+    Raises:
+        ConfigurationError: The token is empty or would break a header.
+    """
+
+    token: str = attrs.field(repr=False)
+    issued_in: str | None = attrs.field(eq=False)
+
+    def __init__(self, token: str, *, issued_in: str | None = None) -> None:
+        # Rebound and set before any check: a traceback that shows local variables shows this frame, too.
+        given, token = type(token), _bare(token, "Authtoken")
+        object.__setattr__(self, "token", token)
+        object.__setattr__(self, "issued_in", issued_in)
+        _check_token(token, given, "Authtoken")
+
+    @property
+    def needs_organization(self) -> bool:
+        """Always true: Launch refuses an authtoken without `organization_uid`."""
+        return True
+
+    @property
+    def kind(self) -> TokenKind | None:
+        """Always `"user"`."""
+        return "user"
+
+    @property
+    def location(self) -> str | None:
+        """The region where the user logged in, if `issued_in` said so."""
+        return self.issued_in
+
+    async def headers(self) -> Mapping[str, str]:
+        """Return the `authtoken` header."""
+        return {"authtoken": self.token}
+
+
+@attrs.frozen(init=False)
+class AccessToken(Credentials):
+    """An OAuth bearer token of a user or an app, sent as `Authorization: Bearer` (FACTS §3).
+
+    Attributes:
+        token: The token, with or without `Bearer ` before it; never shown.
+        issued_to: `"user"` or `"app"`, if you know who is behind it: what an app cannot do is then refused before a
+            request.
+        granted: The scopes it was issued for, if you know: what they do not allow is then refused before a request.
+
+    Raises:
+        ConfigurationError: The token is empty or would break a header.
+    """
+
+    token: str = attrs.field(repr=False)
+    issued_to: TokenKind | None
+    granted: frozenset[str] | None
+
+    def __init__(
+        self, token: str, *, issued_to: TokenKind | None = None, granted: Collection[str] | None = None
+    ) -> None:
+        # Rebound and set before any check: a traceback that shows local variables shows this frame, too.
+        given, token = type(token), _bare(token, "AccessToken")
+        object.__setattr__(self, "token", token)
+        object.__setattr__(self, "issued_to", issued_to)
+        object.__setattr__(self, "granted", scope_set(granted))
+        _check_token(token, given, "AccessToken")
+
+    @property
+    def identity(self) -> str:
+        """A digest of the token: clients with the same one share a budget."""
+        return f"token-{hashlib.sha256(self.token.encode()).hexdigest()[:16]}"
+
+    @property
+    def kind(self) -> TokenKind | None:
+        """`"user"` or `"app"`, if `issued_to` said so."""
+        return self.issued_to
+
+    @property
+    def scopes(self) -> frozenset[str] | None:
+        """OAuth scopes that were granted, if `granted` said so."""
+        return self.granted
+
+    async def headers(self) -> Mapping[str, str]:
+        """Return the `Authorization` header."""
+        return {"Authorization": Secret(f"Bearer {self.token}")}

@@ -1,0 +1,19 @@
+"""Deploying files and commits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launch_async._lazy import lazy
+
+if TYPE_CHECKING:
+    from launch_async.deploy.site import Site as Site
+    from launch_async.deploy.sources import (
+        Commit as Commit,
+        Files as Files,
+        LatestCommit as LatestCommit,
+        PreviousUpload as PreviousUpload,
+        Source as Source,
+    )
+else:
+    __getattr__, __dir__ = lazy(__name__)

@@ -1,0 +1,320 @@
+"""From files to a running site: pack, upload, create, and wait for what was created.
+
+Everything that can be known to be wrong is found before the first request: arguments are checked and the archive is
+built first. One deadline holds for all of it. What was created stays when a later step fails: the deployment goes on
+at the service, and a project keeps its environment (FACTS §4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Final, Literal, TypeVar
+
+import attrs
+
+from launch_async.archive.archive import Archive
+from launch_async.deploy.site import Site
+from launch_async.deploy.sources import Commit, Files, LatestCommit, PreviousUpload, Source, ready_archive
+from launch_async.deploy.unchanged import DeployedFiles, serves_unchanged
+from launch_async.deploy.uploading import upload
+from launch_async.errors import DeadlineExceeded, InvalidArgumentError, LaunchError, NotFoundError, WaitTimeout
+from launch_async.http.operation import check_callback, check_text, check_timeout, check_uid
+from launch_async.models.deployment import Deployment
+from launch_async.models.environment import Environment, FrameworkPreset
+from launch_async.models.log import LogLine
+from launch_async.models.project import Project
+from launch_async.resources._cache import CachePurges
+from launch_async.resources._inputs import MAX_DESCRIPTION, MAX_NAME, environment_input
+from launch_async.resources.deployments import Deployments
+from launch_async.resources.environments import Environments
+from launch_async.resources.projects import Projects
+from launch_async.resources.uploads import Uploads
+from launch_async.watch.waiting import Watching
+
+__all__ = ["Deploying", "SiteSettings"]
+
+A = TypeVar("A")
+
+_LOG: Final = logging.getLogger("launch_async.deploy")
+_PAUSES: Final = (0.5, 1.0, 2.0, 4.0)
+_LONGEST_ABSENCE: Final = 300.0
+
+
+@attrs.frozen(kw_only=True)
+class SiteSettings:
+    """What a new project and its first environment are like; checked when it is made.
+
+    Raises:
+        InvalidArgumentError: Something breaks a rule of FACTS §4.
+    """
+
+    name: str
+    description: str | None
+    environment_name: str
+    framework_preset: FrameworkPreset | str
+    output_directory: str | None
+    build_command: str | None
+    server_command: str | None
+    environment_variables: Mapping[str, str] | None = attrs.field(repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        check_text("name", self.name, longest=MAX_NAME)
+        if self.description:
+            check_text("description", self.description, longest=MAX_DESCRIPTION)
+        environment_input(
+            "environment_name",
+            self.environment_name,
+            self.framework_preset,
+            self.output_directory,
+            self.build_command,
+            self.server_command,
+            self.environment_variables,
+            is_streaming_enabled=None,
+            is_contentstack_authentication_enabled=None,
+        )
+
+
+@attrs.define
+class _Deadline:
+    """One deadline for several steps, which says in which of them it came."""
+
+    timeout: float
+    at: float
+    step: str = "beginning"
+    creates: bool = False
+
+    @classmethod
+    def after(cls, timeout: float) -> _Deadline:
+        check_timeout(timeout)
+        if not timeout > 0:
+            raise InvalidArgumentError("timeout", f"must be a positive number of seconds, not {timeout!r}")
+        return cls(timeout, asyncio.get_running_loop().time() + timeout)
+
+    @property
+    def remaining(self) -> float:
+        return max(0.0, self.at - asyncio.get_running_loop().time())
+
+    def begin(self, step: str, *, creates: bool = False) -> None:
+        self.step, self.creates = step, creates
+
+    @contextlib.asynccontextmanager
+    async def held(self, operation: str) -> AsyncGenerator[None]:
+        try:
+            async with asyncio.timeout_at(self.at):
+                yield
+        except LaunchError:
+            raise
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"{operation} did not end within its timeout of {self.timeout:g} s, while {self.step}",
+                operation=operation,
+                ambiguous=self.creates,
+            ) from None
+
+
+class Deploying:
+    """Deploys to environments that exist, and creates sites."""
+
+    def __init__(
+        self,
+        projects: Projects,
+        environments: Environments,
+        deployments: Deployments,
+        uploads: Uploads,
+        watching: Watching,
+        purges: CachePurges,
+    ) -> None:
+        self._projects = projects
+        self._environments = environments
+        self._deployments = deployments
+        self._uploads = uploads
+        self._watching = watching
+        self._purges = purges
+
+    async def deploy(
+        self,
+        project_uid: str,
+        environment_uid: str,
+        source: Source,
+        *,
+        wait: bool,
+        on_log: Callable[[LogLine], object] | None,
+        on_progress: Callable[[int], object] | None,
+        timeout: float,
+        secrets: Literal["refuse", "drop"],
+        skip_unchanged: str | os.PathLike[str] | None,
+    ) -> Deployment:
+        """Do what `LaunchClient.deploy` promises."""
+        check_uid("project_uid", project_uid)
+        check_uid("environment_uid", environment_uid)
+        check_callback(on_log=on_log, on_progress=on_progress)
+        deadline = _Deadline.after(timeout)
+        memory = await _memory(source, skip_unchanged)
+        async with deadline.held("deploy"):
+            created, is_new = await self._create(
+                project_uid, environment_uid, source, deadline, on_progress, secrets, memory
+            )
+        if not wait or (created.status.is_final and not is_new):
+            return created
+        return await self._finish(created, on_log, deadline)
+
+    async def create_site(
+        self,
+        settings: SiteSettings,
+        files: Files,
+        *,
+        wait: bool,
+        on_log: Callable[[LogLine], object] | None,
+        on_progress: Callable[[int], object] | None,
+        timeout: float,
+        secrets: Literal["refuse", "drop"],
+    ) -> Site:
+        """Do what `LaunchClient.create_site` promises."""
+        check_callback(on_log=on_log, on_progress=on_progress)
+        deadline = _Deadline.after(timeout)
+        async with deadline.held("create_site"):
+            deadline.begin("packing the files")
+            async with ready_archive(files, secrets=secrets) as archive:
+                deadline.begin("uploading")
+                upload_uid = await upload(
+                    self._uploads, self._uploads.url_for_project, archive.path, on_progress=on_progress
+                )
+            deadline.begin("creating the project", creates=True)
+            project = await self._projects.create_from_upload(
+                settings.name,
+                upload_uid=upload_uid,
+                description=settings.description,
+                environment_name=settings.environment_name,
+                framework_preset=settings.framework_preset,
+                output_directory=settings.output_directory,
+                build_command=settings.build_command,
+                server_command=settings.server_command,
+                environment_variables=settings.environment_variables,
+            )
+        environment = await self._first_environment(project, settings.environment_name, deadline)
+        deployment = await self._first_deployment(project, environment, deadline)
+        if wait:
+            deployment = await self._finish(deployment, on_log, deadline)
+        return Site(project, environment, deployment)
+
+    async def _create(
+        self,
+        project_uid: str,
+        environment_uid: str,
+        source: Source,
+        deadline: _Deadline,
+        on_progress: Callable[[int], object] | None,
+        secrets: Literal["refuse", "drop"],
+        memory: DeployedFiles | None,
+    ) -> tuple[Deployment, bool]:
+        """Return a deployment of the source, and whether it is a new one."""
+        uids = project_uid, environment_uid
+        if isinstance(source, Commit | LatestCommit | PreviousUpload):
+            deadline.begin("creating the deployment", creates=True)
+            commit_hash = source.sha if isinstance(source, Commit) else None
+            return await self._deployments.create(*uids, commit_hash=commit_hash), True
+        deadline.begin("packing the files")
+        async with ready_archive(source, secrets=secrets) as archive:
+            if memory is not None:
+                deadline.begin("looking whether anything has changed")
+                if (standing := await self._standing(*uids, archive, memory)) is not None:
+                    return standing, False
+            deadline.begin("uploading")
+            upload_uid = await upload(
+                self._uploads,
+                lambda: self._uploads.url_for_deployment(*uids),
+                archive.path,
+                on_progress=on_progress,
+            )
+        deadline.begin("creating the deployment", creates=True)
+        created = await self._deployments.create(*uids, upload_uid=upload_uid)
+        if memory is not None:
+            await asyncio.to_thread(memory.remember, created, archive.content_hash)
+        return created, True
+
+    async def _standing(
+        self, project_uid: str, environment_uid: str, archive: Archive, memory: DeployedFiles
+    ) -> Deployment | None:
+        """Return the deployment that a deployment of the same files would not differ from, if it stands."""
+        await asyncio.to_thread(memory.check_not_sent, archive)
+        ref = await asyncio.to_thread(memory.of, project_uid, environment_uid, archive.content_hash)
+        if ref is None:
+            return None
+        try:
+            deployment = await self._deployments.get(project_uid, environment_uid, ref.deployment_uid)
+        except NotFoundError:
+            return None
+        if not serves_unchanged(deployment, await self._environments.get(project_uid, environment_uid)):
+            return None
+        _LOG.info(
+            "nothing has changed since deployment %s, which is %s: not deployed again",
+            deployment.uid,
+            deployment.status,
+            extra={"deployment_uid": deployment.uid, "environment_uid": environment_uid},
+        )
+        return deployment
+
+    async def _finish(
+        self, created: Deployment, on_log: Callable[[LogLine], object] | None, deadline: _Deadline
+    ) -> Deployment:
+        ended = await self._watching.watch(created, on_log=on_log, timeout=deadline.remaining)
+        self._purges.deployed(ended.environment_uid)
+        return ended
+
+    async def _first_environment(self, project: Project, name: str, deadline: _Deadline) -> Environment:
+        """Return the environment that the project was created with; it is the only one."""
+
+        async def look() -> Environment | None:
+            found = (await self._environments.list(project.uid).page()).items
+            return next((one for one in found if one.name == name), found[0] if found else None)
+
+        return await _appeared(look, f"environment {name!r}", project, deadline)
+
+    async def _first_deployment(self, project: Project, environment: Environment, deadline: _Deadline) -> Deployment:
+        async def look() -> Deployment | None:
+            found = (await self._deployments.list(project.uid, environment.uid).page()).items
+            return min(found, key=lambda one: one.deployment_number or 0, default=None)
+
+        return await _appeared(look, f"the first deployment of environment {environment.uid}", project, deadline)
+
+
+async def _memory(source: Source, skip_unchanged: str | os.PathLike[str] | None) -> DeployedFiles | None:
+    if skip_unchanged is None:
+        return None
+    if isinstance(source, Commit | LatestCommit | PreviousUpload):
+        raise InvalidArgumentError(
+            "skip_unchanged", "compares files; what a commit or an earlier upload brings is known to the service only"
+        )
+    return await asyncio.to_thread(DeployedFiles.at, skip_unchanged)
+
+
+async def _appeared(look: Callable[[], Awaitable[A | None]], what: str, project: Project, deadline: _Deadline) -> A:
+    """Look again and again, with growing pauses, for what a new project shows late (FACTS §4).
+
+    Raises:
+        WaitTimeout: It did not appear; the project stays, and its deployment may still come.
+    """
+    patience = min(deadline.remaining, _LONGEST_ABSENCE)
+    try:
+        async with asyncio.timeout(patience):
+            for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
+                # A project that was created just now may not be found everywhere yet.
+                with contextlib.suppress(NotFoundError):
+                    if (found := await look()) is not None:
+                        return found
+                await asyncio.sleep(pause)
+    except LaunchError as error:
+        error.ambiguous = True
+        error.add_note(f"project {project.name!r} ({project.uid}) was created; do not create it again")
+        raise
+    except TimeoutError:
+        pass
+    raise WaitTimeout(
+        f"project {project.name!r} ({project.uid}) was created, but {what} did not appear within {patience:.0f} s. It "
+        f"may still come: look with launch.environments.list({project.uid!r}), and do not create the project again"
+    )

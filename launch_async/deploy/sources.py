@@ -1,0 +1,75 @@
+"""What a deployment is made from: a folder, a ZIP, a commit, the newest commit, or what was uploaded before."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import attrs
+
+from launch_async.archive.archive import Archive, ArchiveListing, check_archive, create_archive
+from launch_async.errors import InvalidArgumentError
+from launch_async.http.operation import check_text
+
+__all__ = ["Commit", "Files", "LatestCommit", "PreviousUpload", "Source", "ready_archive"]
+
+
+def _named(_: object, __: attrs.Attribute[str], sha: str) -> None:
+    # None, as of an unset variable of a pipeline, would deploy whatever is newest.
+    check_text("sha", sha, rule="openapi.yaml")
+
+
+@attrs.frozen
+class Commit:
+    """A commit of the environment's Git repository: `Commit("...")`.
+
+    Attributes:
+        sha: Its full hash; whether a short one does is not known (FACTS §11 row 19).
+
+    Raises:
+        InvalidArgumentError: It is empty, or no string.
+    """
+
+    sha: str = attrs.field(validator=_named)
+
+
+@attrs.frozen
+class LatestCommit:
+    """The newest commit of the environment's branch: `LatestCommit()`."""
+
+
+@attrs.frozen
+class PreviousUpload:
+    """The ZIP that was deployed last, once more, as after a change of variables: `PreviousUpload()`."""
+
+
+Files: TypeAlias = str | os.PathLike[str] | ArchiveListing | Archive
+"""Files to send: a folder, a .zip, a listing of a folder, or an archive that was built or checked before."""
+
+Source: TypeAlias = Files | Commit | LatestCommit | PreviousUpload
+"""Everything that can be deployed."""
+
+
+@asynccontextmanager
+async def ready_archive(files: Files, *, secrets: Literal["refuse", "drop"]) -> AsyncGenerator[Archive]:
+    """Give an archive that may be uploaded; one that was packed for this is deleted afterwards.
+
+    Raises:
+        ArchiveError: The folder or ZIP cannot be uploaded as it is.
+        InvalidArgumentError: It is nothing that can be deployed.
+    """
+    if isinstance(files, Archive):
+        # It is the caller's, who may deploy it again.
+        yield files
+        return
+    if not isinstance(files, str | os.PathLike | ArchiveListing):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgumentError("source", f"a {type(files).__name__} cannot be deployed; name a folder or a .zip")
+    if not isinstance(files, ArchiveListing) and await asyncio.to_thread(Path(files).is_file):
+        yield await asyncio.to_thread(check_archive, files)
+        return
+    with await create_archive(files, secrets=secrets) as archive:
+        yield archive

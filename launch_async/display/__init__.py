@@ -1,0 +1,14 @@
+"""Views of what the SDK returns: HTML for notebooks, terminal tables, reports, data frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launch_async._lazy import lazy
+
+if TYPE_CHECKING:
+    from launch_async.display.fleet_progress import FleetProgress as FleetProgress, ProgressMode as ProgressMode
+    from launch_async.display.frame import to_frame as to_frame
+    from launch_async.display.notebook import Progress as Progress
+else:
+    __getattr__, __dir__ = lazy(__name__)

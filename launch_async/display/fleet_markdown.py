@@ -1,0 +1,60 @@
+"""Markdown of a report, for the summary page of a CI job: what needs attention first, and short."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from launch_async.fleet.journal.journal import OperationState
+from launch_async.fleet.plan.targets import printable
+from launch_async.fleet.report.outcome import TargetOutcome
+
+if TYPE_CHECKING:
+    from launch_async.fleet.report.report import FleetReport
+
+__all__ = ["markdown"]
+
+_MOST: Final = 50
+_SLOWEST: Final = 5
+_LONGEST: Final = 300
+_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|~&@])")
+
+
+def markdown(report: FleetReport) -> str:
+    """Return the report as GitHub's Markdown; a job's summary may have 1 MiB, and this stays far below."""
+    verdict = "done" if report.is_success else "not done"
+    lines = [f"### Fleet: {_plain(str(report.plan.action))}: {verdict}", "", _plain(report.summary), ""]
+    lines += ["| state | targets |", "| --- | ---: |"]
+    lines += [f"| {state} | {count} |" for state, count in report.totals.items()]
+    rest = [one for one in report.outcomes if one.state is not OperationState.SUCCEEDED]
+    if rest:
+        lines += ["", "| target | state | what happened |", "| --- | --- | --- |", *_attention(rest[:_MOST])]
+    if len(rest) > _MOST:
+        lines += ["", f"{len(rest) - _MOST} more did not succeed; they are in the report's JSON."]
+    lines += _slowest(report.outcomes)
+    return "\n".join([*lines, ""])
+
+
+def _attention(outcomes: Iterable[TargetOutcome]) -> Iterator[str]:
+    for one in outcomes:
+        message = one.message if len(one.message) <= _LONGEST else f"{one.message[:_LONGEST]}..."
+        yield f"| {_plain(one.target.label)} | {one.state} | {_plain(message)} |"
+
+
+def _slowest(outcomes: Iterable[TargetOutcome]) -> list[str]:
+    timed = sorted((one for one in outcomes if one.seconds is not None), key=lambda one: one.seconds or 0.0)
+    if len(timed) <= 1:
+        return []
+    slowest = timed[: -_SLOWEST - 1 : -1]
+    return [
+        "",
+        "| slowest | seconds |",
+        "| --- | ---: |",
+        *(f"| {_plain(one.target.label)} | {one.seconds:.1f} |" for one in slowest),
+    ]
+
+
+def _plain(text: str) -> str:
+    """Return text that means nothing in Markdown, HTML or a table, on one line."""
+    return _SPECIAL.sub(r"\\\1", " ".join(printable(text).split()))

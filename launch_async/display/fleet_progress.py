@@ -1,0 +1,179 @@
+"""`FleetProgress`: shows a run while it goes, as a table in a terminal or a notebook, or as plain lines for a log.
+
+Give it as `on_event`. It draws to what it was given or to standard output, and never changes the run.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import os
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, TextIO, TypeAlias, cast
+
+from launch_async.display import html as _html
+from launch_async.display.fleet_html import scrolling, state_badge, time_span
+from launch_async.display.fleet_snapshot import Board, Row
+from launch_async.errors import ConfigurationError, InvalidArgumentError
+from launch_async.fleet.plan.targets import printable
+from launch_async.fleet.run.events import FleetEvent, FleetEventKind
+
+if TYPE_CHECKING:
+    from launch_async.display.fleet_terminal import LiveTable
+
+__all__ = ["FleetProgress", "ProgressMode"]
+
+ProgressMode: TypeAlias = Literal["auto", "live", "lines", "notebook", "quiet"]
+"""How a run is shown: `live` is a table that is redrawn in a terminal (extra `progress`), `lines` is one plain line for
+each event, `notebook` a table in a Jupyter notebook, `quiet` nothing. `auto` takes what fits."""
+
+_MODES: Final = ("auto", "live", "lines", "notebook", "quiet")
+_NOTEBOOK_PAUSE: Final = 0.5
+
+
+class _Display(Protocol):
+    def update(self, shown: object, /) -> object: ...
+
+
+class FleetProgress:
+    """Shows a run; give it as `on_event` to `fleet.run` or `fleet.resume`.
+
+    Use it as a context manager where a run may be interrupted: it then gives the terminal back in any case.
+
+    Args:
+        mode: How; `auto` is a notebook's table in Jupyter, a live table in a terminal if rich is installed, and plain
+            lines elsewhere.
+        file: Where to; standard output by default.
+
+    Raises:
+        ConfigurationError: `live` was asked for and rich is not installed, or `notebook` and IPython is not.
+        InvalidArgumentError: There is no such mode.
+    """
+
+    def __init__(self, mode: ProgressMode = "auto", *, file: TextIO | None = None) -> None:
+        if mode not in _MODES:
+            raise InvalidArgumentError("mode", f"{mode!r} is none of {', '.join(_MODES)}")
+        self._file = file or sys.stdout
+        self.mode: ProgressMode = _fitting(self._file) if mode == "auto" else mode
+        self._board = Board()
+        self._live: LiveTable | None = _live_table(self._board, self._file) if self.mode == "live" else None
+        self._show = _notebook_display() if self.mode == "notebook" else None
+        self._display: _Display | None = None
+        self._shown_at = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __call__(self, event: FleetEvent) -> None:
+        """Show one event."""
+        self._board.take(event)
+        match self.mode:
+            case "live":
+                self._draw(event)
+            case "notebook":
+                self._update(event)
+            case "lines":
+                self._file.write(f"{printable(str(event))}\n")
+                self._file.flush()
+            case _:
+                pass
+
+    def close(self) -> None:
+        """Give the terminal back; calling it again does nothing."""
+        if self._live is not None:
+            self._live.stop()
+
+    def _draw(self, event: FleetEvent) -> None:
+        if self._live is None:
+            return
+        if event.kind is FleetEventKind.RUN_ENDED:
+            self._live.stop()
+        else:
+            self._live.start()
+
+    def _update(self, event: FleetEvent) -> None:
+        """Show the table again, a few times a second at most."""
+        now = time.monotonic()
+        if self._display is None and self._show is not None:
+            self._display = self._show(self)
+        elif now - self._shown_at < _NOTEBOOK_PAUSE and event.kind is not FleetEventKind.RUN_ENDED:
+            return
+        elif self._display is not None:
+            self._display.update(self)
+        self._shown_at = now
+
+    def _repr_html_(self) -> str:
+        board = self._board
+        bar = (
+            f'<progress max="{max(1, board.total)}" value="{board.done}" style="width:24em;max-width:100%"></progress>'
+        )
+        rows = [*board.failed, *board.under_way]
+        facts: dict[str, _html.Cell] = {
+            "targets": ", ".join(f"{count} {name}" for name, count in board.counts.items() if count),
+            "wave": board.wave or None,
+            "took": _html.duration(board.seconds),
+            "now": board.note,
+        }
+        cells = functools.partial(_cells, now=board.seconds)
+        targets = (scrolling(_html.table("", rows, cells=cells)),) if rows else ()
+        title = f"{board.done} of {board.total} done: {board.title}"
+        return _html.card(title, facts, _html.Markup(bar), *targets)
+
+
+def _cells(row: Row, now: float) -> dict[str, _html.Cell]:
+    return {
+        "target": row.label,
+        "state": state_badge(row.state, row.stage),
+        "for": None if row.state.is_final else time_span(now - row.since),
+        "what happens": row.words,
+    }
+
+
+class _Show(Protocol):
+    def __call__(self, shown: object, /) -> _Display | None: ...
+
+
+def _fitting(file: TextIO) -> ProgressMode:
+    if file is sys.stdout and _in_notebook():
+        return "notebook"
+    is_terminal = file.isatty() and os.environ.get("TERM") != "dumb"
+    return "live" if is_terminal and importlib.util.find_spec("rich") is not None else "lines"
+
+
+def _in_notebook() -> bool:
+    shell = sys.modules.get("IPython")
+    get_ipython = getattr(shell, "get_ipython", None)
+    return type(get_ipython()).__name__ == "ZMQInteractiveShell" if get_ipython is not None else False
+
+
+def _live_table(board: Board, file: TextIO) -> LiveTable:
+    try:
+        from launch_async.display.fleet_terminal import LiveTable
+    except ImportError as error:
+        raise ConfigurationError(
+            "a live table needs rich: install contentstack-launch[progress], or use mode='lines'"
+        ) from error
+    return LiveTable(board, file)
+
+
+def _notebook_display() -> _Show:
+    try:
+        display = importlib.import_module("IPython.display").display
+    except ImportError as error:
+        raise ConfigurationError("a notebook view needs IPython, which every notebook has") from error
+
+    def show(shown: object, /) -> _Display | None:
+        return cast("_Display | None", display(shown, display_id=True))
+
+    return show

@@ -1,0 +1,123 @@
+"""What a run looks like at a moment, put together from its events: what goes on, what failed, how many are done."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import attrs
+
+from launch_async.fleet.journal.journal import OperationState
+from launch_async.fleet.plan.targets import printable
+from launch_async.fleet.run.events import FleetEvent, FleetEventKind
+
+__all__ = ["Board", "Row"]
+
+_STAGES: Final = {OperationState.INTENDED: "sending"}
+
+
+@attrs.frozen
+class Row:
+    """One target.
+
+    Attributes:
+        label: Its project and environment.
+        state: State of its operation.
+        stage: The same in a word for readers, or the status of its deployment while that goes on.
+        words: Why it failed, or what else there is to know.
+        since: When it was first heard of, in seconds since the run started.
+    """
+
+    label: str
+    state: OperationState
+    stage: str
+    words: str
+    since: float
+
+
+class Board:
+    """The state of a run as its events tell it; it may be read from another thread than it is told in."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows: dict[tuple[str, str], Row] = {}
+        self._told: tuple[float, float] | None = None
+        self._is_over = False
+        self.title: str = ""
+        self.note: str = ""
+        self.wave: int = 0
+        self.done: int = 0
+        self.total: int = 0
+
+    def take(self, event: FleetEvent) -> None:
+        """Take in the next event."""
+        with self._lock:
+            self.wave, self.done, self.total = event.wave, event.done, event.total
+            self._told = event.at, time.monotonic()
+            self._is_over = event.kind is FleetEventKind.RUN_ENDED
+            match event.kind:
+                case FleetEventKind.RUN_STARTED:
+                    self.title = printable(event.message)
+                case FleetEventKind.PAUSED:
+                    self.note = "paused: nothing new is sent"
+                case FleetEventKind.RESUMED:
+                    self.note = ""
+                case FleetEventKind.STOPPING:
+                    self.note = f"stopping: {printable(event.message)}"
+                case FleetEventKind.RUN_ENDED:
+                    self.note = printable(event.message)
+                case FleetEventKind.OPERATION | FleetEventKind.DEPLOYMENT:
+                    self._take_target(event)
+                case FleetEventKind.WAVE_STARTED:
+                    pass
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the run started, until it ended."""
+        if self._told is None:
+            return 0.0
+        at, told = self._told
+        return at if self._is_over else at + time.monotonic() - told
+
+    @property
+    def under_way(self) -> Sequence[Row]:
+        """Targets that have begun and not ended, the oldest first."""
+        with self._lock:
+            return [row for row in self._rows.values() if row.state in (OperationState.INTENDED, OperationState.SENT)]
+
+    @property
+    def failed(self) -> Sequence[Row]:
+        """Targets that failed, or whose outcome is not known."""
+        with self._lock:
+            return [
+                row for row in self._rows.values() if row.state in (OperationState.FAILED, OperationState.AMBIGUOUS)
+            ]
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many targets are in each state, as far as this run has heard of them."""
+        with self._lock:
+            found = Counter(row.state for row in self._rows.values())
+        return {
+            **{str(state): found[state] for state in OperationState if found[state] and state.is_final},
+            "under way": found[OperationState.INTENDED] + found[OperationState.SENT],
+        }
+
+    def _take_target(self, event: FleetEvent) -> None:
+        if event.target is None:
+            return
+        key = event.target.project_uid, event.target.environment_uid
+        known = self._rows.get(key)
+        state = event.state or (known.state if known else OperationState.SENT)
+        is_status = event.kind is FleetEventKind.DEPLOYMENT
+        message = printable(event.message)
+        self._rows[key] = Row(
+            label=event.target.label,
+            state=state,
+            stage=message if is_status else _STAGES.get(state, str(state)),
+            words=message if not is_status else known.words if known else "",
+            since=known.since if known else event.at,
+        )

@@ -1,0 +1,117 @@
+"""The table of a run in a terminal, redrawn as it goes: the totals first, then failures, then what is under way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, TextIO
+
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from launch_async.display.fleet_snapshot import Board, Row
+from launch_async.fleet.journal.journal import OperationState
+
+__all__ = ["LiveTable"]
+
+_AROUND: Final = 8
+"""Lines besides the targets, and one for the prompt."""
+_MOST: Final = 25
+_MOST_FAILED: Final = 8
+_BAR: Final = 40
+_STATE: Final = 9
+_STYLES: Final[dict[str, str]] = {
+    OperationState.SUCCEEDED: "green",
+    OperationState.FAILED: "bold red",
+    OperationState.AMBIGUOUS: "bold yellow",
+}
+_TIME: Final = 5
+
+
+class LiveTable:
+    """A live view of a board.
+
+    Args:
+        board: What is shown.
+        file: The terminal.
+    """
+
+    def __init__(self, board: Board, file: TextIO) -> None:
+        self._board = board
+        self._console = Console(file=file)
+        self._live = Live(
+            console=self._console,
+            get_renderable=lambda: self,
+            refresh_per_second=4,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+
+    def start(self) -> None:
+        """Draw from now on; calling it again does nothing."""
+        if not self._live.is_started:
+            self._live.start()
+
+    def stop(self) -> None:
+        """Draw once more, and give the terminal back; calling it again does nothing."""
+        if self._live.is_started:
+            self._live.stop()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Give the lines of this moment, as many as the terminal has room for."""
+        board = self._board
+        room = max(3, min(_MOST, console.height - _AROUND))
+        failed, under_way = board.failed, board.under_way
+        shown_failed = failed[:_MOST_FAILED]
+        yield Group(
+            Text(board.title, style="bold", no_wrap=True, overflow="ellipsis"),
+            self._totals(console.width),
+            self._counts(),
+            *([Text(board.note, style="bold")] if board.note else []),
+            self._rows([*shown_failed, *under_way[: room - len(shown_failed)]], console.width),
+            *self._rest(len(failed) - len(shown_failed), len(under_way) - max(0, room - len(shown_failed))),
+        )
+
+    def _totals(self, width: int) -> Table:
+        board = self._board
+        bar = ProgressBar(
+            total=max(1, board.total), completed=board.done, width=min(_BAR, width // 2), complete_style="green"
+        )
+        grid = Table.grid(padding=(0, 2))
+        wave = f"wave {board.wave}" if board.wave else ""
+        grid.add_row(bar, f"{board.done}/{board.total}", wave, _clock(board.seconds))
+        return grid
+
+    def _counts(self) -> Text:
+        parts = [Text(f"{count} {name}", _STYLES.get(name, "")) for name, count in self._board.counts.items() if count]
+        return Text(", ").join(parts)
+
+    def _rows(self, rows: Sequence[Row], width: int) -> Table:
+        now = self._board.seconds
+        grid = Table.grid(padding=(0, 2), expand=True)
+        labels = [_shortened(row.label, width // 3) for row in rows]
+        grid.add_column(no_wrap=True, min_width=max((len(label) for label in labels), default=0) + 2)
+        grid.add_column(no_wrap=True, min_width=_STATE)
+        grid.add_column(no_wrap=True, min_width=_TIME, justify="right")
+        # A long message takes what is left, and nothing from the others.
+        grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        for row, label in zip(rows, labels, strict=True):
+            time_so_far = "" if row.state.is_final else _clock(now - row.since)
+            grid.add_row(Text(f"  {label}"), Text(row.stage, _STYLES.get(row.state, "")), time_so_far, Text(row.words))
+        return grid
+
+    def _rest(self, failed: int, under_way: int) -> list[Text]:
+        parts = [f"{count} more {what}" for count, what in ((failed, "failed"), (under_way, "under way")) if count > 0]
+        return [Text(f"  ... and {' and '.join(parts)}")] if parts else []
+
+
+def _shortened(label: str, most: int) -> str:
+    """Return the end of a long label: projects differ there, and environments stand there."""
+    return label if len(label) <= most else f"\N{HORIZONTAL ELLIPSIS}{label[1 - most :]}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d}"

@@ -1,0 +1,138 @@
+"""The picture of a run: one bar for each target over time, wave by wave, as an SVG that needs nothing else.
+
+It is drawn in the colour of the text around it, so that it reads on light and dark pages and in print. States differ
+by pattern, and are written beside each bar.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+import attrs
+
+from launch_async.fleet.journal.journal import OperationState
+from launch_async.fleet.report.outcome import TargetOutcome
+
+__all__ = ["timeline"]
+
+_WIDTH: Final = 960
+_LABEL: Final = 250
+_STATE: Final = 150
+_ROW: Final = 18
+_HEAD: Final = 26
+_MOST: Final = 60
+_LONGEST_LABEL: Final = 35
+_NICE: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
+_PATTERNS: Final = """<defs>
+<pattern id="launch-stripes" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+<rect width="3" height="6" fill="currentColor"/></pattern>
+<pattern id="launch-dots" width="5" height="5" patternUnits="userSpaceOnUse">
+<circle cx="1.5" cy="1.5" r="1.1" fill="currentColor"/></pattern>
+</defs>"""
+_FILLS: Final = {
+    OperationState.SUCCEEDED: 'fill="currentColor" fill-opacity=".35"',
+    OperationState.FAILED: 'fill="url(#launch-stripes)"',
+    OperationState.AMBIGUOUS: 'fill="url(#launch-dots)"',
+}
+
+
+@attrs.frozen
+class _Bar:
+    outcome: TargetOutcome
+    start: float
+    end: float
+
+
+def timeline(outcomes: Sequence[TargetOutcome]) -> str:
+    """Return the picture; empty if nothing was started.
+
+    Where there are more than 60 targets, those that did not succeed come first, then the slowest, and the picture says
+    how many it leaves out.
+    """
+    started = [one for one in outcomes if one.started_at is not None]
+    if not started:
+        return ""
+    beginning = min(_started(one) for one in started)
+    latest = max(one.ended_at or _started(one) for one in started)
+    length = max(1.0, (latest - beginning).total_seconds())
+    bars = [_bar(one, beginning, length) for one in started]
+    shown = sorted(bars, key=lambda bar: (bar.outcome.state is OperationState.SUCCEEDED, bar.start - bar.end))[:_MOST]
+    shown.sort(key=lambda bar: (bar.outcome.wave, bar.start, bar.outcome.target.label))
+    left_out = len(started) - len(shown)
+    note = f"<figcaption>{left_out} more targets, quicker than these, are in the table only.</figcaption>"
+    return f'<figure style="margin:.8em 0;overflow-x:auto">{_picture(shown, length)}{note if left_out else ""}</figure>'
+
+
+def _started(outcome: TargetOutcome) -> datetime:
+    assert outcome.started_at is not None  # noqa: S101 - only asked of what was started
+    return outcome.started_at
+
+
+def _bar(outcome: TargetOutcome, beginning: datetime, length: float) -> _Bar:
+    start = (_started(outcome) - beginning).total_seconds()
+    end = length if outcome.ended_at is None else (outcome.ended_at - beginning).total_seconds()
+    return _Bar(outcome, start, max(start, end))
+
+
+def _picture(bars: Sequence[_Bar], length: float) -> str:
+    lines: list[str] = []
+    y, wave = _HEAD, -1
+    for bar in bars:
+        if bar.outcome.wave != wave:
+            wave = bar.outcome.wave
+            lines.append(_wave(wave, y))
+            y += _HEAD
+        lines += _row(bar, y, length)
+        y += _ROW
+    grid = "".join(_grid(length, y))
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {y + 6}" role="img" aria-label="When each target was deployed" '
+        'style="display:block;min-width:42rem;width:100%;height:auto;font:12px system-ui,sans-serif;fill:currentColor">'
+        f"{_PATTERNS}{grid}{''.join(lines)}</svg>"
+    )
+
+
+def _wave(number: int, y: float) -> str:
+    name = f"Wave {number}" if number else "Found under way"
+    return (
+        f'<text x="0" y="{y + 19}" font-weight="600">{name}</text>'
+        f'<line x1="0" y1="{y + 24}" x2="{_WIDTH}" y2="{y + 24}" stroke="currentColor" stroke-opacity=".3"/>'
+    )
+
+
+def _row(bar: _Bar, y: float, length: float) -> Iterator[str]:
+    outcome, left, right = bar.outcome, _x(bar.start, length), _x(bar.end, length)
+    label = outcome.target.label
+    short = label if len(label) <= _LONGEST_LABEL else f"\N{HORIZONTAL ELLIPSIS}{label[1 - _LONGEST_LABEL :]}"
+    seconds = "" if outcome.seconds is None else f" {outcome.seconds:.1f} s"
+    fill = _FILLS.get(outcome.state, 'fill="none" stroke-dasharray="4 3"')
+    title = f"{label}: {outcome.state}{seconds}"
+    yield f"<g><title>{html.escape(title)}</title>"
+    yield f'<text x="{_LABEL - 8}" y="{y + 14}" text-anchor="end">{html.escape(short)}</text>'
+    yield (
+        f'<rect x="{left:.1f}" y="{y + 5}" width="{max(2.0, right - left):.1f}" height="{_ROW - 7}" rx="2" '
+        f'stroke="currentColor" {fill}/>'
+    )
+    weight = "" if outcome.state is OperationState.SUCCEEDED else ' font-weight="700"'
+    yield f'<text x="{_WIDTH - _STATE + 10}" y="{y + 14}"{weight}>{outcome.state}{seconds}</text></g>'
+
+
+def _grid(length: float, bottom: float) -> Iterator[str]:
+    step = next((nice for nice in _NICE if length / nice <= 8), _NICE[-1])
+    for tick in range(0, int(length) + 1, step):
+        x = _x(tick, length)
+        yield (
+            f'<line x1="{x:.1f}" y1="16" x2="{x:.1f}" y2="{bottom}" stroke="currentColor" stroke-opacity=".18"/>'
+            f'<text x="{x:.1f}" y="12" text-anchor="middle">{_shown_time(tick)}</text>'
+        )
+
+
+def _shown_time(seconds: int) -> str:
+    return f"{seconds} s" if seconds < 120 else f"{seconds / 60:g} min"
+
+
+def _x(seconds: float, length: float) -> float:
+    return _LABEL + seconds / length * (_WIDTH - _LABEL - _STATE)

@@ -1,0 +1,126 @@
+"""What a notebook shows while a deployment is going on: `Progress`, below the cell that runs it.
+
+Nothing is shown outside a notebook, so that the same code runs in a script.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Protocol, Self, cast
+
+from launch_async.display import html as _html
+from launch_async.models.deployment import Deployment, status_badge
+from launch_async.models.log import LogLine
+
+__all__ = ["Progress"]
+
+_TAIL: Final = 6
+
+
+class Progress:
+    """Shows how a deployment gets on; its methods are the callbacks of the client's calls.
+
+        with Progress("night-sky") as progress:
+            site = launch.create_site(
+                "night-sky", "site", on_progress=progress.on_progress, on_log=progress.on_log
+            )
+
+    Args:
+        title: What is deployed.
+        every: Seconds between two changes of what is shown; the end is shown at once.
+    """
+
+    def __init__(self, title: str, *, every: float = 0.2) -> None:
+        self._title = title
+        self._every = every
+        self._began = self._drawn = time.monotonic()
+        self._badge = _html.badge("waiting", _html.Mood.BUSY)
+        self._uploaded = 0
+        self._site: str | None = None
+        self._count = 0
+        self._tail: deque[_html.TextLine] = deque(maxlen=_TAIL)
+        self._show: Callable[[], object] | None = None
+
+    def on_progress(self, sent: int) -> None:
+        """Take in how many bytes were uploaded so far."""
+        self._uploaded = sent
+        self._badge = _html.badge("uploading", _html.Mood.BUSY)
+        self._changed()
+
+    def on_log(self, line: LogLine) -> None:
+        """Take in a line of the build log."""
+        self._count += 1
+        self._tail.append(_html.TextLine(line.timestamp, line.stage, line.message))
+        self._badge = _html.badge("building", _html.Mood.BUSY)
+        self._changed()
+
+    def on_update(self, deployment: Deployment) -> None:
+        """Take in a state of the deployment, as from `wait(..., on_update=...)`."""
+        self._badge = status_badge(deployment.status)
+        self._site = deployment.url
+        self._changed()
+
+    def __enter__(self) -> Self:
+        self._began = self._drawn = time.monotonic()
+        self._show = _live(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._badge = _html.badge("done", _html.Mood.GOOD)
+        elif issubclass(kind, Exception):
+            self._badge = _html.badge(kind.__name__, _html.Mood.BAD)
+        else:
+            self._badge = _html.badge("interrupted", _html.Mood.WARNING)
+        self._draw()
+        self._show = None
+
+    def _changed(self) -> None:
+        if time.monotonic() - self._drawn >= self._every:
+            self._draw()
+
+    def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        if self._show is not None:
+            self._show()
+
+    def _repr_html_(self) -> str:
+        facts: dict[str, _html.Cell] = {
+            "status": _html.Markup(f"{self._badge} after {_html.duration(self._drawn - self._began)}"),
+            "uploaded": _html.size(self._uploaded) if self._uploaded else None,
+            "log": f"{self._count:,} lines" if self._count else None,
+            "site": _html.link(self._site),
+        }
+        return _html.card(self._title, facts, *([_html.log(list(self._tail))] if self._tail else []))
+
+
+class _Shell(Protocol):
+    def get_ipython(self) -> object | None: ...
+
+
+class _Handle(Protocol):
+    def update(self, shown: object) -> object: ...
+
+
+class _Display(Protocol):
+    def display(self, shown: object, *, display_id: bool) -> _Handle: ...
+
+
+def _live(shown: object) -> Callable[[], object] | None:
+    """Show an object in the notebook and return what shows it anew; None where there is no notebook.
+
+    A notebook's kernel has imported IPython long before, so that nothing has to be installed or imported for this.
+    """
+    ipython = cast("_Shell | None", sys.modules.get("IPython"))
+    if ipython is None or not hasattr(ipython.get_ipython(), "kernel"):
+        return None
+    module = cast("_Display", importlib.import_module("IPython.display"))
+    handle = module.display(shown, display_id=True)
+    return lambda: handle.update(shown)

@@ -1,0 +1,1 @@
+"""Builds of the emulator and the sites they make."""

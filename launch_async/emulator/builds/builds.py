@@ -1,0 +1,225 @@
+"""The life of deployments: a heap of dated events, played up to now whenever somebody looks.
+
+Nothing runs in between: a deployment costs one object and at most one event, and moving the clock moves every build.
+A build starts when its environment is free; a later one waits, and displaces the one that waited before it (SKIPPED).
+The LIVE one becomes DEPLOYED when the next goes live (FACTS §6).
+"""
+
+import heapq
+import threading
+from collections.abc import Callable, Iterator
+from itertools import count
+
+from launch_async.emulator.clock import iso_milliseconds, milliseconds
+from launch_async.emulator.control.script import BUILD, LogLine, Script, Scripts, default_lines
+from launch_async.emulator.options import EmulatorOptions
+from launch_async.emulator.state import Deployment, Environment, Record, State, Uids, Upload
+
+LIVE = "LIVE"
+QUEUED = "QUEUED"
+FAILED = "FAILED"
+FINISHED = Script(seconds=0.0)
+
+
+class Builds:
+    """Starts, advances and describes builds."""
+
+    def __init__(self, options: EmulatorOptions, state: State, uids: Uids) -> None:
+        self.scripts: Scripts = Scripts()
+        self._options = options
+        self._state = state
+        self._uids = uids
+        self._events: list[tuple[float, int, Deployment]] = []
+        self._order = count()
+        self._lock = threading.Lock()
+        self.run_command: Callable[[Deployment], None] | None = None
+
+    def create(
+        self,
+        environment: Environment,
+        now: float,
+        *,
+        upload: Upload | None = None,
+        commit_hash: str | None = None,
+        visible_at: float = 0.0,
+    ) -> Deployment:
+        """Queue a deployment; if nothing runs in its environment it starts ``queue_seconds`` from now."""
+        environment.numbered += 1
+        deployment = Deployment(
+            uid=self._uids.launch(),
+            environment=environment,
+            number=environment.numbered,
+            created_at=now,
+            updated_at=now,
+            script=self.scripts.take(environment.project.uid, environment.uid),
+            settings=environment.settings,
+            commit_message="File upload" if commit_hash is None else f"Commit {commit_hash[:7]}",
+            commit_hash=commit_hash,
+            upload=upload,
+            folder=upload.folder if upload else None,
+            command=self._command(environment, upload),
+            problem=upload.problem if upload else None,
+            visible_at=visible_at,
+        )
+        with self._lock:
+            self._state.keep_deployment(deployment)
+            running = environment.building
+            if running is not None and self._options.while_building == "fail":
+                running.problem = "displaced by a newer deployment"
+                self._end(running, FAILED, now)
+                environment.building = running = None
+            if running is None:
+                self._reserve(deployment, now)
+            else:
+                if environment.waiting is not None:
+                    self._end(environment.waiting, "SKIPPED", now)
+                environment.waiting = deployment
+        return deployment
+
+    def add_finished(self, environment: Environment, now: float) -> Deployment:
+        """Add a deployment that was built before ``now`` and serves; the one before it is DEPLOYED."""
+        environment.numbered += 1
+        deployment = Deployment(
+            uid=self._uids.launch(),
+            environment=environment,
+            number=environment.numbered,
+            created_at=now,
+            updated_at=now,
+            script=FINISHED,
+            settings=environment.settings,
+            commit_message="File upload",
+            started_at=now,
+        )
+        self._state.keep_deployment(deployment)
+        self._go_live(deployment, now)
+        self._end(deployment, LIVE, now)
+        return deployment
+
+    def settle(self, now: float) -> None:
+        """Play every event that is due; a test may do so from another thread than the server's."""
+        with self._lock:
+            while self._events and self._events[0][0] <= now:
+                due, _, deployment = heapq.heappop(self._events)
+                if deployment.environment.deleted or deployment.ended_at is not None:
+                    continue
+                if deployment.started_at is None:
+                    self._start(deployment, due)
+                else:
+                    self._finish(deployment, due)
+
+    def complete(self, deployment: Deployment, now: float, problem: str | None) -> None:
+        """End a deployment whose command has run."""
+        with self._lock:
+            if deployment.environment.deleted or deployment.ended_at is not None:
+                return
+            deployment.problem = problem
+            self._finish(deployment, now)
+
+    def resume(self) -> None:
+        """Put the builds that the state says are under way back on the heap."""
+        for environment in self._state.environments.values():
+            deployment = environment.building
+            if deployment is None:
+                continue
+            if deployment.started_at is None or deployment.command is not None:
+                deployment.started_at = None
+                deployment.output.clear()
+                self._reserve(deployment, deployment.created_at)
+            else:
+                self._schedule(deployment.started_at + self.seconds(deployment), deployment)
+
+    def seconds(self, deployment: Deployment) -> float:
+        """How long the build takes once it runs."""
+        chosen = deployment.script.seconds
+        return self._options.build_seconds if chosen is None else chosen
+
+    def lines(self, deployment: Deployment, now: float) -> Iterator[tuple[int, Record]]:
+        """The log lines readable at ``now``: (epoch milliseconds, wire form), oldest first."""
+        if deployment.started_at is None:
+            return
+        if deployment.command is not None:
+            yield from _command_lines(deployment)
+            return
+        dated = [
+            (milliseconds(deployment.started_at + line.at), line)
+            for line in self._script_lines(deployment)
+            if deployment.started_at + line.at + line.late <= now
+        ]
+        for stamp, line in sorted(dated, key=lambda pair: pair[0]):
+            shown = line.timestamp if line.timestamp is not None else iso_milliseconds(stamp)
+            yield stamp, {"message": line.message, "stage": line.stage, "timestamp": shown}
+
+    def _script_lines(self, deployment: Deployment) -> tuple[LogLine, ...]:
+        seconds = self.seconds(deployment)
+        if deployment.problem is not None:
+            opening = default_lines(seconds, FAILED)[:2]
+            if deployment.started_at is not None and deployment.ended_at is not None:
+                seconds = deployment.ended_at - deployment.started_at
+            return (*opening, LogLine(f"Error: {deployment.problem}", BUILD, at=seconds))
+        scripted = deployment.script.lines
+        return default_lines(seconds, deployment.script.outcome) if scripted is None else scripted
+
+    def _reserve(self, deployment: Deployment, now: float) -> None:
+        deployment.environment.building = deployment
+        chosen = deployment.script.queue_seconds
+        wait = self._options.queue_seconds if chosen is None else chosen
+        self._schedule(now + wait, deployment)
+
+    def _start(self, deployment: Deployment, at: float) -> None:
+        deployment.started_at = deployment.updated_at = at
+        deployment.status = deployment.script.running_status
+        if deployment.command is not None and self.run_command is not None:
+            self.run_command(deployment)
+        else:
+            self._schedule(at + self.seconds(deployment), deployment)
+
+    def _command(self, environment: Environment, upload: Upload | None) -> str | None:
+        """The command that really builds it, if real builds are on and there is something to build."""
+        command = environment.settings.get("buildCommand")
+        if self.run_command is None or not command or upload is None or upload.problem is not None:
+            return None
+        return str(command)
+
+    def _finish(self, deployment: Deployment, at: float) -> None:
+        environment = deployment.environment
+        outcome = FAILED if deployment.problem is not None else deployment.script.outcome
+        if outcome == LIVE:
+            self._go_live(deployment, at)
+        self._end(deployment, outcome, at)
+        environment.building = None
+        if environment.waiting is not None:
+            following, environment.waiting = environment.waiting, None
+            environment.building = following
+            self._schedule(at, following)
+
+    def _go_live(self, deployment: Deployment, at: float) -> None:
+        previous, deployment.environment.live = deployment.environment.live, deployment
+        if previous is not None:
+            previous.status = "DEPLOYED"
+            previous.updated_at = at
+            self._archive(deployment.environment)
+
+    def _archive(self, environment: Environment) -> None:
+        """Let the oldest DEPLOYED ones become ARCHIVED, if only some are kept (FACTS §11 row 21)."""
+        kept = self._options.deployments_kept
+        if kept is None:
+            return
+        replaced = [one for one in environment.deployments.values() if one.status == "DEPLOYED"]
+        for deployment in replaced[: max(0, len(replaced) - kept)]:
+            deployment.status = "ARCHIVED"
+
+    def _end(self, deployment: Deployment, status: str, at: float) -> None:
+        deployment.status = status
+        deployment.updated_at = deployment.ended_at = at
+
+    def _schedule(self, at: float, deployment: Deployment) -> None:
+        heapq.heappush(self._events, (at, next(self._order), deployment))
+
+
+def _command_lines(deployment: Deployment) -> Iterator[tuple[int, Record]]:
+    """What the build command wrote, and why it failed if it did."""
+    for stamp, message in deployment.output:
+        yield stamp, {"message": message, "stage": BUILD, "timestamp": iso_milliseconds(stamp)}
+    if deployment.problem is not None and deployment.ended_at is not None:
+        stamp = milliseconds(deployment.ended_at)
+        yield stamp, {"message": f"Error: {deployment.problem}", "stage": BUILD, "timestamp": iso_milliseconds(stamp)}

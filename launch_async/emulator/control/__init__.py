@@ -1,0 +1,1 @@
+"""Scripting the emulator: controls, orders, faults, the ledger."""

@@ -1,0 +1,304 @@
+"""The front door: every request passes here, in the order latency, ledger, credentials, budget, faults, operation.
+
+The budget is spent on arrival, before anything else is judged, by whoever presents a valid credential.
+"""
+
+import asyncio
+import json
+import logging
+import socket
+import struct
+from collections.abc import Mapping
+from typing import cast
+
+from aiohttp import web
+
+from launch_async.emulator import errors
+from launch_async.emulator.clock import http_date
+from launch_async.emulator.control.faults import Fault
+from launch_async.emulator.control.ledger import LedgerEntry
+from launch_async.emulator.control.orders import Control
+from launch_async.emulator.credentials import Caller
+from launch_async.emulator.operations import Match, Router
+from launch_async.emulator.options import RefusalBody
+from launch_async.emulator.service import Answer, Call, Operation, Service
+
+_log = logging.getLogger(__name__)
+# What the ledger and faults call the two things that storage does.
+STORAGE = ("uploadArchive", "downloadArchive")
+CREDENTIAL_HEADERS = ("authtoken", "authorization", "organization_uid")
+GATEWAY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
+TOO_MANY_PAGE = "<html><head><title>429 Too Many Requests</title></head><body></body></html>\n"
+
+
+class FrontDoor:
+    """Answers what comes in on the main port and on the ports of the sites."""
+
+    def __init__(self, service: Service, router: Router, control: Control | None) -> None:
+        self._service = service
+        self._router = router
+        self._control = control
+
+    async def main(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request on the main port."""
+        await self._travel()
+        await _let_send(request)
+        raw_path = request.rel_url.raw_path
+        head, _, rest = raw_path[1:].partition("/")
+        if head == "sites":
+            return self._site_on_main_port(request, rest)
+        if head == "__emulator__" and self._control is not None:
+            return await _controlled(request, self._control, rest)
+        if head == "storage":
+            match, name = Match(None, {}), STORAGE[request.method == "GET"]
+        else:
+            match = self._router.match(request.method, raw_path)
+            name = match.operation.id if match.operation else "unknown"
+        entry = self._service.ledger.arrive(name, request.method, request.path, _credential_names(request))
+        response = await self._guarded(request, entry, match, head == "storage")
+        if self._service.changed is not None and (request.method != "GET" or name.endswith("UploadUrl")):
+            self._service.changed()
+        await self._travel()
+        if request.transport is None or request.transport.is_closing():
+            return response
+        return self._dated(entry, response)
+
+    async def site(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request on the port of a site."""
+        self._service.builds.settle(self._service.clock.now())
+        transport = request.transport
+        port = transport.get_extra_info("sockname")[1] if transport is not None else 0
+        entry = self._service.ledger.arrive("site", request.method, request.path, _credential_names(request))
+        response = self._service.sites.answer(request, self._service.sites.on_port(port))
+        return self._dated(entry, response)
+
+    def _site_on_main_port(self, request: web.BaseRequest, rest: str) -> web.StreamResponse:
+        self._service.builds.settle(self._service.clock.now())
+        uid, _, _ = rest.partition("/")
+        entry = self._service.ledger.arrive("site", request.method, request.path, _credential_names(request))
+        environment = self._service.state.environments.get(uid)
+        response = self._service.sites.answer(request, environment, f"/sites/{uid}")
+        return self._dated(entry, response)
+
+    def _dated(self, entry: LedgerEntry, response: web.StreamResponse) -> web.StreamResponse:
+        """Note the status, and tell the emulator's time, which a test may have moved."""
+        entry.status = response.status
+        response.headers["Date"] = http_date(int(self._service.clock.now()))
+        return response
+
+    async def _guarded(
+        self, request: web.BaseRequest, entry: LedgerEntry, match: Match, storage: bool
+    ) -> web.StreamResponse:
+        """Spend the budget, let faults strike, act; whatever goes wrong becomes an envelope."""
+        headers: dict[str, str] = {}
+        fault: Fault | None = None
+        caller = None if storage else self._identify(request, match)
+        try:
+            headers = self._spend(entry, match, caller)
+            fault = self._service.faults.pick(entry.operation, request.method)
+            early = await _strike_before(request, fault)
+            if early is not None:
+                return early
+            response = await (self._storage(request) if storage else self._act(request, match, caller))
+        except errors.Refusal as refusal:
+            response = _refused(refusal)
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except web.RequestPayloadError:  # it cannot be decompressed
+            response = _refused(errors.coded(400, "launch.MALFORMED_BODY", "The body is not what its headers say."))
+        except Exception:
+            _log.exception("%s failed inside the emulator", entry.operation)
+            response = _refused(errors.coded(500, "launch.INTERNAL_ERROR", "Internal error."))
+        response.headers.update(headers)
+        return await _strike_after(request, fault, response)
+
+    def _identify(self, request: web.BaseRequest, match: Match) -> Caller | errors.Refusal | None:
+        if match.operation is not None and match.operation.access == "open":
+            return None
+        return self._service.credentials.identify(request.headers)
+
+    def _spend(self, entry: LedgerEntry, match: Match, caller: Caller | errors.Refusal | None) -> dict[str, str]:
+        """Count an arrival; returns what the headers tell.
+
+        Raises:
+            Refusal: 429, envelope A unless chosen otherwise (FACTS §11 row 8).
+        """
+        if not isinstance(caller, Caller) or match.operation is None or not match.operation.counted:
+            return {}
+        if entry.method == "DELETE" and not self._service.options.count_deletes:
+            return {}
+        entry.organization = caller.organization.uid
+        verdict = self._service.budget.arrive(caller.organization, write=entry.method not in ("GET", "HEAD"))
+        if verdict is None:
+            return {}
+        headers = verdict.headers() if self._service.budget.headers else {}
+        if not verdict.granted:
+            entry.refused = True
+            raise _over_budget(self._service.options.refusal_body, headers)
+        return headers
+
+    async def _act(
+        self, request: web.BaseRequest, match: Match, caller: Caller | errors.Refusal | None
+    ) -> web.StreamResponse:
+        operation = match.operation
+        if operation is None:
+            raise _no_route(match, self._service.options.wrong_method_status)
+        if isinstance(caller, errors.Refusal):
+            raise caller
+        if caller is not None:
+            _check_permission(operation, caller, self._service.options.app_token_git_status)
+        _check_bodyless_delete(request)
+        now = self._service.clock.now()
+        self._service.builds.settle(now)
+        call = Call(service=self._service, request=request, parameters=match.parameters, now=now, known_caller=caller)
+        return _answered(await operation.handler(call))
+
+    async def _storage(self, request: web.BaseRequest) -> web.StreamResponse:
+        return await self._service.storage.answer(request, request.path.split("/")[2:])
+
+    async def _travel(self) -> None:
+        """Take the time that a request or an answer spends on the way."""
+        seconds = self._service.travel.draw()
+        if seconds > 0:
+            await asyncio.sleep(seconds)
+
+
+async def _let_send(request: web.BaseRequest) -> None:
+    """Tell a client that asks first, as curl does with large files, to send its body."""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # that was no part of the answer
+
+
+async def _controlled(request: web.BaseRequest, control: Control, order: str) -> web.Response:
+    """Orders to the emulator itself pass by ledger, budget and faults."""
+    try:
+        return _answered(await control.answer(request, order))
+    except errors.Refusal as refusal:
+        return _refused(refusal)
+
+
+def _answered(answer: Answer) -> web.Response:
+    if answer.body is None:
+        return web.Response(status=answer.status)
+    body = json.dumps(answer.body).encode()
+    return web.Response(status=answer.status, body=body, content_type="application/json", charset="utf-8")
+
+
+def _credential_names(request: web.BaseRequest) -> tuple[str, ...]:
+    return tuple(name for name in CREDENTIAL_HEADERS if name in request.headers)
+
+
+def _too_many_requests(headers: Mapping[str, str]) -> errors.Refusal:
+    return errors.coded(429, "launch.TOO_MANY_REQUESTS", "Too many requests.", headers=headers)
+
+
+def _over_budget(body: RefusalBody, headers: Mapping[str, str]) -> errors.Refusal:
+    """A 429 of the budget; its body is not known (FACTS §11 row 8)."""
+    if body == "coded":
+        return _too_many_requests(headers)
+    page = TOO_MANY_PAGE if body == "html" else ""
+    return errors.Refusal(429, page, content_type="text/html", headers=headers)
+
+
+def _no_route(match: Match, wrong_method_status: int) -> errors.Refusal:
+    if match.allowed and wrong_method_status == 405:
+        headers = {"Allow": ", ".join(match.allowed)}
+        return errors.coded(405, "launch.METHOD_NOT_ALLOWED", "Method not allowed.", headers=headers)
+    return errors.coded(404, "launch.ROUTE_NOT_FOUND", "No such route.")
+
+
+def _check_permission(operation: Operation, caller: Caller, app_token_git_status: int) -> None:
+    if not caller.may(operation.scope):
+        raise errors.forbidden(f"The token lacks the scope {operation.scope}.")
+    if operation.users_only and caller.kind == "app":
+        raise errors.no_git_for_apps(app_token_git_status)
+
+
+def _check_bodyless_delete(request: web.BaseRequest) -> None:
+    """A DELETE that declares JSON and has no body gets 400 (FACTS §3)."""
+    if request.method == "DELETE" and request.content_type == "application/json" and not request.body_exists:
+        raise errors.coded(400, "launch.BODY_EMPTY", "Body cannot be empty when content-type is 'application/json'.")
+
+
+def _refused(refusal: errors.Refusal) -> web.Response:
+    headers = {"Content-Type": f"{refusal.content_type}; charset=utf-8", **refusal.headers}
+    return web.Response(status=refusal.status, body=refusal.body, headers=headers)
+
+
+async def _strike_before(request: web.BaseRequest, fault: Fault | None) -> web.StreamResponse | None:
+    """The answer of a fault that keeps the server from acting; None to act."""
+    match None if fault is None else fault.kind:
+        case "status_before":
+            return _spoiled(cast("Fault", fault))
+        case "html":
+            return web.Response(status=502, text=GATEWAY_PAGE, content_type="text/html")
+        case "retry_after":
+            return _retry_later(cast("Fault", fault))
+        case "reset_before":
+            return _drop(request)
+        case "delay":
+            await asyncio.sleep(cast("Fault", fault).delay)
+            return None
+        case _:
+            return None
+
+
+async def _strike_after(
+    request: web.BaseRequest, fault: Fault | None, response: web.StreamResponse
+) -> web.StreamResponse:
+    """What a fault makes of an answer after the server acted."""
+    match None if fault is None else fault.kind:
+        case "status_after":
+            return _spoiled(cast("Fault", fault))
+        case "reset_after":
+            return _drop(request)
+        case "empty":
+            return web.Response(status=200)
+        case "truncate":
+            return await _truncated(request, response)
+        case _:
+            return response
+
+
+def _spoiled(fault: Fault) -> web.Response:
+    body = fault.body
+    if body is None:
+        body = json.dumps({"errors": [{"code": "launch.FAULT", "message": "Injected fault."}], "status": fault.status})
+    return web.Response(
+        status=fault.status, body=body.encode(), headers={"Content-Type": "application/json", **fault.headers}
+    )
+
+
+def _retry_later(fault: Fault) -> web.Response:
+    refusal = _too_many_requests({"Retry-After": f"{fault.delay:g}", **fault.headers})
+    if fault.body is not None:
+        refusal.body = fault.body.encode()
+    return _refused(refusal)
+
+
+def _drop(request: web.BaseRequest) -> web.StreamResponse:
+    """Reset the connection; the response that is returned goes nowhere.
+
+    Lingering is turned off so that the peer sees a reset and not an orderly end.
+    """
+    transport = request.transport
+    if transport is not None:
+        sock = cast("socket.socket | None", transport.get_extra_info("socket"))
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    return web.Response()
+
+
+async def _truncated(request: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:
+    """Announce the whole body, send half of it, and hang up."""
+    body = response.body if isinstance(response, web.Response) and isinstance(response.body, bytes) else b""
+    cut = web.StreamResponse(status=response.status, headers={"Content-Type": response.content_type})
+    cut.content_length = max(2, len(body))
+    cut.force_close()
+    await cut.prepare(request)
+    await cut.write(body[: len(body) // 2] or b"{")
+    if request.transport is not None:
+        request.transport.close()
+    return cut

@@ -1,0 +1,411 @@
+"""`Fleet`: the bulk operations of a client. Select, plan, look at the plan, run it, resume what was interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from launch_async.deploy.sources import Commit, LatestCommit, PreviousUpload, Source, ready_archive
+from launch_async.errors import ConfigurationError, InvalidArgumentError
+from launch_async.fleet.journal.journal import Journal, SqliteJournal
+from launch_async.fleet.journal.memory import MemoryJournal
+from launch_async.fleet.plan.actions import (
+    Action,
+    DeleteEnvironments,
+    PlannedSource,
+    Redeploy,
+    RevalidateCache,
+    SetVariables,
+    VariableChange,
+    WhenBusy,
+)
+from launch_async.fleet.plan.checks import check_confirmation, checked_options
+from launch_async.fleet.plan.plan import Plan
+from launch_async.fleet.plan.selecting import Criteria, batches, look_up, read_targets, select, target_of, together
+from launch_async.fleet.plan.targets import Selection, Target, several
+from launch_async.fleet.report.report import FleetReport
+from launch_async.fleet.run.control import FleetControl
+from launch_async.fleet.run.events import FleetEvent
+from launch_async.fleet.run.running import FleetRun
+from launch_async.fleet.run.services import FleetServices
+from launch_async.http.metering import Meter, metered
+from launch_async.http.operation import check_text
+from launch_async.models.deployment import DeploymentStatus
+from launch_async.models.environment import FrameworkPreset
+from launch_async.rate_limit.local import Priority
+from launch_async.resources._inputs import check_variables
+from launch_async.resources.environments import check_revalidation
+from launch_async.wire.secret import hidden
+
+__all__ = ["Fleet"]
+
+
+class Fleet:
+    """Bulk operations on many environments. `select` and `plan_*` only read; nothing is changed before `run`."""
+
+    def __init__(self, services: FleetServices) -> None:
+        self._services = services
+
+    async def select(
+        self,
+        *,
+        projects: str | Iterable[str] | None = None,
+        environments: str | Iterable[str] | None = None,
+        project_uids: Iterable[str] | None = None,
+        environment_uids: Iterable[str] | None = None,
+        git_branch: str | None = None,
+        framework: FrameworkPreset | str | None = None,
+        last_status: DeploymentStatus | str | Iterable[DeploymentStatus | str] | None = None,
+        idle_for: timedelta | None = None,
+        file: str | os.PathLike[str] | None = None,
+    ) -> Selection:
+        """Return the environments of the organization that fit everything that is given.
+
+        It takes a request for each 100 projects and one for each project that fits, and with `last_status` or
+        `idle_for` one for each environment that fits so far.
+
+        Args:
+            projects: Name patterns of projects, such as `shop-*` (case matters); any one must fit.
+            environments: Name patterns of environments; any one must fit.
+            project_uids: UIDs of projects.
+            environment_uids: UIDs of environments.
+            git_branch: Pattern of the branch.
+            framework: Framework preset.
+            last_status: Status of the newest deployment; any one of several must fit.
+            idle_for: How old the newest deployment must be at least.
+            file: Targets from a file instead, without a request: JSON (a list of objects with `project_uid` and
+                `environment_uid`), or such a pair on each line.
+
+        Raises:
+            InvalidArgumentError: A UID is malformed, or the file holds something else.
+
+        API: `listProjects`, `listEnvironments`, `listDeployments`; scope `launch.projects:read` or `launch:manage`.
+        """
+        criteria = Criteria.of(
+            projects=projects,
+            environments=environments,
+            project_uids=project_uids,
+            environment_uids=environment_uids,
+            git_branch=git_branch,
+            framework=framework,
+            last_status=last_status,
+            idle_for=idle_for,
+        )
+        if file is None:
+            return await select(self._services, criteria)
+        if criteria != Criteria():
+            raise InvalidArgumentError("file", "is a list of targets; nothing else can be given beside it")
+        return await asyncio.to_thread(read_targets, file)
+
+    async def plan_redeploy(
+        self,
+        targets: Iterable[Target],
+        source: Source | None = None,
+        *,
+        when_busy: WhenBusy = "queue",
+        look: bool = False,
+    ) -> Plan:
+        """Plan to deploy each target once; nothing is changed.
+
+        Args:
+            targets: The environments.
+            source: What from: `LatestCommit()`, `PreviousUpload()`, `Commit(sha)`, a folder or a .zip, that is built
+                once and uploaded once. By default the newest commit or the previous ZIP, whichever the project has.
+            when_busy: What to do with an environment that is deploying already: `queue` another deployment behind it,
+                `attach` to the running one, or `skip` it.
+            look: Look up the newest deployments of each target first, unless the selection has: a request or two for
+                each. The plan then says what is deploying already and how long the slowest build took, and the run
+                begins with the slowest, which ends it sooner.
+
+        Raises:
+            InvalidArgumentError: There is no target, one is there twice, or the source cannot be planned.
+            ArchiveError: The folder or ZIP cannot be uploaded as it is.
+        """
+        if when_busy not in {"queue", "attach", "skip"}:
+            raise InvalidArgumentError("when_busy", f"{when_busy!r} is not queue, attach or skip")
+        action = Redeploy(source=await _planned(source), when_busy=when_busy)
+        return self._plan(action, await look_up(self._services, list(targets)) if look else targets)
+
+    async def plan_variables(
+        self,
+        targets: Iterable[Target],
+        variables: Mapping[str, str] | None = None,
+        *,
+        remove: str | Iterable[str] = (),
+    ) -> Plan:
+        """Plan to set variables in each target, and to remove others; each target is read, and nothing is written.
+
+        The plan shows what would change in which environment, by name. It holds no value: give the values again when
+        it runs.
+
+        Args:
+            targets: The environments.
+            variables: Values by name.
+            remove: Names of variables that go.
+
+        Raises:
+            InvalidArgumentError: Nothing is to be changed, a variable is both set and removed, or a limit of FACTS §4
+                would be broken.
+
+        API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
+        """
+        variables = hidden(variables)
+        values, removed = variables or {}, tuple(dict.fromkeys(several(remove)))
+        check_variables(values)
+        if not values and not removed:
+            raise InvalidArgumentError("variables", "are empty, and nothing is to be removed")
+        if both := sorted(values.keys() & set(removed)):
+            raise InvalidArgumentError("remove", f"{', '.join(both)} cannot be both set and removed")
+        chosen = list(targets)
+        changes: dict[str, VariableChange] = {}
+        with metered(Meter(priority=Priority.WRITE)):
+            for batch in batches(chosen):
+                read = self._services.variables.read
+                listings = await together(read(target.project_uid, target.environment_uid) for target in batch)
+                for target, current in zip(batch, listings, strict=True):
+                    check_variables({**{name: current[name] for name in current if name not in removed}, **values})
+                    changes[target.environment_uid] = VariableChange(
+                        added=tuple(name for name in values if name not in current),
+                        changed=tuple(name for name in values if name in current and current[name] != values[name]),
+                        removed=tuple(name for name in removed if name in current),
+                    )
+        return self._plan(SetVariables(names=tuple(values), removed=removed), chosen, changes)
+
+    async def plan_revalidate(
+        self,
+        targets: Iterable[Target],
+        *,
+        path: str | None = None,
+        is_prefix: bool = False,
+        cache_tags: Sequence[str] | None = None,
+        hostnames: Sequence[str] | None = None,
+    ) -> Plan:
+        """Plan to purge each target's CDN cache, by exactly one of a path, tags or host names; nothing is sent.
+
+        Args:
+            targets: The environments.
+            path: Path that starts with `/`.
+            is_prefix: Whether everything below the path is purged, too.
+            cache_tags: 1 to 100 tags.
+            hostnames: Bare host names.
+
+        Raises:
+            InvalidArgumentError: Not exactly one was given, or the organization's daily quota does not suffice (FACTS
+                §8).
+
+        API: `getCacheRevalidationUsage`.
+        """
+        check_revalidation(path, is_prefix=is_prefix, cache_tags=cache_tags, hostnames=hostnames)
+        chosen = list(targets)
+        left = (await self._services.usage.cache_revalidations()).remaining
+        if left is not None and left < len(chosen):
+            raise InvalidArgumentError(
+                "targets",
+                f"are {len(chosen)}, and the organization has {left} revalidations left today; a redeployment purges "
+                "the whole cache, too",
+                rule="FACTS §8",
+            )
+        action = RevalidateCache(
+            path=path,
+            is_prefix=is_prefix,
+            cache_tags=None if cache_tags is None else tuple(cache_tags),
+            hostnames=None if hostnames is None else tuple(hostnames),
+        )
+        return self._plan(action, chosen)
+
+    async def plan_delete(self, environments: Iterable[tuple[str, str]]) -> Plan:
+        """Plan to delete environments, which are listed by UID and looked up; nothing is deleted.
+
+        Args:
+            environments: Pairs of project UID and environment UID; patterns are not accepted on purpose.
+
+        Raises:
+            InvalidArgumentError: A UID is malformed, or there is none.
+            NotFoundError: One does not exist (404).
+
+        API: `getProject`, `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
+        """
+        pairs = list(environments)
+        targets: list[Target] = []
+        with metered(Meter(priority=Priority.WRITE)):
+            names = {uid: await self._services.projects.get(uid) for uid in dict.fromkeys(uid for uid, _ in pairs)}
+            for batch in batches(pairs):
+                found = await together(self._services.environments.get(*pair) for pair in batch)
+                targets += [target_of(names[uid], one) for (uid, _), one in zip(batch, found, strict=True)]
+        return self._plan(DeleteEnvironments(), targets)
+
+    async def run(
+        self,
+        plan: Plan,
+        *,
+        journal: str | os.PathLike[str] | Journal | None = None,
+        variables: Mapping[str, str] | None = None,
+        confirm: int | None = None,
+        protected: str | Iterable[str] = ("production", "prod", "main", "live"),
+        canary: int = 0,
+        wave_size: int | None = None,
+        concurrency: int | None = None,
+        stop_on_failures: float = 0.25,
+        timeout: float | None = None,
+        deployment_timeout: float = 3600.0,
+        on_event: Callable[[FleetEvent], object] | None = None,
+        control: FleetControl | None = None,
+    ) -> FleetReport:
+        """Do what a plan says, and report what became of each target.
+
+        With a journal, a run that was killed, stopped or cancelled at any moment can be finished with `resume`: what
+        was done is not done again. Cancelled, it sends nothing more and writes down what was being sent.
+
+        Args:
+            plan: The plan.
+            journal: File of the journal, or a journal of your own. Without one, an interrupted run cannot be resumed.
+            variables: Values of the variables that the plan sets.
+            confirm: How many environments you mean to change. It must be given, and be right, for more than 20 targets,
+                for protected names, for names that the plan does not know, and for deletions.
+            protected: Name patterns of environments that need `confirm`, in any case.
+            canary: Targets of a first wave, that must all succeed before anything else is sent.
+            wave_size: Targets of each further wave; None for one wave.
+            concurrency: Targets that are under way at the same time; None for as many as a wave has.
+            stop_on_failures: Share of the targets that may fail, 0 to 1, before nothing more is sent.
+            timeout: Seconds for the whole run; None for no limit.
+            deployment_timeout: Seconds that one deployment may take.
+            on_event: Called with each event.
+            control: Pauses, resumes or stops the run from outside.
+
+        Returns:
+            The report; failures of single targets are in it and are not raised.
+
+        Raises:
+            InvalidArgumentError: A confirmation or the values are missing, or an option is out of range.
+            ArchiveError: The files that the plan deploys have changed since, or cannot be packed; nothing was sent.
+            ConfigurationError: The plan was made for another organization or region.
+            JournalError: The journal cannot be used; it was left as it was. `JournalInUse` if another run has it.
+        """
+        variables = hidden(variables)
+        self._check_owner(plan)
+        check_confirmation(plan, confirm, several(protected))
+        options = checked_options(
+            plan,
+            variables,
+            canary,
+            wave_size,
+            concurrency,
+            stop_on_failures,
+            timeout,
+            deployment_timeout,
+            on_event,
+            control,
+        )
+        kept = _journal(journal)
+        kept.open(plan, check=self._check_owner)
+        try:
+            return await FleetRun(self._services, plan, kept, options).run()
+        finally:
+            kept.close()
+
+    async def resume(
+        self,
+        journal: str | os.PathLike[str] | Journal,
+        *,
+        variables: Mapping[str, str] | None = None,
+        canary: int = 0,
+        wave_size: int | None = None,
+        concurrency: int | None = None,
+        stop_on_failures: float = 0.25,
+        timeout: float | None = None,
+        deployment_timeout: float = 3600.0,
+        on_event: Callable[[FleetEvent], object] | None = None,
+        control: FleetControl | None = None,
+    ) -> FleetReport:
+        """Finish an interrupted run: do what is missing, look up what is unknown, and nothing twice.
+
+        What has failed stays failed: plan anew for the targets in the report's `failures`. Only failures of this run
+        count for `stop_on_failures`.
+
+        Args:
+            journal: The journal of the run.
+            variables: Values of the variables that the plan sets.
+            canary: Targets of a first wave of what was not begun, that must all succeed before anything else is sent.
+            wave_size: Targets of each wave; None for one wave.
+            concurrency: Targets that are under way at the same time; None for as many as a wave has.
+            stop_on_failures: Share of the targets that may fail, 0 to 1, before nothing more is sent.
+            timeout: Seconds for the rest of the run; None for no limit.
+            deployment_timeout: Seconds that one deployment may take.
+            on_event: Called with each event.
+            control: Pauses, resumes or stops the run from outside.
+
+        Returns:
+            The report of everything, what was done before included.
+
+        Raises:
+            InvalidArgumentError: The values are missing, or an option is out of range.
+            ArchiveError: The files that the plan deploys have changed since, or cannot be packed; nothing was sent.
+            ConfigurationError: The plan was made for another organization or region.
+            JournalError: The journal cannot be used; it was left as it was. `JournalInUse` if another run has it.
+        """
+        variables = hidden(variables)
+        kept = _journal(journal)
+        plan = kept.open(None, check=self._check_owner)
+        try:
+            options = checked_options(
+                plan,
+                variables,
+                canary,
+                wave_size,
+                concurrency,
+                stop_on_failures,
+                timeout,
+                deployment_timeout,
+                on_event,
+                control,
+            )
+            return await FleetRun(self._services, plan, kept, options).run()
+        finally:
+            kept.close()
+
+    def _plan(
+        self, action: Action, targets: Iterable[Target], changes: Mapping[str, VariableChange] | None = None
+    ) -> Plan:
+        return Plan.make(
+            action,
+            list(targets),
+            host=self._services.host,
+            organization_uid=self._services.pipeline.organization_uid,
+            rate=self._services.pipeline.limiter.status().rate,
+            changes=changes,
+        )
+
+    def _check_owner(self, plan: Plan) -> None:
+        organization = self._services.pipeline.organization_uid
+        if plan.host != self._services.host:
+            raise ConfigurationError(f"the plan was made for {plan.host}, this client talks to {self._services.host}")
+        if None not in (plan.organization_uid, organization) and plan.organization_uid != organization:
+            raise ConfigurationError(
+                f"the plan was made for organization {plan.organization_uid}, this client is of {organization}"
+            )
+
+
+async def _planned(source: Source | None) -> PlannedSource:
+    if source is None or isinstance(source, LatestCommit):
+        return PlannedSource(kind="latest_commit")
+    if isinstance(source, PreviousUpload):
+        return PlannedSource(kind="previous_upload")
+    if isinstance(source, Commit):
+        return PlannedSource(kind="commit", commit=check_text("source", source.sha, rule="FACTS §6"))
+    if not isinstance(source, str | os.PathLike):
+        raise InvalidArgumentError("source", "a plan is data: name the folder or the .zip by its path")
+    async with ready_archive(source, secrets="refuse") as archive:
+        return PlannedSource(kind="files", path=_absolute(source), content_hash=archive.content_hash)
+
+
+def _absolute(source: str | os.PathLike[str]) -> str:
+    return str(Path(source).absolute())
+
+
+def _journal(journal: str | os.PathLike[str] | Journal | None) -> Journal:
+    if journal is None:
+        return MemoryJournal()
+    return SqliteJournal(Path(journal)) if isinstance(journal, str | os.PathLike) else journal

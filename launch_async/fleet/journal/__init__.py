@@ -1,0 +1,1 @@
+"""Where a run records what it does."""

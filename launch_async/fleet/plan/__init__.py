@@ -1,0 +1,1 @@
+"""What a bulk operation would do."""

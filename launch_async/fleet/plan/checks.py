@@ -1,0 +1,88 @@
+"""What is checked before a plan runs: confirmations, values and options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from launch_async.errors import InvalidArgumentError
+from launch_async.fleet.plan.actions import DeleteEnvironments, SetVariables
+from launch_async.fleet.plan.plan import Plan
+from launch_async.fleet.plan.targets import matches
+from launch_async.fleet.run.control import FleetControl
+from launch_async.fleet.run.events import FleetEvent
+from launch_async.fleet.run.options import RunOptions
+from launch_async.http.operation import check_callback
+from launch_async.resources._inputs import check_variables
+
+__all__ = ["check_confirmation", "checked_options"]
+
+_UNCONFIRMED: Final = 20
+"""Targets that a plan may have without a confirmation."""
+
+
+def check_confirmation(plan: Plan, confirm: int | None, protected: Sequence[str]) -> None:
+    """Refuse a plan that wants a confirmation and has none, or a wrong one.
+
+    Raises:
+        InvalidArgumentError: Pass `confirm`.
+    """
+    count = len(plan.operations)
+    if confirm is not None and (isinstance(confirm, bool) or confirm != count):
+        raise InvalidArgumentError("confirm", f"is {confirm}, and the plan has {count} environments; look at it again")
+    patterns = [pattern.lower() for pattern in protected]
+    guarded = [one.target.label for one in plan.operations if matches(one.target.environment_name.lower(), patterns)]
+    nameless = [one.target.label for one in plan.operations if not one.target.environment_name]
+    reasons = [
+        *([f"it changes more than {_UNCONFIRMED} environments"] if count > _UNCONFIRMED else []),
+        *(
+            [f"it changes protected ones ({', '.join(guarded[:3])}{', ...' if len(guarded) > 3 else ''})"]
+            if guarded
+            else []
+        ),
+        *([f"the names of {len(nameless)} are not known"] if nameless and protected else []),
+        *(["it deletes"] if isinstance(plan.action, DeleteEnvironments) else []),
+    ]
+    if reasons and confirm is None:
+        raise InvalidArgumentError("confirm", f"is needed, because {' and '.join(reasons)}: pass confirm={count}")
+
+
+def checked_options(
+    plan: Plan,
+    variables: Mapping[str, str] | None,
+    canary: int,
+    wave_size: int | None,
+    concurrency: int | None,
+    stop_on_failures: float,
+    timeout: float | None,
+    deployment_timeout: float,
+    on_event: Callable[[FleetEvent], object] | None,
+    control: FleetControl | None,
+) -> RunOptions:
+    """Return how a plan is run.
+
+    Raises:
+        InvalidArgumentError: The values of the plan's variables are missing, or an option is out of range.
+    """
+    check_callback(on_event=on_event)
+    if isinstance(plan.action, SetVariables):
+        missing = [name for name in plan.action.names if name not in (variables or {})]
+        if missing:
+            raise InvalidArgumentError("variables", f"the plan sets {', '.join(missing)}: give the values again")
+        check_variables(variables or {})
+    elif variables:
+        raise InvalidArgumentError("variables", "are given, and the plan sets none")
+    try:
+        return RunOptions(
+            canary=canary,
+            wave_size=wave_size,
+            concurrency=concurrency,
+            stop_on_failures=stop_on_failures,
+            timeout=timeout,
+            deployment_timeout=deployment_timeout,
+            variables=variables,
+            on_event=on_event,
+            control=control or FleetControl(),
+        )
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError("options", str(error.args[0])) from error

@@ -1,0 +1,349 @@
+"""A plan: what is to be done to which environments, as data that can be read, saved and compared before it runs.
+
+A plan holds no value of a variable, no token and no signed URL: its JSON may be shown to anybody who may know the
+names of the environments. Every operation has a key that depends on nothing but what is done to which environment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Self, cast
+
+import attrs
+
+from launch_async.display import html as _html
+from launch_async.errors import InvalidArgumentError
+from launch_async.fleet.plan.actions import (
+    ACTIONS,
+    Action,
+    PlannedSource,
+    Redeploy,
+    SetVariables,
+    VariableChange,
+)
+from launch_async.fleet.plan.targets import Cost, Target, printable
+from launch_async.models.deployment import status_badge
+
+__all__ = ["Plan", "PlanDiff", "PlannedOperation"]
+
+_FORMAT: Final = "contentstack-launch/fleet-plan"
+_VERSION: Final = 1
+_SHOWN: Final = 20
+
+
+@attrs.frozen(kw_only=True)
+class PlannedOperation:
+    """One operation of a plan.
+
+    Attributes:
+        key: Depends on nothing but what is done to which environment.
+        target: The environment.
+        change: What it would change, for variables.
+    """
+
+    key: str
+    target: Target
+    change: VariableChange | None = None
+
+
+@attrs.frozen(kw_only=True)
+class PlanDiff:
+    """How another plan differs from this one, by operation key.
+
+    Attributes:
+        added: Operations that only the other plan has.
+        removed: Operations that only this plan has.
+        kept: Operations that both have.
+    """
+
+    added: tuple[PlannedOperation, ...]
+    removed: tuple[PlannedOperation, ...]
+    kept: tuple[PlannedOperation, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [
+                f"{len(self.added)} added, {len(self.removed)} removed, {len(self.kept)} kept",
+                *(f"  + {operation.target.label}" for operation in self.added),
+                *(f"  - {operation.target.label}" for operation in self.removed),
+            ]
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """What is to be done to which environments. Printing it is the dry run; `fleet.run(plan)` does it.
+
+    Attributes:
+        uid: Names this plan; a journal belongs to one.
+        host: Host of the Launch API that it was made for.
+        organization_uid: Organization that it was made for; None if the client does not know.
+        created_at: When it was made.
+        action: What is done to each target.
+        operations: One for each target.
+        cost: What it costs at the least.
+    """
+
+    uid: str
+    host: str
+    organization_uid: str | None
+    created_at: datetime
+    action: Action
+    operations: tuple[PlannedOperation, ...]
+    cost: Cost
+
+    @classmethod
+    def make(
+        cls,
+        action: Action,
+        targets: Sequence[Target],
+        *,
+        host: str,
+        organization_uid: str | None,
+        rate: float,
+        changes: Mapping[str, VariableChange] | None = None,
+    ) -> Self:
+        """Return a new plan.
+
+        Args:
+            action: What is done to each target.
+            targets: The environments.
+            host: Host of the Launch API.
+            organization_uid: The organization, if it is known.
+            rate: Requests per second that the budget allows.
+            changes: What would change, by environment UID, for variables.
+
+        Raises:
+            InvalidArgumentError: There is no target, or one is there twice.
+        """
+        _check_targets(targets)
+        operations = tuple(
+            PlannedOperation(
+                key=_key(action, target), target=target, change=(changes or {}).get(target.environment_uid)
+            )
+            for target in targets
+        )
+        return cls(
+            uid=uuid.uuid4().hex,
+            host=host,
+            organization_uid=organization_uid,
+            created_at=datetime.now(UTC),
+            action=action,
+            operations=operations,
+            cost=Cost.of(_requests(action) * len(operations), rate=rate),
+        )
+
+    def split(self, size: int) -> tuple[Self, ...]:
+        """Return this plan as plans of at most `size` operations, for workers that run apart, each with its journal.
+
+        A part's `uid` depends on nothing but this plan and the part's operations: whoever splits the same plan again,
+        in whatever process, can go on with the journals of the parts. `FleetReport.joined` makes one report of theirs.
+
+        Raises:
+            InvalidArgumentError: `size` is less than 1.
+        """
+        if size < 1:
+            raise InvalidArgumentError("size", f"must be at least 1, not {size}")
+        pieces = [self.operations[start : start + size] for start in range(0, len(self.operations), size)]
+        each = Cost(_requests(self.action), self.cost.seconds / max(len(self.operations), 1))
+        return tuple(
+            attrs.evolve(
+                self,
+                uid=hashlib.sha256("\n".join([self.uid, *(one.key for one in piece)]).encode()).hexdigest()[:32],
+                operations=piece,
+                cost=Cost(each.requests * len(piece), each.seconds * len(piece)),
+            )
+            for piece in pieces
+        )
+
+    @property
+    def outlook(self) -> str:
+        """What a run costs at the least, how long the slowest build took, and what is deploying, if that is known."""
+        parts = [f"{len(self.operations)} environments, at least {self.cost}"]
+        if isinstance(self.action, Redeploy):
+            targets = [one.target for one in self.operations]
+            slowest = max((one.last_seconds for one in targets if one.last_seconds is not None), default=None)
+            busy = sum(one.last_status is not None and one.last_status.is_in_flight for one in targets)
+            parts += [] if slowest is None else [f"the slowest build took {_html.duration(slowest)} last time"]
+            parts += [f"{busy} deploying already"] if busy else []
+        return "; ".join(parts)
+
+    def diff(self, other: Plan) -> PlanDiff:
+        """Return how another plan differs from this one."""
+        mine = {operation.key for operation in self.operations}
+        theirs = {operation.key for operation in other.operations}
+        return PlanDiff(
+            added=tuple(operation for operation in other.operations if operation.key not in mine),
+            removed=tuple(operation for operation in self.operations if operation.key not in theirs),
+            kept=tuple(operation for operation in self.operations if operation.key in theirs),
+        )
+
+    def to_json(self) -> str:
+        """Return the plan as JSON, without any value of a variable."""
+        return json.dumps(
+            {
+                "format": _FORMAT,
+                "version": _VERSION,
+                "uid": self.uid,
+                "host": self.host,
+                "organization_uid": self.organization_uid,
+                "created_at": self.created_at.isoformat(),
+                "action": _action_document(self.action),
+                "cost": attrs.asdict(self.cost),
+                "operations": [
+                    {
+                        "key": operation.key,
+                        "target": operation.target.to_dict(),
+                        "change": None if operation.change is None else attrs.asdict(operation.change),
+                    }
+                    for operation in self.operations
+                ],
+            },
+            indent=2,
+            ensure_ascii=False,
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises:
+            InvalidArgumentError: It is not a plan, is of another version, or was edited so that a key no longer fits.
+        """
+        try:
+            return cls._from_document(json.loads(text))
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+            if isinstance(error, InvalidArgumentError):
+                raise
+            raise InvalidArgumentError("plan", f"is not a fleet plan: {error}") from error
+
+    @classmethod
+    def _from_document(cls, document: dict[str, object]) -> Self:
+        if document.get("format") != _FORMAT or document.get("version") != _VERSION:
+            raise InvalidArgumentError(
+                "plan", f"is {document.get('format')!r} version {document.get('version')!r}, not {_FORMAT} {_VERSION}"
+            )
+        action = _read_action(cast("dict[str, object]", document["action"]))
+        cost = cast("dict[str, float]", document["cost"])
+        plan = cls(
+            uid=str(document["uid"]),
+            host=str(document["host"]),
+            organization_uid=cast("str | None", document["organization_uid"]),
+            created_at=datetime.fromisoformat(str(document["created_at"])),
+            action=action,
+            operations=tuple(_read_operation(one) for one in cast("list[dict[str, object]]", document["operations"])),
+            cost=Cost(int(cost["requests"]), float(cost["seconds"])),
+        )
+        if plan.created_at.tzinfo is None:
+            raise InvalidArgumentError("plan", "is not a fleet plan: its time of creation has no time zone")
+        _check_targets([one.target for one in plan.operations])
+        edited = [one.target.label for one in plan.operations if one.key != _key(action, one.target)]
+        if edited:
+            raise InvalidArgumentError(
+                "plan", f"was edited: the key of {', '.join(edited[:5])} does not fit; plan anew"
+            )
+        return plan
+
+    def save(self, path: str | Path) -> None:
+        """Write the plan to a file."""
+        Path(path).write_text(self.to_json(), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a plan from a file.
+
+        Raises:
+            InvalidArgumentError: It cannot be read, or is not a plan.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidArgumentError("path", f"{path} cannot be read: {error}") from error
+        return cls.from_json(text)
+
+    def __str__(self) -> str:
+        lines = [
+            f"  {one.target.label}{f'  {one.change}' if one.change is not None else ''}"
+            for one in self.operations[:_SHOWN]
+        ]
+        more = len(self.operations) - len(lines)
+        shown = [
+            f"Plan {self.uid[:8]} (dry run): {self.action}",
+            self.outlook,
+            *lines,
+            *([f"  ... and {more} more"] if more > 0 else []),
+            "Nothing has been sent; fleet.run(plan) does it.",
+        ]
+        return "\n".join(map(printable, shown))
+
+    def _repr_html_(self) -> str:
+        targets = _html.table("", self.operations, cells=_cells)
+        return _html.card(
+            f"Plan {self.uid[:8]} (dry run)",
+            {
+                "action": str(self.action),
+                "cost": self.outlook,
+                "next": "Nothing has been sent; fleet.run(plan) does it.",
+            },
+            targets,
+        )
+
+
+def _cells(operation: PlannedOperation) -> dict[str, _html.Cell]:
+    change, status = operation.change, operation.target.last_status
+    return {
+        "target": operation.target.label,
+        "what would change": None if change is None else str(change),
+        "status": None if status is None else status_badge(status),
+        "took": _html.duration(operation.target.last_seconds),
+    }
+
+
+def _check_targets(targets: Sequence[Target]) -> None:
+    if not targets:
+        raise InvalidArgumentError("targets", "are empty: nothing was selected")
+    twice = sorted(uid for uid, count in Counter(target.environment_uid for target in targets).items() if count > 1)
+    if twice:
+        raise InvalidArgumentError("targets", f"contain {', '.join(twice[:5])} more than once")
+
+
+def _requests(action: Action) -> int:
+    """Return how many requests one operation takes at the least."""
+    if isinstance(action, SetVariables):
+        return 5 if action.removed else 4  # read (and once more to remove), read again, write, read back
+    if isinstance(action, Redeploy) and action.when_busy != "queue":
+        return 2  # look, deploy
+    return 1
+
+
+def _key(action: Action, target: Target) -> str:
+    identity = [_action_document(action), target.project_uid, target.environment_uid]
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _action_document(action: Action) -> dict[str, object]:
+    return attrs.asdict(action)
+
+
+def _read_action(document: dict[str, object]) -> Action:
+    fields: dict[str, Any] = {
+        name: tuple(cast("list[str]", value)) if isinstance(value, list) else value for name, value in document.items()
+    }
+    if "source" in fields:
+        fields["source"] = PlannedSource(**fields["source"])
+    return ACTIONS[fields["kind"]](**fields)
+
+
+def _read_operation(document: dict[str, object]) -> PlannedOperation:
+    change = cast("dict[str, list[str]] | None", document["change"])
+    return PlannedOperation(
+        key=str(document["key"]),
+        target=Target.from_dict(document["target"]),
+        change=None if change is None else VariableChange(**{name: tuple(keys) for name, keys in change.items()}),
+    )

@@ -1,0 +1,253 @@
+"""Selection: which environments of an organization a bulk operation is about."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Coroutine, Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, TypeVar, cast
+
+import attrs
+
+from launch_async.errors import InvalidArgumentError, NotFoundError
+from launch_async.fleet.plan.targets import Selection, Target, matches, several
+from launch_async.fleet.run.services import FleetServices
+from launch_async.http.metering import Meter, metered
+from launch_async.http.operation import check_uid
+from launch_async.models.deployment import Deployment, DeploymentStatus
+from launch_async.models.environment import Environment, FrameworkPreset
+from launch_async.models.project import Project
+from launch_async.rate_limit.local import Priority
+from launch_async.watch.report import build_seconds
+
+__all__ = ["Criteria", "batches", "look_up", "read_targets", "select", "target_of", "together"]
+
+T = TypeVar("T")
+
+_AT_ONCE: Final = 20
+
+
+@attrs.frozen(kw_only=True)
+class Criteria:
+    """What a target must be like; what is None does not matter.
+
+    Attributes:
+        projects: Name patterns, such as `shop-*`; any one must fit.
+        environments: Name patterns; any one must fit.
+        project_uids: UIDs of projects.
+        environment_uids: UIDs of environments.
+        git_branch: Pattern of the branch.
+        framework: Framework preset.
+        last_status: Statuses of the newest deployment; any one must fit.
+        idle_for: The newest deployment must be at least that old.
+    """
+
+    projects: tuple[str, ...] | None = None
+    environments: tuple[str, ...] | None = None
+    project_uids: frozenset[str] | None = None
+    environment_uids: frozenset[str] | None = None
+    git_branch: str | None = None
+    framework: str | None = None
+    last_status: frozenset[str] | None = None
+    idle_for: timedelta | None = None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        projects: str | Iterable[str] | None,
+        environments: str | Iterable[str] | None,
+        project_uids: Iterable[str] | None,
+        environment_uids: Iterable[str] | None,
+        git_branch: str | None,
+        framework: FrameworkPreset | str | None,
+        last_status: DeploymentStatus | str | Iterable[DeploymentStatus | str] | None,
+        idle_for: timedelta | None,
+    ) -> Criteria:
+        """Return checked criteria.
+
+        Raises:
+            InvalidArgumentError: A UID is malformed.
+        """
+        statuses = None if last_status is None else several(last_status)
+        return cls(
+            projects=None if projects is None else several(projects),
+            environments=None if environments is None else several(environments),
+            project_uids=_uids("project_uids", project_uids),
+            environment_uids=_uids("environment_uids", environment_uids),
+            git_branch=git_branch,
+            framework=None if framework is None else str(framework),
+            last_status=None if statuses is None else frozenset(str(status) for status in statuses),
+            idle_for=idle_for,
+        )
+
+    @property
+    def looks_at_deployments(self) -> bool:
+        """Whether the newest deployment of each environment has to be looked up: a request for each."""
+        return self.last_status is not None or self.idle_for is not None
+
+    def fits_project(self, project: Project) -> bool:
+        """Return whether a project may hold targets."""
+        return (self.project_uids is None or project.uid in self.project_uids) and (
+            self.projects is None or matches(project.name, self.projects)
+        )
+
+    def fits_environment(self, environment: Environment) -> bool:
+        """Return whether an environment may be a target."""
+        return (
+            (self.environment_uids is None or environment.uid in self.environment_uids)
+            and (self.environments is None or matches(environment.name, self.environments))
+            and (self.git_branch is None or matches(environment.git_branch, (self.git_branch,)))
+            and (self.framework is None or environment.framework_preset == self.framework)
+        )
+
+    def fits_deployment(self, newest: Deployment | None, now: datetime) -> bool:
+        """Return whether an environment with that newest deployment is a target."""
+        if newest is None:
+            return self.last_status is None
+        is_old = self.idle_for is None or newest.created_at is None or now - newest.created_at >= self.idle_for
+        return is_old and (self.last_status is None or str(newest.status) in self.last_status)
+
+
+async def select(services: FleetServices, criteria: Criteria) -> Selection:
+    """Return the environments that fit, with what the selection cost."""
+    considered = 0
+    targets: list[Target] = []
+    with metered(Meter(priority=Priority.WRITE)) as meter:
+        projects = [project async for project in services.projects.list() if criteria.fits_project(project)]
+        for batch in batches(projects):
+            listings = await together(_environments(services, project) for project in batch)
+            for project, environments in zip(batch, listings, strict=True):
+                considered += len(environments)
+                targets += [target_of(project, one) for one in environments if criteria.fits_environment(one)]
+        if criteria.looks_at_deployments:
+            targets = await _fitting(services, criteria, targets)
+    targets.sort(key=lambda target: (target.project_name, target.environment_name, target.environment_uid))
+    return Selection(tuple(targets), considered, meter.requests)
+
+
+async def _fitting(services: FleetServices, criteria: Criteria, targets: Sequence[Target]) -> list[Target]:
+    """Return the targets whose newest deployment fits, with what is known of it."""
+    return [
+        _informed(target, deployments)
+        for target, deployments in await _recent(services, targets)
+        if deployments is not None and criteria.fits_deployment(_newest(deployments), services.now())
+    ]
+
+
+async def look_up(services: FleetServices, targets: Sequence[Target]) -> list[Target]:
+    """Return the targets with what their newest deployments tell; those that are known, or gone, as they are."""
+    unknown = [target for target in targets if target.last_status is None]
+    with metered(Meter(priority=Priority.WRITE)):
+        found = await _recent(services, unknown)
+    informed = {one.environment_uid: _informed(one, deployments) for one, deployments in found if deployments}
+    return [informed.get(target.environment_uid, target) for target in targets]
+
+
+async def _recent(
+    services: FleetServices, targets: Sequence[Target]
+) -> list[tuple[Target, Sequence[Deployment] | None]]:
+    """Return each target with its newest deployments; None if it was deleted meanwhile."""
+
+    async def one(target: Target) -> tuple[Target, Sequence[Deployment] | None]:
+        try:
+            return target, await services.recent(target)
+        except NotFoundError:
+            return target, None
+
+    return [pair for batch in batches(targets) for pair in await together(one(target) for target in batch)]
+
+
+def _newest(deployments: Sequence[Deployment]) -> Deployment | None:
+    return max(deployments, key=lambda one: one.deployment_number or 0, default=None)
+
+
+def _informed(target: Target, deployments: Sequence[Deployment]) -> Target:
+    newest = _newest(deployments)
+    # Of the deployments that went well, the service tells the length of the one that serves only.
+    lengths = [build_seconds(one) for one in deployments if one.status.is_success]
+    return attrs.evolve(
+        target,
+        last_status=None if newest is None else newest.status,
+        last_deployed_at=None if newest is None else newest.created_at,
+        last_seconds=next((seconds for seconds in lengths if seconds is not None), None),
+    )
+
+
+def read_targets(path: str | os.PathLike[str]) -> Selection:
+    """Read targets from a file: JSON (a list of objects), or lines of `project_uid environment_uid`.
+
+    Raises:
+        InvalidArgumentError: The file cannot be read, or a line names no environment.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidArgumentError("file", f"{os.fspath(path)} cannot be read: {error}") from error
+    try:
+        if text.lstrip().startswith("["):
+            targets = [Target.from_dict(entry) for entry in cast("list[object]", json.loads(text))]
+        else:
+            targets = [_line(number, line) for number, line in enumerate(text.splitlines(), 1) if _content(line)]
+    except InvalidArgumentError:
+        raise
+    except ValueError as error:
+        raise InvalidArgumentError("file", f"{os.fspath(path)} holds no targets: {error}") from error
+    return Selection(tuple(targets), len(targets))
+
+
+def _content(line: str) -> list[str]:
+    return line.partition("#")[0].replace(",", " ").replace("/", " ").split()
+
+
+def _line(number: int, line: str) -> Target:
+    words = _content(line)
+    if len(words) != 2:
+        raise InvalidArgumentError("file", f"line {number}: expected `project_uid environment_uid`")
+    return Target(
+        project_uid=check_uid("project_uid", words[0]), environment_uid=check_uid("environment_uid", words[1])
+    )
+
+
+def target_of(project: Project, environment: Environment) -> Target:
+    """Return an environment as a target."""
+    preset = environment.framework_preset
+    return Target(
+        project_uid=project.uid,
+        environment_uid=environment.uid,
+        project_name=project.name or "",
+        environment_name=environment.name or "",
+        project_type=str(project.project_type or ""),
+        git_branch=environment.git_branch,
+        framework_preset=None if preset is None else str(preset),
+    )
+
+
+def _uids(name: str, given: Iterable[str] | None) -> frozenset[str] | None:
+    return None if given is None else frozenset(check_uid(name, uid) for uid in several(given))
+
+
+async def together(calls: Iterable[Coroutine[object, object, T]]) -> list[T]:
+    """Return what several calls return; the first error ends them all."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call) for call in calls]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+async def _environments(services: FleetServices, project: Project) -> Sequence[Environment]:
+    try:
+        return await services.environments.list(project.uid).to_list()
+    except NotFoundError:
+        # It was deleted after it was listed.
+        return []
+
+
+def batches(items: Sequence[T]) -> Iterable[Sequence[T]]:
+    """Cut what is asked for one by one into pieces that do not wait for the budget beyond their deadline."""
+    return (items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE))

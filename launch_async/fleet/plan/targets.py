@@ -1,0 +1,185 @@
+"""Targets: the environments that a bulk operation is about, and what it would cost."""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Self, cast, overload
+
+import attrs
+
+from launch_async.display import html as _html
+from launch_async.http.operation import check_uid
+from launch_async.models.deployment import DeploymentStatus, status_badge
+
+__all__ = ["Cost", "Selection", "Target", "counted", "matches", "printable", "several"]
+
+_SHOWN = 20
+
+
+@attrs.frozen(kw_only=True)
+class Target:
+    """One environment, with what is known of it.
+
+    Attributes:
+        project_uid: UID of the project.
+        environment_uid: UID of the environment.
+        project_name: Name of the project; empty if it was not looked up.
+        environment_name: Name of the environment; empty if it was not looked up.
+        project_type: `GITPROVIDER` or `FILEUPLOAD`; empty if it is not known.
+        git_branch: Branch that is deployed.
+        framework_preset: How the site is built.
+        last_status: Status of the newest deployment, if it was looked up.
+        last_deployed_at: When the newest deployment was created, if it was looked up.
+        last_seconds: How long the build that serves took, if it was looked up: a run begins with the slowest.
+    """
+
+    project_uid: str
+    environment_uid: str
+    project_name: str = ""
+    environment_name: str = ""
+    project_type: str = ""
+    git_branch: str | None = None
+    framework_preset: str | None = None
+    last_status: DeploymentStatus | None = None
+    last_deployed_at: datetime | None = None
+    last_seconds: float | None = None
+
+    @property
+    def label(self) -> str:
+        """`project/environment`, by name where it is known; on one line, without control characters."""
+        return printable(f"{self.project_name or self.project_uid}/{self.environment_name or self.environment_uid}")
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the target as plain data that JSON can express."""
+        moment = self.last_deployed_at
+        return {
+            **attrs.asdict(self),
+            "last_status": None if self.last_status is None else str(self.last_status),
+            "last_deployed_at": None if moment is None else moment.isoformat(),
+        }
+
+    @classmethod
+    def from_dict(cls, document: object) -> Self:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            ValueError: It is not such an object.
+        """
+        if not isinstance(document, dict):
+            raise ValueError("a target is an object with project_uid and environment_uid")
+        fields = cast("dict[str, object]", document)
+        known = {field.name for field in attrs.fields(cls)}
+        texts = {name: value for name, value in fields.items() if name in known and isinstance(value, str)}
+        missing = {"project_uid", "environment_uid"} - texts.keys()
+        if missing:
+            raise ValueError(f"a target without {' and '.join(sorted(missing))}")
+        status, moment = texts.pop("last_status", None), texts.pop("last_deployed_at", None)
+        seconds = fields.get("last_seconds")
+        return cls(
+            **{name: check_uid(name, texts.pop(name)) for name in ("project_uid", "environment_uid")},
+            **texts,
+            last_status=None if status is None else DeploymentStatus(status),
+            last_deployed_at=None if moment is None else datetime.fromisoformat(moment),
+            last_seconds=float(seconds) if isinstance(seconds, int | float) else None,
+        )
+
+
+@attrs.frozen
+class Cost:
+    """What an operation costs at the least, before it runs.
+
+    Attributes:
+        requests: Requests against the organization's budget; polls of running builds come on top.
+        seconds: Seconds that the budget needs for them.
+    """
+
+    requests: int
+    seconds: float
+
+    @classmethod
+    def of(cls, requests: int, *, rate: float) -> Self:
+        """Return the cost of some requests at a rate per second."""
+        return cls(requests, requests / rate if math.isfinite(rate) and rate > 0 else 0.0)
+
+    def __str__(self) -> str:
+        if self.seconds < 90:
+            return f"{self.requests} requests, {self.seconds:.0f} s of the budget"
+        return f"{self.requests} requests, {self.seconds / 60:.1f} min of the budget"
+
+
+@attrs.frozen
+class Selection(Sequence[Target]):
+    """Targets that fit, in the order of project and environment name.
+
+    Attributes:
+        targets: The targets.
+        considered: How many environments were looked at.
+        requests: How many requests the selection took.
+    """
+
+    targets: tuple[Target, ...]
+    considered: int = 0
+    requests: int = 0
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __iter__(self) -> Iterator[Target]:
+        return iter(self.targets)
+
+    @overload
+    def __getitem__(self, index: int) -> Target: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Target]: ...
+    def __getitem__(self, index: int | slice) -> Target | Sequence[Target]:
+        return self.targets[index]
+
+    def __str__(self) -> str:
+        lines = [f"  {target.label}  {target.last_status or ''}".rstrip() for target in self.targets[:_SHOWN]]
+        more = len(self.targets) - len(lines)
+        return "\n".join(
+            [
+                f"{len(self.targets)} of {self.considered} environments selected with {self.requests} requests",
+                *lines,
+                *([f"  ... and {more} more"] if more > 0 else []),
+            ]
+        )
+
+    def _repr_html_(self) -> str:
+        title = f"{len(self.targets)} of {self.considered} environments selected with {self.requests} requests"
+        return _html.table(title, self.targets, cells=_cells)
+
+
+def _cells(target: Target) -> dict[str, _html.Cell]:
+    return {
+        "project": target.project_name or target.project_uid,
+        "environment": target.environment_name or target.environment_uid,
+        "branch": target.git_branch,
+        "framework": target.framework_preset,
+        "status": None if target.last_status is None else status_badge(target.last_status),
+        "deployed": target.last_deployed_at,
+        "took": _html.duration(target.last_seconds),
+    }
+
+
+def counted(count: int) -> str:
+    """Return `1 target`, or a number of targets."""
+    return "1 target" if count == 1 else f"{count} targets"
+
+
+def matches(name: str | None, patterns: Iterable[str]) -> bool:
+    """Whether a name is one of the patterns, or fits one."""
+    return any(name == pattern or fnmatch.fnmatchcase(name or "", pattern) for pattern in patterns)
+
+
+def several(given: str | Iterable[str]) -> tuple[str, ...]:
+    """Return texts as they were given, one or more: a text is not taken for its letters."""
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def printable(text: str) -> str:
+    """Return text on one line that a terminal only shows: names and messages come from elsewhere."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -1,0 +1,113 @@
+"""What became of one target of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import ClassVar, cast
+
+import attrs
+
+from launch_async.fleet.journal.journal import Entry, OperationState
+from launch_async.fleet.plan.targets import Target
+from launch_async.models.base import JSONValue
+
+__all__ = ["TargetOutcome"]
+
+
+@attrs.frozen(kw_only=True)
+class TargetOutcome:
+    """What became of one target.
+
+    Attributes:
+        target: The environment.
+        state: How its operation ended, or how far it is.
+        wave: Number of the wave that it ran in, from 1; 0 if it did not.
+        deployment_uid: The deployment that was created or attached to.
+        url: Where the site is, after a deployment.
+        started_at: When its request was about to be sent.
+        ended_at: When it ended.
+        attempts: How often it was tried, over all runs.
+        requests: Requests that it took, over all runs; polls that are shared by many targets are not counted.
+        waited: Seconds that its requests waited for the budget.
+        message: What went wrong, or why it was skipped.
+        report: The report of a deployment that failed, as plain data.
+    """
+
+    COLUMNS: ClassVar[tuple[str, ...]] = (
+        "project_uid",
+        "environment_uid",
+        "project",
+        "environment",
+        "state",
+        "wave",
+        "deployment_uid",
+        "url",
+        "started_at",
+        "ended_at",
+        "seconds",
+        "attempts",
+        "requests",
+        "waited",
+        "message",
+    )
+    """Names of the values of `to_dict`, in order."""
+
+    target: Target
+    state: OperationState
+    wave: int = 0
+    deployment_uid: str | None = None
+    url: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    attempts: int = 0
+    requests: int = 0
+    waited: float = 0.0
+    message: str = ""
+    report: Mapping[str, JSONValue] | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds from the request to the end; None if it did not run or did not end."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return max(0.0, (self.ended_at - self.started_at).total_seconds())
+
+    @classmethod
+    def of(cls, target: Target, entry: Entry) -> TargetOutcome:
+        """Return the outcome that a journal's entry tells of."""
+        detail = entry.detail
+        return cls(
+            target=target,
+            state=entry.state,
+            wave=cast("int", detail.get("wave", 0)),
+            deployment_uid=entry.deployment_uid,
+            url=cast("str | None", detail.get("url")),
+            started_at=entry.intended_at,
+            ended_at=entry.ended_at,
+            attempts=entry.attempts,
+            requests=entry.requests,
+            waited=cast("float", detail.get("waited", 0.0)),
+            message=str(detail.get("message", "")),
+            report=cast("Mapping[str, JSONValue] | None", detail.get("report")),
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the outcome as plain data that JSON can express: one row of a table."""
+        return {
+            "project_uid": self.target.project_uid,
+            "environment_uid": self.target.environment_uid,
+            "project": self.target.project_name,
+            "environment": self.target.environment_name,
+            "state": str(self.state),
+            "wave": self.wave,
+            "deployment_uid": self.deployment_uid,
+            "url": self.url,
+            "started_at": None if self.started_at is None else self.started_at.isoformat(),
+            "ended_at": None if self.ended_at is None else self.ended_at.isoformat(),
+            "seconds": self.seconds,
+            "attempts": self.attempts,
+            "requests": self.requests,
+            "waited": self.waited,
+            "message": self.message,
+        }

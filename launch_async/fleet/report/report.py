@@ -1,0 +1,169 @@
+"""What a run did: totals, and the outcome of each target, as one object for code, terminal, notebook and CI."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Self
+
+import attrs
+
+from launch_async.display import html as _html
+from launch_async.display.fleet_html import page
+from launch_async.display.fleet_junit import junit
+from launch_async.display.fleet_markdown import markdown
+from launch_async.display.fleet_page import report_body
+from launch_async.errors import ConfigurationError
+from launch_async.fleet.journal.journal import Entry, OperationState
+from launch_async.fleet.plan.plan import Plan
+from launch_async.fleet.plan.targets import printable
+from launch_async.fleet.report.outcome import TargetOutcome
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["FleetReport", "TargetOutcome"]
+
+_SHOWN = 50
+
+
+@attrs.frozen(kw_only=True)
+class FleetReport:
+    """What a run did.
+
+    Attributes:
+        plan: The plan that was run.
+        outcomes: One for each operation, in the plan's order.
+        seconds: How long this run took.
+        requests: Requests that this run sent, polls included.
+        waited: Seconds that its requests waited for the budget, added up over all of them.
+        stopped: Why the run stopped before its end; empty if it did not.
+    """
+
+    plan: Plan
+    outcomes: tuple[TargetOutcome, ...]
+    seconds: float
+    requests: int
+    waited: float
+    stopped: str = ""
+
+    @classmethod
+    def joined(cls, plan: Plan, parts: Iterable[FleetReport]) -> Self:
+        """Return one report of a plan whose parts (`Plan.split`) were run apart, perhaps at the same time.
+
+        Targets that are in none of the reports count as planned. `seconds` is that of the longest run.
+        """
+        reports = list(parts)
+        known = {one.target.environment_uid: one for report in reports for one in report.outcomes}
+        return cls(
+            plan=plan,
+            outcomes=tuple(
+                known.get(one.target.environment_uid) or TargetOutcome.of(one.target, Entry(key=one.key))
+                for one in plan.operations
+            ),
+            seconds=max((report.seconds for report in reports), default=0.0),
+            requests=sum(report.requests for report in reports),
+            waited=sum(report.waited for report in reports),
+            stopped="; ".join(dict.fromkeys(report.stopped for report in reports if report.stopped)),
+        )
+
+    @property
+    def totals(self) -> Mapping[OperationState, int]:
+        """How many operations are in each state."""
+        counts = Counter(outcome.state for outcome in self.outcomes)
+        return {state: counts[state] for state in OperationState if counts[state]}
+
+    @property
+    def is_success(self) -> bool:
+        """Whether every operation succeeded, or was skipped as the plan says."""
+        return all(one.state in (OperationState.SUCCEEDED, OperationState.SKIPPED) for one in self.outcomes)
+
+    @property
+    def failures(self) -> Sequence[TargetOutcome]:
+        """Targets whose operation failed, or may have been done without anybody knowing."""
+        return [one for one in self.outcomes if one.state in (OperationState.FAILED, OperationState.AMBIGUOUS)]
+
+    @property
+    def unfinished(self) -> Sequence[TargetOutcome]:
+        """Targets that are still to be done; `fleet.resume(journal)` does them."""
+        return [one for one in self.outcomes if not one.state.is_final]
+
+    @property
+    def summary(self) -> str:
+        """The totals in one line."""
+        counts = ", ".join(f"{count} {state}" for state, count in self.totals.items())
+        stop = f"; stopped: {self.stopped}" if self.stopped else ""
+        return (
+            f"{counts} in {self.seconds:.1f} s with {self.requests} requests "
+            f"({self.waited:.1f} s of waiting for the budget){stop}"
+        )
+
+    def rows(self) -> list[dict[str, object]]:
+        """Return one flat row for each target, as for a data frame."""
+        return [outcome.to_dict() for outcome in self.outcomes]
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return `rows()` as a data frame, with times of the type that pandas has for them.
+
+        Raises:
+            ConfigurationError: pandas is not installed (extra `notebook`).
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ConfigurationError(
+                "to_frame() needs pandas: install contentstack-launch[notebook], or use rows()"
+            ) from error
+        frame = pandas.DataFrame(self.rows(), columns=list(TargetOutcome.COLUMNS))
+        for name in ("started_at", "ended_at"):
+            frame[name] = pandas.to_datetime(frame[name], utc=True, format="ISO8601")
+        return frame
+
+    def to_junit(self) -> str:
+        """Return JUnit XML for CI: a test case for each target, a failure for each that failed.
+
+        Ambiguous ones are errors; those that were left alone or not done are skipped.
+        """
+        return junit(self)
+
+    def to_markdown(self) -> str:
+        """Return a summary for CI in GitHub's Markdown: totals, everything that did not succeed, the slowest."""
+        return markdown(self)
+
+    def to_html(self) -> str:
+        """Return a page of its own, with a picture of when each target was done; it loads nothing."""
+        return page(str(self.plan.action), report_body(self))
+
+    def _repr_html_(self) -> str:
+        return report_body(self, shown=_html.SHOWN)
+
+    def to_json(self) -> str:
+        """Return the report as JSON."""
+        return json.dumps(
+            {
+                "plan": self.plan.uid,
+                "action": str(self.plan.action),
+                "totals": {str(state): count for state, count in self.totals.items()},
+                "success": self.is_success,
+                "seconds": self.seconds,
+                "requests": self.requests,
+                "waited": self.waited,
+                "stopped": self.stopped,
+                "targets": [{**outcome.to_dict(), "report": outcome.report} for outcome in self.outcomes],
+            },
+            indent=2,
+            ensure_ascii=False,
+        )
+
+    def __str__(self) -> str:
+        shown = sorted(self.outcomes, key=lambda one: one.state is OperationState.SUCCEEDED)[:_SHOWN]
+        width = max((len(one.target.label) for one in shown), default=0)
+        lines = [
+            f"  {one.target.label:<{width}}  {one.state:<9}  "
+            f"{'' if one.seconds is None else f'{one.seconds:7.1f} s'}  {one.message}".rstrip()
+            for one in shown
+        ]
+        more = len(self.outcomes) - len(shown)
+        head, rest = f"{self.plan.action}: {self.summary}", [f"  ... and {more} more"] if more else []
+        return "\n".join(map(printable, [head, *lines, *rest]))

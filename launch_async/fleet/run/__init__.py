@@ -1,0 +1,1 @@
+"""A bulk operation that runs."""

@@ -1,0 +1,184 @@
+"""What a run knows of its operations: written to the journal first, then remembered, then told.
+
+Each operation goes planned -> intended -> (sent ->) ended, and each step is in the journal before the next begins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import cast
+
+import attrs
+
+from launch_async.fleet.journal.journal import Entry, Journal, OperationState
+from launch_async.fleet.plan.plan import PlannedOperation
+from launch_async.fleet.run.events import FleetEvent, FleetEventKind
+from launch_async.fleet.run.services import FleetServices
+from launch_async.http.metering import Meter
+from launch_async.models.deployment import Deployment
+
+__all__ = ["Books", "BrokenRunError"]
+
+
+class BrokenRunError(Exception):
+    """The run itself cannot go on, whatever its targets do: its journal or its observer has failed.
+
+    Attributes:
+        cause: Why.
+    """
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class Books:
+    """The state of each operation of one run.
+
+    Args:
+        services: What a client offers.
+        journal: Where it is written, open.
+        on_event: Called with each event.
+    """
+
+    def __init__(
+        self, services: FleetServices, journal: Journal, on_event: Callable[[FleetEvent], object] | None
+    ) -> None:
+        self._services = services
+        self._journal = journal
+        self._on_event = on_event
+        self._entries = {entry.key: entry for entry in journal.entries()}
+        self._begun = asyncio.get_running_loop().time()
+        self._intended: dict[str, float] = {}
+        self._costs: dict[str, tuple[int, float, Meter]] = {}
+        self._ended = sum(entry.state.is_final for entry in self._entries.values())
+        self.wave = 0
+        self.failed: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the run began."""
+        return asyncio.get_running_loop().time() - self._begun
+
+    @property
+    def last_wave(self) -> int:
+        """Number of the last wave of earlier runs; 0 without one."""
+        return max((cast("int", entry.detail.get("wave", 0)) for entry in self._entries.values()), default=0)
+
+    def entry(self, operation: PlannedOperation) -> Entry:
+        """Return what is known of an operation."""
+        return self._entries[operation.key]
+
+    def intend(self, operation: PlannedOperation) -> None:
+        """Write down that a request is about to be sent.
+
+        Where an earlier one may have been acted on, its time is kept: what it created must still be found.
+        """
+        entry, now = self.entry(operation), self._services.now()
+        since = entry.intended_at if entry.state is OperationState.INTENDED else None
+        self._intended[operation.key] = asyncio.get_running_loop().time()
+        self._write(
+            attrs.evolve(
+                entry,
+                state=OperationState.INTENDED,
+                intended_at=since or now,
+                attempts=entry.attempts + 1,
+                detail={**entry.detail, "wave": self.wave, "intended_again_at": now.isoformat()},
+            )
+        )
+        self.tell(FleetEventKind.OPERATION, operation, state=OperationState.INTENDED)
+
+    def last_intended_at(self, operation: PlannedOperation) -> datetime:
+        """Return when a request was last about to be sent."""
+        entry = self.entry(operation)
+        text = entry.detail.get("intended_again_at")
+        last = datetime.fromisoformat(str(text)) if text else entry.intended_at
+        return last or self._services.now()
+
+    def sent(self, operation: PlannedOperation, deployment: Deployment, *, message: str = "") -> None:
+        """Write down which deployment was created or attached to."""
+        entry = self.entry(operation)
+        started = entry.intended_at or self._services.now()
+        self._write(
+            attrs.evolve(
+                entry,
+                state=OperationState.SENT,
+                intended_at=started,
+                deployment_uid=deployment.uid,
+                detail={"wave": self.wave, **entry.detail, "message": message},
+            )
+        )
+        self.tell(FleetEventKind.OPERATION, operation, state=OperationState.SENT, message=message)
+
+    def end(self, operation: PlannedOperation, state: OperationState, detail: Mapping[str, object]) -> None:
+        """Write down how it ended."""
+        entry = self.entry(operation)
+        self._write(
+            attrs.evolve(
+                entry,
+                state=state,
+                ended_at=self._now(entry),
+                detail={"wave": self.wave, **entry.detail, "message": "", **detail},
+            )
+        )
+        self._ended += 1
+        self.failed += state in (OperationState.FAILED, OperationState.AMBIGUOUS)
+        self.tell(FleetEventKind.OPERATION, operation, state=state, message=str(detail.get("message", "")))
+
+    def leave_open(self, operation: PlannedOperation, state: OperationState, message: str) -> None:
+        """Write down why it has not ended, and the state that a resumption goes on from."""
+        entry = self.entry(operation)
+        self._write(attrs.evolve(entry, state=state, detail={**entry.detail, "message": message}))
+        self.tell(FleetEventKind.OPERATION, operation, state=state, message=message)
+
+    def meter(self, operation: PlannedOperation, meter: Meter) -> None:
+        """Count what it costs from now on: whatever is written down of it says so, too."""
+        entry = self.entry(operation)
+        self._costs[operation.key] = entry.requests, cast("float", entry.detail.get("waited", 0.0)), meter
+
+    def tell(
+        self,
+        kind: FleetEventKind,
+        operation: PlannedOperation | None = None,
+        *,
+        state: OperationState | None = None,
+        deployment: Deployment | None = None,
+        message: str = "",
+    ) -> None:
+        """Tell the observer."""
+        if self._on_event is None:
+            return
+        event = FleetEvent(
+            kind=kind,
+            at=self.seconds,
+            done=self._ended,
+            total=len(self._entries),
+            wave=self.wave,
+            target=None if operation is None else operation.target,
+            state=state,
+            deployment=deployment,
+            message=message,
+        )
+        try:
+            self._on_event(event)
+        except Exception as error:
+            raise BrokenRunError(error) from error
+
+    def _write(self, entry: Entry) -> None:
+        requests, waited, meter = self._costs[entry.key]
+        detail = {**entry.detail, "waited": round(waited + meter.waited, 3)}
+        entry = attrs.evolve(entry, requests=requests + meter.requests, detail=detail)
+        try:
+            self._journal.write(entry)
+        except Exception as error:
+            raise BrokenRunError(error) from error
+        self._entries[entry.key] = entry
+
+    def _now(self, entry: Entry) -> datetime:
+        """Return the time by the clock that its intent was written by, however that clock was corrected since."""
+        began = self._intended.get(entry.key)
+        if began is None or entry.intended_at is None:
+            return self._services.now()
+        return entry.intended_at + timedelta(seconds=asyncio.get_running_loop().time() - began)

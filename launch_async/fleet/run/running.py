@@ -1,0 +1,248 @@
+"""The run of a plan: waves, bounded concurrency, a journal before and after each request, and no operation twice.
+
+What concerns one target ends that target's operation. What concerns the run (credentials that are refused, an upload
+that fails, a quota that is used up) stops it: nothing more is sent, what was sent is finished, the rest stays planned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator, Sequence
+from typing import Final
+
+from launch_async.errors import (
+    AmbiguousOutcome,
+    ClosedError,
+    ConfigurationError,
+    DeadlineExceeded,
+    DeploymentFailed,
+    GitProviderError,
+    LaunchError,
+    NotFoundError,
+    QuotaExceededError,
+    UnauthorizedError,
+    WaitTimeout,
+)
+from launch_async.fleet.journal.journal import Journal, OperationState
+from launch_async.fleet.plan.plan import Plan, PlannedOperation
+from launch_async.fleet.plan.targets import counted
+from launch_async.fleet.report.report import FleetReport, TargetOutcome
+from launch_async.fleet.run.events import FleetEventKind
+from launch_async.fleet.run.operations import HeldBackError, Operations
+from launch_async.fleet.run.options import RunOptions
+from launch_async.fleet.run.run_state import Books, BrokenRunError
+from launch_async.fleet.run.services import FleetServices
+from launch_async.fleet.run.uploads import SharedUpload, UploadFailedError
+from launch_async.http.metering import Meter, metered
+from launch_async.rate_limit.local import Priority
+
+__all__ = ["FleetRun"]
+
+_TRIES: Final = 4
+_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 30.0
+
+
+class FleetRun:
+    """One run of a plan, from its journal's state to the end.
+
+    Args:
+        services: What a client offers.
+        plan: The plan.
+        journal: Its journal, open.
+        options: How it is run.
+    """
+
+    def __init__(self, services: FleetServices, plan: Plan, journal: Journal, options: RunOptions) -> None:
+        self._plan = plan
+        self._options = options
+        self._control = options.control
+        self._books = Books(services, journal, options.on_event)
+        self._uploads = SharedUpload(services.uploads, plan.action)
+        self._operations = Operations(services, self._books, self._uploads, options)
+        self._meter = Meter(priority=Priority.WRITE)
+        self._pause_was_told = False
+
+    async def run(self) -> FleetReport:
+        """Do what is left to do, and report.
+
+        Cancelled, it sends nothing more, lets what was sent be written down, and leaves the rest to a resumption.
+        """
+        self._changed = self._control._begin()  # noqa: SLF001 - the run's own side of it
+        deadline = asyncio.timeout(self._options.timeout)
+        with metered(self._meter):
+            try:
+                self._tell_start()
+                async with deadline, self._uploads:
+                    await self._run_waves()
+            except BrokenRunError as error:
+                raise error.cause from None
+            except TimeoutError:
+                if not deadline.expired():
+                    raise
+                self._stop(f"the run's timeout of {self._options.timeout or 0:g} s ran out")
+        report = self.report()
+        self._books.tell(FleetEventKind.RUN_ENDED, message=report.summary)
+        return report
+
+    def report(self) -> FleetReport:
+        """Return what is known now."""
+        return FleetReport(
+            plan=self._plan,
+            outcomes=tuple(TargetOutcome.of(one.target, self._books.entry(one)) for one in self._plan.operations),
+            seconds=self._books.seconds,
+            requests=self._meter.requests,
+            waited=self._meter.waited,
+            stopped=self._control.stopped,
+        )
+
+    def _tell_start(self) -> None:
+        message = f"{self._plan.action}: {counted(len(self._plan.operations))}"
+        self._books.tell(FleetEventKind.RUN_STARTED, message=message)
+
+    async def _run_waves(self) -> None:
+        left = [one for one in self._plan.operations if not self._books.entry(one).state.is_final]
+        # What an earlier run has begun needs no wave: it is finished before the first one, or beside the only one.
+        begun = [one for one in left if self._books.entry(one).state is not OperationState.PLANNED]
+        fresh = [one for one in left if self._books.entry(one).state is OperationState.PLANNED]
+        if fresh:
+            await self._uploads.check()
+        last_wave = self._books.last_wave
+        if self._options.canary or self._options.wave_size or self._control.stopped or not fresh:
+            await self._run_wave(begun)
+            begun = []
+        for number, wave in enumerate(_waves(fresh, self._options.canary, self._options.wave_size), 1):
+            if self._control.stopped:
+                return
+            self._books.wave = last_wave + number
+            self._books.tell(FleetEventKind.WAVE_STARTED, message=f"wave {self._books.wave}: {counted(len(wave))}")
+            failed_before = self._books.failed
+            await self._run_wave([*begun, *wave])
+            is_canary = self._options.canary > 0 and number == 1
+            if is_canary and self._books.failed > failed_before:
+                self._stop("the canary failed")
+
+    async def _run_wave(self, operations: Sequence[PlannedOperation]) -> None:
+        places = asyncio.Semaphore(self._options.concurrency or max(1, len(operations)))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for operation in sorted(operations, key=self._urgency):
+                    group.create_task(self._run_operation(operation, places))
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+    def _urgency(self, operation: PlannedOperation) -> tuple[bool, float]:
+        """What goes on comes first, then the slowest: the budget lets one after the other begin."""
+        return self._books.entry(operation).state is OperationState.PLANNED, -(operation.target.last_seconds or 0.0)
+
+    async def _run_operation(self, operation: PlannedOperation, places: asyncio.Semaphore) -> None:
+        async with places:
+            with metered(Meter(priority=Priority.WRITE)) as meter:
+                self._books.meter(operation, meter)
+                await self._tried(operation)
+            self._judge()
+
+    async def _tried(self, operation: PlannedOperation) -> None:
+        """Carry out an operation, again after a pause where nothing has happened that counts."""
+        tries = 0
+        while await self._may_start(operation):
+            before = self._books.entry(operation).state
+            try:
+                await self._operations.carry_out(operation, self._plan.action)
+            except HeldBackError:
+                continue
+            except UploadFailedError as error:
+                self._stop(f"the upload failed: {error.cause.message}")
+            except LaunchError as error:
+                tries += 1
+                if tries < _TRIES and _happened_nothing(error) and not self._is_sent(operation):
+                    self._books.leave_open(operation, before, f"{error.message} It is tried again")
+                    pause = max(error.retry_after or 0.0, _PAUSE * 2.0**tries)
+                    await asyncio.sleep(min(pause, _LONGEST_PAUSE))
+                    continue
+                self._end_with(operation, error, before)
+            return
+
+    async def _may_start(self, operation: PlannedOperation) -> bool:
+        """Wait while the run is paused; return whether this operation is still to be carried out."""
+        while self._control.is_paused and not self._control.stopped and not self._is_sent(operation):
+            if not self._pause_was_told:
+                self._pause_was_told = True
+                self._books.tell(FleetEventKind.PAUSED)
+            self._changed.clear()
+            await self._changed.wait()
+        if self._pause_was_told and not self._control.is_paused:
+            self._pause_was_told = False
+            self._books.tell(FleetEventKind.RESUMED)
+        # What was sent is waited for even when nothing more is sent.
+        return not self._control.stopped or self._is_sent(operation)
+
+    def _is_sent(self, operation: PlannedOperation) -> bool:
+        return self._books.entry(operation).state is OperationState.SENT
+
+    def _end_with(self, operation: PlannedOperation, error: LaunchError, before: OperationState) -> None:
+        """Write down what an error means for an operation that was in a state before."""
+        if isinstance(error, DeploymentFailed):
+            detail = {"message": error.report.headline, "report": error.report.to_dict()}
+            return self._books.end(operation, OperationState.FAILED, detail)
+        if isinstance(error, AmbiguousOutcome):
+            detail = {"message": error.message, "candidates": list(error.candidates)}
+            return self._books.end(operation, OperationState.AMBIGUOUS, detail)
+        if self._is_sent(operation):
+            return self._end_sent_with(operation, error)
+        if error.ambiguous:
+            return self._books.end(operation, OperationState.AMBIGUOUS, {"message": str(error)})
+        if _concerns_the_run(error):
+            self._books.leave_open(operation, before, str(error))
+            return self._stop(error.message)
+        if _happened_nothing(error):
+            self._books.failed += 1
+            return self._books.leave_open(operation, before, str(error))
+        return self._books.end(operation, OperationState.FAILED, {"message": str(error)})
+
+    def _end_sent_with(self, operation: PlannedOperation, error: LaunchError) -> None:
+        """Write down why a deployment that exists could not be waited for: a resumption can wait again."""
+        if isinstance(error, NotFoundError):
+            return self._books.end(operation, OperationState.FAILED, {"message": str(error)})
+        message = error.message if isinstance(error, WaitTimeout) else str(error)
+        self._books.failed += 1
+        self._books.leave_open(operation, OperationState.SENT, message)
+        if _concerns_the_run(error):
+            self._stop(error.message)
+        return None
+
+    def _judge(self) -> None:
+        """Stop when too large a share of the plan's targets has failed."""
+        failed, total = self._books.failed, len(self._plan.operations)
+        if failed > self._options.stop_on_failures * total:
+            self._stop(f"{failed} of {counted(total)} failed")
+
+    def _stop(self, reason: str) -> None:
+        if not self._control.stopped:
+            self._control.cancel(reason)
+            self._books.tell(FleetEventKind.STOPPING, message=reason)
+
+
+def _concerns_the_run(error: LaunchError) -> bool:
+    """Return whether every other target would meet the same error."""
+    if isinstance(error, GitProviderError):
+        return False
+    return isinstance(error, ClosedError | ConfigurationError | QuotaExceededError | UnauthorizedError)
+
+
+def _happened_nothing(error: LaunchError) -> bool:
+    """Return whether the service has done nothing, and may do it later: no budget, no connection, not now."""
+    if isinstance(error, DeadlineExceeded):
+        return not error.ambiguous
+    return error.retryable and not error.ambiguous
+
+
+def _waves(
+    operations: Sequence[PlannedOperation], canary: int, size: int | None
+) -> Generator[Sequence[PlannedOperation]]:
+    """Cut operations into the canary and the waves after it."""
+    if canary and operations:
+        yield operations[:canary]
+        operations = operations[canary:]
+    for start in range(0, len(operations), size or max(1, len(operations))):
+        yield operations[start : start + (size or len(operations))]

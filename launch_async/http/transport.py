@@ -1,0 +1,480 @@
+"""Exactly one HTTP exchange: the `Transport` protocol, and its implementation on aiohttp.
+
+A transport neither retries nor paces nor follows redirects, and adds no credentials. It says whether a failed request
+provably never left (`ConnectError`) or may have been acted on (`ResponseLost`, `AttemptTimeout`). aiohttp itself sends
+GET, PUT and DELETE a second time when a kept-alive connection drops; `Response.sends` tells, so that the budget stays
+true.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import functools
+import os
+import ssl
+import urllib.request
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Protocol
+from urllib.parse import unquote, urlsplit
+
+import attrs
+from multidict import CIMultiDictProxy
+
+from launch_async.errors import (
+    AttemptTimeout,
+    ClosedError,
+    ConfigurationError,
+    TransportError,
+)
+from launch_async.http.deadlines import Deadline, Watch
+from launch_async.http.exchange_errors import CONNECT_TIMEOUT, redirect_refused, translated
+from launch_async.http.send_counter import Sends, counting_jar
+from launch_async.wire.secret import Secret
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from launch_async.http.file_payload import FilePayload
+
+__all__ = ["AiohttpTransport", "FileBody", "Request", "Response", "Transport"]
+
+_ERROR_BODY_LIMIT: Final = 65536
+_WATCH_INTERVAL: Final = 0.1
+_FILE_NAME: Final = "site.zip"
+"""The same for every file: names of this machine's files are nobody's business, and may break a header."""
+
+
+@attrs.frozen
+class FileBody:
+    """A file as a request body, streamed from disk on each attempt.
+
+    Attributes:
+        path: The file.
+        size: Its size in bytes.
+        fields: Form fields that go before it; a form upload if `form` is set, the raw bytes otherwise.
+        form: Whether it is the `file` part of a form.
+        on_progress: Called on the event loop with the bytes sent so far.
+        idle_timeout: Seconds without a byte after which the upload is given up.
+    """
+
+    path: Path
+    size: int
+    fields: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
+    form: bool = False
+    on_progress: Callable[[int], object] | None = None
+    idle_timeout: float = 120.0
+
+
+# Neither is frozen, because that doubles what it takes to make one, and both are made for every request.
+@attrs.define
+class Request:
+    """One HTTP request, as it leaves.
+
+    Attributes:
+        method: HTTP method.
+        url: Absolute URL, quoted.
+        headers: Headers, credentials among them; never shown.
+        body: The body, or None for none.
+        timeout: Seconds for the exchange; None for no limit but the body's own.
+        operation: Name of the operation, for errors.
+        deadline: The deadline that this task works under, so that the exchange need not have one of its own; None where
+            there is none, or where the request may be sent by another task.
+    """
+
+    method: str
+    url: str = attrs.field(repr=False)
+    headers: Mapping[str, str] = attrs.field(default=MappingProxyType({}), repr=False)
+    body: bytes | FileBody | None = attrs.field(default=None, repr=False)
+    timeout: float | None = None
+    operation: str = ""
+    deadline: Deadline | None = attrs.field(default=None, repr=False, eq=False)
+
+
+@attrs.define
+class Response:
+    """One HTTP response, read to its end.
+
+    Attributes:
+        status: HTTP status.
+        headers: Headers.
+        body: The body; error bodies are cut at 64 KiB.
+        sends: How often the request really left.
+    """
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(default=MappingProxyType({}), repr=False)
+    body: bytes = attrs.field(default=b"", repr=False)
+    sends: int = 1
+
+    def header(self, name: str) -> str | None:
+        """Return a header, whatever the case of its name."""
+        headers = self.headers
+        value = headers.get(name)
+        if value is not None or isinstance(headers, CIMultiDictProxy):
+            # Theirs ignores case by itself.
+            return value
+        return next((text for key, text in headers.items() if key.lower() == name.lower()), None)
+
+
+class Transport(Protocol):
+    """Performs one exchange; implement it for tests, or to send by other means."""
+
+    def send(self, request: Request) -> Awaitable[Response]:
+        """Send a request once and read the answer.
+
+        Raises:
+            ConnectError: It provably never left.
+            ResponseLost: The answer was lost.
+            AttemptTimeout: It took too long.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class LentTransport:
+    """Another one's transport: closing it leaves the connections to their owner.
+
+    Args:
+        owner: The transport that does the work.
+    """
+
+    def __init__(self, owner: Transport) -> None:
+        self._owner: Transport | None = owner
+
+    async def send(self, request: Request) -> Response:
+        """Send a request once and read the answer; see `Transport.send`."""
+        if self._owner is None:
+            raise ClosedError("the client is closed; open a new one")
+        return await self._owner.send(request)
+
+    async def close(self) -> None:
+        """Send nothing more."""
+        self._owner = None
+
+
+class AiohttpTransport:
+    """The transport that is used by default.
+
+    The session is made on first use, on the loop that runs then, and closed with the client; a session that was given
+    stays the caller's.
+
+    Args:
+        session: A session to use instead of an own one. Its default headers would be sent to storage, too.
+        ssl_context: How to verify servers; the system's certificates by default.
+        proxy: Proxy URL; by default what the environment says (HTTPS_PROXY, NO_PROXY, ...). Empty for none.
+
+    Raises:
+        ConfigurationError: The context is something else, such as False, by which aiohttp would verify nothing; or the
+            proxy is malformed.
+    """
+
+    def __init__(
+        self,
+        *,
+        session: aiohttp.ClientSession | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+    ) -> None:
+        if not isinstance(ssl_context, ssl.SSLContext | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(
+                f"ssl_context must be an SSLContext, not {type(ssl_context).__name__}: certificates are always verified"
+            )
+        self._session = session
+        self._owns_session = session is None
+        self._ssl: ssl.SSLContext | bool = True if ssl_context is None else ssl_context
+        self._proxy = proxy = Secret(proxy) if proxy is not None else None
+        if proxy:
+            _check_proxy(proxy)
+        self._proxies: dict[str, str | None] = {}
+        self._watch: Watch | None = None
+        self._pid = os.getpid()
+        self._inherited: object = None
+        self._closed = False
+
+    def send(self, request: Request) -> Coroutine[object, object, Response]:
+        """Send a request once and read the answer; see `Transport.send`."""
+        session, watch = self._open()
+        if isinstance(request.body, FileBody):
+            return self._send_file(session, watch, request, request.body)
+        # A session that was given has a cookie jar of its own, which does not count.
+        tracker = None if self._owns_session else _tracker()
+        if request.deadline is None:
+            return self._limited(session, watch, request, tracker)
+        return self._exchange(session, request, tracker, request.deadline)
+
+    async def close(self) -> None:
+        """Close the session, if it is our own, on the loop that it was made on.
+
+        Raises:
+            ConfigurationError: That loop is another one, and does not run.
+        """
+        self._closed = True
+        if self._pid != os.getpid():
+            self._leave_to_parent()
+        session, self._session = self._session, None
+        if session is None or not self._owns_session:
+            return
+        home = None if self._watch is None else self._watch.loop
+        if home is None or home.is_closed() or home is asyncio.get_running_loop():
+            await session.close()
+        elif home.is_running():
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(session.close(), home))
+        else:
+            self._session = session
+            raise ConfigurationError("this client belongs to another event loop: use it and close it on the same one")
+
+    def _open(self) -> tuple[aiohttp.ClientSession, Watch]:
+        if self._closed:
+            raise ClosedError("the client is closed; open a new one, and hold it until its last call")
+        if self._pid != os.getpid():
+            self._leave_to_parent()
+        loop, session, watch = asyncio.get_running_loop(), self._session, self._watch
+        if watch is None:
+            watch = self._watch = Watch(loop)
+        elif watch.loop is not loop:
+            raise ConfigurationError(
+                "this client belongs to another event loop: open one client per loop (they share the organization's "
+                "budget), or use launch_sync from threads"
+            )
+        if session is None:
+            session = self._session = _new_session()
+        elif session.closed:
+            raise ClosedError("the aiohttp session that this client was given is closed; open a new one")
+        return session, watch
+
+    def _leave_to_parent(self) -> None:
+        """Begin anew in a forked child, which shares the sockets of its parent's session."""
+        # Kept, because destroying it would close the parent's connections.
+        self._inherited = (self._session, self._inherited)
+        self._session = self._watch = None
+        self._owns_session = True
+        self._pid = os.getpid()
+
+    async def _limited(
+        self,
+        session: aiohttp.ClientSession,
+        watch: Watch,
+        request: Request,
+        tracker: aiohttp.UploadTracker | None,
+        file: aiohttp.FormData | FilePayload | None = None,
+    ) -> Response:
+        with Deadline(watch, None) as deadline:
+            return await self._exchange(session, request, tracker, deadline, file)
+
+    async def _exchange(
+        self,
+        session: aiohttp.ClientSession,
+        request: Request,
+        tracker: aiohttp.UploadTracker | None,
+        deadline: Deadline,
+        file: aiohttp.FormData | FilePayload | None = None,
+    ) -> Response:
+        import yarl
+
+        # aiohttp's view of the answer shows secrets: before anything is raised, this frame forgets it.
+        answer: aiohttp.ClientResponse | None = None
+        sends = Sends() if tracker is None else tracker
+        deadline.begin_part(request.timeout)
+        try:
+            proxy = self._proxy_for(request.url)
+            answer = await session.request(
+                request.method,
+                yarl.URL(request.url, encoded=True),
+                headers=request.headers,
+                data=request.body if file is None else file,
+                # aiohttp would declare a POST without a body to be octets: a content type goes only with a body
+                # (FACTS §3).
+                skip_auto_headers=("Content-Type",) if request.body is None and request.method != "GET" else None,
+                allow_redirects=False,
+                raise_for_status=False,
+                ssl=self._ssl,
+                proxy=proxy,
+                timeout=_limits(request.timeout),
+                upload_tracker=tracker,
+            )
+            status = answer.status
+            if status < 300 or status == 304:
+                # A short answer is there already, and its connection is free again.
+                content = answer.content
+                read = content.read_nowait() if content.is_eof() else await answer.read()
+                return Response(status, answer.headers, read, sends.attempts or 1)
+            async with answer:
+                if status >= 400:
+                    read = _without_password(await _read_error_body(answer), proxy)
+                    return Response(status, answer.headers, read, sends.attempts or 1)
+                failure: TransportError = redirect_refused(request, status, answer.headers.get("Location", ""))
+        except TransportError:
+            raise
+        except BaseException as error:
+            answer = None
+            reason = TimeoutError() if deadline.end_part() and isinstance(error, asyncio.CancelledError) else error
+            translation = translated(reason, request, sends.attempts)
+            if translation is None and isinstance(error, Exception):
+                raise
+            if translation is None:
+                # Who is cancelled sees no further down: aiohttp's frames hold the body and the address, in clear.
+                raise error.with_traceback(None) from None
+            failure = translation
+            failure.sends = max(1, sends.attempts)
+        finally:
+            deadline.end_part()
+        answer = None
+        raise failure
+
+    async def _send_file(
+        self, session: aiohttp.ClientSession, watch: Watch, request: Request, body: FileBody
+    ) -> Response:
+        from launch_async.http.file_payload import FilePayload, opened
+
+        tracker = _tracker()
+        file = await opened(body.path)
+        try:
+            payload = FilePayload(file, body.size)
+            async with _watched(tracker, body):
+                return await self._limited(session, watch, request, tracker, _form_of(body, payload) or payload)
+        finally:
+            file.close()
+
+    def _proxy_for(self, url: str) -> str | None:
+        if self._proxy is not None:
+            return self._proxy or None
+        origin = url[: url.find("/", len("https://"))]
+        if origin not in self._proxies:
+            parts = urlsplit(url)
+            proxy = _environment_proxy(parts.scheme, parts.netloc)
+            if proxy is not None:
+                _check_proxy(proxy)
+            self._proxies[origin] = proxy
+        return self._proxies[origin]
+
+
+def _new_session() -> aiohttp.ClientSession:
+    # aiohttp takes most of a second to import: not before the first request.
+    import aiohttp
+
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, keepalive_timeout=30.0),
+        cookie_jar=counting_jar(),
+        auto_decompress=True,
+    )
+
+
+def _tracker() -> aiohttp.UploadTracker:
+    import aiohttp
+
+    return aiohttp.UploadTracker()
+
+
+def _environment_proxy(scheme: str, host: str) -> Secret | None:
+    """Return the proxy that the environment names for a host, if any."""
+    # Our own look at it: aiohttp's would read .netrc as well, and send what it finds there.
+    found = urllib.request.getproxies()
+    if not found or urllib.request.proxy_bypass(host):
+        return None
+    proxy = found.get(scheme, found.get("all"))
+    if not proxy:
+        return None
+    # As other programs read it: many environments name a host and a port only.
+    return Secret(proxy if "://" in proxy else f"http://{proxy}")
+
+
+def _check_proxy(proxy: Secret) -> None:
+    """Check that a proxy can be used; its URL may hold a password and is never repeated.
+
+    Raises:
+        ConfigurationError: It cannot.
+    """
+    if not _is_usable(proxy):
+        raise ConfigurationError(
+            "the proxy is not an http or https URL with a host (it is not repeated: a secret). It is that of proxy= or "
+            "of the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY); SOCKS is not spoken, and proxy='' uses none"
+        )
+
+
+def _is_usable(proxy: str) -> bool:
+    try:
+        parts = urlsplit(proxy)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _without_password(body: bytes, proxy: str | None) -> bytes:
+    """Return an error's body without the credentials of the proxy, which the proxy may repeat."""
+    parts = urlsplit(proxy or "")
+    if parts.password is None:
+        return body
+    user, password = unquote(parts.username or ""), unquote(parts.password)
+    for secret in (base64.b64encode(f"{user}:{password}".encode()), parts.password.encode(), password.encode()):
+        body = body.replace(secret, b"[redacted]") if secret else body
+    return body
+
+
+@functools.lru_cache(maxsize=16)
+def _limits(timeout: float | None) -> aiohttp.ClientTimeout:
+    """Return aiohttp's limits for an exchange that may take so many seconds."""
+    import aiohttp
+
+    connect = CONNECT_TIMEOUT if timeout is None else min(CONNECT_TIMEOUT, 0.9 * timeout)
+    # Not total: aiohttp would arm a timer of its own for each exchange.
+    return aiohttp.ClientTimeout(total=None, connect=connect)
+
+
+def _form_of(body: FileBody, payload: FilePayload) -> aiohttp.FormData | None:
+    """Return the form of an upload, its file last (FACTS §5); None where the raw bytes are sent."""
+    import aiohttp
+
+    if not body.form:
+        return None
+    form = aiohttp.FormData(quote_fields=False)
+    for name, value in body.fields:
+        form.add_field(name, value)
+    form.add_field("file", payload, filename=_FILE_NAME)
+    return form
+
+
+async def _read_error_body(answer: aiohttp.ClientResponse) -> bytes:
+    """Read what an error says; a body that breaks off still leaves its status."""
+    import aiohttp
+
+    body = b""
+    with contextlib.suppress(aiohttp.ClientError, OSError):
+        while len(body) < _ERROR_BODY_LIMIT and (chunk := await answer.content.read(_ERROR_BODY_LIMIT - len(body))):
+            body += chunk
+    return body
+
+
+@contextlib.asynccontextmanager
+async def _watched(tracker: aiohttp.UploadTracker, body: FileBody) -> AsyncGenerator[None]:
+    """Report an upload's progress, and give it up when it stands still."""
+
+    async def watch() -> None:
+        clock = asyncio.get_running_loop().time
+        sent, since = 0, clock()
+        while True:
+            await asyncio.sleep(_WATCH_INTERVAL)
+            if tracker.bytes_written != sent:
+                sent, since = tracker.bytes_written, clock()
+                if body.on_progress is not None:
+                    body.on_progress(sent)
+            elif clock() - since > body.idle_timeout:
+                raise AttemptTimeout(f"the upload stood still for {body.idle_timeout:g} s; try again")
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            watcher = group.create_task(watch())
+            try:
+                yield
+            finally:
+                watcher.cancel()
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    if body.on_progress is not None:
+        body.on_progress(tracker.bytes_written)

@@ -1,0 +1,153 @@
+"""What a desk has to tell with its next call to Redis: answers, requests that are still out, pauses, a stated limit.
+
+A call may fail, and a server may forget: what was told stays at hand until nobody can count it any more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+import attrs
+
+from launch_async.rate_limit.local import Answer
+from launch_async.rate_limit.pacer import asked_pause
+from launch_async.rate_limit.redis.queue import Grant
+from launch_async.rate_limit.redis.script import ACCEPTED, AGAIN, EXTRA, LOST, OUT, REFUSED, UNUSED, Report
+from launch_async.rate_limit.windows import RoundTrips
+
+__all__ = ["News", "Told"]
+
+_SHORTEST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 60.0
+_LONGEST_TRIP: Final = 5.0
+_TRIPS: Final = 100
+
+
+@attrs.frozen(kw_only=True)
+class Told:
+    """What one call tells; times by the loop's clock.
+
+    Attributes:
+        reports: What has not been told yet, with the time of each.
+        repeated: What was told before.
+        pause_until: Until when nobody may send; 0 for no pause.
+        paced: Whether the pause was asked for by the service.
+    """
+
+    reports: tuple[Report, ...]
+    repeated: tuple[Report, ...]
+    pause_until: float
+    paced: bool
+
+
+class News:
+    """What is to be told.
+
+    Args:
+        per: The plan's period.
+        patience: Seconds that a call may be repeated.
+    """
+
+    def __init__(self, per: float, patience: float) -> None:
+        self.urgent = False
+        self.limit = 0
+        self.refused = 0
+        self._per = per
+        self._kept_for = 2 * per + patience
+        self._reports: list[Report] = []
+        self._told: deque[tuple[int, float]] = deque()
+        self._out: dict[int, float] = {}
+        self._told_at = 0.0
+        self._pause_until = 0.0
+        self._paced = False
+        self._trips = RoundTrips()
+        self._latest_trips: deque[float] = deque(maxlen=_TRIPS)
+
+    @property
+    def shortest_trip(self) -> float:
+        """The shortest round trip to the service of late; 0 if unknown: a cold start hides how fast it can be."""
+        return self._trips.shortest if self._trips.is_warm else 0.0
+
+    @property
+    def longest_trip(self) -> float:
+        """The longest one; 0 if unknown."""
+        return max(self._latest_trips, default=0.0)
+
+    @property
+    def due_at(self) -> float:
+        """When the next call is due even if nobody waits, so that no slot of a slow request is given again."""
+        since = max(min(self._out.values(), default=math.inf), self._told_at)
+        return since + self._per / 2
+
+    def left(self, grant: Grant) -> None:
+        """A request has left."""
+        if grant.number:
+            self._out[grant.number] = grant.sent_at
+
+    def unused(self, grant: Grant, now: float) -> None:
+        """No request will leave with this slot."""
+        if grant.number:
+            self._reports.append((grant.number, now, UNUSED))
+            self.urgent = True
+
+    def answered(self, grant: Grant, answer: Answer) -> float:
+        """A request was answered, refused or lost; return until when it makes everybody pause, or 0."""
+        self._out.pop(grant.number, None)
+        code = REFUSED if answer.refused else LOST if answer.lost else ACCEPTED
+        self._reports.append((grant.number, answer.answered_at, code if grant.number else EXTRA))
+        self._reports += [(0, answer.answered_at, EXTRA)] * (max(answer.sends, 1) - 1)
+        if not answer.lost:
+            trip = max(answer.answered_at - grant.sent_at, 0.0)
+            self._trips.add(trip)
+            self._latest_trips.append(trip)
+        if answer.limit is not None and answer.limit >= 1:
+            self.limit = int(answer.limit)
+        self.refused += answer.refused
+        return self._pause(answer)
+
+    def _pause(self, answer: Answer) -> float:
+        """Pause after a 429, and do what the server's headers ask for, if it sends any."""
+        asked = asked_pause(answer, self._per)
+        if asked is None and not answer.refused:
+            return 0.0
+        until = answer.answered_at + min(max(asked or 0.0, _SHORTEST_PAUSE * min(self._per, 1.0)), _LONGEST_PAUSE)
+        self._pause_until, self._paced = max(self._pause_until, until), self._paced or bool(asked)
+        self.urgent = True
+        return until
+
+    def tell(self, now: float) -> Told:
+        """Return what is to be told now; it counts as told unless it is `untold`."""
+        self.urgent = False
+        self._told_at = now
+        self._forget(now)
+        told = Told(
+            reports=tuple(self._reports),
+            repeated=tuple((number, at, AGAIN) for number, at in self._told),
+            pause_until=self._pause_until,
+            paced=self._paced,
+        )
+        self._told.extend((number, at) for number, at, code in self._reports if number and code != UNUSED)
+        self._reports = []
+        self._pause_until, self._paced = 0.0, False
+        return told
+
+    def still_out(self) -> Sequence[Report]:
+        """Return the requests without an answer: what they took is held for as long as they may arrive."""
+        return [(number, sent_at, OUT) for number, sent_at in self._out.items()]
+
+    def untold(self, told: Told, now: float) -> None:
+        """A call has failed: nobody knows whether it was heard."""
+        self._reports[:0] = [report for report in told.reports if report[1] > now - self._kept_for]
+        self._pause_until = max(self._pause_until, told.pause_until)
+        self._paced = self._paced or told.paced
+        self.urgent = self.urgent or told.pause_until > now
+
+    def _forget(self, now: float) -> None:
+        """Drop what nobody can count any more, and requests whose callers never said what became of them."""
+        while self._told and self._told[0][1] < now - self._kept_for:
+            self._told.popleft()
+        longest = self._per + _LONGEST_TRIP
+        self._out = {number: sent_at for number, sent_at in self._out.items() if sent_at > now - longest}

@@ -1,0 +1,287 @@
+"""One event loop's desk at the shared budget: a queue of callers, and one task that talks to Redis for all of them.
+
+The task lives while there is something to do, and a little longer; it owns the connection, and ends with the loop. Its
+call shortly before the time of the place that it keeps takes the slot, tells what became of earlier requests, and
+keeps the next place: one call per request where requests wait, two for the first of a busy time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final
+
+from launch_async.errors import DeadlineExceeded, LaunchError
+from launch_async.rate_limit.local import Answer, Priority
+from launch_async.rate_limit.redis.config import LocalShare, Setup
+from launch_async.rate_limit.redis.connection import Line
+from launch_async.rate_limit.redis.queue import Grant, Queue, Waiter
+from launch_async.rate_limit.redis.report_buffer import News
+from launch_async.rate_limit.redis.script import Ask, Memory, Reply
+
+__all__ = ["Desk"]
+
+_LINGER: Final = 5.0
+_GRACE: Final = 0.05
+_BUSY: Final = 0.005
+_LEAST_LATENESS: Final = 0.05
+_MOST_LATENESS: Final = 1.0
+
+
+class Desk:
+    """The side of one event loop; everything but `post` is called on that loop.
+
+    Args:
+        setup: What all desks of a limiter have in common.
+        loop: The loop.
+    """
+
+    def __init__(self, setup: Setup, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.sent = 0
+        self.capacity = setup.rate_limit.requests
+        self.paused_until = 0.0
+        self._setup = setup
+        self._worker = os.urandom(5).hex()
+        self._queue = Queue()
+        self._news = News(setup.rate_limit.per, setup.patience)
+        self._line = Line(setup, loop)
+        self._task: asyncio.Task[None] | None = None
+        self._bell = asyncio.Event()
+        self._memory = Memory()
+        self._kept_at: float | None = None
+        self._places = 1
+        self._lateness = _LEAST_LATENESS
+        self._busy = self._eager = False
+        self._departed_at = 0.0
+
+    @property
+    def refused(self) -> int:
+        """Requests that the service refused."""
+        return self._news.refused
+
+    @property
+    def queued(self) -> Mapping[Priority, int]:
+        """Callers that wait, by priority."""
+        return self._queue.counts
+
+    async def grant(self, priority: Priority, timeout: float | None) -> Grant:
+        """Wait for a slot and its time.
+
+        Raises:
+            DeadlineExceeded: the wait would be, or became, longer than `timeout` seconds.
+        """
+        now = self.loop.time()
+        expected = self.expected_wait(priority, now)
+        if timeout is not None and expected > timeout:
+            raise _too_long(expected, timeout)
+        if not self._queue:
+            self._eager = self._busy and now - self._departed_at < self._setup.rate_limit.per / 2
+        deadline = None if timeout is None else now + timeout
+        waiter = self._queue.join(priority, deadline, self.loop.create_future())
+        self._wake()
+        try:
+            async with asyncio.timeout(timeout):
+                grant = await self._departure(waiter)
+        except TimeoutError as error:
+            if isinstance(error, DeadlineExceeded):
+                raise
+            raise _too_long(max(expected, timeout or 0.0), timeout or 0.0) from None
+        finally:
+            if not waiter.departed:
+                self._withdraw(waiter)
+        self._busy = grant.sent_at - now > _BUSY
+        return grant
+
+    async def _departure(self, waiter: Waiter) -> Grant:
+        while True:
+            grant = await waiter.served
+            if (ahead := grant.not_before - self.loop.time()) > 0:
+                await asyncio.sleep(ahead)
+            now = self.loop.time()
+            if now <= grant.not_after:
+                waiter.departed = True
+                grant.sent_at = self._departed_at = now
+                self.sent += 1
+                self._news.left(grant)
+                self._bell.set()
+                self._lateness = max(0.98 * self._lateness, _LEAST_LATENESS)
+                return grant
+            # The loop was held up. A slot that the others believe used a while ago must not be used now.
+            self._lateness = min(2 * self._lateness, _MOST_LATENESS)
+            self._news.unused(grant, now)
+            self._queue.rejoin(waiter, self.loop.create_future())
+            self._wake()
+
+    def expected_wait(self, priority: Priority, now: float) -> float:
+        """Return the seconds that a new caller would wait, as far as is known."""
+        place = self._queue.turn_of_new(priority)
+        if self._line.gone and self._setup.share is not None:
+            return self._setup.share.turn_at(now) - now + place * self._setup.share.interval
+        return self._until_place(now) + place * self._step
+
+    def post(self, grant: Grant, answer: Answer) -> None:
+        """Take in what became of a request; from any thread, unless the loop is closed."""
+        with suppress(RuntimeError):
+            if self.loop is _running_loop():
+                self._learn(grant, answer)
+            else:
+                self.loop.call_soon_threadsafe(self._learn, grant, answer)
+
+    def _learn(self, grant: Grant, answer: Answer) -> None:
+        until = self._news.answered(grant, answer)
+        if until:
+            self.paused_until = max(self.paused_until, until)
+            if self._setup.share is not None:
+                self._setup.share.delay(until)
+            self._wake()
+
+    def _wake(self) -> None:
+        self._bell.set()
+        if self._task is None:
+            self._task = self.loop.create_task(self._serve())
+
+    def _withdraw(self, waiter: Waiter) -> None:
+        """Take out a waiter that leaves without a request; its slot, if it has one, goes back."""
+        self._queue.leave(waiter)
+        served = waiter.served
+        if served.done() and not served.cancelled() and served.exception() is None:
+            self._news.unused(served.result(), self.loop.time())
+            self._wake()
+
+    async def _serve(self) -> None:
+        """Talk to Redis while there is something to do, and close the connection some seconds after that."""
+        try:
+            while True:
+                if self._queue or self._news.urgent or self._news.due_at <= self.loop.time():
+                    await self._act()
+                elif not await self._rest(min(_LINGER, self._news.due_at - self.loop.time())):
+                    if self._news.due_at < math.inf:
+                        continue
+                    await self._line.disconnect()
+                    if not (self._queue or self._news.urgent):
+                        return
+        except Exception as error:
+            if not self._queue:
+                raise
+            self._queue.fail(error)
+        finally:
+            self._task = None
+            await self._line.disconnect()
+
+    async def _act(self) -> None:
+        now = self.loop.time()
+        if self._line.gone and self._setup.share is not None and now < self._line.probe_at:
+            await self._act_alone(self._setup.share, now)
+            return
+        if self._kept_at is not None and now > self._kept_at + _GRACE:
+            self._kept_at = None
+        ahead = 0.0 if self._kept_at is None else min(self._kept_at - self._lead, self._news.due_at) - now
+        if ahead > 0 and not self._news.urgent:
+            await self._rest(ahead)
+        else:
+            await self._ask(now)
+
+    async def _act_alone(self, share: LocalShare, now: float) -> None:
+        self._news.urgent = False
+        if self._queue and share.take(now):
+            self._give_next(Grant(number=0, not_before=now, not_after=now + self._setup.patience))
+        else:
+            turn = share.turn_at(now) if self._queue else math.inf
+            await self._rest(min(turn, self._line.probe_at) - now)
+
+    async def _rest(self, seconds: float) -> bool:
+        """Wait for news; return whether there are any."""
+        self._bell.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._bell.wait()
+        except TimeoutError:
+            return False
+
+    async def _ask(self, began: float) -> None:
+        """Call Redis once, and hand out what it gives."""
+        told, late = self._news.tell(began), self._lateness + self._line.usual_duration
+        rate_limit = self._setup.rate_limit
+        reply = await self._line.ask(
+            Ask(
+                worker=self._worker,
+                wanted=len(self._queue),
+                keep_place=self._eager,
+                lead=self._lead,
+                late=late,
+                requests=rate_limit.requests,
+                per=rate_limit.per,
+                shortest_trip=self._news.shortest_trip,
+                longest_trip=self._news.longest_trip,
+                limit=self._news.limit,
+                pause=told.pause_until - began,
+                paced=told.paced,
+                reports=[(number, began - at, code) for number, at, code in (*told.reports, *self._news.still_out())],
+                repeated=[(number, began - at, code) for number, at, code in told.repeated],
+                doubtful=self._line.is_doubtful,
+                memory=self._memory,
+            )
+        )
+        if isinstance(reply, Reply):
+            self._hand_out(reply, began, late)
+            return
+        self._news.untold(told, self.loop.time())
+        self._kept_at = None
+        if isinstance(reply, LaunchError):
+            self._queue.fail(reply)
+
+    def _hand_out(self, reply: Reply, began: float, late: float) -> None:
+        ended = self.loop.time()
+        self._memory = reply.memory
+        self._places, self.capacity = max(reply.places, 1), reply.capacity
+        self._kept_at = None if reply.next_in is None else ended + reply.next_in
+        self.paused_until = ended + reply.paused_for
+        for number, wait in reply.granted:
+            self._give_next(Grant(number=number, not_before=ended + wait, not_after=began + wait + late))
+        self._refuse_hopeless(ended)
+
+    def _give_next(self, grant: Grant) -> None:
+        waiter = self._queue.next()
+        if waiter is None:
+            self._news.unused(grant, self.loop.time())
+        else:
+            waiter.served.set_result(grant)
+
+    def _refuse_hopeless(self, now: float) -> None:
+        """Refuse the waiters whose deadlines cannot be met, now that more is known."""
+        for waiter, turn in self._queue.turns():
+            expected = self._until_place(now) + turn * self._step
+            if waiter.deadline is not None and now + expected > waiter.deadline:
+                self._queue.leave(waiter)
+                waiter.served.set_exception(_too_long(expected, waiter.deadline - now))
+
+    def _until_place(self, now: float) -> float:
+        return max(self.paused_until - now, 0.0) if self._kept_at is None else max(self._kept_at - now, 0.0)
+
+    @property
+    def _step(self) -> float:
+        """Seconds between two requests of this desk while the others wait, too."""
+        return self._setup.rate_limit.per / max(self.capacity, 1) * self._places
+
+    @property
+    def _lead(self) -> float:
+        return min(max(2 * self._line.usual_duration, 0.003), 0.1)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _too_long(expected: float, timeout: float) -> DeadlineExceeded:
+    return DeadlineExceeded(
+        f"the organization's shared request budget is in use: the wait would be about {expected:.1f} s, "
+        f"and the deadline is {timeout:.1f} s away; allow more time or send less at once",
+        expected_wait=expected,
+    )

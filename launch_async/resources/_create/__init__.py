@@ -1,0 +1,1 @@
+"""Creating something exactly once."""

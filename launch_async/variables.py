@@ -1,0 +1,316 @@
+"""Environment variables are changed as a whole list, safely: compare, look again, merge, write, verify.
+
+The service replaces the list and has no guard against two writers (FACTS §4, §11 row 17). So `apply` reads again right
+before it writes, keeps what others did to variables that are not ours to change, refuses what collides with it, and
+reads back what it wrote. Two writers within the same instant can still meet: the read-back then says so.
+
+Values are never shown: not by `repr`, `str` or JSON of anything here, not in logs and not in errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import io
+import json
+import logging
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, NoReturn
+
+import attrs
+
+from launch_async.display import html as _html
+from launch_async.errors import ConcurrentChangeError, ConfigurationError, InvalidArgumentError
+from launch_async.models.environment import Environment
+from launch_async.resources._inputs import check_variables
+from launch_async.resources.environments import Environments
+from launch_async.wire.secret import hidden
+
+__all__ = ["VariableValues", "Variables", "VariablesDiff"]
+
+_LOG: Final = logging.getLogger("launch_async.variables")
+_KEY: Final = secrets.token_bytes(32)
+"""Key of this process's fingerprints: without it, a short value could be guessed from one."""
+
+
+class VariableValues(Mapping[str, str]):
+    """The variables of an environment, by name; neither `repr` nor `str` shows a value.
+
+    Args:
+        values: Values by name.
+    """
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = MappingProxyType(dict(values))
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"<VariableValues {', '.join(self)}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("VariableValues hold secrets and are not pickled; read them again instead")
+
+
+@attrs.frozen(kw_only=True)
+class VariablesDiff:
+    """What applying would do to an environment's variables: names only, the values are kept out of sight.
+
+    Attributes:
+        project_uid: The project.
+        environment_uid: The environment.
+        added: Names that are new.
+        changed: Names that get another value.
+        removed: Names that are removed.
+        unchanged: Names that keep their value.
+        remove: Whether variables that are not desired are removed.
+        fingerprint: The same for the same variables, within this process; it gives no value away.
+    """
+
+    project_uid: str
+    environment_uid: str
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    remove: bool
+    fingerprint: str
+    _read: VariableValues = attrs.field(repr=False, eq=False, alias="read")
+    _desired: VariableValues = attrs.field(repr=False, eq=False, alias="desired")
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether applying would change anything."""
+        return bool(self.added or self.changed or self.removed)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the difference as plain data that JSON can express, without any value."""
+        return {
+            "project_uid": self.project_uid,
+            "environment_uid": self.environment_uid,
+            "added": list(self.added),
+            "changed": list(self.changed),
+            "removed": list(self.removed),
+            "unchanged": list(self.unchanged),
+            "remove": self.remove,
+        }
+
+    def __str__(self) -> str:
+        signs = {"+": self.added, "~": self.changed, "-": self.removed, " ": self.unchanged}
+        lines = sorted((name, sign) for sign, names in signs.items() for name in names)
+        counts = f"{len(self.added)} to add, {len(self.changed)} to change, {len(self.removed)} to remove"
+        return "\n".join(
+            [f"Environment {self.environment_uid}: {counts}", *(f"  {sign} {name}" for name, sign in lines)]
+        )
+
+    def _repr_html_(self) -> str:
+        changes = (("+ add", self.added), ("~ change", self.changed), ("- remove", self.removed))
+        rows = [(action, name) for action, names in changes for name in names]
+        counts = ", ".join(f"{len(names)} to {action[2:]}" for action, names in changes)
+        kept = _html.faint(f"{len(self.unchanged)} unchanged")
+        title = f"Variables: {counts if rows else 'nothing to change'}"
+        return _html.table(title, rows, kept, cells=lambda row: {"change": row[0], "name": _html.code(row[1])})
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a VariablesDiff holds values, which are secrets, and is not pickled; store its to_dict()")
+
+
+class Variables:
+    """Reads, compares and changes the variables of environments; the next deployment applies them (FACTS §4)."""
+
+    def __init__(self, environments: Environments) -> None:
+        self._environments = environments
+
+    async def read(self, project_uid: str, environment_uid: str) -> VariableValues:
+        """Return an environment's variables.
+
+        Raises:
+            InvalidArgumentError: A UID is malformed.
+            NotFoundError: No such environment in this organization (404).
+
+        API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
+        """
+        return _values(await self._environments.get(project_uid, environment_uid))
+
+    async def diff(
+        self,
+        project_uid: str,
+        environment_uid: str,
+        desired: Mapping[str, str] | str | os.PathLike[str],
+        *,
+        remove: bool = False,
+    ) -> VariablesDiff:
+        """Compare an environment's variables with desired ones; nothing is written.
+
+        Args:
+            project_uid: The project.
+            environment_uid: The environment.
+            desired: Values by name, or the path of a dotenv file (extra `dotenv`).
+            remove: Whether to remove variables that are not desired; otherwise they stay.
+
+        Returns:
+            What `apply` would do.
+
+        Raises:
+            InvalidArgumentError: A UID is malformed, the file cannot be read, or the list would break a limit of
+                FACTS §4: at most 128 variables and 14 KB, none empty. With Cloud Functions the service allows 4 KB
+                only, which this does not check.
+            ConfigurationError: A dotenv file was given, and python-dotenv is not installed.
+            NotFoundError: No such environment in this organization (404).
+
+        API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
+        """
+        desired = hidden(desired) if isinstance(desired, Mapping) else desired
+        wanted = await _desired_values(desired)
+        check_variables(wanted)
+        read = await self.read(project_uid, environment_uid)
+        target = merged(read, wanted, remove=remove)
+        check_variables(target)
+        return VariablesDiff(
+            project_uid=project_uid,
+            environment_uid=environment_uid,
+            added=tuple(name for name in wanted if name not in read),
+            changed=tuple(name for name in wanted if name in read and wanted[name] != read[name]),
+            removed=tuple(name for name in read if name not in target),
+            unchanged=tuple(name for name in read if target.get(name) == read[name]),
+            remove=remove,
+            fingerprint=_fingerprint(read),
+            read=read,
+            desired=wanted,
+        )
+
+    async def apply(self, diff: VariablesDiff) -> Environment:
+        """Make the changes of a difference: read again, merge, write the whole list, read back and verify.
+
+        What others changed since the difference was made is kept if it does not concern a variable that is desired or
+        to be removed. Applying twice changes nothing the second time.
+
+        Args:
+            diff: What `diff` returned.
+
+        Returns:
+            The environment as it was read back.
+
+        Raises:
+            ConcurrentChangeError: Somebody else changed the same variables since, and nothing was written; or wrote at
+                the same time, and the read-back differs. `keys` names them.
+            InvalidArgumentError: The merged list would break a limit of FACTS §4; nothing was written.
+            NotFoundError: No such environment in this organization (404).
+
+        API: `getEnvironment`, `updateEnvironment`; scope `launch.projects:write` or `launch:manage`.
+        """
+        uids = diff.project_uid, diff.environment_uid
+        environment = await self._environments.get(*uids)
+        now, read, wanted = _values(environment), diff._read, diff._desired  # noqa: SLF001
+        if clashes := collisions(read, now, wanted, remove=diff.remove):
+            raise ConcurrentChangeError(
+                f"somebody else changed {', '.join(clashes)} of environment {diff.environment_uid} since they were "
+                "compared, and nothing was written. Compare again and look before you apply",
+                keys=clashes,
+            )
+        target = merged(now, wanted, remove=diff.remove)
+        if not diff.remove and (others := differing(read, now, but=wanted)):
+            _LOG.warning("Kept what somebody else changed meanwhile: %s", ", ".join(others), extra={"keys": others})
+        if target == now:
+            return environment
+        check_variables(target)
+        await self._environments.update(*uids, environment_variables=target)
+        written = await self._environments.get(*uids)
+        if differences := differing(target, _values(written)):
+            raise ConcurrentChangeError(
+                f"the variables of environment {diff.environment_uid} were written, and read back differently: "
+                f"{', '.join(differences)}. Somebody else wrote at the same time: look, then compare again",
+                keys=differences,
+            )
+        return written
+
+
+def merged(current: Mapping[str, str], desired: Mapping[str, str], *, remove: bool) -> VariableValues:
+    """Return what the whole list becomes; what stays keeps its place, what is new comes last."""
+    kept = {name: value for name, value in current.items() if not remove or name in desired}
+    return VariableValues({**kept, **desired})
+
+
+def collisions(
+    read: Mapping[str, str], now: Mapping[str, str], desired: Mapping[str, str], *, remove: bool
+) -> tuple[str, ...]:
+    """Return the names that somebody else changed and that we are about to set or remove.
+
+    A change that already brought about what is desired is none.
+    """
+    ours = desired.keys() | read.keys() | now.keys() if remove else desired.keys()
+    return tuple(name for name in differing(read, now) if name in ours and now.get(name) != desired.get(name))
+
+
+def differing(
+    one: Mapping[str, str], other: Mapping[str, str], *, but: Mapping[str, str] = MappingProxyType({})
+) -> tuple[str, ...]:
+    """Return the names, sorted, that two lists do not have in common or not with the same value."""
+    return tuple(
+        sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name) and name not in but)
+    )
+
+
+def _values(environment: Environment) -> VariableValues:
+    return VariableValues({variable.key: variable.value for variable in environment.environment_variables})
+
+
+async def _desired_values(desired: Mapping[str, str] | str | os.PathLike[str]) -> VariableValues:
+    if isinstance(desired, Mapping):
+        return VariableValues(desired)
+    if not isinstance(desired, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgumentError("desired", f"give a mapping or a dotenv file, not a {type(desired).__name__}")
+    return VariableValues(await asyncio.to_thread(_read_dotenv, desired))
+
+
+def _fingerprint(values: Mapping[str, str]) -> str:
+    text = json.dumps(sorted(values.items()))
+    return hmac.new(_KEY, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _read_dotenv(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Return the variables of a dotenv file; of a name that occurs twice, the last value.
+
+    The syntax is python-dotenv's (extra `dotenv`). Values are taken literally: `${NAME}` is not replaced, so that no
+    variable of this machine ends up in an environment.
+
+    Raises:
+        ConfigurationError: python-dotenv is not installed.
+        InvalidArgumentError: The file cannot be read, or a line of it is no assignment.
+    """
+    try:
+        from dotenv.parser import parse_stream
+    except ImportError:
+        raise ConfigurationError(
+            'reading dotenv files needs python-dotenv: pip install "contentstack-launch[dotenv]"'
+        ) from None
+    try:
+        text = Path(path).read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InvalidArgumentError("desired", f"{os.fspath(path)} cannot be read: {reason}") from None
+    variables: dict[str, str] = {}
+    for binding in parse_stream(io.StringIO(text)):
+        # A name without "=" has no value, and a line without a name is a comment or blank.
+        if binding.error or (binding.key is not None and binding.value is None):
+            line = binding.original.line + _blank_lines_before(binding.original.string)
+            raise InvalidArgumentError("desired", f"{os.fspath(path)}, line {line}: no NAME=value")
+        if binding.key is not None and binding.value is not None:
+            variables[binding.key] = binding.value
+    return variables
+
+
+def _blank_lines_before(text: str) -> int:
+    return text[: len(text) - len(text.lstrip())].count("\n")

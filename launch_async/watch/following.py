@@ -1,0 +1,186 @@
+"""`Following`: what happens to one deployment, as it happens: its states, and its log with every line once.
+
+After the end the whole log is read once more as soon as it has settled, so that no last line and no late line is missed
+(FACTS §7); a whole log that was read that late already is enough. A log that cannot be read never ends anything; it is
+reported once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections.abc import AsyncGenerator, Generator
+from datetime import datetime, timedelta
+from typing import Final
+
+from launch_async.errors import LaunchError
+from launch_async.models.deployment import Deployment, DeploymentRef, DeploymentStatus
+from launch_async.models.log import LogLine
+from launch_async.watch.deployment_poller import Statuses, Watched
+from launch_async.watch.log_cursor import LogCursor
+from launch_async.watch.log_pace import LogPace
+from launch_async.watch.log_reads import LogReads
+
+__all__ = ["Following", "Logs"]
+
+_LOG: Final = logging.getLogger("launch_async.logs")
+_LAST_TRIES: Final = 3
+_LAST_DELAY: Final = 2.0
+_SELDOM: Final = 5.0
+_SMALL: Final = 500
+_SAME_MOMENT: Final = 0.1
+"""Seconds by which two followers may differ about when a log has settled."""
+
+
+class Logs:
+    """The logs that a client follows now.
+
+    Args:
+        statuses: Where the status of a deployment is looked up, together with everybody else's.
+    """
+
+    def __init__(self, statuses: Statuses) -> None:
+        self.statuses = statuses
+        self._reads: dict[DeploymentRef, LogReads] = {}
+
+    @contextlib.contextmanager
+    def reading(self, ref: DeploymentRef) -> Generator[LogReads, None, None]:
+        """Share the requests for a log for as long as somebody is in this context."""
+        if ref not in self._reads:
+            self._reads[ref] = LogReads(self.statuses.polls, ref)
+        reads = self._reads[ref]
+        reads.followers += 1
+        try:
+            yield reads
+        finally:
+            reads.followers -= 1
+            if not reads.followers:
+                del self._reads[ref]
+
+
+class Following:
+    """Follows one deployment, at the pull of whoever iterates.
+
+    Args:
+        logs: Where its log is read, and its status looked up.
+        target: The deployment.
+        cursor: Where to go on in its log; it moves along.
+    """
+
+    def __init__(self, logs: Logs, target: Deployment | DeploymentRef, cursor: LogCursor) -> None:
+        self._logs = logs
+        self._statuses = logs.statuses
+        self._target = target
+        self._cursor = cursor
+        self._pace = LogPace()
+        self._asked_at = -math.inf
+        self._answered_at: float | None = None
+        self._whole_at: datetime | None = None
+        self._warned = False
+
+    async def events(self) -> AsyncGenerator[Deployment | LogLine, None]:
+        """Give each new state and each new line; the last state comes before the last lines.
+
+        Raises:
+            LaunchError: The status cannot be read, for good.
+        """
+        with self._statuses.watching(self._target) as watched, self._logs.reading(watched.ref) as reads:
+            seen = 0
+            while True:
+                if watched.deployment is not None and watched.version != seen:
+                    seen = watched.version
+                    yield watched.deployment
+                if watched.is_over:
+                    break
+                for line in await self._look(watched, reads, seen):
+                    self._cursor.give(line)
+                    yield line
+                if self._pace.wants_status and self._interval(watched) >= _SELDOM:
+                    # Where looks are rare, what was just read may be the whole log: only the status can tell.
+                    await self._look_at_status(watched)
+            if watched.failure is not None:
+                raise watched.failure
+            for line in await self._last_lines(watched, reads):
+                self._cursor.give(line)
+                yield line
+
+    async def _look(self, watched: Watched, reads: LogReads, seen: int) -> list[LogLine]:
+        """Wait until something is due, ask once, and return the new lines that it brought."""
+        if not self._may_have_lines(watched):
+            await watched.next_state(seen)
+            return []
+        loop = asyncio.get_running_loop()
+        interval = self._interval(watched)
+        if self._answered_at is None:
+            # When it was created there was nothing to see; where looks are cheap, one finds out what there is since.
+            is_known = watched.deployment is not None and interval >= _SELDOM
+            self._answered_at = loop.time() - watched.age if is_known else -math.inf
+        await watched.rest(seen, until=self._answered_at + interval)
+        if watched.version != seen:
+            return []
+        if self._pace.wants_status:
+            await self._look_at_status(watched)
+            return []
+        # So that the last look has shown everything, whichever that will be.
+        whole = self._cursor.lines < _SMALL and interval >= _SELDOM
+        return await self._new_lines(watched.ref, reads, None if whole else self._cursor.ask_after)
+
+    async def _look_at_status(self, watched: Watched) -> None:
+        await watched.look(since=self._asked_at)
+        self._answered_at = asyncio.get_running_loop().time()
+        self._pace.saw_status()
+
+    def _interval(self, watched: Watched) -> float:
+        return max(self._pace.interval(watched.age), self._statuses.interval)
+
+    def _may_have_lines(self, watched: Watched) -> bool:
+        """Whether asking for the log makes sense: there is none before the build has begun.
+
+        Where looks are rare, the log tells that, too: so the first one goes to it.
+        """
+        if self._pace.has_begun or (math.isinf(watched.looked_at) and self._interval(watched) >= _SELDOM):
+            return True
+        return watched.deployment is not None and watched.deployment.status is not DeploymentStatus.QUEUED
+
+    async def _new_lines(self, ref: DeploymentRef, reads: LogReads, after: datetime | None) -> list[LogLine]:
+        read = await reads.read(after, since=self._asked_at)
+        self._asked_at, self._answered_at = read.asked_at, read.answered_at
+        lines: list[LogLine] = []
+        if isinstance(read.outcome, LaunchError):
+            self._warn(ref, read.outcome)
+        else:
+            lines = self._cursor.unseen(read.outcome)
+            self._whole_at = read.asked if read.after is None else self._whole_at
+        stamps = [line.timestamp.timestamp() for line in lines if line.timestamp is not None]
+        now = self._statuses.polls.now.timestamp()
+        self._pace.saw_lines(len(lines), stamps, asked=read.asked.timestamp(), now=now)
+        return lines
+
+    async def _last_lines(self, watched: Watched, reads: LogReads) -> list[LogLine]:
+        """Return what the whole log holds beyond what was given, once it has settled."""
+        settling = timedelta(seconds=self._pace.settling(watched.age))
+        now, loop = self._statuses.polls.now, asyncio.get_running_loop()
+        # A change after the end only makes this later than need be (FACTS §6).
+        ended = (watched.deployment.updated_at if watched.deployment else None) or now
+        if self._whole_at is not None and self._whole_at >= ended + settling:
+            return []
+        delay = min(ended + settling - now, settling).total_seconds()
+        for pause in (max(0.0, delay), *[_LAST_DELAY] * (_LAST_TRIES - 1)):
+            await asyncio.sleep(pause)
+            read = await reads.read(None, since=loop.time() - _SAME_MOMENT)
+            if not isinstance(read.outcome, LaunchError):
+                return self._cursor.unseen(read.outcome)
+            self._warn(watched.ref, read.outcome)
+        return []
+
+    def _warn(self, ref: DeploymentRef, error: LaunchError) -> None:
+        if not self._warned:
+            self._warned = True
+            _LOG.warning(
+                "the log of deployment %s cannot be read at present, and is tried again: %s",
+                ref.deployment_uid,
+                error,
+                extra={"deployment_uid": ref.deployment_uid, "operation": error.operation},
+            )

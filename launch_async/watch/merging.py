@@ -1,0 +1,111 @@
+"""`follow_all`: the logs of many deployments as one stream, in time order within what arrives together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Iterable
+from typing import Final, TypeAlias
+
+import attrs
+
+from launch_async.display import html as _html
+from launch_async.errors import LaunchError
+from launch_async.models.deployment import Deployment, DeploymentRef
+from launch_async.models.log import LogLine
+from launch_async.watch.log_cursor import by_time
+from launch_async.watch.task_scope import crew
+
+__all__ = ["FollowedLine", "Source", "merged"]
+
+_HOLD: Final = 1.0
+_AHEAD: Final = 500
+
+Source: TypeAlias = Callable[[DeploymentRef], AsyncGenerator[Deployment | LogLine, None]]
+"""Begins to follow a deployment."""
+
+
+@attrs.frozen
+class FollowedLine:
+    """A line of one of the logs that are followed together.
+
+    Attributes:
+        ref: Names the deployment.
+        line: The line.
+    """
+
+    ref: DeploymentRef
+    line: LogLine
+
+    def __str__(self) -> str:
+        return f"{self.ref.deployment_uid[:8]} {self.line}"
+
+    def _repr_html_(self) -> str:
+        label = " ".join(filter(None, (self.ref.deployment_uid[:8], self.line.stage)))
+        return _html.log([_html.TextLine(self.line.timestamp, label, self.line.message)])
+
+
+@attrs.frozen
+class _End:
+    """One of the logs has ended, perhaps because it could not be followed."""
+
+    error: BaseException | None = None
+
+
+async def merged(refs: Iterable[DeploymentRef], source: Source) -> AsyncGenerator[FollowedLine, None]:
+    """Give the lines of several logs. Lines are held for a second, so that those of other logs can go before them.
+
+    Raises:
+        LaunchError: One could not be followed; raised when all others have ended.
+    """
+    queue: asyncio.Queue[FollowedLine | _End] = asyncio.Queue(_AHEAD)
+    places = list(dict.fromkeys(refs))
+    running, errors = len(places), list[BaseException]()
+
+    async def follow(ref: DeploymentRef) -> None:
+        end = _End()
+        try:
+            async with contextlib.aclosing(source(ref)) as events:
+                async for event in events:
+                    if isinstance(event, LogLine):
+                        await queue.put(FollowedLine(ref, event))
+        except Exception as error:  # noqa: BLE001, RUF100 - it is raised by the iterator
+            end = _End(error)
+        await queue.put(end)
+
+    async with crew(follow(ref) for ref in places):
+        while running:
+            batch = await _batch(queue, running)
+            ends = [item for item in batch if isinstance(item, _End)]
+            running -= len(ends)
+            errors += [end.error for end in ends if end.error is not None]
+            for line in _in_order(item for item in batch if isinstance(item, FollowedLine)):
+                yield line
+    if errors:
+        raise _first(errors)
+
+
+async def _batch(queue: asyncio.Queue[FollowedLine | _End], running: int) -> list[FollowedLine | _End]:
+    """Return what arrives within a second of the first arrival, or until nothing more can."""
+    batch = [await queue.get()]
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_HOLD):
+            while sum(isinstance(item, _End) for item in batch) < running and len(batch) < _AHEAD:
+                batch.append(await queue.get())
+    return batch
+
+
+def _in_order(lines: Iterable[FollowedLine]) -> list[FollowedLine]:
+    """Return lines by time; those without one stay behind the line of their own log that they followed."""
+    logs: dict[DeploymentRef, list[FollowedLine]] = {}
+    for followed in lines:
+        logs.setdefault(followed.ref, []).append(followed)
+    stamped = [pair for log in logs.values() for pair in by_time(log, lambda followed: followed.line.timestamp)]
+    return [followed for _, followed in sorted(stamped, key=lambda pair: pair[0])]
+
+
+def _first(errors: list[BaseException]) -> BaseException:
+    error = errors[0]
+    if len(errors) > 1 and isinstance(error, LaunchError):
+        error.add_note(f"{len(errors) - 1} other deployments could not be followed either")
+    return error

@@ -1,0 +1,79 @@
+"""`Polls`: the requests of everybody who waits or follows, behind all other calls and a few at a time.
+
+They go first-come first-served through a few places, so that a thousand waits neither starve each other nor fill the
+queue for the organization's budget, where a call whose time-out cannot be met is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from launch_async.models.deployment import Deployment, DeploymentRef
+from launch_async.models.log import LogLine, ServerLogLine
+from launch_async.rate_limit.local import Priority
+from launch_async.resources.deployments import Deployments
+
+__all__ = ["Polls"]
+
+_PLACES: Final = 16
+_ASLEEP: Final = 30.0
+"""Seconds by which a loop's clock may be behind, as where the machine was suspended: it stands still meanwhile."""
+
+
+class Polls:
+    """What watchers ask of the service.
+
+    Args:
+        deployments: The client's deployments.
+    """
+
+    def __init__(self, deployments: Deployments) -> None:
+        self._deployments = deployments
+        self._places = asyncio.Semaphore(_PLACES)
+        self._ahead = -math.inf
+        """Seconds by which the machine's clock was ahead of the loop's when they were compared."""
+
+    @property
+    def rate(self) -> float:
+        """Requests per second that the organization's budget allows at present."""
+        return max(self._deployments._pipeline.limiter.status().rate, 0.1)  # noqa: SLF001
+
+    @property
+    def now(self) -> datetime:
+        """What time it is at the service, as far as its answers have told."""
+        moment, ticks = time.time(), asyncio.get_running_loop().time()
+        if moment - ticks - self._ahead > _ASLEEP:
+            self._ahead = moment - ticks
+        offset = self._deployments._pipeline.clock.offset  # noqa: SLF001
+        return datetime.fromtimestamp(ticks + self._ahead + offset, UTC)
+
+    async def deployment(self, ref: DeploymentRef) -> Deployment:
+        """Return one deployment."""
+        async with self._places:
+            return await self._deployments._get(  # noqa: SLF001
+                ref.project_uid, ref.environment_uid, ref.deployment_uid, Priority.POLL
+            )
+
+    async def newest(self, project_uid: str, environment_uid: str, *, limit: int) -> Sequence[Deployment]:
+        """Return one page of an environment's deployments, probably the newest (FACTS §11 row 22)."""
+        async with self._places:
+            return await self._deployments._newest(project_uid, environment_uid, limit, Priority.POLL)  # noqa: SLF001
+
+    async def log(self, ref: DeploymentRef, after: datetime | None) -> Sequence[LogLine]:
+        """Return the build log, or the part of it after a moment."""
+        async with self._places:
+            return await self._deployments._logs(  # noqa: SLF001
+                ref.project_uid, ref.environment_uid, ref.deployment_uid, after, Priority.POLL
+            )
+
+    async def server_log(self, ref: DeploymentRef, start: datetime, end: datetime) -> Sequence[ServerLogLine]:
+        """Return the server log of a window."""
+        async with self._places:
+            return await self._deployments._server_logs(  # noqa: SLF001
+                ref.project_uid, ref.environment_uid, ref.deployment_uid, start, end, Priority.POLL
+            )

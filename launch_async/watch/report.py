@@ -1,0 +1,219 @@
+"""`DeploymentReport`: how one deployment ended, for people at 2 a.m., for programs, and for notebooks."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Final
+
+import attrs
+
+from launch_async.display import html as _html
+from launch_async.models.base import JSONValue
+from launch_async.models.deployment import Deployment, DeploymentRef, DeploymentStatus, deployment_name, status_badge
+from launch_async.models.log import LogLine
+from launch_async.watch.log_level import level_of, plain, readable
+
+__all__ = ["DeploymentReport", "LogDigest", "build_seconds"]
+
+_TAIL: Final = 20
+_LONGEST: Final = 300
+_UNSTATED: Final = "an unstated status"
+_ADVICE: Final = {
+    DeploymentStatus.LIVE: "Nothing to do: it serves.",
+    DeploymentStatus.DEPLOYED: "Nothing to do: it went live, and a newer deployment serves now.",
+    DeploymentStatus.FAILED: "Mend what the build's log tells, and deploy again; what was live before still serves.",
+    DeploymentStatus.SKIPPED: (
+        "A newer deployment took its place in the queue before it started: wait for that one, or deploy again."
+    ),
+    DeploymentStatus.CANCELLED: (
+        "A user cancelled it, or the organization's build hours are used up: ask, look at the plan, then deploy again."
+    ),
+    DeploymentStatus.ARCHIVED: "It is old and can no longer be visited: deploy again to serve this version.",
+}
+
+
+@attrs.frozen(kw_only=True)
+class DeploymentReport:
+    """How one deployment ended.
+
+    Attributes:
+        deployment: Its last known state.
+        stage: Part of the build that the last log line belongs to; None without a log.
+        first_error: First log line that looks like an error; None if there is none.
+        log_tail: The last lines of the log, 20 at most.
+        stage_seconds: Seconds from the first to the last line of each part of the build, in their order; empty without
+            a log.
+    """
+
+    deployment: Deployment
+    stage: str | None = None
+    first_error: str | None = None
+    log_tail: tuple[LogLine, ...] = ()
+    stage_seconds: Mapping[str, float] = attrs.field(factory=dict[str, float])
+
+    @classmethod
+    def of(cls, deployment: Deployment, lines: Iterable[LogLine] = ()) -> DeploymentReport:
+        """Make a report from a deployment and its log, oldest line first."""
+        digest = LogDigest()
+        for line in lines:
+            digest.add(line)
+        return digest.report(deployment)
+
+    @property
+    def ref(self) -> DeploymentRef:
+        """A reference to the deployment that can be stored."""
+        return self.deployment.ref
+
+    @property
+    def status(self) -> DeploymentStatus:
+        """How it ended."""
+        return self.deployment.status
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds from its creation to its end; None where the service does not say."""
+        return build_seconds(self.deployment)
+
+    @property
+    def url(self) -> str | None:
+        """Absolute URL of the site; None if it has none."""
+        return self.deployment.url
+
+    @property
+    def advice(self) -> str:
+        """What to do next, by status (FACTS §6)."""
+        known = _ADVICE.get(self.status)
+        return known or "This status is unknown to the SDK: look at the deployment in the console."
+
+    @property
+    def headline(self) -> str:
+        """What happened, as short as a row of a table wants it: how it ended, when and where, and the first error."""
+        first = f": {self.first_error}" if self.first_error and not self.status.is_success else ""
+        return f"{self._end}{first}"
+
+    @property
+    def summary(self) -> str:
+        """What happened, in a few sentences: for an error's text or a chat message."""
+        sentences = [f"Deployment {self.deployment.uid} ended {self._end}."]
+        if self.first_error and not self.status.is_success:
+            sentences.append(f'First error: "{self.first_error}".')
+        elif self.url and self.status.is_success:
+            sentences.append(f"It is at {self.url}.")
+        if not self.status.is_success:
+            sentences += [self.advice, f"Full log: {self._log_call}"]
+        return " ".join(sentences)
+
+    def to_dict(self) -> dict[str, JSONValue]:
+        """Return the report as plain data, ready for JSON."""
+        created, changed = self.deployment.created_at, self.deployment.updated_at
+        return {
+            "project_uid": self.deployment.project_uid,
+            "environment_uid": self.deployment.environment_uid,
+            "deployment_uid": self.deployment.uid,
+            "deployment_number": self.deployment.deployment_number,
+            "status": str(self.status),
+            "success": self.status.is_success,
+            "stage": self.stage,
+            "seconds": self.seconds,
+            "stage_seconds": {**self.stage_seconds},
+            "created_at": created.isoformat() if created else None,
+            "updated_at": changed.isoformat() if changed else None,
+            "url": self.url,
+            "first_error": self.first_error,
+            "log_tail": [line.message for line in self.log_tail],
+            "summary": self.summary,
+            "advice": self.advice,
+        }
+
+    def to_json(self) -> str:
+        """Return the report as one JSON object."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+    def __str__(self) -> str:
+        tail = "".join(f"\n  {readable(part)}" for line in self.log_tail for part in line.message.splitlines() or [""])
+        return f"{self.summary}{f'{chr(10)}Last lines:{tail}' if tail and not self.status.is_success else ''}"
+
+    def _repr_html_(self) -> str:
+        facts: dict[str, _html.Cell] = {
+            "status": status_badge(self.status),
+            "took": _html.duration(self.seconds),
+            "stage": self.stage,
+            "stages": ", ".join(f"{name} {seconds:.0f} s" for name, seconds in self.stage_seconds.items()) or None,
+            "site": _html.link(self.url),
+            "first error": None if self.status.is_success else self.first_error,
+            "next": self.advice,
+            "ended": _html.when(self.deployment.updated_at if self.seconds is not None else None),
+            "uid": _html.code(self.deployment.uid),
+        }
+        lines = [_html.TextLine(line.timestamp, line.stage, line.message) for line in self.log_tail]
+        log = _html.details("last lines", _html.log(lines), is_open=not self.status.is_success)
+        return _html.card(f"Deployment {deployment_name(self.deployment)}", facts, *([log] if lines else []))
+
+    @property
+    def _end(self) -> str:
+        after = "" if self.seconds is None else f" after {self.seconds:.0f} s"
+        stage = f" in stage {self.stage}" if self.stage and not self.status.is_success else ""
+        return f"{self.status or _UNSTATED}{after}{stage}"
+
+    @property
+    def _log_call(self) -> str:
+        uids = ", ".join(repr(uid) for uid in attrs.astuple(self.ref))
+        return f"launch.deployments.logs({uids})"
+
+
+@_html.row.register(DeploymentReport)
+def _row(report: DeploymentReport) -> dict[str, _html.Cell]:
+    return {
+        "deployment": deployment_name(report.deployment),
+        "status": status_badge(report.status),
+        "took": _html.duration(report.seconds),
+        "first error": None if report.status.is_success else report.first_error,
+        "uid": _html.code(report.deployment.uid),
+    }
+
+
+class LogDigest:
+    """What a report needs of a log, gathered line by line, so that nobody has to keep the whole log."""
+
+    def __init__(self) -> None:
+        self._stage: str | None = None
+        self._first_error: str | None = None
+        self._tail: deque[LogLine] = deque(maxlen=_TAIL)
+        self._stages: dict[str, tuple[datetime, datetime]] = {}
+
+    def add(self, line: LogLine) -> None:
+        """Take the next line in."""
+        self._tail.append(line)
+        self._stage = str(line.stage) if line.stage else self._stage
+        if line.stage and line.timestamp:
+            first, last = self._stages.get(str(line.stage), (line.timestamp, line.timestamp))
+            self._stages[str(line.stage)] = min(first, line.timestamp), max(last, line.timestamp)
+        if self._first_error is None:
+            text = plain(line.message)
+            if level_of(line.message) == "error":
+                self._first_error = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+    def report(self, deployment: Deployment) -> DeploymentReport:
+        """Return the report of a deployment whose log this is."""
+        return DeploymentReport(
+            deployment=deployment,
+            stage=self._stage,
+            first_error=self._first_error,
+            log_tail=tuple(self._tail),
+            stage_seconds={name: (last - first).total_seconds() for name, (first, last) in self._stages.items()},
+        )
+
+
+def build_seconds(deployment: Deployment) -> float | None:
+    """Return the seconds from a deployment's creation to its end; None if it goes on or the service does not say.
+
+    A DEPLOYED or ARCHIVED one changed again after its end, so `updated_at` is not its end (FACTS §6).
+    """
+    created, changed, status = deployment.created_at, deployment.updated_at, deployment.status
+    later = (DeploymentStatus.DEPLOYED, DeploymentStatus.ARCHIVED)
+    if created is None or changed is None or not status.is_final or status in later:
+        return None
+    return max(0.0, (changed - created).total_seconds())

@@ -1,0 +1,305 @@
+"""`Watching`: wait for deployments and follow them, all callers of a client together, until they end.
+
+A wait returns a deployment that went live and raises for any other end (FACTS §6). A look that fails does not end it;
+looks that have failed for a minute do. Ending a wait, in whatever way, never ends the deployment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Final, TypeAlias
+
+from launch_async.errors import DeploymentFailed, DeploymentsFailed, InvalidArgumentError, LaunchError, WaitTimeout
+from launch_async.http.operation import check_callback, check_timeout, check_uid
+from launch_async.models.deployment import Deployment, DeploymentRef
+from launch_async.models.log import LogLine, LogStage, ServerLogLine
+from launch_async.models.page import Listed
+from launch_async.resources.deployments import Deployments
+from launch_async.watch.deployment_poller import Statuses
+from launch_async.watch.following import Following, Logs
+from launch_async.watch.log_cursor import LogCursor
+from launch_async.watch.log_level import LogLevel, at_least, check_level
+from launch_async.watch.merging import FollowedLine, merged
+from launch_async.watch.poll_queue import Polls
+from launch_async.watch.report import DeploymentReport, LogDigest
+from launch_async.watch.server_tail import tail
+from launch_async.watch.task_scope import crew
+
+__all__ = ["DeploymentLike", "Watching"]
+
+DeploymentLike: TypeAlias = DeploymentRef | Deployment | str
+"""Names a deployment: a reference, the deployment itself, or a reference's JSON."""
+
+_LOG: Final = logging.getLogger("launch_async.logs")
+
+
+class Watching:
+    """Everything that a client waits for and follows. It owns nothing that would have to be closed.
+
+    Args:
+        deployments: The client's deployments.
+    """
+
+    def __init__(self, deployments: Deployments) -> None:
+        self._polls = Polls(deployments)
+        self._statuses = Statuses(self._polls)
+        self._logs = Logs(self._statuses)
+
+    async def poll_once(self, ref: DeploymentLike) -> Deployment:
+        """Return the state of a deployment now."""
+        return await self._polls.deployment(_ref_of(_target(ref)))
+
+    async def wait(
+        self,
+        ref: DeploymentLike,
+        *,
+        timeout: float = 3600.0,
+        on_update: Callable[[Deployment], object] | None = None,
+        pressing: bool = False,
+        expected: float | None = None,
+    ) -> Deployment:
+        """Return a deployment that has ended well; `pressing` and `expected` as for `Statuses.watching`.
+
+        Raises:
+            DeploymentFailed: It ended otherwise.
+            WaitTimeout: It did not end in time; it goes on at the service.
+        """
+        check_timeout(timeout)
+        check_callback(on_update=on_update)
+        target = _target(ref)
+        known, scope = _known([target]), asyncio.timeout(timeout)
+        try:
+            async with scope:
+                ended = await self._end(target, known, on_update, pressing=pressing, expected=expected)
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            raise _too_late(known, timeout) from None
+        if not ended.status.is_success:
+            raise DeploymentFailed(await self._report(ended))
+        return ended
+
+    async def watch(
+        self,
+        ref: DeploymentLike,
+        *,
+        on_log: Callable[[LogLine], object] | None = None,
+        on_update: Callable[[Deployment], object] | None = None,
+        timeout: float = 3600.0,
+    ) -> Deployment:
+        """Return a deployment that has ended well, after every line of its log has been given.
+
+        Raises:
+            DeploymentFailed: It ended otherwise.
+            WaitTimeout: It did not end in time; it goes on at the service.
+        """
+        if on_log is None:
+            return await self.wait(ref, timeout=timeout, on_update=on_update)
+        check_timeout(timeout)
+        target = _target(ref)
+        known, digest, scope = _known([target]), LogDigest(), asyncio.timeout(timeout)
+        following = Following(self._logs, target, LogCursor())
+        try:
+            async with scope, contextlib.aclosing(following.events()) as events:
+                async for event in events:
+                    if isinstance(event, LogLine):
+                        digest.add(event)
+                        on_log(event)
+                        continue
+                    known[event.ref] = event
+                    if on_update is not None:
+                        on_update(event)
+        except TimeoutError:
+            if not scope.expired():
+                raise
+        # A time-out while the last lines are read changes nothing about how the deployment has ended.
+        ended = known[_ref_of(target)]
+        if ended is None or not ended.status.is_final:
+            raise _too_late(known, timeout)
+        if not ended.status.is_success:
+            raise DeploymentFailed(digest.report(ended))
+        return ended
+
+    async def wait_all(
+        self, refs: Iterable[DeploymentLike], *, timeout: float = 3600.0, return_failures: bool = False
+    ) -> list[Deployment]:
+        """Return deployments that have all ended, in the order given.
+
+        Raises:
+            DeploymentsFailed: All have ended, and some of them not well.
+            WaitTimeout: Some did not end in time; they go on at the service.
+            LaunchError: One could not be looked at, for good; raised when all others have ended.
+        """
+        targets = _targets(refs)
+        async with contextlib.aclosing(self._ends(targets, timeout)) as ends:
+            ended = {ref: deployment async for ref, deployment in ends}
+        ordered = Listed(ended[_ref_of(target)] for target in targets)
+        failed = [deployment for deployment in dict.fromkeys(ordered) if not deployment.status.is_success]
+        if failed and not return_failures:
+            reports = await asyncio.gather(*(self._report(deployment) for deployment in failed))
+            raise DeploymentsFailed(reports, ordered)
+        return ordered
+
+    async def as_completed(
+        self, refs: Iterable[DeploymentLike], *, timeout: float = 3600.0
+    ) -> AsyncGenerator[Deployment, None]:
+        """Give each deployment when it has ended, well or not.
+
+        Raises:
+            WaitTimeout: Some did not end in time; they go on at the service.
+            LaunchError: One could not be looked at, for good; raised when all others have ended.
+        """
+        async with contextlib.aclosing(self._ends(_targets(refs), timeout)) as ends:
+            async for _, deployment in ends:
+                yield deployment
+
+    async def follow_logs(
+        self,
+        ref: DeploymentLike,
+        *,
+        cursor: LogCursor | str | None = None,
+        stage: LogStage | str | None = None,
+        level: LogLevel | None = None,
+    ) -> AsyncGenerator[LogLine, None]:
+        """Give each line of a build log once, until the deployment has ended and every line is given."""
+        check_level(level)
+        place = LogCursor.from_json(cursor) if isinstance(cursor, str) else cursor or LogCursor()
+        following = Following(self._logs, _target(ref), place)
+        async with contextlib.aclosing(following.events()) as events:
+            async for event in events:
+                if isinstance(event, LogLine) and _is_wanted(event, stage, level):
+                    yield event
+
+    async def follow_all(
+        self, refs: Iterable[DeploymentLike], *, stage: LogStage | str | None = None, level: LogLevel | None = None
+    ) -> AsyncGenerator[FollowedLine, None]:
+        """Give each line of several build logs once, by time within what arrives together."""
+        check_level(level)
+        targets = {_ref_of(target): target for target in _targets(refs)}
+
+        def source(ref: DeploymentRef) -> AsyncGenerator[Deployment | LogLine, None]:
+            return Following(self._logs, targets[ref], LogCursor()).events()
+
+        async with contextlib.aclosing(merged(targets, source)) as lines:
+            async for followed in lines:
+                if _is_wanted(followed.line, stage, level):
+                    yield followed
+
+    async def tail_server_logs(
+        self, ref: DeploymentLike, *, since: datetime | timedelta | None = None, until: datetime | None = None
+    ) -> AsyncGenerator[ServerLogLine, None]:
+        """Give each line of a server log once, for ever or until a moment."""
+        async with contextlib.aclosing(tail(self._polls, _ref_of(_target(ref)), since=since, until=until)) as lines:
+            async for line in lines:
+                yield line
+
+    async def _end(
+        self,
+        target: Deployment | DeploymentRef,
+        known: dict[DeploymentRef, Deployment | None],
+        on_update: Callable[[Deployment], object] | None = None,
+        *,
+        pressing: bool = False,
+        expected: float | None = None,
+    ) -> Deployment:
+        """Return a deployment that has ended, well or not; keep its last state in `known` meanwhile."""
+        with self._statuses.watching(target, pressing=pressing, expected=expected) as watched:
+            seen = 0
+            while True:
+                deployment = await watched.next_state(seen)
+                seen = watched.version
+                known[watched.ref] = deployment
+                if on_update is not None:
+                    on_update(deployment)
+                if deployment.status.is_final:
+                    return deployment
+
+    async def _ends(
+        self, targets: Sequence[Deployment | DeploymentRef], timeout: float
+    ) -> AsyncGenerator[tuple[DeploymentRef, Deployment], None]:
+        """Give each of several deployments when it has ended."""
+        known = _known(targets)
+        queue: asyncio.Queue[tuple[DeploymentRef, Deployment | Exception]] = asyncio.Queue()
+        errors: list[Exception] = []
+
+        async def one(target: Deployment | DeploymentRef) -> None:
+            try:
+                outcome: Deployment | Exception = await self._end(target, known)
+            except Exception as error:  # noqa: BLE001, RUF100 - it is raised by the iterator
+                outcome = error
+            queue.put_nowait((_ref_of(target), outcome))
+
+        check_timeout(timeout)
+        deadline = asyncio.get_running_loop().time() + timeout
+        distinct = {_ref_of(target): target for target in targets}
+        async with crew(one(target) for target in distinct.values()):
+            for _ in distinct:
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        ref, outcome = await queue.get()
+                except TimeoutError:
+                    raise _too_late(known, timeout) from None
+                if isinstance(outcome, Deployment):
+                    yield ref, outcome
+                else:
+                    errors.append(outcome)
+        if errors:
+            errors[0].add_note(f"{len(errors)} of {len(distinct)} deployments could not be looked at")
+            raise errors[0]
+
+    async def _report(self, deployment: Deployment) -> DeploymentReport:
+        """Return the report of a deployment that has ended; without its log if that cannot be read."""
+        try:
+            return DeploymentReport.of(deployment, await self._polls.log(deployment.ref, None))
+        except LaunchError as error:
+            _LOG.warning("the log of deployment %s cannot be read: %s", deployment.uid, error)
+            return DeploymentReport.of(deployment)
+
+
+def _target(ref: DeploymentLike) -> Deployment | DeploymentRef:
+    """Return what was given, once it is sure that it names a deployment."""
+    try:
+        target = DeploymentRef.from_json(ref) if isinstance(ref, str) else ref
+    except ValueError:
+        raise InvalidArgumentError("ref", "this text is not what DeploymentRef.to_json() wrote") from None
+    if not isinstance(target, Deployment | DeploymentRef):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgumentError(
+            "ref", f"expected a Deployment, a DeploymentRef or the JSON of one, got {type(target).__name__}"
+        )
+    place = _ref_of(target)
+    for name in ("project_uid", "environment_uid", "deployment_uid"):
+        check_uid(f"ref.{name}", getattr(place, name))
+    return target
+
+
+def _targets(refs: Iterable[DeploymentLike]) -> list[Deployment | DeploymentRef]:
+    return [_target(ref) for ref in refs]
+
+
+def _ref_of(target: Deployment | DeploymentRef) -> DeploymentRef:
+    return target.ref if isinstance(target, Deployment) else target
+
+
+def _known(targets: Iterable[Deployment | DeploymentRef]) -> dict[DeploymentRef, Deployment | None]:
+    return {_ref_of(target): target if isinstance(target, Deployment) else None for target in targets}
+
+
+def _is_wanted(line: LogLine, stage: LogStage | str | None, level: LogLevel | None) -> bool:
+    return (stage is None or line.stage == stage) and (level is None or at_least(line.message, level))
+
+
+def _too_late(known: dict[DeploymentRef, Deployment | None], timeout: float) -> WaitTimeout:
+    """Return the error of a wait whose deadline has come."""
+    late = {ref: last for ref, last in known.items() if last is None or not last.status.is_final}
+    named = [f"{ref.deployment_uid} ({last.status if last else 'never seen'})" for ref, last in late.items()]
+    more = f" and {len(named) - 3} more" if len(named) > 3 else ""
+    subject = "deployment" if len(named) == 1 else f"{len(named)} of {len(known)} deployments"
+    return WaitTimeout(
+        f"{subject} did not end within {timeout:g} s: {', '.join(named[:3])}{more}. "
+        "The service goes on with it; wait again with the same reference",
+        last=next((last for last in late.values() if last is not None), None),
+    )

@@ -1,0 +1,261 @@
+"""Turns every error answer into one error of the tree: the envelopes A to F of FACTS §9, and whatever else comes.
+
+The service, the gateways before it and the storage behind it speak differently: `errors` as a list of coded entries,
+keyed by field, or both; a bare `error_message` with `error_code`; OAuth's `error`; XML or HTML; nothing at all. Nothing
+here ever raises: an answer that cannot be read is still an error with its status.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final, cast
+from urllib.parse import quote, quote_plus
+
+import attrs
+
+from launch_async.errors import (
+    APIError,
+    BadGatewayError,
+    BadRequestError,
+    ConflictError,
+    FieldError,
+    ForbiddenError,
+    GatewayTimeoutError,
+    GitProviderError,
+    InternalServerError,
+    InvalidTokenError,
+    NotFoundError,
+    RateLimitError,
+    ServerError,
+    ServiceUnavailableError,
+    UnauthorizedError,
+)
+from launch_async.wire.converter import load_json
+
+__all__ = ["Envelope", "error_from_answer", "read_envelope", "redact"]
+
+_BY_STATUS: Final[Mapping[int, type[APIError]]] = {
+    400: BadRequestError,
+    401: UnauthorizedError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    409: ConflictError,
+    422: BadRequestError,
+    429: RateLimitError,
+    500: InternalServerError,
+    502: BadGatewayError,
+    503: ServiceUnavailableError,
+    504: GatewayTimeoutError,
+}
+_EXCERPT: Final = 2000
+_REDACTED: Final = "[redacted]"
+_TELLING: Final = 8
+_SIGNED_URL: Final = re.compile(r"(https?:(?:\\?/){2}[^\s\"'<>?]+)\?[^\s\"'<>]+")
+_INVALID_TOKEN: Final = "105"  # noqa: S105
+
+
+@attrs.frozen
+class Envelope:
+    """What an error body says.
+
+    Attributes:
+        message: The service's words, joined; empty where it gave none.
+        codes: Its codes, as text, in its order.
+        field_errors: Its faults keyed by field.
+        is_xml: Whether it is an XML ``<Error>``, which the Launch API itself never sends (FACTS §1).
+    """
+
+    message: str = ""
+    codes: tuple[str, ...] = ()
+    field_errors: tuple[FieldError, ...] = ()
+    is_xml: bool = False
+
+
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """Return a text without the given values, in whichever way they are written, and without the query of any URL."""
+    written = {form for value in secrets if value.strip() for form in _forms(value)}
+    if written:
+        # One pass, the longest first: a value may be a part of another one, or of the mark itself.
+        text = re.sub("|".join(map(re.escape, sorted(written, key=len, reverse=True))), _REDACTED, text)
+    return _SIGNED_URL.sub(rf"\1?{_REDACTED}", text)
+
+
+def _forms(value: str) -> set[str]:
+    """Return a value as JSON, a URL, HTML and prose write it."""
+    ascii_only, as_it_is = json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]
+    escaped = {ascii_only, as_it_is, ascii_only.replace("/", "\\/"), as_it_is.replace("/", "\\/")}
+    # A request that is repeated within JSON is escaped twice.
+    twice = {json.dumps(text, ensure_ascii=plain)[1:-1] for text in escaped for plain in (True, False)}
+    in_urls = {
+        quote(value, errors="replace"),
+        quote(value, safe="", errors="replace"),
+        quote_plus(value, errors="replace"),
+    }
+    return {value, html.escape(value), " ".join(value.split()), *in_urls, *escaped, *twice}
+
+
+def read_envelope(body: bytes, secrets: Iterable[str] = ()) -> Envelope:
+    """Read an error body of any shape.
+
+    Args:
+        body: What came.
+        secrets: Values that must be taken out before the words are taken out of markup, which would change them.
+    """
+    try:
+        document = load_json(body)
+    except ValueError:
+        text = redact(body[:65536].decode("utf-8", "replace"), secrets)
+        return Envelope(_text_of_markup(text), is_xml="<Error>" in text)
+    if isinstance(document, list):
+        return _from_entries(document)
+    if not isinstance(document, dict):
+        return Envelope(document if isinstance(document, str) else "")
+    entries = document.get("errors")
+    listed = _from_entries(entries if isinstance(entries, list) else [entries])
+    words = [_text(document.get(name)) for name in ("error_message", "error_description", "message", "error")]
+    code = document.get("error_code", document.get("code"))
+    return Envelope(
+        listed.message or next((word for word in words if word), ""),
+        (*listed.codes, *([str(code)] if isinstance(code, str | int) and not isinstance(code, bool) else [])),
+        listed.field_errors,
+    )
+
+
+def _text(value: object) -> str:
+    """Return words, joined where they come as a list: so does a framework that checks a whole body at once."""
+    if isinstance(value, list):
+        return "; ".join([word for word in cast("list[object]", value) if isinstance(word, str)])
+    return value if isinstance(value, str) else ""
+
+
+def _from_entries(entries: list[object] | object) -> Envelope:
+    messages: list[str] = []
+    codes: list[str] = []
+    fields: list[FieldError] = []
+    for entry in cast("list[object]", entries):
+        if isinstance(entry, str):
+            messages.append(entry)
+        elif isinstance(entry, dict):
+            _read_entry(cast("dict[str, object]", entry), messages, codes, fields)
+    return Envelope("; ".join(messages), tuple(codes), tuple(fields))
+
+
+def _read_entry(entry: dict[str, object], messages: list[str], codes: list[str], fields: list[FieldError]) -> None:
+    """Read one entry: `{code, message}` (A, C), or `{field: {code, message}}` for any number of fields (B)."""
+    code, message = entry.get("code"), entry.get("message")
+    if isinstance(code, str | int) and not isinstance(code, bool):
+        codes.append(str(code))
+    if isinstance(message, str) and message:
+        named = entry.get("field")
+        if isinstance(named, str):
+            fields.append(FieldError(named, _text(code), message))
+        messages.append(f"{named}: {message}" if isinstance(named, str) else message)
+    for field, fault in entry.items():
+        bare = isinstance(fault, str) or (isinstance(fault, list) and message is None)
+        if bare and field not in {"code", "message", "field"} and "code" not in entry:
+            details: dict[str, object] = {"message": fault}
+        elif isinstance(fault, dict):
+            details = cast("dict[str, object]", fault)
+        else:
+            continue
+        found = FieldError(field, _text(details.get("code")), _text(details.get("message")))
+        fields.append(found)
+        codes.extend([found.code] if found.code else [])
+        messages.append(f"{field}: {found.message or found.code or 'refused'}")
+
+
+def _text_of_markup(text: str) -> str:
+    """Return the words of an XML or HTML body: its message or title if it has one."""
+    named = re.search(r"<(Message|title|h1)[^>]*>(.*?)</\1>", text, re.IGNORECASE | re.DOTALL)
+    words = named.group(2) if named else re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL)
+    return " ".join(words.split())
+
+
+def error_from_answer(
+    status: int,
+    body: bytes,
+    *,
+    operation: str,
+    secrets: Iterable[str] = (),
+    request_id: str | None = None,
+    retry_after: float | None = None,
+    region_hint: str = "",
+) -> APIError:
+    """Return the error that an answer means.
+
+    Args:
+        status: HTTP status, 400 or more.
+        body: What the service sent.
+        operation: Name of the operation.
+        secrets: Values that the request carried and that no text may repeat.
+        request_id: Id of the request.
+        retry_after: Seconds that the service asked to wait.
+        region_hint: What to say about regions where a token was refused.
+    """
+    known_secrets = tuple(secrets)
+    envelope = read_envelope(body, known_secrets)
+    kind = _kind(status, envelope)
+    message = redact(envelope.message, known_secrets)[:_EXCERPT] or f"the service answered {status} without saying why"
+    # Codes and field names are the service's own words; a variable whose value is `1` must not spoil them.
+    telling = [value for value in known_secrets if len(value) >= _TELLING]
+    error = kind(
+        f"{message.rstrip('.')}. {advice}" if (advice := _advice(kind, envelope, region_hint)) else message,
+        operation=operation,
+        status=status,
+        codes=[redact(code, telling) for code in envelope.codes],
+        field_errors=[
+            FieldError(redact(fault.field, telling), redact(fault.code, telling), redact(fault.message, known_secrets))
+            for fault in envelope.field_errors
+        ],
+        request_id=request_id,
+        retryable=True if status == 408 else None,
+        retry_after=retry_after,
+    )
+    error.body = redact(body.decode("utf-8", "replace"), known_secrets)[:_EXCERPT]
+    return error
+
+
+def _kind(status: int, envelope: Envelope) -> type[APIError]:
+    if _is_invalid_token(envelope):
+        return InvalidTokenError
+    if status == 401 and any(code.startswith("launch.GIT_PROVIDER.") for code in envelope.codes):
+        return GitProviderError
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    return ServerError if status >= 500 else APIError
+
+
+def _is_invalid_token(envelope: Envelope) -> bool:
+    # Any status, because the gateway that says so has used several (FACTS §9, retry policy).
+    words = envelope.message.lower()
+    return _INVALID_TOKEN in envelope.codes or (
+        "access token" in words and any(state in words for state in ("invalid", "expired", "revoked"))
+    )
+
+
+def _advice(kind: type[APIError], envelope: Envelope, region_hint: str) -> str:
+    if kind is InvalidTokenError:
+        return f"Renew the token, or check the region: {region_hint}" if region_hint else "Renew the token"
+    if envelope.is_xml and region_hint and not issubclass(kind, ServerError):
+        return f"This is no answer of the Launch API: check the region: {region_hint}"
+    if kind is GitProviderError:
+        return "Reconnect the Git account in the console; your own credentials are fine"
+    if kind is UnauthorizedError:
+        return "Check the token, the organization UID and the region"
+    if kind is RateLimitError:
+        return "Other programs share the organization's budget; try again later"
+    if kind is NotFoundError:
+        return "Check the UIDs, and that they are of this client's organization and region"
+    if kind is ConflictError:
+        return "Take another name, or use what is there"
+    if any(code.endswith("LIMIT_REACHED") for code in envelope.codes):
+        return "Delete what is not needed, or ask for a larger plan"
+    if kind is ForbiddenError:
+        return (
+            "Check that the organization UID is one of the token's, and that its scopes and kind allow this: "
+            "Git variants of creation need a user's token, an app (M2M) token cannot do them"
+        )
+    return ""

@@ -1,1 +1,0 @@
-"""Bulk operations that finish, and finish once: select, plan, run, resume, report."""

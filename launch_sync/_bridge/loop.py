@@ -1,0 +1,360 @@
+"""The loop that launch_sync runs on: one daemon thread per process, named `launch-sync`, started by the first call.
+
+- A forked child starts its own loop, and neither uses nor closes what it inherited.
+- At exit the loop closes what is open, within two seconds and in silence; later calls raise `ClosedError`.
+- A client that was never closed is closed here, with one `ResourceWarning` that names the line that made it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import sys
+import threading
+import warnings
+import weakref
+from asyncio import _get_running_loop  # the public spelling costs an exception on every call without a loop
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from contextvars import Context
+from functools import partial
+from typing import TypeAlias, TypeVar
+
+from launch_async.errors import ClosedError, LaunchError
+
+__all__ = [
+    "BridgeThreadError",
+    "Guard",
+    "LaunchSyncInAsyncWarning",
+    "LoopThread",
+    "bridge_thread_error",
+    "current_loop",
+    "has_exited",
+    "loop_is_running",
+    "loop_of_this_thread",
+]
+
+T = TypeVar("T")
+_Close: TypeAlias = Callable[[], Coroutine[object, object, object]]
+
+_EXIT_SECONDS = 2.0
+_PARK_SECONDS = 1.0
+
+
+class BridgeThreadError(LaunchError, RuntimeError):
+    """launch_sync was called on its own event loop, where waiting for the answer would wait forever.
+
+    That happens in code that runs on the loop by design, such as an observer of requests. Use launch_async there.
+    """
+
+
+class LaunchSyncInAsyncWarning(RuntimeWarning):
+    """launch_sync was called from a coroutine: it works, but blocks that event loop. Given once per process."""
+
+
+def current_loop() -> LoopThread:
+    """Return the loop of this process, started if need be.
+
+    Raises:
+        BridgeThreadError: called on the loop itself.
+        ClosedError: the interpreter is exiting.
+    """
+    loop = _process.loop
+    running = _get_running_loop()
+    if running is not None:
+        if loop is not None and loop.is_here():
+            raise bridge_thread_error()
+        _warn_in_async()
+    if loop is not None and loop.is_ours() and not loop.exiting:
+        return loop
+    return _start_loop()
+
+
+def loop_is_running() -> bool:
+    """Whether this process has started a loop."""
+    return _process.loop is not None and _process.loop.is_ours()
+
+
+def loop_of_this_thread() -> LoopThread | None:
+    """Return the loop if the current thread is the one that runs it."""
+    loop = _process.loop
+    return loop if loop is not None and loop.is_here() else None
+
+
+def has_exited() -> bool:
+    """Whether the interpreter is exiting, and everything is closed."""
+    return _process.exited
+
+
+class Guard:
+    """Closes what its owner forgot to close, and says once where the owner was made.
+
+    Args:
+        owner: The object of launch_sync that a user should have closed.
+        close: Closes the async object behind it. Must not refer to the owner.
+        fork_aware: Whether a forked child may close the async object too. Otherwise a child leaves it alone.
+    """
+
+    def __init__(self, owner: object, close: _Close, *, fork_aware: bool = False) -> None:
+        self._forgotten = _Forgotten(type(owner).__name__, close, fork_aware)
+        _process.open.add(self._forgotten)
+        weakref.finalize(owner, self._forgotten).atexit = False
+
+    def hold(self) -> None:
+        """A `with` will close the owner: an exit in its midst, as in a daemon thread, deserves no warning."""
+        self._forgotten.held = True
+
+    def release(self) -> None:
+        """The owner was closed: nothing is left to do."""
+        _process.open.discard(self._forgotten)
+
+
+class _Forgotten:
+    """What to do about an owner that goes without having been closed."""
+
+    def __init__(self, name: str, close: _Close, fork_aware: bool) -> None:
+        self._name = name
+        self._close = close
+        self._fork_aware = fork_aware
+        self._line = _line_of_the_user()
+        self._pid = os.getpid()
+        self.held = False
+
+    def __call__(self) -> None:
+        if self not in _process.open:
+            return
+        _process.open.discard(self)
+        ours = self._pid == os.getpid()
+        if _process.loop is not None and (ours or self._fork_aware):
+            _process.loop.close_soon(self._close)
+        if ours and not self.held:
+            close = getattr(self._close, "__name__", "close")
+            warnings.warn_explicit(
+                f"{self._name} was never closed. Use `with {self._name}(...)`, or call its {close} method.",
+                ResourceWarning,
+                *self._line,
+            )
+
+
+class LoopThread:
+    """An event loop and the daemon thread that runs it, in one process."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.SelectorEventLoop()
+        self.exiting = False
+        self._pid = os.getpid()
+        self._closing: set[asyncio.Task[object]] = set()
+        self._kept: set[asyncio.Task[object]] = set()
+        self._resume = threading.Event()
+        ready = threading.Event()
+        self._loop.call_soon(ready.set)
+        self._thread = threading.Thread(target=self._serve, name="launch-sync", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._loop.close()
+            raise
+        ready.wait()
+
+    def is_ours(self) -> bool:
+        """Whether it was started by this process, and runs; a fork copies the object but not the thread."""
+        return self._pid == os.getpid() and self._thread.is_alive()
+
+    def is_here(self) -> bool:
+        """Whether the current thread is the loop's."""
+        return self._thread.ident == threading.get_ident()
+
+    def post(self, action: Callable[[], object]) -> None:
+        """Do something on the loop soon, in the order of posting.
+
+        Raises:
+            ClosedError: the loop is closed.
+        """
+        try:
+            self._loop.call_soon_threadsafe(action)
+        except RuntimeError:
+            raise _exited_error() from None
+
+    def create_task(self, coroutine: Coroutine[object, object, T], context: Context) -> asyncio.Task[T]:
+        """Start a coroutine; runs on the loop."""
+        return self._loop.create_task(coroutine, context=context)
+
+    def keep(self, task: asyncio.Task[object]) -> None:
+        """Hold a task until it is done: the loop itself would let it go with those who wait for it."""
+        self._kept.add(task)
+        task.add_done_callback(self._kept.discard)
+
+    def tasks(self) -> set[asyncio.Task[object]]:
+        """Return what runs or waits on the loop."""
+        return asyncio.all_tasks(self._loop)
+
+    def close_soon(self, close: _Close) -> None:
+        """Run a clean-up that nobody waits for, but that exit lets finish."""
+        with suppress(ClosedError):
+            self.post(partial(self._close, close))
+
+    def park(self) -> None:
+        """Hold the loop's thread at a point where it holds no lock, until `unpark`."""
+        parked = threading.Event()
+        self._resume.clear()
+        with suppress(ClosedError):
+            self.post(partial(self._hold, parked))
+            parked.wait(_PARK_SECONDS)
+
+    def unpark(self) -> None:
+        """Let the loop's thread go on."""
+        self._resume.set()
+
+    def stop(self) -> None:
+        """Cancel what runs, let clean-up finish, close the loop and join its thread: two seconds at most."""
+        self.exiting = True
+        with suppress(ClosedError):
+            self.post(self._begin_to_stop)
+            self._thread.join(_EXIT_SECONDS)
+
+    def _close(self, close: _Close) -> None:
+        task = self._loop.create_task(close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def _hold(self, parked: threading.Event) -> None:
+        parked.set()
+        self._resume.wait(_PARK_SECONDS)
+
+    def _begin_to_stop(self) -> None:
+        self._winding_down = self._loop.create_task(self._wind_down())
+
+    async def _wind_down(self) -> None:
+        try:
+            tasks = self.tasks() - {self._winding_down}
+            for task in tasks - self._closing:
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks, timeout=_EXIT_SECONDS * 0.75)
+            await self._loop.shutdown_asyncgens()
+        finally:
+            self._loop.stop()
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        while not self._loop.is_closed():
+            try:
+                self._loop.run_forever()
+            except (KeyboardInterrupt, SystemExit):
+                continue  # asyncio lets these two through the loop; the call that raised them has them already
+            self._loop.close()
+
+
+class _Process:
+    """What this process has: at most one loop; and what it inherited, which is kept and never touched."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.loop: LoopThread | None = None
+        self.parked: LoopThread | None = None
+        self.open: set[_Forgotten] = set()
+        self.inherited: list[object] = []
+        self.exited = False
+        self.warned = False
+
+
+_process = _Process()
+
+
+def _start_loop() -> LoopThread:
+    with _process.lock:
+        loop = _process.loop
+        if _process.exited:
+            raise _exited_error()
+        if loop is None or not loop.is_ours():
+            try:
+                loop = _process.loop = LoopThread()
+            except RuntimeError:  # no new thread: the interpreter is exiting, or the system's limit is reached
+                raise ClosedError("launch_sync cannot start its thread now.") from None
+        return loop
+
+
+def bridge_thread_error() -> BridgeThreadError:
+    """Return the error that says what to do instead."""
+    return BridgeThreadError(
+        "launch_sync was called on its own event loop and would wait forever. Use launch_async in code that runs there."
+    )
+
+
+def _exited_error() -> ClosedError:
+    return ClosedError("launch_sync is closed: the interpreter is exiting. Finish calls before the program ends.")
+
+
+def _warn_in_async() -> None:
+    ipython = sys.modules.get("IPython")
+    if _process.warned or (ipython is not None and ipython.get_ipython() is not None):
+        return
+    _process.warned = True
+    filename, line = _line_of_the_user()
+    warnings.warn_explicit(
+        "launch_sync was called from a coroutine and blocks its event loop until the answer is here. "
+        "Use launch_async in coroutines.",
+        LaunchSyncInAsyncWarning,
+        filename,
+        line,
+    )
+
+
+def _line_of_the_user() -> tuple[str, int]:
+    frame = sys._getframe()  # noqa: SLF001 - as warnings and logging do
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "launch_sync":
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+def _before_fork() -> None:
+    _process.lock.acquire()
+    loop = _process.loop
+    if loop is not None and loop.is_ours() and not loop.is_here():
+        _process.parked = loop
+        loop.park()
+
+
+def _after_fork_in_parent() -> None:
+    if _process.parked is not None:
+        _process.parked.unpark()
+        _process.parked = None
+    _process.lock.release()
+
+
+def _after_fork_in_child() -> None:
+    global _process
+    parent, _process = _process, _Process()
+    _process.open = parent.open
+    tasks = parent.loop.tasks() if parent.loop is not None else ()
+    _process.inherited = [*parent.inherited, parent.loop, *tasks, *parent.open]
+    for thing in _process.inherited:
+        _never_destroy(thing)
+
+
+def _never_destroy(thing: object) -> None:
+    """Keep a thing and all that it refers to until the process is gone, the interpreter's own end included.
+
+    Otherwise a child that ends as programs do would destroy its parent's connections: unregister them from the epoll
+    instance that both share, say goodbye to the server in the parent's name, and complain of tasks and sessions.
+    """
+    with suppress(ImportError, AttributeError):  # no ctypes, or no reference counts: nothing is destroyed at the end
+        import ctypes
+
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+
+
+def _at_exit() -> None:
+    _process.exited = True
+    try:
+        for forgotten in list(_process.open):
+            forgotten()
+    finally:
+        if _process.loop is not None and _process.loop.is_ours():
+            _process.loop.stop()
+
+
+atexit.register(_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -1,1 +1,0 @@
-"""The modules here are the twins of those in `launch_async.workflows.fleet`."""

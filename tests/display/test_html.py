@@ -1,0 +1,231 @@
+"""The look of notebooks: nothing unescaped, nothing endless, nothing that needs colour or the right theme."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from display_support import Reader
+from hypothesis import given, strategies as st
+
+from launch_async.display import html as _html
+from launch_async.display.html import Markup, Mood, TextLine
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOSTILE = st.one_of(
+    st.text(),
+    st.text(alphabet="<>&\"'/=`! -", max_size=30),
+    st.sampled_from(
+        [
+            "<script>alert(1)</script>",
+            "'\" onclick=x",
+            "<!--",
+            "-->",
+            "&lt;b&gt;",
+            "\x1b[31mred\x1b[0m",
+            "\ud800",
+            "\u202e",
+        ]
+    ),
+)
+
+
+@given(HOSTILE, HOSTILE)
+def test_whatever_a_value_says_it_stays_text(name: str, value: str) -> None:
+    for shown in (
+        _html.card(name, {name: value}),
+        _html.table(name, [value], cells=lambda item: {name: item}),
+        _html.log([TextLine(NOW, name, value)]),
+        _html.details(name, _html.text(value)),
+        _html.badge(value, Mood.BAD),
+        _html.code(value),
+        _html.faint(value),
+        _html.link(value, name),
+        _html.link(f"https://example.com/{value}", name),
+        _html.links([value, name]),
+        _html.text(_html.names([name, value])),
+    ):
+        read = Reader(shown)
+        assert read.is_harmless
+        shown.encode()
+
+
+@given(st.text(alphabet=st.characters(categories=["L", "N", "P", "S"]), max_size=300))
+def test_a_printable_text_is_shown_as_it_is(value: str) -> None:
+    assert Reader(_html.text(value)).words == value
+
+
+def test_terminal_colours_go_and_control_characters_show_as_such() -> None:
+    assert _html.text("\x1b[1;31mError\x1b[0m \x1b]8;;https://x\x07here\x00") == "Error here\N{REPLACEMENT CHARACTER}"
+
+
+def test_a_text_cannot_turn_what_follows_it_around() -> None:
+    assert "\u202e" not in _html.text("safe\u202etxt.exe")
+
+
+def test_a_long_text_is_cut() -> None:
+    assert len(_html.text("x" * 5000)) == 301
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "file:///etc/passwd",
+        "//example.com",
+        "https://",
+        "http://[",
+        "",
+        None,
+    ],
+)
+def test_only_a_web_address_becomes_a_link(url: str | None) -> None:
+    assert Reader(_html.link(url, "name")).links == []
+
+
+def test_a_link_does_not_say_who_logs_in() -> None:
+    shown = _html.link("https://user:token@example.com/repository?a=1&b=2")
+
+    assert Reader(shown).links == ["https://example.com/repository?a=1&b=2"]
+    assert "token" not in shown
+
+
+def test_addresses_without_a_scheme_are_secure_but_on_this_machine() -> None:
+    shown = Reader(_html.links(["moon.example.com", "127.0.0.1:80", None, "http://sun.example.com", "a", "b"]))
+
+    assert shown.links == ["https://moon.example.com", "http://127.0.0.1:80", "http://sun.example.com"]
+    assert shown.words.endswith(" and 2 more")
+
+
+def test_a_long_table_is_cut_and_says_how_much_is_left() -> None:
+    read = Reader(_html.table("Numbers", range(1234), cells=lambda number: {"n": f"row-{number}"}))
+
+    assert read.words.count("row-") == 20
+    assert read.lines[-1] == "… and 1,214 more"
+
+
+def test_the_rows_that_are_not_shown_are_not_even_made() -> None:
+    made: list[int] = []
+
+    def cells(number: int) -> dict[str, _html.Cell]:
+        made.append(number)
+        return {"n": number}
+
+    _html.table("Numbers", range(1000), cells=cells)
+
+    assert made == list(range(20))
+
+
+def test_a_short_table_says_nothing_about_more() -> None:
+    assert Reader(_html.table("Numbers", [1, 2], cells=lambda n: {"n": n})).lines == ["Numbers", "n", "1", "2"]
+
+
+def test_a_long_log_shows_its_end() -> None:
+    lines = [TextLine(None, "BUILD", f"line {number}") for number in range(2000)]
+
+    read = Reader(_html.log(lines))
+
+    assert read.lines[:3] == ["… 1,960 lines before", "BUILD", "line 1960"]
+    assert read.lines[-1] == "line 1999"
+
+
+def test_a_log_names_a_stage_where_it_changes_and_tells_the_time_in_utc() -> None:
+    berlin = timezone(timedelta(hours=1))
+    lines = [
+        TextLine(datetime(2026, 3, 1, 13, 0, 1, tzinfo=berlin), "INSTALL", "a"),
+        TextLine(None, "INSTALL", "b"),
+        TextLine(NOW, "BUILD", "c"),
+        TextLine(NOW, None, "d"),
+    ]
+
+    assert Reader(_html.log(lines)).lines == ["INSTALL", "12:00:01 a", "b", "BUILD", "12:00:00 c", "12:00:00 d"]
+
+
+def test_many_names_are_cut() -> None:
+    assert _html.names("abcdefghijklm") == "a, b, c, d, e, f, g, h, i, j and 3 more"
+
+
+def test_what_is_not_known_takes_no_space() -> None:
+    assert Reader(_html.card("Thing", {"a": None, "b": "", "c": 0, "d": False})).lines == ["Thing", "c 0", "d no"]
+    table = _html.table("", [{"a": None, "b": 1}, {"c": ""}], cells=lambda row: row)
+    assert Reader(table).lines == ["b", "1"]
+
+
+@pytest.mark.parametrize(
+    ("distance", "words"),
+    [
+        (timedelta(seconds=2), "just now"),
+        (timedelta(seconds=-4), "just now"),
+        (timedelta(seconds=41), "41 s ago"),
+        (timedelta(minutes=59, seconds=59), "59 min ago"),
+        (timedelta(hours=23), "23 h ago"),
+        (timedelta(days=400), "400 d ago"),
+        (timedelta(hours=-3), "in 3 h"),
+    ],
+)
+def test_a_moment_is_told_relative_to_now(distance: timedelta, words: str) -> None:
+    assert Reader(_html.ago(NOW - distance, NOW)).words == words
+
+
+def test_the_moment_itself_is_kept_for_those_who_read_later() -> None:
+    berlin = datetime(2026, 3, 1, 11, tzinfo=timezone(timedelta(hours=1)))
+
+    assert Reader(_html.when(berlin, NOW)).words == "2 h ago (2026-03-01 10:00:00 UTC)"
+    assert 'title="2026-03-01 10:00:00 UTC"' in _html.ago(berlin, NOW)
+    assert _html.when(None) == ""
+
+
+def test_a_moment_in_a_table_is_relative_to_the_present() -> None:
+    assert Reader(_html.text(datetime.now(UTC) - timedelta(days=3, hours=1))).words == "3 d ago"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(None, ""), (0.42, "0.4 s"), (41.2, "41 s"), (185, "3 min 5 s"), (59.9, "1 min 0 s"), (7800, "2 h 10 min")],
+)
+def test_how_long_something_took(seconds: float | None, words: str) -> None:
+    assert _html.duration(seconds) == words
+
+
+@pytest.mark.parametrize(("count", "words"), [(800, "800 B"), (1536, "1.5 KiB"), (20 * 1024**2, "20.0 MiB")])
+def test_how_large_something_is(count: int, words: str) -> None:
+    assert _html.size(count) == words
+
+
+@pytest.mark.parametrize("mood", Mood)
+def test_a_status_is_told_by_its_word_and_mark_alone(mood: Mood) -> None:
+    assert Reader(_html.badge("LIVE", mood)).words.split() == [mood.mark, "LIVE"]
+    assert len({each.mark for each in Mood}) == len(Mood)
+
+
+@pytest.mark.parametrize("mood", Mood)
+@pytest.mark.parametrize("page", ["#ffffff", "#111111"])
+def test_the_colours_stand_out_in_light_and_dark_themes(mood: Mood, page: str) -> None:
+    # WCAG 2.2, 1.4.11: three to one for what is not text.
+    assert contrast(mood.colour, page) >= 3
+
+
+@pytest.mark.parametrize("mood", Mood)
+def test_no_text_is_coloured(mood: Mood) -> None:
+    assert f"{mood.colour};color:" not in _html.badge("x", mood)
+    assert 'style="color:#' not in _html.badge("x", mood)
+
+
+def test_what_is_html_already_is_not_escaped_again() -> None:
+    assert _html.text(Markup("<b>x</b>")) == "<b>x</b>"
+
+
+def test_an_item_of_a_class_without_a_view_of_its_own_shows_its_text() -> None:
+    assert Reader(_html.table("Paths", [object])).lines == ["Paths", "type", "<class 'object'>"]
+
+
+def contrast(one: str, other: str) -> float:
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -1,0 +1,317 @@
+"""What a notebook shows of each object: the facts that matter, never a secret; text elsewhere stays as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import attrs
+import pytest
+from display_support import Reader
+from hypothesis import given, strategies as st
+
+from launch_async import (
+    ArchiveEntry,
+    ArchiveListing,
+    CacheRevalidationUsage,
+    Deployment,
+    DeploymentRef,
+    DeploymentReport,
+    DeploymentStatus,
+    Domain,
+    Environment,
+    EnvironmentVariable,
+    Exclusion,
+    FollowedLine,
+    FrameworkPreset,
+    LimiterStatus,
+    Log,
+    LogLine,
+    LogStage,
+    Page,
+    PasswordProtection,
+    Priority,
+    Project,
+    ProjectType,
+    Repository,
+    ServerLogLine,
+    Site,
+    VariablesDiff,
+    VariableValues,
+    to_frame,
+)
+from launch_async.models.page import Listed
+
+UID = "66c0" + "0" * 20
+CREATED = datetime(2026, 3, 1, tzinfo=UTC)
+CANARY = "canary-of-a-secret"
+
+PROJECT = Project(
+    uid=UID,
+    name="night-sky",
+    project_type=ProjectType.GITPROVIDER,
+    repository=Repository(repository_name="moon/sky", repository_url=f"https://me:{CANARY}@example.com/moon/sky"),
+    cms_stack_api_key=CANARY,
+    created_at=CREATED,
+    extra={"novel": CANARY},
+)
+ENVIRONMENT = Environment(
+    uid=UID,
+    name="production",
+    framework_preset=FrameworkPreset.NEXTJS,
+    environment_variables=(
+        EnvironmentVariable(key="API_KEY", value=CANARY),
+        EnvironmentVariable(key="MODE", value=CANARY),
+    ),
+    password_protection=PasswordProtection(is_enabled=True, username="me", password=CANARY),
+    domains=(Domain(url="moon.example.com"),),
+    project_uid="a" * 24,
+)
+DEPLOYMENT = Deployment(
+    uid=UID,
+    status=DeploymentStatus.FAILED,
+    deployment_number=7,
+    deployment_url="moon.example.com",
+    commit_hash="0123456789abcdef",
+    commit_message="Mend the moon\n\nIt was broken.",
+    commit_url="https://example.com/commit",
+    created_at=CREATED,
+    updated_at=CREATED + timedelta(seconds=41),
+)
+REPORT = DeploymentReport.of(
+    DEPLOYMENT,
+    [LogLine(message=f"line {number}", stage=LogStage.BUILD) for number in range(30)] + [LogLine(message="Error: x")],
+)
+DIFF = VariablesDiff(
+    project_uid=UID,
+    environment_uid=UID,
+    added=("NEW",),
+    changed=("API_KEY",),
+    removed=(),
+    unchanged=("MODE",),
+    remove=False,
+    fingerprint="f",
+    read=VariableValues({"API_KEY": CANARY}),
+    desired=VariableValues({"API_KEY": CANARY, "NEW": CANARY}),
+)
+LISTING = ArchiveListing(
+    Path("site"),
+    (ArchiveEntry("index.html", 10, 0o644), ArchiveEntry("<sky>.png", 2048, 0o644)),
+    (Exclusion(".env", "secret", 7), Exclusion("node_modules", "a rule", None)),
+)
+BUDGET = LimiterStatus(
+    rate=9.5,
+    queued={Priority.INTERACTIVE: 2, Priority.POLL: 0},
+    expected_wait=0.0,
+    sent=1234,
+    refused=1,
+    paused_for=0.0,
+)
+LOG = Log([LogLine(message="<b>", stage=LogStage.BUILD, timestamp=CREATED)])
+FOLLOWED = FollowedLine(DeploymentRef("a" * 24, "b" * 24, UID), LOG[0])
+USAGE = CacheRevalidationUsage(current_cache_revalidations=1400, max_cache_revalidations=2000, usage_reset="noon")
+SITE = Site(PROJECT, ENVIRONMENT, DEPLOYMENT)
+
+
+def page(items: tuple[object, ...], **options: int) -> Page[object]:
+    return Page(items, **options)
+
+
+EVERYTHING = {
+    "project": PROJECT,
+    "environment": ENVIRONMENT,
+    "deployment": DEPLOYMENT,
+    "site": SITE,
+    "report": REPORT,
+    "diff": DIFF,
+    "listing": LISTING,
+    "budget": BUDGET,
+    "log": LOG,
+    "line": LOG[0],
+    "server line": ServerLogLine(message="GET /", source="stdout", timestamp=CREATED),
+    "followed line": FOLLOWED,
+    "usage": USAGE,
+    "list": Listed([PROJECT, DEPLOYMENT]),
+    "page": page((PROJECT, ENVIRONMENT, DEPLOYMENT, REPORT)),
+}
+
+
+def lines(shown: object) -> list[str]:
+    render: Callable[[], str] = shown._repr_html_  # type: ignore[attr-defined]
+    read = Reader(render())
+    assert read.is_harmless
+    return read.lines
+
+
+@pytest.mark.parametrize("shown", EVERYTHING.values(), ids=EVERYTHING.keys())
+def test_no_view_shows_a_secret(shown: object) -> None:
+    assert CANARY not in "\n".join(lines(shown))
+    assert CANARY not in shown._repr_html_()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("shown", EVERYTHING.values(), ids=EVERYTHING.keys())
+def test_text_elsewhere_is_not_html(shown: object) -> None:
+    assert "<div" not in repr(shown)
+    assert "<table" not in str(shown)
+
+
+@given(st.data())
+def test_whatever_the_service_sends_stays_text(data: st.DataObject) -> None:
+    for whole in (PROJECT, ENVIRONMENT, DEPLOYMENT):
+        texts = {field.name for field in attrs.fields(type(whole)) if "str" in str(field.type)} - {"nulls", "extra"}
+        strange = attrs.evolve(whole, **dict.fromkeys(texts, data.draw(st.text(max_size=40))))
+        assert lines(strange)
+        assert lines(page((strange,)))
+
+
+def test_a_project_says_where_its_source_is() -> None:
+    assert lines(PROJECT)[:3] == ["Project night-sky", "source GITPROVIDER", "repository moon/sky"]
+
+
+def test_an_environment_names_its_variables_and_nothing_else_of_them() -> None:
+    assert "variables API_KEY, MODE" in lines(ENVIRONMENT)
+    assert "password yes" in lines(ENVIRONMENT)
+    assert "addresses https://moon.example.com" in lines(ENVIRONMENT)
+
+
+def test_a_deployment_says_how_it_is_and_what_was_deployed() -> None:
+    assert lines(DEPLOYMENT)[:4] == [
+        "Deployment #7",
+        "status ✗ FAILED",
+        "site https://moon.example.com",
+        "commit 0123456 Mend the moon",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("LIVE", "✓ LIVE"),
+        ("SKIPPED", "! SKIPPED"),
+        ("ARCHIVED", "· ARCHIVED"),
+        ("DEPLOYING", "… DEPLOYING"),
+        ("NOVEL", "… NOVEL"),
+        ("", "… not stated"),
+    ],
+)
+def test_a_status_is_a_mark_and_a_word(status: str, words: str) -> None:
+    assert lines(Deployment(uid=UID, status=DeploymentStatus(status)))[1] == f"status {words}"
+
+
+def test_a_site_is_one_table() -> None:
+    shown = lines(SITE)
+
+    assert shown[:3] == ["Site night-sky", "site https://moon.example.com", "status ✗ FAILED"]
+    assert sum(UID in line for line in shown) == 3
+
+
+def test_a_report_of_a_failure_shows_the_end_of_the_log_at_once() -> None:
+    shown = lines(REPORT)
+
+    assert shown[:4] == ["Deployment #7", "status ✗ FAILED", "took 41 s", "stage BUILD"]
+    assert "first error Error: x" in shown
+    assert shown[-1] == "Error: x"
+    assert "<details open>" in REPORT._repr_html_()
+
+
+def test_a_report_of_a_success_keeps_its_log_folded() -> None:
+    report = attrs.evolve(REPORT, deployment=attrs.evolve(DEPLOYMENT, status=DeploymentStatus.LIVE))
+
+    assert "<details>" in report._repr_html_()
+    assert not any(line.startswith("first error") for line in lines(report))
+
+
+def test_a_difference_of_variables_has_names_only() -> None:
+    assert lines(DIFF) == [
+        "Variables: 1 to add, 1 to change, 0 to remove",
+        "change name",
+        "+ add NEW",
+        "~ change API_KEY",
+        "1 unchanged",
+    ]
+
+
+def test_a_difference_without_changes_says_so() -> None:
+    assert lines(attrs.evolve(DIFF, added=(), changed=()))[0] == "Variables: nothing to change"
+
+
+def test_an_archive_shows_its_largest_files_and_why_others_stay_behind() -> None:
+    assert lines(LISTING) == [
+        "2 files to send, 2.0 KiB before compression; largest first",
+        "size path",
+        "2.0 KiB <sky>.png",
+        "10 B index.html",
+        "2 left out",
+        "size path why",
+        "7 B .env secret",
+        "node_modules a rule",
+    ]
+
+
+def test_an_archive_of_everything_says_nothing_of_the_rest() -> None:
+    assert "<details" not in attrs.evolve(LISTING, excluded=())._repr_html_()
+
+
+def test_the_budget_says_whether_requests_may_go() -> None:
+    assert lines(BUDGET)[1:5] == [
+        "now ✓ open",
+        "rate 9.5 requests per second",
+        "queued 2 interactive",
+        "expected wait none",
+    ]
+    paused = attrs.evolve(BUDGET, paused_for=1.5, expected_wait=1.6, queued={})
+    assert lines(paused)[1] == "now ! paused for 1.5 s after a 429"
+    assert lines(paused)[3:5] == ["queued nobody", "expected wait 1.6 s"]
+
+
+def test_a_page_is_a_table_that_says_where_it_stands() -> None:
+    items = tuple(attrs.evolve(PROJECT, name=f"site-{number}") for number in range(30))
+
+    assert lines(page(items, skip=100, total=1240))[0] == "101 to 130 of 1,240"
+    assert lines(page(items, skip=100))[0] == "101 to 130"
+    assert lines(page(items, total=30))[0] == "All 30"
+    assert lines(page((), skip=50, total=30)) == ["None of 30"]
+    assert lines(page(items))[1] == "project source uid"
+    assert lines(page(items))[-1] == "… and 10 more"
+
+
+def test_what_a_listing_or_a_wait_gives_is_a_list_and_a_table() -> None:
+    ended = Listed(attrs.evolve(DEPLOYMENT, uid=f"{number:024x}") for number in range(1200))
+
+    assert ended[:1] == [attrs.evolve(DEPLOYMENT, uid="0" * 24)]
+    assert lines(ended)[0] == "1,200 in all"
+    assert lines(ended)[-1] == "… and 1,180 more"
+
+
+def test_a_quota_says_what_is_left() -> None:
+    assert lines(USAGE) == [
+        "Revalidations of the CDN cache",
+        "used 1,400",
+        "allowed 2,000",
+        "left 600",
+        "counted anew noon",
+    ]
+    assert lines(CacheRevalidationUsage()) == ["Revalidations of the CDN cache"]
+
+
+def test_a_line_of_several_logs_names_its_deployment() -> None:
+    assert lines(FOLLOWED) == ["66c00000 BUILD", "00:00:00 <b>"]
+
+
+def test_a_log_is_a_tuple_of_lines_that_prints_as_text() -> None:
+    assert (LOG[0],) == LOG
+    assert str(LOG) == "<b>"
+    assert lines(LOG) == ["BUILD", "00:00:00 <b>"]
+
+
+def test_a_line_of_a_server_names_what_wrote_it() -> None:
+    assert lines(EVERYTHING["server line"]) == ["stdout", "00:00:00 GET /"]
+
+
+@pytest.mark.parametrize("items", [[PROJECT], [ENVIRONMENT], [DEPLOYMENT], [SITE], [REPORT], [DIFF], LOG])
+def test_no_frame_holds_a_secret(items: list[object]) -> None:
+    frame = to_frame(items)
+
+    columns = [name for name in frame.columns if not name.endswith(("cms_stack_api_key", "repository_url"))]
+    assert CANARY not in frame[columns].to_csv()

@@ -1,0 +1,1112 @@
+"""The one way of every request: what is sent again and when, what a deadline means, and who sees what."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any, Literal
+
+import attrs
+import pytest
+from hypothesis import given, strategies as st
+
+from launch_async import (
+    AccessToken,
+    Answer,
+    APIError,
+    AttemptTimeout,
+    BudgetWait,
+    ConnectError,
+    Credentials,
+    DeadlineExceeded,
+    DecodeError,
+    ForbiddenError,
+    GitProviderError,
+    Hooks,
+    InternalServerError,
+    InvalidTokenError,
+    LaunchClient,
+    LaunchError,
+    LimiterStatus,
+    LocalRateLimiter,
+    MissingScopeError,
+    NotFoundError,
+    Priority,
+    RateLimit,
+    RateLimitError,
+    RedirectRefused,
+    RequestFinished,
+    RequestRetried,
+    RequestStarted,
+    ResponseLost,
+    RetryPolicy,
+    ServiceUnavailableError,
+    UnauthorizedError,
+    UnlimitedRateLimiter,
+)
+from launch_async.http.pipeline import Send
+from launch_async.http.transport import Request, Response
+from launch_async.settings import REGIONS
+from launch_async.wire.header_values import parse_retry_after
+from tests.support.core import (
+    DEPLOYMENT,
+    ENVIRONMENT,
+    ORGANIZATION,
+    PROJECT,
+    TOKEN,
+    FakeTransport,
+    answer,
+    client_on,
+    virtual_time,
+)
+
+IDEMPOTENT = ("GET", "HEAD", "PUT", "DELETE")
+NOT_IDEMPOTENT = ("POST", "PATCH")
+EVERY_METHOD = IDEMPOTENT + NOT_IDEMPOTENT
+TRANSIENT = (408, 502, 503, 504)
+DONE = answer(200, {})
+GIT_REFUSAL = answer(401, {"errors": [{"code": "launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS", "message": "No."}]})
+
+
+async def outcome_of(transport: FakeTransport, method: str, **options: Any) -> LaunchError | None:
+    """Send one raw request; the error it ends in, or None."""
+    async with client_on(transport, **options) as launch:
+        try:
+            await launch.request(method, "/anything")
+        except LaunchError as error:
+            return error
+    return None
+
+
+async def slowly(_: Request) -> Response:
+    await asyncio.sleep(1000)
+    return DONE
+
+
+def after(seconds: float, response: Response | BaseException) -> Any:
+    async def step(_: Request) -> Response:
+        await asyncio.sleep(seconds)
+        if isinstance(response, BaseException):
+            raise response
+        return response
+
+    return step
+
+
+class RecordingLimiter(UnlimitedRateLimiter):
+    """Remembers what it was asked and told."""
+
+    def __init__(self, wait: float = 0.0) -> None:
+        super().__init__()
+        self.wait = wait
+        self.asked: list[tuple[Priority, float | None]] = []
+        self.answers: list[Answer] = []
+
+    async def acquire(self, *, priority: Priority = Priority.INTERACTIVE, timeout: float | None = None) -> float:
+        self.asked.append((priority, timeout))
+        await asyncio.sleep(self.wait)
+        return self.wait
+
+    def record(self, answer: Answer) -> None:
+        self.answers.append(answer)
+
+
+# What is sent again
+
+
+@pytest.mark.parametrize("method", IDEMPOTENT)
+@pytest.mark.parametrize("status", TRANSIENT)
+@virtual_time
+async def test_what_can_be_repeated_safely_is_repeated_on_a_passing_failure(method: str, status: int) -> None:
+    transport = FakeTransport(answer(status), answer(status), DONE)
+
+    assert await outcome_of(transport, method) is None
+    assert len(transport.requests) == 3
+
+
+@pytest.mark.parametrize("method", NOT_IDEMPOTENT)
+@pytest.mark.parametrize("status", TRANSIENT)
+@virtual_time
+async def test_what_cannot_be_repeated_safely_is_not_and_says_that_it_may_have_happened(
+    method: str, status: int
+) -> None:
+    transport = FakeTransport(answer(status), DONE)
+
+    error = await outcome_of(transport, method)
+
+    assert len(transport.requests) == 1
+    assert isinstance(error, APIError)
+    assert (error.status, error.ambiguous, error.attempts) == (status, True, 1)
+
+
+@pytest.mark.parametrize("method", EVERY_METHOD)
+@pytest.mark.parametrize("status", [304, 400, 401, 403, 404, 409, 418, 422, 500, 501])
+@virtual_time
+async def test_a_lasting_failure_is_never_repeated(method: str, status: int) -> None:
+    transport = FakeTransport(answer(status), DONE)
+
+    error = await outcome_of(transport, method)
+
+    assert len(transport.requests) == 1
+    assert isinstance(error, APIError)
+    assert (error.status, error.ambiguous) == (status, False)
+
+
+@pytest.mark.parametrize("method", EVERY_METHOD)
+@virtual_time
+async def test_what_never_left_is_sent_again_whatever_the_method(method: str) -> None:
+    transport = FakeTransport(ConnectError("no connection"), DONE)
+
+    assert await outcome_of(transport, method) is None
+    assert len(transport.requests) == 2
+
+
+@virtual_time
+async def test_what_can_never_connect_is_not_tried_again() -> None:
+    transport = FakeTransport(ConnectError("no secure connection", retryable=False))
+
+    error = await outcome_of(transport, "GET")
+
+    assert len(transport.requests) == 1
+    assert error is not None
+    assert not error.ambiguous
+
+
+@pytest.mark.parametrize("method", IDEMPOTENT)
+@pytest.mark.parametrize("lost", [ResponseLost("lost"), AttemptTimeout("slow")], ids=lambda error: type(error).__name__)
+@virtual_time
+async def test_a_lost_answer_is_asked_for_again_where_that_is_safe(method: str, lost: LaunchError) -> None:
+    transport = FakeTransport(lost, DONE)
+
+    assert await outcome_of(transport, method) is None
+    assert len(transport.requests) == 2
+
+
+@pytest.mark.parametrize("method", NOT_IDEMPOTENT)
+@pytest.mark.parametrize("lost", [ResponseLost("lost"), AttemptTimeout("slow")], ids=lambda error: type(error).__name__)
+@virtual_time
+async def test_a_lost_answer_leaves_the_outcome_unknown_where_repeating_is_not_safe(
+    method: str, lost: LaunchError
+) -> None:
+    transport = FakeTransport(lost, DONE)
+
+    error = await outcome_of(transport, method)
+
+    assert error is lost
+    assert len(transport.requests) == 1
+    assert lost.ambiguous
+
+
+@virtual_time
+async def test_a_get_whose_answers_are_all_lost_has_done_nothing() -> None:
+    error = await outcome_of(FakeTransport(ResponseLost("lost")), "GET")
+
+    assert isinstance(error, ResponseLost)
+    assert (error.ambiguous, error.attempts) == (False, 4)
+
+
+@virtual_time
+async def test_a_redirect_is_not_tried_again() -> None:
+    transport = FakeTransport(RedirectRefused("elsewhere"))
+
+    assert isinstance(await outcome_of(transport, "GET"), RedirectRefused)
+    assert len(transport.requests) == 1
+
+
+@pytest.mark.parametrize("method", EVERY_METHOD)
+@virtual_time
+async def test_a_429_is_sent_again_whatever_the_method_and_uses_up_no_attempt(method: str) -> None:
+    transport = FakeTransport(answer(429), answer(429), answer(429), DONE)
+
+    assert await outcome_of(transport, method, retry=RetryPolicy(attempts=1)) is None
+    assert len(transport.requests) == 4
+
+
+@virtual_time
+async def test_a_call_puts_up_with_only_so_many_429() -> None:
+    transport = FakeTransport(answer(429))
+
+    error = await outcome_of(transport, "POST", retry=RetryPolicy(refusals=3))
+
+    assert isinstance(error, RateLimitError)
+    assert (error.attempts, len(transport.requests)) == (3, 3)
+
+
+@virtual_time
+async def test_attempts_are_used_up() -> None:
+    transport = FakeTransport(answer(503))
+
+    error = await outcome_of(transport, "GET", retry=RetryPolicy(attempts=3))
+
+    assert isinstance(error, ServiceUnavailableError)
+    assert (error.attempts, len(transport.requests)) == (3, 3)
+    assert "3 attempts" in str(error)
+
+
+@virtual_time
+async def test_one_attempt_means_no_repetition() -> None:
+    transport = FakeTransport(answer(503))
+
+    await outcome_of(transport, "GET", retry=RetryPolicy(attempts=1))
+
+    assert len(transport.requests) == 1
+
+
+@virtual_time
+async def test_delays_grow_and_stay_below_their_ceiling() -> None:
+    transport = FakeTransport(answer(503))
+    policy = RetryPolicy(attempts=7, backoff_base=1.0, backoff_cap=4.0)
+
+    await outcome_of(transport, "GET", retry=policy)
+
+    delays = [later - earlier for earlier, later in zip(transport.times, transport.times[1:], strict=False)]
+    assert all(0 <= delay < most for delay, most in zip(delays, [1, 2, 4, 4, 4, 4], strict=True))
+
+
+# Retry-After
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@virtual_time
+async def test_the_service_may_ask_for_a_longer_wait(status: int) -> None:
+    transport = FakeTransport(answer(status, headers={"retry-after": "20"}), DONE)
+
+    assert await outcome_of(transport, "GET") is None
+    assert transport.times == [0.0, 20.0]
+
+
+@pytest.mark.parametrize("asked", ["61", "86400", "1e300", "inf", "Fri, 31 Dec 9999 23:59:59 GMT"])
+@pytest.mark.parametrize("status", [429, 503])
+@virtual_time
+async def test_a_huge_wait_is_cut_to_the_cap(status: int, asked: str) -> None:
+    transport = FakeTransport(answer(status, headers={"Retry-After": asked}), DONE)
+
+    assert await outcome_of(transport, "GET", timeout=1000.0) is None
+    assert transport.times == [0.0, 60.0]
+
+
+@pytest.mark.parametrize("asked", ["-5", "-1e300", "-inf", "0", "Thu, 01 Jan 1970 00:00:00 GMT"])
+@virtual_time
+async def test_a_wait_that_is_over_already_is_none(asked: str) -> None:
+    transport = FakeTransport(answer(429, headers={"Retry-After": asked}), DONE)
+
+    assert await outcome_of(transport, "GET") is None
+    assert transport.times == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=-1), timedelta(hours=1)])
+@virtual_time
+async def test_a_wait_until_a_date_is_measured_by_the_clock_of_who_named_it(ahead: timedelta) -> None:
+    theirs = datetime.now(UTC) + ahead
+    headers = {
+        "Date": format_datetime(theirs, usegmt=True),
+        "Retry-After": format_datetime(theirs + timedelta(seconds=20), usegmt=True),
+    }
+    transport = FakeTransport(answer(429, headers=headers), DONE)
+
+    assert await outcome_of(transport, "GET") is None
+    assert transport.times == [0.0, 20.0]
+
+
+@virtual_time
+async def test_a_huge_wait_that_the_deadline_forbids_ends_the_call_and_tells_how_long() -> None:
+    transport = FakeTransport(answer(429, headers={"Retry-After": "86400"}), DONE)
+
+    error = await outcome_of(transport, "GET", timeout=30.0)
+
+    assert isinstance(error, RateLimitError)
+    assert (error.retry_after, len(transport.requests)) == (86400.0, 1)
+
+
+@virtual_time
+async def test_a_wait_beyond_the_deadline_ends_the_call_at_once() -> None:
+    transport = FakeTransport(answer(503, headers={"Retry-After": "30"}), DONE)
+
+    error = await outcome_of(transport, "GET", timeout=10.0)
+
+    assert isinstance(error, ServiceUnavailableError)
+    assert asyncio.get_running_loop().time() == 0.0
+
+
+NOW = datetime(2026, 5, 4, 9, tzinfo=UTC)
+A_YEAR = 365 * 86400.0
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("3", 3.0),
+        (" 2.5 ", 2.5),
+        ("0", 0.0),
+        ("-4", 0.0),
+        ("inf", A_YEAR),
+        ("9" * 400, A_YEAR),
+        (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90.0),
+        (format_datetime(NOW - timedelta(seconds=90), usegmt=True), 0.0),
+        ("Mon, 04 May 2026 09:01:00", 60.0),
+        ("soon", None),
+        ("", None),
+        ("nan", None),
+        (None, None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+    ],
+)
+def test_retry_after_is_read_in_seconds_and_as_a_date(text: str | None, seconds: float | None) -> None:
+    assert parse_retry_after(text, date=format_datetime(NOW, usegmt=True)) == seconds
+
+
+@given(text=st.text(max_size=40) | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ \d+:\d+:\d+ [+-]\d+"))
+def test_no_retry_after_whatsoever_raises(text: str) -> None:
+    seconds = parse_retry_after(text)
+
+    assert seconds is None or seconds >= 0
+
+
+# Deadlines
+
+
+@pytest.mark.parametrize(("method", "ambiguous"), [("GET", False), ("POST", True), ("PATCH", True)])
+@virtual_time
+async def test_a_deadline_that_comes_during_an_exchange_says_what_may_have_happened(
+    method: str, ambiguous: bool
+) -> None:
+    error = await outcome_of(FakeTransport(slowly), method, timeout=5.0)
+
+    assert isinstance(error, DeadlineExceeded)
+    assert "did not end within its timeout of 5 s, an answer was outstanding" in str(error)
+    assert (error.ambiguous, error.attempts, error.operation) == (ambiguous, 1, f"{method} /anything")
+    assert asyncio.get_running_loop().time() == 5.0
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+async def test_a_call_that_has_no_time_at_all_spends_nothing(timeout: float) -> None:
+    transport, limiter = FakeTransport(DONE), RecordingLimiter()
+
+    async with client_on(transport, limiter=limiter) as launch:
+        with pytest.raises(DeadlineExceeded, match="no time is left to send POST /anything in") as caught:
+            await launch.request("POST", "/anything", timeout=timeout)
+
+    assert not caught.value.ambiguous
+    assert (limiter.asked, transport.requests) == ([], [])
+
+
+@virtual_time
+async def test_a_deadline_that_comes_between_two_attempts_says_so() -> None:
+    transport = FakeTransport(after(1, answer(429)), DONE)
+
+    error = await outcome_of(transport, "GET", timeout=5.0, limiter=RecordingLimiter(wait=3.0))
+
+    assert isinstance(error, DeadlineExceeded)
+    assert "waiting for its next attempt" in str(error)
+    assert not error.ambiguous
+
+
+@virtual_time
+async def test_each_call_may_have_its_own_deadline() -> None:
+    async with client_on(FakeTransport(slowly), timeout=500.0) as launch:
+        with pytest.raises(DeadlineExceeded, match="its timeout of 2 s"):
+            await launch.request("GET", "/anything", timeout=2.0)
+
+    assert asyncio.get_running_loop().time() == 2.0
+
+
+@virtual_time
+async def test_the_deadline_holds_for_everything_together() -> None:
+    transport = FakeTransport(after(4, answer(503)))
+
+    error = await outcome_of(transport, "GET", timeout=10.0)
+
+    assert error is not None
+    assert asyncio.get_running_loop().time() <= 10.0
+
+
+@virtual_time
+async def test_each_attempt_has_its_own_limit() -> None:
+    transport = FakeTransport(DONE)
+
+    await outcome_of(transport, "GET", attempt_timeout=7.0)
+
+    assert transport.requests[0].timeout == 7.0
+
+
+@virtual_time
+async def test_a_timeout_of_a_layer_is_not_taken_for_the_deadline() -> None:
+    async def impatient(request: Request, send: Send) -> Response:
+        raise TimeoutError("my own")
+
+    with pytest.raises(TimeoutError, match="my own"):
+        await outcome_of(FakeTransport(DONE), "GET", layers=[impatient])
+
+
+@virtual_time
+async def test_a_cancelled_call_is_cancelled_and_accounted_for() -> None:
+    limiter = RecordingLimiter()
+    async with client_on(FakeTransport(slowly), limiter=limiter) as launch:
+        call = asyncio.ensure_future(launch.projects.get(PROJECT))
+        await asyncio.sleep(1)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+    assert [answer.lost for answer in limiter.answers] == [True]
+
+
+# The budget
+
+
+@virtual_time
+async def test_every_attempt_takes_its_place_in_the_budget_and_reports_back() -> None:
+    limiter = RecordingLimiter(wait=1.0)
+    headers = {"Retry-After": "2", "X-RateLimit-Limit": "10", "X-RateLimit-Remaining": "many"}
+    transport = FakeTransport(after(1, answer(429, headers=headers)), after(1, ResponseLost("lost")), after(1, DONE))
+
+    async with client_on(transport, limiter=limiter, timeout=30.0) as launch:
+        await launch.request("GET", "/anything")
+
+    assert len(limiter.asked) == 3
+    assert limiter.asked[0] == (Priority.INTERACTIVE, 30.0)
+    refused, lost, answered = limiter.answers
+    assert (refused.sent_at, refused.answered_at) == (1.0, 2.0)
+    assert (refused.refused, refused.retry_after, refused.limit, refused.remaining) == (True, 2.0, 10.0, None)
+    assert (lost.lost, lost.refused) == (True, False)
+    assert (answered.lost, answered.refused, answered.retry_after) == (False, False, None)
+
+
+@pytest.mark.parametrize(
+    ("reset", "seconds"),
+    [
+        ("5", 5.0),
+        ("-5", 0.0),
+        (str(int(NOW.timestamp()) + 7), 7.0),
+        (str(int(NOW.timestamp()) - 7), 0.0),
+        (str(int(NOW.timestamp() * 1000) + 7000), None),
+        ("9" * 400, None),
+        ("soon", None),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 429])
+@virtual_time
+async def test_the_budget_is_told_when_the_services_window_starts_anew(
+    status: int, reset: str, seconds: float | None
+) -> None:
+    limiter = RecordingLimiter()
+    headers = {
+        "Date": format_datetime(NOW, usegmt=True),
+        "X-RateLimit-Remaining": "0",
+        "X-RateLimit-Reset": reset,
+    }
+
+    await outcome_of(FakeTransport(answer(status, {}, headers=headers), DONE), "GET", limiter=limiter)
+
+    assert limiter.answers[0].reset_after == seconds
+
+
+@pytest.mark.parametrize("number", ["inf", "-inf", "nan", "1e400", "9" * 400])
+@virtual_time
+async def test_a_limit_that_is_no_number_is_overlooked(number: str) -> None:
+    headers = {"X-RateLimit-Limit": number, "X-RateLimit-Remaining": number}
+    transport = FakeTransport(*[answer(200, {}, headers=headers)] * 2)
+
+    async with client_on(transport, limiter=LocalRateLimiter(RateLimit(10))) as launch:
+        await launch.request("GET", "/anything")
+        await launch.request("GET", "/anything")
+
+    assert transport.times == [0.0, 0.0]
+
+
+@virtual_time
+async def test_a_budget_that_cannot_be_had_in_time_refuses_before_anything_is_sent() -> None:
+    class Full(UnlimitedRateLimiter):
+        async def acquire(self, *, priority: Priority = Priority.INTERACTIVE, timeout: float | None = None) -> float:
+            raise DeadlineExceeded("the budget is in use", expected_wait=7.0)
+
+    transport = FakeTransport(DONE)
+
+    error = await outcome_of(transport, "GET", limiter=Full())
+
+    assert isinstance(error, DeadlineExceeded)
+    assert (error.expected_wait, error.operation, error.attempts) == (7.0, "GET /anything", 0)
+    assert error.request_id
+    assert transport.requests == []
+
+
+# DELETE
+
+
+@pytest.mark.parametrize("lost", [ResponseLost("lost"), answer(502)], ids=["lost", "502"])
+@virtual_time
+async def test_what_is_gone_after_a_lost_answer_was_deleted_by_us(lost: LaunchError | Response) -> None:
+    async with client_on(FakeTransport(lost, answer(404))) as launch:
+        assert await launch.projects.delete(PROJECT) is None
+
+
+@virtual_time
+async def test_what_is_gone_after_a_silent_resend_was_deleted_by_us() -> None:
+    async with client_on(FakeTransport(attrs.evolve(answer(404), sends=2))) as launch:
+        assert await launch.environments.delete(PROJECT, ENVIRONMENT) is None
+
+
+@virtual_time
+async def test_a_silent_resend_that_is_refused_may_still_have_deleted_it() -> None:
+    async with client_on(FakeTransport(attrs.evolve(answer(429), sends=2), answer(404))) as launch:
+        assert await launch.environments.delete(PROJECT, ENVIRONMENT) is None
+
+
+@virtual_time
+async def test_an_error_after_a_lost_answer_does_not_claim_that_nothing_happened() -> None:
+    async with client_on(FakeTransport(ResponseLost("lost"), answer(403))) as launch:
+        with pytest.raises(ForbiddenError) as caught:
+            await launch.projects.delete(PROJECT)
+
+    assert caught.value.ambiguous
+
+
+@pytest.mark.parametrize("first", [[], [answer(429)], [ConnectError("no")]], ids=["at once", "refused", "never left"])
+@virtual_time
+async def test_what_was_never_there_is_not_found(first: list[Any]) -> None:
+    async with client_on(FakeTransport(*first, answer(404))) as launch:
+        with pytest.raises(NotFoundError):
+            await launch.projects.delete(PROJECT)
+
+
+@virtual_time
+async def test_only_a_deletion_may_find_nothing() -> None:
+    async with client_on(FakeTransport(ResponseLost("lost"), answer(404))) as launch:
+        with pytest.raises(NotFoundError):
+            await launch.projects.get(PROJECT)
+
+
+# Credentials
+
+
+class Rotating(Credentials):
+    """Gives one and the same mapping each time, with another token in it; and is nothing by itself."""
+
+    def __init__(self) -> None:
+        self._given = {"authtoken": ""}
+        self._numbers = itertools.count(1)
+
+    def __len__(self) -> int:
+        return 0
+
+    async def headers(self) -> Mapping[str, str]:
+        self._given["authtoken"] = f"token-{next(self._numbers)}"
+        return self._given
+
+
+async def test_credentials_may_change_the_mapping_that_they_gave() -> None:
+    transport = FakeTransport(DONE)
+
+    async with client_on(transport, credentials=Rotating()) as launch:
+        for _ in range(3):
+            await launch.request("GET", "/anything")
+
+    assert [request.headers["authtoken"] for request in transport.requests] == ["token-1", "token-2", "token-3"]
+
+
+@attrs.define(slots=False)
+class Renewable(Credentials):
+    """Credentials that can be renewed, slowly."""
+
+    generation: int = 0
+    renewals: int = 0
+    works: bool = True
+
+    async def headers(self) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer generation-{self.generation}"}
+
+    async def refresh(self) -> bool:
+        self.renewals += 1
+        await asyncio.sleep(1)
+        self.generation += self.works
+        return self.works
+
+
+def only_generation(number: int, refusal: Response | None = None) -> Any:
+    async def step(request: Request) -> Response:
+        await asyncio.sleep(0.5)
+        good = request.headers["Authorization"] == f"Bearer generation-{number}"
+        return answer(200, {"project": {"uid": PROJECT}}) if good else refusal or answer(401)
+
+    return step
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [answer(401), answer(403, {"error_code": 105, "error_message": "The access token is expired."})],
+    ids=["401", "105"],
+)
+@virtual_time
+async def test_refused_credentials_are_renewed_and_the_request_sent_again(refusal: Response) -> None:
+    credentials = Renewable()
+    async with client_on(FakeTransport(only_generation(1, refusal)), credentials=credentials) as launch:
+        assert (await launch.projects.get(PROJECT)).uid == PROJECT
+
+    assert credentials.renewals == 1
+
+
+@virtual_time
+async def test_many_calls_renew_once_between_them() -> None:
+    credentials, transport = Renewable(), FakeTransport(only_generation(1))
+    async with client_on(transport, credentials=credentials) as launch:
+
+        async def late() -> None:
+            await asyncio.sleep(0.9)
+            await launch.projects.get(PROJECT)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(5):
+                group.create_task(launch.projects.get(PROJECT))
+                group.create_task(late())
+
+    assert credentials.renewals == 1
+
+
+@virtual_time
+async def test_a_caller_who_goes_away_does_not_stop_the_renewal_for_the_others() -> None:
+    credentials = Renewable()
+    async with client_on(FakeTransport(only_generation(1)), credentials=credentials) as launch:
+        impatient = asyncio.ensure_future(launch.projects.get(PROJECT))
+        patient = asyncio.ensure_future(launch.projects.get(PROJECT))
+        await asyncio.sleep(0.8)
+        impatient.cancel()
+
+        assert (await patient).uid == PROJECT
+    assert credentials.renewals == 1
+
+
+@virtual_time
+async def test_credentials_are_renewed_once_per_call_only() -> None:
+    credentials, transport = Renewable(), FakeTransport(only_generation(99))
+    async with client_on(transport, credentials=credentials) as launch:
+        with pytest.raises(UnauthorizedError):
+            await launch.projects.get(PROJECT)
+
+    assert (credentials.renewals, len(transport.requests)) == (1, 2)
+
+
+@virtual_time
+async def test_credentials_that_cannot_be_renewed_end_the_call() -> None:
+    transport = FakeTransport(only_generation(1))
+    async with client_on(transport, credentials=Renewable(works=False)) as launch:
+        with pytest.raises(UnauthorizedError):
+            await launch.projects.get(PROJECT)
+
+    assert len(transport.requests) == 1
+
+
+@virtual_time
+async def test_a_git_account_out_of_reach_renews_nothing() -> None:
+    credentials, transport = Renewable(), FakeTransport(only_generation(1, GIT_REFUSAL))
+    async with client_on(transport, credentials=credentials) as launch:
+        with pytest.raises(GitProviderError):
+            await launch.projects.get(PROJECT)
+
+    assert (credentials.renewals, len(transport.requests)) == (0, 1)
+
+
+@virtual_time
+async def test_a_renewal_that_fails_says_why() -> None:
+    class Broken(Renewable):
+        async def refresh(self) -> bool:
+            raise ForbiddenError("the app was removed")
+
+    async with client_on(FakeTransport(only_generation(1)), credentials=Broken()) as launch:
+        with pytest.raises(ForbiddenError, match="the app was removed"):
+            await launch.projects.get(PROJECT)
+
+
+# What is sent
+
+
+async def sent(client_options: Mapping[str, Any], method: str = "GET", **options: Any) -> Request:
+    transport = FakeTransport(DONE)
+    async with client_on(transport, **client_options) as launch:
+        await launch.request(method, "/anything", **options)
+    return transport.requests[0]
+
+
+async def test_a_query_is_written_as_the_service_would_write_it() -> None:
+    query = {"yes": True, "no": False, "limit": 5, "name": "a b", "left out": None}
+
+    assert (await sent({}, query=query)).url.endswith("/anything?yes=true&no=false&limit=5&name=a+b")
+
+
+async def test_an_authtoken_goes_with_its_organization() -> None:
+    headers = (await sent({})).headers
+
+    assert headers["authtoken"] == TOKEN
+    assert headers["organization_uid"] == ORGANIZATION
+    assert "Authorization" not in headers
+    assert headers["User-Agent"].startswith("contentstack-launch/")
+
+
+@pytest.mark.parametrize("organization", [None, ORGANIZATION])
+async def test_a_bearer_token_goes_with_the_organization_if_that_is_known(organization: str | None) -> None:
+    headers = (await sent({"credentials": AccessToken(TOKEN), "organization_uid": organization})).headers
+
+    assert headers["Authorization"] == f"Bearer {TOKEN}"
+    assert headers.get("organization_uid") == organization
+    assert "authtoken" not in headers
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "POST"])
+async def test_a_request_without_a_body_declares_none(method: str) -> None:
+    request = await sent({}, method)
+
+    assert request.body is None
+    assert "Content-Type" not in request.headers
+
+
+@pytest.mark.parametrize("document", [{}, [], {"a": None}, 0, ""], ids=repr)
+async def test_a_body_is_declared_as_json(document: Any) -> None:
+    request = await sent({}, "POST", json=document)
+
+    assert request.body is not None
+    assert request.headers["Content-Type"] == "application/json"
+
+
+async def test_query_parameters_are_quoted_and_none_is_left_out() -> None:
+    request = await sent({}, query={"a": "b c&d", "n": 5, "none": None, "zero": 0})
+
+    assert request.url == "https://launch-api.contentstack.com/anything?a=b+c%26d&n=5&zero=0"
+
+
+async def test_a_base_url_may_have_a_prefix() -> None:
+    assert (await sent({"base_url": "https://gateway.example.com/launch/"})).url == (
+        "https://gateway.example.com/launch/anything"
+    )
+
+
+# What is told
+
+
+@pytest.mark.parametrize("name", ["x-request-id", "X-Runtime-Id", "Request-Id"])
+@virtual_time
+async def test_an_error_carries_the_request_id_of_the_service(name: str) -> None:
+    error = await outcome_of(FakeTransport(answer(500, headers={name: "service-7"})), "GET")
+
+    assert isinstance(error, InternalServerError)
+    assert error.request_id == "service-7"
+
+
+@virtual_time
+async def test_without_one_an_error_carries_our_own_which_is_never_sent() -> None:
+    transport = FakeTransport(answer(500))
+
+    one, other = await outcome_of(transport, "GET"), await outcome_of(transport, "GET")
+
+    assert one is not None
+    assert other is not None
+    assert one.request_id
+    assert one.request_id != other.request_id
+    assert not any(one.request_id in str(value) for value in transport.requests[0].headers.values())
+
+
+class Observer(Hooks):
+    def __init__(self) -> None:
+        self.events: list[object] = []
+
+    def request_started(self, event: RequestStarted) -> None:
+        self.events.append(event)
+
+    def waited_for_budget(self, event: BudgetWait) -> None:
+        self.events.append(event)
+
+    def request_retried(self, event: RequestRetried) -> None:
+        self.events.append(event)
+
+    def request_finished(self, event: RequestFinished) -> None:
+        self.events.append(event)
+
+
+@virtual_time
+async def test_an_observer_sees_a_call_from_its_start_to_its_end() -> None:
+    observer = Observer()
+    transport = FakeTransport(
+        after(1, answer(429, headers={"Retry-After": "2"})), after(1, answer(200, {"project": {"uid": "u"}}))
+    )
+
+    async with client_on(transport, hooks=observer, limiter=RecordingLimiter(wait=1.0)) as launch:
+        await launch.projects.get(PROJECT)
+
+    started, waited, retried, waited_again, finished = observer.events
+    assert isinstance(started, RequestStarted)
+    name = started.request_id
+    assert started == RequestStarted(name, "getProject", "GET", f"/projects/{PROJECT}")
+    assert waited == waited_again == BudgetWait(name, "getProject", 1.0)
+    assert retried == RequestRetried(name, "getProject", 1, 2.0, "RateLimitError")
+    assert finished == RequestFinished(name, "getProject", 200, 2, 6.0, None)
+
+
+@virtual_time
+async def test_an_observer_sees_the_error_that_a_call_ends_in() -> None:
+    observer = Observer()
+
+    await outcome_of(FakeTransport(answer(404)), "GET", hooks=observer)
+
+    finished = observer.events[-1]
+    assert isinstance(finished, RequestFinished)
+    assert (finished.status, finished.attempts, finished.error) == (404, 1, "NotFoundError")
+
+
+@virtual_time
+async def test_an_observer_may_look_at_nothing() -> None:
+    assert (
+        await outcome_of(FakeTransport(answer(503), DONE), "GET", hooks=Hooks(), limiter=RecordingLimiter(1.0)) is None
+    )
+
+
+@virtual_time
+async def test_an_observer_never_sees_the_secret_of_a_hook() -> None:
+    observer = Observer()
+    async with client_on(FakeTransport(answer(404)), hooks=observer) as launch:
+        with pytest.raises(NotFoundError) as caught:
+            await launch.deploy_hooks.trigger(DEPLOYMENT)
+
+    assert DEPLOYMENT not in repr(observer.events)
+    assert DEPLOYMENT not in str(caught.value)
+
+
+@virtual_time
+async def test_layers_wrap_each_attempt_the_outermost_first() -> None:
+    seen: list[str] = []
+
+    def layer(name: str) -> Any:
+        async def pass_on(request: Request, send: Send) -> Response:
+            seen.append(f"{name} in")
+            response = await send(attrs.evolve(request, headers={**request.headers, f"X-{name}": "1"}))
+            seen.append(f"{name} out")
+            return response
+
+        return pass_on
+
+    transport = FakeTransport(answer(503), DONE)
+
+    assert await outcome_of(transport, "GET", layers=[layer("outer"), layer("inner")]) is None
+    assert seen == ["outer in", "inner in", "inner out", "outer out"] * 2
+    assert {"X-outer", "X-inner"} <= set(transport.requests[0].headers)
+
+
+@virtual_time
+async def test_a_layer_may_answer_by_itself() -> None:
+    async def cached(request: Request, send: Send) -> Response:
+        return DONE
+
+    transport = FakeTransport(answer(500))
+
+    assert await outcome_of(transport, "GET", layers=[cached]) is None
+    assert transport.requests == []
+
+
+@virtual_time
+async def test_what_a_layer_breaks_is_the_users_to_see() -> None:
+    async def broken(request: Request, send: Send) -> Response:
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        await outcome_of(FakeTransport(DONE), "GET", layers=[broken])
+
+
+@virtual_time
+async def test_log_records_tell_the_story_without_a_secret(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "launch_async")
+    refusal = answer(503, {"message": f"{TOKEN} hidden-value"})
+    async with client_on(FakeTransport(refusal, answer(400, {"message": f"{TOKEN} hidden-value"}))) as launch:
+        with pytest.raises(APIError) as caught:
+            await launch.environments.update(PROJECT, ENVIRONMENT, environment_variables={"A": "hidden-value"})
+
+    retried, finished = caplog.records
+    assert retried.name == finished.name == "launch_async.pipeline"
+    assert "updateEnvironment will be sent again in" in retried.getMessage()
+    assert (retried.levelname, finished.levelname) == ("INFO", "DEBUG")
+    told = finished.__dict__
+    assert (told["operation"], told["status"], told["attempts"]) == ("updateEnvironment", 400, 2)
+    assert told["request_id"] == caught.value.request_id
+    everything = (
+        repr([record.__dict__ for record in caplog.records]) + caplog.text + repr(caught.value) + caught.value.body
+    )
+    assert TOKEN not in everything
+    assert "hidden-value" not in everything
+
+
+@virtual_time
+async def test_a_token_is_not_repeated_whatever_the_spelling_of_its_header() -> None:
+    class LowerCase(Renewable):
+        async def headers(self) -> Mapping[str, str]:
+            return {"authorization": f"bearer {TOKEN}"}
+
+    error = await outcome_of(FakeTransport(answer(400, {"message": f"bad {TOKEN}"})), "GET", credentials=LowerCase())
+
+    assert error is not None
+    assert TOKEN not in f"{error} {error!r} {vars(error)}"
+
+
+async def test_a_request_and_its_response_do_not_show_what_they_carry() -> None:
+    request = await sent({}, "POST", json={"secret": "hidden-value"})
+
+    assert TOKEN not in repr(request)
+    assert "hidden-value" not in repr(request)
+    assert "hidden-value" not in repr(answer(200, "hidden-value", {"X": "hidden-value"}))
+
+
+# Answers that are no answer
+
+
+@pytest.mark.parametrize(
+    ("response", "problem"),
+    [
+        (Response(200), r"\$: the body is empty"),
+        (Response(200, body=b"  "), r"\$: the body is empty"),
+        (Response(200, body=b"<html>login</html>"), r"\$: the body is not JSON"),
+        (answer(200, {}), r"\$\.project: required, but it is not there"),
+        (answer(200, [1]), r"\$\.project: required, but it is not there"),
+        (answer(200, {"project": None}), r"\$\.project: expected an object, got null"),
+        (answer(200, {"project": {"uid": 7}}), r"\$\.project\.uid: expected a string, got a number"),
+    ],
+)
+async def test_a_success_of_another_shape_names_what_does_not_fit(response: Response, problem: str) -> None:
+    transport = FakeTransport(response)
+    async with client_on(transport) as launch:
+        with pytest.raises(DecodeError, match=problem) as caught:
+            await launch.projects.get(PROJECT)
+
+    assert (caught.value.operation, caught.value.status, caught.value.ambiguous) == ("getProject", 200, False)
+    assert "Check base_url and proxies" in str(caught.value)
+    assert len(transport.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda launch: launch.projects.get(PROJECT),
+        lambda launch: launch.projects.list().page(),
+        lambda launch: launch.projects.update_git_repository(PROJECT, {}),
+        lambda launch: launch.deployments.logs(PROJECT, PROJECT, PROJECT),
+        lambda launch: launch.deployments.server_logs(PROJECT, PROJECT, PROJECT, start=NOW, end=NOW),
+        lambda launch: launch.deployments.download_url(PROJECT, PROJECT, PROJECT),
+        lambda launch: launch.deploy_hooks.trigger(PROJECT),
+        lambda launch: launch.openapi(),
+        lambda launch: launch.request("GET", "/anything"),
+    ],
+)
+async def test_an_unreadable_answer_names_its_request_and_attempts_whatever_was_asked(
+    ask: Callable[[LaunchClient], Awaitable[object]],
+) -> None:
+    async with client_on(FakeTransport(*[answer(429), Response(200, body=b"<html>")])) as launch:
+        with pytest.raises(DecodeError) as caught:
+            await ask(launch)
+
+    assert caught.value.request_id
+    assert caught.value.attempts == 2
+
+
+async def test_the_first_five_faults_are_told_and_all_are_kept() -> None:
+    document = {"projects": [{"uid": "u", "name": number} for number in range(9)]}
+    async with client_on(FakeTransport(answer(200, document))) as launch:
+        with pytest.raises(DecodeError) as caught:
+            await launch.environments.list(PROJECT).page()
+        assert caught.value.problems == ("$.environments: required, but it is not there",)
+        with pytest.raises(DecodeError) as caught:
+            await launch.projects.list().page()
+
+    assert caught.value.problems[0] == "$.projects[0].name: expected a string, got a number"
+
+
+async def test_a_wrong_region_is_suggested_where_a_token_is_refused() -> None:
+    refusal = answer(401, {"error_message": "The access token is invalid.", "error_code": 105})
+    for options, hint in (
+        ({"region": "eu"}, "this client talks to region eu, and others are na, au, azure-na"),
+        ({"base_url": "https://own.example.com"}, "this client talks to own.example.com, and others are na, eu"),
+    ):
+        async with client_on(FakeTransport(refusal), **options) as launch:
+            with pytest.raises(InvalidTokenError, match=hint) as caught:
+                await launch.projects.get(PROJECT)
+        hosts = [known.launch_host for name, known in REGIONS.items() if options.get("region") != name]
+        assert f"with the hosts {', '.join(hosts)}" in str(caught.value)
+
+
+async def test_the_clock_of_the_service_is_learnt_once() -> None:
+    ahead = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+    transport = FakeTransport(answer(200, {}, {"Date": ahead}), answer(200, {}, {"Date": "never"}))
+    async with client_on(transport) as launch:
+        await launch.request("GET", "/anything")
+        await launch.request("GET", "/anything")
+
+        assert launch._pipeline.clock.offset == pytest.approx(3600, abs=5)
+
+
+async def test_a_date_that_cannot_be_read_is_no_reason_to_fail() -> None:
+    async with client_on(FakeTransport(answer(200, {}, {"Date": "never"}))) as launch:
+        await launch.request("GET", "/anything")
+
+        assert launch._pipeline.clock.offset == 0.0
+
+
+def test_limiter_status_of_no_limit_waits_for_nobody() -> None:
+    status = UnlimitedRateLimiter().status()
+
+    assert isinstance(status, LimiterStatus)
+    assert (status.expected_wait, status.paused_for, status.sent) == (0.0, 0.0, 0)
+
+
+# What the credentials are known not to be allowed
+
+
+@attrs.frozen(slots=False)
+class Limited(Credentials):
+    """Credentials that know what they may do."""
+
+    granted: frozenset[str] | None = None
+    behind: Literal["user", "app"] | None = None
+
+    @property
+    def scopes(self) -> frozenset[str] | None:
+        return self.granted
+
+    @property
+    def kind(self) -> Literal["user", "app"] | None:
+        return self.behind
+
+    async def headers(self) -> Mapping[str, str]:
+        return {"Authorization": f"Bearer {TOKEN}"}
+
+
+async def test_a_missing_scope_is_told_before_anything_is_sent() -> None:
+    transport = FakeTransport(answer(200, {"project": {"uid": PROJECT}}))
+    credentials = Limited(frozenset({"launch.projects:read"}))
+    async with client_on(transport, credentials=credentials) as launch:
+        await launch.projects.get(PROJECT)
+        with pytest.raises(MissingScopeError, match=r"deleteProject needs the scope .*launch\.projects:delete"):
+            await launch.projects.delete(PROJECT)
+
+    assert len(transport.requests) == 1
+
+
+@pytest.mark.parametrize("granted", [None, frozenset({"launch:manage"})], ids=["unknown", "everything"])
+async def test_scopes_that_are_unknown_or_suffice_are_no_obstacle(granted: frozenset[str] | None) -> None:
+    transport = FakeTransport(answer(204))
+    async with client_on(transport, credentials=Limited(granted)) as launch:
+        await launch.projects.delete(PROJECT)
+
+    assert len(transport.requests) == 1
+
+
+async def test_an_app_cannot_use_git_and_is_told_before_anything_is_sent() -> None:
+    transport = FakeTransport(answer(500))
+    async with client_on(transport, credentials=Limited(behind="app")) as launch:
+        with pytest.raises(MissingScopeError, match="needs a user's token: an app"):
+            await launch.environments.create_from_git(PROJECT, "staging", git_branch="main")
+        with pytest.raises(MissingScopeError, match="needs a user's token: an app"):
+            await launch.deployments.create(PROJECT, ENVIRONMENT, commit_hash="0123456789abcdef")
+
+    assert transport.requests == []
+
+
+async def test_nobody_but_the_service_judges_where_nothing_is_known() -> None:
+    async with client_on(FakeTransport(answer(200, {})), credentials=Limited()) as launch:
+        assert await launch.request("GET", "/anything") == {}

@@ -1,0 +1,882 @@
+"""One exchange: what provably never left, what may have been acted on, and that nothing goes where it should not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import pytest
+import trustme
+from aiohttp import web
+
+from launch_async import (
+    Authtoken,
+    ClosedError,
+    ConfigurationError,
+    ConnectError,
+    LaunchClient,
+    LaunchError,
+    NotFoundError,
+    RedirectRefused,
+    ResponseLost,
+    RetryPolicy,
+    UnlimitedRateLimiter,
+)
+from launch_async.http.pipeline import Layer, Send
+from launch_async.http.transport import AiohttpTransport, AttemptTimeout, FileBody, Request, Response
+from tests.support.aioresponses_shim import scripted_answers
+from tests.support.core import ORGANIZATION, PROJECT, TOKEN
+from tests.support.passing_time import until
+
+URL = "http://launch.test/projects?signature=hidden"
+KEY: Any = SimpleNamespace(host="launch.test", port=80, ssl=True, is_ssl=True)
+BODY = b'{"project":{"uid":"66c0ffee00000000000000a1"}}'
+CONTENT = b"PK" + bytes(3000)
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+
+Handler = Callable[["Peer"], Awaitable[None]]
+
+
+class Peer:
+    """One connection as the server sees it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.number = number
+
+    async def request(self) -> bytes:
+        """The head of a request; its body, if it has a length, is read and appended."""
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        for line in head.split(b"\r\n"):
+            if line.lower().startswith(b"content-length:"):
+                head += await self.reader.readexactly(int(line.split(b":")[1]))
+        return head
+
+    async def answer(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    def reset(self) -> None:
+        self.writer.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def serving(handler: Handler, **options: Any) -> AsyncIterator[str]:
+    """A server that does exactly what `handler` does with each connection; gives its origin."""
+    connections = 0
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                await handler(Peer(reader, writer, connections))
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0, **options)
+    try:
+        yield f"http{'s' if options else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture
+async def transport() -> AsyncIterator[AiohttpTransport]:
+    opened = AiohttpTransport()
+    yield opened
+    await opened.close()
+
+
+async def failure_of(transport: AiohttpTransport, request: Request) -> LaunchError:
+    with pytest.raises(LaunchError) as caught:
+        await transport.send(request)
+    return caught.value
+
+
+# Scripted answers: what aiohttp raises becomes one of ours
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "words", "retryable"),
+    [
+        (
+            aiohttp.ClientConnectorError(KEY, OSError(111, "Connection refused")),
+            ConnectError,
+            "no connection to launch.test: Connection refused. Check the network, proxies, and base_url if",
+            True,
+        ),
+        (
+            aiohttp.ClientConnectorDNSError(KEY, OSError(-2, "Name or service not known")),
+            ConnectError,
+            "no connection to launch.test: the name launch.test cannot be found",
+            True,
+        ),
+        (aiohttp.ConnectionTimeoutError("late"), ConnectError, "could not be made within 10 s", True),
+        (
+            aiohttp.ClientProxyConnectionError(KEY, OSError(111, "Connection refused")),
+            ConnectError,
+            r"the proxy launch.test:80 cannot be reached \(Connection refused\)",
+            True,
+        ),
+        (
+            aiohttp.ClientHttpProxyError(SimpleNamespace(real_url="x"), (), status=407),  # type: ignore[arg-type]
+            ConnectError,
+            "the proxy refused it with status 407",
+            True,
+        ),
+        (
+            aiohttp.ClientConnectorCertificateError(KEY, ssl.SSLCertVerificationError("self-signed")),
+            ConnectError,
+            "no secure connection to launch.test.*Give ssl_context=",
+            False,
+        ),
+        (
+            aiohttp.ClientConnectorSSLError(KEY, ssl.SSLError("wrong version")),
+            ConnectError,
+            "no secure connection to launch.test",
+            False,
+        ),
+        (aiohttp.ServerDisconnectedError(), ResponseLost, "broke before the answer was complete", True),
+        (aiohttp.ClientOSError(104, "reset"), ResponseLost, "broke before the answer was complete", True),
+        (aiohttp.ClientPayloadError("cut"), ResponseLost, "broke before the answer was complete", True),
+        (ConnectionResetError(), ResponseLost, "broke before the answer was complete", True),
+        (aiohttp.SocketTimeoutError("slow"), AttemptTimeout, "launch.test did not answer within 3 s", True),
+        (TimeoutError(), AttemptTimeout, "launch.test did not answer within 3 s", True),
+        (aiohttp.InvalidURL(URL), ConnectError, "cannot be sent: its URL or a header is malformed", False),
+        (ValueError("Newline in header: hidden"), ConnectError, "cannot be sent", False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
+)
+async def test_each_failure_says_whether_the_request_left(
+    transport: AiohttpTransport, raised: Exception, kind: type[LaunchError], words: str, retryable: bool
+) -> None:
+    with scripted_answers() as answers:
+        answers.get(URL, exception=raised)
+
+        with pytest.raises(kind, match=words) as caught:
+            await transport.send(Request("GET", URL, timeout=3.0, operation="listProjects"))
+
+    error = caught.value
+    assert type(error) is kind
+    assert (error.retryable, error.operation) == (retryable, "listProjects")
+    assert "hidden" not in f"{error} {error!r} {vars(error)}"
+    assert error.__cause__ is None
+
+
+async def test_what_breaks_outside_of_the_network_is_not_disguised(transport: AiohttpTransport) -> None:
+    with scripted_answers() as answers:
+        answers.get(URL, exception=ZeroDivisionError("mine"))
+
+        with pytest.raises(ZeroDivisionError, match="mine"):
+            await transport.send(Request("GET", URL))
+
+
+async def test_a_scripted_answer_comes_back_whole(transport: AiohttpTransport) -> None:
+    with scripted_answers() as answers:
+        answers.get(URL, status=201, body=b"x" * 300_000, headers={"X-Request-Id": "r-1"})
+
+        response = await transport.send(Request("GET", URL))
+
+    assert (response.status, len(response.body), response.sends) == (201, 300_000, 1)
+    assert response.header("x-request-ID") == "r-1"
+    assert response.header("X-Missing") is None
+
+
+@pytest.mark.parametrize("headers", [{"Retry-After": "3"}, {"retry-after": "3"}])
+def test_a_header_is_found_in_any_case(headers: dict[str, str]) -> None:
+    assert Response(200, headers).header("Retry-After") == "3"
+
+
+async def test_the_body_of_an_error_is_cut(transport: AiohttpTransport) -> None:
+    with scripted_answers() as answers:
+        answers.get(URL, status=500, body=b"x" * 300_000)
+
+        assert len((await transport.send(Request("GET", URL))).body) == 65536
+
+
+@pytest.mark.parametrize(
+    ("location", "there"),
+    [
+        ("https://evil.example.com/x?token=hidden", "https://evil.example.com"),
+        ("//evil.example.com/x", "http://evil.example.com"),
+        ("https://user:hidden@evil.example.com/x", "https://evil.example.com"),
+        ("/login", "http://launch.test"),
+        ("", "http://launch.test"),
+        ("https://[evil", "http://launch.test"),
+    ],
+)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_refused_and_both_hosts_are_named(
+    transport: AiohttpTransport, status: int, location: str, there: str
+) -> None:
+    with scripted_answers() as answers:
+        answers.get(URL, status=status, headers={"Location": location})
+
+        error = await failure_of(transport, Request("GET", URL, operation="listProjects"))
+
+    assert type(error) is RedirectRefused
+    assert error.status == status
+    assert f"http://launch.test wants to send this request on to {there}, and redirects" in str(error)
+    assert "hidden" not in str(error)
+
+
+# Real sockets
+
+
+async def test_a_connection_is_kept_and_used_again(transport: AiohttpTransport) -> None:
+    connections = []
+
+    async def handle(peer: Peer) -> None:
+        connections.append(peer.number)
+        while True:
+            await peer.request()
+            await peer.answer(OK)
+
+    async with serving(handle) as origin:
+        for _ in range(3):
+            assert (await transport.send(Request("GET", f"{origin}/a"))).body == BODY
+
+    assert connections == [1]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+async def test_the_silent_resend_of_aiohttp_is_told(transport: AiohttpTransport, method: str) -> None:
+    seen = []
+
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.answer(OK)
+        if peer.number == 1:
+            seen.append(await peer.request())
+            peer.reset()
+        else:
+            await peer.request()
+            await peer.answer(OK)
+
+    async with serving(handle) as origin:
+        first = await transport.send(Request("GET", f"{origin}/a"))
+        second = await transport.send(Request(method, f"{origin}/b"))
+
+    assert (first.sends, second.sends) == (1, 2)
+    assert seen[0].startswith(f"{method} /b".encode())
+
+
+async def test_a_post_is_never_resent_silently(transport: AiohttpTransport) -> None:
+    posts = []
+
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.answer(OK)
+        posts.append(await peer.request())
+        peer.reset()
+
+    async with serving(handle) as origin:
+        await transport.send(Request("GET", f"{origin}/a"))
+        error = await failure_of(transport, Request("POST", f"{origin}/b", body=b"{}"))
+
+    assert type(error) is ResponseLost
+    assert len(posts) == 1
+
+
+async def test_a_resend_that_finds_nobody_is_still_a_lost_answer(transport: AiohttpTransport) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.answer(OK)
+        await peer.request()
+        nobody_listens.set()
+        await gone.wait()
+        peer.reset()
+
+    nobody_listens, gone = asyncio.Event(), asyncio.Event()
+    server = await asyncio.start_server(lambda reader, writer: handle(Peer(reader, writer, 1)), "127.0.0.1", 0)
+    origin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    await transport.send(Request("GET", origin))
+    second = asyncio.ensure_future(transport.send(Request("DELETE", origin)))
+    await nobody_listens.wait()
+    server.close()
+    gone.set()
+
+    with pytest.raises(ResponseLost, match="broke before the answer was complete") as caught:
+        await second
+    assert caught.value.sends == 2
+
+
+async def test_a_deletion_that_aiohttp_sent_twice_is_a_deletion() -> None:
+    deletions = []
+
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        if peer.number == 1:
+            await peer.answer(OK)
+            deletions.append(await peer.request())
+            peer.reset()
+        else:
+            deletions.append(b"again")
+            await peer.answer(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}")
+
+    async with serving(handle) as origin, client_of(origin) as launch:
+        await launch.projects.get(PROJECT)
+        await launch.projects.delete(PROJECT)
+
+    assert len(deletions) == 2
+
+
+def client_of(origin: str, **options: Any) -> LaunchClient:
+    settings: dict[str, Any] = {
+        "organization_uid": ORGANIZATION,
+        "limiter": UnlimitedRateLimiter(),
+        "retry": RetryPolicy(attempts=1),
+        **options,
+    }
+    return LaunchClient(Authtoken(TOKEN), base_url=origin, **settings)
+
+
+async def test_credentials_do_not_follow_a_redirect() -> None:
+    reached = []
+
+    async def trap(peer: Peer) -> None:
+        reached.append(await peer.request())
+        await peer.answer(OK)
+
+    async with serving(trap) as elsewhere:
+        location = f"Location: {elsewhere}/projects\r\n"
+
+        async def handle(peer: Peer) -> None:
+            await peer.request()
+            await peer.answer(f"HTTP/1.1 307 Moved\r\n{location}Content-Length: 0\r\n\r\n".encode())
+
+        async with serving(handle) as origin, client_of(origin) as launch:
+            with pytest.raises(RedirectRefused, match=f"{origin} wants to send this request on to {elsewhere}"):
+                await launch.projects.get(PROJECT)
+
+    assert reached == []
+
+
+async def test_a_body_that_breaks_off_is_a_lost_answer(transport: AiohttpTransport) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+
+    async with serving(handle) as origin:
+        assert type(await failure_of(transport, Request("GET", f"{origin}/a"))) is ResponseLost
+
+
+async def test_an_error_whose_body_breaks_off_still_has_its_status() -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.answer(b"HTTP/1.1 404 Not Found\r\nContent-Length: 100\r\n\r\nhalf of it")
+
+    async with serving(handle) as origin, client_of(origin) as launch:
+        with pytest.raises(NotFoundError, match="half of it"):
+            await launch.projects.get(PROJECT)
+
+
+async def test_a_first_byte_that_does_not_come_is_a_time_out(transport: AiohttpTransport) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.reader.read()
+
+    async with serving(handle) as origin:
+        error = await failure_of(transport, Request("GET", f"{origin}/a", timeout=0.05))
+
+    assert type(error) is AttemptTimeout
+    assert "did not answer within 0.05 s" in str(error)
+
+
+async def in_another_task(request: Request, send: Send) -> Response:
+    return await asyncio.create_task(asyncio.wait_for(send(request), 60.0))
+
+
+@pytest.mark.parametrize("layers", [(), (in_another_task,)], ids=["directly", "in another task"])
+async def test_an_attempt_that_takes_too_long_is_ended_and_the_call_goes_on(layers: Sequence[Layer]) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        if peer.number > 1:
+            await peer.answer(OK)
+        await peer.reader.read()
+
+    async with (
+        serving(handle) as origin,
+        client_of(
+            origin, attempt_timeout=0.2, layers=layers, retry=RetryPolicy(attempts=9, backoff_base=0.01)
+        ) as launch,
+    ):
+        project = await launch.projects.get(PROJECT)
+        task = asyncio.current_task()
+
+    assert project.uid == PROJECT
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+async def test_what_is_no_http_is_a_lost_answer(transport: AiohttpTransport) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.answer(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
+
+    async with serving(handle) as origin:
+        assert type(await failure_of(transport, Request("GET", f"{origin}/a"))) is ResponseLost
+
+
+async def test_a_port_that_nobody_listens_on_was_never_reached(
+    transport: AiohttpTransport, unused_tcp_port: int
+) -> None:
+    error = await failure_of(transport, Request("GET", f"http://127.0.0.1:{unused_tcp_port}/"))
+
+    assert type(error) is ConnectError
+    assert f"no connection to 127.0.0.1:{unused_tcp_port}: Connect" in str(error)
+
+
+async def test_https_to_a_plain_port_was_never_sent(transport: AiohttpTransport) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.answer(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async with serving(handle) as origin:
+        error = await failure_of(transport, Request("GET", origin.replace("http:", "https:")))
+
+    assert type(error) is ConnectError
+    assert not error.retryable
+
+
+@pytest.mark.parametrize("url", ["not an address", "http://[::1", "mailto:somebody", "http:///nowhere"])
+async def test_an_address_that_is_none_cannot_be_sent_to(transport: AiohttpTransport, url: str) -> None:
+    error = await failure_of(transport, Request("GET", url))
+
+    assert type(error) is ConnectError
+    assert not error.retryable
+
+
+# Sessions, loops and closing
+
+
+async def test_a_closed_client_says_so() -> None:
+    launch = client_of("http://127.0.0.1:9")
+    await launch.close()
+
+    with pytest.raises(ClosedError, match="the client is closed; open a new one, and hold it until"):
+        await launch.projects.get(PROJECT)
+
+
+async def answering(peer: Peer) -> None:
+    while True:
+        await peer.request()
+        await peer.answer(OK)
+
+
+async def test_the_users_session_is_used_and_stays_open() -> None:
+    async with serving(answering) as origin, aiohttp.ClientSession(headers={"X-Mine": "1"}) as session:
+        async with client_of(origin, session=session) as launch:
+            await launch.projects.get(PROJECT)
+        assert not session.closed
+
+
+async def test_a_session_that_the_user_has_closed_says_so() -> None:
+    session = aiohttp.ClientSession()
+    await session.close()
+
+    async with client_of("http://127.0.0.1:9", session=session) as launch:
+        with pytest.raises(ClosedError, match="session that this client was given is closed"):
+            await launch.projects.get(PROJECT)
+
+
+async def test_a_client_closes_its_own_session() -> None:
+    transport = AiohttpTransport()
+    async with serving(answering) as origin:
+        await transport.send(Request("GET", origin))
+        session = transport._session
+
+        await transport.close()
+
+    assert session is not None
+    assert session.closed
+
+
+def test_a_client_belongs_to_one_loop() -> None:
+    transport = AiohttpTransport()
+
+    async def send() -> None:
+        async with serving(answering) as origin:
+            await transport.send(Request("GET", origin))
+
+    async def close_then_send() -> None:
+        with pytest.raises(ConfigurationError, match="belongs to another event loop: open one client per loop"):
+            await transport.send(Request("GET", "http://127.0.0.1:9"))
+
+    with asyncio.Runner() as runner:
+        runner.run(send())
+        with asyncio.Runner() as other:
+            other.run(close_then_send())
+        runner.run(transport.close())
+
+
+def test_a_client_is_closed_on_its_own_loop_only() -> None:
+    launch = client_of("http://127.0.0.1:9")
+
+    async def use() -> None:
+        with pytest.raises(ConnectError):
+            await launch.projects.get(PROJECT)
+
+    async def close() -> None:
+        await launch.close()
+
+    with asyncio.Runner() as runner:
+        runner.run(use())
+        with asyncio.Runner() as other, pytest.raises(ConfigurationError, match="belongs to another event loop"):
+            other.run(close())
+        runner.run(close())
+    assert "closed" in repr(launch)
+
+
+async def test_a_client_may_be_closed_from_another_thread_while_its_loop_runs() -> None:
+    transport = AiohttpTransport()
+    async with serving(answering) as origin:
+        await transport.send(Request("GET", origin))
+        session = transport._session
+
+        await asyncio.to_thread(asyncio.run, transport.close())
+
+    assert session is not None
+    assert session.closed
+
+
+async def test_cookies_are_neither_kept_nor_sent(transport: AiohttpTransport) -> None:
+    heads = []
+
+    async def handle(peer: Peer) -> None:
+        while True:
+            heads.append(await peer.request())
+            await peer.answer(OK.replace(b"\r\n", b"\r\nSet-Cookie: session=hidden\r\n", 1))
+
+    async with serving(handle) as origin:
+        for _ in range(2):
+            # aiohttp's own jar keeps no cookies of bare addresses anyway.
+            await transport.send(Request("GET", origin.replace("127.0.0.1", "localhost")))
+
+    assert b"cookie" not in b"".join(heads).lower()
+
+
+# Proxies
+
+
+@pytest.fixture
+async def proxy() -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A proxy that answers everything by itself, and what it was asked."""
+    asked: list[bytes] = []
+
+    async def handle(peer: Peer) -> None:
+        while True:
+            asked.append(await peer.request())
+            await peer.answer(OK)
+
+    async with serving(handle) as origin:
+        yield origin, asked
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+async def test_the_proxy_of_the_environment_is_used(
+    transport: AiohttpTransport, proxy: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    origin, asked = proxy
+    # CGI scripts must not trust HTTP_PROXY in upper case, so that Python ignores it there; here it counts.
+    monkeypatch.setenv(name, origin)
+
+    for _ in range(2):
+        assert (await transport.send(Request("GET", "http://launch.test/projects"))).body == BODY
+    assert asked[0].startswith(b"GET http://launch.test/projects HTTP/1.1\r\n")
+
+
+async def test_a_proxy_of_the_environment_may_be_a_host_and_a_port(
+    transport: AiohttpTransport, proxy: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", proxy[0].removeprefix("http://"))
+
+    assert (await transport.send(Request("GET", "http://launch.test/projects"))).body == BODY
+
+
+async def test_a_proxy_of_a_kind_that_is_not_spoken_says_where_it_may_come_from(
+    transport: AiohttpTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://user:password@127.0.0.1:1080")
+
+    with pytest.raises(ConfigurationError, match=r"ALL_PROXY.*SOCKS is not spoken") as caught:
+        await transport.send(Request("GET", "http://launch.test/projects"))
+
+    assert "password" not in str(caught.value)
+
+
+async def test_hosts_that_need_no_proxy_are_reached_directly(
+    transport: AiohttpTransport, proxy: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", proxy[0])
+    monkeypatch.setenv("NO_PROXY", "example.com,127.0.0.1")
+
+    async with serving(answering) as origin:
+        await transport.send(Request("GET", origin))
+
+    assert proxy[1] == []
+
+
+@pytest.mark.parametrize("explicit", [True, False], ids=["given", "switched off"])
+async def test_a_proxy_that_is_given_comes_before_the_environment(
+    proxy: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int, explicit: bool
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{unused_tcp_port}" if explicit else proxy[0])
+    async with serving(answering) as origin, client_of(origin, proxy=proxy[0] if explicit else "") as launch:
+        await launch.projects.get(PROJECT)
+
+    assert len(proxy[1]) == explicit
+
+
+async def test_a_proxy_that_is_down_is_named(unused_tcp_port: int) -> None:
+    async with client_of("http://127.0.0.1:9", proxy=f"http://127.0.0.1:{unused_tcp_port}") as launch:
+        with pytest.raises(ConnectError, match=f"the proxy 127.0.0.1:{unused_tcp_port} cannot be reached"):
+            await launch.projects.get(PROJECT)
+
+
+async def test_a_netrc_of_the_user_is_not_sent(
+    transport: AiohttpTransport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password hidden\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    heads = []
+
+    async def handle(peer: Peer) -> None:
+        heads.append(await peer.request())
+        await peer.answer(OK)
+
+    async with serving(handle) as origin:
+        await transport.send(Request("GET", origin))
+
+    assert b"authorization" not in heads[0].lower()
+
+
+# Files
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / 'nä"me\r\n.bin'
+    path.write_bytes(CONTENT)
+    return path
+
+
+def taking(heads: list[bytes], status: int = 204) -> Handler:
+    async def handle(peer: Peer) -> None:
+        heads.append(await peer.request())
+        await peer.answer(b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % status)
+
+    return handle
+
+
+async def test_a_raw_upload_has_a_length_and_no_chunks(transport: AiohttpTransport, file: Path) -> None:
+    heads: list[bytes] = []
+    async with serving(taking(heads, 201)) as origin:
+        headers = {"Content-Type": "application/zip", "Content-Length": "3002"}
+        response = await transport.send(Request("PUT", f"{origin}/blob?sig=1", headers, FileBody(file, 3002)))
+
+    head, _, body = heads[0].partition(b"\r\n\r\n")
+    assert response.status == 201
+    assert head.startswith(b"PUT /blob?sig=1 HTTP/1.1")
+    assert b"content-length: 3002" in head.lower()
+    assert b"transfer-encoding" not in head.lower()
+    assert body == CONTENT
+
+
+async def test_a_form_upload_sends_its_fields_in_order_and_the_file_last(
+    transport: AiohttpTransport, file: Path
+) -> None:
+    heads: list[bytes] = []
+    fields = (("bucket", "b"), ("key", "a/b.zip"), ("Policy", "p=="))
+    async with serving(taking(heads)) as origin:
+        await transport.send(Request("POST", origin, body=FileBody(file, 3002, fields=fields, form=True)))
+
+    head, _, body = heads[0].partition(b"\r\n\r\n")
+    assert b"content-length:" in head.lower()
+    assert b"transfer-encoding" not in head.lower()
+    names = [part.split(b'name="')[1].split(b'"')[0] for part in body.split(b"Content-Disposition")[1:]]
+    assert names == [b"bucket", b"key", b"Policy", b"file"]
+    assert b'filename="site.zip"' in body
+    assert b"Content-Type: application/zip" in body
+    assert CONTENT in body
+
+
+async def test_progress_is_told_at_the_end(transport: AiohttpTransport, file: Path) -> None:
+    told: list[int] = []
+    async with serving(taking([])) as origin:
+        headers = {"Content-Length": "3002"}
+        await transport.send(Request("PUT", origin, headers, FileBody(file, 3002, on_progress=told.append)))
+
+    assert told[-1] >= 3002
+    assert told == sorted(told)
+
+
+async def test_progress_is_told_on_the_way(
+    transport: AiohttpTransport, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("launch_async.http.transport._WATCH_INTERVAL", 0.001)
+    told: list[int] = []
+    some = asyncio.Event()
+
+    def note(sent: int) -> None:
+        told.append(sent)
+        some.set()
+
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await some.wait()
+        await peer.answer(OK)
+
+    async with serving(handle) as origin:
+        headers = {"Content-Length": "3002"}
+        await transport.send(Request("PUT", origin, headers, FileBody(file, 3002, on_progress=note)))
+
+    assert len(told) >= 2
+
+
+async def test_an_upload_that_stands_still_is_given_up(
+    transport: AiohttpTransport, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("launch_async.http.transport._WATCH_INTERVAL", 0.001)
+
+    async def handle(peer: Peer) -> None:
+        await peer.reader.read()
+
+    async with serving(handle) as origin:
+        error = await failure_of(
+            transport, Request("PUT", origin, {"Content-Length": "3002"}, FileBody(file, 3002, idle_timeout=0.02))
+        )
+
+    assert type(error) is AttemptTimeout
+    assert "the upload stood still for 0.02 s" in str(error)
+
+
+async def test_an_upload_that_is_reset_is_a_lost_answer(transport: AiohttpTransport, file: Path) -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.reader.readexactly(10)
+        peer.reset()
+
+    async with serving(handle) as origin:
+        headers = {"Content-Length": "3002"}
+        error = await failure_of(transport, Request("PUT", origin, headers, FileBody(file, 3002)))
+
+    assert type(error) is ResponseLost
+
+
+async def test_what_a_progress_callback_breaks_is_the_users_to_see(transport: AiohttpTransport, file: Path) -> None:
+    def broken(_: int) -> None:
+        raise ZeroDivisionError("mine")
+
+    async with serving(taking([])) as origin:
+        with pytest.raises(ZeroDivisionError, match="mine"):
+            await transport.send(
+                Request("PUT", origin, {"Content-Length": "3002"}, FileBody(file, 3002, on_progress=broken))
+            )
+
+
+async def test_a_cancelled_upload_is_cancelled_and_its_file_closed(transport: AiohttpTransport, file: Path) -> None:
+    arrived = asyncio.Event()
+
+    async def handle(peer: Peer) -> None:
+        await peer.reader.readexactly(10)
+        arrived.set()
+        await peer.reader.read()
+        await asyncio.Event().wait()
+
+    async with serving(handle) as origin:
+        upload = asyncio.ensure_future(
+            transport.send(Request("PUT", origin, {"Content-Length": "3002"}, FileBody(file, 3002)))
+        )
+        await arrived.wait()
+        upload.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await upload
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on Windows")
+async def test_an_upload_that_is_cancelled_while_its_file_is_opened_leaves_none_open(
+    transport: AiohttpTransport, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "slow.zip"
+    os.mkfifo(pipe)
+    # A pipe is opened for reading only when somebody writes: until then the upload is on its way to open it.
+    upload = asyncio.ensure_future(transport.send(Request("PUT", "http://127.0.0.1:9", body=FileBody(pipe, 3002))))
+    await asyncio.sleep(0)
+    upload.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await upload
+
+    writers: list[int] = []
+
+    def is_awaited() -> bool:
+        with contextlib.suppress(OSError):
+            writers.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+        return bool(writers)
+
+    def is_closed() -> bool:
+        try:
+            os.write(writers[0], b"x")
+        except BrokenPipeError:
+            return True
+        return False
+
+    await until(is_awaited)
+    await until(is_closed)
+    os.close(writers[0])
+
+
+def test_a_file_body_does_not_show_its_form(file: Path) -> None:
+    assert "hidden" not in repr(FileBody(file, 1, fields=(("Policy", "hidden"),)))
+
+
+# TLS
+
+
+@pytest.fixture
+def tls() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """A server's context with a certificate of a private authority, and a client's that trusts it."""
+    authority = trustme.CA()
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    return server, trusting
+
+
+async def test_a_private_authority_is_refused_and_then_trusted(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    server, trusting = tls
+
+    async def page(_: web.Request) -> web.Response:
+        return web.Response(body=BODY, content_type="application/json")
+
+    application = web.Application()
+    application.router.add_get("/projects/{uid}", page)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=server)
+    await site.start()
+    origin = f"https://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        async with client_of(origin) as launch:
+            with pytest.raises(ConnectError, match=r"no secure connection to 127\.0\.0\.1"):
+                await launch.projects.get(PROJECT)
+        async with client_of(origin, ssl_context=trusting) as launch:
+            assert (await launch.projects.get(PROJECT)).uid == PROJECT
+    finally:
+        await runner.cleanup()

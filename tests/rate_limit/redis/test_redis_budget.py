@@ -1,0 +1,392 @@
+"""One budget for several processes, against a real Redis; on real clocks, without timed assertions."""
+
+import asyncio
+import itertools
+import os
+import subprocess
+import sys
+import threading
+import traceback
+import warnings
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from virtual import in_virtual_time, most_in_any
+
+import launch_sync
+from launch_async.emulator import LaunchEmulator
+from launch_async.errors import ConfigurationError, DeadlineExceeded, InvalidArgumentError
+from launch_async.rate_limit.local import Answer, Priority, RateLimit
+from launch_async.rate_limit.redis.limiter import RedisRateLimiter
+from tests.support.passing_time import until
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+async def send(limiter, times=None, *, priority=Priority.INTERACTIVE, timeout=None, **answer):
+    await limiter.acquire(priority=priority, timeout=timeout)
+    loop = asyncio.get_running_loop()
+    sent_at = loop.time()
+    if times is not None:
+        times.append(sent_at)
+    await asyncio.sleep(0.002)
+    limiter.record(Answer(sent_at=sent_at, answered_at=loop.time(), **answer))
+
+
+@in_virtual_time
+async def test_two_processes_together_never_send_more_than_the_budget(virtual_limiter):
+    one, other, times = virtual_limiter(), virtual_limiter(), []
+
+    await asyncio.gather(*(send(one, times) for _ in range(25)), *(send(other, times) for _ in range(25)))
+
+    assert len(times) == 50
+    assert most_in_any(0.25, times) <= 10
+
+
+@in_virtual_time
+async def test_a_process_with_one_request_is_not_starved_by_one_with_many(virtual_limiter):
+    greedy, modest, order = (
+        virtual_limiter(rate_limit=RateLimit(2, per=0.25)),
+        virtual_limiter(rate_limit=RateLimit(2, per=0.25)),
+        [],
+    )
+    await send(greedy)
+
+    async def note(name, which):
+        await send(which)
+        order.append(name)
+
+    crowd = [asyncio.create_task(note("greedy", greedy)) for _ in range(10)]
+    await asyncio.sleep(0)
+    await note("modest", modest)
+    for task in crowd:
+        task.cancel()
+    await asyncio.gather(*crowd, return_exceptions=True)
+
+    assert order.index("modest") <= 6
+
+
+@in_virtual_time
+async def test_processes_that_name_different_limits_share_the_lower_one(virtual_limiter):
+    greedy, modest = (
+        virtual_limiter(rate_limit=RateLimit(10, per=0.25)),
+        virtual_limiter(rate_limit=RateLimit(3, per=0.25)),
+    )
+    await send(modest)
+    others = []
+    crowd = [asyncio.create_task(send(greedy, others)) for _ in range(200)]
+    await asyncio.sleep(0.5)
+
+    before, times = len(others), []
+    await asyncio.gather(*(send(modest, times) for _ in range(6)))
+
+    assert len(others) - before <= 8
+    assert most_in_any(0.25, others[before:] + times) <= 3
+    await asyncio.sleep(3.0)
+    await asyncio.gather(*crowd)
+    assert most_in_any(0.25, others) == 10
+
+
+@in_virtual_time
+async def test_a_request_costs_one_call_where_requests_wait(virtual_limiter):
+    budget = virtual_limiter()
+    await asyncio.gather(*(send(budget) for _ in range(15)))
+    before = virtual_limiter.server.calls
+
+    await asyncio.gather(*(send(budget) for _ in range(30)))
+
+    assert virtual_limiter.server.calls - before <= 36
+
+
+@in_virtual_time
+async def test_a_caller_that_sends_one_by_one_costs_one_call_per_request_too(virtual_limiter):
+    budget, rival = virtual_limiter(), virtual_limiter()
+    crowd = [asyncio.create_task(send(rival)) for _ in range(40)]
+    for _ in range(3):
+        await send(budget)
+    before = budget.status().sent + rival.status().sent, virtual_limiter.server.calls
+
+    for _ in range(12):
+        await send(budget)
+    sent = budget.status().sent + rival.status().sent - before[0]
+    calls = virtual_limiter.server.calls - before[1]
+    await asyncio.gather(*crowd)
+
+    assert calls <= 1.5 * sent
+
+
+@in_virtual_time
+async def test_the_more_urgent_goes_first_and_nobody_starves(virtual_limiter):
+    budget, order = virtual_limiter(rate_limit=RateLimit(1, per=0.02)), []
+
+    async def one(priority):
+        await send(budget, priority=priority)
+        order.append(priority)
+
+    polls = [asyncio.create_task(one(Priority.POLL)) for _ in range(2)]
+    calls = [asyncio.create_task(one(Priority.INTERACTIVE)) for _ in range(20)]
+    await asyncio.gather(*polls, *calls)
+
+    assert order[0] is Priority.INTERACTIVE
+    assert order.index(Priority.POLL) <= 10
+
+
+@in_virtual_time
+async def test_a_cancelled_waiter_gives_its_place_back(virtual_limiter):
+    budget = virtual_limiter(rate_limit=RateLimit(1, per=0.25))
+    await send(budget)
+    cancelled = asyncio.create_task(send(budget))
+    kept = asyncio.create_task(send(budget))
+    await asyncio.sleep(0.01)
+    cancelled.cancel()
+    await kept
+
+    assert budget.status().sent == 2
+    assert sum(budget.status().queued.values()) == 0
+
+
+@in_virtual_time
+async def test_a_deadline_that_cannot_be_met_is_refused_before_anything_is_spent(virtual_limiter):
+    budget = virtual_limiter(rate_limit=RateLimit(1, per=5.0))
+    with pytest.raises(DeadlineExceeded) as refused:
+        await budget.acquire(timeout=1.0)
+    with pytest.raises(DeadlineExceeded) as again:
+        await budget.acquire(timeout=1.0)
+
+    assert refused.value.expected_wait > 1.0
+    assert again.value.expected_wait > 1.0
+    assert budget.status().sent == 0
+
+
+@in_virtual_time
+async def test_a_deadline_that_comes_while_waiting_ends_the_wait(virtual_limiter):
+    budget = virtual_limiter(rate_limit=RateLimit(1, per=0.25))
+    await send(budget)
+    budget._desks[asyncio.get_running_loop()]._refuse_hopeless = lambda now: None
+
+    with pytest.raises(DeadlineExceeded):
+        await budget.acquire(timeout=0.1)
+
+    assert sum(budget.status().queued.values()) == 0
+
+
+@in_virtual_time
+async def test_a_refusal_that_one_process_meets_pauses_the_others(virtual_limiter):
+    one, other, loop = virtual_limiter(), virtual_limiter(), asyncio.get_running_loop()
+    await send(one)
+    await send(other)
+
+    await send(one, refused=True, retry_after=0.6)
+    refused_at = loop.time()
+    await asyncio.sleep(0.05)
+    await other.acquire()
+
+    assert one.status().refused == 1
+    assert loop.time() >= refused_at + 0.6
+
+
+@in_virtual_time
+@pytest.mark.parametrize("processes", [1, 2, 5])
+async def test_after_a_pause_that_was_asked_for_requests_leave_evenly_and_at_once(virtual_limiter, processes):
+    limiters, times = [virtual_limiter(rate_limit=RateLimit(10, per=1.0)) for _ in range(processes)], []
+    await asyncio.gather(*(send(limiter) for limiter in limiters))
+
+    await send(limiters[0], refused=True, retry_after=2.0)
+    ends_at = asyncio.get_running_loop().time() + 2.0
+    await asyncio.gather(*(send(limiter, times) for limiter in limiters * (20 // processes)))
+
+    assert 0 <= times[0] - ends_at < 0.15
+    assert min(later - earlier for earlier, later in itertools.pairwise(times[:10])) > 0.05
+
+
+@in_virtual_time
+async def test_what_one_process_learns_about_the_budget_holds_for_the_others(virtual_limiter):
+    one, other = virtual_limiter(), virtual_limiter()
+    for refused in (False, True, True, True):
+        await send(one, refused=refused)
+    await send(other)
+
+    assert other.status().rate < 40
+
+
+@in_virtual_time
+async def test_a_smaller_limit_that_the_service_states_holds_for_the_others(virtual_limiter):
+    one, other = virtual_limiter(), virtual_limiter()
+    await send(one, limit=4)
+    await send(one)
+    await send(other)
+
+    assert other.status().rate == 16
+
+
+@in_virtual_time
+async def test_what_aiohttp_sends_by_itself_is_counted(virtual_limiter):
+    budget, times = virtual_limiter(), []
+    await send(budget, times, sends=6)
+
+    await asyncio.gather(*(send(budget, times) for _ in range(10)))
+
+    assert most_in_any(0.25, times[:1] * 6 + times[1:]) <= 10
+
+
+async def test_answers_may_be_recorded_from_another_thread(limiter):
+    budget = limiter()
+    await budget.acquire()
+    now = asyncio.get_running_loop().time()
+    thread = threading.Thread(target=budget.record, args=(Answer(sent_at=now, answered_at=now, refused=True),))
+    thread.start()
+    thread.join()
+    await until(lambda: budget.status().refused)
+
+    assert budget.status().refused == 1
+
+
+async def test_an_answer_that_nobody_asked_for_is_ignored(limiter):
+    budget = limiter()
+    budget.record(Answer(sent_at=0.0, answered_at=1.0, refused=True))
+
+    assert budget.status().refused == 0
+
+
+async def test_organizations_and_hosts_have_budgets_of_their_own(redis_server, organization):
+    made = [
+        RedisRateLimiter(redis_server.url, organization),
+        RedisRateLimiter(redis_server.url, organization, region="eu"),
+        RedisRateLimiter(redis_server.url, "blt9999999999999999"),
+        RedisRateLimiter(redis_server.url, organization, base_url="http://127.0.0.1:8000"),
+    ]
+
+    assert len({limiter.key for limiter in made}) == 4
+    assert made[0].key == f"launch:{{launch-api.contentstack.com:{organization}}}"
+
+
+async def test_the_key_expires_when_nobody_needs_it(limiter, redis_server):
+    budget = limiter()
+    await send(budget)
+    async with Redis.from_url(redis_server.url) as client:
+        assert 0 < await client.ttl(budget.key) <= 86400
+
+
+def test_two_event_loops_in_two_threads_share_one_limiter(limiter):
+    budget, times = limiter(rate_limit=RateLimit(10, per=0.25)), []
+
+    async def client():
+        await asyncio.gather(*(send(budget, times) for _ in range(15)))
+
+    threads = [threading.Thread(target=asyncio.run, args=(client(),)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(times) == 30
+    assert most_in_any(0.25, times) <= 10
+    assert budget.status().sent == 30
+
+
+def test_counts_outlive_the_loops(limiter):
+    budget = limiter()
+    asyncio.run(send(budget))
+    asyncio.run(send(budget))
+
+    assert budget.status().sent == 2
+
+
+def test_a_forked_child_uses_connections_of_its_own(limiter):
+    budget = limiter()
+
+    async def main():
+        await send(budget)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            program = threading.Thread(target=asyncio.run, args=(send(budget),))
+            program.start()
+            program.join()
+            os._exit(0 if budget.status().sent == 1 else 1)
+        _, status = await asyncio.to_thread(os.waitpid, child, 0)
+        await send(budget)
+        return os.waitstatus_to_exitcode(status)
+
+    assert asyncio.run(main()) == 0
+    assert budget.status().sent == 2
+
+
+async def test_both_packages_take_it(redis_server):
+    async with LaunchEmulator() as emulator:
+        where = {"base_url": emulator.url, "organization_uid": emulator.organization_uid}
+        budget = RedisRateLimiter(redis_server.url, emulator.organization_uid, base_url=emulator.url)
+
+        def job():
+            credentials = launch_sync.AccessToken(emulator.access_token)
+            with launch_sync.LaunchClient(credentials, **where, limiter=budget) as launch:
+                return len(list(launch.projects.list()))
+
+        assert await asyncio.to_thread(job) == 0
+    assert budget.status().sent == 1
+
+
+def test_the_page_about_many_machines_works_with_a_real_redis(redis_server):
+    page = (ROOT / "docs/how-to/many-machines.md").read_text("utf-8")
+    code = page.split("```python\n")[1].split("```")[0]
+
+    program = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "REDIS_URL": redis_server.url},
+        capture_output=True,
+        text=True,
+    )
+
+    assert program.stderr == ""
+    assert "projects" in program.stdout
+
+
+def test_a_password_is_shown_nowhere():
+    budget = RedisRateLimiter("rediss://user:hunter2@redis.example.com", "blt1")
+
+    assert "hunter2" not in repr(budget) + repr(vars(budget)["_setup"].script)
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "error"),
+    [
+        ("http://127.0.0.1", {}, ConfigurationError),
+        (None, {}, ConfigurationError),
+        (b"redis://127.0.0.1", {}, ConfigurationError),
+        ("redis://127.0.0.1:port", {}, ConfigurationError),
+        ("redis://127.0.0.1", {"prefix": "a{b}"}, InvalidArgumentError),
+        ("redis://127.0.0.1", {"prefix": ""}, InvalidArgumentError),
+        ("redis://127.0.0.1", {"region": "mars"}, ConfigurationError),
+        ("redis://127.0.0.1", {"when_unreachable": "panic"}, InvalidArgumentError),
+        ("redis://127.0.0.1", {"local_share": 0}, InvalidArgumentError),
+        ("redis://127.0.0.1", {"local_share": 1.5}, InvalidArgumentError),
+        ("redis://127.0.0.1", {"patience": 0}, InvalidArgumentError),
+        ("redis://127.0.0.1", {"patience": float("inf")}, InvalidArgumentError),
+    ],
+)
+def test_what_cannot_work_is_refused_at_once(url, options, error):
+    with pytest.raises(error):
+        RedisRateLimiter(url, "blt1", **options)
+
+
+@pytest.mark.parametrize("organization", [None, "", "blt1\n", "blt{1}"])
+def test_an_organization_is_needed(organization):
+    with pytest.raises(InvalidArgumentError, match="organization_uid: must not be empty"):
+        RedisRateLimiter("redis://127.0.0.1", organization)
+
+
+@pytest.mark.parametrize("url", [f"redis://:hunter{mark}2@redis.example.com:6379" for mark in "/#?"])
+def test_a_password_that_is_not_quoted_is_not_shown_either(url):
+    with pytest.raises(ConfigurationError, match="as %2F") as caught:
+        RedisRateLimiter(url, "blt1")
+
+    assert "hunter" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigurationError, match=r"contentstack-launch\[redis\]"):
+        RedisRateLimiter("redis://127.0.0.1", "blt1")

@@ -1,0 +1,101 @@
+"""Processes that are killed and a Redis that forgets: never more than ten in a second, hardly less, in virtual time.
+
+Each budget has three workers; with one of the six killed every second, each budget loses one every two seconds.
+"""
+
+import asyncio
+from statistics import mean
+
+import pytest
+from virtual import Network, VirtualRedis, in_virtual_time, most_in_any, saturate
+
+from launch_async.rate_limit.local import Answer, RateLimit
+from launch_async.rate_limit.redis.limiter import RedisRateLimiter
+
+
+@in_virtual_time
+async def test_kills_and_restarts_lose_little_and_let_nothing_through(redis, organization):
+    outcomes = [
+        await saturate(redis, f"{organization}{seed}", Network(seed=seed), kill_every=2.0, restarts=2)
+        for seed in range(6)
+    ]
+
+    assert max(outcome.most_in_a_second for outcome in outcomes) == 10
+    assert mean(outcome.goodput for outcome in outcomes) >= 9.4
+    assert mean(outcome.calls_per_request for outcome in outcomes) <= 1.2
+
+
+@pytest.mark.parametrize("seed", range(1, 4))
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"spikes": 0.1, "spike": 0.4},
+        {"trip": 0.06, "spread": 0.5},
+        {"cold": 0.5},
+        {"trip": 1.5, "spread": 0.5},
+    ],
+    ids=["stalls", "jitter", "cold starts", "slow service"],
+)
+@in_virtual_time
+async def test_no_network_makes_it_send_more_than_the_budget(redis, organization, network, seed):
+    outcome = await saturate(
+        redis, organization, Network(**network, seed=seed), requests=100, kill_every=2.0, restarts=1
+    )
+
+    assert outcome.most_in_a_second <= 10
+
+
+@in_virtual_time
+async def test_without_faults_the_whole_budget_is_used(redis, organization):
+    outcome = await saturate(redis, organization, Network())
+
+    assert outcome.most_in_a_second <= 10
+    assert outcome.goodput >= 9.9
+    assert outcome.calls_per_request <= 1.0
+
+
+@in_virtual_time
+async def test_many_processes_share_it_as_well(redis, organization):
+    outcome = await saturate(redis, organization, Network(), workers=12)
+
+    assert outcome.most_in_a_second <= 10
+    assert outcome.goodput >= 9.3
+
+
+@in_virtual_time
+async def test_the_slot_of_a_request_without_an_answer_is_not_given_again(redis, organization):
+    server, loop, sent = VirtualRedis(redis), asyncio.get_running_loop(), []
+
+    async def send(seconds):
+        await limiter.acquire()
+        sent.append(loop.time())
+        await asyncio.sleep(seconds)
+        limiter.record(Answer(sent_at=sent[-1], answered_at=loop.time()))
+
+    limiter = RedisRateLimiter(lambda: server, organization, rate_limit=RateLimit(2, per=1.0))
+    await send(0.01)
+    slow = asyncio.create_task(send(3.5))
+    await asyncio.sleep(0.0)
+    await asyncio.gather(*(send(0.01) for _ in range(5)))
+    await slow
+
+    # The slow one may be counted as late as its answer: beside it there is room for one per second.
+    beside = [when for when in sent if sent[1] < when < sent[1] + 3.5]
+    assert most_in_any(1.0, beside) <= 1
+
+
+@in_virtual_time
+async def test_the_slot_of_a_slow_request_is_kept_though_nobody_waits_beside_it(redis, organization):
+    server, loop, sent = VirtualRedis(redis), asyncio.get_running_loop(), []
+    one, other = (RedisRateLimiter(lambda: server, organization, rate_limit=RateLimit(2, per=1.0)) for _ in range(2))
+    await one.acquire()
+    slow_since = loop.time()
+    await asyncio.sleep(3.0)
+
+    for _ in range(3):
+        await other.acquire()
+        sent.append(loop.time())
+        other.record(Answer(sent_at=sent[-1], answered_at=sent[-1]))
+    one.record(Answer(sent_at=slow_since, answered_at=loop.time()))
+
+    assert most_in_any(1.0, sent) == 1

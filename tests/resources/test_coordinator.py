@@ -1,0 +1,146 @@
+"""Calls that create at the same place at the same time never take each other's creations for their own."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from launch_async import AmbiguousOutcome, DeadlineExceeded, ResponseLost, RetryPolicy
+from launch_async.emulator import LaunchEmulator
+from launch_async.emulator.control.faults import FaultKind
+from launch_async.http.transport import Request, Response
+from tests.support.clients import client_of
+from tests.support.core import ENVIRONMENT, PROJECT, UPLOAD, FakeTransport, answer, client_on, virtual_time
+
+LATER = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+LOST = ("lost before", "lost after")
+MINE, YOURS, NEWEST = "a" * 40, "b" * 40, "c" * 40
+
+
+class Service:
+    """Creates deployments; loses the answers that it is told to lose, and answers the others after a while."""
+
+    # Of all services together: the client remembers what this process has created.
+    _uids = itertools.count(1)
+
+    def __init__(self, *fates: str) -> None:
+        self.fates = list(fates)
+        self.made: list[dict[str, Any]] = []
+        self.log: list[str] = []
+
+    async def __call__(self, request: Request) -> Response:
+        self.log.append(request.method)
+        if request.method == "GET":
+            return answer(200, {"deployments": self.made, "pagination": {"count": len(self.made)}})
+        fate = self.fates.pop(0) if self.fates else "slow"
+        await asyncio.sleep(1)
+        if fate == "lost before":
+            raise ResponseLost("lost")
+        asked = next((commit for commit in (MINE, YOURS) if commit in str(request.body)), NEWEST)
+        made = {"uid": f"66c0ffee{next(self._uids):016x}", "createdAt": LATER, "commitHash": asked}
+        self.made.append(made)
+        if fate == "lost after":
+            raise ResponseLost("lost")
+        await asyncio.sleep(10)
+        return answer(201, {"deployment": made})
+
+
+async def deployments(service: Service, *asked: dict[str, str], timeout: float = 60.0) -> list[Any]:
+    async with client_on(FakeTransport(service), timeout=timeout) as launch:
+        return await asyncio.gather(
+            *(launch.deployments.create(PROJECT, ENVIRONMENT, **one) for one in asked), return_exceptions=True
+        )
+
+
+@virtual_time
+async def test_what_another_call_is_just_creating_is_not_adopted() -> None:
+    service = Service("lost before", "slow")
+
+    first, second = await deployments(service, {}, {})
+
+    assert {first.uid, second.uid} == {made["uid"] for made in service.made}
+    assert len(service.made) == 2
+
+
+@pytest.mark.parametrize("fates", list(itertools.product(LOST, repeat=2)))
+@virtual_time
+async def test_equal_calls_whose_answers_are_lost_share_out_what_they_have_created(fates: tuple[str, str]) -> None:
+    service = Service(*fates)
+
+    first, second = await deployments(service, {}, {})
+
+    assert {first.uid, second.uid} == {made["uid"] for made in service.made}
+    assert len(service.made) == 2
+
+
+@pytest.mark.parametrize("fates", list(itertools.product(LOST, repeat=3)))
+@virtual_time
+async def test_calls_for_different_commits_each_get_their_own(fates: tuple[str, str, str]) -> None:
+    service = Service(*fates)
+
+    found = await deployments(service, {}, {"commit_hash": MINE}, {"commit_hash": YOURS})
+
+    assert sorted(one.uid for one in found) == sorted(made["uid"] for made in service.made)
+    assert [one.commit_hash for one in found] == [NEWEST, MINE, YOURS]
+
+
+@virtual_time
+async def test_calls_for_different_files_cannot_be_told_apart() -> None:
+    service = Service("lost after", "lost after")
+
+    found = await deployments(service, {"upload_uid": UPLOAD}, {"upload_uid": PROJECT})
+
+    assert [type(one) for one in found] == [AmbiguousOutcome, AmbiguousOutcome]
+    assert set(found[0].candidates) == {made["uid"] for made in service.made}
+
+
+@virtual_time
+async def test_nothing_is_sent_while_a_lost_answer_is_looked_up() -> None:
+    service = Service("lost before", "slow")
+    async with client_on(FakeTransport(service)) as launch:
+        first = asyncio.ensure_future(launch.deployments.create(PROJECT, ENVIRONMENT))
+        await asyncio.sleep(1.1)
+        second = asyncio.ensure_future(launch.deployments.create(PROJECT, ENVIRONMENT))
+        await asyncio.gather(first, second)
+
+    assert service.log[:4] == ["POST", "GET", "GET", "GET"]
+
+
+@virtual_time
+async def test_a_call_that_waits_for_a_look_up_too_long_has_sent_nothing() -> None:
+    service = Service("lost before")
+    async with client_on(FakeTransport(service), timeout=5.0, retry=RetryPolicy(look_up_delays=(1.5,))) as launch:
+        first = asyncio.ensure_future(launch.deployments.create(PROJECT, ENVIRONMENT))
+        await asyncio.sleep(1.1)
+        with pytest.raises(DeadlineExceeded, match="the answer to another one was lost") as caught:
+            async with asyncio.timeout(60):
+                await launch.with_options(timeout=0.2).deployments.create(PROJECT, ENVIRONMENT)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+
+    assert not caught.value.ambiguous
+    assert service.log == ["POST"]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_many_calls_for_one_environment_do_everything_once(seed: int) -> None:
+    async with (
+        LaunchEmulator(rate_limit=None, build_seconds=0.01) as emulator,
+        client_of(emulator, retry=RetryPolicy(look_up_delays=(0.02, 0.05))) as launch,
+    ):
+        project = emulator.add_project("storefront", git=True)
+        (environment,) = project.environments
+        await launch.deployments.list(project.uid, environment).to_list()
+        resets: tuple[FaultKind, ...] = ("reset_before", "reset_after", "truncate")
+        for number, kind in enumerate(resets):
+            emulator.faults.add(kind, operation="createDeployment", probability=0.08, seed=10 * seed + number)
+        emulator.faults.add("status_after", operation="createDeployment", status=504, probability=0.08, seed=seed)
+
+        created = await asyncio.gather(*(launch.deployments.create(project.uid, environment) for _ in range(30)))
+
+        made = [creation.uid for creation in emulator.ledger.created if creation.noun == "deployment"]
+        assert sorted(one.uid for one in created) == sorted(made)

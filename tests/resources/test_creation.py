@@ -1,0 +1,357 @@
+"""What is created once stays created once, although its answer is lost; and a quota is told from a rate limit."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from email.utils import formatdate
+from typing import Any
+
+import attrs
+import pytest
+
+from launch_async import (
+    AmbiguousOutcome,
+    BadRequestError,
+    ConflictError,
+    DecodeError,
+    ForbiddenError,
+    LaunchClient,
+    LaunchError,
+    NotFoundError,
+    QuotaExceededError,
+    RateLimitError,
+    RedirectRefused,
+    ResponseLost,
+    RetryPolicy,
+)
+from launch_async.emulator import LaunchEmulator
+from launch_async.emulator.control.faults import FaultKind
+from tests.support.clients import client_of
+from tests.support.core import (
+    ENVIRONMENT,
+    GIT,
+    ORGANIZATION,
+    PROJECT,
+    UPLOAD,
+    FakeTransport,
+    answer,
+    client_on,
+    virtual_time,
+)
+
+LOST_AFTER_IT_HAPPENED: tuple[FaultKind, ...] = ("reset_after", "status_after", "truncate", "empty")
+LOST_BEFORE_IT_HAPPENED: tuple[FaultKind, ...] = ("reset_before", "status_before", "html")
+QUICK = RetryPolicy(look_up_delays=(0.001, 0.001))
+OLD = "2020-01-01T00:00:00.000Z"
+FUTURE = "2999-01-01T00:00:00.000Z"
+
+
+@pytest.fixture
+async def emulator() -> AsyncIterator[LaunchEmulator]:
+    async with LaunchEmulator(rate_limit=None, build_seconds=60.0) as started:
+        yield started
+
+
+@pytest.fixture
+async def launch(emulator: LaunchEmulator) -> AsyncIterator[LaunchClient]:
+    async with client_of(emulator, retry=QUICK) as opened:
+        yield opened
+
+
+def made(emulator: LaunchEmulator, noun: str) -> list[str]:
+    return [creation.uid for creation in emulator.ledger.created if creation.noun == noun]
+
+
+@pytest.mark.parametrize("kind", [*LOST_AFTER_IT_HAPPENED, *LOST_BEFORE_IT_HAPPENED])
+async def test_a_project_is_created_once_wherever_its_answer_is_lost(
+    emulator: LaunchEmulator, launch: LaunchClient, kind: FaultKind
+) -> None:
+    emulator.faults.add(kind, operation="createProject", times=1)
+
+    project = await launch.projects.create_from_git("storefront", **GIT)
+
+    assert made(emulator, "project") == [project.uid]
+
+
+@pytest.mark.parametrize("kind", [*LOST_AFTER_IT_HAPPENED, *LOST_BEFORE_IT_HAPPENED])
+async def test_an_environment_is_created_once_wherever_its_answer_is_lost(
+    emulator: LaunchEmulator, launch: LaunchClient, kind: FaultKind
+) -> None:
+    project = emulator.add_project("storefront", git=True)
+    emulator.faults.add(kind, operation="createEnvironment", times=1)
+
+    environment = await launch.environments.create_from_git(project.uid, "staging", git_branch="develop")
+
+    assert made(emulator, "environment") == [environment.uid]
+    assert environment.project_uid == project.uid
+
+
+@pytest.mark.parametrize("commit", [None, "89abcdef0123456789abcdef0123456789abcdef"])
+@pytest.mark.parametrize("kind", [*LOST_AFTER_IT_HAPPENED, *LOST_BEFORE_IT_HAPPENED])
+async def test_a_deployment_is_created_once_wherever_its_answer_is_lost(
+    emulator: LaunchEmulator, launch: LaunchClient, kind: FaultKind, commit: str | None
+) -> None:
+    project = emulator.add_project("storefront", git=True)
+    (environment,) = project.environments
+    before = await launch.deployments.create(project.uid, environment)
+    emulator.faults.add(kind, operation="createDeployment", times=1)
+
+    deployment = await launch.deployments.create(project.uid, environment, commit_hash=commit)
+
+    assert made(emulator, "deployment") == [before.uid, deployment.uid]
+    assert deployment.ref.environment_uid == environment
+
+
+@virtual_time
+async def test_a_name_that_was_taken_before_stays_a_conflict_after_a_lost_answer() -> None:
+    posts = [ResponseLost("lost"), answer(409)]
+
+    async def step(request: Any) -> Any:
+        if request.method == "GET":
+            return answer(200, {"projects": [{"uid": PROJECT, "name": "landing", "createdAt": OLD}]})
+        outcome = posts.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async with client_on(FakeTransport(step), timeout=500.0) as launch:
+        with pytest.raises(ConflictError) as caught:
+            await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
+
+    assert posts == []
+    assert not caught.value.ambiguous
+
+
+@virtual_time
+async def test_a_name_that_is_taken_by_nothing_that_can_be_seen_may_be_taken_by_the_lost_request() -> None:
+    nothing = answer(200, {"projects": []})
+    looks = [nothing] * len(RetryPolicy().look_up_delays)
+    transport = FakeTransport(ResponseLost("lost"), *looks, answer(409), *looks)
+
+    async with client_on(transport, timeout=500.0) as launch:
+        with pytest.raises(ConflictError) as caught:
+            await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
+
+    assert caught.value.ambiguous
+
+
+@virtual_time
+async def test_what_another_service_has_created_does_not_count_here() -> None:
+    created = {"uid": "66c0ffee0000000000000aaa", "name": "landing"}
+    elsewhere = FakeTransport(answer(201, {"project": created}))
+    here = FakeTransport(ResponseLost("lost"), answer(200, {"projects": [created | {"createdAt": FUTURE}]}))
+
+    async with client_on(elsewhere, region="eu") as first, client_on(here, region="na") as second:
+        await first.projects.create_from_upload("landing", upload_uid=UPLOAD)
+        found = await second.projects.create_from_upload("landing", upload_uid=UPLOAD)
+
+    assert found.uid == created["uid"]
+
+
+@pytest.mark.parametrize(("status", "error"), [(301, RedirectRefused), (308, RedirectRefused), (303, AmbiguousOutcome)])
+async def test_a_creation_that_is_sent_elsewhere_did_not_happen_here(status: int, error: type[LaunchError]) -> None:
+    refused = [RedirectRefused("elsewhere", status=status) for _ in range(2)]
+
+    async with client_on(FakeTransport(*refused), retry=QUICK) as launch:
+        with pytest.raises(error) as caught:
+            await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
+
+    assert caught.value.ambiguous == (status == 303)
+
+
+async def test_what_the_service_refuses_is_not_looked_up(emulator: LaunchEmulator, launch: LaunchClient) -> None:
+    emulator.faults.add("status_before", operation="createProject", status=400)
+
+    with pytest.raises(BadRequestError):
+        await launch.projects.create_from_git("storefront", **GIT)
+
+    assert emulator.ledger.count() == 1
+
+
+@virtual_time
+async def test_what_cannot_be_looked_up_is_ambiguous() -> None:
+    transport = FakeTransport(ResponseLost("lost"), answer(403))
+    async with client_on(transport) as launch:
+        with pytest.raises(AmbiguousOutcome, match="look whether it is there before you create it again") as caught:
+            await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
+
+    assert (caught.value.ambiguous, caught.value.operation) == (True, "createProject")
+    assert caught.value.candidates == ()
+
+
+@virtual_time
+async def test_several_candidates_are_named_and_none_is_adopted() -> None:
+    deployments = [{"uid": "66c0ffee00000000000000e1"}, {"uid": "66c0ffee00000000000000e2"}]
+    listing = answer(200, {"deployments": deployments, "pagination": {"count": 2}})
+    transport = FakeTransport(ResponseLost("lost"), listing)
+    async with client_on(transport) as launch:
+        with pytest.raises(
+            AmbiguousOutcome, match="look at 66c0ffee00000000000000e1, 66c0ffee00000000000000e2"
+        ) as caught:
+            await launch.deployments.create(PROJECT, ENVIRONMENT)
+
+    assert caught.value.candidates == ("66c0ffee00000000000000e1", "66c0ffee00000000000000e2")
+
+
+@attrs.define
+class Neighbour:
+    """A service whose clock is ahead, and where somebody else has begun a deployment a moment before."""
+
+    began: float = attrs.field(factory=time.time)
+    ahead: float = 1000.4
+    deployments: list[dict[str, Any]] = attrs.field(factory=list)
+
+    def now(self) -> float:
+        return self.began + asyncio.get_running_loop().time() + self.ahead
+
+    def begin(self, uid: str, at: float) -> None:
+        created = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+        self.deployments.append({"uid": uid, "createdAt": created})
+
+    def listing(self) -> Any:
+        return answer(200, {"deployments": self.deployments}, {"Date": formatdate(math.floor(self.now()), usegmt=True)})
+
+
+@pytest.mark.parametrize("happened", [True, False])
+@pytest.mark.parametrize("age", [0.2, 0.5, 0.8])
+@virtual_time
+async def test_a_deployment_that_somebody_else_began_a_moment_before_is_never_adopted(
+    monkeypatch: pytest.MonkeyPatch, age: float, happened: bool
+) -> None:
+    # What this process has created counts as known, also from one test to the next.
+    service, theirs, ours = Neighbour(), secrets.token_hex(12), secrets.token_hex(12)
+    # What is asked later is asked at another part of a second.
+    monkeypatch.setattr(time, "time", lambda: service.now() - service.ahead)
+    service.begin(theirs, service.now() - age)
+    posts = 0
+
+    async def step(request: Any) -> Any:
+        nonlocal posts
+        if request.method == "GET":
+            return service.listing()
+        posts += 1
+        if happened or posts == 2:
+            service.begin(ours, service.now())
+        if posts == 1:
+            raise ResponseLost("lost")
+        return answer(201, {"deployment": service.deployments[-1]})
+
+    async with client_on(FakeTransport(step)) as launch:
+        deployment = await launch.deployments.create(PROJECT, ENVIRONMENT)
+
+    assert (deployment.uid, posts) == (ours, 1 if happened else 2)
+
+
+@virtual_time
+async def test_a_success_that_cannot_be_read_and_is_not_found_is_never_repeated() -> None:
+    nothing = answer(200, {"projects": [], "pagination": {"count": 0}})
+    transport = FakeTransport(answer(201, {"unexpected": 1}), nothing)
+    async with client_on(transport) as launch:
+        with pytest.raises(AmbiguousOutcome):
+            await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
+
+    assert [request.method for request in transport.requests] == ["POST", "GET", "GET", "GET"]
+
+
+@virtual_time
+async def test_an_answer_that_is_lost_again_and_again_ends_in_not_knowing() -> None:
+    async def step(request: Any) -> Any:
+        if request.method == "POST":
+            raise ResponseLost("lost")
+        return answer(200, {"projects": [{"uid": PROJECT, "name": "landing", "createdAt": OLD}]})
+
+    transport = FakeTransport(step)
+    async with client_on(transport, timeout=500.0) as launch:
+        with pytest.raises(AmbiguousOutcome):
+            await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
+
+    assert [request.method for request in transport.requests].count("POST") == 3
+
+
+@virtual_time
+async def test_a_look_up_that_has_no_time_left_is_not_begun() -> None:
+    transport = FakeTransport(ResponseLost("lost"))
+    async with client_on(transport, timeout=0.4) as launch:
+        with pytest.raises(AmbiguousOutcome):
+            await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
+
+    assert len(transport.requests) == 1
+
+
+# The quota of revalidations
+
+
+async def test_a_quota_that_is_used_up_is_told_from_a_rate_limit() -> None:
+    async with (
+        LaunchEmulator(rate_limit=None, revalidation_quota=1) as emulator,
+        client_of(emulator) as launch,
+    ):
+        project = emulator.add_project("landing")
+        (environment,) = project.environments
+        await launch.environments.revalidate_cache(project.uid, environment, path="/")
+
+        with pytest.raises(QuotaExceededError, match="all 1 cache revalidations of the day are used") as caught:
+            await launch.environments.revalidate_cache(project.uid, environment, path="/")
+
+    assert emulator.ledger.count("revalidateCdnCache") == 2
+    assert (caught.value.status, caught.value.retryable) == (429, False)
+
+
+COUNTED_OUT = answer(200, {"currentCacheRevalidations": 5, "maxCacheRevalidations": 5})
+LEFT = answer(200, {"currentCacheRevalidations": 4, "maxCacheRevalidations": 5})
+FORBIDDEN = answer(403, {"errors": [{"code": "launch.FORBIDDEN_RESOURCE", "message": "No."}]})
+
+
+@pytest.mark.parametrize(
+    ("refusal", "usage", "kind"),
+    [
+        (FORBIDDEN, COUNTED_OUT, QuotaExceededError),
+        (FORBIDDEN, LEFT, ForbiddenError),
+        (FORBIDDEN, answer(404), ForbiddenError),
+        (answer(404), COUNTED_OUT, NotFoundError),
+        (answer(403), COUNTED_OUT, ForbiddenError),
+    ],
+    ids=["used up", "not used up", "nobody knows", "another status", "no code"],
+)
+@virtual_time
+async def test_only_the_usage_decides_what_a_refused_purge_means(
+    refusal: Any, usage: Any, kind: type[Exception]
+) -> None:
+    async with client_on(FakeTransport(refusal, usage)) as launch:
+        with pytest.raises(kind) as caught:
+            await launch.environments.revalidate_cache(PROJECT, ENVIRONMENT, path="/")
+
+    assert type(caught.value) is kind
+
+
+@virtual_time
+async def test_the_usage_is_asked_for_once_only() -> None:
+    too_fast = answer(429, {"errors": [{"code": "launch.TOO_MANY_REQUESTS", "message": "Slower."}]})
+    transport = FakeTransport(too_fast, LEFT, too_fast)
+    async with client_on(transport, retry=RetryPolicy(refusals=3)) as launch:
+        with pytest.raises(RateLimitError):
+            await launch.environments.revalidate_cache(PROJECT, ENVIRONMENT, path="/")
+
+    assert [request.method for request in transport.requests] == ["POST", "GET", "POST", "POST"]
+    assert transport.requests[0].headers["organization_uid"] == ORGANIZATION
+
+
+# Odd listings
+
+
+@pytest.mark.parametrize("pagination", [{"count": "many"}, {"count": -1}, "none", [], None, {"count": None}], ids=repr)
+async def test_a_listing_survives_whatever_stands_in_its_pagination(pagination: object) -> None:
+    document = {"projects": [{"uid": PROJECT}], "pagination": pagination}
+    async with client_on(FakeTransport(answer(200, document))) as launch:
+        assert [project.uid async for project in launch.projects.list()] == [PROJECT]
+
+
+async def test_a_listing_that_is_no_list_is_a_decode_error() -> None:
+    async with client_on(FakeTransport(answer(200, {"projects": {}}))) as launch:
+        with pytest.raises(DecodeError, match=r"\$\.projects: expected a list"):
+            await launch.projects.list().page()

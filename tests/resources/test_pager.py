@@ -1,0 +1,226 @@
+"""Reading a listing: every item once, none lost while nothing changes, and an end whatever the service does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given, strategies as st
+
+from launch_async import InvalidArgumentError, Page, Pager, Project
+
+Fetch = Callable[[int, int], Awaitable[Page[Project]]]
+UIDS = st.lists(st.integers(0, 400).map(str), unique=True, max_size=60)
+
+
+@attrs.define
+class Listing:
+    """A listing as a service might give it, with its whims."""
+
+    uids: list[str]
+    counted: bool = True
+    obeys_limit: bool = True
+    obeys_skip: bool = True
+    changes: list[Callable[[list[str]], None]] = attrs.field(factory=list)
+    asked: list[tuple[int, int]] = attrs.field(factory=list)
+
+    async def fetch(self, limit: int, skip: int) -> Page[Project]:
+        if self.asked and self.changes:
+            self.changes.pop(0)(self.uids)
+        self.asked.append((limit, skip))
+        first = skip if self.obeys_skip else 0
+        chosen = self.uids[first : first + limit] if self.obeys_limit else self.uids[first:]
+        return Page(tuple(Project(uid=uid) for uid in chosen), skip, len(self.uids) if self.counted else None)
+
+
+def uids_of(pager: Pager[Project]) -> list[str]:
+    async def read() -> list[str]:
+        return [project.uid for project in await asyncio.wait_for(pager.to_list(), 10)]
+
+    return asyncio.run(read())
+
+
+def endless(_: int, __: int) -> Awaitable[Page[Project]]:
+    raise AssertionError
+
+
+@given(uids=UIDS, limit=st.integers(1, 100), counted=st.booleans(), obeys_limit=st.booleans())
+def test_a_listing_that_does_not_change_is_read_whole_and_in_order(
+    uids: list[str], limit: int, counted: bool, obeys_limit: bool
+) -> None:
+    listing = Listing(list(uids), counted=counted, obeys_limit=obeys_limit)
+
+    assert uids_of(Pager(listing.fetch, limit=limit)) == uids
+
+
+@given(uids=UIDS, limit=st.integers(1, 20), skip=st.integers(0, 30), counted=st.booleans())
+def test_what_is_skipped_is_left_out_and_nothing_else(uids: list[str], limit: int, skip: int, counted: bool) -> None:
+    listing = Listing(list(uids), counted=counted)
+
+    assert uids_of(Pager(listing.fetch, limit=limit, skip=skip)) == uids[skip:]
+
+
+def _appear(uids: list[str]) -> None:
+    uids.insert(0, f"new-{len(uids)}")
+
+
+def _appear_at_the_end(uids: list[str]) -> None:
+    uids.append(f"late-{len(uids)}")
+
+
+def _vanish(uids: list[str]) -> None:
+    del uids[:3]
+
+
+def _vanish_in_the_middle(uids: list[str]) -> None:
+    del uids[len(uids) // 2 : len(uids) // 2 + 2]
+
+
+def _turn(uids: list[str]) -> None:
+    uids.reverse()
+
+
+@given(
+    uids=UIDS,
+    limit=st.integers(1, 20),
+    counted=st.booleans(),
+    obeys_limit=st.booleans(),
+    obeys_skip=st.booleans(),
+    changes=st.lists(
+        st.sampled_from([_appear, _appear_at_the_end, _vanish, _vanish_in_the_middle, _turn]), max_size=12
+    ),
+)
+def test_no_item_comes_twice_and_the_listing_ends_whatever_happens(
+    uids: list[str],
+    limit: int,
+    counted: bool,
+    obeys_limit: bool,
+    obeys_skip: bool,
+    changes: list[Callable[[list[str]], None]],
+) -> None:
+    listing = Listing(
+        list(uids), counted=counted, obeys_limit=obeys_limit, obeys_skip=obeys_skip, changes=list(changes)
+    )
+
+    found = uids_of(Pager(listing.fetch, limit=limit))
+
+    assert len(found) == len(set(found))
+    assert all(asked_limit == limit for asked_limit, _ in listing.asked)
+
+
+@given(
+    uids=UIDS,
+    limit=st.integers(1, 20),
+    changes=st.lists(st.sampled_from([_vanish, _vanish_in_the_middle]), max_size=6),
+)
+def test_what_stays_in_a_shrinking_listing_is_not_passed_over(
+    uids: list[str], limit: int, changes: list[Callable[[list[str]], None]]
+) -> None:
+    listing = Listing(list(uids), changes=list(changes))
+
+    found = uids_of(Pager(listing.fetch, limit=limit))
+
+    assert set(listing.uids) <= set(found)
+
+
+def test_a_listing_that_loses_its_first_page_is_read_to_its_end() -> None:
+    def lose_the_first_page(uids: list[str]) -> None:
+        del uids[:100]
+
+    listing = Listing([str(number) for number in range(200)], changes=[lose_the_first_page])
+
+    assert len(uids_of(Pager(listing.fetch))) == 200
+
+
+def test_a_count_that_grows_for_ever_ends_too() -> None:
+    asked = []
+
+    async def fetch(limit: int, skip: int) -> Page[Project]:
+        asked.append(skip)
+        return Page((Project(uid="same"),), skip, skip + 1000)
+
+    assert uids_of(Pager(fetch)) == ["same"]
+    assert len(asked) == 101
+
+
+def test_a_count_that_swings_ends_too() -> None:
+    asked = []
+
+    async def fetch(limit: int, skip: int) -> Page[Project]:
+        asked.append(skip)
+        return Page(tuple(Project(uid=str(n)) for n in range(skip, skip + limit)), skip, 1000 - 100 * (len(asked) % 2))
+
+    assert len(uids_of(Pager(fetch))) >= 100
+
+
+@pytest.mark.parametrize("limit", [0, -1, 101])
+def test_a_limit_outside_1_to_100_is_refused(limit: int) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^limit: .* is outside 1 to 100 \(rule: FACTS §4\)"):
+        Pager(endless, limit=limit)
+
+
+def test_a_negative_skip_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^skip: -1 is negative"):
+        Pager(endless, skip=-1)
+
+
+@pytest.mark.parametrize(
+    "bound", [{"limit": True}, {"limit": 5.0}, {"limit": "5"}, {"skip": True}, {"skip": None}], ids=str
+)
+def test_a_bound_that_is_no_whole_number_is_refused(bound: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgumentError, match="is no whole number") as caught:
+        Pager(endless, **bound)
+
+    assert caught.value.parameter in bound
+
+
+async def test_a_page_can_be_had_by_itself() -> None:
+    listing = Listing(["a", "b", "c", "d"])
+
+    page = await Pager(listing.fetch, limit=2, skip=1).page()
+
+    assert [project.uid for project in page] == ["b", "c"]
+    assert (page.skip, page.total) == (1, 4)
+
+
+async def test_pages_come_without_what_was_on_an_earlier_one() -> None:
+    listing = Listing(["a", "b", "c", "d"], changes=[_appear])
+
+    pages = [[project.uid for project in page] async for page in Pager(listing.fetch, limit=2).pages()]
+
+    assert pages == [["a", "b"], ["c"], ["d"]]
+
+
+@pytest.mark.parametrize("uids", [["a", "b"], []])
+async def test_the_first_item_costs_one_small_request(uids: list[str]) -> None:
+    listing = Listing(uids)
+
+    first = await Pager(listing.fetch).first()
+
+    assert (first and first.uid) == (uids[0] if uids else None)
+    assert listing.asked == [(1, 0)]
+
+
+async def test_the_total_costs_one_small_request() -> None:
+    listing = Listing([str(number) for number in range(7)])
+
+    assert await Pager(listing.fetch, skip=3).total() == 7
+    assert listing.asked == [(1, 0)]
+
+
+async def test_without_a_count_the_items_are_counted() -> None:
+    listing = Listing([str(number) for number in range(250)], counted=False)
+
+    assert await Pager(listing.fetch).total() == 250
+
+
+async def test_nothing_is_asked_before_it_is_needed_and_each_reading_is_new() -> None:
+    listing = Listing(["a"])
+    pager = Pager(listing.fetch)
+
+    assert listing.asked == []
+    assert [[project.uid async for project in pager] for _ in range(2)] == [["a"], ["a"]]
+    assert repr(pager) == "Pager(limit=100, skip=0)"
