@@ -18,7 +18,7 @@ from launch_async.auth.tokens import Credentials, Issuer, check_credentials
 from launch_async.errors import ConfigurationError
 from launch_async.hooks import Hooks
 from launch_async.http.operation import Operation
-from launch_async.http.pipeline import Call, Layer, Pipeline
+from launch_async.http.pipeline import Call, Middleware, Pipeline
 from launch_async.http.raw_request import raw_call
 from launch_async.http.retry import RetryPolicy
 from launch_async.http.transport import AiohttpTransport, LentTransport, Transport
@@ -83,7 +83,7 @@ class LaunchClient:
         ssl_context: How to verify servers, as for a private certificate authority.
         proxy: Proxy URL; by default what the environment says, empty for none.
         hooks: An observer of requests.
-        layers: Functions around each exchange, the outermost first. `async def layer(request, send)` gets a request
+        middleware: Functions around each exchange, the outermost first. `async def layer(request, send)` gets a request
             with `method`, `url`, `headers` and `body`, and returns `await send(request)` or a response of its own.
         allow_http: Whether plain http may go elsewhere than to this machine; credentials would travel in clear.
 
@@ -109,7 +109,7 @@ class LaunchClient:
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
         hooks: Hooks | None = None,
-        layers: Sequence[Layer] = (),
+        middleware: Sequence[Middleware] = (),
         allow_http: bool = False,
     ) -> None:
         self._closed, self._base_url = True, ""
@@ -142,7 +142,7 @@ class LaunchClient:
             timeout=timeout,
             attempt_timeout=attempt_timeout,
             hooks=hooks,
-            layers=layers,
+            middleware=middleware,
             user_agent=USER_AGENT,
             region_hint=partial(region_advice, endpoint.host),
         )
@@ -175,7 +175,7 @@ class LaunchClient:
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
         hooks: Hooks | None = None,
-        layers: Sequence[Layer] = (),
+        middleware: Sequence[Middleware] = (),
         allow_http: bool = False,
     ) -> Self:
         """Return a client whose settings come from the environment and from `.cs-launch.json`, as far as not given.
@@ -201,7 +201,7 @@ class LaunchClient:
             ssl_context: As for `LaunchClient`.
             proxy: As for `LaunchClient`.
             hooks: As for `LaunchClient`.
-            layers: As for `LaunchClient`.
+            middleware: As for `LaunchClient`.
             allow_http: As for `LaunchClient`.
 
         Raises:
@@ -234,7 +234,7 @@ class LaunchClient:
             ssl_context=ssl_context,
             proxy=proxy,
             hooks=hooks,
-            layers=layers,
+            middleware=middleware,
             allow_http=allow_http,
         )
         client._sources = found.sources
@@ -252,7 +252,7 @@ class LaunchClient:
         timeout: float | Unset = UNSET,
         attempt_timeout: float | Unset | None = UNSET,
         hooks: Hooks | Unset | None = UNSET,
-        layers: Sequence[Layer] | Unset = UNSET,
+        middleware: Sequence[Middleware] | Unset = UNSET,
     ) -> Self:
         """Return a client with other options that shares this one's connections, credentials and budget.
 
@@ -263,7 +263,7 @@ class LaunchClient:
             timeout: Seconds for a whole call.
             attempt_timeout: Seconds for one exchange.
             hooks: An observer of requests, instead of this client's.
-            layers: Layers around each exchange, instead of this client's.
+            middleware: Layers around each exchange, instead of this client's.
 
         Raises:
             ConfigurationError: A time is not positive, or `retry` is no policy.
@@ -281,7 +281,7 @@ class LaunchClient:
             timeout=timeout,
             attempt_timeout=attempt_timeout,
             hooks=hooks,
-            layers=layers,
+            middleware=middleware,
         )
         return derived
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from launch_async.auth.tokens import Credentials
 from launch_async.client import LaunchClient as AsyncLaunchClient
 from launch_async.hooks import Hooks
-from launch_async.http.pipeline import Layer
+from launch_async.http.pipeline import Middleware
 from launch_async.http.retry import RetryPolicy
 from launch_async.http.transport import Transport
 from launch_async.models.base import UNSET, JSONValue, Unset
@@ -74,7 +74,7 @@ class LaunchClient:
         ssl_context: How to verify servers, as for a private certificate authority.
         proxy: Proxy URL; by default what the environment says, empty for none.
         hooks: An observer of requests.
-        layers: Functions around each exchange, the outermost first. `async def layer(request, send)` gets a request
+        middleware: Functions around each exchange, the outermost first. `async def layer(request, send)` gets a request
             with `method`, `url`, `headers` and `body`, and returns `send(request)` or a response of its own.
         allow_http: Whether plain http may go elsewhere than to this machine; credentials would travel in clear.
 
@@ -100,7 +100,7 @@ class LaunchClient:
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
         hooks: Hooks | None = None,
-        layers: Sequence[Layer] = (),
+        middleware: Sequence[Middleware] = (),
         allow_http: bool = False,
     ) -> None:
         proxy = Secret(proxy) if proxy is not None else None
@@ -120,7 +120,7 @@ class LaunchClient:
             ssl_context=ssl_context,
             proxy=proxy,
             hooks=hooks,
-            layers=layers,
+            middleware=middleware,
             allow_http=allow_http,
         )
         self._lifetime = _bridge.Lifetime(self, self._async, self._async.close, fork_aware=True)
@@ -152,7 +152,7 @@ class LaunchClient:
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
         hooks: Hooks | None = None,
-        layers: Sequence[Layer] = (),
+        middleware: Sequence[Middleware] = (),
         allow_http: bool = False,
     ) -> Self:
         """Return a client whose settings come from the environment and from `.cs-launch.json`, as far as not given.
@@ -178,7 +178,7 @@ class LaunchClient:
             ssl_context: As for `LaunchClient`.
             proxy: As for `LaunchClient`.
             hooks: As for `LaunchClient`.
-            layers: As for `LaunchClient`.
+            middleware: As for `LaunchClient`.
             allow_http: As for `LaunchClient`.
 
         Raises:
@@ -203,7 +203,7 @@ class LaunchClient:
                 ssl_context=ssl_context,
                 proxy=proxy,
                 hooks=hooks,
-                layers=layers,
+                middleware=middleware,
                 allow_http=allow_http,
             )
         )
@@ -220,7 +220,7 @@ class LaunchClient:
         timeout: float | Unset = UNSET,
         attempt_timeout: float | Unset | None = UNSET,
         hooks: Hooks | Unset | None = UNSET,
-        layers: Sequence[Layer] | Unset = UNSET,
+        middleware: Sequence[Middleware] | Unset = UNSET,
     ) -> Self:
         """Return a client with other options that shares this one's connections, credentials and budget.
 
@@ -231,14 +231,14 @@ class LaunchClient:
             timeout: Seconds for a whole call.
             attempt_timeout: Seconds for one exchange.
             hooks: An observer of requests, instead of this client's.
-            layers: Layers around each exchange, instead of this client's.
+            middleware: Layers around each exchange, instead of this client's.
 
         Raises:
             ConfigurationError: A time is not positive, or `retry` is no policy.
         """
         return self._wrap(
             self._async.with_options(
-                retry=retry, timeout=timeout, attempt_timeout=attempt_timeout, hooks=hooks, layers=layers
+                retry=retry, timeout=timeout, attempt_timeout=attempt_timeout, hooks=hooks, middleware=middleware
             ),
             self,
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import DIMMED_MONOKAI
 
-from launch_async.display.fleet_snapshot import Board
+from launch_async.display.fleet_snapshot import RunSnapshot
 from launch_async.display.fleet_terminal import LiveTable
 from launch_sync import Authtoken, FleetEvent, LaunchClient
 from launch_sync.emulator import LaunchEmulator
@@ -24,13 +24,13 @@ ENVIRONMENTS = ("preview", "production", "qa", "staging")
 
 def main(picture: Path) -> None:
     """Run, and keep what was shown when the first had ended and the last had not begun."""
-    board, pictures = Board(), list[str]()
+    snapshot, pictures = RunSnapshot(), list[str]()
 
     def show(event: FleetEvent) -> None:
-        board.take(event)
-        if board.done >= 11 and board.failed and not pictures:
+        snapshot.take(event)
+        if snapshot.done >= 11 and snapshot.failed and not pictures:
             console = Console(record=True, width=96, height=22, file=io.StringIO(), force_terminal=True)
-            console.print(LiveTable(board, io.StringIO()))
+            console.print(LiveTable(snapshot, io.StringIO()))
             console.print()  # rich cuts the feet off the letters of the last line
             title = "launch.fleet.run(plan)"
             drawn = console.export_svg(title=title, theme=DIMMED_MONOKAI, unique_id="fleet")

@@ -28,7 +28,7 @@ from launch_async.wire.error_bodies import error_from_answer, read_envelope
 from launch_async.wire.header_values import parse_retry_after
 from launch_async.wire.secret import Secret
 
-__all__ = ["USER_AGENT", "SideCall", "form_request"]
+__all__ = ["USER_AGENT", "AuthRequest", "form_request"]
 
 USER_AGENT: Final = f"contentstack-launch/{__version__} Python/{platform.python_version()}"
 
@@ -42,7 +42,7 @@ _REQUEST_IDS: Final = ("x-request-id", "x-runtime-id", "request-id")
 
 
 @attrs.frozen(kw_only=True)
-class SideCall:
+class AuthRequest:
     """How one such call is sent.
 
     Attributes:

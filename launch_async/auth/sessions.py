@@ -13,7 +13,7 @@ from typing import Final
 
 import attrs
 
-from launch_async.auth.auth_request import USER_AGENT, SideCall, form_request, known_secrets, refusal
+from launch_async.auth.auth_request import USER_AGENT, AuthRequest, form_request, known_secrets, refusal
 from launch_async.auth.tokens import AccessToken, Authtoken, scope_set
 from launch_async.errors import (
     APIError,
@@ -231,7 +231,7 @@ class _Way:
 
     async def send(self, request: Request, secrets: tuple[str | None, ...], *, repeatable: bool) -> Response:
         transport = AiohttpTransport(ssl_context=self.ssl_context, proxy=self.proxy)
-        call = SideCall(
+        call = AuthRequest(
             transport=transport, secrets=known_secrets(secrets), repeatable=repeatable, timeout=self.timeout
         )
         try:

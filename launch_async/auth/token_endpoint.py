@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from launch_async.auth.auth_request import SideCall, form_request, known_secrets, refusal
+from launch_async.auth.auth_request import AuthRequest, form_request, known_secrets, refusal
 from launch_async.auth.token_cache import TokenSet, TokenState, read_token_answer
 from launch_async.auth.tokens import Issuer
 from launch_async.errors import APIError, DecodeError, NotFoundError, TokenRequestError
@@ -27,7 +27,7 @@ async def fetch_tokens(
     issuer: Issuer, token_path: str | None, fields: Mapping[str, str], previous: TokenSet | None, state: TokenState
 ) -> TokenSet:
     """Ask the token endpoint, at each of its paths until one exists."""
-    call = SideCall(
+    call = AuthRequest(
         transport=issuer.transport,
         secrets=known_secrets(fields.get(name) for name in _SECRETS),
         # A code counts once; the other grants may be asked for again after a lost answer.
@@ -52,7 +52,7 @@ async def fetch_tokens(
     return tokens
 
 
-async def _first_answer(call: SideCall, app_url: str, paths: Sequence[str], fields: Mapping[str, str]) -> Response:
+async def _first_answer(call: AuthRequest, app_url: str, paths: Sequence[str], fields: Mapping[str, str]) -> Response:
     """Send to each path in turn; only where one does not exist is the next one tried."""
     *others, last = paths
     for path in others:

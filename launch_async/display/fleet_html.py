@@ -11,13 +11,13 @@ from launch_async.fleet.journal.journal import OperationState
 __all__ = ["page", "scrolling", "state_badge", "time_span"]
 
 _MOODS: Final = {
-    OperationState.PLANNED: _html.Mood.IDLE,
-    OperationState.INTENDED: _html.Mood.BUSY,
-    OperationState.SENT: _html.Mood.BUSY,
-    OperationState.SUCCEEDED: _html.Mood.GOOD,
-    OperationState.FAILED: _html.Mood.BAD,
-    OperationState.SKIPPED: _html.Mood.IDLE,
-    OperationState.AMBIGUOUS: _html.Mood.WARNING,
+    OperationState.PLANNED: _html.Severity.IDLE,
+    OperationState.INTENDED: _html.Severity.BUSY,
+    OperationState.SENT: _html.Severity.BUSY,
+    OperationState.SUCCEEDED: _html.Severity.GOOD,
+    OperationState.FAILED: _html.Severity.BAD,
+    OperationState.SKIPPED: _html.Severity.IDLE,
+    OperationState.AMBIGUOUS: _html.Severity.WARNING,
 }
 _STYLE: Final = "body { margin: 1.5rem auto; padding: 0 1rem; max-width: 70rem; font: 14px/1.5 system-ui, sans-serif }"
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, TextIO, TypeAl
 
 from launch_async.display import html as _html
 from launch_async.display.fleet_html import scrolling, state_badge, time_span
-from launch_async.display.fleet_snapshot import Board, Row
+from launch_async.display.fleet_snapshot import Row, RunSnapshot
 from launch_async.errors import ConfigurationError, InvalidArgumentError
 from launch_async.fleet.plan.targets import printable
 from launch_async.fleet.run.events import FleetEvent, FleetEventKind
@@ -58,8 +58,8 @@ class FleetProgress:
             raise InvalidArgumentError("mode", f"{mode!r} is none of {', '.join(_MODES)}")
         self._file = file or sys.stdout
         self.mode: ProgressMode = _fitting(self._file) if mode == "auto" else mode
-        self._board = Board()
-        self._live: LiveTable | None = _live_table(self._board, self._file) if self.mode == "live" else None
+        self._snapshot = RunSnapshot()
+        self._live: LiveTable | None = _live_table(self._snapshot, self._file) if self.mode == "live" else None
         self._show = _notebook_display() if self.mode == "notebook" else None
         self._display: _Display | None = None
         self._shown_at = 0.0
@@ -77,7 +77,7 @@ class FleetProgress:
 
     def __call__(self, event: FleetEvent) -> None:
         """Show one event."""
-        self._board.take(event)
+        self._snapshot.take(event)
         match self.mode:
             case "live":
                 self._draw(event)
@@ -114,20 +114,19 @@ class FleetProgress:
         self._shown_at = now
 
     def _repr_html_(self) -> str:
-        board = self._board
-        bar = (
-            f'<progress max="{max(1, board.total)}" value="{board.done}" style="width:24em;max-width:100%"></progress>'
-        )
-        rows = [*board.failed, *board.under_way]
+        snapshot = self._snapshot
+        bar = f'<progress max="{max(1, snapshot.total)}" value="{snapshot.done}"'
+        bar += ' style="width:24em;max-width:100%"></progress>'
+        rows = [*snapshot.failed, *snapshot.under_way]
         facts: dict[str, _html.Cell] = {
-            "targets": ", ".join(f"{count} {name}" for name, count in board.counts.items() if count),
-            "wave": board.wave or None,
-            "took": _html.duration(board.seconds),
-            "now": board.note,
+            "targets": ", ".join(f"{count} {name}" for name, count in snapshot.counts.items() if count),
+            "wave": snapshot.wave or None,
+            "took": _html.duration(snapshot.seconds),
+            "now": snapshot.note,
         }
-        cells = functools.partial(_cells, now=board.seconds)
+        cells = functools.partial(_cells, now=snapshot.seconds)
         targets = (scrolling(_html.table("", rows, cells=cells)),) if rows else ()
-        title = f"{board.done} of {board.total} done: {board.title}"
+        title = f"{snapshot.done} of {snapshot.total} done: {snapshot.title}"
         return _html.card(title, facts, _html.Markup(bar), *targets)
 
 
@@ -157,14 +156,14 @@ def _in_notebook() -> bool:
     return type(get_ipython()).__name__ == "ZMQInteractiveShell" if get_ipython is not None else False
 
 
-def _live_table(board: Board, file: TextIO) -> LiveTable:
+def _live_table(snapshot: RunSnapshot, file: TextIO) -> LiveTable:
     try:
         from launch_async.display.fleet_terminal import LiveTable
     except ImportError as error:
         raise ConfigurationError(
             "a live table needs rich: install contentstack-launch[progress], or use mode='lines'"
         ) from error
-    return LiveTable(board, file)
+    return LiveTable(snapshot, file)
 
 
 def _notebook_display() -> _Show:

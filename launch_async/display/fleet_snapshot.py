@@ -14,7 +14,7 @@ from launch_async.fleet.journal.journal import OperationState
 from launch_async.fleet.plan.targets import printable
 from launch_async.fleet.run.events import FleetEvent, FleetEventKind
 
-__all__ = ["Board", "Row"]
+__all__ = ["Row", "RunSnapshot"]
 
 _STAGES: Final = {OperationState.INTENDED: "sending"}
 
@@ -38,7 +38,7 @@ class Row:
     since: float
 
 
-class Board:
+class RunSnapshot:
     """The state of a run as its events tell it; it may be read from another thread than it is told in."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from launch_async.display.fleet_snapshot import Board, Row
+from launch_async.display.fleet_snapshot import Row, RunSnapshot
 from launch_async.fleet.journal.journal import OperationState
 
 __all__ = ["LiveTable"]
@@ -31,15 +31,15 @@ _TIME: Final = 5
 
 
 class LiveTable:
-    """A live view of a board.
+    """A live view of a snapshot.
 
     Args:
-        board: What is shown.
+        snapshot: What is shown.
         file: The terminal.
     """
 
-    def __init__(self, board: Board, file: TextIO) -> None:
-        self._board = board
+    def __init__(self, snapshot: RunSnapshot, file: TextIO) -> None:
+        self._snapshot = snapshot
         self._console = Console(file=file)
         self._live = Live(
             console=self._console,
@@ -61,35 +61,37 @@ class LiveTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Give the lines of this moment, as many as the terminal has room for."""
-        board = self._board
+        snapshot = self._snapshot
         room = max(3, min(_MOST, console.height - _AROUND))
-        failed, under_way = board.failed, board.under_way
+        failed, under_way = snapshot.failed, snapshot.under_way
         shown_failed = failed[:_MOST_FAILED]
         yield Group(
-            Text(board.title, style="bold", no_wrap=True, overflow="ellipsis"),
+            Text(snapshot.title, style="bold", no_wrap=True, overflow="ellipsis"),
             self._totals(console.width),
             self._counts(),
-            *([Text(board.note, style="bold")] if board.note else []),
+            *([Text(snapshot.note, style="bold")] if snapshot.note else []),
             self._rows([*shown_failed, *under_way[: room - len(shown_failed)]], console.width),
             *self._rest(len(failed) - len(shown_failed), len(under_way) - max(0, room - len(shown_failed))),
         )
 
     def _totals(self, width: int) -> Table:
-        board = self._board
+        snapshot = self._snapshot
         bar = ProgressBar(
-            total=max(1, board.total), completed=board.done, width=min(_BAR, width // 2), complete_style="green"
+            total=max(1, snapshot.total), completed=snapshot.done, width=min(_BAR, width // 2), complete_style="green"
         )
         grid = Table.grid(padding=(0, 2))
-        wave = f"wave {board.wave}" if board.wave else ""
-        grid.add_row(bar, f"{board.done}/{board.total}", wave, _clock(board.seconds))
+        wave = f"wave {snapshot.wave}" if snapshot.wave else ""
+        grid.add_row(bar, f"{snapshot.done}/{snapshot.total}", wave, _clock(snapshot.seconds))
         return grid
 
     def _counts(self) -> Text:
-        parts = [Text(f"{count} {name}", _STYLES.get(name, "")) for name, count in self._board.counts.items() if count]
+        parts = [
+            Text(f"{count} {name}", _STYLES.get(name, "")) for name, count in self._snapshot.counts.items() if count
+        ]
         return Text(", ").join(parts)
 
     def _rows(self, rows: Sequence[Row], width: int) -> Table:
-        now = self._board.seconds
+        now = self._snapshot.seconds
         grid = Table.grid(padding=(0, 2), expand=True)
         labels = [_shortened(row.label, width // 3) for row in rows]
         grid.add_column(no_wrap=True, min_width=max((len(label) for label in labels), default=0) + 2)

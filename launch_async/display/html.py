@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 __all__ = [
     "Cell",
     "Markup",
-    "Mood",
+    "Severity",
     "TextLine",
     "ago",
     "badge",
@@ -75,7 +75,7 @@ Cell: TypeAlias = "str | int | float | bool | datetime | None"
 """What a table shows: all but `Markup` is escaped, a moment is told relative to now, None and "" are left out."""
 
 
-class Mood(enum.Enum):
+class Severity(enum.Enum):
     """What a status means to a reader: a mark, and a colour that stands out on white and on black."""
 
     GOOD = ("✓", "#2da44e")
@@ -173,7 +173,7 @@ def faint(words: str) -> Markup:
     return Markup(f'<div style="{_FAINT}">{text(words)}</div>')
 
 
-def badge(status: str, mood: Mood) -> Markup:
+def badge(status: str, mood: Severity) -> Markup:
     """Return a status: its mark and its name, in the text's own colour, beside and upon a colour that says the same."""
     style = f"{_BADGE};border-left:.3em solid {mood.colour};background:{mood.colour}26"
     return Markup(f'<span style="{style}">{mood.mark}&nbsp;{text(status)}</span>')

@@ -39,7 +39,7 @@ class Progress:
         self._title = title
         self._every = every
         self._began = self._drawn = time.monotonic()
-        self._badge = _html.badge("waiting", _html.Mood.BUSY)
+        self._badge = _html.badge("waiting", _html.Severity.BUSY)
         self._uploaded = 0
         self._site: str | None = None
         self._count = 0
@@ -49,14 +49,14 @@ class Progress:
     def on_progress(self, sent: int) -> None:
         """Take in how many bytes were uploaded so far."""
         self._uploaded = sent
-        self._badge = _html.badge("uploading", _html.Mood.BUSY)
+        self._badge = _html.badge("uploading", _html.Severity.BUSY)
         self._changed()
 
     def on_log(self, line: LogLine) -> None:
         """Take in a line of the build log."""
         self._count += 1
         self._tail.append(_html.TextLine(line.timestamp, line.stage, line.message))
-        self._badge = _html.badge("building", _html.Mood.BUSY)
+        self._badge = _html.badge("building", _html.Severity.BUSY)
         self._changed()
 
     def on_update(self, deployment: Deployment) -> None:
@@ -74,11 +74,11 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if kind is None:
-            self._badge = _html.badge("done", _html.Mood.GOOD)
+            self._badge = _html.badge("done", _html.Severity.GOOD)
         elif issubclass(kind, Exception):
-            self._badge = _html.badge(kind.__name__, _html.Mood.BAD)
+            self._badge = _html.badge(kind.__name__, _html.Severity.BAD)
         else:
-            self._badge = _html.badge("interrupted", _html.Mood.WARNING)
+            self._badge = _html.badge("interrupted", _html.Severity.WARNING)
         self._draw()
         self._show = None
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         Purge as Purge,
     )
     from launch_async.emulator.control.script import LogLine as LogLine, Script as Script, Scripts as Scripts
-    from launch_async.emulator.latency import LogNormal as LogNormal, Travel as Travel
+    from launch_async.emulator.latency import LatencyModel as LatencyModel, LogNormal as LogNormal
     from launch_async.emulator.server import LaunchEmulator as LaunchEmulator
 else:
     __getattr__, __dir__ = lazy(__name__)

@@ -31,7 +31,7 @@ GATEWAY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 B
 TOO_MANY_PAGE = "<html><head><title>429 Too Many Requests</title></head><body></body></html>\n"
 
 
-class FrontDoor:
+class Dispatcher:
     """Answers what comes in on the main port and on the ports of the sites."""
 
     def __init__(self, service: Service, router: Router, control: Control | None) -> None:

@@ -32,7 +32,7 @@ class LogNormal:
         return self.median * math.exp(self._dice.gauss(0.0, self.sigma))
 
 
-class Travel:
+class LatencyModel:
     """The time that a request takes to arrive, and an answer to come back."""
 
     def __init__(self, latency: Latency) -> None:

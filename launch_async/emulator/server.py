@@ -18,12 +18,12 @@ from launch_async.emulator.builds.builds import Builds
 from launch_async.emulator.builds.real_builds import Builder
 from launch_async.emulator.builds.sites import Sites, netloc
 from launch_async.emulator.clock import Clock
-from launch_async.emulator.control.controls import Bench
+from launch_async.emulator.control.controls import EmulatorControls
 from launch_async.emulator.control.faults import Faults
 from launch_async.emulator.control.orders import Control
 from launch_async.emulator.credentials import Credentials, Issued
-from launch_async.emulator.dispatcher import STORAGE, FrontDoor
-from launch_async.emulator.latency import Travel
+from launch_async.emulator.dispatcher import STORAGE, Dispatcher
+from launch_async.emulator.latency import LatencyModel
 from launch_async.emulator.operations import PUBLIC, Router, describe, offered
 from launch_async.emulator.options import (
     CommitForm,
@@ -54,7 +54,7 @@ from launch_async.emulator.state import State, Uids
 from launch_async.emulator.storage import Storage
 
 
-class LaunchEmulator(Bench):
+class LaunchEmulator(EmulatorControls):
     """A faithful Contentstack Launch server on loopback.
 
     Use it as an async context manager, or call `start` and `stop`; the attribute `url` is its address. It has one
@@ -273,7 +273,7 @@ class LaunchEmulator(Bench):
             return
         service, options = self._service, self._service.options
         control = Control(self, service) if options.control else None
-        front = FrontDoor(service, Router(offered(options)), control)
+        front = Dispatcher(service, Router(offered(options)), control)
         self._runner = web.ServerRunner(_http_server(front.main), shutdown_timeout=0.1)
         await self._runner.setup()
         listener = web.TCPSite(self._runner, options.host, options.port, ssl_context=options.tls)
@@ -366,7 +366,7 @@ def _assemble(options: EmulatorOptions, snapshot: Snapshot | None) -> Service:
         budget=Budget(options, state),
         storage=Storage(options, state, uids, clock),
         sites=Sites(options, state, clock),
-        travel=Travel(options.latency),
+        travel=LatencyModel(options.latency),
         faults=Faults((*(operation.id for operation in offered(options)), *STORAGE)),
         openapi=describe(PUBLIC),
     )

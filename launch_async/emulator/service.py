@@ -15,7 +15,7 @@ from launch_async.emulator.clock import Clock
 from launch_async.emulator.control.faults import Faults
 from launch_async.emulator.control.ledger import Creation, Ledger, Noun
 from launch_async.emulator.credentials import Caller, Credentials
-from launch_async.emulator.latency import Travel
+from launch_async.emulator.latency import LatencyModel
 from launch_async.emulator.options import EmulatorOptions
 from launch_async.emulator.shapes import as_object
 from launch_async.emulator.state import (
@@ -62,7 +62,7 @@ class Service:
     budget: Budget
     storage: Storage
     sites: Sites
-    travel: Travel
+    travel: LatencyModel
     faults: Faults
     ledger: Ledger = field(factory=Ledger)
     changed: Callable[[], None] | None = None

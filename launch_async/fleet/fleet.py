@@ -24,7 +24,7 @@ from launch_async.fleet.plan.actions import (
 )
 from launch_async.fleet.plan.checks import check_confirmation, checked_options
 from launch_async.fleet.plan.plan import Plan
-from launch_async.fleet.plan.selecting import Criteria, batches, look_up, read_targets, select, target_of, together
+from launch_async.fleet.plan.selecting import Criteria, batches, gather, look_up, read_targets, select, target_of
 from launch_async.fleet.plan.targets import Selection, Target, several
 from launch_async.fleet.report.report import FleetReport
 from launch_async.fleet.run.control import FleetControl
@@ -164,7 +164,7 @@ class Fleet:
         with metered(Meter(priority=Priority.WRITE)):
             for batch in batches(chosen):
                 read = self._services.variables.read
-                listings = await together(read(target.project_uid, target.environment_uid) for target in batch)
+                listings = await gather(read(target.project_uid, target.environment_uid) for target in batch)
                 for target, current in zip(batch, listings, strict=True):
                     check_variables({**{name: current[name] for name in current if name not in removed}, **values})
                     changes[target.environment_uid] = VariableChange(
@@ -233,7 +233,7 @@ class Fleet:
         with metered(Meter(priority=Priority.WRITE)):
             names = {uid: await self._services.projects.get(uid) for uid in dict.fromkeys(uid for uid, _ in pairs)}
             for batch in batches(pairs):
-                found = await together(self._services.environments.get(*pair) for pair in batch)
+                found = await gather(self._services.environments.get(*pair) for pair in batch)
                 targets += [target_of(names[uid], one) for (uid, _), one in zip(batch, found, strict=True)]
         return self._plan(DeleteEnvironments(), targets)
 

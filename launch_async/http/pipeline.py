@@ -1,4 +1,4 @@
-"""The one way of every request: deadline -> log -> retry( auth -> rate limit -> user layers -> one exchange ).
+"""The one way of every request: deadline -> log -> retry( auth -> rate limit -> user middleware -> one exchange ).
 
 Decoding comes after, outside the retries, so that an unexpected body never sends a request twice. The deadline holds
 for the whole call, waits for the budget and retries included.
@@ -49,7 +49,7 @@ from launch_async.wire.converter import dump_json
 from launch_async.wire.error_bodies import error_from_answer
 from launch_async.wire.header_values import parse_number, parse_reset, parse_retry_after
 
-__all__ = ["Call", "Layer", "Pipeline", "Send"]
+__all__ = ["Call", "Middleware", "Pipeline", "Send"]
 
 _LOG: Final = logging.getLogger("launch_async.pipeline")
 _REQUEST_ID_HEADERS: Final = ("x-request-id", "x-runtime-id", "request-id")
@@ -69,7 +69,7 @@ T = TypeVar("T")
 Send: TypeAlias = Callable[[Request], Awaitable[Response]]
 """Sends one request once."""
 
-Layer: TypeAlias = Callable[[Request, Send], Awaitable[Response]]
+Middleware: TypeAlias = Callable[[Request, Send], Awaitable[Response]]
 """A user's own layer around one exchange: look at the request, pass it on or not, look at the response."""
 
 
@@ -85,7 +85,7 @@ class Call:
         secrets: Values of the body that no text may repeat.
         priority: Who goes first when several wait for the budget.
         timeout: Seconds for the whole call; None for the client's default.
-        judge: Looks again at an error answer before it is decided whether to send again; it may ask the service.
+        reclassify: Looks again at an error answer before it is decided whether to send again; it may ask the service.
         user_only: Whether this variant of the operation needs a user's token.
     """
 
@@ -96,7 +96,7 @@ class Call:
     secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
     priority: Priority = Priority.INTERACTIVE
     timeout: float | None = None
-    judge: Callable[[APIError], Awaitable[LaunchError]] | None = attrs.field(default=None, repr=False)
+    reclassify: Callable[[APIError], Awaitable[LaunchError]] | None = attrs.field(default=None, repr=False)
     user_only: bool = False
 
     @property
@@ -110,7 +110,7 @@ class Call:
         return self.path if self.operation.authenticated else self.operation.path
 
 
-class _CallUnderWay(Deadline):
+class CallState(Deadline):
     """One call under way: how far it is, when it must end, and what the error that it may end in says of it.
 
     Args:
@@ -187,7 +187,7 @@ class Pipeline:
         timeout: Seconds for a whole call.
         attempt_timeout: Seconds for one exchange; None for no limit but the call's.
         hooks: An observer.
-        layers: The user's own layers, the outermost first.
+        middleware: The user's own middleware, the outermost first.
         user_agent: Value of the User-Agent header.
         region_hint: Says, given the region that issued the token if that is known, what to do about a refused token.
     """
@@ -204,7 +204,7 @@ class Pipeline:
         timeout: float,
         attempt_timeout: float | None,
         hooks: Hooks | None,
-        layers: Sequence[Layer],
+        middleware: Sequence[Middleware],
         user_agent: str,
         region_hint: Callable[[str | None], str],
     ) -> None:
@@ -218,10 +218,10 @@ class Pipeline:
         self.timeout = timeout
         self._attempt_timeout = attempt_timeout
         self._hooks = hooks
-        self._layers = layers
+        self._layers = middleware
         self._user_agent = user_agent
         self._region_hint = region_hint
-        self._send = _composed(layers, transport.send)
+        self._send = _composed(middleware, transport.send)
         self._random = random.Random()  # noqa: S311 - it spreads delays
         self._refreshing: asyncio.Task[bool] | None = None
         self._deadlines = Deadlines()
@@ -237,7 +237,7 @@ class Pipeline:
         timeout: float | Unset,
         attempt_timeout: float | Unset | None,
         hooks: Hooks | Unset | None,
-        layers: Sequence[Layer] | Unset,
+        middleware: Sequence[Middleware] | Unset,
     ) -> Pipeline:
         """Return a pipeline with other options and the same credentials and budget."""
         return Pipeline(
@@ -250,7 +250,7 @@ class Pipeline:
             timeout=self.timeout if isinstance(timeout, Unset) else timeout,
             attempt_timeout=self._attempt_timeout if isinstance(attempt_timeout, Unset) else attempt_timeout,
             hooks=self._hooks if isinstance(hooks, Unset) else hooks,
-            layers=self._layers if isinstance(layers, Unset) else layers,
+            middleware=self._layers if isinstance(middleware, Unset) else middleware,
             user_agent=self._user_agent,
             region_hint=self._region_hint,
         )
@@ -298,7 +298,7 @@ class Pipeline:
         """
         if call.operation.authenticated:
             self._check_credentials(call)
-        one = _CallUnderWay(
+        one = CallState(
             call,
             self._deadlines.of(asyncio.get_running_loop()),
             self.timeout if call.timeout is None else call.timeout,
@@ -307,7 +307,7 @@ class Pipeline:
             return self._sent(one, reader)
         return self._observed(one, reader)
 
-    async def _observed(self, one: _CallUnderWay, reader: Callable[[Response], T]) -> T:
+    async def _observed(self, one: CallState, reader: Callable[[Response], T]) -> T:
         call, hooks, clock = one.call, self._hooks or Hooks(), asyncio.get_running_loop().time
         name = call.operation.name
         hooks.request_started(RequestStarted(one.request_id, name, call.operation.method, call.shown_path))
@@ -335,7 +335,7 @@ class Pipeline:
             )
             hooks.request_finished(RequestFinished(one.request_id, name, one.status, one.attempts, took, failure))
 
-    async def _sent(self, one: _CallUnderWay, reader: Callable[[Response], T]) -> T:
+    async def _sent(self, one: CallState, reader: Callable[[Response], T]) -> T:
         """Send until there is an answer to give; each turn is one attempt."""
         call, clock = one.call, asyncio.get_running_loop().time
         operation = call.operation
@@ -385,14 +385,14 @@ class Pipeline:
                 if delay:
                     await asyncio.sleep(delay)
 
-    async def _delay_after(self, failure: LaunchError, one: _CallUnderWay, request: Request) -> float:
+    async def _delay_after(self, failure: LaunchError, one: CallState, request: Request) -> float:
         """Return the seconds after which a call may be sent again.
 
         Raises:
             LaunchError: It may not.
         """
-        if one.call.judge is not None and isinstance(failure, APIError):
-            failure = await one.call.judge(failure)
+        if one.call.reclassify is not None and isinstance(failure, APIError):
+            failure = await one.call.reclassify(failure)
         one.tries += not isinstance(failure, RateLimitError)
         if await self._renewed(failure, one, request):
             return 0.0
@@ -410,7 +410,7 @@ class Pipeline:
         self._report_retry(one, decision.delay, decision.reason)
         return decision.delay
 
-    def _refusal(self, one: _CallUnderWay, request: Request, response: Response) -> APIError | None:
+    def _refusal(self, one: CallState, request: Request, response: Response) -> APIError | None:
         """Return the error that an answer means; None if it means that all is done."""
         if response.sends > 1:
             # aiohttp has sent it twice by itself: this answer is the second one's, and the first one's was lost.
@@ -423,7 +423,7 @@ class Pipeline:
         one.maybe_done |= response.status in _AMBIGUOUS_STATUSES
         return failure
 
-    def _error(self, one: _CallUnderWay, request: Request, response: Response) -> APIError:
+    def _error(self, one: CallState, request: Request, response: Response) -> APIError:
         service_id = next((value for name in _REQUEST_ID_HEADERS if (value := response.header(name))), None)
         tokens = [
             value.rpartition(" ")[2] for name, value in request.headers.items() if name.lower() in _SECRET_HEADERS
@@ -499,7 +499,7 @@ class Pipeline:
         query = {name: value for name, value in call.query.items() if value is not None}
         return f"{self.base_url}{call.path}{f'?{urlencode(query)}' if query else ''}"
 
-    def _report_wait(self, one: _CallUnderWay, meters: Sequence[Meter], waited: float) -> None:
+    def _report_wait(self, one: CallState, meters: Sequence[Meter], waited: float) -> None:
         for meter in meters:
             if meter.before_send is not None:
                 meter.before_send()
@@ -509,7 +509,7 @@ class Pipeline:
         if self._hooks is not None and waited:
             self._hooks.waited_for_budget(BudgetWait(one.request_id, one.call.operation.name, waited))
 
-    def _report_retry(self, one: _CallUnderWay, delay: float, reason: str) -> None:
+    def _report_retry(self, one: CallState, delay: float, reason: str) -> None:
         _LOG.info(
             "%s will be sent again in %.2f s (%s)",
             one.call.operation.name,
@@ -522,7 +522,7 @@ class Pipeline:
                 RequestRetried(one.request_id, one.call.operation.name, one.attempts, delay, reason)
             )
 
-    async def _renewed(self, error: LaunchError, one: _CallUnderWay, request: Request) -> bool:
+    async def _renewed(self, error: LaunchError, one: CallState, request: Request) -> bool:
         """Refresh refused credentials once per call, in one flight for all waiting calls (FACTS §9)."""
         refused = isinstance(error, UnauthorizedError) and not isinstance(error, GitProviderError)
         if not refused or one.refreshed or self._credentials is None:
@@ -575,13 +575,13 @@ def _answer(response: Response, sent_at: float, answered_at: float) -> Answer:
     )
 
 
-def _composed(layers: Sequence[Layer], send: Send) -> Send:
-    for layer in reversed(layers):
+def _composed(middleware: Sequence[Middleware], send: Send) -> Send:
+    for layer in reversed(middleware):
         send = _around(layer, send)
     return send
 
 
-def _around(layer: Layer, inner: Send) -> Send:
+def _around(layer: Middleware, inner: Send) -> Send:
     async def send(request: Request) -> Response:
         return await layer(request, inner)
 

@@ -180,16 +180,16 @@ def deployment_name(deployment: Deployment) -> str:
 
 def status_badge(status: DeploymentStatus) -> _html.Markup:
     """Return a status as notebooks show it; one that nobody knows looks like one that is in flight."""
-    return _html.badge(status or "not stated", _MOODS.get(status, _html.Mood.BUSY))
+    return _html.badge(status or "not stated", _MOODS.get(status, _html.Severity.BUSY))
 
 
 _MOODS: Final = {
-    DeploymentStatus.LIVE: _html.Mood.GOOD,
-    DeploymentStatus.DEPLOYED: _html.Mood.GOOD,
-    DeploymentStatus.FAILED: _html.Mood.BAD,
-    DeploymentStatus.SKIPPED: _html.Mood.WARNING,
-    DeploymentStatus.CANCELLED: _html.Mood.WARNING,
-    DeploymentStatus.ARCHIVED: _html.Mood.IDLE,
+    DeploymentStatus.LIVE: _html.Severity.GOOD,
+    DeploymentStatus.DEPLOYED: _html.Severity.GOOD,
+    DeploymentStatus.FAILED: _html.Severity.BAD,
+    DeploymentStatus.SKIPPED: _html.Severity.WARNING,
+    DeploymentStatus.CANCELLED: _html.Severity.WARNING,
+    DeploymentStatus.ARCHIVED: _html.Severity.IDLE,
 }
 
 

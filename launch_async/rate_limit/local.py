@@ -82,10 +82,10 @@ class LimiterStatus:
     paused_for: float
 
     def _repr_html_(self) -> str:
-        pause = _html.badge(f"paused for {_html.duration(self.paused_for)} after a 429", _html.Mood.WARNING)
+        pause = _html.badge(f"paused for {_html.duration(self.paused_for)} after a 429", _html.Severity.WARNING)
         waiting = ", ".join(f"{count} {priority.name.lower()}" for priority, count in self.queued.items() if count)
         facts: dict[str, _html.Cell] = {
-            "now": pause if self.paused_for else _html.badge("open", _html.Mood.GOOD),
+            "now": pause if self.paused_for else _html.badge("open", _html.Severity.GOOD),
             "rate": f"{self.rate:.1f} requests per second",
             "queued": waiting or "nobody",
             "expected wait": _html.duration(self.expected_wait) if self.expected_wait else "none",

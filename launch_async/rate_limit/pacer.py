@@ -2,7 +2,7 @@
 
 Nobody knows how the server counts (by a sliding second, by its clock, by a token bucket), how the network jitters, or
 who else spends the same budget, so the `Pacer` starts with what no server refuses and learns from round-trip times and
-429s: a rhythm (`launch_async.rate_limit.windows`), and how many requests per period the budget really has at the moment.
+429s: a window (`rate_limit.windows`), and how many requests per period the budget really has at the moment.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numbers import Integral, Real
 import attrs
 
 from launch_async.errors import InvalidArgumentError
-from launch_async.rate_limit.windows import Beat, Echo, RoundTrips, Slot
+from launch_async.rate_limit.windows import AckClockedWindow, AlignedBurst, RoundTrips, Slot
 
 __all__ = ["Answer", "Pacer", "RateLimit", "Slot", "asked_pause"]
 
@@ -230,11 +230,11 @@ def asked_pause(answer: Answer, per: float) -> float | None:
 
 
 class RhythmChoice:
-    """Which rhythm fits this server and network; `Echo` until there is a reason to try `Beat`.
+    """Which rhythm fits this server and network; `AckClockedWindow` until there is a reason to try `AlignedBurst`.
 
-    With a network so steady that `Echo` without a bonus loses little (7 %), nothing else is tried: the rest is not
-    worth a refusal. Otherwise `Beat` is tried early, and left for good when it is refused far more than rarely (a
-    cumulative sum of log-likelihood ratios, 15 % against 2 %); then `Echo` starts to bet on its bonus.
+    With a network so steady that `AckClockedWindow` without a bonus loses little (7 %), nothing else is tried: the rest
+    is not worth a refusal. Otherwise `AlignedBurst` is tried early, and left for good when it is refused often (a
+    cumulative sum of log-likelihood ratios, 15 % against 2 %); then `AckClockedWindow` starts to bet on its bonus.
     """
 
     _WORTH_TRYING = 0.07
@@ -250,7 +250,7 @@ class RhythmChoice:
     _TOO_CLOSE = 3
 
     def __init__(self, rate_limit: RateLimit, trips: RoundTrips) -> None:
-        self.rhythm: Echo | Beat = Echo(rate_limit.per, trips)
+        self.rhythm: AckClockedWindow | AlignedBurst = AckClockedWindow(rate_limit.per, trips)
         self._rate_limit = rate_limit
         self._per = rate_limit.per
         self._trips = trips
@@ -262,23 +262,23 @@ class RhythmChoice:
 
     def learn(self, answer: Answer, *, at_full_capacity: bool) -> bool:
         """Learn from an answer; return whether the request was sent so that only a smaller budget can refuse it."""
-        if isinstance(self.rhythm, Beat):
+        if isinstance(self.rhythm, AlignedBurst):
             self._judge_beat(self.rhythm, answer)
             return False
         if answer.sent_at < self._counts_from:
             return False
-        echo, now = self.rhythm, answer.answered_at
-        worth = echo.safe_loss > self._WORTH_TRYING and at_full_capacity
-        if echo.bonus > 0 or (worth and self._bets_from < now < self._beat_from):
-            return self._judge_bonus(echo, answer, worth=worth)
+        ack_clocked, now = self.rhythm, answer.answered_at
+        worth = ack_clocked.safe_loss > self._WORTH_TRYING and at_full_capacity
+        if ack_clocked.bonus > 0 or (worth and self._bets_from < now < self._beat_from):
+            return self._judge_bonus(ack_clocked, answer, worth=worth)
         if worth and now > self._beat_from and not answer.refused and self._trips.is_warm:
             self._evidence = 0.0
             grace = max(self._GRACE_REQUESTS / self._rate_limit.requests, self._GRACE_PERIODS)
             self._counts_from = now + grace * self._per
-            self.rhythm = Beat((self._rate_limit.requests, self._per), now, self._trips)
+            self.rhythm = AlignedBurst((self._rate_limit.requests, self._per), now, self._trips)
         return True
 
-    def _judge_beat(self, beat: Beat, answer: Answer) -> None:
+    def _judge_beat(self, beat: AlignedBurst, answer: Answer) -> None:
         now = answer.answered_at
         if answer.sent_at >= beat.started_at:
             beat.learn(answer.sent_at, now, refused=answer.refused)
@@ -290,17 +290,17 @@ class RhythmChoice:
             proven = now - beat.started_at > self._PROVEN_AFTER * self._per
             self._beat_from = now + (self._SECOND_TRIAL_AFTER if proven else self._RETRIAL_AFTER) * self._per
             self._settle(now)
-            self.rhythm = Echo(self._per, self._trips)
+            self.rhythm = AckClockedWindow(self._per, self._trips)
 
-    def _judge_bonus(self, echo: Echo, answer: Answer, *, worth: bool) -> bool:
+    def _judge_bonus(self, ack_clocked: AckClockedWindow, answer: Answer, *, worth: bool) -> bool:
         """Let the bonus learn; give it up when refusals come close together, or when it is not worth having."""
         self._recent.append(answer.refused)
         if not worth or sum(self._recent) >= self._TOO_CLOSE:
-            echo.give_up_bonus()
+            ack_clocked.give_up_bonus()
             self._settle(answer.answered_at)
             return False
-        safe = echo.bonus == 0
-        echo.learn(refused=answer.refused)
+        safe = ack_clocked.bonus == 0
+        ack_clocked.learn(refused=answer.refused)
         return safe
 
     def _settle(self, now: float) -> None:

@@ -12,7 +12,7 @@ import attrs
 
 from launch_async.errors import InvalidArgumentError
 from launch_async.rate_limit.local import RateLimit
-from launch_async.watch.schedule import until_next_look
+from launch_async.watch.schedule import until_next_poll
 
 __all__ = ["Sizing", "size"]
 
@@ -94,6 +94,6 @@ def _looks(build_seconds: float, expected: float | None) -> int:
     """Count the looks until the one that sees the end."""
     age, looks = 0.0, 0
     while age < build_seconds - _MARGIN:
-        age += until_next_look(age, expected)
+        age += until_next_poll(age, expected)
         looks += 1
     return looks

@@ -1,7 +1,7 @@
 """When is a slot of the budget free again: two answers, for two kinds of server, each tuned by what comes back.
 
-`Echo` frees a slot one period after its answer came, which no server can object to, less a credit for the time that
-every answer needs; `Beat` fills the budget at once, once per period, in step with the server's clock.
+`AckClockedWindow` frees a slot one period after its answer came, which no server can object to, less a credit for
+the time that every answer needs; `AlignedBurst` fills the budget at once, once per period, in step with the server's clock.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class RoundTrips:
         return self._sorted[len(self._sorted) // 2] if self._sorted else 0.0
 
 
-class Echo:
+class AckClockedWindow:
     """A slot is free one period after its answer, less a credit.
 
     The server counted the request before it answered, so without a credit no way of counting can refuse the next one.
@@ -158,14 +158,15 @@ class Echo:
         return max(_SHORTEST_HOLD, _LONGEST_HOLD * self._trips.median) if len(self._trips) else _LONGEST_HOLD_UNKNOWN
 
 
-class Beat:
+class AlignedBurst:
     """All slots are free once per period, at the beat; the beat is kept just after the server's clock strikes.
 
     For a server that counts by its clock, requests that leave together early in its second arrive within it, whatever
     the jitter; a token bucket has nothing against it either. When the clock strikes is learnt from the refused
-    requests (`ClockGuess`). A request that is still out at the next beat may yet arrive and be counted there, so its
-    slot waits for the answer; how late that answer may come for the slot to be used at once (`patience`, in periods)
-    is learnt like Echo's bonus. Where even long patience is never punished, slots wait less and less for late answers.
+    requests (`PhaseEstimator`). A request that is still out at the next beat may yet arrive and be counted there, so
+    its slot waits for the answer; how late that answer may come for the slot to be used at once (`patience`, in periods)
+    is learnt like AckClockedWindow's bonus. Where even long patience is never punished, slots wait less and less for
+    late answers.
     """
 
     _AFTER_THE_STRIKE = 0.01
@@ -183,7 +184,7 @@ class Beat:
         self.per = rate[1]
         self.started_at = started_at
         self.patience = self._LEAST_PATIENCE
-        self._clock = ClockGuess(rate, trips)
+        self._clock = PhaseEstimator(rate, trips)
         self._origin = started_at
 
     @property
@@ -226,7 +227,7 @@ class Beat:
         return self._origin + (periods + 1) * self.per
 
 
-class ClockGuess:
+class PhaseEstimator:
     """When a server that counts by its clock begins a new period, guessed from what it refused.
 
     A refused request arrived when the whole budget of its period had been used. So for each phase that the clock may

@@ -16,7 +16,7 @@ from launch_async.errors import APIError, LaunchError, QuotaExceededError
 from launch_async.http.pipeline import Pipeline
 from launch_async.resources.usage import Usage
 
-__all__ = ["CachePurges", "quota_judge"]
+__all__ = ["CachePurges", "quota_reclassifier"]
 
 _LOG: Final = logging.getLogger("launch_async.cache")
 _FRESH: Final = 60.0
@@ -51,11 +51,11 @@ class CachePurges:
             )
 
 
-def quota_judge(pipeline: Pipeline) -> Callable[[APIError], Awaitable[LaunchError]]:
+def quota_reclassifier(pipeline: Pipeline) -> Callable[[APIError], Awaitable[LaunchError]]:
     """Return what tells, for one call, "over quota" from "too fast" and "not allowed"; it asks at most once."""
     asked = False
 
-    async def judge(error: APIError) -> LaunchError:
+    async def reclassify(error: APIError) -> LaunchError:
         nonlocal asked
         if asked or error.status not in {403, 429} or not any(code.startswith("launch.") for code in error.codes):
             return error
@@ -78,4 +78,4 @@ def quota_judge(pipeline: Pipeline) -> Callable[[APIError], Awaitable[LaunchErro
         exceeded.body = error.body
         return exceeded
 
-    return judge
+    return reclassify

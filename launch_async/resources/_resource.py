@@ -14,8 +14,8 @@ from launch_async.http.transport import Response
 from launch_async.models.base import IdentifiedModel, JSONValue, RequestModel, WireModel
 from launch_async.models.page import Page, Pagination
 from launch_async.rate_limit.local import Priority
-from launch_async.resources._create.coordinator import Lost
-from launch_async.resources._create.reconciling import Created, Creation
+from launch_async.resources._create.coordinator import UnresolvedCreation
+from launch_async.resources._create.reconciling import Created, ReconcilingCreate
 from launch_async.resources.pager import Pager
 from launch_async.wire.converter import Mismatch, encode, load_json, secrets_of, structure, structure_list
 
@@ -87,16 +87,16 @@ class Resource:
         send: Callable[[float], Awaitable[C]],
         look_up: Callable[[], Awaitable[Sequence[C]]],
         surely_new: Callable[[C], bool] = lambda _: False,
-        asked: Lost | None = None,
+        asked: UnresolvedCreation | None = None,
         *,
         by_time: bool = False,
     ) -> C:
-        """Create something once, whatever becomes of the answer; see `Creation`."""
-        creation = Creation(
+        """Create something once, whatever becomes of the answer; see `ReconcilingCreate`."""
+        creation = ReconcilingCreate(
             operation=operation.name,
             what=what,
             place=f"{self._pipeline.base_url} {self._pipeline.organization_uid} {what}",
-            asked=asked or Lost(object()),
+            asked=asked or UnresolvedCreation(object()),
             send=send,
             look_up=look_up,
             surely_new=surely_new,

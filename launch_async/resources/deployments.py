@@ -18,7 +18,7 @@ from launch_async.models.deployment import CreateDeploymentRequest, Deployment
 from launch_async.models.log import Log, LogLine, ServerLogLine
 from launch_async.models.upload import DownloadUrl
 from launch_async.rate_limit.local import Priority
-from launch_async.resources._create.coordinator import Lost
+from launch_async.resources._create.coordinator import UnresolvedCreation
 from launch_async.resources._create.recent import is_of_commit, recent_deployments
 from launch_async.resources._inputs import given
 from launch_async.resources._resource import Resource, built, member, mismatch, parsed
@@ -146,7 +146,7 @@ class Deployments(Resource):
 
         what = f"a deployment of environment {environment_uid}"
         fits = None if commit_hash is None else partial(is_of_commit, commit_hash=commit_hash)
-        asked = Lost((commit_hash, upload_uid), fits)
+        asked = UnresolvedCreation((commit_hash, upload_uid), fits)
         return await self._create_once(_CREATE, what, send, look_up, surely_new, asked, by_time=True)
 
     async def logs(

@@ -21,7 +21,7 @@ from launch_async.models.environment import (
     PasswordProtectionInput,
     UpdateEnvironmentRequest,
 )
-from launch_async.resources._cache import CachePurges, quota_judge
+from launch_async.resources._cache import CachePurges, quota_reclassifier
 from launch_async.resources._inputs import MAX_NAME, check_preset, environment_input, given, variable_inputs
 from launch_async.resources._resource import Resource
 from launch_async.resources.pager import Pager
@@ -324,7 +324,7 @@ class Environments(Resource):
             operation=_REVALIDATE,
             path=_REVALIDATE.render(_uids(project_uid, environment_uid)),
             body=encode(body),
-            judge=quota_judge(self._pipeline),
+            reclassify=quota_reclassifier(self._pipeline),
         )
         self._purges.hint(environment_uid)
         await self._pipeline.call(call)

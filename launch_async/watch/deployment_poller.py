@@ -1,8 +1,8 @@
-"""`Statuses`: one look at the service for everybody who wants to know how the deployments of an environment are.
+"""`DeploymentPoller`: one poll for everybody who wants to know how the deployments of an environment are.
 
-There is no task in the background. Whoever's look is due first makes it, everybody else takes part in the result, and
-if that one is cancelled another one looks. Several deployments of an environment are covered by one listing; so is
-the first look at any, because the listing also says how long earlier builds took.
+There is no task in the background. Whoever's poll is due first makes it, everybody else takes part in the result, and
+if that one is cancelled another one polls. Several deployments of an environment are covered by one listing; so is
+the first poll of any, because the listing also says how long earlier builds took.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import attrs
 
 from launch_async.errors import LaunchError
 from launch_async.models.deployment import Deployment, DeploymentRef, DeploymentStatus
-from launch_async.watch.poll_queue import Polls
+from launch_async.watch.poll_queue import PollQueue
 from launch_async.watch.report import build_seconds
-from launch_async.watch.schedule import Durations, Setbacks, fair_interval, until_next_look
+from launch_async.watch.schedule import Durations, FailureStreak, fair_interval, until_next_poll
 
-__all__ = ["Statuses", "Watched"]
+__all__ = ["DeploymentPoller", "PolledDeployment"]
 
-_LOG: Final = logging.getLogger("launch_async.statuses")
+_LOG: Final = logging.getLogger("launch_async.poller")
 _FIRST_PAGE: Final = 10
 _PAGE: Final = 100
 _REMEMBERED: Final = 256
@@ -31,30 +31,30 @@ _FRESH: Final = 5.0
 _RETHINK: Final = 1.0
 
 
-class Statuses:
-    """The deployments that a client looks at now, and how long the builds of their environments take.
+class DeploymentPoller:
+    """The deployments that a client polls now, and how long the builds of their environments take.
 
     Attributes:
         polls: The requests.
         going: Those that have not ended, as far as is known.
     """
 
-    def __init__(self, polls: Polls) -> None:
+    def __init__(self, polls: PollQueue) -> None:
         self.polls = polls
-        self.going: set[Watched] = set()
+        self.going: set[PolledDeployment] = set()
         self._environments: dict[tuple[str, str], _Environment] = {}
         self._durations: dict[tuple[str, str], Durations] = {}
         self._unknown: set[DeploymentStatus] = set()
 
     @contextlib.contextmanager
     def watching(
-        self, target: Deployment | DeploymentRef, *, pressing: bool = False, expected: float | None = None
-    ) -> Generator[Watched, None, None]:
+        self, target: Deployment | DeploymentRef, *, urgent: bool = False, expected: float | None = None
+    ) -> Generator[PolledDeployment, None, None]:
         """Share what is known about a deployment for as long as somebody is in this context.
 
         Args:
-            target: The deployment, or what names it. One that was created just now is not looked at at once.
-            pressing: Whether its end is wanted as soon as the budget allows.
+            target: The deployment, or what names it. One that was created just now is not polled at once.
+            urgent: Whether its end is wanted as soon as the budget allows.
             expected: Seconds that its build probably takes, where its environment has told nothing yet.
         """
         ref = target.ref if isinstance(target, Deployment) else target
@@ -63,11 +63,11 @@ class Statuses:
             self._environments[place] = _Environment(self, place, self._durations_of(place))
         environment = self._environments[place]
         if ref.deployment_uid not in environment.watched:
-            environment.watched[ref.deployment_uid] = Watched(ref, environment)
+            environment.watched[ref.deployment_uid] = PolledDeployment(ref, environment)
             self.going.add(environment.watched[ref.deployment_uid])
         watched = environment.watched[ref.deployment_uid]
         watched.watchers += 1
-        watched.pressing += pressing
+        watched.urgent += urgent
         if expected is not None:
             environment.suppose(expected)
         if isinstance(target, Deployment) and watched.deployment is None:
@@ -76,7 +76,7 @@ class Statuses:
             yield watched
         finally:
             watched.watchers -= 1
-            watched.pressing -= pressing
+            watched.urgent -= urgent
             if not watched.watchers:
                 environment.watched.pop(ref.deployment_uid, None)
                 self.going.discard(watched)
@@ -85,7 +85,7 @@ class Statuses:
 
     @property
     def interval(self) -> float:
-        """The least seconds between two looks at one deployment, so that all together keep within the budget."""
+        """The least seconds between two polls of one deployment, so that all together keep within the budget."""
         return fair_interval(len(self.going), self.polls.rate)
 
     def note(self, deployment: Deployment) -> None:
@@ -108,17 +108,17 @@ class Statuses:
 
 
 @attrs.define(eq=False)
-class Watched:
-    """What is known about one deployment that is looked at.
+class PolledDeployment:
+    """What is known about one deployment that is polled.
 
     Attributes:
         ref: Names the deployment.
-        deployment: Its last known state; None before the first look.
+        deployment: Its last known state; None before the first poll.
         version: Counts the states that were different from the one before.
-        failure: Why nobody looks any more, if looking has failed for good.
+        failure: Why nobody polls any more, if looking has failed for good.
         watchers: How many are interested.
-        pressing: How many of them are in a hurry.
-        looked_at: When the last look at it began, in the loop's time.
+        urgent: How many of them are in a hurry.
+        looked_at: When the last poll of it began, in the loop's time.
     """
 
     ref: DeploymentRef
@@ -127,33 +127,33 @@ class Watched:
     version: int = 0
     failure: LaunchError | None = None
     watchers: int = 0
-    pressing: int = 0
+    urgent: int = 0
     looked_at: float = float("-inf")
     _known_at: float | None = None
     _pause: float = 0.0
-    _setbacks: Setbacks = attrs.field(factory=Setbacks)
+    _failures: FailureStreak = attrs.field(factory=FailureStreak)
 
     @property
     def is_over(self) -> bool:
-        """Whether the deployment has ended, or cannot be looked at."""
+        """Whether the deployment has ended, or cannot be polled."""
         return self.failure is not None or (self.deployment is not None and self.deployment.status.is_final)
 
     @property
     def age(self) -> float:
         """Seconds since the deployment was created; 0 if that is not known."""
         created = self.deployment.created_at if self.deployment else None
-        return max(0.0, (self._environment.statuses.polls.now - created).total_seconds()) if created else 0.0
+        return max(0.0, (self._environment.poller.polls.now - created).total_seconds()) if created else 0.0
 
     @property
     def due(self) -> float:
-        """When somebody who only waits for its end should look again, in the loop's time.
+        """When somebody who only waits for its end should poll again, in the loop's time.
 
         The fewer deployments go on, the sooner: what the others no longer need is there for this one.
         """
         return 0.0 if self._known_at is None else self._known_at + max(self._pause, self._interval)
 
     async def next_state(self, seen: int) -> Deployment:
-        """Return the state once it is another than that of version `seen`, looking whenever a look is due.
+        """Return the state once it is another than that of version `seen`, looking whenever a poll is due.
 
         Raises:
             LaunchError: Looking has failed for good.
@@ -169,73 +169,73 @@ class Watched:
                 # Once others have ended, it may be due sooner.
                 await self.rest(seen, until=min(due, now + max(_RETHINK, self._interval / 4)))
             else:
-                await self.look(since=due)
+                await self.poll(since=due)
 
     async def rest(self, seen: int, *, until: float) -> None:
-        """Return at a moment of the loop's time, or before if somebody's look brings a state other than `seen`."""
+        """Return at a moment of the loop's time, or before if somebody's poll brings a state other than `seen`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(until):
                 while self.version == seen and self.failure is None:
                     await self._environment.news.wait()
 
-    async def look(self, *, since: float) -> None:
+    async def poll(self, *, since: float) -> None:
         """Look at the deployment, unless somebody has at `since` (the loop's time) or later."""
         while self.looked_at < since and not self.is_over:
-            await self._environment.look()
+            await self._environment.poll()
 
     def begin(self, deployment: Deployment) -> None:
         """Take in the state that somebody has brought along; it is the state of now if it was created just now.
 
-        Where few share the budget a look costs nobody anything, and finds a build that has failed at once.
+        Where few share the budget a poll costs nobody anything, and finds a build that has failed at once.
         """
         self.learn(deployment)
         is_fresh = deployment.created_at is not None and self.age < _FRESH
-        if is_fresh and self._environment.statuses.interval >= _RETHINK:
-            self._plan_next_look()
+        if is_fresh and self._environment.poller.interval >= _RETHINK:
+            self._plan_next_poll()
 
     def learn(self, deployment: Deployment) -> None:
         """Take in a state."""
-        self._environment.statuses.note(deployment)
+        self._environment.poller.note(deployment)
         if deployment != self.deployment:
             self.deployment = deployment
             self.version += 1
         if self.is_over:
-            self._environment.statuses.going.discard(self)
+            self._environment.poller.going.discard(self)
 
-    def after_look(self, began: float, outcome: Deployment | LaunchError) -> None:
-        """Take in what a look brought, and plan the next one."""
+    def after_poll(self, began: float, outcome: Deployment | LaunchError) -> None:
+        """Take in what a poll brought, and plan the next one."""
         self.looked_at = began
         if isinstance(outcome, Deployment):
-            self._setbacks.clear()
+            self._failures.clear()
             self.learn(outcome)
-            self._plan_next_look()
-        elif self._setbacks.is_final(outcome, asyncio.get_running_loop().time()):
+            self._plan_next_poll()
+        elif self._failures.is_final(outcome, asyncio.get_running_loop().time()):
             self.failure = outcome
-            self._environment.statuses.going.discard(self)
+            self._environment.poller.going.discard(self)
             state = "never seen" if self.deployment is None else f"last seen {self.deployment.status}"
             outcome.add_note(f"deployment {self.ref.deployment_uid} was {state}; it goes on at the service")
         else:
-            self._plan_next_look(self._setbacks.delay)
-            _LOG.info("a look at deployment %s failed and is tried again: %s", self.ref.deployment_uid, outcome)
+            self._plan_next_poll(self._failures.delay)
+            _LOG.info("a poll of deployment %s failed and is tried again: %s", self.ref.deployment_uid, outcome)
 
     @property
     def _interval(self) -> float:
-        statuses = self._environment.statuses
-        return fair_interval(len(statuses.going), statuses.polls.rate, pressing=self.pressing > 0)
+        poller = self._environment.poller
+        return fair_interval(len(poller.going), poller.polls.rate, urgent=self.urgent > 0)
 
-    def _plan_next_look(self, pause: float | None = None) -> None:
+    def _plan_next_poll(self, pause: float | None = None) -> None:
         self._known_at = asyncio.get_running_loop().time()
         expected = self._environment.durations.expected
-        self._pause = until_next_look(self.age, expected, pressing=self.pressing > 0) if pause is None else pause
+        self._pause = until_next_poll(self.age, expected, urgent=self.urgent > 0) if pause is None else pause
 
 
 class _Environment:
-    """The watched deployments of one environment, and the one look at a time that is made for them."""
+    """The watched deployments of one environment, and the one poll at a time that is made for them."""
 
-    def __init__(self, statuses: Statuses, place: tuple[str, str], durations: Durations) -> None:
-        self.statuses = statuses
+    def __init__(self, poller: DeploymentPoller, place: tuple[str, str], durations: Durations) -> None:
+        self.poller = poller
         self.durations = durations
-        self.watched: dict[str, Watched] = {}
+        self.watched: dict[str, PolledDeployment] = {}
         self.news = asyncio.Event()
         self._place = place
         self._looking: asyncio.Event | None = None
@@ -243,26 +243,26 @@ class _Environment:
         self._listing_pays = True
 
     def suppose(self, seconds: float) -> None:
-        """Take in how long builds probably take: the first look need not find it out."""
+        """Take in how long builds probably take: the first poll need not find it out."""
         if self.durations.expected is None:
             self.durations.add("", seconds)
             self._is_listed = True
 
-    async def look(self) -> None:
-        """Look at every watched deployment that goes on, or wait until the look that somebody makes has ended."""
+    async def poll(self) -> None:
+        """Look at every watched deployment that goes on, or wait until the poll that somebody makes has ended."""
         if self._looking is not None:
             await self._looking.wait()
             return
         looking = self._looking = asyncio.Event()
         try:
-            await self._look()
+            await self._poll()
         finally:
             self._looking = None
             looking.set()
             self.news.set()
             self.news = asyncio.Event()
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         began = asyncio.get_running_loop().time()
         open_ones = [one for one in self.watched.values() if not one.is_over]
         listed: dict[str, Deployment] = {}
@@ -271,15 +271,15 @@ class _Environment:
                 listed = await self._list(len(open_ones))
             except LaunchError as error:
                 for one in open_ones:
-                    one.after_look(began, error)
+                    one.after_poll(began, error)
                 return
         for one in open_ones:
             found = listed.get(one.ref.deployment_uid)
-            one.after_look(began, found or await self._single(one))
+            one.after_poll(began, found or await self._single(one))
 
     async def _list(self, wanted: int) -> dict[str, Deployment]:
         limit = _PAGE if wanted > 1 else _FIRST_PAGE
-        listed = {one.uid: one for one in await self.statuses.polls.newest(*self._place, limit=limit)}
+        listed = {one.uid: one for one in await self.poller.polls.newest(*self._place, limit=limit)}
         self._is_listed = True
         if wanted > 1:
             self._listing_pays = len(listed.keys() & self.watched.keys()) > 1
@@ -289,8 +289,8 @@ class _Environment:
                 self.durations.add(uid, seconds)
         return listed
 
-    async def _single(self, one: Watched) -> Deployment | LaunchError:
+    async def _single(self, one: PolledDeployment) -> Deployment | LaunchError:
         try:
-            return await self.statuses.polls.deployment(one.ref)
+            return await self.poller.polls.deployment(one.ref)
         except LaunchError as error:
             return error

@@ -18,7 +18,7 @@ from typing import Final
 from launch_async.errors import LaunchError
 from launch_async.models.deployment import Deployment, DeploymentRef, DeploymentStatus
 from launch_async.models.log import LogLine
-from launch_async.watch.deployment_poller import Statuses, Watched
+from launch_async.watch.deployment_poller import DeploymentPoller, PolledDeployment
 from launch_async.watch.log_cursor import LogCursor
 from launch_async.watch.log_pace import LogPace
 from launch_async.watch.log_reads import LogReads
@@ -38,18 +38,18 @@ class Logs:
     """The logs that a client follows now.
 
     Args:
-        statuses: Where the status of a deployment is looked up, together with everybody else's.
+        poller: Where the status of a deployment is polled up, together with everybody else's.
     """
 
-    def __init__(self, statuses: Statuses) -> None:
-        self.statuses = statuses
+    def __init__(self, poller: DeploymentPoller) -> None:
+        self.poller = poller
         self._reads: dict[DeploymentRef, LogReads] = {}
 
     @contextlib.contextmanager
     def reading(self, ref: DeploymentRef) -> Generator[LogReads, None, None]:
         """Share the requests for a log for as long as somebody is in this context."""
         if ref not in self._reads:
-            self._reads[ref] = LogReads(self.statuses.polls, ref)
+            self._reads[ref] = LogReads(self.poller.polls, ref)
         reads = self._reads[ref]
         reads.followers += 1
         try:
@@ -64,14 +64,14 @@ class Following:
     """Follows one deployment, at the pull of whoever iterates.
 
     Args:
-        logs: Where its log is read, and its status looked up.
+        logs: Where its log is read, and its status polled up.
         target: The deployment.
         cursor: Where to go on in its log; it moves along.
     """
 
     def __init__(self, logs: Logs, target: Deployment | DeploymentRef, cursor: LogCursor) -> None:
         self._logs = logs
-        self._statuses = logs.statuses
+        self._poller = logs.poller
         self._target = target
         self._cursor = cursor
         self._pace = LogPace()
@@ -86,7 +86,7 @@ class Following:
         Raises:
             LaunchError: The status cannot be read, for good.
         """
-        with self._statuses.watching(self._target) as watched, self._logs.reading(watched.ref) as reads:
+        with self._poller.watching(self._target) as watched, self._logs.reading(watched.ref) as reads:
             seen = 0
             while True:
                 if watched.deployment is not None and watched.version != seen:
@@ -94,11 +94,11 @@ class Following:
                     yield watched.deployment
                 if watched.is_over:
                     break
-                for line in await self._look(watched, reads, seen):
+                for line in await self._poll(watched, reads, seen):
                     self._cursor.give(line)
                     yield line
                 if self._pace.wants_status and self._interval(watched) >= _SELDOM:
-                    # Where looks are rare, what was just read may be the whole log: only the status can tell.
+                    # Where polls are rare, what was just read may be the whole log: only the status can tell.
                     await self._look_at_status(watched)
             if watched.failure is not None:
                 raise watched.failure
@@ -106,7 +106,7 @@ class Following:
                 self._cursor.give(line)
                 yield line
 
-    async def _look(self, watched: Watched, reads: LogReads, seen: int) -> list[LogLine]:
+    async def _poll(self, watched: PolledDeployment, reads: LogReads, seen: int) -> list[LogLine]:
         """Wait until something is due, ask once, and return the new lines that it brought."""
         if not self._may_have_lines(watched):
             await watched.next_state(seen)
@@ -114,7 +114,7 @@ class Following:
         loop = asyncio.get_running_loop()
         interval = self._interval(watched)
         if self._answered_at is None:
-            # When it was created there was nothing to see; where looks are cheap, one finds out what there is since.
+            # When it was created there was nothing to see; where polls are cheap, one finds out what there is since.
             is_known = watched.deployment is not None and interval >= _SELDOM
             self._answered_at = loop.time() - watched.age if is_known else -math.inf
         await watched.rest(seen, until=self._answered_at + interval)
@@ -123,22 +123,22 @@ class Following:
         if self._pace.wants_status:
             await self._look_at_status(watched)
             return []
-        # So that the last look has shown everything, whichever that will be.
+        # So that the last poll has shown everything, whichever that will be.
         whole = self._cursor.lines < _SMALL and interval >= _SELDOM
         return await self._new_lines(watched.ref, reads, None if whole else self._cursor.ask_after)
 
-    async def _look_at_status(self, watched: Watched) -> None:
-        await watched.look(since=self._asked_at)
+    async def _look_at_status(self, watched: PolledDeployment) -> None:
+        await watched.poll(since=self._asked_at)
         self._answered_at = asyncio.get_running_loop().time()
         self._pace.saw_status()
 
-    def _interval(self, watched: Watched) -> float:
-        return max(self._pace.interval(watched.age), self._statuses.interval)
+    def _interval(self, watched: PolledDeployment) -> float:
+        return max(self._pace.interval(watched.age), self._poller.interval)
 
-    def _may_have_lines(self, watched: Watched) -> bool:
+    def _may_have_lines(self, watched: PolledDeployment) -> bool:
         """Whether asking for the log makes sense: there is none before the build has begun.
 
-        Where looks are rare, the log tells that, too: so the first one goes to it.
+        Where polls are rare, the log tells that, too: so the first one goes to it.
         """
         if self._pace.has_begun or (math.isinf(watched.looked_at) and self._interval(watched) >= _SELDOM):
             return True
@@ -154,14 +154,14 @@ class Following:
             lines = self._cursor.unseen(read.outcome)
             self._whole_at = read.asked if read.after is None else self._whole_at
         stamps = [line.timestamp.timestamp() for line in lines if line.timestamp is not None]
-        now = self._statuses.polls.now.timestamp()
+        now = self._poller.polls.now.timestamp()
         self._pace.saw_lines(len(lines), stamps, asked=read.asked.timestamp(), now=now)
         return lines
 
-    async def _last_lines(self, watched: Watched, reads: LogReads) -> list[LogLine]:
+    async def _last_lines(self, watched: PolledDeployment, reads: LogReads) -> list[LogLine]:
         """Return what the whole log holds beyond what was given, once it has settled."""
         settling = timedelta(seconds=self._pace.settling(watched.age))
-        now, loop = self._statuses.polls.now, asyncio.get_running_loop()
+        now, loop = self._poller.polls.now, asyncio.get_running_loop()
         # A change after the end only makes this later than need be (FACTS §6).
         ended = (watched.deployment.updated_at if watched.deployment else None) or now
         if self._whole_at is not None and self._whole_at >= ended + settling:

@@ -133,7 +133,7 @@ class SeenLines(Generic[L]):
 
     Args:
         mark: What tells two lines of equal time and text apart, such as their stage.
-        look_back: How far behind the newest line a line is still looked for.
+        look_back: How far behind the newest line a line is still polled for.
         forget: Whether to forget lines that are older than that, for a log that is never read from its beginning.
     """
 
@@ -155,7 +155,7 @@ class SeenLines(Generic[L]):
 
     @property
     def horizon(self) -> datetime | None:
-        """The moment from which on lines are looked for; None before the first dated line."""
+        """The moment from which on lines are asked for; None before the first dated line."""
         return None if self.newest is None else max(self.newest, _EPOCH + 2 * self._look_back) - self._look_back
 
     def missing(self, page: Iterable[L]) -> list[L]:

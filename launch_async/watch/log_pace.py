@@ -1,7 +1,7 @@
 """`LogPace`: when to ask for a log, when for the status instead, and when a log has settled: pure rules, in seconds.
 
 While lines keep coming the build goes on, and asking for its status would be wasted. So the log is asked while it
-flows, and the status when it has fallen silent: for longer than it has paused lately, or for a whole look.
+flows, and the status when it has fallen silent: for longer than it has paused lately, or for a whole poll.
 
 How late lines become readable is not documented (FACTS §7), so it is learnt from the log: a log settles after its
 build's end for as long as its lines have been late before, for a twentieth of the time that the build took, and for a
@@ -44,7 +44,7 @@ class LogPace:
     _late: float = 0.0
 
     def interval(self, age: float) -> float:
-        """Return the seconds until the next look; `age` is the build's, in seconds."""
+        """Return the seconds until the next poll; `age` is the build's, in seconds."""
         brisk = min(max(0.15 * age, _SHORTEST), _BRISK)
         return min(brisk * 1.25**self._quiet_looks, _CALM)
 
@@ -54,7 +54,7 @@ class LogPace:
         return min(max(self._late, self._latency or 0.0, by_age, _LEAST_SETTLING), _MOST_SETTLING)
 
     def saw_lines(self, count: int, stamps: Sequence[float], *, asked: float, now: float) -> None:
-        """Take in a look at the log.
+        """Take in a poll of the log.
 
         Args:
             count: New lines.
@@ -80,12 +80,12 @@ class LogPace:
             # What was there already tells nothing about how late lines are: they may be of yesterday.
             self.wants_status = lag > max(_CALM, 1.5 * self._longest_gap)
         else:
-            # What came only now was not there at the look before, although it had been written by then.
+            # What came only now was not there at the poll before, although it had been written by then.
             self._late = max([self._late, *(now - stamp for stamp in stamps if stamp < min(earlier, before))])
             self._latency = lag if self._latency is None else min(lag, self._latency)
             self.wants_status = lag - self._lag > max(_BRISK, 1.5 * self._longest_gap)
         self._latest = latest
 
     def saw_status(self) -> None:
-        """Take in a look at the status: the log is next."""
+        """Take in a poll of the status: the log is next."""
         self.wants_status = False

@@ -1,6 +1,6 @@
 """`LogReads`: one request for a deployment's log serves all who follow it at the same client.
 
-Whoever's look is due first asks, and the others take what came since their own last look. They count on from that
+Whoever's poll is due first asks, and the others take what came since their own last poll. They count on from that
 answer, so that from then on all are due together. What was read is kept only while there are several of them.
 """
 
@@ -15,7 +15,7 @@ import attrs
 from launch_async.errors import LaunchError
 from launch_async.models.deployment import DeploymentRef
 from launch_async.models.log import LogLine
-from launch_async.watch.poll_queue import Polls
+from launch_async.watch.poll_queue import PollQueue
 
 __all__ = ["LogRead", "LogReads"]
 
@@ -51,9 +51,9 @@ class LogReads:
         ref: Names the deployment.
     """
 
-    def __init__(self, polls: Polls, ref: DeploymentRef) -> None:
+    def __init__(self, polls: PollQueue, ref: DeploymentRef) -> None:
         self.followers = 0
-        self._polls = polls
+        self._queue = polls
         self._ref = ref
         self._last: LogRead | None = None
         self._reading: asyncio.Event | None = None
@@ -70,9 +70,9 @@ class LogReads:
     async def _read(self, after: datetime | None) -> LogRead:
         reading = self._reading = asyncio.Event()
         loop = asyncio.get_running_loop()
-        asked_at, asked = loop.time(), self._polls.now
+        asked_at, asked = loop.time(), self._queue.now
         try:
-            outcome: Sequence[LogLine] | LaunchError = await self._polls.log(self._ref, after)
+            outcome: Sequence[LogLine] | LaunchError = await self._queue.log(self._ref, after)
         except LaunchError as error:
             outcome = error
         finally:

@@ -14,7 +14,7 @@ from launch_async.errors import LaunchError
 from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.log import LogLine
 from launch_async.watch.log_cursor import by_time
-from launch_async.watch.task_scope import crew
+from launch_async.watch.task_scope import task_scope
 
 __all__ = ["FollowedLine", "Source", "merged"]
 
@@ -73,7 +73,7 @@ async def merged(refs: Iterable[DeploymentRef], source: Source) -> AsyncGenerato
             end = _End(error)
         await queue.put(end)
 
-    async with crew(follow(ref) for ref in places):
+    async with task_scope(follow(ref) for ref in places):
         while running:
             batch = await _batch(queue, running)
             ends = [item for item in batch if isinstance(item, _End)]

@@ -1,4 +1,4 @@
-"""`Polls`: the requests of everybody who waits or follows, behind all other calls and a few at a time.
+"""`PollQueue`: the requests of everybody who waits or follows, behind all other calls and a few at a time.
 
 They go first-come first-served through a few places, so that a thousand waits neither starve each other nor fill the
 queue for the organization's budget, where a call whose time-out cannot be met is refused.
@@ -18,14 +18,14 @@ from launch_async.models.log import LogLine, ServerLogLine
 from launch_async.rate_limit.local import Priority
 from launch_async.resources.deployments import Deployments
 
-__all__ = ["Polls"]
+__all__ = ["PollQueue"]
 
 _PLACES: Final = 16
 _ASLEEP: Final = 30.0
 """Seconds by which a loop's clock may be behind, as where the machine was suspended: it stands still meanwhile."""
 
 
-class Polls:
+class PollQueue:
     """What watchers ask of the service.
 
     Args:

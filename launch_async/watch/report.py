@@ -42,7 +42,7 @@ class DeploymentReport:
     Attributes:
         deployment: Its last known state.
         stage: Part of the build that the last log line belongs to; None without a log.
-        first_error: First log line that looks like an error; None if there is none.
+        first_error: First log line that polls like an error; None if there is none.
         log_tail: The last lines of the log, 20 at most.
         stage_seconds: Seconds from the first to the last line of each part of the build, in their order; empty without
             a log.

@@ -1,7 +1,7 @@
-"""When to look at a deployment next: pure rules, in seconds, that neither sleep nor send.
+"""When to poll a deployment next: pure rules, in seconds, that neither sleep nor send.
 
-A build is looked at seldom while nothing can be new, and often when its end is near. How long it takes is learnt from
-earlier builds of its environment; where nothing is known, looks grow apart with its age. All waits of a client share
+A build is polled seldom while nothing can be new, and often when its end is near. How long it takes is learnt from
+earlier builds of its environment; where nothing is known, polls grow apart with its age. All waits of a client share
 the budget: with many of them each gets its part of four fifths of it, and the rest is left to other calls. A bulk
 operation takes more, because it is done when the last of its builds is found to have ended.
 """
@@ -24,7 +24,7 @@ from launch_async.errors import (
     UnauthorizedError,
 )
 
-__all__ = ["Durations", "Setbacks", "fair_interval", "until_next_look"]
+__all__ = ["Durations", "FailureStreak", "fair_interval", "until_next_poll"]
 
 _PART: Final = 0.8
 _PRESSING_PART: Final = 0.95
@@ -47,32 +47,32 @@ _HOPELESS: Final = (
 )
 
 
-def until_next_look(age: float, expected: float | None, *, pressing: bool = False) -> float:
-    """Return the seconds until the next look at a build's status.
+def until_next_poll(age: float, expected: float | None, *, urgent: bool = False) -> float:
+    """Return the seconds until the next poll of a build's status.
 
     Args:
         age: Seconds since the build was created.
         expected: Seconds that builds of its environment take from creation to end; None if nothing is known.
-        pressing: Whether much waits for its end: it is then found within a sixtieth of its time, or a second.
+        urgent: Whether much waits for its end: it is then found within a sixtieth of its time, or a second.
     """
     if expected is None or age > expected * _OVERDUE:
-        return _clamped((0.015 if pressing else 0.15) * age, _SHORTEST, _LONGEST)
+        return _clamped((0.015 if urgent else 0.15) * age, _SHORTEST, _LONGEST)
     near = expected * _NEAR
     if age < near:
         # Early failures are found, too, but later and later.
         return max(_SHORTEST, min(near - age, _clamped(0.5 * age, _BRISK, _FAR)))
-    return _clamped((0.015 if pressing else 0.05) * expected, _SHORTEST, _CALM)
+    return _clamped((0.015 if urgent else 0.05) * expected, _SHORTEST, _CALM)
 
 
-def fair_interval(watched: int, rate: float, *, pressing: bool = False) -> float:
-    """Return the least seconds between two looks at one deployment where `watched` of them share a budget.
+def fair_interval(watched: int, rate: float, *, urgent: bool = False) -> float:
+    """Return the least seconds between two polls of one deployment where `watched` of them share a budget.
 
     Args:
-        watched: Deployments that are looked at.
+        watched: Deployments that are polled.
         rate: Requests per second that the budget allows.
-        pressing: Whether much waits for its end: all but a twentieth of the budget may then go to looks.
+        urgent: Whether much waits for its end: all but a twentieth of the budget may then go to polls.
     """
-    return watched / ((_PRESSING_PART if pressing else _PART) * rate)
+    return watched / ((_PRESSING_PART if urgent else _PART) * rate)
 
 
 class Durations:
@@ -94,18 +94,18 @@ class Durations:
 
 
 @attrs.define
-class Setbacks:
-    """Failed looks in a row, and whether they are reason enough to give up."""
+class FailureStreak:
+    """Failed polls in a row, and whether they are reason enough to give up."""
 
     _since: float | None = None
     _count: int = 0
 
     def clear(self) -> None:
-        """Take in a look that succeeded."""
+        """Take in a poll that succeeded."""
         self._since, self._count = None, 0
 
     def is_final(self, error: LaunchError, now: float) -> bool:
-        """Take in a look that failed; return whether to give up: at once where trying again cannot help.
+        """Take in a poll that failed; return whether to give up: at once where trying again cannot help.
 
         A wait for the budget that was too long is no failure: nothing was asked.
         """
@@ -119,7 +119,7 @@ class Setbacks:
 
     @property
     def delay(self) -> float:
-        """Seconds until the next look after a failed one."""
+        """Seconds until the next poll after a failed one."""
         return _clamped(2.0**self._count, _BRISK, _LONGEST)
 
 

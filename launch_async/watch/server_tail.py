@@ -15,8 +15,8 @@ from launch_async.errors import InvalidArgumentError, LaunchError, ServerLogsUna
 from launch_async.models.deployment import DeploymentRef
 from launch_async.models.log import ServerLogLine
 from launch_async.watch.log_cursor import SeenLines, by_time
-from launch_async.watch.poll_queue import Polls
-from launch_async.watch.schedule import Setbacks
+from launch_async.watch.poll_queue import PollQueue
+from launch_async.watch.schedule import FailureStreak
 
 __all__ = ["tail"]
 
@@ -26,7 +26,7 @@ _LONGEST_WINDOW: Final = timedelta(hours=1)
 
 
 async def tail(
-    polls: Polls, ref: DeploymentRef, *, since: datetime | timedelta | None, until: datetime | None
+    polls: PollQueue, ref: DeploymentRef, *, since: datetime | timedelta | None, until: datetime | None
 ) -> AsyncGenerator[ServerLogLine, None]:
     """Give the lines from `since` on, for ever or until a window has reached `until`.
 
@@ -37,7 +37,7 @@ async def tail(
     """
     _check_aware(since, until)
     seen: SeenLines[ServerLogLine] = SeenLines(lambda line: line.source or "", look_back=_LOOK_BACK, forget=True)
-    setbacks, loop = Setbacks(), asyncio.get_running_loop()
+    failures, loop = FailureStreak(), asyncio.get_running_loop()
     begin = reached = since if isinstance(since, datetime) else polls.now - (since or timedelta())
     answered = False
     while True:
@@ -50,12 +50,12 @@ async def tail(
         except LaunchError as error:
             # A static site answers 500 from the start; once there was a log, a 500 is a passing failure.
             hopeless = isinstance(error, ServerLogsUnavailable) and not answered
-            if hopeless or setbacks.is_final(error, loop.time()):
+            if hopeless or failures.is_final(error, loop.time()):
                 raise
-            await asyncio.sleep(setbacks.delay)
+            await asyncio.sleep(failures.delay)
             continue
         answered = True
-        setbacks.clear()
+        failures.clear()
         for _, line in by_time(seen.missing(lines), lambda line: line.timestamp):
             seen.add(line)
             yield line

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Coroutine, Iterable
 
 
 @contextlib.asynccontextmanager
-async def crew(work: Iterable[Coroutine[object, object, None]]) -> AsyncGenerator[None, None]:
+async def task_scope(work: Iterable[Coroutine[object, object, None]]) -> AsyncGenerator[None, None]:
     """Run coroutines for as long as the context lasts; those that still run at its end are cancelled."""
     tasks = [asyncio.get_running_loop().create_task(one) for one in work]
     try:

@@ -1,7 +1,7 @@
 """`Watching`: wait for deployments and follow them, all callers of a client together, until they end.
 
-A wait returns a deployment that went live and raises for any other end (FACTS §6). A look that fails does not end it;
-looks that have failed for a minute do. Ending a wait, in whatever way, never ends the deployment.
+A wait returns a deployment that went live and raises for any other end (FACTS §6). A poll that fails does not end it;
+polls that have failed for a minute do. Ending a wait, in whatever way, never ends the deployment.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.log import LogLine, LogStage, ServerLogLine
 from launch_async.models.page import Listed
 from launch_async.resources.deployments import Deployments
-from launch_async.watch.deployment_poller import Statuses
+from launch_async.watch.deployment_poller import DeploymentPoller
 from launch_async.watch.following import Following, Logs
 from launch_async.watch.log_cursor import LogCursor
 from launch_async.watch.log_level import LogLevel, at_least, check_level
 from launch_async.watch.merging import FollowedLine, merged
-from launch_async.watch.poll_queue import Polls
+from launch_async.watch.poll_queue import PollQueue
 from launch_async.watch.report import DeploymentReport, LogDigest
 from launch_async.watch.server_tail import tail
-from launch_async.watch.task_scope import crew
+from launch_async.watch.task_scope import task_scope
 
 __all__ = ["DeploymentLike", "Watching"]
 
@@ -45,13 +45,13 @@ class Watching:
     """
 
     def __init__(self, deployments: Deployments) -> None:
-        self._polls = Polls(deployments)
-        self._statuses = Statuses(self._polls)
-        self._logs = Logs(self._statuses)
+        self._queue = PollQueue(deployments)
+        self._poller = DeploymentPoller(self._queue)
+        self._logs = Logs(self._poller)
 
     async def poll_once(self, ref: DeploymentLike) -> Deployment:
         """Return the state of a deployment now."""
-        return await self._polls.deployment(_ref_of(_target(ref)))
+        return await self._queue.deployment(_ref_of(_target(ref)))
 
     async def wait(
         self,
@@ -59,10 +59,10 @@ class Watching:
         *,
         timeout: float = 3600.0,
         on_update: Callable[[Deployment], object] | None = None,
-        pressing: bool = False,
+        urgent: bool = False,
         expected: float | None = None,
     ) -> Deployment:
-        """Return a deployment that has ended well; `pressing` and `expected` as for `Statuses.watching`.
+        """Return a deployment that has ended well; `urgent` and `expected` as for `DeploymentPoller.watching`.
 
         Raises:
             DeploymentFailed: It ended otherwise.
@@ -74,7 +74,7 @@ class Watching:
         known, scope = _known([target]), asyncio.timeout(timeout)
         try:
             async with scope:
-                ended = await self._end(target, known, on_update, pressing=pressing, expected=expected)
+                ended = await self._end(target, known, on_update, urgent=urgent, expected=expected)
         except TimeoutError:
             if not scope.expired():
                 raise
@@ -132,7 +132,7 @@ class Watching:
         Raises:
             DeploymentsFailed: All have ended, and some of them not well.
             WaitTimeout: Some did not end in time; they go on at the service.
-            LaunchError: One could not be looked at, for good; raised when all others have ended.
+            LaunchError: One could not be polled, for good; raised when all others have ended.
         """
         targets = _targets(refs)
         async with contextlib.aclosing(self._ends(targets, timeout)) as ends:
@@ -151,7 +151,7 @@ class Watching:
 
         Raises:
             WaitTimeout: Some did not end in time; they go on at the service.
-            LaunchError: One could not be looked at, for good; raised when all others have ended.
+            LaunchError: One could not be polled, for good; raised when all others have ended.
         """
         async with contextlib.aclosing(self._ends(_targets(refs), timeout)) as ends:
             async for _, deployment in ends:
@@ -193,7 +193,7 @@ class Watching:
         self, ref: DeploymentLike, *, since: datetime | timedelta | None = None, until: datetime | None = None
     ) -> AsyncGenerator[ServerLogLine, None]:
         """Give each line of a server log once, for ever or until a moment."""
-        async with contextlib.aclosing(tail(self._polls, _ref_of(_target(ref)), since=since, until=until)) as lines:
+        async with contextlib.aclosing(tail(self._queue, _ref_of(_target(ref)), since=since, until=until)) as lines:
             async for line in lines:
                 yield line
 
@@ -203,11 +203,11 @@ class Watching:
         known: dict[DeploymentRef, Deployment | None],
         on_update: Callable[[Deployment], object] | None = None,
         *,
-        pressing: bool = False,
+        urgent: bool = False,
         expected: float | None = None,
     ) -> Deployment:
         """Return a deployment that has ended, well or not; keep its last state in `known` meanwhile."""
-        with self._statuses.watching(target, pressing=pressing, expected=expected) as watched:
+        with self._poller.watching(target, urgent=urgent, expected=expected) as watched:
             seen = 0
             while True:
                 deployment = await watched.next_state(seen)
@@ -236,7 +236,7 @@ class Watching:
         check_timeout(timeout)
         deadline = asyncio.get_running_loop().time() + timeout
         distinct = {_ref_of(target): target for target in targets}
-        async with crew(one(target) for target in distinct.values()):
+        async with task_scope(one(target) for target in distinct.values()):
             for _ in distinct:
                 try:
                     async with asyncio.timeout_at(deadline):
@@ -248,13 +248,13 @@ class Watching:
                 else:
                     errors.append(outcome)
         if errors:
-            errors[0].add_note(f"{len(errors)} of {len(distinct)} deployments could not be looked at")
+            errors[0].add_note(f"{len(errors)} of {len(distinct)} deployments could not be polled")
             raise errors[0]
 
     async def _report(self, deployment: Deployment) -> DeploymentReport:
         """Return the report of a deployment that has ended; without its log if that cannot be read."""
         try:
-            return DeploymentReport.of(deployment, await self._polls.log(deployment.ref, None))
+            return DeploymentReport.of(deployment, await self._queue.log(deployment.ref, None))
         except LaunchError as error:
             _LOG.warning("the log of deployment %s cannot be read: %s", deployment.uid, error)
             return DeploymentReport.of(deployment)

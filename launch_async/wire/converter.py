@@ -21,7 +21,7 @@ import cattrs
 from launch_async.errors import InvalidArgumentError
 from launch_async.models.base import UNSET, JSONValue, OpenEnum, RequestModel, WireModel, camel_case
 from launch_async.models.log import LogLine, ServerLogLine
-from launch_async.wire.readers import Shape, compile_reader
+from launch_async.wire.readers import FieldSpec, compile_reader
 
 _DECODER: Final = json.JSONDecoder()
 _HALF_CHARACTER: Final = re.compile("[\ud800-\udfff]")
@@ -305,22 +305,22 @@ def _quick_reader(kind: type[WireModel]) -> Callable[[object], WireModel]:
     return _READERS[kind]
 
 
-def _shape_of(annotation: Any) -> Shape:  # noqa: ANN401
+def _shape_of(annotation: Any) -> FieldSpec:  # noqa: ANN401
     """Return how a field stands on the wire when all is well."""
     inner = [member for member in typing.get_args(annotation) if member is not type(None)]
     optional = isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union
     kind: Any = inner[0] if optional and len(inner) == 1 else annotation
     if kind in (str, int, bool, datetime):
-        return Shape(kind)
+        return FieldSpec(kind)
     if _is_open_enum(kind):
-        return Shape(str, _Known(kind).__getitem__)
+        return FieldSpec(str, _Known(kind).__getitem__)
     if _is_model(kind):
-        return Shape(dict, _quick_reader(kind))
+        return FieldSpec(dict, _quick_reader(kind))
     members = typing.get_args(kind)
     if typing.get_origin(kind) is tuple and _is_model(members[0]):
         read = _quick_reader(members[0])
-        return Shape(list, lambda items: tuple([read(item) for item in cast("list[object]", items)]))
-    return Shape(convert=_hook_for(annotation))
+        return FieldSpec(list, lambda items: tuple([read(item) for item in cast("list[object]", items)]))
+    return FieldSpec(convert=_hook_for(annotation))
 
 
 def _model_hook(kind: type[WireModel]) -> Callable[[object, object], WireModel]:

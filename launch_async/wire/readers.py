@@ -1,7 +1,7 @@
 """Readers of models, compiled: one flat function per class, written out and executed once, as attrs and cattrs do it.
 
 A document of the promised shape is read in a third of the time that a loop over a plan takes. Whatever is not as
-promised raises `Odd`, without a word about what: the careful reader in `_wire` then says it.
+promised raises `FastPathMiss`, without a word about what: the careful reader in `_wire` then says it.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import attrs
 
 from launch_async.models.base import WireModel, camel_case
 
-__all__ = ["Odd", "Shape", "compile_reader"]
+__all__ = ["FastPathMiss", "FieldSpec", "compile_reader"]
 
 M = TypeVar("M", bound=WireModel)
 _ABSENT: Final = object()
 
 
-class Odd(ValueError):
+class FastPathMiss(ValueError):
     """A document is not as promised."""
 
 
 @attrs.frozen
-class Shape:
+class FieldSpec:
     """How one field stands on the wire.
 
     Attributes:
@@ -51,7 +51,7 @@ class _NullSets(dict[int, frozenset[str]]):
         return self.setdefault(bits, names)
 
 
-def compile_reader(kind: type[M], shapes: Mapping[str, Shape]) -> Callable[[object], M]:
+def compile_reader(kind: type[M], shapes: Mapping[str, FieldSpec]) -> Callable[[object], M]:
     """Return the reader of a model.
 
     The instance gets its dictionary whole, because attrs' own initializer of a frozen class costs as much as all the
@@ -64,14 +64,14 @@ def compile_reader(kind: type[M], shapes: Mapping[str, Shape]) -> Callable[[obje
     """
     fields = attrs.fields(kind)
     names: dict[str, object] = {
-        "kind": kind, "new": object.__new__, "put": object.__setattr__, "ABSENT": _ABSENT, "Odd": Odd,
+        "kind": kind, "new": object.__new__, "put": object.__setattr__, "ABSENT": _ABSENT, "FastPathMiss": FastPathMiss,
         "Extra": MappingProxyType, "known": frozenset(map(camel_case, shapes)), "moment": datetime.fromisoformat,
         "UTC": UTC, "null_sets": _NullSets([field.name for field in fields]),
     }  # fmt: skip
     values = {field.name: f"v{number}" for number, field in enumerate(fields)}
     lines = [
         "def read(document):",
-        " if type(document) is not dict: raise Odd",
+        " if type(document) is not dict: raise FastPathMiss",
         f" absent = nulls = 0; whole = len(document) == {len(shapes)}",
         " if whole:",
         "  try:",
@@ -102,7 +102,7 @@ def compile_reader(kind: type[M], shapes: Mapping[str, Shape]) -> Callable[[obje
     return cast("Callable[[object], M]", names["read"])
 
 
-def _field(number: int, shape: Shape, *, required: bool) -> list[str]:
+def _field(number: int, shape: FieldSpec, *, required: bool) -> list[str]:
     """Return the lines that check and convert the value of one field, which is in a local variable."""
     value = f"v{number}"
     missing = [
@@ -110,15 +110,15 @@ def _field(number: int, shape: Shape, *, required: bool) -> list[str]:
         f" elif {value} is ABSENT: {value} = default{number}; absent += 1",
     ]
     if shape.kind is None:
-        missing = [f" if {value} is None or {value} is ABSENT: raise Odd"] if required else [
+        missing = [f" if {value} is None or {value} is ABSENT: raise FastPathMiss"] if required else [
             missing[0].replace("elif", "if"), missing[1]
         ]  # fmt: skip
         return [*missing, " else:", *_conversion(number, shape)]
     checked = [f" if type({value}) is kind{number}:", *_conversion(number, shape)]
-    return [*checked, *([] if required else missing), " else: raise Odd"]
+    return [*checked, *([] if required else missing), " else: raise FastPathMiss"]
 
 
-def _conversion(number: int, shape: Shape) -> list[str]:
+def _conversion(number: int, shape: FieldSpec) -> list[str]:
     value = f"v{number}"
     if shape.kind is datetime:
         return [f"  {value} = moment({value})", f"  if {value}.tzinfo is None: {value} = {value}.replace(tzinfo=UTC)"]

@@ -1,6 +1,6 @@
 """One private event loop for the whole process: every call of launch_sync runs there and is waited for here.
 
-Clients share the loop (see `launch_sync._bridge.loop`), and with it the organization's budget and the connections, however
+Clients share the loop (`launch_sync._bridge.loop`), and with it the organization's budget and the connections, however
 many threads call. What holds for every call:
 
 - the coroutine sees the caller's context variables;

@@ -18,7 +18,7 @@ from launch_async.emulator.control.faults import Faults
 from launch_async.emulator.control.ledger import Ledger
 from launch_async.emulator.control.script import LogLine, Scripts
 from launch_async.emulator.credentials import MANAGE, TokenKind
-from launch_async.emulator.latency import Travel
+from launch_async.emulator.latency import LatencyModel
 from launch_async.emulator.options import (
     CommitForm,
     DownloadKey,
@@ -303,7 +303,7 @@ class LaunchEmulator:
         return self._async.budget
 
     @property
-    def travel(self) -> Travel:
+    def travel(self) -> LatencyModel:
         """How long requests and answers are under way."""
         return self._async.travel
 

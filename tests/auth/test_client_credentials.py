@@ -179,11 +179,11 @@ async def test_only_the_options_that_are_given_change(emulator: LaunchEmulator) 
 
     emulator.faults.add("delay", operation="getCacheRevalidationUsage", delay=3.0)
     async with LaunchClient(
-        AccessToken(emulator.access_token), base_url=emulator.url, hooks=Watching(), layers=[layer]
+        AccessToken(emulator.access_token), base_url=emulator.url, hooks=Watching(), middleware=[layer]
     ) as launch:
         with pytest.raises(DeadlineExceeded):
             await launch.with_options(timeout=0.05).request("GET", "/usage-analytics/revalidate-cdn-cache")
-        quiet = launch.with_options(hooks=None, layers=())
+        quiet = launch.with_options(hooks=None, middleware=())
         _ = [project async for project in quiet.projects.list()]
 
     assert started == ["GET /usage-analytics/revalidate-cdn-cache", "layer"]

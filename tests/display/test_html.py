@@ -9,7 +9,7 @@ from display_support import Reader
 from hypothesis import given, strategies as st
 
 from launch_async.display import html as _html
-from launch_async.display.html import Markup, Mood, TextLine
+from launch_async.display.html import Markup, Severity, TextLine
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOSTILE = st.one_of(
@@ -37,7 +37,7 @@ def test_whatever_a_value_says_it_stays_text(name: str, value: str) -> None:
         _html.table(name, [value], cells=lambda item: {name: item}),
         _html.log([TextLine(NOW, name, value)]),
         _html.details(name, _html.text(value)),
-        _html.badge(value, Mood.BAD),
+        _html.badge(value, Severity.BAD),
         _html.code(value),
         _html.faint(value),
         _html.link(value, name),
@@ -193,21 +193,21 @@ def test_how_large_something_is(count: int, words: str) -> None:
     assert _html.size(count) == words
 
 
-@pytest.mark.parametrize("mood", Mood)
-def test_a_status_is_told_by_its_word_and_mark_alone(mood: Mood) -> None:
+@pytest.mark.parametrize("mood", Severity)
+def test_a_status_is_told_by_its_word_and_mark_alone(mood: Severity) -> None:
     assert Reader(_html.badge("LIVE", mood)).words.split() == [mood.mark, "LIVE"]
-    assert len({each.mark for each in Mood}) == len(Mood)
+    assert len({each.mark for each in Severity}) == len(Severity)
 
 
-@pytest.mark.parametrize("mood", Mood)
+@pytest.mark.parametrize("mood", Severity)
 @pytest.mark.parametrize("page", ["#ffffff", "#111111"])
-def test_the_colours_stand_out_in_light_and_dark_themes(mood: Mood, page: str) -> None:
+def test_the_colours_stand_out_in_light_and_dark_themes(mood: Severity, page: str) -> None:
     # WCAG 2.2, 1.4.11: three to one for what is not text.
     assert contrast(mood.colour, page) >= 3
 
 
-@pytest.mark.parametrize("mood", Mood)
-def test_no_text_is_coloured(mood: Mood) -> None:
+@pytest.mark.parametrize("mood", Severity)
+def test_no_text_is_coloured(mood: Severity) -> None:
     assert f"{mood.colour};color:" not in _html.badge("x", mood)
     assert 'style="color:#' not in _html.badge("x", mood)
 

@@ -53,7 +53,7 @@ def main(url: str, authtoken: str, organization_uid: str, plan: str, journal: st
         base_url=url,
         organization_uid=organization_uid,
         limiter=OneCreation(),
-        layers=[hold_back_the_answer],
+        middleware=[hold_back_the_answer],
     ) as launch:
         try:
             launch.fleet.run(Plan.load(plan), journal=journal)

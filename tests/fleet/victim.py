@@ -58,7 +58,7 @@ def client_of(server: dict[str, str], fuse: Fuse | None = None) -> LaunchClient:
         organization_uid=server["organization_uid"],
         limiter=UnlimitedRateLimiter(),
         retry=RetryPolicy(look_up_delays=(0.05, 0.1), settle_after=0.05),
-        layers=[fuse.around] if fuse else (),
+        middleware=[fuse.around] if fuse else (),
     )
 
 

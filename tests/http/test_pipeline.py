@@ -439,7 +439,7 @@ async def test_a_timeout_of_a_layer_is_not_taken_for_the_deadline() -> None:
         raise TimeoutError("my own")
 
     with pytest.raises(TimeoutError, match="my own"):
-        await outcome_of(FakeTransport(DONE), "GET", layers=[impatient])
+        await outcome_of(FakeTransport(DONE), "GET", middleware=[impatient])
 
 
 @virtual_time
@@ -887,7 +887,7 @@ async def test_layers_wrap_each_attempt_the_outermost_first() -> None:
 
     transport = FakeTransport(answer(503), DONE)
 
-    assert await outcome_of(transport, "GET", layers=[layer("outer"), layer("inner")]) is None
+    assert await outcome_of(transport, "GET", middleware=[layer("outer"), layer("inner")]) is None
     assert seen == ["outer in", "inner in", "inner out", "outer out"] * 2
     assert {"X-outer", "X-inner"} <= set(transport.requests[0].headers)
 
@@ -899,7 +899,7 @@ async def test_a_layer_may_answer_by_itself() -> None:
 
     transport = FakeTransport(answer(500))
 
-    assert await outcome_of(transport, "GET", layers=[cached]) is None
+    assert await outcome_of(transport, "GET", middleware=[cached]) is None
     assert transport.requests == []
 
 
@@ -909,7 +909,7 @@ async def test_what_a_layer_breaks_is_the_users_to_see() -> None:
         raise ZeroDivisionError("mine")
 
     with pytest.raises(ZeroDivisionError, match="mine"):
-        await outcome_of(FakeTransport(DONE), "GET", layers=[broken])
+        await outcome_of(FakeTransport(DONE), "GET", middleware=[broken])
 
 
 @virtual_time

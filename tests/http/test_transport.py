@@ -29,7 +29,7 @@ from launch_async import (
     RetryPolicy,
     UnlimitedRateLimiter,
 )
-from launch_async.http.pipeline import Layer, Send
+from launch_async.http.pipeline import Middleware, Send
 from launch_async.http.transport import AiohttpTransport, AttemptTimeout, FileBody, Request, Response
 from tests.support.aioresponses_shim import scripted_answers
 from tests.support.core import ORGANIZATION, PROJECT, TOKEN
@@ -403,8 +403,8 @@ async def in_another_task(request: Request, send: Send) -> Response:
     return await asyncio.create_task(asyncio.wait_for(send(request), 60.0))
 
 
-@pytest.mark.parametrize("layers", [(), (in_another_task,)], ids=["directly", "in another task"])
-async def test_an_attempt_that_takes_too_long_is_ended_and_the_call_goes_on(layers: Sequence[Layer]) -> None:
+@pytest.mark.parametrize("middleware", [(), (in_another_task,)], ids=["directly", "in another task"])
+async def test_an_attempt_that_takes_too_long_is_ended_and_the_call_goes_on(middleware: Sequence[Middleware]) -> None:
     async def handle(peer: Peer) -> None:
         await peer.request()
         if peer.number > 1:
@@ -414,7 +414,7 @@ async def test_an_attempt_that_takes_too_long_is_ended_and_the_call_goes_on(laye
     async with (
         serving(handle) as origin,
         client_of(
-            origin, attempt_timeout=0.2, layers=layers, retry=RetryPolicy(attempts=9, backoff_base=0.01)
+            origin, attempt_timeout=0.2, middleware=middleware, retry=RetryPolicy(attempts=9, backoff_base=0.01)
         ) as launch,
     ):
         project = await launch.projects.get(PROJECT)

@@ -46,7 +46,7 @@ from launch_sync import (  # noqa: E402
     LogLine,
     RateLimit,
 )
-from launch_sync._bridge import loop as _loop
+from launch_sync._bridge import loop as _loop  # noqa: E402
 
 CLIENTS: list[LaunchClient] = []
 WANDERER: ContextVar[str] = ContextVar("wanderer", default="nobody")
@@ -203,7 +203,7 @@ def twice(launch: LaunchClient) -> None:
             await asyncio.to_thread(release.wait)
 
     with pressed_when(reached.wait, cleaning.wait):
-        launch.with_options(layers=[stubborn]).projects.list().first()  # type: ignore[list-item]
+        launch.with_options(middleware=[stubborn]).projects.list().first()  # type: ignore[list-item]
     say("twice:", release.is_set(), works(launch))
     release.set()
 

@@ -372,7 +372,7 @@ def test_leaving_a_stream_early_leaves_nothing_behind() -> None:
         async for _ in stream:
             break
         await stream.aclose()  # type: ignore[attr-defined]
-        assert not client._watching._statuses._environments
+        assert not client._watching._poller._environments
         return len(asyncio.all_tasks())
 
     assert run(main()) == 1

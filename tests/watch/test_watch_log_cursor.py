@@ -39,7 +39,7 @@ def answer(lines: list[LogLine], after: datetime | None, *, inclusive: bool) -> 
 
 @st.composite
 def logs(draw: st.DrawFn) -> list[tuple[LogLine, int]]:
-    """Lines, each with the number of the look at which it can be read first."""
+    """Lines, each with the number of the poll at which it can be read first."""
     times = draw(st.lists(st.one_of(st.none(), st.integers(0, 40_000)), max_size=60))
     return [
         (
@@ -56,10 +56,10 @@ def test_every_line_is_given_once_from_shuffled_repeated_and_delayed_pages(log, 
     cursor, seen = LogCursor(), Counter[LogLine]()
 
     earlier_page: list[LogLine] = []
-    for look in range(8):
-        readable = [one for one, first_look in log if first_look <= look]
+    for poll in range(8):
+        readable = [one for one, first_look in log if first_look <= poll]
         random.shuffle(readable)
-        page = answer(readable, None if look == 7 else cursor.ask_after, inclusive=inclusive)
+        page = answer(readable, None if poll == 7 else cursor.ask_after, inclusive=inclusive)
         for arrival in (page, earlier_page):
             for one in cursor.unseen(arrival):
                 cursor.give(one)

@@ -95,9 +95,9 @@ def test_the_lines_of_the_first_look_are_not_late() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 3600), st.lists(st.floats(-7200, 3600), max_size=5)), max_size=20))
-def test_nobody_is_kept_waiting_for_more_than_ten_seconds(looks: list[tuple[float, list[float]]]) -> None:
+def test_nobody_is_kept_waiting_for_more_than_ten_seconds(polls: list[tuple[float, list[float]]]) -> None:
     pace = LogPace()
-    for now, stamps in sorted(looks):
+    for now, stamps in sorted(polls):
         saw(pace, sorted(stamps), now)
 
     assert 1.0 <= pace.settling(3600) <= 10.0

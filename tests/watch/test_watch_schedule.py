@@ -1,4 +1,4 @@
-"""When to look: pure rules, without a loop."""
+"""When to poll: pure rules, without a loop."""
 
 from __future__ import annotations
 
@@ -13,55 +13,55 @@ from launch_async.errors import (
     ServiceUnavailableError,
     UnauthorizedError,
 )
-from launch_async.watch.schedule import Durations, Setbacks, fair_interval, until_next_look
+from launch_async.watch.schedule import Durations, FailureStreak, fair_interval, until_next_poll
 
 AGES = st.floats(0, 10_000)
 
 
-def looks(expected: float | None, until: float) -> list[float]:
+def polls(expected: float | None, until: float) -> list[float]:
     ages, age = [], 0.0
     while age < until:
         ages.append(age)
-        age += until_next_look(age, expected)
+        age += until_next_poll(age, expected)
     return ages
 
 
 @given(AGES, st.none() | st.floats(0, 4000))
 def test_a_look_is_never_more_than_half_a_minute_away_and_never_less_than_a_second(age, expected) -> None:
-    assert 1.0 <= until_next_look(age, expected) <= 30.0
+    assert 1.0 <= until_next_poll(age, expected) <= 30.0
 
 
 def test_without_knowledge_looks_grow_apart_with_age() -> None:
-    delays = [until_next_look(age, None) for age in (0, 20, 60, 600)]
+    delays = [until_next_poll(age, None) for age in (0, 20, 60, 600)]
 
     assert delays == sorted(delays)
     assert delays[-1] == 15.0
 
 
 def test_knowing_how_long_builds_take_saves_looks_and_finds_the_end_sooner() -> None:
-    blind, knowing = looks(None, 300), looks(300, 300)
+    blind, knowing = polls(None, 300), polls(300, 300)
 
     assert len(knowing) < len(blind)
-    assert until_next_look(298, 300) < until_next_look(298, None)
+    assert until_next_poll(298, 300) < until_next_poll(298, None)
 
 
 def test_a_long_build_is_looked_at_early_too_in_case_it_fails() -> None:
-    assert len([age for age in looks(600, 60) if age]) >= 4
+    assert len([age for age in polls(600, 60) if age]) >= 4
 
 
 def test_an_overdue_build_is_looked_at_less_and_less() -> None:
-    assert until_next_look(400, 100) == 15.0
+    assert until_next_poll(400, 100) == 15.0
 
 
 def test_a_pressing_end_is_looked_for_more_often_but_not_before_it_is_near() -> None:
-    assert until_next_look(20, 90, pressing=True) == until_next_look(20, 90)
-    assert until_next_look(80, 90, pressing=True) < until_next_look(80, 90)
-    assert until_next_look(80, None, pressing=True) < until_next_look(80, None)
+    assert until_next_poll(20, 90, urgent=True) == until_next_poll(20, 90)
+    assert until_next_poll(80, 90, urgent=True) < until_next_poll(80, 90)
+    assert until_next_poll(80, None, urgent=True) < until_next_poll(80, None)
 
 
 def test_many_deployments_share_four_fifths_of_the_budget() -> None:
     assert fair_interval(200, 10.0) == 25.0
-    assert 200 / 10.0 < fair_interval(200, 10.0, pressing=True) < 25.0
+    assert 200 / 10.0 < fair_interval(200, 10.0, urgent=True) < 25.0
 
 
 def test_the_expected_time_is_the_median_of_the_last_five() -> None:
@@ -75,36 +75,36 @@ def test_the_expected_time_is_the_median_of_the_last_five() -> None:
 
 
 def test_failures_end_a_wait_only_when_they_last() -> None:
-    setbacks, error = Setbacks(), ServiceUnavailableError("busy")
+    failures, error = FailureStreak(), ServiceUnavailableError("busy")
 
-    assert not setbacks.is_final(error, 0)
-    assert not setbacks.is_final(error, 10)
-    assert not setbacks.is_final(error, 59)
-    assert setbacks.is_final(error, 60)
+    assert not failures.is_final(error, 0)
+    assert not failures.is_final(error, 10)
+    assert not failures.is_final(error, 59)
+    assert failures.is_final(error, 60)
 
 
 def test_two_failures_are_never_enough() -> None:
-    setbacks, error = Setbacks(), ConnectError("down")
+    failures, error = FailureStreak(), ConnectError("down")
 
-    assert not setbacks.is_final(error, 0)
-    assert not setbacks.is_final(error, 1000)
+    assert not failures.is_final(error, 0)
+    assert not failures.is_final(error, 1000)
 
 
 def test_a_success_in_between_begins_anew() -> None:
-    setbacks, error = Setbacks(), ConnectError("down")
+    failures, error = FailureStreak(), ConnectError("down")
     for now in (0, 30, 59):
-        setbacks.is_final(error, now)
-    setbacks.clear()
+        failures.is_final(error, now)
+    failures.clear()
 
-    assert not setbacks.is_final(error, 100)
+    assert not failures.is_final(error, 100)
 
 
 @pytest.mark.parametrize("error", [UnauthorizedError("no"), NotFoundError("gone")])
 def test_what_trying_again_cannot_mend_ends_a_wait_at_once(error: LaunchError) -> None:
-    assert Setbacks().is_final(error, 0)
+    assert FailureStreak().is_final(error, 0)
 
 
 def test_a_budget_in_use_is_no_failure() -> None:
-    setbacks = Setbacks()
+    failures = FailureStreak()
     for now in range(0, 1000, 10):
-        assert not setbacks.is_final(DeadlineExceeded("in use", expected_wait=70.0), now)
+        assert not failures.is_final(DeadlineExceeded("in use", expected_wait=70.0), now)

@@ -62,7 +62,7 @@ def test_a_machine_that_was_suspended_is_not_behind_for_ever(monkeypatch: pytest
     wall = time.time
 
     async def main() -> tuple[datetime, datetime]:
-        polls = launch.client()._watching._polls
+        polls = launch.client()._watching._queue
         before = polls.now
         monkeypatch.setattr(time, "time", lambda: wall() + slept)
         return before, polls.now

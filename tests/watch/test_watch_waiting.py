@@ -210,7 +210,7 @@ def test_the_fewer_deployments_are_waited_for_the_sooner_an_end_is_found() -> No
 
     async def main() -> float:
         watching = launch.client(LocalRateLimiter(RateLimit(10, per=1.0)))._watching
-        waits = [asyncio.create_task(watching.wait(launch.ref(index), pressing=True)) for index in range(81)]
+        waits = [asyncio.create_task(watching.wait(launch.ref(index), urgent=True)) for index in range(81)]
         await asyncio.sleep(20)
         for wait in waits[:80]:
             wait.cancel()
@@ -247,7 +247,7 @@ def test_nothing_is_asked_any_more_once_nobody_waits() -> None:
             await client.wait(launch.ref(0), timeout=30)
         asked = len(launch.seen)
         await asyncio.sleep(600)
-        assert not client._watching._statuses._environments
+        assert not client._watching._poller._environments
         return asked
 
     assert run(main()) == len(launch.seen)
@@ -363,7 +363,7 @@ def test_waits_share_the_budget_and_none_starves() -> None:
 
 
 def _gaps(launch: Launch) -> list[float]:
-    """Seconds between two looks at the same environment."""
+    """Seconds between two polls at the same environment."""
     last: dict[str, float] = {}
     gaps = []
     for at, operation, uid in launch.seen:

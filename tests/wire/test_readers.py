@@ -12,7 +12,7 @@ from hypothesis import given, strategies as some
 from launch_async.models import Deployment, Environment, LogLine, Project
 from launch_async.models.base import WireModel
 from launch_async.wire import converter as _wire
-from launch_async.wire.readers import Odd, Shape, compile_reader
+from launch_async.wire.readers import FastPathMiss, FieldSpec, compile_reader
 
 NAMES = sorted(
     {
@@ -55,8 +55,8 @@ def test_the_quick_reader_cannot_be_told_from_the_careful_one(
 
 
 def test_an_odd_document_is_refused_without_a_word_of_it() -> None:
-    read = compile_reader(LogLine, {"message": Shape(str)})
-    with pytest.raises(Odd) as caught:
+    read = compile_reader(LogLine, {"message": FieldSpec(str)})
+    with pytest.raises(FastPathMiss) as caught:
         read({"message": 7})
     assert str(caught.value) == ""
 

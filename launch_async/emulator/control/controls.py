@@ -12,7 +12,7 @@ from launch_async.emulator.control.ledger import Ledger
 from launch_async.emulator.control.preload import add_project
 from launch_async.emulator.control.script import LogLine, Scripts, script_of
 from launch_async.emulator.credentials import CODE_SECONDS, MANAGE, Grant, TokenKind
-from launch_async.emulator.latency import Travel
+from launch_async.emulator.latency import LatencyModel
 from launch_async.emulator.service import Service
 from launch_async.emulator.state import Domain, Organization, Project
 
@@ -43,7 +43,7 @@ class OrganizationCredentials:
         return f"OrganizationCredentials(organization_uid={self.organization_uid!r})"
 
 
-class Bench:
+class EmulatorControls:
     """The part of `LaunchEmulator` that needs no socket."""
 
     def __init__(self, service: Service, first: OrganizationCredentials | None) -> None:
@@ -97,7 +97,7 @@ class Bench:
         return self._service.budget
 
     @property
-    def travel(self) -> Travel:
+    def travel(self) -> LatencyModel:
         """How long requests and answers are under way."""
         return self._service.travel
 

@@ -12,7 +12,7 @@ from attrs import asdict, field, frozen
 from cattrs.gen import make_dict_structure_fn
 
 from launch_async.emulator import errors
-from launch_async.emulator.control.controls import Bench
+from launch_async.emulator.control.controls import EmulatorControls
 from launch_async.emulator.control.faults import FaultKind
 from launch_async.emulator.control.script import LogLine
 from launch_async.emulator.credentials import MANAGE, TokenKind
@@ -67,7 +67,7 @@ class BudgetOrder:
 
 @frozen(kw_only=True)
 class LatencyOrder:
-    """Parameters of `Travel.set`."""
+    """Parameters of `LatencyModel.set`."""
 
     median: float
     sigma: float = 0.0
@@ -168,7 +168,7 @@ class DomainOrder:
 class Control:
     """Answers ``/__emulator__/...``."""
 
-    def __init__(self, bench: Bench, service: Service) -> None:
+    def __init__(self, bench: EmulatorControls, service: Service) -> None:
         self._bench = bench
         self._service = service
         self._converter = _converter()

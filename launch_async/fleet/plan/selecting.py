@@ -23,7 +23,7 @@ from launch_async.models.project import Project
 from launch_async.rate_limit.local import Priority
 from launch_async.watch.report import build_seconds
 
-__all__ = ["Criteria", "batches", "look_up", "read_targets", "select", "target_of", "together"]
+__all__ = ["Criteria", "batches", "gather", "look_up", "read_targets", "select", "target_of"]
 
 T = TypeVar("T")
 
@@ -119,7 +119,7 @@ async def select(services: FleetServices, criteria: Criteria) -> Selection:
     with metered(Meter(priority=Priority.WRITE)) as meter:
         projects = [project async for project in services.projects.list() if criteria.fits_project(project)]
         for batch in batches(projects):
-            listings = await together(_environments(services, project) for project in batch)
+            listings = await gather(_environments(services, project) for project in batch)
             for project, environments in zip(batch, listings, strict=True):
                 considered += len(environments)
                 targets += [target_of(project, one) for one in environments if criteria.fits_environment(one)]
@@ -158,7 +158,7 @@ async def _recent(
         except NotFoundError:
             return target, None
 
-    return [pair for batch in batches(targets) for pair in await together(one(target) for target in batch)]
+    return [pair for batch in batches(targets) for pair in await gather(one(target) for target in batch)]
 
 
 def _newest(deployments: Sequence[Deployment]) -> Deployment | None:
@@ -230,7 +230,7 @@ def _uids(name: str, given: Iterable[str] | None) -> frozenset[str] | None:
     return None if given is None else frozenset(check_uid(name, uid) for uid in several(given))
 
 
-async def together(calls: Iterable[Coroutine[object, object, T]]) -> list[T]:
+async def gather(calls: Iterable[Coroutine[object, object, T]]) -> list[T]:
     """Return what several calls return; the first error ends them all."""
     try:
         async with asyncio.TaskGroup() as group:

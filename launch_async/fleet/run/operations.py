@@ -24,7 +24,7 @@ from launch_async.fleet.plan.plan import PlannedOperation
 from launch_async.fleet.run.control import FleetControl
 from launch_async.fleet.run.events import FleetEventKind
 from launch_async.fleet.run.options import RunOptions
-from launch_async.fleet.run.run_state import Books
+from launch_async.fleet.run.run_state import RunState
 from launch_async.fleet.run.services import FleetServices
 from launch_async.fleet.run.uploads import SharedUpload
 from launch_async.http.metering import Meter, metered
@@ -47,14 +47,14 @@ class Operations:
 
     Args:
         services: What a client offers.
-        books: What is known of the operations.
+        state: What is known of the operations.
         uploads: The archive of the run.
         options: How the plan is run.
     """
 
-    def __init__(self, services: FleetServices, books: Books, uploads: SharedUpload, options: RunOptions) -> None:
+    def __init__(self, services: FleetServices, state: RunState, uploads: SharedUpload, options: RunOptions) -> None:
         self._services = services
-        self._books = books
+        self._state = state
         self._uploads = uploads
         self._options = options
         self._control: FleetControl = options.control
@@ -78,16 +78,16 @@ class Operations:
             case RevalidateCache():
                 await self._revalidate(operation, action)
             case DeleteEnvironments():
-                interrupted = self._books.entry(operation).state is OperationState.INTENDED
+                interrupted = self._state.entry(operation).state is OperationState.INTENDED
                 await self._in_turn(operation, lambda: self._delete(operation, interrupted=interrupted))
 
     async def _redeploy(self, operation: PlannedOperation, action: Redeploy) -> None:
-        if self._books.entry(operation).state is OperationState.INTENDED:
+        if self._state.entry(operation).state is OperationState.INTENDED:
             await self._adopt_interrupted(operation, action.source.commit)
-        if self._books.entry(operation).state is not OperationState.SENT:
+        if self._state.entry(operation).state is not OperationState.SENT:
             async with self._sending:
                 await self._begin_deployment(operation, action)
-        if self._books.entry(operation).state is OperationState.SENT:
+        if self._state.entry(operation).state is OperationState.SENT:
             await self._finish_deployment(operation)
 
     async def _begin_deployment(self, operation: PlannedOperation, action: Redeploy) -> None:
@@ -113,7 +113,7 @@ class Operations:
         self._sent(operation, created)
 
     def _sent(self, operation: PlannedOperation, deployment: Deployment, *, message: str = "") -> None:
-        self._books.sent(operation, deployment, message=message)
+        self._state.sent(operation, deployment, message=message)
         self._begun[operation.key] = deployment
 
     async def _was_busy(self, operation: PlannedOperation, action: Redeploy) -> bool:
@@ -124,7 +124,7 @@ class Operations:
         newest = max(running, key=lambda one: one.deployment_number or 0)
         if action.when_busy == "skip":
             message = f"deployment {newest.uid} is {newest.status} already"
-            self._books.end(operation, OperationState.SKIPPED, {"message": message})
+            self._state.end(operation, OperationState.SKIPPED, {"message": message})
         else:
             self._sent(operation, newest, message=f"attached to running deployment {newest.uid}")
         return True
@@ -139,7 +139,7 @@ class Operations:
         """
         loop = asyncio.get_running_loop()
         found = await self._interrupted(operation, commit)
-        passed = (self._services.now() - self._books.last_intended_at(operation)).total_seconds()
+        passed = (self._services.now() - self._state.last_intended_at(operation)).total_seconds()
         settled = loop.time() + self._services.settle_after - max(0.0, passed)
         if found is None and loop.time() < settled:
             while loop.time() < settled:
@@ -150,7 +150,7 @@ class Operations:
             self._sent(operation, found, message=f"found deployment {found.uid} of an interrupted run")
 
     async def _interrupted(self, operation: PlannedOperation, commit: str | None) -> Deployment | None:
-        target, since = operation.target, self._books.entry(operation).intended_at or datetime.now(UTC)
+        target, since = operation.target, self._state.entry(operation).intended_at or datetime.now(UTC)
         try:
             async with self._sending:
                 found = await self._services.created_since(target, since, commit)
@@ -169,21 +169,21 @@ class Operations:
         return found[0] if found else None
 
     async def _finish_deployment(self, operation: PlannedOperation) -> None:
-        target, uid = operation.target, self._books.entry(operation).deployment_uid or ""
+        target, uid = operation.target, self._state.entry(operation).deployment_uid or ""
         begun = self._begun.pop(operation.key, None)
 
         def tell(deployment: Deployment) -> None:
             status = str(deployment.status or "unknown")
-            self._books.tell(FleetEventKind.DEPLOYMENT, operation, deployment=deployment, message=status)
+            self._state.tell(FleetEventKind.DEPLOYMENT, operation, deployment=deployment, message=status)
 
         ended = await self._services.watching.wait(
             begun or DeploymentRef(target.project_uid, target.environment_uid, uid),
             timeout=self._options.deployment_timeout,
             on_update=tell,
-            pressing=True,
+            urgent=True,
             expected=target.last_seconds,
         )
-        self._books.end(operation, OperationState.SUCCEEDED, {"url": ended.url})
+        self._state.end(operation, OperationState.SUCCEEDED, {"url": ended.url})
 
     async def _set_variables(self, operation: PlannedOperation, action: SetVariables) -> None:
         target, given = operation.target, self._options.variables or {}
@@ -202,11 +202,11 @@ class Operations:
             await self._services.variables.apply(diff)
         count = len(diff.added) + len(diff.changed) + len(diff.removed)
         message = f"{count} changed" if count else "nothing to change"
-        self._books.end(operation, OperationState.SUCCEEDED, {"message": message})
+        self._state.end(operation, OperationState.SUCCEEDED, {"message": message})
 
     async def _revalidate(self, operation: PlannedOperation, action: RevalidateCache) -> None:
         target = operation.target
-        if self._books.entry(operation).state is OperationState.INTENDED:
+        if self._state.entry(operation).state is OperationState.INTENDED:
             raise AmbiguousOutcome(
                 f"an interrupted revalidation of {target.label} may have been done, and cannot be looked up",
                 operation="revalidateCdnCache",
@@ -221,7 +221,7 @@ class Operations:
                 cache_tags=action.cache_tags,
                 hostnames=action.hostnames,
             )
-            self._books.end(operation, OperationState.SUCCEEDED, {})
+            self._state.end(operation, OperationState.SUCCEEDED, {})
 
         await self._in_turn(operation, purge)
 
@@ -233,7 +233,7 @@ class Operations:
             if not interrupted:
                 raise
             # The interrupted attempt has deleted it.
-        self._books.end(operation, OperationState.SUCCEEDED, {})
+        self._state.end(operation, OperationState.SUCCEEDED, {})
 
     async def _know_the_clock(self, operation: PlannedOperation) -> None:
         """Learn the service's clock before the first intent is written, once: a resumption compares with it."""
@@ -261,7 +261,7 @@ class Operations:
             if not is_sent:
                 self._check_not_held()
                 is_sent = True
-                self._books.intend(operation)
+                self._state.intend(operation)
 
         self._check_not_held()
         with metered(Meter(before_send=before_send)):

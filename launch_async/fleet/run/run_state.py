@@ -19,7 +19,7 @@ from launch_async.fleet.run.services import FleetServices
 from launch_async.http.metering import Meter
 from launch_async.models.deployment import Deployment
 
-__all__ = ["Books", "BrokenRunError"]
+__all__ = ["BrokenRunError", "RunState"]
 
 
 class BrokenRunError(Exception):
@@ -34,7 +34,7 @@ class BrokenRunError(Exception):
         self.cause = cause
 
 
-class Books:
+class RunState:
     """The state of each operation of one run.
 
     Args:

@@ -30,7 +30,7 @@ from launch_async.fleet.report.report import FleetReport, TargetOutcome
 from launch_async.fleet.run.events import FleetEventKind
 from launch_async.fleet.run.operations import HeldBackError, Operations
 from launch_async.fleet.run.options import RunOptions
-from launch_async.fleet.run.run_state import Books, BrokenRunError
+from launch_async.fleet.run.run_state import BrokenRunError, RunState
 from launch_async.fleet.run.services import FleetServices
 from launch_async.fleet.run.uploads import SharedUpload, UploadFailedError
 from launch_async.http.metering import Meter, metered
@@ -57,9 +57,9 @@ class FleetRun:
         self._plan = plan
         self._options = options
         self._control = options.control
-        self._books = Books(services, journal, options.on_event)
+        self._state = RunState(services, journal, options.on_event)
         self._uploads = SharedUpload(services.uploads, plan.action)
-        self._operations = Operations(services, self._books, self._uploads, options)
+        self._operations = Operations(services, self._state, self._uploads, options)
         self._meter = Meter(priority=Priority.WRITE)
         self._pause_was_told = False
 
@@ -82,15 +82,15 @@ class FleetRun:
                     raise
                 self._stop(f"the run's timeout of {self._options.timeout or 0:g} s ran out")
         report = self.report()
-        self._books.tell(FleetEventKind.RUN_ENDED, message=report.summary)
+        self._state.tell(FleetEventKind.RUN_ENDED, message=report.summary)
         return report
 
     def report(self) -> FleetReport:
         """Return what is known now."""
         return FleetReport(
             plan=self._plan,
-            outcomes=tuple(TargetOutcome.of(one.target, self._books.entry(one)) for one in self._plan.operations),
-            seconds=self._books.seconds,
+            outcomes=tuple(TargetOutcome.of(one.target, self._state.entry(one)) for one in self._plan.operations),
+            seconds=self._state.seconds,
             requests=self._meter.requests,
             waited=self._meter.waited,
             stopped=self._control.stopped,
@@ -98,28 +98,28 @@ class FleetRun:
 
     def _tell_start(self) -> None:
         message = f"{self._plan.action}: {counted(len(self._plan.operations))}"
-        self._books.tell(FleetEventKind.RUN_STARTED, message=message)
+        self._state.tell(FleetEventKind.RUN_STARTED, message=message)
 
     async def _run_waves(self) -> None:
-        left = [one for one in self._plan.operations if not self._books.entry(one).state.is_final]
+        left = [one for one in self._plan.operations if not self._state.entry(one).state.is_final]
         # What an earlier run has begun needs no wave: it is finished before the first one, or beside the only one.
-        begun = [one for one in left if self._books.entry(one).state is not OperationState.PLANNED]
-        fresh = [one for one in left if self._books.entry(one).state is OperationState.PLANNED]
+        begun = [one for one in left if self._state.entry(one).state is not OperationState.PLANNED]
+        fresh = [one for one in left if self._state.entry(one).state is OperationState.PLANNED]
         if fresh:
             await self._uploads.check()
-        last_wave = self._books.last_wave
+        last_wave = self._state.last_wave
         if self._options.canary or self._options.wave_size or self._control.stopped or not fresh:
             await self._run_wave(begun)
             begun = []
         for number, wave in enumerate(_waves(fresh, self._options.canary, self._options.wave_size), 1):
             if self._control.stopped:
                 return
-            self._books.wave = last_wave + number
-            self._books.tell(FleetEventKind.WAVE_STARTED, message=f"wave {self._books.wave}: {counted(len(wave))}")
-            failed_before = self._books.failed
+            self._state.wave = last_wave + number
+            self._state.tell(FleetEventKind.WAVE_STARTED, message=f"wave {self._state.wave}: {counted(len(wave))}")
+            failed_before = self._state.failed
             await self._run_wave([*begun, *wave])
             is_canary = self._options.canary > 0 and number == 1
-            if is_canary and self._books.failed > failed_before:
+            if is_canary and self._state.failed > failed_before:
                 self._stop("the canary failed")
 
     async def _run_wave(self, operations: Sequence[PlannedOperation]) -> None:
@@ -133,12 +133,12 @@ class FleetRun:
 
     def _urgency(self, operation: PlannedOperation) -> tuple[bool, float]:
         """What goes on comes first, then the slowest: the budget lets one after the other begin."""
-        return self._books.entry(operation).state is OperationState.PLANNED, -(operation.target.last_seconds or 0.0)
+        return self._state.entry(operation).state is OperationState.PLANNED, -(operation.target.last_seconds or 0.0)
 
     async def _run_operation(self, operation: PlannedOperation, places: asyncio.Semaphore) -> None:
         async with places:
             with metered(Meter(priority=Priority.WRITE)) as meter:
-                self._books.meter(operation, meter)
+                self._state.meter(operation, meter)
                 await self._tried(operation)
             self._judge()
 
@@ -146,7 +146,7 @@ class FleetRun:
         """Carry out an operation, again after a pause where nothing has happened that counts."""
         tries = 0
         while await self._may_start(operation):
-            before = self._books.entry(operation).state
+            before = self._state.entry(operation).state
             try:
                 await self._operations.carry_out(operation, self._plan.action)
             except HeldBackError:
@@ -156,7 +156,7 @@ class FleetRun:
             except LaunchError as error:
                 tries += 1
                 if tries < _TRIES and _happened_nothing(error) and not self._is_sent(operation):
-                    self._books.leave_open(operation, before, f"{error.message} It is tried again")
+                    self._state.leave_open(operation, before, f"{error.message} It is tried again")
                     pause = max(error.retry_after or 0.0, _PAUSE * 2.0**tries)
                     await asyncio.sleep(min(pause, _LONGEST_PAUSE))
                     continue
@@ -168,59 +168,59 @@ class FleetRun:
         while self._control.is_paused and not self._control.stopped and not self._is_sent(operation):
             if not self._pause_was_told:
                 self._pause_was_told = True
-                self._books.tell(FleetEventKind.PAUSED)
+                self._state.tell(FleetEventKind.PAUSED)
             self._changed.clear()
             await self._changed.wait()
         if self._pause_was_told and not self._control.is_paused:
             self._pause_was_told = False
-            self._books.tell(FleetEventKind.RESUMED)
+            self._state.tell(FleetEventKind.RESUMED)
         # What was sent is waited for even when nothing more is sent.
         return not self._control.stopped or self._is_sent(operation)
 
     def _is_sent(self, operation: PlannedOperation) -> bool:
-        return self._books.entry(operation).state is OperationState.SENT
+        return self._state.entry(operation).state is OperationState.SENT
 
     def _end_with(self, operation: PlannedOperation, error: LaunchError, before: OperationState) -> None:
         """Write down what an error means for an operation that was in a state before."""
         if isinstance(error, DeploymentFailed):
             detail = {"message": error.report.headline, "report": error.report.to_dict()}
-            return self._books.end(operation, OperationState.FAILED, detail)
+            return self._state.end(operation, OperationState.FAILED, detail)
         if isinstance(error, AmbiguousOutcome):
             detail = {"message": error.message, "candidates": list(error.candidates)}
-            return self._books.end(operation, OperationState.AMBIGUOUS, detail)
+            return self._state.end(operation, OperationState.AMBIGUOUS, detail)
         if self._is_sent(operation):
             return self._end_sent_with(operation, error)
         if error.ambiguous:
-            return self._books.end(operation, OperationState.AMBIGUOUS, {"message": str(error)})
+            return self._state.end(operation, OperationState.AMBIGUOUS, {"message": str(error)})
         if _concerns_the_run(error):
-            self._books.leave_open(operation, before, str(error))
+            self._state.leave_open(operation, before, str(error))
             return self._stop(error.message)
         if _happened_nothing(error):
-            self._books.failed += 1
-            return self._books.leave_open(operation, before, str(error))
-        return self._books.end(operation, OperationState.FAILED, {"message": str(error)})
+            self._state.failed += 1
+            return self._state.leave_open(operation, before, str(error))
+        return self._state.end(operation, OperationState.FAILED, {"message": str(error)})
 
     def _end_sent_with(self, operation: PlannedOperation, error: LaunchError) -> None:
         """Write down why a deployment that exists could not be waited for: a resumption can wait again."""
         if isinstance(error, NotFoundError):
-            return self._books.end(operation, OperationState.FAILED, {"message": str(error)})
+            return self._state.end(operation, OperationState.FAILED, {"message": str(error)})
         message = error.message if isinstance(error, WaitTimeout) else str(error)
-        self._books.failed += 1
-        self._books.leave_open(operation, OperationState.SENT, message)
+        self._state.failed += 1
+        self._state.leave_open(operation, OperationState.SENT, message)
         if _concerns_the_run(error):
             self._stop(error.message)
         return None
 
     def _judge(self) -> None:
         """Stop when too large a share of the plan's targets has failed."""
-        failed, total = self._books.failed, len(self._plan.operations)
+        failed, total = self._state.failed, len(self._plan.operations)
         if failed > self._options.stop_on_failures * total:
             self._stop(f"{failed} of {counted(total)} failed")
 
     def _stop(self, reason: str) -> None:
         if not self._control.stopped:
             self._control.cancel(reason)
-            self._books.tell(FleetEventKind.STOPPING, message=reason)
+            self._state.tell(FleetEventKind.STOPPING, message=reason)
 
 
 def _concerns_the_run(error: LaunchError) -> bool:

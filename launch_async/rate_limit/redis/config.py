@@ -1,4 +1,4 @@
-"""What all desks of one shared budget have in common: where Redis is, and what may be sent while it is gone."""
+"""What all workers of one shared budget have in common: where Redis is, and what may be sent while it is gone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from launch_async.errors import LaunchError
 from launch_async.rate_limit.local import RateLimit
 from launch_async.rate_limit.redis.script import Script
 
-__all__ = ["Client", "LocalShare", "Setup"]
+__all__ = ["Client", "Config", "LocalShare"]
 
 
 class Client(Protocol):
@@ -69,8 +69,8 @@ class LocalShare:
 
 
 @attrs.frozen(kw_only=True)
-class Setup:
-    """What all desks of a limiter have in common.
+class Config:
+    """What all workers of a limiter have in common.
 
     Attributes:
         script: The budget's script.

@@ -8,28 +8,28 @@ from contextlib import suppress
 from typing import Final
 
 from launch_async.errors import ConfigurationError, LaunchError
-from launch_async.rate_limit.redis.config import Client, Setup
+from launch_async.rate_limit.redis.config import Client, Config
 from launch_async.rate_limit.redis.script import Ask, Reply
 from launch_async.rate_limit.windows import RoundTrips
 
-__all__ = ["Line"]
+__all__ = ["Connection"]
 
 _LOG: Final = logging.getLogger("launch_async.rate_limit.redis.limiter")
 _PROBE_EVERY: Final = 1.0
 
 
-class Line:
+class Connection:
     """The connection, made when it is needed.
 
     Args:
-        setup: What all desks of a limiter have in common.
+        config: What all workers of a limiter have in common.
         loop: The loop.
     """
 
-    def __init__(self, setup: Setup, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:
         self.gone = False
         self.probe_at = 0.0
-        self._setup = setup
+        self._config = config
         self._loop = loop
         self._client: Client | None = None
         self._durations = RoundTrips()
@@ -57,7 +57,7 @@ class Line:
 
         began = self._loop.time()
         try:
-            async with asyncio.timeout(self._setup.patience / 2):
+            async with asyncio.timeout(self._config.patience / 2):
                 reply = Reply.read(await self._call(ask))
         except (RedisError, OSError, TimeoutError) as error:
             return await self._after_failure(error, began)
@@ -71,9 +71,9 @@ class Line:
     async def _call(self, ask: Ask) -> object:
         from redis.exceptions import NoScriptError
 
-        script, known = self._setup.script, ask.arguments(fresh=False)
+        script, known = self._config.script, ask.arguments(fresh=False)
         if self._client is None:
-            self._client = self._setup.connect()
+            self._client = self._config.connect()
         try:
             try:
                 return await self._client.evalsha(script.digest, 1, script.key, *known)
@@ -90,15 +90,15 @@ class Line:
         self._failures += 1
         now = self._loop.time()
         self._failing_since = began if self._failing_since is None else self._failing_since
-        if now - self._failing_since < self._setup.patience:
+        if now - self._failing_since < self._config.patience:
             await asyncio.sleep(min(0.01 * 2**self._failures, 0.1))
             return None
         self.probe_at = now + _PROBE_EVERY
         was_gone, self.gone = self.gone, True
-        share = self._setup.share
+        share = self._config.share
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         if share is None:
-            return self._setup.unavailable(reason)
+            return self._config.unavailable(reason)
         if not was_gone:
             share.begin(now)
             _LOG.warning(

@@ -27,10 +27,10 @@ from urllib.parse import urlsplit
 
 from launch_async.errors import ConfigurationError, ConnectError, InvalidArgumentError
 from launch_async.rate_limit.local import Answer, LimiterStatus, Priority, RateLimit
-from launch_async.rate_limit.redis.config import Client, LocalShare, Setup
+from launch_async.rate_limit.redis.config import Client, Config, LocalShare
 from launch_async.rate_limit.redis.queue import Grant
 from launch_async.rate_limit.redis.script import Script
-from launch_async.rate_limit.redis.worker import Desk
+from launch_async.rate_limit.redis.worker import Worker
 from launch_async.settings import resolve_endpoint
 
 __all__ = ["BudgetUnavailable", "RedisRateLimiter"]
@@ -107,9 +107,9 @@ class RedisRateLimiter:
         """Start with no loop known; again in a forked child, which must not use its parent's connections."""
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._out: list[tuple[Grant, Desk]] = []
+        self._out: list[tuple[Grant, Worker]] = []
         self._sent = self._refused = 0
-        self._setup = Setup(
+        self._config = Config(
             script=Script(self._key),
             connect=cast("Callable[[], Client]", self._connect),
             rate_limit=self._rate_limit,
@@ -117,8 +117,8 @@ class RedisRateLimiter:
             share=None if self._share is None else LocalShare(self._share),
             unavailable=_unavailable,
         )
-        self._inherited = getattr(self, "_desks", None)  # collecting its connections here would close the parent's
-        self._desks: dict[asyncio.AbstractEventLoop, Desk] = {}
+        self._inherited = getattr(self, "_workers", None)  # collecting its connections here would close the parent's
+        self._workers: dict[asyncio.AbstractEventLoop, Worker] = {}
 
     def __repr__(self) -> str:
         return f"<RedisRateLimiter {self._key}>"
@@ -149,11 +149,11 @@ class RedisRateLimiter:
         """
         loop = asyncio.get_running_loop()
         since = loop.time()
-        desk = self._desk(loop)
-        grant = await desk.grant(priority, timeout)
+        worker = self._worker(loop)
+        grant = await worker.grant(priority, timeout)
         with self._lock:
             self._out = [other for other in self._out if other[0].sent_at > grant.sent_at - _FORGOTTEN_AFTER]
-            self._out.append((grant, desk))
+            self._out.append((grant, worker))
         return loop.time() - since
 
     def record(self, answer: Answer) -> None:
@@ -163,35 +163,35 @@ class RedisRateLimiter:
             if nearest is not None:
                 self._out.remove(nearest)
         if nearest is not None:
-            grant, desk = nearest
-            desk.post(grant, answer)
+            grant, worker = nearest
+            worker.post(grant, answer)
 
     def status(self) -> LimiterStatus:
         """Return what the limiter is doing now, as far as this process knows; from any thread."""
         now = time.monotonic()
         with self._lock:
-            desks = list(self._desks.values())
+            workers = list(self._workers.values())
             sent, refused = self._sent, self._refused
-        capacity = min([desk.capacity for desk in desks], default=self._rate_limit.requests)
+        capacity = min([worker.capacity for worker in workers], default=self._rate_limit.requests)
         return LimiterStatus(
             rate=capacity / self._rate_limit.per,
-            queued=MappingProxyType({one: sum(desk.queued[one] for desk in desks) for one in Priority}),
-            expected_wait=max([desk.expected_wait(Priority.INTERACTIVE, now) for desk in desks], default=0.0),
-            sent=sent + sum(desk.sent for desk in desks),
-            refused=refused + sum(desk.refused for desk in desks),
-            paused_for=max([0.0, *(desk.paused_until - now for desk in desks)]),
+            queued=MappingProxyType({one: sum(worker.queued[one] for worker in workers) for one in Priority}),
+            expected_wait=max([worker.expected_wait(Priority.INTERACTIVE, now) for worker in workers], default=0.0),
+            sent=sent + sum(worker.sent for worker in workers),
+            refused=refused + sum(worker.refused for worker in workers),
+            paused_for=max([0.0, *(worker.paused_until - now for worker in workers)]),
         )
 
-    def _desk(self, loop: asyncio.AbstractEventLoop) -> Desk:
+    def _worker(self, loop: asyncio.AbstractEventLoop) -> Worker:
         if self._pid != os.getpid():
             self._begin()
         with self._lock:
-            for known in [known for known in self._desks if known.is_closed()]:
-                gone = self._desks.pop(known)
+            for known in [known for known in self._workers if known.is_closed()]:
+                gone = self._workers.pop(known)
                 self._sent, self._refused = self._sent + gone.sent, self._refused + gone.refused
-            if loop not in self._desks:
-                self._desks[loop] = Desk(self._setup, loop)
-            return self._desks[loop]
+            if loop not in self._workers:
+                self._workers[loop] = Worker(self._config, loop)
+            return self._workers[loop]
 
 
 def _check_url(url: object) -> None:

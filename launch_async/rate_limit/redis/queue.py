@@ -1,4 +1,4 @@
-"""Who waits at one event loop's desk: the most urgent goes first, and of any ten slots one goes to each queue."""
+"""Who waits at one event loop's worker: the most urgent goes first, and of any ten slots one goes to each queue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a desk has to tell with its next call to Redis: answers, requests that are still out, pauses, a stated limit.
+"""What a worker has to tell with its next call to Redis: answers, requests that are still out, pauses, a stated limit.
 
 A call may fail, and a server may forget: what was told stays at hand until nobody can count it any more.
 """
@@ -18,7 +18,7 @@ from launch_async.rate_limit.redis.queue import Grant
 from launch_async.rate_limit.redis.script import ACCEPTED, AGAIN, EXTRA, LOST, OUT, REFUSED, UNUSED, Report
 from launch_async.rate_limit.windows import RoundTrips
 
-__all__ = ["News", "Told"]
+__all__ = ["ReportBuffer", "Reported"]
 
 _SHORTEST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 60.0
@@ -27,7 +27,7 @@ _TRIPS: Final = 100
 
 
 @attrs.frozen(kw_only=True)
-class Told:
+class Reported:
     """What one call tells; times by the loop's clock.
 
     Attributes:
@@ -43,7 +43,7 @@ class Told:
     paced: bool
 
 
-class News:
+class ReportBuffer:
     """What is to be told.
 
     Args:
@@ -118,12 +118,12 @@ class News:
         self.urgent = True
         return until
 
-    def tell(self, now: float) -> Told:
+    def tell(self, now: float) -> Reported:
         """Return what is to be told now; it counts as told unless it is `untold`."""
         self.urgent = False
         self._told_at = now
         self._forget(now)
-        told = Told(
+        told = Reported(
             reports=tuple(self._reports),
             repeated=tuple((number, at, AGAIN) for number, at in self._told),
             pause_until=self._pause_until,
@@ -138,7 +138,7 @@ class News:
         """Return the requests without an answer: what they took is held for as long as they may arrive."""
         return [(number, sent_at, OUT) for number, sent_at in self._out.items()]
 
-    def untold(self, told: Told, now: float) -> None:
+    def untold(self, told: Reported, now: float) -> None:
         """A call has failed: nobody knows whether it was heard."""
         self._reports[:0] = [report for report in told.reports if report[1] > now - self._kept_for]
         self._pause_until = max(self._pause_until, told.pause_until)

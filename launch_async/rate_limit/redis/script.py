@@ -1,7 +1,7 @@
 """The shared budget as one script: what Redis does, in one step and by its own clock, when a worker calls.
 
-The value under a budget's key is the list of its slots, as `launch_async.rate_limit.windows.Echo` thinks of them: a slot is free
-one period after its answer came, less a credit. A worker's call tells what became of its requests, takes the slots
+The value under a budget's key is the list of its slots, counted as by `AckClockedWindow`: a slot is free one period
+after its answer came, less a credit. A worker's call tells what became of its requests, takes the slots
 that are free, and keeps a place for the worker's next request. A place that is not claimed in time lapses, so that a
 killed worker costs the others next to nothing.
 

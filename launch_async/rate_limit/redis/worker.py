@@ -1,4 +1,4 @@
-"""One event loop's desk at the shared budget: a queue of callers, and one task that talks to Redis for all of them.
+"""One event loop's worker at the shared budget: a queue of callers, and one task that talks to Redis for all of them.
 
 The task lives while there is something to do, and a little longer; it owns the connection, and ends with the loop. Its
 call shortly before the time of the place that it keeps takes the slot, tells what became of earlier requests, and
@@ -16,13 +16,13 @@ from typing import Final
 
 from launch_async.errors import DeadlineExceeded, LaunchError
 from launch_async.rate_limit.local import Answer, Priority
-from launch_async.rate_limit.redis.config import LocalShare, Setup
-from launch_async.rate_limit.redis.connection import Line
+from launch_async.rate_limit.redis.config import Config, LocalShare
+from launch_async.rate_limit.redis.connection import Connection
 from launch_async.rate_limit.redis.queue import Grant, Queue, Waiter
-from launch_async.rate_limit.redis.report_buffer import News
+from launch_async.rate_limit.redis.report_buffer import ReportBuffer
 from launch_async.rate_limit.redis.script import Ask, Memory, Reply
 
-__all__ = ["Desk"]
+__all__ = ["Worker"]
 
 _LINGER: Final = 5.0
 _GRACE: Final = 0.05
@@ -31,24 +31,24 @@ _LEAST_LATENESS: Final = 0.05
 _MOST_LATENESS: Final = 1.0
 
 
-class Desk:
+class Worker:
     """The side of one event loop; everything but `post` is called on that loop.
 
     Args:
-        setup: What all desks of a limiter have in common.
+        config: What all workers of a limiter have in common.
         loop: The loop.
     """
 
-    def __init__(self, setup: Setup, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.sent = 0
-        self.capacity = setup.rate_limit.requests
+        self.capacity = config.rate_limit.requests
         self.paused_until = 0.0
-        self._setup = setup
+        self._config = config
         self._worker = os.urandom(5).hex()
         self._queue = Queue()
-        self._news = News(setup.rate_limit.per, setup.patience)
-        self._line = Line(setup, loop)
+        self._reports = ReportBuffer(config.rate_limit.per, config.patience)
+        self._connection = Connection(config, loop)
         self._task: asyncio.Task[None] | None = None
         self._bell = asyncio.Event()
         self._memory = Memory()
@@ -61,7 +61,7 @@ class Desk:
     @property
     def refused(self) -> int:
         """Requests that the service refused."""
-        return self._news.refused
+        return self._reports.refused
 
     @property
     def queued(self) -> Mapping[Priority, int]:
@@ -79,7 +79,7 @@ class Desk:
         if timeout is not None and expected > timeout:
             raise _too_long(expected, timeout)
         if not self._queue:
-            self._eager = self._busy and now - self._departed_at < self._setup.rate_limit.per / 2
+            self._eager = self._busy and now - self._departed_at < self._config.rate_limit.per / 2
         deadline = None if timeout is None else now + timeout
         waiter = self._queue.join(priority, deadline, self.loop.create_future())
         self._wake()
@@ -106,21 +106,21 @@ class Desk:
                 waiter.departed = True
                 grant.sent_at = self._departed_at = now
                 self.sent += 1
-                self._news.left(grant)
+                self._reports.left(grant)
                 self._bell.set()
                 self._lateness = max(0.98 * self._lateness, _LEAST_LATENESS)
                 return grant
             # The loop was held up. A slot that the others believe used a while ago must not be used now.
             self._lateness = min(2 * self._lateness, _MOST_LATENESS)
-            self._news.unused(grant, now)
+            self._reports.unused(grant, now)
             self._queue.rejoin(waiter, self.loop.create_future())
             self._wake()
 
     def expected_wait(self, priority: Priority, now: float) -> float:
         """Return the seconds that a new caller would wait, as far as is known."""
         place = self._queue.turn_of_new(priority)
-        if self._line.gone and self._setup.share is not None:
-            return self._setup.share.turn_at(now) - now + place * self._setup.share.interval
+        if self._connection.gone and self._config.share is not None:
+            return self._config.share.turn_at(now) - now + place * self._config.share.interval
         return self._until_place(now) + place * self._step
 
     def post(self, grant: Grant, answer: Answer) -> None:
@@ -132,11 +132,11 @@ class Desk:
                 self.loop.call_soon_threadsafe(self._learn, grant, answer)
 
     def _learn(self, grant: Grant, answer: Answer) -> None:
-        until = self._news.answered(grant, answer)
+        until = self._reports.answered(grant, answer)
         if until:
             self.paused_until = max(self.paused_until, until)
-            if self._setup.share is not None:
-                self._setup.share.delay(until)
+            if self._config.share is not None:
+                self._config.share.delay(until)
             self._wake()
 
     def _wake(self) -> None:
@@ -149,20 +149,20 @@ class Desk:
         self._queue.leave(waiter)
         served = waiter.served
         if served.done() and not served.cancelled() and served.exception() is None:
-            self._news.unused(served.result(), self.loop.time())
+            self._reports.unused(served.result(), self.loop.time())
             self._wake()
 
     async def _serve(self) -> None:
         """Talk to Redis while there is something to do, and close the connection some seconds after that."""
         try:
             while True:
-                if self._queue or self._news.urgent or self._news.due_at <= self.loop.time():
+                if self._queue or self._reports.urgent or self._reports.due_at <= self.loop.time():
                     await self._act()
-                elif not await self._rest(min(_LINGER, self._news.due_at - self.loop.time())):
-                    if self._news.due_at < math.inf:
+                elif not await self._rest(min(_LINGER, self._reports.due_at - self.loop.time())):
+                    if self._reports.due_at < math.inf:
                         continue
-                    await self._line.disconnect()
-                    if not (self._queue or self._news.urgent):
+                    await self._connection.disconnect()
+                    if not (self._queue or self._reports.urgent):
                         return
         except Exception as error:
             if not self._queue:
@@ -170,31 +170,31 @@ class Desk:
             self._queue.fail(error)
         finally:
             self._task = None
-            await self._line.disconnect()
+            await self._connection.disconnect()
 
     async def _act(self) -> None:
         now = self.loop.time()
-        if self._line.gone and self._setup.share is not None and now < self._line.probe_at:
-            await self._act_alone(self._setup.share, now)
+        if self._connection.gone and self._config.share is not None and now < self._connection.probe_at:
+            await self._act_alone(self._config.share, now)
             return
         if self._kept_at is not None and now > self._kept_at + _GRACE:
             self._kept_at = None
-        ahead = 0.0 if self._kept_at is None else min(self._kept_at - self._lead, self._news.due_at) - now
-        if ahead > 0 and not self._news.urgent:
+        ahead = 0.0 if self._kept_at is None else min(self._kept_at - self._lead, self._reports.due_at) - now
+        if ahead > 0 and not self._reports.urgent:
             await self._rest(ahead)
         else:
             await self._ask(now)
 
     async def _act_alone(self, share: LocalShare, now: float) -> None:
-        self._news.urgent = False
+        self._reports.urgent = False
         if self._queue and share.take(now):
-            self._give_next(Grant(number=0, not_before=now, not_after=now + self._setup.patience))
+            self._give_next(Grant(number=0, not_before=now, not_after=now + self._config.patience))
         else:
             turn = share.turn_at(now) if self._queue else math.inf
-            await self._rest(min(turn, self._line.probe_at) - now)
+            await self._rest(min(turn, self._connection.probe_at) - now)
 
     async def _rest(self, seconds: float) -> bool:
-        """Wait for news; return whether there are any."""
+        """Wait for reports; return whether there are any."""
         self._bell.clear()
         try:
             async with asyncio.timeout(seconds):
@@ -204,9 +204,9 @@ class Desk:
 
     async def _ask(self, began: float) -> None:
         """Call Redis once, and hand out what it gives."""
-        told, late = self._news.tell(began), self._lateness + self._line.usual_duration
-        rate_limit = self._setup.rate_limit
-        reply = await self._line.ask(
+        told, late = self._reports.tell(began), self._lateness + self._connection.usual_duration
+        rate_limit = self._config.rate_limit
+        reply = await self._connection.ask(
             Ask(
                 worker=self._worker,
                 wanted=len(self._queue),
@@ -215,21 +215,23 @@ class Desk:
                 late=late,
                 requests=rate_limit.requests,
                 per=rate_limit.per,
-                shortest_trip=self._news.shortest_trip,
-                longest_trip=self._news.longest_trip,
-                limit=self._news.limit,
+                shortest_trip=self._reports.shortest_trip,
+                longest_trip=self._reports.longest_trip,
+                limit=self._reports.limit,
                 pause=told.pause_until - began,
                 paced=told.paced,
-                reports=[(number, began - at, code) for number, at, code in (*told.reports, *self._news.still_out())],
+                reports=[
+                    (number, began - at, code) for number, at, code in (*told.reports, *self._reports.still_out())
+                ],
                 repeated=[(number, began - at, code) for number, at, code in told.repeated],
-                doubtful=self._line.is_doubtful,
+                doubtful=self._connection.is_doubtful,
                 memory=self._memory,
             )
         )
         if isinstance(reply, Reply):
             self._hand_out(reply, began, late)
             return
-        self._news.untold(told, self.loop.time())
+        self._reports.untold(told, self.loop.time())
         self._kept_at = None
         if isinstance(reply, LaunchError):
             self._queue.fail(reply)
@@ -247,7 +249,7 @@ class Desk:
     def _give_next(self, grant: Grant) -> None:
         waiter = self._queue.next()
         if waiter is None:
-            self._news.unused(grant, self.loop.time())
+            self._reports.unused(grant, self.loop.time())
         else:
             waiter.served.set_result(grant)
 
@@ -264,12 +266,12 @@ class Desk:
 
     @property
     def _step(self) -> float:
-        """Seconds between two requests of this desk while the others wait, too."""
-        return self._setup.rate_limit.per / max(self.capacity, 1) * self._places
+        """Seconds between two requests of this worker while the others wait, too."""
+        return self._config.rate_limit.per / max(self.capacity, 1) * self._places
 
     @property
     def _lead(self) -> float:
-        return min(max(2 * self._line.usual_duration, 0.003), 0.1)
+        return min(max(2 * self._connection.usual_duration, 0.003), 0.1)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -14,21 +14,21 @@ from typing import Any, Final
 
 import attrs
 
-__all__ = ["Lost", "Place", "place_of"]
+__all__ = ["CreationCoordinator", "UnresolvedCreation", "coordinator_of"]
 
-_places: Final[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.WeakValueDictionary[str, Place]]] = (
-    weakref.WeakKeyDictionary()
-)
+_places: Final[
+    weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.WeakValueDictionary[str, CreationCoordinator]]
+] = weakref.WeakKeyDictionary()
 
 
-def place_of(name: str) -> Place:
+def coordinator_of(name: str) -> CreationCoordinator:
     """Return the running loop's record of a place; it is forgotten when nobody holds it."""
     places = _places.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
-    return places.setdefault(name, Place())
+    return places.setdefault(name, CreationCoordinator())
 
 
 @attrs.frozen(eq=False)
-class Lost:
+class UnresolvedCreation:
     """A request whose answer is lost.
 
     Attributes:
@@ -40,14 +40,14 @@ class Lost:
     fits: Callable[[Any], bool] | None = None
 
 
-class Place:
+class CreationCoordinator:
     """Who is sending a creation to a place, who is looking one up, and which answers are lost."""
 
     def __init__(self) -> None:
         self._sending = 0
         self._lookers = 0
         self._looking = False
-        self.lost: list[Lost] = []
+        self.lost: list[UnresolvedCreation] = []
         self._changed: asyncio.Future[None] | None = None
 
     @contextlib.asynccontextmanager
@@ -77,7 +77,7 @@ class Place:
             self._wake()
 
     @contextlib.contextmanager
-    def losing(self, lost: Lost) -> Generator[None]:
+    def losing(self, lost: UnresolvedCreation) -> Generator[None]:
         """Note a lost answer until it is known what became of it."""
         self.lost.append(lost)
         try:

@@ -21,9 +21,9 @@ import attrs
 
 from launch_async.errors import AmbiguousOutcome, ConflictError, DeadlineExceeded, DecodeError, LaunchError
 from launch_async.http.service_clock import ServiceClock
-from launch_async.resources._create.coordinator import Lost, Place, place_of
+from launch_async.resources._create.coordinator import CreationCoordinator, UnresolvedCreation, coordinator_of
 
-__all__ = ["Created", "Creation"]
+__all__ = ["Created", "ReconcilingCreate"]
 
 _LOG: Final = logging.getLogger("launch_async.creation")
 _ROUNDS: Final = 3
@@ -48,7 +48,7 @@ C = TypeVar("C", bound=Created)
 
 
 @attrs.frozen(kw_only=True)
-class Creation(Generic[C]):
+class ReconcilingCreate(Generic[C]):
     """One creation that must happen once.
 
     Attributes:
@@ -68,7 +68,7 @@ class Creation(Generic[C]):
     operation: str
     what: str
     place: str
-    asked: Lost
+    asked: UnresolvedCreation
     send: Callable[[float], Awaitable[C]]
     look_up: Callable[[], Awaitable[Sequence[C]]]
     clock: ServiceClock
@@ -85,7 +85,7 @@ class Creation(Generic[C]):
             LaunchError: It was refused, or its deadline came.
         """
         deadline = asyncio.get_running_loop().time() + self.timeout
-        place, began = place_of(self.place), datetime.fromtimestamp(time.time(), UTC)
+        place, began = coordinator_of(self.place), datetime.fromtimestamp(time.time(), UTC)
         lost: LaunchError | None = None
         for _ in range(_ROUNDS):
             try:
@@ -105,7 +105,7 @@ class Creation(Generic[C]):
                 return created
         raise self._unknown([], lost)
 
-    async def _sent(self, place: Place, deadline: float) -> C:
+    async def _sent(self, place: CreationCoordinator, deadline: float) -> C:
         """Send the request when nobody looks for what others have created."""
         async with contextlib.AsyncExitStack() as turn:
             try:
@@ -119,7 +119,7 @@ class Creation(Generic[C]):
                 ) from None
             return await self.send(deadline - asyncio.get_running_loop().time())
 
-    async def _found(self, place: Place, lost: LaunchError, began: datetime, deadline: float) -> C | None:
+    async def _found(self, place: CreationCoordinator, lost: LaunchError, began: datetime, deadline: float) -> C | None:
         """Return what a lost answer was about; None if the request did nothing and may be sent again."""
         try:
             with place.losing(self.asked):
@@ -134,7 +134,9 @@ class Creation(Generic[C]):
                 raise
             raise self._unknown([], lost) from lost
 
-    async def _looked_up(self, place: Place, lost: LaunchError, began: datetime, deadline: float) -> C | None:
+    async def _looked_up(
+        self, place: CreationCoordinator, lost: LaunchError, began: datetime, deadline: float
+    ) -> C | None:
         loop = asyncio.get_running_loop()
         for pause in self.pauses:
             if loop.time() + pause >= deadline:
@@ -185,11 +187,11 @@ class Creation(Generic[C]):
     def _is_in_doubt(self, one: C, began: datetime) -> bool:
         return one.created_at is not None and not self.surely_new(one) and self.clock.doubts(one.created_at, began)
 
-    def _leaves_to(self, rivals: Sequence[Lost], one: C) -> bool:
+    def _leaves_to(self, rivals: Sequence[UnresolvedCreation], one: C) -> bool:
         """Whether something is what another lost request asks for, while this one may take anything."""
         return self.asked.fits is None and any(rival.fits is not None and rival.fits(one) for rival in rivals)
 
-    def _claims(self, place: Place, rivals: Sequence[Lost]) -> int:
+    def _claims(self, place: CreationCoordinator, rivals: Sequence[UnresolvedCreation]) -> int:
         """Return how many things may have been found until some of them must be somebody else's."""
         vague = sum(rival.fits is None for rival in rivals)
         equal = len(place.lost) - len(rivals)

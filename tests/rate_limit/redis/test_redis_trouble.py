@@ -192,7 +192,7 @@ async def test_a_process_that_was_held_up_does_not_use_a_slot_of_long_ago(limite
     budget, loop = limiter(), asyncio.get_running_loop()
     await send(budget)
     waiting = asyncio.create_task(budget.acquire())
-    queue, waiter = budget._desks[loop]._queue, None
+    queue, waiter = budget._workers[loop]._queue, None
     while waiter is None:
         await asyncio.sleep(0)
         waiter = queue.next()

@@ -149,7 +149,10 @@ class Worker:
 
     async def kill(self) -> None:
         """End without a word to anybody."""
-        tasks = [*self._callers, *(desk._task for desk in self._limiter._desks.values() if desk._task is not None)]
+        tasks = [
+            *self._callers,
+            *(worker._task for worker in self._limiter._workers.values() if worker._task is not None),
+        ]
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
