@@ -44,7 +44,8 @@ Catch `LaunchError` for everything, a branch for a cause, a leaf for one case:
     └── ConcurrentChangeError              somebody else changed what was about to be written
 
 All of them can be pickled, and none of them ever holds a token, a signed URL or a variable's value. Two more live where
-they are raised: `launch_async.rate_limit.redis.BudgetUnavailable`, a `ConnectError`, and `launch_sync.BridgeThreadError`.
+they are raised: `launch_async.rate_limit.redis.BudgetUnavailable`, a `ConnectError`, and
+`launch_sync.BridgeThreadError`.
 """
 
 from __future__ import annotations

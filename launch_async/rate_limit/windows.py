@@ -1,7 +1,8 @@
 """When is a slot of the budget free again: two answers, for two kinds of server, each tuned by what comes back.
 
 `AckClockedWindow` frees a slot one period after its answer came, which no server can object to, less a credit for
-the time that every answer needs; `AlignedBurst` fills the budget at once, once per period, in step with the server's clock.
+the time that every answer needs; `AlignedBurst` fills the budget at once, once per period, in step with
+the server's clock.
 """
 
 from __future__ import annotations
@@ -164,9 +165,9 @@ class AlignedBurst:
     For a server that counts by its clock, requests that leave together early in its second arrive within it, whatever
     the jitter; a token bucket has nothing against it either. When the clock strikes is learnt from the refused
     requests (`PhaseEstimator`). A request that is still out at the next beat may yet arrive and be counted there, so
-    its slot waits for the answer; how late that answer may come for the slot to be used at once (`patience`, in periods)
-    is learnt like AckClockedWindow's bonus. Where even long patience is never punished, slots wait less and less for
-    late answers.
+    its slot waits for the answer; how late that answer may come for the slot to be used at once (`patience`, in
+    periods) is learnt like AckClockedWindow's bonus. Where even long patience is never punished, slots wait less and
+    less for late answers.
     """
 
     _AFTER_THE_STRIKE = 0.01
