@@ -73,7 +73,8 @@ async def launch_async_client(address: str) -> AsyncGenerator[Actions]:
 @contextlib.asynccontextmanager
 async def launch_async_fast(address: str) -> AsyncGenerator[Actions]:
     """This SDK, pacing off, with the extra `speed` (orjson)."""
-    from launch_async import Authtoken, LaunchClient, UnlimitedRateLimiter
+    from launch_async import Authtoken, LaunchClient
+    from launch_async.rate_limit import UnlimitedRateLimiter
 
     async with LaunchClient(
         Authtoken(LAUNCH["authtoken"]),
@@ -136,7 +137,8 @@ async def cloudflare_async(address: str) -> AsyncGenerator[Actions]:
 def launch_sync_client(address: str) -> Generator[PlainActions]:
     """This SDK without await, pacing off."""
     sys.modules["orjson"] = None  # type: ignore[assignment]  # as if it were not installed
-    from launch_sync import Authtoken, LaunchClient, UnlimitedRateLimiter
+    from launch_sync import Authtoken, LaunchClient
+    from launch_sync.rate_limit import UnlimitedRateLimiter
 
     with LaunchClient(
         Authtoken(LAUNCH["authtoken"]),

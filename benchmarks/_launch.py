@@ -11,10 +11,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import attrs
 
-from launch_async import LaunchClient, RateLimiter, UnlimitedRateLimiter
+from launch_async import LaunchClient
 from launch_async.auth.tokens import AccessToken
 from launch_async.http.transport import Request, Response
 from launch_async.models import Deployment, DeploymentRef
+from launch_async.rate_limit import RateLimiter, UnlimitedRateLimiter
 from launch_async.wire.converter import structure
 
 PROJECT = "a" * 24

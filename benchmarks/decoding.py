@@ -27,7 +27,7 @@ TURNS = {1: 2000, PAGE: 40}
 
 @attrs.frozen
 class Repository:
-    """What `launch_async.Repository` has."""
+    """What `launch_async.models.Repository` has."""
 
     repositoryName: str | None  # noqa: N815 - as on the wire
     username: str | None

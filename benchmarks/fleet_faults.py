@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks._report import Mark, Report, present
-from launch_async import Authtoken, FleetReport, LaunchClient, OperationState, Plan, RetryPolicy, UnlimitedRateLimiter
+from launch_async import Authtoken, LaunchClient, RetryPolicy
 from launch_async.emulator import LaunchEmulator
 from launch_async.emulator.control.faults import FaultKind
+from launch_async.fleet import FleetReport, OperationState, Plan
+from launch_async.rate_limit import UnlimitedRateLimiter
 
 TARGETS: Final = 60
 INTERRUPTIONS: Final = 50

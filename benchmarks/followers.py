@@ -28,7 +28,8 @@ import attrs
 from benchmarks._launch import Build, Launch, Line
 from benchmarks._report import Mark, Report, Row, present
 from benchmarks._simulation import run
-from launch_async import LocalRateLimiter, LogCursor, LogLine, LogStage, RateLimit
+from launch_async import LogCursor, LogLine, LogStage, RateLimit
+from launch_async.rate_limit import LocalRateLimiter
 
 MOST: Final = 1.25
 MOST_MEMORY: Final = 64

@@ -75,7 +75,8 @@ def worker(base_url: str, organization_uid: str, token: str, redis_url: str, ske
     true_time = time.time
     time.time = lambda: true_time() + skew
 
-    from launch_async import AccessToken, LaunchClient, LaunchError, LocalRateLimiter
+    from launch_async import AccessToken, LaunchClient, LaunchError
+    from launch_async.rate_limit import LocalRateLimiter
     from launch_async.rate_limit.redis.limiter import RedisRateLimiter
 
     async def main() -> None:

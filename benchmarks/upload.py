@@ -20,7 +20,9 @@ from pathlib import Path
 import aiohttp
 
 from benchmarks._report import Mark, Report, Row, present, ratios
-from launch_async import FormField, LaunchClient, SignedUploadUrl, UnlimitedRateLimiter, UploadMethod
+from launch_async import LaunchClient, SignedUploadUrl
+from launch_async.models import FormField, UploadMethod
+from launch_async.rate_limit import UnlimitedRateLimiter
 
 MEBIBYTE = 1024 * 1024
 MEBIBYTES = 100

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from cloud import open_cloud
 
-from launch_async import FleetProgress, FleetReport, LaunchClient, LaunchError
+from launch_async import LaunchClient, LaunchError
 from launch_async.emulator import LaunchEmulator
+from launch_async.fleet import FleetProgress, FleetReport
 
 
 def prepare(emulator: LaunchEmulator) -> None:

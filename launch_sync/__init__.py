@@ -13,9 +13,7 @@ from launch_async._lazy import lazy
 if TYPE_CHECKING:
     from launch_async.archive.archive import (
         Archive as Archive,
-        ArchiveEntry as ArchiveEntry,
         ArchiveListing as ArchiveListing,
-        Exclusion as Exclusion,
         build_archive as build_archive,
         check_archive as check_archive,
         list_archive as list_archive,
@@ -37,13 +35,9 @@ if TYPE_CHECKING:
     from launch_async.deploy.site import Site as Site
     from launch_async.deploy.sources import (
         Commit as Commit,
-        Files as Files,
         LatestCommit as LatestCommit,
         PreviousUpload as PreviousUpload,
-        Source as Source,
     )
-    from launch_async.discovery import ProjectFile as ProjectFile, find_project_file as find_project_file
-    from launch_async.display.fleet_progress import FleetProgress as FleetProgress, ProgressMode as ProgressMode
     from launch_async.display.frame import to_frame as to_frame
     from launch_async.errors import (
         AmbiguousOutcome as AmbiguousOutcome,
@@ -88,29 +82,6 @@ if TYPE_CHECKING:
         UnauthorizedError as UnauthorizedError,
         WaitTimeout as WaitTimeout,
     )
-    from launch_async.fleet.journal.journal import (
-        Entry as Entry,
-        Journal as Journal,
-        OperationState as OperationState,
-        SqliteJournal as SqliteJournal,
-    )
-    from launch_async.fleet.journal.memory import MemoryJournal as MemoryJournal
-    from launch_async.fleet.plan.actions import (
-        Action as Action,
-        DeleteEnvironments as DeleteEnvironments,
-        PlannedSource as PlannedSource,
-        Redeploy as Redeploy,
-        RevalidateCache as RevalidateCache,
-        SetVariables as SetVariables,
-        VariableChange as VariableChange,
-        WhenBusy as WhenBusy,
-    )
-    from launch_async.fleet.plan.plan import Plan as Plan, PlanDiff as PlanDiff, PlannedOperation as PlannedOperation
-    from launch_async.fleet.plan.targets import Cost as Cost, Selection as Selection, Target as Target
-    from launch_async.fleet.report.outcome import TargetOutcome as TargetOutcome
-    from launch_async.fleet.report.report import FleetReport as FleetReport
-    from launch_async.fleet.run.control import FleetControl as FleetControl
-    from launch_async.fleet.run.events import FleetEvent as FleetEvent, FleetEventKind as FleetEventKind
     from launch_async.hooks import (
         BudgetWait as BudgetWait,
         Hooks as Hooks,
@@ -119,13 +90,7 @@ if TYPE_CHECKING:
         RequestStarted as RequestStarted,
     )
     from launch_async.http.retry import RetryPolicy as RetryPolicy
-    from launch_async.models.base import (
-        UNSET as UNSET,
-        JSONValue as JSONValue,
-        OpenEnum as OpenEnum,
-        Unset as Unset,
-        WireModel as WireModel,
-    )
+    from launch_async.models.base import UNSET as UNSET, JSONValue as JSONValue, Unset as Unset
     from launch_async.models.cache import CacheRevalidationUsage as CacheRevalidationUsage
     from launch_async.models.deployment import (
         Deployment as Deployment,
@@ -134,9 +99,7 @@ if TYPE_CHECKING:
     )
     from launch_async.models.environment import (
         Domain as Domain,
-        DomainInfo as DomainInfo,
         Environment as Environment,
-        EnvironmentVariable as EnvironmentVariable,
         FrameworkPreset as FrameworkPreset,
         PasswordProtection as PasswordProtection,
     )
@@ -146,31 +109,12 @@ if TYPE_CHECKING:
         LogStage as LogStage,
         ServerLogLine as ServerLogLine,
     )
-    from launch_async.models.page import Page as Page, Pagination as Pagination
-    from launch_async.models.project import (
-        GitProvider as GitProvider,
-        Project as Project,
-        ProjectType as ProjectType,
-        Repository as Repository,
-    )
-    from launch_async.models.upload import (
-        DownloadUrl as DownloadUrl,
-        FormField as FormField,
-        SignedUploadUrl as SignedUploadUrl,
-        UploadHeader as UploadHeader,
-        UploadMethod as UploadMethod,
-    )
-    from launch_async.rate_limit.local import (
-        LimiterStatus as LimiterStatus,
-        LocalRateLimiter as LocalRateLimiter,
-        Priority as Priority,
-        RateLimiter as RateLimiter,
-        RateLimitMismatchWarning as RateLimitMismatchWarning,
-        UnlimitedRateLimiter as UnlimitedRateLimiter,
-    )
-    from launch_async.rate_limit.pacer import Answer as Answer, RateLimit as RateLimit
-    from launch_async.settings import REGIONS as REGIONS, Region as Region
-    from launch_async.variables import VariablesDiff as VariablesDiff, VariableValues as VariableValues
+    from launch_async.models.page import Page as Page
+    from launch_async.models.project import GitProvider as GitProvider, Project as Project, ProjectType as ProjectType
+    from launch_async.models.upload import DownloadUrl as DownloadUrl, SignedUploadUrl as SignedUploadUrl
+    from launch_async.rate_limit.pacer import RateLimit as RateLimit
+    from launch_async.rate_limit.redis.limiter import RedisRateLimiter as RedisRateLimiter
+    from launch_async.variables import VariablesDiff as VariablesDiff
     from launch_async.watch.log_cursor import LogCursor as LogCursor
     from launch_async.watch.merging import FollowedLine as FollowedLine
     from launch_async.watch.report import DeploymentReport as DeploymentReport
@@ -187,14 +131,6 @@ if TYPE_CHECKING:
         request_sms as request_sms,
     )
     from launch_sync.client import LaunchClient as LaunchClient
-    from launch_sync.fleet.fleet import Fleet as Fleet
-    from launch_sync.resources.deploy_hooks import DeployHooks as DeployHooks
-    from launch_sync.resources.deployments import Deployments as Deployments
-    from launch_sync.resources.environments import Environments as Environments
     from launch_sync.resources.pager import Pager as Pager
-    from launch_sync.resources.projects import Projects as Projects
-    from launch_sync.resources.uploads import Uploads as Uploads
-    from launch_sync.resources.usage import Usage as Usage
-    from launch_sync.variables import Variables as Variables
 else:
     __getattr__, __dir__ = lazy(__name__)

@@ -139,6 +139,30 @@ def test_every_error_is_offered_by_the_package_itself(package: str) -> None:
     assert [name for name in importlib.import_module(f"{package}.errors").__all__ if name not in offered] == []
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize(
+    ("door", "at_the_top"),
+    [
+        ("fleet", set()),
+        ("rate_limit", {"RateLimit"}),
+        ("resources", {"Pager"}),
+        ("settings", set()),
+        ("discovery", set()),
+    ],
+)
+def test_the_top_offers_what_programs_type(package: str, door: str, at_the_top: set[str]) -> None:
+    # docs/decisions/0016-public-names.md
+    top, below = (set(importlib.import_module(module).__all__) for module in (package, f"{package}.{door}"))
+
+    assert top & below == at_the_top
+
+
+def test_the_top_imports_from_the_doors_of_its_packages() -> None:
+    homes = {node.module for node in ast.walk(_tree("launch_async")) if isinstance(node, ast.ImportFrom)}
+
+    assert {home for home in homes & ASYNC_MODULES.keys() if home.count(".") > 1} == {"launch_async.rate_limit.redis"}
+
+
 @pytest.mark.parametrize("module", PUBLIC)
 def test_every_public_thing_has_a_docstring(module: str) -> None:
     tree = _tree(module)

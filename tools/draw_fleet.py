@@ -15,8 +15,9 @@ from rich.terminal_theme import DIMMED_MONOKAI
 
 from launch_async.display.fleet_snapshot import RunSnapshot
 from launch_async.display.fleet_terminal import LiveTable
-from launch_sync import Authtoken, FleetEvent, LaunchClient
+from launch_sync import Authtoken, LaunchClient
 from launch_sync.emulator import LaunchEmulator
+from launch_sync.fleet import FleetEvent
 
 PROJECTS = ("blog", "careers", "docs", "events", "press", "shop", "support", "www")
 ENVIRONMENTS = ("preview", "production", "qa", "staging")

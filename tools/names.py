@@ -26,6 +26,12 @@ MODULES: Final = {
     "rate_limit.redis": "A shared budget",
     "discovery": "Discovery",
     "settings": "Regions and addresses",
+    "models": "Models",
+    "resources": "Resources",
+    "archive": "Archives",
+    "deploy": "Deploying",
+    "watch": "Waiting and logs",
+    "variables": "Variables",
     "auth": "Credentials",
     "http": "Requests",
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 from distributed import Client
 from part import run_part
 
-from launch_sync import FleetReport, Plan
+from launch_sync.fleet import FleetReport, Plan
 
 
 def main(scheduler: str, plan: Plan, size: int = 5) -> FleetReport:

@@ -10,9 +10,10 @@ import os
 import time
 from pathlib import Path
 
-from launch_async import Journal, JournalInUse
-from launch_async.rate_limit.redis import RedisRateLimiter
-from launch_sync import FleetReport, LaunchClient, Plan, SqliteJournal
+from launch_async import JournalInUse, RedisRateLimiter
+from launch_async.fleet import Journal
+from launch_sync import LaunchClient
+from launch_sync.fleet import FleetReport, Plan, SqliteJournal
 
 
 def run_part(part: Plan, *, patience: float = 120.0) -> FleetReport:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Generator, Sequence
 
 import psycopg
 
-from launch_async import Entry, JournalError, JournalInUse, Plan
+from launch_async import JournalError, JournalInUse
+from launch_async.fleet import Entry, Plan
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS launch_journal (name text PRIMARY KEY, plan text NOT NULL);

@@ -18,7 +18,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.deployments import run_deployment
 from prefect.states import Crashed
 
-from launch_sync import FleetReport, Plan
+from launch_sync.fleet import FleetReport, Plan
 
 FOLDER = Path(__file__).resolve().parent
 

@@ -15,7 +15,6 @@ from aiohttp.test_utils import TestServer
 from auth_support import ORGANIZATION, TokenIssuer
 
 from launch_async import (
-    REGIONS,
     AccessToken,
     AppCredentials,
     Authtoken,
@@ -29,12 +28,12 @@ from launch_async import (
     RateLimit,
     RequestStarted,
     RetryPolicy,
-    UnlimitedRateLimiter,
     login,
 )
 from launch_async.emulator import LaunchEmulator
 from launch_async.http.transport import Request, Response
-from launch_async.settings import region_advice, resolve_app_url
+from launch_async.rate_limit import UnlimitedRateLimiter
+from launch_async.settings import REGIONS, region_advice, resolve_app_url
 from tests.support.gates import needs_ipv6
 
 DENIED = Response(401, {}, b'{"error_message": "The access token is invalid", "error_code": 105}')

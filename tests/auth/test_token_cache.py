@@ -10,16 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from auth_support import ORGANIZATION, TokenIssuer, Wall, bound_to, refusal, token_of
 
-from launch_async import (
-    AppCredentials,
-    ConfigurationError,
-    LaunchClient,
-    TokenRequestError,
-    TokenSet,
-    UnlimitedRateLimiter,
-)
+from launch_async import AppCredentials, ConfigurationError, LaunchClient, TokenRequestError, TokenSet
 from launch_async.auth.token_cache import TokenState
 from launch_async.emulator import LaunchEmulator
+from launch_async.rate_limit import UnlimitedRateLimiter
 from tests.support.passing_time import until
 
 TOKENS = TokenSet(access_token="access", issued_at=0.0, expires_at=3600.0)

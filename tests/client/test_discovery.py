@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from launch_async import AccessToken, AppCredentials, Authtoken, ConfigurationError, LaunchClient, find_project_file
-from launch_async.discovery import discover
+from launch_async import AccessToken, AppCredentials, Authtoken, ConfigurationError, LaunchClient
+from launch_async.discovery import discover, find_project_file
 from launch_async.emulator import LaunchEmulator
 
 ORGANIZATION, ELSEWHERE = "blt0123456789abcdef", "bltfedcba9876543210"

@@ -11,17 +11,16 @@ import pytest
 
 import launch_async
 from launch_async import (
-    REGIONS,
     AccessToken,
     Authtoken,
     ConfigurationError,
     InvalidArgumentError,
     LaunchClient,
-    LocalRateLimiter,
     RateLimit,
     RetryPolicy,
 )
-from launch_async.settings import find_region, is_loopback, resolve_endpoint
+from launch_async.rate_limit import LocalRateLimiter
+from launch_async.settings import REGIONS, find_region, is_loopback, resolve_endpoint
 from tests.support.core import ORGANIZATION, TOKEN, FakeTransport, answer, client_on
 
 

@@ -15,7 +15,6 @@ from launch_async import (
     DeploymentStatus,
     Domain,
     Environment,
-    EnvironmentVariable,
     FollowedLine,
     InvalidArgumentError,
     Log,
@@ -24,9 +23,9 @@ from launch_async import (
     Page,
     Pager,
     Project,
-    Repository,
     to_frame,
 )
+from launch_async.models import EnvironmentVariable, Repository
 from launch_async.models.base import SECRET
 
 UID = "66c0" + "0" * 20

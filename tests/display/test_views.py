@@ -12,7 +12,6 @@ from display_support import Reader
 from hypothesis import given, strategies as st
 
 from launch_async import (
-    ArchiveEntry,
     ArchiveListing,
     CacheRevalidationUsage,
     Deployment,
@@ -21,27 +20,25 @@ from launch_async import (
     DeploymentStatus,
     Domain,
     Environment,
-    EnvironmentVariable,
-    Exclusion,
     FollowedLine,
     FrameworkPreset,
-    LimiterStatus,
     Log,
     LogLine,
     LogStage,
     Page,
     PasswordProtection,
-    Priority,
     Project,
     ProjectType,
-    Repository,
     ServerLogLine,
     Site,
     VariablesDiff,
-    VariableValues,
     to_frame,
 )
+from launch_async.archive import ArchiveEntry, Exclusion
+from launch_async.models import EnvironmentVariable, Repository
 from launch_async.models.page import Listed
+from launch_async.rate_limit import LimiterStatus, Priority
+from launch_async.variables import VariableValues
 
 UID = "66c0" + "0" * 20
 CREATED = datetime(2026, 3, 1, tzinfo=UTC)

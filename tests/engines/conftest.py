@@ -22,7 +22,9 @@ from urllib.request import Request, urlopen
 import attrs
 import pytest
 
-from launch_sync import Authtoken, LaunchClient, Plan, UnlimitedRateLimiter
+from launch_sync import Authtoken, LaunchClient
+from launch_sync.fleet import Plan
+from launch_sync.rate_limit import UnlimitedRateLimiter
 
 ROOT = Path(__file__).resolve().parents[2]
 

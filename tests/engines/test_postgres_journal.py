@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from postgres_journal import PostgresJournal
 
-from launch_async import Entry, JournalError, JournalInUse, OperationState, Plan
+from launch_async import JournalError, JournalInUse
+from launch_async.fleet import Entry, OperationState, Plan
 from tests.engines.conftest import ENGINES, TARGETS, Crew, Launch, until
 
 WORKER = """
 import sys
-from launch_sync import Plan
+from launch_sync.fleet import Plan
 from part import run_part
 print(run_part(Plan.load(sys.argv[1])).summary)
 """

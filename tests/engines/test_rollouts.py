@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from redis_server import free_port
 
-from launch_async import Plan
+from launch_async.fleet import Plan
 from tests.engines.conftest import ENGINES, TARGETS, Crew, Launch, answers, until
 from tools.pages import lines_of
 

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from launch_async import LaunchClient, Plan, RetryPolicy
+from launch_async import LaunchClient, RetryPolicy
 from launch_async.emulator import LaunchEmulator
+from launch_async.fleet import Plan
 from tests.support.clients import client_of
 
 QUICK = RetryPolicy(

@@ -11,7 +11,9 @@ import threading
 from launch_async.http.pipeline import Send
 from launch_async.http.transport import Request, Response
 from launch_async.rate_limit.local import Priority
-from launch_sync import Authtoken, LaunchClient, Plan, UnlimitedRateLimiter
+from launch_sync import Authtoken, LaunchClient
+from launch_sync.fleet import Plan
+from launch_sync.rate_limit import UnlimitedRateLimiter
 
 answered, cancelled = threading.Event(), threading.Event()
 

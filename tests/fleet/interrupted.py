@@ -8,8 +8,8 @@ import sys
 import threading
 from pathlib import Path
 
-from launch_sync import FleetControl, FleetEvent, FleetEventKind, OperationState
 from launch_sync.emulator import LaunchEmulator
+from launch_sync.fleet import FleetControl, FleetEvent, FleetEventKind, OperationState
 from tests.support.clients import plain_client_of
 
 

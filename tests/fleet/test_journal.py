@@ -14,13 +14,10 @@ from pathlib import Path
 import attrs
 import pytest
 
-from launch_async import (
-    ConfigurationError,
+from launch_async import ConfigurationError, JournalError, JournalInUse, LaunchClient
+from launch_async.fleet import (
     Cost,
     Entry,
-    JournalError,
-    JournalInUse,
-    LaunchClient,
     MemoryJournal,
     OperationState,
     Plan,
@@ -105,7 +102,8 @@ def test_a_run_in_another_process_is_refused(path: Path) -> None:
     plan = _plan()
     code = f"""
 from pathlib import Path
-from launch_async import JournalError, SqliteJournal
+from launch_async import JournalError
+from launch_async.fleet import SqliteJournal
 try:
     SqliteJournal(Path({str(path)!r})).open(None, check=lambda _: None)
 except JournalError as error:

@@ -19,7 +19,7 @@ from typing import Any
 import attrs
 import pytest
 
-from launch_async import OperationState
+from launch_async.fleet import OperationState
 from launch_async.fleet.journal.journal import SqliteJournal
 from launch_async.fleet.plan.plan import Plan
 from launch_async.fleet.report.report import FleetReport

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from launch_async import Entry, FleetReport, InvalidArgumentError, LaunchClient, OperationState, Plan
+from launch_async import InvalidArgumentError, LaunchClient
 from launch_async.emulator import LaunchEmulator
+from launch_async.fleet import Entry, FleetReport, OperationState, Plan
 from tests.fleet.conftest import created, uids
 
 

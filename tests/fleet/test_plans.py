@@ -9,19 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from launch_async import (
-    DeploymentStatus,
-    InvalidArgumentError,
-    LaunchClient,
-    Plan,
-    PlannedSource,
-    Redeploy,
-    RevalidateCache,
-    SetVariables,
-    Target,
-    VariableChange,
-)
+from launch_async import DeploymentStatus, InvalidArgumentError, LaunchClient
 from launch_async.emulator import LaunchEmulator
+from launch_async.fleet import Plan, PlannedSource, Redeploy, RevalidateCache, SetVariables, Target, VariableChange
 from launch_async.fleet.plan.actions import DeleteEnvironments
 
 UIDS = st.text("0123456789abcdef", min_size=24, max_size=24)

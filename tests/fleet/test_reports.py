@@ -15,13 +15,12 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from launch_async import (
-    ConfigurationError,
+from launch_async import ConfigurationError, InvalidArgumentError
+from launch_async.fleet import (
     FleetEvent,
     FleetEventKind,
     FleetProgress,
     FleetReport,
-    InvalidArgumentError,
     OperationState,
     Plan,
     PlannedSource,

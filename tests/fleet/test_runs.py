@@ -13,22 +13,24 @@ from launch_async import (
     ArchiveError,
     Authtoken,
     ConfigurationError,
-    FleetControl,
-    FleetEvent,
-    FleetEventKind,
     InvalidArgumentError,
     JournalError,
     LaunchClient,
+    PreviousUpload,
+    RequestStarted,
+)
+from launch_async.emulator import LaunchEmulator
+from launch_async.fleet import (
+    FleetControl,
+    FleetEvent,
+    FleetEventKind,
     MemoryJournal,
     OperationState,
     Plan,
-    PreviousUpload,
-    RequestStarted,
     SetVariables,
     SqliteJournal,
     Target,
 )
-from launch_async.emulator import LaunchEmulator
 from launch_async.fleet.journal.journal import Entry
 from launch_async.fleet.run.operations import _finished
 from launch_async.hooks import Hooks

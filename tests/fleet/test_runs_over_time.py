@@ -11,17 +11,10 @@ import pytest
 
 from benchmarks._simulation import run
 from benchmarks.fleet import Fleet
-from launch_async import (
-    Entry,
-    FleetControl,
-    FleetReport,
-    LocalRateLimiter,
-    MemoryJournal,
-    OperationState,
-    Plan,
-    RateLimit,
-)
+from launch_async import RateLimit
+from launch_async.fleet import Entry, FleetControl, FleetReport, MemoryJournal, OperationState, Plan
 from launch_async.http.transport import Request, Response
+from launch_async.rate_limit import LocalRateLimiter
 
 
 @attrs.define

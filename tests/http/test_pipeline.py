@@ -16,7 +16,6 @@ from hypothesis import given, strategies as st
 
 from launch_async import (
     AccessToken,
-    Answer,
     APIError,
     AttemptTimeout,
     BudgetWait,
@@ -31,11 +30,8 @@ from launch_async import (
     InvalidTokenError,
     LaunchClient,
     LaunchError,
-    LimiterStatus,
-    LocalRateLimiter,
     MissingScopeError,
     NotFoundError,
-    Priority,
     RateLimit,
     RateLimitError,
     RedirectRefused,
@@ -46,10 +42,10 @@ from launch_async import (
     RetryPolicy,
     ServiceUnavailableError,
     UnauthorizedError,
-    UnlimitedRateLimiter,
 )
 from launch_async.http.pipeline import Send
 from launch_async.http.transport import Request, Response
+from launch_async.rate_limit import Answer, LimiterStatus, LocalRateLimiter, Priority, UnlimitedRateLimiter
 from launch_async.settings import REGIONS
 from launch_async.wire.header_values import parse_retry_after
 from tests.support.core import (

@@ -21,9 +21,9 @@ from launch_async import (
     RetryPolicy,
     TokenRequestError,
     UnauthorizedError,
-    UnlimitedRateLimiter,
 )
 from launch_async.http.transport import Request, Response
+from launch_async.rate_limit import UnlimitedRateLimiter
 from launch_async.rate_limit.local import Answer, Priority
 from tests.support.core import ENVIRONMENT, PROJECT, FakeTransport, answer, client_on, virtual_time
 

@@ -27,10 +27,10 @@ from launch_async import (
     RedirectRefused,
     ResponseLost,
     RetryPolicy,
-    UnlimitedRateLimiter,
 )
 from launch_async.http.pipeline import Middleware, Send
 from launch_async.http.transport import AiohttpTransport, AttemptTimeout, FileBody, Request, Response
+from launch_async.rate_limit import UnlimitedRateLimiter
 from tests.support.aioresponses_shim import scripted_answers
 from tests.support.core import ORGANIZATION, PROJECT, TOKEN
 from tests.support.passing_time import until

@@ -21,7 +21,6 @@ from launch_async import (
     DecodeError,
     DeploymentRef,
     DeploymentStatus,
-    FormField,
     FrameworkPreset,
     GitProvider,
     InternalServerError,
@@ -35,12 +34,11 @@ from launch_async import (
     ServerLogsUnavailable,
     SignedUploadUrl,
     StorageError,
-    UnlimitedRateLimiter,
-    UploadHeader,
-    UploadMethod,
 )
 from launch_async.emulator import LaunchEmulator
 from launch_async.http.transport import Response
+from launch_async.models import FormField, UploadHeader, UploadMethod
+from launch_async.rate_limit import UnlimitedRateLimiter
 from tests.support.clients import client_of
 from tests.support.core import (
     DEPLOYMENT,

@@ -24,20 +24,14 @@ from launch_async import (
     AppCredentials,
     Authtoken,
     Credentials,
-    FormField,
     Hooks,
     LaunchClient,
     MemoryTokenStore,
     OAuthCredentials,
     PasswordProtection,
-    Plan,
     RetryPolicy,
-    SetVariables,
     SignedUploadUrl,
-    Target,
     TokenSet,
-    UnlimitedRateLimiter,
-    UploadHeader,
     begin_authorization,
     finish_authorization,
     introspect,
@@ -45,7 +39,10 @@ from launch_async import (
     logout,
     request_sms,
 )
+from launch_async.fleet import Plan, SetVariables, Target
+from launch_async.models import FormField, UploadHeader
 from launch_async.models.base import JSONValue
+from launch_async.rate_limit import UnlimitedRateLimiter
 
 PROJECT, ENVIRONMENT, DEPLOYMENT = (f"66c0ffee00000000000000{end}" for end in ("a1", "b1", "c1"))
 UPLOAD = "66c0ffee00000000000000d1"

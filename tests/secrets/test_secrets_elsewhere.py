@@ -38,23 +38,23 @@ from launch_async import (
     AppCredentials,
     Authtoken,
     ConfigurationError,
-    EnvironmentVariable,
     LaunchClient,
     LaunchError,
     MemoryTokenStore,
     OAuthCredentials,
     PasswordProtection,
     RateLimit,
-    Target,
     TokenSet,
-    UnlimitedRateLimiter,
     begin_authorization,
     login,
 )
 from launch_async.emulator import LaunchEmulator
+from launch_async.fleet import Target
 from launch_async.http.operation import Operation
 from launch_async.http.pipeline import Call
 from launch_async.http.transport import AiohttpTransport, FileBody, Request, Response
+from launch_async.models import EnvironmentVariable
+from launch_async.rate_limit import UnlimitedRateLimiter
 from launch_sync import LaunchClient as SyncLaunchClient
 from tests.support.clients import client_of
 

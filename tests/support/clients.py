@@ -8,6 +8,7 @@ import launch_async
 import launch_async.emulator
 import launch_sync
 import launch_sync.emulator
+from launch_async.rate_limit import RateLimiter, UnlimitedRateLimiter
 
 Emulator = launch_async.emulator.LaunchEmulator | launch_sync.emulator.LaunchEmulator
 
@@ -18,7 +19,7 @@ class Options(TypedDict, total=False):
     credentials: launch_async.Credentials
     base_url: str
     organization_uid: str
-    limiter: launch_async.RateLimiter
+    limiter: RateLimiter
     retry: launch_async.RetryPolicy
     attempt_timeout: float
 
@@ -38,6 +39,6 @@ def _with_defaults(emulator: Emulator, options: Options) -> Options:
         "credentials": launch_async.Authtoken(emulator.authtoken),
         "base_url": emulator.url,
         "organization_uid": emulator.organization_uid,
-        "limiter": launch_async.UnlimitedRateLimiter(),
+        "limiter": UnlimitedRateLimiter(),
         **options,
     }

@@ -9,7 +9,8 @@ import pickle
 
 import pytest
 
-from launch_async import ConcurrentChangeError, InvalidArgumentError, NotFoundError, VariablesDiff, VariableValues
+from launch_async import ConcurrentChangeError, InvalidArgumentError, NotFoundError, VariablesDiff
+from launch_async.variables import VariableValues
 
 ALL = {"API_URL": "https://api.example.com", "LIMIT": "7", "SECRET": "s3cr3t-value"}
 

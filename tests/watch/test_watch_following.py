@@ -16,13 +16,13 @@ from launch_async import (
     DeploymentFailed,
     DeploymentRef,
     InvalidArgumentError,
-    LocalRateLimiter,
     LogCursor,
     NotFoundError,
     RateLimit,
     ServerError,
     WaitTimeout,
 )
+from launch_async.rate_limit import LocalRateLimiter
 
 Bound = Literal["inclusive", "exclusive"]
 

@@ -18,7 +18,6 @@ from launch_async import (
     DeploymentStatus,
     ForbiddenError,
     InvalidArgumentError,
-    LocalRateLimiter,
     NotFoundError,
     RateLimit,
     ServerError,
@@ -26,6 +25,7 @@ from launch_async import (
     WaitTimeout,
 )
 from launch_async.errors import DeploymentsFailed
+from launch_async.rate_limit import LocalRateLimiter
 
 
 def now() -> float:

@@ -18,18 +18,17 @@ from launch_async import (
     DeploymentRef,
     DeploymentStatus,
     Environment,
-    EnvironmentVariable,
     FrameworkPreset,
     InvalidArgumentError,
     LogLine,
     LogStage,
     Page,
-    Pagination,
     Project,
     ProjectType,
     ServerLogLine,
     SignedUploadUrl,
 )
+from launch_async.models import EnvironmentVariable, Pagination
 from launch_async.models.environment import PasswordProtectionInput, UpdateEnvironmentRequest, VariableInput
 from launch_async.models.project import UpdateProjectRequest
 from launch_async.wire import converter as wire
