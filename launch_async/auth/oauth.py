@@ -156,8 +156,9 @@ class AppCredentials(_Renewing):
     Attributes:
         client_id: The app's id, from Developer Hub.
         client_secret: Its secret; never shown.
-        granted: Scopes to ask for: `launch:manage` by default, or some of `launch.projects:read`,
-            `launch.projects:write` and `launch.projects:delete`. What they do not allow is refused before a request.
+        requested_scopes: The OAuth scopes to ask for (the argument `scopes`): `launch:manage` by default, or some of
+            `launch.projects:read`, `launch.projects:write` and `launch.projects:delete`. What they do not allow is
+            refused before a request.
         token_path: Path of the token endpoint; by default `/apps-api/apps/token`, and `/apps-api/token` where that is
             not found (FACTS §11 row 9).
 
@@ -167,7 +168,7 @@ class AppCredentials(_Renewing):
 
     client_id: str
     client_secret: str = attrs.field(repr=False)
-    granted: frozenset[str]
+    requested_scopes: frozenset[str]
     token_path: str | None
     state: TokenState = attrs.field(repr=False, eq=False)
 
@@ -176,7 +177,7 @@ class AppCredentials(_Renewing):
         client_id: str,
         client_secret: str,
         *,
-        granted: Collection[str] = _MANAGE,
+        scopes: Collection[str] = _MANAGE,
         token_path: str | None = None,
     ) -> None:
         client_id, client_secret = _stripped(client_id), Secret(_stripped(client_secret) or "")
@@ -184,7 +185,7 @@ class AppCredentials(_Renewing):
             self,
             client_id=client_id,
             client_secret=client_secret,
-            granted=scope_set(granted),
+            requested_scopes=scope_set(scopes),
             token_path=token_path,
             state=TokenState(),
         )
@@ -194,7 +195,7 @@ class AppCredentials(_Renewing):
         return _restored, (
             AppCredentials,
             (self.client_id, self.client_secret),
-            {"granted": self.granted, "token_path": self.token_path},
+            {"scopes": self.requested_scopes, "token_path": self.token_path},
         )
 
     @property
@@ -206,7 +207,7 @@ class AppCredentials(_Renewing):
     def scopes(self) -> frozenset[str] | None:
         """What the token endpoint granted, or until then what it is asked for."""
         tokens = self.state.tokens
-        return tokens.scopes if tokens and tokens.scopes is not None else self.granted
+        return tokens.scopes if tokens and tokens.scopes is not None else self.requested_scopes
 
     async def renewed(self, issuer: Issuer, tokens: TokenSet | None, refused: str | None) -> TokenSet:
         """Ask for a new token; there is no refresh token for apps (FACTS §11 row 11)."""
@@ -214,7 +215,7 @@ class AppCredentials(_Renewing):
             "grant_type": "client_credentials",
             "client_id": self.client_id,
             "client_secret": self.client_secret,
-            "scopes": " ".join(sorted(self.granted)),
+            "scopes": " ".join(sorted(self.requested_scopes)),
         }
         return await fetch_tokens(issuer, self.token_path, fields, tokens, self.state)
 

@@ -270,7 +270,7 @@ def _session(response: Response, region: str | None) -> Session | None:
     if not isinstance(user, dict) or not isinstance(token, str):
         return None
     try:
-        credentials = Authtoken(Secret(token), issued_in=region)
+        credentials = Authtoken(Secret(token), location=region)
     except ConfigurationError:
         return None
     uid, organizations = user.get("uid"), user.get("org_uid")

@@ -75,7 +75,7 @@ def _advice(error: APIError, fields: Mapping[str, str], app_url: str) -> str:
     if "refresh_token" in fields and error.status == 400:
         return "The refresh token was used or revoked: authorize the app again (begin_authorization)"
     if "invalid_scope" in error.body:
-        return "Give the app these scopes in Developer Hub, or ask for fewer (granted=)"
+        return "Give the app these scopes in Developer Hub, or ask for fewer (scopes=)"
     return f"Check the client id, the secret and the region: the token was asked for at {app_url}"
 
 

@@ -141,20 +141,21 @@ class Authtoken(Credentials):
 
     Attributes:
         token: The token; never shown.
-        issued_in: The region where the user logged in, if you know: an error about the wrong region then names it.
+        location: The region where the user logged in, if you know: an error about the wrong region then names it.
 
     Raises:
         ConfigurationError: The token is empty or would break a header.
     """
+    # Attributes here, properties in the protocol: reading them is the same.
 
     token: str = attrs.field(repr=False)
-    issued_in: str | None = attrs.field(eq=False)
+    location: str | None = attrs.field(eq=False)  # pyright: ignore[reportIncompatibleMethodOverride]
 
-    def __init__(self, token: str, *, issued_in: str | None = None) -> None:
+    def __init__(self, token: str, *, location: str | None = None) -> None:
         # Rebound and set before any check: a traceback that shows local variables shows this frame, too.
         given, token = type(token), _bare(token, "Authtoken")
         object.__setattr__(self, "token", token)
-        object.__setattr__(self, "issued_in", issued_in)
+        object.__setattr__(self, "location", location)
         _check_token(token, given, "Authtoken")
 
     @property
@@ -167,11 +168,6 @@ class Authtoken(Credentials):
         """Always `"user"`."""
         return "user"
 
-    @property
-    def location(self) -> str | None:
-        """The region where the user logged in, if `issued_in` said so."""
-        return self.issued_in
-
     async def headers(self) -> Mapping[str, str]:
         """Return the `authtoken` header."""
         return {"authtoken": self.token}
@@ -183,42 +179,31 @@ class AccessToken(Credentials):
 
     Attributes:
         token: The token, with or without `Bearer ` before it; never shown.
-        issued_to: `"user"` or `"app"`, if you know who is behind it: what an app cannot do is then refused before a
+        kind: `"user"` or `"app"`, if you know who is behind it: what an app cannot do is then refused before a
             request.
-        granted: The scopes it was issued for, if you know: what they do not allow is then refused before a request.
+        scopes: The OAuth scopes it was issued for, if you know: what they do not allow is then refused before a
+            request.
 
     Raises:
         ConfigurationError: The token is empty or would break a header.
     """
 
     token: str = attrs.field(repr=False)
-    issued_to: TokenKind | None
-    granted: frozenset[str] | None
+    kind: TokenKind | None  # pyright: ignore[reportIncompatibleMethodOverride]
+    scopes: frozenset[str] | None  # pyright: ignore[reportIncompatibleMethodOverride]
 
-    def __init__(
-        self, token: str, *, issued_to: TokenKind | None = None, granted: Collection[str] | None = None
-    ) -> None:
+    def __init__(self, token: str, *, kind: TokenKind | None = None, scopes: Collection[str] | None = None) -> None:
         # Rebound and set before any check: a traceback that shows local variables shows this frame, too.
         given, token = type(token), _bare(token, "AccessToken")
         object.__setattr__(self, "token", token)
-        object.__setattr__(self, "issued_to", issued_to)
-        object.__setattr__(self, "granted", scope_set(granted))
+        object.__setattr__(self, "kind", kind)
+        object.__setattr__(self, "scopes", scope_set(scopes))
         _check_token(token, given, "AccessToken")
 
     @property
     def identity(self) -> str:
         """A digest of the token: clients with the same one share a budget."""
         return f"token-{hashlib.sha256(self.token.encode()).hexdigest()[:16]}"
-
-    @property
-    def kind(self) -> TokenKind | None:
-        """`"user"` or `"app"`, if `issued_to` said so."""
-        return self.issued_to
-
-    @property
-    def scopes(self) -> frozenset[str] | None:
-        """OAuth scopes that were granted, if `granted` said so."""
-        return self.granted
 
     async def headers(self) -> Mapping[str, str]:
         """Return the `Authorization` header."""

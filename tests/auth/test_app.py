@@ -43,7 +43,7 @@ async def test_an_app_works_with_its_organization_and_nothing_else_given(emulato
 async def test_the_token_request_is_a_form_with_plural_scopes() -> None:
     issuer = TokenIssuer()
 
-    await token_of(bound_to(app(granted={"launch.projects:write", "launch.projects:read"}), issuer))
+    await token_of(bound_to(app(scopes={"launch.projects:write", "launch.projects:read"}), issuer))
 
     assert issuer.requests[0].headers["Content-Type"] == "application/x-www-form-urlencoded"
     assert issuer.forms == [
@@ -194,7 +194,7 @@ async def test_a_revoked_token_is_replaced_and_the_call_repeated_once(emulator: 
 
 async def test_what_an_app_may_not_do_is_refused_before_a_token_is_fetched() -> None:
     issuer = TokenIssuer()
-    reader = app(granted="launch.projects:read")
+    reader = app(scopes="launch.projects:read")
 
     async with LaunchClient(reader, transport=issuer) as launch:
         with pytest.raises(MissingScopeError, match=r"launch\.projects:read"):

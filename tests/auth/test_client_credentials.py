@@ -216,7 +216,7 @@ def test_a_part_of_a_client_says_so_too(part: str, duplicate: Any) -> None:
         (RetryPolicy(), RetryPolicy(attempts=4), RetryPolicy(attempts=1)),
         (REGIONS["na"], copy.deepcopy(REGIONS["na"]), REGIONS["eu"]),
         (Authtoken("a"), Authtoken(" a "), Authtoken("b")),
-        (AccessToken("a", granted=["x"]), AccessToken("Bearer a", granted="x"), AccessToken("a")),
+        (AccessToken("a", scopes=["x"]), AccessToken("Bearer a", scopes="x"), AccessToken("a")),
         (AppCredentials("a", "b"), AppCredentials("a", "b"), AppCredentials("a", "c")),
     ],
 )
