@@ -3,7 +3,7 @@
 Makespan in virtual time, builds of 30-90 s, ten requests a second counted in a sliding window at the other end of a
 50 ms network. The bound is max(requests / 10, longest build): no run can end before it. Where nobody knows how long
 builds take, the longest may be the one that the budget lets begin last, 20 s after the first; all the creations are
-out by then, so nothing can be learnt in time. A plan that has looked (`look=True`) begins with the slowest.
+out by then, so nothing can be learnt in time. A plan that has looked (`look_up=True`) begins with the slowest.
 What a run itself costs is measured in CPU time and in traced memory, with a journal on disk.
 """
 

@@ -36,6 +36,7 @@ from launch_sync.resources.usage import Usage
 if TYPE_CHECKING:
     import aiohttp
 
+    from launch_async.archive.archive import SecretFiles
     from launch_async.deploy.site import Site
     from launch_async.deploy.sources import Files, Source
     from launch_async.watch.log_cursor import LogCursor
@@ -322,7 +323,7 @@ class LaunchClient:
         on_log: Callable[[LogLine], object] | None = None,
         on_progress: Callable[[int], object] | None = None,
         timeout: float = 3600.0,
-        secrets: Literal["refuse", "drop"] = "refuse",
+        secrets: SecretFiles = "refuse",
         skip_unchanged: str | os.PathLike[str] | None = None,
     ) -> Deployment:
         """Deploy to an environment that exists, and wait until the deployment has ended.
@@ -337,7 +338,8 @@ class LaunchClient:
             on_log: Called with each line of the build log, every line once, while waiting.
             on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
             timeout: Seconds for everything together: packing, upload, creation and waiting.
-            secrets: What to do about secrets in a folder: `refuse`, or `drop` to leave them behind.
+            secrets: What to do about files that hold secrets: `refuse`, `drop` to leave them behind (a folder's only),
+                or `send`.
             skip_unchanged: A file in which to remember what was deployed, for files only; it need not exist yet. If the
                 environment still serves the same files, and has not been changed since, nothing is uploaded.
 
@@ -386,7 +388,7 @@ class LaunchClient:
         on_log: Callable[[LogLine], object] | None = None,
         on_progress: Callable[[int], object] | None = None,
         timeout: float = 3600.0,
-        secrets: Literal["refuse", "drop"] = "refuse",
+        secrets: SecretFiles = "refuse",
     ) -> Site:
         """Create a project from files, with its first environment and deployment, and wait until it serves.
 
@@ -404,7 +406,8 @@ class LaunchClient:
             on_log: Called with each line of the build log, every line once, while waiting.
             on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
             timeout: Seconds for everything together: packing, upload, creation and waiting.
-            secrets: What to do about secrets in a folder: `refuse`, or `drop` to leave them behind.
+            secrets: What to do about files that hold secrets: `refuse`, `drop` to leave them behind (a folder's only),
+                or `send`.
 
         Returns:
             The project, its environment, and the deployment that went live.

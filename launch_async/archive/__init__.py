@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         ArchiveEntry as ArchiveEntry,
         ArchiveListing as ArchiveListing,
         Exclusion as Exclusion,
+        SecretFiles as SecretFiles,
         build_archive as build_archive,
         check_archive as check_archive,
         create_archive as create_archive,

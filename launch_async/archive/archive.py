@@ -12,7 +12,7 @@ What stays behind, for the first reason that applies:
 4. what `.gitignore` files say. Both kinds work as in git: nested, negated, relative to their own folder. Files above
    the folder are not read, so that a build output which the repository ignores can be sent by naming it as the
    folder. Git's index is not read either: a rule holds for tracked files too;
-5. secrets: refused, or dropped if asked.
+5. secrets: refused, or dropped or sent if asked.
 
 Empty folders are not sent. File names are kept as they are, without Unicode normalization.
 """
@@ -31,7 +31,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, TypeAlias, get_args
 
 import attrs
 
@@ -49,6 +49,7 @@ __all__ = [
     "ArchiveEntry",
     "ArchiveListing",
     "Exclusion",
+    "SecretFiles",
     "build_archive",
     "check_archive",
     "create_archive",
@@ -60,6 +61,9 @@ MIN_ARCHIVE_SIZE = 1024
 
 MAX_ARCHIVE_SIZE = 104_857_600
 """Bytes that an uploaded ZIP may have at most, 100 MiB (FACTS §5)."""
+
+SecretFiles: TypeAlias = Literal["refuse", "drop", "send"]
+"""What to do about files that hold secrets: raise an error, leave them behind, or send them like other files."""
 
 _SIZE_RULE = "FACTS §5"
 _SHOWN = 20
@@ -195,7 +199,7 @@ class Archive:
 
 
 def list_archive(
-    folder: str | os.PathLike[str], *, secrets: Literal["refuse", "drop"] = "refuse", follow_ignore_files: bool = True
+    folder: str | os.PathLike[str], *, secrets: SecretFiles = "refuse", follow_ignore_files: bool = True
 ) -> ArchiveListing:
     """Return what an archive of `folder` would hold, and what it would leave out and why.
 
@@ -203,16 +207,19 @@ def list_archive(
         folder: The folder to send.
         secrets: What to do about files that hold secrets and are not left out for another reason: `.env*` other than
             `.example`, `.sample` and `.template`; private keys and key stores; `.npmrc` and `.yarnrc.yml` with a token;
-            `.netrc`, `.pypirc` and the like. `refuse` raises, `drop` leaves them out and logs a warning.
+            `.netrc`, `.pypirc` and the like. `refuse` raises, `drop` leaves them out and logs a warning, `send` sends
+            them like other files.
         follow_ignore_files: Whether `.gitignore` and `.launchignore` count.
 
     Raises:
         ArchiveError: There is no such folder, nothing in it would be sent, it holds secrets, or something in it cannot
             be read or has a name that a ZIP cannot express.
-        InvalidArgumentError: `secrets` is neither of the two.
+        InvalidArgumentError: `secrets` is none of the three.
     """
-    _check_choice(secrets, ("refuse", "drop"))
-    found, left = walk(_existing_folder(folder), follow_ignore_files=follow_ignore_files)
+    _check_choice(secrets)
+    found, left = walk(
+        _existing_folder(folder), follow_ignore_files=follow_ignore_files, send_secrets=secrets == "send"
+    )
     secret = [one for one in left if one.reason == SECRET]
     if secret:
         _refuse_or_report(secret, secrets)
@@ -233,7 +240,7 @@ def list_archive(
 def build_archive(
     folder: str | os.PathLike[str] | ArchiveListing,
     *,
-    secrets: Literal["refuse", "drop"] = "refuse",
+    secrets: SecretFiles = "refuse",
     follow_ignore_files: bool = True,
     level: int = 6,
 ) -> Archive:
@@ -258,7 +265,7 @@ def build_archive(
 async def create_archive(
     folder: str | os.PathLike[str] | ArchiveListing,
     *,
-    secrets: Literal["refuse", "drop"] = "refuse",
+    secrets: SecretFiles = "refuse",
     follow_ignore_files: bool = True,
     level: int = 6,
 ) -> Archive:
@@ -290,19 +297,20 @@ async def create_archive(
         raise
 
 
-def check_archive(zip_path: str | os.PathLike[str], *, secrets: Literal["refuse", "send"] = "refuse") -> Archive:
+def check_archive(zip_path: str | os.PathLike[str], *, secrets: SecretFiles = "refuse") -> Archive:
     """Check a ZIP that exists already; it is neither changed nor deleted.
 
     Args:
         zip_path: The ZIP.
-        secrets: Whether to refuse a ZIP that holds secrets (as in `list_archive`) or version control data.
+        secrets: What to do about a ZIP that holds secrets (as in `list_archive`) or version control data. `send`
+            accepts it; `refuse` raises, and so does `drop`: a ZIP is sent as it is.
 
     Raises:
         ArchiveError: It is not a complete ZIP, has less than 1024 bytes or more than 100 MiB, holds no file, a secret,
             or a name or link that leads outside.
-        InvalidArgumentError: `secrets` is neither of the two.
+        InvalidArgumentError: `secrets` is none of the three.
     """
-    _check_choice(secrets, ("refuse", "send"))
+    _check_choice(secrets)
     path = Path(zip_path)
     try:
         size = path.stat().st_size if path.is_file() else None
@@ -321,9 +329,12 @@ def check_archive(zip_path: str | os.PathLike[str], *, secrets: Literal["refuse"
         raise ArchiveError("zip_path", f"{printable(str(path))} cannot be read ({error.strerror})") from error
     if not members:
         raise ArchiveError("zip_path", f"{printable(str(path))} holds no file", rule=_SIZE_RULE)
-    if secrets == "refuse" and (secret := [member.name for member in members if member.secret]):
+    if secrets != "send" and (secret := [member.name for member in members if member.secret]):
+        why = ' (secrets="drop" takes files out of a folder only)' if secrets == "drop" else ""
         raise ArchiveError(
-            "zip_path", f'it holds secrets: {_some(secret)}. Pack it without them, or pass secrets="send"', paths=secret
+            "zip_path",
+            f'it holds secrets: {_some(secret)}. Pack it without them, or pass secrets="send"{why}',
+            paths=secret,
         )
     entries = tuple(ArchiveEntry(member.name, member.size, member.mode) for member in members)
     content_hash = _content_hash(entries, [member.digest for member in members])
@@ -344,10 +355,10 @@ def _discard(building: asyncio.Future[Archive]) -> None:
         building.result().close()
 
 
-def _check_choice(secrets: str, choices: tuple[str, str]) -> None:
-    # A slip such as `refused` must not be taken for the other choice.
-    if secrets not in choices:
-        raise InvalidArgumentError("secrets", f"{secrets!r} is neither {choices[0]!r} nor {choices[1]!r}")
+def _check_choice(secrets: str) -> None:
+    # A slip such as `refused` must not be taken for another choice.
+    if secrets not in get_args(SecretFiles):
+        raise InvalidArgumentError("secrets", f"{secrets!r} is none of 'refuse', 'drop' and 'send'")
 
 
 def _existing_folder(folder: str | os.PathLike[str]) -> str:
@@ -361,7 +372,7 @@ def _existing_folder(folder: str | os.PathLike[str]) -> str:
     return path
 
 
-def _refuse_or_report(secret: Sequence[Left], secrets: Literal["refuse", "drop"]) -> None:
+def _refuse_or_report(secret: Sequence[Left], secrets: SecretFiles) -> None:
     paths = [printable(one.path) for one in secret]
     if secrets == "refuse":
         raise ArchiveError(
@@ -375,7 +386,7 @@ def _refuse_or_report(secret: Sequence[Left], secrets: Literal["refuse", "drop"]
 
 def _build(
     folder: str | os.PathLike[str] | ArchiveListing,
-    secrets: Literal["refuse", "drop"],
+    secrets: SecretFiles,
     follow_ignore_files: bool,
     level: int,
     checkpoint: Callable[[], None],

@@ -41,13 +41,13 @@ class _Folder:
     launch: tuple[IgnoreFile, ...] = ()
 
 
-def walk(root: str, *, follow_ignore_files: bool) -> tuple[list[Found], list[Left]]:
+def walk(root: str, *, follow_ignore_files: bool, send_secrets: bool = False) -> tuple[list[Found], list[Left]]:
     """Return what to send and what stays behind, each ordered by path.
 
     Raises:
         ArchiveError: A folder or an ignore file cannot be read, or a name cannot be expressed in a ZIP.
     """
-    visit = _Walk(root, follow_ignore_files=follow_ignore_files)
+    visit = _Walk(root, follow_ignore_files=follow_ignore_files, send_secrets=send_secrets)
     visit.run()
     if visit.unusable:
         raise ArchiveError(
@@ -59,12 +59,13 @@ def walk(root: str, *, follow_ignore_files: bool) -> tuple[list[Found], list[Lef
 
 
 class _Walk:
-    def __init__(self, root: str, *, follow_ignore_files: bool) -> None:
+    def __init__(self, root: str, *, follow_ignore_files: bool, send_secrets: bool) -> None:
         self.found: list[Found] = []
         self.left: list[Left] = []
         self.unusable: list[str] = []
         self._root = root
         self._follow = follow_ignore_files
+        self._send_secrets = send_secrets
         self._waiting = [_Folder("")]
 
     def run(self) -> None:
@@ -111,7 +112,7 @@ class _Walk:
             self.unusable.append(printable(path))
         elif is_folder:
             self._waiting.append(_Folder(f"{path}/", folder.git, folder.launch))
-        elif self._is_secret(path, entry.name, info):
+        elif not self._send_secrets and self._is_secret(path, entry.name, info):
             self.left.append(Left(path, SECRET, size))
         else:
             mode = 0o755 if info.st_mode & stat.S_IXUSR else 0o644

@@ -13,11 +13,11 @@ import itertools
 import logging
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 
 import attrs
 
-from launch_async.archive.archive import Archive
+from launch_async.archive.archive import Archive, SecretFiles
 from launch_async.deploy.site import Site
 from launch_async.deploy.sources import Commit, Files, LatestCommit, PreviousUpload, Source, ready_archive
 from launch_async.deploy.unchanged import DeployedFiles, serves_unchanged
@@ -146,7 +146,7 @@ class Deploying:
         on_log: Callable[[LogLine], object] | None,
         on_progress: Callable[[int], object] | None,
         timeout: float,
-        secrets: Literal["refuse", "drop"],
+        secrets: SecretFiles,
         skip_unchanged: str | os.PathLike[str] | None,
     ) -> Deployment:
         """Do what `LaunchClient.deploy` promises."""
@@ -172,7 +172,7 @@ class Deploying:
         on_log: Callable[[LogLine], object] | None,
         on_progress: Callable[[int], object] | None,
         timeout: float,
-        secrets: Literal["refuse", "drop"],
+        secrets: SecretFiles,
     ) -> Site:
         """Do what `LaunchClient.create_site` promises."""
         check_callback(on_log=on_log, on_progress=on_progress)
@@ -209,14 +209,14 @@ class Deploying:
         source: Source,
         deadline: _Deadline,
         on_progress: Callable[[int], object] | None,
-        secrets: Literal["refuse", "drop"],
+        secrets: SecretFiles,
         memory: DeployedFiles | None,
     ) -> tuple[Deployment, bool]:
         """Return a deployment of the source, and whether it is a new one."""
         uids = project_uid, environment_uid
         if isinstance(source, Commit | LatestCommit | PreviousUpload):
             deadline.begin("creating the deployment", creates=True)
-            commit_hash = source.sha if isinstance(source, Commit) else None
+            commit_hash = source.commit_hash if isinstance(source, Commit) else None
             return await self._deployments.create(*uids, commit_hash=commit_hash), True
         deadline.begin("packing the files")
         async with ready_archive(source, secrets=secrets) as archive:

@@ -7,20 +7,20 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import attrs
 
-from launch_async.archive.archive import Archive, ArchiveListing, check_archive, create_archive
+from launch_async.archive.archive import Archive, ArchiveListing, SecretFiles, check_archive, create_archive
 from launch_async.errors import InvalidArgumentError
 from launch_async.http.operation import check_text
 
 __all__ = ["Commit", "Files", "LatestCommit", "PreviousUpload", "Source", "ready_archive"]
 
 
-def _named(_: object, __: attrs.Attribute[str], sha: str) -> None:
+def _named(_: object, __: attrs.Attribute[str], commit_hash: str) -> None:
     # None, as of an unset variable of a pipeline, would deploy whatever is newest.
-    check_text("sha", sha, rule="openapi.yaml")
+    check_text("commit_hash", commit_hash, rule="openapi.yaml")
 
 
 @attrs.frozen
@@ -28,13 +28,13 @@ class Commit:
     """A commit of the environment's Git repository: `Commit("...")`.
 
     Attributes:
-        sha: Its full hash; whether a short one does is not known (FACTS §11 row 19).
+        commit_hash: Its full hash; whether a short one does is not known (FACTS §11 row 19).
 
     Raises:
         InvalidArgumentError: It is empty, or no string.
     """
 
-    sha: str = attrs.field(validator=_named)
+    commit_hash: str = attrs.field(validator=_named)
 
 
 @attrs.frozen
@@ -55,7 +55,7 @@ Source: TypeAlias = Files | Commit | LatestCommit | PreviousUpload
 
 
 @asynccontextmanager
-async def ready_archive(files: Files, *, secrets: Literal["refuse", "drop"]) -> AsyncGenerator[Archive]:
+async def ready_archive(files: Files, *, secrets: SecretFiles) -> AsyncGenerator[Archive]:
     """Give an archive that may be uploaded; one that was packed for this is deleted afterwards.
 
     Raises:
@@ -69,7 +69,7 @@ async def ready_archive(files: Files, *, secrets: Literal["refuse", "drop"]) -> 
     if not isinstance(files, str | os.PathLike | ArchiveListing):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidArgumentError("source", f"a {type(files).__name__} cannot be deployed; name a folder or a .zip")
     if not isinstance(files, ArchiveListing) and await asyncio.to_thread(Path(files).is_file):
-        yield await asyncio.to_thread(check_archive, files)
+        yield await asyncio.to_thread(check_archive, files, secrets=secrets)
         return
     with await create_archive(files, secrets=secrets) as archive:
         yield archive

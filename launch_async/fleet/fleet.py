@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from launch_async.archive.archive import SecretFiles
 from launch_async.deploy.sources import Commit, LatestCommit, PreviousUpload, Source, ready_archive
 from launch_async.errors import ConfigurationError, InvalidArgumentError
 from launch_async.fleet.journal.journal import Journal, SqliteJournal
@@ -24,7 +25,7 @@ from launch_async.fleet.plan.actions import (
 )
 from launch_async.fleet.plan.checks import check_confirmation, checked_options
 from launch_async.fleet.plan.plan import Plan
-from launch_async.fleet.plan.selecting import Criteria, batches, gather, look_up, read_targets, select, target_of
+from launch_async.fleet.plan.selecting import Criteria, batches, gather, look_up_newest, read_targets, select, target_of
 from launch_async.fleet.plan.targets import Selection, Target, several
 from launch_async.fleet.report.report import FleetReport
 from launch_async.fleet.run.control import FleetControl
@@ -57,7 +58,7 @@ class Fleet:
         project_uids: Iterable[str] | None = None,
         environment_uids: Iterable[str] | None = None,
         git_branch: str | None = None,
-        framework: FrameworkPreset | str | None = None,
+        framework_preset: FrameworkPreset | str | None = None,
         last_status: DeploymentStatus | str | Iterable[DeploymentStatus | str] | None = None,
         idle_for: timedelta | None = None,
         file: str | os.PathLike[str] | None = None,
@@ -73,7 +74,7 @@ class Fleet:
             project_uids: UIDs of projects.
             environment_uids: UIDs of environments.
             git_branch: Pattern of the branch.
-            framework: Framework preset.
+            framework_preset: How the site is built and served.
             last_status: Status of the newest deployment; any one of several must fit.
             idle_for: How old the newest deployment must be at least.
             file: Targets from a file instead, without a request: JSON (a list of objects with `project_uid` and
@@ -90,7 +91,7 @@ class Fleet:
             project_uids=project_uids,
             environment_uids=environment_uids,
             git_branch=git_branch,
-            framework=framework,
+            framework_preset=framework_preset,
             last_status=last_status,
             idle_for=idle_for,
         )
@@ -106,7 +107,8 @@ class Fleet:
         source: Source | None = None,
         *,
         when_busy: WhenBusy = "queue",
-        look: bool = False,
+        look_up: bool = False,
+        secrets: SecretFiles = "refuse",
     ) -> Plan:
         """Plan to deploy each target once; nothing is changed.
 
@@ -116,9 +118,10 @@ class Fleet:
                 once and uploaded once. By default the newest commit or the previous ZIP, whichever the project has.
             when_busy: What to do with an environment that is deploying already: `queue` another deployment behind it,
                 `attach` to the running one, or `skip` it.
-            look: Look up the newest deployments of each target first, unless the selection has: a request or two for
+            look_up: Look up the newest deployments of each target first, unless the selection has: a request or two for
                 each. The plan then says what is deploying already and how long the slowest build took, and the run
                 begins with the slowest, which ends it sooner.
+            secrets: What to do about files that hold secrets, as for `LaunchClient.deploy`.
 
         Raises:
             InvalidArgumentError: There is no target, one is there twice, or the source cannot be planned.
@@ -126,8 +129,8 @@ class Fleet:
         """
         if when_busy not in {"queue", "attach", "skip"}:
             raise InvalidArgumentError("when_busy", f"{when_busy!r} is not queue, attach or skip")
-        action = Redeploy(source=await _planned(source), when_busy=when_busy)
-        return self._plan(action, await look_up(self._services, list(targets)) if look else targets)
+        action = Redeploy(source=await _planned(source, secrets), when_busy=when_busy)
+        return self._plan(action, await look_up_newest(self._services, list(targets)) if look_up else targets)
 
     async def plan_variables(
         self,
@@ -388,17 +391,17 @@ class Fleet:
             )
 
 
-async def _planned(source: Source | None) -> PlannedSource:
+async def _planned(source: Source | None, secrets: SecretFiles) -> PlannedSource:
     if source is None or isinstance(source, LatestCommit):
         return PlannedSource(kind="latest_commit")
     if isinstance(source, PreviousUpload):
         return PlannedSource(kind="previous_upload")
     if isinstance(source, Commit):
-        return PlannedSource(kind="commit", commit=check_text("source", source.sha, rule="FACTS §6"))
+        return PlannedSource(kind="commit", commit_hash=check_text("source", source.commit_hash, rule="FACTS §6"))
     if not isinstance(source, str | os.PathLike):
         raise InvalidArgumentError("source", "a plan is data: name the folder or the .zip by its path")
-    async with ready_archive(source, secrets="refuse") as archive:
-        return PlannedSource(kind="files", path=_absolute(source), content_hash=archive.content_hash)
+    async with ready_archive(source, secrets=secrets) as archive:
+        return PlannedSource(kind="files", path=_absolute(source), content_hash=archive.content_hash, secrets=secrets)
 
 
 def _absolute(source: str | os.PathLike[str]) -> str:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
+from launch_async.archive.archive import SecretFiles
 from launch_async.deploy.sources import Source
 from launch_async.fleet.fleet import Fleet as AsyncFleet
 from launch_async.fleet.journal.journal import Journal
@@ -41,7 +42,7 @@ class Fleet:
         project_uids: Iterable[str] | None = None,
         environment_uids: Iterable[str] | None = None,
         git_branch: str | None = None,
-        framework: FrameworkPreset | str | None = None,
+        framework_preset: FrameworkPreset | str | None = None,
         last_status: DeploymentStatus | str | Iterable[DeploymentStatus | str] | None = None,
         idle_for: timedelta | None = None,
         file: str | os.PathLike[str] | None = None,
@@ -57,7 +58,7 @@ class Fleet:
             project_uids: UIDs of projects.
             environment_uids: UIDs of environments.
             git_branch: Pattern of the branch.
-            framework: Framework preset.
+            framework_preset: How the site is built and served.
             last_status: Status of the newest deployment; any one of several must fit.
             idle_for: How old the newest deployment must be at least.
             file: Targets from a file instead, without a request: JSON (a list of objects with `project_uid` and
@@ -75,7 +76,7 @@ class Fleet:
                 project_uids=_bridge.gathered(project_uids),
                 environment_uids=_bridge.gathered(environment_uids),
                 git_branch=git_branch,
-                framework=framework,
+                framework_preset=framework_preset,
                 last_status=_bridge.gathered(last_status),
                 idle_for=idle_for,
                 file=file,
@@ -88,7 +89,8 @@ class Fleet:
         source: Source | None = None,
         *,
         when_busy: WhenBusy = "queue",
-        look: bool = False,
+        look_up: bool = False,
+        secrets: SecretFiles = "refuse",
     ) -> Plan:
         """Plan to deploy each target once; nothing is changed.
 
@@ -98,15 +100,20 @@ class Fleet:
                 once and uploaded once. By default the newest commit or the previous ZIP, whichever the project has.
             when_busy: What to do with an environment that is deploying already: `queue` another deployment behind it,
                 `attach` to the running one, or `skip` it.
-            look: Look up the newest deployments of each target first, unless the selection has: a request or two for
+            look_up: Look up the newest deployments of each target first, unless the selection has: a request or two for
                 each. The plan then says what is deploying already and how long the slowest build took, and the run
                 begins with the slowest, which ends it sooner.
+            secrets: What to do about files that hold secrets, as for `LaunchClient.deploy`.
 
         Raises:
             InvalidArgumentError: There is no target, one is there twice, or the source cannot be planned.
             ArchiveError: The folder or ZIP cannot be uploaded as it is.
         """
-        return _bridge.run(self._async.plan_redeploy(_bridge.gathered(targets), source, when_busy=when_busy, look=look))
+        return _bridge.run(
+            self._async.plan_redeploy(
+                _bridge.gathered(targets), source, when_busy=when_busy, look_up=look_up, secrets=secrets
+            )
+        )
 
     def plan_variables(
         self, targets: Iterable[Target], variables: Mapping[str, str] | None = None, *, remove: str | Iterable[str] = ()

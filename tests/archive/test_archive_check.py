@@ -152,8 +152,17 @@ def test_a_zip_with_a_secret_is_refused_unless_it_shall_be_sent(tmp_path: Path, 
 
     assert caught.value.paths == (name,)
     assert isinstance(check_archive(path, secrets="send"), Archive)
-    with pytest.raises(InvalidArgumentError, match="secrets: 'drop' is neither 'refuse' nor 'send'"):
-        check_archive(path, secrets="drop")  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgumentError, match="secrets: 'dropped' is none of 'refuse', 'drop' and 'send'"):
+        check_archive(path, secrets="dropped")  # type: ignore[arg-type]
+
+
+def test_nothing_is_dropped_from_a_zip(tmp_path: Path) -> None:
+    with pytest.raises(
+        ArchiveError, match=r'or pass secrets="send" \(secrets="drop" takes files out of a folder only\)'
+    ):
+        check_archive(make_zip(tmp_path / "a.zip", ".env"), secrets="drop")
+
+    assert isinstance(check_archive(make_zip(tmp_path / "b.zip", "about.html"), secrets="drop"), Archive)
 
 
 def test_less_than_the_least_size_is_refused_with_advice(tmp_path: Path) -> None:

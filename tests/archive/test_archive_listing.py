@@ -286,10 +286,20 @@ def test_dropped_secrets_are_listed_and_logged_as_a_warning(tmp_path: Path, capl
     assert "app/.env.production" in record.getMessage()
 
 
+def test_secrets_are_sent_if_asked(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"index.html": "", ".env": "A=1", "app/id_rsa": "key", ".git/config": "", "left/.env": ""})
+    (tmp_path / ".launchignore").write_text("left/\n")
+
+    listing = list_archive(tmp_path, secrets="send")
+
+    assert sent(listing) == [".env", ".launchignore", "app/id_rsa", "index.html"]
+    assert listing.secrets == ()
+
+
 def test_a_slip_in_what_becomes_of_secrets_is_refused(tmp_path: Path) -> None:
     lay_out(tmp_path, {"index.html": "", ".env": "A=1"})
 
-    with pytest.raises(InvalidArgumentError, match="secrets: 'refused' is neither 'refuse' nor 'drop'"):
+    with pytest.raises(InvalidArgumentError, match="secrets: 'refused' is none of 'refuse', 'drop' and 'send'"):
         list_archive(tmp_path, secrets="refused")  # type: ignore[arg-type]
 
 

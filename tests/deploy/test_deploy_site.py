@@ -83,14 +83,16 @@ async def test_a_zip_with_secrets_is_refused_because_it_is_never_changed(launch,
     assert emulator.ledger.requests == []
 
 
-async def test_a_zip_with_secrets_is_sent_to_who_insists(launch, tmp_path):
+@pytest.mark.parametrize("checked_before", [True, False])
+async def test_a_zip_with_secrets_is_sent_to_who_insists(launch, tmp_path, checked_before):
     _, client = launch
     file = tmp_path / "site.zip"
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("config/.env", "TOKEN=abc")
         archive.writestr("padding.bin", bytes(1024))
 
-    site = await client.create_site("night-sky", check_archive(file, secrets="send"))
+    source = check_archive(file, secrets="send") if checked_before else file
+    site = await client.create_site("night-sky", source, secrets="refuse" if checked_before else "send")
 
     assert site.deployment.status.is_success
 
@@ -126,11 +128,11 @@ async def test_the_previous_upload_can_be_deployed_again(launch, folder, fetch):
     assert await fetch(deployment.url) == PAGE
 
 
-@pytest.mark.parametrize("sha", [None, "", " "], ids=repr)
-def test_a_commit_that_nobody_named_is_refused(sha):
+@pytest.mark.parametrize("commit_hash", [None, "", " "], ids=repr)
+def test_a_commit_that_nobody_named_is_refused(commit_hash):
     # An unset variable of a pipeline would deploy whatever is newest.
-    with pytest.raises(InvalidArgumentError, match=r"^sha: "):
-        Commit(sha)
+    with pytest.raises(InvalidArgumentError, match=r"^commit_hash: "):
+        Commit(commit_hash)
 
 
 @pytest.mark.parametrize(
@@ -249,6 +251,15 @@ async def test_secrets_stay_behind_if_that_was_asked_for(launch, folder, fetch):
     site = await client.create_site("night-sky", folder, secrets="drop")
 
     assert "abc" not in await fetch(f"{site.url}/.env")
+
+
+async def test_secrets_of_a_folder_are_sent_to_who_insists(launch, folder, fetch):
+    _, client = launch
+    (folder / ".env").write_text("TOKEN=abc", "utf-8")
+
+    site = await client.create_site("night-sky", folder, secrets="send")
+
+    assert "abc" in await fetch(f"{site.url}/.env")
 
 
 @pytest.mark.parametrize("source", [b"bytes", 7, None])

@@ -23,7 +23,7 @@ ACTIONS = st.one_of(
         source=st.builds(
             PlannedSource,
             kind=st.sampled_from(["latest_commit", "commit", "previous_upload", "files"]),
-            commit=st.none() | NAMES,
+            commit_hash=st.none() | NAMES,
             path=st.none() | NAMES,
             content_hash=st.none() | NAMES,
         ),
@@ -185,7 +185,7 @@ async def test_a_selection_fits_everything_that_was_asked_for(client: LaunchClie
     assert await labels(projects=["blog", "shop"], environments="prev*") == ["blog/preview", "shop/preview"]
     assert await labels(project_uids=[blog.project_uid], environment_uids=[blog.environment_uid]) == ["blog/preview"]
     assert await labels(git_branch="no-such-*") == []
-    assert await labels(framework="ASTRO") == []
+    assert await labels(framework_preset="ASTRO") == []
     assert await labels(last_status="FAILED") == []
     assert len(await labels(last_status=["LIVE", "FAILED"])) == 6
     assert await labels(idle_for=timedelta(days=1)) == []
@@ -204,7 +204,7 @@ async def test_a_plan_that_looks_says_how_long_builds_took_and_what_is_deploying
     emulator.script("LIVE", seconds=3600)
     await client.deployments.create(busy.project_uid, busy.environment_uid)
 
-    plan = await client.fleet.plan_redeploy(selection, look=True)
+    plan = await client.fleet.plan_redeploy(selection, look_up=True)
 
     assert [one.key for one in plan.operations] == [one.key for one in blind.operations]
     assert plan.operations[0].target == gone
@@ -223,7 +223,7 @@ async def test_a_look_asks_only_for_what_the_selection_has_not_seen(
     unseen = [*await client.fleet.select(projects="docs")]
     before = emulator.ledger.count("listDeployments")
 
-    await client.fleet.plan_redeploy([*seen, *unseen], look=True)
+    await client.fleet.plan_redeploy([*seen, *unseen], look_up=True)
 
     assert emulator.ledger.count("listDeployments") - before == len(unseen)
 

@@ -80,6 +80,22 @@ async def test_a_target_whose_share_of_the_upload_is_refused_gets_an_upload_of_i
     assert created(emulator) == uids(plan)
 
 
+async def test_a_plan_and_its_run_agree_about_files_that_hold_secrets(
+    client: LaunchClient, emulator: LaunchEmulator, tmp_path: Path
+) -> None:
+    emulator.add_project("files", environments=["one"], deployments=1)
+    (tmp_path / "index.html").write_text("page")
+    (tmp_path / ".env").write_text("TOKEN=abc")
+    selection = await client.fleet.select(projects="files")
+    with pytest.raises(ArchiveError, match="it holds secrets"):
+        await client.fleet.plan_redeploy(selection, tmp_path)
+
+    plan = Plan.from_json((await client.fleet.plan_redeploy(selection, tmp_path, secrets="drop")).to_json())
+    report = await client.fleet.run(plan)
+
+    assert report.is_success
+
+
 async def test_files_that_changed_since_the_plan_are_refused_before_anything_is_sent(
     client: LaunchClient, emulator: LaunchEmulator, tmp_path: Path
 ) -> None:

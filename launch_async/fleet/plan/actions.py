@@ -6,6 +6,8 @@ from typing import Final, Literal, TypeAlias
 
 import attrs
 
+from launch_async.archive.archive import SecretFiles
+
 __all__ = [
     "ACTIONS",
     "Action",
@@ -29,18 +31,20 @@ class PlannedSource:
 
     Attributes:
         kind: `latest_commit`, `commit`, `previous_upload` or `files`.
-        commit: Full hash, for `commit`.
+        commit_hash: Full hash, for `commit`.
         path: Folder or .zip, for `files`.
         content_hash: What the files were when the plan was made: other files are refused when it runs.
+        secrets: What to do about files that hold secrets: `refuse`, `drop` or `send`.
     """
 
     kind: Literal["latest_commit", "commit", "previous_upload", "files"]
-    commit: str | None = None
+    commit_hash: str | None = None
     path: str | None = None
     content_hash: str | None = None
+    secrets: SecretFiles = "refuse"
 
     def __str__(self) -> str:
-        what = {"commit": f"commit {self.commit}", "files": f"files of {self.path}"}
+        what = {"commit": f"commit {self.commit_hash}", "files": f"files of {self.path}"}
         return what.get(self.kind, self.kind.replace("_", " "))
 
 

@@ -23,7 +23,7 @@ from launch_async.models.project import Project
 from launch_async.rate_limit.local import Priority
 from launch_async.watch.report import build_seconds
 
-__all__ = ["Criteria", "batches", "gather", "look_up", "read_targets", "select", "target_of"]
+__all__ = ["Criteria", "batches", "gather", "look_up_newest", "read_targets", "select", "target_of"]
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class Criteria:
         project_uids: UIDs of projects.
         environment_uids: UIDs of environments.
         git_branch: Pattern of the branch.
-        framework: Framework preset.
+        framework_preset: Framework preset.
         last_status: Statuses of the newest deployment; any one must fit.
         idle_for: The newest deployment must be at least that old.
     """
@@ -50,7 +50,7 @@ class Criteria:
     project_uids: frozenset[str] | None = None
     environment_uids: frozenset[str] | None = None
     git_branch: str | None = None
-    framework: str | None = None
+    framework_preset: str | None = None
     last_status: frozenset[str] | None = None
     idle_for: timedelta | None = None
 
@@ -63,7 +63,7 @@ class Criteria:
         project_uids: Iterable[str] | None,
         environment_uids: Iterable[str] | None,
         git_branch: str | None,
-        framework: FrameworkPreset | str | None,
+        framework_preset: FrameworkPreset | str | None,
         last_status: DeploymentStatus | str | Iterable[DeploymentStatus | str] | None,
         idle_for: timedelta | None,
     ) -> Criteria:
@@ -79,7 +79,7 @@ class Criteria:
             project_uids=_uids("project_uids", project_uids),
             environment_uids=_uids("environment_uids", environment_uids),
             git_branch=git_branch,
-            framework=None if framework is None else str(framework),
+            framework_preset=None if framework_preset is None else str(framework_preset),
             last_status=None if statuses is None else frozenset(str(status) for status in statuses),
             idle_for=idle_for,
         )
@@ -101,7 +101,7 @@ class Criteria:
             (self.environment_uids is None or environment.uid in self.environment_uids)
             and (self.environments is None or matches(environment.name, self.environments))
             and (self.git_branch is None or matches(environment.git_branch, (self.git_branch,)))
-            and (self.framework is None or environment.framework_preset == self.framework)
+            and (self.framework_preset is None or environment.framework_preset == self.framework_preset)
         )
 
     def fits_deployment(self, newest: Deployment | None, now: datetime) -> bool:
@@ -138,7 +138,7 @@ async def _fitting(services: FleetServices, criteria: Criteria, targets: Sequenc
     ]
 
 
-async def look_up(services: FleetServices, targets: Sequence[Target]) -> list[Target]:
+async def look_up_newest(services: FleetServices, targets: Sequence[Target]) -> list[Target]:
     """Return the targets with what their newest deployments tell; those that are known, or gone, as they are."""
     unknown = [target for target in targets if target.last_status is None]
     with metered(Meter(priority=Priority.WRITE)):

@@ -83,7 +83,7 @@ class Operations:
 
     async def _redeploy(self, operation: PlannedOperation, action: Redeploy) -> None:
         if self._state.entry(operation).state is OperationState.INTENDED:
-            await self._adopt_interrupted(operation, action.source.commit)
+            await self._adopt_interrupted(operation, action.source.commit_hash)
         if self._state.entry(operation).state is not OperationState.SENT:
             async with self._sending:
                 await self._begin_deployment(operation, action)
@@ -91,24 +91,24 @@ class Operations:
             await self._finish_deployment(operation)
 
     async def _begin_deployment(self, operation: PlannedOperation, action: Redeploy) -> None:
-        commit = action.source.commit
+        commit_hash = action.source.commit_hash
         self._check_not_held()
         if action.when_busy != "queue" and await self._was_busy(operation, action):
             return
         upload_uid = await self._uploads.shared_uid()
         await self._know_the_clock(operation)
         try:
-            await self._once_sent(operation, lambda: self._create(operation, commit, upload_uid))
+            await self._once_sent(operation, lambda: self._create(operation, commit_hash, upload_uid))
         except LaunchError as error:
             if not self._uploads.was_refused(error):
                 raise
             own_uid = await self._uploads.own_uid(operation.target)
             await self._once_sent(operation, lambda: self._create(operation, None, own_uid))
 
-    async def _create(self, operation: PlannedOperation, commit: str | None, upload_uid: str | None) -> None:
+    async def _create(self, operation: PlannedOperation, commit_hash: str | None, upload_uid: str | None) -> None:
         target = operation.target
         created = await self._services.deployments.create(
-            target.project_uid, target.environment_uid, commit_hash=commit, upload_uid=upload_uid
+            target.project_uid, target.environment_uid, commit_hash=commit_hash, upload_uid=upload_uid
         )
         self._sent(operation, created)
 

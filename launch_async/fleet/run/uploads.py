@@ -116,7 +116,7 @@ class SharedUpload:
 
     async def _packed(self, source: PlannedSource) -> Archive:
         if self._archive is None:
-            archive = await self._stack.enter_async_context(ready_archive(source.path or ".", secrets="refuse"))
+            archive = await self._stack.enter_async_context(ready_archive(source.path or ".", secrets=source.secrets))
             if source.content_hash not in (None, archive.content_hash):
                 raise ArchiveError("source", f"{source.path} has changed since the plan was made; plan anew")
             self._archive = archive
