@@ -83,7 +83,9 @@ def check_uid(name: str, uid: str, *, operation: str | None = None) -> str:
     """
     # Callers without a type checker pass anything, and it would end in a path.
     if not isinstance(uid, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        instead = "; give its uid" if hasattr(uid, "uid") else ""
+        own = name.rpartition(".")[2]
+        attribute = next((one for one in (own, "uid") if hasattr(uid, one)), None)
+        instead = f"; give its {attribute}" if attribute else ""
         raise InvalidArgumentError(name, f"expected a string, got {type(uid).__name__}{instead}", operation=operation)
     if not _is_uid(uid):
         listed = _LISTED_BY.get(name.rpartition(".")[2])

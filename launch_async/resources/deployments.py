@@ -14,7 +14,7 @@ from launch_async.http.operation import READ, WRITE, Operation, check_text
 from launch_async.http.pipeline import Pipeline
 from launch_async.http.transport import Response
 from launch_async.models.base import JSONValue
-from launch_async.models.deployment import CreateDeploymentRequest, Deployment
+from launch_async.models.deployment import CreateDeploymentRequest, Deployment, DeploymentRef
 from launch_async.models.log import Log, LogLine, ServerLogLine
 from launch_async.models.upload import DownloadUrl
 from launch_async.rate_limit.local import Priority
@@ -40,7 +40,10 @@ _DOWNLOAD: Final = Operation("getDeploymentDownloadUrl", "GET", _ITEM + "/downlo
 
 
 class Deployments(Resource):
-    """The deployments of an environment."""
+    """The deployments of an environment.
+
+    Where a method takes the three UIDs of a deployment, a `DeploymentRef` or a `Deployment` alone does as well.
+    """
 
     def __init__(self, pipeline: Pipeline, *, site_scheme: str) -> None:
         super().__init__(pipeline)
@@ -77,8 +80,18 @@ class Deployments(Resource):
             skip=skip,
         )
 
-    async def get(self, project_uid: str, environment_uid: str, deployment_uid: str) -> Deployment:
+    async def get(
+        self,
+        project_uid: str | DeploymentRef | Deployment,
+        environment_uid: str | None = None,
+        deployment_uid: str | None = None,
+    ) -> Deployment:
         """Return one deployment.
+
+        Args:
+            project_uid: The project; or alone, a reference to the deployment or the deployment itself.
+            environment_uid: The environment.
+            deployment_uid: The deployment.
 
         Raises:
             InvalidArgumentError: A UID is malformed.
@@ -86,7 +99,7 @@ class Deployments(Resource):
 
         API: `getDeployment`; scope `launch.projects:read` or `launch:manage`.
         """
-        return await self._get(project_uid, environment_uid, deployment_uid, Priority.INTERACTIVE)
+        return await self._get(*_place(project_uid, environment_uid, deployment_uid), Priority.INTERACTIVE)
 
     async def create(
         self,
@@ -151,16 +164,16 @@ class Deployments(Resource):
 
     async def logs(
         self,
-        project_uid: str,
-        environment_uid: str,
-        deployment_uid: str,
+        project_uid: str | DeploymentRef | Deployment,
+        environment_uid: str | None = None,
+        deployment_uid: str | None = None,
         *,
         after: datetime | None = None,
     ) -> Log[LogLine]:
         """Return build-log lines, oldest first; `follow_logs` follows them as they come.
 
         Args:
-            project_uid: The project.
+            project_uid: The project; or alone, a reference to the deployment or the deployment itself.
             environment_uid: The environment.
             deployment_uid: The deployment.
             after: Only lines after this time, which needs a zone; whether the moment itself is included is not known
@@ -172,13 +185,14 @@ class Deployments(Resource):
 
         API: `getDeploymentLogs`; scope `launch.projects:read` or `launch:manage`.
         """
-        return await self._logs(project_uid, environment_uid, deployment_uid, after, Priority.INTERACTIVE)
+        place = _place(project_uid, environment_uid, deployment_uid)
+        return await self._logs(*place, after, Priority.INTERACTIVE)
 
     async def server_logs(
         self,
-        project_uid: str,
-        environment_uid: str,
-        deployment_uid: str,
+        project_uid: str | DeploymentRef | Deployment,
+        environment_uid: str | None = None,
+        deployment_uid: str | None = None,
         *,
         start: datetime,
         end: datetime,
@@ -186,7 +200,7 @@ class Deployments(Resource):
         """Return what a deployment's server wrote in a window of time; `tail_server_logs` follows it.
 
         Args:
-            project_uid: The project.
+            project_uid: The project; or alone, a reference to the deployment or the deployment itself.
             environment_uid: The environment.
             deployment_uid: The deployment.
             start: Start of the window, a time with a zone.
@@ -199,12 +213,23 @@ class Deployments(Resource):
 
         API: `getServerLogs`; scope `launch.projects:read` or `launch:manage`.
         """
-        return await self._server_logs(project_uid, environment_uid, deployment_uid, start, end, Priority.INTERACTIVE)
+        place = _place(project_uid, environment_uid, deployment_uid)
+        return await self._server_logs(*place, start, end, Priority.INTERACTIVE)
 
-    async def download_url(self, project_uid: str, environment_uid: str, deployment_uid: str) -> DownloadUrl:
+    async def download_url(
+        self,
+        project_uid: str | DeploymentRef | Deployment,
+        environment_uid: str | None = None,
+        deployment_uid: str | None = None,
+    ) -> DownloadUrl:
         """Return a signed URL of the ZIP that a file-upload deployment was built from.
 
         The URL is a secret; fetch it without any credentials.
+
+        Args:
+            project_uid: The project; or alone, a reference to the deployment or the deployment itself.
+            environment_uid: The environment.
+            deployment_uid: The deployment.
 
         Raises:
             InvalidArgumentError: A UID is malformed.
@@ -212,7 +237,7 @@ class Deployments(Resource):
 
         API: `getDeploymentDownloadUrl`; scope `launch.projects:read` or `launch:manage`.
         """
-        uids = _uids(project_uid, environment_uid, deployment_uid)
+        uids = _uids(*_place(project_uid, environment_uid, deployment_uid))
         return await self._read(_DOWNLOAD, uids, _download_url)
 
     async def _get(self, project_uid: str, environment_uid: str, deployment_uid: str, priority: Priority) -> Deployment:
@@ -286,6 +311,27 @@ def _download_url(response: Response) -> DownloadUrl:
         expires_in=expires if isinstance(expires, int) else None,
         extra={name: value for name, value in document.items() if value not in (url, expires)},
     )
+
+
+def _place(
+    project_uid: str | DeploymentRef | Deployment, environment_uid: str | None, deployment_uid: str | None
+) -> tuple[str, str, str]:
+    """Return the three UIDs of a deployment, given one by one or as a reference.
+
+    Raises:
+        InvalidArgumentError: One is missing, or there is a UID beside a reference.
+    """
+    beside = {"environment_uid": environment_uid, "deployment_uid": deployment_uid}
+    if isinstance(project_uid, DeploymentRef | Deployment):
+        if given := [name for name, uid in beside.items() if uid is not None]:
+            kind = type(project_uid).__name__
+            raise InvalidArgumentError(given[0], f"the {kind} before it says that already; give the {kind} alone")
+        ref = project_uid.ref if isinstance(project_uid, Deployment) else project_uid
+        return ref.project_uid, ref.environment_uid, ref.deployment_uid
+    if environment_uid is None or deployment_uid is None:
+        missing = next(name for name, uid in beside.items() if uid is None)
+        raise InvalidArgumentError(missing, "is missing; give all three UIDs, or a DeploymentRef alone")
+    return project_uid, environment_uid, deployment_uid
 
 
 def _uids(project_uid: str, environment_uid: str, deployment_uid: str) -> dict[str, str]:

@@ -35,6 +35,9 @@ DeploymentLike: TypeAlias = DeploymentRef | Deployment | str
 """Names a deployment: a reference, the deployment itself, or a reference's JSON."""
 
 _LOG: Final = logging.getLogger("launch_async.logs")
+_MAKE_A_REFERENCE: Final = (
+    "A UID alone does not say where the deployment is: give DeploymentRef(project_uid, environment_uid, deployment_uid)"
+)
 
 
 class Watching:
@@ -262,10 +265,7 @@ class Watching:
 
 def _target(ref: DeploymentLike) -> Deployment | DeploymentRef:
     """Return what was given, once it is sure that it names a deployment."""
-    try:
-        target = DeploymentRef.from_json(ref) if isinstance(ref, str) else ref
-    except ValueError:
-        raise InvalidArgumentError("ref", "this text is not what DeploymentRef.to_json() wrote") from None
+    target = _from_text(ref) if isinstance(ref, str) else ref
     if not isinstance(target, Deployment | DeploymentRef):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidArgumentError(
             "ref", f"expected a Deployment, a DeploymentRef or the JSON of one, got {type(target).__name__}"
@@ -276,7 +276,20 @@ def _target(ref: DeploymentLike) -> Deployment | DeploymentRef:
     return target
 
 
+def _from_text(text: str) -> DeploymentRef:
+    try:
+        return DeploymentRef.from_json(text)
+    except ValueError:
+        is_json = text.lstrip().startswith(("{", "["))
+        problem = "this text is not what DeploymentRef.to_json() wrote"
+        raise InvalidArgumentError("ref", problem if is_json else f"{problem}. {_MAKE_A_REFERENCE}") from None
+
+
 def _targets(refs: Iterable[DeploymentLike]) -> list[Deployment | DeploymentRef]:
+    if isinstance(refs, str) or not isinstance(refs, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgumentError(
+            "refs", f"expected a list of deployments or references, got one {type(refs).__name__}"
+        )
     return [_target(ref) for ref in refs]
 
 

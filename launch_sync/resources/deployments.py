@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from launch_async.models.deployment import Deployment
+from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.log import Log, LogLine, ServerLogLine
 from launch_async.models.upload import DownloadUrl
 from launch_async.resources.deployments import Deployments as AsyncDeployments
@@ -18,7 +18,10 @@ __all__ = ["Deployments"]
 
 
 class Deployments:
-    """The deployments of an environment."""
+    """The deployments of an environment.
+
+    Where a method takes the three UIDs of a deployment, a `DeploymentRef` or a `Deployment` alone does as well.
+    """
 
     def __init__(self, wrapped: AsyncDeployments, lender: object = None) -> None:
         self._async = wrapped
@@ -45,8 +48,18 @@ class Deployments:
         """
         return Pager(self._async.list(project_uid, environment_uid, limit=limit, skip=skip), self)
 
-    def get(self, project_uid: str, environment_uid: str, deployment_uid: str) -> Deployment:
+    def get(
+        self,
+        project_uid: str | DeploymentRef | Deployment,
+        environment_uid: str | None = None,
+        deployment_uid: str | None = None,
+    ) -> Deployment:
         """Return one deployment.
+
+        Args:
+            project_uid: The project; or alone, a reference to the deployment or the deployment itself.
+            environment_uid: The environment.
+            deployment_uid: The deployment.
 
         Raises:
             InvalidArgumentError: A UID is malformed.
@@ -84,12 +97,17 @@ class Deployments:
         )
 
     def logs(
-        self, project_uid: str, environment_uid: str, deployment_uid: str, *, after: datetime | None = None
+        self,
+        project_uid: str | DeploymentRef | Deployment,
+        environment_uid: str | None = None,
+        deployment_uid: str | None = None,
+        *,
+        after: datetime | None = None,
     ) -> Log[LogLine]:
         """Return build-log lines, oldest first; `follow_logs` follows them as they come.
 
         Args:
-            project_uid: The project.
+            project_uid: The project; or alone, a reference to the deployment or the deployment itself.
             environment_uid: The environment.
             deployment_uid: The deployment.
             after: Only lines after this time, which needs a zone; whether the moment itself is included is not known
@@ -104,12 +122,18 @@ class Deployments:
         return _bridge.run(self._async.logs(project_uid, environment_uid, deployment_uid, after=after))
 
     def server_logs(
-        self, project_uid: str, environment_uid: str, deployment_uid: str, *, start: datetime, end: datetime
+        self,
+        project_uid: str | DeploymentRef | Deployment,
+        environment_uid: str | None = None,
+        deployment_uid: str | None = None,
+        *,
+        start: datetime,
+        end: datetime,
     ) -> Log[ServerLogLine]:
         """Return what a deployment's server wrote in a window of time; `tail_server_logs` follows it.
 
         Args:
-            project_uid: The project.
+            project_uid: The project; or alone, a reference to the deployment or the deployment itself.
             environment_uid: The environment.
             deployment_uid: The deployment.
             start: Start of the window, a time with a zone.
@@ -124,10 +148,20 @@ class Deployments:
         """
         return _bridge.run(self._async.server_logs(project_uid, environment_uid, deployment_uid, start=start, end=end))
 
-    def download_url(self, project_uid: str, environment_uid: str, deployment_uid: str) -> DownloadUrl:
+    def download_url(
+        self,
+        project_uid: str | DeploymentRef | Deployment,
+        environment_uid: str | None = None,
+        deployment_uid: str | None = None,
+    ) -> DownloadUrl:
         """Return a signed URL of the ZIP that a file-upload deployment was built from.
 
         The URL is a secret; fetch it without any credentials.
+
+        Args:
+            project_uid: The project; or alone, a reference to the deployment or the deployment itself.
+            environment_uid: The environment.
+            deployment_uid: The deployment.
 
         Raises:
             InvalidArgumentError: A UID is malformed.

@@ -19,6 +19,7 @@ from launch_async import (
     CacheRevalidationUsage,
     ConflictError,
     DecodeError,
+    Deployment,
     DeploymentRef,
     DeploymentStatus,
     FrameworkPreset,
@@ -1067,12 +1068,60 @@ async def test_a_malformed_uid_never_reaches_a_path(
     [
         ("production", r"'production' is not 24 .*; launch\.environments\.list\(project_uid\) shows the UIDs"),
         (Project(uid=PROJECT), "expected a string, got Project; give its uid"),
+        (
+            DeploymentRef(PROJECT, ENVIRONMENT, DEPLOYMENT),
+            "expected a string, got DeploymentRef; give its environment_uid",
+        ),
     ],
 )
 async def test_a_name_or_an_object_in_place_of_a_uid_is_told_where_the_uid_is(given: Any, problem: str) -> None:
     async with client_on(FakeTransport(answer(500))) as launch:
         with pytest.raises(InvalidArgumentError, match=f"^environment_uid: {problem}"):
             await launch.deploy(PROJECT, given, "site")
+
+
+SOME_TIME = datetime(2026, 5, 1, tzinfo=UTC)
+BY_REFERENCE: dict[str, tuple[Callable[..., Any], object]] = {
+    "get": (lambda deployments, *place: deployments.get(*place), {"deployment": {"uid": DEPLOYMENT}}),
+    "logs": (lambda deployments, *place: deployments.logs(*place), {"deploymentLogs": []}),
+    "server_logs": (
+        lambda deployments, *place: deployments.server_logs(*place, start=SOME_TIME, end=SOME_TIME),
+        {"logs": []},
+    ),
+    "download_url": (lambda deployments, *place: deployments.download_url(*place), {"url": "https://storage.test/zip"}),
+}
+
+
+@pytest.mark.parametrize("method", BY_REFERENCE)
+async def test_a_method_of_one_deployment_takes_a_reference_or_the_deployment(method: str) -> None:
+    call, document = BY_REFERENCE[method]
+    transport = FakeTransport(*[answer(200, document)] * 3)
+    ref = DeploymentRef(PROJECT, ENVIRONMENT, DEPLOYMENT)
+    deployment = Deployment(uid=DEPLOYMENT, project_uid=PROJECT, environment_uid=ENVIRONMENT)
+
+    async with client_on(transport) as launch:
+        await call(launch.deployments, ref)
+        await call(launch.deployments, deployment)
+        await call(launch.deployments, PROJECT, ENVIRONMENT, DEPLOYMENT)
+
+    assert len({request.url for request in transport.requests}) == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "problem"),
+    [
+        ((PROJECT,), "environment_uid: is missing; give all three UIDs, or a DeploymentRef alone"),
+        ((PROJECT, ENVIRONMENT), "deployment_uid: is missing"),
+        (
+            (DeploymentRef(PROJECT, ENVIRONMENT, DEPLOYMENT), ENVIRONMENT),
+            "environment_uid: .*; give the DeploymentRef alone",
+        ),
+    ],
+)
+async def test_a_deployment_is_named_once_and_wholly(place: tuple[Any, ...], problem: str) -> None:
+    async with client_on(FakeTransport(answer(500))) as launch:
+        with pytest.raises(InvalidArgumentError, match=f"^{problem}"):
+            await launch.deployments.get(*place)
 
 
 @pytest.mark.parametrize("listing", [lambda c: c.environments.list(""), lambda c: c.deployments.list(PROJECT, "x")])

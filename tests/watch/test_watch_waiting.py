@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from launch_async import (
     DeploymentStatus,
     ForbiddenError,
     InvalidArgumentError,
+    LaunchClient,
     NotFoundError,
     RateLimit,
     ServerError,
@@ -327,6 +329,36 @@ def test_what_names_no_deployment_is_refused(ref: str) -> None:
     with pytest.raises(InvalidArgumentError, match=r"^ref: this text is not what DeploymentRef\.to_json\(\) wrote"):
         run(launch.client().wait(ref))
     assert not launch.seen
+
+
+CALLS_BY_REFERENCE: dict[str, Callable[[LaunchClient, str], Any]] = {
+    "wait": lambda client, ref: client.wait(ref),
+    "wait_all": lambda client, ref: client.wait_all([ref]),
+    "as_completed": lambda client, ref: anext(aiter(client.as_completed([ref]))),
+    "poll_once": lambda client, ref: client.poll_once(ref),
+    "follow_logs": lambda client, ref: anext(aiter(client.follow_logs(ref))),
+    "follow_all": lambda client, ref: anext(aiter(client.follow_all([ref]))),
+    "tail_server_logs": lambda client, ref: anext(aiter(client.tail_server_logs(ref))),
+}
+
+
+@pytest.mark.parametrize("call", CALLS_BY_REFERENCE)
+def test_a_bare_uid_is_told_what_names_a_deployment(call: str) -> None:
+    launch = Launch()
+
+    with pytest.raises(
+        InvalidArgumentError, match=r"give DeploymentRef\(project_uid, environment_uid, deployment_uid\)"
+    ):
+        run(CALLS_BY_REFERENCE[call](launch.client(), "66c0ffee66c0ffee66c0ffee"))
+    assert not launch.seen
+
+
+@pytest.mark.parametrize(
+    "refs", ["c" * 24, DeploymentRef("a" * 24, "b" * 24, "c" * 24), None], ids=["uid", "ref", "None"]
+)
+def test_one_reference_in_place_of_several_is_told_so(refs: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^refs: expected a list of deployments or references, got one "):
+        run(Launch().client().wait_all(refs))
 
 
 @pytest.mark.parametrize("ref", [None, 5, b"{}", {"project_uid": "x"}], ids=repr)
