@@ -290,7 +290,11 @@ class LaunchClient:
         self._pipeline.__reduce__()
 
     def __repr__(self) -> str:
-        return f"<LaunchClient {self._base_url}{' closed' if self._closed else ''}>"
+        # One that could not be made has a text, too: a traceback that shows local variables asks for it.
+        pipeline: Pipeline | None = vars(self).get("_pipeline")
+        organization = f"organization {pipeline.organization_uid}" if pipeline and pipeline.organization_uid else ""
+        parts = [self._base_url, organization, "closed" if self._closed else "open"]
+        return f"<LaunchClient {', '.join(filter(None, parts))}>"
 
     async def __aenter__(self) -> Self:
         return self

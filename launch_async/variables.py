@@ -28,6 +28,7 @@ from launch_async.display import html as _html
 from launch_async.errors import ConcurrentChangeError, ConfigurationError, InvalidArgumentError
 from launch_async.models.environment import Environment
 from launch_async.resources._inputs import check_variables
+from launch_async.resources._resource import with_methods
 from launch_async.resources.environments import Environments
 from launch_async.wire.secret import hidden
 
@@ -132,6 +133,9 @@ class Variables:
 
     def __init__(self, environments: Environments) -> None:
         self._environments = environments
+
+    def __repr__(self) -> str:
+        return with_methods(self)
 
     async def read(self, project_uid: str, environment_uid: str) -> VariableValues:
         """Return an environment's variables.

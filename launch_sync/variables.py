@@ -23,6 +23,9 @@ class Variables:
         self._async = wrapped
         self._lender = lender
 
+    def __repr__(self) -> str:
+        return repr(self._async)
+
     def read(self, project_uid: str, environment_uid: str) -> VariableValues:
         """Return an environment's variables.
 

@@ -146,9 +146,9 @@ class Authtoken(Credentials):
     Raises:
         ConfigurationError: The token is empty or would break a header.
     """
-    # Attributes here, properties in the protocol: reading them is the same.
 
     token: str = attrs.field(repr=False)
+    # An attribute where the protocol has a property: reading it is the same.
     location: str | None = attrs.field(eq=False)  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def __init__(self, token: str, *, location: str | None = None) -> None:

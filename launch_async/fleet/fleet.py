@@ -38,6 +38,7 @@ from launch_async.models.deployment import DeploymentStatus
 from launch_async.models.environment import FrameworkPreset
 from launch_async.rate_limit.local import Priority
 from launch_async.resources._inputs import check_variables
+from launch_async.resources._resource import with_methods
 from launch_async.resources.environments import check_revalidation
 from launch_async.wire.secret import hidden
 
@@ -49,6 +50,9 @@ class Fleet:
 
     def __init__(self, services: FleetServices) -> None:
         self._services = services
+
+    def __repr__(self) -> str:
+        return with_methods(self, self._services.pipeline.base_url)
 
     async def select(
         self,

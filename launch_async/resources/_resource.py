@@ -34,6 +34,9 @@ class Resource:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
 
+    def __repr__(self) -> str:
+        return with_methods(self, self._pipeline.base_url)
+
     def _send(self, operation: Operation, uids: Mapping[str, str]) -> Coroutine[object, object, Response]:
         return self._pipeline.call(_call(operation, uids, None, None, Priority.INTERACTIVE, None, False))
 
@@ -141,6 +144,17 @@ class Resource:
             return await self._read(operation, uids, read, query=query, priority=priority)
 
         return Pager(fetch, limit=limit, skip=skip)
+
+
+def with_methods(owner: object, place: str = "") -> str:
+    """Return the text of an object whose methods are all that there is to it, with their names.
+
+    Args:
+        owner: The object.
+        place: Address of the API that it calls, if it knows that.
+    """
+    methods = [name for name, value in vars(type(owner)).items() if callable(value) and not name.startswith("_")]
+    return f"<{type(owner).__name__}{f' of {place}' if place else ''}: {', '.join(methods)}>"
 
 
 def _call(

@@ -7,27 +7,61 @@ where it may have moved past us; without a count, only a page with nothing new e
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from typing import Final, Generic, TypeVar
 
 from launch_async.http.operation import check_page
 from launch_async.models.base import IdentifiedModel
 from launch_async.models.page import Listed, Page
 
-__all__ = ["Pager"]
+__all__ = ["Pager", "unlike_a_list"]
 
 _PAGE_SIZE: Final = 100
 _PATIENCE: Final = 100
 """Pages in a row without anything new after which a listing that never ends by itself is given up."""
 
 T = TypeVar("T", bound=IdentifiedModel)
+C = TypeVar("C", bound=type)
 
 
+def unlike_a_list(awaited: str) -> Callable[[C], C]:
+    """Make a pager's class say what to call, where a program takes it for a list: `len()`, an index, a condition.
+
+    Python raises an error for the first two anyway, and type checkers report them: so they need not know of these.
+
+    Args:
+        awaited: What stands before a call of the pager: `await ` or nothing.
+    """
+    whole = "await pager" if awaited else "list(pager)"
+    advice = {
+        "__len__": f"a Pager has no len() before it is read: len({whole}), or {awaited}pager.total()",
+        "__getitem__": f"a Pager is no list: {whole} gives the list, {awaited}pager.first() the first item",
+        "__bool__": f"a Pager does not know before it is read whether it is empty: {awaited}pager.first() is None then",
+    }
+
+    def refusal(words: str) -> Callable[..., object]:
+        def refuse(*_: object) -> object:
+            raise TypeError(words)
+
+        return refuse
+
+    def decorated(kind: C) -> C:
+        for name, words in advice.items():
+            setattr(kind, name, refusal(words))
+        return kind
+
+    return decorated
+
+
+@unlike_a_list("await ")
 class Pager(Generic[T]):
     """A listing: iterate it for every item, or ask for a page, the total or a list.
 
     Nothing is requested before that, and each iteration reads the listing anew. An iteration gives every item once,
     also where items appear or vanish between two pages (FACTS §4).
+
+    A notebook shows the first page: in launch_sync it is requested for that, in launch_async it is the one that was
+    read last, because a view cannot wait for an answer.
     """
 
     def __init__(
@@ -37,9 +71,21 @@ class Pager(Generic[T]):
         self._fetch = fetch
         self._limit = limit or _PAGE_SIZE
         self._skip = skip
+        self._shown: Page[T] | None = None
+        """The first page that was read last, for notebooks."""
 
     def __repr__(self) -> str:
         return f"Pager(limit={self._limit}, skip={self._skip})"
+
+    def _repr_html_(self) -> str:
+        # Nothing can be awaited here, so nothing is requested.
+        if self._shown is None:
+            return "<p>A listing of which nothing was read yet: <code>await</code> it for the list.</p>"
+        return self._shown._repr_html_()
+
+    def __await__(self) -> Generator[object, None, list[T]]:
+        """Return every item, as `to_list()` does."""
+        return self.to_list().__await__()
 
     async def __aiter__(self) -> AsyncIterator[T]:
         async for page in self.pages():
@@ -52,6 +98,7 @@ class Pager(Generic[T]):
         position, known_total, barren = self._skip, None, 0
         while True:
             page = await self._fetch(self._limit, position)
+            self._shown = page if position == self._skip else self._shown
             vanished = max(0, known_total - page.total) if known_total is not None and page.total is not None else 0
             known_total = page.total
             fresh = tuple({item.uid: item for item in page.items if item.uid not in seen}.values())
@@ -73,7 +120,8 @@ class Pager(Generic[T]):
 
     async def page(self) -> Page[T]:
         """Return one page: `limit` items (100 by default) after the first `skip`."""
-        return await self._fetch(self._limit, self._skip)
+        self._shown = await self._fetch(self._limit, self._skip)
+        return self._shown
 
     async def first(self) -> T | None:
         """Return the first item, or None if there is none."""
@@ -88,5 +136,8 @@ class Pager(Generic[T]):
         return sum([len(page) async for page in Pager(self._fetch).pages()])
 
     async def to_list(self) -> list[T]:
-        """Return every item, in a list that notebooks show as a table."""
+        """Return every item, in a list that notebooks show as a table.
+
+        In launch_async, awaiting the pager itself does the same.
+        """
         return Listed([item async for item in self])

@@ -17,7 +17,7 @@ import os
 import sys
 import time
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable, Sized
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Generator, Iterable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 from contextvars import Context, ContextVar, copy_context
 from functools import partial
@@ -120,9 +120,10 @@ def delivered(callback: Callable[P, object] | None) -> Callable[P, None] | None:
 
 def gathered(items: T) -> T:
     """Return what an iterable argument gives, taken in the caller's thread: a listing could not be read on the loop."""
-    if isinstance(items, Sized) or not isinstance(items, Iterable):
-        return items
-    return cast("T", list(cast("Iterable[object]", items)))
+    given: object = items
+    if isinstance(given, Iterable) and not isinstance(given, Collection):
+        return cast("T", list(cast("Iterable[object]", given)))
+    return items
 
 
 class Lifetime:

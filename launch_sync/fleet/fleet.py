@@ -34,6 +34,9 @@ class Fleet:
         self._async = wrapped
         self._lender = lender
 
+    def __repr__(self) -> str:
+        return repr(self._async)
+
     def select(
         self,
         *,

@@ -19,6 +19,9 @@ class DeployHooks:
         self._async = wrapped
         self._lender = lender
 
+    def __repr__(self) -> str:
+        return repr(self._async)
+
     def trigger(self, hook_uid: str, *, commit: str | None = None) -> str:
         """Start a deployment through its hook.
 

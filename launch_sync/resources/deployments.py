@@ -27,6 +27,9 @@ class Deployments:
         self._async = wrapped
         self._lender = lender
 
+    def __repr__(self) -> str:
+        return repr(self._async)
+
     def list(
         self, project_uid: str, environment_uid: str, *, limit: int | None = None, skip: int = 0
     ) -> Pager[Deployment]:

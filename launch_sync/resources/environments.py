@@ -23,6 +23,9 @@ class Environments:
         self._async = wrapped
         self._lender = lender
 
+    def __repr__(self) -> str:
+        return repr(self._async)
+
     def list(self, project_uid: str, *, limit: int | None = None, skip: int = 0) -> Pager[Environment]:
         """List a project's environments.
 

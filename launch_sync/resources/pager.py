@@ -9,17 +9,21 @@ from collections.abc import Iterator
 from typing import Generic
 
 from launch_async.models.page import Page
-from launch_async.resources.pager import Pager as AsyncPager, T
+from launch_async.resources.pager import Pager as AsyncPager, T, unlike_a_list
 from launch_sync import _bridge
 
 __all__ = ["Pager"]
 
 
+@unlike_a_list("")
 class Pager(Generic[T]):
     """A listing: iterate it for every item, or ask for a page, the total or a list.
 
     Nothing is requested before that, and each iteration reads the listing anew. An iteration gives every item once,
     also where items appear or vanish between two pages (FACTS §4).
+
+    A notebook shows the first page: in launch_sync it is requested for that, in launch_async it is the one that was
+    read last, because a view cannot wait for an answer.
     """
 
     def __init__(self, wrapped: AsyncPager[T], lender: object = None) -> None:
@@ -28,6 +32,9 @@ class Pager(Generic[T]):
 
     def __repr__(self) -> str:
         return repr(self._async)
+
+    def _repr_html_(self) -> str:
+        return self.page()._repr_html_()
 
     def __iter__(self) -> Iterator[T]:
         return (item for page in self.pages() for item in page)
@@ -49,5 +56,8 @@ class Pager(Generic[T]):
         return _bridge.run(self._async.total())
 
     def to_list(self) -> list[T]:
-        """Return every item, in a list that notebooks show as a table."""
+        """Return every item, in a list that notebooks show as a table.
+
+        In launch_async, awaiting the pager itself does the same.
+        """
         return _bridge.run(self._async.to_list())

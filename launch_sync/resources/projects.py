@@ -25,6 +25,9 @@ class Projects:
         self._async = wrapped
         self._lender = lender
 
+    def __repr__(self) -> str:
+        return repr(self._async)
+
     def list(self, *, limit: int | None = None, skip: int = 0) -> Pager[Project]:
         """List the projects that the caller may see.
 

@@ -22,6 +22,9 @@ class Uploads:
         self._async = wrapped
         self._lender = lender
 
+    def __repr__(self) -> str:
+        return repr(self._async)
+
     def url_for_project(self) -> SignedUploadUrl:
         """Return a signed URL for the ZIP of a new project; valid for ten minutes.
 

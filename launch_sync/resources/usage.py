@@ -19,6 +19,9 @@ class Usage:
         self._async = wrapped
         self._lender = lender
 
+    def __repr__(self) -> str:
+        return repr(self._async)
+
     def cache_revalidations(self) -> CacheRevalidationUsage:
         """Return how much of the daily quota of cache revalidations is used.
 

@@ -243,11 +243,26 @@ async def test_a_client_says_where_it_talks_to_and_whether_it_is_closed() -> Non
     transport = FakeTransport(answer())
     launch = client_on(transport, region="eu")
 
-    assert repr(launch) == "<LaunchClient https://eu-launch-api.contentstack.com>"
+    assert repr(launch).startswith("<LaunchClient https://eu-launch-api.contentstack.com, ")
+    assert repr(launch).endswith(", open>")
     await launch.close()
     await launch.close()
-    assert repr(launch) == "<LaunchClient https://eu-launch-api.contentstack.com closed>"
+    assert repr(launch).endswith(", closed>")
     assert transport.closed == 1
+
+
+async def test_a_client_and_what_it_offers_say_what_can_be_called_and_no_secret() -> None:
+    async with client_on(FakeTransport(answer()), region="eu", organization_uid=ORGANIZATION) as launch:
+        shown = [repr(one) for one in (launch, launch.projects, launch.deploy_hooks, launch.variables, launch.fleet)]
+
+    api = "https://eu-launch-api.contentstack.com"
+    assert shown[:4] == [
+        f"<LaunchClient {api}, organization {ORGANIZATION}, open>",
+        f"<Projects of {api}: list, get, create_from_git, create_from_upload, update, delete, update_git_repository>",
+        f"<DeployHooks of {api}: trigger>",
+        "<Variables: read, diff, apply>",
+    ]
+    assert shown[4].startswith(f"<Fleet of {api}: select, plan_redeploy, ")
 
 
 async def test_a_client_tells_what_its_budget_does() -> None:

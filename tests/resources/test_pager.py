@@ -217,6 +217,42 @@ async def test_without_a_count_the_items_are_counted() -> None:
     assert await Pager(listing.fetch).total() == 250
 
 
+async def test_an_awaited_pager_is_the_list() -> None:
+    listing = Listing([str(number) for number in range(120)])
+
+    projects = await Pager(listing.fetch)
+
+    assert [project.uid for project in projects] == listing.uids
+    assert isinstance(projects, list)
+
+
+@pytest.mark.parametrize(
+    ("use", "problem"),
+    [
+        (len, r"a Pager has no len\(\) before it is read: len\(await pager\), or await pager\.total\(\)"),
+        (bool, r"whether it is empty: await pager\.first\(\) is None then"),
+        (list, r"a Pager is no list: await pager gives the list, await pager\.first\(\) the first item"),
+        (lambda pager: pager[0], r"a Pager is no list"),
+        (lambda pager: pager[:3], r"a Pager is no list"),
+        (lambda pager: "uid" in pager, r"a Pager is no list"),
+    ],
+)
+def test_a_pager_that_is_taken_for_a_list_says_what_to_call(use: Callable[[Any], object], problem: str) -> None:
+    with pytest.raises(TypeError, match=problem):
+        use(Pager(endless))
+
+
+async def test_a_notebook_shows_what_was_read_first_and_sends_nothing() -> None:
+    listing = Listing([str(number) for number in range(7)])
+    pager = Pager(listing.fetch, limit=2)
+
+    assert "nothing was read yet: <code>await</code> it" in pager._repr_html_()
+    assert listing.asked == []
+    await pager
+    assert "1 to 2 of 7" in pager._repr_html_()
+    assert listing.asked == [(2, 0), (2, 2), (2, 4), (2, 6)]
+
+
 async def test_nothing_is_asked_before_it_is_needed_and_each_reading_is_new() -> None:
     listing = Listing(["a"])
     pager = Pager(listing.fetch)

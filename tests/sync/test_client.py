@@ -59,6 +59,50 @@ def test_the_main_job_reads_as_it_does_with_await(launch: LaunchClient, folder: 
     assert repr(deployments).startswith("Pager(")
 
 
+def test_a_pager_is_read_as_a_list_and_says_so_where_it_is_none(emulator: LaunchEmulator, launch: LaunchClient) -> None:
+    project = emulator.add_project("pager", environments=["one", "two", "three"])
+    environments = launch.environments.list(project.uid)
+
+    assert len(list(environments)) == len(environments.to_list()) == 3
+    assert sorted(environment.name for environment in environments) == ["one", "three", "two"]
+    with pytest.raises(
+        TypeError, match=r"a Pager has no len\(\) before it is read: len\(list\(pager\)\), or pager\.total\(\)"
+    ):
+        len(environments)  # type: ignore[arg-type]
+    with pytest.raises(
+        TypeError, match=r"a Pager is no list: list\(pager\) gives the list, pager\.first\(\) the first item"
+    ):
+        environments[0]  # type: ignore[index]
+
+
+def test_a_list_of_a_pager_takes_no_more_requests_than_its_pages(
+    emulator: LaunchEmulator, launch: LaunchClient
+) -> None:
+    before = emulator.ledger.count("listProjects")
+
+    list(launch.projects.list())
+
+    assert emulator.ledger.count("listProjects") == before + 1
+
+
+def test_a_notebook_shows_the_first_page_by_one_request(emulator: LaunchEmulator, launch: LaunchClient) -> None:
+    project = emulator.add_project("shown", environments=["one", "two"])
+    before = emulator.ledger.count("listEnvironments")
+
+    shown = launch.environments.list(project.uid)._repr_html_()
+
+    assert "All 2" in shown
+    assert "one" in shown
+    assert emulator.ledger.count("listEnvironments") == before + 1
+
+
+def test_the_twins_say_what_can_be_called(launch: LaunchClient) -> None:
+    assert repr(launch.deploy_hooks).endswith(": trigger>")
+    assert repr(launch.variables) == "<Variables: read, diff, apply>"
+    assert repr(launch.fleet).startswith("<Fleet of http://")
+    assert f"organization {launch.projects.list().to_list()[0].organization_uid}, open>" in repr(launch)
+
+
 def test_a_function_of_the_package_has_a_plain_twin(folder: Path) -> None:
     with create_archive(folder) as archive:
         assert zipfile.is_zipfile(archive.path)

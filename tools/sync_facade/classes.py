@@ -14,6 +14,8 @@ __all__ = ["ClassWriter"]
 _INDENT = "    "
 _BUILT_IN = {"__bool__": "bool", "__hash__": "hash", "__len__": "len", "__repr__": "repr", "__str__": "str"}
 _CLOSERS = ("close", "stop")
+# The twin holds the asynchronous object, and that says how it may be pickled. Nobody awaits a twin.
+_LEFT_OUT = {"__init__", "__del__", "__reduce__", "__await__"}
 
 
 class ClassWriter:
@@ -42,6 +44,8 @@ class ClassWriter:
         """Give the lines of a class."""
         original = self._writer.original(found.symbol)
         bases = ", ".join(self._writer.annotation(found.module, base) for base in found.bases)
+        for decorator in found.node.decorator_list:
+            yield from self._decorator(found, decorator)
         yield f"class {found.symbol.name}({bases}):" if bases else f"class {found.symbol.name}:"
         yield from docstring(found.node, _INDENT)
         yield ""
@@ -55,6 +59,11 @@ class ClassWriter:
                 yield from [f'        """The `{name}` of the asynchronous object."""', f"        return {value}", ""]
         for function in found.functions.values():
             yield from self._member(found, function, original)
+
+    def _decorator(self, found: Class, decorator: ast.expr) -> Iterator[str]:
+        """Give a decorator that is a call of a function; one such as `@attrs.frozen` makes data, and no twin."""
+        if isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Name):
+            yield f"@{self._writer.default(found.module, decorator).replace('await ', '')}"
 
     def _making(self, found: Class, original: str) -> Iterator[str]:
         name, init = found.symbol.name, found.functions.get("__init__")
@@ -94,8 +103,7 @@ class ClassWriter:
 
     def _member(self, found: Class, function: Function, original: str) -> Iterator[str]:
         name = function.name
-        # The twin holds the asynchronous object, and that says how it may be pickled.
-        if name in {"__init__", "__del__", "__reduce__"} or (name.startswith("_") and not name.startswith("__")):
+        if name in _LEFT_OUT or (name.startswith("_") and not name.startswith("__") and name != "_repr_html_"):
             return
         if function.is_property:
             yield from self._property(function)
@@ -109,6 +117,8 @@ class ClassWriter:
             half_made = name == "__repr__" and found.symbol.name in self._constructed
             held = 'getattr(self, "_async", type(self))' if half_made else "self._async"
             yield f"        return {_BUILT_IN[name]}({held})"
+        elif name == "_repr_html_":
+            yield from self._view(found, function)
         elif name.startswith("__"):
             raise UnmappedError(function.module, function.node, f"{name} has no synchronous form")
         else:
@@ -147,6 +157,14 @@ class ClassWriter:
             returns = function.node.returns
             keyword = "" if returns is not None and ast.unparse(returns) == "None" else "return "
             yield f"        {keyword}self._lifetime.exit({self._functions.arguments(function)})"
+
+    def _view(self, found: Class, function: Function) -> Iterator[str]:
+        yield from self._functions.signature(function, function.node, _INDENT)
+        if "page" in found.functions:
+            # Whoever lets a notebook show a listing asks for its first items: this is one request.
+            yield "        return self.page()._repr_html_()"
+        else:
+            yield "        return self._async._repr_html_()"
 
     def _iteration(self, found: Class, function: Function) -> Iterator[str]:
         yield from self._functions.signature(function, function.node, _INDENT, name="__iter__")
