@@ -355,7 +355,7 @@ class NotFoundError(APIError):
 
 
 class ConflictError(APIError):
-    """409: a resource of that name exists already."""
+    """409: it conflicts with what is there, such as a name that is taken; `codes` and the text say what."""
 
 
 class RateLimitError(APIError):

@@ -55,6 +55,8 @@ _REDACTED: Final = "[redacted]"
 _TELLING: Final = 8
 _SIGNED_URL: Final = re.compile(r"(https?:(?:\\?/){2}[^\s\"'<>?]+)\?[^\s\"'<>]+")
 _INVALID_TOKEN: Final = "105"  # noqa: S105
+_NAMING: Final = frozenset({"createProject", "createEnvironment", "updateProject", "updateEnvironment"})
+"""Operations that give something a name."""
 
 
 @attrs.frozen
@@ -202,7 +204,7 @@ def error_from_answer(
     # Codes and field names are the service's own words; a variable whose value is `1` must not spoil them.
     telling = [value for value in known_secrets if len(value) >= _TELLING]
     error = kind(
-        f"{message.rstrip('.')}. {advice}" if (advice := _advice(kind, envelope, region_hint)) else message,
+        f"{message.rstrip('.')}. {advice}" if (advice := _advice(kind, operation, envelope, region_hint)) else message,
         operation=operation,
         status=status,
         codes=[redact(code, telling) for code in envelope.codes],
@@ -236,7 +238,7 @@ def _is_invalid_token(envelope: Envelope) -> bool:
     )
 
 
-def _advice(kind: type[APIError], envelope: Envelope, region_hint: str) -> str:
+def _advice(kind: type[APIError], operation: str, envelope: Envelope, region_hint: str) -> str:
     if kind is InvalidTokenError:
         return f"Renew the token, or check the region: {region_hint}" if region_hint else "Renew the token"
     if envelope.is_xml and region_hint and not issubclass(kind, ServerError):
@@ -249,10 +251,13 @@ def _advice(kind: type[APIError], envelope: Envelope, region_hint: str) -> str:
         return "Other programs share the organization's budget; try again later"
     if kind is NotFoundError:
         return "Check the UIDs, and that they are of this client's organization and region"
-    if kind is ConflictError:
-        return "Take another name, or use what is there"
     if any(code.endswith("LIMIT_REACHED") for code in envelope.codes):
         return "Delete what is not needed, or ask for a larger plan"
+    if kind is ConflictError:
+        # A name that is taken is the only conflict that the vendor documents.
+        if any("DUPLICATE" in code for code in envelope.codes) or (not envelope.codes and operation in _NAMING):
+            return "Take another name, or use what is there"
+        return "It conflicts with what is there now: read that again, then decide whether to repeat the call"
     if kind is ForbiddenError:
         return (
             "Check that the organization UID is one of the token's, and that its scopes and kind allow this: "

@@ -166,6 +166,38 @@ def test_a_name_that_is_taken_comes_with_advice() -> None:
     assert str(error).startswith("Name already in use. Take another name, or use what is there [")
 
 
+TAKEN = "Take another name, or use what is there"
+IN_THE_WAY = "It conflicts with what is there now: read that again, then decide whether to repeat the call"
+
+
+@pytest.mark.parametrize(
+    ("operation", "codes", "advice"),
+    [
+        ("createProject", [], TAKEN),
+        ("updateEnvironment", [], TAKEN),
+        ("POST /projects", ["launch.PROJECT.DUPLICATE_NAME"], TAKEN),
+        (
+            "createEnvironment",
+            ["launch.ENVIRONMENT.LIMIT_REACHED"],
+            "Delete what is not needed, or ask for a larger plan",
+        ),
+        ("createProject", ["launch.PROJECT.SOMETHING_ELSE"], IN_THE_WAY),
+        ("createDeployment", [], IN_THE_WAY),
+        ("deleteProject", ["launch.PROJECT.DELETE_FAILED"], IN_THE_WAY),
+        ("updateDomain", [], IN_THE_WAY),
+    ],
+)
+def test_the_advice_about_a_conflict_depends_on_the_operation_and_the_code(
+    operation: str, codes: list[str], advice: str
+) -> None:
+    body = {"errors": [{"code": code, "message": "No."} for code in codes]} if codes else {"message": "No."}
+
+    error = error_from_answer(409, json.dumps(body).encode(), operation=operation)
+
+    assert type(error) is ConflictError
+    assert error.message == f"No. {advice}"
+
+
 def test_the_second_factor_is_told_by_its_code() -> None:
     error = error_of(422, {"error_message": "Two-factor token required.", "error_code": 294, "errors": []})
 
