@@ -2,8 +2,8 @@
 
 Each line is an arrow, with a word on it or without; whoever is pointed at stands below whoever points at it::
 
-    Echo -> Beat: loses more than 7 %
-    Beat -> Echo with a bonus: refused
+    Ack-clocked -> Aligned burst: loses more than 7 %
+    Aligned burst -> Ack-clocked with a bonus: refused
 """
 
 from __future__ import annotations
