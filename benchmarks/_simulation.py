@@ -1,6 +1,6 @@
 """A saturating client, a jittering network and a counting server in virtual time.
 
-The client is whatever has `acquire` and `record`; it runs as coroutines on `VirtualTimeLoop`, an event loop whose clock
+The client is whatever has `acquire`; it runs as coroutines on `VirtualTimeLoop`, an event loop whose clock
 jumps to the next timer instead of waiting for it.
 """
 
@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 
 import attrs
 
-from launch_async.rate_limit.local import Answer
+from launch_async.rate_limit.types import Answer, Permit
 
 T = TypeVar("T")
 
@@ -140,12 +140,8 @@ NETWORKS: dict[str, tuple[float, float] | None] = {
 class Client(Protocol):
     """What is measured: a limiter or a plain scheme."""
 
-    async def acquire(self) -> float:
+    async def acquire(self) -> Permit:
         """Wait until a request may be sent."""
-        ...
-
-    def record(self, answer: Answer) -> None:
-        """Learn what became of it."""
         ...
 
 
@@ -200,13 +196,12 @@ async def saturate(
         return 0.0 if network is None else network[0] * math.exp(network[1] * chance.gauss(0, 1))
 
     async def exchange() -> bool:
-        await client.acquire()
-        sent_at = loop.time()
+        permit = await client.acquire()
         await asyncio.sleep(delay())
         accepted = server.accepts(loop.time())
         arrivals.append((loop.time(), accepted))
         await asyncio.sleep(delay())
-        client.record(Answer(sent_at=sent_at, answered_at=loop.time(), refused=not accepted))
+        permit.answered(Answer(loop.time(), refused=not accepted))
         return accepted
 
     async def caller() -> None:

@@ -9,13 +9,14 @@ to eight. `benchmarks.pacing` has every cell and the goals.
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 from collections import Counter
 
 from benchmarks._report import Mark, Report, Row, present, ratios
 from benchmarks._simulation import Outcome, simulate
 from benchmarks.pacing import BEST_FIXED, SCHEMES
-from launch_async.rate_limit.local import Answer
+from launch_async.rate_limit.types import Answer, Permit
 
 OURS = "launch_async"
 CELLS = {
@@ -33,17 +34,17 @@ class WaitsWhenRefused:
         self._refusals: Counter[object] = Counter()
         self._chance = random.Random(1)
 
-    async def acquire(self) -> float:
+    async def acquire(self) -> Permit:
         """Wait where the last answer was a 429; callers are told apart by their tasks."""
-        refusals = self._refusals[asyncio.current_task()]
+        task = asyncio.current_task()
+        refusals = self._refusals[task]
         delay = min(8.0, 0.5 * 2.0 ** (refusals - 1)) * self._chance.uniform(0.75, 1.0) if refusals else 0.0
         await asyncio.sleep(delay)
-        return delay
+        return Permit(delay, functools.partial(self._count, task))
 
-    def record(self, answer: Answer) -> None:
+    def _count(self, task: object, answer: Answer | None) -> None:
         """Count the 429 in a row."""
-        task = asyncio.current_task()
-        self._refusals[task] = self._refusals[task] + 1 if answer.refused else 0
+        self._refusals[task] = self._refusals[task] + 1 if answer is not None and answer.refused else 0
 
 
 def measure(rounds: int) -> Report:

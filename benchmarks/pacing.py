@@ -25,7 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks._report import Mark, Report, Row, arguments, hand_over
 from benchmarks._simulation import NETWORKS, SERVERS, Client, Outcome, Server, run, saturate, simulate
-from launch_async.rate_limit.local import Answer, LocalRateLimiter, RateLimit
+from launch_async.rate_limit.local import LocalRateLimiter
+from launch_async.rate_limit.types import Permit, RateLimit
 
 # The best that any fixed scheme reaches in that very cell with at most 1 % refused (1500 requests).
 BEST_FIXED = {
@@ -39,55 +40,50 @@ COUNTS = {"sliding": "any second", "fixed": "the clock's second", "bucket": "a t
 DELAYS = {"none": "no delay", "lan": "20 ms", "wan": "60 ms, uneven", "bad": "120 ms, very uneven"}
 
 
-class _Plain:
-    def record(self, answer: Answer) -> None:
-        """Learn nothing."""
-
-
-class LeakyBucket(_Plain):
+class LeakyBucket:
     """`AsyncLimiter(10, 1)` by itself."""
 
     def __init__(self) -> None:
         self._limiter = AsyncLimiter(10, 1)
         self._turn = asyncio.Lock()
 
-    async def acquire(self) -> float:
+    async def acquire(self) -> Permit:
         """Wait for the bucket; the look before keeps it from spinning on a clock that stands still."""
         async with self._turn:
             while not self._limiter.has_capacity():  # noqa: ASYNC110 - the bucket has no event to wait for
                 await asyncio.sleep(0.01)
             await self._limiter.acquire()
-        return 0.0
+        return Permit()
 
 
-class Paced(_Plain):
+class Paced:
     """Eight per second, evenly."""
 
     def __init__(self) -> None:
         self._next = 0.0
 
-    async def acquire(self) -> float:
+    async def acquire(self) -> Permit:
         """Wait for one's turn."""
         now = asyncio.get_running_loop().time()
         turn = max(self._next, now)
         self._next = turn + 1 / 8
         await asyncio.sleep(turn - now)
-        return turn - now
+        return Permit(turn - now)
 
 
-class TenPerSlidingSecond(_Plain):
+class TenPerSlidingSecond:
     """Never more than ten departures in any second."""
 
     def __init__(self) -> None:
         self._turns: collections.deque[float] = collections.deque(maxlen=10)
 
-    async def acquire(self) -> float:
+    async def acquire(self) -> Permit:
         """Wait until the tenth request before this one is a second old."""
         now = asyncio.get_running_loop().time()
         turn = max(now, self._turns[0] + 1) if len(self._turns) == 10 else now
         self._turns.append(turn)
         await asyncio.sleep(turn - now)
-        return turn - now
+        return Permit(turn - now)
 
 
 SCHEMES: dict[str, Callable[[], Client]] = {

@@ -26,7 +26,8 @@ from launch_async.models.base import UNSET, JSONValue, Unset
 from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.environment import FrameworkPreset
 from launch_async.models.log import LogLine, LogStage, ServerLogLine
-from launch_async.rate_limit.local import LimiterStatus, RateLimit, RateLimiter, shared_limiter
+from launch_async.rate_limit.registry import shared_limiter
+from launch_async.rate_limit.types import LimiterStatus, RateLimit, RateLimiter
 from launch_async.resources._cache import CachePurges
 from launch_async.resources._resource import parsed, parsed_if_any, undisclosed
 from launch_async.resources.deploy_hooks import DeployHooks

@@ -112,8 +112,8 @@ if TYPE_CHECKING:
     from launch_async.models.page import Page as Page
     from launch_async.models.project import GitProvider as GitProvider, Project as Project, ProjectType as ProjectType
     from launch_async.models.upload import DownloadUrl as DownloadUrl, SignedUploadUrl as SignedUploadUrl
-    from launch_async.rate_limit.pacer import RateLimit as RateLimit
     from launch_async.rate_limit.redis.limiter import RedisRateLimiter as RedisRateLimiter
+    from launch_async.rate_limit.types import RateLimit as RateLimit
     from launch_async.variables import VariablesDiff as VariablesDiff
     from launch_async.watch.log_cursor import LogCursor as LogCursor
     from launch_async.watch.merging import FollowedLine as FollowedLine

@@ -22,8 +22,7 @@ from launch_async.models.base import UNSET, JSONValue, Unset
 from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.environment import FrameworkPreset
 from launch_async.models.log import LogLine, LogStage, ServerLogLine
-from launch_async.rate_limit.local import LimiterStatus, RateLimiter
-from launch_async.rate_limit.pacer import RateLimit
+from launch_async.rate_limit.types import LimiterStatus, RateLimit, RateLimiter
 from launch_async.wire.secret import Secret, hidden, hidden_json
 from launch_sync import _bridge
 from launch_sync.resources.deploy_hooks import DeployHooks

@@ -33,6 +33,8 @@ LAUNCH = Facade(
             "auth.system_keyring",
             "hooks",
             "rate_limit.local",
+            "rate_limit.types",
+            "rate_limit.unlimited",
             "rate_limit.redis.limiter",
         )
     ),

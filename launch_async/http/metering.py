@@ -9,7 +9,7 @@ from typing import Final
 
 import attrs
 
-from launch_async.rate_limit.local import Priority
+from launch_async.rate_limit.types import Priority
 
 __all__ = ["METERS", "Meter", "metered"]
 

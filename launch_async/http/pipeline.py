@@ -44,7 +44,7 @@ from launch_async.http.retry import RetryPolicy
 from launch_async.http.service_clock import ServiceClock
 from launch_async.http.transport import Request, Response, Transport
 from launch_async.models.base import JSONValue, Unset
-from launch_async.rate_limit.local import Answer, Priority, RateLimiter
+from launch_async.rate_limit.types import Answer, Permit, Priority, RateLimiter
 from launch_async.wire.converter import dump_json
 from launch_async.wire.error_bodies import error_from_answer
 from launch_async.wire.header_values import parse_number, parse_reset, parse_retry_after
@@ -344,32 +344,25 @@ class Pipeline:
                 credentials = self._credentials if operation.authenticated else None
                 signed = None if credentials is None else await credentials.headers()
                 request = self._request(call, signed, one)
-                limiter = self.limiter if operation.budgeted else None
                 left = one.when - clock()
                 if not left > 0:
                     raise DeadlineExceeded(f"no time is left to send {operation.name} in")
-                if limiter is not None:
-                    meters = METERS.get()
-                    priority = max([call.priority, *(meter.priority for meter in meters)]) if meters else call.priority
-                    waited = await limiter.acquire(priority=priority, timeout=left)
-                    if meters or waited:
-                        self._report_wait(one, meters, waited)
+                permit = await self._permit(one, left) if operation.budgeted else None
                 one.attempts += 1
                 one.in_flight = True
                 sent_at, began = clock(), time.time()
                 try:
                     response = await self._send(request)
                 except BaseException as error:
-                    if limiter is not None:
-                        sends = error.sends if isinstance(error, TransportError) else 1
-                        limiter.record(Answer(sent_at=sent_at, answered_at=clock(), lost=True, sends=sends))
+                    if permit is not None:
+                        _settle_without_answer(permit, error, clock())
                     if not isinstance(error, LaunchError):
                         raise
                     one.maybe_done |= not isinstance(error, ConnectError) and error.status not in _MOVED_STATUSES
                     failure = error
                 else:
-                    if limiter is not None:
-                        limiter.record(_answer(response, sent_at, clock()))
+                    if permit is not None:
+                        permit.answered(_answer(response, clock()))
                     if abs(sent_at - self._clock_read_at) > _CLOCK_INTERVAL and self.clock.wants_more:
                         self._clock_read_at = sent_at
                         self.clock.observe(response.header("Date"), sent=began, received=time.time())
@@ -384,6 +377,19 @@ class Pipeline:
                 delay = await self._delay_after(failure, one, request)
                 if delay:
                     await asyncio.sleep(delay)
+
+    async def _permit(self, one: CallState, left: float) -> Permit:
+        """Wait for the budget, and tell observers how long that took."""
+        call, meters = one.call, METERS.get()
+        priority = max([call.priority, *(meter.priority for meter in meters)]) if meters else call.priority
+        permit = await self.limiter.acquire(call.operation, priority=priority, timeout=left)
+        if meters or permit.waited:
+            try:
+                self._report_wait(one, meters, permit.waited)
+            except BaseException:
+                permit.release()
+                raise
+        return permit
 
     async def _delay_after(self, failure: LaunchError, one: CallState, request: Request) -> float:
         """Return the seconds after which a call may be sent again.
@@ -556,15 +562,14 @@ def _as_it_is(response: Response) -> Response:
     return response
 
 
-def _answer(response: Response, sent_at: float, answered_at: float) -> Answer:
+def _answer(response: Response, answered_at: float) -> Answer:
     """Return what a response tells the budget."""
     limit, remaining = response.header(_LIMIT), response.header(_REMAINING)
     if limit is remaining is None and response.status != 429:
         # By position: names cost as much again.
-        return Answer(sent_at, answered_at, False, False, response.sends)
+        return Answer(answered_at, False, False, response.sends)
     date = response.header("Date")
     return Answer(
-        sent_at=sent_at,
         answered_at=answered_at,
         refused=response.status == 429,
         sends=response.sends,
@@ -573,6 +578,17 @@ def _answer(response: Response, sent_at: float, answered_at: float) -> Answer:
         remaining=parse_number(remaining),
         reset_after=parse_reset(response.header(_RESET), date=date),
     )
+
+
+def _settle_without_answer(permit: Permit, error: BaseException, now: float) -> None:
+    """Tell the budget of a request that ended in an error."""
+    if isinstance(error, GeneratorExit):
+        # The garbage collector runs this, perhaps inside a lock of the limiter's: the permit settles by itself.
+        return
+    if isinstance(error, ConnectError):
+        permit.release()
+    else:
+        permit.answered(Answer(now, lost=True, sends=error.sends if isinstance(error, TransportError) else 1))
 
 
 def _composed(middleware: Sequence[Middleware], send: Send) -> Send:

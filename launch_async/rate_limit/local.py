@@ -1,169 +1,45 @@
-"""The organization's budget: one per API host and organization, shared by every client, thread and event loop.
+"""The budget of one process: what talks to one organization at one API host shares a `LocalRateLimiter`.
 
-Launch counts requests per organization (10 per second, by plan: FACTS §9), not per client. A `RateLimiter` is asked
-before each request (`acquire`) and told what became of it (`record`). `LocalRateLimiter` keeps the budget for one
-process: callers are served first-come first-served within three priorities, a cancelled one gives its place back, and
-a deadline that cannot be met is refused before anything is spent. On a 429 the whole budget pauses, everybody keeps
-their place, and the pacing learns. Implement the protocol to share a budget otherwise.
+Launch counts requests per organization (10 per second, by plan: FACTS §9), not per client. Callers are served
+first-come first-served within three priorities, a cancelled one gives its place back, and a deadline that cannot be
+met is refused before anything is spent. On a 429 the whole budget pauses, everybody keeps their place, and the pacing
+learns.
 """
 
 from __future__ import annotations
 
 import asyncio
-import bisect
-import enum
 import functools
 import itertools
 import os
-import sys
 import threading
-import time
-import warnings
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import MappingProxyType
-from typing import Protocol
+from typing import Final
 
 import attrs
 from aiolimiter import AsyncLimiter
 
-from launch_async.display import html as _html
-from launch_async.errors import DeadlineExceeded
-from launch_async.rate_limit.pacer import Answer, Pacer, RateLimit
+from launch_async.rate_limit.event_loops import call_on, current_time
+from launch_async.rate_limit.pacer import Pacer
+from launch_async.rate_limit.queue import FairQueue, Waiter
+from launch_async.rate_limit.types import (
+    Answer,
+    LimiterStatus,
+    Operation,
+    Permit,
+    Priority,
+    RateLimit,
+    deadline_too_near,
+)
 from launch_async.rate_limit.windows import Slot
 
-__all__ = [
-    "Answer",
-    "LimiterStatus",
-    "LocalRateLimiter",
-    "Priority",
-    "RateLimit",
-    "RateLimitMismatchWarning",
-    "RateLimiter",
-    "UnlimitedRateLimiter",
-    "shared_limiter",
-]
+__all__ = ["LocalRateLimiter"]
 
-_SHARE = 10
-_LEASE = 0.5
-_OWN_PACKAGES = ("launch_async.", "launch_sync.")
-
-
-class Priority(enum.IntEnum):
-    """Who goes first when several wait: the lower number."""
-
-    INTERACTIVE = 0
-    """A call that somebody waits for."""
-    WRITE = 1
-    """A write of a running operation, such as the next target of a fleet."""
-    POLL = 2
-    """A look at something that is still going on."""
-
-
-@attrs.frozen(kw_only=True)
-class LimiterStatus:
-    """What a limiter is doing at one moment.
-
-    Attributes:
-        rate: Requests per second that it lets through at present.
-        queued: Callers that wait, by priority.
-        expected_wait: Seconds that a new interactive caller would wait.
-        sent: Requests let through so far.
-        refused: Requests that the service refused with 429 so far.
-        paused_for: Seconds until the pause after a 429 ends; 0 if there is none.
-    """
-
-    rate: float
-    queued: Mapping[Priority, int]
-    expected_wait: float
-    sent: int
-    refused: int
-    paused_for: float
-
-    def _repr_html_(self) -> str:
-        pause = _html.badge(f"paused for {_html.duration(self.paused_for)} after a 429", _html.Severity.WARNING)
-        waiting = ", ".join(f"{count} {priority.name.lower()}" for priority, count in self.queued.items() if count)
-        facts: dict[str, _html.Cell] = {
-            "now": pause if self.paused_for else _html.badge("open", _html.Severity.GOOD),
-            "rate": f"{self.rate:.1f} requests per second",
-            "queued": waiting or "nobody",
-            "expected wait": _html.duration(self.expected_wait) if self.expected_wait else "none",
-            "sent": f"{self.sent:,}",
-            "refused with 429": f"{self.refused:,}",
-        }
-        return _html.card("Budget of the organization", facts)
-
-
-class RateLimiter(Protocol):
-    """What the SDK asks of a budget; implement it to share one between processes, or to replace the pacing."""
-
-    async def acquire(self, *, priority: Priority = Priority.INTERACTIVE, timeout: float | None = None) -> float:
-        """Wait until a request may be sent; if cancelled, nothing is spent.
-
-        Args:
-            priority: Who goes first when several wait.
-            timeout: Seconds to wait at most; None for no limit.
-
-        Returns:
-            Seconds waited.
-
-        Raises:
-            DeadlineExceeded: the wait would be, or became, longer than `timeout`; nothing was spent.
-        """
-        ...
-
-    def record(self, answer: Answer) -> None:
-        """Learn what became of a request: once for each `acquire` that was followed by one; from any thread."""
-        ...
-
-    def status(self) -> LimiterStatus:
-        """Return what the limiter is doing now; from any thread."""
-        ...
-
-
-class UnlimitedRateLimiter:
-    """A limiter that never makes anybody wait: for tests, and for servers that do not count."""
-
-    def __init__(self) -> None:
-        self._sent = 0
-        self._refused = 0
-
-    async def acquire(self, *, priority: Priority = Priority.INTERACTIVE, timeout: float | None = None) -> float:  # noqa: ARG002, RUF100
-        """Return 0 at once."""
-        self._sent += 1
-        return 0.0
-
-    def record(self, answer: Answer) -> None:
-        """Count the refused."""
-        self._refused += answer.refused
-
-    def status(self) -> LimiterStatus:
-        """Return the counts; nobody ever waits."""
-        return LimiterStatus(
-            rate=float("inf"),
-            queued=MappingProxyType(dict.fromkeys(Priority, 0)),
-            expected_wait=0.0,
-            sent=self._sent,
-            refused=self._refused,
-            paused_for=0.0,
-        )
-
-
-@attrs.define(eq=False)
-class _Waiter:
-    """One caller of `acquire`: in a queue while it has no slot, about to leave once it has one."""
-
-    ticket: int
-    priority: Priority
-    side: _LoopSide
-    served: asyncio.Future[None]
-    slot: Slot | None = None
-    granted_at: float = 0.0
-
-    def wake(self) -> None:
-        if not self.served.done():
-            self.served.set_result(None)
+_LEASE_S: Final = 0.5
+"""Seconds after which a waiter that has a slot and does not leave loses it: its loop is held up or has stopped."""
 
 
 class LocalRateLimiter:
@@ -185,9 +61,7 @@ class LocalRateLimiter:
         """Start with nobody waiting, no loop known and no lock held; again in a forked child."""
         self._lock = threading.Lock()
         self._pacer = Pacer(self._rate_limit)
-        self._tickets = itertools.count()
-        self._queues: dict[Priority, list[_Waiter]] = {priority: [] for priority in Priority}
-        self._passed_over = dict.fromkeys(Priority, 0)
+        self._queue: FairQueue[_Waiter] = FairQueue()
         self._granted: list[_Waiter] = []
         self._abandoned: deque[_Waiter] = deque()
         self._sides: dict[asyncio.AbstractEventLoop, _LoopSide] = {}
@@ -197,15 +71,22 @@ class LocalRateLimiter:
         """What the plan allows, as far as the limiter was told."""
         return self._rate_limit
 
-    async def acquire(self, *, priority: Priority = Priority.INTERACTIVE, timeout: float | None = None) -> float:
+    async def acquire(
+        self,
+        operation: Operation | None = None,  # noqa: ARG002, RUF100
+        *,
+        priority: Priority = Priority.INTERACTIVE,
+        timeout: float | None = None,
+    ) -> Permit:
         """Wait until a request may be sent; if cancelled, nothing is spent.
 
         Args:
+            operation: What the request does; all operations share one budget.
             priority: Who goes first when several wait.
             timeout: Seconds to wait at most; None for no limit.
 
         Returns:
-            Seconds waited.
+            The permit, to be answered or released.
 
         Raises:
             DeadlineExceeded: the wait would be, or became, longer than `timeout`; nothing was spent.
@@ -215,42 +96,49 @@ class LocalRateLimiter:
         with self._lock:
             self._forget_closed_loops()
             side = self._side_of(loop)
-            waiter, expected = None, 0.0
-            if self._is_idle and self._pacer.ready_at(since) <= since and side.has_token():
-                self._pacer.take(since)
-                self._passed_over[priority] = 0
-            else:
-                expected = self._expected_wait(priority, since)
-                if timeout is not None and expected > timeout:
-                    raise _too_long(expected, timeout)
-                waiter = _Waiter(next(self._tickets), priority, side, loop.create_future())
-                self._queues[priority].append(waiter)
-                self._serve(since)
-        if waiter is None:
+            slot = self._slot_at_once(side, since)
+        if slot is not None:
             await side.take_token()
-            return 0.0
+            return Permit(0.0, functools.partial(self._settle, slot, side))
+        slot = await self._slot_in_turn(side, priority, timeout)
+        return Permit(loop.time() - since, functools.partial(self._settle, slot, side))
+
+    def _slot_at_once(self, side: _LoopSide, now: float) -> Slot | None:
+        if self._is_idle and self._pacer.ready_at(now) <= now and side.has_token():
+            return self._pacer.take(now)
+        return None
+
+    async def _slot_in_turn(self, side: _LoopSide, priority: Priority, timeout: float | None) -> Slot:
+        now = side.loop.time()
+        with self._lock:
+            expected = self._expected_wait(priority, now)
+            if timeout is not None and expected > timeout:
+                raise deadline_too_near(expected, timeout)
+            waiter = _Waiter(priority, side, side.loop.create_future())
+            self._queue.join(waiter)
+            self._serve(now)
         try:
             async with asyncio.timeout(timeout):
-                await self._departure(waiter, loop)
+                return await self._departure(waiter)
         except GeneratorExit:
             # The loop is gone and the collector runs us, perhaps inside our own lock: only leave a note.
             self._abandoned.append(waiter)
             raise
         except TimeoutError:
-            self._withdraw(waiter, loop)
-            raise _too_long(expected, timeout or 0.0) from None
+            self._withdraw(waiter)
+            raise deadline_too_near(expected, timeout or 0.0) from None
         except BaseException:
-            self._withdraw(waiter, loop)
+            self._withdraw(waiter)
             raise
-        return loop.time() - since
 
     @property
     def _is_idle(self) -> bool:
         """Whether nobody waits, or is about to leave."""
-        return not (self._granted or self._abandoned or any(self._queues.values()))
+        return not (self._granted or self._abandoned or self._queue)
 
-    async def _departure(self, waiter: _Waiter, loop: asyncio.AbstractEventLoop) -> None:
+    async def _departure(self, waiter: _Waiter) -> Slot:
         """Wait for a slot and a token of this loop's bucket; then stamp the slot with the true time of departure."""
+        loop = waiter.side.loop
         while True:
             await waiter.served
             if not self._keeps_slot(waiter, loop.time()):
@@ -263,7 +151,7 @@ class LocalRateLimiter:
                 if waiter.slot is not None:
                     self._pacer.stamp(waiter.slot, loop.time())
                     self._granted.remove(waiter)
-                    return
+                    return waiter.slot
 
     def _keeps_slot(self, waiter: _Waiter, now: float) -> bool:
         """Renew the lease of a waiter's slot; if it has lost the slot, put it back where it stood in its queue."""
@@ -273,7 +161,7 @@ class LocalRateLimiter:
             if waiter.slot is not None:
                 return True
             waiter.served = waiter.side.loop.create_future()
-            bisect.insort(self._queues[waiter.priority], waiter, key=lambda other: other.ticket)
+            self._queue.join(waiter)
             self._serve(now)
             return False
 
@@ -282,24 +170,29 @@ class LocalRateLimiter:
         with self._lock:
             return next((first for first in self._granted if first.side is waiter.side), None) is waiter
 
-    def record(self, answer: Answer) -> None:
-        """Learn what became of a request: once for each `acquire` that was followed by one; from any thread."""
+    def _settle(self, slot: Slot, side: _LoopSide, answer: Answer | None) -> None:
+        """Learn from an answer, or take back a slot that no request was sent with."""
         with self._lock:
-            self._pacer.record(answer)
-            self._serve(answer.answered_at)
+            if answer is None:
+                self._pacer.give_back(slot)
+                side.return_token()
+                self._serve(current_time())
+            else:
+                self._pacer.learn(slot, answer)
+                self._serve(answer.answered_at)
 
     def status(self) -> LimiterStatus:
         """Return what the limiter is doing now; from any thread."""
-        now = _now()
+        now = current_time()
         with self._lock:
             self._forget_closed_loops()
             return LimiterStatus(
                 rate=self._pacer.rate,
-                queued=MappingProxyType({priority: len(queue) for priority, queue in self._queues.items()}),
+                queued=MappingProxyType(self._queue.counts),
                 expected_wait=self._expected_wait(Priority.INTERACTIVE, now),
                 sent=self._pacer.sent,
                 refused=self._pacer.refused,
-                paused_for=max(self._pacer.paused_until - now, 0.0),
+                paused_for=max(self._pacer.pause.until - now, 0.0),
             )
 
     def lower(self, rate_limit: RateLimit) -> None:
@@ -322,24 +215,21 @@ class LocalRateLimiter:
         if not any(loop.is_closed() for loop in self._sides):
             return
         self._sides = {loop: side for loop, side in self._sides.items() if not loop.is_closed()}
-        waiting = itertools.chain(self._granted, *self._queues.values())
+        waiting = itertools.chain(self._granted, self._queue)
         for gone in [waiter for waiter in waiting if waiter.side.loop.is_closed()]:
             self._drop(gone)
 
     def _expected_wait(self, priority: Priority, now: float) -> float:
-        before = sum(len(queue) for other, queue in self._queues.items() if other <= priority)
-        guaranteed = _SHARE * (len(self._queues[priority]) + 1) - 1
-        return self._pacer.wait_of(min(before, guaranteed), now)
+        return self._pacer.wait_of(self._queue.turn_of_new(priority), now)
 
-    def _withdraw(self, waiter: _Waiter, loop: asyncio.AbstractEventLoop) -> None:
+    def _withdraw(self, waiter: _Waiter) -> None:
         """Take a waiter out, wherever it is; its slot goes to the next one."""
         with self._lock:
             self._drop(waiter)
-            self._serve(loop.time())
+            self._serve(waiter.side.loop.time())
 
     def _drop(self, waiter: _Waiter) -> None:
-        if waiter in self._queues[waiter.priority]:
-            self._queues[waiter.priority].remove(waiter)
+        self._queue.leave(waiter)
         if waiter in self._granted:
             self._granted.remove(waiter)
         if waiter.slot is not None:
@@ -352,39 +242,40 @@ class LocalRateLimiter:
             return
         while self._abandoned:
             self._drop(self._abandoned.popleft())
-        for late in [waiter for waiter in self._granted if waiter.granted_at + _LEASE <= now]:
+        for late in [waiter for waiter in self._granted if waiter.granted_at + _LEASE_S <= now]:
             late.side.asleep = True
             self._drop(late)
-        while self._pacer.ready_at(now) <= now and (waiter := self._next_waiter()) is not None:
+        while self._pacer.ready_at(now) <= now and (waiter := self._queue.next(_is_awake)) is not None:
             waiter.slot, waiter.granted_at = self._pacer.take(now), now
             self._granted.append(waiter)
-            if not waiter.side.call(waiter.wake):
+            if not call_on(waiter.side.loop, waiter.wake):
                 self._drop(waiter)
-        wake_at = min([self._pacer.ready_at(now), *(waiter.granted_at + _LEASE for waiter in self._granted)])
-        for side in {waiter.side for queue in self._queues.values() for waiter in queue}:
-            side.call(functools.partial(side.wake_at, wake_at, self._on_timer))
-
-    def _next_waiter(self) -> _Waiter | None:
-        """Take the next waiter whose loop is running out of its queue."""
-        heads = {
-            priority: waiter
-            for priority, queue in self._queues.items()
-            if (waiter := next((waiter for waiter in queue if not waiter.side.asleep), None)) is not None
-        }
-        if not heads:
-            return None
-        starved = [priority for priority in heads if self._passed_over[priority] >= _SHARE - 2]
-        chosen = max(starved) if starved else min(heads)
-        for priority in heads:
-            self._passed_over[priority] += 1
-        self._passed_over[chosen] = 0
-        self._queues[chosen].remove(heads[chosen])
-        return heads[chosen]
+        wake_at = min([self._pacer.ready_at(now), *(waiter.granted_at + _LEASE_S for waiter in self._granted)])
+        for side in {waiter.side for waiter in self._queue}:
+            call_on(side.loop, functools.partial(side.wake_at, wake_at, self._on_timer))
 
     def _on_timer(self, side: _LoopSide) -> None:
         with self._lock:
             side.asleep = False
-            self._serve(_now())
+            self._serve(current_time())
+
+
+@attrs.define(eq=False)
+class _Waiter(Waiter):
+    """One caller of `acquire`: in the queue while it has no slot, about to leave once it has one."""
+
+    side: _LoopSide
+    served: asyncio.Future[None]
+    slot: Slot | None = None
+    granted_at: float = 0.0
+
+    def wake(self) -> None:
+        if not self.served.done():
+            self.served.set_result(None)
+
+
+def _is_awake(waiter: _Waiter) -> bool:
+    return not waiter.side.asleep
 
 
 @attrs.define(eq=False)
@@ -395,6 +286,7 @@ class _LoopSide:
     rate_limit: RateLimit
     asleep: bool = False
     _bucket: AsyncLimiter = attrs.field(init=False)
+    _returned: deque[float] = attrs.field(init=False, factory=deque[float])
     _timer: asyncio.TimerHandle | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -407,26 +299,25 @@ class _LoopSide:
 
     def has_token(self) -> bool:
         """Whether a token can be taken at once."""
-        return self._bucket.has_capacity()
+        # The bucket would have refilled by then, and the returned token would come on top.
+        while self._returned and self._returned[0] + self.rate_limit.per < self.loop.time():
+            self._returned.popleft()
+        return bool(self._returned) or self._bucket.has_capacity()
 
     async def take_token(self) -> None:
         """Take one token; at once if there is one."""
-        await self._bucket.acquire()
+        if self._returned:
+            self._returned.popleft()
+        else:
+            await self._bucket.acquire()
+
+    def return_token(self) -> None:
+        """Give a token back that no request was sent with: a bucket takes none back, so it is kept beside it."""
+        self._returned.append(self.loop.time())
 
     async def pause(self) -> None:
         """Wait about as long as a token takes to come: the bucket has no event to wait for."""
-        await asyncio.sleep(min(self.rate_limit.per / self.rate_limit.requests, _LEASE / 2))
-
-    def call(self, callback: Callable[[], None]) -> bool:
-        """Run a callback on the loop, soon; False if the loop is closed."""
-        if self.loop is _running_loop():
-            callback()
-            return True
-        try:
-            self.loop.call_soon_threadsafe(callback)
-        except RuntimeError:
-            return False
-        return True
+        await asyncio.sleep(min(self.rate_limit.per / self.rate_limit.requests, _LEASE_S / 2))
 
     def wake_at(self, when: float, callback: Callable[[_LoopSide], None]) -> None:
         """Set the loop's one timer; runs on the loop."""
@@ -435,76 +326,10 @@ class _LoopSide:
         self._timer = self.loop.call_at(max(when, self.loop.time()), callback, self)
 
 
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
-def _now() -> float:
-    """Return the running loop's time; elsewhere the clock that ordinary loops share."""
-    loop = _running_loop()
-    return time.monotonic() if loop is None else loop.time()
-
-
-def _too_long(expected: float, timeout: float) -> DeadlineExceeded:
-    return DeadlineExceeded(
-        f"the organization's request budget is in use: the wait would be about {expected:.1f} s, "
-        f"and the deadline is {timeout:.1f} s away; allow more time or send less at once",
-        expected_wait=expected,
-    )
-
-
-class RateLimitMismatchWarning(UserWarning):
-    """Two clients of one process disagree about the same organization's rate limit; the lower figure is used."""
-
-
 _every_limiter: weakref.WeakSet[LocalRateLimiter] = weakref.WeakSet()
-_shared: dict[tuple[str, str], LocalRateLimiter] = {}
-_shared_lock = threading.Lock()
-
-
-def shared_limiter(host: str, organization_uid: str, rate_limit: RateLimit) -> LocalRateLimiter:
-    """Return the process's one limiter for an organization at an API host; thread-safe.
-
-    Args:
-        host: Host (and port) of the API, which tells the regions apart.
-        organization_uid: The organization whose budget it is.
-        rate_limit: What the caller believes the plan allows. If an earlier caller believed otherwise, the lower figure
-            is used by both, with a `RateLimitMismatchWarning`.
-    """
-    with _shared_lock:
-        key = host.lower(), organization_uid
-        limiter = _shared.get(key)
-        if limiter is None:
-            limiter = _shared[key] = LocalRateLimiter(rate_limit)
-        known = limiter.rate_limit
-        lower = min(known, rate_limit, key=lambda figure: figure.requests / figure.per)
-        if lower != known:
-            limiter.lower(lower)
-    if known != rate_limit:
-        warnings.warn(
-            f"two clients disagree about the rate limit of organization {organization_uid} at {host}: "
-            f"{known.requests} per {known.per:g} s and {rate_limit.requests} per {rate_limit.per:g} s; "
-            f"both now use {lower.requests} per {lower.per:g} s. Give every client the plan's figure as rate_limit.",
-            RateLimitMismatchWarning,
-            stacklevel=_levels_to_the_user(),
-        )
-    return limiter
-
-
-def _levels_to_the_user() -> int:
-    """Return the caller's `stacklevel` of the first frame outside this SDK, so that a warning names that line."""
-    level, frame = 1, sys._getframe(1)  # noqa: SLF001
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_OWN_PACKAGES):
-        level, frame = level + 1, frame.f_back
-    return level
 
 
 def _begin_anew_in_child() -> None:
-    global _shared_lock
-    _shared_lock = threading.Lock()
     for limiter in _every_limiter:
         limiter._begin()  # noqa: SLF001
 

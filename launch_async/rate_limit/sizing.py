@@ -11,7 +11,7 @@ from typing import Final, Literal
 import attrs
 
 from launch_async.errors import InvalidArgumentError
-from launch_async.rate_limit.local import RateLimit
+from launch_async.rate_limit.types import RateLimit
 from launch_async.watch.schedule import until_next_poll
 
 __all__ = ["Sizing", "size"]

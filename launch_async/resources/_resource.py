@@ -13,7 +13,7 @@ from launch_async.http.pipeline import Call, Pipeline
 from launch_async.http.transport import Response
 from launch_async.models.base import IdentifiedModel, JSONValue, RequestModel, WireModel
 from launch_async.models.page import Page, Pagination
-from launch_async.rate_limit.local import Priority
+from launch_async.rate_limit.types import Priority
 from launch_async.resources._create.coordinator import UnresolvedCreation
 from launch_async.resources._create.reconciling import Created, ReconcilingCreate
 from launch_async.resources.pager import Pager

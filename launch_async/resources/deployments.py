@@ -17,7 +17,7 @@ from launch_async.models.base import JSONValue
 from launch_async.models.deployment import CreateDeploymentRequest, Deployment, DeploymentRef
 from launch_async.models.log import Log, LogLine, ServerLogLine
 from launch_async.models.upload import DownloadUrl
-from launch_async.rate_limit.local import Priority
+from launch_async.rate_limit.types import Priority
 from launch_async.resources._create.coordinator import UnresolvedCreation
 from launch_async.resources._create.recent import is_of_commit, recent_deployments
 from launch_async.resources._inputs import given

@@ -15,7 +15,7 @@ from typing import Final
 
 from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.log import LogLine, ServerLogLine
-from launch_async.rate_limit.local import Priority
+from launch_async.rate_limit.types import Priority
 from launch_async.resources.deployments import Deployments
 
 __all__ = ["PollQueue"]

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING
 from launch_async._lazy import lazy
 
 if TYPE_CHECKING:
-    from launch_async.rate_limit.local import (
-        LimiterStatus as LimiterStatus,
-        LocalRateLimiter as LocalRateLimiter,
-        Priority as Priority,
-        RateLimiter as RateLimiter,
-        RateLimitMismatchWarning as RateLimitMismatchWarning,
-        UnlimitedRateLimiter as UnlimitedRateLimiter,
-    )
-    from launch_async.rate_limit.pacer import Answer as Answer, RateLimit as RateLimit
+    from launch_async.rate_limit.local import LocalRateLimiter as LocalRateLimiter
+    from launch_async.rate_limit.registry import RateLimitMismatchWarning as RateLimitMismatchWarning
     from launch_async.rate_limit.sizing import Sizing as Sizing, size as size
+    from launch_async.rate_limit.types import (
+        Answer as Answer,
+        LimiterStatus as LimiterStatus,
+        Operation as Operation,
+        Permit as Permit,
+        Priority as Priority,
+        RateLimit as RateLimit,
+        RateLimiter as RateLimiter,
+    )
+    from launch_async.rate_limit.unlimited import UnlimitedRateLimiter as UnlimitedRateLimiter
 else:
     __getattr__, __dir__ = lazy(__name__)

@@ -10,7 +10,7 @@ import threading
 
 from launch_async.http.pipeline import Send
 from launch_async.http.transport import Request, Response
-from launch_async.rate_limit.local import Priority
+from launch_async.rate_limit import Permit, Priority
 from launch_sync import Authtoken, LaunchClient
 from launch_sync.fleet import Plan
 from launch_sync.rate_limit import UnlimitedRateLimiter
@@ -23,14 +23,20 @@ class OneCreation(UnlimitedRateLimiter):
 
     places = 2
 
-    async def acquire(self, *, priority: Priority = Priority.INTERACTIVE, timeout: float | None = None) -> float:
+    async def acquire(
+        self,
+        operation: object = None,
+        *,
+        priority: Priority = Priority.INTERACTIVE,
+        timeout: float | None = None,
+    ) -> Permit:
         self.places -= 1
         if self.places < 0:
             try:
                 await asyncio.Event().wait()
             finally:
                 cancelled.set()
-        return 0.0
+        return Permit()
 
 
 async def hold_back_the_answer(request: Request, send: Send) -> Response:

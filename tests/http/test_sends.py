@@ -23,8 +23,7 @@ from launch_async import (
     UnauthorizedError,
 )
 from launch_async.http.transport import Request, Response
-from launch_async.rate_limit import UnlimitedRateLimiter
-from launch_async.rate_limit.local import Answer, Priority
+from launch_async.rate_limit import Answer, Permit, Priority, UnlimitedRateLimiter
 from tests.support.core import ENVIRONMENT, PROJECT, FakeTransport, answer, client_on, virtual_time
 
 DONE = answer(200, {})
@@ -50,10 +49,16 @@ async def never(_: Request) -> Response:
 class FullOnceMore(UnlimitedRateLimiter):
     """Lets one request through, and refuses the next at once."""
 
-    async def acquire(self, *, priority: Priority = Priority.INTERACTIVE, timeout: float | None = None) -> float:
+    async def acquire(
+        self,
+        operation: object = None,
+        *,
+        priority: Priority = Priority.INTERACTIVE,
+        timeout: float | None = None,
+    ) -> Permit:
         if self.status().sent:
             raise DeadlineExceeded("the budget is in use", expected_wait=99.0)
-        return await super().acquire(priority=priority, timeout=timeout)
+        return await super().acquire(operation, priority=priority, timeout=timeout)
 
 
 @attrs.define(slots=False)
@@ -154,9 +159,15 @@ async def test_calls_that_wait_for_one_failing_renewal_each_tell_their_own_story
 @virtual_time
 async def test_a_deadline_remembers_what_was_sent_before_it(steps: tuple[Any, ...], ambiguous: bool) -> None:
     class Slow(UnlimitedRateLimiter):
-        async def acquire(self, *, priority: Priority = Priority.INTERACTIVE, timeout: float | None = None) -> float:
+        async def acquire(
+            self,
+            operation: object = None,
+            *,
+            priority: Priority = Priority.INTERACTIVE,
+            timeout: float | None = None,
+        ) -> Permit:
             await asyncio.sleep(3.0)
-            return 3.0
+            return Permit(3.0)
 
     error = await ending(FakeTransport(*steps), timeout=7.0, limiter=Slow())
 
@@ -189,13 +200,19 @@ async def test_a_deletion_survives_a_renewal_between_its_sends(first: Any) -> No
 @virtual_time
 async def test_a_lost_answer_that_aiohttp_sent_twice_takes_two_places_in_the_budget() -> None:
     class Recording(UnlimitedRateLimiter):
-        def record(self, answer: Answer) -> None:
-            answers.append(answer)
+        async def acquire(
+            self,
+            operation: object = None,
+            *,
+            priority: Priority = Priority.INTERACTIVE,
+            timeout: float | None = None,
+        ) -> Permit:
+            return Permit(settle=answers.append)
 
-    answers: list[Answer] = []
+    answers: list[Answer | None] = []
     twice = lost()
     twice.sends = 2
 
     await ending(FakeTransport(twice, answer(403)), limiter=Recording())
 
-    assert [(one.lost, one.sends) for one in answers] == [(True, 2), (False, 1)]
+    assert [one and (one.lost, one.sends) for one in answers] == [(True, 2), (False, 1)]

@@ -7,7 +7,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from benchmarks._simulation import VirtualTimeLoop
 from launch_async.errors import DeadlineExceeded
-from launch_async.rate_limit.local import Answer, LimiterStatus, LocalRateLimiter, Priority, RateLimit
+from launch_async.rate_limit.local import LocalRateLimiter
+from launch_async.rate_limit.types import Answer, LimiterStatus, Permit, Priority, RateLimit
 
 REQUESTS = 3
 TENTH = 0.1
@@ -43,11 +44,12 @@ class Caller:
     def __init__(self, loop: SharedTimeLoop, priority: Priority, number: int) -> None:
         self.loop, self.priority, self.number = loop, priority, number
         self.left_at: float | None = None
+        self.permit: Permit | None = None
         self.task: asyncio.Task[None] | None = None
 
     async def call(self, budget: "Budget", timeout: float | None) -> None:
         try:
-            await budget.limiter.acquire(priority=self.priority, timeout=timeout)
+            self.permit = await budget.limiter.acquire(priority=self.priority, timeout=timeout)
         except DeadlineExceeded:
             return
         self.left_at = self.loop.time()
@@ -102,7 +104,8 @@ class Budget(RuleBasedStateMachine):
         # Time has passed, and its loop has not run yet: whatever it is given now, it is given to one who leaves.
         waiting = self._waiting()
         self.clock.now += tenths * TENTH
-        self.limiter.record(Answer(sent_at=self.clock.now, answered_at=self.clock.now, lost=True))
+        with self.limiter._lock:
+            self.limiter._serve(self.clock.now)
         self._cancel(waiting[which % len(waiting)])
         self._settle()
 
@@ -115,6 +118,21 @@ class Budget(RuleBasedStateMachine):
     @rule(retry_after=st.none() | st.integers(-5, 40))
     def penalize(self, retry_after: int | None) -> None:
         self._answer(self.out.pop(0), "refused", None if retry_after is None else retry_after * TENTH)
+
+    @precondition(lambda self: self.out)
+    @rule(which=st.integers(0, 100), twice=st.booleans())
+    def send_nothing(self, which: int, twice: bool) -> None:
+        caller = self.out.pop(which % len(self.out))
+        self.left.remove(caller)
+        # On a loop, because elsewhere the time is another one.
+        for _ in range(1 + twice):
+            self.loops[0].call_soon(caller.permit.release)
+        self._settle()
+
+    @precondition(lambda self: self.out)
+    @rule(which=st.integers(0, 100))
+    def forget_the_permit(self, which: int) -> None:
+        self.out.pop(which % len(self.out)).permit = None
 
     @rule(side=st.integers(0, 1))
     def die(self, side: int) -> None:
@@ -170,14 +188,8 @@ class Budget(RuleBasedStateMachine):
         self.cancelled.add(caller)
 
     def _answer(self, caller: Caller, fate: str, retry_after: float | None = None) -> None:
-        self.limiter.record(
-            Answer(
-                sent_at=caller.left_at,
-                answered_at=self.clock.now,
-                lost=fate == "lost",
-                refused=fate == "refused",
-                retry_after=retry_after,
-            )
+        caller.permit.answered(
+            Answer(self.clock.now, lost=fate == "lost", refused=fate == "refused", retry_after=retry_after)
         )
         self._settle()
 

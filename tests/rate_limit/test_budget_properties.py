@@ -6,7 +6,8 @@ from hypothesis import given, settings, strategies as st
 
 from benchmarks._simulation import VirtualTimeLoop, run
 from launch_async.errors import DeadlineExceeded
-from launch_async.rate_limit.local import Answer, LocalRateLimiter, Priority, RateLimit
+from launch_async.rate_limit.local import LocalRateLimiter
+from launch_async.rate_limit.types import Answer, Priority, RateLimit
 
 CALLERS = st.lists(
     st.fixed_dictionaries(
@@ -38,7 +39,9 @@ class Run:
         came_at = loop.time()
         try:
             async with asyncio.timeout(None if cancelled_after is None else cancelled_after * TENTH):
-                await self.limiter.acquire(priority=priority, timeout=None if timeout is None else timeout * TENTH)
+                permit = await self.limiter.acquire(
+                    priority=priority, timeout=None if timeout is None else timeout * TENTH
+                )
         except DeadlineExceeded:
             return
         except TimeoutError:
@@ -46,7 +49,7 @@ class Run:
         self.left.append((loop.time(), came_at, number, priority))
         if refused:
             self.refused_at.append(loop.time())
-        self.limiter.record(Answer(sent_at=loop.time(), answered_at=loop.time(), refused=refused))
+        permit.answered(Answer(loop.time(), refused=refused))
 
     async def all(self, callers):
         await asyncio.gather(*(self.caller(number, **caller) for number, caller in enumerate(callers)))
@@ -78,7 +81,7 @@ def test_afterwards_the_whole_budget_is_there_again(callers, requests):
     async def main():
         await ran.all([caller | {"refused": False} for caller in callers])
         await asyncio.sleep(2)
-        return [await limiter.acquire() for _ in range(requests)]
+        return [(await limiter.acquire()).waited for _ in range(requests)]
 
     assert run(main()) == [0.0] * requests
 
@@ -97,7 +100,7 @@ def test_a_loop_that_dies_takes_nothing_with_it(doomed, requests, lives_for):
 
     async def main():
         await asyncio.sleep(100)
-        return [await limiter.acquire() for _ in range(requests)]
+        return [(await limiter.acquire()).waited for _ in range(requests)]
 
     assert run(main()) == [0.0] * requests
     assert limiter.status().sent == sent_there + requests

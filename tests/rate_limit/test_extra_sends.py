@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from launch_async.rate_limit.local import RateLimit
-from launch_async.rate_limit.pacer import Answer, Pacer
+from launch_async.rate_limit.pacer import Pacer
+from launch_async.rate_limit.types import Answer, RateLimit
 
 
 def _pacer_with(sends: int) -> Pacer:
     pacer = Pacer(RateLimit(3))
-    pacer.take(0.0)
-    pacer.record(Answer(sent_at=0.0, answered_at=0.01, sends=sends))
+    pacer.learn(pacer.take(0.0), Answer(0.01, sends=sends))
     return pacer
 
 

@@ -5,8 +5,10 @@ import asyncio
 from hypothesis import given, strategies as some
 
 from benchmarks._simulation import run
-from launch_async.rate_limit.local import LocalRateLimiter, RateLimit
-from launch_async.rate_limit.pacer import Answer, Pacer
+from launch_async.rate_limit.local import LocalRateLimiter
+from launch_async.rate_limit.pacer import Pacer
+from launch_async.rate_limit.types import Answer, RateLimit
+from launch_async.rate_limit.windows import Slot
 
 STEPS = some.lists(
     some.tuples(some.sampled_from(["send", "answer", "refuse", "look"]), some.floats(0.0, 0.4)), max_size=120
@@ -24,13 +26,13 @@ class Thorough(Pacer):
 def told(pacer: Pacer, steps: list[tuple[str, float]]) -> list[object]:
     """Send, answer and refuse; return all that the pacer has said meanwhile."""
     said: list[object] = []
-    now, out = 0.0, list[float]()
+    now, out = 0.0, list[Slot]()
     for what, later in steps:
         now += later
         if what == "send" and pacer.ready_at(now) <= now:
-            out.append(pacer.take(now).sent_at)
+            out.append(pacer.take(now))
         elif what in {"answer", "refuse"} and out:
-            pacer.record(Answer(sent_at=out.pop(0), answered_at=now, refused=what == "refuse"))
+            pacer.learn(out.pop(0), Answer(now, refused=what == "refuse"))
         said.append((pacer.ready_at(now), [pacer.wait_of(place, now) for place in (0, 1, 3, 10, 25)], pacer.sent))
     return said
 
@@ -44,7 +46,7 @@ def test_slots_that_are_not_looked_at_change_no_forecast(requests: int, steps: l
 def test_who_need_not_wait_is_told_that_there_was_no_wait() -> None:
     async def main() -> list[float]:
         limiter = LocalRateLimiter(RateLimit(10))
-        return [await limiter.acquire() for _ in range(11)]
+        return [(await limiter.acquire()).waited for _ in range(11)]
 
     *first, last = run(main())
     assert first == [0.0] * 10
@@ -54,7 +56,7 @@ def test_who_need_not_wait_is_told_that_there_was_no_wait() -> None:
 def test_a_budget_without_measure_makes_nobody_wait() -> None:
     async def main() -> tuple[set[float], float]:
         limiter = LocalRateLimiter(RateLimit(10**12))
-        waits = await asyncio.gather(*(limiter.acquire() for _ in range(2000)))
-        return set(waits), limiter.status().expected_wait
+        permits = await asyncio.gather(*(limiter.acquire() for _ in range(2000)))
+        return {permit.waited for permit in permits}, limiter.status().expected_wait
 
     assert run(main()) == ({0.0}, 0.0)

@@ -8,14 +8,16 @@ import pytest
 
 from benchmarks._simulation import run
 from launch_async.errors import DeadlineExceeded, InvalidArgumentError
-from launch_async.rate_limit.local import Answer, LocalRateLimiter, Priority, RateLimit, UnlimitedRateLimiter
+from launch_async.rate_limit.local import LocalRateLimiter
+from launch_async.rate_limit.types import Answer, Priority, RateLimit
+from launch_async.rate_limit.unlimited import UnlimitedRateLimiter
 
 
 async def send(limiter, served, name, *, priority=Priority.INTERACTIVE, refused=False, timeout=None):
     loop = asyncio.get_running_loop()
-    await limiter.acquire(priority=priority, timeout=timeout)
+    permit = await limiter.acquire(priority=priority, timeout=timeout)
     served.append((name, loop.time()))
-    limiter.record(Answer(sent_at=loop.time(), answered_at=loop.time(), refused=refused))
+    permit.answered(Answer(loop.time(), refused=refused))
 
 
 def names(served):
@@ -113,12 +115,12 @@ def test_a_cancelled_waiter_gives_its_place_back():
 
 def test_a_waiter_cancelled_in_the_moment_of_being_served_gives_its_slot_to_the_next():
     async def main():
-        limiter, served = LocalRateLimiter(RateLimit(1)), []
-        await limiter.acquire()
+        limiter, served = LocalRateLimiter(RateLimit(2)), []
+        first, second = await limiter.acquire(), await limiter.acquire()
         waiting = [asyncio.create_task(send(limiter, served, name)) for name in ("gone", "next")]
         await asyncio.sleep(1.2)
-        limiter.record(Answer(sent_at=0, answered_at=0.1))
-        limiter.record(Answer(sent_at=0, answered_at=1.2, lost=True))
+        first.answered(Answer(0.1))
+        second.answered(Answer(1.2, lost=True))
         queued_after_serving = limiter.status().queued[Priority.INTERACTIVE]
         waiting[0].cancel()
         await asyncio.wait(waiting)
@@ -127,7 +129,7 @@ def test_a_waiter_cancelled_in_the_moment_of_being_served_gives_its_slot_to_the_
     queued_after_serving, served, sent = run(main())
     assert queued_after_serving == 1
     assert served == [("next", pytest.approx(1.2))]
-    assert sent == 2
+    assert sent == 3
 
 
 def test_a_deadline_that_cannot_be_met_is_refused_at_once_and_spends_nothing():
@@ -150,10 +152,10 @@ def test_a_deadline_that_cannot_be_met_is_refused_at_once_and_spends_nothing():
 def test_a_deadline_that_a_pause_makes_impossible_ends_the_wait_in_time():
     async def main():
         limiter, served = LocalRateLimiter(RateLimit(1)), []
-        await send(limiter, served, "first")
+        first = await limiter.acquire()
         waiting = asyncio.create_task(send(limiter, served, "late", timeout=2))
         await asyncio.sleep(0.5)
-        limiter.record(Answer(sent_at=0.5, answered_at=0.5, refused=True, retry_after=30))
+        first.answered(Answer(0.5, refused=True, retry_after=30))
         with pytest.raises(DeadlineExceeded):
             await waiting
         return asyncio.get_running_loop().time(), limiter.status()
@@ -170,8 +172,8 @@ def test_a_deadline_that_a_pause_makes_impossible_ends_the_wait_in_time():
 def test_a_429_pauses_the_whole_budget_for_a_clamped_time(retry_after, pause):
     async def main():
         limiter, served = LocalRateLimiter(RateLimit(10)), []
-        await limiter.acquire()
-        limiter.record(Answer(sent_at=0, answered_at=0, refused=True, retry_after=retry_after))
+        permit = await limiter.acquire()
+        permit.answered(Answer(0, refused=True, retry_after=retry_after))
         paused_for = limiter.status().paused_for
         await send(limiter, served, "after")
         return paused_for, served[0][1], limiter.status().refused
@@ -182,8 +184,8 @@ def test_a_429_pauses_the_whole_budget_for_a_clamped_time(retry_after, pause):
 def test_waiters_keep_their_order_over_a_pause_and_leave_one_by_one_after_it():
     async def main():
         limiter, served = LocalRateLimiter(RateLimit(10)), []
-        await limiter.acquire()
-        limiter.record(Answer(sent_at=0, answered_at=0, refused=True, retry_after=5))
+        permit = await limiter.acquire()
+        permit.answered(Answer(0, refused=True, retry_after=5))
         await asyncio.gather(*(send(limiter, served, i) for i in range(8)))
         return served
 
@@ -197,8 +199,8 @@ def test_waiters_keep_their_order_over_a_pause_and_leave_one_by_one_after_it():
 def test_an_exhausted_budget_that_says_when_it_resets_is_waited_for():
     async def main():
         limiter, served = LocalRateLimiter(RateLimit(10)), []
-        await limiter.acquire()
-        limiter.record(Answer(sent_at=0, answered_at=0, remaining=0, reset_after=2))
+        permit = await limiter.acquire()
+        permit.answered(Answer(0, remaining=0, reset_after=2))
         await send(limiter, served, "after")
         return served[0][1]
 
@@ -208,8 +210,8 @@ def test_an_exhausted_budget_that_says_when_it_resets_is_waited_for():
 def test_an_exhausted_budget_within_the_period_is_no_news():
     async def main():
         limiter, served = LocalRateLimiter(RateLimit(10)), []
-        await limiter.acquire()
-        limiter.record(Answer(sent_at=0, answered_at=0, remaining=0, reset_after=1))
+        permit = await limiter.acquire()
+        permit.answered(Answer(0, remaining=0, reset_after=1))
         await send(limiter, served, "after")
         return served[0][1]
 
@@ -219,8 +221,8 @@ def test_an_exhausted_budget_within_the_period_is_no_news():
 def test_a_refusal_that_only_says_when_the_budget_resets_is_obeyed():
     async def main():
         limiter, served = LocalRateLimiter(RateLimit(10)), []
-        await limiter.acquire()
-        limiter.record(Answer(sent_at=0, answered_at=0, refused=True, reset_after=1))
+        permit = await limiter.acquire()
+        permit.answered(Answer(0, refused=True, reset_after=1))
         await send(limiter, served, "after")
         return served[0][1]
 
@@ -230,8 +232,8 @@ def test_a_refusal_that_only_says_when_the_budget_resets_is_obeyed():
 def test_the_limit_that_the_server_names_is_never_exceeded():
     async def main():
         limiter, served = LocalRateLimiter(RateLimit(10)), []
-        await limiter.acquire()
-        limiter.record(Answer(sent_at=0, answered_at=0, limit=3))
+        permit = await limiter.acquire()
+        permit.answered(Answer(0, limit=3))
         await asyncio.gather(*(send(limiter, served, i) for i in range(12)))
         return [when for _, when in served]
 
@@ -241,9 +243,9 @@ def test_the_limit_that_the_server_names_is_never_exceeded():
 def test_lost_answers_teach_nothing_and_free_their_slots():
     async def main():
         limiter = LocalRateLimiter(RateLimit(1))
-        await limiter.acquire()
-        limiter.record(Answer(sent_at=0, answered_at=0.2, lost=True))
-        waited = await limiter.acquire()
+        permit = await limiter.acquire()
+        permit.answered(Answer(0.2, lost=True))
+        waited = (await limiter.acquire()).waited
         return waited, limiter.status().refused
 
     waited, refused = run(main())
@@ -259,7 +261,7 @@ def test_another_clock_does_not_make_anybody_wait_for_the_old_one():
         await limiter.acquire()
 
     async def early():
-        return await limiter.acquire()
+        return (await limiter.acquire()).waited
 
     run(late())
     assert run(early()) == 0
@@ -294,9 +296,10 @@ def test_a_storm_of_refusals_does_not_send_more_than_the_plan_allows():
 def test_an_unlimited_limiter_never_waits_and_counts():
     async def main():
         limiter = UnlimitedRateLimiter()
-        waited = [await limiter.acquire(priority=Priority.POLL, timeout=0) for _ in range(100)]
-        limiter.record(Answer(sent_at=0, answered_at=0, refused=True))
-        return sum(waited), limiter.status()
+        permits = [await limiter.acquire(priority=Priority.POLL, timeout=0) for _ in range(101)]
+        permits[0].answered(Answer(0, refused=True))
+        permits[-1].release()
+        return sum(permit.waited for permit in permits), limiter.status()
 
     waited, status = run(main())
     assert waited == 0

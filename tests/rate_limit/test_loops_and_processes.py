@@ -11,23 +11,17 @@ import pytest
 import launch_sync
 from benchmarks._simulation import VirtualTimeLoop, run
 from launch_async import Authtoken, LaunchClient
-from launch_async.rate_limit import local as rate_limit
-from launch_async.rate_limit.local import (
-    Answer,
-    LocalRateLimiter,
-    Priority,
-    RateLimit,
-    RateLimitMismatchWarning,
-    shared_limiter,
-)
+from launch_async.rate_limit import local
+from launch_async.rate_limit.local import LocalRateLimiter
+from launch_async.rate_limit.registry import RateLimitMismatchWarning, shared_limiter
+from launch_async.rate_limit.types import Answer, Priority, RateLimit
 
 
 async def send(limiter, times):
-    await limiter.acquire()
-    sent_at = asyncio.get_running_loop().time()
-    times.append(sent_at)
+    permit = await limiter.acquire()
+    times.append(asyncio.get_running_loop().time())
     await asyncio.sleep(0)
-    limiter.record(Answer(sent_at=sent_at, answered_at=asyncio.get_running_loop().time()))
+    permit.answered(Answer(asyncio.get_running_loop().time()))
 
 
 def most_in_any(seconds, times):
@@ -75,7 +69,7 @@ def test_nobody_is_refused_for_the_waiters_of_a_closed_loop():
         task._log_destroy_pending = False
 
     async def main():
-        return limiter.status(), await limiter.acquire(timeout=10)
+        return limiter.status(), (await limiter.acquire(timeout=10)).waited
 
     status, waited = run(main())
 
@@ -197,9 +191,9 @@ def test_a_lower_figure_is_kept_by_whoever_waits_already():
 
 def test_asking_again_makes_no_second_limiter():
     shared_limiter("six.example.com", "blt1", RateLimit(10))
-    known = len(rate_limit._every_limiter)
+    known = len(local._every_limiter)
     shared_limiter("six.example.com", "blt1", RateLimit(10))
-    assert len(rate_limit._every_limiter) == known
+    assert len(local._every_limiter) == known
 
 
 def test_the_registry_makes_one_limiter_for_threads_that_ask_at_once():
@@ -220,5 +214,6 @@ def test_the_registry_makes_one_limiter_for_threads_that_ask_at_once():
 
 def test_the_status_can_be_read_without_a_loop():
     limiter = LocalRateLimiter()
-    limiter.record(Answer(sent_at=time.monotonic(), answered_at=time.monotonic(), refused=True, retry_after=60))
+    permit = asyncio.run(limiter.acquire())
+    permit.answered(Answer(time.monotonic(), refused=True, retry_after=60))
     assert limiter.status().paused_for > 0

@@ -7,7 +7,8 @@ import pytest
 
 from benchmarks._simulation import NETWORKS, SERVERS, ClockWindow, run, saturate, simulate
 from benchmarks.pacing import BEST_FIXED
-from launch_async.rate_limit.local import LocalRateLimiter, RateLimit
+from launch_async.rate_limit.local import LocalRateLimiter
+from launch_async.rate_limit.types import RateLimit
 
 
 @pytest.mark.parametrize("server", SERVERS)

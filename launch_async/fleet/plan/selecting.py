@@ -20,7 +20,7 @@ from launch_async.http.operation import check_uid
 from launch_async.models.deployment import Deployment, DeploymentStatus
 from launch_async.models.environment import Environment, FrameworkPreset
 from launch_async.models.project import Project
-from launch_async.rate_limit.local import Priority
+from launch_async.rate_limit.types import Priority
 from launch_async.watch.report import build_seconds
 
 __all__ = ["Criteria", "batches", "gather", "look_up_newest", "read_targets", "select", "target_of"]

@@ -34,7 +34,7 @@ from launch_async.fleet.run.run_state import BrokenRunError, RunState
 from launch_async.fleet.run.services import FleetServices
 from launch_async.fleet.run.uploads import SharedUpload, UploadFailedError
 from launch_async.http.metering import Meter, metered
-from launch_async.rate_limit.local import Priority
+from launch_async.rate_limit.types import Priority
 
 __all__ = ["FleetRun"]
 

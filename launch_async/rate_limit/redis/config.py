@@ -10,8 +10,8 @@ from typing import Protocol
 import attrs
 
 from launch_async.errors import LaunchError
-from launch_async.rate_limit.local import RateLimit
 from launch_async.rate_limit.redis.script import Script
+from launch_async.rate_limit.types import RateLimit
 
 __all__ = ["Client", "Config", "LocalShare"]
 

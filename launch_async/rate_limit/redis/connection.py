@@ -10,7 +10,7 @@ from typing import Final
 from launch_async.errors import ConfigurationError, LaunchError
 from launch_async.rate_limit.redis.config import Client, Config
 from launch_async.rate_limit.redis.script import Ask, Reply
-from launch_async.rate_limit.windows import RoundTrips
+from launch_async.rate_limit.round_trips import RoundTrips
 
 __all__ = ["Connection"]
 

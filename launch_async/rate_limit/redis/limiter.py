@@ -18,7 +18,6 @@ import math
 import os
 import re
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from types import MappingProxyType
@@ -26,16 +25,15 @@ from typing import Literal, Protocol, cast
 from urllib.parse import urlsplit
 
 from launch_async.errors import ConfigurationError, ConnectError, InvalidArgumentError
-from launch_async.rate_limit.local import Answer, LimiterStatus, Priority, RateLimit
+from launch_async.rate_limit.event_loops import current_time
 from launch_async.rate_limit.redis.config import Client, Config, LocalShare
-from launch_async.rate_limit.redis.queue import Grant
 from launch_async.rate_limit.redis.script import Script
 from launch_async.rate_limit.redis.worker import Worker
+from launch_async.rate_limit.types import LimiterStatus, Operation, Permit, Priority, RateLimit
 from launch_async.settings import resolve_endpoint
 
 __all__ = ["BudgetUnavailable", "RedisRateLimiter"]
 
-_FORGOTTEN_AFTER = 300.0
 _SCHEMES = ("redis", "rediss", "unix")
 _KEY_PART = re.compile(r"[^\s{}]+")
 
@@ -107,7 +105,6 @@ class RedisRateLimiter:
         """Start with no loop known; again in a forked child, which must not use its parent's connections."""
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._out: list[tuple[Grant, Worker]] = []
         self._sent = self._refused = 0
         self._config = Config(
             script=Script(self._key),
@@ -133,15 +130,22 @@ class RedisRateLimiter:
         """What the plan allows, as far as the limiter was told."""
         return self._rate_limit
 
-    async def acquire(self, *, priority: Priority = Priority.INTERACTIVE, timeout: float | None = None) -> float:
+    async def acquire(
+        self,
+        operation: Operation | None = None,  # noqa: ARG002, RUF100
+        *,
+        priority: Priority = Priority.INTERACTIVE,
+        timeout: float | None = None,
+    ) -> Permit:
         """Wait until a request may be sent; if cancelled, its place is given back.
 
         Args:
+            operation: What the request does; all operations share one budget.
             priority: Who goes first when several wait in this event loop.
             timeout: Seconds to wait at most; None for no limit.
 
         Returns:
-            Seconds waited.
+            The permit, to be answered or released.
 
         Raises:
             DeadlineExceeded: the wait would be, or became, longer than `timeout`; nothing was spent.
@@ -151,24 +155,11 @@ class RedisRateLimiter:
         since = loop.time()
         worker = self._worker(loop)
         grant = await worker.grant(priority, timeout)
-        with self._lock:
-            self._out = [other for other in self._out if other[0].sent_at > grant.sent_at - _FORGOTTEN_AFTER]
-            self._out.append((grant, worker))
-        return loop.time() - since
-
-    def record(self, answer: Answer) -> None:
-        """Learn what became of a request: once for each `acquire` that was followed by one; from any thread."""
-        with self._lock:
-            nearest = min(self._out, key=lambda out: abs(out[0].sent_at - answer.sent_at), default=None)
-            if nearest is not None:
-                self._out.remove(nearest)
-        if nearest is not None:
-            grant, worker = nearest
-            worker.post(grant, answer)
+        return Permit(loop.time() - since, partial(worker.settle, grant))
 
     def status(self) -> LimiterStatus:
         """Return what the limiter is doing now, as far as this process knows; from any thread."""
-        now = time.monotonic()
+        now = current_time()
         with self._lock:
             workers = list(self._workers.values())
             sent, refused = self._sent, self._refused

@@ -12,17 +12,15 @@ from typing import Final
 
 import attrs
 
-from launch_async.rate_limit.local import Answer
-from launch_async.rate_limit.pacer import asked_pause
-from launch_async.rate_limit.redis.queue import Grant
+from launch_async.rate_limit.pause import NO_PAUSE, Pause, pause_after
+from launch_async.rate_limit.redis.grant import Grant
 from launch_async.rate_limit.redis.script import ACCEPTED, AGAIN, EXTRA, LOST, OUT, REFUSED, UNUSED, Report
-from launch_async.rate_limit.windows import RoundTrips
+from launch_async.rate_limit.round_trips import RoundTrips
+from launch_async.rate_limit.types import Answer
 
 __all__ = ["ReportBuffer", "Reported"]
 
-_SHORTEST_PAUSE: Final = 0.05
-_LONGEST_PAUSE: Final = 60.0
-_LONGEST_TRIP: Final = 5.0
+_LONGEST_TRIP_S: Final = 5.0
 _TRIPS: Final = 100
 
 
@@ -33,14 +31,12 @@ class Reported:
     Attributes:
         reports: What has not been told yet, with the time of each.
         repeated: What was told before.
-        pause_until: Until when nobody may send; 0 for no pause.
-        paced: Whether the pause was asked for by the service.
+        pause: When nobody may send, and until when requests leave evenly.
     """
 
     reports: tuple[Report, ...]
     repeated: tuple[Report, ...]
-    pause_until: float
-    paced: bool
+    pause: Pause
 
 
 class ReportBuffer:
@@ -61,8 +57,7 @@ class ReportBuffer:
         self._told: deque[tuple[int, float]] = deque()
         self._out: dict[int, float] = {}
         self._told_at = 0.0
-        self._pause_until = 0.0
-        self._paced = False
+        self._pause = NO_PAUSE
         self._trips = RoundTrips()
         self._latest_trips: deque[float] = deque(maxlen=_TRIPS)
 
@@ -88,13 +83,14 @@ class ReportBuffer:
             self._out[grant.number] = grant.sent_at
 
     def unused(self, grant: Grant, now: float) -> None:
-        """No request will leave with this slot."""
+        """No request has left, or will leave, with this slot."""
+        self._out.pop(grant.number, None)
         if grant.number:
             self._reports.append((grant.number, now, UNUSED))
             self.urgent = True
 
-    def answered(self, grant: Grant, answer: Answer) -> float:
-        """A request was answered, refused or lost; return until when it makes everybody pause, or 0."""
+    def answered(self, grant: Grant, answer: Answer) -> Pause | None:
+        """A request was answered, refused or lost; return the pause that it asks everybody for."""
         self._out.pop(grant.number, None)
         code = REFUSED if answer.refused else LOST if answer.lost else ACCEPTED
         self._reports.append((grant.number, answer.answered_at, code if grant.number else EXTRA))
@@ -106,17 +102,11 @@ class ReportBuffer:
         if answer.limit is not None and answer.limit >= 1:
             self.limit = int(answer.limit)
         self.refused += answer.refused
-        return self._pause(answer)
-
-    def _pause(self, answer: Answer) -> float:
-        """Pause after a 429, and do what the server's headers ask for, if it sends any."""
-        asked = asked_pause(answer, self._per)
-        if asked is None and not answer.refused:
-            return 0.0
-        until = answer.answered_at + min(max(asked or 0.0, _SHORTEST_PAUSE * min(self._per, 1.0)), _LONGEST_PAUSE)
-        self._pause_until, self._paced = max(self._pause_until, until), self._paced or bool(asked)
-        self.urgent = True
-        return until
+        pause = pause_after(answer, self._per)
+        if pause is not None:
+            self._pause = self._pause.and_then(pause)
+            self.urgent = True
+        return pause
 
     def tell(self, now: float) -> Reported:
         """Return what is to be told now; it counts as told unless it is `untold`."""
@@ -126,12 +116,11 @@ class ReportBuffer:
         told = Reported(
             reports=tuple(self._reports),
             repeated=tuple((number, at, AGAIN) for number, at in self._told),
-            pause_until=self._pause_until,
-            paced=self._paced,
+            pause=self._pause,
         )
         self._told.extend((number, at) for number, at, code in self._reports if number and code != UNUSED)
         self._reports = []
-        self._pause_until, self._paced = 0.0, False
+        self._pause = NO_PAUSE
         return told
 
     def still_out(self) -> Sequence[Report]:
@@ -141,13 +130,12 @@ class ReportBuffer:
     def untold(self, told: Reported, now: float) -> None:
         """A call has failed: nobody knows whether it was heard."""
         self._reports[:0] = [report for report in told.reports if report[1] > now - self._kept_for]
-        self._pause_until = max(self._pause_until, told.pause_until)
-        self._paced = self._paced or told.paced
-        self.urgent = self.urgent or told.pause_until > now
+        self._pause = self._pause.and_then(told.pause)
+        self.urgent = self.urgent or told.pause.until > now
 
     def _forget(self, now: float) -> None:
         """Drop what nobody can count any more, and requests whose callers never said what became of them."""
         while self._told and self._told[0][1] < now - self._kept_for:
             self._told.popleft()
-        longest = self._per + _LONGEST_TRIP
+        longest = self._per + _LONGEST_TRIP_S
         self._out = {number: sent_at for number, sent_at in self._out.items() if sent_at > now - longest}

@@ -2,8 +2,8 @@
 
 The value under a budget's key is the list of its slots, counted as by `AckClockedWindow`: a slot is free one period
 after its answer came, less a credit. A worker's call tells what became of its requests, takes the slots
-that are free, and keeps a place for the worker's next request. A place that is not claimed in time lapses, so that a
-killed worker costs the others next to nothing.
+that are free, and reserves one for the worker's next request. A reservation that is not claimed in time lapses, so that
+a killed worker costs the others next to nothing.
 
 What Redis may have forgotten (a restart, a failover, an evicted key) counts as spent, until the workers have said again
 what they sent. Restarted servers are known by their empty script cache, which is why the script's text, and so its
@@ -67,7 +67,7 @@ class Ask:
     Attributes:
         worker: Who calls.
         wanted: How many requests wait to be sent.
-        keep_place: Whether to keep a place even if nobody waits after that.
+        reserve: Whether to reserve a slot even if nobody waits after that.
         lead: How long before its time a slot may be given for good.
         late: How much later than given a slot may be used, and no later.
         requests: The plan's figure.
@@ -76,7 +76,7 @@ class Ask:
         longest_trip: The longest one; 0 if unknown.
         limit: What the service calls its limit; 0 if it says nothing.
         pause: How long nobody may send, from now on.
-        paced: Whether the pause was asked for, so that requests leave evenly after it.
+        spaced: How long requests leave evenly spaced, from now on: a pause that the service asked for, and a period.
         reports: What became of earlier requests.
         repeated: What was reported before, for a server that may have forgotten it.
         doubtful: Whether this one may have: the last call failed.
@@ -85,7 +85,7 @@ class Ask:
 
     worker: str
     wanted: int
-    keep_place: bool
+    reserve: bool
     lead: float
     late: float
     requests: int
@@ -94,7 +94,7 @@ class Ask:
     longest_trip: float = 0.0
     limit: int = 0
     pause: float = 0.0
-    paced: bool = False
+    spaced: float = 0.0
     reports: Sequence[Report] = ()
     repeated: Sequence[Report] = ()
     doubtful: bool = False
@@ -104,7 +104,7 @@ class Ask:
         """Return the script's arguments; `fresh` if the server did not know the script, and the memory is needed."""
         figures = (
             self.wanted,
-            int(self.keep_place),
+            int(self.reserve),
             _micros(self.lead),
             _micros(self.late),
             self.requests,
@@ -113,7 +113,7 @@ class Ask:
             _micros(self.longest_trip),
             self.limit,
             _micros(self.pause),
-            int(self.paced),
+            _micros(self.spaced),
             self.memory.epoch,
             self.memory.number,
             int(fresh),
@@ -129,8 +129,8 @@ class Reply:
 
     Attributes:
         granted: Numbers of the slots that were given for good, each with the wait until its time.
-        next_in: The wait for the place that was kept; None if there is none.
-        places: Places that are kept, for all workers.
+        next_in: The wait for the slot that is reserved; None if there is none.
+        reservations: Slots that are reserved, for all workers.
         capacity: Requests per period that the budget allows at present.
         paused_for: The rest of a pause; 0 if there is none.
         memory: What to remember.
@@ -138,7 +138,7 @@ class Reply:
 
     granted: tuple[tuple[int, float], ...]
     next_in: float | None
-    places: int
+    reservations: int
     capacity: int
     paused_for: float
     memory: Memory
@@ -146,12 +146,12 @@ class Reply:
     @classmethod
     def read(cls, answer: object) -> Self:
         """Return what the script answered."""
-        next_in, places, capacity, paused_for, epoch, number, state, *granted = cast("list[int]", answer)
+        next_in, reservations, capacity, paused_for, epoch, number, state, *granted = cast("list[int]", answer)
         pairs = zip(granted[::2], granted[1::2], strict=True)
         return cls(
             granted=tuple((slot, wait / 1e6) for slot, wait in pairs),
             next_in=None if next_in < 0 else next_in / 1e6,
-            places=places,
+            reservations=reservations,
             capacity=capacity,
             paused_for=paused_for / 1e6,
             memory=Memory(epoch, number, cast("bytes", state)),
@@ -175,11 +175,11 @@ def _micros(seconds: float) -> int:
     return max(round(seconds * 1e6), 0)
 
 
-# A slot is {number, kind, from, free, worker}: its time, and when it is free again. Kind 0 is a kept place, 1 a request
-# that is out, 2 one that was answered, 3 one that may have been given and was forgotten. All times are microseconds of
-# the server's clock.
+# A slot is {number, kind, from, free, worker}: its time, and when it is free again. Kind 0 is a reservation, 1 a
+# request that is out, 2 one that was answered, 3 one that may have been given and was forgotten. All times are
+# microseconds of the server's clock.
 _TEXT: Final = """\
-local KEPT, OUT, DONE, ASSUMED = 0, 1, 2, 3
+local RESERVED, OUT, DONE, ASSUMED = 0, 1, 2, 3
 local ACCEPTED, REFUSED, UNUSED, STILL_OUT, AGAIN = '0', '1', '2', '5', '6'
 local DAY, SECOND = 86400, 1000000
 local GRACE, GENERATION = 50000, 60 * SECOND
@@ -189,8 +189,8 @@ local FIRST_PROBE, LAST_PROBE = 4 * SECOND, 24 * SECOND
 local worker, report, seen = ARGV[1], ARGV[16], ARGV[17]
 local n = {}
 for i = 2, 15 do n[i] = tonumber(ARGV[i]) end
-local wanted, keep, lead, late, plan, per = n[2], n[3] == 1, n[4], n[5], n[6], n[7]
-local shortest, longest, limit, pause, paced = n[8], n[9], n[10], n[11], n[12] == 1
+local wanted, reserve, lead, late, plan, per = n[2], n[3] == 1, n[4], n[5], n[6], n[7]
+local shortest, longest, limit, pause, spaced = n[8], n[9], n[10], n[11], n[12]
 local known_epoch, known_number, fresh = n[13], n[14], n[15] == 1
 
 local time = redis.call('TIME')
@@ -222,7 +222,7 @@ local function shift()
   local back = state.written - now
   if back <= 0 then return end
   for _, slot in ipairs(state.slots) do slot[3], slot[4] = slot[3] - back, slot[4] - back end
-  for _, name in ipairs({'paused', 'paced', 'last', 'counts', 'probe', 'turn', 'agreed'}) do
+  for _, name in ipairs({'paused', 'spaced', 'last', 'counts', 'probe', 'turn', 'agreed'}) do
     state[name] = state[name] - back
   end
 end
@@ -234,16 +234,16 @@ local function restore()
     state = cmsgpack.unpack(seen)
   end
   if not state then
-    state = {number = known_number, slots = {}, written = 0, last = 0, paused = 0, paced = 0,
+    state = {number = known_number, slots = {}, written = 0, last = 0, paused = 0, spaced = 0,
              capacity = plan, plan = plan, stated = math.huge, score = 0, counts = 0, probe = 0, wait = FIRST_PROBE,
              turn = now, lowest = plan, agreed = 0, shortest = 0, shortest_before = 0, longest = 0, longest_before = 0}
   end
   shift()
   local sure = {}
   for _, slot in ipairs(state.slots) do
-    if slot[2] == KEPT and slot[3] > now + lead then
+    if slot[2] == RESERVED and slot[3] > now + lead then
       table.insert(sure, slot)
-    elseif slot[2] ~= KEPT and slot[3] + per > now then
+    elseif slot[2] ~= RESERVED and slot[3] + per > now then
       table.insert(sure, slot)
     end
   end
@@ -319,15 +319,14 @@ end
 
 if pause > 0 then
   state.paused = math.max(state.paused, now + pause)
-  -- A server that says when to come back may let in only one then: no herd.
-  if paced then state.paced = math.max(state.paced, state.paused + per) end
+  state.spaced = math.max(state.spaced, now + spaced)
 end
 
 local mine
 local live = {}
 for _, slot in ipairs(state.slots) do
-  local lapsed = slot[2] == KEPT and now > slot[3] + GRACE
-  if slot[2] == KEPT and slot[5] == worker then
+  local lapsed = slot[2] == RESERVED and now > slot[3] + GRACE
+  if slot[2] == RESERVED and slot[5] == worker then
     if not lapsed then mine = slot end
   elseif slot[4] > now and not lapsed then
     table.insert(live, slot)
@@ -336,14 +335,14 @@ end
 state.slots = live
 local capacity = math.min(state.capacity, state.lowest)
 
--- When there is room, behind the places kept until `before`. A hopeful answer, for a place to keep, takes requests that
--- are out for answered in good time; whoever claims the place by then is told the strict one.
+-- When there is room, behind the reservations until `before`. A hopeful answer, for a reservation, takes requests that
+-- are out for answered in good time; whoever claims the reservation is told the strict one.
 local function room(before, hopeful)
   local frees = {}
   for _, slot in ipairs(state.slots) do
     local free = slot[4]
     if hopeful and slot[2] ~= DONE then free = math.min(free, math.floor(slot[3] + 1.01 * per)) end
-    if slot[2] ~= KEPT or slot[3] <= before then table.insert(frees, free) end
+    if slot[2] ~= RESERVED or slot[3] <= before then table.insert(frees, free) end
   end
   local at = math.max(now, state.paused)
   local over = #frees - capacity
@@ -354,21 +353,21 @@ local function room(before, hopeful)
     -- quickly that what a killed worker left unused is made good at once.
     if hopeful then at = math.max(at, state.last + math.floor(0.3 * per / capacity)) end
   end
-  -- A place that was kept behind the pause has its distance from the one before it.
+  -- A reservation behind the pause has its distance from the one before it.
   local distant = mine and mine[3] >= state.paused
-  if at < state.paced and not distant then at = math.max(at, state.last + math.floor(per / capacity)) end
+  if at < state.spaced and not distant then at = math.max(at, state.last + math.floor(per / capacity)) end
   return at
 end
 
 local reply = {}
 local next_at
-while wanted > 0 or keep do
+while wanted > 0 or reserve do
   local at = mine and math.max(mine[3], room(mine[3], false)) or room(math.huge, false)
   if wanted == 0 or at > now + lead then
     local hoped = mine and at or room(math.huge, true)
     next_at = hoped > now + lead and hoped or at
     state.last = math.max(state.last, next_at)
-    add(KEPT, next_at, next_at + per + hold(), worker)
+    add(RESERVED, next_at, next_at + per + hold(), worker)
     break
   end
   mine = nil
@@ -378,11 +377,11 @@ while wanted > 0 or keep do
   wanted = wanted - 1
 end
 
-local places = 0
-for _, slot in ipairs(state.slots) do if slot[2] == KEPT then places = places + 1 end end
+local reservations = 0
+for _, slot in ipairs(state.slots) do if slot[2] == RESERVED then reservations = reservations + 1 end end
 state.written = now
 local packed = cmsgpack.pack(state)
 redis.call('SET', KEYS[1], packed, 'EX', DAY)
-return {next_at and next_at - now or -1, places, capacity, math.max(state.paused - now, 0),
+return {next_at and next_at - now or -1, reservations, capacity, math.max(state.paused - now, 0),
         state.epoch, state.number, packed, unpack(reply)}
 """

@@ -1,34 +1,39 @@
 """One event loop's worker at the shared budget: a queue of callers, and one task that talks to Redis for all of them.
 
 The task lives while there is something to do, and a little longer; it owns the connection, and ends with the loop. Its
-call shortly before the time of the place that it keeps takes the slot, tells what became of earlier requests, and
-keeps the next place: one call per request where requests wait, two for the first of a busy time.
+call shortly before the time of its reservation takes the slot, tells what became of earlier requests, and reserves the
+next slot: one call per request where requests wait, two for the first of a busy time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import copy
 import math
 import os
 from collections.abc import Mapping
-from contextlib import suppress
+from functools import partial
 from typing import Final
 
+import attrs
+
 from launch_async.errors import DeadlineExceeded, LaunchError
-from launch_async.rate_limit.local import Answer, Priority
+from launch_async.rate_limit.event_loops import call_on
+from launch_async.rate_limit.queue import FairQueue, Waiter as QueuedWaiter
 from launch_async.rate_limit.redis.config import Config, LocalShare
 from launch_async.rate_limit.redis.connection import Connection
-from launch_async.rate_limit.redis.queue import Grant, Queue, Waiter
+from launch_async.rate_limit.redis.grant import Grant
 from launch_async.rate_limit.redis.report_buffer import ReportBuffer
 from launch_async.rate_limit.redis.script import Ask, Memory, Reply
+from launch_async.rate_limit.types import Answer, Priority, deadline_too_near
 
 __all__ = ["Worker"]
 
-_LINGER: Final = 5.0
-_GRACE: Final = 0.05
-_BUSY: Final = 0.005
-_LEAST_LATENESS: Final = 0.05
-_MOST_LATENESS: Final = 1.0
+_LINGER_S: Final = 5.0
+_RESERVATION_GRACE_S: Final = 0.05
+_BUSY_WAIT_S: Final = 0.005
+_LEAST_LATENESS_S: Final = 0.05
+_MOST_LATENESS_S: Final = 1.0
 
 
 class Worker:
@@ -46,15 +51,15 @@ class Worker:
         self.paused_until = 0.0
         self._config = config
         self._worker = os.urandom(5).hex()
-        self._queue = Queue()
+        self._queue: FairQueue[Waiter] = FairQueue()
         self._reports = ReportBuffer(config.rate_limit.per, config.patience)
         self._connection = Connection(config, loop)
         self._task: asyncio.Task[None] | None = None
         self._bell = asyncio.Event()
         self._memory = Memory()
-        self._kept_at: float | None = None
-        self._places = 1
-        self._lateness = _LEAST_LATENESS
+        self._reserved_at: float | None = None
+        self._reservations = 1
+        self._lateness = _LEAST_LATENESS_S
         self._busy = self._eager = False
         self._departed_at = 0.0
 
@@ -77,11 +82,12 @@ class Worker:
         now = self.loop.time()
         expected = self.expected_wait(priority, now)
         if timeout is not None and expected > timeout:
-            raise _too_long(expected, timeout)
+            raise deadline_too_near(expected, timeout)
         if not self._queue:
             self._eager = self._busy and now - self._departed_at < self._config.rate_limit.per / 2
         deadline = None if timeout is None else now + timeout
-        waiter = self._queue.join(priority, deadline, self.loop.create_future())
+        waiter = Waiter(priority, deadline, self.loop.create_future())
+        self._queue.join(waiter)
         self._wake()
         try:
             async with asyncio.timeout(timeout):
@@ -89,11 +95,11 @@ class Worker:
         except TimeoutError as error:
             if isinstance(error, DeadlineExceeded):
                 raise
-            raise _too_long(max(expected, timeout or 0.0), timeout or 0.0) from None
+            raise deadline_too_near(max(expected, timeout or 0.0), timeout or 0.0) from None
         finally:
             if not waiter.departed:
                 self._withdraw(waiter)
-        self._busy = grant.sent_at - now > _BUSY
+        self._busy = grant.sent_at - now > _BUSY_WAIT_S
         return grant
 
     async def _departure(self, waiter: Waiter) -> Grant:
@@ -108,12 +114,13 @@ class Worker:
                 self.sent += 1
                 self._reports.left(grant)
                 self._bell.set()
-                self._lateness = max(0.98 * self._lateness, _LEAST_LATENESS)
+                self._lateness = max(0.98 * self._lateness, _LEAST_LATENESS_S)
                 return grant
             # The loop was held up. A slot that the others believe used a while ago must not be used now.
-            self._lateness = min(2 * self._lateness, _MOST_LATENESS)
+            self._lateness = min(2 * self._lateness, _MOST_LATENESS_S)
             self._reports.unused(grant, now)
-            self._queue.rejoin(waiter, self.loop.create_future())
+            waiter.served = self.loop.create_future()
+            self._queue.join(waiter)
             self._wake()
 
     def expected_wait(self, priority: Priority, now: float) -> float:
@@ -121,22 +128,24 @@ class Worker:
         place = self._queue.turn_of_new(priority)
         if self._connection.gone and self._config.share is not None:
             return self._config.share.turn_at(now) - now + place * self._config.share.interval
-        return self._until_place(now) + place * self._step
+        return self._until_reservation(now) + place * self._step
 
-    def post(self, grant: Grant, answer: Answer) -> None:
-        """Take in what became of a request; from any thread, unless the loop is closed."""
-        with suppress(RuntimeError):
-            if self.loop is _running_loop():
-                self._learn(grant, answer)
-            else:
-                self.loop.call_soon_threadsafe(self._learn, grant, answer)
+    def settle(self, grant: Grant, answer: Answer | None) -> None:
+        """Take in what became of a grant, None if no request left with it; from any thread."""
+        # Where the loop is closed nobody is left to be told: the slot is held as for a request without an answer.
+        call_on(self.loop, partial(self._give_back, grant) if answer is None else partial(self._learn, grant, answer))
+
+    def _give_back(self, grant: Grant) -> None:
+        self.sent -= 1
+        self._reports.unused(grant, self.loop.time())
+        self._wake()
 
     def _learn(self, grant: Grant, answer: Answer) -> None:
-        until = self._reports.answered(grant, answer)
-        if until:
-            self.paused_until = max(self.paused_until, until)
+        pause = self._reports.answered(grant, answer)
+        if pause is not None:
+            self.paused_until = max(self.paused_until, pause.until)
             if self._config.share is not None:
-                self._config.share.delay(until)
+                self._config.share.delay(pause.until)
             self._wake()
 
     def _wake(self) -> None:
@@ -158,7 +167,7 @@ class Worker:
             while True:
                 if self._queue or self._reports.urgent or self._reports.due_at <= self.loop.time():
                     await self._act()
-                elif not await self._rest(min(_LINGER, self._reports.due_at - self.loop.time())):
+                elif not await self._rest(min(_LINGER_S, self._reports.due_at - self.loop.time())):
                     if self._reports.due_at < math.inf:
                         continue
                     await self._connection.disconnect()
@@ -167,7 +176,7 @@ class Worker:
         except Exception as error:
             if not self._queue:
                 raise
-            self._queue.fail(error)
+            self._fail_everybody(error)
         finally:
             self._task = None
             await self._connection.disconnect()
@@ -177,9 +186,9 @@ class Worker:
         if self._connection.gone and self._config.share is not None and now < self._connection.probe_at:
             await self._act_alone(self._config.share, now)
             return
-        if self._kept_at is not None and now > self._kept_at + _GRACE:
-            self._kept_at = None
-        ahead = 0.0 if self._kept_at is None else min(self._kept_at - self._lead, self._reports.due_at) - now
+        if self._reserved_at is not None and now > self._reserved_at + _RESERVATION_GRACE_S:
+            self._reserved_at = None
+        ahead = 0.0 if self._reserved_at is None else min(self._reserved_at - self._lead, self._reports.due_at) - now
         if ahead > 0 and not self._reports.urgent:
             await self._rest(ahead)
         else:
@@ -210,7 +219,7 @@ class Worker:
             Ask(
                 worker=self._worker,
                 wanted=len(self._queue),
-                keep_place=self._eager,
+                reserve=self._eager,
                 lead=self._lead,
                 late=late,
                 requests=rate_limit.requests,
@@ -218,8 +227,8 @@ class Worker:
                 shortest_trip=self._reports.shortest_trip,
                 longest_trip=self._reports.longest_trip,
                 limit=self._reports.limit,
-                pause=told.pause_until - began,
-                paced=told.paced,
+                pause=max(told.pause.until - began, 0.0),
+                spaced=max(told.pause.spaced_until - began, 0.0),
                 reports=[
                     (number, began - at, code) for number, at, code in (*told.reports, *self._reports.still_out())
                 ],
@@ -232,22 +241,22 @@ class Worker:
             self._hand_out(reply, began, late)
             return
         self._reports.untold(told, self.loop.time())
-        self._kept_at = None
+        self._reserved_at = None
         if isinstance(reply, LaunchError):
-            self._queue.fail(reply)
+            self._fail_everybody(reply)
 
     def _hand_out(self, reply: Reply, began: float, late: float) -> None:
         ended = self.loop.time()
         self._memory = reply.memory
-        self._places, self.capacity = max(reply.places, 1), reply.capacity
-        self._kept_at = None if reply.next_in is None else ended + reply.next_in
+        self._reservations, self.capacity = max(reply.reservations, 1), reply.capacity
+        self._reserved_at = None if reply.next_in is None else ended + reply.next_in
         self.paused_until = ended + reply.paused_for
         for number, wait in reply.granted:
             self._give_next(Grant(number=number, not_before=ended + wait, not_after=began + wait + late))
         self._refuse_hopeless(ended)
 
     def _give_next(self, grant: Grant) -> None:
-        waiter = self._queue.next()
+        waiter = self._queue.next(_is_waiting)
         if waiter is None:
             self._reports.unused(grant, self.loop.time())
         else:
@@ -256,34 +265,46 @@ class Worker:
     def _refuse_hopeless(self, now: float) -> None:
         """Refuse the waiters whose deadlines cannot be met, now that more is known."""
         for waiter, turn in self._queue.turns():
-            expected = self._until_place(now) + turn * self._step
-            if waiter.deadline is not None and now + expected > waiter.deadline:
+            expected = self._until_reservation(now) + turn * self._step
+            if waiter.deadline is not None and now + expected > waiter.deadline and _is_waiting(waiter):
                 self._queue.leave(waiter)
-                waiter.served.set_exception(_too_long(expected, waiter.deadline - now))
+                waiter.served.set_exception(deadline_too_near(expected, waiter.deadline - now))
 
-    def _until_place(self, now: float) -> float:
-        return max(self.paused_until - now, 0.0) if self._kept_at is None else max(self._kept_at - now, 0.0)
+    def _fail_everybody(self, error: Exception) -> None:
+        for waiter in self._queue:
+            self._queue.leave(waiter)
+            if _is_waiting(waiter):
+                # Each call notes in its error what became of it: they must not share one.
+                waiter.served.set_exception(copy.copy(error) if isinstance(error, LaunchError) else error)
+
+    def _until_reservation(self, now: float) -> float:
+        return max(self.paused_until - now, 0.0) if self._reserved_at is None else max(self._reserved_at - now, 0.0)
 
     @property
     def _step(self) -> float:
         """Seconds between two requests of this worker while the others wait, too."""
-        return self._config.rate_limit.per / max(self.capacity, 1) * self._places
+        return self._config.rate_limit.per / max(self.capacity, 1) * self._reservations
 
     @property
     def _lead(self) -> float:
         return min(max(2 * self._connection.usual_duration, 0.003), 0.1)
 
 
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
+@attrs.define(eq=False)
+class Waiter(QueuedWaiter):
+    """One caller.
+
+    Attributes:
+        deadline: When it gives up, by the loop's clock; None for never.
+        served: What it waits for.
+        departed: Whether it has its grant and may send.
+    """
+
+    deadline: float | None
+    served: asyncio.Future[Grant]
+    departed: bool = False
 
 
-def _too_long(expected: float, timeout: float) -> DeadlineExceeded:
-    return DeadlineExceeded(
-        f"the organization's shared request budget is in use: the wait would be about {expected:.1f} s, "
-        f"and the deadline is {timeout:.1f} s away; allow more time or send less at once",
-        expected_wait=expected,
-    )
+def _is_waiting(waiter: Waiter) -> bool:
+    """Whether it can be given something: a caller that was cancelled stays in the queue until its task has run."""
+    return not waiter.served.done()

@@ -12,8 +12,8 @@ from redis import Redis
 from redis_server import PROGRAM, RedisServer
 from virtual import VirtualRedis
 
-from launch_async.rate_limit.local import RateLimit
 from launch_async.rate_limit.redis.limiter import RedisRateLimiter
+from launch_async.rate_limit.types import RateLimit
 from tests.support.gates import lacking
 
 _ORGANIZATIONS = itertools.count(1)

@@ -17,21 +17,20 @@ from virtual import in_virtual_time, most_in_any
 import launch_sync
 from launch_async.emulator import LaunchEmulator
 from launch_async.errors import ConfigurationError, DeadlineExceeded, InvalidArgumentError
-from launch_async.rate_limit.local import Answer, Priority, RateLimit
 from launch_async.rate_limit.redis.limiter import RedisRateLimiter
+from launch_async.rate_limit.types import Answer, Priority, RateLimit
 from tests.support.passing_time import until
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 async def send(limiter, times=None, *, priority=Priority.INTERACTIVE, timeout=None, **answer):
-    await limiter.acquire(priority=priority, timeout=timeout)
+    permit = await limiter.acquire(priority=priority, timeout=timeout)
     loop = asyncio.get_running_loop()
-    sent_at = loop.time()
     if times is not None:
-        times.append(sent_at)
+        times.append(loop.time())
     await asyncio.sleep(0.002)
-    limiter.record(Answer(sent_at=sent_at, answered_at=loop.time(), **answer))
+    permit.answered(Answer(loop.time(), **answer))
 
 
 @in_virtual_time
@@ -230,11 +229,11 @@ async def test_what_aiohttp_sends_by_itself_is_counted(virtual_limiter):
     assert most_in_any(0.25, times[:1] * 6 + times[1:]) <= 10
 
 
-async def test_answers_may_be_recorded_from_another_thread(limiter):
+async def test_a_permit_may_be_answered_from_another_thread(limiter):
     budget = limiter()
-    await budget.acquire()
-    now = asyncio.get_running_loop().time()
-    thread = threading.Thread(target=budget.record, args=(Answer(sent_at=now, answered_at=now, refused=True),))
+    permit = await budget.acquire()
+    answer = Answer(asyncio.get_running_loop().time(), refused=True)
+    thread = threading.Thread(target=permit.answered, args=(answer,))
     thread.start()
     thread.join()
     await until(lambda: budget.status().refused)
@@ -242,11 +241,40 @@ async def test_answers_may_be_recorded_from_another_thread(limiter):
     assert budget.status().refused == 1
 
 
-async def test_an_answer_that_nobody_asked_for_is_ignored(limiter):
-    budget = limiter()
-    budget.record(Answer(sent_at=0.0, answered_at=1.0, refused=True))
+@in_virtual_time
+async def test_a_permit_is_answered_once(virtual_limiter):
+    budget = virtual_limiter()
+    permit = await budget.acquire()
+    for _ in range(2):
+        permit.answered(Answer(asyncio.get_running_loop().time(), refused=True))
+    permit.release()
 
-    assert budget.status().refused == 0
+    assert (budget.status().sent, budget.status().refused) == (1, 1)
+
+
+@in_virtual_time
+async def test_a_released_slot_can_be_used_by_any_process_at_once(virtual_limiter):
+    one, other = virtual_limiter(rate_limit=RateLimit(1, per=5.0)), virtual_limiter(rate_limit=RateLimit(1, per=5.0))
+    permit = await one.acquire()
+
+    permit.release()
+    permit.release()
+    permit.answered(Answer(asyncio.get_running_loop().time(), refused=True))
+    await asyncio.sleep(0.1)
+    waited = (await other.acquire()).waited
+
+    assert waited < 0.1
+    assert (one.status().sent, one.status().refused, other.status().sent) == (0, 0, 1)
+
+
+@in_virtual_time
+async def test_a_permit_that_is_forgotten_holds_its_slot_for_a_while_only(virtual_limiter):
+    budget, loop = virtual_limiter(rate_limit=RateLimit(1, per=1.0)), asyncio.get_running_loop()
+    await budget.acquire()
+
+    await budget.acquire()
+
+    assert 1.0 <= loop.time() < 8.0
 
 
 async def test_organizations_and_hosts_have_budgets_of_their_own(redis_server, organization):

@@ -9,8 +9,8 @@ from statistics import mean
 import pytest
 from virtual import Network, VirtualRedis, in_virtual_time, most_in_any, saturate
 
-from launch_async.rate_limit.local import Answer, RateLimit
 from launch_async.rate_limit.redis.limiter import RedisRateLimiter
+from launch_async.rate_limit.types import Answer, RateLimit
 
 
 @in_virtual_time
@@ -67,10 +67,10 @@ async def test_the_slot_of_a_request_without_an_answer_is_not_given_again(redis,
     server, loop, sent = VirtualRedis(redis), asyncio.get_running_loop(), []
 
     async def send(seconds):
-        await limiter.acquire()
+        permit = await limiter.acquire()
         sent.append(loop.time())
         await asyncio.sleep(seconds)
-        limiter.record(Answer(sent_at=sent[-1], answered_at=loop.time()))
+        permit.answered(Answer(loop.time()))
 
     limiter = RedisRateLimiter(lambda: server, organization, rate_limit=RateLimit(2, per=1.0))
     await send(0.01)
@@ -88,14 +88,13 @@ async def test_the_slot_of_a_request_without_an_answer_is_not_given_again(redis,
 async def test_the_slot_of_a_slow_request_is_kept_though_nobody_waits_beside_it(redis, organization):
     server, loop, sent = VirtualRedis(redis), asyncio.get_running_loop(), []
     one, other = (RedisRateLimiter(lambda: server, organization, rate_limit=RateLimit(2, per=1.0)) for _ in range(2))
-    await one.acquire()
-    slow_since = loop.time()
+    slow = await one.acquire()
     await asyncio.sleep(3.0)
 
     for _ in range(3):
-        await other.acquire()
+        permit = await other.acquire()
         sent.append(loop.time())
-        other.record(Answer(sent_at=sent[-1], answered_at=sent[-1]))
-    one.record(Answer(sent_at=slow_since, answered_at=loop.time()))
+        permit.answered(Answer(sent[-1]))
+    slow.answered(Answer(loop.time()))
 
     assert most_in_any(1.0, sent) == 1

@@ -13,9 +13,9 @@ from test_redis_budget import send
 from virtual import in_virtual_time, most_in_any
 
 from launch_async.errors import ConfigurationError
-from launch_async.rate_limit.local import RateLimit
+from launch_async.rate_limit.redis.grant import Grant
 from launch_async.rate_limit.redis.limiter import BudgetUnavailable, RedisRateLimiter
-from launch_async.rate_limit.redis.queue import Grant
+from launch_async.rate_limit.types import RateLimit
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ async def test_a_process_that_was_held_up_does_not_use_a_slot_of_long_ago(limite
     queue, waiter = budget._workers[loop]._queue, None
     while waiter is None:
         await asyncio.sleep(0)
-        waiter = queue.next()
+        waiter = queue.next(lambda _: True)
     waiter.served.set_result(Grant(number=10**9, not_before=loop.time() - 2.0, not_after=loop.time() - 1.0))
     await waiting
 

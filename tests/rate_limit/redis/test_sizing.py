@@ -10,8 +10,8 @@ from benchmarks.fleet import Fleet, redeploy
 from launch_async import PreviousUpload
 from launch_async.emulator import LaunchEmulator
 from launch_async.errors import InvalidArgumentError
-from launch_async.rate_limit.local import RateLimit
 from launch_async.rate_limit.sizing import size
+from launch_async.rate_limit.types import RateLimit
 from tests.support.clients import client_of
 
 

@@ -17,8 +17,8 @@ from redis import Redis
 from redis.exceptions import ConnectionError as ConnectionRefused, NoScriptError
 
 from benchmarks._simulation import run
-from launch_async.rate_limit.local import Answer, RateLimit
 from launch_async.rate_limit.redis.limiter import RedisRateLimiter
+from launch_async.rate_limit.types import Answer, RateLimit
 
 
 def in_virtual_time(test: Callable[..., Coroutine[object, object, None]]) -> Callable[..., None]:
@@ -139,13 +139,12 @@ class Worker:
     async def _caller(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await self._limiter.acquire()
-            sent_at = loop.time()
+            permit = await self._limiter.acquire()
             there = self._network.way(self._network.trip) + (self._network.cold if next(self._sent) < 10 else 0.0)
             # What was sent arrives, whether its sender lives or not.
             loop.call_later(there, lambda: self._arrivals.append(loop.time()))
             await asyncio.sleep(there + self._network.way(self._network.trip))
-            self._limiter.record(Answer(sent_at=sent_at, answered_at=loop.time()))
+            permit.answered(Answer(loop.time()))
 
     async def kill(self) -> None:
         """End without a word to anybody."""

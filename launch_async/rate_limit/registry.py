@@ -1,0 +1,72 @@
+"""The process's limiters: one for each organization at an API host, shared by all clients that name the same two."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import threading
+import warnings
+
+from launch_async.rate_limit.local import LocalRateLimiter
+from launch_async.rate_limit.types import RateLimit
+
+__all__ = ["RateLimitMismatchWarning", "shared_limiter"]
+
+_SDK_PACKAGES = ("launch_async.", "launch_sync.")
+
+
+class RateLimitMismatchWarning(UserWarning):
+    """Two clients of one process disagree about the same organization's rate limit; the lower figure is used."""
+
+
+_shared: dict[tuple[str, str], LocalRateLimiter] = {}
+_lock = threading.Lock()
+
+
+def shared_limiter(host: str, organization_uid: str, rate_limit: RateLimit) -> LocalRateLimiter:
+    """Return the process's one limiter for an organization at an API host; thread-safe.
+
+    Args:
+        host: Host (and port) of the API, which tells the regions apart.
+        organization_uid: The organization whose budget it is.
+        rate_limit: What the caller believes the plan allows. If an earlier caller believed otherwise, the lower figure
+            is used by both, with a `RateLimitMismatchWarning`.
+    """
+    with _lock:
+        key = host.lower(), organization_uid
+        limiter = _shared.get(key)
+        if limiter is None:
+            limiter = _shared[key] = LocalRateLimiter(rate_limit)
+        known = limiter.rate_limit
+        lower = min(known, rate_limit, key=lambda figure: figure.requests / figure.per)
+        if lower != known:
+            limiter.lower(lower)
+    if known != rate_limit:
+        warnings.warn(
+            f"two clients disagree about the rate limit of organization {organization_uid} at {host}: "
+            f"{known.requests} per {known.per:g} s and {rate_limit.requests} per {rate_limit.per:g} s; "
+            f"both now use {lower.requests} per {lower.per:g} s. Give every client the plan's figure as rate_limit.",
+            RateLimitMismatchWarning,
+            stacklevel=_level_of_the_user(),
+        )
+    return limiter
+
+
+def _level_of_the_user() -> int:
+    """Return the caller's `stacklevel` of the first frame outside this SDK, so that a warning names the user's line.
+
+    Python 3.12 has `skip_file_prefixes` for this; Python 3.11 has nothing.
+    """
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(_SDK_PACKAGES):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def _unlock_in_child() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock_in_child)

@@ -1,0 +1,148 @@
+"""What a call does with its permit: answered if the request may have been sent, released if it was not."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from launch_async import BudgetWait, ConnectError, Hooks, RateLimit, ResponseLost
+from launch_async.http.metering import Meter, metered
+from launch_async.rate_limit import (
+    Answer,
+    LimiterStatus,
+    LocalRateLimiter,
+    Operation,
+    Permit,
+    Priority,
+    UnlimitedRateLimiter,
+)
+from tests.support.core import PROJECT, FakeTransport, answer, client_on, virtual_time
+
+DONE = answer(200, {})
+
+
+class Permits(UnlimitedRateLimiter):
+    """Makes everybody wait a moment; remembers for what permits were asked and what became of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations: list[tuple[str, str]] = []
+        self.settled: list[Answer | None] = []
+
+    async def acquire(
+        self,
+        operation: Operation | None = None,
+        *,
+        priority: Priority = Priority.INTERACTIVE,
+        timeout: float | None = None,
+    ) -> Permit:
+        assert operation is not None
+        self.operations.append((operation.name, operation.method))
+        await asyncio.sleep(0.5)
+        return Permit(0.5, self.settled.append)
+
+
+@virtual_time
+async def test_the_budget_is_asked_for_an_operation_by_its_name_and_method() -> None:
+    permits = Permits()
+
+    async with client_on(FakeTransport(answer(204)), limiter=permits) as launch:
+        await launch.projects.delete(PROJECT)
+
+    assert permits.operations == [("deleteProject", "DELETE")]
+
+
+@virtual_time
+async def test_a_request_that_never_left_gives_its_permit_back() -> None:
+    permits = Permits()
+
+    async with client_on(FakeTransport(ConnectError("no route"), DONE), limiter=permits) as launch:
+        await launch.request("GET", "/anything")
+
+    never_left, answered = permits.settled
+    assert never_left is None
+    assert answered is not None
+    assert not answered.lost
+
+
+@virtual_time
+async def test_a_request_whose_answer_was_lost_answers_its_permit() -> None:
+    permits = Permits()
+
+    async with client_on(FakeTransport(ResponseLost("lost"), DONE), limiter=permits) as launch:
+        await launch.request("GET", "/anything")
+
+    assert [one is not None and one.lost for one in permits.settled] == [True, False]
+
+
+class Raising(Hooks):
+    """An observer with a fault."""
+
+    def waited_for_budget(self, event: BudgetWait) -> None:
+        raise ValueError("a fault of the observer")
+
+
+@virtual_time
+async def test_a_hook_that_raises_before_the_request_gives_its_permit_back() -> None:
+    permits, transport = Permits(), FakeTransport(DONE)
+
+    async with client_on(transport, limiter=permits, hooks=Raising()) as launch:
+        with pytest.raises(ValueError, match="a fault of the observer"):
+            await launch.request("GET", "/anything")
+
+    assert permits.settled == [None]
+    assert transport.requests == []
+
+
+@virtual_time
+async def test_a_meter_that_raises_before_the_request_burns_no_slot() -> None:
+    def raising() -> None:
+        raise ValueError("a full disk")
+
+    async def fails(launch: Any) -> None:
+        with metered(Meter(before_send=raising)), pytest.raises(ValueError, match="a full disk"):
+            await launch.request("GET", "/anything")
+
+    limiter, transport = LocalRateLimiter(RateLimit(10)), FakeTransport(DONE)
+    async with client_on(transport, limiter=limiter) as launch:
+        for _ in range(25):
+            await fails(launch)
+        for _ in range(10):
+            await launch.request("GET", "/anything")
+        status: LimiterStatus = launch.budget
+
+    assert transport.times == [0.0] * 10
+    assert status.sent == 10
+
+
+@virtual_time
+async def test_a_call_that_is_cancelled_while_it_waits_for_the_budget_takes_no_permit() -> None:
+    limiter, transport = LocalRateLimiter(RateLimit(1)), FakeTransport(DONE)
+    async with client_on(transport, limiter=limiter) as launch:
+        await launch.request("GET", "/anything")
+        waiting = asyncio.create_task(launch.request("GET", "/anything"))
+        await asyncio.sleep(0.5)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        await launch.request("GET", "/anything")
+
+    assert len(transport.times) == 2
+    assert transport.times[1] < 1.1
+    assert limiter.status().sent == 2
+
+
+@virtual_time
+async def test_a_call_that_is_cancelled_while_its_request_is_out_answers_its_permit() -> None:
+    async def hanging(_: object) -> Any:
+        await asyncio.sleep(1000)
+
+    permits = Permits()
+    async with client_on(FakeTransport(hanging), limiter=permits) as launch:
+        call = asyncio.create_task(launch.request("GET", "/anything"))
+        await asyncio.sleep(1.0)
+        call.cancel()
+        await asyncio.wait([call])
+
+    assert [one is not None and one.lost for one in permits.settled] == [True]

@@ -1,0 +1,141 @@
+"""A permit is answered or released: whatever happens to it, its slot is neither lost nor used twice."""
+
+import asyncio
+import gc
+import threading
+
+import pytest
+
+from benchmarks._simulation import run
+from launch_async.rate_limit.local import LocalRateLimiter
+from launch_async.rate_limit.types import Answer, Permit, RateLimit
+
+
+async def waits(limiter: LocalRateLimiter, requests: int) -> list[float]:
+    """Send some requests one after the other; return what each waited."""
+    return [(await limiter.acquire()).waited for _ in range(requests)]
+
+
+def test_a_permit_tells_how_long_it_waited() -> None:
+    async def main() -> list[float]:
+        return await waits(LocalRateLimiter(RateLimit(1)), 2)
+
+    at_once, later = run(main())
+    assert at_once == 0.0
+    assert later > 1.0
+
+
+def test_a_released_permit_gives_back_its_whole_slot() -> None:
+    async def main() -> tuple[list[float], int]:
+        limiter = LocalRateLimiter(RateLimit(10))
+        for _ in range(30):
+            (await limiter.acquire()).release()
+        return await waits(limiter, 10), limiter.status().sent
+
+    assert run(main()) == ([0.0] * 10, 10)
+
+
+def test_a_released_slot_goes_to_whoever_waits_first() -> None:
+    async def main() -> float:
+        limiter = LocalRateLimiter(RateLimit(1))
+        permit = await limiter.acquire()
+        waiting = asyncio.create_task(limiter.acquire())
+        await asyncio.sleep(0.25)
+        permit.release()
+        return (await waiting).waited
+
+    assert run(main()) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("answered_first", [True, False], ids=["answered first", "released first"])
+def test_only_the_first_of_two_words_about_a_permit_counts(answered_first: bool) -> None:
+    async def main() -> tuple[int, int]:
+        limiter = LocalRateLimiter(RateLimit(2))
+        permit = await limiter.acquire()
+        if answered_first:
+            permit.answered(Answer(0.0))
+        permit.release()
+        permit.release()
+        permit.answered(Answer(0.0, refused=True))
+        return limiter.status().sent, limiter.status().refused
+
+    assert run(main()) == ((1, 0) if answered_first else (0, 0))
+
+
+def test_an_answer_given_twice_is_learnt_from_once() -> None:
+    async def main() -> int:
+        limiter = LocalRateLimiter(RateLimit(2))
+        permit = await limiter.acquire()
+        permit.answered(Answer(0.0, refused=True))
+        permit.answered(Answer(0.0, refused=True))
+        return limiter.status().refused
+
+    assert run(main()) == 1
+
+
+def test_releasing_often_never_lets_more_through_than_the_plan() -> None:
+    async def main() -> list[float]:
+        limiter, times = LocalRateLimiter(RateLimit(5)), list[float]()
+        for number in range(40):
+            permit = await limiter.acquire()
+            if number % 2:
+                permit.release()
+            else:
+                times.append(asyncio.get_running_loop().time())
+                permit.answered(Answer(times[-1]))
+        return times
+
+    times = run(main())
+    assert max(sum(start <= when < start + 1.0 for when in times) for start in times) == 5
+
+
+def test_a_permit_that_is_forgotten_holds_its_slot_for_a_while_only() -> None:
+    async def main() -> float:
+        limiter = LocalRateLimiter(RateLimit(1))
+        await limiter.acquire()
+        gc.collect()
+        return (await limiter.acquire()).waited
+
+    assert 1.0 < run(main()) <= 2.1
+
+
+def test_a_caller_that_is_cancelled_before_it_sends_gives_its_slot_back() -> None:
+    async def caller(limiter: LocalRateLimiter) -> None:
+        permit = await limiter.acquire()
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            permit.release()
+
+    async def main() -> float:
+        limiter = LocalRateLimiter(RateLimit(1))
+        task = asyncio.create_task(caller(limiter))
+        await asyncio.sleep(0.5)
+        task.cancel()
+        return (await limiter.acquire()).waited
+
+    assert run(main()) == pytest.approx(0.0)
+
+
+def test_a_permit_may_be_settled_from_another_thread() -> None:
+    async def main() -> int:
+        limiter = LocalRateLimiter(RateLimit(1))
+        permit = await limiter.acquire()
+        answer = Answer(asyncio.get_running_loop().time(), refused=True)
+        await asyncio.to_thread(permit.answered, answer)
+        released = await limiter.acquire()
+        thread = threading.Thread(target=released.release)
+        thread.start()
+        thread.join()
+        return limiter.status().sent
+
+    assert asyncio.run(main()) == 1
+
+
+def test_a_limiter_without_learning_needs_no_more_than_a_plain_permit() -> None:
+    permit = Permit(0.5)
+
+    permit.answered(Answer(0.0))
+    permit.release()
+
+    assert permit.waited == 0.5
