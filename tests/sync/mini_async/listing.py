@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Generator
 from typing import Generic, TypeVar
 
 __all__ = ["Listing"]
 
 T = TypeVar("T")
+C = TypeVar("C", bound=type)
 
 
+def labelled(words: str) -> Callable[[C], C]:
+    """Make a class say how it is read."""
+
+    def decorated(kind: C) -> C:
+        kind.words = words  # type: ignore[attr-defined]
+        return kind
+
+    return decorated
+
+
+@labelled("await listing")
 class Listing(Generic[T]):
     """Some items."""
 
     def __init__(self, items: list[T]) -> None:
         self._items = items
+
+    def _repr_html_(self) -> str:
+        return "nothing can be awaited here"
+
+    def __await__(self) -> Generator[object, None, list[T]]:
+        return self._whole().__await__()
+
+    async def _whole(self) -> list[T]:
+        return [item async for item in self]
+
+    async def page(self) -> list[T]:
+        """Return the first page."""
+        return self._items[:2]
 
     async def __aiter__(self) -> AsyncIterator[T]:
         async for page in self.pages():

@@ -9,17 +9,25 @@ from collections.abc import Iterator
 from typing import Generic
 
 from launch_sync import _bridge
-from mini_async.listing import Listing as AsyncListing, T
+from mini_async.listing import Listing as AsyncListing, T, labelled
 
 __all__ = ["Listing"]
 
 
+@labelled("listing")
 class Listing(Generic[T]):
     """Some items."""
 
     def __init__(self, wrapped: AsyncListing[T], lender: object = None) -> None:
         self._async = wrapped
         self._lender = lender
+
+    def _repr_html_(self) -> str:
+        return self.page()._repr_html_()
+
+    def page(self) -> list[T]:
+        """Return the first page."""
+        return _bridge.run(self._async.page())
 
     def __iter__(self) -> Iterator[T]:
         return (item for page in self.pages() for item in page)
