@@ -26,7 +26,7 @@ from launch_async.errors import (
 from launch_async.http.transport import AiohttpTransport, Request, Response
 from launch_async.models.base import JSONValue
 from launch_async.settings import resolve_app_url, resolve_login_url
-from launch_async.wire.converter import dump_json, load_json
+from launch_async.wire.json_body import dump_json, load_json
 from launch_async.wire.secret import Secret
 
 __all__ = ["Introspection", "Session", "introspect", "login", "logout", "request_sms"]

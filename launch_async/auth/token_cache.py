@@ -22,7 +22,7 @@ from typing import Final, Literal, TypeAlias, cast
 import attrs
 
 from launch_async.errors import ConfigurationError, LaunchError
-from launch_async.wire.converter import load_json
+from launch_async.wire.json_body import load_json
 from launch_async.wire.secret import Secret
 
 __all__ = ["TokenSet", "TokenState", "read_token_answer"]

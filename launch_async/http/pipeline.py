@@ -45,9 +45,9 @@ from launch_async.http.service_clock import ServiceClock
 from launch_async.http.transport import Request, Response, Transport
 from launch_async.models.base import JSONValue, Unset
 from launch_async.rate_limit.types import Answer, Permit, Priority, RateLimiter
-from launch_async.wire.converter import dump_json
 from launch_async.wire.error_bodies import error_from_answer
 from launch_async.wire.header_values import parse_number, parse_reset, parse_retry_after
+from launch_async.wire.json_body import dump_json
 
 __all__ = ["Call", "Middleware", "Pipeline", "Send"]
 

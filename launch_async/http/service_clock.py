@@ -11,7 +11,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from launch_async.wire.header_values import parse_moment
+from launch_async.wire.moments import parse_http_date
 
 __all__ = ["ServiceClock"]
 
@@ -61,7 +61,7 @@ class ServiceClock:
             return
         if date != self._read[0]:
             # The answers of one second share its text, and it takes long to read.
-            moment = parse_moment(date)
+            moment = parse_http_date(date)
             if moment is None:
                 return
             self._read = date, moment.timestamp()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Self, TypeAlias
@@ -96,5 +97,4 @@ class RequestModel:
 
 def camel_case(name: str) -> str:
     """Return the wire name of a Python field name: `framework_preset` becomes `frameworkPreset`."""
-    head, *tail = name.split("_")
-    return head + "".join(part.title() for part in tail)
+    return re.sub("_(.)", lambda found: found[1].upper(), name)

@@ -17,7 +17,8 @@ from launch_async.rate_limit.types import Priority
 from launch_async.resources._create.coordinator import UnresolvedCreation
 from launch_async.resources._create.reconciling import Created, ReconcilingCreate
 from launch_async.resources.pager import Pager
-from launch_async.wire.converter import Mismatch, encode, load_json, secrets_of, structure, structure_list
+from launch_async.wire.converter import Mismatch, encode, secrets_of, structure, structure_list
+from launch_async.wire.json_body import load_json
 
 __all__ = ["Resource"]
 

@@ -23,7 +23,7 @@ from launch_async.resources._create.recent import is_of_commit, recent_deploymen
 from launch_async.resources._inputs import given
 from launch_async.resources._resource import Resource, built, member, mismatch, parsed
 from launch_async.resources.pager import Pager
-from launch_async.wire.converter import wire_time
+from launch_async.wire.moments import format_iso
 
 __all__ = ["Deployments"]
 
@@ -270,7 +270,7 @@ class Deployments(Resource):
         priority: Priority,
     ) -> Log[LogLine]:
         uids = _uids(project_uid, environment_uid, deployment_uid)
-        query = {"timestamp": None if after is None else wire_time(_aware("after", after))}
+        query = {"timestamp": None if after is None else format_iso(_aware("after", after))}
         return await self._read(_LOGS, uids, _log, query=query, priority=priority)
 
     async def _server_logs(

@@ -33,7 +33,7 @@ from launch_async.errors import (
     ServiceUnavailableError,
     UnauthorizedError,
 )
-from launch_async.wire.converter import load_json
+from launch_async.wire.json_body import load_json
 
 __all__ = ["Envelope", "error_from_answer", "read_envelope", "redact"]
 

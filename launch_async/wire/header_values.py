@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
 
-__all__ = ["parse_moment", "parse_number", "parse_reset", "parse_retry_after"]
+from launch_async.wire.moments import parse_http_date
+
+__all__ = ["parse_number", "parse_reset", "parse_retry_after"]
 
 _EPOCH_FROM: Final = 1e9
 _LONGEST_RESET: Final = 3600.0
@@ -28,10 +29,10 @@ def parse_retry_after(value: str | None, *, date: str | None = None) -> float | 
     try:
         seconds = float(value)
     except ValueError:
-        moment = parse_moment(value)
+        moment = parse_http_date(value)
         if moment is None:
             return None
-        seconds = (moment - (parse_moment(date) or datetime.now(UTC))).total_seconds()
+        seconds = (moment - (parse_http_date(date) or datetime.now(UTC))).total_seconds()
     return None if math.isnan(seconds) else min(max(0.0, seconds), _LONGEST_WAIT)
 
 
@@ -44,7 +45,7 @@ def parse_reset(value: str | None, *, date: str | None = None) -> float | None:
     """
     seconds = parse_number(value)
     if seconds is not None and seconds > _EPOCH_FROM:
-        seconds -= (parse_moment(date) or datetime.now(UTC)).timestamp()
+        seconds -= (parse_http_date(date) or datetime.now(UTC)).timestamp()
     return max(0.0, seconds) if seconds is not None and seconds <= _LONGEST_RESET else None
 
 
@@ -55,12 +56,3 @@ def parse_number(value: str | None) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) else None
-
-
-def parse_moment(text: str | None) -> datetime | None:
-    """Read a header that is a date, in UTC where it names no zone; None where it cannot be read."""
-    try:
-        moment = parsedate_to_datetime((text or "").strip())
-    except (ValueError, OverflowError):
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

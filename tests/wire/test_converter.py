@@ -31,8 +31,10 @@ from launch_async import (
 from launch_async.models import EnvironmentVariable, Pagination
 from launch_async.models.environment import PasswordProtectionInput, UpdateEnvironmentRequest, VariableInput
 from launch_async.models.project import UpdateProjectRequest
-from launch_async.wire import converter as wire
-from launch_async.wire.converter import Mismatch, dump_json, encode, load_json, secrets_of, structure, wire_time
+from launch_async.wire import json_body
+from launch_async.wire.converter import Mismatch, encode, secrets_of, structure
+from launch_async.wire.json_body import dump_json, load_json
+from launch_async.wire.moments import format_iso
 from tests.support.core import DEPLOYMENT, ENVIRONMENT, PROJECT
 
 PROJECT_EXAMPLE = {
@@ -613,7 +615,7 @@ def test_secrets_are_found_wherever_they_stand() -> None:
 def test_a_time_is_written_as_the_service_writes_it() -> None:
     east = timezone(timedelta(hours=5, minutes=30))
 
-    assert wire_time(datetime(2026, 5, 4, 14, 30, 0, 123_999, tzinfo=east)) == "2026-05-04T09:00:00.123Z"
+    assert format_iso(datetime(2026, 5, 4, 14, 30, 0, 123_999, tzinfo=east)) == "2026-05-04T09:00:00.123Z"
 
 
 def test_unset_is_false_and_says_its_name() -> None:
@@ -628,9 +630,9 @@ def test_unset_is_false_and_says_its_name() -> None:
 def codec(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both ways to read JSON."""
     if request.param == "json":
-        monkeypatch.setattr(wire, "_loads", wire._standard_loads)
+        monkeypatch.setattr(json_body, "orjson", None)
     else:
-        assert wire._loads is not wire._standard_loads, "orjson, a dependency of the tests, is missing"
+        assert json_body.orjson is not None, "orjson, a dependency of the tests, is missing"
     return str(request.param)
 
 
