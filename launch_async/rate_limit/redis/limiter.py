@@ -12,23 +12,19 @@ extra `redis`; made for Redis 5 and newer, and what speaks its protocol.
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import math
-import os
 import re
-import threading
 from collections.abc import Callable
 from functools import partial
-from types import MappingProxyType
 from typing import Literal, Protocol, cast
 from urllib.parse import urlsplit
 
 from launch_async.errors import ConfigurationError, ConnectError, InvalidArgumentError
-from launch_async.rate_limit.event_loops import current_time
-from launch_async.rate_limit.redis.config import Client, Config, LocalShare
-from launch_async.rate_limit.redis.script import Script
-from launch_async.rate_limit.redis.worker import Worker
+from launch_async.rate_limit.redis.store import Client, RedisStore
+from launch_async.rate_limit.shared.config import Config
+from launch_async.rate_limit.shared.limiter import SharedBudget
+from launch_async.rate_limit.shared.local_share import LocalShare
 from launch_async.rate_limit.types import LimiterStatus, Operation, Permit, Priority, RateLimit
 from launch_async.settings import resolve_endpoint
 
@@ -99,23 +95,17 @@ class RedisRateLimiter:
         self._connect = partial(_client, url, cluster, patience) if isinstance(url, str) else url
         self._share = rate_limit.per / (local_share * rate_limit.requests) if when_unreachable == "local" else None
         self._patience = patience
-        self._begin()
+        self._budget = SharedBudget(self._configure)
 
-    def _begin(self) -> None:
-        """Start with no loop known; again in a forked child, which must not use its parent's connections."""
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._sent = self._refused = 0
-        self._config = Config(
-            script=Script(self._key),
-            connect=cast("Callable[[], Client]", self._connect),
+    def _configure(self) -> Config:
+        return Config(
+            name="the shared budget in Redis",
+            connect=partial(RedisStore, cast("Callable[[], Client]", self._connect), self._key),
             rate_limit=self._rate_limit,
             patience=self._patience,
             share=None if self._share is None else LocalShare(self._share),
             unavailable=_unavailable,
         )
-        self._inherited = getattr(self, "_workers", None)  # collecting its connections here would close the parent's
-        self._workers: dict[asyncio.AbstractEventLoop, Worker] = {}
 
     def __repr__(self) -> str:
         return f"<RedisRateLimiter {self._key}>"
@@ -151,38 +141,11 @@ class RedisRateLimiter:
             DeadlineExceeded: the wait would be, or became, longer than `timeout`; nothing was spent.
             BudgetUnavailable: Redis cannot be reached, and `when_unreachable` is "error".
         """
-        loop = asyncio.get_running_loop()
-        since = loop.time()
-        worker = self._worker(loop)
-        grant = await worker.grant(priority, timeout)
-        return Permit(loop.time() - since, partial(worker.settle, grant))
+        return await self._budget.acquire(priority, timeout)
 
     def status(self) -> LimiterStatus:
         """Return what the limiter is doing now, as far as this process knows; from any thread."""
-        now = current_time()
-        with self._lock:
-            workers = list(self._workers.values())
-            sent, refused = self._sent, self._refused
-        capacity = min([worker.capacity for worker in workers], default=self._rate_limit.requests)
-        return LimiterStatus(
-            rate=capacity / self._rate_limit.per,
-            queued=MappingProxyType({one: sum(worker.queued[one] for worker in workers) for one in Priority}),
-            expected_wait=max([worker.expected_wait(Priority.INTERACTIVE, now) for worker in workers], default=0.0),
-            sent=sent + sum(worker.sent for worker in workers),
-            refused=refused + sum(worker.refused for worker in workers),
-            paused_for=max([0.0, *(worker.paused_until - now for worker in workers)]),
-        )
-
-    def _worker(self, loop: asyncio.AbstractEventLoop) -> Worker:
-        if self._pid != os.getpid():
-            self._begin()
-        with self._lock:
-            for known in [known for known in self._workers if known.is_closed()]:
-                gone = self._workers.pop(known)
-                self._sent, self._refused = self._sent + gone.sent, self._refused + gone.refused
-            if loop not in self._workers:
-                self._workers[loop] = Worker(self._config, loop)
-            return self._workers[loop]
+        return self._budget.status()
 
 
 def _check_url(url: object) -> None:

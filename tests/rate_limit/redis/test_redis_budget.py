@@ -162,7 +162,7 @@ async def test_a_deadline_that_cannot_be_met_is_refused_before_anything_is_spent
 async def test_a_deadline_that_comes_while_waiting_ends_the_wait(virtual_limiter):
     budget = virtual_limiter(rate_limit=RateLimit(1, per=0.25))
     await send(budget)
-    budget._workers[asyncio.get_running_loop()]._refuse_hopeless = lambda now: None
+    budget._budget._workers[asyncio.get_running_loop()]._refuse_hopeless = lambda now: None
 
     with pytest.raises(DeadlineExceeded):
         await budget.acquire(timeout=0.1)
@@ -375,7 +375,7 @@ def test_the_page_about_many_machines_works_with_a_real_redis(redis_server):
 def test_a_password_is_shown_nowhere():
     budget = RedisRateLimiter("rediss://user:hunter2@redis.example.com", "blt1")
 
-    assert "hunter2" not in repr(budget) + repr(vars(budget)["_config"].script)
+    assert "hunter2" not in repr(budget) + repr(budget._budget._config)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from test_redis_budget import send
 from virtual import in_virtual_time, most_in_any
 
 from launch_async.errors import ConfigurationError
-from launch_async.rate_limit.redis.grant import Grant
 from launch_async.rate_limit.redis.limiter import BudgetUnavailable, RedisRateLimiter
+from launch_async.rate_limit.shared.grant import Grant
 from launch_async.rate_limit.types import RateLimit
 
 
@@ -93,7 +93,7 @@ async def test_without_redis_a_process_goes_on_with_its_share_and_recovers(own_s
     await send(budget, times)
     own_server.stop()
 
-    with caplog.at_level("INFO", "launch_async.rate_limit.redis.limiter"):
+    with caplog.at_level("INFO", "launch_async.rate_limit.shared"):
         await asyncio.gather(*(send(budget, times) for _ in range(4)))
         alone = budget.status().expected_wait
         own_server.start()
@@ -192,7 +192,7 @@ async def test_a_process_that_was_held_up_does_not_use_a_slot_of_long_ago(limite
     budget, loop = limiter(), asyncio.get_running_loop()
     await send(budget)
     waiting = asyncio.create_task(budget.acquire())
-    queue, waiter = budget._workers[loop]._queue, None
+    queue, waiter = budget._budget._workers[loop]._queue, None
     while waiter is None:
         await asyncio.sleep(0)
         waiter = queue.next(lambda _: True)

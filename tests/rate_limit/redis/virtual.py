@@ -34,7 +34,7 @@ def in_virtual_time(test: Callable[..., Coroutine[object, object, None]]) -> Cal
 
 
 class VirtualRedis:
-    """The limiter's script as it is, but for the time, which is that of the loop.
+    """The limiter's script as it is, but for the time, which is that of the loop, and the run of the server.
 
     Args:
         redis: A real server.
@@ -44,6 +44,7 @@ class VirtualRedis:
     def __init__(self, redis: Redis, seconds: Callable[[], float] = lambda: 0.0005) -> None:
         self.calls = 0
         self.is_down = False
+        self.run = 1
         self._redis = redis
         self._seconds = seconds
         self._digests: dict[str, str] = {}
@@ -51,6 +52,7 @@ class VirtualRedis:
 
     def forget(self) -> None:
         """Lose everything, as a server without persistence does when it is restarted."""
+        self.run += 1
         self.forget_scripts()
         self._redis.delete(*self._keys)
 
@@ -64,8 +66,10 @@ class VirtualRedis:
 
     async def eval(self, text: str, numkeys: int, key: str, *arguments: str | bytes) -> object:
         """Run a script, and know it from now on."""
-        timed = text.replace("redis.call('TIME')", "{ARGV[#ARGV - 1], ARGV[#ARGV]}")
-        assert timed != text
+        timed = text.replace("redis.call('TIME')", "{ARGV[#ARGV - 2], ARGV[#ARGV - 1]}")
+        timed = timed.replace("redis.pcall('INFO', 'server')", "'run_id:' .. ARGV[#ARGV]")
+        assert "TIME" not in timed
+        assert "INFO" not in timed
 
         def load() -> str:
             self._digests[hashlib.sha1(text.encode()).hexdigest()] = self._redis.script_load(timed)
@@ -81,7 +85,7 @@ class VirtualRedis:
         self.calls += 1
         self._keys.add(key)
         seconds, part = divmod(1e9 + asyncio.get_running_loop().time(), 1)
-        reply = self._redis.evalsha(digest, 1, key, *arguments, int(seconds), int(part * 1e6))
+        reply = self._redis.evalsha(digest, 1, key, *arguments, int(seconds), int(part * 1e6), self.run)
         await self._travel()
         return reply
 
@@ -150,7 +154,7 @@ class Worker:
         """End without a word to anybody."""
         tasks = [
             *self._callers,
-            *(worker._task for worker in self._limiter._workers.values() if worker._task is not None),
+            *(worker._task for worker in self._limiter._budget._workers.values() if worker._task is not None),
         ]
         for task in tasks:
             task.cancel()

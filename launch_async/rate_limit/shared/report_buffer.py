@@ -1,4 +1,4 @@
-"""What a worker has to tell with its next call to Redis: answers, requests that are still out, pauses, a stated limit.
+"""What a worker has to tell with its next call: answers, requests that are still out, pauses, a stated limit.
 
 A call may fail, and a server may forget: what was told stays at hand until nobody can count it any more.
 """
@@ -13,9 +13,9 @@ from typing import Final
 import attrs
 
 from launch_async.rate_limit.pause import NO_PAUSE, Pause, pause_after
-from launch_async.rate_limit.redis.grant import Grant
-from launch_async.rate_limit.redis.script import ACCEPTED, AGAIN, EXTRA, LOST, OUT, REFUSED, UNUSED, Report
 from launch_async.rate_limit.round_trips import RoundTrips
+from launch_async.rate_limit.shared.grant import Grant
+from launch_async.rate_limit.shared.messages import ACCEPTED, AGAIN, EXTRA, LOST, OUT, REFUSED, UNUSED, Report
 from launch_async.rate_limit.types import Answer
 
 __all__ = ["ReportBuffer", "Reported"]
@@ -65,6 +65,11 @@ class ReportBuffer:
     def shortest_trip(self) -> float:
         """The shortest round trip to the service of late; 0 if unknown: a cold start hides how fast it can be."""
         return self._trips.shortest if self._trips.is_warm else 0.0
+
+    @property
+    def usual_trip(self) -> float:
+        """The one in the middle of late; 0 if unknown."""
+        return self._trips.median
 
     @property
     def longest_trip(self) -> float:

@@ -1,4 +1,4 @@
-"""One event loop's line to Redis: a call at a time, a new connection after each failure, and whether Redis is gone."""
+"""One event loop's connection to the store: a call at a time, a new one after each failure, and whether it is gone."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import logging
 from contextlib import suppress
 from typing import Final
 
-from launch_async.errors import ConfigurationError, LaunchError
-from launch_async.rate_limit.redis.config import Client, Config
-from launch_async.rate_limit.redis.script import Ask, Reply
+from launch_async.errors import LaunchError
 from launch_async.rate_limit.round_trips import RoundTrips
+from launch_async.rate_limit.shared.config import Config
+from launch_async.rate_limit.shared.messages import Ask, Reply
+from launch_async.rate_limit.shared.store import Store, StoreUnavailable
 
 __all__ = ["Connection"]
 
-_LOG: Final = logging.getLogger("launch_async.rate_limit.redis.limiter")
-_PROBE_EVERY: Final = 1.0
+_LOG: Final = logging.getLogger("launch_async.rate_limit.shared")
+_PROBE_EVERY_S: Final = 1.0
 
 
 class Connection:
@@ -31,7 +32,7 @@ class Connection:
         self.probe_at = 0.0
         self._config = config
         self._loop = loop
-        self._client: Client | None = None
+        self._store: Store | None = None
         self._durations = RoundTrips()
         self._failing_since: float | None = None
         self._failures = 0
@@ -47,45 +48,28 @@ class Connection:
         return self._failures > 0
 
     async def ask(self, ask: Ask) -> Reply | LaunchError | None:
-        """Call Redis once.
+        """Call the store once.
 
         Returns:
-            The reply; None if there was none, after a pause; the error of everybody who waits, if Redis is gone and
+            The reply; None if there was none, after a pause; the error of everybody who waits, if the store is gone and
             nothing may be sent without it.
         """
-        from redis.exceptions import RedisError
-
         began = self._loop.time()
         try:
+            if self._store is None:
+                self._store = self._config.connect()
             async with asyncio.timeout(self._config.patience / 2):
-                reply = Reply.read(await self._call(ask))
-        except (RedisError, OSError, TimeoutError) as error:
-            return await self._after_failure(error, began)
+                reply = await self._store.exchange(ask)
+        except (StoreUnavailable, TimeoutError) as error:
+            return await self._after_failure(str(error) or type(error).__name__, began)
         self._durations.add(self._loop.time() - began)
         self._failing_since, self._failures = None, 0
         if self.gone:
             self.gone = False
-            _LOG.info("the shared budget in Redis can be reached again")
+            _LOG.info("%s can be reached again", self._config.name)
         return reply
 
-    async def _call(self, ask: Ask) -> object:
-        from redis.exceptions import NoScriptError
-
-        script, known = self._config.script, ask.arguments(fresh=False)
-        if self._client is None:
-            self._client = self._config.connect()
-        try:
-            try:
-                return await self._client.evalsha(script.digest, 1, script.key, *known)
-            except NoScriptError:
-                return await self._client.eval(script.text, 1, script.key, *ask.arguments(fresh=True))
-        except (AttributeError, TypeError, UnicodeDecodeError) as error:
-            raise ConfigurationError(
-                f"the client of Redis cannot be used ({type(error).__name__}: {error}). A URL may have options that "
-                "redis.asyncio knows; a function must return one of its clients; neither may set decode_responses"
-            ) from error
-
-    async def _after_failure(self, error: Exception, began: float) -> LaunchError | None:
+    async def _after_failure(self, reason: str, began: float) -> LaunchError | None:
         await self.disconnect()
         self._failures += 1
         now = self._loop.time()
@@ -93,17 +77,16 @@ class Connection:
         if now - self._failing_since < self._config.patience:
             await asyncio.sleep(min(0.01 * 2**self._failures, 0.1))
             return None
-        self.probe_at = now + _PROBE_EVERY
+        self.probe_at = now + _PROBE_EVERY_S
         was_gone, self.gone = self.gone, True
         share = self._config.share
-        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         if share is None:
             return self._config.unavailable(reason)
         if not was_gone:
             share.begin(now)
             _LOG.warning(
-                "the shared budget in Redis cannot be reached (%s); this process sends at most one request per %.2f s "
-                "until it can",
+                "%s cannot be reached (%s); this process sends at most one request per %.2f s until it can",
+                self._config.name,
                 reason,
                 share.interval,
             )
@@ -111,9 +94,9 @@ class Connection:
 
     async def disconnect(self) -> None:
         """Close the connection, if there is one."""
-        client, self._client = self._client, None
-        if client is not None:
+        store, self._store = self._store, None
+        if store is not None:
             # A server that does not answer must not hold up the end either.
             with suppress(Exception):
                 async with asyncio.timeout(1.0):
-                    await client.aclose()
+                    await store.close()

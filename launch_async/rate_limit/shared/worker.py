@@ -1,4 +1,4 @@
-"""One event loop's worker at the shared budget: a queue of callers, and one task that talks to Redis for all of them.
+"""One event loop's worker at the shared budget: a queue of callers, and one task that calls the store for all of them.
 
 The task lives while there is something to do, and a little longer; it owns the connection, and ends with the loop. Its
 call shortly before the time of its reservation takes the slot, tells what became of earlier requests, and reserves the
@@ -19,12 +19,14 @@ import attrs
 
 from launch_async.errors import DeadlineExceeded, LaunchError
 from launch_async.rate_limit.event_loops import call_on
-from launch_async.rate_limit.queue import FairQueue, Waiter as QueuedWaiter
-from launch_async.rate_limit.redis.config import Config, LocalShare
-from launch_async.rate_limit.redis.connection import Connection
-from launch_async.rate_limit.redis.grant import Grant
-from launch_async.rate_limit.redis.report_buffer import ReportBuffer
-from launch_async.rate_limit.redis.script import Ask, Memory, Reply
+from launch_async.rate_limit.queue import FairQueue, Waiter
+from launch_async.rate_limit.shared.config import Config
+from launch_async.rate_limit.shared.connection import Connection
+from launch_async.rate_limit.shared.grant import Grant
+from launch_async.rate_limit.shared.learning import SharedLearning
+from launch_async.rate_limit.shared.local_share import LocalShare
+from launch_async.rate_limit.shared.messages import Ask, Memory, Reply
+from launch_async.rate_limit.shared.report_buffer import ReportBuffer
 from launch_async.rate_limit.types import Answer, Priority, deadline_too_near
 
 __all__ = ["Worker"]
@@ -37,7 +39,7 @@ _MOST_LATENESS_S: Final = 1.0
 
 
 class Worker:
-    """The side of one event loop; everything but `post` is called on that loop.
+    """The side of one event loop; everything but `settle` is called on that loop.
 
     Args:
         config: What all workers of a limiter have in common.
@@ -51,8 +53,9 @@ class Worker:
         self.paused_until = 0.0
         self._config = config
         self._worker = os.urandom(5).hex()
-        self._queue: FairQueue[Waiter] = FairQueue()
+        self._queue: FairQueue[_Waiter] = FairQueue()
         self._reports = ReportBuffer(config.rate_limit.per, config.patience)
+        self._learning = SharedLearning(config.rate_limit)
         self._connection = Connection(config, loop)
         self._task: asyncio.Task[None] | None = None
         self._bell = asyncio.Event()
@@ -86,7 +89,7 @@ class Worker:
         if not self._queue:
             self._eager = self._busy and now - self._departed_at < self._config.rate_limit.per / 2
         deadline = None if timeout is None else now + timeout
-        waiter = Waiter(priority, deadline, self.loop.create_future())
+        waiter = _Waiter(priority, deadline, self.loop.create_future())
         self._queue.join(waiter)
         self._wake()
         try:
@@ -102,7 +105,7 @@ class Worker:
         self._busy = grant.sent_at - now > _BUSY_WAIT_S
         return grant
 
-    async def _departure(self, waiter: Waiter) -> Grant:
+    async def _departure(self, waiter: _Waiter) -> Grant:
         while True:
             grant = await waiter.served
             if (ahead := grant.not_before - self.loop.time()) > 0:
@@ -153,7 +156,7 @@ class Worker:
         if self._task is None:
             self._task = self.loop.create_task(self._serve())
 
-    def _withdraw(self, waiter: Waiter) -> None:
+    def _withdraw(self, waiter: _Waiter) -> None:
         """Take out a waiter that leaves without a request; its slot, if it has one, goes back."""
         self._queue.leave(waiter)
         served = waiter.served
@@ -162,7 +165,7 @@ class Worker:
             self._wake()
 
     async def _serve(self) -> None:
-        """Talk to Redis while there is something to do, and close the connection some seconds after that."""
+        """Talk to the store while there is something to do, and close the connection some seconds after that."""
         try:
             while True:
                 if self._queue or self._reports.urgent or self._reports.due_at <= self.loop.time():
@@ -212,7 +215,7 @@ class Worker:
             return False
 
     async def _ask(self, began: float) -> None:
-        """Call Redis once, and hand out what it gives."""
+        """Call the store once, and hand out what it gives."""
         told, late = self._reports.tell(began), self._lateness + self._connection.usual_duration
         rate_limit = self._config.rate_limit
         reply = await self._connection.ask(
@@ -229,6 +232,7 @@ class Worker:
                 limit=self._reports.limit,
                 pause=max(told.pause.until - began, 0.0),
                 spaced=max(told.pause.spaced_until - began, 0.0),
+                proposal=self._learning.proposal,
                 reports=[
                     (number, began - at, code) for number, at, code in (*told.reports, *self._reports.still_out())
                 ],
@@ -251,6 +255,8 @@ class Worker:
         self._reservations, self.capacity = max(reply.reservations, 1), reply.capacity
         self._reserved_at = None if reply.next_in is None else ended + reply.next_in
         self.paused_until = ended + reply.paused_for
+        self._learning.take_in(reply.learnt, ended, self._reports.usual_trip)
+        self._reports.urgent = self._reports.urgent or self._learning.proposal is not None
         for number, wait in reply.granted:
             self._give_next(Grant(number=number, not_before=ended + wait, not_after=began + wait + late))
         self._refuse_hopeless(ended)
@@ -291,7 +297,7 @@ class Worker:
 
 
 @attrs.define(eq=False)
-class Waiter(QueuedWaiter):
+class _Waiter(Waiter):
     """One caller.
 
     Attributes:
@@ -305,6 +311,6 @@ class Waiter(QueuedWaiter):
     departed: bool = False
 
 
-def _is_waiting(waiter: Waiter) -> bool:
+def _is_waiting(waiter: _Waiter) -> bool:
     """Whether it can be given something: a caller that was cancelled stays in the queue until its task has run."""
     return not waiter.served.done()

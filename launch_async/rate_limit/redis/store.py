@@ -1,0 +1,83 @@
+"""Redis as the store of a shared budget: the script runs there, with one call for each exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from launch_async.errors import ConfigurationError
+from launch_async.rate_limit.redis.script import DIGEST, TEXT, arguments, read
+from launch_async.rate_limit.shared.messages import Ask, Reply
+from launch_async.rate_limit.shared.store import StoreUnavailable
+
+__all__ = ["Client", "RedisStore"]
+
+
+class Client(Protocol):
+    """What is used of a `redis.asyncio` client."""
+
+    async def evalsha(self, sha: str, numkeys: int, *keys_and_args: str | bytes) -> object:
+        """Run a script that the server knows."""
+        ...
+
+    async def eval(self, script: str, numkeys: int, *keys_and_args: str | bytes) -> object:
+        """Run a script, and have the server know it from now on."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class RedisStore:
+    """One event loop's way to a budget in Redis.
+
+    Args:
+        connect: Makes the client; called when it is needed.
+        key: The budget's key.
+    """
+
+    def __init__(self, connect: Callable[[], Client], key: str) -> None:
+        self._connect = connect
+        self._key = key
+        self._client: Client | None = None
+
+    async def exchange(self, ask: Ask) -> Reply:
+        """Do what a worker asks for.
+
+        Raises:
+            StoreUnavailable: Redis did not answer, or with an error.
+            ConfigurationError: The client cannot be used.
+        """
+        from redis.exceptions import RedisClusterException, RedisError
+
+        try:
+            answer = await self._run(arguments(ask, with_memory=False))
+            if answer is None:
+                # The server has forgotten the budget, and it can be restored from what the worker remembers.
+                answer = await self._run(arguments(ask, with_memory=True))
+            return read(answer)
+        except (RedisError, RedisClusterException, OSError) as error:
+            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            raise StoreUnavailable(reason) from error
+        except (AttributeError, TypeError, UnicodeDecodeError) as error:
+            raise ConfigurationError(
+                f"the client of Redis cannot be used ({type(error).__name__}: {error}). A URL may have options that "
+                "redis.asyncio knows; a function must return one of its clients; neither may set decode_responses"
+            ) from error
+
+    async def close(self) -> None:
+        """Close every connection."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _run(self, given: list[str | bytes]) -> object:
+        from redis.exceptions import NoScriptError
+
+        if self._client is None:
+            self._client = self._connect()
+        try:
+            return await self._client.evalsha(DIGEST, 1, self._key, *given)
+        except NoScriptError:
+            return await self._client.eval(TEXT, 1, self._key, *given)

@@ -1,0 +1,78 @@
+"""A shared budget within one process: a worker for each event loop that sends, and what they come to together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from functools import partial
+from types import MappingProxyType
+
+from launch_async.rate_limit.event_loops import current_time
+from launch_async.rate_limit.shared.config import Config
+from launch_async.rate_limit.shared.worker import Worker
+from launch_async.rate_limit.types import LimiterStatus, Permit, Priority
+
+__all__ = ["SharedBudget"]
+
+
+class SharedBudget:
+    """What every limiter of a shared budget does, whatever the store; any number of loops and threads may use it.
+
+    Args:
+        configure: Makes what the workers have in common; called again in a forked child.
+    """
+
+    def __init__(self, configure: Callable[[], Config]) -> None:
+        self._configure = configure
+        self._begin()
+
+    def _begin(self) -> None:
+        """Start with no loop known; again in a forked child, which must not use its parent's connections."""
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._sent = self._refused = 0
+        self._config = self._configure()
+        self._inherited = getattr(self, "_workers", None)  # collecting its connections here would close the parent's
+        self._workers: dict[asyncio.AbstractEventLoop, Worker] = {}
+
+    async def acquire(self, priority: Priority, timeout: float | None) -> Permit:
+        """Wait until a request may be sent.
+
+        Raises:
+            DeadlineExceeded: The wait would be, or became, longer than `timeout` seconds.
+            LaunchError: The store cannot be reached, and nothing may be sent without it.
+        """
+        loop = asyncio.get_running_loop()
+        since = loop.time()
+        worker = self._worker(loop)
+        grant = await worker.grant(priority, timeout)
+        return Permit(loop.time() - since, partial(worker.settle, grant))
+
+    def status(self) -> LimiterStatus:
+        """Return what the limiter is doing now, as far as this process knows; from any thread."""
+        now, rate_limit = current_time(), self._config.rate_limit
+        with self._lock:
+            workers = list(self._workers.values())
+            sent, refused = self._sent, self._refused
+        capacity = min([worker.capacity for worker in workers], default=rate_limit.requests)
+        return LimiterStatus(
+            rate=capacity / rate_limit.per,
+            queued=MappingProxyType({one: sum(worker.queued[one] for worker in workers) for one in Priority}),
+            expected_wait=max([worker.expected_wait(Priority.INTERACTIVE, now) for worker in workers], default=0.0),
+            sent=sent + sum(worker.sent for worker in workers),
+            refused=refused + sum(worker.refused for worker in workers),
+            paused_for=max([0.0, *(worker.paused_until - now for worker in workers)]),
+        )
+
+    def _worker(self, loop: asyncio.AbstractEventLoop) -> Worker:
+        if self._pid != os.getpid():
+            self._begin()
+        with self._lock:
+            for known in [known for known in self._workers if known.is_closed()]:
+                gone = self._workers.pop(known)
+                self._sent, self._refused = self._sent + gone.sent, self._refused + gone.refused
+            if loop not in self._workers:
+                self._workers[loop] = Worker(self._config, loop)
+            return self._workers[loop]

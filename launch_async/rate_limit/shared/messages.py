@@ -1,0 +1,135 @@
+"""What a worker and the store of a shared budget say to each other.
+
+Times are durations in seconds, so that no clock but that of the store matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+import attrs
+
+__all__ = [
+    "ACCEPTED",
+    "AGAIN",
+    "EXTRA",
+    "LOST",
+    "OUT",
+    "REFUSED",
+    "UNUSED",
+    "Ask",
+    "Learnt",
+    "Memory",
+    "Reply",
+    "Report",
+]
+
+ACCEPTED: Final = 0
+REFUSED: Final = 1
+UNUSED: Final = 2
+LOST: Final = 3
+EXTRA: Final = 4
+OUT: Final = 5
+AGAIN: Final = 6
+
+Report: TypeAlias = tuple[int, float, int]
+"""Number of the slot, seconds since its answer (since it left, for `OUT`), and one of the codes above."""
+
+
+@attrs.frozen
+class Memory:
+    """What a worker last saw of the shared state, with which it can be restored.
+
+    Attributes:
+        epoch: When the state began, or was last restored; 0 if the worker has seen none.
+        number: Number of the last slot that was given then.
+        state: The state itself, as the store packs it.
+    """
+
+    epoch: int = 0
+    number: int = 0
+    state: bytes = attrs.field(default=b"", repr=False)
+
+
+@attrs.frozen
+class Learnt:
+    """What all processes together have learnt about the budget.
+
+    Attributes:
+        version: Grows with each change of the figure.
+        figure: Requests per period that the budget allows; None if nothing speaks against the plan's figure.
+        accepted: Requests that the service has accepted so far, from all processes.
+        refused: Requests that it has refused.
+    """
+
+    version: int = 0
+    figure: int | None = None
+    accepted: int = 0
+    refused: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class Ask:
+    """One call of a worker.
+
+    Attributes:
+        worker: Who calls.
+        wanted: How many requests wait to be sent.
+        reserve: Whether to reserve a slot even if nobody waits after that.
+        lead: How long before its time a slot may be given for good.
+        late: How much later than given a slot may be used, and no later.
+        requests: The plan's figure.
+        per: The plan's period.
+        shortest_trip: The shortest round trip to the service of late; 0 if unknown.
+        longest_trip: The longest one; 0 if unknown.
+        limit: What the service calls its limit; 0 if it says nothing.
+        pause: How long nobody may send, from now on.
+        spaced: How long requests leave evenly spaced, from now on: a pause that the service asked for, and a period.
+        proposal: Another figure for the budget, and the version that it is to replace; None for no change.
+        reports: What became of earlier requests.
+        repeated: What was reported before, for a store that may have forgotten it.
+        doubtful: Whether this one may have: the last call failed.
+        memory: What the worker last saw.
+    """
+
+    worker: str
+    wanted: int
+    reserve: bool
+    lead: float
+    late: float
+    requests: int
+    per: float
+    shortest_trip: float = 0.0
+    longest_trip: float = 0.0
+    limit: int = 0
+    pause: float = 0.0
+    spaced: float = 0.0
+    proposal: Learnt | None = None
+    reports: Sequence[Report] = ()
+    repeated: Sequence[Report] = ()
+    doubtful: bool = False
+    memory: Memory = Memory()
+
+
+@attrs.frozen(kw_only=True)
+class Reply:
+    """What a call brought; times are seconds from the moment of the call.
+
+    Attributes:
+        granted: Numbers of the slots that were given for good, each with the wait until its time.
+        next_in: The wait for the slot that is reserved; None if there is none.
+        reservations: Slots that are reserved, for all workers.
+        capacity: Requests per period that the budget allows at present.
+        paused_for: The rest of a pause; 0 if there is none.
+        learnt: What all processes have learnt.
+        memory: What to remember.
+    """
+
+    granted: tuple[tuple[int, float], ...]
+    next_in: float | None
+    reservations: int
+    capacity: int
+    paused_for: float
+    learnt: Learnt
+    memory: Memory

@@ -1,0 +1,94 @@
+"""Callers that are cancelled, a script cache that is emptied, a cluster that is gone: nobody else is harmed."""
+
+import asyncio
+
+import pytest
+from redis.asyncio import Redis
+from redis_server import free_port
+from test_redis_budget import send
+from virtual import in_virtual_time, most_in_any
+
+from launch_async.rate_limit.redis.limiter import BudgetUnavailable, RedisRateLimiter
+from launch_async.rate_limit.types import RateLimit
+
+
+async def test_callers_cancelled_in_the_turn_in_which_redis_answers_harm_nobody(limiter):
+    budget, loop = limiter(rate_limit=RateLimit(100, per=0.1)), asyncio.get_running_loop()
+    await send(budget)
+    worker = budget._budget._workers[loop]
+    hand_out, doomed = worker._hand_out, []
+
+    def cancel_and_hand_out(*args):
+        for task in doomed[:2]:
+            task.cancel()
+        del doomed[:2]
+        hand_out(*args)
+
+    worker._hand_out = cancel_and_hand_out
+    for _ in range(20):
+        doomed += [asyncio.create_task(budget.acquire()) for _ in range(2)]
+        patient = [asyncio.create_task(send(budget)) for _ in range(3)]
+        await asyncio.gather(*patient)
+    await asyncio.gather(*doomed, return_exceptions=True)
+
+    assert budget.status().sent == 61
+    assert sum(budget.status().queued.values()) == 0
+
+
+async def test_two_budgets_need_one_script(redis_server, organization):
+    async with Redis.from_url(redis_server.url) as client:
+        await client.script_flush()
+        for number in range(3):
+            await send(
+                RedisRateLimiter(redis_server.url, f"{organization}{number}", rate_limit=RateLimit(10, per=0.05))
+            )
+        info = await client.info("memory")
+
+    assert info["number_of_cached_scripts"] == 1
+
+
+@in_virtual_time
+async def test_an_emptied_script_cache_is_no_restart(virtual_limiter):
+    budget, times = virtual_limiter(rate_limit=RateLimit(10, per=5.0)), []
+    await send(budget, times)
+    virtual_limiter.server.forget_scripts()
+
+    await send(budget, times)
+
+    assert times[1] - times[0] < 1.0
+
+
+@in_virtual_time
+async def test_a_server_that_came_back_with_an_old_state_counts_as_spent_for_newcomers_too(virtual_limiter, redis):
+    budget, times = virtual_limiter(), []
+    await send(budget, times)
+    old = redis.get(budget.key)
+    await asyncio.gather(*(send(budget, times) for _ in range(9)))
+    redis.set(budget.key, old)
+    virtual_limiter.server.run += 1
+
+    newcomer = virtual_limiter()
+    await asyncio.gather(*(send(newcomer, times) for _ in range(10)))
+
+    assert most_in_any(0.25, times) <= 10
+
+
+async def test_without_its_cluster_a_process_goes_on_with_its_share(caplog):
+    url = f"redis://127.0.0.1:{free_port()}"
+    budget = RedisRateLimiter(
+        url, "blt1", cluster=True, patience=0.2, local_share=1.0, rate_limit=RateLimit(10, per=0.05)
+    )
+
+    for _ in range(3):
+        await send(budget)
+
+    assert budget.status().sent == 3
+    assert "cannot be reached" in caplog.text
+
+
+async def test_without_its_cluster_a_call_fails_clearly_where_that_is_wanted():
+    url = f"redis://127.0.0.1:{free_port()}"
+    budget = RedisRateLimiter(url, "blt1", cluster=True, patience=0.2, when_unreachable="error")
+
+    with pytest.raises(BudgetUnavailable, match="nothing was sent"):
+        await budget.acquire()

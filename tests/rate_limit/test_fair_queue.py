@@ -1,0 +1,69 @@
+"""Who is served next: by priority, then by arrival, and nobody starves."""
+
+from hypothesis import given, strategies as st
+
+from launch_async.rate_limit.queue import FairQueue, Waiter
+from launch_async.rate_limit.types import Priority
+
+
+def queue_of(*priorities: Priority) -> tuple[FairQueue[Waiter], list[Waiter]]:
+    queue, waiters = FairQueue[Waiter](), [Waiter(priority) for priority in priorities]
+    for waiter in waiters:
+        queue.join(waiter)
+    return queue, waiters
+
+
+def anybody(_: Waiter) -> bool:
+    return True
+
+
+def test_the_more_urgent_goes_first_and_within_a_priority_who_came_first() -> None:
+    queue, (poll, first, second) = queue_of(Priority.POLL, Priority.INTERACTIVE, Priority.INTERACTIVE)
+
+    assert [queue.next(anybody) for _ in range(4)] == [first, second, poll, None]
+
+
+def test_a_caller_that_comes_back_stands_where_it_stood() -> None:
+    queue, (first, second) = queue_of(Priority.WRITE, Priority.WRITE)
+    assert queue.next(anybody) is first
+
+    queue.join(first)
+
+    assert list(queue) == [first, second]
+
+
+def test_a_caller_that_cannot_use_a_permit_is_passed_over_and_stays() -> None:
+    queue, (first, second) = queue_of(Priority.WRITE, Priority.WRITE)
+
+    assert queue.next(lambda waiter: waiter is not first) is second
+    assert list(queue) == [first]
+
+
+def test_a_caller_that_leaves_twice_harms_nobody() -> None:
+    queue, (first, second) = queue_of(Priority.POLL, Priority.POLL)
+
+    queue.leave(first)
+    queue.leave(first)
+
+    assert (list(queue), len(queue), queue.counts[Priority.POLL]) == ([second], 1, 1)
+
+
+@given(st.lists(st.sampled_from(Priority), min_size=1, max_size=60))
+def test_of_any_ten_turns_one_goes_to_each_priority_that_waits(priorities: list[Priority]) -> None:
+    queue, waiters = queue_of(*priorities)
+
+    served = [queue.next(anybody) for _ in waiters]
+
+    for priority in Priority:
+        own = [waiter for waiter in waiters if waiter.priority is priority]
+        assert all(served.index(waiter) < 10 * place for place, waiter in enumerate(own, 1))
+
+
+@given(st.lists(st.sampled_from(Priority), max_size=40), st.sampled_from(Priority))
+def test_a_new_caller_is_promised_the_turn_that_it_then_has(priorities: list[Priority], priority: Priority) -> None:
+    queue, _ = queue_of(*priorities)
+    promised, newcomer = queue.turn_of_new(priority), Waiter(priority)
+
+    queue.join(newcomer)
+
+    assert dict(queue.turns())[newcomer] == promised
