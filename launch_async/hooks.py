@@ -70,7 +70,7 @@ class RequestFinished:
         operation: Name of the operation.
         status: Last HTTP status; None if there was no answer.
         attempts: How often the request was sent.
-        duration: Seconds since it started, waits included.
+        seconds: How long it took, waits included.
         error: Name of the error that it ends in; None for success.
     """
 
@@ -78,7 +78,7 @@ class RequestFinished:
     operation: str
     status: int | None
     attempts: int
-    duration: float
+    seconds: float
     error: str | None
 
 

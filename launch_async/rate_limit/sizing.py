@@ -27,9 +27,9 @@ class Sizing:
 
     Attributes:
         requests_each: Requests for one environment that is waited for alone, from the first to the end of its build.
-        requests_least: The least that one environment takes among many, whose builds are looked at but once.
-        looks_each: How many of `requests_each` look at the build.
-        looks_per_minute: Looks per minute of waiting for one build.
+        requests_least: The least that one environment takes among many, whose builds are polled but once.
+        polls_each: How many of `requests_each` poll the build.
+        polls_per_minute: Polls per minute of waiting for one build.
         environments_per_hour: Environments in an hour, each waited for as if alone.
         most_per_hour: Environments in an hour that the budget allows at the most.
         seconds: The least time for all of them: their requests, or the requests that begin them and the last build.
@@ -37,8 +37,8 @@ class Sizing:
 
     requests_each: int
     requests_least: int
-    looks_each: int
-    looks_per_minute: float
+    polls_each: int
+    polls_per_minute: float
     environments_per_hour: float
     most_per_hour: float
     seconds: float
@@ -55,7 +55,7 @@ def size(
 ) -> Sizing:
     """Return what it costs to deploy environments and to wait for them.
 
-    Builds that are waited for together are looked at less often when the budget is short, and their ends are noticed
+    Builds that are waited for together are polled less often when the budget is short, and their ends are noticed
     later: a bulk operation is between `environments_per_hour` and `most_per_hour`. Reads of logs, retries and other
     clients of the organization come on top.
 
@@ -74,26 +74,26 @@ def size(
         raise InvalidArgumentError("environments", f"must be at least 1, not {environments}")
     if not (math.isfinite(build_seconds) and build_seconds > 0):
         raise InvalidArgumentError("build_seconds", f"must be a positive number of seconds, not {build_seconds}")
-    looks = _looks(build_seconds, build_seconds if known else None) if wait else 0
+    polls = _polls(build_seconds, build_seconds if known else None) if wait else 0
     before = _BEFORE_WAITING[action]
-    each, least = (before + _HISTORY + looks, before + _HISTORY + 1) if wait else (before, before)
+    each, least = (before + _HISTORY + polls, before + _HISTORY + 1) if wait else (before, before)
     rate = rate_limit.requests / rate_limit.per
     begun = environments * before / rate
     return Sizing(
         requests_each=each,
         requests_least=least,
-        looks_each=looks,
-        looks_per_minute=60 * looks / build_seconds,
+        polls_each=polls,
+        polls_per_minute=60 * polls / build_seconds,
         environments_per_hour=3600 * rate / each,
         most_per_hour=3600 * rate / least,
         seconds=max(environments * least / rate, begun + build_seconds if wait else 0.0),
     )
 
 
-def _looks(build_seconds: float, expected: float | None) -> int:
-    """Count the looks until the one that sees the end."""
-    age, looks = 0.0, 0
+def _polls(build_seconds: float, expected: float | None) -> int:
+    """Count the polls until the one that sees the end."""
+    age, polls = 0.0, 0
     while age < build_seconds - _MARGIN:
         age += until_next_poll(age, expected)
-        looks += 1
-    return looks
+        polls += 1
+    return polls

@@ -70,7 +70,7 @@ def test_a_wait_takes_the_computed_looks_or_one_less(build_seconds, known):
 
     computed = size(1, build_seconds=build_seconds, known=known)
     # Each look is as much later as the one before was under way, so that the last may be spared.
-    assert requests["getDeployment"] in (computed.looks_each, computed.looks_each - 1)
+    assert requests["getDeployment"] in (computed.polls_each, computed.polls_each - 1)
     assert sum(requests.values()) - requests["getDeployment"] == 1
 
 
@@ -93,7 +93,7 @@ def test_the_figures_of_an_hour_follow_from_those_of_one_environment():
 
     assert once.environments_per_hour * once.requests_each == 36_000
     assert once.most_per_hour * once.requests_least == 36_000
-    assert once.looks_per_minute == once.looks_each
+    assert once.polls_per_minute == once.polls_each
     assert twice.environments_per_hour == 2 * once.environments_per_hour
 
 
