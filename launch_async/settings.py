@@ -70,7 +70,7 @@ def find_region(name: str) -> Region:
     region = REGIONS.get(_ALIASES.get(canonical, canonical))
     if region is None:
         known = ", ".join([*REGIONS, *_ALIASES])
-        raise ConfigurationError(f"unknown region {name!r}: use one of {known}, or give base_url (FACTS §1)")
+        raise ConfigurationError(f"unknown region {name!r}: use one of {known}, or give base_url")
     return region
 
 
@@ -145,11 +145,11 @@ def region_advice(host: str, location: str | None) -> str:
         issued = None
     if issued is None:
         others = {name: known.launch_host for name, known in REGIONS.items() if name != region}
-        return f"{here}, and others are {', '.join(others)} (FACTS §1), with the hosts {', '.join(others.values())}"
+        return f"{here}, and others are {', '.join(others)}, with the hosts {', '.join(others.values())}"
     if issued == region:
         return f"{here}, where the token was issued, so it has ended or was revoked"
     advice = f": use region={issued!r}, host {REGIONS[issued].launch_host}" if region else ""
-    return f"{here}, and the token was issued in region {issued}{advice} (FACTS §1)"
+    return f"{here}, and the token was issued in region {issued}{advice}"
 
 
 def _endpoint(base_url: str, name: str, allow_http: bool) -> Endpoint:
@@ -201,7 +201,7 @@ def check_organization_uid(organization_uid: str | None) -> str | None:
     """
     if organization_uid is not None and not _ORGANIZATION_UID.fullmatch(organization_uid):
         raise ConfigurationError(
-            f"organization_uid: {organization_uid!r} is not blt followed by 16 lower-case hex digits (FACTS §4); "
+            f"organization_uid: {organization_uid!r} is not blt followed by 16 lower-case hex digits; "
             "the console shows it in the organization's settings"
         )
     return organization_uid

@@ -382,8 +382,7 @@ def _lines(operation: Operation, response: Response, entries: JSONValue, kind: t
 
 def _no_server_logs(error: InternalServerError) -> ServerLogsUnavailable:
     return ServerLogsUnavailable(
-        "the service failed to give server logs. Only server-rendered deployments have them; a static site has none "
-        "(FACTS §7)",
+        "the service failed to give server logs. Only server-rendered deployments have them; a static site has none",
         operation=error.operation,
         status=error.status,
         codes=error.codes,

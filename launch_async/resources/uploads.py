@@ -98,7 +98,7 @@ class Uploads(Resource):
         request = _upload_request(upload_url, FileBody(path, _checked_size(path), on_progress=on_progress))
         if nearly_over(upload_url):
             raise StorageError(
-                "the signed URL is more than nine minutes old, and valid for ten: ask for a new one (FACTS §5)",
+                "the signed URL is more than nine minutes old, and valid for ten: ask for a new one",
                 operation=_SEND,
                 retryable=True,
             )
