@@ -13,7 +13,7 @@ import attrs
 
 from launch_async import LaunchClient
 from launch_async.auth.tokens import AccessToken
-from launch_async.http.transport import Request, Response
+from launch_async.http import Request, Response
 from launch_async.models import Deployment, DeploymentRef
 from launch_async.rate_limit import RateLimiter, UnlimitedRateLimiter
 from launch_async.wire.converter import structure

@@ -27,7 +27,7 @@ from benchmarks._report import Mark, Report, Row, present
 from benchmarks._simulation import SlidingWindow, run
 from launch_async import RateLimit
 from launch_async.fleet import FleetReport, SqliteJournal, Target
-from launch_async.http.transport import Request, Response
+from launch_async.http import Request, Response
 from launch_async.rate_limit import LocalRateLimiter
 
 RATE: Final = 10

@@ -98,7 +98,14 @@ if TYPE_CHECKING:
         RequestRetried as RequestRetried,
         RequestStarted as RequestStarted,
     )
-    from launch_async.http import RetryPolicy as RetryPolicy
+    from launch_async.http import (
+        Middleware as Middleware,
+        Request as Request,
+        Response as Response,
+        RetryPolicy as RetryPolicy,
+        Send as Send,
+        Transport as Transport,
+    )
     from launch_async.models import (
         UNSET as UNSET,
         CacheRevalidationUsage as CacheRevalidationUsage,

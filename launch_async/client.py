@@ -14,14 +14,16 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Final, Literal, NoReturn, Self
 
 from launch_async.auth.auth_request import USER_AGENT
-from launch_async.auth.tokens import Credentials, Issuer, check_credentials
+from launch_async.auth.tokens import check_credentials
 from launch_async.errors import ConfigurationError
 from launch_async.hooks import Hooks
+from launch_async.http.aiohttp_transport import AiohttpTransport
+from launch_async.http.base import LentTransport, Middleware, Transport
+from launch_async.http.credentials import Credentials, Issuer
 from launch_async.http.operation import Operation
-from launch_async.http.pipeline import Call, Middleware, Pipeline
+from launch_async.http.pipeline import Call, Pipeline
 from launch_async.http.raw_request import raw_call
 from launch_async.http.retry import RetryPolicy
-from launch_async.http.transport import AiohttpTransport, LentTransport, Transport
 from launch_async.models.base import UNSET, JSONValue, Unset
 from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.environment import FrameworkPreset

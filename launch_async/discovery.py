@@ -17,8 +17,9 @@ from typing import Final, cast
 import attrs
 
 from launch_async.auth.oauth import AppCredentials
-from launch_async.auth.tokens import AccessToken, Authtoken, Credentials, check_credentials
+from launch_async.auth.tokens import AccessToken, Authtoken, check_credentials
 from launch_async.errors import ConfigurationError
+from launch_async.http.credentials import Credentials
 from launch_async.settings import check_organization_uid, find_region
 from launch_async.wire.secret import Secret
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from launch_async.auth.sessions import Introspection as Introspection, Session as Session
     from launch_async.auth.system_keyring import KeyringTokenStore as KeyringTokenStore
     from launch_async.auth.token_cache import TokenSet as TokenSet
-    from launch_async.auth.tokens import AccessToken as AccessToken, Authtoken as Authtoken, Credentials as Credentials
+    from launch_async.auth.tokens import AccessToken as AccessToken, Authtoken as Authtoken
     from launch_async.deploy.site import Site as Site
     from launch_async.deploy.sources import (
         Commit as Commit,
@@ -89,6 +89,14 @@ if TYPE_CHECKING:
         RequestRetried as RequestRetried,
         RequestStarted as RequestStarted,
     )
+    from launch_async.http.base import (
+        Middleware as Middleware,
+        Request as Request,
+        Response as Response,
+        Send as Send,
+        Transport as Transport,
+    )
+    from launch_async.http.credentials import Credentials as Credentials
     from launch_async.http.retry import RetryPolicy as RetryPolicy
     from launch_async.models.base import UNSET as UNSET, JSONValue as JSONValue, Unset as Unset
     from launch_async.models.cache import CacheRevalidationUsage as CacheRevalidationUsage

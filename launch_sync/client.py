@@ -12,12 +12,11 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
-from launch_async.auth.tokens import Credentials
 from launch_async.client import LaunchClient as AsyncLaunchClient
 from launch_async.hooks import Hooks
-from launch_async.http.pipeline import Middleware
+from launch_async.http.base import Middleware, Transport
+from launch_async.http.credentials import Credentials
 from launch_async.http.retry import RetryPolicy
-from launch_async.http.transport import Transport
 from launch_async.models.base import UNSET, JSONValue, Unset
 from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.environment import FrameworkPreset

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         request_sms as request_sms,
     )
     from launch_async.auth.system_keyring import KeyringTokenStore as KeyringTokenStore
-    from launch_async.auth.tokens import AccessToken as AccessToken, Authtoken as Authtoken, Credentials as Credentials
+    from launch_async.auth.tokens import AccessToken as AccessToken, Authtoken as Authtoken
+    from launch_async.http.credentials import Credentials as Credentials
 else:
     __getattr__, __dir__ = lazy(__name__)

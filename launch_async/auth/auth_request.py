@@ -23,7 +23,7 @@ from launch_async.errors import (
     TokenRequestError,
     TransportError,
 )
-from launch_async.http.transport import Request, Response, Transport
+from launch_async.http.base import Request, Response, Transport
 from launch_async.wire.error_bodies import error_from_answer, read_envelope
 from launch_async.wire.header_values import parse_retry_after
 from launch_async.wire.secret import Secret

@@ -19,9 +19,10 @@ import attrs
 
 from launch_async.auth.oauth import MemoryTokenStore, OAuthCredentials, TokenStore
 from launch_async.auth.token_endpoint import fetch_tokens, secret_field
-from launch_async.auth.tokens import Issuer, scope_set
+from launch_async.auth.tokens import scope_set
 from launch_async.errors import AuthorizationError
-from launch_async.http.transport import AiohttpTransport
+from launch_async.http.aiohttp_transport import AiohttpTransport
+from launch_async.http.credentials import Issuer
 from launch_async.settings import resolve_app_url
 from launch_async.wire.secret import Secret
 

@@ -16,8 +16,9 @@ import attrs
 
 from launch_async.auth.token_cache import TokenSet, TokenState
 from launch_async.auth.token_endpoint import fetch_tokens, secret_field
-from launch_async.auth.tokens import Credentials, Issuer, TokenKind, is_quoted, scope_set
+from launch_async.auth.tokens import is_quoted, scope_set
 from launch_async.errors import AuthorizationError, ConfigurationError, TokenRequestError
+from launch_async.http.credentials import Credentials, Issuer, TokenKind
 from launch_async.wire.secret import Secret
 
 __all__ = ["AppCredentials", "MemoryTokenStore", "OAuthCredentials", "TokenSet", "TokenStore"]

@@ -23,7 +23,8 @@ from launch_async.errors import (
     SecondFactorRequired,
     TokenRequestError,
 )
-from launch_async.http.transport import AiohttpTransport, Request, Response
+from launch_async.http.aiohttp_transport import AiohttpTransport
+from launch_async.http.base import Request, Response
 from launch_async.models.base import JSONValue
 from launch_async.settings import resolve_app_url, resolve_login_url
 from launch_async.wire.json_body import dump_json, load_json

@@ -9,9 +9,9 @@ from typing import Final
 
 from launch_async.auth.auth_request import AuthRequest, form_request, known_secrets, refusal
 from launch_async.auth.token_cache import TokenSet, TokenState, read_token_answer
-from launch_async.auth.tokens import Issuer
 from launch_async.errors import APIError, DecodeError, NotFoundError, TokenRequestError
-from launch_async.http.transport import Response
+from launch_async.http.base import Response
+from launch_async.http.credentials import Issuer
 
 __all__ = ["fetch_tokens", "secret_field"]
 

@@ -9,82 +9,18 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
+from typing import Final
 
 import attrs
 
 from launch_async.errors import ConfigurationError
+from launch_async.http.credentials import Credentials, TokenKind
 from launch_async.wire.secret import Secret
 
-if TYPE_CHECKING:
-    from launch_async.http.transport import Transport
-
-__all__ = ["AccessToken", "Authtoken", "Credentials", "Issuer"]
-
-TokenKind: TypeAlias = Literal["user", "app"]
-"""Who is behind a token: an app (M2M) may do everything but the Git variants of creation (FACTS §3)."""
+__all__ = ["AccessToken", "Authtoken"]
 
 _UNSAFE_IN_HEADER: Final = re.compile(r"[^\x21-\x7e]")
 _SCHEME: Final = re.compile(r"^\s*bearer(\s+|$)", re.IGNORECASE)
-
-
-@attrs.frozen
-class Issuer:
-    """Where one client gets tokens, and the way there.
-
-    Attributes:
-        app_url: Address of the app host, without a slash at the end.
-        transport: The client's transport; its connections are the client's to close.
-    """
-
-    app_url: str
-    transport: Transport = attrs.field(repr=False)
-
-
-class Credentials(Protocol):
-    """What a client asks of credentials. Subclass it for your own: only `headers` has no default."""
-
-    @property
-    def needs_organization(self) -> bool:
-        """Whether requests are refused without an organization UID."""
-        return False
-
-    @property
-    def organization_uid(self) -> str | None:
-        """The organization that the credentials belong to, once it is known."""
-        return None
-
-    @property
-    def identity(self) -> str:
-        """Names the budget while the organization is not known; holds no secret."""
-        return ""
-
-    @property
-    def kind(self) -> TokenKind | None:
-        """`"user"` or `"app"`, by who is behind them; None if that is not known."""
-        return None
-
-    @property
-    def scopes(self) -> frozenset[str] | None:
-        """OAuth scopes that were granted; None if they are not known, or everything is allowed."""
-        return None
-
-    @property
-    def location(self) -> str | None:
-        """The region that issued the token, in any spelling of its name; None if that is not known."""
-        return None
-
-    def bound(self, issuer: Issuer) -> Credentials:  # noqa: ARG002, RUF100
-        """Return what one client uses; credentials that fetch tokens learn here from where."""
-        return self
-
-    async def headers(self) -> Mapping[str, str]:
-        """Return the headers that authenticate a request, refreshed beforehand if they are about to expire."""
-        ...
-
-    async def refresh(self) -> bool:
-        """Replace what the service has just refused (401); return False if there is nothing to replace it with."""
-        return False
 
 
 def scope_set(scopes: Collection[str] | None) -> frozenset[str] | None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from launch_async.errors import AttemptTimeout, ConnectError, RedirectRefused, ResponseLost, TransportError
 
 if TYPE_CHECKING:
-    from launch_async.http.transport import Request
+    from launch_async.http.base import Request
 
 __all__ = ["CONNECT_TIMEOUT", "redirect_refused", "translated"]
 

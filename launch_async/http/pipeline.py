@@ -16,13 +16,12 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from types import MappingProxyType, TracebackType
-from typing import Final, NoReturn, TypeAlias, TypeVar
+from typing import Final, NoReturn, TypeVar
 from urllib.parse import urlencode
 
 import attrs
 from multidict import CIMultiDict, CIMultiDictProxy, istr
 
-from launch_async.auth.tokens import Credentials
 from launch_async.errors import (
     APIError,
     ConfigurationError,
@@ -37,19 +36,20 @@ from launch_async.errors import (
     UnauthorizedError,
 )
 from launch_async.hooks import BudgetWait, Hooks, RequestFinished, RequestRetried, RequestStarted
+from launch_async.http.base import Middleware, Request, Response, Send, Transport
+from launch_async.http.credentials import Credentials
 from launch_async.http.deadlines import Deadline, Deadlines, Watch
 from launch_async.http.metering import METERS, Meter
 from launch_async.http.operation import Operation
 from launch_async.http.retry import RetryPolicy
 from launch_async.http.service_clock import ServiceClock
-from launch_async.http.transport import Request, Response, Transport
 from launch_async.models.base import JSONValue, Unset
 from launch_async.rate_limit.types import Answer, Permit, Priority, RateLimiter
 from launch_async.wire.error_bodies import error_from_answer
 from launch_async.wire.header_values import parse_number, parse_reset, parse_retry_after
 from launch_async.wire.json_body import dump_json
 
-__all__ = ["Call", "Middleware", "Pipeline", "Send"]
+__all__ = ["Call", "Pipeline"]
 
 _LOG: Final = logging.getLogger("launch_async.pipeline")
 _REQUEST_ID_HEADERS: Final = ("x-request-id", "x-runtime-id", "request-id")
@@ -65,12 +65,6 @@ _CLOCK_INTERVAL: Final = 0.01
 """Seconds between two looks at the service's clock: those of a burst would tell the same."""
 
 T = TypeVar("T")
-
-Send: TypeAlias = Callable[[Request], Awaitable[Response]]
-"""Sends one request once."""
-
-Middleware: TypeAlias = Callable[[Request, Send], Awaitable[Response]]
-"""A user's own layer around one exchange: look at the request, pass it on or not, look at the response."""
 
 
 @attrs.define

@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import Final, TypeVar, cast
 
 from launch_async.errors import DecodeError
+from launch_async.http.base import Response
 from launch_async.http.operation import Operation
 from launch_async.http.pipeline import Call, Pipeline
-from launch_async.http.transport import Response
 from launch_async.models.base import IdentifiedModel, JSONValue, RequestModel, WireModel
 from launch_async.models.page import Page, Pagination
 from launch_async.rate_limit.types import Priority

@@ -10,9 +10,9 @@ from typing import Final, TypeVar
 import attrs
 
 from launch_async.errors import InternalServerError, InvalidArgumentError, ServerLogsUnavailable
+from launch_async.http.base import Response
 from launch_async.http.operation import READ, WRITE, Operation, check_text
 from launch_async.http.pipeline import Pipeline
-from launch_async.http.transport import Response
 from launch_async.models.base import JSONValue
 from launch_async.models.deployment import CreateDeploymentRequest, Deployment, DeploymentRef
 from launch_async.models.log import Log, LogLine, ServerLogLine

@@ -12,9 +12,9 @@ from urllib.parse import unquote_plus, urlsplit
 import attrs
 
 from launch_async.errors import InvalidArgumentError, RedirectRefused, StorageError, TransportError
+from launch_async.http.base import FileBody, Request, Response
 from launch_async.http.operation import WRITE, Operation, check_callback
 from launch_async.http.pipeline import Pipeline
-from launch_async.http.transport import FileBody, Request, Response
 from launch_async.models.upload import SignedUploadUrl
 from launch_async.resources._resource import Resource
 from launch_async.settings import plain_http_host

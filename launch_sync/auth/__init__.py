@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from launch_async.auth.sessions import Introspection as Introspection, Session as Session
     from launch_async.auth.system_keyring import KeyringTokenStore as KeyringTokenStore
     from launch_async.auth.token_cache import TokenSet as TokenSet
-    from launch_async.auth.tokens import AccessToken as AccessToken, Authtoken as Authtoken, Credentials as Credentials
+    from launch_async.auth.tokens import AccessToken as AccessToken, Authtoken as Authtoken
+    from launch_async.http.credentials import Credentials as Credentials
     from launch_sync.auth.authorization import finish_authorization as finish_authorization
     from launch_sync.auth.sessions import (
         introspect as introspect,

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 from launch_async._lazy import lazy
 
 if TYPE_CHECKING:
+    from launch_async.http.aiohttp_transport import AiohttpTransport as AiohttpTransport
+    from launch_async.http.base import (
+        FileBody as FileBody,
+        Middleware as Middleware,
+        Request as Request,
+        Response as Response,
+        Send as Send,
+        Transport as Transport,
+    )
+    from launch_async.http.credentials import Credentials as Credentials
     from launch_async.http.retry import RetryPolicy as RetryPolicy
-    from launch_async.http.transport import Request as Request, Response as Response, Transport as Transport
 else:
     __getattr__, __dir__ = lazy(__name__)

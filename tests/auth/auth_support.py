@@ -7,8 +7,8 @@ import json
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from launch_async.auth.tokens import Issuer
-from launch_async.http.transport import Request, Response
+from launch_async.http import Request, Response
+from launch_async.http.credentials import Issuer
 
 APP = "https://app.contentstack.com"
 ORGANIZATION = "blt0123456789abcdef"

@@ -21,7 +21,7 @@ from launch_async import (
 )
 from launch_async.auth.token_cache import read_token_answer
 from launch_async.emulator import LaunchEmulator
-from launch_async.http.transport import Response
+from launch_async.http import Response
 
 CLIENT, SECRET = "66c0ffee0000000000000abc", "secret-of-the-app"
 

@@ -31,7 +31,7 @@ from launch_async import (
     login,
 )
 from launch_async.emulator import LaunchEmulator
-from launch_async.http.transport import Request, Response
+from launch_async.http import Request, Response
 from launch_async.rate_limit import UnlimitedRateLimiter
 from launch_async.settings import REGIONS, region_advice, resolve_app_url
 from tests.support.gates import needs_ipv6

@@ -15,7 +15,7 @@ import pytest
 from launch_async import InvalidArgumentError, SignedUploadUrl, StorageError
 from launch_async.deploy.uploading import upload
 from launch_async.errors import AttemptTimeout, ResponseLost
-from launch_async.http.transport import AiohttpTransport, FileBody, Request
+from launch_async.http import AiohttpTransport, FileBody, Request
 from launch_async.models import UploadHeader
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -8,8 +8,7 @@ import signal
 import sys
 import threading
 
-from launch_async.http.pipeline import Send
-from launch_async.http.transport import Request, Response
+from launch_async.http import Request, Response, Send
 from launch_async.rate_limit import Permit, Priority
 from launch_sync import Authtoken, LaunchClient
 from launch_sync.fleet import Plan

@@ -13,7 +13,7 @@ from benchmarks._simulation import run
 from benchmarks.fleet import Fleet
 from launch_async import RateLimit
 from launch_async.fleet import Entry, FleetControl, FleetReport, MemoryJournal, OperationState, Plan
-from launch_async.http.transport import Request, Response
+from launch_async.http import Request, Response
 from launch_async.rate_limit import LocalRateLimiter
 
 

@@ -14,8 +14,7 @@ from launch_async import Authtoken, LaunchClient, RetryPolicy
 from launch_async.fleet.journal.journal import Entry, SqliteJournal
 from launch_async.fleet.plan.plan import Plan
 from launch_async.fleet.report.report import FleetReport
-from launch_async.http.pipeline import Send
-from launch_async.http.transport import Request, Response
+from launch_async.http import Request, Response, Send
 from launch_async.rate_limit import UnlimitedRateLimiter
 from launch_async.watch import schedule
 

@@ -43,8 +43,7 @@ from launch_async import (
     ServiceUnavailableError,
     UnauthorizedError,
 )
-from launch_async.http.pipeline import Send
-from launch_async.http.transport import Request, Response
+from launch_async.http import Request, Response, Send
 from launch_async.rate_limit import Answer, LimiterStatus, LocalRateLimiter, Permit, Priority, UnlimitedRateLimiter
 from launch_async.settings import REGIONS
 from launch_async.wire.header_values import parse_retry_after

@@ -22,7 +22,7 @@ from launch_async import (
     TokenRequestError,
     UnauthorizedError,
 )
-from launch_async.http.transport import Request, Response
+from launch_async.http import Request, Response
 from launch_async.rate_limit import Answer, Permit, Priority, UnlimitedRateLimiter
 from tests.support.core import ENVIRONMENT, PROJECT, FakeTransport, answer, client_on, virtual_time
 

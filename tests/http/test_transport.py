@@ -17,6 +17,7 @@ import trustme
 from aiohttp import web
 
 from launch_async import (
+    AttemptTimeout,
     Authtoken,
     ClosedError,
     ConfigurationError,
@@ -28,8 +29,7 @@ from launch_async import (
     ResponseLost,
     RetryPolicy,
 )
-from launch_async.http.pipeline import Middleware, Send
-from launch_async.http.transport import AiohttpTransport, AttemptTimeout, FileBody, Request, Response
+from launch_async.http import AiohttpTransport, AttemptTimeout, FileBody, Middleware, Request, Response, Send
 from launch_async.rate_limit import UnlimitedRateLimiter
 from tests.support.aioresponses_shim import scripted_answers
 from tests.support.core import ORGANIZATION, PROJECT, TOKEN
@@ -730,7 +730,7 @@ async def test_progress_is_told_at_the_end(transport: AiohttpTransport, file: Pa
 async def test_progress_is_told_on_the_way(
     transport: AiohttpTransport, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("launch_async.http.transport._WATCH_INTERVAL", 0.001)
+    monkeypatch.setattr("launch_async.http.aiohttp_transport._WATCH_INTERVAL", 0.001)
     told: list[int] = []
     some = asyncio.Event()
 
@@ -753,7 +753,7 @@ async def test_progress_is_told_on_the_way(
 async def test_an_upload_that_stands_still_is_given_up(
     transport: AiohttpTransport, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("launch_async.http.transport._WATCH_INTERVAL", 0.001)
+    monkeypatch.setattr("launch_async.http.aiohttp_transport._WATCH_INTERVAL", 0.001)
 
     async def handle(peer: Peer) -> None:
         await peer.reader.read()

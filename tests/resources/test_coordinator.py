@@ -12,7 +12,7 @@ import pytest
 from launch_async import AmbiguousOutcome, DeadlineExceeded, ResponseLost, RetryPolicy
 from launch_async.emulator import LaunchEmulator
 from launch_async.emulator.control.faults import FaultKind
-from launch_async.http.transport import Request, Response
+from launch_async.http import Request, Response
 from tests.support.clients import client_of
 from tests.support.core import ENVIRONMENT, PROJECT, UPLOAD, FakeTransport, answer, client_on, virtual_time
 

@@ -37,7 +37,7 @@ from launch_async import (
     StorageError,
 )
 from launch_async.emulator import LaunchEmulator
-from launch_async.http.transport import Response
+from launch_async.http import Response
 from launch_async.models import FormField, UploadHeader, UploadMethod
 from launch_async.rate_limit import UnlimitedRateLimiter
 from tests.support.clients import client_of

@@ -50,9 +50,9 @@ from launch_async import (
 )
 from launch_async.emulator import LaunchEmulator
 from launch_async.fleet import Target
+from launch_async.http import AiohttpTransport, FileBody, Request, Response
 from launch_async.http.operation import Operation
 from launch_async.http.pipeline import Call
-from launch_async.http.transport import AiohttpTransport, FileBody, Request, Response
 from launch_async.models import EnvironmentVariable
 from launch_async.rate_limit import UnlimitedRateLimiter
 from launch_sync import LaunchClient as SyncLaunchClient

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, ParamSpec, TypeAlias
 
 from launch_async import Authtoken, LaunchClient
-from launch_async.http.transport import Request, Response
+from launch_async.http import Request, Response
 from launch_async.rate_limit import UnlimitedRateLimiter
 
 PROJECT = "66c0ffee00000000000000a1"

@@ -1,9 +1,7 @@
-"""Exactly one HTTP exchange: the `Transport` protocol, and its implementation on aiohttp.
+"""The transport on aiohttp, which a client uses unless it is given another one.
 
-A transport neither retries nor paces nor follows redirects, and adds no credentials. It says whether a failed request
-provably never left (`ConnectError`) or may have been acted on (`ResponseLost`, `AttemptTimeout`). aiohttp itself sends
-GET, PUT and DELETE a second time when a kept-alive connection drops; `Response.sends` tells, so that the budget stays
-true.
+aiohttp itself sends GET, PUT and DELETE a second time when a kept-alive connection drops; `Response.sends` tells, so
+that the budget stays true.
 """
 
 from __future__ import annotations
@@ -15,14 +13,9 @@ import functools
 import os
 import ssl
 import urllib.request
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
-from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import AsyncGenerator, Coroutine
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
-
-import attrs
-from multidict import CIMultiDictProxy
 
 from launch_async.errors import (
     AttemptTimeout,
@@ -30,6 +23,7 @@ from launch_async.errors import (
     ConfigurationError,
     TransportError,
 )
+from launch_async.http.base import FileBody, Request, Response
 from launch_async.http.deadlines import Deadline, Watch
 from launch_async.http.exchange_errors import CONNECT_TIMEOUT, redirect_refused, translated
 from launch_async.http.send_counter import Sends, counting_jar
@@ -40,123 +34,12 @@ if TYPE_CHECKING:
 
     from launch_async.http.file_payload import FilePayload
 
-__all__ = ["AiohttpTransport", "FileBody", "Request", "Response", "Transport"]
+__all__ = ["AiohttpTransport"]
 
 _ERROR_BODY_LIMIT: Final = 65536
 _WATCH_INTERVAL: Final = 0.1
 _FILE_NAME: Final = "site.zip"
 """The same for every file: names of this machine's files are nobody's business, and may break a header."""
-
-
-@attrs.frozen
-class FileBody:
-    """A file as a request body, streamed from disk on each attempt.
-
-    Attributes:
-        path: The file.
-        size: Its size in bytes.
-        fields: Form fields that go before it; a form upload if `form` is set, the raw bytes otherwise.
-        form: Whether it is the `file` part of a form.
-        on_progress: Called on the event loop with the bytes sent so far.
-        idle_timeout: Seconds without a byte after which the upload is given up.
-    """
-
-    path: Path
-    size: int
-    fields: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
-    form: bool = False
-    on_progress: Callable[[int], object] | None = None
-    idle_timeout: float = 120.0
-
-
-# Neither is frozen, because that doubles what it takes to make one, and both are made for every request.
-@attrs.define
-class Request:
-    """One HTTP request, as it leaves.
-
-    Attributes:
-        method: HTTP method.
-        url: Absolute URL, quoted.
-        headers: Headers, credentials among them; never shown.
-        body: The body, or None for none.
-        timeout: Seconds for the exchange; None for no limit but the body's own.
-        operation: Name of the operation, for errors.
-        deadline: The deadline that this task works under, so that the exchange need not have one of its own; None where
-            there is none, or where the request may be sent by another task.
-    """
-
-    method: str
-    url: str = attrs.field(repr=False)
-    headers: Mapping[str, str] = attrs.field(default=MappingProxyType({}), repr=False)
-    body: bytes | FileBody | None = attrs.field(default=None, repr=False)
-    timeout: float | None = None
-    operation: str = ""
-    deadline: Deadline | None = attrs.field(default=None, repr=False, eq=False)
-
-
-@attrs.define
-class Response:
-    """One HTTP response, read to its end.
-
-    Attributes:
-        status: HTTP status.
-        headers: Headers.
-        body: The body; error bodies are cut at 64 KiB.
-        sends: How often the request really left.
-    """
-
-    status: int
-    headers: Mapping[str, str] = attrs.field(default=MappingProxyType({}), repr=False)
-    body: bytes = attrs.field(default=b"", repr=False)
-    sends: int = 1
-
-    def header(self, name: str) -> str | None:
-        """Return a header, whatever the case of its name."""
-        headers = self.headers
-        value = headers.get(name)
-        if value is not None or isinstance(headers, CIMultiDictProxy):
-            # Theirs ignores case by itself.
-            return value
-        return next((text for key, text in headers.items() if key.lower() == name.lower()), None)
-
-
-class Transport(Protocol):
-    """Performs one exchange; implement it for tests, or to send by other means."""
-
-    def send(self, request: Request) -> Awaitable[Response]:
-        """Send a request once and read the answer.
-
-        Raises:
-            ConnectError: It provably never left.
-            ResponseLost: The answer was lost.
-            AttemptTimeout: It took too long.
-        """
-        ...
-
-    async def close(self) -> None:
-        """Close every connection."""
-        ...
-
-
-class LentTransport:
-    """Another one's transport: closing it leaves the connections to their owner.
-
-    Args:
-        owner: The transport that does the work.
-    """
-
-    def __init__(self, owner: Transport) -> None:
-        self._owner: Transport | None = owner
-
-    async def send(self, request: Request) -> Response:
-        """Send a request once and read the answer; see `Transport.send`."""
-        if self._owner is None:
-            raise ClosedError("the client is closed; open a new one")
-        return await self._owner.send(request)
-
-    async def close(self) -> None:
-        """Send nothing more."""
-        self._owner = None
 
 
 class AiohttpTransport:
