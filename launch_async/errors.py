@@ -51,13 +51,9 @@ they are raised: `launch_async.rate_limit.redis.BudgetUnavailable`, a `ConnectEr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import attrs
-
-if TYPE_CHECKING:
-    from launch_async.models import Deployment
-    from launch_async.watch.report import DeploymentReport
 
 __all__ = [
     "APIError",
@@ -426,6 +422,83 @@ class AmbiguousOutcome(LaunchError):
         self.candidates: tuple[str, ...] = tuple(candidates)
 
 
+class DeploymentState(Protocol):
+    """What an error tells of a deployment; the object is a `launch_async.Deployment`."""
+
+    @property
+    def uid(self) -> str:
+        """UID of the deployment."""
+        ...
+
+    @property
+    def project_uid(self) -> str:
+        """UID of its project."""
+        ...
+
+    @property
+    def environment_uid(self) -> str:
+        """UID of its environment."""
+        ...
+
+    @property
+    def status(self) -> str:
+        """Its status, such as `FAILED`."""
+        ...
+
+    @property
+    def url(self) -> str | None:
+        """Absolute URL of the site; None while the service gives none."""
+        ...
+
+
+class FailureReport(Protocol):
+    """What an error tells of a deployment that ended; the object is a `launch_async.DeploymentReport`."""
+
+    @property
+    def deployment(self) -> DeploymentState:
+        """The last known state of the deployment."""
+        ...
+
+    @property
+    def stage(self) -> str | None:
+        """Part of the build that the last log line belongs to; None without a log."""
+        ...
+
+    @property
+    def first_error(self) -> str | None:
+        """First log line that looks like an error; None if there is none."""
+        ...
+
+    @property
+    def log_tail(self) -> Sequence[object]:
+        """The last lines of the log; `str` of each gives its text."""
+        ...
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds from the creation of the deployment to its end; None where the service does not say."""
+        ...
+
+    @property
+    def headline(self) -> str:
+        """What happened, in a few words."""
+        ...
+
+    @property
+    def summary(self) -> str:
+        """What happened, in a few sentences."""
+        ...
+
+    @property
+    def advice(self) -> str:
+        """What to do next."""
+        ...
+
+    def to_dict(self) -> Mapping[str, object]:
+        """Return the report as plain data, ready for JSON."""
+        ...
+
+
 class DeploymentFailed(LaunchError):
     """A deployment ended without success.
 
@@ -433,9 +506,9 @@ class DeploymentFailed(LaunchError):
         report: Status, stage, first error line, log tail, durations, URL and what to do next.
     """
 
-    def __init__(self, report: DeploymentReport) -> None:
+    def __init__(self, report: FailureReport) -> None:
         super().__init__(report.summary, operation="deploy")
-        self.report: DeploymentReport = report
+        self.report: FailureReport = report
 
 
 class DeploymentsFailed(LaunchError):
@@ -446,11 +519,11 @@ class DeploymentsFailed(LaunchError):
         deployments: Every deployment in its last state, in the order in which they were given.
     """
 
-    def __init__(self, failures: Sequence[DeploymentReport], deployments: Sequence[Deployment]) -> None:
+    def __init__(self, failures: Sequence[FailureReport], deployments: Sequence[DeploymentState]) -> None:
         first = f" The first: {failures[0].summary}" if failures else ""
         super().__init__(f"{len(failures)} of {len(deployments)} deployments failed.{first}", operation="wait")
-        self.failures: tuple[DeploymentReport, ...] = tuple(failures)
-        self.deployments: tuple[Deployment, ...] = tuple(deployments)
+        self.failures: tuple[FailureReport, ...] = tuple(failures)
+        self.deployments: tuple[DeploymentState, ...] = tuple(deployments)
 
 
 class WaitTimeout(LaunchError, TimeoutError):
@@ -462,9 +535,9 @@ class WaitTimeout(LaunchError, TimeoutError):
 
     _retryable_default = True
 
-    def __init__(self, message: str, *, last: Deployment | None = None) -> None:
+    def __init__(self, message: str, *, last: DeploymentState | None = None) -> None:
         super().__init__(message, operation="wait")
-        self.last: Deployment | None = last
+        self.last: DeploymentState | None = last
 
 
 class JournalError(LaunchError):
