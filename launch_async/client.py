@@ -366,7 +366,7 @@ class LaunchClient:
     def fleet(self) -> Fleet:
         """Bulk operations: select, plan, run, resume, report."""
         from launch_async.fleet.fleet import Fleet
-        from launch_async.fleet.run.services import FleetServices
+        from launch_async.fleet.services import FleetServices
 
         services = FleetServices(
             pipeline=self._pipeline,
@@ -691,7 +691,7 @@ class LaunchClient:
     def _watching(self) -> Watching:
         from launch_async.watch.waiting import Watching
 
-        return Watching(self.deployments)
+        return Watching(self._pipeline, self.deployments)
 
     @cached_property
     def _deploying(self) -> Deploying:

@@ -77,7 +77,6 @@ class Call:
         query: Query parameters; None values are left out.
         body: JSON body; None for no body.
         secrets: Values of the body that no text may repeat.
-        priority: Who goes first when several wait for the budget.
         timeout: Seconds for the whole call; None for the client's default.
         reclassify: Looks again at an error answer before it is decided whether to send again; it may ask the service.
         user_only: Whether this variant of the operation needs a user's token.
@@ -88,7 +87,6 @@ class Call:
     query: Mapping[str, str | int | None] = MappingProxyType({})
     body: JSONValue = attrs.field(default=None, repr=False)
     secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
-    priority: Priority = Priority.INTERACTIVE
     timeout: float | None = None
     reclassify: Callable[[APIError], Awaitable[LaunchError]] | None = attrs.field(default=None, repr=False)
     user_only: bool = False
@@ -375,7 +373,7 @@ class Pipeline:
     async def _permit(self, one: CallState, left: float) -> Permit:
         """Wait for the budget, and tell observers how long that took."""
         call, meters = one.call, METERS.get()
-        priority = max([call.priority, *(meter.priority for meter in meters)]) if meters else call.priority
+        priority = max((meter.priority for meter in meters), default=Priority.INTERACTIVE)
         permit = await self.limiter.acquire(call.operation, priority=priority, timeout=left)
         if meters or permit.waited:
             try:

@@ -13,7 +13,6 @@ from launch_async.http.operation import Operation
 from launch_async.http.pipeline import Call, Pipeline
 from launch_async.models.base import IdentifiedModel, JSONValue, RequestModel, WireModel
 from launch_async.models.page import Page, Pagination
-from launch_async.rate_limit.types import Priority
 from launch_async.resources._create.coordinator import UnresolvedCreation
 from launch_async.resources._create.reconciling import Created, ReconcilingCreate
 from launch_async.resources.pager import Pager
@@ -39,7 +38,7 @@ class Resource:
         return with_methods(self, self._pipeline.base_url)
 
     def _send(self, operation: Operation, uids: Mapping[str, str]) -> Coroutine[object, object, Response]:
-        return self._pipeline.call(_call(operation, uids, None, None, Priority.INTERACTIVE, None, False))
+        return self._pipeline.call(_call(operation, uids, None, None, None, False))
 
     def _read(
         self,
@@ -49,12 +48,9 @@ class Resource:
         *,
         body: Mapping[str, JSONValue] | None = None,
         query: Mapping[str, str | int | None] | None = None,
-        priority: Priority = Priority.INTERACTIVE,
     ) -> Coroutine[object, object, U]:
         """Return what a reader makes of the answer; what it cannot read is an error of the call."""
-        return self._pipeline.read(
-            _call(operation, uids, body, query, priority, None, False), partial(undisclosed, reader)
-        )
+        return self._pipeline.read(_call(operation, uids, body, query, None, False), partial(undisclosed, reader))
 
     def _one(
         self,
@@ -65,7 +61,6 @@ class Resource:
         key: str | None = None,
         body: RequestModel | Mapping[str, JSONValue] | None = None,
         query: Mapping[str, str | int | None] | None = None,
-        priority: Priority = Priority.INTERACTIVE,
         timeout: float | None = None,
         user_only: bool = False,
     ) -> Coroutine[object, object, M]:
@@ -82,7 +77,7 @@ class Resource:
             except DecodeError as error:
                 raise error.with_traceback(None) from None
 
-        return self._pipeline.read(_call(operation, uids, body, query, priority, timeout, user_only), read)
+        return self._pipeline.read(_call(operation, uids, body, query, timeout, user_only), read)
 
     async def _create_once(
         self,
@@ -121,7 +116,6 @@ class Resource:
         *,
         limit: int | None,
         skip: int,
-        priority: Priority = Priority.INTERACTIVE,
     ) -> Pager[N]:
         operation.render(uids)
 
@@ -142,7 +136,7 @@ class Resource:
                     return Page(items if finish is None else tuple(map(finish, items)), position, _total(document))
                 raise mismatch(operation, response, [f"$.{key}{problem}" for problem in problems])
 
-            return await self._read(operation, uids, read, query=query, priority=priority)
+            return await self._read(operation, uids, read, query=query)
 
         return Pager(fetch, limit=limit, skip=skip)
 
@@ -163,7 +157,6 @@ def _call(
     uids: Mapping[str, str] | None,
     body: RequestModel | Mapping[str, JSONValue] | None,
     query: Mapping[str, str | int | None] | None,
-    priority: Priority,
     timeout: float | None,
     user_only: bool,
 ) -> Call:
@@ -175,7 +168,6 @@ def _call(
         # Composed in place: a local variable would show its secrets in a traceback.
         None if body is None else _document(body),
         secrets_of(body) if isinstance(body, RequestModel) else (),
-        priority,
         timeout,
         None,
         user_only,

@@ -17,7 +17,6 @@ from launch_async.models.base import JSONValue
 from launch_async.models.deployment import CreateDeploymentRequest, Deployment, DeploymentRef
 from launch_async.models.log import Log, LogLine, ServerLogLine
 from launch_async.models.upload import DownloadUrl
-from launch_async.rate_limit.types import Priority
 from launch_async.resources._create.coordinator import UnresolvedCreation
 from launch_async.resources._create.recent import is_of_commit, recent_deployments
 from launch_async.resources._inputs import given
@@ -99,7 +98,9 @@ class Deployments(Resource):
 
         API: `getDeployment`; scope `launch.projects:read` or `launch:manage`.
         """
-        return await self._get(*_place(project_uid, environment_uid, deployment_uid), Priority.INTERACTIVE)
+        uids = _uids(project_uid, environment_uid, deployment_uid)
+        deployment = await self._one(_GET, Deployment, uids, key="deployment")
+        return self._located(deployment, project_uid=uids["project_uid"], environment_uid=uids["environment_uid"])
 
     async def create(
         self,
@@ -185,8 +186,9 @@ class Deployments(Resource):
 
         API: `getDeploymentLogs`; scope `launch.projects:read` or `launch:manage`.
         """
-        place = _place(project_uid, environment_uid, deployment_uid)
-        return await self._logs(*place, after, Priority.INTERACTIVE)
+        uids = _uids(project_uid, environment_uid, deployment_uid)
+        query = {"timestamp": None if after is None else format_iso(_aware("after", after))}
+        return await self._read(_LOGS, uids, _log, query=query)
 
     async def server_logs(
         self,
@@ -213,8 +215,14 @@ class Deployments(Resource):
 
         API: `getServerLogs`; scope `launch.projects:read` or `launch:manage`.
         """
-        place = _place(project_uid, environment_uid, deployment_uid)
-        return await self._server_logs(*place, start, end, Priority.INTERACTIVE)
+        uids = _uids(project_uid, environment_uid, deployment_uid)
+        if _aware("end", end) < _aware("start", start):
+            raise InvalidArgumentError("end", "is before start", rule="openapi.yaml")
+        query = {"startTime": _milliseconds(start), "endTime": _milliseconds(end)}
+        try:
+            return await self._read(_SERVER_LOGS, uids, _server_log, query=query)
+        except InternalServerError as error:
+            raise _no_server_logs(error) from error
 
     async def download_url(
         self,
@@ -237,59 +245,8 @@ class Deployments(Resource):
 
         API: `getDeploymentDownloadUrl`; scope `launch.projects:read` or `launch:manage`.
         """
-        uids = _uids(*_place(project_uid, environment_uid, deployment_uid))
+        uids = _uids(project_uid, environment_uid, deployment_uid)
         return await self._read(_DOWNLOAD, uids, _download_url)
-
-    async def _get(self, project_uid: str, environment_uid: str, deployment_uid: str, priority: Priority) -> Deployment:
-        uids = _uids(project_uid, environment_uid, deployment_uid)
-        deployment = await self._one(_GET, Deployment, uids, key="deployment", priority=priority)
-        return self._located(deployment, project_uid=project_uid, environment_uid=environment_uid)
-
-    async def _newest(
-        self, project_uid: str, environment_uid: str, limit: int, priority: Priority
-    ) -> tuple[Deployment, ...]:
-        """Return one page of a listing; nothing promises that the newest are on it (FACTS §11 row 22)."""
-        page = await self._list(
-            _LIST,
-            Deployment,
-            {"project_uid": project_uid, "environment_uid": environment_uid},
-            "deployments",
-            partial(self._located, project_uid=project_uid, environment_uid=environment_uid),
-            limit=limit,
-            skip=0,
-            priority=priority,
-        ).page()
-        return page.items
-
-    async def _logs(
-        self,
-        project_uid: str,
-        environment_uid: str,
-        deployment_uid: str,
-        after: datetime | None,
-        priority: Priority,
-    ) -> Log[LogLine]:
-        uids = _uids(project_uid, environment_uid, deployment_uid)
-        query = {"timestamp": None if after is None else format_iso(_aware("after", after))}
-        return await self._read(_LOGS, uids, _log, query=query, priority=priority)
-
-    async def _server_logs(
-        self,
-        project_uid: str,
-        environment_uid: str,
-        deployment_uid: str,
-        start: datetime,
-        end: datetime,
-        priority: Priority,
-    ) -> Log[ServerLogLine]:
-        uids = _uids(project_uid, environment_uid, deployment_uid)
-        if _aware("end", end) < _aware("start", start):
-            raise InvalidArgumentError("end", "is before start", rule="openapi.yaml")
-        query = {"startTime": _milliseconds(start), "endTime": _milliseconds(end)}
-        try:
-            return await self._read(_SERVER_LOGS, uids, _server_log, query=query, priority=priority)
-        except InternalServerError as error:
-            raise _no_server_logs(error) from error
 
     def _located(self, deployment: Deployment, *, project_uid: str, environment_uid: str) -> Deployment:
         """Fill in what the wire leaves out: where the deployment belongs, and how its site is reached."""
@@ -313,9 +270,9 @@ def _download_url(response: Response) -> DownloadUrl:
     )
 
 
-def _place(
+def _uids(
     project_uid: str | DeploymentRef | Deployment, environment_uid: str | None, deployment_uid: str | None
-) -> tuple[str, str, str]:
+) -> dict[str, str]:
     """Return the three UIDs of a deployment, given one by one or as a reference.
 
     Raises:
@@ -327,14 +284,10 @@ def _place(
             kind = type(project_uid).__name__
             raise InvalidArgumentError(given[0], f"the {kind} before it says that already; give the {kind} alone")
         ref = project_uid.ref if isinstance(project_uid, Deployment) else project_uid
-        return ref.project_uid, ref.environment_uid, ref.deployment_uid
+        return attrs.asdict(ref)
     if environment_uid is None or deployment_uid is None:
         missing = next(name for name, uid in beside.items() if uid is None)
         raise InvalidArgumentError(missing, "is missing; give all three UIDs, or a DeploymentRef alone")
-    return project_uid, environment_uid, deployment_uid
-
-
-def _uids(project_uid: str, environment_uid: str, deployment_uid: str) -> dict[str, str]:
     return {"project_uid": project_uid, "environment_uid": environment_uid, "deployment_uid": deployment_uid}
 
 

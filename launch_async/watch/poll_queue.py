@@ -7,12 +7,15 @@ queue for the organization's budget, where a call whose time-out cannot be met i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from launch_async.http.metering import Meter, metered
+from launch_async.http.pipeline import Pipeline
 from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.log import LogLine, ServerLogLine
 from launch_async.rate_limit.types import Priority
@@ -29,10 +32,12 @@ class PollQueue:
     """What watchers ask of the service.
 
     Args:
+        pipeline: The client's pipeline, which knows the budget's rate and the service's clock.
         deployments: The client's deployments.
     """
 
-    def __init__(self, deployments: Deployments) -> None:
+    def __init__(self, pipeline: Pipeline, deployments: Deployments) -> None:
+        self._pipeline = pipeline
         self._deployments = deployments
         self._places = asyncio.Semaphore(_PLACES)
         self._ahead = -math.inf
@@ -41,7 +46,7 @@ class PollQueue:
     @property
     def rate(self) -> float:
         """Requests per second that the organization's budget allows at present."""
-        return max(self._deployments._pipeline.limiter.status().rate, 0.1)  # noqa: SLF001
+        return max(self._pipeline.limiter.status().rate, 0.1)
 
     @property
     def now(self) -> datetime:
@@ -49,31 +54,33 @@ class PollQueue:
         moment, ticks = time.time(), asyncio.get_running_loop().time()
         if moment - ticks - self._ahead > _ASLEEP:
             self._ahead = moment - ticks
-        offset = self._deployments._pipeline.clock.offset  # noqa: SLF001
-        return datetime.fromtimestamp(ticks + self._ahead + offset, UTC)
+        return datetime.fromtimestamp(ticks + self._ahead + self._pipeline.clock.offset, UTC)
 
     async def deployment(self, ref: DeploymentRef) -> Deployment:
         """Return one deployment."""
-        async with self._places:
-            return await self._deployments._get(  # noqa: SLF001
-                ref.project_uid, ref.environment_uid, ref.deployment_uid, Priority.POLL
-            )
+        async with self._place():
+            return await self._deployments.get(ref.project_uid, ref.environment_uid, ref.deployment_uid)
 
     async def newest(self, project_uid: str, environment_uid: str, *, limit: int) -> Sequence[Deployment]:
         """Return one page of an environment's deployments, probably the newest (FACTS §11 row 22)."""
-        async with self._places:
-            return await self._deployments._newest(project_uid, environment_uid, limit, Priority.POLL)  # noqa: SLF001
+        async with self._place():
+            return (await self._deployments.list(project_uid, environment_uid, limit=limit).page()).items
 
     async def log(self, ref: DeploymentRef, after: datetime | None) -> Sequence[LogLine]:
         """Return the build log, or the part of it after a moment."""
-        async with self._places:
-            return await self._deployments._logs(  # noqa: SLF001
-                ref.project_uid, ref.environment_uid, ref.deployment_uid, after, Priority.POLL
-            )
+        async with self._place():
+            return await self._deployments.logs(ref.project_uid, ref.environment_uid, ref.deployment_uid, after=after)
 
     async def server_log(self, ref: DeploymentRef, start: datetime, end: datetime) -> Sequence[ServerLogLine]:
         """Return the server log of a window."""
-        async with self._places:
-            return await self._deployments._server_logs(  # noqa: SLF001
-                ref.project_uid, ref.environment_uid, ref.deployment_uid, start, end, Priority.POLL
+        async with self._place():
+            return await self._deployments.server_logs(
+                ref.project_uid, ref.environment_uid, ref.deployment_uid, start=start, end=end
             )
+
+    @contextlib.asynccontextmanager
+    async def _place(self) -> AsyncGenerator[None]:
+        """Wait for one of the places; what is sent in it goes behind all other calls."""
+        async with self._places:
+            with metered(Meter(priority=Priority.POLL)):
+                yield

@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 
 from launch_async.errors import DeploymentFailed, DeploymentsFailed, InvalidArgumentError, LaunchError, WaitTimeout
 from launch_async.http.operation import check_callback, check_timeout, check_uid
+from launch_async.http.pipeline import Pipeline
 from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.log import LogLine, LogStage, ServerLogLine
 from launch_async.models.page import Listed
@@ -44,11 +45,12 @@ class Watching:
     """Everything that a client waits for and follows. It owns nothing that would have to be closed.
 
     Args:
+        pipeline: The client's pipeline.
         deployments: The client's deployments.
     """
 
-    def __init__(self, deployments: Deployments) -> None:
-        self._queue = PollQueue(deployments)
+    def __init__(self, pipeline: Pipeline, deployments: Deployments) -> None:
+        self._queue = PollQueue(pipeline, deployments)
         self._poller = DeploymentPoller(self._queue)
         self._logs = Logs(self._poller)
 

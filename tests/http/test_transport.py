@@ -29,7 +29,7 @@ from launch_async import (
     ResponseLost,
     RetryPolicy,
 )
-from launch_async.http import AiohttpTransport, AttemptTimeout, FileBody, Middleware, Request, Response, Send
+from launch_async.http import AiohttpTransport, FileBody, Middleware, Request, Response, Send
 from launch_async.rate_limit import UnlimitedRateLimiter
 from tests.support.aioresponses_shim import scripted_answers
 from tests.support.core import ORGANIZATION, PROJECT, TOKEN
