@@ -10,7 +10,7 @@ from benchmarks.fleet import Fleet, redeploy
 from launch_async import PreviousUpload
 from launch_async.emulator import LaunchEmulator
 from launch_async.errors import InvalidArgumentError
-from launch_async.rate_limit.sizing import size
+from launch_async.fleet.plan.sizing import size
 from launch_async.rate_limit.types import RateLimit
 from tests.support.clients import client_of
 
