@@ -172,10 +172,10 @@ class TokenState:
         self.clock = clock
         self._tokens: TokenSet | None = None
         self._home: str | None = None
-        self._begin()
+        self.begin()
         _every_state.add(self)
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
         """Start with no lock held and nobody under way; again in a forked child."""
         # Re-entrant, because the garbage collector may end a flight whose loop is gone, within any call.
         self._lock = threading.RLock()
@@ -273,7 +273,7 @@ _every_state: weakref.WeakSet[TokenState] = weakref.WeakSet()
 
 def _begin_anew_in_child() -> None:
     for state in _every_state:
-        state._begin()  # noqa: SLF001
+        state.begin()
 
 
 if hasattr(os, "register_at_fork"):

@@ -39,6 +39,13 @@ class FleetControl:
         """Send nothing more, finish what was sent, and end the run; its journal can be resumed."""
         self._set(stopped=reason)
 
+    def changes(self) -> asyncio.Event:
+        """Return the event that is set at each change, on the running loop; the run that is steered asks for it."""
+        event = asyncio.Event()
+        with self._lock:
+            self._wake = asyncio.get_running_loop(), event
+        return event
+
     def _set(self, *, paused: bool | None = None, stopped: str | None = None) -> None:
         with self._lock:
             self._paused = self._paused if paused is None else paused
@@ -48,10 +55,3 @@ class FleetControl:
             loop, event = wake
             if not loop.is_closed():
                 loop.call_soon_threadsafe(event.set)
-
-    def _begin(self) -> asyncio.Event:
-        """Return the event that is set whenever something has changed, on the loop of the run."""
-        event = asyncio.Event()
-        with self._lock:
-            self._wake = asyncio.get_running_loop(), event
-        return event
