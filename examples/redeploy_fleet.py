@@ -16,8 +16,9 @@ from pathlib import Path
 from cloud import open_cloud
 
 from launch_async import LaunchClient, LaunchError
+from launch_async.display import FleetProgress
 from launch_async.emulator import LaunchEmulator
-from launch_async.fleet import FleetProgress, FleetReport
+from launch_async.fleet import FleetReport
 
 
 def prepare(emulator: LaunchEmulator) -> None:

@@ -24,7 +24,7 @@ from typing import Final, NoReturn
 
 import attrs
 
-from launch_async.display import html as _html
+from launch_async._views import Displayable
 from launch_async.errors import ConcurrentChangeError, ConfigurationError, InvalidArgumentError
 from launch_async.models.environment import Environment
 from launch_async.resources._inputs import check_variables
@@ -66,7 +66,7 @@ class VariableValues(Mapping[str, str]):
 
 
 @attrs.frozen(kw_only=True)
-class VariablesDiff:
+class VariablesDiff(Displayable):
     """What applying would do to an environment's variables: names only, the values are kept out of sight.
 
     Attributes:
@@ -78,6 +78,8 @@ class VariablesDiff:
         unchanged: Names that keep their value.
         remove: Whether variables that are not desired are removed.
         fingerprint: The same for the same variables, within this process; it gives no value away.
+        read: The variables that the environment had.
+        desired: The variables that it should have.
     """
 
     project_uid: str
@@ -88,8 +90,8 @@ class VariablesDiff:
     unchanged: tuple[str, ...]
     remove: bool
     fingerprint: str
-    _read: VariableValues = attrs.field(repr=False, eq=False, alias="read")
-    _desired: VariableValues = attrs.field(repr=False, eq=False, alias="desired")
+    read: VariableValues = attrs.field(repr=False, eq=False)
+    desired: VariableValues = attrs.field(repr=False, eq=False)
 
     @property
     def has_changes(self) -> bool:
@@ -115,14 +117,6 @@ class VariablesDiff:
         return "\n".join(
             [f"Environment {self.environment_uid}: {counts}", *(f"  {sign} {name}" for name, sign in lines)]
         )
-
-    def _repr_html_(self) -> str:
-        changes = (("+ add", self.added), ("~ change", self.changed), ("- remove", self.removed))
-        rows = [(action, name) for action, names in changes for name in names]
-        counts = ", ".join(f"{len(names)} to {action[2:]}" for action, names in changes)
-        kept = _html.faint(f"{len(self.unchanged)} unchanged")
-        title = f"Variables: {counts if rows else 'nothing to change'}"
-        return _html.table(title, rows, kept, cells=lambda row: {"change": row[0], "name": _html.code(row[1])})
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a VariablesDiff holds values, which are secrets, and is not pickled; store its to_dict()")
@@ -217,7 +211,7 @@ class Variables:
         """
         uids = diff.project_uid, diff.environment_uid
         environment = await self._environments.get(*uids)
-        now, read, wanted = _values(environment), diff._read, diff._desired  # noqa: SLF001
+        now, read, wanted = _values(environment), diff.read, diff.desired
         if clashes := collisions(read, now, wanted, remove=diff.remove):
             raise ConcurrentChangeError(
                 f"somebody else changed {', '.join(clashes)} of environment {diff.environment_uid} since they were "

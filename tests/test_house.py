@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("launch_async", "launch_sync")
 
-# From the bottom up: a package imports from itself, and from those above it in this list.
+# From the bottom up: a room, a package or module right below `launch_async`, imports from rooms above it in this list.
+# Rooms of one line stand side by side, and do not import each other.
 LAYERS = (
-    ("_version", "_lazy"),
+    ("_version", "_lazy", "_text", "_views"),
     ("errors", "hooks"),
     ("models",),
     ("wire",),
@@ -27,24 +29,20 @@ LAYERS = (
     ("rate_limit",),
     ("http",),
     ("auth",),
-    ("discovery",),
-    ("resources",),
+    ("discovery", "resources"),
     ("archive", "watch", "variables"),
     ("deploy",),
     ("fleet",),
     ("display",),
-    ("client",),
+    ("client", "emulator"),
+    ("",),  # `launch_async` and `launch_sync` themselves
     ("pytest_plugin",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-KNOTS = {
-    "display": {"archive", "deploy", "fleet", "models", "rate_limit", "variables", "watch"},
-    "auth": {"http"},
-    "watch": {"rate_limit"},
-}
-"""Packages that others below them still import, and who does; each entry goes with the last such import."""
 LARGEST = 15
 """Modules of a package, beside its sub-packages."""
+KNOWN_EXCESS = {"launch_async.emulator"}
+"""The one package that has a module more, and whose sub-packages import each other in a circle: it is being rebuilt."""
 
 
 def _modules(package: str) -> dict[str, Path]:
@@ -61,61 +59,113 @@ MODULES = {name: path for package in PACKAGES for name, path in _modules(package
 PUBLIC = sorted(name for name in MODULES if not any(part.startswith("_") for part in name.split(".")))
 # What users import from: a package is the door of its modules.
 SURFACE = [name for name in PUBLIC if name.count(".") < 2 or MODULES[name].name == "__init__.py"]
-CORE = sorted(name for name in ASYNC_MODULES if name.split(".")[1:2] not in ([], ["emulator"]))
-EMULATOR = sorted(name for name in ASYNC_MODULES if name.split(".")[1:2] == ["emulator"])
+# A door only offers what its modules define: whoever imports a name from it depends on the module that defines the
+# name, and nobody depends on what else it offers. So doors are looked through, and are no nodes of the graph.
+DOORS = {name for name, path in MODULES.items() if path.name == "__init__.py"}
+CORE = sorted(ASYNC_MODULES.keys() - DOORS)
+VIEWS = "launch_async._views"
+"""The one module that loads what is above it, by name and only when asked: the views that `display` registers."""
+SUBPACKAGES = sorted(name for name in DOORS if name.startswith("launch_async"))
 
 
+@cache
 def _tree(module: str) -> ast.Module:
     return ast.parse(MODULES[module].read_text("utf-8"))
 
 
-def _at_run_time(node: ast.AST) -> Iterator[ast.AST]:
-    """Every node that runs: what stands below `if TYPE_CHECKING` does not."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
-            for other in child.orelse:
-                yield from (other, *_at_run_time(other))
-        else:
-            yield from (child, *_at_run_time(child))
-
-
-def _imports(module: str, *packages: str) -> set[str]:
-    """The modules of `packages` that `module` imports at run time, at its top or in its functions."""
-    found = set()
-    for node in _at_run_time(_tree(module)):
+@cache
+def _imports(module: str) -> set[str]:
+    """The modules of ours that a module imports: at its top, in its functions, by name, and for type checkers only."""
+    found: set[str] = set()
+    for node in ast.walk(_tree(module)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            submodules = {f"{node.module}.{alias.name}" for alias in node.names} & MODULES.keys()
-            names_of_its_own = len(submodules) < len(node.names)
-            found |= submodules | ({node.module} if names_of_its_own else set())
-    return {name for name in found if name.split(".")[0] in packages}
+            found |= {_home(node.module, alias.name) for alias in node.names}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "import_module" and module != VIEWS:
+            found |= {name.value for name in node.args if isinstance(name, ast.Constant)}
+    return {name for name in found if name.split(".")[0] in PACKAGES} - {module}
 
 
-@pytest.mark.parametrize("module", CORE)
+def _home(module: str, name: str) -> str:
+    """Return the module that an import from a module leads to: through doors, to where the name is defined."""
+    if f"{module}.{name}" in MODULES:
+        return f"{module}.{name}"
+    if module not in DOORS:
+        return module
+    behind = (node for node in ast.walk(_tree(module)) if isinstance(node, ast.ImportFrom) and node.module)
+    homes = {alias.asname or alias.name: (node.module, alias.name) for node in behind for alias in node.names}
+    return _home(*homes[name]) if name in homes else module
+
+
+def _room(module: str) -> str:
+    return ".".join(module.split(".")[1:2])
+
+
+@pytest.mark.parametrize("module", [name for name in CORE if _room(name) != "emulator"])
 def test_imports_point_downward_only(module: str) -> None:
-    rank = RANK.get(module.split(".")[1])
-    assert rank is not None, f"say in LAYERS where {module} belongs"
+    room = _room(module)
+    assert room in RANK, f"say in LAYERS where {module} belongs"
+    others = {name for name in _imports(module) if _room(name) != room}
 
-    upward = {name.split(".")[1] for name in _imports(module, *PACKAGES) if RANK.get(name.split(".")[1], 99) > rank}
-
-    assert {name for name in upward if module.split(".")[1] not in KNOTS.get(name, ())} == set()
+    assert {name for name in others if RANK.get(_room(name), len(LAYERS)) >= RANK[room]} == set()
 
 
-@pytest.mark.parametrize("module", EMULATOR)
+@pytest.mark.parametrize("module", [name for name in CORE if _room(name) == "emulator"])
 def test_the_emulator_shares_nothing_with_the_client_but_the_models(module: str) -> None:
-    shared = ("launch_async.models", "launch_async.emulator", "launch_async._lazy")
+    assert {name for name in _imports(module) if _room(name) not in ("emulator", "models", "_lazy")} == set()
 
-    foreign = {name for name in _imports(module, *PACKAGES) if not name.startswith(shared)}
 
-    assert not foreign
+@pytest.mark.parametrize("module", [name for name in CORE if _room(name) != "display"])
+def test_nothing_imports_the_views(module: str) -> None:
+    assert {name for name in _imports(module) if _room(name) == "display"} == set()
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    packages = {name for name, path in MODULES.items() if path.name == "__init__.py"}
-    graph = {name: _imports(name, *PACKAGES) - {name} - packages for name in MODULES.keys() - packages}
+    graph = {name: _imports(name) - DOORS for name in MODULES.keys() - DOORS}
 
     graphlib.TopologicalSorter(graph).prepare()
+
+
+def test_no_packages_import_each_other_in_a_circle() -> None:
+    # A package and a sub-package of its own may use each other: the modules of both are sorted by the test above.
+    graph: dict[str, set[str]] = {}
+    for module in (name for name in CORE if _room(name) != "emulator"):
+        mine = _package(module)
+        others = {_package(name) for name in _imports(module)}
+        graph.setdefault(mine, set()).update(
+            one for one in others if not f"{one}.".startswith(f"{mine}.") and not f"{mine}.".startswith(f"{one}.")
+        )
+
+    graphlib.TopologicalSorter(graph).prepare()
+
+
+def _package(module: str) -> str:
+    """Return the package of a module; a module right below `launch_async` is a room of its own."""
+    return module if module in DOORS or module.count(".") < 2 else module.rpartition(".")[0]
+
+
+@pytest.mark.parametrize("door", [name for name in SUBPACKAGES if _room(name) in RANK and _room(name)])
+def test_a_door_offers_nothing_from_above_it(door: str) -> None:
+    others = {name for name in _imports(door) if _room(name) != _room(door)}
+
+    assert {name for name in others if RANK[_room(name)] >= RANK[_room(door)]} == set()
+
+
+@pytest.mark.parametrize("package", SUBPACKAGES)
+def test_no_package_has_more_modules_than_a_reader_keeps_in_mind(package: str) -> None:
+    modules = [name for name in CORE if name.rpartition(".")[0] == package]
+
+    assert len(modules) <= LARGEST + (package in KNOWN_EXCESS)
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_private_names_stay_in_their_package(module: str) -> None:
+    lines = [line for line in MODULES[module].read_text("utf-8").splitlines() if "noqa: SLF001" in line]
+    package = "".join(path.read_text("utf-8") for path in MODULES[module].parent.glob("*.py"))
+    used = {name for line in lines for name in re.findall(r"\.(_[a-z]\w*)", line.replace("sys._getframe", ""))}
+
+    assert {name for name in used if not re.search(rf"def {name}\(|self\.{name}\b.* = ", package)} == set()
 
 
 @pytest.mark.parametrize("module", SURFACE)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from launch_async import ConfigurationError, KeyringTokenStore
-from launch_async.fleet import FleetProgress
+from launch_async.display import FleetProgress
 from launch_async.rate_limit.redis import BudgetUnavailable, RedisRateLimiter
 from launch_sync import Authtoken, LaunchClient, to_frame
 from launch_sync.emulator import LaunchEmulator

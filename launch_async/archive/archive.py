@@ -35,11 +35,12 @@ from typing import Literal, Self, TypeAlias, get_args
 
 import attrs
 
+from launch_async._text import file_size
+from launch_async._views import Displayable
 from launch_async.archive.ignore import SECRET
 from launch_async.archive.walk import Left, walk
 from launch_async.archive.zip_check import check_members
 from launch_async.archive.zip_writer import Member, SizeExceeded, pack, printable
-from launch_async.display import html as _html
 from launch_async.errors import ArchiveError, InvalidArgumentError
 
 __all__ = [
@@ -79,12 +80,13 @@ class ArchiveEntry:
         path: Relative to the folder, with `/`.
         size: Bytes, uncompressed.
         mode: 0o755 if its owner may execute it, 0o644 otherwise.
+        identity: What tells whether the file changes before it is sent; empty in a ZIP that exists already.
     """
 
     path: str
     size: int
     mode: int
-    _identity: tuple[int, ...] = attrs.field(default=(), alias="identity", repr=False, eq=False, kw_only=True)
+    identity: tuple[int, ...] = attrs.field(default=(), repr=False, eq=False, kw_only=True)
 
 
 @attrs.frozen
@@ -104,7 +106,7 @@ class Exclusion:
 
 
 @attrs.frozen
-class ArchiveListing:
+class ArchiveListing(Displayable):
     """What an archive holds, and what was left out of it. `print(listing)` shows a short table.
 
     Attributes:
@@ -123,6 +125,11 @@ class ArchiveListing:
         return sum(entry.size for entry in self.entries)
 
     @property
+    def largest(self) -> list[ArchiveEntry]:
+        """What is sent, the largest first."""
+        return sorted(self.entries, key=lambda entry: (-entry.size, entry.path))
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """Paths that stay behind because they hold secrets."""
         return tuple(exclusion.path for exclusion in self.excluded if exclusion.reason == SECRET)
@@ -137,26 +144,19 @@ class ArchiveListing:
         }
 
     def __str__(self) -> str:
-        largest = sorted(self.entries, key=lambda entry: (-entry.size, entry.path))
-        sent = [f"{_html.size(entry.size):>10}  {entry.path}" for entry in largest]
+        sent = [f"{file_size(entry.size):>10}  {entry.path}" for entry in self.largest]
         left = [
-            f"{'' if one.size is None else _html.size(one.size):>10}  {one.path}  ({one.reason})"
+            f"{'' if one.size is None else file_size(one.size):>10}  {one.path}  ({one.reason})"
             for one in self.excluded
         ]
         return "\n".join(
             [
-                f"{len(self.entries)} files to send, {_html.size(self.total_size)} before compression; largest first:",
+                f"{len(self.entries)} files to send, {file_size(self.total_size)} before compression; largest first:",
                 *_shortened(sent),
                 f"{len(left)} left out{':' if left else '.'}",
                 *_shortened(left),
             ]
         )
-
-    def _repr_html_(self) -> str:
-        largest = sorted(self.entries, key=lambda entry: (-entry.size, entry.path))
-        title = f"{len(self.entries):,} files to send, {_html.size(self.total_size)} before compression; largest first"
-        left_out = _html.details(f"{len(self.excluded):,} left out", _html.table("", self.excluded, cells=_left_out))
-        return _html.table(title, largest, *([left_out] if self.excluded else []), cells=_sent)
 
 
 @attrs.frozen
@@ -398,7 +398,7 @@ def _build(
     else:
         listing = list_archive(folder, secrets=secrets, follow_ignore_files=follow_ignore_files)
     checkpoint()
-    members = [Member(entry.path, entry.mode, entry.size, entry._identity) for entry in listing.entries]  # noqa: SLF001
+    members = [Member(entry.path, entry.mode, entry.size, entry.identity) for entry in listing.entries]
     descriptor, name = tempfile.mkstemp(prefix="launch-", suffix=".zip")
     try:
         with os.fdopen(descriptor, "w+b") as spool:
@@ -424,23 +424,23 @@ def _build(
 
 
 def _too_large(listing: ArchiveListing) -> ArchiveError:
-    largest = sorted(listing.entries, key=lambda entry: -entry.size)[:5]
-    named = ", ".join(f"{entry.path} ({_html.size(entry.size)})" for entry in largest)
+    largest = listing.largest[:5]
+    named = ", ".join(f"{entry.path} ({file_size(entry.size)})" for entry in largest)
     return ArchiveError(
         "folder",
-        f"{len(listing.entries)} files, {_html.size(listing.total_size)} before compression, make a ZIP of more than "
+        f"{len(listing.entries)} files, {file_size(listing.total_size)} before compression, make a ZIP of more than "
         f"100 MiB. The largest: {named}. Leave out what the build does not need in .launchignore",
         rule=_SIZE_RULE,
         paths=[entry.path for entry in largest],
     )
 
 
-def _check_size(size: int) -> None:
-    if size < MIN_ARCHIVE_SIZE:
-        problem = f"it has {size} bytes, and Launch takes 1024 at least: name the folder instead, it is filled up"
+def _check_size(count: int) -> None:
+    if count < MIN_ARCHIVE_SIZE:
+        problem = f"it has {count} bytes, and Launch takes 1024 at least: name the folder instead, it is filled up"
         raise ArchiveError("zip_path", problem, rule=_SIZE_RULE)
-    if size > MAX_ARCHIVE_SIZE:
-        raise ArchiveError("zip_path", f"it has {_html.size(size)}, and Launch takes 100 MiB at most", rule=_SIZE_RULE)
+    if count > MAX_ARCHIVE_SIZE:
+        raise ArchiveError("zip_path", f"it has {file_size(count)}, and Launch takes 100 MiB at most", rule=_SIZE_RULE)
 
 
 def _content_hash(entries: Sequence[ArchiveEntry], digests: Sequence[bytes]) -> str:
@@ -462,15 +462,6 @@ def _keep() -> None:
 def _some(paths: Sequence[str]) -> str:
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     return ", ".join(paths[:_SHOWN]) + more
-
-
-def _sent(one: ArchiveEntry) -> dict[str, _html.Cell]:
-    return {"size": _html.size(one.size), "path": _html.code(printable(one.path))}
-
-
-def _left_out(one: Exclusion) -> dict[str, _html.Cell]:
-    size = None if one.size is None else _html.size(one.size)
-    return {"size": size, "path": _html.code(printable(one.path)), "why": one.reason}
 
 
 def _shortened(lines: Sequence[str]) -> list[str]:

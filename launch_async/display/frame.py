@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, cast
 
 import attrs
 
+from launch_async._views import FRAME
 from launch_async.errors import ConfigurationError, InvalidArgumentError
+from launch_async.fleet.report.outcome import TargetOutcome
+from launch_async.fleet.report.report import FleetReport
+from launch_async.models.log import Log
+from launch_async.models.page import Page
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,16 +41,33 @@ def to_frame(items: Iterable[object]) -> pd.DataFrame:
         ConfigurationError: pandas is not installed.
         InvalidArgumentError: These are no items, or not of this SDK.
     """
+    return _frame([_row(item) for item in _each(items)])
+
+
+FRAME.of(Page)(to_frame)
+FRAME.of(Log)(to_frame)
+
+
+@FRAME.of(FleetReport)
+def _report(report: FleetReport) -> pd.DataFrame:
+    times = ("started_at", "ended_at")
+    rows = [{**one.to_dict(), **{name: getattr(one, name) for name in times}} for one in report.outcomes]
+    return _frame(rows, columns=list(TargetOutcome.COLUMNS), times=times)
+
+
+def _frame(
+    rows: Sequence[Mapping[str, object]], *, columns: list[str] | None = None, times: Container[str] = ()
+) -> pd.DataFrame:
+    """Return rows as a data frame; `times` are columns of time stamps even where no row has one."""
     try:
         import pandas as pd
     except ImportError:
         raise ConfigurationError(
             "to_frame needs pandas, which is not installed: pip install 'contentstack-launch[notebook]'"
         ) from None
-    rows = [_row(item) for item in _each(items)]
-    frame = pd.DataFrame.from_records(rows)
+    frame = pd.DataFrame.from_records(rows, columns=columns)
     for name in frame.columns:
-        if any(isinstance(row.get(name), datetime) for row in rows):
+        if name in times or any(isinstance(row.get(name), datetime) for row in rows):
             frame[name] = pd.to_datetime(frame[name], utc=True)
     return frame
 

@@ -27,14 +27,12 @@ __all__ = [
     "card",
     "code",
     "details",
-    "duration",
     "faint",
     "link",
     "links",
     "log",
     "names",
     "row",
-    "size",
     "table",
     "text",
     "when",
@@ -230,26 +228,6 @@ def when(moment: datetime | None, now: datetime | None = None) -> Markup:
     if moment is None:
         return Markup()
     return Markup(f'{ago(moment, now)} <span style="{_FAINT}">({_absolute(moment.astimezone(UTC))})</span>')
-
-
-def duration(seconds: float | None) -> str:
-    """Return a length of time: `0.4 s`, `41 s`, `3 min 5 s`, `2 h 10 min`; nothing for None."""
-    if seconds is None:
-        return ""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if not minutes:
-        return f"{rest} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
-def size(count: int) -> str:
-    """Return a number of bytes: `800 B`, `1.5 KiB`, `20.0 MiB`."""
-    if count < 1024:
-        return f"{count} B"
-    return f"{count / 1024:.1f} KiB" if count < 1024**2 else f"{count / 1024**2:.1f} MiB"
 
 
 def text(value: Cell) -> Markup:

@@ -13,8 +13,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Protocol, Self, cast
 
+from launch_async._text import duration, file_size
 from launch_async.display import html as _html
-from launch_async.models.deployment import Deployment, status_badge
+from launch_async.display.models import status_badge, text_line
+from launch_async.models.deployment import Deployment
 from launch_async.models.log import LogLine
 
 __all__ = ["Progress"]
@@ -55,7 +57,7 @@ class Progress:
     def on_log(self, line: LogLine) -> None:
         """Take in a line of the build log."""
         self._count += 1
-        self._tail.append(_html.TextLine(line.timestamp, line.stage, line.message))
+        self._tail.append(text_line(line))
         self._badge = _html.badge("building", _html.Severity.BUSY)
         self._changed()
 
@@ -93,8 +95,8 @@ class Progress:
 
     def _repr_html_(self) -> str:
         facts: dict[str, _html.Cell] = {
-            "status": _html.Markup(f"{self._badge} after {_html.duration(self._drawn - self._began)}"),
-            "uploaded": _html.size(self._uploaded) if self._uploaded else None,
+            "status": _html.Markup(f"{self._badge} after {duration(self._drawn - self._began)}"),
+            "uploaded": file_size(self._uploaded) if self._uploaded else None,
             "log": f"{self._count:,} lines" if self._count else None,
             "site": _html.link(self._site),
         }

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from launch_async._lazy import lazy
 
 if TYPE_CHECKING:
-    from launch_async.display.fleet_progress import FleetProgress as FleetProgress, ProgressMode as ProgressMode
     from launch_async.fleet.fleet import Fleet as Fleet
     from launch_async.fleet.journal.journal import (
         Entry as Entry,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
         WhenBusy as WhenBusy,
     )
     from launch_async.fleet.plan.plan import Plan as Plan, PlanDiff as PlanDiff, PlannedOperation as PlannedOperation
+    from launch_async.fleet.plan.sizing import Sizing as Sizing, size as size
     from launch_async.fleet.plan.targets import Cost as Cost, Selection as Selection, Target as Target
     from launch_async.fleet.report.outcome import TargetOutcome as TargetOutcome
     from launch_async.fleet.report.report import FleetReport as FleetReport

@@ -23,15 +23,15 @@ from launch_async.fleet.plan.actions import (
     VariableChange,
     WhenBusy,
 )
-from launch_async.fleet.plan.checks import check_confirmation, checked_options
 from launch_async.fleet.plan.plan import Plan
 from launch_async.fleet.plan.selecting import Criteria, batches, gather, look_up_newest, read_targets, select, target_of
 from launch_async.fleet.plan.targets import Selection, Target, several
 from launch_async.fleet.report.report import FleetReport
+from launch_async.fleet.run.checks import check_confirmation, checked_options
 from launch_async.fleet.run.control import FleetControl
 from launch_async.fleet.run.events import FleetEvent
 from launch_async.fleet.run.running import FleetRun
-from launch_async.fleet.run.services import FleetServices
+from launch_async.fleet.services import FleetServices
 from launch_async.http.metering import Meter, metered
 from launch_async.http.operation import check_text
 from launch_async.models.deployment import DeploymentStatus

@@ -1,6 +1,5 @@
 """What the API speaks, as immutable attrs classes: one module per noun."""
 
-from launch_async.display.frame import to_frame
 from launch_async.models.base import UNSET, JSONValue, OpenEnum, Unset, WireModel
 from launch_async.models.cache import CacheRevalidationUsage
 from launch_async.models.deployment import Deployment, DeploymentRef, DeploymentStatus
@@ -48,5 +47,4 @@ __all__ = [
     "UploadHeader",
     "UploadMethod",
     "WireModel",
-    "to_frame",
 ]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import attrs
 
-from launch_async.display import html as _html
+from launch_async._views import Displayable
 from launch_async.models.base import UNSET, JSONValue, RequestModel, Unset, WireModel
 
 
 @attrs.frozen(slots=False, kw_only=True)
-class CacheRevalidationUsage(WireModel):
+class CacheRevalidationUsage(Displayable, WireModel):
     """How much of the organization's daily quota is used (`CacheRevalidationUsage` in `openapi.yaml`).
 
     Attributes:
@@ -28,19 +28,6 @@ class CacheRevalidationUsage(WireModel):
         if self.current_cache_revalidations is None or self.max_cache_revalidations is None:
             return None
         return max(0, self.max_cache_revalidations - self.current_cache_revalidations)
-
-    def _repr_html_(self) -> str:
-        facts: dict[str, _html.Cell] = {
-            "used": _count(self.current_cache_revalidations),
-            "allowed": _count(self.max_cache_revalidations),
-            "left": _count(self.remaining),
-            "counted anew": None if self.usage_reset is None else str(self.usage_reset),
-        }
-        return _html.card("Revalidations of the CDN cache", facts)
-
-
-def _count(number: int | None) -> str | None:
-    return None if number is None else f"{number:,}"
 
 
 @attrs.frozen(slots=False, kw_only=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Final, Self, cast
+from typing import Self, cast
 
 import attrs
 
-from launch_async.display import html as _html
+from launch_async._views import Displayable
 from launch_async.models.base import LOCAL, UNSET, IdentifiedModel, OpenEnum, RequestModel, Unset
 
 
@@ -96,7 +96,7 @@ class DeploymentRef:
 
 
 @attrs.frozen(slots=False, kw_only=True)
-class Deployment(IdentifiedModel):
+class Deployment(Displayable, IdentifiedModel):
     """A deployment (`Deployment` in `openapi.yaml`). Any field but `uid` may be missing (FACTS §4).
 
     Attributes:
@@ -146,57 +146,6 @@ class Deployment(IdentifiedModel):
     def ref(self) -> DeploymentRef:
         """A reference to this deployment that can be stored."""
         return DeploymentRef(self.project_uid, self.environment_uid, self.uid)
-
-    def _repr_html_(self) -> str:
-        facts: dict[str, _html.Cell] = {
-            "status": status_badge(self.status),
-            "site": _html.link(self.url),
-            "branch": self.git_branch,
-            "commit": _commit(self),
-            "created": _html.when(self.created_at),
-            "changed": _html.when(self.updated_at),
-            "uid": _html.code(self.uid),
-        }
-        return _html.card(f"Deployment {deployment_name(self)}", facts)
-
-
-@_html.row.register(Deployment)
-def _row(deployment: Deployment) -> dict[str, _html.Cell]:
-    return {
-        "deployment": deployment_name(deployment),
-        "status": status_badge(deployment.status),
-        "site": _html.link(deployment.url),
-        "commit": _commit(deployment),
-        "created": deployment.created_at,
-        "uid": _html.code(deployment.uid),
-    }
-
-
-def deployment_name(deployment: Deployment) -> str:
-    """Return what people call a deployment: its number, or its UID where the service sends none."""
-    number = deployment.deployment_number
-    return deployment.uid if number is None else f"#{number}"
-
-
-def status_badge(status: DeploymentStatus) -> _html.Markup:
-    """Return a status as notebooks show it; one that nobody knows looks like one that is in flight."""
-    return _html.badge(status or "not stated", _MOODS.get(status, _html.Severity.BUSY))
-
-
-_MOODS: Final = {
-    DeploymentStatus.LIVE: _html.Severity.GOOD,
-    DeploymentStatus.DEPLOYED: _html.Severity.GOOD,
-    DeploymentStatus.FAILED: _html.Severity.BAD,
-    DeploymentStatus.SKIPPED: _html.Severity.WARNING,
-    DeploymentStatus.CANCELLED: _html.Severity.WARNING,
-    DeploymentStatus.ARCHIVED: _html.Severity.IDLE,
-}
-
-
-def _commit(deployment: Deployment) -> _html.Markup:
-    short = (deployment.commit_hash or "")[:7]
-    subject = (deployment.commit_message or "").partition("\n")[0]
-    return _html.Markup(f"{_html.link(deployment.commit_url, short)} {_html.text(subject)}".strip())
 
 
 @attrs.frozen(slots=False, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Final
 
 import attrs
 
-from launch_async.display import html as _html
+from launch_async._views import Displayable
 from launch_async.models.base import LOCAL, SECRET, UNSET, IdentifiedModel, OpenEnum, RequestModel, Unset, WireModel
 
 
@@ -128,7 +128,7 @@ class Domain(WireModel):
 
 
 @attrs.frozen(slots=False, kw_only=True)
-class Environment(IdentifiedModel):
+class Environment(Displayable, IdentifiedModel):
     """An environment (`Environment` in `openapi.yaml`). Any field but `uid` may be missing (FACTS §4).
 
     Attributes:
@@ -181,37 +181,6 @@ class Environment(IdentifiedModel):
     deleted_at: datetime | None = None
     deleted_by: str | None = None
     project_uid: str = attrs.field(default="", metadata=LOCAL)
-
-    def _repr_html_(self) -> str:
-        protection = self.password_protection
-        facts: dict[str, _html.Cell] = {
-            "framework": self.framework_preset,
-            "branch": self.git_branch,
-            "build": _html.code(self.build_command),
-            "output": _html.code(self.output_directory),
-            "server": _html.code(self.server_command),
-            "variables": _html.names(variable.key for variable in self.environment_variables),
-            "password": None if protection is None else protection.is_enabled,
-            "addresses": _html.links(domain.url for domain in self.domains),
-            "description": self.description,
-            "created": _html.when(self.created_at),
-            "changed": _html.when(self.updated_at),
-            "project": _html.code(self.project_uid),
-            "uid": _html.code(self.uid),
-        }
-        return _html.card(f"Environment {self.name or self.uid}", facts)
-
-
-@_html.row.register(Environment)
-def _row(environment: Environment) -> dict[str, _html.Cell]:
-    return {
-        "environment": environment.name,
-        "framework": environment.framework_preset,
-        "branch": environment.git_branch,
-        "address": _html.links((domain.url for domain in environment.domains), shown=1),
-        "changed": environment.updated_at,
-        "uid": _html.code(environment.uid),
-    }
 
 
 @attrs.frozen(slots=False, kw_only=True)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
-from launch_async.display import html as _html
-from launch_async.display.frame import to_frame
+from launch_async._views import FRAME, Displayable
 from launch_async.models.base import OpenEnum, WireModel
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ class LogStage(OpenEnum):
 
 
 @attrs.frozen(slots=False, kw_only=True)
-class LogLine(WireModel):
+class LogLine(Displayable, WireModel):
     """One line of a deployment's build log (`DeploymentLog` in `openapi.yaml`).
 
     Attributes:
@@ -47,12 +46,9 @@ class LogLine(WireModel):
     def __str__(self) -> str:
         return self.message
 
-    def _repr_html_(self) -> str:
-        return _html.log([_text_line(self)])
-
 
 @attrs.frozen(slots=False, kw_only=True)
-class ServerLogLine(WireModel):
+class ServerLogLine(Displayable, WireModel):
     """One line of a server's log (`ServerLog` in `openapi.yaml`).
 
     Attributes:
@@ -69,14 +65,11 @@ class ServerLogLine(WireModel):
     def __str__(self) -> str:
         return self.message
 
-    def _repr_html_(self) -> str:
-        return _html.log([_text_line(self)])
-
 
 L = TypeVar("L", LogLine, ServerLogLine)
 
 
-class Log(tuple[L, ...]):
+class Log(Displayable, tuple[L, ...]):
     """Log lines, oldest first: a tuple that notebooks show as a log."""
 
     __slots__ = ()
@@ -90,12 +83,4 @@ class Log(tuple[L, ...]):
         Raises:
             ConfigurationError: pandas is not installed.
         """
-        return to_frame(self)
-
-    def _repr_html_(self) -> str:
-        return _html.log([_text_line(line) for line in self])
-
-
-def _text_line(line: LogLine | ServerLogLine) -> _html.TextLine:
-    label = line.stage if isinstance(line, LogLine) else line.source
-    return _html.TextLine(line.timestamp, label, line.message)
+        return FRAME(self)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, overload
 
 import attrs
 
-from launch_async.display import html as _html
-from launch_async.display.frame import to_frame
+from launch_async._views import FRAME, Displayable
 from launch_async.models.base import WireModel
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ class Pagination(WireModel):
 
 
 @attrs.frozen
-class Page(Generic[T_co]):
+class Page(Displayable, Generic[T_co]):
     """One page of a listing; a sequence of its items.
 
     Attributes:
@@ -66,21 +65,8 @@ class Page(Generic[T_co]):
         Raises:
             ConfigurationError: pandas is not installed.
         """
-        return to_frame(self)
-
-    def _repr_html_(self) -> str:
-        return _html.table(self._place, self.items)
-
-    @property
-    def _place(self) -> str:
-        if len(self) == self.total:
-            return f"All {self.total:,}"
-        first_to_last = f"{self.skip + 1:,} to {self.skip + len(self):,}" if self.items else "None"
-        return first_to_last if self.total is None else f"{first_to_last} of {self.total:,}"
+        return FRAME(self)
 
 
-class Listed(list[T]):
+class Listed(Displayable, list[T]):
     """Items in a list that notebooks show as a table."""
-
-    def _repr_html_(self) -> str:
-        return _html.table(f"{len(self):,} in all", self)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import attrs
 
-from launch_async.display import html as _html
+from launch_async._views import Displayable
 from launch_async.models.base import UNSET, IdentifiedModel, OpenEnum, RequestModel, Unset, WireModel
 from launch_async.models.environment import EnvironmentInput
 
@@ -53,7 +53,7 @@ class Repository(WireModel):
 
 
 @attrs.frozen(slots=False, kw_only=True)
-class Project(IdentifiedModel):
+class Project(Displayable, IdentifiedModel):
     """A project (`Project` in `openapi.yaml`).
 
     Any field but `uid` may be missing (FACTS §4). FILEUPLOAD projects have neither `repository` nor, unless it was
@@ -87,33 +87,6 @@ class Project(IdentifiedModel):
     updated_by: str | None = None
     deleted_at: datetime | None = None
     deleted_by: str | None = None
-
-    def _repr_html_(self) -> str:
-        facts: dict[str, _html.Cell] = {
-            "source": self.project_type,
-            "repository": _repository(self),
-            "description": self.description,
-            "created": _html.when(self.created_at),
-            "changed": _html.when(self.updated_at),
-            "deleted": _html.when(self.deleted_at),
-            "uid": _html.code(self.uid),
-        }
-        return _html.card(f"Project {self.name or self.uid}", facts)
-
-
-@_html.row.register(Project)
-def _row(project: Project) -> dict[str, _html.Cell]:
-    return {
-        "project": project.name,
-        "source": _repository(project) or project.project_type,
-        "changed": project.updated_at,
-        "uid": _html.code(project.uid),
-    }
-
-
-def _repository(project: Project) -> _html.Markup:
-    repository = project.repository
-    return _html.link(repository.repository_url, repository.repository_name) if repository else _html.Markup()
 
 
 @attrs.frozen(slots=False, kw_only=True)

@@ -9,7 +9,6 @@ from launch_async._lazy import lazy
 if TYPE_CHECKING:
     from launch_async.rate_limit.local import LocalRateLimiter as LocalRateLimiter
     from launch_async.rate_limit.registry import RateLimitMismatchWarning as RateLimitMismatchWarning
-    from launch_async.rate_limit.sizing import Sizing as Sizing, size as size
     from launch_async.rate_limit.types import (
         Answer as Answer,
         LimiterStatus as LimiterStatus,

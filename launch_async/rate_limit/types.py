@@ -14,7 +14,7 @@ from typing import Protocol
 
 import attrs
 
-from launch_async.display import html as _html
+from launch_async._views import Displayable
 from launch_async.errors import DeadlineExceeded, InvalidArgumentError
 
 __all__ = [
@@ -139,7 +139,7 @@ class Permit:
 
 
 @attrs.frozen(kw_only=True)
-class LimiterStatus:
+class LimiterStatus(Displayable):
     """What a limiter is doing at one moment.
 
     Attributes:
@@ -157,19 +157,6 @@ class LimiterStatus:
     sent: int
     refused: int
     paused_for: float
-
-    def _repr_html_(self) -> str:
-        pause = _html.badge(f"paused for {_html.duration(self.paused_for)} after a 429", _html.Severity.WARNING)
-        waiting = ", ".join(f"{count} {priority.name.lower()}" for priority, count in self.queued.items() if count)
-        facts: dict[str, _html.Cell] = {
-            "now": pause if self.paused_for else _html.badge("open", _html.Severity.GOOD),
-            "rate": f"{self.rate:.1f} requests per second",
-            "queued": waiting or "nobody",
-            "expected wait": _html.duration(self.expected_wait) if self.expected_wait else "none",
-            "sent": f"{self.sent:,}",
-            "refused with 429": f"{self.refused:,}",
-        }
-        return _html.card("Budget of the organization", facts)
 
 
 class RateLimiter(Protocol):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from typing import Final, Generic, TypeVar
 
+from launch_async._views import HTML
 from launch_async.http.operation import check_page
 from launch_async.models.base import IdentifiedModel
 from launch_async.models.page import Listed, Page
@@ -78,10 +79,12 @@ class Pager(Generic[T]):
         return f"Pager(limit={self._limit}, skip={self._skip})"
 
     def _repr_html_(self) -> str:
-        # Nothing can be awaited here, so nothing is requested.
-        if self._shown is None:
-            return "<p>A listing of which nothing was read yet: <code>await</code> it for the list.</p>"
-        return self._shown._repr_html_()
+        return HTML(self)
+
+    @property
+    def page_read(self) -> Page[T] | None:
+        """The first page as it was read last; None if nothing was read yet."""
+        return self._shown
 
     def __await__(self) -> Generator[object, None, list[T]]:
         """Return every item, as `to_list()` does."""

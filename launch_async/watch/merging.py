@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from launch_async.display import html as _html
+from launch_async._views import Displayable
 from launch_async.errors import LaunchError
 from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.log import LogLine
@@ -26,7 +26,7 @@ Source: TypeAlias = Callable[[DeploymentRef], AsyncGenerator[Deployment | LogLin
 
 
 @attrs.frozen
-class FollowedLine:
+class FollowedLine(Displayable):
     """A line of one of the logs that are followed together.
 
     Attributes:
@@ -39,10 +39,6 @@ class FollowedLine:
 
     def __str__(self) -> str:
         return f"{self.ref.deployment_uid[:8]} {self.line}"
-
-    def _repr_html_(self) -> str:
-        label = " ".join(filter(None, (self.ref.deployment_uid[:8], self.line.stage)))
-        return _html.log([_html.TextLine(self.line.timestamp, label, self.line.message)])
 
 
 @attrs.frozen

@@ -10,9 +10,9 @@ from typing import Final
 
 import attrs
 
-from launch_async.display import html as _html
+from launch_async._views import Displayable
 from launch_async.models.base import JSONValue
-from launch_async.models.deployment import Deployment, DeploymentRef, DeploymentStatus, deployment_name, status_badge
+from launch_async.models.deployment import Deployment, DeploymentRef, DeploymentStatus
 from launch_async.models.log import LogLine
 from launch_async.watch.log_level import level_of, plain, readable
 
@@ -36,7 +36,7 @@ _ADVICE: Final = {
 
 
 @attrs.frozen(kw_only=True)
-class DeploymentReport:
+class DeploymentReport(Displayable):
     """How one deployment ended.
 
     Attributes:
@@ -136,22 +136,6 @@ class DeploymentReport:
         tail = "".join(f"\n  {readable(part)}" for line in self.log_tail for part in line.message.splitlines() or [""])
         return f"{self.summary}{f'{chr(10)}Last lines:{tail}' if tail and not self.status.is_success else ''}"
 
-    def _repr_html_(self) -> str:
-        facts: dict[str, _html.Cell] = {
-            "status": status_badge(self.status),
-            "took": _html.duration(self.seconds),
-            "stage": self.stage,
-            "stages": ", ".join(f"{name} {seconds:.0f} s" for name, seconds in self.stage_seconds.items()) or None,
-            "site": _html.link(self.url),
-            "first error": None if self.status.is_success else self.first_error,
-            "next": self.advice,
-            "ended": _html.when(self.deployment.updated_at if self.seconds is not None else None),
-            "uid": _html.code(self.deployment.uid),
-        }
-        lines = [_html.TextLine(line.timestamp, line.stage, line.message) for line in self.log_tail]
-        log = _html.details("last lines", _html.log(lines), is_open=not self.status.is_success)
-        return _html.card(f"Deployment {deployment_name(self.deployment)}", facts, *([log] if lines else []))
-
     @property
     def _end(self) -> str:
         after = "" if self.seconds is None else f" after {self.seconds:.0f} s"
@@ -162,17 +146,6 @@ class DeploymentReport:
     def _log_call(self) -> str:
         uids = ", ".join(repr(uid) for uid in attrs.astuple(self.ref))
         return f"launch.deployments.logs({uids})"
-
-
-@_html.row.register(DeploymentReport)
-def _row(report: DeploymentReport) -> dict[str, _html.Cell]:
-    return {
-        "deployment": deployment_name(report.deployment),
-        "status": status_badge(report.status),
-        "took": _html.duration(report.seconds),
-        "first error": None if report.status.is_success else report.first_error,
-        "uid": _html.code(report.deployment.uid),
-    }
 
 
 class LogDigest:

@@ -36,7 +36,6 @@ from launch_async.models import (
     UploadHeader,
     UploadMethod,
     WireModel,
-    to_frame,
 )
 
 __all__ = [
@@ -70,5 +69,4 @@ __all__ = [
     "UploadHeader",
     "UploadMethod",
     "WireModel",
-    "to_frame",
 ]

@@ -36,6 +36,11 @@ class Pager(Generic[T]):
     def _repr_html_(self) -> str:
         return self.page()._repr_html_()
 
+    @property
+    def page_read(self) -> Page[T] | None:
+        """The first page as it was read last; None if nothing was read yet."""
+        return self._async.page_read
+
     def __iter__(self) -> Iterator[T]:
         return (item for page in self.pages() for item in page)
 

@@ -8,6 +8,7 @@ import pytest
 from display_support import Reader
 from hypothesis import given, strategies as st
 
+from launch_async._text import duration, file_size
 from launch_async.display import html as _html
 from launch_async.display.html import Markup, Severity, TextLine
 
@@ -185,12 +186,12 @@ def test_a_moment_in_a_table_is_relative_to_the_present() -> None:
     [(None, ""), (0.42, "0.4 s"), (41.2, "41 s"), (185, "3 min 5 s"), (59.9, "1 min 0 s"), (7800, "2 h 10 min")],
 )
 def test_how_long_something_took(seconds: float | None, words: str) -> None:
-    assert _html.duration(seconds) == words
+    assert duration(seconds) == words
 
 
 @pytest.mark.parametrize(("count", "words"), [(800, "800 B"), (1536, "1.5 KiB"), (20 * 1024**2, "20.0 MiB")])
 def test_how_large_something_is(count: int, words: str) -> None:
-    assert _html.size(count) == words
+    assert file_size(count) == words
 
 
 @pytest.mark.parametrize("mood", Severity)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 
 import attrs
@@ -34,11 +38,14 @@ from launch_async import (
     VariablesDiff,
     to_frame,
 )
+from launch_async._views import HTML, Displayable
 from launch_async.archive import ArchiveEntry, Exclusion
+from launch_async.fleet import FleetReport, Plan, Selection
 from launch_async.models import EnvironmentVariable, Repository
 from launch_async.models.page import Listed
 from launch_async.rate_limit import LimiterStatus, Priority
 from launch_async.variables import VariableValues
+from tests.support.programs import ROOT
 
 UID = "66c0" + "0" * 20
 CREATED = datetime(2026, 3, 1, tzinfo=UTC)
@@ -132,6 +139,44 @@ EVERYTHING = {
     "list": Listed([PROJECT, DEPLOYMENT]),
     "page": page((PROJECT, ENVIRONMENT, DEPLOYMENT, REPORT)),
 }
+
+
+FIRST_LOOK = f"""
+import pickle, sys
+from launch_async.models import Deployment
+deployment = Deployment(uid="{UID}")
+assert not [name for name in sys.modules if name.startswith(("launch_async.display", "launch_async.fleet", "pandas"))]
+assert "Deployment {UID}" in deployment._repr_html_()
+assert "IPython" not in sys.modules
+"""
+
+
+def test_the_first_look_loads_the_views_and_nothing_loads_them_before() -> None:
+    assert subprocess.run([sys.executable, "-c", FIRST_LOOK], cwd=ROOT).returncode == 0
+
+
+def test_what_was_unpickled_in_another_process_has_its_view() -> None:
+    code = f"import pickle; print(pickle.loads({pickle.dumps(REPORT)!r})._repr_html_())"
+
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert "Deployment #7" in shown
+
+
+def test_every_class_that_says_so_has_a_view() -> None:
+    import_module("launch_async.client")
+    kinds = {kind for kind in _below(Displayable) if kind.__module__.startswith("launch_async.")}
+
+    assert {type(shown) for shown in EVERYTHING.values()} == kinds - {Selection, Plan, FleetReport}
+
+
+def _below(kind: type) -> set[type]:
+    return {one for below in kind.__subclasses__() for one in (below, *_below(below))}
+
+
+def test_an_object_without_a_view_is_refused_by_name() -> None:
+    with pytest.raises(TypeError, match="no such view of int"):
+        HTML(1)
 
 
 def lines(shown: object) -> list[str]:

@@ -17,7 +17,8 @@ from typing import Any, Final, Self, cast
 
 import attrs
 
-from launch_async.display import html as _html
+from launch_async._text import duration, printable
+from launch_async._views import Displayable
 from launch_async.errors import InvalidArgumentError
 from launch_async.fleet.plan.actions import (
     ACTIONS,
@@ -27,8 +28,7 @@ from launch_async.fleet.plan.actions import (
     SetVariables,
     VariableChange,
 )
-from launch_async.fleet.plan.targets import Cost, Target, printable
-from launch_async.models.deployment import status_badge
+from launch_async.fleet.plan.targets import Cost, Target
 
 __all__ = ["Plan", "PlanDiff", "PlannedOperation"]
 
@@ -77,7 +77,7 @@ class PlanDiff:
 
 
 @attrs.frozen(kw_only=True)
-class Plan:
+class Plan(Displayable):
     """What is to be done to which environments. Printing it is the dry run; `fleet.run(plan)` does it.
 
     Attributes:
@@ -170,7 +170,7 @@ class Plan:
             targets = [one.target for one in self.operations]
             slowest = max((one.last_seconds for one in targets if one.last_seconds is not None), default=None)
             busy = sum(one.last_status is not None and one.last_status.is_in_flight for one in targets)
-            parts += [] if slowest is None else [f"the slowest build took {_html.duration(slowest)} last time"]
+            parts += [] if slowest is None else [f"the slowest build took {duration(slowest)} last time"]
             parts += [f"{busy} deploying already"] if busy else []
         return "; ".join(parts)
 
@@ -281,28 +281,6 @@ class Plan:
             "Nothing has been sent; fleet.run(plan) does it.",
         ]
         return "\n".join(map(printable, shown))
-
-    def _repr_html_(self) -> str:
-        targets = _html.table("", self.operations, cells=_cells)
-        return _html.card(
-            f"Plan {self.uid[:8]} (dry run)",
-            {
-                "action": str(self.action),
-                "cost": self.outlook,
-                "next": "Nothing has been sent; fleet.run(plan) does it.",
-            },
-            targets,
-        )
-
-
-def _cells(operation: PlannedOperation) -> dict[str, _html.Cell]:
-    change, status = operation.change, operation.target.last_status
-    return {
-        "target": operation.target.label,
-        "what would change": None if change is None else str(change),
-        "status": None if status is None else status_badge(status),
-        "took": _html.duration(operation.target.last_seconds),
-    }
 
 
 def _check_targets(targets: Sequence[Target]) -> None:

@@ -14,7 +14,7 @@ import attrs
 
 from launch_async.errors import InvalidArgumentError, NotFoundError
 from launch_async.fleet.plan.targets import Selection, Target, matches, several
-from launch_async.fleet.run.services import FleetServices
+from launch_async.fleet.services import FleetServices
 from launch_async.http.metering import Meter, metered
 from launch_async.http.operation import check_uid
 from launch_async.models.deployment import Deployment, DeploymentStatus

@@ -10,11 +10,12 @@ from typing import Self, cast, overload
 
 import attrs
 
-from launch_async.display import html as _html
+from launch_async._text import printable
+from launch_async._views import Displayable
 from launch_async.http.operation import check_uid
-from launch_async.models.deployment import DeploymentStatus, status_badge
+from launch_async.models.deployment import DeploymentStatus
 
-__all__ = ["Cost", "Selection", "Target", "counted", "matches", "printable", "several"]
+__all__ = ["Cost", "Selection", "Target", "counted", "matches", "several"]
 
 _SHOWN = 20
 
@@ -111,7 +112,7 @@ class Cost:
 
 
 @attrs.frozen
-class Selection(Sequence[Target]):
+class Selection(Displayable, Sequence[Target]):
     """Targets that fit, in the order of project and environment name.
 
     Attributes:
@@ -148,22 +149,6 @@ class Selection(Sequence[Target]):
             ]
         )
 
-    def _repr_html_(self) -> str:
-        title = f"{len(self.targets)} of {self.considered} environments selected with {self.requests} requests"
-        return _html.table(title, self.targets, cells=_cells)
-
-
-def _cells(target: Target) -> dict[str, _html.Cell]:
-    return {
-        "project": target.project_name or target.project_uid,
-        "environment": target.environment_name or target.environment_uid,
-        "branch": target.git_branch,
-        "framework": target.framework_preset,
-        "status": None if target.last_status is None else status_badge(target.last_status),
-        "deployed": target.last_deployed_at,
-        "took": _html.duration(target.last_seconds),
-    }
-
 
 def counted(count: int) -> str:
     """Return `1 target`, or a number of targets."""
@@ -178,8 +163,3 @@ def matches(name: str | None, patterns: Iterable[str]) -> bool:
 def several(given: str | Iterable[str]) -> tuple[str, ...]:
     """Return texts as they were given, one or more: a text is not taken for its letters."""
     return (given,) if isinstance(given, str) else tuple(given)
-
-
-def printable(text: str) -> str:
-    """Return text on one line that a terminal only shows: names and messages come from elsewhere."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)

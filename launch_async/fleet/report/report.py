@@ -9,19 +9,14 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
-from launch_async.display import html as _html
-from launch_async.display.fleet_html import page
-from launch_async.display.fleet_junit import junit
-from launch_async.display.fleet_markdown import markdown
-from launch_async.display.fleet_page import report_body
-from launch_async.errors import ConfigurationError
+from launch_async._text import printable
+from launch_async._views import FRAME, JUNIT, MARKDOWN, PAGE, Displayable
 from launch_async.fleet.journal.journal import Entry, OperationState
 from launch_async.fleet.plan.plan import Plan
-from launch_async.fleet.plan.targets import printable
 from launch_async.fleet.report.outcome import TargetOutcome
 
 if TYPE_CHECKING:
-    import pandas
+    import pandas as pd
 
 __all__ = ["FleetReport", "TargetOutcome"]
 
@@ -29,7 +24,7 @@ _SHOWN = 50
 
 
 @attrs.frozen(kw_only=True)
-class FleetReport:
+class FleetReport(Displayable):
     """What a run did.
 
     Attributes:
@@ -103,40 +98,28 @@ class FleetReport:
         """Return one flat row for each target, as for a data frame."""
         return [outcome.to_dict() for outcome in self.outcomes]
 
-    def to_frame(self) -> pandas.DataFrame:
+    def to_frame(self) -> pd.DataFrame:
         """Return `rows()` as a data frame, with times of the type that pandas has for them.
 
         Raises:
             ConfigurationError: pandas is not installed (extra `notebook`).
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise ConfigurationError(
-                "to_frame() needs pandas: install contentstack-launch[notebook], or use rows()"
-            ) from error
-        frame = pandas.DataFrame(self.rows(), columns=list(TargetOutcome.COLUMNS))
-        for name in ("started_at", "ended_at"):
-            frame[name] = pandas.to_datetime(frame[name], utc=True, format="ISO8601")
-        return frame
+        return FRAME(self)
 
     def to_junit(self) -> str:
         """Return JUnit XML for CI: a test case for each target, a failure for each that failed.
 
         Ambiguous ones are errors; those that were left alone or not done are skipped.
         """
-        return junit(self)
+        return JUNIT(self)
 
     def to_markdown(self) -> str:
         """Return a summary for CI in GitHub's Markdown: totals, everything that did not succeed, the slowest."""
-        return markdown(self)
+        return MARKDOWN(self)
 
     def to_html(self) -> str:
         """Return a page of its own, with a picture of when each target was done; it loads nothing."""
-        return page(str(self.plan.action), report_body(self))
-
-    def _repr_html_(self) -> str:
-        return report_body(self, shown=_html.SHOWN)
+        return PAGE(self)
 
     def to_json(self) -> str:
         """Return the report as JSON."""

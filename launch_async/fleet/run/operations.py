@@ -25,8 +25,8 @@ from launch_async.fleet.run.control import FleetControl
 from launch_async.fleet.run.events import FleetEventKind
 from launch_async.fleet.run.options import RunOptions
 from launch_async.fleet.run.run_state import RunState
-from launch_async.fleet.run.services import FleetServices
 from launch_async.fleet.run.uploads import SharedUpload
+from launch_async.fleet.services import FleetServices
 from launch_async.http.metering import Meter, metered
 from launch_async.models.deployment import Deployment, DeploymentRef
 

@@ -15,7 +15,7 @@ import attrs
 from launch_async.fleet.journal.journal import Entry, Journal, OperationState
 from launch_async.fleet.plan.plan import PlannedOperation
 from launch_async.fleet.run.events import FleetEvent, FleetEventKind
-from launch_async.fleet.run.services import FleetServices
+from launch_async.fleet.services import FleetServices
 from launch_async.http.metering import Meter
 from launch_async.models.deployment import Deployment
 

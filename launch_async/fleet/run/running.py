@@ -31,8 +31,8 @@ from launch_async.fleet.run.events import FleetEventKind
 from launch_async.fleet.run.operations import HeldBackError, Operations
 from launch_async.fleet.run.options import RunOptions
 from launch_async.fleet.run.run_state import BrokenRunError, RunState
-from launch_async.fleet.run.services import FleetServices
 from launch_async.fleet.run.uploads import SharedUpload, UploadFailedError
+from launch_async.fleet.services import FleetServices
 from launch_async.http.metering import Meter, metered
 from launch_async.rate_limit.types import Priority
 
@@ -68,7 +68,7 @@ class FleetRun:
 
         Cancelled, it sends nothing more, lets what was sent be written down, and leaves the rest to a resumption.
         """
-        self._changed = self._control._begin()  # noqa: SLF001 - the run's own side of it
+        self._changed = self._control.changes()
         deadline = asyncio.timeout(self._options.timeout)
         with metered(self._meter):
             try:

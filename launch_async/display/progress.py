@@ -14,15 +14,15 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, TextIO, TypeAlias, cast
 
+from launch_async._text import duration, printable
 from launch_async.display import html as _html
-from launch_async.display.fleet_html import scrolling, state_badge, time_span
-from launch_async.display.fleet_snapshot import Row, RunSnapshot
+from launch_async.display.fleet import scrolling, state_badge, time_span
+from launch_async.display.snapshot import Row, RunSnapshot
 from launch_async.errors import ConfigurationError, InvalidArgumentError
-from launch_async.fleet.plan.targets import printable
 from launch_async.fleet.run.events import FleetEvent, FleetEventKind
 
 if TYPE_CHECKING:
-    from launch_async.display.fleet_terminal import LiveTable
+    from launch_async.display.terminal import LiveTable
 
 __all__ = ["FleetProgress", "ProgressMode"]
 
@@ -121,7 +121,7 @@ class FleetProgress:
         facts: dict[str, _html.Cell] = {
             "targets": ", ".join(f"{count} {name}" for name, count in snapshot.counts.items() if count),
             "wave": snapshot.wave or None,
-            "took": _html.duration(snapshot.seconds),
+            "took": duration(snapshot.seconds),
             "now": snapshot.note,
         }
         cells = functools.partial(_cells, now=snapshot.seconds)
@@ -158,7 +158,7 @@ def _in_notebook() -> bool:
 
 def _live_table(snapshot: RunSnapshot, file: TextIO) -> LiveTable:
     try:
-        from launch_async.display.fleet_terminal import LiveTable
+        from launch_async.display.terminal import LiveTable
     except ImportError as error:
         raise ConfigurationError(
             "a live table needs rich: install contentstack-launch[progress], or use mode='lines'"

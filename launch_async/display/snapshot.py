@@ -10,8 +10,8 @@ from typing import Final
 
 import attrs
 
+from launch_async._text import printable
 from launch_async.fleet.journal.journal import OperationState
-from launch_async.fleet.plan.targets import printable
 from launch_async.fleet.run.events import FleetEvent, FleetEventKind
 
 __all__ = ["Row", "RunSnapshot"]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from launch_async._text import printable
+from launch_async._views import MARKDOWN
 from launch_async.fleet.journal.journal import OperationState
-from launch_async.fleet.plan.targets import printable
 from launch_async.fleet.report.outcome import TargetOutcome
-
-if TYPE_CHECKING:
-    from launch_async.fleet.report.report import FleetReport
+from launch_async.fleet.report.report import FleetReport
 
 __all__ = ["markdown"]
 
@@ -21,6 +20,7 @@ _LONGEST: Final = 300
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|~&@])")
 
 
+@MARKDOWN.of(FleetReport)
 def markdown(report: FleetReport) -> str:
     """Return the report as GitHub's Markdown; a job's summary may have 1 MiB, and this stays far below."""
     verdict = "done" if report.is_success else "not done"

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from launch_async.display.fleet_snapshot import Row, RunSnapshot
+from launch_async.display.snapshot import Row, RunSnapshot
 from launch_async.fleet.journal.journal import OperationState
 
 __all__ = ["LiveTable"]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
+from launch_async._views import JUNIT
 from launch_async.fleet.journal.journal import OperationState
 from launch_async.fleet.report.outcome import TargetOutcome
-
-if TYPE_CHECKING:
-    from launch_async.fleet.report.report import FleetReport
+from launch_async.fleet.report.report import FleetReport
 
 __all__ = ["junit"]
 
@@ -19,6 +18,7 @@ _FORBIDDEN: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0
 _ELEMENTS: Final = {OperationState.FAILED: "failure", OperationState.AMBIGUOUS: "error"}
 
 
+@JUNIT.of(FleetReport)
 def junit(report: FleetReport) -> str:
     """Return the report as JUnit XML."""
     totals = report.totals

@@ -1,0 +1,30 @@
+"""Figures and foreign text as words on one line."""
+
+from __future__ import annotations
+
+__all__ = ["duration", "file_size", "printable"]
+
+
+def duration(seconds: float | None) -> str:
+    """Return a length of time: `0.4 s`, `41 s`, `3 min 5 s`, `2 h 10 min`; nothing for None."""
+    if seconds is None:
+        return ""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def file_size(count: int) -> str:
+    """Return a number of bytes: `800 B`, `1.5 KiB`, `20.0 MiB`."""
+    if count < 1024:
+        return f"{count} B"
+    return f"{count / 1024:.1f} KiB" if count < 1024**2 else f"{count / 1024**2:.1f} MiB"
+
+
+def printable(text: str) -> str:
+    """Return text on one line that a terminal only shows: names and messages come from elsewhere."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
