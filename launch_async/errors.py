@@ -431,16 +431,6 @@ class DeploymentState(Protocol):
         ...
 
     @property
-    def project_uid(self) -> str:
-        """UID of its project."""
-        ...
-
-    @property
-    def environment_uid(self) -> str:
-        """UID of its environment."""
-        ...
-
-    @property
     def status(self) -> str:
         """Its status, such as `FAILED`."""
         ...
@@ -452,7 +442,7 @@ class DeploymentState(Protocol):
 
 
 class FailureReport(Protocol):
-    """What an error tells of a deployment that ended; the object is a `launch_async.DeploymentReport`."""
+    """What an error tells of a deployment that has failed; the object is a `launch_async.DeploymentReport`."""
 
     @property
     def deployment(self) -> DeploymentState:
@@ -460,8 +450,13 @@ class FailureReport(Protocol):
         ...
 
     @property
-    def stage(self) -> str | None:
-        """Part of the build that the last log line belongs to; None without a log."""
+    def headline(self) -> str:
+        """What happened, in a few words."""
+        ...
+
+    @property
+    def summary(self) -> str:
+        """What happened and what to do next, in a few sentences."""
         ...
 
     @property
@@ -472,26 +467,6 @@ class FailureReport(Protocol):
     @property
     def log_tail(self) -> Sequence[object]:
         """The last lines of the log; `str` of each gives its text."""
-        ...
-
-    @property
-    def seconds(self) -> float | None:
-        """Seconds from the creation of the deployment to its end; None where the service does not say."""
-        ...
-
-    @property
-    def headline(self) -> str:
-        """What happened, in a few words."""
-        ...
-
-    @property
-    def summary(self) -> str:
-        """What happened, in a few sentences."""
-        ...
-
-    @property
-    def advice(self) -> str:
-        """What to do next."""
         ...
 
     def to_dict(self) -> Mapping[str, object]:
