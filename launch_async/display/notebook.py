@@ -19,7 +19,7 @@ from launch_async.display.models import status_badge, text_line
 from launch_async.models.deployment import Deployment
 from launch_async.models.log import LogLine
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "front_end", "in_notebook"]
 
 _TAIL: Final = 6
 
@@ -69,7 +69,7 @@ class Progress:
 
     def __enter__(self) -> Self:
         self._began = self._drawn = time.monotonic()
-        self._show = _live(self)
+        self._show = front_end()(self) if in_notebook() else None
         return self
 
     def __exit__(
@@ -103,7 +103,28 @@ class Progress:
         return _html.card(self._title, facts, *([_html.log(list(self._tail))] if self._tail else []))
 
 
-class _Shell(Protocol):
+def in_notebook() -> bool:
+    """Return whether this program runs in a notebook, whose kernel has imported IPython long before."""
+    ipython = cast("_IPython | None", sys.modules.get("IPython"))
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+
+
+def front_end() -> Callable[[object], Callable[[], object]]:
+    """Return what shows an object in the notebook; that in turn returns what shows the object anew.
+
+    Raises:
+        ImportError: IPython is not installed.
+    """
+    module = cast("_Display", importlib.import_module("IPython.display"))
+
+    def show(shown: object) -> Callable[[], object]:
+        handle = module.display(shown, display_id=True)
+        return lambda: None if handle is None else handle.update(shown)
+
+    return show
+
+
+class _IPython(Protocol):
     def get_ipython(self) -> object | None: ...
 
 
@@ -112,17 +133,4 @@ class _Handle(Protocol):
 
 
 class _Display(Protocol):
-    def display(self, shown: object, *, display_id: bool) -> _Handle: ...
-
-
-def _live(shown: object) -> Callable[[], object] | None:
-    """Show an object in the notebook and return what shows it anew; None where there is no notebook.
-
-    A notebook's kernel has imported IPython long before, so that nothing has to be installed or imported for this.
-    """
-    ipython = cast("_Shell | None", sys.modules.get("IPython"))
-    if ipython is None or not hasattr(ipython.get_ipython(), "kernel"):
-        return None
-    module = cast("_Display", importlib.import_module("IPython.display"))
-    handle = module.display(shown, display_id=True)
-    return lambda: handle.update(shown)
+    def display(self, shown: object, *, display_id: bool) -> _Handle | None: ...

@@ -6,17 +6,18 @@ Give it as `on_event`. It draws to what it was given or to standard output, and 
 from __future__ import annotations
 
 import functools
-import importlib
 import importlib.util
 import os
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal, Protocol, Self, TextIO, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, Literal, Self, TextIO, TypeAlias
 
 from launch_async._text import duration, printable
 from launch_async.display import html as _html
 from launch_async.display.fleet import scrolling, state_badge, time_span
+from launch_async.display.notebook import front_end, in_notebook
 from launch_async.display.snapshot import Row, RunSnapshot
 from launch_async.errors import ConfigurationError, InvalidArgumentError
 from launch_async.fleet.run.events import FleetEvent, FleetEventKind
@@ -32,10 +33,6 @@ each event, `notebook` a table in a Jupyter notebook, `quiet` nothing. `auto` ta
 
 _MODES: Final = ("auto", "live", "lines", "notebook", "quiet")
 _NOTEBOOK_PAUSE: Final = 0.5
-
-
-class _Display(Protocol):
-    def update(self, shown: object, /) -> object: ...
 
 
 class FleetProgress:
@@ -60,8 +57,8 @@ class FleetProgress:
         self.mode: ProgressMode = _fitting(self._file) if mode == "auto" else mode
         self._snapshot = RunSnapshot()
         self._live: LiveTable | None = _live_table(self._snapshot, self._file) if self.mode == "live" else None
-        self._show = _notebook_display() if self.mode == "notebook" else None
-        self._display: _Display | None = None
+        self._show = _notebook() if self.mode == "notebook" else None
+        self._redraw: Callable[[], object] | None = None
         self._shown_at = 0.0
 
     def __enter__(self) -> Self:
@@ -105,12 +102,12 @@ class FleetProgress:
     def _update(self, event: FleetEvent) -> None:
         """Show the table again, a few times a second at most."""
         now = time.monotonic()
-        if self._display is None and self._show is not None:
-            self._display = self._show(self)
+        if self._redraw is None and self._show is not None:
+            self._redraw = self._show(self)
         elif now - self._shown_at < _NOTEBOOK_PAUSE and event.kind is not FleetEventKind.RUN_ENDED:
             return
-        elif self._display is not None:
-            self._display.update(self)
+        elif self._redraw is not None:
+            self._redraw()
         self._shown_at = now
 
     def _repr_html_(self) -> str:
@@ -139,21 +136,11 @@ def _cells(row: Row, now: float) -> dict[str, _html.Cell]:
     }
 
 
-class _Show(Protocol):
-    def __call__(self, shown: object, /) -> _Display | None: ...
-
-
 def _fitting(file: TextIO) -> ProgressMode:
-    if file is sys.stdout and _in_notebook():
+    if file is sys.stdout and in_notebook():
         return "notebook"
     is_terminal = file.isatty() and os.environ.get("TERM") != "dumb"
     return "live" if is_terminal and importlib.util.find_spec("rich") is not None else "lines"
-
-
-def _in_notebook() -> bool:
-    shell = sys.modules.get("IPython")
-    get_ipython = getattr(shell, "get_ipython", None)
-    return type(get_ipython()).__name__ == "ZMQInteractiveShell" if get_ipython is not None else False
 
 
 def _live_table(snapshot: RunSnapshot, file: TextIO) -> LiveTable:
@@ -166,13 +153,8 @@ def _live_table(snapshot: RunSnapshot, file: TextIO) -> LiveTable:
     return LiveTable(snapshot, file)
 
 
-def _notebook_display() -> _Show:
+def _notebook() -> Callable[[object], Callable[[], object]]:
     try:
-        display = importlib.import_module("IPython.display").display
+        return front_end()
     except ImportError as error:
         raise ConfigurationError("a notebook view needs IPython, which every notebook has") from error
-
-    def show(shown: object, /) -> _Display | None:
-        return cast("_Display | None", display(shown, display_id=True))
-
-    return show

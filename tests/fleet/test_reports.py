@@ -288,11 +288,12 @@ def test_a_notebook_is_shown_one_table_that_changes(monkeypatch: pytest.MonkeyPa
         shown.append(progress._repr_html_())
         return Handle()
 
-    class ZMQInteractiveShell: ...
+    class Shell:
+        kernel = "of a notebook"
 
     notebook = types.ModuleType("IPython")
     notebook.display = types.SimpleNamespace(display=display)  # type: ignore[attr-defined]
-    notebook.get_ipython = ZMQInteractiveShell  # type: ignore[attr-defined]
+    notebook.get_ipython = Shell  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "IPython", notebook)
     monkeypatch.setitem(sys.modules, "IPython.display", notebook.display)
     progress = FleetProgress()
