@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from launch_async import ConfigurationError, InvalidArgumentError
+from launch_async.display import FleetProgress
 from launch_async.fleet import (
     FleetEvent,
     FleetEventKind,
-    FleetProgress,
     FleetReport,
     OperationState,
     Plan,

@@ -6,9 +6,9 @@ import contextlib
 
 import pytest
 
-from launch_async import DeploymentRef, LocalRateLimiter, NotFoundError
+from launch_async import DeploymentRef, NotFoundError
 from launch_async.emulator import LaunchEmulator
-from launch_async.rate_limit import Priority
+from launch_async.rate_limit import LocalRateLimiter, Priority
 from tests.support.clients import client_of
 
 REF = DeploymentRef("a" * 24, "b" * 24, "c" * 24)
