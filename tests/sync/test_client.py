@@ -85,6 +85,15 @@ def test_a_list_of_a_pager_takes_no_more_requests_than_its_pages(
     assert emulator.ledger.count("listProjects") == before + 1
 
 
+def test_a_pager_may_be_given_where_a_method_takes_several(emulator: LaunchEmulator, launch: LaunchClient) -> None:
+    project = emulator.add_project("waited-for", environments=["one"], deployments=2)
+    environment = launch.environments.list(project.uid).to_list()[0]
+
+    ended = launch.wait_all(launch.deployments.list(project.uid, environment.uid))
+
+    assert len(ended) == 2
+
+
 def test_a_notebook_shows_the_first_page_by_one_request(emulator: LaunchEmulator, launch: LaunchClient) -> None:
     project = emulator.add_project("shown", environments=["one", "two"])
     before = emulator.ledger.count("listEnvironments")
