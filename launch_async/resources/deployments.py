@@ -260,13 +260,16 @@ class Deployments(Resource):
 
 def _download_url(response: Response) -> DownloadUrl:
     document = parsed(_DOWNLOAD, response)
-    if not isinstance(document, dict) or (url := _signed_url(document)) is None:
+    if not isinstance(document, dict) or (name := _name_of_url(document)) is None:
         raise mismatch(_DOWNLOAD, response, ["$: no URL in it"])
     expires = document.get("expiresIn")
+    seconds = expires if isinstance(expires, int) and not isinstance(expires, bool) else None
+    # An expiry that is no number stays among the unknown fields.
+    read = {name, "expiresIn"} if expires == seconds else {name}
     return DownloadUrl(
-        url=url,
-        expires_in=expires if isinstance(expires, int) else None,
-        extra={name: value for name, value in document.items() if value not in (url, expires)},
+        url=str(document[name]),
+        expires_in=seconds,
+        extra={key: value for key, value in document.items() if key not in read},
     )
 
 
@@ -308,11 +311,11 @@ def _milliseconds(moment: datetime) -> str:
     return str(max(0, int(moment.timestamp() * 1000)))
 
 
-def _signed_url(document: dict[str, JSONValue]) -> str | None:
-    """Return the URL, whatever its name: the service's is not established (FACTS §11 row 3)."""
-    named = [document.get(name) for name in ("downloadUrl", "url", "signedUrl")]
-    anything = [value for value in document.values() if isinstance(value, str) and value.startswith("https://")]
-    return next((value for value in (*named, *anything) if isinstance(value, str) and value), None)
+def _name_of_url(document: dict[str, JSONValue]) -> str | None:
+    """Return which field holds the URL: its name is not established (FACTS §11 row 3)."""
+    texts = {name: value for name, value in document.items() if isinstance(value, str) and value}
+    anything = (name for name, value in texts.items() if value.startswith("https://"))
+    return next((name for name in ("downloadUrl", "url", "signedUrl", *anything) if name in texts), None)
 
 
 def _log(response: Response) -> Log[LogLine]:
