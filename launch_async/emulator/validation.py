@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, TypeAlias
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from launch_async.emulator import errors
 from launch_async.emulator.shapes import as_list, as_object
@@ -29,6 +29,7 @@ class Field:
     choices: tuple[str, ...] = ()
     fields: tuple["Field", ...] = ()
     pattern: str | None = None
+    nullable: bool = False
 
 
 _ENVIRONMENT = (
@@ -48,14 +49,16 @@ NEW_ENVIRONMENT = (
     *_ENVIRONMENT,
     Field("uploadUid"),
 )
+_NULLABLE = ("description", "buildCommand", "outputDirectory", "serverCommand", "gitBranch", "autoDeployOnPush")
 CHANGED_ENVIRONMENT = (
     Field("name", shortest=1, longest=200),
     Field("frameworkPreset", choices=PRESETS),
-    *_ENVIRONMENT,
+    *(evolve(rule, nullable=rule.name in _NULLABLE) for rule in _ENVIRONMENT),
     Field(
         "passwordProtection",
         "object",
         fields=(Field("isEnabled", "boolean"), Field("username"), Field("password")),
+        nullable=True,
     ),
     Field("hasLyticsEnabled", "boolean"),
     Field("isCachePrimingEnabled", "boolean"),
@@ -79,7 +82,7 @@ NEW_PROJECT = (
     Field("fileUpload", "object", fields=(Field("uploadUid", required=True),)),
     Field("environment", "object", required=True, fields=NEW_ENVIRONMENT),
 )
-CHANGED_PROJECT = (Field("name", shortest=1, longest=200), Field("description", longest=255))
+CHANGED_PROJECT = (Field("name", shortest=1, longest=200), Field("description", longest=255, nullable=True))
 NEW_DEPLOYMENT = (Field("commitHash", pattern=r"[0-9a-fA-F]{7,64}"), Field("uploadUid"))
 CHANGED_DOMAIN = (
     Field("url", required=True, shortest=1),
@@ -138,8 +141,8 @@ def _object(body: Mapping[str, object], fields: tuple[Field, ...], family: str, 
         if rule.name not in body:
             if rule.required:
                 yield path, f"{code}.REQUIRED", f"{path} is required."
-            continue
-        yield from _value(body[rule.name], rule, family, path, code)
+        elif body[rule.name] is not None or not rule.nullable:
+            yield from _value(body[rule.name], rule, family, path, code)
 
 
 def _value(value: object, rule: Field, family: str, path: str, code: str) -> Iterator[Problem]:

@@ -204,12 +204,12 @@ class PasswordProtectionInput(RequestModel):
 class EnvironmentSettings(RequestModel):
     """What creation and update of an environment have in common."""
 
-    description: str | Unset = UNSET
-    build_command: str | Unset = UNSET
-    output_directory: str | Unset = UNSET
-    server_command: str | Unset = UNSET
-    git_branch: str | Unset = UNSET
-    auto_deploy_on_push: bool | Unset = UNSET
+    description: str | Unset | None = UNSET
+    build_command: str | Unset | None = UNSET
+    output_directory: str | Unset | None = UNSET
+    server_command: str | Unset | None = UNSET
+    git_branch: str | Unset | None = UNSET
+    auto_deploy_on_push: bool | Unset | None = UNSET
     environment_variables: tuple[VariableInput, ...] | Unset = UNSET
     is_streaming_enabled: bool | Unset = UNSET
     is_contentstack_authentication_enabled: bool | Unset = UNSET
@@ -230,6 +230,6 @@ class UpdateEnvironmentRequest(EnvironmentSettings):
 
     name: str | Unset = UNSET
     framework_preset: FrameworkPreset | Unset = UNSET
-    password_protection: PasswordProtectionInput | Unset = UNSET
+    password_protection: PasswordProtectionInput | Unset | None = UNSET
     has_lytics_enabled: bool | Unset = UNSET
     is_cache_priming_enabled: bool | Unset = UNSET

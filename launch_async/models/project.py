@@ -130,4 +130,4 @@ class UpdateProjectRequest(RequestModel):
     """Body of `updateProject`: only these two are accepted (FACTS §4)."""
 
     name: str | Unset = UNSET
-    description: str | Unset = UNSET
+    description: str | Unset | None = UNSET

@@ -11,7 +11,7 @@ from launch_async.models.base import UNSET, Unset
 from launch_async.models.environment import EnvironmentInput, FrameworkPreset, VariableInput
 from launch_async.wire.secret import hidden
 
-__all__ = ["check_preset", "check_variables", "environment_input", "given", "variable_inputs"]
+__all__ = ["changed", "check_preset", "check_variables", "environment_input", "given", "variable_inputs"]
 
 V = TypeVar("V")
 
@@ -66,15 +66,26 @@ def check_variables(variables: Mapping[str, str]) -> None:
         )
 
 
-def variable_inputs(variables: Mapping[str, str] | None) -> tuple[VariableInput, ...]:
+def variable_inputs(variables: Mapping[str, str]) -> tuple[VariableInput, ...]:
     """Return checked variables as the request carries them."""
-    check_variables(variables or {})
-    return tuple(VariableInput(key=key, value=value) for key, value in (variables or {}).items())
+    check_variables(variables)
+    return tuple(VariableInput(key=key, value=value) for key, value in variables.items())
 
 
 def given(value: V | None) -> V | Unset:
     """Return UNSET for None: what was not given is left out of the request."""
     return UNSET if value is None else value
+
+
+def changed(parameter: str, value: V | Unset) -> V | Unset:
+    """Return the new value of a field that has no null.
+
+    Raises:
+        InvalidArgumentError: It is None, which would be sent as null.
+    """
+    if value is None:
+        raise InvalidArgumentError(parameter, "cannot be None; leave it out to keep its value", rule="openapi.yaml")
+    return value
 
 
 def environment_input(
@@ -101,7 +112,7 @@ def environment_input(
         output_directory=preset.default_output_directory if output_directory is None else output_directory,
         build_command=given(build_command),
         server_command=given(server_command),
-        environment_variables=variable_inputs(environment_variables),
+        environment_variables=variable_inputs({} if environment_variables is None else environment_variables),
         is_streaming_enabled=given(is_streaming_enabled),
         is_contentstack_authentication_enabled=given(is_contentstack_authentication_enabled),
         git_branch=git_branch,

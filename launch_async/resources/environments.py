@@ -11,7 +11,7 @@ import attrs
 from launch_async.errors import InvalidArgumentError
 from launch_async.http.operation import DELETE, READ, WRITE, Operation, check_count, check_text
 from launch_async.http.pipeline import Call, Pipeline
-from launch_async.models.base import UNSET
+from launch_async.models.base import UNSET, Unset
 from launch_async.models.cache import CachePath, RevalidateCacheRequest
 from launch_async.models.environment import (
     Environment,
@@ -22,7 +22,7 @@ from launch_async.models.environment import (
     UpdateEnvironmentRequest,
 )
 from launch_async.resources._cache import CachePurges, quota_reclassifier
-from launch_async.resources._inputs import MAX_NAME, check_preset, environment_input, given, variable_inputs
+from launch_async.resources._inputs import MAX_NAME, changed, check_preset, environment_input, given, variable_inputs
 from launch_async.resources._resource import Resource
 from launch_async.resources.pager import Pager
 from launch_async.wire.converter import encode
@@ -206,22 +206,25 @@ class Environments(Resource):
         project_uid: str,
         environment_uid: str,
         *,
-        name: str | None = None,
-        description: str | None = None,
-        framework_preset: FrameworkPreset | str | None = None,
-        output_directory: str | None = None,
-        build_command: str | None = None,
-        server_command: str | None = None,
-        git_branch: str | None = None,
-        auto_deploy_on_push: bool | None = None,
-        environment_variables: Mapping[str, str] | None = None,
-        password_protection: PasswordProtection | None = None,
-        is_streaming_enabled: bool | None = None,
-        is_contentstack_authentication_enabled: bool | None = None,
-        has_lytics_enabled: bool | None = None,
-        is_cache_priming_enabled: bool | None = None,
+        name: str | Unset = UNSET,
+        description: str | Unset | None = UNSET,
+        framework_preset: FrameworkPreset | str | Unset = UNSET,
+        output_directory: str | Unset | None = UNSET,
+        build_command: str | Unset | None = UNSET,
+        server_command: str | Unset | None = UNSET,
+        git_branch: str | Unset | None = UNSET,
+        auto_deploy_on_push: bool | Unset | None = UNSET,
+        environment_variables: Mapping[str, str] | Unset = UNSET,
+        password_protection: PasswordProtection | Unset | None = UNSET,
+        is_streaming_enabled: bool | Unset = UNSET,
+        is_contentstack_authentication_enabled: bool | Unset = UNSET,
+        has_lytics_enabled: bool | Unset = UNSET,
+        is_cache_priming_enabled: bool | Unset = UNSET,
     ) -> Environment:
-        """Change an environment; what is not given keeps its value (FACTS §4).
+        """Change an environment. What is left out (UNSET) keeps its value; None is sent as null and removes the value.
+
+        The API has null for `description`, `output_directory`, `build_command`, `server_command`, `git_branch`,
+        `auto_deploy_on_push` and `password_protection`. Any other argument cannot be None.
 
         `environment_variables` is the whole new list: `launch.variables` changes single ones safely. Changes reach the
         site with the next deployment.
@@ -230,15 +233,15 @@ class Environments(Resource):
             project_uid: The project.
             environment_uid: The environment.
             name: New name, at most 200 characters.
-            description: Free text.
+            description: Free text; None for none.
             framework_preset: How the site is built and served.
-            output_directory: Folder that is served.
-            build_command: Command that builds the site.
-            server_command: Command that starts the server.
-            git_branch: Branch to deploy.
-            auto_deploy_on_push: Whether a push deploys.
+            output_directory: Folder that is served; None for none.
+            build_command: Command that builds the site; None for none.
+            server_command: Command that starts the server; None for none.
+            git_branch: Branch to deploy; None for none.
+            auto_deploy_on_push: Whether a push deploys; None for the service's own choice.
             environment_variables: The whole new list: at most 128 and 14 KB, none empty.
-            password_protection: Basic authentication in front of the site.
+            password_protection: Basic authentication in front of the site; None for none.
             is_streaming_enabled: Whether responses are streamed.
             is_contentstack_authentication_enabled: Whether visitors must be logged in to Contentstack.
             has_lytics_enabled: Whether the Lytics tag is injected.
@@ -254,20 +257,24 @@ class Environments(Resource):
         # Rebound: a traceback with local variables must not show them.
         environment_variables = hidden(environment_variables)
         body = UpdateEnvironmentRequest(
-            name=UNSET if name is None else check_text("name", name, longest=MAX_NAME),
-            description=given(description),
-            framework_preset=UNSET if framework_preset is None else check_preset(framework_preset),
-            output_directory=given(output_directory),
-            build_command=given(build_command),
-            server_command=given(server_command),
-            git_branch=given(git_branch),
-            auto_deploy_on_push=given(auto_deploy_on_push),
-            environment_variables=UNSET if environment_variables is None else variable_inputs(environment_variables),
-            password_protection=UNSET if password_protection is None else _protection(password_protection),
-            is_streaming_enabled=given(is_streaming_enabled),
-            is_contentstack_authentication_enabled=given(is_contentstack_authentication_enabled),
-            has_lytics_enabled=given(has_lytics_enabled),
-            is_cache_priming_enabled=given(is_cache_priming_enabled),
+            name=UNSET if name is UNSET else check_text("name", name, longest=MAX_NAME),
+            description=description,
+            framework_preset=UNSET if framework_preset is UNSET else check_preset(framework_preset),
+            output_directory=output_directory,
+            build_command=build_command,
+            server_command=server_command,
+            git_branch=git_branch,
+            auto_deploy_on_push=auto_deploy_on_push,
+            environment_variables=UNSET if environment_variables is UNSET else variable_inputs(environment_variables),
+            password_protection=_protection(password_protection)
+            if isinstance(password_protection, PasswordProtection)
+            else password_protection,
+            is_streaming_enabled=changed("is_streaming_enabled", is_streaming_enabled),
+            is_contentstack_authentication_enabled=changed(
+                "is_contentstack_authentication_enabled", is_contentstack_authentication_enabled
+            ),
+            has_lytics_enabled=changed("has_lytics_enabled", has_lytics_enabled),
+            is_cache_priming_enabled=changed("is_cache_priming_enabled", is_cache_priming_enabled),
         )
         if not encode(body):
             raise InvalidArgumentError("name", "give at least one thing to change", rule="FACTS §4")

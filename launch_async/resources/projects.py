@@ -225,13 +225,15 @@ class Projects(Resource):
             )
         )
 
-    async def update(self, project_uid: str, *, name: str | None = None, description: str | None = None) -> Project:
-        """Change a project's name or description; what is not given keeps its value.
+    async def update(
+        self, project_uid: str, *, name: str | Unset = UNSET, description: str | Unset | None = UNSET
+    ) -> Project:
+        """Change a project's name or description. What is left out (UNSET) keeps its value.
 
         Args:
             project_uid: The project.
-            name: New name, at most 200 characters.
-            description: New description, at most 255 characters.
+            name: New name, at most 200 characters. The API has no null here, so None is refused.
+            description: New description, at most 255 characters; None is sent as null, which removes it.
 
         Raises:
             InvalidArgumentError: Nothing to change was given, or an argument breaks a rule of FACTS §4.
@@ -240,11 +242,11 @@ class Projects(Resource):
 
         API: `updateProject`; scope `launch.projects:write` or `launch:manage`.
         """
-        if name is None and description is None:
+        if name is UNSET and description is UNSET:
             raise InvalidArgumentError("name", "give name, description or both", rule="FACTS §4")
         body = UpdateProjectRequest(
-            name=UNSET if name is None else check_text("name", name, longest=MAX_NAME),
-            description=_description(description),
+            name=UNSET if name is UNSET else check_text("name", name, longest=MAX_NAME),
+            description=description if description is None else _description(description),
         )
         return await self._one(_UPDATE, Project, {"project_uid": project_uid}, key="project", body=body)
 
@@ -289,8 +291,8 @@ class Projects(Resource):
         return await self._create_once(_CREATE, f"project {body.name!r}", send, look_up)
 
 
-def _description(description: str | None) -> str | Unset:
-    if description is None:
+def _description(description: str | Unset | None) -> str | Unset:
+    if description is None or description is UNSET:
         return UNSET
     if len(description) > MAX_DESCRIPTION:
         raise InvalidArgumentError(

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, TypeVar, cast, overload
 
+from launch_async.models.base import Unset
+
 __all__ = ["Secret", "hidden", "hidden_json"]
 
 _DEEPEST: Final = 100
 
 
 T = TypeVar("T")
+N = TypeVar("N", None, Unset)
 
 
 class Secret(str):
@@ -29,8 +32,8 @@ class Secret(str):
 @overload
 def hidden(values: Mapping[str, str]) -> dict[str, str]: ...
 @overload
-def hidden(values: Mapping[str, str] | None) -> dict[str, str] | None: ...
-def hidden(values: Mapping[str, str] | None) -> dict[str, str] | None:
+def hidden(values: Mapping[str, str] | N) -> dict[str, str] | N: ...
+def hidden(values: Mapping[str, str] | Unset | None) -> dict[str, str] | Unset | None:
     """Return a mapping whose values its `repr` does not show; what is not a string, or no mapping, is left as it is."""
     if not isinstance(values, Mapping):
         return values

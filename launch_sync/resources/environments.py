@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from launch_async.models.base import UNSET, Unset
 from launch_async.models.environment import Environment, FrameworkPreset, PasswordProtection
 from launch_async.resources.environments import Environments as AsyncEnvironments
 from launch_async.wire.secret import hidden
@@ -175,22 +176,25 @@ class Environments:
         project_uid: str,
         environment_uid: str,
         *,
-        name: str | None = None,
-        description: str | None = None,
-        framework_preset: FrameworkPreset | str | None = None,
-        output_directory: str | None = None,
-        build_command: str | None = None,
-        server_command: str | None = None,
-        git_branch: str | None = None,
-        auto_deploy_on_push: bool | None = None,
-        environment_variables: Mapping[str, str] | None = None,
-        password_protection: PasswordProtection | None = None,
-        is_streaming_enabled: bool | None = None,
-        is_contentstack_authentication_enabled: bool | None = None,
-        has_lytics_enabled: bool | None = None,
-        is_cache_priming_enabled: bool | None = None,
+        name: str | Unset = UNSET,
+        description: str | Unset | None = UNSET,
+        framework_preset: FrameworkPreset | str | Unset = UNSET,
+        output_directory: str | Unset | None = UNSET,
+        build_command: str | Unset | None = UNSET,
+        server_command: str | Unset | None = UNSET,
+        git_branch: str | Unset | None = UNSET,
+        auto_deploy_on_push: bool | Unset | None = UNSET,
+        environment_variables: Mapping[str, str] | Unset = UNSET,
+        password_protection: PasswordProtection | Unset | None = UNSET,
+        is_streaming_enabled: bool | Unset = UNSET,
+        is_contentstack_authentication_enabled: bool | Unset = UNSET,
+        has_lytics_enabled: bool | Unset = UNSET,
+        is_cache_priming_enabled: bool | Unset = UNSET,
     ) -> Environment:
-        """Change an environment; what is not given keeps its value (FACTS §4).
+        """Change an environment. What is left out (UNSET) keeps its value; None is sent as null and removes the value.
+
+        The API has null for `description`, `output_directory`, `build_command`, `server_command`, `git_branch`,
+        `auto_deploy_on_push` and `password_protection`. Any other argument cannot be None.
 
         `environment_variables` is the whole new list: `launch.variables` changes single ones safely. Changes reach the
         site with the next deployment.
@@ -199,15 +203,15 @@ class Environments:
             project_uid: The project.
             environment_uid: The environment.
             name: New name, at most 200 characters.
-            description: Free text.
+            description: Free text; None for none.
             framework_preset: How the site is built and served.
-            output_directory: Folder that is served.
-            build_command: Command that builds the site.
-            server_command: Command that starts the server.
-            git_branch: Branch to deploy.
-            auto_deploy_on_push: Whether a push deploys.
+            output_directory: Folder that is served; None for none.
+            build_command: Command that builds the site; None for none.
+            server_command: Command that starts the server; None for none.
+            git_branch: Branch to deploy; None for none.
+            auto_deploy_on_push: Whether a push deploys; None for the service's own choice.
             environment_variables: The whole new list: at most 128 and 14 KB, none empty.
-            password_protection: Basic authentication in front of the site.
+            password_protection: Basic authentication in front of the site; None for none.
             is_streaming_enabled: Whether responses are streamed.
             is_contentstack_authentication_enabled: Whether visitors must be logged in to Contentstack.
             has_lytics_enabled: Whether the Lytics tag is injected.

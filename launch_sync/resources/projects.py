@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from launch_async.models.base import JSONValue
+from launch_async.models.base import UNSET, JSONValue, Unset
 from launch_async.models.environment import FrameworkPreset
 from launch_async.models.project import GitProvider, Project
 from launch_async.resources.projects import Projects as AsyncProjects
@@ -193,13 +193,15 @@ class Projects:
             )
         )
 
-    def update(self, project_uid: str, *, name: str | None = None, description: str | None = None) -> Project:
-        """Change a project's name or description; what is not given keeps its value.
+    def update(
+        self, project_uid: str, *, name: str | Unset = UNSET, description: str | Unset | None = UNSET
+    ) -> Project:
+        """Change a project's name or description. What is left out (UNSET) keeps its value.
 
         Args:
             project_uid: The project.
-            name: New name, at most 200 characters.
-            description: New description, at most 255 characters.
+            name: New name, at most 200 characters. The API has no null here, so None is refused.
+            description: New description, at most 255 characters; None is sent as null, which removes it.
 
         Raises:
             InvalidArgumentError: Nothing to change was given, or an argument breaks a rule of FACTS §4.

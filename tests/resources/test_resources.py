@@ -255,6 +255,53 @@ async def test_what_an_update_leaves_out_keeps_its_value(launch: LaunchClient, e
     assert environment.settings["passwordProtection"] == {"isEnabled": False}
 
 
+async def test_none_in_an_update_is_sent_as_null(launch: LaunchClient, emulator: LaunchEmulator) -> None:
+    project = emulator.add_project("landing")
+    (environment,) = project.environments.values()
+    await launch.projects.update(project.uid, description="The site")
+    await launch.environments.update(
+        project.uid, environment.uid, password_protection=PasswordProtection(is_enabled=True), **SETTINGS
+    )
+
+    undescribed = await launch.projects.update(project.uid, description=None)
+    updated = await launch.environments.update(
+        project.uid,
+        environment.uid,
+        description=None,
+        output_directory=None,
+        build_command=None,
+        server_command=None,
+        git_branch=None,
+        auto_deploy_on_push=None,
+        password_protection=None,
+    )
+
+    nulls = {
+        "description", "outputDirectory", "buildCommand", "serverCommand", "gitBranch", "autoDeployOnPush",
+        "passwordProtection",
+    }  # fmt: skip
+    assert {name for name, value in environment.settings.items() if value is None} == nulls
+    assert undescribed.description is None
+    assert (updated.build_command, updated.password_protection) == (None, None)
+    assert environment.settings["environmentVariables"] == SETTINGS_ON_THE_WIRE["environmentVariables"]
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        "name", "framework_preset", "environment_variables", "is_streaming_enabled",
+        "is_contentstack_authentication_enabled", "has_lytics_enabled", "is_cache_priming_enabled",
+    ],
+)  # fmt: skip
+async def test_what_has_no_null_refuses_none_before_a_request(parameter: str) -> None:
+    transport = FakeTransport()
+    async with client_on(transport) as launch:
+        with pytest.raises(InvalidArgumentError, match=parameter):
+            await launch.environments.update(PROJECT, ENVIRONMENT, **{parameter: None})  # type: ignore[arg-type]
+
+    assert transport.requests == []
+
+
 async def test_an_empty_set_of_variables_removes_them_all(launch: LaunchClient, emulator: LaunchEmulator) -> None:
     project = emulator.add_project("landing", variables=[("A", "1")])
     (environment,) = project.environments.values()
@@ -546,6 +593,22 @@ async def test_a_download_is_found_under_any_name_and_gives_the_archive(key: Any
     assert content == SITE
     assert download.expires_in == 600
     assert "sig=" not in repr(download)
+
+
+@pytest.mark.parametrize(
+    ("fields", "extra"),
+    [
+        ({"expiresIn": 600, "size": 600, "checksum": None}, {"size": 600, "checksum": None}),
+        ({"expiresIn": None, "checksum": None}, {"checksum": None}),
+        ({"expiresIn": "soon"}, {"expiresIn": "soon"}),
+    ],
+    ids=["same value", "null", "odd expiry"],
+)
+async def test_a_download_keeps_every_unknown_field(fields: dict[str, Any], extra: dict[str, Any]) -> None:
+    async with client_on(FakeTransport(answer(200, {"downloadUrl": "https://s/1", **fields}))) as launch:
+        download = await launch.deployments.download_url(PROJECT, ENVIRONMENT, DEPLOYMENT)
+
+    assert (download.url, download.extra) == ("https://s/1", extra)
 
 
 @pytest.mark.parametrize(

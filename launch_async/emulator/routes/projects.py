@@ -72,7 +72,7 @@ async def update_project(call: Call) -> Answer:
         _check_name(call.organization, str(body["name"]), project)
         project.name = str(body["name"])
     if "description" in body:
-        project.description = str(body["description"])
+        project.description = None if body["description"] is None else str(body["description"])
     project.updated_at = call.now
     return Answer(200, {"project": call.shown(project)})
 
