@@ -70,7 +70,7 @@ def _micros(seconds: float) -> int:
 # request that is out, 2 one that was answered, 3 one that may have been given and was forgotten. All times are
 # microseconds of the server's clock.
 TEXT: Final = """\
-local RESERVED, OUT, DONE, ASSUMED = 0, 1, 2, 3
+local RESERVED, OUT, DONE, ASSUMED, GONE = 0, 1, 2, 3, 4
 local ACCEPTED, REFUSED, UNUSED, STILL_OUT, AGAIN = '0', '1', '2', '5', '6'
 local DAY, SECOND = 86400, 1000000
 local GRACE, GENERATION = 50000, 60 * SECOND
@@ -108,12 +108,6 @@ local function add(kind, from, free, owner)
   state.number = state.number + 1
   table.insert(state.slots, {state.number, kind, from, free, owner or ''})
   return state.number
-end
-
-local function take(field, value)
-  for i, slot in ipairs(state.slots) do
-    if slot[field] == value then return table.remove(state.slots, i) end
-  end
 end
 
 -- What the budget allows: the lowest of what is learnt, what the service states, and what the workers call the plan.
@@ -177,25 +171,42 @@ end
 state.shortest, state.longest = least(state.shortest, shortest), math.max(state.longest, longest)
 local credit = math.floor(0.5 * least(state.shortest, state.shortest_before))
 
+-- Slots are found by their number, and taken out together below: a scan for each report would take too long for many.
+local by_number, first_assumed = {}, 1
+for _, slot in ipairs(state.slots) do by_number[slot[1]] = slot end
+local function take(number)
+  local slot = by_number[number]
+  if not slot or number == 0 then return end
+  local kind = slot[2]
+  by_number[number], slot[2] = nil, GONE
+  return slot, kind
+end
+local function take_assumed()
+  while state.slots[first_assumed] and state.slots[first_assumed][2] ~= ASSUMED do first_assumed = first_assumed + 1 end
+  if state.slots[first_assumed] then state.slots[first_assumed][2] = GONE end
+end
+
 for number, age, code in string.gmatch(report, '(%d+),(%d+),(%d)') do
   number = tonumber(number)
   local at = now - age
-  local slot = number > 0 and take(1, number) or nil
+  local slot, kind = take(number)
   local free = at + per
   if code == ACCEPTED then
     free = free - credit
     if slot then free = math.max(free, slot[3] + per + math.floor(per / 200)) end
   elseif code == STILL_OUT then
     free = math.max(slot and slot[4] or 0, math.min(now + per + hold(), at + per + LONGEST_TRIP))
-  elseif code == AGAIN and slot and slot[2] == DONE then
+  elseif code == AGAIN and kind == DONE then
     free = slot[4]
   end
   if code == ACCEPTED then state.accepted = state.accepted + 1 end
   if code == REFUSED then state.refused = state.refused + 1 end
   if code ~= UNUSED and free > now then
     -- One that was forgotten takes the place of one that was assumed.
-    if not slot and number > 0 and number <= state.base then take(2, ASSUMED) end
-    table.insert(state.slots, {number, code == STILL_OUT and OUT or DONE, slot and slot[3] or at, free, ''})
+    if not slot and number > 0 and number <= state.base then take_assumed() end
+    local told = {number, code == STILL_OUT and OUT or DONE, slot and slot[3] or at, free, ''}
+    table.insert(state.slots, told)
+    by_number[number] = told
   end
 end
 if pause > 0 then
@@ -209,26 +220,31 @@ for _, slot in ipairs(state.slots) do
   local lapsed = slot[2] == RESERVED and now > slot[3] + GRACE
   if slot[2] == RESERVED and slot[5] == worker then
     if not lapsed then mine = slot end
-  elseif slot[4] > now and not lapsed then
+  elseif slot[2] ~= GONE and slot[4] > now and not lapsed then
     table.insert(live, slot)
   end
 end
 state.slots = live
 local most = capacity()
 
--- When there is room, behind the reservations until `before`. A hopeful answer, for a reservation, takes requests that
--- are out for answered in good time; whoever claims the reservation is told the strict one.
-local function room(before, hopeful)
+-- When the slots are free, the earliest first, without the reservations after `before`. A hopeful answer, for a
+-- reservation, takes requests that are out for answered in good time; whoever claims it is told the strict one.
+local function frees_of(before, hopeful)
   local frees = {}
   for _, slot in ipairs(state.slots) do
     local free = slot[4]
     if hopeful and slot[2] ~= DONE then free = math.min(free, math.floor(slot[3] + 1.01 * per)) end
     if slot[2] ~= RESERVED or slot[3] <= before then table.insert(frees, free) end
   end
+  table.sort(frees)
+  return frees
+end
+
+-- When there is room for one more.
+local function room(frees, hopeful)
   local at = math.max(now, state.paused)
   local over = #frees - most
   if over >= 0 then
-    table.sort(frees)
     at = math.max(at, frees[over + 1])
     -- Where requests wait they leave one by one, so that answers are known before their slots are given again; but so
     -- quickly that what a killed worker left unused is made good at once.
@@ -240,12 +256,24 @@ local function room(before, hopeful)
   return at
 end
 
+local function insert_sorted(list, value)
+  local place = #list + 1
+  while place > 1 and list[place - 1] > value do place = place - 1 end
+  table.insert(list, place, value)
+end
+
 local reply = {}
-local next_at
+local next_at, frees
 while wanted > 0 or reserve do
-  local at = mine and math.max(mine[3], room(mine[3], false)) or room(math.huge, false)
+  local at
+  if mine then
+    at = math.max(mine[3], room(frees_of(mine[3], false), false))
+  else
+    frees = frees or frees_of(math.huge, false)
+    at = room(frees, false)
+  end
   if wanted == 0 or at > now + lead then
-    local hoped = mine and at or room(math.huge, true)
+    local hoped = mine and at or room(frees_of(math.huge, true), true)
     next_at = hoped > now + lead and hoped or at
     state.last = math.max(state.last, next_at)
     add(RESERVED, next_at, next_at + per + hold(), worker)
@@ -253,8 +281,10 @@ while wanted > 0 or reserve do
   end
   mine = nil
   state.last = math.max(state.last, at)
-  table.insert(reply, add(OUT, at, at + per + hold()))
+  local free = at + per + hold()
+  table.insert(reply, add(OUT, at, free))
   table.insert(reply, at - now)
+  if frees then insert_sorted(frees, free) end
   wanted = wanted - 1
 end
 

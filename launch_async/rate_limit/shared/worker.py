@@ -31,6 +31,8 @@ from launch_async.rate_limit.types import Answer, Priority, deadline_too_near
 
 __all__ = ["Worker"]
 
+_MOST_WANTED: Final = 1000
+"""Slots for which one call asks: what a script of Redis may return is limited."""
 _LINGER_S: Final = 5.0
 _RESERVATION_GRACE_S: Final = 0.05
 _BUSY_WAIT_S: Final = 0.005
@@ -221,7 +223,7 @@ class Worker:
         reply = await self._connection.ask(
             Ask(
                 worker=self._worker,
-                wanted=len(self._queue),
+                wanted=min(len(self._queue), _MOST_WANTED),
                 reserve=self._eager,
                 lead=self._lead,
                 late=late,

@@ -35,6 +35,15 @@ async def test_callers_cancelled_in_the_turn_in_which_redis_answers_harm_nobody(
     assert sum(budget.status().queued.values()) == 0
 
 
+@in_virtual_time
+async def test_thousands_may_wait_for_a_large_budget(virtual_limiter):
+    budget = virtual_limiter(rate_limit=RateLimit(10_000, per=1.0), when_unreachable="error")
+
+    await asyncio.gather(*(budget.acquire() for _ in range(6000)))
+
+    assert budget.status().sent == 6000
+
+
 async def test_two_budgets_need_one_script(redis_server, organization):
     async with Redis.from_url(redis_server.url) as client:
         await client.script_flush()
