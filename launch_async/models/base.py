@@ -47,6 +47,10 @@ class OpenEnum(enum.StrEnum):
         member._value_ = value
         return member
 
+    def __reduce_ex__(self, protocol: object) -> tuple[type[Self], tuple[str]]:  # noqa: ARG002, RUF100
+        # By value: early releases of Python 3.11 pickle and copy by name, and no class has a member UNKNOWN.
+        return type(self), (self.value,)
+
     @property
     def is_known(self) -> bool:
         """Whether this SDK knows the value."""
