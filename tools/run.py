@@ -2,12 +2,13 @@
 
 Makes a virtual environment with nox in `.nox/`, once for each interpreter, and hands over to it. Everything that the
 sessions install goes into environments beside it, so nothing outside the checkout is touched. Works on Pythons whose
-packages are managed by the system, from a path with spaces, and while another session is running.
+packages are managed by the system, from a path with spaces, and while another session is running. An older Python must
+be able to read this file, too: back to 3.6 it says which version is needed.
 """
 
-from __future__ import annotations
-
 import argparse
+import ast
+import difflib
 import os
 import shutil
 import subprocess
@@ -22,20 +23,26 @@ NOX = "nox>=2025.5.1"
 
 def main() -> int:
     """Run the session that the command line names and return its exit code."""
+    if sys.version_info < OLDEST:
+        have, need = (".".join(map(str, version[:2])) for version in (sys.version_info, OLDEST))
+        return _give_up(f"this is Python {have}, and the SDK needs {need} or newer: try python{need} {sys.argv[0]}")
+
     parser = argparse.ArgumentParser(
         prog="tools/run.py",
         description="Set up nox for this interpreter, once, and run one of its sessions.",
         epilog="What follows `--` goes to the session: tools/run.py tests -- -k archive",
     )
-    parser.add_argument("session", help="demo, tests, or another one of those that CONTRIBUTING.md lists")
+    sessions = _sessions()
+    parser.add_argument("session", help=", ".join(sessions), metavar="SESSION")
     # Split by hand: argparse drops the `--` that nox needs to tell the session's arguments from its own.
     ours = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
     own, rest = parser.parse_known_args(ours)
     rest += sys.argv[1 + len(ours) :]
 
-    if sys.version_info < OLDEST:
-        have, need = (".".join(map(str, version[:2])) for version in (sys.version_info, OLDEST))
-        return _give_up(f"this is Python {have}, and the SDK needs {need} or newer: try python{need} {sys.argv[0]}")
+    if own.session not in sessions:
+        near = difflib.get_close_matches(own.session, sessions, n=1, cutoff=0.5)
+        meant = f" Did you mean {near[0]}?" if near else ""
+        return _give_up(f"there is no session {own.session!r}.{meant} The sessions are: {', '.join(sessions)}")
 
     environments = ROOT / ".nox" / "{}-{}.{}.{}".format(sys.implementation.name, *sys.version_info[:3])
     try:
@@ -50,6 +57,17 @@ def main() -> int:
         return subprocess.call([*command, *rest], cwd=ROOT)
     except KeyboardInterrupt:
         return 130
+
+
+def _sessions() -> "list[str]":
+    """Return the names of the sessions that the noxfile defines, without importing nox."""
+    tree = ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8"))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return [
+        node.name
+        for node in functions
+        if any(isinstance(mark, ast.Attribute) and mark.attr == "session" for mark in node.decorator_list)
+    ]
 
 
 def _nox_environment(environments: Path) -> Path:
