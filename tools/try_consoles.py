@@ -32,10 +32,13 @@ CERTIFICATES: Final = "docs/how-to/proxies-and-certificates.md"
 EXAMPLES: Final = "docs/examples.md"
 VISITED: Final = (TUTORIAL, ORGANIZATION, TESTING, PIPELINES, CERTIFICATES, EXAMPLES)
 _MINUTES: Final = "measures for minutes, and says little on a machine that does something else"
+_BARE: Final = "typed on a bare Debian by .ci/bare"
 ELSEWHERE: Final = {
     "python3 tools/run.py bench": _MINUTES,
     "python3 tools/run.py bench -- limit calls": _MINUTES,
     "python3 tools/run.py bench -- pacing redis_budget --rounds 1 --requests 400 --no-store": _MINUTES,
+    "python3 -m venv .venv": _BARE,
+    ".venv/bin/pip install .": _BARE,
     "python tools/generate_sync.py": "writes into the checkout; the session sync_check runs it with --check",
 }
 _SETTINGS: Final = """
