@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import gc
 import os
 import sys
 import threading
 import warnings
 import weakref
-from asyncio import _get_running_loop  # the public spelling costs an exception on every call without a loop
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context
@@ -61,8 +61,7 @@ def current_loop() -> LoopThread:
         ClosedError: the interpreter is exiting.
     """
     loop = _process.loop
-    running = _get_running_loop()
-    if running is not None:
+    if _is_in_async():
         if loop is not None and loop.is_here():
             raise bridge_thread_error()
         _warn_in_async()
@@ -286,6 +285,14 @@ def _exited_error() -> ClosedError:
     return ClosedError("launch_sync is closed: the interpreter is exiting. Finish calls before the program ends.")
 
 
+def _is_in_async() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 def _warn_in_async() -> None:
     ipython = sys.modules.get("IPython")
     if _process.warned or (ipython is not None and ipython.get_ipython() is not None):
@@ -327,22 +334,21 @@ def _after_fork_in_child() -> None:
     global _process
     parent, _process = _process, _Process()
     _process.open = parent.open
-    tasks = parent.loop.tasks() if parent.loop is not None else ()
-    _process.inherited = [*parent.inherited, parent.loop, *tasks, *parent.open]
-    for thing in _process.inherited:
-        _never_destroy(thing)
+    if parent.loop is not None:
+        _process.inherited = [*parent.inherited, parent.loop, *parent.loop.tasks(), *parent.open]
+        _never_destroy(_process.inherited)
 
 
-def _never_destroy(thing: object) -> None:
-    """Keep a thing and all that it refers to until the process is gone, the interpreter's own end included.
+def _never_destroy(things: list[object]) -> None:
+    """Keep things, and all that they refer to, until the process is gone. The end of the interpreter is included.
 
     Otherwise a child that ends as programs do would destroy its parent's connections: unregister them from the epoll
-    instance that both share, say goodbye to the server in the parent's name, and complain of tasks and sessions.
+    instance that both share, and complain of tasks and sessions. A cycle of references is destroyed by the garbage
+    collector only, and the collector never visits what it has frozen. `gc.freeze` freezes everything that exists at the
+    fork; the documentation of Python recommends that for programs that fork.
     """
-    with suppress(ImportError, AttributeError):  # no ctypes, or no reference counts: nothing is destroyed at the end
-        import ctypes
-
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
+    things.append(things)
+    gc.freeze()
 
 
 def _at_exit() -> None:

@@ -663,6 +663,7 @@ def fork(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
     if _loop._process.loop is not None and _loop._process is not parent:
         _loop._process.loop.stop()
     _loop._process = parent
+    gc.unfreeze()
 
 
 def test_a_child_has_a_loop_of_its_own_and_keeps_what_it_inherited(fork: Callable[[], None]) -> None:
