@@ -64,7 +64,7 @@ LOCAL: Final = MappingProxyType({"local": True})
 """Metadata of a field that the client fills in; it never stands on the wire."""
 
 
-# Without slots: the dict-based initializer of a frozen class decodes a page of objects several times faster.
+# Without slots, because the fast path of reading (`wire.readers`) fills the dictionary of an instance.
 @attrs.frozen(slots=False, kw_only=True)
 class WireModel:
     """Base of everything that the service sends. Instances are immutable, comparable, hashable and picklable.

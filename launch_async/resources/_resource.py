@@ -160,17 +160,15 @@ def _call(
     timeout: float | None,
     user_only: bool,
 ) -> Call:
-    # Arguments by name would make this several times as dear, and it is done for every call.
     return Call(
-        operation,
-        operation.render(uids) if uids else operation.path,
-        query or _NONE,
+        operation=operation,
+        path=operation.render(uids) if uids else operation.path,
+        query=query or _NONE,
         # Composed in place: a local variable would show its secrets in a traceback.
-        None if body is None else _document(body),
-        secrets_of(body) if isinstance(body, RequestModel) else (),
-        timeout,
-        None,
-        user_only,
+        body=None if body is None else _document(body),
+        secrets=secrets_of(body) if isinstance(body, RequestModel) else (),
+        timeout=timeout,
+        user_only=user_only,
     )
 
 

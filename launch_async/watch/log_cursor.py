@@ -26,6 +26,7 @@ import attrs
 from launch_async.errors import InvalidArgumentError
 from launch_async.models.base import JSONValue
 from launch_async.models.log import LogLine
+from launch_async.wire.moments import parse_iso
 
 __all__ = ["LogCursor", "SeenLines", "StampedLine", "by_time"]
 
@@ -227,10 +228,10 @@ class SeenLines(Generic[L]):
         old = cast("list[tuple[str, str]]", document["old"])
         forgotten_until, forgotten = cast("tuple[str, int]", document["forgotten"])
         undated, undated_forgotten = cast("tuple[str, int]", document["undated"])
-        self.newest = datetime.fromisoformat(state["newest"]) if state["newest"] else None
-        self._recent = {int(key, 16): (datetime.fromisoformat(stamp), int(count)) for key, stamp, count in recent}
-        self._spans = [_Span(datetime.fromisoformat(until), _unpacked(keys)) for until, keys in old]
-        self._forgotten_until, self._forgotten = datetime.fromisoformat(forgotten_until), int(forgotten)
+        self.newest = parse_iso(state["newest"]) if state["newest"] else None
+        self._recent = {int(key, 16): (parse_iso(stamp), int(count)) for key, stamp, count in recent}
+        self._spans = [_Span(parse_iso(until), _unpacked(keys)) for until, keys in old]
+        self._forgotten_until, self._forgotten = parse_iso(forgotten_until), int(forgotten)
         self._undated, self._undated_forgotten = _unpacked(undated), int(undated_forgotten)
 
     @property

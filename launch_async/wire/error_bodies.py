@@ -50,9 +50,9 @@ _BY_STATUS: Final[Mapping[int, type[APIError]]] = {
     503: ServiceUnavailableError,
     504: GatewayTimeoutError,
 }
-_EXCERPT: Final = 2000
+_MAX_TEXT_LENGTH: Final = 2000
 _REDACTED: Final = "[redacted]"
-_TELLING: Final = 8
+_MIN_SECRET_LENGTH: Final = 8
 _SIGNED_URL: Final = re.compile(r"(https?:(?:\\?/){2}[^\s\"'<>?]+)\?[^\s\"'<>]+")
 _INVALID_TOKEN: Final = "105"  # noqa: S105
 _NAMING: Final = frozenset({"createProject", "createEnvironment", "updateProject", "updateEnvironment"})
@@ -200,23 +200,30 @@ def error_from_answer(
     known_secrets = tuple(secrets)
     envelope = read_envelope(body, known_secrets)
     kind = _kind(status, envelope)
-    message = redact(envelope.message, known_secrets)[:_EXCERPT] or f"the service answered {status} without saying why"
-    # Codes and field names are the service's own words; a variable whose value is `1` must not spoil them.
-    telling = [value for value in known_secrets if len(value) >= _TELLING]
+    message = (
+        redact(envelope.message, known_secrets)[:_MAX_TEXT_LENGTH]
+        or f"the service answered {status} without saying why"
+    )
+    # Codes and field names are the service's own words. Redacting a short secret, such as `1`, would garble them.
+    long_secrets = [value for value in known_secrets if len(value) >= _MIN_SECRET_LENGTH]
     error = kind(
         f"{message.rstrip('.')}. {advice}" if (advice := _advice(kind, operation, envelope, region_hint)) else message,
         operation=operation,
         status=status,
-        codes=[redact(code, telling) for code in envelope.codes],
+        codes=[redact(code, long_secrets) for code in envelope.codes],
         field_errors=[
-            FieldError(redact(fault.field, telling), redact(fault.code, telling), redact(fault.message, known_secrets))
+            FieldError(
+                redact(fault.field, long_secrets),
+                redact(fault.code, long_secrets),
+                redact(fault.message, known_secrets),
+            )
             for fault in envelope.field_errors
         ],
         request_id=request_id,
         retryable=True if status == 408 else None,
         retry_after=retry_after,
     )
-    error.body = redact(body.decode("utf-8", "replace"), known_secrets)[:_EXCERPT]
+    error.body = redact(body.decode("utf-8", "replace"), known_secrets)[:_MAX_TEXT_LENGTH]
     return error
 
 

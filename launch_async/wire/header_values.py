@@ -10,9 +10,9 @@ from launch_async.wire.moments import parse_http_date
 
 __all__ = ["parse_number", "parse_reset", "parse_retry_after"]
 
-_EPOCH_FROM: Final = 1e9
-_LONGEST_RESET: Final = 3600.0
-_LONGEST_WAIT: Final = 365 * 86400.0
+_EPOCH_FROM_S: Final = 1e9
+_MAX_RESET_S: Final = 3600.0
+_MAX_WAIT_S: Final = 365 * 86400.0
 
 
 def parse_retry_after(value: str | None, *, date: str | None = None) -> float | None:
@@ -33,7 +33,7 @@ def parse_retry_after(value: str | None, *, date: str | None = None) -> float | 
         if moment is None:
             return None
         seconds = (moment - (parse_http_date(date) or datetime.now(UTC))).total_seconds()
-    return None if math.isnan(seconds) else min(max(0.0, seconds), _LONGEST_WAIT)
+    return None if math.isnan(seconds) else min(max(0.0, seconds), _MAX_WAIT_S)
 
 
 def parse_reset(value: str | None, *, date: str | None = None) -> float | None:
@@ -44,9 +44,9 @@ def parse_reset(value: str | None, *, date: str | None = None) -> float | None:
         date: The Date header of the same answer, for a time since the epoch.
     """
     seconds = parse_number(value)
-    if seconds is not None and seconds > _EPOCH_FROM:
+    if seconds is not None and seconds > _EPOCH_FROM_S:
         seconds -= (parse_http_date(date) or datetime.now(UTC)).timestamp()
-    return max(0.0, seconds) if seconds is not None and seconds <= _LONGEST_RESET else None
+    return max(0.0, seconds) if seconds is not None and seconds <= _MAX_RESET_S else None
 
 
 def parse_number(value: str | None) -> float | None:

@@ -14,6 +14,7 @@ from launch_async._text import printable
 from launch_async._views import Displayable
 from launch_async.http.operation import check_uid
 from launch_async.models.deployment import DeploymentStatus
+from launch_async.wire.moments import parse_iso
 
 __all__ = ["Cost", "Selection", "Target", "counted", "matches", "several"]
 
@@ -83,7 +84,7 @@ class Target:
             **{name: check_uid(name, texts.pop(name)) for name in ("project_uid", "environment_uid")},
             **texts,
             last_status=None if status is None else DeploymentStatus(status),
-            last_deployed_at=None if moment is None else datetime.fromisoformat(moment),
+            last_deployed_at=None if moment is None else parse_iso(moment),
             last_seconds=float(seconds) if isinstance(seconds, int | float) else None,
         )
 

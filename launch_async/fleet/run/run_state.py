@@ -18,6 +18,7 @@ from launch_async.fleet.run.events import FleetEvent, FleetEventKind
 from launch_async.fleet.services import FleetServices
 from launch_async.http.metering import Meter
 from launch_async.models.deployment import Deployment
+from launch_async.wire.moments import parse_iso
 
 __all__ = ["BrokenRunError", "RunState"]
 
@@ -94,7 +95,7 @@ class RunState:
         """Return when a request was last about to be sent."""
         entry = self.entry(operation)
         text = entry.detail.get("intended_again_at")
-        last = datetime.fromisoformat(str(text)) if text else entry.intended_at
+        last = parse_iso(str(text)) if text else entry.intended_at
         return last or self._services.now()
 
     def sent(self, operation: PlannedOperation, deployment: Deployment, *, message: str = "") -> None:
