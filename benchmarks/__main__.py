@@ -5,6 +5,8 @@
 Each benchmark is a program of its own (`python -m benchmarks.NAME`) and gets a process of its own. What it measured
 goes to `benchmarks/results/NAME.json` and is drawn as `docs/images/performance-NAME.svg`. Before that, it is compared
 with what was stored there last: ratios of one run first of all, because they hardly depend on the machine.
+Benchmarks in virtual time import their clock, servers and services from `tests/support/`, so that tests and benchmarks
+measure the same thing. No test imports a benchmark.
 For a quick look rather than for figures, make it short and keep nothing: `--rounds 1 --requests 300 --no-store`.
 """
 

@@ -13,23 +13,15 @@ our reader looks more often once fewer builds are left.
 
 from __future__ import annotations
 
-import asyncio
 import gc
-import random
-import statistics
 import tracemalloc
-from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import attrs
-
-from benchmarks._launch import Build, Launch, Line
 from benchmarks._report import Mark, Report, Row, present
-from benchmarks._simulation import run
-from launch_async import LogCursor, LogLine, LogStage, RateLimit
-from launch_async.rate_limit import LocalRateLimiter
+from launch_async import LogCursor, LogLine, LogStage
+from tests.support.timed_following import Figures, follow
 
 MOST: Final = 1.25
 MOST_MEMORY: Final = 64
@@ -42,92 +34,10 @@ CASES: Final = [
 ]
 
 
-@attrs.frozen
-class Figures:
-    """What following cost."""
-
-    lost: int
-    repeated: int
-    requests: int
-    least: int
-    least_by_limit: int
-    freshness: float
-
-    @property
-    def ratio(self) -> float:
-        """Requests against the least that shows every line as early."""
-        return self.requests / self.least
-
-    @property
-    def ratio_by_limit(self) -> float:
-        """Requests against the least that shows every line within one limit."""
-        return self.requests / self.least_by_limit
-
-
 UNITS: Final[dict[str, Callable[[Figures], float]]] = {
     "requests": lambda one: one.requests,
     "s until 95 % of the lines were shown": lambda one: one.freshness,
 }
-
-
-def builds(count: int, shortest: float, longest: float, dice: random.Random) -> list[Build]:
-    """Builds in environments of their own, all created at once; lines come in bursts, one of twenty late."""
-    made: list[Build] = []
-    for index in range(count):
-        begins, length = dice.uniform(1, 5), dice.uniform(shortest, longest)
-        lines, at, number = list[Line](), begins, 0
-        while at < begins + length:
-            late = dice.choice([0.0] * 19 + [dice.uniform(0, 8)])
-            lines.append(Line(f"{index}-{number}", at=at, late=min(late, begins + length - at)))
-            at += dice.choice([0.0, 0.0, 0.2, 0.5, 1.0, 2.0, 5.0])
-            number += 1
-        made.append(Build(begins=begins, ends=begins + length, lines=lines, environment=index))
-    return made
-
-
-def follow(count: int, shortest: float, longest: float, *, created: bool, seed: int = 1) -> Figures:
-    """Follow `count` deployments at once: that this program has just created, or that it only knows by reference."""
-    launch = Launch(builds(count, shortest, longest, random.Random(seed)), latency=0.05)
-    arrivals: dict[str, list[float]] = {}
-
-    async def one(index: int) -> None:
-        target = launch.deployment(index, 0.0) if created else launch.ref(index)
-        async for line in client.follow_logs(target):
-            arrivals.setdefault(line.message, []).append(asyncio.get_running_loop().time())
-
-    async def main() -> None:
-        async with asyncio.TaskGroup() as group:
-            for index in range(count):
-                group.create_task(one(index))
-
-    client = launch.client(LocalRateLimiter(RateLimit(10)))
-    run(main())
-    written = Counter(line.message for build in launch.builds for line in build.lines)
-    readable = {line.message: line.at + line.late for build in launch.builds for line in build.lines}
-    waits = [arrivals[message][0] - at for message, at in readable.items() if message in arrivals]
-    freshness = statistics.quantiles(waits, n=20)[-1]
-    return Figures(
-        lost=sum(message not in arrivals for message in written),
-        repeated=sum(len(times) - 1 for times in arrivals.values()),
-        requests=len(launch.seen),
-        least=sum(least(build, {name: times[0] for name, times in arrivals.items()}) for build in launch.builds),
-        least_by_limit=sum(
-            least(build, {line.message: line.at + line.late + freshness for line in build.lines})
-            for build in launch.builds
-        ),
-        freshness=freshness,
-    )
-
-
-def least(build: Build, deadlines: dict[str, float]) -> int:
-    """Return the fewest requests that follow one build so that every line is shown by its deadline."""
-    looks, last = 0, float("-inf")
-    for line in sorted(build.lines, key=lambda line: deadlines[line.message]):
-        if line.at + line.late > last:
-            last = deadlines[line.message]
-            looks += 1
-    looks += last < build.ends
-    return looks + 1
 
 
 def memory_of_a_long_build(lines: int = 50_000) -> float:

@@ -14,8 +14,9 @@ import math
 from collections.abc import Callable, Iterable
 
 from benchmarks._report import Mark, Report, Row, present, ratios
-from benchmarks._simulation import NETWORKS, SERVERS, Client, Outcome, Server, run, saturate
 from benchmarks.pacing import DISTURBANCES, PHASES, SCHEMES
+from tests.support.rate_servers import NETWORKS, SERVERS, Client, Outcome, Server, saturate
+from tests.support.virtual_time import run
 
 ENDLESS = 100_000
 NAMES = {"sliding": "sliding second", "fixed": "its clock's second", "bucket": "token bucket"}

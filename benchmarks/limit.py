@@ -14,9 +14,9 @@ import random
 from collections import Counter
 
 from benchmarks._report import Mark, Report, Row, present, ratios
-from benchmarks._simulation import Outcome, simulate
-from benchmarks.pacing import BEST_FIXED, SCHEMES
+from benchmarks.pacing import SCHEMES
 from launch_async.rate_limit.types import Answer, Permit
+from tests.support.rate_servers import BEST_FIXED, Outcome, simulate
 
 OURS = "launch_async"
 CELLS = {

@@ -18,10 +18,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks._contestants import ASYNC
-from benchmarks._launch import Build, Launch
 from benchmarks._report import Mark, Report, Row, present, ratios
 from benchmarks._service import service
-from benchmarks._simulation import run
+from tests.support.timed_launch import Build, Launch
+from tests.support.virtual_time import run
 
 LIMIT, OURS, HTTPX = "aiohttp + json by hand", "launch_async", "httpx by hand"
 CLIENTS = {LIMIT: 1000, OURS: 1000, HTTPX: 100}

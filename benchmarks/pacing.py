@@ -24,16 +24,11 @@ from aiolimiter import AsyncLimiter
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks._report import Mark, Report, Row, arguments, hand_over
-from benchmarks._simulation import NETWORKS, SERVERS, Client, Outcome, Server, run, saturate, simulate
 from launch_async.rate_limit.local import LocalRateLimiter
 from launch_async.rate_limit.types import Permit, RateLimit
+from tests.support.rate_servers import BEST_FIXED, NETWORKS, SERVERS, Client, Outcome, Server, saturate, simulate
+from tests.support.virtual_time import run
 
-# The best that any fixed scheme reaches in that very cell with at most 1 % refused (1500 requests).
-BEST_FIXED = {
-    "sliding": {"none": 10.07, "lan": 9.95, "wan": 9.24, "bad": 7.97},
-    "fixed": {"none": 10.07, "lan": 10.07, "wan": 10.07, "bad": 9.99},
-    "bucket": {"none": 10.07, "lan": 10.07, "wan": 10.07, "bad": 10.06},
-}
 LEAST_SHARE = 0.97
 MOST_REFUSED = 0.01
 COUNTS = {"sliding": "any second", "fixed": "the clock's second", "bucket": "a token bucket"}

@@ -295,3 +295,11 @@ def test_the_two_main_jobs_differ_only_in_how_they_wait() -> None:
 def _code(path: Path) -> str:
     tree = ast.parse(path.read_text("utf-8"))
     return ast.unparse(ast.Module(tree.body[1:], []))
+
+
+def test_no_test_imports_a_benchmark() -> None:
+    tests = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py")}
+
+    assert not [
+        path for path, text in tests.items() if re.search(r"^\s*(import|from) benchmarks\b", text, re.MULTILINE)
+    ]

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 import attrs
 import pytest
 
-from benchmarks._simulation import run
-from benchmarks.fleet import Fleet
 from launch_async import RateLimit
 from launch_async.fleet import Entry, FleetControl, FleetReport, MemoryJournal, OperationState, Plan
 from launch_async.http import Request, Response
 from launch_async.rate_limit import LocalRateLimiter
+from tests.support.timed_fleet import Fleet
+from tests.support.virtual_time import run
 
 
 @attrs.define

@@ -4,15 +4,16 @@ from collections import Counter
 
 import pytest
 
-from benchmarks._launch import Build, Launch
-from benchmarks._simulation import SlidingWindow, run
-from benchmarks.fleet import Fleet, redeploy
 from launch_async import PreviousUpload
 from launch_async.emulator import LaunchEmulator
 from launch_async.errors import InvalidArgumentError
 from launch_async.fleet.plan.sizing import size
 from launch_async.rate_limit.types import RateLimit
 from tests.support.clients import client_of
+from tests.support.rate_servers import SlidingWindow
+from tests.support.timed_fleet import Fleet, redeploy
+from tests.support.timed_launch import Build, Launch
+from tests.support.virtual_time import run
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import asyncio
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from benchmarks._simulation import VirtualTimeLoop
 from launch_async.errors import DeadlineExceeded
 from launch_async.rate_limit.local import LocalRateLimiter
 from launch_async.rate_limit.types import Answer, LimiterStatus, Permit, Priority, RateLimit
+from tests.support.virtual_time import VirtualTimeLoop
 
 REQUESTS = 3
 TENTH = 0.1

@@ -4,10 +4,10 @@ import asyncio
 
 from hypothesis import given, settings, strategies as st
 
-from benchmarks._simulation import VirtualTimeLoop, run
 from launch_async.errors import DeadlineExceeded
 from launch_async.rate_limit.local import LocalRateLimiter
 from launch_async.rate_limit.types import Answer, Priority, RateLimit
+from tests.support.virtual_time import VirtualTimeLoop, run
 
 CALLERS = st.lists(
     st.fixed_dictionaries(

@@ -4,11 +4,11 @@ import asyncio
 
 from hypothesis import given, strategies as some
 
-from benchmarks._simulation import run
 from launch_async.rate_limit.local import LocalRateLimiter
 from launch_async.rate_limit.pacer import Pacer
 from launch_async.rate_limit.types import Answer, RateLimit
 from launch_async.rate_limit.windows import Slot
+from tests.support.virtual_time import run
 
 STEPS = some.lists(
     some.tuples(some.sampled_from(["send", "answer", "refuse", "look"]), some.floats(0.0, 0.4)), max_size=120

@@ -6,11 +6,11 @@ import math
 
 import pytest
 
-from benchmarks._simulation import run
 from launch_async.errors import DeadlineExceeded, InvalidArgumentError
 from launch_async.rate_limit.local import LocalRateLimiter
 from launch_async.rate_limit.types import Answer, Priority, RateLimit
 from launch_async.rate_limit.unlimited import UnlimitedRateLimiter
+from tests.support.virtual_time import run
 
 
 async def send(limiter, served, name, *, priority=Priority.INTERACTIVE, refused=False, timeout=None):

@@ -9,12 +9,12 @@ import warnings
 import pytest
 
 import launch_sync
-from benchmarks._simulation import VirtualTimeLoop, run
 from launch_async import Authtoken, LaunchClient
 from launch_async.rate_limit import local
 from launch_async.rate_limit.local import LocalRateLimiter
 from launch_async.rate_limit.registry import RateLimitMismatchWarning, shared_limiter
 from launch_async.rate_limit.types import Answer, Priority, RateLimit
+from tests.support.virtual_time import VirtualTimeLoop, run
 
 
 async def send(limiter, times):

@@ -5,10 +5,10 @@ import random
 
 import pytest
 
-from benchmarks._simulation import NETWORKS, SERVERS, ClockWindow, run, saturate, simulate
-from benchmarks.pacing import BEST_FIXED
 from launch_async.rate_limit.local import LocalRateLimiter
 from launch_async.rate_limit.types import RateLimit
+from tests.support.rate_servers import BEST_FIXED, NETWORKS, SERVERS, ClockWindow, saturate, simulate
+from tests.support.virtual_time import run
 
 
 @pytest.mark.parametrize("server", SERVERS)

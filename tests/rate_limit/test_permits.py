@@ -5,8 +5,8 @@ import gc
 import threading
 
 import pytest
-
 from benchmarks._simulation import run
+
 from launch_async.rate_limit.local import LocalRateLimiter
 from launch_async.rate_limit.types import Answer, Permit, RateLimit
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from benchmarks.real_sockets import emulator, use
+from tests.support.emulator_process import emulator, use
 
 
 @pytest.mark.parametrize(("window", "rate"), [("sliding", 10), ("fixed", 50), ("bucket", 50)])

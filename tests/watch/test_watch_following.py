@@ -9,9 +9,6 @@ from typing import Literal
 
 import pytest
 
-from benchmarks._launch import PROJECT, Build, Launch, Line
-from benchmarks._simulation import run
-from benchmarks.followers import follow as follow_many
 from launch_async import (
     DeploymentFailed,
     DeploymentRef,
@@ -23,6 +20,9 @@ from launch_async import (
     WaitTimeout,
 )
 from launch_async.rate_limit import LocalRateLimiter
+from tests.support.timed_following import follow as follow_many
+from tests.support.timed_launch import PROJECT, Build, Launch, Line
+from tests.support.virtual_time import run
 
 Bound = Literal["inclusive", "exclusive"]
 

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from benchmarks._launch import Build, Launch, Line
-from benchmarks._simulation import run
 from launch_async import InvalidArgumentError, NotFoundError, ServerLogsUnavailable
+from tests.support.timed_launch import Build, Launch, Line
+from tests.support.virtual_time import run
 
 
 def tailed(launch: Launch, *, since: datetime | timedelta | None = None, seconds: float = 60) -> list[str]:

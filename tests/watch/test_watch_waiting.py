@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks._launch import PROJECT, Build, Launch, Line
-from benchmarks._simulation import run
 from launch_async import (
     APIError,
     Deployment,
@@ -28,6 +26,8 @@ from launch_async import (
 )
 from launch_async.errors import DeploymentsFailed
 from launch_async.rate_limit import LocalRateLimiter
+from tests.support.timed_launch import PROJECT, Build, Launch, Line
+from tests.support.virtual_time import run
 
 
 def now() -> float:

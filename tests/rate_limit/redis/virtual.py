@@ -16,9 +16,9 @@ import attrs
 from redis import Redis
 from redis.exceptions import ConnectionError as ConnectionRefused, NoScriptError
 
-from benchmarks._simulation import run
 from launch_async.rate_limit.redis.limiter import RedisRateLimiter
 from launch_async.rate_limit.types import Answer, RateLimit
+from tests.support.virtual_time import run
 
 
 def in_virtual_time(test: Callable[..., Coroutine[object, object, None]]) -> Callable[..., None]:

@@ -75,7 +75,7 @@ class Launch:
             limiter=limiter or UnlimitedRateLimiter(),
         )
         # It would read this machine's clock, on which time goes by although none does here.
-        client._watching._queue._started = self.beginning.timestamp(), 0.0  # noqa: SLF001
+        client._watching._queue._started = self.beginning.timestamp(), 0.0
         return client
 
     def ref(self, index: int) -> DeploymentRef:
