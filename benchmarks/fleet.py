@@ -21,7 +21,6 @@ import attrs
 
 from benchmarks._report import Mark, Report, Row, present
 from launch_async.fleet import FleetReport
-from tests.support.rate_servers import SlidingWindow
 from tests.support.timed_fleet import RATE, Fleet, redeploy
 from tests.support.virtual_time import run
 
@@ -64,12 +63,10 @@ def outcomes(seeds: int, *, known: bool) -> list[Outcome]:
     print("seed  makespan  requests  refused  longest build  bound    ratio  / longest  late")
     found: list[Outcome] = []
     for seed in range(seeds):
-        fleet = Fleet.of(TARGETS, seed=seed, limit=SlidingWindow(RATE))
+        fleet = Fleet.of(TARGETS, seed=seed, rate_limit=RATE)
         report = run(redeploy(fleet, known=known))
         assert report.is_success
-        one = Outcome(
-            report, max(fleet.seconds), report.seconds - max(build.ends for build in fleet.builds), fleet.refused
-        )
+        one = Outcome(report, max(fleet.seconds), report.seconds - fleet.last_end, fleet.refused)
         print(
             f"{seed:4}  {report.seconds:6.1f} s  {report.requests:8}  {one.refused:7}  {one.longest:11.1f} s  "
             f"{one.bound:5.1f} s  {one.ratio:6.3f}  {report.seconds / one.longest:9.3f}  {one.late:.1f} s"

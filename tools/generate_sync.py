@@ -31,6 +31,8 @@ LAUNCH = Facade(
             "auth.tokens",
             "auth.oauth",
             "auth.system_keyring",
+            "emulator.clock",
+            "emulator.transport",
             "hooks",
             "http.aiohttp_transport",
             "http.base",

@@ -12,6 +12,7 @@ from launch_async._lazy import lazy
 
 if TYPE_CHECKING:
     from launch_async.emulator.budget import Budget as Budget
+    from launch_async.emulator.clock import Clock as Clock
     from launch_async.emulator.control.controls import OrganizationCredentials as OrganizationCredentials
     from launch_async.emulator.control.faults import Fault as Fault, FaultKind as FaultKind, Faults as Faults
     from launch_async.emulator.control.ledger import (
@@ -23,5 +24,6 @@ if TYPE_CHECKING:
     from launch_async.emulator.control.script import LogLine as LogLine, Script as Script, Scripts as Scripts
     from launch_async.emulator.latency import LatencyModel as LatencyModel, LogNormal as LogNormal
     from launch_async.emulator.server import LaunchEmulator as LaunchEmulator
+    from launch_async.emulator.transport import InMemoryTransport as InMemoryTransport
 else:
     __getattr__, __dir__ = lazy(__name__)

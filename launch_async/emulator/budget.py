@@ -4,13 +4,12 @@ Which of them the real service uses is unknown (FACTS §9, §11 row 8); each is 
 """
 
 import math
-import time
 from collections import deque
-from collections.abc import Callable
 from typing import Protocol
 
 from attrs import frozen
 
+from launch_async.emulator.clock import Clock
 from launch_async.emulator.options import EmulatorOptions, RateWindow
 from launch_async.emulator.state import Organization, State
 
@@ -114,13 +113,13 @@ COUNTERS: dict[RateWindow, type[SlidingSecond] | type[ClockSecond] | type[TokenB
 class Budget:
     """One counter for each organization, or two where reads and writes are counted apart."""
 
-    def __init__(self, options: EmulatorOptions, state: State) -> None:
+    def __init__(self, options: EmulatorOptions, state: State, clock: Clock) -> None:
         self._state = state
+        self._clock = clock
         self._window: RateWindow = options.rate_window
         self._split = options.split_rate
         self._count_refused = options.count_refused
         self._counters: dict[tuple[str, bool], Counter] = {}
-        self._now: Callable[[], float] = time.monotonic
         self.headers: bool = options.rate_headers
 
     def set(
@@ -163,4 +162,4 @@ class Budget:
         if counter is None:
             counter = COUNTERS[self._window](organization.rate_limit, count_refused=self._count_refused)
             self._counters[key] = counter
-        return counter.arrive(self._now())
+        return counter.arrive(self._clock.ticks())

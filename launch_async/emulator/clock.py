@@ -1,6 +1,7 @@
 """The emulator's time: the wall clock, plus whatever ``advance`` has added to it."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import formatdate
 from functools import lru_cache
@@ -11,17 +12,22 @@ _END = datetime(9000, 12, 31, tzinfo=UTC).timestamp()
 class Clock:
     """Seconds since the epoch that never run backwards and can be moved forward at once.
 
-    Builds, log lines, tokens, signed URLs and the revalidation quota live in this time. The request budget does not: it
-    counts real seconds.
+    Builds, log lines, tokens, signed URLs and the revalidation quota live in this time. The request budget and the
+    ledger count ``ticks``, which `advance` does not move.
+
+    Args:
+        ticks: gives monotonic seconds; an event loop's ``time`` makes the emulator run in the time of that loop.
+        advanced: seconds by which the clock is ahead from the start.
     """
 
-    def __init__(self, advanced: float = 0.0) -> None:
-        self._origin = time.time() - time.monotonic()
+    def __init__(self, ticks: Callable[[], float] = time.monotonic, *, advanced: float = 0.0) -> None:
+        self.ticks: Callable[[], float] = ticks
+        self._origin = time.time() - ticks()
         self.advanced: float = advanced
 
     def now(self) -> float:
         """Seconds since the epoch."""
-        return self._origin + time.monotonic() + self.advanced
+        return self._origin + self.ticks() + self.advanced
 
     def advance(self, seconds: float) -> None:
         """Move forward by ``seconds``.

@@ -8,6 +8,11 @@ from typing import Literal, TypeAlias, get_args
 from attrs import field, frozen
 from attrs.validators import deep_iterable, ge, gt, in_, optional
 
+from launch_async.emulator.clock import Clock
+
+IN_MEMORY = "emulator.localhost"
+"""The host in the URLs of an emulator without a socket."""
+
 RateWindow: TypeAlias = Literal["sliding", "fixed", "bucket"]
 UploadStyle: TypeAlias = Literal["aws", "azure", "gcp", "gcp_form"]
 LogBound: TypeAlias = Literal["exclusive", "inclusive"]
@@ -35,7 +40,7 @@ class EmulatorOptions:
     """The settings of one emulator; `LaunchEmulator` documents each."""
 
     host: str = "127.0.0.1"
-    port: int = field(default=0, validator=in_(range(65536)))
+    port: int | None = 0
     tls: ssl.SSLContext | None = None
     rate_limit: int | None = 10
     rate_window: RateWindow = field(default="sliding", validator=in_(get_args(RateWindow)))
@@ -96,7 +101,10 @@ class EmulatorOptions:
     control: bool = False
     state: Path | None = None
     seed: int | None = None
+    clock: Clock | None = None
 
     def __attrs_post_init__(self) -> None:
+        if self.port is not None and not 0 <= self.port <= 65535:
+            raise ValueError(f"port must be from 0 to 65535, or None for no socket, got {self.port}")
         if self.rate_limit is not None and self.rate_limit < 1:
             raise ValueError(f"rate_limit must be at least 1, or None for no limit, got {self.rate_limit}")

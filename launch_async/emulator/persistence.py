@@ -16,13 +16,13 @@ from launch_async.emulator.credentials import Issued
 from launch_async.emulator.service import Service
 from launch_async.emulator.state import State
 
-VERSION = 2
+VERSION = 3
 _EMULATOR = {
     "control.controls": ("OrganizationCredentials",),
     "credentials": ("App", "Grant", "Issued", "Token", "User"),
     "persistence": ("Snapshot",),
     "control.script": ("LogLine", "Script"),
-    "state": ("Deployment", "Domain", "Environment", "Organization", "Project", "State", "Upload"),
+    "state": ("Deployment", "Domain", "Environment", "Organization", "Project", "ServerLine", "State", "Upload"),
 }
 # A pickle can name any function of any module. Only these classes, which do nothing but hold data, are let in.
 READABLE: frozenset[tuple[str, str]] = frozenset(

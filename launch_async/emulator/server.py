@@ -20,12 +20,14 @@ from launch_async.emulator.builds.sites import Sites, netloc
 from launch_async.emulator.clock import Clock
 from launch_async.emulator.control.controls import EmulatorControls
 from launch_async.emulator.control.faults import Faults
+from launch_async.emulator.control.ledger import Ledger
 from launch_async.emulator.control.orders import Control
 from launch_async.emulator.credentials import Credentials, Issued
 from launch_async.emulator.dispatcher import STORAGE, Dispatcher
 from launch_async.emulator.latency import LatencyModel
 from launch_async.emulator.operations import PUBLIC, Router, describe, offered
 from launch_async.emulator.options import (
+    IN_MEMORY,
     CommitForm,
     DownloadKey,
     EmulatorOptions,
@@ -52,6 +54,7 @@ from launch_async.emulator.persistence import Snapshot, StateFile
 from launch_async.emulator.service import Service
 from launch_async.emulator.state import State, Uids
 from launch_async.emulator.storage import Storage
+from launch_async.emulator.transport import InMemoryTransport
 
 
 class LaunchEmulator(EmulatorControls):
@@ -63,7 +66,7 @@ class LaunchEmulator(EmulatorControls):
 
     Args:
         host: address to listen on.
-        port: port to listen on; 0 takes a free one.
+        port: port to listen on; 0 takes a free one; None opens no socket: `transport` is the only way in.
         tls: serve https with this context, sites included.
         rate_limit: requests per second and organization; None for no limit.
         rate_window: how they are counted: in any second, in a second of the clock, or by a token bucket.
@@ -125,6 +128,7 @@ class LaunchEmulator(EmulatorControls):
         build: really run the build command of an environment, as the user who runs the emulator.
         state: a file that keeps everything for the next emulator that is started with it.
         seed: makes uids and tokens the same from run to run.
+        clock: the time in which everything happens; by default this machine's.
 
     Raises:
         ValueError: an option out of its range, or a state file that cannot be read.
@@ -134,7 +138,7 @@ class LaunchEmulator(EmulatorControls):
         self,
         *,
         host: str = "127.0.0.1",
-        port: int = 0,
+        port: int | None = 0,
         tls: ssl.SSLContext | None = None,
         rate_limit: int | None = 10,
         rate_window: RateWindow = "sliding",
@@ -193,6 +197,7 @@ class LaunchEmulator(EmulatorControls):
         build: bool = False,
         state: str | os.PathLike[str] | None = None,
         seed: int | None = None,
+        clock: Clock | None = None,
     ) -> None:
         options = EmulatorOptions(
             host=host,
@@ -255,6 +260,7 @@ class LaunchEmulator(EmulatorControls):
             build=build,
             state=None if state is None else Path(state).resolve(),
             seed=seed,
+            clock=clock,
         )
         self._runner: web.ServerRunner | None = None
         self._builder: Builder | None = None
@@ -262,6 +268,10 @@ class LaunchEmulator(EmulatorControls):
         self._state_file = None if options.state is None else StateFile(options.state)
         snapshot = None if self._state_file is None else self._state_file.load()
         super().__init__(_assemble(options, snapshot), None if snapshot is None else snapshot.first)
+        orders = Control(self, self._service) if options.control else None
+        self._dispatcher = Dispatcher(self._service, Router(offered(options)), orders)
+        if options.port is None:
+            self.url: str = f"http://{IN_MEMORY}"
 
     async def start(self) -> None:
         """Listen. Afterwards `url` is known.
@@ -269,34 +279,28 @@ class LaunchEmulator(EmulatorControls):
         Raises:
             OSError: the port is taken.
         """
-        if self._runner is not None:
+        if self._folder is not None:
             return
         service, options = self._service, self._service.options
-        control = Control(self, service) if options.control else None
-        front = Dispatcher(service, Router(offered(options)), control)
-        self._runner = web.ServerRunner(_http_server(front.main), shutdown_timeout=0.1)
-        await self._runner.setup()
-        listener = web.TCPSite(self._runner, options.host, options.port, ssl_context=options.tls)
-        try:
-            await listener.start()
-        except OSError:
-            await self.stop()
-            raise
-        address = netloc(options.host, listener.port)
-        self.url: str = f"{'http' if options.tls is None else 'https'}://{address}"
+        address = IN_MEMORY if options.port is None else await self._listen(options.port)
         self._folder = self._make_folder()
         service.storage.open(self.url, self._folder)
         service.sites.main_address = address
         if options.build:
             self._builder = Builder(service.builds, service.clock, self._folder)
             service.builds.run_command = self._builder.begin
-        await service.sites.start(_http_server(front.site))
+        if options.port is not None:
+            await service.sites.start(_http_server(self._dispatcher.site))
         if self._state_file is not None:
             service.changed = self._save
             service.builds.resume()
             for environment in service.state.environments.values():
                 if environment.deployments:
                     await service.sites.open(environment)
+
+    def transport(self) -> InMemoryTransport:
+        """A way in without a socket, for `LaunchClient(transport=...)`; uploads need a started emulator."""
+        return InMemoryTransport(self._dispatcher.main)
 
     async def stop(self) -> None:
         """Close every connection and remove every file."""
@@ -312,6 +316,21 @@ class LaunchEmulator(EmulatorControls):
         elif self._folder is not None:
             self._save()
         self._folder = None
+
+    async def _listen(self, port: int) -> str:
+        """Open the main port; returns its address and sets `url`."""
+        options = self._service.options
+        self._runner = web.ServerRunner(_http_server(self._dispatcher.main), shutdown_timeout=0.1)
+        await self._runner.setup()
+        listener = web.TCPSite(self._runner, options.host, port, ssl_context=options.tls)
+        try:
+            await listener.start()
+        except OSError:
+            await self.stop()
+            raise
+        address = netloc(options.host, listener.port)
+        self.url = f"{'http' if options.tls is None else 'https'}://{address}"
+        return address
 
     def _make_folder(self) -> Path:
         if self._state_file is None:
@@ -351,10 +370,10 @@ def _is_our_fault(record: logging.LogRecord) -> bool:
 
 
 def _assemble(options: EmulatorOptions, snapshot: Snapshot | None) -> Service:
-    clock, state, uids = Clock(), State(), Uids(options.seed)
+    clock, state, uids = options.clock or Clock(), State(), Uids(options.seed)
     if snapshot is not None:
         # A seed would draw the uids again that the state already holds.
-        clock, state, uids = Clock(snapshot.advanced), snapshot.state, Uids(None)
+        clock, state, uids = Clock(clock.ticks, advanced=snapshot.advanced), snapshot.state, Uids(None)
     credentials = Credentials(options, state, uids, clock, Issued() if snapshot is None else snapshot.issued)
     return Service(
         options=options,
@@ -363,10 +382,11 @@ def _assemble(options: EmulatorOptions, snapshot: Snapshot | None) -> Service:
         state=state,
         builds=Builds(options, state, uids),
         credentials=credentials,
-        budget=Budget(options, state),
+        budget=Budget(options, state, clock),
         storage=Storage(options, state, uids, clock),
         sites=Sites(options, state, clock),
         travel=LatencyModel(options.latency),
         faults=Faults((*(operation.id for operation in offered(options)), *STORAGE)),
+        ledger=Ledger(clock.ticks),
         openapi=describe(PUBLIC),
     )

@@ -64,7 +64,7 @@ class Service:
     sites: Sites
     travel: LatencyModel
     faults: Faults
-    ledger: Ledger = field(factory=Ledger)
+    ledger: Ledger
     changed: Callable[[], None] | None = None
     openapi: Record = field(factory=Record)
 

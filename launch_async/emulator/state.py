@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from launch_async.emulator.clock import iso
 from launch_async.emulator.control.script import Script
@@ -193,6 +193,16 @@ class Domain:
         }
 
 
+@frozen
+class ServerLine:
+    """A line that a site's server wrote: its time in epoch milliseconds, and from when it can be read."""
+
+    stamp: int
+    source: str
+    message: str
+    visible_at: float = 0.0
+
+
 @define(eq=False, kw_only=True)
 class Deployment:
     """One deployment. Its log and its end follow from ``script`` and ``started_at`` (see `builds`).
@@ -218,7 +228,7 @@ class Deployment:
     problem: str | None = None
     command: str | None = None
     output: list[tuple[int, str]] = field(factory=list[tuple[int, str]])
-    server_lines: deque[tuple[int, str, str]] | None = None
+    server_lines: deque[ServerLine] | None = None
 
     @property
     def output_directory(self) -> str:
@@ -235,11 +245,11 @@ class Deployment:
         preset = self.settings["frameworkPreset"]
         return preset in SERVER_RENDERED or (preset == "OTHER" and bool(self.settings.get("serverCommand")))
 
-    def add_server_line(self, stamp: int, source: str, message: str) -> None:
+    def add_server_line(self, line: ServerLine) -> None:
         """Add a line to the server log, which keeps the newest ones."""
         if self.server_lines is None:
             self.server_lines = deque(maxlen=SERVER_LINES_KEPT)
-        self.server_lines.append((stamp, source, message))
+        self.server_lines.append(line)
 
     def to_json(self) -> Record:
         """The wire form of ``Deployment``; ``deploymentUrl`` has no scheme (FACTS §4)."""

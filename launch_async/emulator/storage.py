@@ -63,6 +63,18 @@ FOREIGN_HEADERS = (
 )
 
 
+class StoredFile(web.FileResponse):
+    """A file as an answer.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, path: Path, *, status: int = 200, headers: Mapping[str, str]) -> None:
+        super().__init__(path, status=status, headers=headers)
+        self.path: Path = path
+
+
 class Storage:
     """Hands out signed targets, takes archives in and gives them back."""
 
@@ -83,6 +95,8 @@ class Storage:
 
     def new_upload(self, organization: Organization) -> Upload:
         """A target that nothing has been sent to yet."""
+        if not self._origin:
+            raise RuntimeError("archives need a folder: start the emulator first")
         uid = self._uids.launch()
         upload = Upload(
             uid=uid,
@@ -140,7 +154,7 @@ class Storage:
                 self._check_signature(request)
                 if upload is None or not upload.received:
                     raise errors.xml(404, "NoSuchKey", "No such object.")
-                return web.FileResponse(upload.archive, headers={"Content-Type": "application/zip"})
+                return StoredFile(upload.archive, headers={"Content-Type": "application/zip"})
             case _:
                 raise errors.xml(404, "NoSuchBucket", "No such bucket or method.")
 

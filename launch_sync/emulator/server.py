@@ -43,6 +43,7 @@ from launch_async.emulator.options import (
 )
 from launch_async.emulator.server import LaunchEmulator as AsyncLaunchEmulator
 from launch_async.emulator.state import Project
+from launch_async.emulator.transport import InMemoryTransport
 from launch_sync import _bridge
 
 __all__ = ["LaunchEmulator"]
@@ -57,7 +58,7 @@ class LaunchEmulator:
 
     Args:
         host: address to listen on.
-        port: port to listen on; 0 takes a free one.
+        port: port to listen on; 0 takes a free one; None opens no socket: `transport` is the only way in.
         tls: serve https with this context, sites included.
         rate_limit: requests per second and organization; None for no limit.
         rate_window: how they are counted: in any second, in a second of the clock, or by a token bucket.
@@ -119,6 +120,7 @@ class LaunchEmulator:
         build: really run the build command of an environment, as the user who runs the emulator.
         state: a file that keeps everything for the next emulator that is started with it.
         seed: makes uids and tokens the same from run to run.
+        clock: the time in which everything happens; by default this machine's.
 
     Raises:
         ValueError: an option out of its range, or a state file that cannot be read.
@@ -128,7 +130,7 @@ class LaunchEmulator:
         self,
         *,
         host: str = "127.0.0.1",
-        port: int = 0,
+        port: int | None = 0,
         tls: ssl.SSLContext | None = None,
         rate_limit: int | None = 10,
         rate_window: RateWindow = "sliding",
@@ -187,6 +189,7 @@ class LaunchEmulator:
         build: bool = False,
         state: str | os.PathLike[str] | None = None,
         seed: int | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._async = AsyncLaunchEmulator(
             host=host,
@@ -249,6 +252,7 @@ class LaunchEmulator:
             build=build,
             state=state,
             seed=seed,
+            clock=clock,
         )
         self._lifetime = _bridge.Lifetime(self, self._async, self._async.stop)
 
@@ -388,6 +392,44 @@ class LaunchEmulator:
             environment_uid=environment_uid,
         )
 
+    def add_deployment(
+        self,
+        environment_uid: str,
+        outcome: str = "LIVE",
+        *,
+        seconds: float | None = None,
+        queue_seconds: float | None = None,
+        lines: Iterable[LogLine | str] | None = None,
+        running_status: str = "DEPLOYING",
+        at: float | None = None,
+    ) -> str:
+        """Put a deployment into an environment without a request; it builds beside whatever else builds there.
+
+        Args:
+            environment_uid: the environment.
+            outcome: its last status; it and the four below are those of `Script`.
+            seconds: see `Script`.
+            queue_seconds: see `Script`.
+            lines: see `Script`.
+            running_status: see `Script`.
+            at: when it is created, in epoch seconds: now by default, or earlier, or later, and then it shows later.
+
+        Returns:
+            Its uid.
+
+        Raises:
+            KeyError: no such environment.
+        """
+        return self._async.add_deployment(
+            environment_uid,
+            outcome,
+            seconds=seconds,
+            queue_seconds=queue_seconds,
+            lines=lines,
+            running_status=running_status,
+            at=at,
+        )
+
     def add_app(self, *, machine_to_machine: bool = False, organization_uid: str | None = None) -> tuple[str, str]:
         """Register an OAuth app: a standard one, for `authorize`, or an M2M one; returns its client id and secret.
 
@@ -495,7 +537,7 @@ class LaunchEmulator:
         return self._async.add_domain(environment_uid, url)
 
     def add_server_log(
-        self, deployment_uid: str, message: str, *, source: str = "server", at: float | None = None
+        self, deployment_uid: str, message: str, *, source: str = "server", at: float | None = None, late: float = 0.0
     ) -> None:
         """Add a line to a deployment's server log.
 
@@ -504,11 +546,12 @@ class LaunchEmulator:
             message: the text.
             source: who wrote it.
             at: epoch seconds; by default now.
+            late: seconds after ``at`` from which the line can be read.
 
         Raises:
             KeyError: no such deployment.
         """
-        self._async.add_server_log(deployment_uid, message, source=source, at=at)
+        self._async.add_server_log(deployment_uid, message, source=source, at=at, late=late)
 
     def revoke_token(self, token: str) -> bool:
         """End a bearer or refresh token at once; False if there was none."""
@@ -521,6 +564,10 @@ class LaunchEmulator:
             OSError: the port is taken.
         """
         _bridge.run(self._async.start())
+
+    def transport(self) -> InMemoryTransport:
+        """A way in without a socket, for `LaunchClient(transport=...)`; uploads need a started emulator."""
+        return self._async.transport()
 
     def stop(self) -> None:
         """Close every connection and remove every file."""

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from contract.api_document import answers_document
 
-from launch_async.emulator import LaunchEmulator
+from launch_async.emulator import Clock, LaunchEmulator
 
 # The document has no refusal for these two.
 BESIDE_THE_DOCUMENT = {("logout", 401), ("listOrganizations", 401)}
@@ -157,7 +157,7 @@ def start() -> Start:
     async def started(**options: Any) -> AsyncIterator[Api]:
         settings = {"rate_limit": None, "build_seconds": 60.0, **options}
         async with LaunchEmulator(**settings) as emulator, aiohttp.ClientSession() as session:
-            emulator.budget._now = lambda: 0.0
+            emulator.budget._clock = Clock(lambda: 0.0)
             headers = {"authtoken": emulator.authtoken, "organization_uid": emulator.organization_uid}
             yield Api(emulator, session, headers)
 

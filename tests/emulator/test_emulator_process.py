@@ -53,7 +53,7 @@ def test_the_command_has_every_option_of_the_class():
     chosen = {name: value for name, value in options.items() if not name.startswith(("tls_", "latency"))}
 
     assert attrs.evolve(EmulatorOptions(), **chosen) == EmulatorOptions()
-    assert {*chosen, "tls", "latency"} == {field.name for field in attrs.fields(EmulatorOptions)}
+    assert {*chosen, "tls", "latency", "clock"} == {field.name for field in attrs.fields(EmulatorOptions)}
 
 
 @pytest.mark.parametrize(

@@ -3,51 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from datetime import UTC, datetime
 
-import attrs
 import pytest
 
 from launch_async import RateLimit
 from launch_async.fleet import Entry, FleetControl, FleetReport, MemoryJournal, OperationState, Plan
-from launch_async.http import Request, Response
 from launch_async.rate_limit import LocalRateLimiter
 from tests.support.timed_fleet import Fleet
+from tests.support.timed_launch import Build
 from tests.support.virtual_time import run
-
-
-@attrs.define
-class Service(Fleet):
-    """A service that remembers when it was sent what."""
-
-    sent: list[tuple[float, str]] = attrs.field(factory=list[tuple[float, str]])
-
-    async def send(self, request: Request) -> Response:
-        self.sent.append((asyncio.get_running_loop().time(), request.operation))
-        return await super().send(request)
-
-    @property
-    def creations(self) -> list[float]:
-        """When each creation was sent."""
-        return [at for at, operation in self.sent if operation == "createDeployment"]
-
-    @property
-    def deployed(self) -> Counter[int]:
-        """How often each environment was deployed since the beginning."""
-        return Counter(build.environment for build in self.builds if build.created >= 0)
 
 
 def _slow() -> LocalRateLimiter:
     return LocalRateLimiter(RateLimit(1, per=1.0))
 
 
-def _once_each(service: Service) -> bool:
-    return service.deployed == Counter(range(len(service.seconds)))
-
-
 def test_a_pause_holds_back_what_waits_for_the_budget_already() -> None:
-    service, control = Service.of(15, seed=1), FleetControl()
+    service, control = Fleet.of(15, seed=1), FleetControl()
 
     async def main() -> FleetReport:
         loop = asyncio.get_running_loop()
@@ -62,12 +35,12 @@ def test_a_pause_holds_back_what_waits_for_the_budget_already() -> None:
     assert [at for at in service.creations if 5.5 < at < 200] == []
     assert 0 < len([at for at in service.creations if at < 200]) < 15
     assert report.is_success
-    assert _once_each(service)
+    assert service.is_deployed_once
     assert {one.attempts for one in report.outcomes} == {1}
 
 
 def test_a_stop_holds_back_what_waits_for_the_budget_already() -> None:
-    service, control, journal = Service.of(15, seed=1), FleetControl(), MemoryJournal()
+    service, control, journal = Fleet.of(15, seed=1), FleetControl(), MemoryJournal()
 
     async def main() -> FleetReport:
         asyncio.get_running_loop().call_at(5.5, control.cancel)
@@ -82,7 +55,7 @@ def test_a_stop_holds_back_what_waits_for_the_budget_already() -> None:
             return await client.fleet.resume(journal)
 
     assert run(main()).is_success
-    assert _once_each(service)
+    assert service.is_deployed_once
 
 
 @pytest.mark.parametrize(
@@ -94,7 +67,7 @@ def test_a_stop_holds_back_what_waits_for_the_budget_already() -> None:
     ids=["of the run", "of each deployment"],
 )
 def test_a_timeout_ends_the_waiting_and_not_the_deployments(limits: dict[str, float], why: str) -> None:
-    service, journal = Service.of(6, seed=1), MemoryJournal()
+    service, journal = Fleet.of(6, seed=1), MemoryJournal()
 
     async def main() -> FleetReport:
         async with service.client() as client:
@@ -105,11 +78,11 @@ def test_a_timeout_ends_the_waiting_and_not_the_deployments(limits: dict[str, fl
             return await client.fleet.resume(journal)
 
     assert run(main()).is_success
-    assert _once_each(service)
+    assert service.is_deployed_once
 
 
 def test_nothing_is_looked_at_while_creations_wait_for_the_budget() -> None:
-    service = Service.of(40, seed=1)
+    service = Fleet.of(40, seed=1)
 
     async def main() -> FleetReport:
         async with service.client(_slow()) as client:
@@ -117,13 +90,12 @@ def test_nothing_is_looked_at_while_creations_wait_for_the_budget() -> None:
             return await client.fleet.run(plan, confirm=40)
 
     assert run(main()).is_success
-    began = [operation for at, operation in service.sent if at < 25]
+    began = [operation for at, operation, _ in service.seen if at < 25]
     assert set(began) == {"getEnvironment", "createDeployment"}
 
 
 def test_the_slowest_builds_begin_first_and_are_not_looked_at_before_they_are_nearly_over() -> None:
-    service = Service.of(20, seed=1)
-    service.latency = 0.0
+    service = Fleet.of(20, seed=1, latency=0.0)
 
     async def main() -> FleetReport:
         async with service.client(LocalRateLimiter(RateLimit(10, per=1.0))) as client:
@@ -132,7 +104,7 @@ def test_the_slowest_builds_begin_first_and_are_not_looked_at_before_they_are_ne
 
     report = run(main())
 
-    expected = [service.targets(known=True)[build.environment].last_seconds for build in service.builds[20:]]
+    expected = [service.earlier[environment] for environment in service.deployed]
     assert expected == sorted(expected, reverse=True)
     assert report.seconds < 1.1 * max(service.seconds)
     assert "listDeployments" not in service.asked
@@ -149,7 +121,7 @@ def _interrupted(plan: Plan) -> MemoryJournal:
     return journal
 
 
-async def _resumed(service: Service, control: FleetControl | None = None) -> FleetReport:
+async def _resumed(service: Fleet, control: FleetControl | None = None) -> FleetReport:
     async with service.client() as client:
         plan = await client.fleet.plan_redeploy(service.targets())
         return await client.fleet.resume(_interrupted(plan), control=control)
@@ -157,33 +129,33 @@ async def _resumed(service: Service, control: FleetControl | None = None) -> Fle
 
 @pytest.mark.parametrize("late", [0.5, 5, 25])
 def test_a_request_that_outlives_its_run_is_found_and_not_sent_again(late: float) -> None:
-    service = Service.of(3, seed=1)
+    service = Fleet.of(3, seed=1)
 
     async def main() -> FleetReport:
-        asyncio.get_running_loop().call_at(late, service.begin, 0)
+        asyncio.get_running_loop().call_at(late, service.begin, Build(late, late, late + 60))
         return await _resumed(service)
 
     report = run(main())
 
     assert report.is_success
-    assert _once_each(service)
+    assert service.is_deployed_once
     assert len(service.creations) == 2
 
 
 def test_a_request_that_never_arrived_is_sent_again_once_it_cannot_arrive_any_more() -> None:
-    service = Service.of(3, seed=1)
+    service = Fleet.of(3, seed=1)
 
     report = run(_resumed(service))
 
     assert report.is_success
-    assert _once_each(service)
+    assert service.is_deployed_once
     _, second, last = sorted(service.creations)
     assert second < 1, "the others need not wait"
     assert 28 < last < 32
 
 
 def test_a_run_that_waits_for_a_lost_request_can_be_stopped() -> None:
-    service, control = Service.of(1, seed=1), FleetControl()
+    service, control = Fleet.of(1, seed=1), FleetControl()
 
     async def main() -> FleetReport:
         asyncio.get_running_loop().call_at(3, control.cancel)

@@ -1,7 +1,5 @@
 """What the arithmetic says of requests and time, the emulator and a service in virtual time count."""
 
-from collections import Counter
-
 import pytest
 
 from launch_async import PreviousUpload
@@ -10,7 +8,6 @@ from launch_async.errors import InvalidArgumentError
 from launch_async.fleet.plan.sizing import size
 from launch_async.rate_limit.types import RateLimit
 from tests.support.clients import client_of
-from tests.support.rate_servers import SlidingWindow
 from tests.support.timed_fleet import Fleet, redeploy
 from tests.support.timed_launch import Build, Launch
 from tests.support.virtual_time import run
@@ -67,7 +64,7 @@ def test_a_wait_takes_the_computed_looks_or_one_less(build_seconds, known):
             await launch.wait(service.ref(len(earlier)))
 
     run(wait())
-    requests = Counter(operation for _, operation, _ in service.seen)
+    requests = service.asked
 
     computed = size(1, build_seconds=build_seconds, known=known)
     # Each look is as much later as the one before was under way, so that the last may be spared.
@@ -77,10 +74,7 @@ def test_a_wait_takes_the_computed_looks_or_one_less(build_seconds, known):
 
 @pytest.mark.parametrize("environments", [40, 200])
 def test_a_rollout_takes_at_least_the_computed_time_and_hardly_more(environments):
-    fleet = Fleet.of(environments, seed=1, limit=SlidingWindow(10))
-    fleet.seconds = [60.0] * environments
-    for build in fleet.builds:
-        build.ends = build.begins + 60.0
+    fleet = Fleet([60.0] * environments, rate_limit=10)
 
     report = run(redeploy(fleet))
 

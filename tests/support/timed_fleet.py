@@ -1,86 +1,94 @@
-"""A fleet in virtual time: a service whose environments take 30-90 s to build, and one run over all of them."""
+"""A fleet in virtual time: environments that take 30-90 s to build, and one run over all of them."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 import random
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self
 
-import attrs
-
 from launch_async import RateLimit
 from launch_async.fleet import FleetReport, SqliteJournal, Target
-from launch_async.http.transport import Request, Response
 from launch_async.rate_limit import LocalRateLimiter
-from tests.support.rate_servers import SlidingWindow
-from tests.support.timed_launch import PROJECT, Build, Launch
+from tests.support.timed_launch import Build, Launch
 
 RATE: Final = 10
-_REFUSAL: Final = b'{"errors":[{"code":"launch.ERROR","message":"too fast"}],"status":429}'
 
 
-@attrs.define
 class Fleet(Launch):
-    """The service with one earlier build in each environment, and one more for each creation."""
+    """The service with one earlier build in each environment; another one begins with each creation.
 
-    limit: SlidingWindow | None = None
-    seconds: list[float] = attrs.field(factory=list[float])
-    refused: int = 0
-    _newer: dict[int, list[int]] = attrs.field(factory=dict[int, list[int]])
+    Args:
+        seconds: How long the next builds take, environment by environment.
+        earlier: How long the earlier ones took; by default as long.
+        latency: Seconds that a request and its answer take together.
+        rate_limit: Requests a second that are let through; None for any number.
+    """
+
+    def __init__(
+        self,
+        seconds: Sequence[float],
+        earlier: Sequence[float] | None = None,
+        *,
+        latency: float = 0.05,
+        rate_limit: int | None = None,
+    ) -> None:
+        self.seconds = list(seconds)
+        self.earlier = list(seconds if earlier is None else earlier)
+        builds = [
+            Build(created=-9999.0, begins=-9999.0, ends=-9999.0 + took, environment=number)
+            for number, took in enumerate(self.earlier)
+        ]
+        super().__init__(builds, latency=latency, rate_limit=rate_limit)
+        for uid, took in zip(self.environment_uids, self.seconds, strict=True):
+            self.emulator.script(seconds=took, times=None, environment_uid=uid)
 
     @classmethod
-    def of(cls, targets: int, *, seed: int, limit: SlidingWindow | None = None) -> Self:
+    def of(cls, targets: int, *, seed: int, latency: float = 0.05, rate_limit: int | None = None) -> Self:
         """Return a service whose next builds take 30-90 s, as the earlier ones did within a tenth."""
         dice = random.Random(seed)
         seconds = [dice.uniform(30, 90) for _ in range(targets)]
-        earlier = [
-            Build(created=-9999.0, begins=-9999.0, ends=-9999.0 + took * dice.uniform(0.9, 1.1), environment=number)
-            for number, took in enumerate(seconds)
-        ]
-        return cls(builds=earlier, limit=limit, seconds=seconds)
+        earlier = [took * dice.uniform(0.9, 1.1) for took in seconds]
+        return cls(seconds, earlier, latency=latency, rate_limit=rate_limit)
 
-    async def send(self, request: Request) -> Response:
-        """Answer one request, or refuse it."""
-        if self.limit is not None and not self.limit.accepts(asyncio.get_running_loop().time() + self.latency / 2):
-            self.refused += 1
-            await asyncio.sleep(self.latency)
-            return Response(429, body=_REFUSAL)
-        if request.operation == "getEnvironment":
-            return Response(200, body=json.dumps({"environment": {"uid": "0" * 24, "name": "one"}}).encode())
-        if request.operation != "createDeployment":
-            return await super().send(request)
-        await asyncio.sleep(self.latency)
-        now = asyncio.get_running_loop().time()
-        environment = int(request.url.split("/")[-2], 16)
-        self.begin(environment)
-        document = {"deployment": self._deployment(len(self.builds) - 1, now)}
-        return Response(201, body=json.dumps(document).encode())
+    @property
+    def refused(self) -> int:
+        """How many requests were refused as too fast."""
+        return self.emulator.ledger.count(status=429)
 
-    def begin(self, environment: int) -> None:
-        """Begin a build now."""
-        now = asyncio.get_running_loop().time()
-        self._newer.setdefault(environment, []).append(len(self.builds))
-        ends = now + self.seconds[environment]
-        self.builds.append(Build(created=now, begins=now, ends=ends, environment=environment))
+    @property
+    def creations(self) -> list[float]:
+        """When each creation arrived."""
+        return [at for at, operation, _ in self.seen if operation == "createDeployment"]
 
-    def _page(self, environment: int, now: float, limit: int) -> dict[str, object]:
-        # As the service does, without a look at everybody else's.
-        own = [environment, *self._newer.get(environment, [])]
-        page = [self._deployment(index, now) for index in own[::-1][:limit]]
-        return {"pagination": {"count": len(own), "limit": limit, "skip": None}, "deployments": page}
+    @property
+    def deployed(self) -> list[int]:
+        """The environments that were deployed since the beginning, in that order."""
+        made = [one for one in self.emulator._service.state.deployments.values() if one.uid not in self.uids]
+        late = [build.environment for build in self.builds if build.created >= 0]
+        return [*(self.environment_uids.index(one.environment.uid) for one in made), *late]
+
+    @property
+    def last_end(self) -> float:
+        """When the last build ended, in the loop's time."""
+        return max((one.ended_at or 0.0) for one in self.emulator._service.state.deployments.values()) - self._start
+
+    @property
+    def is_deployed_once(self) -> bool:
+        """Whether every environment was deployed exactly once since the beginning."""
+        return Counter(self.deployed) == Counter(range(len(self.seconds)))
 
     def targets(self, *, known: bool = False) -> list[Target]:
         """Return every environment, with the length of its earlier build if that is known."""
         return [
             Target(
-                project_uid=PROJECT,
-                environment_uid=f"{number:024x}",
+                project_uid=self.project_uid,
+                environment_uid=uid,
                 environment_name=f"environment-{number}",
-                last_seconds=self.builds[number].ends - self.builds[number].begins if known else None,
+                last_seconds=took if known else None,
             )
-            for number in range(len(self.seconds))
+            for number, (uid, took) in enumerate(zip(self.environment_uids, self.earlier, strict=True))
         ]
 
 

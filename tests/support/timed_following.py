@@ -39,7 +39,7 @@ class Figures:
 
 def builds(count: int, shortest: float, longest: float, dice: random.Random) -> list[Build]:
     """Builds in environments of their own, all created at once; lines come in bursts, one of twenty late."""
-    made: list[Build] = []
+    made = list[Build]()
     for index in range(count):
         begins, length = dice.uniform(1, 5), dice.uniform(shortest, longest)
         lines, at, number = list[Line](), begins, 0
@@ -58,7 +58,7 @@ def follow(count: int, shortest: float, longest: float, *, created: bool, seed: 
     arrivals: dict[str, list[float]] = {}
 
     async def one(index: int) -> None:
-        target = launch.deployment(index, 0.0) if created else launch.ref(index)
+        target = launch.deployment(index) if created else launch.ref(index)
         async for line in client.follow_logs(target):
             arrivals.setdefault(line.message, []).append(asyncio.get_running_loop().time())
 

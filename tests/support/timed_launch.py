@@ -1,25 +1,25 @@
-"""A Launch in virtual time, as a `Transport`: builds run on the loop's clock, so that hours take milliseconds."""
+"""The emulator in virtual time: builds run on the loop's clock, so that hours take milliseconds."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Literal
-from urllib.parse import parse_qs, urlsplit
 
 import attrs
 
 from launch_async import LaunchClient
 from launch_async.auth.tokens import AccessToken
+from launch_async.emulator import Clock, InMemoryTransport, LaunchEmulator, LogLine
 from launch_async.http import Request, Response
 from launch_async.models import Deployment, DeploymentRef
 from launch_async.rate_limit import RateLimiter, UnlimitedRateLimiter
 from launch_async.wire.converter import structure
+from tests.support.virtual_time import loop_time
 
 PROJECT = "a" * 24
-_REFUSAL = b'{"errors":[{"code":"launch.ERROR","message":"no"}]}'
+"""A project that there is not."""
 
 
 @attrs.frozen
@@ -33,7 +33,7 @@ class Line:
     stamp: str | None = None
 
 
-@attrs.define
+@attrs.frozen
 class Build:
     """The course of one deployment in the loop's time."""
 
@@ -41,122 +41,139 @@ class Build:
     begins: float = 0.0
     ends: float = 60.0
     outcome: str = "LIVE"
-    lines: list[Line] = attrs.field(factory=list[Line])
+    lines: Sequence[Line] = ()
     running: str = "DEPLOYING"
     environment: int = 0
 
-    def status(self, now: float) -> tuple[str, float]:
-        """Return the status, and since when."""
-        if now >= self.ends:
-            return self.outcome, self.ends
-        return (self.running, self.begins) if now >= self.begins else ("QUEUED", self.created)
 
+class Undated:
+    """A transport without `Date` headers: a client would compare them with this machine's clock, which stands still."""
 
-@attrs.define
-class Launch:
-    """The service: give it builds, ask `seen` what it was asked."""
-
-    builds: list[Build] = attrs.field(factory=list[Build])
-    bound: Literal["inclusive", "exclusive"] = "exclusive"
-    latency: float = 0.05
-    seen: list[tuple[float, str, str]] = attrs.field(factory=list[tuple[float, str, str]])
-    failing: dict[str, int] = attrs.field(factory=dict[str, int])
-    """Status codes that operations answer with now."""
-    server_lines: list[Line] = attrs.field(factory=list[Line])
-    beginning: datetime = attrs.field(factory=lambda: datetime.now(UTC))
-    """What the loop's time 0 is at the service."""
-
-    def client(self, limiter: RateLimiter | None = None) -> LaunchClient:
-        """Return a client of this service."""
-        client = LaunchClient(
-            AccessToken("token"),
-            base_url="http://127.0.0.1:1",
-            transport=self,
-            limiter=limiter or UnlimitedRateLimiter(),
-        )
-        # It would read this machine's clock, on which time goes by although none does here.
-        client._watching._queue._started = self.beginning.timestamp(), 0.0
-        return client
-
-    def ref(self, index: int) -> DeploymentRef:
-        """Return a reference to one of the builds."""
-        return DeploymentRef(PROJECT, f"{self.builds[index].environment:024x}", f"{index:024x}")
-
-    def deployment(self, index: int, now: float) -> Deployment:
-        """Return one of the deployments as it is at a moment of the loop's time."""
-        found = structure(self._deployment(index, now), Deployment)
-        ref = self.ref(index)
-        return attrs.evolve(found, project_uid=ref.project_uid, environment_uid=ref.environment_uid)
-
-    @property
-    def asked(self) -> Counter[str]:
-        """How often each operation was asked."""
-        return Counter(operation for _, operation, _ in self.seen)
+    def __init__(self, transport: InMemoryTransport) -> None:
+        self._transport = transport
 
     async def send(self, request: Request) -> Response:
-        """Answer one request."""
-        await asyncio.sleep(self.latency)
-        now = asyncio.get_running_loop().time()
-        url = urlsplit(request.url)
-        query = {name: values[0] for name, values in parse_qs(url.query).items()}
-        segments = url.path.strip("/").split("/")
-        self.seen.append((now, request.operation, segments[5] if len(segments) > 5 else ""))
-        if (status := self.failing.get(request.operation)) is not None:
-            return Response(status, body=_REFUSAL)
-        if len(segments) > 5 and int(segments[5], 16) >= len(self.builds):
-            return Response(404, body=_REFUSAL)
-        if request.operation == "listDeployments":
-            document = self._page(int(segments[3], 16), now, int(query.get("limit", 10)))
-        elif request.operation == "getDeployment":
-            document = {"deployment": self._deployment(int(segments[5], 16), now)}
-        elif request.operation == "getServerLogs":
-            document = {"logs": self._server_log(int(query["startTime"]), int(query["endTime"]), now)}
-        else:
-            document = {"deploymentLogs": self._log(self.builds[int(segments[5], 16)], now, query.get("timestamp"))}
-        return Response(200, body=json.dumps(document).encode())
+        """Send a request."""
+        answer = await self._transport.send(request)
+        headers = {name: value for name, value in answer.headers.items() if name != "Date"}
+        return Response(answer.status, headers, answer.body)
 
     async def close(self) -> None:
         """Do nothing."""
 
-    def _page(self, environment: int, now: float, limit: int) -> dict[str, object]:
-        own = [
-            index
-            for index, build in enumerate(self.builds)
-            if build.environment == environment and build.created <= now
-        ]
-        page = [self._deployment(index, now) for index in own[::-1][:limit]]
-        return {"pagination": {"count": len(own), "limit": limit, "skip": None}, "deployments": page}
 
-    def _deployment(self, index: int, now: float) -> dict[str, object]:
-        build = self.builds[index]
-        status, since = build.status(now)
-        return {
-            "uid": f"{index:024x}",
-            "status": status,
-            "deploymentNumber": index + 1,
-            "createdAt": self._moment(build.created),
-            "updatedAt": self._moment(since),
-        }
+class Launch:
+    """One project of an emulator in virtual time; its builds and environments are known by their numbers.
 
-    def _log(self, build: Build, now: float, after: str | None) -> list[dict[str, object]]:
-        bound = datetime.fromisoformat(after) if after else None
-        found: list[dict[str, object]] = []
-        for line in sorted(build.lines, key=lambda line: line.at):
-            stamp = datetime.fromisoformat(self._moment(line.at))
-            beyond = bound is None or stamp > bound or (self.bound == "inclusive" and stamp == bound)
-            if line.at + line.late <= now and beyond:
-                written = self._moment(line.at) if line.stamp is None else line.stamp
-                found.append({"message": line.message, "stage": line.stage, "timestamp": written})
-        return found
+    Args:
+        builds: What is deployed, from the beginning or later.
+        bound: Whether a log's `timestamp` excludes the line of that moment.
+        latency: Seconds that a request and its answer take together.
+        server_lines: The server log of the first build.
+        environments: How many environments there are, if more than the builds tell.
+        rate_limit: Requests a second that are let through; None for any number.
+    """
 
-    def _server_log(self, start: int, end: int, now: float) -> list[dict[str, object]]:
+    def __init__(
+        self,
+        builds: Iterable[Build] = (),
+        *,
+        bound: Literal["inclusive", "exclusive"] = "exclusive",
+        latency: float = 0.05,
+        server_lines: Iterable[Line] = (),
+        environments: int = 1,
+        rate_limit: int | None = None,
+    ) -> None:
+        self.builds = list(builds)
+        self.emulator = LaunchEmulator(
+            port=None,
+            clock=Clock(loop_time),
+            log_bound=bound,
+            latency=latency / 2,
+            rate_limit=rate_limit,
+            token_seconds=1e9,
+        )
+        self._start = self.emulator.clock.now()
+        count = max([environments, *(build.environment + 1 for build in self.builds)])
+        names = [f"environment-{number}" for number in range(count)]
+        project = self.emulator.add_project("project", environments=names, git=True)
+        self.project_uid = project.uid
+        self.environment_uids = list(project.environments)
+        self.uids = [self._add(build) for build in self.builds]
+        for line in server_lines:
+            self.emulator.add_server_log(self.uids[0], line.message, at=self._start + line.at, late=line.late)
+
+    @property
+    def beginning(self) -> datetime:
+        """What the loop's time 0 is at the service."""
+        return datetime.fromtimestamp(self._start, UTC)
+
+    def client(self, limiter: RateLimiter | None = None) -> LaunchClient:
+        """Return a client of this service."""
+        return LaunchClient(
+            AccessToken(self.emulator.access_token),
+            base_url=self.emulator.url,
+            transport=Undated(self.emulator.transport()),
+            limiter=limiter or UnlimitedRateLimiter(),
+        )
+
+    def ref(self, index: int) -> DeploymentRef:
+        """Return a reference to one of the builds."""
+        return DeploymentRef(self.project_uid, self.environment_uids[self.builds[index].environment], self.uids[index])
+
+    def missing(self, environment: int = 0) -> DeploymentRef:
+        """Return a reference to a deployment that there is not."""
+        return DeploymentRef(self.project_uid, self.environment_uids[environment], "f" * 24)
+
+    def index(self, deployment_uid: str) -> int:
+        """Return the number of a build."""
+        return self.uids.index(deployment_uid)
+
+    def deployment(self, index: int) -> Deployment:
+        """Return one of the deployments as it is now."""
+        ref = self.ref(index)
+        shown = self.emulator._service.state.deployments[ref.deployment_uid].to_json()
+        return attrs.evolve(
+            structure(shown, Deployment), project_uid=ref.project_uid, environment_uid=ref.environment_uid
+        )
+
+    def begin(self, build: Build) -> None:
+        """Have something deployed that no request asks for."""
+        self.builds.append(build)
+        self.uids.append(self._add(build))
+
+    def fail(self, *operations: str, status: int = 500) -> None:
+        """Let operations fail from now on, until `recover`."""
+        for operation in operations:
+            self.emulator.faults.add("status_before", operation=operation, status=status)
+
+    def recover(self) -> None:
+        """Let everything work again."""
+        self.emulator.faults.clear()
+
+    @property
+    def seen(self) -> list[tuple[float, str, str]]:
+        """Every request: when it arrived, its operation, and the deployment that it names."""
         return [
-            {"message": line.message, "source": "server", "timestamp": self._moment(line.at)}
-            for line in self.server_lines
-            if line.at + line.late <= now
-            and start <= datetime.fromisoformat(self._moment(line.at)).timestamp() * 1000 <= end
+            (entry.arrival, entry.operation, (entry.path.strip("/").split("/")[5:6] or [""])[0])
+            for entry in self.emulator.ledger.requests
         ]
 
-    def _moment(self, seconds: float) -> str:
-        moment = self.beginning + timedelta(seconds=seconds)
-        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    @property
+    def asked(self) -> Counter[str]:
+        """How often each operation was asked."""
+        return Counter(entry.operation for entry in self.emulator.ledger.requests)
+
+    def _add(self, build: Build) -> str:
+        return self.emulator.add_deployment(
+            self.environment_uids[build.environment],
+            build.outcome,
+            seconds=build.ends - build.begins,
+            queue_seconds=build.begins - build.created,
+            lines=[
+                LogLine(line.message, line.stage, at=line.at - build.begins, late=line.late, timestamp=line.stamp)
+                for line in build.lines
+            ],
+            running_status=build.running,
+            at=self._start + build.created,
+        )

@@ -39,3 +39,11 @@ def run(main: Coroutine[object, object, T]) -> T:
     """Run a coroutine to its end in virtual time."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(main)
+
+
+def loop_time() -> float:
+    """Return the time of the running loop, or the 0 at which it will begin."""
+    try:
+        return asyncio.get_running_loop().time()
+    except RuntimeError:
+        return 0.0

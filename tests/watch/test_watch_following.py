@@ -11,7 +11,6 @@ import pytest
 
 from launch_async import (
     DeploymentFailed,
-    DeploymentRef,
     InvalidArgumentError,
     LogCursor,
     NotFoundError,
@@ -21,7 +20,7 @@ from launch_async import (
 )
 from launch_async.rate_limit import LocalRateLimiter
 from tests.support.timed_following import follow as follow_many
-from tests.support.timed_launch import PROJECT, Build, Launch, Line
+from tests.support.timed_launch import Build, Launch, Line
 from tests.support.virtual_time import run
 
 Bound = Literal["inclusive", "exclusive"]
@@ -89,7 +88,7 @@ def test_a_whole_log_that_was_read_after_the_end_is_not_read_again() -> None:
 
     async def main() -> list[str]:
         client = launch.client(LocalRateLimiter(RateLimit(1, per=10)))
-        return [line.message async for line in client.follow_logs(launch.deployment(0, 0.0))]
+        return [line.message async for line in client.follow_logs(launch.deployment(0))]
 
     assert run(main()) == [str(at) for at in range(15)]
     assert [operation for _, operation, _ in launch.seen] == [
@@ -189,8 +188,8 @@ def test_a_log_that_fails_for_a_while_is_reported_once_and_loses_no_line(caplog:
 
     async def main() -> list[str]:
         loop = asyncio.get_running_loop()
-        loop.call_at(10, launch.failing.update, {"getDeploymentLogs": 500})
-        loop.call_at(40, launch.failing.clear)
+        loop.call_at(10, launch.fail, "getDeploymentLogs")
+        loop.call_at(40, launch.recover)
         return [line.message async for line in launch.client().follow_logs(launch.ref(0))]
 
     assert run(main()) == [str(at) for at in range(60)]
@@ -198,14 +197,16 @@ def test_a_log_that_fails_for_a_while_is_reported_once_and_loses_no_line(caplog:
 
 
 def test_a_log_that_always_fails_ends_nothing() -> None:
-    launch = Launch([Build(ends=60)], failing={"getDeploymentLogs": 500})
+    launch = Launch([Build(ends=60)])
+    launch.fail("getDeploymentLogs", status=500)
 
     assert followed(launch) == []
     assert run(launch.client().wait(launch.ref(0))).status == "LIVE"
 
 
 def test_a_deployment_that_cannot_be_looked_at_ends_the_iteration() -> None:
-    launch = Launch([Build()], failing={"listDeployments": 404})
+    launch = Launch([Build()])
+    launch.fail("listDeployments", status=404)
 
     with pytest.raises(NotFoundError):
         followed(launch)
@@ -215,7 +216,7 @@ def test_a_status_that_cannot_be_read_for_a_minute_ends_the_iteration() -> None:
     launch = Launch([Build(ends=9999)])
 
     async def main() -> None:
-        asyncio.get_running_loop().call_at(10, launch.failing.update, {"getDeployment": 500})
+        asyncio.get_running_loop().call_at(10, launch.fail, "getDeployment")
         async for _ in launch.client().follow_logs(launch.ref(0)):
             pass
 
@@ -224,10 +225,11 @@ def test_a_status_that_cannot_be_read_for_a_minute_ends_the_iteration() -> None:
 
 
 def test_the_last_lines_are_asked_for_again_if_that_fails() -> None:
-    launch = Launch([Build(ends=0, lines=[Line("x")])], failing={"getDeploymentLogs": 500})
+    launch = Launch([Build(ends=0, lines=[Line("x")])])
+    launch.fail("getDeploymentLogs", status=500)
 
     async def main() -> list[str]:
-        asyncio.get_running_loop().call_at(2, launch.failing.clear)
+        asyncio.get_running_loop().call_at(2, launch.recover)
         return [line.message async for line in launch.client().follow_logs(launch.ref(0))]
 
     assert run(main()) == ["x"]
@@ -338,13 +340,15 @@ def test_many_logs_come_as_one_stream_by_time() -> None:
     ]
     launch = Launch(builds)
 
-    async def main() -> list[tuple[str, str]]:
+    async def main() -> list[tuple[int, str]]:
         refs = [launch.ref(index) for index in (0, 1, 2, 3, 4, 4)]
-        return [(one.ref.deployment_uid[-1], one.line.message) async for one in launch.client().follow_all(refs)]
+        return [
+            (launch.index(one.ref.deployment_uid), one.line.message) async for one in launch.client().follow_all(refs)
+        ]
 
     lines = run(main())
     assert sorted(message for _, message in lines) == sorted(line.message for build in builds for line in build.lines)
-    assert all(message.startswith(uid) for uid, message in lines)
+    assert all(message.startswith(f"{index}-") for index, message in lines)
     moments = [float(message.split("-")[1]) for _, message in lines]
     assert sum(later < earlier - 3 for earlier, later in pairwise(moments)) == 0
 
@@ -354,13 +358,13 @@ def test_one_log_that_cannot_be_followed_does_not_end_the_others() -> None:
     seen: list[str] = []
 
     async def main() -> None:
-        missing = DeploymentRef(PROJECT, launch.ref(0).environment_uid, "f" * 24)
+        missing = launch.missing()
         async for one in launch.client().follow_all([missing, launch.ref(0)]):
             seen.append(str(one))  # noqa: PERF401 - what came before the error counts
 
     with pytest.raises(NotFoundError):
         run(main())
-    assert seen == ["00000000 x"]
+    assert seen == [f"{launch.uids[0][:8]} x"]
 
 
 def test_leaving_a_stream_early_leaves_nothing_behind() -> None:

@@ -73,7 +73,8 @@ def test_a_machine_that_was_suspended_is_not_behind_for_ever(monkeypatch: pytest
 
 
 def test_a_static_site_is_explained() -> None:
-    launch = Launch([Build(ends=0)], failing={"getServerLogs": 500})
+    launch = Launch([Build(ends=0)])
+    launch.fail("getServerLogs")
 
     with pytest.raises(ServerLogsUnavailable, match="static site"):
         tailed(launch)
@@ -84,8 +85,8 @@ def test_a_passing_failure_loses_nothing() -> None:
 
     async def main() -> list[str]:
         loop = asyncio.get_running_loop()
-        loop.call_at(10, launch.failing.update, {"getServerLogs": 500})
-        loop.call_at(30, launch.failing.clear)
+        loop.call_at(10, launch.fail, "getServerLogs")
+        loop.call_at(30, launch.recover)
         until = launch.beginning + timedelta(seconds=60)
         lines = launch.client().tail_server_logs(launch.ref(0), since=launch.beginning, until=until)
         return [line.message async for line in lines]
@@ -94,8 +95,11 @@ def test_a_passing_failure_loses_nothing() -> None:
 
 
 def test_a_deployment_that_is_not_there_ends_the_tail() -> None:
+    launch = Launch([Build()])
+    launch.fail("getServerLogs", status=404)
+
     with pytest.raises(NotFoundError):
-        tailed(Launch([Build()], failing={"getServerLogs": 404}))
+        tailed(launch)
 
 
 def test_a_time_without_a_zone_is_refused() -> None:

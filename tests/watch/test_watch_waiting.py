@@ -26,7 +26,7 @@ from launch_async import (
 )
 from launch_async.errors import DeploymentsFailed
 from launch_async.rate_limit import LocalRateLimiter
-from tests.support.timed_launch import PROJECT, Build, Launch, Line
+from tests.support.timed_launch import Build, Launch, Line
 from tests.support.virtual_time import run
 
 
@@ -58,7 +58,8 @@ def test_a_wait_raises_any_other_end_with_a_report(outcome: str) -> None:
 
 
 def test_a_log_that_cannot_be_read_does_not_hide_the_failure(caplog: pytest.LogCaptureFixture) -> None:
-    launch = Launch([Build(outcome="FAILED")], failing={"getDeploymentLogs": 500})
+    launch = Launch([Build(outcome="FAILED")])
+    launch.fail("getDeploymentLogs")
 
     with pytest.raises(DeploymentFailed, match="ended FAILED"):
         run(launch.client().wait(launch.ref(0)))
@@ -98,8 +99,8 @@ def test_failed_looks_do_not_end_a_wait() -> None:
 
     async def main() -> Deployment:
         loop = asyncio.get_running_loop()
-        loop.call_at(10, launch.failing.update, {"getDeployment": 500})
-        loop.call_at(50, launch.failing.clear)
+        loop.call_at(10, launch.fail, "getDeployment")
+        loop.call_at(50, launch.recover)
         return await launch.client().wait(launch.ref(0))
 
     assert run(main()).status == "LIVE"
@@ -109,7 +110,7 @@ def test_looks_that_fail_for_a_minute_end_a_wait() -> None:
     launch = Launch([Build(ends=9999)])
 
     async def main() -> float:
-        asyncio.get_running_loop().call_at(10, launch.failing.update, {"getDeployment": 500})
+        asyncio.get_running_loop().call_at(10, launch.fail, "getDeployment")
         with pytest.raises(ServerError) as caught:
             await launch.client().wait(launch.ref(0))
         assert "last seen DEPLOYING" in caught.value.__notes__[0]
@@ -120,12 +121,13 @@ def test_looks_that_fail_for_a_minute_end_a_wait() -> None:
 
 @pytest.mark.parametrize(("status", "kind"), [(401, UnauthorizedError), (403, ForbiddenError), (404, NotFoundError)])
 def test_what_trying_again_cannot_mend_ends_a_wait_at_once(status: int, kind: type[APIError]) -> None:
-    launch = Launch([Build()], failing={"getDeployment": status, "listDeployments": status})
+    launch = Launch([Build()])
+    launch.fail("getDeployment", "listDeployments", status=status)
 
     async def main() -> float:
         with pytest.raises(kind) as caught:
             await launch.client().wait(launch.ref(0))
-        assert caught.value.__notes__ == [f"deployment {0:024x} was never seen; it goes on at the service"]
+        assert caught.value.__notes__ == [f"deployment {launch.uids[0]} was never seen; it goes on at the service"]
         return now()
 
     assert run(main()) < 1
@@ -201,7 +203,7 @@ def test_of_what_was_created_just_now_only_few_are_looked_at_at_once(count: int,
 
     async def main() -> list[Deployment]:
         client = launch.client(LocalRateLimiter(RateLimit(10, per=1.0)))
-        return await client.wait_all([launch.deployment(number, 0.0) for number in range(count)])
+        return await client.wait_all([launch.deployment(number) for number in range(count)])
 
     assert all(one.status == "LIVE" for one in run(main()))
     assert sum(at < 1 for at, _, _ in launch.seen) == at_once
@@ -277,7 +279,7 @@ def test_wait_all_says_which_ones_are_late() -> None:
 
 def test_an_error_of_one_is_raised_when_the_others_have_ended() -> None:
     launch = Launch([Build(), Build(environment=1)])
-    missing = DeploymentRef(PROJECT, launch.ref(0).environment_uid, "f" * 24)
+    missing = launch.missing()
 
     async def main() -> float:
         seen = []
@@ -295,11 +297,11 @@ def test_deployments_are_given_as_they_end_and_the_failed_ones_too() -> None:
         Build(ends=90), Build(ends=30, outcome="FAILED", environment=1), Build(ends=60, environment=2)
     ])  # fmt: skip
 
-    async def main() -> list[str]:
+    async def main() -> list[int]:
         refs = [launch.ref(index) for index in (0, 1, 2, 1)]
-        return [deployment.uid[-1] async for deployment in launch.client().as_completed(refs)]
+        return [launch.index(deployment.uid) async for deployment in launch.client().as_completed(refs)]
 
-    assert run(main()) == ["1", "2", "0"]
+    assert run(main()) == [1, 2, 0]
 
 
 def test_leaving_as_completed_early_leaves_nothing_behind() -> None:

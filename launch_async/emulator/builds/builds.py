@@ -76,6 +76,25 @@ class Builds:
                 environment.waiting = deployment
         return deployment
 
+    def add(self, environment: Environment, script: Script, at: float) -> Deployment:
+        """Add a deployment that is created at ``at``, which may lie behind or ahead; it waits for no other one."""
+        environment.numbered += 1
+        deployment = Deployment(
+            uid=self._uids.launch(),
+            environment=environment,
+            number=environment.numbered,
+            created_at=at,
+            updated_at=at,
+            script=script,
+            settings=environment.settings,
+            commit_message="File upload",
+            visible_at=at,
+        )
+        with self._lock:
+            self._state.keep_deployment(deployment)
+            self._schedule(at + self._queue_seconds(script), deployment)
+        return deployment
+
     def add_finished(self, environment: Environment, now: float) -> Deployment:
         """Add a deployment that was built before ``now`` and serves; the one before it is DEPLOYED."""
         environment.numbered += 1
@@ -161,9 +180,10 @@ class Builds:
 
     def _reserve(self, deployment: Deployment, now: float) -> None:
         deployment.environment.building = deployment
-        chosen = deployment.script.queue_seconds
-        wait = self._options.queue_seconds if chosen is None else chosen
-        self._schedule(now + wait, deployment)
+        self._schedule(now + self._queue_seconds(deployment.script), deployment)
+
+    def _queue_seconds(self, script: Script) -> float:
+        return self._options.queue_seconds if script.queue_seconds is None else script.queue_seconds
 
     def _start(self, deployment: Deployment, at: float) -> None:
         deployment.started_at = deployment.updated_at = at
@@ -186,6 +206,8 @@ class Builds:
         if outcome == LIVE:
             self._go_live(deployment, at)
         self._end(deployment, outcome, at)
+        if environment.building is not deployment:
+            return
         environment.building = None
         if environment.waiting is not None:
             following, environment.waiting = environment.waiting, None

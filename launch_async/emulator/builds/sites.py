@@ -13,9 +13,10 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from launch_async.emulator.clock import Clock, milliseconds
-from launch_async.emulator.options import EmulatorOptions
+from launch_async.emulator.options import IN_MEMORY, EmulatorOptions
 from launch_async.emulator.shapes import as_object
-from launch_async.emulator.state import Deployment, Environment, State
+from launch_async.emulator.state import Deployment, Environment, ServerLine, State
+from launch_async.emulator.storage import StoredFile
 
 PLACEHOLDER = (
     "<!doctype html><title>{name}</title><h1>{name}</h1><p>Deployment {number} has no static files to serve here.</p>\n"
@@ -26,7 +27,7 @@ class Sites:
     """Opens listeners for environments and answers for their LIVE deployments."""
 
     def __init__(self, options: EmulatorOptions, state: State, clock: Clock) -> None:
-        self.main_address = ""
+        self.main_address = IN_MEMORY if options.port is None else ""
         self._options = options
         self._state = state
         self._clock = clock
@@ -49,9 +50,9 @@ class Sites:
 
     async def open(self, environment: Environment) -> None:
         """Give an environment its address, if it has none of its own yet."""
-        if environment.uid in self._listeners or self._runner is None:
+        if environment.uid in self._listeners:
             return
-        if len(self._listeners) >= self._options.site_listeners:
+        if self._runner is None or len(self._listeners) >= self._options.site_listeners:
             environment.address = self.fallback_address(environment)
             return
         listener = web.TCPSite(self._runner, self._options.host, 0, ssl_context=self._options.tls)
@@ -88,7 +89,7 @@ class Sites:
         response = self._file(live, request, prefix)
         if live.server_rendered:
             line = f"{request.method} {request.path.removeprefix(prefix) or '/'} {response.status}"
-            live.add_server_line(milliseconds(self._clock.now()), "server", line)
+            live.add_server_line(ServerLine(milliseconds(self._clock.now()), "server", line))
         return response
 
     def _file(self, live: Deployment, request: web.BaseRequest, prefix: str) -> web.StreamResponse:
@@ -156,11 +157,11 @@ def _admitted(settings: Mapping[str, object], authorization: str | None) -> bool
     return hmac.compare_digest((authorization or "").encode("utf-8", "replace"), expected.encode())
 
 
-def _served(file: Path, status: int) -> web.FileResponse:
+def _served(file: Path, status: int) -> StoredFile:
     kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     if kind.startswith("text/") or kind in ("application/javascript", "application/json"):
         kind = f"{kind}; charset=utf-8"
-    return web.FileResponse(file, status=status, headers={"Content-Type": kind, "Cache-Control": "no-cache"})
+    return StoredFile(file, status=status, headers={"Content-Type": kind, "Cache-Control": "no-cache"})
 
 
 def _page(status: int, text: str) -> web.Response:

@@ -14,7 +14,7 @@ from launch_async.emulator.control.script import LogLine, Scripts, script_of
 from launch_async.emulator.credentials import CODE_SECONDS, MANAGE, Grant, TokenKind
 from launch_async.emulator.latency import LatencyModel
 from launch_async.emulator.service import Service
-from launch_async.emulator.state import Domain, Organization, Project
+from launch_async.emulator.state import Domain, Organization, Project, ServerLine
 
 
 @frozen(repr=False)
@@ -199,6 +199,43 @@ class EmulatorControls:
         )
         self.scripts.add(course, times=times, project_uid=project_uid, environment_uid=environment_uid)
 
+    def add_deployment(
+        self,
+        environment_uid: str,
+        outcome: str = "LIVE",
+        *,
+        seconds: float | None = None,
+        queue_seconds: float | None = None,
+        lines: Iterable[LogLine | str] | None = None,
+        running_status: str = "DEPLOYING",
+        at: float | None = None,
+    ) -> str:
+        """Put a deployment into an environment without a request; it builds beside whatever else builds there.
+
+        Args:
+            environment_uid: the environment.
+            outcome: its last status; it and the four below are those of `Script`.
+            seconds: see `Script`.
+            queue_seconds: see `Script`.
+            lines: see `Script`.
+            running_status: see `Script`.
+            at: when it is created, in epoch seconds: now by default, or earlier, or later, and then it shows later.
+
+        Returns:
+            Its uid.
+
+        Raises:
+            KeyError: no such environment.
+        """
+        course = script_of(
+            outcome, seconds=seconds, queue_seconds=queue_seconds, lines=lines, running_status=running_status
+        )
+        environment = self._service.state.environments[environment_uid]
+        now = self.clock.now()
+        deployment = self._service.builds.add(environment, course, now if at is None else at)
+        self._service.builds.settle(now)
+        return deployment.uid
+
     def add_app(self, *, machine_to_machine: bool = False, organization_uid: str | None = None) -> tuple[str, str]:
         """Register an OAuth app: a standard one, for `authorize`, or an M2M one; returns its client id and secret.
 
@@ -328,7 +365,7 @@ class EmulatorControls:
         return domain.uid
 
     def add_server_log(
-        self, deployment_uid: str, message: str, *, source: str = "server", at: float | None = None
+        self, deployment_uid: str, message: str, *, source: str = "server", at: float | None = None, late: float = 0.0
     ) -> None:
         """Add a line to a deployment's server log.
 
@@ -337,12 +374,14 @@ class EmulatorControls:
             message: the text.
             source: who wrote it.
             at: epoch seconds; by default now.
+            late: seconds after ``at`` from which the line can be read.
 
         Raises:
             KeyError: no such deployment.
         """
-        stamp = milliseconds(self.clock.now() if at is None else at)
-        self._service.state.deployments[deployment_uid].add_server_line(stamp, source, message)
+        written = self.clock.now() if at is None else at
+        deployment = self._service.state.deployments[deployment_uid]
+        deployment.add_server_line(ServerLine(milliseconds(written), source, message, written + late))
 
     def revoke_token(self, token: str) -> bool:
         """End a bearer or refresh token at once; False if there was none."""

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from attrs import define, frozen
@@ -21,7 +21,7 @@ class LedgerEntry:
         method: HTTP method.
         path: path without the query, which may hold signatures.
         organization: uid of the organization it was counted for; None where no valid credential told.
-        arrival: when it arrived, in seconds of `time.monotonic`.
+        arrival: when it arrived, in seconds of the clock's ``ticks``: of `time.monotonic`, unless chosen otherwise.
         status: status of the answer; None while it is under way or if the connection was dropped instead.
         refused: whether the budget refused it.
         credentials: names, never values, of the headers that held credentials.
@@ -78,14 +78,15 @@ class Ledger:
         purged: everything that revalidations purged from the CDN.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ticks: Callable[[], float] = time.monotonic) -> None:
+        self._ticks = ticks
         self.requests: list[LedgerEntry] = []
         self.created: list[Creation] = []
         self.purged: list[Purge] = []
 
     def arrive(self, operation: str, method: str, path: str, credentials: tuple[str, ...]) -> LedgerEntry:
         """Note a request that arrives now."""
-        entry = LedgerEntry(operation, method, path, time.monotonic(), credentials)
+        entry = LedgerEntry(operation, method, path, self._ticks(), credentials)
         self.requests.append(entry)
         return entry
 

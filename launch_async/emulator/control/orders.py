@@ -114,6 +114,19 @@ class ProjectOrder:
 
 
 @frozen(kw_only=True)
+class DeploymentOrder:
+    """Parameters of `LaunchEmulator.add_deployment`."""
+
+    environment_uid: str
+    outcome: str = "LIVE"
+    seconds: float | None = None
+    queue_seconds: float | None = None
+    lines: list[LogLine] | None = None
+    running_status: str = "DEPLOYING"
+    at: float | None = None
+
+
+@frozen(kw_only=True)
 class AppOrder:
     """Parameters of `LaunchEmulator.add_app`."""
 
@@ -147,6 +160,7 @@ class ServerLogOrder:
     message: str
     source: str = "server"
     at: float | None = None
+    late: float = 0.0
 
 
 @frozen(kw_only=True)
@@ -249,6 +263,8 @@ class Control:
                 return self._add_domain(self._read(DomainOrder, body))
             case "organizations":
                 return self._add_organization(self._read(OrganizationOrder, body))
+            case "deployments":
+                return self._add_deployment(self._read(DeploymentOrder, body))
             case "projects":
                 return self._add_project(self._read(ProjectOrder, body))
             case _:
@@ -336,7 +352,9 @@ class Control:
         return Answer(201, {"code": code})
 
     def _add_server_log(self, order: ServerLogOrder) -> Answer:
-        self._bench.add_server_log(order.deployment_uid, order.message, source=order.source, at=order.at)
+        self._bench.add_server_log(
+            order.deployment_uid, order.message, source=order.source, at=order.at, late=order.late
+        )
         return Answer(201, {})
 
     def _add_domain(self, order: DomainOrder) -> Answer:
@@ -345,6 +363,18 @@ class Control:
     def _add_organization(self, order: OrganizationOrder) -> Answer:
         made = self._bench.add_organization(order.name, rate_limit=order.rate_limit, second_factor=order.second_factor)
         return Answer(201, asdict(made))
+
+    def _add_deployment(self, order: DeploymentOrder) -> Answer:
+        uid = self._bench.add_deployment(
+            order.environment_uid,
+            order.outcome,
+            seconds=order.seconds,
+            queue_seconds=order.queue_seconds,
+            lines=order.lines,
+            running_status=order.running_status,
+            at=order.at,
+        )
+        return Answer(201, {"deployment_uid": uid})
 
     def _add_project(self, order: ProjectOrder) -> Answer:
         project = self._bench.add_project(

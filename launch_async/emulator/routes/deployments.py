@@ -64,9 +64,9 @@ async def get_server_logs(call: Call) -> Answer:
         raise _no_server_logs()
     start, end = max(_epoch(call, "startTime"), _oldest(call)), _epoch(call, "endTime")
     lines = [
-        {"source": source, "message": message, "timestamp": iso_milliseconds(stamp)}
-        for stamp, source, message in sorted(deployment.server_lines or (), key=lambda line: line[0])
-        if start <= stamp <= end
+        {"source": line.source, "message": line.message, "timestamp": iso_milliseconds(line.stamp)}
+        for line in sorted(deployment.server_lines or (), key=lambda line: line.stamp)
+        if start <= line.stamp <= end and line.visible_at <= call.now
     ]
     key = call.service.options.server_logs_key
     return Answer(200, lines if key == "bare" else {key: lines})
