@@ -32,6 +32,7 @@ LAUNCH = Facade(
             "auth.oauth",
             "auth.system_keyring",
             "emulator.clock",
+            "emulator.options",
             "emulator.transport",
             "hooks",
             "http.aiohttp_transport",
@@ -46,7 +47,7 @@ LAUNCH = Facade(
     skipped=frozenset({"launch_async.pytest_plugin"}),
     constructed=frozenset({"LaunchClient", "LaunchEmulator"}),
     fork_aware=frozenset({"LaunchClient"}),
-    on_loop=frozenset({"LaunchEmulator.latency"}),
+    on_loop=frozenset(),
     extra={"BridgeThreadError": "launch_sync._bridge.loop", "LaunchSyncInAsyncWarning": "launch_sync._bridge.loop"},
 )
 HAND_WRITTEN = "_bridge"

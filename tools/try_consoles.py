@@ -103,6 +103,7 @@ class Visit:
             self._emulator = json.loads(shell.start(text))
             _expect(set(re.findall(r'"(\w+)":', line.output)) <= set(self._emulator), text, "prints something else")
             shell.environment["URL"] = self._emulator["url"]
+            shell.environment["SECRET"] = self._emulator.get("control_secret", "")
             return
         if ".venv/bin/pip install" in text:
             # The tutorial's ways to install are alternatives.
@@ -126,7 +127,8 @@ class Visit:
         (shell.folder / "site").symlink_to(ROOT / "examples/site")
         self._type(shell, Line("python -m launch_async.emulator --control", output="{}"))
         project = json.dumps({"name": "night-sky", "environments": ["production"], "deployments": 1}).encode()
-        with urlopen(Request(f"{self._emulator['url']}/__emulator__/projects", project)) as answer:
+        headers = {"Emulator-Secret": self._emulator["control_secret"]}
+        with urlopen(Request(f"{self._emulator['url']}/__emulator__/projects", project, headers)) as answer:
             added = json.load(answer)
         shell.environment |= {
             "CONTENTSTACK_LAUNCH_URL": self._emulator["url"],

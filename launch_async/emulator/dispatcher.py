@@ -1,4 +1,4 @@
-"""The front door: every request passes here, in the order latency, ledger, credentials, budget, faults, operation.
+"""Every request passes here, in the order latency, ledger, credentials, budget, faults, operation.
 
 The budget is spent on arrival, before anything else is judged, by whoever presents a valid credential.
 """
@@ -14,13 +14,13 @@ from typing import cast
 from aiohttp import web
 
 from launch_async.emulator import errors
+from launch_async.emulator.auth.credentials import Caller
 from launch_async.emulator.clock import http_date
 from launch_async.emulator.control.faults import Fault
 from launch_async.emulator.control.ledger import LedgerEntry
 from launch_async.emulator.control.orders import Control
-from launch_async.emulator.credentials import Caller
-from launch_async.emulator.operations import Match, Router
 from launch_async.emulator.options import RefusalBody
+from launch_async.emulator.routes.operations import Match, Router
 from launch_async.emulator.service import Answer, Call, Operation, Service
 
 _log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Dispatcher:
 
     async def main(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request on the main port."""
-        await self._travel()
+        await self._delay()
         await _let_send(request)
         raw_path = request.rel_url.raw_path
         head, _, rest = raw_path[1:].partition("/")
@@ -58,7 +58,7 @@ class Dispatcher:
         response = await self._guarded(request, entry, match, head == "storage")
         if self._service.changed is not None and (request.method != "GET" or name.endswith("UploadUrl")):
             self._service.changed()
-        await self._travel()
+        await self._delay()
         if request.transport is None or request.transport.is_closing():
             return response
         return self._dated(entry, response)
@@ -156,9 +156,9 @@ class Dispatcher:
     async def _storage(self, request: web.BaseRequest) -> web.StreamResponse:
         return await self._service.storage.answer(request, request.path.split("/")[2:])
 
-    async def _travel(self) -> None:
-        """Take the time that a request or an answer spends on the way."""
-        seconds = self._service.travel.draw()
+    async def _delay(self) -> None:
+        """Wait as long as a request or an answer takes."""
+        seconds = self._service.latency.draw()
         if seconds > 0:
             await asyncio.sleep(seconds)
 

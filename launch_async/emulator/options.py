@@ -1,17 +1,28 @@
-"""What can be chosen about an emulator, most of it where nobody knows how the real service behaves (FACTS §11)."""
+"""What can be chosen about an emulator, most of it where nobody knows how the real service behaves (FACTS §11).
 
+An option is stated here only: `EmulatorOptions` says what it is, `EmulatorKeywords` makes it a keyword that type
+checkers know. The arguments of `LaunchEmulator` and of the command, the order ``options`` and pytest's marker follow.
+"""
+
+import inspect
+import os
+import re
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, TypedDict, get_args, get_origin, get_type_hints
 
-from attrs import field, frozen
+import attrs
+from attrs import define, field
 from attrs.validators import deep_iterable, ge, gt, in_, optional
 
 from launch_async.emulator.clock import Clock
 
 IN_MEMORY = "emulator.localhost"
 """The host in the URLs of an emulator without a socket."""
+AT_START: Final[Mapping[str, bool]] = {"at_start": True}
+"""Marks what cannot be changed while an emulator runs."""
 
 RateWindow: TypeAlias = Literal["sliding", "fixed", "bucket"]
 UploadStyle: TypeAlias = Literal["aws", "azure", "gcp", "gcp_form"]
@@ -35,76 +46,264 @@ RequiredSetting: TypeAlias = Literal["outputDirectory", "environmentVariables", 
 Latency: TypeAlias = float | Callable[[], float]
 
 
-@frozen(kw_only=True)
-class EmulatorOptions:
-    """The settings of one emulator; `LaunchEmulator` documents each."""
+def _resolved(path: str | os.PathLike[str] | None) -> Path | None:
+    return None if path is None else Path(path).resolve()
 
-    host: str = "127.0.0.1"
-    port: int | None = 0
-    tls: ssl.SSLContext | None = None
+
+def _tuple(names: Iterable[RequiredSetting]) -> tuple[RequiredSetting, ...]:
+    return tuple(names)
+
+
+def _hold_to_choices(owner: type, fields: "list[attrs.Attribute[object]]") -> "list[attrs.Attribute[object]]":
+    """Give each option that has a choice of values a validator."""
+    return [
+        one if one.validator or get_origin(one.type) is not Literal else one.evolve(validator=in_(get_args(one.type)))
+        for one in fields
+    ]
+
+
+@define(kw_only=True, field_transformer=_hold_to_choices)
+class EmulatorOptions:
+    """The options of an emulator. Those with a question number play what is not known of the service.
+
+    Attributes:
+        host: address to listen on.
+        port: port to listen on; 0 takes a free one, None opens no socket: only `LaunchEmulator.transport` is left.
+        tls: serve https with this context, sites included; on the command line ``--tls-cert`` and ``--tls-key``.
+        control: answer under ``/__emulator__/``, where tests in other languages find what `LaunchEmulator` offers.
+        build: really run the build command of an environment, as the user who runs the emulator.
+        state: a file that keeps everything for the next emulator that is started with it.
+        seed: draws the same uids, tokens and delays in every run.
+        clock: the time in which everything happens; by default this machine's.
+        rate_limit: requests per second and organization; None for no limit (question 8).
+        rate_window: how they are counted: in any second, in a second of the clock, or by a token bucket (question 8).
+        rate_headers: send ``X-RateLimit-*``, and ``Retry-After`` with a 429 (question 8).
+        split_rate: count reads and writes apart (question 8).
+        count_refused: let refused requests spend budget too (question 8).
+        count_deletes: let DELETE spend budget, as every other method does (question 8).
+        refusal_body: body of a 429 of the budget: a coded error, a gateway's page, or nothing (question 8).
+        latency: median one-way delay in seconds, or a function that draws delays; each request takes it twice.
+        latency_sigma: spread of the delays, log-normal: 0.2 is a good network, 0.9 a bad one.
+        build_seconds: length in seconds of builds that no script governs.
+        queue_seconds: seconds that a deployment spends QUEUED even if nothing else runs.
+        create_delay: seconds by which a new project's first environment shows late; its deployment takes twice that.
+        token_seconds: life of bearer tokens in seconds.
+        upload_seconds: life of signed URLs in seconds.
+        unpacked_limit: bytes that an archive may unpack to.
+        site_listeners: environments that get a port of their own; later ones get a path on the main port.
+        revalidation_quota: revalidations per organization and day.
+        project_limit: projects that an organization may have; None for any number (question 30).
+        environment_limit: environments that a project may have; None for any number (question 30).
+        create_status: status of environment and deployment creation: 200, 201 or 202 (question 1).
+        revalidate_status: status of revalidations: 200, 201 or 204 (question 1).
+        revalidate_body: answer revalidations with ``{}``, or with no body at all (question 2).
+        download_key: name of the URL in the answer of the download operation (question 3).
+        server_logs_key: name of the list in the answer of the server logs; ``bare`` sends a bare list (question 4).
+        server_logs_window_status: status for server logs without both ends of a window: 400 or 500 (question 5).
+        static_server_logs_fail: answer 500 to server logs of a static site (question 5).
+        log_bound: whether ``timestamp`` excludes or includes the line at that instant (question 6).
+        upload_expiry: ``expiresIn`` as seconds or as an epoch in milliseconds (question 7).
+        oauth_path: the only path under which tokens are issued, the others being 404; or any of the three (question 9).
+        scope_parameter: the only name under which token requests can ask for scopes; or either of two (question 10).
+        machine_refresh_token: hand out refresh tokens to M2M apps, too (question 11).
+        check_bearer_organization: refuse a bearer beside which ``organization_uid`` names another organization
+            (question 12).
+        missing_organization_status: status of an authtoken without ``organization_uid``: 403 or 401 (question 13).
+        app_token_git_status: status that an app token gets for a Git variant: 403 ``launch.FORBIDDEN_RESOURCE``, or 401
+            ``launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS`` (question 14).
+        git_repository_status: status of the undocumented PATCH of a project's repository: 200 with an echo, or 501
+            (question 15).
+        environment_update: the method that changes an environment (question 16).
+        wrong_method_status: status of a method that a path does not have: 405 or 404 (question 16).
+        variables_update: whether the variables in an update replace the old ones, or are merged by key (question 17).
+        required_settings: further fields that a new environment must have, under their wire names (question 18).
+        commit_form: take seven hex digits or more of a commit, or the forty of a whole hash only (question 19).
+        git_needs_commit: refuse a deployment of a Git project that names no commit (question 19).
+        while_building: what a new deployment does while another one builds: it waits, it is refused with 400, or the
+            other one becomes FAILED (question 20).
+        deployments_kept: replaced deployments of an environment that stay DEPLOYED; older ones become ARCHIVED. None
+            keeps all (question 21).
+        list_order: order of lists: newest first, oldest first, or by uid (question 22).
+        usage_reset: ``usageReset`` as an ISO date or as an epoch in milliseconds (question 23).
+        usage_scope: the scope that the usage of the quota asks for (question 23).
+        quota_status: status of a revalidation beyond the quota: 429 or 403 (question 24).
+        unset_fields: leave out what is unset, or send null (question 26).
+        domains: have the operations on domains, which are not public: list, update and check again (question 27).
+        upload_style: the cloud behind signed uploads; ``gcp_form`` is the multipart way of GCP (question 28).
+        log_retention: seconds after which log lines are gone; None keeps them (question 29).
+        second_factor_status: status that asks for the second factor at login: 400, 401 or 422.
+        wrong_region: treat every credential as one of another region, answered in JSON (error 105) or XML.
+        git_connected: whether the organizations have a usable Git connection.
+
+    Raises:
+        ValueError: an option out of its range.
+    """
+
+    host: str = field(default="127.0.0.1", metadata=AT_START)
+    port: int | None = field(default=0, metadata=AT_START)
+    tls: ssl.SSLContext | None = field(default=None, metadata=AT_START)
+    control: bool = field(default=False, metadata=AT_START)
+    build: bool = field(default=False, metadata=AT_START)
+    state: Path | None = field(default=None, converter=_resolved, metadata=AT_START)
+    seed: int | None = field(default=None, metadata=AT_START)
+    clock: Clock | None = field(default=None, metadata=AT_START)
     rate_limit: int | None = 10
-    rate_window: RateWindow = field(default="sliding", validator=in_(get_args(RateWindow)))
+    rate_window: RateWindow = "sliding"
     rate_headers: bool = False
     split_rate: bool = False
     count_refused: bool = False
     count_deletes: bool = True
-    refusal_body: RefusalBody = field(default="coded", validator=in_(get_args(RefusalBody)))
+    refusal_body: RefusalBody = "coded"
     latency: Latency = 0.0
-    upload_style: UploadStyle = field(default="aws", validator=in_(get_args(UploadStyle)))
-    upload_expiry: UploadExpiry = field(default="seconds", validator=in_(get_args(UploadExpiry)))
-    upload_seconds: float = field(default=600.0, validator=gt(0))
-    download_key: DownloadKey = field(default="downloadUrl", validator=in_(get_args(DownloadKey)))
-    build: bool = False
+    latency_sigma: float = field(default=0.0, validator=ge(0))
     build_seconds: float = field(default=0.3, validator=ge(0))
     queue_seconds: float = field(default=0.0, validator=ge(0))
     create_delay: float = field(default=0.0, validator=ge(0))
+    token_seconds: float = field(default=3600.0, validator=gt(0))
+    upload_seconds: float = field(default=600.0, validator=gt(0))
+    unpacked_limit: int = field(default=512 * 1024 * 1024, validator=gt(0))
+    site_listeners: int = field(default=200, validator=ge(0))
+    revalidation_quota: int = field(default=500, validator=ge(0))
+    project_limit: int | None = field(default=None, validator=optional(ge(0)))
+    environment_limit: int | None = field(default=None, validator=optional(ge(0)))
     create_status: int = field(default=201, validator=in_((200, 201, 202)))
     revalidate_status: int = field(default=200, validator=in_((200, 201, 204)))
     revalidate_body: bool = True
-    quota_status: int = field(default=429, validator=in_((403, 429)))
-    usage_reset: UsageReset = field(default="iso", validator=in_(get_args(UsageReset)))
-    usage_scope: UsageScope = field(default="any", validator=in_(get_args(UsageScope)))
-    revalidation_quota: int = field(default=500, validator=ge(0))
-    log_bound: LogBound = field(default="exclusive", validator=in_(get_args(LogBound)))
-    server_logs_key: ServerLogsKey = field(default="logs", validator=in_(get_args(ServerLogsKey)))
-    static_server_logs_fail: bool = False
+    download_key: DownloadKey = "downloadUrl"
+    server_logs_key: ServerLogsKey = "logs"
     server_logs_window_status: int = field(default=400, validator=in_((400, 500)))
-    log_retention: float | None = field(default=None, validator=optional(gt(0)))
-    token_seconds: float = field(default=3600.0, validator=gt(0))
-    oauth_path: OauthPath = field(default="any", validator=in_(get_args(OauthPath)))
-    scope_parameter: ScopeParameter = field(default="either", validator=in_(get_args(ScopeParameter)))
+    static_server_logs_fail: bool = False
+    log_bound: LogBound = "exclusive"
+    upload_expiry: UploadExpiry = "seconds"
+    oauth_path: OauthPath = field(default="any", metadata=AT_START)
+    scope_parameter: ScopeParameter = "either"
     machine_refresh_token: bool = False
-    second_factor_status: int = field(default=422, validator=in_((400, 401, 422)))
-    missing_organization_status: int = field(default=403, validator=in_((401, 403)))
     check_bearer_organization: bool = False
+    missing_organization_status: int = field(default=403, validator=in_((401, 403)))
     app_token_git_status: int = field(default=403, validator=in_((401, 403)))
-    git_connected: bool = True
     git_repository_status: int = field(default=200, validator=in_((200, 501)))
-    git_needs_commit: bool = False
-    commit_form: CommitForm = field(default="short", validator=in_(get_args(CommitForm)))
-    environment_update: UpdateMethod = field(default="PUT", validator=in_(get_args(UpdateMethod)))
+    environment_update: UpdateMethod = field(default="PUT", metadata=AT_START)
     wrong_method_status: int = field(default=405, validator=in_((404, 405)))
-    variables_update: VariablesUpdate = field(default="replace", validator=in_(get_args(VariablesUpdate)))
+    variables_update: VariablesUpdate = "replace"
     required_settings: tuple[RequiredSetting, ...] = field(
-        default=(), validator=deep_iterable(in_(get_args(RequiredSetting)))
+        default=(), converter=_tuple, validator=deep_iterable(in_(get_args(RequiredSetting)))
     )
-    while_building: WhileBuilding = field(default="queue", validator=in_(get_args(WhileBuilding)))
+    commit_form: CommitForm = "short"
+    git_needs_commit: bool = False
+    while_building: WhileBuilding = "queue"
     deployments_kept: int | None = field(default=None, validator=optional(ge(0)))
-    list_order: ListOrder = field(default="newest", validator=in_(get_args(ListOrder)))
-    unset_fields: UnsetFields = field(default="omitted", validator=in_(get_args(UnsetFields)))
-    domains: bool = False
+    list_order: ListOrder = "newest"
+    usage_reset: UsageReset = "iso"
+    usage_scope: UsageScope = field(default="any", metadata=AT_START)
+    quota_status: int = field(default=429, validator=in_((403, 429)))
+    unset_fields: UnsetFields = "omitted"
+    domains: bool = field(default=False, metadata=AT_START)
+    upload_style: UploadStyle = "aws"
+    log_retention: float | None = field(default=None, validator=optional(gt(0)))
+    second_factor_status: int = field(default=422, validator=in_((400, 401, 422)))
     wrong_region: WrongRegion | None = field(default=None, validator=optional(in_(get_args(WrongRegion))))
-    project_limit: int | None = field(default=None, validator=optional(ge(0)))
-    environment_limit: int | None = field(default=None, validator=optional(ge(0)))
-    unpacked_limit: int = field(default=512 * 1024 * 1024, validator=gt(0))
-    site_listeners: int = field(default=200, validator=ge(0))
-    control: bool = False
-    state: Path | None = None
-    seed: int | None = None
-    clock: Clock | None = None
+    git_connected: bool = True
 
     def __attrs_post_init__(self) -> None:
         if self.port is not None and not 0 <= self.port <= 65535:
             raise ValueError(f"port must be from 0 to 65535, or None for no socket, got {self.port}")
         if self.rate_limit is not None and self.rate_limit < 1:
             raise ValueError(f"rate_limit must be at least 1, or None for no limit, got {self.rate_limit}")
+        if not callable(self.latency) and not self.latency >= 0:
+            raise ValueError(f"latency must be seconds of 0 or more, got {self.latency}")
+
+
+class EmulatorKeywords(TypedDict, total=False):
+    """The options as keywords; `EmulatorOptions` explains them."""
+
+    host: str
+    port: int | None
+    tls: ssl.SSLContext | None
+    control: bool
+    build: bool
+    state: str | os.PathLike[str] | None
+    seed: int | None
+    clock: Clock | None
+    rate_limit: int | None
+    rate_window: RateWindow
+    rate_headers: bool
+    split_rate: bool
+    count_refused: bool
+    count_deletes: bool
+    refusal_body: RefusalBody
+    latency: Latency
+    latency_sigma: float
+    build_seconds: float
+    queue_seconds: float
+    create_delay: float
+    token_seconds: float
+    upload_seconds: float
+    unpacked_limit: int
+    site_listeners: int
+    revalidation_quota: int
+    project_limit: int | None
+    environment_limit: int | None
+    create_status: int
+    revalidate_status: int
+    revalidate_body: bool
+    download_key: DownloadKey
+    server_logs_key: ServerLogsKey
+    server_logs_window_status: int
+    static_server_logs_fail: bool
+    log_bound: LogBound
+    upload_expiry: UploadExpiry
+    oauth_path: OauthPath
+    scope_parameter: ScopeParameter
+    machine_refresh_token: bool
+    check_bearer_organization: bool
+    missing_organization_status: int
+    app_token_git_status: int
+    git_repository_status: int
+    environment_update: UpdateMethod
+    wrong_method_status: int
+    variables_update: VariablesUpdate
+    required_settings: Iterable[RequiredSetting]
+    commit_form: CommitForm
+    git_needs_commit: bool
+    while_building: WhileBuilding
+    deployments_kept: int | None
+    list_order: ListOrder
+    usage_reset: UsageReset
+    usage_scope: UsageScope
+    quota_status: int
+    unset_fields: UnsetFields
+    domains: bool
+    upload_style: UploadStyle
+    log_retention: float | None
+    second_factor_status: int
+    wrong_region: WrongRegion | None
+    git_connected: bool
+
+
+NAMES: Final[tuple[str, ...]] = tuple(one.name for one in attrs.fields(EmulatorOptions))
+TYPES: Final[Mapping[str, object]] = get_type_hints(EmulatorOptions)
+FIXED: Final[frozenset[str]] = frozenset(one.name for one in attrs.fields(EmulatorOptions) if one.metadata)
+
+
+def with_changes(options: EmulatorOptions, changes: EmulatorKeywords) -> EmulatorOptions:
+    """Return a copy of options with some of them changed.
+
+    Raises:
+        TypeError: there is no such option.
+        ValueError: an option out of its range.
+    """
+    if not attrs.has(type(options)):
+        raise TypeError(f"options: expected EmulatorOptions, got {type(options).__name__}; give single ones by keyword")
+    for name in changes:
+        if name not in NAMES:
+            close = get_close_matches(name, NAMES, n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            raise TypeError(f"There is no option {name!r}.{hint} The options are {', '.join(NAMES)}.")
+    return attrs.evolve(options, **changes)
+
+
+def explanations() -> dict[str, str]:
+    """What each option is, as the class says it."""
+    text = (inspect.getdoc(EmulatorOptions) or "").partition("Raises:")[0]
+    entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", text, re.MULTILINE)
+    return {name: re.sub(r"\s+", " ", told).replace("``", "") for name, told in entries}

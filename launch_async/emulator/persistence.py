@@ -11,15 +11,15 @@ from pathlib import Path
 
 from attrs import define, frozen
 
+from launch_async.emulator.auth.credentials import Issued
 from launch_async.emulator.control.controls import OrganizationCredentials
-from launch_async.emulator.credentials import Issued
 from launch_async.emulator.service import Service
 from launch_async.emulator.state import State
 
 VERSION = 3
 _EMULATOR = {
     "control.controls": ("OrganizationCredentials",),
-    "credentials": ("App", "Grant", "Issued", "Token", "User"),
+    "auth.credentials": ("App", "Grant", "Issued", "Token", "User"),
     "persistence": ("Snapshot",),
     "control.script": ("LogLine", "Script"),
     "state": ("Deployment", "Domain", "Environment", "Organization", "Project", "ServerLine", "State", "Upload"),

@@ -8,14 +8,12 @@ from aiohttp import web
 from attrs import define, field, frozen
 
 from launch_async.emulator import errors
-from launch_async.emulator.budget import Budget
+from launch_async.emulator.auth.credentials import Caller, Credentials
 from launch_async.emulator.builds.builds import Builds
 from launch_async.emulator.builds.sites import Sites
 from launch_async.emulator.clock import Clock
 from launch_async.emulator.control.faults import Faults
 from launch_async.emulator.control.ledger import Creation, Ledger, Noun
-from launch_async.emulator.credentials import Caller, Credentials
-from launch_async.emulator.latency import LatencyModel
 from launch_async.emulator.options import EmulatorOptions
 from launch_async.emulator.shapes import as_object
 from launch_async.emulator.state import (
@@ -29,7 +27,9 @@ from launch_async.emulator.state import (
     Uids,
     in_order,
 )
-from launch_async.emulator.storage import Storage
+from launch_async.emulator.traffic.budget import Budget
+from launch_async.emulator.traffic.latency import LatencyModel
+from launch_async.emulator.uploads.storage import Storage
 
 Access: TypeAlias = Literal["caller", "open"]
 DEFAULT_LIMIT = 10
@@ -62,7 +62,7 @@ class Service:
     budget: Budget
     storage: Storage
     sites: Sites
-    travel: LatencyModel
+    latency: LatencyModel
     faults: Faults
     ledger: Ledger
     changed: Callable[[], None] | None = None

@@ -16,7 +16,7 @@ from attrs import define, frozen
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from launch_async.emulator.storage import StoredFile
+from launch_async.emulator.uploads.storage import StoredFile
 
 Dispatch: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _READ_AT_ONCE = 2**30

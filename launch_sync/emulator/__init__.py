@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from launch_async._lazy import lazy
 
 if TYPE_CHECKING:
-    from launch_async.emulator.budget import Budget as Budget
     from launch_async.emulator.clock import Clock as Clock
     from launch_async.emulator.control.controls import OrganizationCredentials as OrganizationCredentials
     from launch_async.emulator.control.faults import Fault as Fault, FaultKind as FaultKind, Faults as Faults
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
         Purge as Purge,
     )
     from launch_async.emulator.control.script import LogLine as LogLine, Script as Script, Scripts as Scripts
-    from launch_async.emulator.latency import LatencyModel as LatencyModel, LogNormal as LogNormal
+    from launch_async.emulator.options import EmulatorKeywords as EmulatorKeywords, EmulatorOptions as EmulatorOptions
     from launch_async.emulator.transport import InMemoryTransport as InMemoryTransport
     from launch_sync.emulator.server import LaunchEmulator as LaunchEmulator
 else:

@@ -13,7 +13,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
 from contract.api_document import answers_document, document_as_data
-from launch_async.emulator.operations import DOMAINS, OPEN, PUBLIC
+from launch_async.emulator.routes.operations import DOMAINS, OPEN, PUBLIC
 from launch_sync.emulator import LaunchEmulator
 
 load_all_checks()

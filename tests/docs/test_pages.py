@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from importlib import import_module
@@ -150,15 +148,6 @@ def test_whoever_asks_for_a_page_that_is_not_there_is_led_to_pages_that_are() ->
 
     assert len(links) == 4
     assert [link for link in links if not (ROOT / "docs" / f"{link}.md").exists()] == []
-
-
-def test_every_option_of_the_emulator_s_command_is_listed() -> None:
-    listed = set(re.findall(r"`(--[a-z-]+)", (ROOT / "docs/reference/emulator.md").read_text("utf-8")))
-    usage = subprocess.run(
-        [sys.executable, "-m", "launch_async.emulator", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-
-    assert listed == set(re.findall(r"--[a-z-]+", usage)) - {"--help"}
 
 
 def test_extras_are_those_of_the_package() -> None:

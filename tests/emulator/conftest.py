@@ -157,7 +157,7 @@ def start() -> Start:
     async def started(**options: Any) -> AsyncIterator[Api]:
         settings = {"rate_limit": None, "build_seconds": 60.0, **options}
         async with LaunchEmulator(**settings) as emulator, aiohttp.ClientSession() as session:
-            emulator.budget._clock = Clock(lambda: 0.0)
+            emulator._service.budget._clock = Clock(lambda: 0.0)
             headers = {"authtoken": emulator.authtoken, "organization_uid": emulator.organization_uid}
             yield Api(emulator, session, headers)
 

@@ -6,17 +6,59 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from launch_async.emulator import LaunchEmulator
+from launch_async.emulator.options import NAMES
+
+
+def secret_of(api):
+    return {"Emulator-Secret": api.emulator.control_secret}
 
 
 @pytest.fixture
 async def control(start):
-    """An `Api` without credentials on an emulator that takes orders."""
+    """An `Api` without credentials of Launch on an emulator that takes orders."""
     async with start(control=True) as api:
-        yield api.with_headers({})
+        yield api.with_headers(secret_of(api))
 
 
 async def test_the_control_endpoint_is_off_unless_asked_for(api):
     assert (await api.get("/__emulator__/state")).status == 404
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Emulator-Secret": ""},
+        {"Emulator-Secret": "control" + "0" * 40},
+        {"Origin": "https://www.example.com"},
+        {"Origin": "null"},
+        {"Host": "rebound.example.com"},
+        {"Host": "[::"},
+    ],
+    ids=str,
+)
+async def test_an_order_without_the_secret_or_from_a_foreign_page_is_not_carried_out(control, headers):
+    refused = await control.post("/__emulator__/projects", {"name": "p"}, headers=headers)
+
+    assert refused.status == 403
+    assert (await control.get("/__emulator__/state")).json["projects"] == 0
+
+
+async def test_an_order_may_come_from_a_page_of_the_emulator_and_by_the_name_localhost(control):
+    url = control.emulator.url
+    port = url.rpartition(":")[2]
+
+    assert (await control.get("/__emulator__/state", headers={"Origin": url})).status == 200
+    assert (await control.get("/__emulator__/state", headers={"Host": f"localhost:{port}"})).status == 200
+
+
+async def test_a_refusal_lists_the_names_that_there_are(control):
+    order = await control.post("/__emulator__/scrips")
+    field = await control.post("/__emulator__/advance", {"second": 1})
+    operation = await control.post("/__emulator__/faults", {"kind": "empty", "operation": "x"})
+
+    assert "scripts, advance" in order.text
+    assert "there is no second here; there is seconds" in field.text
+    assert "createDeployment, createEnvironment" in operation.text
 
 
 async def test_a_project_is_put_there_and_shows_in_the_state(control):
@@ -74,34 +116,52 @@ async def test_organizations_and_tokens_are_handed_out(control):
 
 
 async def test_the_budget_is_counted_otherwise_from_now_on(start):
-    order = {"limit": 1, "window": "bucket", "headers": True, "split": True, "count_refused": True}
+    order = {
+        "rate_limit": 1, "rate_window": "bucket", "rate_headers": True, "split_rate": True, "count_refused": True,
+    }  # fmt: skip
     async with start(control=True) as api:
+        api.headers |= secret_of(api)
         before = await api.get("/projects")
-        ordered = await api.post("/__emulator__/budget", order)
+        ordered = await api.post("/__emulator__/options", order)
         read = await api.get("/projects")
         written = await api.put("/projects/x", {"name": "y"})
         refused = await api.get("/projects")
 
-    assert ordered.json == order
+    assert {name: ordered.json[name] for name in order} == order
     assert [reply.status for reply in (before, read, written, refused)] == [200, 200, 404, 429]
     assert ["X-RateLimit-Limit" in reply.headers for reply in (before, read)] == [False, True]
 
 
 async def test_a_budget_is_lifted_for_every_organization(start):
     async with start(control=True, rate_limit=1) as api:
+        api.headers |= secret_of(api)
         other = api.bearer(api.emulator.add_organization().access_token)
-        await api.post("/__emulator__/budget", {"limit": None})
+        await api.post("/__emulator__/options", {"rate_limit": None})
 
         assert [(await caller.get("/projects")).status for caller in (api, api, other, other)] == [200] * 4
 
 
-async def test_delays_are_drawn_from_the_ordered_distribution(control):
-    await control.post("/__emulator__/latency", {"median": 0.001, "sigma": 0.9, "seed": 7})
-    drawn = [control.emulator.travel.draw() for _ in range(3)]
-    ordered = await control.post("/__emulator__/latency", {"median": 0.001, "sigma": 0.9, "seed": 7})
+async def test_delays_are_drawn_from_the_ordered_distribution(start):
+    order = {"latency": 0.001, "latency_sigma": 0.9}
+    async with start(control=True, seed=7) as api:
+        api.headers |= secret_of(api)
+        await api.post("/__emulator__/options", order)
+        drawn = [api.emulator._service.latency.draw() for _ in range(3)]
+        ordered = await api.post("/__emulator__/options", order)
+        again = [api.emulator._service.latency.draw() for _ in range(3)]
 
-    assert drawn == [control.emulator.travel.draw() for _ in range(3)]
-    assert ordered.json == {"median": 0.001, "sigma": 0.9, "seed": 7}
+    assert drawn == again
+    assert len({*drawn}) == 3
+    assert {name: ordered.json[name] for name in order} == order
+
+
+async def test_the_options_are_told_and_changed(control):
+    before = (await control.get("/__emulator__/options")).json
+    await control.post("/__emulator__/options", {"list_order": "oldest", "log_retention": 60})
+    after = (await control.get("/__emulator__/options")).json
+
+    assert after == {**before, "list_order": "oldest", "log_retention": 60.0}
+    assert before.keys() == {*NAMES} - {"tls", "clock"}
 
 
 async def test_apps_codes_and_revocations_play_an_authorization(control):
@@ -144,7 +204,7 @@ async def test_server_logs_are_put_there(control):
         ("POST", "advance", {"seconds": "soon"}, 400),
         ("POST", "advance", {"seconds": 1e30}, 400),
         ("POST", "advance", {"seconds": "5"}, 400),
-        ("POST", "budget", {"limit": True}, 400),
+        ("POST", "options", {"rate_limit": True}, 400),
         ("POST", "projects", {"name": 5}, 400),
         ("POST", "projects", {"name": "p", "environments": "staging"}, 400),
         ("POST", "scripts", {"lines": "compiling"}, 400),
@@ -153,10 +213,12 @@ async def test_server_logs_are_put_there(control):
         ("POST", "advance", [], 400),
         ("POST", "codes", {"client_id": "nobody", "redirect_uri": "http://localhost:1"}, 400),
         ("POST", "server_logs", {"deployment_uid": "nobody", "message": ""}, 400),
-        ("POST", "budget", {}, 400),
-        ("POST", "budget", {"limit": 0}, 400),
-        ("POST", "budget", {"limit": 1, "window": "hourly"}, 400),
-        ("POST", "latency", {"median": -1}, 400),
+        ("POST", "options", {"limit": 1}, 400),
+        ("POST", "options", {"rate_limit": 0}, 400),
+        ("POST", "options", {"rate_limit": "1"}, 400),
+        ("POST", "options", {"rate_limit": 1, "rate_window": "hourly"}, 400),
+        ("POST", "options", {"latency": -1}, 400),
+        ("POST", "options", {"seed": 1}, 400),
         ("POST", "nope", {}, 404),
         ("DELETE", "nope", None, 404),
         ("GET", "nope", None, 404),
@@ -185,6 +247,7 @@ def test_an_emulator_takes_no_orders_by_default():
 
 async def test_a_push_and_a_domain_are_ordered(start):
     async with start(control=True, domains=True) as api:
+        api.headers |= secret_of(api)
         project = api.emulator.add_project("git", git=True)
         (environment,) = project.environments
         path = f"/projects/{project.uid}/environments/{environment}"
@@ -220,7 +283,7 @@ def test_threads_may_put_things_there_while_others_look_through_them():
 
     def look(_):
         for _ in range(400):
-            emulator.budget.set(None)
+            emulator.change(rate_limit=None)
 
     sys.setswitchinterval(1e-6)
     try:

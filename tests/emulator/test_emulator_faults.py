@@ -7,9 +7,10 @@ import time
 import aiohttp
 import pytest
 
-from launch_async.emulator import LogNormal
-from launch_async.emulator.budget import ClockSecond, SlidingSecond, TokenBucket
+from launch_async.emulator import EmulatorOptions
 from launch_async.emulator.control.ledger import Ledger, LedgerEntry
+from launch_async.emulator.traffic.budget import ClockSecond, SlidingSecond, TokenBucket
+from launch_async.emulator.traffic.latency import LatencyModel
 
 
 def granted(counter, *times):
@@ -268,19 +269,21 @@ async def test_latency_is_taken_both_ways(start):
 
 
 def test_delays_are_log_normal_and_repeatable():
-    first, again = LogNormal(0.02, 0.5, seed=1), LogNormal(0.02, 0.5, seed=1)
-    drawn = sorted(first() for _ in range(999))
+    options = EmulatorOptions(latency=0.02, latency_sigma=0.5, seed=1)
+    first, again = LatencyModel(options), LatencyModel(options)
+    drawn = sorted(first.draw() for _ in range(999))
 
-    assert again() in drawn
+    assert again.draw() in drawn
     assert drawn[499] == pytest.approx(0.02, rel=0.1)
     assert drawn[840] == pytest.approx(0.02 * math.exp(0.5), rel=0.1)
-    assert LogNormal(0.02)() == 0.02
+    assert LatencyModel(EmulatorOptions(latency=0.02)).draw() == 0.02
 
 
-@pytest.mark.parametrize("wrong", [{"limit": 0}, {"limit": 1, "window": "hourly"}])
+@pytest.mark.parametrize("wrong", [{"rate_limit": 0}, {"rate_limit": 1, "rate_window": "hourly"}])
 def test_a_budget_that_makes_no_sense_is_not_taken(api, wrong):
     with pytest.raises(ValueError, match="must be"):
-        api.emulator.budget.set(**wrong)
+        api.emulator.change(**wrong)
+    assert api.emulator._service.options.rate_limit is None
 
 
 def test_the_ledger_finds_the_fullest_window():

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from launch_async.emulator.operations import PUBLIC
+from launch_async.emulator.routes.operations import PUBLIC
 
 DOCUMENTED = {200, 201, 204, 400, 401, 403, 404, 405, 409, 429}
 NAMES = (

@@ -3,20 +3,24 @@
 import asyncio
 import io
 import json
+import os
 import signal
 import ssl
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import get_type_hints
 
 import aiohttp
 import attrs
 import pytest
 import trustme
 
+import launch_sync.emulator
 from launch_async.emulator import LaunchEmulator
 from launch_async.emulator.__main__ import _parser, main
-from launch_async.emulator.options import EmulatorOptions
+from launch_async.emulator.options import TYPES, EmulatorKeywords, EmulatorOptions, RequiredSetting, explanations
 from tests.support.gates import needs_ipv6
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +33,13 @@ async def run(*arguments):
     )  # fmt: skip
     assert process.stdout is not None
     return process, await process.stdout.readline()
+
+
+async def stopped(process, line):
+    """End an emulator; give its first line."""
+    process.terminate()
+    await process.communicate()
+    return line
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
@@ -50,10 +61,53 @@ async def test_the_process_announces_itself_serves_and_stops_cleanly(stop):
 
 def test_the_command_has_every_option_of_the_class():
     options = vars(_parser().parse_args([]))
-    chosen = {name: value for name, value in options.items() if not name.startswith(("tls_", "latency"))}
+    chosen = {name: value for name, value in options.items() if not name.startswith("tls_")}
 
     assert attrs.evolve(EmulatorOptions(), **chosen) == EmulatorOptions()
-    assert {*chosen, "tls", "latency", "clock"} == {field.name for field in attrs.fields(EmulatorOptions)}
+    assert {*chosen, "tls", "clock"} == {field.name for field in attrs.fields(EmulatorOptions)}
+
+
+def test_every_option_is_explained_in_the_order_of_the_class():
+    assert list(explanations()) == list(TYPES)
+
+
+def test_every_option_is_a_keyword_of_the_same_type():
+    wider = {"state": str | os.PathLike[str] | None, "required_settings": Iterable[RequiredSetting]}
+
+    assert get_type_hints(EmulatorKeywords) == {**TYPES, **wider}
+
+
+def test_options_are_taken_whole_and_by_keyword():
+    whole = EmulatorOptions(rate_limit=5, list_order="uid")
+
+    emulator = LaunchEmulator(whole, rate_limit=7)
+
+    assert emulator._service.options == EmulatorOptions(rate_limit=7, list_order="uid")
+    assert whole.rate_limit == 5
+
+
+@pytest.mark.parametrize("make", [LaunchEmulator, launch_sync.emulator.LaunchEmulator])
+def test_an_option_that_there_is_not_is_refused_with_those_that_there_are(make):
+    with pytest.raises(
+        TypeError, match=r"no option 'rate_limt'\. Did you mean rate_limit\? The options are host, .*\."
+    ):
+        make(rate_limt=5)
+
+
+@pytest.mark.parametrize(
+    ("flags", "name", "value"),
+    [
+        (["--no-git-connected"], "git_connected", False),
+        (["--rate-limit", "none"], "rate_limit", None),
+        (["--port", "none"], "port", None),
+        (["--state", "here"], "state", Path("here")),
+        (["--required-settings", "buildCommand"], "required_settings", ["buildCommand"]),
+        (["--latency", "0.5"], "latency", 0.5),
+        (["--list-order", "uid"], "list_order", "uid"),
+    ],
+)
+def test_the_command_reads_each_kind_of_option(flags, name, value):
+    assert vars(_parser().parse_args(flags))[name] == value
 
 
 @pytest.mark.parametrize(
@@ -194,10 +248,11 @@ async def test_two_emulators_live_side_by_side():
         assert first.access_token != second.access_token
 
 
-def test_a_seed_draws_the_same_credentials():
-    first, second = LaunchEmulator(seed=1), LaunchEmulator(seed=1)
+async def test_a_seed_draws_the_same_credentials():
+    first, second = [json.loads(await stopped(*await run("--seed", "1", "--control"))) for _ in range(2)]
 
-    assert (first.organization_uid, first.authtoken) == (second.organization_uid, second.authtoken)
+    assert {**first, "url": ""} == {**second, "url": ""}
+    assert {"authtoken", "access_token", "client_id", "client_secret", "control_secret"} <= first.keys()
 
 
 def test_importing_the_emulator_does_not_import_the_client():

@@ -7,7 +7,7 @@ import zipfile
 import pytest
 from hypothesis import given, strategies as st
 
-from launch_async.emulator.builds.archive import BrokenArchive, safe_name, unpack
+from launch_async.emulator.uploads.unpacking import BrokenArchive, safe_name, unpack
 
 LARGEST = 104_857_600
 STYLES = ("aws", "azure", "gcp")

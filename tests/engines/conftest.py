@@ -67,7 +67,8 @@ class Launch:
 
     def order(self, name: str, order: object = None, method: str = "POST") -> Mapping[str, object]:
         body = None if order is None else json.dumps(order).encode()
-        request = Request(f"{self.facts['url']}/__emulator__/{name}", body, method=method)
+        headers = {"Emulator-Secret": self.facts["control_secret"]}
+        request = Request(f"{self.facts['url']}/__emulator__/{name}", body, headers, method=method)
         with urlopen(request) as answer:
             return json.loads(answer.read() or b"{}")
 

@@ -38,7 +38,9 @@ class Server:
 
     def order(self, name: str, body: Mapping[str, object] | None = None) -> Any:
         content = None if body is None else json.dumps(body).encode()
-        with urllib.request.urlopen(f"{self.access['url']}/__emulator__/{name}", content) as answer:
+        headers = {"Emulator-Secret": self.access["control_secret"]}
+        request = urllib.request.Request(f"{self.access['url']}/__emulator__/{name}", content, headers)
+        with urllib.request.urlopen(request) as answer:
             return json.loads(answer.read())
 
     def requests(self) -> list[tuple[str, str]]:

@@ -28,10 +28,14 @@ class Emulator:
     url: str
     organization_uid: str
     authtoken: str
+    control_secret: str
 
     def arrivals(self) -> list[tuple[float, bool]]:
         """Return when each counted request arrived, in seconds, and whether it was accepted."""
-        with urllib.request.urlopen(f"{self.url}/__emulator__/ledger") as answer:
+        headers = {"Emulator-Secret": self.control_secret}
+        with urllib.request.urlopen(
+            urllib.request.Request(f"{self.url}/__emulator__/ledger", headers=headers)
+        ) as answer:
             requests = json.load(answer)["requests"]
         return [(entry["arrival"], not entry["refused"]) for entry in requests if entry["organization"] is not None]
 
@@ -45,7 +49,7 @@ def emulator(*, rate_limit: int, window: str, latency: float = 0.0) -> Iterator[
         try:
             assert process.stdout is not None
             said = json.loads(process.stdout.readline())
-            yield Emulator(said["url"], said["organization_uid"], said["authtoken"])
+            yield Emulator(said["url"], said["organization_uid"], said["authtoken"], said["control_secret"])
         finally:
             process.terminate()
 

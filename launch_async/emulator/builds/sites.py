@@ -16,7 +16,7 @@ from launch_async.emulator.clock import Clock, milliseconds
 from launch_async.emulator.options import IN_MEMORY, EmulatorOptions
 from launch_async.emulator.shapes import as_object
 from launch_async.emulator.state import Deployment, Environment, ServerLine, State
-from launch_async.emulator.storage import StoredFile
+from launch_async.emulator.uploads.storage import StoredFile
 
 PLACEHOLDER = (
     "<!doctype html><title>{name}</title><h1>{name}</h1><p>Deployment {number} has no static files to serve here.</p>\n"

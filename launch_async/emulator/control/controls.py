@@ -1,20 +1,21 @@
 """What a test can do to Launch besides calling it: tokens, scripts, faults, time, and things put there directly."""
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Final, Literal, Unpack
 
 from attrs import frozen
 
-from launch_async.emulator.budget import Budget
+from launch_async.emulator.auth.credentials import CODE_SECONDS, MANAGE, Grant, TokenKind
 from launch_async.emulator.clock import Clock, milliseconds
 from launch_async.emulator.control.faults import Faults
 from launch_async.emulator.control.ledger import Ledger
 from launch_async.emulator.control.preload import add_project
 from launch_async.emulator.control.script import LogLine, Scripts, script_of
-from launch_async.emulator.credentials import CODE_SECONDS, MANAGE, Grant, TokenKind
-from launch_async.emulator.latency import LatencyModel
+from launch_async.emulator.options import FIXED, EmulatorKeywords, with_changes
 from launch_async.emulator.service import Service
 from launch_async.emulator.state import Domain, Organization, Project, ServerLine
+
+BUDGET_OPTIONS: Final = frozenset({"rate_limit", "rate_window", "split_rate", "count_refused"})
 
 
 @frozen(repr=False)
@@ -50,6 +51,7 @@ class EmulatorControls:
         self.url = ""
         self._service = service
         self._first = self.add_organization("Emulated organization") if first is None else first
+        self._control_secret = service.uids.secret("control")
 
     @property
     def organization_uid(self) -> str:
@@ -87,19 +89,14 @@ class EmulatorControls:
         return self._first.password
 
     @property
+    def control_secret(self) -> str:
+        """What an order under ``/__emulator__/`` must have in its header ``Emulator-Secret``."""
+        return self._control_secret
+
+    @property
     def faults(self) -> Faults:
         """Failures on demand."""
         return self._service.faults
-
-    @property
-    def budget(self) -> Budget:
-        """How the requests of an organization are counted."""
-        return self._service.budget
-
-    @property
-    def travel(self) -> LatencyModel:
-        """How long requests and answers are under way."""
-        return self._service.travel
 
     @property
     def ledger(self) -> Ledger:
@@ -115,6 +112,26 @@ class EmulatorControls:
     def scripts(self) -> Scripts:
         """The scripts that wait for a deployment."""
         return self._service.builds.scripts
+
+    def change(self, **changes: Unpack[EmulatorKeywords]) -> None:
+        """Change options while the emulator runs. The budget counts from zero where its options change.
+
+        Args:
+            changes: the options; `EmulatorOptions` explains them.
+
+        Raises:
+            TypeError: there is no such option.
+            ValueError: an option out of its range, or one that counts only when the emulator starts.
+        """
+        options = self._service.options
+        chosen = with_changes(options, changes)
+        if late := sorted(FIXED & changes.keys()):
+            raise ValueError(f"{', '.join(late)}: chosen when an emulator is made, and not changed later")
+        for name in changes:
+            setattr(options, name, getattr(chosen, name))
+        if changes.keys() & BUDGET_OPTIONS:
+            self._service.budget.restart()
+        self._service.latency.restart()
 
     def add_organization(
         self, name: str = "Organization", *, rate_limit: int | None = -1, second_factor: str | None = None

@@ -133,6 +133,6 @@ class Faults:
 
 
 def _perhaps(wrong: str, names: Iterable[str]) -> str:
-    """The name that may be meant."""
+    """The name that may be meant; without one, all names."""
     close = get_close_matches(wrong, names, n=1)
-    return f"; perhaps {close[0]}" if close else ""
+    return f"; perhaps {close[0]}" if close else f"; there are {', '.join(sorted(names))}"

@@ -3,24 +3,31 @@
 It is off unless asked for. What it is sent is an object with the parameters of the Python method of the same name.
 """
 
-from collections.abc import Callable
-from typing import Literal, TypeVar, cast, get_args, get_origin
+import hmac
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, Literal, TypeVar, cast, get_args, get_origin
+from urllib.parse import urlsplit
 
 import cattrs
 from aiohttp import web
-from attrs import asdict, field, frozen
+from attrs import AttrsInstance, asdict, field, fields, frozen
 from cattrs.gen import make_dict_structure_fn
 
 from launch_async.emulator import errors
+from launch_async.emulator.auth.credentials import MANAGE, TokenKind
 from launch_async.emulator.control.controls import EmulatorControls
 from launch_async.emulator.control.faults import FaultKind
 from launch_async.emulator.control.script import LogLine
-from launch_async.emulator.credentials import MANAGE, TokenKind
-from launch_async.emulator.options import RateWindow
+from launch_async.emulator.options import NAMES, TYPES, EmulatorKeywords
 from launch_async.emulator.service import Answer, Service, read_object
 from launch_async.emulator.state import Record
 
-Order = TypeVar("Order")
+Order = TypeVar("Order", bound=AttrsInstance)
+Known = TypeVar("Known")
+HEADER: Final = "Emulator-Secret"
+LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
+EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - nothing is bound here
 
 
 @frozen(kw_only=True)
@@ -52,26 +59,6 @@ class ScriptOrder:
     times: int | None = 1
     project_uid: str | None = None
     environment_uid: str | None = None
-
-
-@frozen(kw_only=True)
-class BudgetOrder:
-    """Parameters of `Budget.set`."""
-
-    limit: int | None
-    window: RateWindow = "sliding"
-    headers: bool = False
-    split: bool = False
-    count_refused: bool = False
-
-
-@frozen(kw_only=True)
-class LatencyOrder:
-    """Parameters of `LatencyModel.set`."""
-
-    median: float
-    sigma: float = 0.0
-    seed: int | None = None
 
 
 @frozen(kw_only=True)
@@ -182,96 +169,100 @@ class DomainOrder:
 class Control:
     """Answers ``/__emulator__/...``."""
 
-    def __init__(self, bench: EmulatorControls, service: Service) -> None:
-        self._bench = bench
+    def __init__(self, controls: EmulatorControls, service: Service) -> None:
+        self._controls = controls
         self._service = service
         self._converter = _converter()
+        self._shown: dict[str, Callable[[], Record]] = {
+            "state": self._summary,
+            "options": self._options,
+            "ledger": self._ledger,
+        }
+        self._cleared: dict[str, Callable[[], None]] = {
+            "ledger": controls.ledger.clear,
+            "faults": controls.faults.clear,
+            "scripts": controls.scripts.clear,
+        }
+        self._ordered: dict[str, Callable[[Record], Answer]] = {
+            "options": self._change_options,
+            "faults": self._reading(FaultOrder, self._add_fault),
+            "scripts": self._reading(ScriptOrder, self._add_script),
+            "advance": self._reading(AdvanceOrder, self._advance),
+            "tokens": self._reading(TokenOrder, self._issue_token),
+            "revocations": self._reading(RevocationOrder, self._revoke),
+            "apps": self._reading(AppOrder, self._add_app),
+            "codes": self._reading(CodeOrder, self._issue_code),
+            "server_logs": self._reading(ServerLogOrder, self._add_server_log),
+            "pushes": self._reading(PushOrder, self._push),
+            "domains": self._reading(DomainOrder, self._add_domain),
+            "organizations": self._reading(OrganizationOrder, self._add_organization),
+            "projects": self._reading(ProjectOrder, self._add_project),
+            "deployments": self._reading(DeploymentOrder, self._add_deployment),
+        }
 
     async def answer(self, request: web.BaseRequest, name: str) -> Answer:
         """Carry out one order.
 
         Raises:
-            Refusal: 404 for an order there is none of, 400 for one that makes no sense.
+            Refusal: 403 without the secret or from a page of another site, 404 for an order there is none of, 400 for
+                one that makes no sense.
         """
+        self._admit(request)
         try:
             if request.method == "POST":
-                return self._order(name, await read_object(request))
+                return _named(self._ordered, name)(await read_object(request))
             if request.method == "DELETE":
-                return self._clear(name)
-            return self._show(name)
+                _named(self._cleared, name)()
+                return Answer(204)
+            return Answer(200, _named(self._shown, name)())
         except cattrs.BaseValidationError as error:
             raise _nonsense("; ".join(cattrs.transform_error(error))) from None
-        except ValueError as error:
+        except (TypeError, ValueError, cattrs.errors.CattrsError) as error:
             # A validator's error holds more than its text.
             raise _nonsense(str(error.args[0])) from None
         except KeyError as error:
             raise _nonsense(f"there is no {error.args[0]!r}") from None
 
-    def _show(self, name: str) -> Answer:
-        match name:
-            case "state":
-                return Answer(200, self._summary())
-            case "ledger":
-                ledger = self._bench.ledger
-                told = {
-                    "requests": [asdict(entry) for entry in ledger.requests],
-                    "created": [asdict(made) for made in ledger.created],
-                    "purged": [asdict(purge) for purge in ledger.purged],
-                }
-                return Answer(200, told)
-            case _:
-                raise _no_order()
+    def _admit(self, request: web.BaseRequest) -> None:
+        """Let in only who knows the secret, and no page of a browser: with real builds, orders run commands."""
+        own = urlsplit(self._controls.url)
+        origin = request.headers.get("Origin")
+        if origin not in (None, f"{own.scheme}://{own.netloc}"):
+            raise _not_admitted(f"Orders are not taken from the origin {origin}.")
+        if self._service.options.host not in EVERYWHERE and _host(request) not in {*LOOPBACK, own.hostname}:
+            raise _not_admitted("Orders are not taken for another host than the emulator's.")
+        given = request.headers.get(HEADER, "")
+        if not hmac.compare_digest(given.encode("utf-8", "replace"), self._controls.control_secret.encode()):
+            raise _not_admitted(f"Orders need the header {HEADER} with the control_secret of the first line.")
 
-    def _clear(self, name: str) -> Answer:
-        clear: dict[str, Callable[[], None]] = {
-            "ledger": self._bench.ledger.clear,
-            "faults": self._bench.faults.clear,
-            "scripts": self._bench.scripts.clear,
+    def _ledger(self) -> Record:
+        ledger = self._controls.ledger
+        return {
+            "requests": [asdict(entry) for entry in ledger.requests],
+            "created": [asdict(made) for made in ledger.created],
+            "purged": [asdict(purge) for purge in ledger.purged],
         }
-        if name not in clear:
-            raise _no_order()
-        clear[name]()
-        return Answer(204)
 
-    def _order(self, name: str, body: Record) -> Answer:
-        match name:
-            case "faults":
-                return self._add_fault(self._read(FaultOrder, body))
-            case "scripts":
-                return self._add_script(self._read(ScriptOrder, body))
-            case "advance":
-                self._bench.advance(self._read(AdvanceOrder, body).seconds)
-                return Answer(200, self._summary())
-            case "budget":
-                return self._set_budget(self._read(BudgetOrder, body))
-            case "latency":
-                return self._set_latency(self._read(LatencyOrder, body))
-            case "tokens":
-                return self._issue_token(self._read(TokenOrder, body))
-            case "revocations":
-                return Answer(200, {"revoked": self._bench.revoke_token(self._read(RevocationOrder, body).token)})
-            case "apps":
-                return self._add_app(self._read(AppOrder, body))
-            case "codes":
-                return self._issue_code(self._read(CodeOrder, body))
-            case "server_logs":
-                return self._add_server_log(self._read(ServerLogOrder, body))
-            case "pushes":
-                order = self._read(PushOrder, body)
-                return Answer(200, {"deployment_uid": self._bench.push(order.environment_uid, order.commit_hash)})
-            case "domains":
-                return self._add_domain(self._read(DomainOrder, body))
-            case "organizations":
-                return self._add_organization(self._read(OrganizationOrder, body))
-            case "deployments":
-                return self._add_deployment(self._read(DeploymentOrder, body))
-            case "projects":
-                return self._add_project(self._read(ProjectOrder, body))
-            case _:
-                raise _no_order()
+    def _advance(self, order: AdvanceOrder) -> Answer:
+        self._controls.advance(order.seconds)
+        return Answer(200, self._summary())
 
-    def _read(self, kind: type[Order], body: Record) -> Order:
-        return self._converter.structure(body, kind)
+    def _revoke(self, order: RevocationOrder) -> Answer:
+        return Answer(200, {"revoked": self._controls.revoke_token(order.token)})
+
+    def _push(self, order: PushOrder) -> Answer:
+        return Answer(200, {"deployment_uid": self._controls.push(order.environment_uid, order.commit_hash)})
+
+    def _reading(self, kind: type[Order], carry_out: Callable[[Order], Answer]) -> Callable[[Record], Answer]:
+        """Carry out an order of some kind, read from its body."""
+
+        def read(body: Record) -> Answer:
+            names = [one.name for one in fields(kind)]
+            if unknown := sorted(body.keys() - set(names)):
+                raise ValueError(f"there is no {', '.join(unknown)} here; there is {', '.join(names)}")
+            return carry_out(self._converter.structure(body, kind))
+
+        return read
 
     def _summary(self) -> Record:
         state = self._service.state
@@ -287,7 +278,7 @@ class Control:
         }
 
     def _add_fault(self, order: FaultOrder) -> Answer:
-        self._bench.faults.add(
+        self._controls.faults.add(
             order.kind,
             operation=order.operation,
             method=order.method,
@@ -300,10 +291,10 @@ class Control:
             body=order.body,
             headers=order.headers,
         )
-        return Answer(201, {"faults": len(self._bench.faults.active)})
+        return Answer(201, {"faults": len(self._controls.faults.active)})
 
     def _add_script(self, order: ScriptOrder) -> Answer:
-        self._bench.script(
+        self._controls.script(
             order.outcome,
             seconds=order.seconds,
             queue_seconds=order.queue_seconds,
@@ -315,34 +306,39 @@ class Control:
         )
         return Answer(201, {})
 
-    def _set_budget(self, order: BudgetOrder) -> Answer:
-        self._bench.budget.set(
-            order.limit,
-            window=order.window,
-            headers=order.headers,
-            split=order.split,
-            count_refused=order.count_refused,
-        )
-        return Answer(200, asdict(order))
+    def _change_options(self, body: Record) -> Answer:
+        # JSON cannot hold the function that a latency may be.
+        types = {**TYPES, "latency": float}
+        changes: Record = {
+            name: self._converter.structure(value, cast("type[object]", types[name])) if name in types else value
+            for name, value in body.items()
+        }
+        self._controls.change(**cast("EmulatorKeywords", changes))
+        return Answer(200, self._options())
 
-    def _set_latency(self, order: LatencyOrder) -> Answer:
-        self._bench.travel.set(order.median, sigma=order.sigma, seed=order.seed)
-        return Answer(200, asdict(order))
+    def _options(self) -> Record:
+        """Every option that JSON can say, as it is now."""
+        shown = {name: getattr(self._service.options, name) for name in NAMES}
+        return {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in shown.items()
+            if name not in ("tls", "clock") and not callable(value)
+        }
 
     def _issue_token(self, order: TokenOrder) -> Answer:
-        token = self._bench.issue_token(
+        token = self._controls.issue_token(
             scopes=order.scopes, kind=order.kind, seconds=order.seconds, organization_uid=order.organization_uid
         )
         return Answer(201, {"access_token": token})
 
     def _add_app(self, order: AppOrder) -> Answer:
-        client_id, client_secret = self._bench.add_app(
+        client_id, client_secret = self._controls.add_app(
             machine_to_machine=order.machine_to_machine, organization_uid=order.organization_uid
         )
         return Answer(201, {"client_id": client_id, "client_secret": client_secret})
 
     def _issue_code(self, order: CodeOrder) -> Answer:
-        code = self._bench.authorize(
+        code = self._controls.authorize(
             order.client_id,
             order.redirect_uri,
             scopes=order.scopes,
@@ -352,20 +348,22 @@ class Control:
         return Answer(201, {"code": code})
 
     def _add_server_log(self, order: ServerLogOrder) -> Answer:
-        self._bench.add_server_log(
+        self._controls.add_server_log(
             order.deployment_uid, order.message, source=order.source, at=order.at, late=order.late
         )
         return Answer(201, {})
 
     def _add_domain(self, order: DomainOrder) -> Answer:
-        return Answer(201, {"uid": self._bench.add_domain(order.environment_uid, order.url)})
+        return Answer(201, {"uid": self._controls.add_domain(order.environment_uid, order.url)})
 
     def _add_organization(self, order: OrganizationOrder) -> Answer:
-        made = self._bench.add_organization(order.name, rate_limit=order.rate_limit, second_factor=order.second_factor)
+        made = self._controls.add_organization(
+            order.name, rate_limit=order.rate_limit, second_factor=order.second_factor
+        )
         return Answer(201, asdict(made))
 
     def _add_deployment(self, order: DeploymentOrder) -> Answer:
-        uid = self._bench.add_deployment(
+        uid = self._controls.add_deployment(
             order.environment_uid,
             order.outcome,
             seconds=order.seconds,
@@ -377,7 +375,7 @@ class Control:
         return Answer(201, {"deployment_uid": uid})
 
     def _add_project(self, order: ProjectOrder) -> Answer:
-        project = self._bench.add_project(
+        project = self._controls.add_project(
             order.name,
             environments=order.environments,
             git=order.git,
@@ -387,7 +385,10 @@ class Control:
             organization_uid=order.organization_uid,
         )
         environments = {
-            environment.name: {"uid": environment.uid, "deploy_hook_url": self._bench.deploy_hook_url(environment.uid)}
+            environment.name: {
+                "uid": environment.uid,
+                "deploy_hook_url": self._controls.deploy_hook_url(environment.uid),
+            }
             for environment in project.environments.values()
         }
         return Answer(201, {"project_uid": project.uid, "environments": environments})
@@ -427,8 +428,28 @@ def _as_it_is(value: object, kind: type[object]) -> object:
     return value
 
 
-def _no_order() -> errors.Refusal:
-    return errors.coded(404, "emulator.NO_SUCH_ORDER", "The control endpoint has no such order.")
+def _named(known: Mapping[str, Known], name: str) -> Known:
+    """Return what a name stands for.
+
+    Raises:
+        Refusal: 404, with the names that there are.
+    """
+    if name not in known:
+        told = f"There is no such order for this method; there are {', '.join(known)}."
+        raise errors.coded(404, "emulator.NO_SUCH_ORDER", told)
+    return known[name]
+
+
+def _host(request: web.BaseRequest) -> str | None:
+    """The host that a request is for, without its port."""
+    try:
+        return urlsplit(f"//{request.headers.get('Host', '')}").hostname
+    except ValueError:
+        return None
+
+
+def _not_admitted(reason: str) -> errors.Refusal:
+    return errors.coded(403, "emulator.FORBIDDEN", reason)
 
 
 def _nonsense(reason: str) -> errors.Refusal:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from launch_async.emulator import errors
 from launch_async.emulator.builds.sites import output_folder
+from launch_async.emulator.routes.validation import CHANGED_ENVIRONMENT
 from launch_async.emulator.service import Call
 from launch_async.emulator.state import Deployment, Environment, Project, Upload
-from launch_async.emulator.validation import CHANGED_ENVIRONMENT
 
 GIT = "GITPROVIDER"
 NEWEST_COMMIT = "0123456789abcdef0123456789abcdef01234567"

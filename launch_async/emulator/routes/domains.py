@@ -2,9 +2,9 @@
 
 from launch_async.emulator import errors
 from launch_async.emulator.clock import iso
+from launch_async.emulator.routes.validation import CHANGED_DOMAIN, check
 from launch_async.emulator.service import Answer, Call
 from launch_async.emulator.state import Domain
-from launch_async.emulator.validation import CHANGED_DOMAIN, check
 
 CERTIFICATE_SECONDS = 90 * 86_400.0
 

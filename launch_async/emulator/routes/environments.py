@@ -13,10 +13,16 @@ from launch_async.emulator.routes.creation import (
     new_environment,
     received_upload,
 )
+from launch_async.emulator.routes.validation import (
+    CHANGED_ENVIRONMENT,
+    NEW_ENVIRONMENT,
+    REVALIDATION,
+    check,
+    check_required,
+)
 from launch_async.emulator.service import Answer, Call
 from launch_async.emulator.shapes import as_list, as_object
 from launch_async.emulator.state import Environment, Organization, Project
-from launch_async.emulator.validation import CHANGED_ENVIRONMENT, NEW_ENVIRONMENT, REVALIDATION, check, check_required
 
 DAY = 86_400.0
 

@@ -9,10 +9,10 @@ from launch_async.emulator.routes.creation import (
     new_environment,
     received_upload,
 )
+from launch_async.emulator.routes.validation import CHANGED_PROJECT, NEW_PROJECT, check, check_required
 from launch_async.emulator.service import Answer, Call
 from launch_async.emulator.shapes import as_object
 from launch_async.emulator.state import Organization, Project
-from launch_async.emulator.validation import CHANGED_PROJECT, NEW_PROJECT, check, check_required
 
 
 async def list_projects(call: Call) -> Answer:

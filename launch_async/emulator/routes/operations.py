@@ -5,8 +5,9 @@ from urllib.parse import unquote
 
 from attrs import evolve, frozen
 
+from launch_async.emulator.auth import login
 from launch_async.emulator.options import EmulatorOptions
-from launch_async.emulator.routes import deployments, domains, environments, login, projects
+from launch_async.emulator.routes import deployments, domains, environments, projects
 from launch_async.emulator.service import Operation
 from launch_async.emulator.state import Record
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from aiohttp import web
 
 from launch_async.emulator import errors
-from launch_async.emulator.credentials import MANAGE, SCOPES, App, TokenKind, User
+from launch_async.emulator.auth.credentials import MANAGE, SCOPES, App, TokenKind, User
 from launch_async.emulator.service import Answer, Call
 from launch_async.emulator.shapes import as_object
 from launch_async.emulator.state import Organization, Record

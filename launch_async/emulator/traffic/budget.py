@@ -114,52 +114,30 @@ class Budget:
     """One counter for each organization, or two where reads and writes are counted apart."""
 
     def __init__(self, options: EmulatorOptions, state: State, clock: Clock) -> None:
+        self._options = options
         self._state = state
         self._clock = clock
-        self._window: RateWindow = options.rate_window
-        self._split = options.split_rate
-        self._count_refused = options.count_refused
         self._counters: dict[tuple[str, bool], Counter] = {}
-        self.headers: bool = options.rate_headers
 
-    def set(
-        self,
-        limit: int | None,
-        *,
-        window: RateWindow = "sliding",
-        headers: bool = False,
-        split: bool = False,
-        count_refused: bool = False,
-    ) -> None:
-        """Count otherwise from now on, and from zero, for every organization that is there.
+    @property
+    def headers(self) -> bool:
+        """Whether answers tell of the budget."""
+        return self._options.rate_headers
 
-        Args:
-            limit: requests per second and organization; None for no limit.
-            window: in any second, in a second of the clock, or by a token bucket.
-            headers: send ``X-RateLimit-*``, and ``Retry-After`` with a 429.
-            split: count reads and writes apart.
-            count_refused: let refused requests spend budget too.
-
-        Raises:
-            ValueError: a limit below 1, or a window that does not exist.
-        """
-        if limit is not None and limit < 1:
-            raise ValueError(f"the limit must be at least 1, or None for no limit, got {limit}")
-        if window not in COUNTERS:
-            raise ValueError(f"the window must be one of {', '.join(COUNTERS)}, got {window!r}")
-        self._window, self._split, self._count_refused = window, split, count_refused
-        self.headers = headers
+    def restart(self) -> None:
+        """Count from zero, as the options say now, for every organization that is there."""
         self._counters = {}
         for organization in list(self._state.organizations.values()):
-            organization.rate_limit = limit
+            organization.rate_limit = self._options.rate_limit
 
     def arrive(self, organization: Organization, *, write: bool) -> Verdict | None:
         """Judge, and count, a request of ``organization`` that arrives now; None without a limit."""
         if organization.rate_limit is None:
             return None
-        key = (organization.uid, write and self._split)
+        key = (organization.uid, write and self._options.split_rate)
         counter = self._counters.get(key)
         if counter is None:
-            counter = COUNTERS[self._window](organization.rate_limit, count_refused=self._count_refused)
+            made = COUNTERS[self._options.rate_window]
+            counter = made(organization.rate_limit, count_refused=self._options.count_refused)
             self._counters[key] = counter
         return counter.arrive(self._clock.ticks())

@@ -19,11 +19,11 @@ from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import BadHttpMessage
 
 from launch_async.emulator import errors
-from launch_async.emulator.builds.archive import BrokenArchive, unpack
 from launch_async.emulator.clock import Clock, iso, milliseconds, parse_iso
 from launch_async.emulator.options import EmulatorOptions
 from launch_async.emulator.shapes import as_list, as_object
 from launch_async.emulator.state import Organization, Record, State, Uids, Upload
+from launch_async.emulator.uploads.unpacking import BrokenArchive, unpack
 
 SMALLEST = 1024
 LARGEST = 104_857_600

@@ -1,0 +1,1 @@
+"""Archives: signed targets of object storage, and what is unpacked from them."""
