@@ -5,10 +5,10 @@ import gc
 import threading
 
 import pytest
-from benchmarks._simulation import run
 
 from launch_async.rate_limit.local import LocalRateLimiter
 from launch_async.rate_limit.types import Answer, Permit, RateLimit
+from tests.support.virtual_time import run
 
 
 async def waits(limiter: LocalRateLimiter, requests: int) -> list[float]:
