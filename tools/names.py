@@ -53,10 +53,8 @@ def home(value: object, name: str, module: str) -> str:
     """
     if inspect.isclass(value) or inspect.isfunction(value):
         return f"{value.__module__}.{value.__qualname__}"
-    # Constants and aliases do not know where they come from; the source does.
-    package, _, below = f"{module.replace('launch_sync', 'launch_async')}.{name}".partition(".")
-    described = _source(package)[below]
-    return described.final_target.path if isinstance(described, griffe.Alias) else described.path
+    # Constants and aliases do not know where they come from: the door that offers them documents them.
+    return f"{module.replace('launch_sync', 'launch_async')}.{name}"
 
 
 def offered(module: str) -> Iterator[tuple[str, str]]:

@@ -64,7 +64,7 @@ def test_names_stand_side_by_side() -> None:
     login = "[`await login(...)`][launch_async.auth.sessions.login] | [`login(...)`][launch_sync.auth.sessions.login]"
     assert f"\n| {login} | Log in; " in page
     assert "\n| none | [`BridgeThreadError`][launch_sync._bridge.loop.BridgeThreadError] | " in page
-    assert "\n| [`UNSET`][launch_async.models.base.UNSET] | the same | An argument that was not given" in page
+    assert "\n| [`UNSET`][launch_async.UNSET] | the same | An argument that was not given" in page
     assert "\n| [`LogLine`][launch_async.emulator.control.script.LogLine] | the same | One build-log line. |" in page
     assert on_page_markdown("# Another page") == "# Another page"
 
