@@ -17,8 +17,8 @@ from launch_async.emulator import errors
 from launch_async.emulator.auth.credentials import Caller
 from launch_async.emulator.clock import http_date
 from launch_async.emulator.control.faults import Fault
-from launch_async.emulator.control.ledger import LedgerEntry
 from launch_async.emulator.control.orders import Control
+from launch_async.emulator.ledger import LedgerEntry
 from launch_async.emulator.options import RefusalBody
 from launch_async.emulator.routes.operations import Match, Router
 from launch_async.emulator.service import Answer, Call, Operation, Service

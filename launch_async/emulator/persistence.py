@@ -21,7 +21,7 @@ _EMULATOR = {
     "control.controls": ("OrganizationCredentials",),
     "auth.credentials": ("App", "Grant", "Issued", "Token", "User"),
     "persistence": ("Snapshot",),
-    "control.script": ("LogLine", "Script"),
+    "builds.script": ("LogLine", "Script"),
     "state": ("Deployment", "Domain", "Environment", "Organization", "Project", "ServerLine", "State", "Upload"),
 }
 # A pickle can name any function of any module. Only these classes, which do nothing but hold data, are let in.

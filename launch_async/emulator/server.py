@@ -18,9 +18,9 @@ from launch_async.emulator.builds.sites import Sites, netloc
 from launch_async.emulator.clock import Clock
 from launch_async.emulator.control.controls import EmulatorControls
 from launch_async.emulator.control.faults import Faults
-from launch_async.emulator.control.ledger import Ledger
 from launch_async.emulator.control.orders import Control
 from launch_async.emulator.dispatcher import STORAGE, Dispatcher
+from launch_async.emulator.ledger import Ledger
 from launch_async.emulator.options import IN_MEMORY, EmulatorKeywords, EmulatorOptions, with_changes
 from launch_async.emulator.persistence import Snapshot, StateFile
 from launch_async.emulator.routes.operations import PUBLIC, Router, describe, offered

@@ -13,7 +13,7 @@ from launch_async.emulator.builds.builds import Builds
 from launch_async.emulator.builds.sites import Sites
 from launch_async.emulator.clock import Clock
 from launch_async.emulator.control.faults import Faults
-from launch_async.emulator.control.ledger import Creation, Ledger, Noun
+from launch_async.emulator.ledger import Creation, Ledger, Noun
 from launch_async.emulator.options import EmulatorOptions
 from launch_async.emulator.shapes import as_object
 from launch_async.emulator.state import (

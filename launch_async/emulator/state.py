@@ -9,8 +9,8 @@ from typing import Literal, TypeAlias, TypeVar
 
 from attrs import define, field, frozen
 
+from launch_async.emulator.builds.script import Script
 from launch_async.emulator.clock import iso
-from launch_async.emulator.control.script import Script
 from launch_async.emulator.options import ListOrder
 
 Record: TypeAlias = dict[str, object]

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 from launch_async._lazy import lazy
 
 if TYPE_CHECKING:
+    from launch_async.emulator.builds.script import LogLine as LogLine, Script as Script, Scripts as Scripts
     from launch_async.emulator.clock import Clock as Clock
     from launch_async.emulator.control.controls import OrganizationCredentials as OrganizationCredentials
     from launch_async.emulator.control.faults import Fault as Fault, FaultKind as FaultKind, Faults as Faults
-    from launch_async.emulator.control.ledger import (
+    from launch_async.emulator.ledger import (
         Creation as Creation,
         Ledger as Ledger,
         LedgerEntry as LedgerEntry,
         Purge as Purge,
     )
-    from launch_async.emulator.control.script import LogLine as LogLine, Script as Script, Scripts as Scripts
     from launch_async.emulator.options import EmulatorKeywords as EmulatorKeywords, EmulatorOptions as EmulatorOptions
     from launch_async.emulator.transport import InMemoryTransport as InMemoryTransport
     from launch_sync.emulator.server import LaunchEmulator as LaunchEmulator

@@ -10,11 +10,11 @@ from types import TracebackType
 from typing import Literal, Self, Unpack
 
 from launch_async.emulator.auth.credentials import MANAGE, TokenKind
+from launch_async.emulator.builds.script import LogLine, Scripts
 from launch_async.emulator.clock import Clock
 from launch_async.emulator.control.controls import OrganizationCredentials
 from launch_async.emulator.control.faults import Faults
-from launch_async.emulator.control.ledger import Ledger
-from launch_async.emulator.control.script import LogLine, Scripts
+from launch_async.emulator.ledger import Ledger
 from launch_async.emulator.options import EmulatorKeywords, EmulatorOptions
 from launch_async.emulator.server import LaunchEmulator as AsyncLaunchEmulator
 from launch_async.emulator.state import Project

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from launch_async.emulator import EmulatorOptions
-from launch_async.emulator.control.ledger import Ledger, LedgerEntry
+from launch_async.emulator.ledger import Ledger, LedgerEntry
 from launch_async.emulator.traffic.budget import ClockSecond, SlidingSecond, TokenBucket
 from launch_async.emulator.traffic.latency import LatencyModel
 

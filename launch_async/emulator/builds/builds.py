@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable, Iterator
 from itertools import count
 
+from launch_async.emulator.builds.script import BUILD, LogLine, Script, Scripts, default_lines
 from launch_async.emulator.clock import iso_milliseconds, milliseconds
-from launch_async.emulator.control.script import BUILD, LogLine, Script, Scripts, default_lines
 from launch_async.emulator.options import EmulatorOptions
 from launch_async.emulator.state import Deployment, Environment, Record, State, Uids, Upload
 

@@ -1,1 +1,1 @@
-"""Scripting the emulator: controls, orders, faults, the ledger."""
+"""Steering the emulator: controls, orders, faults, projects put in directly."""

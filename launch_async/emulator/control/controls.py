@@ -6,11 +6,11 @@ from typing import Final, Literal, Unpack
 from attrs import frozen
 
 from launch_async.emulator.auth.credentials import CODE_SECONDS, MANAGE, Grant, TokenKind
+from launch_async.emulator.builds.script import LogLine, Scripts, script_of
 from launch_async.emulator.clock import Clock, milliseconds
 from launch_async.emulator.control.faults import Faults
-from launch_async.emulator.control.ledger import Ledger
 from launch_async.emulator.control.preload import add_project
-from launch_async.emulator.control.script import LogLine, Scripts, script_of
+from launch_async.emulator.ledger import Ledger
 from launch_async.emulator.options import FIXED, EmulatorKeywords, with_changes
 from launch_async.emulator.service import Service
 from launch_async.emulator.state import Domain, Organization, Project, ServerLine

@@ -16,9 +16,9 @@ from cattrs.gen import make_dict_structure_fn
 
 from launch_async.emulator import errors
 from launch_async.emulator.auth.credentials import MANAGE, TokenKind
+from launch_async.emulator.builds.script import LogLine
 from launch_async.emulator.control.controls import EmulatorControls
 from launch_async.emulator.control.faults import FaultKind
-from launch_async.emulator.control.script import LogLine
 from launch_async.emulator.options import NAMES, TYPES, EmulatorKeywords
 from launch_async.emulator.service import Answer, Service, read_object
 from launch_async.emulator.state import Record

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from launch_async.emulator import errors
 from launch_async.emulator.clock import iso, milliseconds
-from launch_async.emulator.control.ledger import Purge
+from launch_async.emulator.ledger import Purge
 from launch_async.emulator.routes.creation import (
     GIT,
     NEWEST_COMMIT,
