@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["duration", "file_size", "printable"]
+__all__ = ["duration", "file_size", "printable", "shortened"]
 
 
 def duration(seconds: float | None) -> str:
@@ -28,3 +28,8 @@ def file_size(count: int) -> str:
 def printable(text: str) -> str:
     """Return text on one line that a terminal only shows: names and messages come from elsewhere."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def shortened(label: str, most: int) -> str:
+    """Return the end of a long label: projects differ there, and environments stand there."""
+    return label if len(label) <= most else f"\N{HORIZONTAL ELLIPSIS}{label[1 - most :]}"

@@ -34,8 +34,7 @@ _STYLE: Final = "body { margin: 1.5rem auto; padding: 0 1rem; max-width: 70rem; 
 
 @HTML.of(Selection)
 def _selection(selection: Selection) -> str:
-    title = f"{len(selection)} of {selection.considered} environments selected with {selection.requests} requests"
-    return _html.table(title, selection.targets, cells=_target_cells)
+    return _html.table(str(selection).partition("\n")[0], selection.targets, cells=_target_cells)
 
 
 def _target_cells(target: Target) -> dict[str, _html.Cell]:

@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from launch_async._text import shortened
 from launch_async.display.snapshot import Row, RunSnapshot
 from launch_async.fleet.journal.journal import OperationState
 
@@ -93,7 +94,7 @@ class LiveTable:
     def _rows(self, rows: Sequence[Row], width: int) -> Table:
         now = self._snapshot.seconds
         grid = Table.grid(padding=(0, 2), expand=True)
-        labels = [_shortened(row.label, width // 3) for row in rows]
+        labels = [shortened(row.label, width // 3) for row in rows]
         grid.add_column(no_wrap=True, min_width=max((len(label) for label in labels), default=0) + 2)
         grid.add_column(no_wrap=True, min_width=_STATE)
         grid.add_column(no_wrap=True, min_width=_TIME, justify="right")
@@ -107,11 +108,6 @@ class LiveTable:
     def _rest(self, failed: int, under_way: int) -> list[Text]:
         parts = [f"{count} more {what}" for count, what in ((failed, "failed"), (under_way, "under way")) if count > 0]
         return [Text(f"  ... and {' and '.join(parts)}")] if parts else []
-
-
-def _shortened(label: str, most: int) -> str:
-    """Return the end of a long label: projects differ there, and environments stand there."""
-    return label if len(label) <= most else f"\N{HORIZONTAL ELLIPSIS}{label[1 - most :]}"
 
 
 def _clock(seconds: float) -> str:

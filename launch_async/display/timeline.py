@@ -13,6 +13,7 @@ from typing import Final
 
 import attrs
 
+from launch_async._text import shortened
 from launch_async.fleet.journal.journal import OperationState
 from launch_async.fleet.report.outcome import TargetOutcome
 
@@ -106,12 +107,12 @@ def _wave(number: int, y: float) -> str:
 def _row(bar: _Bar, y: float, length: float) -> Iterator[str]:
     outcome, left, right = bar.outcome, _x(bar.start, length), _x(bar.end, length)
     label = outcome.target.label
-    short = label if len(label) <= _LONGEST_LABEL else f"\N{HORIZONTAL ELLIPSIS}{label[1 - _LONGEST_LABEL :]}"
+    short = html.escape(shortened(label, _LONGEST_LABEL))
     seconds = "" if outcome.seconds is None else f" {outcome.seconds:.1f} s"
     fill = _FILLS.get(outcome.state, 'fill="none" stroke-dasharray="4 3"')
     title = f"{label}: {outcome.state}{seconds}"
     yield f"<g><title>{html.escape(title)}</title>"
-    yield f'<text x="{_LABEL - 8}" y="{y + 14}" text-anchor="end">{html.escape(short)}</text>'
+    yield f'<text x="{_LABEL - 8}" y="{y + 14}" text-anchor="end">{short}</text>'
     yield (
         f'<rect x="{left:.1f}" y="{y + 5}" width="{max(2.0, right - left):.1f}" height="{_ROW - 7}" rx="2" '
         f'stroke="currentColor" {fill}/>'
