@@ -398,7 +398,8 @@ class EmulatorControls:
         """
         written = self.clock.now() if at is None else at
         deployment = self._service.state.deployments[deployment_uid]
-        deployment.add_server_line(ServerLine(milliseconds(written), source, message, written + late))
+        visible_at = written + late if late else 0.0
+        deployment.add_server_line(ServerLine(milliseconds(written), source, message, visible_at))
 
     def revoke_token(self, token: str) -> bool:
         """End a bearer or refresh token at once; False if there was none."""
