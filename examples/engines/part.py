@@ -13,7 +13,7 @@ from pathlib import Path
 from launch_async import JournalInUse, RedisRateLimiter
 from launch_async.fleet import Journal
 from launch_sync import LaunchClient
-from launch_sync.fleet import FleetReport, Plan, SqliteJournal
+from launch_sync.fleet import FileJournal, FleetReport, Plan
 
 
 def run_part(part: Plan, *, patience: float = 120.0) -> FleetReport:
@@ -48,4 +48,4 @@ def journal_of(part: Plan) -> Journal:
         from postgres_journal import PostgresJournal
 
         return PostgresJournal(place, part.uid)
-    return SqliteJournal(Path(place, f"{part.uid}.journal"))
+    return FileJournal(Path(place, f"{part.uid}.journal"))

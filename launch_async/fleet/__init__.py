@@ -8,11 +8,11 @@ from launch_async._lazy import lazy
 
 if TYPE_CHECKING:
     from launch_async.fleet.fleet import Fleet as Fleet
+    from launch_async.fleet.journal.file import FileJournal as FileJournal
     from launch_async.fleet.journal.journal import (
         Entry as Entry,
         Journal as Journal,
         OperationState as OperationState,
-        SqliteJournal as SqliteJournal,
     )
     from launch_async.fleet.journal.memory import MemoryJournal as MemoryJournal
     from launch_async.fleet.plan.actions import (

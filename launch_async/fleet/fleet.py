@@ -11,7 +11,8 @@ from pathlib import Path
 from launch_async.archive.archive import SecretFiles
 from launch_async.deploy.sources import Commit, LatestCommit, PreviousUpload, Source, ready_archive
 from launch_async.errors import ConfigurationError, InvalidArgumentError
-from launch_async.fleet.journal.journal import Journal, SqliteJournal
+from launch_async.fleet.journal.file import FileJournal
+from launch_async.fleet.journal.journal import Journal
 from launch_async.fleet.journal.memory import MemoryJournal
 from launch_async.fleet.plan.actions import (
     Action,
@@ -415,4 +416,4 @@ def _absolute(source: str | os.PathLike[str]) -> str:
 def _journal(journal: str | os.PathLike[str] | Journal | None) -> Journal:
     if journal is None:
         return MemoryJournal()
-    return SqliteJournal(Path(journal)) if isinstance(journal, str | os.PathLike) else journal
+    return FileJournal(Path(journal)) if isinstance(journal, str | os.PathLike) else journal

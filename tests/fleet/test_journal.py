@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
-import sqlite3
+import os
+import resource
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
 
 import attrs
 import pytest
@@ -23,9 +28,10 @@ from launch_async.fleet import (
     Plan,
     PlannedSource,
     Redeploy,
-    SqliteJournal,
     Target,
 )
+from launch_async.fleet.journal.file import FileJournal
+from launch_async.fleet.journal.log import Log
 
 
 def _anything(_: Plan) -> None: ...
@@ -38,10 +44,40 @@ def _plan(count: int = 3, host: str = "launch-api.example", organization: str | 
 
 
 def _begun(path: Path) -> Plan:
-    plan, journal = _plan(), SqliteJournal(path)
+    plan, journal = _plan(), FileJournal(path)
     journal.open(plan, check=_anything)
     journal.close()
     return plan
+
+
+_ENTRIES: Final = [
+    Entry(key="0", state=OperationState.INTENDED, intended_at=datetime.now(UTC), attempts=1),
+    Entry(key="0", state=OperationState.SENT, deployment_uid="d" * 24, detail={"message": "é \ud800 \u2028\n" * 9}),
+    Entry(key="1", state=OperationState.INTENDED, detail={"message": "x" * 200}),
+    Entry(key="0", state=OperationState.SUCCEEDED),
+]
+
+
+def _of(plan: Plan, entry: Entry) -> Entry:
+    return attrs.evolve(entry, key=plan.operations[int(entry.key)].key)
+
+
+def _worked_on(path: Path) -> tuple[Plan, list[list[Entry]]]:
+    """Make a journal with some steps, and return what it tells after each."""
+    plan = _plan()
+    with FileJournal(path) as journal:
+        journal.open(plan, check=_anything)
+        steps = [list(journal.entries())]
+        for entry in _ENTRIES:
+            journal.write(_of(plan, entry))
+            steps.append(list(journal.entries()))
+    return plan, steps
+
+
+def _kept(path: Path) -> list[Entry]:
+    with FileJournal(path) as journal:
+        journal.open(None, check=_anything)
+        return list(journal.entries())
 
 
 @pytest.fixture
@@ -51,7 +87,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("in_memory", [False, True])
 def test_what_was_written_is_there_again(path: Path, in_memory: bool) -> None:
-    journal = MemoryJournal() if in_memory else SqliteJournal(path)
+    journal = MemoryJournal() if in_memory else FileJournal(path)
     plan = _plan()
     journal.open(plan, check=_anything)
     entry = Entry(
@@ -78,14 +114,14 @@ def test_a_file_may_have_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     plan = _begun(Path(name))
 
-    with SqliteJournal(tmp_path / name) as journal:
+    with FileJournal(tmp_path / name) as journal:
         assert journal.open(None, check=_anything) == plan
 
 
 @pytest.mark.parametrize("in_memory", [False, True])
 def test_two_runs_at_once_are_refused(path: Path, in_memory: bool) -> None:
-    first = MemoryJournal() if in_memory else SqliteJournal(path)
-    second = first if in_memory else SqliteJournal(path)
+    first = MemoryJournal() if in_memory else FileJournal(path)
+    second = first if in_memory else FileJournal(path)
     plan = _plan()
     first.open(plan, check=_anything)
 
@@ -103,13 +139,13 @@ def test_a_run_in_another_process_is_refused(path: Path) -> None:
     code = f"""
 from pathlib import Path
 from launch_async import JournalError
-from launch_async.fleet import SqliteJournal
+from launch_async.fleet import FileJournal
 try:
-    SqliteJournal(Path({str(path)!r})).open(None, check=lambda _: None)
+    FileJournal(Path({str(path)!r})).open(None, check=lambda _: None)
 except JournalError as error:
     raise SystemExit(3 if "in use by another run" in str(error) else 1)
 """
-    with SqliteJournal(path) as journal:
+    with FileJournal(path) as journal:
         journal.open(plan, check=_anything)
         other = subprocess.run([sys.executable, "-c", code])
         journal.write(Entry(key=plan.operations[0].key, state=OperationState.SUCCEEDED))
@@ -122,7 +158,7 @@ def test_a_file_that_appears_while_a_run_begins_is_not_overwritten(path: Path) -
         path.write_bytes(b"somebody else's")
 
     with pytest.raises(JournalInUse, match="in use"):
-        SqliteJournal(path).open(_plan(), check=appear)
+        FileJournal(path).open(_plan(), check=appear)
 
     assert path.read_bytes() == b"somebody else's"
     assert [file.name for file in path.parent.iterdir()] == [path.name]
@@ -138,25 +174,25 @@ def test_a_journal_where_files_cannot_be_linked_is_made_all_the_same(
 
     plan = _begun(path)
 
-    with SqliteJournal(path) as journal:
+    with FileJournal(path) as journal:
         assert journal.open(None, check=_anything) == plan
 
 
 def test_a_journal_in_a_folder_that_is_not_there_is_refused(path: Path) -> None:
     with pytest.raises(JournalError, match="cannot be made"):
-        SqliteJournal(path.parent / "missing" / "run.journal").open(_plan(), check=_anything)
+        FileJournal(path.parent / "missing" / "run.journal").open(_plan(), check=_anything)
 
 
 @pytest.mark.parametrize("in_memory", [False, True])
 def test_there_is_nothing_to_resume_without_a_journal(path: Path, in_memory: bool) -> None:
     with pytest.raises(JournalError, match=r"begin a run with fleet\.run"):
-        (MemoryJournal() if in_memory else SqliteJournal(path)).open(None, check=_anything)
+        (MemoryJournal() if in_memory else FileJournal(path)).open(None, check=_anything)
     assert not path.exists()
 
 
 @pytest.mark.parametrize("in_memory", [False, True])
 def test_the_journal_of_another_plan_is_refused(path: Path, in_memory: bool) -> None:
-    journal = MemoryJournal() if in_memory else SqliteJournal(path)
+    journal = MemoryJournal() if in_memory else FileJournal(path)
     journal.open(_plan(), check=_anything)
     journal.close()
     before = b"" if in_memory else path.read_bytes()
@@ -177,7 +213,7 @@ def test_the_journal_of_another_plan_is_refused(path: Path, in_memory: bool) -> 
 async def test_a_journal_of_another_host_or_organization_is_refused_and_left_as_it_is(
     path: Path, host: str, organization: str, problem: str
 ) -> None:
-    with SqliteJournal(path) as journal:
+    with FileJournal(path) as journal:
         journal.open(_plan(host=host, organization=organization), check=_anything)
     before = path.read_bytes()
 
@@ -189,32 +225,41 @@ async def test_a_journal_of_another_host_or_organization_is_refused_and_left_as_
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def _changed_with(statement: str) -> Callable[[Path], None]:
-    """What makes a journal and changes it behind its back."""
+def _lines_of(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines(keepends=True)
+
+
+def _rewritten(number: int, change: Callable[[dict[str, Any]], None]) -> Callable[[Path], None]:
+    """What makes a journal and writes one of its records anew, with checksums that fit."""
 
     def make(path: Path) -> None:
-        _begun(path)
-        _execute(path, statement)
+        _worked_on(path)
+        records = [json.loads(line)[1] for line in _lines_of(path)]
+        change(records[number])
+        log, content = Log(), b""
+        for record in records:
+            content += log.line(record)
+            log.add(log.line(record))
+        path.write_bytes(content)
 
     return make
 
 
-def _with_an_edited_plan(path: Path) -> None:
-    document = json.loads(_begun(path).to_json())
-    document["operations"][0]["target"]["environment_uid"] = "f" * 24
-    _execute(path, "UPDATE journal SET value = ?", json.dumps(document))
+def _edited(path: Path) -> None:
+    _worked_on(path)
+    path.write_bytes(path.read_bytes().replace(b'"environment_name": ""', b'"environment_name": "x"', 1))
 
 
-def _execute(path: Path, statement: str, *values: str) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as database:
-        database.execute(statement, values)
+def _without_a_line(path: Path) -> None:
+    _worked_on(path)
+    first, _, *rest = _lines_of(path)
+    path.write_bytes(b"".join([first, *rest]))
 
 
-def _garbled(path: Path) -> None:
-    _begun(path)
-    content = bytearray(path.read_bytes())
-    content[4096:] = b"\xff" * (len(content) - 4096)
-    path.write_bytes(content)
+def _with_two_lines_swapped(path: Path) -> None:
+    _worked_on(path)
+    first, second, third, *rest = _lines_of(path)
+    path.write_bytes(b"".join([first, third, second, *rest]))
 
 
 @pytest.mark.parametrize(
@@ -222,14 +267,17 @@ def _garbled(path: Path) -> None:
     [
         (lambda path: path.write_text("dear diary"), "is not a fleet journal"),
         (lambda path: path.write_bytes(b""), "is empty"),
-        (lambda path: _execute(path, "CREATE TABLE mine (name TEXT)"), "not a fleet journal"),
-        (_changed_with("PRAGMA user_version = 2"), "of version 2"),
-        (_changed_with("DELETE FROM operation"), "not those of its plan"),
-        (_changed_with("UPDATE operation SET state = 'great'"), "damaged"),
-        (_with_an_edited_plan, "damaged"),
-        (_changed_with("DELETE FROM journal"), "damaged"),
-        (_garbled, "damaged"),
-        (lambda path: path.mkdir(), "cannot be used"),
+        (lambda path: path.write_bytes(b"SQLite format 3\x00"), "is not a fleet journal"),
+        (lambda path: path.write_bytes(b"\x00" * 5000), "is not a fleet journal"),
+        (_rewritten(0, lambda record: record.update(version=2)), "of version 2"),
+        (_rewritten(0, lambda record: record.update(plan={})), "is damaged"),
+        (_rewritten(0, lambda record: record["plan"]["operations"].pop(0)), "its plan has no operation"),
+        (_rewritten(1, lambda record: record["entry"].update(state="great")), "is damaged: 'great'"),
+        (_rewritten(2, lambda record: record.clear()), "is damaged"),
+        (_edited, "is damaged: line 1 is not as it was written"),
+        (_without_a_line, "is damaged: line 2 is not as it was written"),
+        (_with_two_lines_swapped, "is damaged: line 2 is not as it was written"),
+        (lambda path: path.mkdir(), "cannot be used: Is a directory. Name a file"),
     ],
 )
 def test_what_is_no_usable_journal_is_refused_and_left_as_it_is(path: Path, make, problem: str) -> None:
@@ -237,31 +285,221 @@ def test_what_is_no_usable_journal_is_refused_and_left_as_it_is(path: Path, make
     before = path.read_bytes() if path.is_file() else b""
 
     for plan in (None, _plan()):
-        with pytest.raises(JournalError, match=f"{problem}|another plan"):
-            SqliteJournal(path).open(plan, check=_anything)
+        with pytest.raises(JournalError, match=problem):
+            FileJournal(path).open(plan, check=_anything)
 
     assert (path.read_bytes() if path.is_file() else b"") == before
 
 
-def test_a_journal_that_was_cut_at_any_length_is_refused_and_left_as_it_is(path: Path) -> None:
-    plan = _begun(path)
+def test_a_changed_bit_anywhere_is_noticed_and_left_as_it_is(path: Path) -> None:
+    _worked_on(path)
     whole = path.read_bytes()
-    for length in {*range(200), *range(200, len(whole), 499), len(whole) - 1}:
+    for position in (*range(0, len(whole) - 1, 7), len(whole) - 2):
+        changed = bytearray(whole)
+        changed[position] ^= 1
+        path.write_bytes(changed)
+
+        with pytest.raises(JournalError):
+            FileJournal(path).open(None, check=_anything)
+
+        assert path.read_bytes() == changed
+
+
+def test_a_file_that_ends_anywhere_is_a_journal_up_to_its_last_whole_line(path: Path) -> None:
+    """A kill, a full disk or a loss of power may end a write at any byte: that is no damage, and nothing is lost."""
+    plan, steps = _worked_on(path)
+    whole, ends = path.read_bytes(), []
+    for line in _lines_of(path):
+        ends.append(len(line) + (ends[-1] if ends else 0))
+    for length in {*range(ends[0], len(whole), 11), *(end + more for end in ends[1:] for more in (-2, -1, 0))}:
         path.write_bytes(whole[:length])
 
-        for given in (None, plan):
-            with pytest.raises(JournalError):
-                SqliteJournal(path).open(given, check=_anything)
+        assert _kept(path) == steps[sum(length >= end for end in ends) - 1]
+        with FileJournal(path) as journal:
+            journal.open(plan, check=_anything)
+            journal.write(Entry(key=plan.operations[2].key, state=OperationState.SKIPPED))
+        assert _kept(path)[2].state is OperationState.SKIPPED
+        assert path.read_bytes().endswith(b"\n")
 
-        assert path.read_bytes() == whole[:length]
+
+def test_a_file_without_a_whole_plan_is_refused_and_left_as_it_is(path: Path) -> None:
+    plan, _ = _worked_on(path)
+    first, *_ = _lines_of(path)
+    for length in {*range(30), *range(30, len(first), 23), len(first) - 1}:
+        path.write_bytes(first[:length])
+
+        for given in (None, plan):
+            with pytest.raises(JournalError, match=r"is empty|is truncated"):
+                FileJournal(path).open(given, check=_anything)
+
+        assert path.read_bytes() == first[:length]
+
+
+@contextlib.contextmanager
+def _room_for(size: int) -> Generator[None]:
+    """Let no file become larger, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def _written(journal: FileJournal, entries: list[Entry]) -> int:
+    """Write entries until the disk is full, and return how many were written."""
+    for number, entry in enumerate(entries):
+        try:
+            journal.write(entry)
+        except JournalError:
+            return number
+    return len(entries)
+
+
+def test_a_disk_that_is_full_at_any_byte_leaves_all_that_was_written_before(tmp_path: Path) -> None:
+    plan, steps = _worked_on(tmp_path / "whole")
+    smallest, largest = len(_lines_of(tmp_path / "whole")[0]), (tmp_path / "whole").stat().st_size
+    for size in range(smallest, largest, 23):
+        path = tmp_path / str(size)
+        with FileJournal(path) as journal:
+            journal.open(plan, check=_anything)
+            with _room_for(size):
+                told = _written(journal, [_of(plan, entry) for entry in _ENTRIES])
+                assert list(journal.entries()) == steps[told]
+                # A run that ends writes down what it can: that, too, must not harm what is there.
+                assert _written(journal, [_of(plan, entry) for entry in _ENTRIES[told:]]) == 0
+
+        assert _kept(path) == steps[told]
+
+
+def test_a_disk_without_room_for_a_plan_leaves_no_file(path: Path) -> None:
+    plan = _plan()
+    with _room_for(100), pytest.raises(JournalError, match="cannot be made"):
+        FileJournal(path).open(plan, check=_anything)
+
+    assert list(path.parent.iterdir()) == []
+
+
+def test_what_could_not_be_made_durable_was_not_written(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = _begun(path)
+
+    def refuse(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with FileJournal(path) as journal:
+        journal.open(plan, check=_anything)
+        with monkeypatch.context() as patch:
+            patch.setattr("os.fsync", refuse)
+            with pytest.raises(JournalError, match="Input/output error"):
+                journal.write(_of(plan, _ENTRIES[0]))
+        assert list(journal.entries()) == [Entry(key=one.key) for one in plan.operations]
+        journal.write(_of(plan, _ENTRIES[1]))
+
+    assert _kept(path)[0].state is _ENTRIES[1].state
+
+
+@pytest.mark.parametrize("way", ["copy", "rename", "link", "symlink"])
+def test_one_file_is_the_whole_journal(path: Path, tmp_path: Path, way: str) -> None:
+    _, steps = _worked_on(path)
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    other = folder / "other name"
+    {"copy": shutil.copy, "rename": os.rename, "link": os.link, "symlink": os.symlink}[way](path, other)
+
+    assert _kept(other) == steps[-1]
+
+
+@pytest.mark.parametrize("way", ["link", "symlink"])
+def test_a_second_name_of_a_journal_is_no_second_journal(path: Path, tmp_path: Path, way: str) -> None:
+    plan = _begun(path)
+    other = tmp_path / "other name"
+    {"link": os.link, "symlink": os.symlink}[way](path, other)
+    with FileJournal(path) as journal:
+        journal.open(plan, check=_anything)
+
+        with pytest.raises(JournalInUse):
+            FileJournal(other).open(plan, check=_anything)
+
+
+def test_a_link_that_leads_nowhere_says_so_and_is_left_as_it_is(path: Path) -> None:
+    path.symlink_to("gone.journal")
+
+    for plan in (None, _plan()):
+        with pytest.raises(JournalError, match=r"is a link to gone\.journal, and no file is there"):
+            FileJournal(path).open(plan, check=_anything)
+
+    assert path.is_symlink()
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+_OPEN = """
+import fcntl, os, sys
+from pathlib import Path
+from launch_async import JournalError
+from launch_async.fleet.journal.file import FileJournal
+if os.getuid() == 0:
+    os.setuid(65534)
+try:
+    FileJournal(Path(sys.argv[1])).open(None, check=lambda _: None)
+except JournalError as error:
+    print(type(error).__name__, error)
+"""
+
+
+def _opened_elsewhere(path: Path) -> str:
+    """What another process, of a user without special rights, is told when it opens a journal."""
+    return subprocess.run([sys.executable, "-c", _OPEN, str(path)], capture_output=True, text=True, check=True).stdout
+
+
+def test_a_journal_that_may_only_be_read_says_what_helps(tmp_path: Path) -> None:
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        path = Path(folder, "run.journal")
+        _begun(path)
+        path.chmod(0o444)
+
+        told = _opened_elsewhere(path)
+
+    assert told.startswith("JournalError")
+    assert "cannot be used: Permission denied. Make the file writable, or copy it" in told
+
+
+def test_nothing_fails_to_import_where_there_is_no_fcntl(path: Path) -> None:
+    _begun(path)
+    hidden = "import sys; sys.modules['fcntl'] = None\n"
+    code = hidden + "import launch_async.fleet; launch_async.fleet.FileJournal"
+
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_whatever_a_process_does_with_its_journal_nobody_else_gets_it(path: Path) -> None:
+    """A lock by `fcntl` is gone when any descriptor of the file is closed; ours is not."""
+    plan = _begun(path)
+    with TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        path = Path(folder, "run.journal")
+        _begun(path)
+        path.chmod(0o666)
+        with FileJournal(path) as journal:
+            plan = journal.open(None, check=_anything)
+            path.read_bytes()
+            with pytest.raises(JournalInUse):
+                FileJournal(path).open(None, check=_anything)
+            with path.open("r+b") as file:
+                file.read(10)
+
+            assert _opened_elsewhere(path).startswith("JournalInUse")
+
+            journal.write(_of(plan, _ENTRIES[0]))
+        assert _opened_elsewhere(path) == ""
 
 
 def test_a_journal_that_is_not_open_says_so(path: Path) -> None:
-    journal = SqliteJournal(path)
+    journal = FileJournal(path)
 
     with pytest.raises(JournalError, match="not open"):
         journal.entries()
-    assert repr(journal) == f"SqliteJournal({str(path)!r})"
+    assert repr(journal) == f"FileJournal({str(path)!r})"
 
 
 def test_a_plan_costs_what_it_says() -> None:

@@ -20,7 +20,7 @@ import attrs
 import pytest
 
 from launch_async.fleet import OperationState
-from launch_async.fleet.journal.journal import SqliteJournal
+from launch_async.fleet.journal.file import FileJournal
 from launch_async.fleet.plan.plan import Plan
 from launch_async.fleet.report.report import FleetReport
 from tests.fleet.victim import PRELOADED, client_of, main, run_or_resume
@@ -79,7 +79,7 @@ def _states(journal: Path, plan: Plan, folder: Path) -> dict[str, OperationState
     folder.mkdir()
     for file in journal.parent.glob(f"{journal.name}*"):
         shutil.copy(file, folder)
-    with SqliteJournal(folder / journal.name) as copy:
+    with FileJournal(folder / journal.name) as copy:
         copy.open(None, check=lambda _: None)
         entries = {entry.key: entry.state for entry in copy.entries()}
     return {one.target.environment_uid: entries[one.key] for one in plan.operations}

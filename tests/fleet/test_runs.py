@@ -21,6 +21,7 @@ from launch_async import (
 )
 from launch_async.emulator import LaunchEmulator
 from launch_async.fleet import (
+    FileJournal,
     FleetControl,
     FleetEvent,
     FleetEventKind,
@@ -28,7 +29,6 @@ from launch_async.fleet import (
     OperationState,
     Plan,
     SetVariables,
-    SqliteJournal,
     Target,
 )
 from launch_async.fleet.journal.journal import Entry
@@ -274,7 +274,7 @@ async def test_a_cancelled_run_writes_down_what_was_sent_and_can_be_resumed(
         with pytest.raises(asyncio.CancelledError):
             await run
 
-        journal = SqliteJournal(path)
+        journal = FileJournal(path)
         journal.open(None, check=lambda _: None)
         states = [entry.state for entry in journal.entries()]
         journal.close()

@@ -11,7 +11,8 @@ from pathlib import Path
 import attrs
 
 from launch_async import Authtoken, LaunchClient, RetryPolicy
-from launch_async.fleet.journal.journal import Entry, SqliteJournal
+from launch_async.fleet.journal.file import FileJournal
+from launch_async.fleet.journal.journal import Entry
 from launch_async.fleet.plan.plan import Plan
 from launch_async.fleet.report.report import FleetReport
 from launch_async.http import Request, Response, Send
@@ -38,7 +39,7 @@ class Fuse:
         return response
 
 
-class FusedJournal(SqliteJournal):
+class FusedJournal(FileJournal):
     """A journal with a moment before and after each write."""
 
     def __init__(self, path: Path, fuse: Fuse) -> None:
