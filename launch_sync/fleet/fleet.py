@@ -197,7 +197,7 @@ class Fleet:
         canary: int = 0,
         wave_size: int | None = None,
         concurrency: int | None = None,
-        stop_on_failures: float = 0.25,
+        stop_on_failures: float | None = 0.25,
         timeout: float | None = None,
         deployment_timeout: float = 3600.0,
         on_event: Callable[[FleetEvent], object] | None = None,
@@ -214,11 +214,16 @@ class Fleet:
             variables: Values of the variables that the plan sets.
             confirm: How many environments you mean to change. It must be given, and be right, for more than 20 targets,
                 for protected names, for names that the plan does not know, and for deletions.
-            protected: Name patterns of environments that need `confirm`, in any case.
-            canary: Targets of a first wave, that must all succeed before anything else is sent.
-            wave_size: Targets of each further wave; None for one wave.
+            protected: Name patterns of environments that need `confirm`, in any case. The names are read again before
+                anything is sent (a request for each project): an environment that has become protected since the
+                plan was made is refused. `()` protects none.
+            canary: Targets of a first wave, that must all succeed before anything else is sent. One that is left alone
+                does not count.
+            wave_size: Targets of each further wave; None for waves that grow: a tenth of the targets, then two, three
+                and four tenths.
             concurrency: Targets that are under way at the same time; None for as many as a wave has.
-            stop_on_failures: Share of the targets that may fail, 0 to 1, before nothing more is sent.
+            stop_on_failures: Share of the targets that may fail, 0 to 1, before nothing more is sent. None for all of
+                them: then all are sent in one wave, unless `wave_size` says otherwise.
             timeout: Seconds for the whole run; None for no limit.
             deployment_timeout: Seconds that one deployment may take.
             on_event: Called with each event.
@@ -228,7 +233,8 @@ class Fleet:
             The report; failures of single targets are in it and are not raised.
 
         Raises:
-            InvalidArgumentError: A confirmation or the values are missing, or an option is out of range.
+            InvalidArgumentError: A confirmation or the values are missing, an option is out of range, a target has
+                become protected, or the journal's run began with other values.
             ArchiveError: The files that the plan deploys have changed since, or cannot be packed; nothing was sent.
             ConfigurationError: The plan was made for another organization or region.
             JournalError: The journal cannot be used; it was left as it was. `JournalInUse` if another run has it.
@@ -257,10 +263,11 @@ class Fleet:
         journal: str | os.PathLike[str] | Journal,
         *,
         variables: Mapping[str, str] | None = None,
+        protected: str | Iterable[str] = ("production", "prod", "main", "live"),
         canary: int = 0,
         wave_size: int | None = None,
         concurrency: int | None = None,
-        stop_on_failures: float = 0.25,
+        stop_on_failures: float | None = 0.25,
         timeout: float | None = None,
         deployment_timeout: float = 3600.0,
         on_event: Callable[[FleetEvent], object] | None = None,
@@ -269,15 +276,17 @@ class Fleet:
         """Finish an interrupted run: do what is missing, look up what is unknown, and nothing twice.
 
         What has failed stays failed: plan anew for the targets in the report's `failures`. Only failures of this run
-        count for `stop_on_failures`.
+        count for `stop_on_failures`. Where nothing is left to do, nothing is sent, and the report says so.
 
         Args:
             journal: The journal of the run.
-            variables: Values of the variables that the plan sets.
+            variables: Values of the variables that the plan sets: those that the run began with.
+            protected: Name patterns of environments that need a confirmation, in any case: one that has become
+                protected since the plan was made is refused. `()` protects none.
             canary: Targets of a first wave of what was not begun, that must all succeed before anything else is sent.
-            wave_size: Targets of each wave; None for one wave.
+            wave_size: Targets of each wave; None for waves that grow.
             concurrency: Targets that are under way at the same time; None for as many as a wave has.
-            stop_on_failures: Share of the targets that may fail, 0 to 1, before nothing more is sent.
+            stop_on_failures: Share of the targets that may fail, 0 to 1, before nothing more is sent; None for all.
             timeout: Seconds for the rest of the run; None for no limit.
             deployment_timeout: Seconds that one deployment may take.
             on_event: Called with each event.
@@ -287,7 +296,8 @@ class Fleet:
             The report of everything, what was done before included.
 
         Raises:
-            InvalidArgumentError: The values are missing, or an option is out of range.
+            InvalidArgumentError: The values are missing or others than those that the run began with, an option is out
+                of range, or a target has become protected.
             ArchiveError: The files that the plan deploys have changed since, or cannot be packed; nothing was sent.
             ConfigurationError: The plan was made for another organization or region.
             JournalError: The journal cannot be used; it was left as it was. `JournalInUse` if another run has it.
@@ -297,6 +307,7 @@ class Fleet:
             self._async.resume(
                 journal,
                 variables=variables,
+                protected=_bridge.gathered(protected),
                 canary=canary,
                 wave_size=wave_size,
                 concurrency=concurrency,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import contextlib
+import resource
+from collections.abc import AsyncIterator, Generator
 
 import pytest
 
@@ -46,3 +48,14 @@ async def client(emulator: LaunchEmulator) -> AsyncIterator[LaunchClient]:
 @pytest.fixture
 async def plan(client: LaunchClient) -> Plan:
     return await client.fleet.plan_redeploy(await client.fleet.select())
+
+
+@contextlib.contextmanager
+def room_for(size: int) -> Generator[None]:
+    """Let no file become larger, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)

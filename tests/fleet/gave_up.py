@@ -63,7 +63,7 @@ def main(url: str, authtoken: str, organization_uid: str, plan: str, journal: st
         middleware=[hold_back_the_answer],
     ) as launch:
         try:
-            launch.fleet.run(Plan.load(plan), journal=journal)
+            launch.fleet.run(Plan.load(plan), journal=journal, stop_on_failures=None)
         except KeyboardInterrupt:
             return
         raise AssertionError("the interruption was lost")

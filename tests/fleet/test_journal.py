@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Generator
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -32,6 +30,7 @@ from launch_async.fleet import (
 )
 from launch_async.fleet.journal.file import FileJournal
 from launch_async.fleet.journal.log import Log
+from tests.fleet.conftest import room_for
 
 
 def _anything(_: Plan) -> None: ...
@@ -272,7 +271,7 @@ def _with_two_lines_swapped(path: Path) -> None:
         (_rewritten(0, lambda record: record.update(version=2)), "of version 2"),
         (_rewritten(0, lambda record: record.update(plan={})), "is damaged"),
         (_rewritten(0, lambda record: record["plan"]["operations"].pop(0)), "its plan has no operation"),
-        (_rewritten(1, lambda record: record["entry"].update(state="great")), "is damaged: 'great'"),
+        (_rewritten(2, lambda record: record["entry"].update(state="great")), "is damaged: 'great'"),
         (_rewritten(2, lambda record: record.clear()), "is damaged"),
         (_edited, "is damaged: line 1 is not as it was written"),
         (_without_a_line, "is damaged: line 2 is not as it was written"),
@@ -314,7 +313,7 @@ def test_a_file_that_ends_anywhere_is_a_journal_up_to_its_last_whole_line(path: 
     for length in {*range(ends[0], len(whole), 11), *(end + more for end in ends[1:] for more in (-2, -1, 0))}:
         path.write_bytes(whole[:length])
 
-        assert _kept(path) == steps[sum(length >= end for end in ends) - 1]
+        assert _kept(path) == steps[max(0, sum(length >= end for end in ends) - 2)]
         with FileJournal(path) as journal:
             journal.open(plan, check=_anything)
             journal.write(Entry(key=plan.operations[2].key, state=OperationState.SKIPPED))
@@ -335,17 +334,6 @@ def test_a_file_without_a_whole_plan_is_refused_and_left_as_it_is(path: Path) ->
         assert path.read_bytes() == first[:length]
 
 
-@contextlib.contextmanager
-def _room_for(size: int) -> Generator[None]:
-    """Let no file become larger, as on a full disk."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-
 def _written(journal: FileJournal, entries: list[Entry]) -> int:
     """Write entries until the disk is full, and return how many were written."""
     for number, entry in enumerate(entries):
@@ -358,12 +346,13 @@ def _written(journal: FileJournal, entries: list[Entry]) -> int:
 
 def test_a_disk_that_is_full_at_any_byte_leaves_all_that_was_written_before(tmp_path: Path) -> None:
     plan, steps = _worked_on(tmp_path / "whole")
-    smallest, largest = len(_lines_of(tmp_path / "whole")[0]), (tmp_path / "whole").stat().st_size
+    first, opened, *_ = _lines_of(tmp_path / "whole")
+    smallest, largest = len(first + opened), (tmp_path / "whole").stat().st_size
     for size in range(smallest, largest, 23):
         path = tmp_path / str(size)
         with FileJournal(path) as journal:
             journal.open(plan, check=_anything)
-            with _room_for(size):
+            with room_for(size):
                 told = _written(journal, [_of(plan, entry) for entry in _ENTRIES])
                 assert list(journal.entries()) == steps[told]
                 # A run that ends writes down what it can: that, too, must not harm what is there.
@@ -374,7 +363,7 @@ def test_a_disk_that_is_full_at_any_byte_leaves_all_that_was_written_before(tmp_
 
 def test_a_disk_without_room_for_a_plan_leaves_no_file(path: Path) -> None:
     plan = _plan()
-    with _room_for(100), pytest.raises(JournalError, match="cannot be made"):
+    with room_for(100), pytest.raises(JournalError, match="cannot be made"):
         FileJournal(path).open(plan, check=_anything)
 
     assert list(path.parent.iterdir()) == []
@@ -407,6 +396,81 @@ def test_one_file_is_the_whole_journal(path: Path, tmp_path: Path, way: str) -> 
     {"copy": shutil.copy, "rename": os.rename, "link": os.link, "symlink": os.symlink}[way](path, other)
 
     assert _kept(other) == steps[-1]
+
+
+def _missing_since(path: Path) -> datetime | None:
+    with FileJournal(path) as journal:
+        journal.open(None, check=_anything)
+        return journal.missing_since
+
+
+def test_the_file_that_a_run_wrote_is_known_again(path: Path) -> None:
+    plan = _plan()
+    with FileJournal(path) as journal:
+        journal.open(plan, check=_anything)
+        assert journal.missing_since is None
+    for entry in _ENTRIES:
+        with FileJournal(path) as journal:
+            journal.open(plan, check=_anything)
+            journal.write(_of(plan, entry))
+
+    assert _missing_since(path) is None
+
+
+def test_a_copy_may_be_older_than_what_its_run_did_and_stays_one(path: Path, tmp_path: Path) -> None:
+    plan, _ = _worked_on(path)
+    shutil.copy2(path, tmp_path / "copy")
+
+    for _ in range(2):
+        assert _missing_since(tmp_path / "copy") == plan.created_at - timedelta(minutes=5)
+    with FileJournal(tmp_path / "copy") as journal:
+        journal.open(plan, check=_anything)
+        journal.write(attrs.evolve(_of(plan, _ENTRIES[3]), ended_at=datetime.now(UTC)))
+    assert _missing_since(tmp_path / "copy") == plan.created_at - timedelta(minutes=5)
+    assert _missing_since(path) is None
+
+
+def test_a_copy_that_tells_of_nothing_may_be_as_old_as_its_plan(path: Path, tmp_path: Path) -> None:
+    plan = _begun(path)
+    shutil.copy(path, tmp_path / "copy")
+
+    assert _missing_since(tmp_path / "copy") == plan.created_at - timedelta(minutes=5)
+
+
+def test_what_was_created_tells_best_when_a_copy_was_made(path: Path, tmp_path: Path) -> None:
+    plan = _begun(path)
+    with FileJournal(path) as journal:
+        journal.open(plan, check=_anything)
+        for second in (2, 3, 1):
+            detail = {"created_at": f"2026-01-01T00:00:0{second}+00:00"}
+            journal.write(Entry(key=plan.operations[second - 1].key, state=OperationState.SENT, detail=detail))
+    shutil.copy(path, tmp_path / "copy")
+
+    assert _missing_since(tmp_path / "copy") == datetime(2026, 1, 1, 0, 0, 3, tzinfo=UTC)
+
+
+def test_older_content_in_the_same_file_may_be_older_than_what_its_run_did(path: Path) -> None:
+    plan = _begun(path)
+    older = path.read_bytes()
+    with FileJournal(path) as journal:
+        journal.open(plan, check=_anything)
+        journal.write(_of(plan, _ENTRIES[0]))
+    path.write_bytes(older)
+
+    assert _missing_since(path) is not None
+
+
+def test_a_file_may_be_older_than_what_its_run_did_once_the_machine_was_started_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _begun(path)
+    boot = tmp_path / "boot_id"
+    boot.write_text("another")
+    monkeypatch.setattr("launch_async.fleet.journal.origin._BOOT", boot)
+    assert _missing_since(path) is not None
+
+    boot.unlink()
+    assert _missing_since(path) is not None
 
 
 @pytest.mark.parametrize("way", ["link", "symlink"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from pathlib import Path
 
 import attrs
@@ -52,7 +53,8 @@ async def test_a_run_deploys_every_target_once_and_reports_it(
     assert created(emulator) == uids(plan)
     assert report.is_success
     assert report.requests == emulator.ledger.count() - 4  # the selection's: one of projects, three of environments
-    assert all(one.deployment_uid and one.url and one.attempts == 1 and one.wave == 1 for one in report.outcomes)
+    assert all(one.deployment_uid and one.url and one.attempts == 1 for one in report.outcomes)
+    assert [one.wave for one in report.outcomes] == [1, 2, 2, 3, 3, 3]
 
 
 async def test_a_file_is_uploaded_once_for_all_targets(client: LaunchClient, emulator: LaunchEmulator) -> None:
@@ -144,6 +146,77 @@ async def test_the_canary_must_succeed_before_anything_else_is_sent(
     assert not report.is_success
 
 
+async def test_a_canary_that_was_left_alone_has_tried_nothing(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    busy, tried = plan.operations[0].target, plan.operations[1].target
+    emulator.script("LIVE", seconds=3600, environment_uid=busy.environment_uid)
+    await client.deployments.create(busy.project_uid, busy.environment_uid)
+    emulator.script("FAILED", environment_uid=tried.environment_uid)
+    emulator.ledger.clear()
+    plan = await client.fleet.plan_redeploy([one.target for one in plan.operations], when_busy="skip")
+
+    report = await client.fleet.run(plan, canary=1, stop_on_failures=None)
+
+    assert report.stopped == "the canary failed"
+    assert created(emulator) == [tried.environment_uid]
+    assert _states(report) == ["skipped", "failed", *["planned"] * 4]
+
+
+async def test_a_canary_that_was_only_attached_to_has_tried_nothing(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    busy = plan.operations[0].target
+    emulator.script("LIVE", seconds=3600, environment_uid=busy.environment_uid)
+    await client.deployments.create(busy.project_uid, busy.environment_uid)
+    emulator.script("FAILED", environment_uid=plan.operations[1].target.environment_uid)
+    plan = await client.fleet.plan_redeploy([one.target for one in plan.operations], when_busy="attach")
+
+    def end_the_build(event: FleetEvent) -> None:
+        if event.state is OperationState.SENT:
+            emulator.advance(3600)
+
+    report = await client.fleet.run(plan, canary=1, stop_on_failures=None, on_event=end_the_build)
+
+    assert report.stopped == "the canary failed"
+    assert _states(report) == ["succeeded", "failed", *["planned"] * 4]
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 10, 60])
+async def test_with_the_defaults_a_share_of_failures_stops_something(
+    client: LaunchClient, emulator: LaunchEmulator, count: int
+) -> None:
+    """At most one wave is sent while the failures that stop the run become known."""
+    emulator.add_project("many", environments=[f"environment-{number}" for number in range(count)], git=True)
+    plan = await client.fleet.plan_redeploy(await client.fleet.select(projects="many"))
+    emulator.script("FAILED", times=None)
+
+    report = await client.fleet.run(plan, confirm=count)
+
+    assert report.stopped.endswith("failed")
+    sent = Counter(one.wave for one in report.outcomes if one.attempts)
+    before_the_last = sum(sent.values()) - sent[max(sent)]
+    assert before_the_last <= 0.25 * count
+    assert sum(sent.values()) <= 1 + count / 2
+    assert len(created(emulator)) == sum(sent.values())
+
+
+async def test_a_run_that_no_failure_stops_has_one_wave(client: LaunchClient, plan: Plan) -> None:
+    for share in (None, 1.0):
+        report = await client.fleet.run(plan, stop_on_failures=share)
+
+        assert {one.wave for one in report.outcomes} == {1}
+
+
+async def test_the_quickest_builds_come_first_where_the_waves_grow(client: LaunchClient, plan: Plan) -> None:
+    seconds = [40.0, 20.0, 50.0, 10.0, None, 30.0]
+    targets = [attrs.evolve(one.target, last_seconds=took) for one, took in zip(plan.operations, seconds, strict=True)]
+
+    report = await client.fleet.run(await client.fleet.plan_redeploy(targets))
+
+    assert [one.wave for one in report.outcomes] == [3, 2, 3, 2, 1, 3]
+
+
 async def test_waves_follow_each_other(client: LaunchClient, plan: Plan) -> None:
     report = await client.fleet.run(plan, canary=1, wave_size=3)
 
@@ -171,7 +244,7 @@ async def test_a_resumed_run_leaves_alone_what_failed(
     assert created(emulator) == uids(plan)
     assert len(report.failures) == 2
     assert report.unfinished == []
-    assert [one.wave for one in report.outcomes] == [1, 1, 2, 3, 3, 3]
+    assert [one.wave for one in report.outcomes] == [1, 2, 3, 4, 5, 5]
 
 
 @pytest.mark.parametrize(("when_busy", "deployments", "states"), [("skip", 0, "skipped"), ("attach", 0, "succeeded")])
@@ -497,6 +570,64 @@ async def test_an_interrupted_deployment_whose_listing_is_garbled_is_ambiguous(
     assert created(emulator) == []
 
 
+async def test_a_resumed_run_tells_of_all_its_runs(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan, tmp_path: Path
+) -> None:
+    path, before = tmp_path / "run.journal", emulator.ledger.count()
+    control = FleetControl()
+
+    def stop(event: FleetEvent) -> None:
+        if event.done == 2:
+            control.cancel("enough")
+
+    first = await client.fleet.run(plan, journal=path, control=control, on_event=stop, wave_size=1)
+    second = await client.fleet.resume(path)
+
+    assert (first.runs, second.runs) == (1, 2)
+    assert second.requests == emulator.ledger.count() - before
+    assert second.seconds > first.seconds
+    assert second.waited >= first.waited
+    assert second.started_at == first.started_at
+    assert "and 2 runs" in second.summary
+    assert json.loads(second.to_json())["runs"] == 2
+
+
+async def test_a_finished_journal_says_so(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.journal"
+    first = await client.fleet.run(plan, journal=path)
+    before = emulator.ledger.count()
+
+    for _ in range(2):
+        again = await client.fleet.resume(path)
+
+        assert again.nothing_left
+        assert "all of it was done before, and nothing was sent now" in again.summary
+        assert (again.runs, again.started_at) == (1, first.started_at)
+        assert first.requests - 1 <= again.requests <= first.requests
+        assert again.outcomes == first.outcomes
+    assert emulator.ledger.count() == before
+    assert not first.nothing_left
+
+
+@pytest.mark.parametrize("outcome", ["LIVE", "FAILED"])
+async def test_a_row_ends_when_its_build_ended(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan, outcome: str
+) -> None:
+    emulator.script(outcome, seconds=40)
+
+    def end_the_build(event: FleetEvent) -> None:
+        if event.state is OperationState.SENT:
+            emulator.advance(600)
+
+    one = await client.fleet.plan_redeploy([plan.operations[0].target])
+    report = await client.fleet.run(one, on_event=end_the_build)
+
+    # The start is known by the service's clock, to about a second.
+    assert 40 <= (report.outcomes[0].seconds or 0) < 42
+
+
 async def test_an_observer_that_fails_ends_the_run_and_is_not_hidden(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan
 ) -> None:
@@ -579,6 +710,25 @@ async def test_values_of_the_variables_must_be_given_again(client: LaunchClient,
         await client.fleet.run(changes)
 
 
+async def test_a_run_is_not_resumed_with_other_values(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan, tmp_path: Path
+) -> None:
+    targets = [one.target for one in plan.operations]
+    values, path = {"KEY": SECRET, "LIMIT": "7"}, tmp_path / "run.journal"
+    changes = await client.fleet.plan_variables(targets, values)
+    await client.fleet.run(changes, journal=path, variables=values, control=_stopped_at_once())
+
+    for others in ({**values, "KEY": "another"}, {"KEY": "7", "LIMIT": SECRET}):
+        with pytest.raises(InvalidArgumentError, match="others than those that the run began with"):
+            await client.fleet.resume(path, variables=others)
+        with pytest.raises(InvalidArgumentError, match="others than those that the run began with"):
+            await client.fleet.run(changes, journal=path, variables=others)
+
+    assert emulator.ledger.count("updateEnvironment") == 0
+    assert SECRET not in path.read_text()
+    assert (await client.fleet.resume(path, variables={**values, "OTHER": "x"})).is_success
+
+
 async def test_many_protected_and_nameless_targets_want_a_confirmation(client: LaunchClient, plan: Plan) -> None:
     some = plan.operations[0].target
     many = [
@@ -604,6 +754,55 @@ async def test_names_are_protected_in_any_case_and_one_may_be_given_alone(
         await client.fleet.run(await client.fleet.plan_redeploy([target]), protected=protected)
 
     assert created(emulator) == []
+
+
+async def test_a_target_that_has_become_protected_is_refused_when_it_runs_and_when_it_is_resumed(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan, tmp_path: Path
+) -> None:
+    path, renamed = tmp_path / "run.journal", plan.operations[5].target
+    await client.fleet.run(plan, journal=path, wave_size=1, control=_stopped_at_once())
+    await client.environments.update(renamed.project_uid, renamed.environment_uid, name="Production")
+    before = created(emulator)
+
+    for attempt in (
+        lambda: client.fleet.run(plan),
+        lambda: client.fleet.run(plan, confirm=6),
+        lambda: client.fleet.resume(path),
+    ):
+        with pytest.raises(InvalidArgumentError, match=r"shop/staging is called Production now\): make a new plan"):
+            await attempt()
+
+    assert created(emulator) == before
+    assert (await client.fleet.resume(path, protected=())).is_success
+
+
+def _stopped_at_once() -> FleetControl:
+    control = FleetControl()
+    control.cancel("for a test")
+    return control
+
+
+async def test_names_that_cannot_be_read_again_stop_the_run_before_anything_is_sent(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    emulator.faults.add("status_before", operation="listEnvironments", status=403)
+
+    report = await client.fleet.run(plan)
+
+    assert report.stopped.startswith("the names of the targets could not be read again: ")
+    assert _states(report) == ["planned"] * 6
+    assert created(emulator) == []
+
+
+async def test_an_environment_that_is_gone_has_no_name_to_protect(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    gone = plan.operations[0].target
+    await client.environments.delete(gone.project_uid, gone.environment_uid)
+
+    report = await client.fleet.run(plan, stop_on_failures=None)
+
+    assert _states(report) == ["failed", *["succeeded"] * 5]
 
 
 async def test_a_confirmation_is_a_number(client: LaunchClient, emulator: LaunchEmulator, plan: Plan) -> None:

@@ -28,7 +28,7 @@ def test_a_pause_holds_back_what_waits_for_the_budget_already() -> None:
         loop.call_at(200, control.resume)
         async with service.client(_slow()) as client:
             plan = await client.fleet.plan_redeploy(service.targets())
-            return await client.fleet.run(plan, control=control)
+            return await client.fleet.run(plan, control=control, stop_on_failures=None)
 
     report = run(main())
 
@@ -46,7 +46,7 @@ def test_a_stop_holds_back_what_waits_for_the_budget_already() -> None:
         asyncio.get_running_loop().call_at(5.5, control.cancel)
         async with service.client(_slow()) as client:
             plan = await client.fleet.plan_redeploy(service.targets())
-            stopped = await client.fleet.run(plan, control=control, journal=journal)
+            stopped = await client.fleet.run(plan, control=control, journal=journal, stop_on_failures=None)
             assert [at for at in service.creations if at > 5.5] == []
             assert stopped.totals == {
                 OperationState.PLANNED: 15 - len(service.creations),
@@ -72,7 +72,7 @@ def test_a_timeout_ends_the_waiting_and_not_the_deployments(limits: dict[str, fl
     async def main() -> FleetReport:
         async with service.client() as client:
             plan = await client.fleet.plan_redeploy(service.targets())
-            stopped = await client.fleet.run(plan, journal=journal, **limits)
+            stopped = await client.fleet.run(plan, journal=journal, wave_size=6, **limits)
             assert stopped.stopped == why
             assert stopped.totals == {OperationState.SENT: 6}
             return await client.fleet.resume(journal)
@@ -87,11 +87,11 @@ def test_nothing_is_looked_at_while_creations_wait_for_the_budget() -> None:
     async def main() -> FleetReport:
         async with service.client(_slow()) as client:
             plan = await client.fleet.plan_redeploy(service.targets())
-            return await client.fleet.run(plan, confirm=40)
+            return await client.fleet.run(plan, confirm=40, stop_on_failures=None)
 
     assert run(main()).is_success
     began = [operation for at, operation, _ in service.seen if at < 25]
-    assert set(began) == {"getEnvironment", "createDeployment"}
+    assert set(began) == {"listEnvironments", "createDeployment"}
 
 
 def test_the_slowest_builds_begin_first_and_are_not_looked_at_before_they_are_nearly_over() -> None:
@@ -100,7 +100,7 @@ def test_the_slowest_builds_begin_first_and_are_not_looked_at_before_they_are_ne
     async def main() -> FleetReport:
         async with service.client(LocalRateLimiter(RateLimit(10, per=1.0))) as client:
             plan = await client.fleet.plan_redeploy(service.targets(known=True))
-            return await client.fleet.run(plan)
+            return await client.fleet.run(plan, stop_on_failures=None)
 
     report = run(main())
 
@@ -124,7 +124,7 @@ def _interrupted(plan: Plan) -> MemoryJournal:
 async def _resumed(service: Fleet, control: FleetControl | None = None) -> FleetReport:
     async with service.client() as client:
         plan = await client.fleet.plan_redeploy(service.targets())
-        return await client.fleet.resume(_interrupted(plan), control=control)
+        return await client.fleet.resume(_interrupted(plan), control=control, stop_on_failures=None)
 
 
 @pytest.mark.parametrize("late", [0.5, 5, 25])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from launch_async import RateLimit
-from launch_async.fleet import FleetReport, SqliteJournal, Target
+from launch_async.fleet import FileJournal, FleetReport, Target
 from launch_async.rate_limit import LocalRateLimiter
 from tests.support.timed_launch import Build, Launch
 
@@ -92,15 +92,20 @@ class Fleet(Launch):
         ]
 
 
-async def redeploy(fleet: Fleet, *, known: bool = False, journal: Path | None = None) -> FleetReport:
+async def redeploy(
+    fleet: Fleet, *, known: bool = False, journal: Path | None = None, stop_on_failures: float | None = None
+) -> FleetReport:
     """Redeploy every environment of a service once, and wait for all.
 
     Args:
         fleet: The service.
         known: Whether the targets have been looked up, and so tell how long their builds took.
         journal: File of the journal; None for none.
+        stop_on_failures: Share of failures that stops the run, which then has waves; None for one wave.
     """
     async with fleet.client(LocalRateLimiter(RateLimit(RATE, per=1.0))) as client:
         plan = await client.fleet.plan_redeploy(fleet.targets(known=known))
-        kept = None if journal is None else SqliteJournal(journal)
-        return await client.fleet.run(plan, confirm=len(plan.operations), journal=kept)
+        kept = None if journal is None else FileJournal(journal)
+        return await client.fleet.run(
+            plan, confirm=len(plan.operations), journal=kept, stop_on_failures=stop_on_failures
+        )

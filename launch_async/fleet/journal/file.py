@@ -11,16 +11,20 @@ import errno
 import json
 import os
 import uuid
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from datetime import datetime, timedelta
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, cast
 
+import attrs
+
 from launch_async.errors import InvalidArgumentError, JournalError, JournalInUse
-from launch_async.fleet.journal.journal import Entry
+from launch_async.fleet.journal.journal import Entry, moment_of, text_of
 from launch_async.fleet.journal.lock import lock
 from launch_async.fleet.journal.log import Log, Record
+from launch_async.fleet.journal.origin import identity, is_last_written, mark_time
 from launch_async.fleet.plan.plan import Plan
 
 __all__ = ["FileJournal"]
@@ -29,6 +33,7 @@ _FORMAT: Final = "contentstack-launch/fleet-journal"
 _VERSION: Final = 1
 _BEGINNING: Final = b'", {"format": "' + _FORMAT.encode() + b'"'
 """What every journal's file has behind its first checksum."""
+_CLOCKS_APART: Final = timedelta(minutes=5)
 _CHECKSUM: Final = len('["00000000')
 
 
@@ -44,6 +49,7 @@ class FileJournal:
         self._file: FileIO | None = None
         self._log = Log()
         self._entries: dict[str, Entry] = {}
+        self._missing_since: datetime | None = None
 
     def __repr__(self) -> str:
         return f"FileJournal({str(self.path)!r})"
@@ -59,21 +65,30 @@ class FileJournal:
     ) -> None:
         self.close()
 
+    @property
+    def missing_since(self) -> datetime | None:
+        """The time of the service after which its run may have done more than the file tells: a copy may be older.
+
+        None where the file is surely the one that its run wrote last.
+        """
+        return self._missing_since
+
     def open(self, plan: Plan | None, *, check: Callable[[Plan], None]) -> Plan:
         """Take the journal for this run; see `Journal.open`."""
         path = _followed(self.path)
-        if not path.exists():
+        is_new = not path.exists()
+        if is_new:
             if plan is None:
                 raise JournalError(f"there is no journal at {self.path}; begin a run with fleet.run(plan, journal=...)")
             check(plan)
             _create(path, plan)
         file = _taken(path)
         try:
-            kept = self._read(file, plan, check)
+            kept = self._read(file, plan, check, is_new=is_new)
         except BaseException:
+            self.close()
             file.close()
             raise
-        self._file = file
         return kept
 
     def entries(self) -> Sequence[Entry]:
@@ -92,7 +107,7 @@ class FileJournal:
         if file is not None:
             file.close()
 
-    def _read(self, file: FileIO, plan: Plan | None, check: Callable[[Plan], None]) -> Plan:
+    def _read(self, file: FileIO, plan: Plan | None, check: Callable[[Plan], None], *, is_new: bool) -> Plan:
         """Read all that the file tells, and refuse it where that cannot be gone on with."""
         with _translated(self.path):
             content = file.readall()
@@ -102,9 +117,14 @@ class FileJournal:
             header, *records = log.read(content) or [{}]
             kept = _plan(self.path, header)
             entries = {operation.key: Entry(key=operation.key) for operation in kept.operations}
+            opened: Mapping[str, object] = {}
             for record in records:
-                entry = Entry.from_dict(cast("Mapping[str, object]", record["entry"]))
-                entries[_known(entry.key, entries)] = entry
+                if "opened" in record:
+                    opened = cast("Mapping[str, object]", record["opened"])
+                else:
+                    entry = Entry.from_dict(cast("Mapping[str, object]", record["entry"]))
+                    entries[_known(entry.key, entries)] = entry
+            since = moment_of(opened.get("missing_since"))
         except (ValueError, TypeError, KeyError, InvalidArgumentError) as error:
             raise JournalError(
                 f"{self.path} is damaged: {error}. Look at the service for what its run has done, and make a new plan"
@@ -115,7 +135,12 @@ class FileJournal:
                 "Resume that one with fleet.resume(journal), or give this plan a file of its own"
             )
         check(kept)
-        self._log, self._entries = log, entries
+        told = identity(file)
+        is_original = is_new or (told is not None and told == opened.get("file") and is_last_written(file, log))
+        if since is None and not is_original:
+            since = _last_moment(kept, entries.values())
+        self._file, self._log, self._entries, self._missing_since = file, log, entries, since
+        self._append({"opened": {"file": told, "missing_since": text_of(since)}})
         return kept
 
     def _append(self, record: Record) -> None:
@@ -128,12 +153,16 @@ class FileJournal:
                 file.seek(self._log.size)
                 _write_whole(file, line)
                 file.truncate()
+                after = attrs.evolve(self._log)
+                after.add(line)
+                mark_time(file, after)
                 os.fsync(file.fileno())
             except OSError:
                 with contextlib.suppress(OSError):
                     file.truncate(self._log.size)
+                    mark_time(file, self._log)
                 raise
-        self._log.add(line)
+        self._log = after
 
     def _opened(self) -> FileIO:
         if self._file is None:
@@ -184,6 +213,19 @@ def _plan(path: Path, header: Record) -> Plan:
             "resume it with the SDK that began it"
         )
     return Plan.from_json(json.dumps(header["plan"]))
+
+
+def _last_moment(plan: Plan, entries: Collection[Entry]) -> datetime:
+    """Return a time of the service's that was over when a journal's last step was written.
+
+    The service may stamp its answers by one clock and what it creates by another: so the times of creation that the
+    steps tell of come first, and without one there is a margin.
+    """
+    created = [moment_of(entry.detail["created_at"]) for entry in entries if "created_at" in entry.detail]
+    if known := [moment for moment in created if moment is not None]:
+        return max(known)
+    moments = [moment for entry in entries for moment in (entry.intended_at, entry.ended_at) if moment is not None]
+    return max([plan.created_at, *moments]) - _CLOCKS_APART
 
 
 def _known(key: str, entries: Mapping[str, Entry]) -> str:

@@ -15,7 +15,7 @@ import attrs
 
 from launch_async.fleet.plan.plan import Plan
 
-__all__ = ["Entry", "Journal", "OperationState"]
+__all__ = ["Entry", "Journal", "OperationState", "moment_of", "text_of"]
 
 
 class OperationState(enum.StrEnum):
@@ -71,8 +71,8 @@ class Entry:
         return {
             **attrs.asdict(self),
             "state": str(self.state),
-            "intended_at": _text(self.intended_at),
-            "ended_at": _text(self.ended_at),
+            "intended_at": text_of(self.intended_at),
+            "ended_at": text_of(self.ended_at),
         }
 
     @classmethod
@@ -86,9 +86,9 @@ class Entry:
             return cls(
                 key=str(document["key"]),
                 state=OperationState(str(document["state"])),
-                intended_at=_moment(document["intended_at"]),
+                intended_at=moment_of(document["intended_at"]),
                 deployment_uid=cast("str | None", document["deployment_uid"]),
-                ended_at=_moment(document["ended_at"]),
+                ended_at=moment_of(document["ended_at"]),
                 attempts=cast("int", document["attempts"]),
                 requests=cast("int", document["requests"]),
                 detail=dict(cast("Mapping[str, object]", document["detail"])),
@@ -131,9 +131,11 @@ class Journal(Protocol):
         ...
 
 
-def _text(moment: datetime | None) -> str | None:
+def text_of(moment: datetime | None) -> str | None:
+    """Return a time as text in UTC."""
     return None if moment is None else moment.astimezone(UTC).isoformat()
 
 
-def _moment(text: object) -> datetime | None:
+def moment_of(text: object) -> datetime | None:
+    """Read what `text_of` wrote."""
     return None if text is None else datetime.fromisoformat(str(text))

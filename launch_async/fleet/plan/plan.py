@@ -108,6 +108,7 @@ class Plan(Displayable):
         organization_uid: str | None,
         rate: float,
         changes: Mapping[str, VariableChange] | None = None,
+        created_at: datetime | None = None,
     ) -> Self:
         """Return a new plan.
 
@@ -118,6 +119,7 @@ class Plan(Displayable):
             organization_uid: The organization, if it is known.
             rate: Requests per second that the budget allows.
             changes: What would change, by environment UID, for variables.
+            created_at: The time, by the service's clock if it is known; None for this machine's.
 
         Raises:
             InvalidArgumentError: There is no target, or one is there twice.
@@ -133,7 +135,7 @@ class Plan(Displayable):
             uid=uuid.uuid4().hex,
             host=host,
             organization_uid=organization_uid,
-            created_at=datetime.now(UTC),
+            created_at=created_at or datetime.now(UTC),
             action=action,
             operations=operations,
             cost=Cost.of(_requests(action) * len(operations), rate=rate),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 import attrs
@@ -30,10 +31,13 @@ class FleetReport(Displayable):
     Attributes:
         plan: The plan that was run.
         outcomes: One for each operation, in the plan's order.
-        seconds: How long this run took.
-        requests: Requests that this run sent, polls included.
-        waited: Seconds that its requests waited for the budget, added up over all of them.
-        stopped: Why the run stopped before its end; empty if it did not.
+        seconds: How long its runs took, added up: the time between a run and its resumption does not count.
+        requests: Requests that its runs sent, polls included.
+        waited: Seconds that these requests waited for the budget, added up over all of them.
+        stopped: Why the last run stopped before its end; empty if it did not.
+        runs: How many runs it took, the resumptions included.
+        started_at: When the first run began, by the service's clock.
+        nothing_left: Whether all had been done before, so that this run sent nothing.
     """
 
     plan: Plan
@@ -42,6 +46,9 @@ class FleetReport(Displayable):
     requests: int
     waited: float
     stopped: str = ""
+    runs: int = 1
+    started_at: datetime | None = None
+    nothing_left: bool = False
 
     @classmethod
     def joined(cls, plan: Plan, parts: Iterable[FleetReport]) -> Self:
@@ -61,6 +68,9 @@ class FleetReport(Displayable):
             requests=sum(report.requests for report in reports),
             waited=sum(report.waited for report in reports),
             stopped="; ".join(dict.fromkeys(report.stopped for report in reports if report.stopped)),
+            runs=max((report.runs for report in reports), default=0),
+            started_at=min((report.started_at for report in reports if report.started_at), default=None),
+            nothing_left=bool(reports) and all(report.nothing_left for report in reports),
         )
 
     @property
@@ -88,10 +98,12 @@ class FleetReport(Displayable):
     def summary(self) -> str:
         """The totals in one line."""
         counts = ", ".join(f"{count} {state}" for state, count in self.totals.items())
+        again = f" and {self.runs} runs" if self.runs > 1 else ""
+        done = "; all of it was done before, and nothing was sent now" if self.nothing_left else ""
         stop = f"; stopped: {self.stopped}" if self.stopped else ""
         return (
-            f"{counts} in {self.seconds:.1f} s with {self.requests} requests "
-            f"({self.waited:.1f} s of waiting for the budget){stop}"
+            f"{counts} in {self.seconds:.1f} s with {self.requests} requests{again} "
+            f"({self.waited:.1f} s of waiting for the budget){done}{stop}"
         )
 
     def rows(self) -> list[dict[str, object]]:
@@ -133,6 +145,8 @@ class FleetReport(Displayable):
                 "requests": self.requests,
                 "waited": self.waited,
                 "stopped": self.stopped,
+                "runs": self.runs,
+                "started_at": None if self.started_at is None else self.started_at.isoformat(),
                 "targets": [{**outcome.to_dict(), "report": outcome.report} for outcome in self.outcomes],
             },
             indent=2,

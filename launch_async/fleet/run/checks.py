@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from launch_async._text import printable
 from launch_async.errors import InvalidArgumentError
 from launch_async.fleet.plan.actions import DeleteEnvironments, SetVariables
 from launch_async.fleet.plan.plan import Plan
-from launch_async.fleet.plan.targets import matches
+from launch_async.fleet.plan.targets import Target, matches
 from launch_async.fleet.run.control import FleetControl
 from launch_async.fleet.run.events import FleetEvent
 from launch_async.fleet.run.options import RunOptions
 from launch_async.http.operation import check_callback
 from launch_async.resources._inputs import check_variables
 
-__all__ = ["check_confirmation", "checked_options"]
+__all__ = ["check_confirmation", "check_names", "checked_options"]
 
 _UNCONFIRMED: Final = 20
 """Targets that a plan may have without a confirmation."""
@@ -30,8 +31,7 @@ def check_confirmation(plan: Plan, confirm: int | None, protected: Sequence[str]
     count = len(plan.operations)
     if confirm is not None and (isinstance(confirm, bool) or confirm != count):
         raise InvalidArgumentError("confirm", f"is {confirm}, and the plan has {count} environments; look at it again")
-    patterns = [pattern.lower() for pattern in protected]
-    guarded = [one.target.label for one in plan.operations if matches(one.target.environment_name.lower(), patterns)]
+    guarded = [one.target.label for one in plan.operations if _is_protected(one.target.environment_name, protected)]
     nameless = [one.target.label for one in plan.operations if not one.target.environment_name]
     reasons = [
         *([f"it changes more than {_UNCONFIRMED} environments"] if count > _UNCONFIRMED else []),
@@ -47,17 +47,48 @@ def check_confirmation(plan: Plan, confirm: int | None, protected: Sequence[str]
         raise InvalidArgumentError("confirm", f"is needed, because {' and '.join(reasons)}: pass confirm={count}")
 
 
+def check_names(targets: Sequence[Target], names: Mapping[str, str], protected: Sequence[str]) -> None:
+    """Refuse targets whose name is a protected one now, and was not when the plan was made.
+
+    Args:
+        targets: What is about to be changed.
+        names: The names that environments have now, by UID.
+        protected: Name patterns of environments that need a confirmation.
+
+    Raises:
+        InvalidArgumentError: An environment was renamed.
+    """
+    renamed = [
+        f"{one.label} is called {printable(names[one.environment_uid])} now"
+        for one in targets
+        if _is_protected(names.get(one.environment_uid, ""), protected)
+        and one.environment_name
+        and not _is_protected(one.environment_name, protected)
+    ]
+    if renamed:
+        raise InvalidArgumentError(
+            "plan",
+            f"changes protected environments that had other names when it was made ({', '.join(renamed[:3])}"
+            f"{', ...' if len(renamed) > 3 else ''}): make a new plan, or pass protected=() to change them as well",
+        )
+
+
+def _is_protected(name: str, protected: Sequence[str]) -> bool:
+    return matches(name.lower(), [pattern.lower() for pattern in protected])
+
+
 def checked_options(
     plan: Plan,
     variables: Mapping[str, str] | None,
     canary: int,
     wave_size: int | None,
     concurrency: int | None,
-    stop_on_failures: float,
+    stop_on_failures: float | None,
     timeout: float | None,
     deployment_timeout: float,
     on_event: Callable[[FleetEvent], object] | None,
     control: FleetControl | None,
+    protected: Sequence[str],
 ) -> RunOptions:
     """Return how a plan is run.
 
@@ -81,6 +112,7 @@ def checked_options(
             timeout=timeout,
             deployment_timeout=deployment_timeout,
             variables=variables,
+            protected=tuple(protected),
             on_event=on_event,
             control=control or FleetControl(),
         )

@@ -23,8 +23,9 @@ from launch_async.fleet.plan.actions import (
 from launch_async.fleet.plan.plan import PlannedOperation
 from launch_async.fleet.run.control import FleetControl
 from launch_async.fleet.run.events import FleetEventKind
+from launch_async.fleet.run.older_copy import deployed_since, unknown_revalidation
 from launch_async.fleet.run.options import RunOptions
-from launch_async.fleet.run.run_state import RunState
+from launch_async.fleet.run.run_state import RunState, ended_at_of
 from launch_async.fleet.run.uploads import SharedUpload
 from launch_async.fleet.services import FleetServices
 from launch_async.http.metering import Meter, metered
@@ -78,12 +79,15 @@ class Operations:
             case RevalidateCache():
                 await self._revalidate(operation, action)
             case DeleteEnvironments():
-                interrupted = self._state.entry(operation).state is OperationState.INTENDED
+                entered = self._state.entry(operation).state
+                interrupted = entered is OperationState.INTENDED or self._state.may_be_done(operation)
                 await self._in_turn(operation, lambda: self._delete(operation, interrupted=interrupted))
 
     async def _redeploy(self, operation: PlannedOperation, action: Redeploy) -> None:
         if self._state.entry(operation).state is OperationState.INTENDED:
             await self._adopt_interrupted(operation, action.source.commit_hash)
+        elif self._state.may_be_done(operation):
+            await self._adopt_missing(operation, action)
         if self._state.entry(operation).state is not OperationState.SENT:
             async with self._sending:
                 await self._begin_deployment(operation, action)
@@ -168,6 +172,19 @@ class Operations:
             )
         return found[0] if found else None
 
+    async def _adopt_missing(self, operation: PlannedOperation, action: Redeploy) -> None:
+        """Take over what the run has created of which an older copy of its journal does not tell.
+
+        Raises:
+            AmbiguousOutcome: Nobody can tell.
+        """
+        assert self._state.missing_since is not None  # noqa: S101 - otherwise nothing may be missing
+        async with self._sending:
+            self._check_not_held()
+            found = await deployed_since(self._services, operation, action, self._state.missing_since)
+        if found is not None:
+            self._sent(operation, found, message=f"found deployment {found.uid}, of which the journal does not tell")
+
     async def _finish_deployment(self, operation: PlannedOperation) -> None:
         target, uid = operation.target, self._state.entry(operation).deployment_uid or ""
         begun = self._begun.pop(operation.key, None)
@@ -183,7 +200,8 @@ class Operations:
             urgent=True,
             expected=target.last_seconds,
         )
-        self._state.end(operation, OperationState.SUCCEEDED, {"url": ended.url})
+        detail = {"url": ended.url}
+        self._state.end(operation, OperationState.SUCCEEDED, detail, ended_at=ended_at_of(ended))
 
     async def _set_variables(self, operation: PlannedOperation, action: SetVariables) -> None:
         target, given = operation.target, self._options.variables or {}
@@ -206,6 +224,8 @@ class Operations:
 
     async def _revalidate(self, operation: PlannedOperation, action: RevalidateCache) -> None:
         target = operation.target
+        if self._state.may_be_done(operation):
+            raise unknown_revalidation(operation)
         if self._state.entry(operation).state is OperationState.INTENDED:
             raise AmbiguousOutcome(
                 f"an interrupted revalidation of {target.label} may have been done, and cannot be looked up",
@@ -232,7 +252,7 @@ class Operations:
         except NotFoundError:
             if not interrupted:
                 raise
-            # The interrupted attempt has deleted it.
+            # The interrupted attempt has deleted it, or the run of which the journal is an older copy.
         self._state.end(operation, OperationState.SUCCEEDED, {})
 
     async def _know_the_clock(self, operation: PlannedOperation) -> None:

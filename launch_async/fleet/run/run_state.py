@@ -12,15 +12,19 @@ from typing import cast
 
 import attrs
 
-from launch_async.fleet.journal.journal import Entry, Journal, OperationState
+from launch_async.errors import DeploymentState
+from launch_async.fleet.journal.file import FileJournal
+from launch_async.fleet.journal.journal import Entry, Journal, OperationState, text_of
 from launch_async.fleet.plan.plan import PlannedOperation
 from launch_async.fleet.run.events import FleetEvent, FleetEventKind
+from launch_async.fleet.run.totals import Totals
 from launch_async.fleet.services import FleetServices
 from launch_async.http.metering import Meter
 from launch_async.models.deployment import Deployment
+from launch_async.watch.report import build_seconds
 from launch_async.wire.moments import parse_iso
 
-__all__ = ["BrokenRunError", "RunState"]
+__all__ = ["BrokenRunError", "RunState", "ended_at_of"]
 
 
 class BrokenRunError(Exception):
@@ -42,19 +46,30 @@ class RunState:
         services: What a client offers.
         journal: Where it is written, open.
         on_event: Called with each event.
+        meter: Counts what the run sends.
     """
 
     def __init__(
-        self, services: FleetServices, journal: Journal, on_event: Callable[[FleetEvent], object] | None
+        self,
+        services: FleetServices,
+        journal: Journal,
+        on_event: Callable[[FleetEvent], object] | None,
+        meter: Meter,
     ) -> None:
         self._services = services
         self._journal = journal
         self._on_event = on_event
+        self._meter = meter
         self._entries = {entry.key: entry for entry in journal.entries()}
         self._begun = asyncio.get_running_loop().time()
+        self._began_at = services.now()
+        self._earlier = Totals.last_of(self._entries.values())
+        # Only a file can be an older copy of itself.
+        self.missing_since: datetime | None = journal.missing_since if isinstance(journal, FileJournal) else None
         self._intended: dict[str, float] = {}
         self._costs: dict[str, tuple[int, float, Meter]] = {}
         self._ended = sum(entry.state.is_final for entry in self._entries.values())
+        self.nothing_left: bool = self._ended == len(self._entries) and self._earlier.runs > 0
         self.wave = 0
         self.failed: int = 0
 
@@ -64,6 +79,15 @@ class RunState:
         return asyncio.get_running_loop().time() - self._begun
 
     @property
+    def totals(self) -> Totals:
+        """What this run and those before it came to."""
+        if self.nothing_left:
+            return self._earlier
+        return self._earlier.plus(
+            now=self._began_at, seconds=self.seconds, requests=self._meter.requests, waited=self._meter.waited
+        )
+
+    @property
     def last_wave(self) -> int:
         """Number of the last wave of earlier runs; 0 without one."""
         return max((cast("int", entry.detail.get("wave", 0)) for entry in self._entries.values()), default=0)
@@ -71,6 +95,10 @@ class RunState:
     def entry(self, operation: PlannedOperation) -> Entry:
         """Return what is known of an operation."""
         return self._entries[operation.key]
+
+    def may_be_done(self, operation: PlannedOperation) -> bool:
+        """Whether a run may have carried out an operation that looks untouched, because the journal may be older."""
+        return self.missing_since is not None and self.entry(operation).state is OperationState.PLANNED
 
     def intend(self, operation: PlannedOperation) -> None:
         """Write down that a request is about to be sent.
@@ -108,19 +136,33 @@ class RunState:
                 state=OperationState.SENT,
                 intended_at=started,
                 deployment_uid=deployment.uid,
-                detail={"wave": self.wave, **entry.detail, "message": message},
+                detail={
+                    "wave": self.wave,
+                    **entry.detail,
+                    "message": message,
+                    "created_at": text_of(deployment.created_at),
+                },
             )
         )
         self.tell(FleetEventKind.OPERATION, operation, state=OperationState.SENT, message=message)
 
-    def end(self, operation: PlannedOperation, state: OperationState, detail: Mapping[str, object]) -> None:
-        """Write down how it ended."""
+    def end(
+        self,
+        operation: PlannedOperation,
+        state: OperationState,
+        detail: Mapping[str, object],
+        *,
+        ended_at: datetime | None = None,
+    ) -> None:
+        """Write down how it ended, and when, if the service says so; otherwise it has ended now."""
         entry = self.entry(operation)
+        if ended_at is None or (entry.intended_at is not None and ended_at < entry.intended_at):
+            ended_at = self._now(entry)
         self._write(
             attrs.evolve(
                 entry,
                 state=state,
-                ended_at=self._now(entry),
+                ended_at=ended_at,
                 detail={"wave": self.wave, **entry.detail, "message": "", **detail},
             )
         )
@@ -133,6 +175,17 @@ class RunState:
         entry = self.entry(operation)
         self._write(attrs.evolve(entry, state=state, detail={**entry.detail, "message": message}))
         self.tell(FleetEventKind.OPERATION, operation, state=state, message=message)
+
+    @property
+    def value_mark(self) -> Mapping[str, str] | None:
+        """The mark of the values that the first run began with; None where there is none."""
+        marks = (entry.detail.get("values") for entry in self._entries.values())
+        return cast("Mapping[str, str] | None", next((mark for mark in marks if mark is not None), None))
+
+    def keep_value_mark(self, mark: Mapping[str, str]) -> None:
+        """Write down the mark of the values that this run begins with, before anything is sent."""
+        first = next(iter(self._entries.values()))
+        self._store(attrs.evolve(first, detail={**first.detail, "values": dict(mark)}))
 
     def meter(self, operation: PlannedOperation, meter: Meter) -> None:
         """Count what it costs from now on: whatever is written down of it says so, too."""
@@ -169,8 +222,10 @@ class RunState:
 
     def _write(self, entry: Entry) -> None:
         requests, waited, meter = self._costs[entry.key]
-        detail = {**entry.detail, "waited": round(waited + meter.waited, 3)}
-        entry = attrs.evolve(entry, requests=requests + meter.requests, detail=detail)
+        detail = {**entry.detail, "waited": round(waited + meter.waited, 3), "run": self.totals.to_dict()}
+        self._store(attrs.evolve(entry, requests=requests + meter.requests, detail=detail))
+
+    def _store(self, entry: Entry) -> None:
         try:
             self._journal.write(entry)
         except Exception as error:
@@ -183,3 +238,13 @@ class RunState:
         if began is None or entry.intended_at is None:
             return self._services.now()
         return entry.intended_at + timedelta(seconds=asyncio.get_running_loop().time() - began)
+
+
+def ended_at_of(deployment: DeploymentState) -> datetime | None:
+    """Return when a deployment's build ended, by the service's own times; None where they do not tell."""
+    if not isinstance(deployment, Deployment) or deployment.created_at is None:
+        return None
+    seconds = build_seconds(deployment)
+    if seconds is None:
+        return None
+    return deployment.created_at + timedelta(seconds=seconds)

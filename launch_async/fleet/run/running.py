@@ -7,7 +7,7 @@ that fails, a quota that is used up) stops it: nothing more is sent, what was se
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from launch_async.errors import (
@@ -17,6 +17,7 @@ from launch_async.errors import (
     DeadlineExceeded,
     DeploymentFailed,
     GitProviderError,
+    InvalidArgumentError,
     LaunchError,
     NotFoundError,
     QuotaExceededError,
@@ -24,14 +25,19 @@ from launch_async.errors import (
     WaitTimeout,
 )
 from launch_async.fleet.journal.journal import Journal, OperationState
+from launch_async.fleet.plan.actions import SetVariables
 from launch_async.fleet.plan.plan import Plan, PlannedOperation
 from launch_async.fleet.plan.targets import counted
 from launch_async.fleet.report.report import FleetReport, TargetOutcome
+from launch_async.fleet.run.checks import check_names
 from launch_async.fleet.run.events import FleetEventKind
+from launch_async.fleet.run.names import names_now
 from launch_async.fleet.run.operations import HeldBackError, Operations
 from launch_async.fleet.run.options import RunOptions
-from launch_async.fleet.run.run_state import BrokenRunError, RunState
+from launch_async.fleet.run.run_state import BrokenRunError, RunState, ended_at_of
 from launch_async.fleet.run.uploads import SharedUpload, UploadFailedError
+from launch_async.fleet.run.value_check import fits, mark_of
+from launch_async.fleet.run.waves import waves
 from launch_async.fleet.services import FleetServices
 from launch_async.http.metering import Meter, metered
 from launch_async.rate_limit.types import Priority
@@ -54,13 +60,14 @@ class FleetRun:
     """
 
     def __init__(self, services: FleetServices, plan: Plan, journal: Journal, options: RunOptions) -> None:
+        self._services = services
         self._plan = plan
         self._options = options
         self._control = options.control
-        self._state = RunState(services, journal, options.on_event)
+        self._meter = Meter(priority=Priority.WRITE)
+        self._state = RunState(services, journal, options.on_event, self._meter)
         self._uploads = SharedUpload(services.uploads, plan.action)
         self._operations = Operations(services, self._state, self._uploads, options)
-        self._meter = Meter(priority=Priority.WRITE)
         self._pause_was_told = False
 
     async def run(self) -> FleetReport:
@@ -72,6 +79,7 @@ class FleetRun:
         deadline = asyncio.timeout(self._options.timeout)
         with metered(self._meter):
             try:
+                self._check_values()
                 self._tell_start()
                 async with deadline, self._uploads:
                     await self._run_waves()
@@ -87,14 +95,46 @@ class FleetRun:
 
     def report(self) -> FleetReport:
         """Return what is known now."""
+        totals = self._state.totals
         return FleetReport(
             plan=self._plan,
             outcomes=tuple(TargetOutcome.of(one.target, self._state.entry(one)) for one in self._plan.operations),
-            seconds=self._state.seconds,
-            requests=self._meter.requests,
-            waited=self._meter.waited,
+            seconds=totals.seconds,
+            requests=totals.requests,
+            waited=totals.waited,
             stopped=self._control.stopped,
+            runs=totals.runs,
+            started_at=totals.started_at,
+            nothing_left=self._state.nothing_left,
         )
+
+    def _check_values(self) -> None:
+        """Refuse values of variables that are not those that the plan's first run began with."""
+        action, given = self._plan.action, self._options.variables
+        if not isinstance(action, SetVariables) or not given or self._state.nothing_left:
+            return
+        values = {name: given[name] for name in action.names}
+        mark = self._state.value_mark
+        if mark is None:
+            self._state.keep_value_mark(mark_of(values))
+        elif not fits(values, mark):
+            raise InvalidArgumentError(
+                "variables",
+                "are others than those that the run began with, so that some targets would have these and some those: "
+                "give the same values, or make a new plan",
+            )
+
+    async def _check_names(self, operations: Sequence[PlannedOperation]) -> None:
+        """Look whether a target has become a protected environment, before anything is sent."""
+        if not self._options.protected or self._control.stopped:
+            return
+        targets = [one.target for one in operations]
+        try:
+            names = await names_now(self._services, targets)
+        except LaunchError as error:
+            self._stop(f"the names of the targets could not be read again: {error.message}")
+        else:
+            check_names(targets, names, self._options.protected)
 
     def _tell_start(self) -> None:
         message = f"{self._plan.action}: {counted(len(self._plan.operations))}"
@@ -107,20 +147,37 @@ class FleetRun:
         fresh = [one for one in left if self._state.entry(one).state is OperationState.PLANNED]
         if fresh:
             await self._uploads.check()
-        last_wave = self._state.last_wave
+            await self._check_names(fresh)
+        self._state.wave = self._state.last_wave
         if self._options.canary or self._options.wave_size or self._control.stopped or not fresh:
             await self._run_wave(begun)
             begun = []
-        for number, wave in enumerate(_waves(fresh, self._options.canary, self._options.wave_size), 1):
-            if self._control.stopped:
-                return
-            self._state.wave = last_wave + number
-            self._state.tell(FleetEventKind.WAVE_STARTED, message=f"wave {self._state.wave}: {counted(len(wave))}")
-            failed_before = self._state.failed
-            await self._run_wave([*begun, *wave])
-            is_canary = self._options.canary > 0 and number == 1
-            if is_canary and self._state.failed > failed_before:
+        rest = await self._run_canary(fresh)
+        for wave in waves(rest, size=self._options.wave_size, stop_on_failures=self._options.stop_on_failures):
+            await self._run_next_wave(wave, begun)
+            begun = []
+
+    async def _run_canary(self, fresh: Sequence[PlannedOperation]) -> Sequence[PlannedOperation]:
+        """Try as many targets as the canary has, and return the others; one that was left alone has tried nothing."""
+        missing, failed = self._options.canary, self._state.failed
+        while missing > 0 and fresh and not self._control.stopped:
+            tried, fresh = fresh[:missing], fresh[missing:]
+            await self._run_next_wave(tried)
+            missing -= sum(self._was_carried_out(one) for one in tried)
+            if self._state.failed > failed:
                 self._stop("the canary failed")
+        return fresh
+
+    def _was_carried_out(self, operation: PlannedOperation) -> bool:
+        entry = self._state.entry(operation)
+        return entry.state is OperationState.SUCCEEDED and entry.attempts > 0
+
+    async def _run_next_wave(self, wave: Sequence[PlannedOperation], begun: Sequence[PlannedOperation] = ()) -> None:
+        if self._control.stopped:
+            return
+        self._state.wave += 1
+        self._state.tell(FleetEventKind.WAVE_STARTED, message=f"wave {self._state.wave}: {counted(len(wave))}")
+        await self._run_wave([*begun, *wave])
 
     async def _run_wave(self, operations: Sequence[PlannedOperation]) -> None:
         places = asyncio.Semaphore(self._options.concurrency or max(1, len(operations)))
@@ -184,7 +241,8 @@ class FleetRun:
         """Write down what an error means for an operation that was in a state before."""
         if isinstance(error, DeploymentFailed):
             detail = {"message": error.report.headline, "report": error.report.to_dict()}
-            return self._state.end(operation, OperationState.FAILED, detail)
+            ended_at = ended_at_of(error.report.deployment)
+            return self._state.end(operation, OperationState.FAILED, detail, ended_at=ended_at)
         if isinstance(error, AmbiguousOutcome):
             detail = {"message": error.message, "candidates": list(error.candidates)}
             return self._state.end(operation, OperationState.AMBIGUOUS, detail)
@@ -213,8 +271,8 @@ class FleetRun:
 
     def _judge(self) -> None:
         """Stop when too large a share of the plan's targets has failed."""
-        failed, total = self._state.failed, len(self._plan.operations)
-        if failed > self._options.stop_on_failures * total:
+        failed, total, share = self._state.failed, len(self._plan.operations), self._options.stop_on_failures
+        if share is not None and failed > share * total:
             self._stop(f"{failed} of {counted(total)} failed")
 
     def _stop(self, reason: str) -> None:
@@ -235,14 +293,3 @@ def _happened_nothing(error: LaunchError) -> bool:
     if isinstance(error, DeadlineExceeded):
         return not error.ambiguous
     return error.retryable and not error.ambiguous
-
-
-def _waves(
-    operations: Sequence[PlannedOperation], canary: int, size: int | None
-) -> Generator[Sequence[PlannedOperation]]:
-    """Cut operations into the canary and the waves after it."""
-    if canary and operations:
-        yield operations[:canary]
-        operations = operations[canary:]
-    for start in range(0, len(operations), size or max(1, len(operations))):
-        yield operations[start : start + (size or len(operations))]

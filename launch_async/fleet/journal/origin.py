@@ -1,0 +1,52 @@
+"""Whether a journal's file is the very one that its run wrote, or a copy that may be older.
+
+Nothing in a file tells that its run went on elsewhere. The file system does: each run notes which file it writes, and
+gives the file a time of modification that repeats the checksum of its last line. A copy is another file; older content
+that was put back into the same file has another time; and after a restart of the machine, which may have gone back to
+an older state of its disks, nothing is taken for sure. Whatever cannot be told counts as a copy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from io import FileIO
+from pathlib import Path
+from typing import Final
+
+from launch_async.fleet.journal.log import Log
+
+__all__ = ["identity", "is_last_written", "mark_time"]
+
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+_SECOND: Final = 10**9
+_LATE: Final = 2 * _SECOND
+"""Nanoseconds between the two times of a file that is as its run left it, at most."""
+
+
+def identity(file: FileIO) -> str | None:
+    """Return what tells this file, since the machine was started, from every other one; None where nothing does."""
+    try:
+        boot = _BOOT.read_text().strip()
+    except OSError:
+        return None
+    found = os.fstat(file.fileno())
+    return f"{found.st_dev}:{found.st_ino}:{boot}"
+
+
+def mark_time(file: FileIO, log: Log) -> None:
+    """Give the file the time of modification that repeats the checksum of its last line; to be synced."""
+    now = time.time_ns()
+    with contextlib.suppress(OSError):
+        os.utime(file.fileno(), ns=(now, now - now % _SECOND + _part(log)))
+
+
+def is_last_written(file: FileIO, log: Log) -> bool:
+    """Return whether nobody but a run has written the file since its last line."""
+    found = os.fstat(file.fileno())
+    return found.st_mtime_ns % _SECOND == _part(log) and abs(found.st_ctime_ns - found.st_mtime_ns) < _LATE
+
+
+def _part(log: Log) -> int:
+    return log.checksum % _SECOND

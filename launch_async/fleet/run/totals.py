@@ -1,0 +1,69 @@
+"""What all runs of a plan came to so far: told with every step in the journal, so that a killed run is counted, too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Self, cast
+
+import attrs
+
+from launch_async.fleet.journal.journal import Entry
+
+__all__ = ["Totals"]
+
+
+@attrs.frozen(kw_only=True)
+class Totals:
+    """Figures of one or more runs of a plan.
+
+    Attributes:
+        runs: How many runs there were.
+        started_at: When the first one began, by the service's clock.
+        seconds: Seconds that they took, added up.
+        requests: Requests that they sent.
+        waited: Seconds that their requests waited for the budget.
+    """
+
+    runs: int = 0
+    started_at: datetime | None = None
+    seconds: float = 0.0
+    requests: int = 0
+    waited: float = 0.0
+
+    def plus(self, *, now: datetime, seconds: float, requests: int, waited: float) -> Self:
+        """Return these figures with those of one more run."""
+        return attrs.evolve(
+            self,
+            runs=self.runs + 1,
+            started_at=self.started_at or now,
+            seconds=self.seconds + seconds,
+            requests=self.requests + requests,
+            waited=self.waited + waited,
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the figures as plain data that JSON can express."""
+        return {
+            "runs": self.runs,
+            "started_at": None if self.started_at is None else self.started_at.isoformat(),
+            "seconds": round(self.seconds, 3),
+            "requests": self.requests,
+            "waited": round(self.waited, 3),
+        }
+
+    @classmethod
+    def last_of(cls, entries: Iterable[Entry]) -> Self:
+        """Return the figures that were written last; none where there was no run."""
+        told = [cast("Mapping[str, object]", entry.detail["run"]) for entry in entries if "run" in entry.detail]
+        # Figures only grow.
+        last = max(told, key=lambda one: (cast("int", one["runs"]), cast("float", one["seconds"])), default=None)
+        if last is None:
+            return cls()
+        return cls(
+            runs=cast("int", last["runs"]),
+            started_at=datetime.fromisoformat(str(last["started_at"])),
+            seconds=cast("float", last["seconds"]),
+            requests=cast("int", last["requests"]),
+            waited=cast("float", last["waited"]),
+        )

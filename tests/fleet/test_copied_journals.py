@@ -1,0 +1,222 @@
+"""A journal that was copied, fills the disk, or is wanted by two runs at once leads to nothing that is done twice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from launch_async import Commit, JournalError, JournalInUse, LaunchClient
+from launch_async.emulator import LaunchEmulator
+from launch_async.fleet import FileJournal, FleetControl, FleetEvent, FleetEventKind, FleetReport, OperationState, Plan
+from tests.fleet.conftest import created, room_for, uids
+
+
+def _after(done: int, act: Callable[[], object]) -> Callable[[FleetEvent], None]:
+    """What does something once, when so many operations have ended."""
+    waiting = [act]
+
+    def watch(event: FleetEvent) -> None:
+        if waiting and event.done == done:
+            waiting.pop()()
+
+    return watch
+
+
+async def _copied_half_way(client: LaunchClient, plan: Plan, path: Path, *, done: int = 2, **options: object) -> Path:
+    """Run a plan, and return a copy of its journal from when some operations had ended."""
+    copy = path.with_name("copy")
+    report = await client.fleet.run(
+        plan, journal=path, on_event=_after(done, lambda: shutil.copy2(path, copy)), concurrency=1, **options
+    )
+    assert report.is_success
+    return copy
+
+
+def _states(report: FleetReport) -> list[OperationState]:
+    return [one.state for one in report.outcomes]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run.journal"
+
+
+async def test_what_was_deployed_after_a_copy_was_made_is_not_deployed_again(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan, path: Path
+) -> None:
+    copy = await _copied_half_way(client, plan, path)
+
+    for _ in range(2):
+        report = await client.fleet.resume(copy, stop_on_failures=None)
+
+    assert created(emulator) == uids(plan)
+    assert _states(report) == [OperationState.SUCCEEDED] * 2 + [OperationState.AMBIGUOUS] * 4
+    assert all("may be older than what its run did" in one.message for one in report.outcomes[2:])
+    assert not report.is_success
+
+
+async def test_what_was_deployed_after_a_copy_was_made_is_adopted_where_its_commit_proves_it(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan, path: Path
+) -> None:
+    targets = [one.target for one in plan.operations]
+    plan = await client.fleet.plan_redeploy(targets, Commit("c" * 40))
+    copy = await _copied_half_way(client, plan, path)
+
+    report = await client.fleet.resume(copy)
+
+    assert report.is_success
+    assert created(emulator) == uids(plan)
+
+
+async def test_older_content_that_was_put_back_is_not_trusted(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan, path: Path
+) -> None:
+    copy = await _copied_half_way(client, plan, path)
+    path.write_bytes(copy.read_bytes())
+
+    report = await client.fleet.resume(path, stop_on_failures=None)
+
+    assert created(emulator) == uids(plan)
+    assert not report.is_success
+
+
+async def test_a_copy_of_a_stopped_run_is_gone_on_with(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan, path: Path
+) -> None:
+    control = FleetControl()
+    await client.fleet.run(
+        plan, journal=path, on_event=_after(2, control.cancel), control=control, concurrency=1, wave_size=1
+    )
+    half = created(emulator)
+    shutil.copy(path, path.with_name("copy"))
+
+    report = await client.fleet.resume(path.with_name("copy"))
+
+    assert 2 <= len(half) < 6
+    assert report.is_success
+    assert created(emulator) == uids(plan)
+
+
+async def test_nothing_is_asked_for_where_the_journal_is_the_one_that_its_run_wrote(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan, path: Path
+) -> None:
+    control = FleetControl()
+    await client.fleet.run(
+        plan, journal=path, on_event=_after(2, control.cancel), control=control, concurrency=1, wave_size=1
+    )
+    target = plan.operations[5].target
+    await client.deployments.create(target.project_uid, target.environment_uid)
+
+    report = await client.fleet.resume(path)
+
+    assert report.is_success
+    assert created(emulator) == sorted([*uids(plan), target.environment_uid])
+
+
+async def test_a_deletion_that_a_copy_does_not_tell_of_is_no_failure(
+    client: LaunchClient, plan: Plan, path: Path
+) -> None:
+    pairs = [(one.target.project_uid, one.target.environment_uid) for one in plan.operations[:4]]
+    deletion = await client.fleet.plan_delete(pairs)
+    copy = await _copied_half_way(client, deletion, path, confirm=4)
+
+    assert (await client.fleet.resume(copy)).is_success
+
+
+async def test_a_revalidation_that_a_copy_does_not_tell_of_is_ambiguous(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan, path: Path
+) -> None:
+    purge = await client.fleet.plan_revalidate([one.target for one in plan.operations], path="/")
+    copy = await _copied_half_way(client, purge, path)
+
+    report = await client.fleet.resume(copy, stop_on_failures=None)
+
+    assert emulator.ledger.count("revalidateCdnCache") == 6
+    assert _states(report) == [OperationState.SUCCEEDED] * 2 + [OperationState.AMBIGUOUS] * 4
+
+
+async def test_variables_that_a_copy_does_not_tell_of_are_compared_and_not_written_again(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan, path: Path
+) -> None:
+    values = {"KEY": "1"}
+    changes = await client.fleet.plan_variables([one.target for one in plan.operations], values)
+    copy = await _copied_half_way(client, changes, path, variables=values)
+
+    assert (await client.fleet.resume(copy, variables=values)).is_success
+    assert emulator.ledger.count("updateEnvironment") == 6
+
+
+_RESUME = """
+import asyncio, sys
+from launch_async import Authtoken, JournalInUse, LaunchClient
+
+async def main(url, token, organization, journal):
+    async with LaunchClient(Authtoken(token), base_url=url, organization_uid=organization) as client:
+        try:
+            await client.fleet.resume(journal)
+        except JournalInUse:
+            print("in use")
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_nobody_resumes_a_run_that_goes_on_whatever_its_process_does_with_the_file(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan, path: Path
+) -> None:
+    control, paused = FleetControl(), asyncio.Event()
+
+    def watch(event: FleetEvent) -> None:
+        if event.kind is FleetEventKind.PAUSED:
+            paused.set()
+        elif event.done == 2 and not paused.is_set():
+            control.pause()
+
+    run = asyncio.create_task(client.fleet.run(plan, journal=path, on_event=watch, control=control, concurrency=1))
+    await paused.wait()
+
+    path.read_bytes()
+    with pytest.raises(JournalInUse):
+        await client.fleet.resume(path)
+    with pytest.raises(JournalInUse):
+        await client.fleet.run(plan, journal=path)
+    access = [emulator.url, emulator.authtoken, emulator.organization_uid, str(path)]
+    other = await asyncio.create_subprocess_exec(sys.executable, "-c", _RESUME, *access, stdout=subprocess.PIPE)
+    told, _ = await other.communicate()
+
+    assert told == b"in use\n"
+    control.resume()
+    assert (await run).is_success
+    assert created(emulator) == uids(plan)
+
+
+async def test_a_run_whose_disk_is_full_at_any_byte_can_be_resumed(
+    client: LaunchClient, emulator: LaunchEmulator, path: Path
+) -> None:
+    emulator.add_project("new", environments=[f"environment-{number}" for number in range(6)], git=True)
+    plan = await client.fleet.plan_redeploy(await client.fleet.select(projects="new"))
+    with room_for(0), pytest.raises(JournalError, match="cannot be made"):
+        await client.fleet.run(plan, journal=path)
+    assert created(emulator) == []
+    journal = FileJournal(path)
+    journal.open(plan, check=lambda _: None)
+    journal.close()
+
+    full = 0
+    for room in itertools.count(path.stat().st_size, 307):
+        with room_for(room), contextlib.suppress(JournalError):
+            await client.fleet.run(plan, journal=path, stop_on_failures=None)
+            break
+        full += 1
+
+    assert (await client.fleet.resume(path)).is_success
+    assert created(emulator) == uids(plan)
+    assert full > 10
