@@ -18,8 +18,8 @@ from launch_async.auth.tokens import check_credentials
 from launch_async.errors import ConfigurationError
 from launch_async.hooks import Hooks
 from launch_async.http.aiohttp_transport import AiohttpTransport
-from launch_async.http.base import LentTransport, Middleware, Transport
-from launch_async.http.credentials import Credentials, Issuer
+from launch_async.http.base import Middleware, Transport
+from launch_async.http.credentials import Credentials, Issuer, check_organization
 from launch_async.http.operation import Operation
 from launch_async.http.pipeline import Call, Pipeline
 from launch_async.http.raw_request import raw_call
@@ -116,7 +116,7 @@ class LaunchClient:
         middleware: Sequence[Middleware] = (),
         allow_http: bool = False,
     ) -> None:
-        self._closed, self._base_url = True, ""
+        self._base_url = ""
         proxy = Secret(proxy) if proxy is not None else None
         endpoint = resolve_endpoint(region, base_url, allow_http=allow_http)
         check_organization_uid(organization_uid)
@@ -124,14 +124,10 @@ class LaunchClient:
         _check_kind("rate_limit", rate_limit, RateLimit)
         _check_limiter(limiter)
         _check_kind("retry", retry, RetryPolicy)
-        if credentials is not None and credentials.needs_organization and organization_uid is None:
-            raise ConfigurationError(
-                "organization_uid is missing: Launch refuses an authtoken without it (FACTS §3). "
-                "Pass organization_uid='blt...'; the console shows it in the organization's settings"
-            )
+        check_organization(credentials, organization_uid)
         _check_seconds(timeout=timeout, attempt_timeout=attempt_timeout)
-        self._transport = transport or AiohttpTransport(session=session, ssl_context=ssl_context, proxy=proxy)
-        issuer = Issuer(resolve_app_url(region, base_url, app_url, allow_http=allow_http), self._transport)
+        transport = transport or AiohttpTransport(session=session, ssl_context=ssl_context, proxy=proxy)
+        issuer = Issuer(resolve_app_url(region, base_url, app_url, allow_http=allow_http), transport)
         self._sources: Mapping[str, str] = MappingProxyType({})
         self._base_url = endpoint.base_url
         self._pipeline = Pipeline(
@@ -142,7 +138,7 @@ class LaunchClient:
             if limiter is not None
             else partial(shared_limiter, endpoint.host, rate_limit=rate_limit),
             retry=retry,
-            transport=self._transport,
+            transport=transport,
             timeout=timeout,
             attempt_timeout=attempt_timeout,
             hooks=hooks,
@@ -157,7 +153,6 @@ class LaunchClient:
         self._allow_http = allow_http
         self._host = endpoint.host
         self._purges = CachePurges()
-        self._closed = False
 
     @classmethod
     def from_env(
@@ -280,7 +275,6 @@ class LaunchClient:
         own = {name for name in self.__dict__ if isinstance(getattr(type(self), name, None), cached_property)}
         derived.__dict__.update({name: value for name, value in self.__dict__.items() if name not in own})
         derived.__dict__["_pipeline"] = self._pipeline.derived(
-            transport=LentTransport(self._transport),
             retry=retry,
             timeout=timeout,
             attempt_timeout=attempt_timeout,
@@ -296,7 +290,7 @@ class LaunchClient:
         # One that could not be made has a text, too: a traceback that shows local variables asks for it.
         pipeline: Pipeline | None = vars(self).get("_pipeline")
         organization = f"organization {pipeline.organization_uid}" if pipeline and pipeline.organization_uid else ""
-        parts = [self._base_url, organization, "closed" if self._closed else "open"]
+        parts = [self._base_url, organization, "open" if pipeline and not pipeline.is_closed else "closed"]
         return f"<LaunchClient {', '.join(filter(None, parts))}>"
 
     async def __aenter__(self) -> Self:
@@ -316,9 +310,8 @@ class LaunchClient:
         Raises:
             ConfigurationError: It was used on another event loop, which does not run now.
         """
-        if not self._closed:
+        if not self._pipeline.is_closed:
             await self._pipeline.close()
-            self._closed = True
 
     @property
     def budget(self) -> LimiterStatus:

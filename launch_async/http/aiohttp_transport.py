@@ -13,7 +13,7 @@ import functools
 import os
 import ssl
 import urllib.request
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
@@ -24,7 +24,6 @@ from launch_async.errors import (
     TransportError,
 )
 from launch_async.http.base import FileBody, Request, Response
-from launch_async.http.deadlines import Deadline, Watch
 from launch_async.http.exchange_errors import CONNECT_TIMEOUT, redirect_refused, translated
 from launch_async.http.send_counter import Sends, counting_jar
 from launch_async.wire.secret import Secret
@@ -76,21 +75,17 @@ class AiohttpTransport:
         if proxy:
             _check_proxy(proxy)
         self._proxies: dict[str, str | None] = {}
-        self._watch: Watch | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
         self._inherited: object = None
         self._closed = False
 
-    def send(self, request: Request) -> Coroutine[object, object, Response]:
+    async def send(self, request: Request) -> Response:
         """Send a request once and read the answer; see `Transport.send`."""
-        session, watch = self._open()
+        session = self._open()
         if isinstance(request.body, FileBody):
-            return self._send_file(session, watch, request, request.body)
-        # A session that was given has a cookie jar of its own, which does not count.
-        tracker = None if self._owns_session else _tracker()
-        if request.deadline is None:
-            return self._limited(session, watch, request, tracker)
-        return self._exchange(session, request, tracker, request.deadline)
+            return await self._send_file(session, request, request.body)
+        return await self._exchange(session, request, None if self._owns_session else _tracker())
 
     async def close(self) -> None:
         """Close the session, if it is our own, on the loop that it was made on.
@@ -104,7 +99,7 @@ class AiohttpTransport:
         session, self._session = self._session, None
         if session is None or not self._owns_session:
             return
-        home = None if self._watch is None else self._watch.loop
+        home = self._loop
         if home is None or home.is_closed() or home is asyncio.get_running_loop():
             await session.close()
         elif home.is_running():
@@ -113,50 +108,38 @@ class AiohttpTransport:
             self._session = session
             raise ConfigurationError("this client belongs to another event loop: use it and close it on the same one")
 
-    def _open(self) -> tuple[aiohttp.ClientSession, Watch]:
+    def _open(self) -> aiohttp.ClientSession:
         if self._closed:
             raise ClosedError("the client is closed; open a new one, and hold it until its last call")
         if self._pid != os.getpid():
             self._leave_to_parent()
-        loop, session, watch = asyncio.get_running_loop(), self._session, self._watch
-        if watch is None:
-            watch = self._watch = Watch(loop)
-        elif watch.loop is not loop:
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
             raise ConfigurationError(
                 "this client belongs to another event loop: open one client per loop (they share the organization's "
                 "budget), or use launch_sync from threads"
             )
-        if session is None:
-            session = self._session = _new_session()
-        elif session.closed:
+        if self._session is None:
+            self._session = _new_session()
+        elif self._session.closed:
             raise ClosedError("the aiohttp session that this client was given is closed; open a new one")
-        return session, watch
+        return self._session
 
     def _leave_to_parent(self) -> None:
         """Begin anew in a forked child, which shares the sockets of its parent's session."""
         # Kept, because destroying it would close the parent's connections.
         self._inherited = (self._session, self._inherited)
-        self._session = self._watch = None
+        self._session = self._loop = None
         self._owns_session = True
         self._pid = os.getpid()
-
-    async def _limited(
-        self,
-        session: aiohttp.ClientSession,
-        watch: Watch,
-        request: Request,
-        tracker: aiohttp.UploadTracker | None,
-        file: aiohttp.FormData | FilePayload | None = None,
-    ) -> Response:
-        with Deadline(watch, None) as deadline:
-            return await self._exchange(session, request, tracker, deadline, file)
 
     async def _exchange(
         self,
         session: aiohttp.ClientSession,
         request: Request,
         tracker: aiohttp.UploadTracker | None,
-        deadline: Deadline,
         file: aiohttp.FormData | FilePayload | None = None,
     ) -> Response:
         import yarl
@@ -164,7 +147,6 @@ class AiohttpTransport:
         # aiohttp's view of the answer shows secrets: before anything is raised, this frame forgets it.
         answer: aiohttp.ClientResponse | None = None
         sends = Sends() if tracker is None else tracker
-        deadline.begin_part(request.timeout)
         try:
             proxy = self._proxy_for(request.url)
             answer = await session.request(
@@ -184,21 +166,17 @@ class AiohttpTransport:
             )
             status = answer.status
             if status < 300 or status == 304:
-                # A short answer is there already, and its connection is free again.
-                content = answer.content
-                read = content.read_nowait() if content.is_eof() else await answer.read()
-                return Response(status, answer.headers, read, sends.attempts or 1)
+                return Response(status, answer.headers, await answer.read(), max(1, sends.attempts))
             async with answer:
                 if status >= 400:
-                    read = _without_password(await _read_error_body(answer), proxy)
-                    return Response(status, answer.headers, read, sends.attempts or 1)
+                    error_body = _without_password(await _read_error_body(answer), proxy)
+                    return Response(status, answer.headers, error_body, max(1, sends.attempts))
                 failure: TransportError = redirect_refused(request, status, answer.headers.get("Location", ""))
         except TransportError:
             raise
         except BaseException as error:
             answer = None
-            reason = TimeoutError() if deadline.end_part() and isinstance(error, asyncio.CancelledError) else error
-            translation = translated(reason, request, sends.attempts)
+            translation = translated(error, request, sends.attempts)
             if translation is None and isinstance(error, Exception):
                 raise
             if translation is None:
@@ -206,14 +184,10 @@ class AiohttpTransport:
                 raise error.with_traceback(None) from None
             failure = translation
             failure.sends = max(1, sends.attempts)
-        finally:
-            deadline.end_part()
         answer = None
         raise failure
 
-    async def _send_file(
-        self, session: aiohttp.ClientSession, watch: Watch, request: Request, body: FileBody
-    ) -> Response:
+    async def _send_file(self, session: aiohttp.ClientSession, request: Request, body: FileBody) -> Response:
         from launch_async.http.file_payload import FilePayload, opened
 
         tracker = _tracker()
@@ -221,7 +195,7 @@ class AiohttpTransport:
         try:
             payload = FilePayload(file, body.size)
             async with _watched(tracker, body):
-                return await self._limited(session, watch, request, tracker, _form_of(body, payload) or payload)
+                return await self._exchange(session, request, tracker, _form_of(body, payload) or payload)
         finally:
             file.close()
 
@@ -306,7 +280,7 @@ def _limits(timeout: float | None) -> aiohttp.ClientTimeout:
     import aiohttp
 
     connect = CONNECT_TIMEOUT if timeout is None else min(CONNECT_TIMEOUT, 0.9 * timeout)
-    # Not total: aiohttp would arm a timer of its own for each exchange.
+    # The whole exchange is limited by whoever sends it.
     return aiohttp.ClientTimeout(total=None, connect=connect)
 
 

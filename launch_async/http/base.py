@@ -1,36 +1,46 @@
-"""One HTTP exchange: what is sent, what comes back, and who performs it.
+"""One HTTP exchange: the request, the answer, and who performs it.
 
-A transport neither retries nor paces nor follows redirects, and adds no credentials. It says whether a failed request
-provably never left (`ConnectError`) or may have been acted on (`ResponseLost`, `AttemptTimeout`).
+A `Transport` sends a request once and reads the answer. A `Middleware` stands around that: it may change the request,
+pass it on or not, and look at the answer. Both are asynchronous in launch_sync, too, where they run on its private
+event loop. The client does all the rest: it retries, keeps to the budget and adds the credentials.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol, TypeAlias
+from urllib.parse import urlsplit
 
 import attrs
-from multidict import CIMultiDictProxy
 
-from launch_async.errors import ClosedError
-from launch_async.http.deadlines import Deadline
+from launch_async.errors import (
+    AttemptTimeout,
+    ConfigurationError,
+    ConnectError,
+    LaunchError,
+    ResponseLost,
+    TransportError,
+)
 
-__all__ = ["FileBody", "Middleware", "Request", "Response", "Send", "Transport"]
+__all__ = ["FileBody", "Middleware", "Request", "Response", "ResponseLike", "Send", "Transport"]
 
 
 @attrs.frozen
 class FileBody:
-    """A file as a request body, streamed from disk on each attempt.
+    """A file as a request body; a transport reads it from disk each time that it sends the request.
 
     Attributes:
         path: The file.
-        size: Its size in bytes.
-        fields: Form fields that go before it; a form upload if `form` is set, the raw bytes otherwise.
-        form: Whether it is the `file` part of a form.
-        on_progress: Called on the event loop with the bytes sent so far.
-        idle_timeout: Seconds without a byte after which the upload is given up.
+        size: Its size in bytes. Exactly as many bytes must be sent.
+        fields: Fields of the form, which go before the file.
+        form: Whether the body is a form (multipart/form-data) whose last part is the file, named `file`; otherwise the
+            body is the file itself.
+        on_progress: If it is there, call it on the event loop with the number of bytes sent so far.
+        idle_timeout: Seconds without a byte after which the upload is given up with `AttemptTimeout`.
     """
 
     path: Path
@@ -41,20 +51,17 @@ class FileBody:
     idle_timeout: float = 120.0
 
 
-# Neither is frozen, because that doubles what it takes to make one, and both are made for every request.
-@attrs.define
+@attrs.frozen
 class Request:
     """One HTTP request, as it leaves.
 
     Attributes:
         method: HTTP method.
-        url: Absolute URL, quoted.
+        url: Absolute URL, quoted. That of an upload holds a signature and is a secret.
         headers: Headers, credentials among them; never shown.
-        body: The body, or None for none.
-        timeout: Seconds for the exchange; None for no limit but the body's own.
-        operation: Name of the operation, for errors.
-        deadline: The deadline that this task works under, so that the exchange need not have one of its own; None where
-            there is none, or where the request may be sent by another task.
+        body: The body: bytes, a `FileBody` for an upload, or None for none.
+        timeout: Seconds for the exchange, after which the client cancels it; None for no limit, as for an upload.
+        operation: Name of the operation, for errors and logs.
     """
 
     method: str
@@ -63,18 +70,42 @@ class Request:
     body: bytes | FileBody | None = attrs.field(default=None, repr=False)
     timeout: float | None = None
     operation: str = ""
-    deadline: Deadline | None = attrs.field(default=None, repr=False, eq=False)
+
+    def with_headers(self, headers: Mapping[str, str]) -> Request:
+        """Return the same request with these headers, instead of those of the same name in any case."""
+        names = {name.lower() for name in headers}
+        kept = {name: value for name, value in self.headers.items() if name.lower() not in names}
+        return attrs.evolve(self, headers={**kept, **headers})
 
 
-@attrs.define
+class ResponseLike(Protocol):
+    """An answer of a transport or a middleware: any object with these three attributes, such as `Response`."""
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers; the case of their names does not matter."""
+        ...
+
+    @property
+    def body(self) -> bytes:
+        """The body, decompressed and complete."""
+        ...
+
+
+@attrs.frozen
 class Response:
     """One HTTP response, read to its end.
 
     Attributes:
         status: HTTP status.
-        headers: Headers.
-        body: The body; error bodies are cut at 64 KiB.
-        sends: How often the request really left.
+        headers: Headers; `header` finds one in any case.
+        body: The body. The default transport cuts the body of an error at 64 KiB.
+        sends: How often the request was really sent: aiohttp repeats some by itself.
     """
 
     status: int
@@ -82,26 +113,37 @@ class Response:
     body: bytes = attrs.field(default=b"", repr=False)
     sends: int = 1
 
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is one of 200 to 299."""
+        return 200 <= self.status < 300
+
     def header(self, name: str) -> str | None:
-        """Return a header, whatever the case of its name."""
-        headers = self.headers
-        value = headers.get(name)
-        if value is not None or isinstance(headers, CIMultiDictProxy):
-            # Theirs ignores case by itself.
-            return value
-        return next((text for key, text in headers.items() if key.lower() == name.lower()), None)
+        """Return a header, whatever the case of its name; None if it is not there."""
+        wanted = name.lower()
+        for key, value in self.headers.items():
+            if key.lower() == wanted:
+                return value
+        return None
 
 
 class Transport(Protocol):
-    """Performs one exchange; implement it for tests, or to send by other means."""
+    """Sends requests, each of them once: implement it to send by other means than aiohttp.
 
-    def send(self, request: Request) -> Awaitable[Response]:
-        """Send a request once and read the answer.
+    It must not retry and must not follow redirects: the client retries where that is safe, and credentials must not
+    reach another host. Its errors say whether the request may have been acted on.
+    """
+
+    def send(self, request: Request) -> Awaitable[ResponseLike]:
+        """Send a request once and read the answer. After `request.timeout` seconds it is cancelled.
+
+        An OSError is translated: `ConnectionRefusedError` and `socket.gaierror` mean `ConnectError`, `TimeoutError`
+        means `AttemptTimeout`, any other means `ResponseLost`. Other errors reach the caller as they are.
 
         Raises:
-            ConnectError: It provably never left.
-            ResponseLost: The answer was lost.
-            AttemptTimeout: It took too long.
+            ConnectError: The request provably never left.
+            ResponseLost: It may have been acted on, and the answer was lost.
+            AttemptTimeout: It may have been acted on, and there was no answer in time.
         """
         ...
 
@@ -110,29 +152,59 @@ class Transport(Protocol):
         ...
 
 
-class LentTransport:
-    """Another one's transport: closing it leaves the connections to their owner.
-
-    Args:
-        owner: The transport that does the work.
-    """
-
-    def __init__(self, owner: Transport) -> None:
-        self._owner: Transport | None = owner
-
-    async def send(self, request: Request) -> Response:
-        """Send a request once and read the answer; see `Transport.send`."""
-        if self._owner is None:
-            raise ClosedError("the client is closed; open a new one")
-        return await self._owner.send(request)
-
-    async def close(self) -> None:
-        """Send nothing more."""
-        self._owner = None
-
-
 Send: TypeAlias = Callable[[Request], Awaitable[Response]]
-"""Sends one request once."""
+"""Passes a request on, to the next middleware or to the transport, and returns the answer."""
 
-Middleware: TypeAlias = Callable[[Request, Send], Awaitable[Response]]
-"""A user's own layer around one exchange: look at the request, pass it on or not, look at the response."""
+Middleware: TypeAlias = Callable[[Request, Send], Awaitable[ResponseLike]]
+"""A function around each exchange: it gets the request and the way to send it, and returns the answer."""
+
+
+def sender(transport: Transport, middleware: Sequence[Middleware] = ()) -> Send:
+    """Return what sends a request through the middleware, the outermost first, and the transport."""
+
+    async def exchange(request: Request) -> Response:
+        try:
+            async with asyncio.timeout(request.timeout):
+                return _response(await transport.send(request))
+        except LaunchError:
+            raise
+        except OSError as error:
+            raise _translated(error, request) from error
+
+    send: Send = exchange
+    for layer in reversed(middleware):
+        send = _around(layer, send)
+    return send
+
+
+def _around(layer: Middleware, inner: Send) -> Send:
+    async def send(request: Request) -> Response:
+        return _response(await layer(request, inner))
+
+    return send
+
+
+def _response(answer: ResponseLike) -> Response:
+    if isinstance(answer, Response):
+        return answer
+    missing = [name for name in ("status", "headers", "body") if not hasattr(answer, name)]
+    if missing:
+        raise ConfigurationError(
+            f"a transport or a middleware answered with {type(answer).__name__}, which has no {', no '.join(missing)}: "
+            "return a Response(status, headers, body), or an object with these attributes"
+        )
+    return Response(answer.status, answer.headers, answer.body)
+
+
+def _translated(error: OSError, request: Request) -> TransportError:
+    host = urlsplit(request.url).hostname
+    if isinstance(error, TimeoutError):
+        return AttemptTimeout(f"{host} did not answer within {request.timeout or 0:g} s", operation=request.operation)
+    if isinstance(error, (ConnectionRefusedError, socket.gaierror)):
+        return ConnectError(
+            f"no connection to {host}: {error.strerror or type(error).__name__}", operation=request.operation
+        )
+    return ResponseLost(
+        f"the connection to {host} broke before the answer was complete ({type(error).__name__})",
+        operation=request.operation,
+    )

@@ -7,9 +7,10 @@ from typing import Literal, Protocol, TypeAlias
 
 import attrs
 
+from launch_async.errors import ConfigurationError
 from launch_async.http.base import Transport
 
-__all__ = ["Credentials", "Issuer", "TokenKind"]
+__all__ = ["Credentials", "Issuer", "TokenKind", "check_organization"]
 
 TokenKind: TypeAlias = Literal["user", "app"]
 """Who is behind a token: an app (M2M) may do everything but the Git variants of creation (FACTS §3)."""
@@ -72,3 +73,19 @@ class Credentials(Protocol):
     async def refresh(self) -> bool:
         """Replace what the service has just refused (401); return False if there is nothing to replace it with."""
         return False
+
+
+def check_organization(
+    credentials: Credentials | None, organization_uid: str | None, *, operation: str | None = None
+) -> None:
+    """Check that the organization is given where the credentials need it (FACTS §3).
+
+    Raises:
+        ConfigurationError: It is missing.
+    """
+    if credentials is not None and credentials.needs_organization and organization_uid is None:
+        raise ConfigurationError(
+            "organization_uid is missing: Launch refuses an authtoken without it. Pass organization_uid='blt...' to "
+            "the client; the console shows it in the organization's settings",
+            operation=operation,
+        )

@@ -6,7 +6,6 @@ one that is well formed needs no quoting.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import math
 import re
@@ -18,10 +17,9 @@ import attrs
 
 from launch_async.errors import InvalidArgumentError
 
-__all__ = ["Operation", "check_uid"]
+__all__ = ["Operation", "check_uid", "is_uid"]
 
 _UID: Final = re.compile(r"[0-9a-f]{24}")
-_PLACE: Final = re.compile(r"\{(\w+)\}")
 _MANAGE: Final = "launch:manage"
 READ: Final = (_MANAGE, "launch.projects:read")
 WRITE: Final = (_MANAGE, "launch.projects:write")
@@ -52,11 +50,6 @@ class Operation:
     scopes: tuple[str, ...] = ()
     authenticated: bool = True
     budgeted: bool = True
-    _filled: str = attrs.field(init=False, repr=False, eq=False)
-
-    def __attrs_post_init__(self) -> None:
-        # The quickest way to fill in values by name, and this is done for every call.
-        object.__setattr__(self, "_filled", _PLACE.sub(r"%(\1)s", self.path.replace("%", "%%")))
 
     def render(self, uids: Mapping[str, str]) -> str:
         """Return the path with its UIDs filled in.
@@ -65,13 +58,12 @@ class Operation:
             InvalidArgumentError: A UID is malformed.
         """
         for name, uid in uids.items():
-            if type(uid) is not str or not _is_uid(uid):
-                check_uid(name, uid, operation=self.name)
-        return self._filled % uids
+            check_uid(name, uid, operation=self.name)
+        return self.path.format(**uids)
 
 
-@functools.lru_cache(maxsize=4096)
-def _is_uid(text: str) -> bool:
+def is_uid(text: str) -> bool:
+    """Return whether a text is a well-formed UID: 24 lower-case hex digits (FACTS §4)."""
     return _UID.fullmatch(text) is not None
 
 
@@ -87,7 +79,7 @@ def check_uid(name: str, uid: str, *, operation: str | None = None) -> str:
         attribute = next((one for one in (own, "uid") if hasattr(uid, one)), None)
         instead = f"; give its {attribute}" if attribute else ""
         raise InvalidArgumentError(name, f"expected a string, got {type(uid).__name__}{instead}", operation=operation)
-    if not _is_uid(uid):
+    if not is_uid(uid):
         listed = _LISTED_BY.get(name.rpartition(".")[2])
         where = f"; {listed} shows the UIDs" if listed else ""
         problem = "is empty" if not uid else f"{uid[:60]!r} is not 24 lower-case hex digits{where}"

@@ -14,12 +14,16 @@ from typing import Any, Final
 
 import attrs
 
-from launch_async.errors import InvalidArgumentError, LaunchError, RateLimitError, TransportError
+from launch_async.errors import ConnectError, InvalidArgumentError, LaunchError, RateLimitError, TransportError
 
 __all__ = ["Decision", "RetryPolicy"]
 
-_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
-_TRANSIENT: Final = frozenset({408, 502, 503, 504})
+IDEMPOTENT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+"""Methods that may be sent again although an earlier attempt may have been acted on."""
+
+TRANSIENT: Final = frozenset({408, 502, 503, 504})
+"""Statuses that pass; the request may have been acted on although one of them was answered."""
+
 _PATIENT_REFUSALS: Final = 2
 
 
@@ -84,50 +88,48 @@ class RetryPolicy:
         self,
         error: LaunchError,
         *,
-        method: str,
-        sent: bool,
+        repeatable: bool,
         attempt: int,
         refusals: int,
         remaining: float,
         random: float,
+        paced: bool = True,
     ) -> Decision:
         """Decide about one failed attempt.
 
         Args:
             error: What the attempt ended in.
-            method: HTTP method.
-            sent: False if the request provably never left.
+            repeatable: Whether it may be sent again although the failed attempt may have been acted on.
             attempt: Which attempt failed, from 1; 429 answers are not counted.
             refusals: How many 429 answers this call has had.
             remaining: Seconds until the call's deadline.
             random: A number in [0, 1) that spreads the delay.
+            paced: Whether a limiter holds all requests back after a 429, so that the first ones need no delay here.
         """
         if isinstance(error, RateLimitError):
             if refusals >= self.refusals:
                 return Decision(False, reason="refused too often")
         elif attempt >= self.attempts:
             return Decision(False, reason="no attempts left")
-        elif not self._may_repeat(error, method, sent):
+        elif not _may_repeat(error, repeatable):
             return Decision(False, reason="not safe to repeat")
-        delay = self._delay(error, attempt, refusals, random)
+        delay = self._delay(error, attempt, refusals - _PATIENT_REFUSALS if paced else refusals, random)
         if delay >= remaining:
             return Decision(False, reason="the deadline is nearer than the next attempt")
         return Decision(True, delay, type(error).__name__)
 
-    def _may_repeat(self, error: LaunchError, method: str, sent: bool) -> bool:
-        if not sent:
-            return error.retryable
-        if method not in _IDEMPOTENT:
-            return False
-        return error.status in _TRANSIENT or (isinstance(error, TransportError) and error.retryable)
-
     def _delay(self, error: LaunchError, attempt: int, refusals: int, random: float) -> float:
+        step = attempt
         if isinstance(error, RateLimitError):
             # The limiter has paused the whole budget, and a second wait here would only lose the place in the queue.
             # Refused again and again without a word, a call makes way: the limiter may be one that never pauses.
-            step = 0 if error.retry_after is not None else refusals - _PATIENT_REFUSALS
-        else:
-            step = attempt
+            step = 0 if error.retry_after is not None else refusals
         ceiling = min(self.backoff_cap, self.backoff_base * 2.0 ** (step - 1)) if step > 0 else 0.0
         asked = min(max(error.retry_after or 0.0, 0.0), self.retry_after_cap)
         return max(ceiling * random, asked)
+
+
+def _may_repeat(error: LaunchError, repeatable: bool) -> bool:
+    if isinstance(error, ConnectError):
+        return error.retryable
+    return repeatable and (error.status in TRANSIENT or (isinstance(error, TransportError) and error.retryable))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from typing import Final
 
 from launch_async.errors import InvalidArgumentError
-from launch_async.http.operation import Operation, check_text
+from launch_async.http.operation import Operation, check_text, is_uid
 from launch_async.http.pipeline import Call
 from launch_async.resources._resource import Resource, parsed_if_any, undisclosed
 from launch_async.wire.secret import Secret
@@ -15,7 +14,6 @@ from launch_async.wire.secret import Secret
 __all__ = ["DeployHooks"]
 
 _TRIGGER: Final = Operation("triggerDeployHook", "POST", "/manage/deploy/{deploy_hook_uid}", authenticated=False)
-_HOOK_UID: Final = re.compile(r"[0-9a-f]{24}")
 
 
 class DeployHooks(Resource):
@@ -38,7 +36,7 @@ class DeployHooks(Resource):
         API: `triggerDeployHook`.
         """
         hook_uid = Secret(hook_uid)
-        if not _HOOK_UID.fullmatch(hook_uid):
+        if not is_uid(hook_uid):
             raise InvalidArgumentError("hook_uid", "is not 24 lower-case hex digits (it is not repeated: a secret)")
         if commit is not None:
             check_text("commit", commit, rule="FACTS §4")

@@ -24,6 +24,7 @@ from launch_async import (
     request_sms,
 )
 from launch_async.emulator import FaultKind, LaunchEmulator
+from tests.support.core import repeat_at_once
 
 
 async def answering(document: object, status: int = 200, seen: list[object] | None = None) -> TestServer:
@@ -63,7 +64,7 @@ async def test_a_logged_out_token_is_worthless(emulator: LaunchEmulator) -> None
 async def test_a_logout_whose_answer_is_lost_has_ended_the_session_all_the_same(
     emulator: LaunchEmulator, kind: FaultKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("launch_async.auth.auth_request._BACKOFF", 0.0)
+    repeat_at_once(monkeypatch)
     session = await login(emulator.email, emulator.password, base_url=emulator.url)
     emulator.faults.add(kind, operation="logout", times=1)
 

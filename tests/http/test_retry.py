@@ -14,12 +14,12 @@ from launch_async import (
     ResponseLost,
     RetryPolicy,
 )
-from launch_async.http.retry import Decision
+from launch_async.http.retry import IDEMPOTENT, Decision
 
 
 def _decided(error: LaunchError, method: str = "GET", **changes: float) -> Decision:
     facts = {"attempt": 1, "refusals": 0, "remaining": 60.0, "random": 0.5, **changes}
-    return RetryPolicy().decide(error, method=method, sent=not isinstance(error, ConnectError), **facts)
+    return RetryPolicy().decide(error, repeatable=method in IDEMPOTENT, **facts)
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])

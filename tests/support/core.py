@@ -9,7 +9,9 @@ import selectors
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, ParamSpec, TypeAlias
 
-from launch_async import Authtoken, LaunchClient
+import pytest
+
+from launch_async import Authtoken, LaunchClient, RetryPolicy
 from launch_async.http import Request, Response
 from launch_async.rate_limit import UnlimitedRateLimiter
 
@@ -71,6 +73,12 @@ def client_on(transport: FakeTransport, **options: Any) -> LaunchClient:
         **options,
     }
     return LaunchClient(transport=transport, **settings)
+
+
+def repeat_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let calls to the hosts that issue tokens be repeated without a delay."""
+    policy = RetryPolicy(attempts=3, refusals=3, backoff_base=1e-9)
+    monkeypatch.setattr("launch_async.auth.auth_request._RETRY", policy)
 
 
 class _JumpingSelector(selectors.DefaultSelector):
