@@ -30,6 +30,7 @@ from launch_async import (
     RetryPolicy,
 )
 from launch_async.http import AiohttpTransport, FileBody, Middleware, Request, Response, Send
+from launch_async.http.base import sender
 from launch_async.rate_limit import UnlimitedRateLimiter
 from tests.support.aioresponses_shim import scripted_answers
 from tests.support.core import ORGANIZATION, PROJECT, TOKEN
@@ -105,7 +106,7 @@ async def transport() -> AsyncIterator[AiohttpTransport]:
 
 async def failure_of(transport: AiohttpTransport, request: Request) -> LaunchError:
     with pytest.raises(LaunchError) as caught:
-        await transport.send(request)
+        await sender(transport)(request)
     return caught.value
 
 
