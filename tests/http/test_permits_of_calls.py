@@ -26,8 +26,9 @@ DONE = answer(200, {})
 class Permits(UnlimitedRateLimiter):
     """Makes everybody wait a moment; remembers for what permits were asked and what became of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = 0.5) -> None:
         super().__init__()
+        self.seconds = seconds
         self.operations: list[tuple[str, str]] = []
         self.settled: list[Answer | None] = []
 
@@ -40,8 +41,9 @@ class Permits(UnlimitedRateLimiter):
     ) -> Permit:
         assert operation is not None
         self.operations.append((operation.name, operation.method))
-        await asyncio.sleep(0.5)
-        return Permit(0.5, self.settled.append)
+        if self.seconds:
+            await asyncio.sleep(self.seconds)
+        return Permit(self.seconds, self.settled.append)
 
 
 @virtual_time
@@ -145,4 +147,44 @@ async def test_a_call_that_is_cancelled_while_its_request_is_out_answers_its_per
         call.cancel()
         await asyncio.wait([call])
 
+    assert [one is not None and one.lost for one in permits.settled] == [True]
+
+
+@virtual_time
+async def test_a_call_that_the_garbage_collector_ends_leaves_its_permit_alone() -> None:
+    async def hanging(_: object) -> Any:
+        await asyncio.Event().wait()
+
+    permits = Permits(seconds=0.0)
+    async with client_on(FakeTransport(hanging), limiter=permits) as launch:
+        call = launch.request("GET", "/anything")
+        call.send(None)
+        call.close()
+
+    assert permits.operations == [("GET /anything", "GET")]
+    assert permits.settled == []
+
+
+class Cancelling(Hooks):
+    """An observer that ends the call it observes."""
+
+    def waited_for_budget(self, event: BudgetWait) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+
+@virtual_time
+async def test_a_call_that_is_cancelled_between_its_permit_and_its_request_counts_as_sent() -> None:
+    async def slow(_: object) -> Any:
+        await asyncio.sleep(0.0)
+        return DONE
+
+    permits = Permits()
+    async with client_on(FakeTransport(slow), limiter=permits, hooks=Cancelling()) as launch:
+        call = asyncio.create_task(launch.request("GET", "/anything"))
+        await asyncio.wait([call])
+
+    assert call.cancelled()
+    # The transport may have written the request before it first waited for something.
     assert [one is not None and one.lost for one in permits.settled] == [True]
