@@ -29,7 +29,7 @@ import attrs
 
 from benchmarks._report import Mark, Report, Row, arguments, hand_over
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "redis"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "rate_limit" / "redis"))
 
 PROCESSES = 6
 SKEWS = (-60.0, -17.0, 0.0, 3.5, 30.0, 60.0)
