@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Protocol
 
 from launch_async.errors import ConfigurationError
@@ -33,14 +34,17 @@ class RedisStore:
     """One event loop's way to a budget in Redis.
 
     Args:
-        connect: Makes the client; called when it is needed.
+        connect: Makes the client.
         key: The budget's key.
+
+    Raises:
+        ConfigurationError: The client cannot be made.
     """
 
     def __init__(self, connect: Callable[[], Client], key: str) -> None:
-        self._connect = connect
         self._key = key
-        self._client: Client | None = None
+        with _explained():
+            self._client = connect()
 
     async def exchange(self, ask: Ask) -> Reply:
         """Do what a worker asks for.
@@ -52,32 +56,36 @@ class RedisStore:
         from redis.exceptions import RedisClusterException, RedisError
 
         try:
-            answer = await self._run(arguments(ask, with_memory=False))
-            if answer is None:
-                # The server has forgotten the budget, and it can be restored from what the worker remembers.
-                answer = await self._run(arguments(ask, with_memory=True))
-            return read(answer)
+            with _explained():
+                answer = await self._run(arguments(ask, with_memory=False))
+                if answer is None:
+                    # The server has forgotten the budget, and it can be restored from what the worker remembers.
+                    answer = await self._run(arguments(ask, with_memory=True))
+                return read(answer)
         except (RedisError, RedisClusterException, OSError) as error:
             reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             raise StoreUnavailable(reason) from error
-        except (AttributeError, TypeError, UnicodeDecodeError) as error:
-            raise ConfigurationError(
-                f"the client of Redis cannot be used ({type(error).__name__}: {error}). A URL may have options that "
-                "redis.asyncio knows; a function must return one of its clients; neither may set decode_responses"
-            ) from error
 
     async def close(self) -> None:
         """Close every connection."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        await self._client.aclose()
 
     async def _run(self, given: list[str | bytes]) -> object:
         from redis.exceptions import NoScriptError
 
-        if self._client is None:
-            self._client = self._connect()
         try:
             return await self._client.evalsha(DIGEST, 1, self._key, *given)
         except NoScriptError:
             return await self._client.eval(TEXT, 1, self._key, *given)
+
+
+@contextmanager
+def _explained() -> Generator[None]:
+    """Say what is wrong with a client that is none, or that answers with text."""
+    try:
+        yield
+    except (AttributeError, TypeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"the client of Redis cannot be used ({type(error).__name__}: {error}). A URL may have options that "
+            "redis.asyncio knows; a function must return one of its clients; neither may set decode_responses"
+        ) from error

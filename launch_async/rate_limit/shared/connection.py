@@ -54,10 +54,11 @@ class Connection:
             The reply; None if there was none, after a pause; the error of everybody who waits, if the store is gone and
             nothing may be sent without it.
         """
+        if self._store is None:
+            # Imports a package the first time, and that is no delay of the store's.
+            self._store = self._config.connect()
         began = self._loop.time()
         try:
-            if self._store is None:
-                self._store = self._config.connect()
             async with asyncio.timeout(self._config.patience / 2):
                 reply = await self._store.exchange(ask)
         except (StoreUnavailable, TimeoutError) as error:

@@ -1,6 +1,7 @@
 """Callers that are cancelled, a script cache that is emptied, a cluster that is gone: nobody else is harmed."""
 
 import asyncio
+import time
 
 import pytest
 from redis.asyncio import Redis
@@ -101,3 +102,15 @@ async def test_without_its_cluster_a_call_fails_clearly_where_that_is_wanted():
 
     with pytest.raises(BudgetUnavailable, match="nothing was sent"):
         await budget.acquire()
+
+
+async def test_a_client_that_is_slow_to_make_is_no_slow_redis(redis_server, organization, caplog):
+    def slow():
+        time.sleep(0.3)
+        return Redis.from_url(redis_server.url)
+
+    budget = RedisRateLimiter(slow, organization, patience=0.25, rate_limit=RateLimit(10, per=0.05))
+
+    await send(budget)
+
+    assert "cannot be reached" not in caplog.text
