@@ -51,15 +51,17 @@ def reader_of(kind: type[Any]) -> Callable[[object], Any]:
             values.append(f"{name!r}: {made} if _{name}.__class__ is type_{name} else {default}")
         else:
             values.append(f"{name!r}: default_{name}")
+    assigned = [f"_{name} = document[{key!r}]" for name, key in keys.items()]
+    assigned_if_there = [f"_{name} = document.get({key!r}, ABSENT)" for name, key in keys.items()]
     lines = [
         "def read(document):",
         " if document.__class__ is not dict: raise FastPathMiss",
-        f" try: {'; '.join(f'_{name} = document[{key!r}]' for name, key in keys.items())}",
-        f" except KeyError: {'; '.join(f'_{name} = document.get({key!r}, ABSENT)' for name, key in keys.items())}",
+        f" try: {'; '.join(assigned)}; may_have_others = len(document) > {len(keys)}",
+        f" except KeyError: {'; '.join(assigned_if_there)}; may_have_others = True",
         " nulls = []",
         f" values = {{{', '.join(values)}}}",
         " if nulls: values['nulls'] = frozenset(nulls)",
-        " if not known.issuperset(document):",
+        " if may_have_others and not known.issuperset(document):",
         "  extra = {key: document[key] for key in document if key not in known}",
         "  values['extra'] = MappingProxyType(extra)",
         " model = new(kind)",
