@@ -63,7 +63,7 @@ def engines(session: nox.Session) -> None:
     settings = {
         "addopts": "--strict-markers --strict-config",
         "faulthandler_timeout": "600",
-        "pythonpath": "examples/engines tests/redis",
+        "pythonpath": "examples/engines tests/rate_limit/redis",
     }
     options = [part for name, value in settings.items() for part in ("-o", f"{name}={value}")]
     paths = session.posargs or ["tests/engines"]
@@ -148,7 +148,8 @@ def minimum(session: nox.Session) -> None:
     install(session, requirements=["-e", ".", *tools, *oldest])
     session.run("python", "-m", "pip", "check")
     session.run("python", "tools/try_extras.py", *project["optional-dependencies"])
-    session.run("python", "-m", "pytest", *WORKERS, *(session.posargs or ["tests/core", "tests/variables"]))
+    packages = ["tests/http", "tests/resources", "tests/variables", "tests/wire"]
+    session.run("python", "-m", "pytest", *WORKERS, *(session.posargs or packages))
 
 
 @nox.session

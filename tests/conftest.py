@@ -6,11 +6,6 @@ import gc
 import os
 
 import pytest
-from hypothesis import settings
-
-# How long one example takes says something about the machine, not about the code.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
 
 _PREFIXES = ("CONTENTSTACK_", "LAUNCH_")
 _SUFFIXES = ("_PROXY",)
