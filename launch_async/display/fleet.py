@@ -96,7 +96,7 @@ def _body(report: FleetReport, *, shown: int) -> str:
     facts: dict[str, _html.Cell] = {
         "action": str(report.plan.action),
         "targets": ", ".join(f"{count} {state}" for state, count in report.totals.items()),
-        "took": duration(report.seconds),
+        "took": f"{duration(report.seconds)}{f', in {report.runs} runs' if report.runs > 1 else ''}",
         "requests": f"{report.requests}, which waited {duration(report.waited)} for the budget, added up",
         "stopped": report.stopped,
     }

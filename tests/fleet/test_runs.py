@@ -590,6 +590,8 @@ async def test_a_resumed_run_tells_of_all_its_runs(
     assert second.started_at == first.started_at
     assert "and 2 runs" in second.summary
     assert json.loads(second.to_json())["runs"] == 2
+    assert f'time="{second.seconds:.3f}"' in second.to_junit()
+    assert ", in 2 runs" in second.to_html()
 
 
 async def test_a_finished_journal_says_so(

@@ -293,6 +293,8 @@ def _cure(error: OSError) -> str:
         return "Make the file writable, or copy it to a folder that you may write to and resume the copy"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "Free some space, then resume: all steps up to this one are in the journal"
+    if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
+        return "Files cannot be locked there: keep the journal on a local disk, or give a journal of your own"
     if error.errno == errno.EISDIR:
         return "Name a file, not a folder"
     return "Copy it to a local disk and resume the copy"

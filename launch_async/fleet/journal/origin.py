@@ -37,6 +37,8 @@ def identity(file: FileIO) -> str | None:
 
 def mark_time(file: FileIO, log: Log) -> None:
     """Give the file the time of modification that repeats the checksum of its last line; to be synced."""
+    if os.utime not in os.supports_fd:
+        return
     now = time.time_ns()
     with contextlib.suppress(OSError):
         os.utime(file.fileno(), ns=(now, now - now % _SECOND + _part(log)))
