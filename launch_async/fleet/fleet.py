@@ -125,7 +125,7 @@ class Fleet:
                 `attach` to the running one, or `skip` it.
             look_up: Look up the newest deployments of each target first, unless the selection has: a request or two for
                 each. The plan then says what is deploying already and how long the slowest build took, and the run
-                begins with the slowest, which ends it sooner.
+                ends sooner: each wave begins with its slowest build, and the default waves take quick builds first.
             secrets: What to do about files that hold secrets, as for `LaunchClient.deploy`.
 
         Raises:

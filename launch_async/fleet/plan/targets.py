@@ -35,7 +35,7 @@ class Target:
         framework_preset: How the site is built.
         last_status: Status of the newest deployment, if it was looked up.
         last_deployed_at: When the newest deployment was created, if it was looked up.
-        last_seconds: How long the build that serves took, if it was looked up: a run begins with the slowest.
+        last_seconds: How long the build that serves took, if it was looked up: a run orders builds by it.
     """
 
     project_uid: str
