@@ -48,7 +48,10 @@ class Dispatcher:
         if head == "sites":
             return self._site_on_main_port(request, rest)
         if head == "__emulator__" and self._control is not None:
-            return await _controlled(request, self._control, rest)
+            answer = await _controlled(request, self._control, rest)
+            if self._service.changed is not None:
+                self._service.changed()
+            return answer
         if head == "storage":
             match, name = Match(None, {}), STORAGE[request.method == "GET"]
         else:

@@ -1,74 +1,122 @@
 """The state in a file: what an emulator knew is there again when the next one is started with the same file.
 
-The file is replaced as a whole after every request that may have changed something; archives and sites lie in a folder
-beside it. Scripts, faults, the ledger and signed URLs do not outlive the process. A build that was under way goes on,
-or is run again if its command was really running.
+The file holds JSON lines. Each line is what one request changed, as ``[kind, key, fields]``, with null in place of the
+fields of what is gone; the last word about a thing counts. A last line without its end was cut off, and is left out.
+Archives and sites lie in a folder beside the file. Scripts, faults, the ledger and signed URLs do not outlive the
+process. A build that was under way goes on, or is run again if its command was really running.
 """
 
-import io
-import pickle
+import json
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, Final, TypeAlias, cast
 
-from attrs import define, frozen
+import attrs
+import cattrs
+from attrs import define
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from launch_async.emulator.auth.credentials import Issued
+from launch_async.emulator import state as of_state
+from launch_async.emulator.auth.credentials import App, Grant, Issued, Token, User
 from launch_async.emulator.control.controls import OrganizationCredentials
 from launch_async.emulator.service import Service
-from launch_async.emulator.state import State
-
-VERSION = 3
-_EMULATOR = {
-    "control.controls": ("OrganizationCredentials",),
-    "auth.credentials": ("App", "Grant", "Issued", "Token", "User"),
-    "persistence": ("Snapshot",),
-    "builds.script": ("LogLine", "Script"),
-    "state": ("Deployment", "Domain", "Environment", "Organization", "Project", "ServerLine", "State", "Upload"),
-}
-# A pickle can name any function of any module. Only these classes, which do nothing but hold data, are let in.
-READABLE: frozenset[tuple[str, str]] = frozenset(
-    {(f"launch_async.emulator.{module}", name) for module, names in _EMULATOR.items() for name in names}
-    | {
-        ("collections", "deque"),
-        ("pathlib", "PosixPath"),
-        ("pathlib", "WindowsPath"),
-        ("pathlib._local", "PosixPath"),
-        ("pathlib._local", "WindowsPath"),
-        ("builtins", "frozenset"),
-    }
+from launch_async.emulator.shapes import as_list
+from launch_async.emulator.state import (
+    SERVER_LINES_KEPT,
+    Deployment,
+    Domain,
+    Environment,
+    Organization,
+    Project,
+    State,
+    Upload,
 )
+from launch_async.emulator.uploads.unpacking import safe_name
+
+Entry: TypeAlias = tuple[str, str, object]
+VERSION: Final = 4
+EMULATOR: Final = "emulator"
+# In the order in which they are made: a thing refers to those before it.
+KINDS: Final[Mapping[str, type[Any]]] = {
+    "organization": Organization,
+    "user": User,
+    "app": App,
+    "access": Token,
+    "refresh": Token,
+    "grant": Grant,
+    "session": User,
+    "project": Project,
+    "upload": Upload,
+    "environment": Environment,
+    "domain": Domain,
+    "deployment": Deployment,
+}
+REFERRED: Final[Mapping[type[Any], tuple[str, str]]] = {
+    Organization: ("organization", "uid"),
+    Project: ("project", "uid"),
+    Upload: ("upload", "uid"),
+    Environment: ("environment", "uid"),
+    Deployment: ("deployment", "uid"),
+    User: ("user", "email"),
+    App: ("app", "client_id"),
+}
+# What follows from the things that are inside, and what refers to them.
+INSIDE: Final = ("projects", "environments", "deployments", "domains", "changes")
+CURRENT: Final = ("live", "building", "waiting")
+
+for _kind in (Organization, Project, Upload, Environment, Domain, Deployment):
+    attrs.resolve_types(_kind, dict(vars(of_state)))
 
 
 @define(eq=False)
 class Snapshot:
     """Everything that outlives a process."""
 
-    version: int
     advanced: float
     first: OrganizationCredentials
     state: State
     issued: Issued
 
 
-@frozen
 class StateFile:
-    """Where an emulator keeps its state."""
+    """Where an emulator keeps its state.
 
-    path: Path
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._advanced: float | None = None
+        self._form = _Form(self.folder)
 
     @property
     def folder(self) -> Path:
         """The folder for archives and sites."""
-        return self.path.with_name(f"{self.path.name}.files")
+        return self._path.with_name(f"{self._path.name}.files")
 
     def save(self, service: Service, first: OrganizationCredentials) -> None:
-        """Replace the file by what ``service`` knows now."""
-        snapshot = Snapshot(VERSION, service.clock.advanced, first, service.state, service.credentials.issued)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_name(f"{self.path.name}.partial")
+        """Append what has changed since the last time; the first time, write a new file."""
+        new = self._advanced is None
+        entries = [*self._form.changed(service.state, service.credentials.issued)]
+        if service.clock.advanced != self._advanced:
+            self._advanced = service.clock.advanced
+            fields = {"version": VERSION, "advanced": self._advanced, "first": attrs.asdict(first)}
+            entries.insert(0, (EMULATOR, "", fields))
+        if not entries:
+            return
+        line = json.dumps(entries, default=list, separators=(",", ":")) + "\n"
+        if new:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        target = self._path.with_name(f"{self._path.name}.partial") if new else self._path
         # It holds credentials and the values of variables.
-        partial.touch(mode=0o600)
-        partial.write_bytes(pickle.dumps(snapshot))
-        partial.replace(self.path)
+        flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if new else os.O_APPEND)
+        with os.fdopen(os.open(target, flags, 0o600), "w", encoding="utf-8") as file:
+            file.write(line)
+        if new:
+            target.replace(self._path)
 
     def load(self) -> Snapshot | None:
         """What was saved; None without a file.
@@ -76,19 +124,100 @@ class StateFile:
         Raises:
             ValueError: it is not a state file of this version of the emulator.
         """
-        if not self.path.exists():
+        if not self._path.exists():
             return None
         try:
-            snapshot: object = _Reader(io.BytesIO(self.path.read_bytes())).load()
+            return self._form.snapshot(_entries(self._path.read_text("utf-8")))
         except Exception as error:
-            raise ValueError(f"{self.path} is not a state file of the emulator: {error}") from error
-        if not isinstance(snapshot, Snapshot) or snapshot.version != VERSION:
-            raise ValueError(f"{self.path} is not a state file of this version of the emulator")
-        return snapshot
+            raise ValueError(f"{self._path} is not a state file of this version of the emulator: {error}") from error
 
 
-class _Reader(pickle.Unpickler):
-    def find_class(self, module_name: str, global_name: str, /) -> object:
-        if (module_name, global_name) not in READABLE:
-            raise pickle.UnpicklingError(f"{module_name}.{global_name} does not belong there")
-        return super().find_class(module_name, global_name)
+class _Form:
+    """The things as JSON, and back: one thing refers to another by its key, and to a file by its name in the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known: dict[str, dict[str, Any]] = {}
+        self._converter = converter = cattrs.Converter()
+        for kind, (name, key) in REFERRED.items():
+            converter.register_unstructure_hook(kind, _key_of(key))
+            converter.register_structure_hook(kind, self._known_one(name))
+        converter.register_unstructure_hook(Path, lambda path: path.relative_to(folder).as_posix())
+        converter.register_structure_hook(Path, lambda name, _: folder / safe_name(name))
+        converter.register_structure_hook_func(lambda kind: kind is object, lambda value, _: value)
+        self._write: dict[str, Callable[[Any], dict[str, Any]]] = {}
+        self._read: dict[str, Callable[[Any, Any], Any]] = {}
+        for name, kind in KINDS.items():
+            omitted: dict[str, Any] = {one.name: override(omit=True) for one in attrs.fields(kind)}
+            inside = {name: omit for name, omit in omitted.items() if name in INSIDE}
+            current = {name: omit for name, omit in omitted.items() if name in CURRENT}
+            self._write[name] = make_dict_unstructure_fn(kind, converter, **inside)
+            self._read[name] = make_dict_structure_fn(kind, converter, **inside, **current)
+
+    def changed(self, state: State, issued: Issued) -> Iterator[Entry]:
+        """Take what has changed."""
+        for name, key in state.take_gone():
+            yield name, key, None
+        for name, table in issued.tables().items():
+            for key in table.take_touched():
+                value = table.get(key)
+                yield name, key, None if value is None else self._fields(name, value)
+        for entity in state.take_changed():
+            name, _ = REFERRED.get(type(entity), ("domain", ""))
+            yield name, entity.uid, self._write[name](entity)
+
+    def _fields(self, name: str, value: object) -> object:
+        """What is kept of somebody or something that can be recognized; of a session, whose it is."""
+        return self._converter.unstructure(value) if name == "session" else self._write[name](value)
+
+    def snapshot(self, entries: Iterator[Entry]) -> Snapshot:
+        """What the entries of a file come to."""
+        last: dict[str, dict[str, Any]] = {name: {} for name in (EMULATOR, *KINDS)}
+        for name, key, fields in entries:
+            if fields is None:
+                last[name].pop(key, None)
+            else:
+                last[name][key] = fields
+        about = last[EMULATOR][""]
+        if about["version"] != VERSION:
+            raise ValueError(f"version {about['version']}")
+        self._known = {name: {} for name in KINDS}
+        state, issued = State(tracked=True), Issued(tracked=True)
+        for name, kind in KINDS.items():
+            for key, fields in last[name].items():
+                one = self._known["user"][fields] if name == "session" else self._read[name](fields, kind)
+                self._known[name][key] = one
+                if name in issued.tables():
+                    issued.tables()[name][key] = one
+                else:
+                    state.keep(one)
+        for deployment in state.deployments.values():
+            if deployment.server_lines is not None:
+                deployment.server_lines = deque(deployment.server_lines, SERVER_LINES_KEPT)
+        for authtoken, user in issued.sessions.items():
+            if authtoken not in user.authtokens:
+                user.authtokens.append(authtoken)
+        for key, fields in last["environment"].items():
+            for name in CURRENT:
+                setattr(self._known["environment"][key], name, self._known["deployment"].get(fields[name]))
+        self._known = {}
+        first = OrganizationCredentials(**about["first"])
+        return Snapshot(about["advanced"], first, state, issued)
+
+    def _known_one(self, name: str) -> Callable[[Any, Any], Any]:
+        return lambda key, _: self._known[name][key]
+
+
+def _key_of(attribute: str) -> Callable[[Any], Any]:
+    return lambda one: getattr(one, attribute)
+
+
+def _entries(text: str) -> Iterator[Entry]:
+    """Every entry of a file, in order."""
+    *lines, _ = text.split("\n")
+    if not lines:
+        raise ValueError("it has no whole line")
+    for line in lines:
+        for entry in as_list(json.loads(line)) or []:
+            name, key, fields = cast("list[Any]", entry)
+            yield str(name), str(key), fields

@@ -158,18 +158,19 @@ def _is_our_fault(record: logging.LogRecord) -> bool:
 
 
 def _assemble(options: EmulatorOptions, snapshot: Snapshot | None) -> Service:
-    clock, state, uids = options.clock or Clock(), State(), Uids(options.seed)
+    tracked = options.state is not None
+    clock, state, uids = options.clock or Clock(), State(tracked=tracked), Uids(options.seed)
     if snapshot is not None:
         # A seed would draw the uids again that the state already holds.
         clock, state, uids = Clock(clock.ticks, advanced=snapshot.advanced), snapshot.state, Uids(None)
-    credentials = Credentials(options, state, uids, clock, Issued() if snapshot is None else snapshot.issued)
+    issued = Issued(tracked=tracked) if snapshot is None else snapshot.issued
     return Service(
         options=options,
         clock=clock,
         uids=uids,
         state=state,
         builds=Builds(options, state, uids),
-        credentials=credentials,
+        credentials=Credentials(options, state, uids, clock, issued),
         budget=Budget(options, state, clock),
         storage=Storage(options, state, uids, clock),
         sites=Sites(options, state, clock),

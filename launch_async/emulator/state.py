@@ -3,7 +3,7 @@
 import random
 import secrets
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
@@ -30,6 +30,7 @@ DEFAULT_OUTPUT = {
     "OTHER": "./",
 }
 SERVER_LINES_KEPT = 10_000
+Value = TypeVar("Value")
 
 
 class Uids:
@@ -52,11 +53,33 @@ class Uids:
         return f"{prefix}{self._random.getrandbits(160):040x}"
 
 
-@define(eq=False, kw_only=True)
-class Organization:
-    """One tenant: it has its own projects, request budget and revalidation quota."""
+class Changes:
+    """What has changed since it was last taken, for an emulator that keeps its state."""
+
+    def __init__(self) -> None:
+        self.changed: set[Kept] = set()
+        self.gone: list[tuple[str, str]] = []
+
+
+def _noted(kept: "Kept", _attribute: object, value: Value) -> Value:
+    """Note that something changes, as it does."""
+    if kept.changes is not None:
+        kept.changes.changed.add(kept)
+    return value
+
+
+@define(eq=False, kw_only=True, on_setattr=_noted)
+class Kept:
+    """Something with a uid that notes its changes."""
 
     uid: str
+    changes: Changes | None = field(default=None, init=False, repr=False)
+
+
+@define(eq=False, kw_only=True, on_setattr=_noted)
+class Organization(Kept):
+    """One tenant: it has its own projects, request budget and revalidation quota."""
+
     name: str
     rate_limit: int | None
     revalidation_quota: int
@@ -65,11 +88,10 @@ class Organization:
     revalidations: deque[float] = field(factory=deque[float])
 
 
-@define(eq=False, kw_only=True)
-class Project:
+@define(eq=False, kw_only=True, on_setattr=_noted)
+class Project(Kept):
     """A project as the API shows it; ``repository`` and ``description`` are absent unless set (FACTS §4)."""
 
-    uid: str
     organization: Organization
     name: str
     kind: Literal["GITPROVIDER", "FILEUPLOAD"]
@@ -102,11 +124,10 @@ class Project:
         return shown
 
 
-@define(eq=False, kw_only=True)
-class Upload:
+@define(eq=False, kw_only=True, on_setattr=_noted)
+class Upload(Kept):
     """A signed upload target, and the archive once it has arrived."""
 
-    uid: str
     organization: Organization
     archive: Path
     expires_at: float
@@ -115,11 +136,10 @@ class Upload:
     problem: str | None = None
 
 
-@define(eq=False, kw_only=True)
-class Environment:
+@define(eq=False, kw_only=True, on_setattr=_noted)
+class Environment(Kept):
     """An environment; ``settings`` holds its fields under their wire names and is replaced, never changed."""
 
-    uid: str
     project: Project
     settings: Mapping[str, object]
     created_at: float
@@ -161,11 +181,10 @@ class Environment:
         return [domain.url for domain in self.domains.values() if domain.custom]
 
 
-@define(eq=False, kw_only=True)
-class Domain:
+@define(eq=False, kw_only=True, on_setattr=_noted)
+class Domain(Kept):
     """A domain of an environment: its own address, unless it has a ``url``, which makes it a custom one."""
 
-    uid: str
     environment: Environment
     url: str = ""
     ssl_method: str | None = None
@@ -203,14 +222,13 @@ class ServerLine:
     visible_at: float = 0.0
 
 
-@define(eq=False, kw_only=True)
-class Deployment:
+@define(eq=False, kw_only=True, on_setattr=_noted)
+class Deployment(Kept):
     """One deployment. Its log and its end follow from ``script`` and ``started_at`` (see `builds`).
 
     With a ``command`` they follow from the real run of that command instead, whose lines are ``output``.
     """
 
-    uid: str
     environment: Environment
     number: int
     created_at: float
@@ -281,31 +299,78 @@ def in_order(items: Iterable[Shown], now: float, order: ListOrder) -> list[Shown
 
 
 class State:
-    """All organizations, and direct ways to what their projects contain."""
+    """All organizations, and direct ways to what their projects contain.
 
-    def __init__(self) -> None:
+    Args:
+        tracked: note what changes, for `take_changed` and `take_gone`.
+    """
+
+    def __init__(self, *, tracked: bool = False) -> None:
+        self._changes = Changes() if tracked else None
         self.organizations: dict[str, Organization] = {}
         self.environments: dict[str, Environment] = {}
         self.deployments: dict[str, Deployment] = {}
         self.hooks: dict[str, Environment] = {}
         self.uploads: dict[str, Upload] = {}
 
-    def keep_environment(self, environment: Environment) -> None:
-        """Put an environment into its project."""
-        environment.project.environments[environment.uid] = environment
-        self.environments[environment.uid] = environment
-        self.hooks[environment.hook_uid] = environment
+    def keep(self, one: Kept) -> None:
+        """Put something where it belongs."""
+        match one:
+            case Organization():
+                self.organizations[one.uid] = one
+            case Project():
+                one.organization.projects[one.uid] = one
+            case Environment():
+                one.project.environments[one.uid] = one
+                self.environments[one.uid] = one
+                self.hooks[one.hook_uid] = one
+            case Domain():
+                one.environment.domains[one.uid] = one
+            case Deployment():
+                one.environment.deployments[one.uid] = one
+                self.deployments[one.uid] = one
+            case Upload():
+                self.uploads[one.uid] = one
+            case _:
+                raise TypeError(type(one))
+        one.changes = self._changes
+        self.note(one)
 
-    def keep_deployment(self, deployment: Deployment) -> None:
-        """Put a deployment into its environment."""
-        deployment.environment.deployments[deployment.uid] = deployment
-        self.deployments[deployment.uid] = deployment
+    def note(self, one: Kept) -> None:
+        """Note a change that no attribute shows, such as a line more in a log."""
+        if self._changes is not None:
+            self._changes.changed.add(one)
+
+    def drop_project(self, project: Project) -> None:
+        """Forget a project that is empty."""
+        del project.organization.projects[project.uid]
+        self._gone("project", project)
 
     def drop_environment(self, environment: Environment) -> None:
-        """Forget an environment, its hook and its deployments."""
+        """Forget an environment, its hook, its domains and its deployments."""
         environment.deleted = True
         environment.project.environments.pop(environment.uid, None)
         self.environments.pop(environment.uid, None)
         self.hooks.pop(environment.hook_uid, None)
-        for uid in environment.deployments:
-            self.deployments.pop(uid, None)
+        for domain in environment.domains.values():
+            self._gone("domain", domain)
+        for deployment in environment.deployments.values():
+            self.deployments.pop(deployment.uid, None)
+            self._gone("deployment", deployment)
+        self._gone("environment", environment)
+
+    def take_changed(self) -> Iterator[Kept]:
+        """Give everything that has changed, once."""
+        while self._changes is not None and self._changes.changed:
+            yield self._changes.changed.pop()
+
+    def take_gone(self) -> Iterator[tuple[str, str]]:
+        """Give the kind and the uid of everything that is gone, once."""
+        while self._changes is not None and self._changes.gone:
+            yield self._changes.gone.pop()
+
+    def _gone(self, kind: str, one: Kept) -> None:
+        one.changes = None
+        if self._changes is not None:
+            self._changes.changed.discard(one)
+            self._changes.gone.append((kind, one.uid))

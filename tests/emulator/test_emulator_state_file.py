@@ -1,5 +1,6 @@
 """The emulator is judged: with a state file, the next one goes on where the last one stopped."""
 
+import json
 import os
 import pickle
 
@@ -51,6 +52,98 @@ async def test_what_was_acknowledged_is_in_the_file_at_once(start, archive, tmp_
 
     async with start(state=copy) as api:
         assert (await api.get(environment)).status == 200
+
+
+async def test_a_request_appends_what_it_changed_and_nothing_else(start, archive, tmp_path):
+    file = tmp_path / "launch.state"
+    async with start(state=file) as api:
+        environment = await api.site(archive)
+        for number in range(300):
+            api.emulator.add_project(f"p{number}")
+        await api.put(environment, {"description": "before"})
+        whole = file.read_bytes()
+        await api.put(environment, {"description": "after"})
+        appended = file.read_bytes().removeprefix(whole)
+
+    assert len(whole) > 100_000
+    ((kind, uid, fields),) = json.loads(appended)
+    assert (kind, uid) == ("environment", environment.rpartition("/")[2])
+    assert fields["settings"]["description"] == "after"
+
+
+async def test_a_line_that_was_cut_off_is_left_out(start, archive, tmp_path):
+    file = tmp_path / "launch.state"
+    async with start(state=file) as api:
+        environment = await api.site(archive)
+        await api.put(environment, {"description": "before"})
+        whole = file.read_bytes()
+        await api.put(environment, {"description": "after"})
+        cut = file.read_bytes()[:-10]
+    file.write_bytes(cut)
+
+    async with start(state=file) as api:
+        shown = (await api.get(environment)).json["environment"]
+        await api.put(environment, {"description": "again"})
+    async with start(state=file) as api:
+        again = (await api.get(environment)).json["environment"]
+
+    assert len(whole) < len(cut)
+    assert (shown["description"], again["description"]) == ("before", "again")
+
+
+async def test_what_is_gone_stays_gone(start, archive, tmp_path):
+    file = tmp_path / "launch.state"
+    async with start(state=file, domains=True) as api:
+        kept, gone = await api.site(archive, name="kept"), await api.site(archive, name="gone")
+        api.emulator.add_domain(gone.rpartition("/")[2], "www.example.com")
+        ended, token = api.emulator.issue_token(), api.emulator.issue_token()
+        await api.put(kept, {"description": "all is in the file"})
+        await api.delete(gone.partition("/environments")[0])
+        api.emulator.revoke_token(ended)
+
+    async with start(state=file) as api:
+        statuses = [(await api.bearer(token).get(path)).status for path in (kept, gone)]
+        refused = (await api.bearer(ended).get(kept)).status
+
+    assert (statuses, refused) == ([200, 404], 401)
+
+
+async def test_sessions_apps_codes_and_server_logs_outlive_the_process(start, tmp_path):
+    file = tmp_path / "launch.state"
+    async with start(state=file) as api:
+        emulator = api.emulator
+        project = emulator.add_project("p", framework_preset="NUXT", deployments=1)
+        (environment,) = project.environments.values()
+        (uid,) = environment.deployments
+        emulator.add_server_log(uid, "GET /", at=1.5)
+        client_id, client_secret = emulator.add_app()
+        code = emulator.authorize(client_id, "http://localhost:1")
+        first = (emulator.authtoken, emulator.access_token, emulator.client_id, emulator.password)
+
+    async with start(state=file) as api:
+        path = f"/projects/{project.uid}/environments/{environment.uid}/deployments/{uid}/logs/server-logs"
+        logs = (await api.get(f"{path}?startTime=1000&endTime=2000")).json["logs"]
+        form = {
+            "grant_type": "authorization_code", "client_id": client_id, "client_secret": client_secret, "code": code,
+            "redirect_uri": "http://localhost:1",
+        }  # fmt: skip
+        issued = await api.with_headers({}).call("POST", "/token", data=form)
+        emulator = api.emulator
+        again = (emulator.authtoken, emulator.access_token, emulator.client_id, emulator.password)
+
+    assert [line["message"] for line in logs] == ["GET /"]
+    assert issued.status == 200
+    assert again == first
+
+
+async def test_a_path_that_leaves_the_folder_is_refused(start, archive, tmp_path):
+    file = tmp_path / "launch.state"
+    async with start(state=file) as api:
+        await api.site(archive)
+    file.write_text(file.read_text().replace('"archive":"', '"archive":"../'))
+
+    with pytest.raises(ValueError, match="is not a state file"):
+        LaunchEmulator(state=file)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
-from typing import Literal, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from attrs import define, field, frozen
 
@@ -13,6 +13,7 @@ from launch_async.emulator.clock import Clock
 from launch_async.emulator.options import EmulatorOptions
 from launch_async.emulator.state import Organization, State, Uids
 
+Value = TypeVar("Value")
 TokenKind: TypeAlias = Literal["user", "app"]
 MANAGE = "launch:manage"
 SCOPES = (MANAGE, "launch.projects:read", "launch.projects:write", "launch.projects:delete")
@@ -88,16 +89,53 @@ class Grant:
         return hmac.compare_digest(shown.encode(), self.challenge.encode())
 
 
-@define(eq=False, repr=False)
+class Table(dict[str, Value]):
+    """A dictionary that notes which of its keys were put in or taken out, for an emulator that keeps its state."""
+
+    def __init__(self, *, tracked: bool) -> None:
+        super().__init__()
+        self._touched: set[str] | None = set() if tracked else None
+
+    def __setitem__(self, key: str, value: Value) -> None:
+        super().__setitem__(key, value)
+        self._touch(key)
+
+    def take(self, key: str) -> Value | None:
+        """Take a value out; None if there was none."""
+        self._touch(key)
+        return self.pop(key, None)
+
+    def take_touched(self) -> Iterator[str]:
+        """Give every key that was put in or taken out, once."""
+        while self._touched:
+            yield self._touched.pop()
+
+    def _touch(self, key: str) -> None:
+        if self._touched is not None:
+            self._touched.add(key)
+
+
 class Issued:
     """Everybody and everything that can be recognized."""
 
-    users: dict[str, User] = field(factory=dict[str, User])
-    apps: dict[str, App] = field(factory=dict[str, App])
-    sessions: dict[str, User] = field(factory=dict[str, User])
-    access: dict[str, Token] = field(factory=dict[str, Token])
-    refresh: dict[str, Token] = field(factory=dict[str, Token])
-    grants: dict[str, Grant] = field(factory=dict[str, Grant])
+    def __init__(self, *, tracked: bool = False) -> None:
+        self.users: Table[User] = Table(tracked=tracked)
+        self.apps: Table[App] = Table(tracked=tracked)
+        self.sessions: Table[User] = Table(tracked=tracked)
+        self.access: Table[Token] = Table(tracked=tracked)
+        self.refresh: Table[Token] = Table(tracked=tracked)
+        self.grants: Table[Grant] = Table(tracked=tracked)
+
+    def tables(self) -> "dict[str, Table[Any]]":
+        """All of it, by the kind of what is in it."""
+        return {
+            "user": self.users,
+            "app": self.apps,
+            "session": self.sessions,
+            "access": self.access,
+            "refresh": self.refresh,
+            "grant": self.grants,
+        }
 
 
 class Credentials:
@@ -164,12 +202,12 @@ class Credentials:
         user.authtokens.append(authtoken)
         self.issued.sessions[authtoken] = user
         while len(user.authtokens) > AUTHTOKENS_PER_USER:
-            del self.issued.sessions[user.authtokens.pop(0)]
+            self.issued.sessions.take(user.authtokens.pop(0))
         return authtoken
 
     def log_out(self, authtoken: str) -> bool:
         """End a session; False if there was none."""
-        user = self.issued.sessions.pop(authtoken, None)
+        user = self.issued.sessions.take(authtoken)
         if user is not None:
             user.authtokens.remove(authtoken)
         return user is not None
@@ -212,7 +250,7 @@ class Credentials:
 
     def revoke(self, value: str) -> bool:
         """End a bearer or refresh token; False if there was none."""
-        return self.issued.access.pop(value, None) is not None or self.issued.refresh.pop(value, None) is not None
+        return self.issued.access.take(value) is not None or self.issued.refresh.take(value) is not None
 
     def issue_code(self, grant: Grant) -> str:
         """A code for ``grant``, as the browser step hands it over."""
@@ -222,7 +260,7 @@ class Credentials:
 
     def redeem(self, code: str) -> Grant | None:
         """The grant behind a code, which can be used once and for 60 s."""
-        grant = self.issued.grants.pop(code, None)
+        grant = self.issued.grants.take(code)
         return grant if grant is not None and grant.expires_at > self._clock.now() else None
 
     def _current(self, tokens: Mapping[str, Token], value: str) -> Token | None:

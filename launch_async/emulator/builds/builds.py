@@ -62,7 +62,7 @@ class Builds:
             visible_at=visible_at,
         )
         with self._lock:
-            self._state.keep_deployment(deployment)
+            self._state.keep(deployment)
             running = environment.building
             if running is not None and self._options.while_building == "fail":
                 running.problem = "displaced by a newer deployment"
@@ -91,7 +91,7 @@ class Builds:
             visible_at=at,
         )
         with self._lock:
-            self._state.keep_deployment(deployment)
+            self._state.keep(deployment)
             self._schedule(at + self._queue_seconds(script), deployment)
         return deployment
 
@@ -109,7 +109,7 @@ class Builds:
             commit_message="File upload",
             started_at=now,
         )
-        self._state.keep_deployment(deployment)
+        self._state.keep(deployment)
         self._go_live(deployment, now)
         self._end(deployment, LIVE, now)
         return deployment
@@ -143,6 +143,7 @@ class Builds:
             if deployment.started_at is None or deployment.command is not None:
                 deployment.started_at = None
                 deployment.output.clear()
+                self._state.note(deployment)
                 self._reserve(deployment, deployment.created_at)
             else:
                 self._schedule(deployment.started_at + self.seconds(deployment), deployment)

@@ -151,7 +151,7 @@ class EmulatorControls:
             revalidation_quota=service.options.revalidation_quota,
             user_uid=service.uids.platform(),
         )
-        service.state.organizations[organization.uid] = organization
+        service.state.keep(organization)
         email = f"user-{len(service.state.organizations)}@example.com"
         password = service.uids.secret("")
         user = service.credentials.add_user(email, password, second_factor, [organization])
@@ -378,7 +378,7 @@ class EmulatorControls:
         """
         environment = self._service.state.environments[environment_uid]
         domain = Domain(uid=self._service.uids.launch(), environment=environment, url=url)
-        environment.domains[domain.uid] = domain
+        self._service.state.keep(domain)
         return domain.uid
 
     def add_server_log(
@@ -400,6 +400,7 @@ class EmulatorControls:
         deployment = self._service.state.deployments[deployment_uid]
         visible_at = written + late if late else 0.0
         deployment.add_server_line(ServerLine(milliseconds(written), source, message, visible_at))
+        self._service.state.note(deployment)
 
     def revoke_token(self, token: str) -> bool:
         """End a bearer or refresh token at once; False if there was none."""

@@ -54,7 +54,7 @@ def new_environment(call: Call, project: Project, body: Mapping[str, object], de
         hook_uid=service.uids.launch(),
         visible_at=call.now + delay if delay else 0.0,
     )
-    service.state.keep_environment(environment)
+    service.state.keep(environment)
     service.created("environment", environment.uid, environment.name, project.uid)
     return environment
 

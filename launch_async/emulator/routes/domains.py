@@ -43,7 +43,7 @@ def _domains(call: Call) -> dict[str, Domain]:
         raise errors.forbidden("The header x-project-uid must name the project.")
     if all(domain.custom for domain in environment.domains.values()):
         uid = call.service.uids.launch()
-        environment.domains[uid] = Domain(uid=uid, environment=environment)
+        call.service.state.keep(Domain(uid=uid, environment=environment))
     return environment.domains
 
 

@@ -105,6 +105,7 @@ async def revalidate_cdn_cache(call: Call) -> Answer:
         status = call.service.options.quota_status
         raise errors.coded(status, "launch.REVALIDATE_CDN_CACHE.LIMIT_REACHED", "The daily quota is used up.")
     organization.revalidations.append(call.now)
+    call.service.state.note(organization)
     call.service.ledger.purged += _purges(environment, body)
     options = call.service.options
     return Answer(

@@ -80,9 +80,11 @@ async def update_project(call: Call) -> Answer:
 async def delete_project(call: Call) -> Answer:
     """Delete a project with all that is in it."""
     project = call.project()
-    del call.organization.projects[project.uid]
-    for environment in list(project.environments.values()):
+    environments = list(project.environments.values())
+    for environment in environments:
         call.service.state.drop_environment(environment)
+    call.service.state.drop_project(project)
+    for environment in environments:
         await call.service.sites.close(environment)
     return Answer(204)
 
@@ -108,7 +110,7 @@ def _new_project(call: Call, body: dict[str, object]) -> Project:
         description=str(body["description"]) if "description" in body else None,
         repository=_repository(repository) if git and repository else None,
     )
-    call.organization.projects[project.uid] = project
+    call.service.state.keep(project)
     call.service.created("project", project.uid, project.name, call.organization.uid)
     return project
 

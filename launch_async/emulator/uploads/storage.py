@@ -104,7 +104,7 @@ class Storage:
             archive=self._folder / f"{uid}.zip",
             expires_at=self._clock.now() + self._options.upload_seconds,
         )
-        self._state.uploads[uid] = upload
+        self._state.keep(upload)
         return upload
 
     def upload_target(self, upload: Upload) -> Record:
