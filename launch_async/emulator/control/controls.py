@@ -16,6 +16,7 @@ from launch_async.emulator.service import Service
 from launch_async.emulator.state import Domain, Organization, Project, ServerLine
 
 BUDGET_OPTIONS: Final = frozenset({"rate_limit", "rate_window", "split_rate", "count_refused"})
+LATENCY_OPTIONS: Final = frozenset({"latency", "latency_sigma"})
 
 
 @frozen(repr=False)
@@ -131,7 +132,8 @@ class EmulatorControls:
             setattr(options, name, getattr(chosen, name))
         if changes.keys() & BUDGET_OPTIONS:
             self._service.budget.restart()
-        self._service.latency.restart()
+        if changes.keys() & LATENCY_OPTIONS:
+            self._service.latency.restart()
 
     def add_organization(
         self, name: str = "Organization", *, rate_limit: int | None = -1, second_factor: str | None = None
