@@ -1,8 +1,8 @@
 """A server in a process of its own that answers at once, always the same: what is measured is the client.
 
 It speaks just enough HTTP for GET requests on kept-alive connections. Launch's projects are as `openapi.yaml` has them;
-Cloudflare's Pages projects have as many fields, so that nobody parses more than the other. The emulator cannot stand here:
-it needs about 100 microseconds of CPU time for an answer, and the fastest client 85 for a call.
+Cloudflare's Pages projects have as many fields, so that nobody parses more than the other. The emulator is no match
+for them: it needs about 100 microseconds of CPU time for an answer, and the fastest client 85 for a call.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from attrs import asdict
 from cattrs.gen import make_dict_structure_fn
 
 from launch_async.emulator import errors
-from launch_async.emulator.control.controls import EmulatorControls
 from launch_async.emulator.builds.script import LogLine
+from launch_async.emulator.control.controls import EmulatorControls
 from launch_async.emulator.options import NAMES, TYPES
 from launch_async.emulator.service import Answer, Service, read_object
 from launch_async.emulator.state import Project, Record
