@@ -74,17 +74,11 @@ class Received:
         status: HTTP status.
         headers: headers; the case of their names does not matter.
         body: the whole body.
-        sends: how often the request was sent, which is once.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
-    sends: int = 1
-
-    def header(self, name: str) -> str | None:
-        """The value of a header; None without it."""
-        return self.headers.get(name)
 
 
 class InMemoryTransport:

@@ -5,19 +5,20 @@ import zipfile
 
 import pytest
 
-from launch_async import Authtoken, LaunchClient
+from launch_async import Authtoken, LaunchClient, ResponseLost, RetryPolicy
 from launch_async.emulator import Clock, LaunchEmulator
 from launch_async.http import Request
 from launch_async.rate_limit import UnlimitedRateLimiter
 from tests.support.virtual_time import loop_time, run
 
 
-def client_of(emulator):
+def client_of(emulator, **options):
     return LaunchClient(
         Authtoken(emulator.authtoken),
         base_url=emulator.url,
         organization_uid=emulator.organization_uid,
         transport=emulator.transport(),
+        **options,
         limiter=UnlimitedRateLimiter(),
     )
 
@@ -76,13 +77,23 @@ async def test_a_dropped_connection_is_an_error_of_the_transport(kind):
     assert (await asked(emulator)).status == 200
 
 
+@pytest.mark.parametrize("kind", ["reset_before", "reset_after", "truncate"])
+async def test_a_client_takes_a_dropped_connection_for_a_lost_answer(kind):
+    emulator = LaunchEmulator(port=None)
+    emulator.faults.add(kind)
+
+    async with client_of(emulator, retry=RetryPolicy(attempts=1)) as client:
+        with pytest.raises(ResponseLost):
+            await client.usage.cache_revalidations()
+
+
 async def test_an_emulator_that_listens_is_reached_without_a_socket_too(start):
     async with start() as api:
         api.emulator.add_project("shop")
         answer = await asked(api.emulator)
 
     assert b'"shop"' in answer.body
-    assert answer.header("content-type") == "application/json; charset=utf-8"
+    assert answer.headers["content-type"] == "application/json; charset=utf-8"
 
 
 async def test_an_archive_needs_a_started_emulator(caplog):
