@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -456,6 +457,21 @@ def test_older_content_in_the_same_file_may_be_older_than_what_its_run_did(path:
         journal.open(plan, check=_anything)
         journal.write(_of(plan, _ENTRIES[0]))
     path.write_bytes(older)
+
+    assert _missing_since(path) is not None
+
+
+def test_older_content_that_was_put_back_with_its_time_may_be_older_than_what_its_run_did(
+    path: Path, tmp_path: Path
+) -> None:
+    plan = _begun(path)
+    shutil.copy2(path, tmp_path / "copy")
+    with FileJournal(path) as journal:
+        journal.open(plan, check=_anything)
+        for _ in range(100):
+            journal.write(_of(plan, _ENTRIES[1]))
+    time.sleep(0.06)  # else the older content is as young as the change that puts it back
+    shutil.copy2(tmp_path / "copy", path)
 
     assert _missing_since(path) is not None
 

@@ -131,7 +131,10 @@ def test_a_run_that_is_killed_fifty_times_deploys_every_target_once(server: Serv
     exit_codes: list[int | None] = []
     wasted: list[tuple[str, str]] = []
     for kill in range(_KILLS):
-        journal = _moved(journal, kill, copy=kill >= _KILLS // 2)
+        # At first it stays where it is, then it is renamed, then copied.
+        is_copy = kill >= _KILLS // 3
+        if is_copy:
+            journal = _moved(journal, kill, copy=kill >= 2 * _KILLS // 3)
         states = _states(journal, plan, tmp_path / f"before-{kill}")
         # Few moments pass between two kills, so that all fifty find work left to interrupt.
         arguments = server.access, plan.to_json(), str(journal), dice.randrange(1, 24)
@@ -139,7 +142,7 @@ def test_a_run_that_is_killed_fifty_times_deploys_every_target_once(server: Serv
         child.start()
         child.join(30)
         exit_codes.append(child.exitcode)
-        wasted += _wasted(states, server.requests(), is_copy=kill >= _KILLS // 2)
+        wasted += _wasted(states, server.requests(), is_copy=is_copy)
 
     states = _states(journal, plan, tmp_path / "before-the-end")
     report: FleetReport = asyncio.run(run_or_resume(server.access, plan, journal, None))

@@ -1,9 +1,10 @@
 """Whether a journal's file is the very one that its run wrote, or a copy that may be older.
 
 Nothing in a file tells that its run went on elsewhere. The file system does: each run notes which file it writes, and
-gives the file a time of modification that repeats the checksum of its last line. A copy is another file; older content
-that was put back into the same file has another time; and after a restart of the machine, which may have gone back to
-an older state of its disks, nothing is taken for sure. Whatever cannot be told counts as a copy.
+gives the file a time of modification that repeats the checksum of its last line. A copy is another file. Older content
+that was put back has another time, or its time is older than the change that put it back; so is that of a file that was
+renamed. After a restart of the machine, which may have gone back to an older state of its disks, nothing is taken for
+sure. Whatever cannot be told counts as a copy.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from launch_async.fleet.journal.log import Log
 __all__ = ["identity", "is_last_written", "mark_time"]
 
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
-_SECOND: Final = 10**9
-_LATE: Final = 2 * _SECOND
+_GRAIN: Final = 10**7
+"""Nanoseconds of a time that tell of the checksum; what is longer is the time itself."""
+_LATE: Final = 5 * _GRAIN
 """Nanoseconds between the two times of a file that is as its run left it, at most."""
 
 
@@ -41,14 +43,14 @@ def mark_time(file: FileIO, log: Log) -> None:
         return
     now = time.time_ns()
     with contextlib.suppress(OSError):
-        os.utime(file.fileno(), ns=(now, now - now % _SECOND + _part(log)))
+        os.utime(file.fileno(), ns=(now, now - now % _GRAIN + _part(log)))
 
 
 def is_last_written(file: FileIO, log: Log) -> bool:
     """Return whether nobody but a run has written the file since its last line."""
     found = os.fstat(file.fileno())
-    return found.st_mtime_ns % _SECOND == _part(log) and abs(found.st_ctime_ns - found.st_mtime_ns) < _LATE
+    return found.st_mtime_ns % _GRAIN == _part(log) and abs(found.st_ctime_ns - found.st_mtime_ns) < _LATE
 
 
 def _part(log: Log) -> int:
-    return log.checksum % _SECOND
+    return log.checksum % _GRAIN
