@@ -17,7 +17,7 @@ from launch_async.auth.auth_request import USER_AGENT
 from launch_async.auth.tokens import check_credentials
 from launch_async.errors import ConfigurationError
 from launch_async.hooks import Hooks
-from launch_async.http.aiohttp_transport import AiohttpTransport
+from launch_async.http.aiohttp_transport import AiohttpTransport, check_transport
 from launch_async.http.base import Middleware, Transport
 from launch_async.http.credentials import Credentials, Issuer, check_organization
 from launch_async.http.operation import Operation
@@ -82,8 +82,10 @@ class LaunchClient:
         timeout: Seconds for a whole call: waits for the budget and retries included.
         attempt_timeout: Seconds for one exchange.
         session: An aiohttp session to use; it stays yours to close. Its default headers would reach storage, too.
-        transport: Performs the exchanges instead of aiohttp, as for tests: an object with `async send(request)`, which
-            returns a response with `status`, `headers` and `body`, and `async close()`.
+            launch_sync has no such option: there, `transport` takes an object of your own.
+        transport: Performs the exchanges instead of aiohttp, as for tests: an object with `async def send(request)`,
+            which returns an object with `status`, `headers` and `body`, and `async def close()`. Like all that is
+            plugged in, it is asynchronous in both packages, and closed with the client.
         ssl_context: How to verify servers, as for a private certificate authority.
         proxy: Proxy URL; by default what the environment says, empty for none.
         hooks: An observer of requests.
@@ -126,7 +128,10 @@ class LaunchClient:
         _check_kind("retry", retry, RetryPolicy)
         check_organization(credentials, organization_uid)
         _check_seconds(timeout=timeout, attempt_timeout=attempt_timeout)
-        transport = transport or AiohttpTransport(session=session, ssl_context=ssl_context, proxy=proxy)
+        if transport is None:
+            transport = AiohttpTransport(session=session, ssl_context=ssl_context, proxy=proxy)
+        else:
+            check_transport(transport, session=session, ssl_context=ssl_context, proxy=proxy)
         issuer = Issuer(resolve_app_url(region, base_url, app_url, allow_http=allow_http), transport)
         self._sources: Mapping[str, str] = MappingProxyType({})
         self._base_url = endpoint.base_url

@@ -32,8 +32,6 @@ from launch_sync.resources.uploads import Uploads
 from launch_sync.resources.usage import Usage
 
 if TYPE_CHECKING:
-    import aiohttp
-
     from launch_async.archive.archive import SecretFiles
     from launch_async.deploy.site import Site
     from launch_async.deploy.sources import Files, Source
@@ -67,14 +65,14 @@ class LaunchClient:
         retry: Which failures are sent again, and when.
         timeout: Seconds for a whole call: waits for the budget and retries included.
         attempt_timeout: Seconds for one exchange.
-        session: An aiohttp session to use; it stays yours to close. Its default headers would reach storage, too.
-        transport: Performs the exchanges instead of aiohttp, as for tests: an object with `async send(request)`, which
-            returns a response with `status`, `headers` and `body`, and `async close()`.
+        transport: Performs the exchanges instead of aiohttp, as for tests: an object with `async def send(request)`,
+            which returns an object with `status`, `headers` and `body`, and `async def close()`. Like all that is
+            plugged in, it is asynchronous in both packages, and closed with the client.
         ssl_context: How to verify servers, as for a private certificate authority.
         proxy: Proxy URL; by default what the environment says, empty for none.
         hooks: An observer of requests.
         middleware: Functions around each exchange, the outermost first. `async def layer(request, send)` gets a request
-            with `method`, `url`, `headers` and `body`, and returns `send(request)` or a response of its own.
+            with `method`, `url`, `headers` and `body`, and returns `await send(request)` or a response of its own.
         allow_http: Whether plain http may go elsewhere than to this machine; credentials would travel in clear.
 
     Raises:
@@ -94,7 +92,6 @@ class LaunchClient:
         retry: RetryPolicy = RetryPolicy(),
         timeout: float = 60.0,
         attempt_timeout: float | None = 30.0,
-        session: aiohttp.ClientSession | None = None,
         transport: Transport | None = None,
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
@@ -114,7 +111,6 @@ class LaunchClient:
             retry=retry,
             timeout=timeout,
             attempt_timeout=attempt_timeout,
-            session=session,
             transport=transport,
             ssl_context=ssl_context,
             proxy=proxy,
@@ -146,7 +142,6 @@ class LaunchClient:
         retry: RetryPolicy = RetryPolicy(),
         timeout: float = 60.0,
         attempt_timeout: float | None = 30.0,
-        session: aiohttp.ClientSession | None = None,
         transport: Transport | None = None,
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
@@ -172,7 +167,6 @@ class LaunchClient:
             retry: As for `LaunchClient`.
             timeout: As for `LaunchClient`.
             attempt_timeout: As for `LaunchClient`.
-            session: As for `LaunchClient`.
             transport: As for `LaunchClient`.
             ssl_context: As for `LaunchClient`.
             proxy: As for `LaunchClient`.
@@ -197,7 +191,6 @@ class LaunchClient:
                 retry=retry,
                 timeout=timeout,
                 attempt_timeout=attempt_timeout,
-                session=session,
                 transport=transport,
                 ssl_context=ssl_context,
                 proxy=proxy,

@@ -38,12 +38,15 @@ LAUNCH = Facade(
             "http.aiohttp_transport",
             "http.base",
             "http.credentials",
+            "http.fake_transport",
             "rate_limit.local",
             "rate_limit.types",
             "rate_limit.unlimited",
             "rate_limit.redis.limiter",
         )
     ),
+    # An aiohttp session belongs to the event loop on which it was made: nobody can make one on the private loop.
+    absent=frozenset({"LaunchClient.session"}),
     skipped=frozenset({"launch_async.pytest_plugin"}),
     constructed=frozenset({"LaunchClient", "LaunchEmulator"}),
     fork_aware=frozenset({"LaunchClient"}),

@@ -21,7 +21,8 @@ from launch_async.auth.oauth import MemoryTokenStore, OAuthCredentials, TokenSto
 from launch_async.auth.token_endpoint import fetch_tokens, secret_field
 from launch_async.auth.tokens import scope_set
 from launch_async.errors import AuthorizationError
-from launch_async.http.aiohttp_transport import AiohttpTransport
+from launch_async.http.aiohttp_transport import borrowed
+from launch_async.http.base import Transport
 from launch_async.http.credentials import Issuer
 from launch_async.settings import resolve_app_url
 from launch_async.wire.secret import Secret
@@ -105,6 +106,7 @@ async def finish_authorization(
     token_path: str | None = None,
     ssl_context: ssl.SSLContext | None = None,
     proxy: str | None = None,
+    transport: Transport | None = None,
 ) -> OAuthCredentials:
     """Redeem what the browser came back with, within 60 s, and return credentials for clients of the same region.
 
@@ -116,6 +118,7 @@ async def finish_authorization(
         token_path: Path of the token endpoint; by default as for `OAuthCredentials`.
         ssl_context: How to verify the app host.
         proxy: Proxy URL; by default what the environment says, empty for none.
+        transport: Performs the exchange instead of aiohttp; it stays yours to close.
 
     Raises:
         AuthorizationError: The user refused, or the address does not belong to the request (`state`).
@@ -141,12 +144,9 @@ async def finish_authorization(
         "code_verifier": request.code_verifier,
         **secret_field(client_secret),
     }
-    transport = AiohttpTransport(ssl_context=ssl_context, proxy=proxy)
-    try:
-        issuer = Issuer(request.app_url, transport)
+    async with borrowed(transport, ssl_context, proxy) as way:
+        issuer = Issuer(request.app_url, way)
         tokens = await fetch_tokens(issuer, token_path, fields, None, credentials.state)
-    finally:
-        await transport.close()
     credentials.state.keep(tokens)
     await credentials.store.save(tokens)
     return credentials

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import attrs
@@ -23,8 +24,8 @@ from launch_async.errors import (
     SecondFactorRequired,
     TokenRequestError,
 )
-from launch_async.http.aiohttp_transport import AiohttpTransport
-from launch_async.http.base import Request, Response
+from launch_async.http.aiohttp_transport import borrowed
+from launch_async.http.base import Request, Response, Transport
 from launch_async.models.base import JSONValue
 from launch_async.settings import resolve_app_url, resolve_login_url
 from launch_async.wire.json_body import dump_json, load_json
@@ -73,6 +74,7 @@ async def login(
     base_url: str | None = None,
     ssl_context: ssl.SSLContext | None = None,
     proxy: str | None = None,
+    transport: Transport | None = None,
     timeout: float = 30.0,
 ) -> Session:
     """Log in; each login makes a new token, and a user's twenty-first silently drops the oldest (FACTS §3).
@@ -85,6 +87,7 @@ async def login(
         base_url: Address of the login service instead of the region's, such as an emulator's.
         ssl_context: How to verify the service.
         proxy: Proxy URL; by default what the environment says, empty for none.
+        transport: Performs the exchange instead of aiohttp; it stays yours to close.
         timeout: Seconds for everything together.
 
     Raises:
@@ -98,7 +101,7 @@ async def login(
     password = Secret(password or "")
     second_factor = Secret(second_factor) if second_factor else None
     user = _user(email, password, second_factor)
-    way = _Way(resolve_login_url(region, base_url), ssl_context, proxy, timeout)
+    way = _Way(resolve_login_url(region, base_url), borrowed(transport, ssl_context, proxy), timeout)
     request = way.json_request("POST", "/v3/user-session", {"user": user}, "login")
     try:
         # A lost answer may have made a session: another one is not made on a guess.
@@ -120,6 +123,7 @@ async def request_sms(
     base_url: str | None = None,
     ssl_context: ssl.SSLContext | None = None,
     proxy: str | None = None,
+    transport: Transport | None = None,
     timeout: float = 30.0,
 ) -> None:
     """Have the code of the second factor sent to the user's telephone; then call `login` with it.
@@ -131,6 +135,7 @@ async def request_sms(
         base_url: Address of the login service instead of the region's.
         ssl_context: How to verify the service.
         proxy: Proxy URL; by default what the environment says, empty for none.
+        transport: Performs the exchange instead of aiohttp; it stays yours to close.
         timeout: Seconds for everything together.
 
     Raises:
@@ -140,7 +145,7 @@ async def request_sms(
     """
     password = Secret(password or "")
     user = _user(email, password, None)
-    way = _Way(resolve_login_url(region, base_url), ssl_context, proxy, timeout)
+    way = _Way(resolve_login_url(region, base_url), borrowed(transport, ssl_context, proxy), timeout)
     request = way.json_request("POST", "/v3/user/request_token_sms", {"user": user}, "requestSms")
     try:
         await way.send(request, (password,), repeatable=False)
@@ -155,6 +160,7 @@ async def logout(
     base_url: str | None = None,
     ssl_context: ssl.SSLContext | None = None,
     proxy: str | None = None,
+    transport: Transport | None = None,
     timeout: float = 30.0,
 ) -> None:
     """End a session; its token is worthless from then on. Where an answer is lost, it is sent again.
@@ -165,6 +171,7 @@ async def logout(
         base_url: Address of the login service instead of the region's.
         ssl_context: How to verify the service.
         proxy: Proxy URL; by default what the environment says, empty for none.
+        transport: Performs the exchange instead of aiohttp; it stays yours to close.
         timeout: Seconds for everything together.
 
     Raises:
@@ -172,7 +179,7 @@ async def logout(
 
     API: `DELETE /v3/user-session` of the content management API.
     """
-    way = _Way(resolve_login_url(region, base_url), ssl_context, proxy, timeout)
+    way = _Way(resolve_login_url(region, base_url), borrowed(transport, ssl_context, proxy), timeout)
     headers = {"authtoken": credentials.token, "Accept": "application/json", "User-Agent": USER_AGENT}
     request = Request("DELETE", f"{way.host}/v3/user-session", headers, operation="logout")
     try:
@@ -190,6 +197,7 @@ async def introspect(
     app_url: str | None = None,
     ssl_context: ssl.SSLContext | None = None,
     proxy: str | None = None,
+    transport: Transport | None = None,
     timeout: float = 30.0,
 ) -> Introspection:
     """Return whether an access token is good, and for what; it is sent in the body, and in no header.
@@ -200,6 +208,7 @@ async def introspect(
         app_url: Address of the app host instead of the region's, such as an emulator's.
         ssl_context: How to verify the service.
         proxy: Proxy URL; by default what the environment says, empty for none.
+        transport: Performs the exchange instead of aiohttp; it stays yours to close.
         timeout: Seconds for everything together.
 
     Raises:
@@ -207,7 +216,7 @@ async def introspect(
 
     API: `POST /apps-api/introspect` of the app host (FACTS §3).
     """
-    way = _Way(resolve_app_url(region, None, app_url), ssl_context, proxy, timeout)
+    way = _Way(resolve_app_url(region, None, app_url), borrowed(transport, ssl_context, proxy), timeout)
     fields = {"token": credentials.token, "token_type_hint": "access_token"}
     request = form_request(f"{way.host}/apps-api/introspect", fields, "introspect")
     response = await way.send(request, (credentials.token,), repeatable=True)
@@ -222,8 +231,7 @@ class _Way:
     """The way to one host, for one call."""
 
     host: str
-    ssl_context: ssl.SSLContext | None
-    proxy: str | None = attrs.field(repr=False)
+    transport: AbstractAsyncContextManager[Transport]
     timeout: float
 
     def json_request(self, method: str, path: str, document: JSONValue, operation: str) -> Request:
@@ -231,14 +239,11 @@ class _Way:
         return Request(method, f"{self.host}{path}", headers, dump_json(document), operation=operation)
 
     async def send(self, request: Request, secrets: tuple[str | None, ...], *, repeatable: bool) -> Response:
-        transport = AiohttpTransport(ssl_context=self.ssl_context, proxy=self.proxy)
-        call = AuthRequest(
-            transport=transport, secrets=known_secrets(secrets), repeatable=repeatable, timeout=self.timeout
-        )
-        try:
+        async with self.transport as transport:
+            call = AuthRequest(
+                transport=transport, secrets=known_secrets(secrets), repeatable=repeatable, timeout=self.timeout
+            )
             return await call.send(request)
-        finally:
-            await transport.close()
 
 
 def _user(email: str, password: str, second_factor: str | None) -> dict[str, JSONValue]:

@@ -23,7 +23,7 @@ from launch_async.errors import (
     ConfigurationError,
     TransportError,
 )
-from launch_async.http.base import FileBody, Request, Response
+from launch_async.http.base import FileBody, Request, Response, Transport
 from launch_async.http.exchange_errors import CONNECT_TIMEOUT, redirect_refused, translated
 from launch_async.http.send_counter import Sends, counting_jar
 from launch_async.wire.secret import Secret
@@ -210,6 +210,43 @@ class AiohttpTransport:
                 _check_proxy(proxy)
             self._proxies[origin] = proxy
         return self._proxies[origin]
+
+
+@contextlib.asynccontextmanager
+async def borrowed(
+    transport: Transport | None, ssl_context: ssl.SSLContext | None, proxy: str | None
+) -> AsyncGenerator[Transport]:
+    """Give the transport of a caller, or one on aiohttp for the block.
+
+    Raises:
+        ConfigurationError: Something is given that a transport of the caller's own would ignore.
+    """
+    if transport is not None:
+        check_transport(transport, ssl_context=ssl_context, proxy=proxy)
+        yield transport
+        return
+    # Rebound: a traceback with local variables must not show it.
+    proxy = Secret(proxy) if proxy is not None else None
+    own = AiohttpTransport(ssl_context=ssl_context, proxy=proxy)
+    try:
+        yield own
+    finally:
+        await own.close()
+
+
+def check_transport(transport: object, **others: object) -> None:
+    """Check a transport of a caller's own, and that nothing is given beside it that it would ignore.
+
+    Raises:
+        ConfigurationError: It cannot send, or something is given.
+    """
+    if isinstance(transport, type) or not hasattr(transport, "send"):
+        kind = f"the class {transport.__name__}" if isinstance(transport, type) else f"a {type(transport).__name__}"
+        raise ConfigurationError(f"transport must be an object with async send(request) and close(), not {kind}")
+    if given := [name for name, option in others.items() if option is not None]:
+        raise ConfigurationError(
+            f"{' and '.join(given)} would be ignored: a transport of your own decides that. Give either of them"
+        )
 
 
 def _new_session() -> aiohttp.ClientSession:

@@ -18,13 +18,13 @@ import attrs
 
 from launch_async.errors import APIError, ConnectError, DeadlineExceeded, LaunchError, RateLimitError
 from launch_async.http.base import Request, Response, Send
+from launch_async.http.recording import received, request_id_of
 from launch_async.http.retry import TRANSIENT, Decision, RetryPolicy
 from launch_async.wire.error_bodies import error_from_answer
 from launch_async.wire.header_values import parse_retry_after
 
 __all__ = ["CallState"]
 
-REQUEST_ID_HEADERS: Final = ("x-request-id", "x-runtime-id", "request-id")
 _MOVED: Final = frozenset({301, 307, 308})
 """Statuses that mean: not done here. A 302 or 303 may also show where to look at what was done."""
 
@@ -116,8 +116,9 @@ class CallState:
 
     async def exchange(self, send: Send, request: Request) -> Response | LaunchError:
         """Send once; return the answer of any status, or the error that came instead of one."""
+        clock = asyncio.get_running_loop().time
         self.attempts += 1
-        self._in_flight = True
+        self._in_flight, sent_at = True, clock()
         try:
             response = await send(request)
         except LaunchError as error:
@@ -126,6 +127,7 @@ class CallState:
             return error
         self._in_flight = False
         self.status = response.status
+        received(request, response, clock() - sent_at)
         # aiohttp may send by itself a second time: this answer is the second one's, and the first one's was lost.
         self.maybe_done |= response.sends > 1 and not response.is_success
         return response
@@ -134,13 +136,12 @@ class CallState:
         """Return the error that an answer means which is no success."""
         self._refusals += response.status == 429
         self.maybe_done |= response.status in TRANSIENT
-        service_id = next((value for name in REQUEST_ID_HEADERS if (value := response.header(name))), None)
         return error_from_answer(
             response.status,
             response.body,
             operation=self.operation,
             secrets=secrets,
-            request_id=service_id or self.request_id,
+            request_id=request_id_of(response) or self.request_id,
             retry_after=parse_retry_after(response.header("Retry-After"), date=response.header("Date")),
             region_hint=region_hint,
         )

@@ -38,6 +38,7 @@ from launch_async.http.call_state import CallState
 from launch_async.http.credentials import Credentials, check_organization
 from launch_async.http.metering import METERS, Meter
 from launch_async.http.operation import Operation
+from launch_async.http.recording import received
 from launch_async.http.retry import IDEMPOTENT, Decision, RetryPolicy
 from launch_async.http.service_clock import ServiceClock
 from launch_async.models.base import JSONValue, Unset
@@ -206,7 +207,11 @@ class Pipeline:
     async def send_file(self, request: Request) -> Response:
         """Send a file to storage: no credentials, no budget, no retry (FACTS §3, §5)."""
         self._check_open()
-        return await self._send_file(request)
+        clock = asyncio.get_running_loop().time
+        sent_at = clock()
+        response = await self._send_file(request)
+        received(request, response, clock() - sent_at)
+        return response
 
     async def call(self, call: Call) -> Response:
         """Send a call until it succeeds, fails for good, or its deadline comes; see `read`."""

@@ -9,6 +9,7 @@ import ssl
 
 from launch_async.auth.authorization import AuthorizationRequest, finish_authorization as async_finish_authorization
 from launch_async.auth.oauth import OAuthCredentials, TokenStore
+from launch_async.http.base import Transport
 from launch_async.wire.secret import Secret
 from launch_sync import _bridge
 
@@ -24,6 +25,7 @@ def finish_authorization(
     token_path: str | None = None,
     ssl_context: ssl.SSLContext | None = None,
     proxy: str | None = None,
+    transport: Transport | None = None,
 ) -> OAuthCredentials:
     """Redeem what the browser came back with, within 60 s, and return credentials for clients of the same region.
 
@@ -35,6 +37,7 @@ def finish_authorization(
         token_path: Path of the token endpoint; by default as for `OAuthCredentials`.
         ssl_context: How to verify the app host.
         proxy: Proxy URL; by default what the environment says, empty for none.
+        transport: Performs the exchange instead of aiohttp; it stays yours to close.
 
     Raises:
         AuthorizationError: The user refused, or the address does not belong to the request (`state`).
@@ -51,5 +54,6 @@ def finish_authorization(
             token_path=token_path,
             ssl_context=ssl_context,
             proxy=proxy,
+            transport=transport,
         )
     )

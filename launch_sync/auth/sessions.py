@@ -16,6 +16,7 @@ from launch_async.auth.sessions import (
     request_sms as async_request_sms,
 )
 from launch_async.auth.tokens import AccessToken, Authtoken
+from launch_async.http.base import Transport
 from launch_async.wire.secret import Secret
 from launch_sync import _bridge
 
@@ -31,6 +32,7 @@ def login(
     base_url: str | None = None,
     ssl_context: ssl.SSLContext | None = None,
     proxy: str | None = None,
+    transport: Transport | None = None,
     timeout: float = 30.0,
 ) -> Session:
     """Log in; each login makes a new token, and a user's twenty-first silently drops the oldest (FACTS §3).
@@ -43,6 +45,7 @@ def login(
         base_url: Address of the login service instead of the region's, such as an emulator's.
         ssl_context: How to verify the service.
         proxy: Proxy URL; by default what the environment says, empty for none.
+        transport: Performs the exchange instead of aiohttp; it stays yours to close.
         timeout: Seconds for everything together.
 
     Raises:
@@ -63,6 +66,7 @@ def login(
             base_url=base_url,
             ssl_context=ssl_context,
             proxy=proxy,
+            transport=transport,
             timeout=timeout,
         )
     )
@@ -76,6 +80,7 @@ def request_sms(
     base_url: str | None = None,
     ssl_context: ssl.SSLContext | None = None,
     proxy: str | None = None,
+    transport: Transport | None = None,
     timeout: float = 30.0,
 ) -> None:
     """Have the code of the second factor sent to the user's telephone; then call `login` with it.
@@ -87,6 +92,7 @@ def request_sms(
         base_url: Address of the login service instead of the region's.
         ssl_context: How to verify the service.
         proxy: Proxy URL; by default what the environment says, empty for none.
+        transport: Performs the exchange instead of aiohttp; it stays yours to close.
         timeout: Seconds for everything together.
 
     Raises:
@@ -97,7 +103,14 @@ def request_sms(
     password = Secret(password or "")
     _bridge.run(
         async_request_sms(
-            email, password, region=region, base_url=base_url, ssl_context=ssl_context, proxy=proxy, timeout=timeout
+            email,
+            password,
+            region=region,
+            base_url=base_url,
+            ssl_context=ssl_context,
+            proxy=proxy,
+            transport=transport,
+            timeout=timeout,
         )
     )
 
@@ -109,6 +122,7 @@ def logout(
     base_url: str | None = None,
     ssl_context: ssl.SSLContext | None = None,
     proxy: str | None = None,
+    transport: Transport | None = None,
     timeout: float = 30.0,
 ) -> None:
     """End a session; its token is worthless from then on. Where an answer is lost, it is sent again.
@@ -119,6 +133,7 @@ def logout(
         base_url: Address of the login service instead of the region's.
         ssl_context: How to verify the service.
         proxy: Proxy URL; by default what the environment says, empty for none.
+        transport: Performs the exchange instead of aiohttp; it stays yours to close.
         timeout: Seconds for everything together.
 
     Raises:
@@ -128,7 +143,13 @@ def logout(
     """
     _bridge.run(
         async_logout(
-            credentials, region=region, base_url=base_url, ssl_context=ssl_context, proxy=proxy, timeout=timeout
+            credentials,
+            region=region,
+            base_url=base_url,
+            ssl_context=ssl_context,
+            proxy=proxy,
+            transport=transport,
+            timeout=timeout,
         )
     )
 
@@ -140,6 +161,7 @@ def introspect(
     app_url: str | None = None,
     ssl_context: ssl.SSLContext | None = None,
     proxy: str | None = None,
+    transport: Transport | None = None,
     timeout: float = 30.0,
 ) -> Introspection:
     """Return whether an access token is good, and for what; it is sent in the body, and in no header.
@@ -150,6 +172,7 @@ def introspect(
         app_url: Address of the app host instead of the region's, such as an emulator's.
         ssl_context: How to verify the service.
         proxy: Proxy URL; by default what the environment says, empty for none.
+        transport: Performs the exchange instead of aiohttp; it stays yours to close.
         timeout: Seconds for everything together.
 
     Raises:
@@ -159,6 +182,12 @@ def introspect(
     """
     return _bridge.run(
         async_introspect(
-            credentials, region=region, app_url=app_url, ssl_context=ssl_context, proxy=proxy, timeout=timeout
+            credentials,
+            region=region,
+            app_url=app_url,
+            ssl_context=ssl_context,
+            proxy=proxy,
+            transport=transport,
+            timeout=timeout,
         )
     )

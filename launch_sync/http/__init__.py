@@ -16,10 +16,17 @@ if TYPE_CHECKING:
         Middleware as Middleware,
         Request as Request,
         Response as Response,
+        ResponseLike as ResponseLike,
         Send as Send,
         Transport as Transport,
     )
     from launch_async.http.credentials import Credentials as Credentials
+    from launch_async.http.fake_transport import (
+        FakeAnswer as FakeAnswer,
+        FakeHandler as FakeHandler,
+        FakeTransport as FakeTransport,
+    )
+    from launch_async.http.recording import ReceivedResponse as ReceivedResponse, record_responses as record_responses
     from launch_async.http.retry import RetryPolicy as RetryPolicy
 else:
     __getattr__, __dir__ = lazy(__name__)

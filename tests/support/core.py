@@ -6,13 +6,13 @@ import asyncio
 import functools
 import json
 import selectors
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, ParamSpec, TypeAlias
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, ParamSpec
 
 import pytest
 
-from launch_async import Authtoken, LaunchClient, RetryPolicy
-from launch_async.http import Request, Response
+from launch_async import Authtoken, LaunchClient, RetryPolicy, http
+from launch_async.http import FakeAnswer, FakeHandler, Request, Response, ResponseLike
 from launch_async.rate_limit import UnlimitedRateLimiter
 
 PROJECT = "66c0ffee00000000000000a1"
@@ -29,7 +29,6 @@ GIT: dict[str, Any] = {
 }
 
 P = ParamSpec("P")
-Step: TypeAlias = Response | BaseException | Callable[[Request], Awaitable[Response]]
 
 
 def answer(status: int = 200, document: object = None, headers: Mapping[str, str] | None = None) -> Response:
@@ -37,27 +36,16 @@ def answer(status: int = 200, document: object = None, headers: Mapping[str, str
     return Response(status, headers or {}, b"" if document is None else json.dumps(document).encode())
 
 
-class FakeTransport:
-    """Answers from a script, in order, the last step for ever; keeps what was sent and when."""
+class FakeTransport(http.FakeTransport):
+    """Also keeps when each request was sent."""
 
-    def __init__(self, *steps: Step) -> None:
-        self.steps = list(steps)
-        self.requests: list[Request] = []
+    def __init__(self, *answers: FakeAnswer | FakeHandler) -> None:
+        super().__init__(*answers)
         self.times: list[float] = []
-        self.closed = 0
 
-    async def send(self, request: Request) -> Response:
-        self.requests.append(request)
+    async def send(self, request: Request) -> ResponseLike:
         self.times.append(asyncio.get_running_loop().time())
-        step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
-        if isinstance(step, Response):
-            return step
-        if isinstance(step, BaseException):
-            raise step
-        return await step(request)
-
-    async def close(self) -> None:
-        self.closed += 1
+        return await super().send(request)
 
     @property
     def bodies(self) -> list[Any]:

@@ -26,11 +26,13 @@ _AN_BEFORE_CONSONANT = re.compile(r"\b([Aa])n (?=context manager)")
 def synchronous(docstring: str, indent: str) -> str:
     """Return a docstring as a literal for the synchronous twin, indented by `indent`.
 
-    Code is what stands after `>>>` or `...`, between code fences, or indented after a line that ends in `::`.
+    Code is what stands after `>>>` or `...`, between code fences, or indented after a line that ends in `::`. A line of
+    prose that says `async def` is about a function that users plug in, which is asynchronous in both packages: that line
+    and what is indented below it stay as they are.
     """
     lines = _dedented(docstring).splitlines()
     result: list[str] = []
-    fenced, dropped, literal = False, False, None
+    fenced, dropped, literal, plugged_in = False, False, None, None
     for line in lines:
         stripped = line.lstrip()
         depth = len(line) - len(stripped)
@@ -41,13 +43,18 @@ def synchronous(docstring: str, indent: str) -> str:
         is_code = fenced or literal is not None or stripped.startswith((">>> ", "... "))
         if not is_code and stripped.endswith("::"):
             literal = depth
+        if plugged_in is not None and stripped and depth <= plugged_in:
+            plugged_in = None
+        if not is_code and plugged_in is None and "`async def" in stripped:
+            plugged_in = depth
         if is_code and _DROPPED.match(line):
             dropped = True
             continue
         if not stripped and dropped:
             continue
         dropped = False
-        result.append(_rewritten(line, _CODE_RULES if is_code else _PROSE_RULES))
+        rules = () if plugged_in is not None else _CODE_RULES if is_code else _PROSE_RULES
+        result.append(_rewritten(line, rules))
     return _literal(result, indent)
 
 
