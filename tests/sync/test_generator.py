@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,37 @@ def test_examples_become_synchronous_and_prose_stays() -> None:
         "    Await more.",
         '    """',
     ]
+
+
+def test_a_function_that_users_plug_in_stays_asynchronous_in_the_prose_about_it() -> None:
+    text = synchronous(
+        "Do.\n\nArgs:\n    layer: `async def layer(x)` gets it\n        and returns `await x`.\n"
+        "    other: See `await go()`.\n",
+        "",
+    )
+
+    assert "`async def layer(x)` gets it\n        and returns `await x`" in text
+    assert "See `go()`" in text
+
+
+def test_an_option_of_the_asynchronous_package_alone_is_left_out_of_signature_and_docstring(tmp_path: Path) -> None:
+    facade = package(
+        tmp_path,
+        "class Thing:\n"
+        '    """A thing.\n\n    Args:\n        size: How large.\n'
+        '        session: Which\n            one.\n        end: When.\n    """\n'
+        "    def __init__(self, *, size: int = 1, session: object = None, end: int = 2) -> None: ...\n"
+        "    async def go(self) -> None: ...\n",
+    )
+
+    (text,) = (
+        text
+        for path, text in modules_of(
+            replace(facade, constructed=frozenset({"Thing"}), absent=frozenset({"Thing.session"}))
+        ).items()
+        if path.name == "thing.py"
+    )
+
+    assert "session" not in text
+    assert "size: How large.\n        end: When." in text
+    assert "size=size, end=end" in text

@@ -27,7 +27,7 @@ def synchronous(docstring: str, indent: str) -> str:
     """Return a docstring as a literal for the synchronous twin, indented by `indent`.
 
     Code is what stands after `>>>` or `...`, between code fences, or indented after a line that ends in `::`. A line of
-    prose that says `async def` is about a function that users plug in, which is asynchronous in both packages: that line
+    prose that says `async def` is about a function that users plug in. It is asynchronous in both packages, so the line
     and what is indented below it stay as they are.
     """
     lines = _dedented(docstring).splitlines()
