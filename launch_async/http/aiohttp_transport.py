@@ -25,7 +25,6 @@ from launch_async.errors import (
 )
 from launch_async.http.base import FileBody, Request, Response, Transport
 from launch_async.http.exchange_errors import CONNECT_TIMEOUT, redirect_refused, translated
-from launch_async.http.send_counter import Sends, counting_jar
 from launch_async.wire.secret import Secret
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ class AiohttpTransport:
         session = self._open()
         if isinstance(request.body, FileBody):
             return await self._send_file(session, request, request.body)
-        return await self._exchange(session, request, None if self._owns_session else _tracker())
+        return await self._exchange(session, request, _tracker())
 
     async def close(self) -> None:
         """Close the session, if it is our own, on the loop that it was made on.
@@ -139,14 +138,13 @@ class AiohttpTransport:
         self,
         session: aiohttp.ClientSession,
         request: Request,
-        tracker: aiohttp.UploadTracker | None,
+        tracker: aiohttp.UploadTracker,
         file: aiohttp.FormData | FilePayload | None = None,
     ) -> Response:
         import yarl
 
         # aiohttp's view of the answer shows secrets: before anything is raised, this frame forgets it.
         answer: aiohttp.ClientResponse | None = None
-        sends = Sends() if tracker is None else tracker
         try:
             proxy = self._proxy_for(request.url)
             answer = await session.request(
@@ -166,24 +164,24 @@ class AiohttpTransport:
             )
             status = answer.status
             if status < 300 or status == 304:
-                return Response(status, answer.headers, await answer.read(), max(1, sends.attempts))
+                return Response(status, answer.headers, await answer.read(), max(1, tracker.attempts))
             async with answer:
                 if status >= 400:
                     error_body = _without_password(await _read_error_body(answer), proxy)
-                    return Response(status, answer.headers, error_body, max(1, sends.attempts))
+                    return Response(status, answer.headers, error_body, max(1, tracker.attempts))
                 failure: TransportError = redirect_refused(request, status, answer.headers.get("Location", ""))
         except TransportError:
             raise
         except BaseException as error:
             answer = None
-            translation = translated(error, request, sends.attempts)
+            translation = translated(error, request, tracker.attempts)
             if translation is None and isinstance(error, Exception):
                 raise
             if translation is None:
                 # Who is cancelled sees no further down: aiohttp's frames hold the body and the address, in clear.
                 raise error.with_traceback(None) from None
             failure = translation
-            failure.sends = max(1, sends.attempts)
+            failure.sends = max(1, tracker.attempts)
         answer = None
         raise failure
 
@@ -255,7 +253,7 @@ def _new_session() -> aiohttp.ClientSession:
 
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, keepalive_timeout=30.0),
-        cookie_jar=counting_jar(),
+        cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=True,
     )
 

@@ -25,25 +25,27 @@ class FakeTransport:
     Args:
         answers: One for each request, in this order; the last one answers all further requests, too. Each is a
             response, a JSON document, an error to raise, or a function of the request that returns one of these.
+            Without any, nothing may be sent.
 
     Attributes:
         requests: The requests that were sent so far.
         closed: How often it was closed.
-
-    Raises:
-        ConfigurationError: There is no answer.
     """
 
     def __init__(self, *answers: FakeAnswer | FakeHandler) -> None:
-        if not answers:
-            raise ConfigurationError("FakeTransport needs an answer: a Response, a JSON document or a function")
         self._answers = list(answers)
         self.requests: list[Request] = []
         self.closed: int = 0
 
     async def send(self, request: Request) -> ResponseLike:
-        """Keep a request, and answer it."""
+        """Keep a request, and answer it.
+
+        Raises:
+            ConfigurationError: The transport was made without an answer.
+        """
         self.requests.append(request)
+        if not self._answers:
+            raise ConfigurationError(f"{request.operation} was sent to a FakeTransport without an answer")
         step = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         answer = await _called(step, request) if callable(step) else step
         if isinstance(answer, BaseException):

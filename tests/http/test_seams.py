@@ -257,9 +257,10 @@ async def test_a_fake_transport_takes_functions_of_both_kinds() -> None:
         assert [await launch.request("GET", "/a"), await launch.request("PUT", "/a")] == ["GET", "PUT"]
 
 
-def test_a_fake_transport_without_an_answer_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="needs an answer"):
-        FakeTransport()
+async def test_a_fake_transport_without_an_answer_lets_nothing_be_sent() -> None:
+    async with client_on(FakeTransport()) as launch:
+        with pytest.raises(ConfigurationError, match="GET /anything was sent to a FakeTransport without an answer"):
+            await launch.request("GET", "/anything")
 
 
 def test_a_fake_transport_is_the_same_in_launch_sync() -> None:
