@@ -336,7 +336,7 @@ class LaunchClient:
     @cached_property
     def deployments(self) -> Deployments:
         """The deployments of an environment, and their logs."""
-        return Deployments(self._pipeline, site_scheme=self._site_scheme)
+        return Deployments(self._pipeline, site_scheme=self._site_scheme, allow_http=self._allow_http)
 
     @cached_property
     def uploads(self) -> Uploads:

@@ -29,8 +29,9 @@ from launch_async.models.environment import Environment, FrameworkPreset
 from launch_async.models.log import LogLine
 from launch_async.models.project import Project
 from launch_async.resources._cache import CachePurges
+from launch_async.resources._create.reconciling import CreationOptions
 from launch_async.resources._inputs import MAX_DESCRIPTION, MAX_NAME, environment_input
-from launch_async.resources.deployments import Deployments
+from launch_async.resources.deployments import Deployments, deployment_creation
 from launch_async.resources.environments import Environments
 from launch_async.resources.projects import Projects
 from launch_async.resources.uploads import Uploads
@@ -217,7 +218,7 @@ class Deploying:
         if isinstance(source, Commit | LatestCommit | PreviousUpload):
             deadline.begin("creating the deployment", creates=True)
             commit_hash = source.commit_hash if isinstance(source, Commit) else None
-            return await self._deployments.create(*uids, commit_hash=commit_hash), True
+            return await self._deployment(*uids, deadline, commit_hash=commit_hash), True
         deadline.begin("packing the files")
         async with ready_archive(source, secrets=secrets) as archive:
             if memory is not None:
@@ -232,10 +233,36 @@ class Deploying:
                 on_progress=on_progress,
             )
         deadline.begin("creating the deployment", creates=True)
-        created = await self._deployments.create(*uids, upload_uid=upload_uid)
+        created = await self._deployment(*uids, deadline, upload_uid=upload_uid, sha256=archive.sha256)
         if memory is not None:
             await asyncio.to_thread(memory.remember, created, archive.content_hash)
         return created, True
+
+    async def _deployment(
+        self,
+        project_uid: str,
+        environment_uid: str,
+        deadline: _Deadline,
+        *,
+        commit_hash: str | None = None,
+        upload_uid: str | None = None,
+        sha256: str | None = None,
+    ) -> Deployment:
+        """Create a deployment; whether something found is ours may be known only when it has ended."""
+
+        async def follow(found: Deployment) -> None:
+            await self._watching.wait_all([found], timeout=deadline.remaining, return_failures=True)
+
+        options = CreationOptions(timeout=deadline.remaining, sha256=sha256, follow=follow)
+        creation = deployment_creation(
+            self._deployments,
+            project_uid,
+            environment_uid,
+            commit_hash=commit_hash,
+            upload_uid=upload_uid,
+            options=options,
+        )
+        return await creation.once()
 
     async def _standing(
         self, project_uid: str, environment_uid: str, archive: Archive, memory: DeployedFiles

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import attrs
 
-from launch_async.errors import NotFoundError
+from launch_async.errors import DecodeError, NotFoundError
 from launch_async.fleet.plan.targets import Target
 from launch_async.http.pipeline import Pipeline
 from launch_async.models.deployment import Deployment
-from launch_async.resources._create.recent import created_since, recent_deployments
-from launch_async.resources.deployments import Deployments
+from launch_async.resources._create.recent import recent_deployments
+from launch_async.resources._create.reconciling import CreationOptions, ReconcilingCreate
+from launch_async.resources.deployments import Deployments, deployment_creation
 from launch_async.resources.environments import Environments
 from launch_async.resources.projects import Projects
 from launch_async.resources.uploads import Uploads
@@ -38,27 +39,33 @@ class FleetServices:
     variables: Variables
     watching: Watching
 
-    @property
-    def settle_after(self) -> float:
-        """Seconds after which a creation whose sender has died is no longer carried out."""
-        return self.pipeline.retry.settle_after
-
     def now(self) -> datetime:
-        """Return the earliest time that the service's clock may show."""
-        return self.pipeline.clock.now()
+        """Return what the service's clock shows; this machine's, if no answer has told."""
+        return self.pipeline.clock.now() or datetime.now(UTC)
 
     async def know_the_clock(self, target: Target) -> None:
         """Learn the service's clock before the first intent is written: a resumption compares with it."""
         if not self.pipeline.clock.is_known:
-            with contextlib.suppress(NotFoundError):
+            with contextlib.suppress(NotFoundError, DecodeError):
                 await self.environments.get(target.project_uid, target.environment_uid)
 
     async def recent(self, target: Target) -> Sequence[Deployment]:
         """Return the newest deployments of a target."""
         return await recent_deployments(self.deployments, target.project_uid, target.environment_uid)
 
-    async def created_since(self, target: Target, since: datetime, commit: str | None) -> Sequence[Deployment]:
-        """Return deployments of a target that an interrupted creation may have created."""
-        return await created_since(
-            self.deployments, target.project_uid, target.environment_uid, since, commit_hash=commit
+    def creation(
+        self, target: Target, commit_hash: str | None, upload_uid: str | None, options: CreationOptions[Deployment]
+    ) -> ReconcilingCreate[Deployment]:
+        """Return the creation of a deployment of a target."""
+        return deployment_creation(
+            self.deployments,
+            target.project_uid,
+            target.environment_uid,
+            commit_hash=commit_hash,
+            upload_uid=upload_uid,
+            options=options,
         )
+
+    async def ended(self, deployment: Deployment, *, timeout: float) -> None:
+        """Wait until a deployment has ended, well or not."""
+        await self.watching.wait_all([deployment], timeout=timeout, return_failures=True)

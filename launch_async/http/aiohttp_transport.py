@@ -13,7 +13,7 @@ import functools
 import os
 import ssl
 import urllib.request
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
@@ -164,7 +164,12 @@ class AiohttpTransport:
             )
             status = answer.status
             if status < 300 or status == 304:
-                return Response(status, answer.headers, await answer.read(), max(1, tracker.attempts))
+                drop = _closer_of(answer)
+                if request.on_body is not None:
+                    async for part in answer.content.iter_any():
+                        request.on_body(part)
+                    return Response(status, answer.headers, b"", max(1, tracker.attempts), drop)
+                return Response(status, answer.headers, await answer.read(), max(1, tracker.attempts), drop)
             async with answer:
                 if status >= 400:
                     error_body = _without_password(await _read_error_body(answer), proxy)
@@ -307,6 +312,13 @@ def _without_password(body: bytes, proxy: str | None) -> bytes:
     for secret in (base64.b64encode(f"{user}:{password}".encode()), parts.password.encode(), password.encode()):
         body = body.replace(secret, b"[redacted]") if secret else body
     return body
+
+
+def _closer_of(answer: aiohttp.ClientResponse) -> Callable[[], object] | None:
+    """Return what closes the connection of an answer, also when the answer has given it back already."""
+    # aiohttp has no public way to a connection that is free again, and only there can another one's answer wait.
+    protocol = getattr(answer, "_protocol", None)
+    return None if protocol is None else protocol.close
 
 
 @functools.lru_cache(maxsize=16)

@@ -62,6 +62,7 @@ class Request:
         body: The body: bytes, a `FileBody` for an upload, or None for none.
         timeout: Seconds for the exchange, after which the client cancels it; None for no limit, as for an upload.
         operation: Name of the operation, for errors and logs.
+        on_body: If it is there, a transport may call it with each part of a success's body, and return no body.
     """
 
     method: str
@@ -70,6 +71,7 @@ class Request:
     body: bytes | FileBody | None = attrs.field(default=None, repr=False)
     timeout: float | None = None
     operation: str = ""
+    on_body: Callable[[bytes], object] | None = attrs.field(default=None, repr=False, eq=False)
 
     def with_headers(self, headers: Mapping[str, str]) -> Request:
         """Return the same request with these headers, instead of those of the same name in any case."""
@@ -106,12 +108,15 @@ class Response:
         headers: Headers; `header` finds one in any case.
         body: The body. The default transport cuts the body of an error at 64 KiB.
         sends: How often the request was really sent: aiohttp repeats some by itself.
+        drop_connection: Closes the connection that the answer came on, which may hold another request's answer; None
+            where the transport cannot tell.
     """
 
     status: int
     headers: Mapping[str, str] = attrs.field(default=MappingProxyType({}), repr=False)
     body: bytes = attrs.field(default=b"", repr=False)
     sends: int = 1
+    drop_connection: Callable[[], object] | None = attrs.field(default=None, repr=False, eq=False)
 
     @property
     def is_success(self) -> bool:
@@ -159,8 +164,16 @@ Middleware: TypeAlias = Callable[[Request, Send], Awaitable[ResponseLike]]
 """A function around each exchange: it gets the request and the way to send it, and returns the answer."""
 
 
-def sender(transport: Transport, middleware: Sequence[Middleware] = ()) -> Send:
-    """Return what sends a request through the middleware, the outermost first, and the transport."""
+def sender(
+    transport: Transport, middleware: Sequence[Middleware] = (), *, below: Callable[[Send], Send] | None = None
+) -> Send:
+    """Return what sends a request through the middleware, the outermost first, and the transport.
+
+    Args:
+        transport: Sends the request in the end.
+        middleware: The middleware.
+        below: A layer of our own, between the middleware and the transport; left out where there is no middleware.
+    """
 
     async def exchange(request: Request) -> Response:
         try:
@@ -171,7 +184,7 @@ def sender(transport: Transport, middleware: Sequence[Middleware] = ()) -> Send:
         except OSError as error:
             raise _translated(error, request) from error
 
-    send: Send = exchange
+    send: Send = below(exchange) if below is not None and middleware else exchange
     for layer in reversed(middleware):
         send = _around(layer, send)
     return send

@@ -12,18 +12,27 @@ import itertools
 import os
 import random
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Final, TypeVar
 
 import attrs
 
-from launch_async.errors import APIError, ConnectError, DeadlineExceeded, LaunchError, RateLimitError
+from launch_async.errors import (
+    APIError,
+    ConnectError,
+    DeadlineExceeded,
+    LaunchError,
+    RateLimitError,
+    RedirectRefused,
+    TransportError,
+)
 from launch_async.http.base import Request, Response, Send
 from launch_async.http.recording import received, request_id_of
 from launch_async.http.retry import TRANSIENT, Decision, RetryPolicy
 from launch_async.wire.error_bodies import error_from_answer
 from launch_async.wire.header_values import parse_retry_after
 
-__all__ = ["CallState"]
+__all__ = ["CallState", "noting"]
 
 _MOVED: Final = frozenset({301, 307, 308})
 """Statuses that mean: not done here. A 302 or 303 may also show where to look at what was done."""
@@ -31,6 +40,28 @@ _MOVED: Final = frozenset({301, 307, 308})
 _PROCESS: Final = os.urandom(4).hex()
 _numbers = itertools.count(1)
 T = TypeVar("T")
+
+_UNDER_WAY: Final[ContextVar[CallState]] = ContextVar("launch_async_call_under_way")
+"""The call that a middleware is around, in whichever task the middleware sends it."""
+
+
+def noting(send: Send) -> Send:
+    """Return what sends a request and tells its call what became of it; it stands below all middleware."""
+
+    async def noted(request: Request) -> Response:
+        return await _UNDER_WAY.get()._noted(send, request)  # noqa: SLF001
+
+    return noted
+
+
+def _may_have_acted(error: LaunchError) -> bool:
+    """Return whether the service may have acted on a request that ended in an error.
+
+    Only what follows a send counts: a closed client or a proxy that cannot be used has sent nothing.
+    """
+    if isinstance(error, RedirectRefused):
+        return error.status not in _MOVED
+    return isinstance(error, TransportError) and not isinstance(error, ConnectError)
 
 
 def _new_id() -> str:
@@ -48,6 +79,7 @@ class CallState:
         repeatable: Whether the request may be sent again although an earlier attempt may have been acted on.
         changes_something: Whether the call may have an effect, so that a lost answer leaves its outcome unknown.
         paced: Whether a limiter holds requests back after a 429.
+        layered: Whether middleware stands around each exchange, so that `noting` tells what became of it.
         ends: When the call must end, by the loop's clock.
         request_id: The client's own id of the call: unique in logs, and never sent.
         attempts: How often it was sent.
@@ -61,6 +93,7 @@ class CallState:
     repeatable: bool
     changes_something: bool
     paced: bool = True
+    layered: bool = False
     ends: float = attrs.field(init=False, default=0.0)
     request_id: str = attrs.field(init=False, factory=_new_id)
     attempts: int = attrs.field(init=False, default=0)
@@ -118,13 +151,18 @@ class CallState:
         """Send once; return the answer of any status, or the error that came instead of one."""
         clock = asyncio.get_running_loop().time
         self.attempts += 1
-        self._in_flight, sent_at = True, clock()
+        self._in_flight, sent_at = not self.layered, clock()
+        _UNDER_WAY.set(self)
         try:
             response = await send(request)
         except LaunchError as error:
             self._in_flight = False
-            self.maybe_done |= not isinstance(error, ConnectError) and error.status not in _MOVED
+            self.maybe_done |= _may_have_acted(error)
             return error
+        except Exception:
+            # Nobody says what a transport means by an error that is not ours; that of a middleware says nothing.
+            self.maybe_done |= not self.layered
+            raise
         self._in_flight = False
         self.status = response.status
         received(request, response, clock() - sent_at)
@@ -135,7 +173,7 @@ class CallState:
     def refusal(self, response: Response, *, secrets: tuple[str, ...], region_hint: str = "") -> APIError:
         """Return the error that an answer means which is no success."""
         self._refusals += response.status == 429
-        self.maybe_done |= response.status in TRANSIENT
+        self.maybe_done |= self._is_ambiguous(response.status)
         return error_from_answer(
             response.status,
             response.body,
@@ -145,6 +183,21 @@ class CallState:
             retry_after=parse_retry_after(response.header("Retry-After"), date=response.header("Date")),
             region_hint=region_hint,
         )
+
+    def _is_ambiguous(self, status: int) -> bool:
+        """Return whether the service may have acted although it answered so: nobody says that a 500 did nothing."""
+        return status in TRANSIENT or (status >= 500 and not self.repeatable)
+
+    async def _noted(self, send: Send, request: Request) -> Response:
+        """Send, and note what became of it: a middleware may raise before that, or afterwards."""
+        self._in_flight = True
+        try:
+            response = await send(request)
+        except BaseException as error:
+            self.maybe_done |= not isinstance(error, LaunchError) or _may_have_acted(error)
+            raise
+        self.maybe_done |= response.is_success or self._is_ambiguous(response.status)
+        return response
 
     async def _delay_after(
         self,

@@ -22,12 +22,14 @@ class Meter:
         priority: The least urgent priority that its requests keep; more urgent ones are lowered to it.
         requests: Attempts that were sent.
         waited: Seconds that they waited for the budget.
+        maybe_done: Whether the service may have acted on a request that ended in an error.
         before_send: Called when the budget has let a request through, right before it is sent.
     """
 
     priority: Priority = Priority.INTERACTIVE
     requests: int = 0
     waited: float = 0.0
+    maybe_done: bool = False
     before_send: Callable[[], None] | None = None
 
 

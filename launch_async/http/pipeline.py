@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-import math
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -34,7 +32,7 @@ from launch_async.errors import (
 )
 from launch_async.hooks import BudgetWait, Hooks, RequestFinished, RequestRetried, RequestStarted
 from launch_async.http.base import Middleware, Request, Response, Transport, sender
-from launch_async.http.call_state import CallState
+from launch_async.http.call_state import CallState, noting
 from launch_async.http.credentials import Credentials, check_organization
 from launch_async.http.metering import METERS, Meter
 from launch_async.http.operation import Operation
@@ -51,8 +49,6 @@ __all__ = ["Call", "Pipeline"]
 _LOG: Final = logging.getLogger("launch_async.pipeline")
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 _SECRET_HEADERS: Final = frozenset({"authtoken", "authorization"})
-_CLOCK_INTERVAL: Final = 0.01
-"""Seconds between two looks at the service's clock: those of a burst would tell the same."""
 
 T = TypeVar("T")
 
@@ -138,11 +134,10 @@ class Pipeline:
         self._region_hint = region_hint
         self._parent = parent
         self._closed = False
-        self._send = sender(transport, middleware)
+        self._send = sender(transport, middleware, below=noting)
         self._send_file = sender(transport)
         self._refreshing: asyncio.Task[bool] | None = None
         self._budget: tuple[str, RateLimiter] | None = None
-        self._clock_read_at = -math.inf
 
     def derived(
         self,
@@ -232,6 +227,7 @@ class Pipeline:
             timeout=self.timeout if call.timeout is None else call.timeout,
             repeatable=call.operation.method in IDEMPOTENT,
             changes_something=call.operation.method not in _SAFE_METHODS,
+            layered=bool(self._middleware),
         )
         if self._hooks is None and not _LOG.isEnabledFor(logging.DEBUG):
             return await self._sent(call, one, reader)
@@ -296,22 +292,22 @@ class Pipeline:
         if not left > 0:
             raise DeadlineExceeded(f"no time is left to send {operation.name} in")
         permit = await self._permit(operation, one, left) if operation.budgeted else None
-        sent_at, began = clock(), time.time()
         try:
             response = await one.exchange(self._send, request)
         except BaseException as error:
             if permit is not None:
                 _settle_without_answer(permit, error, clock())
             raise
+        finally:
+            for meter in METERS.get():
+                meter.maybe_done |= one.maybe_done
         if isinstance(response, LaunchError):
             if permit is not None:
                 _settle_without_answer(permit, response, clock())
             return response
         if permit is not None:
             permit.answered(_answer(response, clock()))
-        if abs(sent_at - self._clock_read_at) > _CLOCK_INTERVAL and self.clock.wants_more:
-            self._clock_read_at = sent_at
-            self.clock.observe(response.header("Date"), sent=began, received=time.time())
+        self.clock.observe(response.header("Date"), at=clock())
         if response.is_success:
             return reader(response)
         region_hint = self._region_hint(self._credentials.location if self._credentials else None)

@@ -8,6 +8,7 @@ an attempt: the whole organization's budget pauses, and the request queues again
 
 from __future__ import annotations
 
+import itertools
 import math
 from numbers import Integral, Real
 from typing import Any, Final
@@ -66,10 +67,11 @@ class RetryPolicy:
         refusals: Most 429 answers that one call puts up with.
         backoff_base: Upper end of the first delay, in seconds; it doubles with each attempt.
         backoff_cap: Upper end of any delay, in seconds.
-        look_up_delays: Seconds before each look for what a creation may have created although its answer was lost.
+        look_up_delays: Seconds before each of the first looks for what a creation may have created although its answer
+            was lost; later looks are ever further apart.
         retry_after_cap: Most seconds that a Retry-After is waited for; after a longer one the service is asked earlier.
-        settle_after: Seconds for which a creation whose sender has died may still be carried out: a resumed fleet run
-            waits that long since it was sent, and looks for it a last time, before it sends it again.
+        settle_after: Seconds for which a creation whose answer was lost may still be carried out. It is not sent again
+            before `resend_after`, which is longer by the time that a listing may be late.
 
     Raises:
         InvalidArgumentError: A figure is out of its range, or there is no look at all: without one, a creation would be
@@ -83,6 +85,27 @@ class RetryPolicy:
     retry_after_cap: float = attrs.field(default=60.0, validator=_positive)
     look_up_delays: tuple[float, ...] = attrs.field(default=(0.5, 1.0, 2.0), converter=tuple, validator=_delays)
     settle_after: float = attrs.field(default=30.0, validator=_positive)
+
+    @property
+    def resend_after(self) -> float:
+        """Seconds after which a creation that has lost its answer, and is not found, is sent again.
+
+        It is five thirds of `settle_after`, 50 s by default: what takes effect at the very end of that may be listed as
+        much as 20 s later (FACTS §11 row 35).
+        """
+        return self.settle_after * 5 / 3
+
+    def look_times(self) -> list[float]:
+        """Return when to look for what a lost creation may have created, in seconds since its answer was lost.
+
+        First after each of `look_up_delays`, then ever more rarely, and a last time at `resend_after`.
+        """
+        times = list(itertools.accumulate(self.look_up_delays))
+        gap = self.look_up_delays[-1]
+        while times[-1] < self.resend_after:
+            gap = max(2 * gap, self.resend_after / 16)
+            times.append(min(times[-1] + gap, self.resend_after))
+        return times
 
     def decide(
         self,

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Final, TypeVar, cast
+from typing import Final, Protocol, TypeVar, cast
 
 from launch_async.errors import DecodeError
 from launch_async.http.base import Response
-from launch_async.http.operation import Operation
+from launch_async.http.operation import Operation, is_uid
 from launch_async.http.pipeline import Call, Pipeline
 from launch_async.models.base import IdentifiedModel, JSONValue, RequestModel, WireModel
 from launch_async.models.page import Page, Pagination
-from launch_async.resources._create.coordinator import UnresolvedCreation
-from launch_async.resources._create.reconciling import Created, ReconcilingCreate
+from launch_async.resources._create.proof import Proof
+from launch_async.resources._create.reconciling import Created, CreationOptions, ReconcilingCreate
+from launch_async.resources._create.sending import SendRecord
 from launch_async.resources.pager import Pager
 from launch_async.wire.converter import Mismatch, encode, secrets_of, structure, structure_list
 from launch_async.wire.json_body import load_json
@@ -25,6 +26,7 @@ M = TypeVar("M", bound=WireModel)
 N = TypeVar("N", bound=IdentifiedModel)
 C = TypeVar("C", bound=Created)
 U = TypeVar("U")
+_REPEATABLE: Final = frozenset({"GET", "PUT"})
 _NONE: Final[Mapping[str, str | int | None]] = MappingProxyType({})
 
 
@@ -63,48 +65,60 @@ class Resource:
         query: Mapping[str, str | int | None] | None = None,
         timeout: float | None = None,
         user_only: bool = False,
+        check: Callable[[M], str | None] | None = None,
     ) -> Coroutine[object, object, M]:
-        """Return the model that an operation answers with, under `key` of its envelope or as the bare object."""
+        """Return the model that an operation answers with, under `key` of its envelope or as the bare object.
+
+        `check` says why it is not the answer to this request, if it is not.
+        """
 
         def read(response: Response) -> M:
             try:
                 # Composed in place, and nothing of the readers' frames: no traceback is to show the answer.
                 if key is None:
                     return built(operation, response, parsed(operation, response), kind)
-                return built(
+                model = built(
                     operation, response, member(operation, response, parsed(operation, response), key), kind, key
                 )
             except DecodeError as error:
                 raise error.with_traceback(None) from None
+            if check is not None and (problem := check(model)) is not None:
+                raise foreign_answer(operation, response, f"$.{key}: {problem}")
+            return model
 
         return self._pipeline.read(_call(operation, uids, body, query, timeout, user_only), read)
 
-    async def _create_once(
+    def _once(
         self,
         operation: Operation,
         what: str,
+        *,
+        parent: str = "",
+        request: object = None,
+        proof: Proof[C],
         send: Callable[[float], Awaitable[C]],
         look_up: Callable[[], Awaitable[Sequence[C]]],
-        surely_new: Callable[[C], bool] = lambda _: False,
-        asked: UnresolvedCreation | None = None,
-        *,
-        by_time: bool = False,
-    ) -> C:
-        """Create something once, whatever becomes of the answer; see `ReconcilingCreate`."""
-        creation = ReconcilingCreate(
+        number_of: Callable[[C], int | None] = lambda _: None,
+        known_number: int | None = None,
+        options: CreationOptions[C] | None = None,
+    ) -> ReconcilingCreate[C]:
+        """Return a creation that happens once, whatever becomes of the answer; see `ReconcilingCreate`."""
+        options = options or CreationOptions(timeout=self._pipeline.timeout)
+        return ReconcilingCreate(
             operation=operation.name,
             what=what,
-            place=f"{self._pipeline.base_url} {self._pipeline.organization_uid} {what}",
-            asked=asked or UnresolvedCreation(object()),
+            place=f"{self._pipeline.base_url} {self._pipeline.organization_uid} {parent} {what}",
+            request=request or object(),
+            proof=proof,
             send=send,
             look_up=look_up,
-            surely_new=surely_new,
-            by_time=by_time,
+            number_of=number_of,
             clock=self._pipeline.clock,
-            pauses=self._pipeline.retry.look_up_delays,
-            timeout=self._pipeline.timeout,
+            retry=self._pipeline.retry,
+            send_timeout=self._pipeline.timeout,
+            record=options.record or SendRecord(known_number=known_number, sha256=options.sha256),
+            options=options,
         )
-        return await creation.once()
 
     def _list(
         self,
@@ -248,6 +262,49 @@ def mismatch(operation: Operation, response: Response, problems: list[str]) -> D
         status=response.status,
         ambiguous=operation.method != "GET",
     )
+
+
+def foreign_answer(operation: Operation, response: Response, problem: str) -> DecodeError:
+    """Return the error of an answer that belongs to another request, and close the connection that mixes them up."""
+    if response.drop_connection is not None:
+        response.drop_connection()
+    error = DecodeError(
+        f"the answer to {operation.name} belongs to another request: {problem}. The connection was closed; a proxy may "
+        "have sent an answer twice",
+        problems=[problem],
+        operation=operation.name,
+        status=response.status,
+        ambiguous=operation.method != "GET",
+    )
+    error.retryable = operation.method in _REPEATABLE
+    return error
+
+
+def has_uid(uid: str) -> Callable[[IdentifiedModel], str | None]:
+    """Return a check that an answer is about what was asked for; what is no UID of the service's tells nothing."""
+
+    def check(model: IdentifiedModel) -> str | None:
+        if model.uid == uid or not is_uid(model.uid):
+            return None
+        return f"its uid is {model.uid}, and {uid} was asked for"
+
+    return check
+
+
+def has_name(name: str) -> Callable[[_Named], str | None]:
+    """Return a check that an answer is about what was to be created."""
+
+    def check(model: _Named) -> str | None:
+        if model.name is None or model.name.strip() == name.strip():
+            return None
+        return f"its name is {model.name!r}, and {name!r} was to be created"
+
+    return check
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str | None: ...
 
 
 def _total(document: JSONValue) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
@@ -9,22 +10,24 @@ from typing import Final, TypeVar
 
 import attrs
 
-from launch_async.errors import InternalServerError, InvalidArgumentError, ServerLogsUnavailable
-from launch_async.http.base import Response
+from launch_async.errors import InternalServerError, InvalidArgumentError, LaunchError, ServerLogsUnavailable
+from launch_async.http.base import Request, Response
 from launch_async.http.operation import READ, WRITE, Operation, check_text
 from launch_async.http.pipeline import Pipeline
 from launch_async.models.base import JSONValue
 from launch_async.models.deployment import CreateDeploymentRequest, Deployment, DeploymentRef
 from launch_async.models.log import Log, LogLine, ServerLogLine
 from launch_async.models.upload import DownloadUrl
-from launch_async.resources._create.coordinator import UnresolvedCreation
-from launch_async.resources._create.recent import is_of_commit, recent_deployments
+from launch_async.resources._create.proof import CommitProof, OwnSourceProof, Proof, UploadProof, ZipOf
+from launch_async.resources._create.recent import recent_deployments
+from launch_async.resources._create.reconciling import CreationOptions, ReconcilingCreate
 from launch_async.resources._inputs import given
-from launch_async.resources._resource import Resource, built, member, mismatch, parsed
+from launch_async.resources._resource import Resource, built, has_uid, member, mismatch, parsed
 from launch_async.resources.pager import Pager
+from launch_async.settings import plain_http_host
 from launch_async.wire.moments import format_iso
 
-__all__ = ["Deployments"]
+__all__ = ["Deployments", "deployment_creation"]
 
 L = TypeVar("L", LogLine, ServerLogLine)
 
@@ -35,6 +38,7 @@ _GET: Final = Operation("getDeployment", "GET", _ITEM, READ)
 _CREATE: Final = Operation("createDeployment", "POST", _PARENT, WRITE)
 _LOGS: Final = Operation("getDeploymentLogs", "GET", _ITEM + "/logs/deployment-logs", READ)
 _SERVER_LOGS: Final = Operation("getServerLogs", "GET", _ITEM + "/logs/server-logs", READ)
+_DOWNLOAD_TIMEOUT: Final = 300.0
 _DOWNLOAD: Final = Operation("getDeploymentDownloadUrl", "GET", _ITEM + "/download/signed_url", READ)
 
 
@@ -44,9 +48,11 @@ class Deployments(Resource):
     Where a method takes the three UIDs of a deployment, a `DeploymentRef` or a `Deployment` alone does as well.
     """
 
-    def __init__(self, pipeline: Pipeline, *, site_scheme: str) -> None:
+    def __init__(self, pipeline: Pipeline, *, site_scheme: str, allow_http: bool = False) -> None:
         super().__init__(pipeline)
         self._site_scheme = site_scheme
+        self._allow_http = allow_http
+        self._zip_hashes: dict[str, str] = {}
         self._highest: dict[str, int] = {}
         """Highest deployment number seen, by environment: what comes later is newer."""
 
@@ -99,7 +105,8 @@ class Deployments(Resource):
         API: `getDeployment`; scope `launch.projects:read` or `launch:manage`.
         """
         uids = _uids(project_uid, environment_uid, deployment_uid)
-        deployment = await self._one(_GET, Deployment, uids, key="deployment")
+        check = has_uid(uids["deployment_uid"])
+        deployment = await self._one(_GET, Deployment, uids, key="deployment", check=check)
         return self._located(deployment, project_uid=uids["project_uid"], environment_uid=uids["environment_uid"])
 
     async def create(
@@ -126,7 +133,8 @@ class Deployments(Resource):
             NotFoundError: No such environment in this organization (404).
             GitProviderError: Launch cannot reach the Git account (401).
             MissingScopeError: A commit was given, and the token is known to belong to an app; nothing was sent.
-            AmbiguousOutcome: The answer was lost, and a look-up cannot tell whether it happened.
+            AmbiguousOutcome: The answer was lost, and a look-up cannot tell whether it happened. It never can for an
+                upload with other deployments beside it: only `deploy()` knows the ZIP to compare them with.
 
         API: `createDeployment`; scope `launch.projects:write` or `launch:manage`.
         """
@@ -135,33 +143,7 @@ class Deployments(Resource):
         for name, value in {"commit_hash": commit_hash, "upload_uid": upload_uid}.items():
             if value is not None:
                 check_text(name, value, rule="openapi.yaml")
-        body = CreateDeploymentRequest(commit_hash=given(commit_hash), upload_uid=given(upload_uid))
-        uids = {"project_uid": project_uid, "environment_uid": environment_uid}
-        known = self._highest.get(environment_uid)
-
-        async def send(timeout: float) -> Deployment:
-            deployment = await self._one(
-                _CREATE,
-                Deployment,
-                uids,
-                key="deployment",
-                body=body,
-                timeout=timeout,
-                user_only=commit_hash is not None,
-            )
-            return self._located(deployment, project_uid=project_uid, environment_uid=environment_uid)
-
-        async def look_up() -> Sequence[Deployment]:
-            recent = await recent_deployments(self, project_uid, environment_uid)
-            return [one for one in recent if _is_after(one, known) and is_of_commit(one, commit_hash)]
-
-        def surely_new(deployment: Deployment) -> bool:
-            return known is not None and deployment.deployment_number is not None
-
-        what = f"a deployment of environment {environment_uid}"
-        fits = None if commit_hash is None else partial(is_of_commit, commit_hash=commit_hash)
-        asked = UnresolvedCreation((commit_hash, upload_uid), fits)
-        return await self._create_once(_CREATE, what, send, look_up, surely_new, asked, by_time=True)
+        return await self._creation(project_uid, environment_uid, commit_hash, upload_uid).once()
 
     async def logs(
         self,
@@ -248,6 +230,77 @@ class Deployments(Resource):
         uids = _uids(project_uid, environment_uid, deployment_uid)
         return await self._read(_DOWNLOAD, uids, _download_url)
 
+    def _creation(
+        self,
+        project_uid: str,
+        environment_uid: str,
+        commit_hash: str | None,
+        upload_uid: str | None,
+        options: CreationOptions[Deployment] | None = None,
+    ) -> ReconcilingCreate[Deployment]:
+        """Return the creation of a deployment, for a workflow that has it created in its own way."""
+        body = CreateDeploymentRequest(commit_hash=given(commit_hash), upload_uid=given(upload_uid))
+        uids = {"project_uid": project_uid, "environment_uid": environment_uid}
+        known = self._highest.get(environment_uid)
+
+        def is_new(deployment: Deployment) -> str | None:
+            number = deployment.deployment_number
+            if known is None or number is None or number > known:
+                return None
+            return f"deployment {deployment.uid} with number {number} was there before"
+
+        async def send(timeout: float) -> Deployment:
+            deployment = await self._one(
+                _CREATE,
+                Deployment,
+                uids,
+                key="deployment",
+                body=body,
+                timeout=timeout,
+                user_only=commit_hash is not None,
+                check=is_new,
+            )
+            return self._located(deployment, project_uid=project_uid, environment_uid=environment_uid)
+
+        async def look_up() -> Sequence[Deployment]:
+            return await recent_deployments(self, project_uid, environment_uid)
+
+        sha256 = None if options is None else options.sha256
+        return self._once(
+            _CREATE,
+            f"a deployment of environment {environment_uid}",
+            request=(commit_hash, upload_uid),
+            proof=_proof(commit_hash, upload_uid or sha256, sha256, self._zip_hash),
+            send=send,
+            look_up=look_up,
+            number_of=lambda deployment: deployment.deployment_number,
+            known_number=known,
+            options=options,
+        )
+
+    async def _zip_hash(self, deployment: Deployment) -> str | None:
+        """Return the SHA-256 of the ZIP that a deployment was built from; None where it cannot be had.
+
+        It is streamed from the storage, and costs no budget but the request for its address.
+        """
+        if deployment.uid in self._zip_hashes:
+            return self._zip_hashes[deployment.uid]
+        digest = hashlib.sha256()
+        try:
+            signed = await self.download_url(deployment.project_uid, deployment.environment_uid, deployment.uid)
+            if not self._allow_http and plain_http_host(signed.url):
+                return None
+            response = await self._pipeline.send_file(
+                Request("GET", signed.url, timeout=_DOWNLOAD_TIMEOUT, operation="download", on_body=digest.update)
+            )
+        except LaunchError:
+            return None
+        if response.status != 200:
+            return None
+        digest.update(response.body)
+        self._zip_hashes[deployment.uid] = digest.hexdigest()
+        return digest.hexdigest()
+
     def _located(self, deployment: Deployment, *, project_uid: str, environment_uid: str) -> Deployment:
         """Fill in what the wire leaves out: where the deployment belongs, and how its site is reached."""
         if deployment.deployment_number is not None:
@@ -294,8 +347,33 @@ def _uids(
     return {"project_uid": project_uid, "environment_uid": environment_uid, "deployment_uid": deployment_uid}
 
 
-def _is_after(deployment: Deployment, number: int | None) -> bool:
-    return number is None or deployment.deployment_number is None or deployment.deployment_number > number
+def deployment_creation(
+    deployments: Deployments,
+    project_uid: str,
+    environment_uid: str,
+    *,
+    commit_hash: str | None,
+    upload_uid: str | None,
+    options: CreationOptions[Deployment],
+) -> ReconcilingCreate[Deployment]:
+    """Return the creation of a deployment, for a workflow that has it created in its own way.
+
+    Args:
+        deployments: The client's deployments.
+        project_uid: The project.
+        environment_uid: The environment.
+        commit_hash: As for `Deployments.create`.
+        upload_uid: As for `Deployments.create`.
+        options: The workflow's way.
+    """
+    return deployments._creation(project_uid, environment_uid, commit_hash, upload_uid, options)  # noqa: SLF001
+
+
+def _proof(commit_hash: str | None, upload: str | None, sha256: str | None, zip_of: ZipOf) -> Proof[Deployment]:
+    """Return what proves that a deployment is the one that was asked for."""
+    if commit_hash is not None:
+        return CommitProof(commit_hash)
+    return OwnSourceProof(zip_of) if upload is None else UploadProof(sha256, zip_of)
 
 
 def _aware(name: str, moment: datetime) -> datetime:

@@ -22,8 +22,9 @@ from launch_async.models.environment import (
     UpdateEnvironmentRequest,
 )
 from launch_async.resources._cache import CachePurges, quota_reclassifier
+from launch_async.resources._create.proof import NameProof
 from launch_async.resources._inputs import MAX_NAME, changed, check_preset, environment_input, given, variable_inputs
-from launch_async.resources._resource import Resource
+from launch_async.resources._resource import Resource, has_name, has_uid
 from launch_async.resources.pager import Pager
 from launch_async.wire.converter import encode
 from launch_async.wire.secret import hidden
@@ -83,7 +84,13 @@ class Environments(Resource):
 
         API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
         """
-        environment = await self._one(_GET, Environment, _uids(project_uid, environment_uid), key="environment")
+        environment = await self._one(
+            _GET,
+            Environment,
+            _uids(project_uid, environment_uid),
+            key="environment",
+            check=has_uid(environment_uid),
+        )
         return attrs.evolve(environment, project_uid=project_uid)
 
     async def create_from_git(
@@ -279,7 +286,12 @@ class Environments(Resource):
         if not encode(body):
             raise InvalidArgumentError("name", "give at least one thing to change", rule="FACTS §4")
         environment = await self._one(
-            _UPDATE, Environment, _uids(project_uid, environment_uid), key="environment", body=body
+            _UPDATE,
+            Environment,
+            _uids(project_uid, environment_uid),
+            key="environment",
+            body=body,
+            check=has_uid(environment_uid),
         )
         return attrs.evolve(environment, project_uid=project_uid)
 
@@ -346,13 +358,22 @@ class Environments(Resource):
                 body=body,
                 timeout=timeout,
                 user_only=body.git_branch is not UNSET,
+                check=has_name(body.name),
             )
             return attrs.evolve(environment, project_uid=project_uid)
 
         async def look_up() -> Sequence[Environment]:
             return [one async for one in self.list(project_uid) if one.name == body.name]
 
-        return await self._create_once(_CREATE, f"environment {body.name!r}", send, look_up)
+        creation = self._once(
+            _CREATE,
+            f"environment {body.name!r}",
+            parent=project_uid,
+            proof=NameProof[Environment](),
+            send=send,
+            look_up=look_up,
+        )
+        return await creation.once()
 
 
 def _uids(project_uid: str, environment_uid: str) -> dict[str, str]:

@@ -20,13 +20,14 @@ from launch_async.models.project import (
     RepositoryInput,
     UpdateProjectRequest,
 )
+from launch_async.resources._create.proof import NameProof
 from launch_async.resources._inputs import (
     MAX_DESCRIPTION,
     MAX_NAME,
     environment_input,
     given,
 )
-from launch_async.resources._resource import Resource, parsed_if_any
+from launch_async.resources._resource import Resource, has_name, has_uid, parsed_if_any
 from launch_async.resources.pager import Pager
 from launch_async.wire.secret import hidden
 
@@ -69,7 +70,8 @@ class Projects(Resource):
 
         API: `getProject`; scope `launch.projects:read` or `launch:manage`.
         """
-        return await self._one(_GET, Project, {"project_uid": project_uid}, key="project")
+        uids = {"project_uid": project_uid}
+        return await self._one(_GET, Project, uids, key="project", check=has_uid(project_uid))
 
     async def create_from_git(
         self,
@@ -248,7 +250,9 @@ class Projects(Resource):
             name=UNSET if name is UNSET else check_text("name", name, longest=MAX_NAME),
             description=description if description is None else _description(description),
         )
-        return await self._one(_UPDATE, Project, {"project_uid": project_uid}, key="project", body=body)
+        return await self._one(
+            _UPDATE, Project, {"project_uid": project_uid}, key="project", body=body, check=has_uid(project_uid)
+        )
 
     async def delete(self, project_uid: str) -> None:
         """Delete a project with its environments and deployments.
@@ -282,13 +286,20 @@ class Projects(Resource):
     async def _create(self, body: CreateProjectRequest) -> Project:
         async def send(timeout: float) -> Project:
             return await self._one(
-                _CREATE, Project, key="project", body=body, timeout=timeout, user_only=body.repository is not UNSET
+                _CREATE,
+                Project,
+                key="project",
+                body=body,
+                timeout=timeout,
+                user_only=body.repository is not UNSET,
+                check=has_name(body.name),
             )
 
         async def look_up() -> Sequence[Project]:
             return [project async for project in self.list() if project.name == body.name]
 
-        return await self._create_once(_CREATE, f"project {body.name!r}", send, look_up)
+        creation = self._once(_CREATE, f"project {body.name!r}", proof=NameProof[Project](), send=send, look_up=look_up)
+        return await creation.once()
 
 
 def _description(description: str | Unset | None) -> str | Unset:

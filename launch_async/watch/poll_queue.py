@@ -51,10 +51,12 @@ class PollQueue:
     @property
     def now(self) -> datetime:
         """What time it is at the service, as far as its answers have told."""
+        if (told := self._pipeline.clock.now()) is not None:
+            return told
         moment, ticks = time.time(), asyncio.get_running_loop().time()
         if moment - ticks - self._ahead > _ASLEEP:
             self._ahead = moment - ticks
-        return datetime.fromtimestamp(ticks + self._ahead + self._pipeline.clock.offset, UTC)
+        return datetime.fromtimestamp(ticks + self._ahead, UTC)
 
     async def deployment(self, ref: DeploymentRef) -> Deployment:
         """Return one deployment."""

@@ -91,7 +91,8 @@ class Deployments:
             NotFoundError: No such environment in this organization (404).
             GitProviderError: Launch cannot reach the Git account (401).
             MissingScopeError: A commit was given, and the token is known to belong to an app; nothing was sent.
-            AmbiguousOutcome: The answer was lost, and a look-up cannot tell whether it happened.
+            AmbiguousOutcome: The answer was lost, and a look-up cannot tell whether it happened. It never can for an
+                upload with other deployments beside it: only `deploy()` knows the ZIP to compare them with.
 
         API: `createDeployment`; scope `launch.projects:write` or `launch:manage`.
         """

@@ -9,7 +9,7 @@ from launch_async.emulator import LaunchEmulator
 from tests.faults.workload import run_workers
 from tests.support.clients import client_of
 
-_QUICK = RetryPolicy(attempts=8, backoff_base=0.01, backoff_cap=0.05, look_up_delays=(0.1, 0.3, 0.8))
+_QUICK = RetryPolicy(attempts=8, backoff_base=0.01, backoff_cap=0.05, look_up_delays=(0.1, 0.3, 0.8), settle_after=0.8)
 
 
 def _add_faults(emulator: LaunchEmulator, seed: int) -> None:

@@ -151,7 +151,8 @@ def test_a_request_that_never_arrived_is_sent_again_once_it_cannot_arrive_any_mo
     assert service.is_deployed_once
     _, second, last = sorted(service.creations)
     assert second < 1, "the others need not wait"
-    assert 28 < last < 32
+    # It may take effect as late as 30 s after it was sent, and be listed 20 s after that.
+    assert 48 < last < 52
 
 
 def test_a_run_that_waits_for_a_lost_request_can_be_stopped() -> None:

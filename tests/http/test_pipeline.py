@@ -158,7 +158,15 @@ async def test_a_lasting_failure_is_never_repeated(method: str, status: int) -> 
 
     assert len(transport.requests) == 1
     assert isinstance(error, APIError)
-    assert (error.status, error.ambiguous) == (status, False)
+    assert (error.status, error.ambiguous) == (status, status >= 500 and method in {"POST", "PATCH"})
+
+
+@pytest.mark.parametrize("status", [500, 501, 505, 520, 522, 524, 599])
+@virtual_time
+async def test_no_5xx_says_that_a_post_did_nothing(status: int) -> None:
+    error = await outcome_of(FakeTransport(answer(status), DONE), "POST")
+
+    assert (error.status, error.ambiguous, error.attempts) == (status, True, 1)
 
 
 @pytest.mark.parametrize("method", EVERY_METHOD)
@@ -1041,21 +1049,25 @@ async def test_a_wrong_region_is_suggested_where_a_token_is_refused() -> None:
         assert f"with the hosts {', '.join(hosts)}" in str(caught.value)
 
 
-async def test_the_clock_of_the_service_is_learnt_once() -> None:
-    ahead = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
-    transport = FakeTransport(answer(200, {}, {"Date": ahead}), answer(200, {}, {"Date": "never"}))
+@virtual_time
+async def test_the_clock_of_the_service_is_learnt_from_every_answer() -> None:
+    noon = datetime(2026, 5, 4, 12, tzinfo=UTC)
+    dates = [format_datetime(noon + timedelta(hours=hours), usegmt=True) for hours in (0, 1, -1)]
+    transport = FakeTransport(*(answer(200, {}, {"Date": date}) for date in [*dates, "never"]))
     async with client_on(transport) as launch:
-        await launch.request("GET", "/anything")
-        await launch.request("GET", "/anything")
+        told = []
+        for _ in range(4):
+            await launch.request("GET", "/anything")
+            told.append(launch._pipeline.clock.now())
 
-        assert launch._pipeline.clock.offset == pytest.approx(3600, abs=5)
+    assert told == [noon, noon + timedelta(hours=1), noon - timedelta(hours=1), noon - timedelta(hours=1)]
 
 
 async def test_a_date_that_cannot_be_read_is_no_reason_to_fail() -> None:
     async with client_on(FakeTransport(answer(200, {}, {"Date": "never"}))) as launch:
         await launch.request("GET", "/anything")
 
-        assert launch._pipeline.clock.offset == 0.0
+        assert launch._pipeline.clock.now() is None
 
 
 def test_limiter_status_of_no_limit_waits_for_nobody() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +15,8 @@ from launch_async.http import Request, Response
 from tests.support.clients import client_of
 from tests.support.core import ENVIRONMENT, PROJECT, UPLOAD, FakeTransport, answer, client_on, virtual_time
 
-LATER = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+NOON = "2026-05-04T12:00:00.000Z"
+DATED = {"Date": "Mon, 04 May 2026 12:00:00 GMT"}
 LOST = ("lost before", "lost after")
 MINE, YOURS, NEWEST = "a" * 40, "b" * 40, "c" * 40
 
@@ -24,24 +24,25 @@ MINE, YOURS, NEWEST = "a" * 40, "b" * 40, "c" * 40
 class Service:
     """Creates deployments; loses the answers that it is told to lose, and answers the others after a while."""
 
-    # Of all services together: the client remembers what this process has created.
-    _uids = itertools.count(1)
-
     def __init__(self, *fates: str) -> None:
         self.fates = list(fates)
+        self.listing_seconds = 0.0
+        self.times: list[float] = []
         self.made: list[dict[str, Any]] = []
         self.log: list[str] = []
 
     async def __call__(self, request: Request) -> Response:
         self.log.append(request.method)
+        self.times.append(asyncio.get_running_loop().time())
         if request.method == "GET":
-            return answer(200, {"deployments": self.made, "pagination": {"count": len(self.made)}})
+            await asyncio.sleep(self.listing_seconds)
+            return answer(200, {"deployments": self.made, "pagination": {"count": len(self.made)}}, DATED)
         fate = self.fates.pop(0) if self.fates else "slow"
         await asyncio.sleep(1)
         if fate == "lost before":
             raise ResponseLost("lost")
         asked = next((commit for commit in (MINE, YOURS) if commit in str(request.body)), NEWEST)
-        made = {"uid": f"66c0ffee{next(self._uids):016x}", "createdAt": LATER, "commitHash": asked}
+        made = {"uid": f"66c0ffee{len(self.made) + 1:016x}", "createdAt": NOON, "commitHash": asked}
         self.made.append(made)
         if fate == "lost after":
             raise ResponseLost("lost")
@@ -49,7 +50,7 @@ class Service:
         return answer(201, {"deployment": made})
 
 
-async def deployments(service: Service, *asked: dict[str, str], timeout: float = 60.0) -> list[Any]:
+async def deployments(service: Service, *asked: dict[str, str], timeout: float = 200.0) -> list[Any]:
     async with client_on(FakeTransport(service), timeout=timeout) as launch:
         return await asyncio.gather(
             *(launch.deployments.create(PROJECT, ENVIRONMENT, **one) for one in asked), return_exceptions=True
@@ -99,23 +100,39 @@ async def test_calls_for_different_files_cannot_be_told_apart() -> None:
 
 
 @virtual_time
-async def test_nothing_is_sent_while_a_lost_answer_is_looked_up() -> None:
+async def test_nothing_is_looked_up_while_another_creation_is_under_way() -> None:
     service = Service("lost before", "slow")
-    async with client_on(FakeTransport(service)) as launch:
+    async with client_on(FakeTransport(service), timeout=200.0) as launch:
         first = asyncio.ensure_future(launch.deployments.create(PROJECT, ENVIRONMENT))
         await asyncio.sleep(1.1)
         second = asyncio.ensure_future(launch.deployments.create(PROJECT, ENVIRONMENT))
         await asyncio.gather(first, second)
 
-    assert service.log[:4] == ["POST", "GET", "GET", "GET"]
+    assert service.log[:3] == ["POST", "POST", "GET"]
+    assert service.times[2] == pytest.approx(1.1 + 11)
+
+
+@virtual_time
+async def test_nothing_is_sent_while_a_lost_answer_is_looked_up() -> None:
+    service = Service("lost before", "slow")
+    service.listing_seconds = 5.0
+    async with client_on(FakeTransport(service), timeout=200.0) as launch:
+        first = asyncio.ensure_future(launch.deployments.create(PROJECT, ENVIRONMENT))
+        await asyncio.sleep(1.6)
+        second = asyncio.ensure_future(launch.deployments.create(PROJECT, ENVIRONMENT))
+        await asyncio.gather(first, second)
+
+    assert service.log[:3] == ["POST", "GET", "POST"]
+    assert service.times[2] == pytest.approx(1.5 + 5)
 
 
 @virtual_time
 async def test_a_call_that_waits_for_a_look_up_too_long_has_sent_nothing() -> None:
     service = Service("lost before")
-    async with client_on(FakeTransport(service), timeout=5.0, retry=RetryPolicy(look_up_delays=(1.5,))) as launch:
+    service.listing_seconds = 5.0
+    async with client_on(FakeTransport(service)) as launch:
         first = asyncio.ensure_future(launch.deployments.create(PROJECT, ENVIRONMENT))
-        await asyncio.sleep(1.1)
+        await asyncio.sleep(1.6)
         with pytest.raises(DeadlineExceeded, match="the answer to another one was lost") as caught:
             async with asyncio.timeout(60):
                 await launch.with_options(timeout=0.2).deployments.create(PROJECT, ENVIRONMENT)
@@ -123,14 +140,14 @@ async def test_a_call_that_waits_for_a_look_up_too_long_has_sent_nothing() -> No
         await asyncio.gather(first, return_exceptions=True)
 
     assert not caught.value.ambiguous
-    assert service.log == ["POST"]
+    assert service.log == ["POST", "GET"]
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_many_calls_for_one_environment_do_everything_once(seed: int) -> None:
     async with (
         LaunchEmulator(rate_limit=None, build_seconds=0.01) as emulator,
-        client_of(emulator, retry=RetryPolicy(look_up_delays=(0.02, 0.05))) as launch,
+        client_of(emulator, retry=RetryPolicy(look_up_delays=(0.02, 0.05), settle_after=0.1)) as launch,
     ):
         project = emulator.add_project("storefront", git=True)
         (environment,) = project.environments

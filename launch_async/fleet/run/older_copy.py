@@ -14,7 +14,7 @@ from launch_async.fleet.plan.actions import Redeploy
 from launch_async.fleet.plan.plan import PlannedOperation
 from launch_async.fleet.services import FleetServices
 from launch_async.models.deployment import Deployment
-from launch_async.resources._create.recent import is_of_commit
+from launch_async.resources._create.proof import CommitProof
 
 __all__ = ["deployed_since", "unknown_revalidation"]
 
@@ -28,11 +28,8 @@ async def deployed_since(
         AmbiguousOutcome: Somebody has deployed, and nothing proves that it was the run, or that it was not.
     """
     target, commit = operation.target, action.source.commit_hash
-    candidates = [
-        one
-        for one in await services.recent(target)
-        if (one.created_at is None or one.created_at >= since) and is_of_commit(one, commit)
-    ]
+    recent = [one for one in await services.recent(target) if one.created_at is None or one.created_at >= since]
+    candidates = recent if commit is None else list(filter(CommitProof(commit).fits, recent))
     if not candidates:
         return None
     if commit is not None and len(candidates) == 1 and candidates[0].commit_hash:

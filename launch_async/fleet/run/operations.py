@@ -7,11 +7,11 @@ is sent; variables are compared again; a deletion may find that it was done; a r
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
 from typing import Final
 
-from launch_async.errors import AmbiguousOutcome, ConcurrentChangeError, DecodeError, LaunchError, NotFoundError
+from launch_async.errors import AmbiguousOutcome, ConcurrentChangeError, LaunchError, NotFoundError
 from launch_async.fleet.journal.journal import OperationState
 from launch_async.fleet.plan.actions import (
     Action,
@@ -25,11 +25,13 @@ from launch_async.fleet.run.control import FleetControl
 from launch_async.fleet.run.events import FleetEventKind
 from launch_async.fleet.run.older_copy import deployed_since, unknown_revalidation
 from launch_async.fleet.run.options import RunOptions
-from launch_async.fleet.run.run_state import RunState, ended_at_of
+from launch_async.fleet.run.run_state import BrokenRunError, RunState, ended_at_of
 from launch_async.fleet.run.uploads import SharedUpload
 from launch_async.fleet.services import FleetServices
 from launch_async.http.metering import Meter, metered
 from launch_async.models.deployment import Deployment, DeploymentRef
+from launch_async.resources._create.reconciling import CreationLog, CreationOptions
+from launch_async.resources._create.sending import SendRecord
 
 __all__ = ["HeldBackError", "Operations"]
 
@@ -85,36 +87,62 @@ class Operations:
 
     async def _redeploy(self, operation: PlannedOperation, action: Redeploy) -> None:
         if self._state.entry(operation).state is OperationState.INTENDED:
-            await self._adopt_interrupted(operation, action.source.commit_hash)
+            await self._adopt_interrupted(operation, action)
         elif self._state.may_be_done(operation):
             await self._adopt_missing(operation, action)
         if self._state.entry(operation).state is not OperationState.SENT:
-            async with self._sending:
-                await self._begin_deployment(operation, action)
+            await self._begin_deployment(operation, action)
         if self._state.entry(operation).state is OperationState.SENT:
             await self._finish_deployment(operation)
 
     async def _begin_deployment(self, operation: PlannedOperation, action: Redeploy) -> None:
-        commit_hash = action.source.commit_hash
-        self._check_not_held()
-        if action.when_busy != "queue" and await self._was_busy(operation, action):
-            return
-        upload_uid = await self._uploads.shared_uid()
-        await self._know_the_clock(operation)
+        async with self._sending:
+            self._check_not_held()
+            if action.when_busy != "queue" and await self._was_busy(operation, action):
+                return
+            upload_uid = await self._uploads.shared_uid()
+            await self._know_the_clock(operation)
         try:
-            await self._once_sent(operation, lambda: self._create(operation, commit_hash, upload_uid))
+            await self._create(operation, action, upload_uid)
         except LaunchError as error:
             if not self._uploads.was_refused(error):
                 raise
-            own_uid = await self._uploads.own_uid(operation.target)
-            await self._once_sent(operation, lambda: self._create(operation, None, own_uid))
+            await self._create(operation, action, await self._uploads.own_uid(operation.target))
 
-    async def _create(self, operation: PlannedOperation, commit_hash: str | None, upload_uid: str | None) -> None:
-        target = operation.target
-        created = await self._services.deployments.create(
-            target.project_uid, target.environment_uid, commit_hash=commit_hash, upload_uid=upload_uid
+    async def _create(self, operation: PlannedOperation, action: Redeploy, upload_uid: str | None) -> None:
+        log = _JournalledCreation(operation, self._state, self._check_not_held)
+        options = self._options_of(sha256=await self._uploads.sha256(), log=log)
+        creation = self._services.creation(operation.target, action.source.commit_hash, upload_uid, options)
+
+        async def create() -> None:
+            self._sent(operation, await creation.once())
+
+        self._check_not_held()
+        await _finished(create(), unless=lambda: not log.is_in_flight)
+
+    def _options_of(
+        self, *, sha256: str | None, log: CreationLog | None = None, record: SendRecord | None = None
+    ) -> CreationOptions[Deployment]:
+        return CreationOptions(
+            timeout=math.inf,
+            sha256=sha256,
+            record=record,
+            turn=lambda: self._sending,
+            sleep=self._sleep,
+            follow=lambda found: self._services.ended(found, timeout=self._options.deployment_timeout),
+            log=log or CreationLog(),
         )
-        self._sent(operation, created)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait for a lost creation, but not while the run is paused or stopped: its journal can be resumed."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while True:
+            self._check_not_held()
+            left = until - loop.time()
+            if left <= 0:
+                return
+            await asyncio.sleep(min(_HELD_BACK_WITHIN, left))
 
     def _sent(self, operation: PlannedOperation, deployment: Deployment, *, message: str = "") -> None:
         self._state.sent(operation, deployment, message=message)
@@ -133,44 +161,20 @@ class Operations:
             self._sent(operation, newest, message=f"attached to running deployment {newest.uid}")
         return True
 
-    async def _adopt_interrupted(self, operation: PlannedOperation, commit: str | None) -> None:
-        """Take over what an interrupted creation has created; leave the operation as it is if it created nothing.
-
-        What the interrupted run has sent may still be on its way: nothing is sent again before that has settled.
+    async def _adopt_interrupted(self, operation: PlannedOperation, action: Redeploy) -> None:
+        """Take over what an interrupted creation has created, or make sure that it created nothing and will not.
 
         Raises:
-            AmbiguousOutcome: Several deployments may be it, or they cannot be listed.
+            AmbiguousOutcome: Nobody can tell.
         """
-        loop = asyncio.get_running_loop()
-        found = await self._interrupted(operation, commit)
-        passed = (self._services.now() - self._state.last_intended_at(operation)).total_seconds()
-        settled = loop.time() + self._services.settle_after - max(0.0, passed)
-        if found is None and loop.time() < settled:
-            while loop.time() < settled:
-                self._check_not_held()
-                await asyncio.sleep(min(_HELD_BACK_WITHIN, settled - loop.time()))
-            found = await self._interrupted(operation, commit)
-        if found is not None:
+        record = self._state.sends(operation)
+        options = self._options_of(sha256=record.sha256 or await self._uploads.sha256(), record=record)
+        creation = self._services.creation(operation.target, action.source.commit_hash, None, options)
+        found = await creation.resolved()
+        if found is None:
+            self._state.settle(operation)
+        else:
             self._sent(operation, found, message=f"found deployment {found.uid} of an interrupted run")
-
-    async def _interrupted(self, operation: PlannedOperation, commit: str | None) -> Deployment | None:
-        target, since = operation.target, self._state.entry(operation).intended_at or datetime.now(UTC)
-        try:
-            async with self._sending:
-                found = await self._services.created_since(target, since, commit)
-        except DecodeError as error:
-            raise AmbiguousOutcome(
-                f"an interrupted deployment of {target.label} may exist, and cannot be looked up: {error.message}",
-                operation="createDeployment",
-            ) from error
-        if len(found) > 1:
-            raise AmbiguousOutcome(
-                f"an interrupted deployment of {target.label} may be any of {', '.join(one.uid for one in found)}: "
-                "look at them before you deploy again",
-                candidates=[one.uid for one in found],
-                operation="createDeployment",
-            )
-        return found[0] if found else None
 
     async def _adopt_missing(self, operation: PlannedOperation, action: Redeploy) -> None:
         """Take over what the run has created of which an older copy of its journal does not tell.
@@ -284,12 +288,48 @@ class Operations:
                 self._state.intend(operation)
 
         self._check_not_held()
-        with metered(Meter(before_send=before_send)):
-            await _finished(work(), unless=lambda: not is_sent)
+        with metered(Meter(before_send=before_send)) as meter:
+            try:
+                await _finished(work(), unless=lambda: not is_sent)
+            except (LaunchError, BrokenRunError, HeldBackError):
+                raise
+            except Exception:
+                # A middleware's: it may have raised before anything left.
+                if is_sent and not meter.maybe_done:
+                    self._state.unsend(operation)
+                raise
 
     def _check_not_held(self) -> None:
         if self._control.is_paused or self._control.stopped:
             raise HeldBackError
+
+
+class _JournalledCreation(CreationLog):
+    """Writes into the journal how far a creation is."""
+
+    def __init__(self, operation: PlannedOperation, state: RunState, check: Callable[[], None]) -> None:
+        self._operation = operation
+        self._state = state
+        self._check = check
+        self.is_in_flight = False
+
+    def sending(self, record: SendRecord) -> None:
+        """Write the intent before each send, unless nothing may be sent now."""
+        self._check()
+        self._state.intend(self._operation, record)
+        self.is_in_flight = True
+
+    def unsent(self) -> None:
+        """Write that nothing was sent."""
+        self._state.unsend(self._operation)
+
+    def lost(self) -> None:
+        """Nothing needs to be written: an intent without an outcome is looked up."""
+        self.is_in_flight = False
+
+    def nothing_happened(self) -> None:
+        """Write that it may be sent anew."""
+        self._state.settle(self._operation)
 
 
 async def _finished(work: Coroutine[object, object, None], *, unless: Callable[[], bool]) -> None:

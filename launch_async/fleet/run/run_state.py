@@ -21,8 +21,8 @@ from launch_async.fleet.run.totals import Totals
 from launch_async.fleet.services import FleetServices
 from launch_async.http.metering import Meter
 from launch_async.models.deployment import Deployment
+from launch_async.resources._create.sending import SendRecord
 from launch_async.watch.report import build_seconds
-from launch_async.wire.moments import parse_iso
 
 __all__ = ["BrokenRunError", "RunState", "ended_at_of"]
 
@@ -66,6 +66,7 @@ class RunState:
         self._earlier = Totals.last_of(self._entries.values())
         # Only a file can be an older copy of itself.
         self.missing_since: datetime | None = journal.missing_since if isinstance(journal, FileJournal) else None
+        self._settled = {entry.key: entry.state for entry in self._entries.values()}
         self._intended: dict[str, float] = {}
         self._costs: dict[str, tuple[int, float, Meter]] = {}
         self._ended = sum(entry.state.is_final for entry in self._entries.values())
@@ -100,31 +101,46 @@ class RunState:
         """Whether a run may have carried out an operation that looks untouched, because the journal may be older."""
         return self.missing_since is not None and self.entry(operation).state is OperationState.PLANNED
 
-    def intend(self, operation: PlannedOperation) -> None:
-        """Write down that a request is about to be sent.
+    def intend(self, operation: PlannedOperation, sends: SendRecord | None = None) -> None:
+        """Write down that a request is about to be sent; where it creates something, when it was sent before.
 
         Where an earlier one may have been acted on, its time is kept: what it created must still be found.
         """
-        entry, now = self.entry(operation), self._services.now()
+        entry = self.entry(operation)
+        again = entry.state is OperationState.INTENDED and operation.key in self._intended
         since = entry.intended_at if entry.state is OperationState.INTENDED else None
         self._intended[operation.key] = asyncio.get_running_loop().time()
+        facts = {"wave": self.wave} if sends is None else {"wave": self.wave, "sends": sends.to_dict()}
         self._write(
             attrs.evolve(
                 entry,
                 state=OperationState.INTENDED,
-                intended_at=since or now,
-                attempts=entry.attempts + 1,
-                detail={**entry.detail, "wave": self.wave, "intended_again_at": now.isoformat()},
+                intended_at=since or self._services.now(),
+                attempts=entry.attempts + (not again),
+                detail={**entry.detail, **facts},
             )
         )
-        self.tell(FleetEventKind.OPERATION, operation, state=OperationState.INTENDED)
+        if not again:
+            self.tell(FleetEventKind.OPERATION, operation, state=OperationState.INTENDED)
 
-    def last_intended_at(self, operation: PlannedOperation) -> datetime:
-        """Return when a request was last about to be sent."""
+    def sends(self, operation: PlannedOperation) -> SendRecord:
+        """Return when a creation without an answer was sent, as far as that is known."""
         entry = self.entry(operation)
-        text = entry.detail.get("intended_again_at")
-        last = parse_iso(str(text)) if text else entry.intended_at
-        return last or self._services.now()
+        known = entry.detail.get("sends")
+        # A journal of another make may know when it was intended, and no more.
+        return SendRecord(entry.intended_at, entry.intended_at) if known is None else SendRecord.from_dict(known)
+
+    def settled_state(self, operation: PlannedOperation) -> OperationState:
+        """Return the state that an operation has if what it sends now has no effect."""
+        return self._settled[operation.key]
+
+    def settle(self, operation: PlannedOperation) -> None:
+        """Write down that nothing came of what was sent, and nothing will."""
+        self.leave_open(operation, OperationState.PLANNED, "")
+
+    def unsend(self, operation: PlannedOperation) -> None:
+        """Write down that what was about to be sent never left."""
+        self.leave_open(operation, self.settled_state(operation), "")
 
     def sent(self, operation: PlannedOperation, deployment: Deployment, *, message: str = "") -> None:
         """Write down which deployment was created or attached to."""
@@ -173,6 +189,8 @@ class RunState:
     def leave_open(self, operation: PlannedOperation, state: OperationState, message: str) -> None:
         """Write down why it has not ended, and the state that a resumption goes on from."""
         entry = self.entry(operation)
+        self._settled[operation.key] = state
+        self._intended.pop(operation.key, None)
         self._write(attrs.evolve(entry, state=state, detail={**entry.detail, "message": message}))
         self.tell(FleetEventKind.OPERATION, operation, state=state, message=message)
 
@@ -223,6 +241,8 @@ class RunState:
     def _write(self, entry: Entry) -> None:
         requests, waited, meter = self._costs[entry.key]
         detail = {**entry.detail, "waited": round(waited + meter.waited, 3), "run": self.totals.to_dict()}
+        if entry.state is not OperationState.INTENDED:
+            detail.pop("sends", None)
         self._store(attrs.evolve(entry, requests=requests + meter.requests, detail=detail))
 
     def _store(self, entry: Entry) -> None:

@@ -203,7 +203,6 @@ class FleetRun:
         """Carry out an operation, again after a pause where nothing has happened that counts."""
         tries = 0
         while await self._may_start(operation):
-            before = self._state.entry(operation).state
             try:
                 await self._operations.carry_out(operation, self._plan.action)
             except HeldBackError:
@@ -213,11 +212,13 @@ class FleetRun:
             except LaunchError as error:
                 tries += 1
                 if tries < _TRIES and _happened_nothing(error) and not self._is_sent(operation):
-                    self._state.leave_open(operation, before, f"{error.message} It is tried again")
+                    self._state.leave_open(
+                        operation, self._state.settled_state(operation), f"{error.message} It is tried again"
+                    )
                     pause = max(error.retry_after or 0.0, _PAUSE * 2.0**tries)
                     await asyncio.sleep(min(pause, _LONGEST_PAUSE))
                     continue
-                self._end_with(operation, error, before)
+                self._end_with(operation, error)
             return
 
     async def _may_start(self, operation: PlannedOperation) -> bool:
@@ -237,8 +238,8 @@ class FleetRun:
     def _is_sent(self, operation: PlannedOperation) -> bool:
         return self._state.entry(operation).state is OperationState.SENT
 
-    def _end_with(self, operation: PlannedOperation, error: LaunchError, before: OperationState) -> None:
-        """Write down what an error means for an operation that was in a state before."""
+    def _end_with(self, operation: PlannedOperation, error: LaunchError) -> None:
+        """Write down what an error means for an operation."""
         if isinstance(error, DeploymentFailed):
             detail = {"message": error.report.headline, "report": error.report.to_dict()}
             ended_at = ended_at_of(error.report.deployment)
@@ -251,11 +252,11 @@ class FleetRun:
         if error.ambiguous:
             return self._state.end(operation, OperationState.AMBIGUOUS, {"message": str(error)})
         if _concerns_the_run(error):
-            self._state.leave_open(operation, before, str(error))
+            self._state.leave_open(operation, self._state.settled_state(operation), str(error))
             return self._stop(error.message)
         if _happened_nothing(error):
             self._state.failed += 1
-            return self._state.leave_open(operation, before, str(error))
+            return self._state.leave_open(operation, self._state.settled_state(operation), str(error))
         return self._state.end(operation, OperationState.FAILED, {"message": str(error)})
 
     def _end_sent_with(self, operation: PlannedOperation, error: LaunchError) -> None:

@@ -85,6 +85,20 @@ class SharedUpload:
                 self._uid = await self._upload(self._source, self._uploads.url_for_project)
         return self._uid
 
+    async def sha256(self) -> str | None:
+        """Return the SHA-256 of what is uploaded; None if nothing is.
+
+        Raises:
+            UploadFailedError: The files could not be packed.
+        """
+        if self._source is None:
+            return None
+        async with self._lock:
+            try:
+                return (await self._packed(self._source)).sha256
+            except LaunchError as error:
+                raise UploadFailedError(error) from error
+
     async def own_uid(self, target: Target) -> str:
         """Return the upload UID of an upload for one target alone.
 

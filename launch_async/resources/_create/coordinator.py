@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import weakref
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Generator, Hashable
 from typing import Any, Final
 
@@ -21,10 +22,18 @@ _places: Final[
 ] = weakref.WeakKeyDictionary()
 
 
+_known: Final[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, OrderedDict[tuple[str, str], None]]] = (
+    weakref.WeakKeyDictionary()
+)
+"""Places and UIDs of what a loop knows the call of: no lost answer is about one of them."""
+_REMEMBERED: Final = 10_000
+
+
 def coordinator_of(name: str) -> CreationCoordinator:
     """Return the running loop's record of a place; it is forgotten when nobody holds it."""
-    places = _places.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
-    return places.setdefault(name, CreationCoordinator())
+    loop = asyncio.get_running_loop()
+    places = _places.setdefault(loop, weakref.WeakValueDictionary())
+    return places.setdefault(name, CreationCoordinator(name, _known.setdefault(loop, OrderedDict())))
 
 
 @attrs.frozen(eq=False)
@@ -43,7 +52,9 @@ class UnresolvedCreation:
 class CreationCoordinator:
     """Who is sending a creation to a place, who is looking one up, and which answers are lost."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, known: OrderedDict[tuple[str, str], None]) -> None:
+        self._name = name
+        self._known = known
         self._sending = 0
         self._lookers = 0
         self._looking = False
@@ -84,6 +95,16 @@ class CreationCoordinator:
             yield
         finally:
             self.lost.remove(lost)
+
+    def remember(self, uid: str) -> None:
+        """Note that it is known which call has created something."""
+        self._known[self._name, uid] = None
+        while len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+
+    def knows(self, uid: str) -> bool:
+        """Return whether it is known which call has created something."""
+        return (self._name, uid) in self._known
 
     async def _until(self, holds: Callable[[], bool]) -> None:
         while not holds():

@@ -1,9 +1,15 @@
 """What to do when the answer to a creation is lost: the service may have acted, and the API has no idempotency key.
 
-The creation is looked up, by what identifies it and by having appeared since it was sent. Exactly one that fits is
-adopted. If there is none, even after a pause, the request is sent again. If nobody can tell, `AmbiguousOutcome` names
-the candidates: an unknown outcome is never papered over, and nothing is created twice. Calls that create at the same
-place do not take each other's creations for their own (`launch_async.resources._create.coordinator`).
+    send -> answered                                               done
+         -> refused, or it never left                              that error
+         -> lost -> look, again and again -> found, with proof     adopted
+                                          -> settled, and nothing  sent again
+                                          -> nobody can tell       AmbiguousOutcome
+
+Only what is proven to be what was asked for is adopted (`launch_async.resources._create.proof`), and only if this call
+may have made it: it was not known before the first send, and the service made it between the first send and the last
+one plus `settle_after`. Nothing is sent again before `RetryPolicy.resend_after`. Calls that create at the same place do
+not take each other's creations for their own (`launch_async.resources._create.coordinator`).
 """
 
 from __future__ import annotations
@@ -11,28 +17,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Final, Generic, Protocol, TypeVar
 
 import attrs
 
 from launch_async.errors import AmbiguousOutcome, ConflictError, DeadlineExceeded, DecodeError, LaunchError
+from launch_async.http.metering import Meter, metered
+from launch_async.http.retry import RetryPolicy
 from launch_async.http.service_clock import ServiceClock
 from launch_async.resources._create.coordinator import CreationCoordinator, UnresolvedCreation, coordinator_of
+from launch_async.resources._create.proof import Finding, Proof, Verdict
+from launch_async.resources._create.sending import SendRecord
 
-__all__ = ["Created", "ReconcilingCreate"]
+__all__ = ["Created", "CreationLog", "CreationOptions", "ReconcilingCreate"]
 
 _LOG: Final = logging.getLogger("launch_async.creation")
 _ROUNDS: Final = 3
-_TICKS: Final = 6
-"""Ticks of the service's clock that are asked for at most; each leaves half of the doubt, one second at the start."""
-_WORTH_IT: Final = 0.8
-"""Part of the doubt that a tick may leave where another one is worth asking for."""
-_created_here: Final[deque[tuple[str, str]]] = deque(maxlen=10_000)
-"""Places and UIDs whose creation this process has had an answer to: no lost answer was about one of them."""
 
 
 class Created(Protocol):
@@ -47,6 +50,45 @@ class Created(Protocol):
 C = TypeVar("C", bound=Created)
 
 
+class CreationLog:
+    """Is told how far a creation is; a journal writes it down."""
+
+    def sending(self, record: SendRecord) -> None:
+        """It is about to be sent. What this raises is raised, and it is not sent."""
+
+    def unsent(self) -> None:
+        """It did not leave after all."""
+
+    def lost(self) -> None:
+        """Its answer is lost: from now on it is looked up."""
+
+    def nothing_happened(self) -> None:
+        """The service has not acted on it, and will not any more."""
+
+
+@attrs.frozen(kw_only=True)
+class CreationOptions(Generic[C]):
+    """How a workflow has something created.
+
+    Attributes:
+        timeout: Seconds for everything together.
+        sha256: SHA-256 of the ZIP that is deployed; None where none is, or nobody knows it.
+        record: The sends of an earlier process, where that one's creation is looked up.
+        turn: Is entered while it is sent.
+        sleep: Waits between two looks; what it raises is raised.
+        follow: Waits until something found has ended; None if the call may not take that long.
+        log: Is told how far it is.
+    """
+
+    timeout: float
+    sha256: str | None = None
+    record: SendRecord | None = None
+    turn: Callable[[], AbstractAsyncContextManager[object]] = contextlib.nullcontext
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    follow: Callable[[C], Awaitable[object]] | None = None
+    log: CreationLog = attrs.field(factory=CreationLog)
+
+
 @attrs.frozen(kw_only=True)
 class ReconcilingCreate(Generic[C]):
     """One creation that must happen once.
@@ -55,162 +97,250 @@ class ReconcilingCreate(Generic[C]):
         operation: Name of the operation.
         what: What is created, for errors: `project 'landing'`.
         place: Name of all that a look-up may find: what is created elsewhere cannot be mistaken for this.
-        asked: What is asked for.
+        request: What is asked for: of two equal requests, either may have what the other has created.
+        proof: What proves that something found is what was asked for.
         send: Sends the request, within the given number of seconds.
-        look_up: Returns what answers to the same name or source, whenever it was created.
+        look_up: Returns everything that it may be, and its like.
+        number_of: Returns the number that the service has given something; numbers grow.
         clock: The service's clock.
-        surely_new: Whether something that carries no time of creation is known to be new all the same.
-        by_time: Whether it has no name of its own, so that what somebody else began just before fits as well.
-        pauses: Seconds before each look: what was just created may appear late (FACTS §4).
-        timeout: Seconds for everything together.
+        retry: When to look, and when to send again.
+        record: When it was sent, and what was known before.
+        send_timeout: Seconds for one send, waits for the budget included.
+        options: How the caller has it created.
     """
 
     operation: str
     what: str
     place: str
-    asked: UnresolvedCreation
+    request: object
+    proof: Proof[C]
     send: Callable[[float], Awaitable[C]]
     look_up: Callable[[], Awaitable[Sequence[C]]]
+    number_of: Callable[[C], int | None] = lambda _: None
     clock: ServiceClock
-    surely_new: Callable[[C], bool] = lambda _: False
-    by_time: bool = False
-    pauses: Sequence[float]
-    timeout: float
+    retry: RetryPolicy
+    record: SendRecord
+    send_timeout: float
+    options: CreationOptions[C]
 
     async def once(self) -> C:
         """Return what was created, by this call's first request, by a repeated one, or found after a lost answer.
 
         Raises:
             AmbiguousOutcome: It may have happened, and nobody can tell.
-            LaunchError: It was refused, or its deadline came.
+            LaunchError: It was refused, it never left, or its deadline came.
         """
-        deadline = asyncio.get_running_loop().time() + self.timeout
-        place, began = coordinator_of(self.place), datetime.fromtimestamp(time.time(), UTC)
+        deadline = asyncio.get_running_loop().time() + self.options.timeout
         lost: LaunchError | None = None
         for _ in range(_ROUNDS):
             try:
-                created = await self._sent(place, deadline)
+                created = await self._sent(deadline)
             except LaunchError as error:
                 # A name that is taken may have been taken by our own request, whose answer was lost.
-                if not error.ambiguous and not (lost is not None and isinstance(error, ConflictError)):
+                if not error.ambiguous and (lost is None or not isinstance(error, ConflictError)):
                     raise
                 lost = error
-                found = await self._found(place, error, began, deadline)
+                self.options.log.lost()
+                found = await self._resolved(error, deadline)
                 if found is not None:
                     return found
                 if isinstance(error, ConflictError):
                     raise
+                self.options.log.nothing_happened()
             else:
-                _created_here.append((self.place, created.uid))
                 return created
-        raise self._unknown([], lost)
+        raise self._unknown(lost)
 
-    async def _sent(self, place: CreationCoordinator, deadline: float) -> C:
+    async def resolved(self) -> C | None:
+        """Return what an earlier process has created whose answer is lost; None if it created nothing and will not.
+
+        Raises:
+            AmbiguousOutcome: It may have happened, and nobody can tell.
+        """
+        return await self._resolved(None, asyncio.get_running_loop().time() + self.options.timeout)
+
+    async def _sent(self, deadline: float) -> C:
         """Send the request when nobody looks for what others have created."""
+        loop, place = asyncio.get_running_loop(), coordinator_of(self.place)
         async with contextlib.AsyncExitStack() as turn:
             try:
                 async with asyncio.timeout_at(deadline):
+                    await turn.enter_async_context(self.options.turn())
                     await turn.enter_async_context(place.sending())
             except TimeoutError:
                 raise DeadlineExceeded(
-                    f"{self.operation} was not sent within {self.timeout:g} s: the answer to another one was lost, "
-                    "and it was still being looked up",
+                    f"{self.operation} was not sent within {self.options.timeout:g} s: the answer to another one was "
+                    "lost, and it was still being looked up",
                     operation=self.operation,
                 ) from None
-            return await self.send(deadline - asyncio.get_running_loop().time())
+            with metered(Meter(before_send=self._note)) as meter:
+                try:
+                    created = await self.send(min(self.send_timeout, deadline - loop.time()))
+                except LaunchError:
+                    raise
+                except Exception:
+                    # Not ours, but a middleware's: it may have raised before anything left.
+                    if not meter.maybe_done:
+                        self.options.log.unsent()
+                    raise
+            place.remember(created.uid)
+            return created
 
-    async def _found(self, place: CreationCoordinator, lost: LaunchError, began: datetime, deadline: float) -> C | None:
-        """Return what a lost answer was about; None if the request did nothing and may be sent again."""
-        try:
-            with place.losing(self.asked):
-                async with asyncio.timeout_at(deadline), place.looking():
-                    found = await self._looked_up(place, lost, began, deadline)
-                    if found is not None:
-                        _LOG.warning("the answer to %s was lost; found and adopted %s", self.operation, found.uid)
-                        _created_here.append((self.place, found.uid))
-                    return found
-        except TimeoutError as error:
-            if isinstance(error, LaunchError):
-                raise
-            raise self._unknown([], lost) from lost
+    def _note(self) -> None:
+        self.record.note(self.clock)
+        self.options.log.sending(self.record)
 
-    async def _looked_up(
-        self, place: CreationCoordinator, lost: LaunchError, began: datetime, deadline: float
-    ) -> C | None:
-        loop = asyncio.get_running_loop()
-        for pause in self.pauses:
-            if loop.time() + pause >= deadline:
-                raise self._unknown([], lost) from lost
-            await asyncio.sleep(pause)
-            try:
-                existing = await self.look_up()
-            except LaunchError:
-                raise self._unknown([], lost) from lost
-            rivals = [rival for rival in place.lost if rival.request != self.asked.request]
-            if isinstance(lost, ConflictError):
-                # Nothing that is seen has the name: whoever has taken it, it may be our own lost request.
-                lost.ambiguous = not existing
-            mine = [one for one in existing if self._may_be_new(one, began)]
-            candidates = [one for one in mine if not self._leaves_to(rivals, one)]
-            if self.by_time:
-                candidates = await self._beyond_doubt(candidates, began, deadline)
-            if not candidates:
-                continue
-            surely_new = all(one.created_at is not None or self.surely_new(one) for one in candidates)
-            if surely_new and len(candidates) <= self._claims(place, rivals):
-                return candidates[0]
-            raise self._unknown([one.uid for one in candidates], lost) from lost
-        if isinstance(lost, DecodeError):
-            # It succeeded, whatever became of it: sending it again would do it twice.
-            raise self._unknown([], lost) from lost
+    async def _resolved(self, lost: LaunchError | None, deadline: float) -> C | None:
+        """Return what a lost answer was about; None if the request did nothing, and will do nothing any more."""
+        loop, place = asyncio.get_running_loop(), coordinator_of(self.place)
+        asked = UnresolvedCreation(self.request, self.proof.fits if self.proof.is_exact else None)
+        began, findings = loop.time(), _Findings[C]()
+        with place.losing(asked):
+            for moment in self.retry.look_times():
+                if began + moment >= deadline:
+                    raise self._unknown(lost, findings.open)
+                # However long the last look took: between two looks, others can send.
+                await self.options.sleep(max(self.retry.look_up_delays[0], began + moment - loop.time()))
+                findings = await self._look(place, asked, lost, deadline)
+                if findings.proven:
+                    return self._adopted(place, asked, findings.proven, lost)
+                if findings.open and not self.proof.is_possible:
+                    break
+                if isinstance(lost, ConflictError) and not lost.ambiguous:
+                    # Somebody else has had the name since before the first send.
+                    return None
+            if await self._followed(findings, lost, deadline):
+                # What is first seen now was made too late to be ours.
+                findings = (await self._look(place, asked, lost, deadline)).among(findings)
+                if findings.proven:
+                    return self._adopted(place, asked, findings.proven, lost)
+        if findings.failure is not None and lost is None:
+            # An interrupted run looks again when it is resumed once more.
+            raise findings.failure
+        if findings.failure is not None or findings.open or isinstance(lost, DecodeError):
+            # After an answer that said that it succeeded, sending it again would do it twice.
+            raise self._unknown(lost, findings.open) from lost
         return None
 
-    async def _beyond_doubt(self, candidates: list[C], began: datetime, deadline: float) -> list[C]:
-        """Leave out what was there a moment before: ask at the ticks of the service's clock until that is clear."""
-        loop = asyncio.get_running_loop()
-        for _ in range(_TICKS):
-            doubt = self.clock.doubt
-            pause = self.clock.until_tick()
-            if not any(self._is_in_doubt(one, began) for one in candidates) or loop.time() + pause >= deadline:
-                break
-            await asyncio.sleep(pause)
-            try:
-                await self.look_up()
-            except LaunchError:
-                break
-            candidates = [one for one in candidates if self._may_be_new(one, began)]
-            if self.clock.doubt > doubt * _WORTH_IT:
-                # What is left is the way there and back, as far as this can tell.
-                break
-        return candidates
+    async def _look(
+        self, place: CreationCoordinator, asked: UnresolvedCreation, lost: LaunchError | None, deadline: float
+    ) -> _Findings[C]:
+        """Return what may be what was asked for, and what each is, while nobody else looks or sends."""
+        try:
+            async with asyncio.timeout_at(deadline), place.looking():
+                existing = await self.look_up()
+                if isinstance(lost, ConflictError):
+                    # Whoever has the name may be our own lost request, unless it is known to be another one.
+                    lost.ambiguous = not any(self._newness(one) is False for one in existing)
+                rivals = [rival for rival in place.lost if rival.request != self.request]
+                judged = [(one, await self._judged(one, existing, rivals, asked)) for one in existing]
+        except LaunchError as error:
+            if error.retryable:
+                return _Findings(failure=error)
+            if lost is None and not isinstance(error, DecodeError):
+                raise
+            raise self._unknown(lost) from (lost or error)
+        except TimeoutError:
+            raise self._unknown(lost) from lost
+        return _Findings(
+            proven=[one for one, finding in judged if finding.verdict is Verdict.ASKED_FOR],
+            open=[(one, finding) for one, finding in judged if finding.verdict in (Verdict.NOT_YET, Verdict.UNKNOWN)],
+        )
 
-    def _is_in_doubt(self, one: C, began: datetime) -> bool:
-        return one.created_at is not None and not self.surely_new(one) and self.clock.doubts(one.created_at, began)
+    async def _judged(
+        self, one: C, existing: Sequence[C], rivals: Sequence[UnresolvedCreation], asked: UnresolvedCreation
+    ) -> Finding:
+        """Return what something is."""
+        newness = self._newness(one)
+        if newness is False or not self.proof.fits(one):
+            return Finding(Verdict.OTHER)
+        if newness is None:
+            return Finding(Verdict.UNKNOWN, "nothing says whether it was there before")
+        if asked.fits is None and any(rival.fits is not None and rival.fits(one) for rival in rivals):
+            return Finding(Verdict.UNKNOWN, "another call of this program may have created it")
+        return await self.proof.judge(one, existing)
 
-    def _leaves_to(self, rivals: Sequence[UnresolvedCreation], one: C) -> bool:
-        """Whether something is what another lost request asks for, while this one may take anything."""
-        return self.asked.fits is None and any(rival.fits is not None and rival.fits(one) for rival in rivals)
-
-    def _claims(self, place: CreationCoordinator, rivals: Sequence[UnresolvedCreation]) -> int:
-        """Return how many things may have been found until some of them must be somebody else's."""
-        vague = sum(rival.fits is None for rival in rivals)
-        equal = len(place.lost) - len(rivals)
-        if self.asked.fits is not None:
-            return equal + vague
-        return 0 if vague else equal
-
-    def _may_be_new(self, one: C, began: datetime) -> bool:
-        if (self.place, one.uid) in _created_here:
+    def _newness(self, one: C) -> bool | None:
+        """Return whether something may have been created by this call; None if nothing tells."""
+        if coordinator_of(self.place).knows(one.uid):
             return False
-        return one.created_at is None or one.created_at >= self.clock.earliest(began)
+        number, known = self.number_of(one), self.record.known_number
+        numbered = None if number is None or known is None else number > known
+        window = self.record.window(self.clock, self.retry.settle_after)
+        timely = None if window is None or one.created_at is None else window[0] <= one.created_at <= window[1]
+        if numbered is False or timely is False:
+            return False
+        return True if numbered or timely else None
 
-    def _unknown(self, candidates: list[str], cause: LaunchError | None) -> AmbiguousOutcome:
-        look = f"look at {', '.join(candidates)}" if candidates else "look whether it is there"
+    def _adopted(
+        self, place: CreationCoordinator, asked: UnresolvedCreation, proven: Sequence[C], lost: LaunchError | None
+    ) -> C:
+        """Return one that is proven to be what was asked for, if no more are found than this program has asked for."""
+        equal = sum(rival.request == self.request for rival in place.lost)
+        # A call that names no source may have got what this one names.
+        vague = sum(rival.fits is None for rival in place.lost) if asked.fits is not None else 0
+        if len(proven) > equal + vague:
+            several = Finding(Verdict.UNKNOWN, "it fits, as others do")
+            raise self._unknown(lost, [(one, several) for one in proven]) from lost
+        _LOG.warning("the answer to %s was lost; found and adopted %s", self.operation, proven[0].uid)
+        place.remember(proven[0].uid)
+        return proven[0]
+
+    async def _followed(self, findings: _Findings[C], lost: LaunchError | None, deadline: float) -> bool:
+        """Wait until everything has ended that cannot be known before; return whether there was such a thing."""
+        unended = [one for one, finding in findings.open if finding.verdict is Verdict.NOT_YET]
+        if self.options.follow is None or not unended:
+            return False
+        try:
+            async with asyncio.timeout_at(deadline):
+                for one in unended:
+                    await self.options.follow(one)
+        except (LaunchError, TimeoutError):
+            raise self._unknown(lost, findings.open) from lost
+        return True
+
+    def _unknown(self, cause: LaunchError | None, found: Sequence[tuple[C, Finding]] = ()) -> AmbiguousOutcome:
+        described = [f"{self._described(one)}: {finding.why}" for one, finding in found]
+        look = f"look at {'; '.join(described)}" if described else "look whether it is there"
         return AmbiguousOutcome(
             f"the answer to creating {self.what} was lost, and a look-up cannot tell whether it happened: {look} "
-            f"before you create it again ({cause.message if cause else 'no answer'})",
-            candidates=candidates,
+            f"before you create it again ({cause.message if cause else 'an earlier run was interrupted'})",
+            candidates=[one.uid for one, _ in found],
             operation=self.operation,
             request_id=cause.request_id if cause else None,
             attempts=cause.attempts if cause else 0,
+        )
+
+    def _described(self, one: C) -> str:
+        number, commit = self.number_of(one), getattr(one, "commit_hash", None)
+        facts = [
+            "" if number is None else f"number {number}",
+            f"commit {commit[:12]}" if isinstance(commit, str) and commit else "",
+            "" if one.created_at is None else f"created {one.created_at.isoformat(timespec='seconds')}",
+        ]
+        told = ", ".join(fact for fact in facts if fact)
+        return f"{one.uid} ({told})" if told else one.uid
+
+
+@attrs.frozen
+class _Findings(Generic[C]):
+    """What one look has found.
+
+    Attributes:
+        proven: What is proven to be what was asked for.
+        open: What may be it, and why that is not proven.
+        failure: Why nothing could be seen; the next look may see something.
+    """
+
+    proven: Sequence[C] = ()
+    open: Sequence[tuple[C, Finding]] = ()
+    failure: LaunchError | None = None
+
+    def among(self, earlier: _Findings[C]) -> _Findings[C]:
+        """Return the part of this that was there at an earlier look."""
+        seen = {one.uid for one, _ in earlier.open}
+        return attrs.evolve(
+            self,
+            proven=[one for one in self.proven if one.uid in seen],
+            open=[(one, finding) for one, finding in self.open if one.uid in seen],
         )

@@ -1,0 +1,230 @@
+"""What a fleet does about answers that are lost: in company, over kills, with clocks that differ; in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from launch_async import Commit, ConfigurationError, LaunchClient, PreviousUpload
+from launch_async.fleet import Entry, FleetReport, MemoryJournal, OperationState, Plan, Target
+from launch_async.http import Request, Response, Send
+from launch_async.resources._create.sending import SendRecord
+from tests.support.core import PROJECT, virtual_time
+from tests.support.unreliable_service import NOON, Lost, Refused, UnreliableService
+from tests.support.virtual_time import run
+
+COMMIT = "b" * 40
+NEVER = Lost(acts_after=None)
+
+
+def targets(count: int) -> list[Target]:
+    return [
+        Target(project_uid=PROJECT, environment_uid=f"66c0ffee{number:016x}", environment_name=f"preview-{number}")
+        for number in range(count)
+    ]
+
+
+def states(report: FleetReport) -> Counter[str]:
+    return Counter(str(one.state) for one in report.outcomes)
+
+
+def deployed(service: UnreliableService) -> Counter[str]:
+    """How often the fleet has deployed each environment."""
+    return Counter(one.environment for one in service.made if one.by_us)
+
+
+def once_each(count: int) -> Counter[str]:
+    return Counter(target.environment_uid for target in targets(count))
+
+
+def at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(NOON + seconds, UTC)
+
+
+def interrupted(plan: Plan, record: SendRecord) -> MemoryJournal:
+    """The journal of a run that died when it had written that it was about to send its first operation."""
+    journal = MemoryJournal()
+    journal.open(plan, check=lambda _: None)
+    detail = {"sends": record.to_dict()}
+    key = plan.operations[0].key
+    journal.write(Entry(key=key, state=OperationState.INTENDED, intended_at=record.first, attempts=1, detail=detail))
+    journal.close()
+    return journal
+
+
+async def plan_of(client: LaunchClient, count: int, source: Any = None) -> Plan:
+    return await client.fleet.plan_redeploy(targets(count), source)
+
+
+@pytest.mark.parametrize("zip_after_end", [False, True])
+def test_nothing_of_colleagues_is_taken_for_the_fleets_files(tmp_path: Path, zip_after_end: bool) -> None:
+    (tmp_path / "index.html").write_text("ours")
+    fates: list[Any] = [NEVER, Lost(), Lost(8.0, 504), Lost(0.0, 500), Lost(25.0, 504)] * 4
+    service = UnreliableService(fates, kind="upload", zip_after_end=zip_after_end, listed_after=5.0)
+
+    async def colleague() -> None:
+        while True:
+            for target in targets(20):
+                await asyncio.sleep(0.15)
+                service.begin(target.environment_uid, content=b"theirs")
+
+    async def main() -> FleetReport:
+        async with service.client() as client:
+            plan = await plan_of(client, 20, tmp_path)
+            busy = asyncio.ensure_future(colleague())
+            report = await client.fleet.run(plan)
+            busy.cancel()
+            return report
+
+    report = run(main())
+
+    by_us = {one.uid for one in service.made if one.by_us}
+    adopted = {one.deployment_uid for one in report.outcomes if one.state is OperationState.SUCCEEDED}
+    assert report.is_success
+    assert adopted == by_us
+    assert deployed(service) == once_each(20)
+
+
+@pytest.mark.parametrize("created_ahead", [-60.0, -0.1, 0.1, 60.0])
+@virtual_time
+async def test_two_clocks_of_the_service_double_nothing(created_ahead: float) -> None:
+    service = UnreliableService([Lost() for _ in range(20)], created_ahead=created_ahead)
+    async with service.client() as client:
+        report = await client.fleet.run(await plan_of(client, 20))
+
+    assert report.is_success
+    assert deployed(service) == once_each(20)
+
+
+@pytest.mark.parametrize("status", [500, 502, 504, 520, 522, 524])
+@virtual_time
+async def test_a_5xx_after_the_service_acted_is_no_failure(status: int) -> None:
+    service = UnreliableService([Lost(0.0, status), NEVER, Lost(8.0, status)])
+    async with service.client() as client:
+        report = await client.fleet.run(await plan_of(client, 3))
+
+    assert report.is_success
+    assert deployed(service) == once_each(3)
+
+
+@virtual_time
+async def test_what_a_colleague_made_an_hour_after_the_last_send_is_not_ours() -> None:
+    service = UnreliableService()
+    async with service.client() as client:
+        plan = await plan_of(client, 1, Commit(COMMIT))
+        service.begin(targets(1)[0].environment_uid, commit=COMMIT, at=-3600.0)
+        journal = interrupted(plan, SendRecord(first=at(-7200.0), last=at(-7200.0)))
+        report = await client.fleet.resume(journal)
+
+    assert report.is_success
+    assert deployed(service) == once_each(1)
+
+
+@pytest.mark.parametrize("late", [0.0, 25.0])
+@pytest.mark.parametrize("own_clock", [-3600.0, 0.0, 3600.0])
+@virtual_time
+async def test_what_a_killed_run_has_sent_is_found_whatever_this_machines_clock_shows(
+    monkeypatch: pytest.MonkeyPatch, own_clock: float, late: float
+) -> None:
+    really = time.time
+    service = UnreliableService(listed_after=20.0)
+    service.begin(targets(1)[0].environment_uid, commit=COMMIT, at=-1800.0)
+    monkeypatch.setattr(time, "time", lambda: really() + own_clock)
+    async with service.client() as client:
+        plan = await plan_of(client, 1, Commit(COMMIT))
+        begin = service.begin
+        service.later(late, lambda: begin(targets(1)[0].environment_uid, commit=COMMIT, by_us=True))
+        report = await client.fleet.resume(interrupted(plan, SendRecord(first=at(0.0), last=at(0.0))))
+
+    assert report.is_success
+    assert [one.deployment_uid for one in report.outcomes] == service.ours
+
+
+@virtual_time
+async def test_the_journal_knows_the_last_send_and_not_only_the_first() -> None:
+    service = UnreliableService([Refused(429, {"Retry-After": "20"}), Lost(25.0)], listed_after=20.0)
+    journal = MemoryJournal()
+    async with service.client() as client:
+        plan = await plan_of(client, 1)
+        killed = asyncio.ensure_future(client.fleet.run(plan, journal=journal))
+        await asyncio.sleep(20.2)
+        (entry,) = journal.entries()
+        killed.cancel()
+        killed.cancel()
+        await asyncio.wait([killed])
+        resumed = await client.fleet.resume(journal)
+        await asyncio.sleep(100)
+
+    assert (entry.state, entry.attempts) == (OperationState.INTENDED, 1)
+    sends = SendRecord.from_dict(entry.detail["sends"])
+    assert sends.first is not None
+    assert sends.last is not None
+    assert sends.last - sends.first > timedelta(seconds=19)
+    assert resumed.is_success
+    assert deployed(service) == once_each(1)
+
+
+@virtual_time
+async def test_the_previous_zip_is_adopted_by_its_content_after_a_kill() -> None:
+    service = UnreliableService(kind="upload")
+    environment = targets(1)[0].environment_uid
+    service.begin(environment, content=b"before", at=-900.0)
+    async with service.client() as client:
+        plan = await plan_of(client, 1, PreviousUpload())
+        service.later(3.0, lambda: service.begin(environment, by_us=True))
+        service.later(6.0, lambda: service.begin(environment, content=b"theirs"))
+        report = await client.fleet.resume(interrupted(plan, SendRecord(first=at(0.0), last=at(0.0))))
+
+    assert [one.deployment_uid for one in report.outcomes] == service.ours
+
+
+@virtual_time
+async def test_a_stopped_run_leaves_what_is_not_known_to_a_resumption() -> None:
+    service, journal = UnreliableService([Lost(25.0, 504)]), MemoryJournal()
+    async with service.client() as client:
+        plan = await plan_of(client, 1)
+        stopped = await client.fleet.run(plan, journal=journal, timeout=5.0)
+        resumed = await client.fleet.resume(journal)
+
+    assert states(stopped) == {"intended": 1}
+    assert resumed.is_success
+    assert deployed(service) == once_each(1)
+
+
+async def _refusing(request: Request, send: Send) -> Response:
+    if request.method == "POST":
+        raise ConfigurationError("the middleware says no")
+    return await send(request)
+
+
+async def _broken(request: Request, send: Send) -> Response:
+    if request.method == "POST":
+        raise KeyError("token")
+    return await send(request)
+
+
+@virtual_time
+async def test_what_never_left_is_journalled_as_not_sent() -> None:
+    service, journal = UnreliableService(), MemoryJournal()
+    async with service.client(middleware=[_refusing]) as client:
+        report = await client.fleet.run(await plan_of(client, 3), journal=journal)
+
+    assert states(report) == {"planned": 3}
+    assert {entry.state for entry in journal.entries()} == {OperationState.PLANNED}
+
+
+@virtual_time
+async def test_a_middleware_that_breaks_before_it_sends_leaves_nothing_in_doubt() -> None:
+    service, journal = UnreliableService(), MemoryJournal()
+    async with service.client(middleware=[_broken]) as client:
+        with pytest.raises(KeyError):
+            await client.fleet.run(await plan_of(client, 3), journal=journal)
+
+    assert {entry.state for entry in journal.entries()} == {OperationState.PLANNED}
+    assert service.posts() == []

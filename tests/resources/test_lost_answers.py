@@ -1,0 +1,452 @@
+"""A creation whose answer is lost: done once, and nothing of others' is taken for it; in company, with two clocks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from launch_async import (
+    AmbiguousOutcome,
+    Archive,
+    ClosedError,
+    ConfigurationError,
+    ConflictError,
+    LaunchError,
+    PreviousUpload,
+    ResponseLost,
+    RetryPolicy,
+    build_archive,
+)
+from launch_async.http import Request, Response, Send
+from tests.support.core import ENVIRONMENT, PROJECT, UPLOAD, FakeTransport, answer, client_on, virtual_time
+from tests.support.unreliable_service import NEWEST, Lost, Refused, UnreliableService
+
+COMMIT, OTHER_COMMIT = "b" * 40, "d" * 40
+ANOTHER_ENVIRONMENT, ANOTHER_PROJECT = "66c0ffee00000000000000b2", "66c0ffee00000000000000a2"
+NEVER = Lost(acts_after=None)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    (tmp_path / "index.html").write_text("ours")
+    return build_archive(tmp_path)
+
+
+# What is ours, and what is not
+
+
+@pytest.mark.parametrize("zip_after_end", [False, True])
+@pytest.mark.parametrize("theirs_at", [0.2, 3.0, 20.0, 45.0])
+@virtual_time
+async def test_files_that_a_colleague_deploys_are_not_taken_for_ours(
+    archive: Archive, zip_after_end: bool, theirs_at: float
+) -> None:
+    service = UnreliableService([NEVER], kind="upload", zip_after_end=zip_after_end)
+    async with service.client() as launch:
+        service.later(theirs_at, lambda: service.begin(content=b"theirs"))
+        deployment = await launch.deploy(PROJECT, ENVIRONMENT, archive)
+
+    assert [deployment.uid] == service.ours
+    assert len(service.posts()) == 2
+
+
+@pytest.mark.parametrize("zip_after_end", [False, True])
+@virtual_time
+async def test_our_files_are_found_among_those_of_colleagues(archive: Archive, zip_after_end: bool) -> None:
+    service = UnreliableService([Lost(acts_after=5.0, status=504)], kind="upload", zip_after_end=zip_after_end)
+    async with service.client() as launch:
+        for at in (1.0, 4.0, 7.0):
+            service.later(at, lambda: service.begin(content=b"theirs"))
+        deployment = await launch.deploy(PROJECT, ENVIRONMENT, archive)
+
+    assert [deployment.uid] == service.ours
+    assert len(service.posts()) == 1
+
+
+@virtual_time
+async def test_nothing_is_sent_while_a_deployment_that_may_be_ours_has_not_ended(archive: Archive) -> None:
+    service = UnreliableService([NEVER], kind="upload", zip_after_end=True, seconds=600.0)
+    async with service.client() as launch:
+        service.later(1.0, lambda: service.begin(content=b"theirs"))
+        deployment = await launch.deploy(PROJECT, ENVIRONMENT, archive)
+
+    assert [deployment.uid] == service.ours
+    assert service.posts()[1] > 600
+
+
+@virtual_time
+async def test_a_zip_that_cannot_be_had_is_no_proof(archive: Archive) -> None:
+    service = UnreliableService([NEVER], kind="upload")
+    async with service.client() as launch:
+        service.later(1.0, lambda: service.begin(commit=COMMIT))
+        service.shows_commits = False
+        with pytest.raises(AmbiguousOutcome, match="its ZIP cannot be had") as caught:
+            await launch.deploy(PROJECT, ENVIRONMENT, archive)
+
+    assert caught.value.candidates == (service.made[0].uid,)
+    assert len(service.posts()) == 1
+
+
+@virtual_time
+async def test_create_says_that_only_deploy_can_compare_an_upload() -> None:
+    service = UnreliableService([Lost()], kind="upload", uploads={UPLOAD: b"ours"})
+    async with service.client() as launch:
+        with pytest.raises(AmbiguousOutcome, match=r"create\(\) does not know the uploaded ZIP.*deploy\(\) does"):
+            await launch.deployments.create(PROJECT, ENVIRONMENT, upload_uid=UPLOAD)
+
+    assert len(service.posts()) == 1
+
+
+@virtual_time
+async def test_create_says_that_a_zip_may_be_had_later() -> None:
+    service = UnreliableService([Lost()], kind="upload", zip_after_end=True, seconds=600.0)
+    service.begin(content=b"before", at=-900.0)
+    async with service.client() as launch:
+        with pytest.raises(AmbiguousOutcome, match=r"only when it has ended; deploy\(\) waits for that"):
+            await launch.deployments.create(PROJECT, ENVIRONMENT)
+
+
+@virtual_time
+async def test_an_unknown_outcome_says_what_each_candidate_is() -> None:
+    service = UnreliableService([NEVER], shows_commits=False)
+    async with service.client() as launch:
+        service.later(1.0, service.begin)
+        with pytest.raises(AmbiguousOutcome) as caught:
+            await launch.deployments.create(PROJECT, ENVIRONMENT, commit_hash=COMMIT)
+
+    uid = service.made[0].uid
+    told = f"look at {uid} (number 1, created 2026-05-04T12:00:01+00:00): the service does not say its commit"
+    assert told in caught.value.message
+
+
+@virtual_time
+async def test_another_commit_of_a_colleague_is_not_taken_for_ours() -> None:
+    service = UnreliableService([NEVER])
+    async with service.client() as launch:
+        service.later(1.0, lambda: service.begin(commit=OTHER_COMMIT))
+        deployment = await launch.deployments.create(PROJECT, ENVIRONMENT, commit_hash=COMMIT)
+
+    assert [deployment.uid] == service.ours
+
+
+@pytest.mark.parametrize("fate", [Lost(), Lost(acts_after=8.0, status=504)])
+@virtual_time
+async def test_the_previous_zip_deployed_again_is_known_by_its_content(fate: Lost) -> None:
+    service = UnreliableService([fate], kind="upload")
+    service.begin(content=b"before", at=-900.0)
+    async with service.client() as launch:
+        service.later(0.5, lambda: service.begin(content=b"theirs"))
+        deployment = await launch.deploy(PROJECT, ENVIRONMENT, PreviousUpload())
+
+    assert [deployment.uid] == service.ours
+    assert len(service.posts()) == 1
+
+
+@virtual_time
+async def test_other_files_of_a_colleague_are_not_the_previous_zip() -> None:
+    service = UnreliableService([NEVER], kind="upload")
+    service.begin(content=b"before", at=-900.0)
+    async with service.client() as launch:
+        service.later(0.5, lambda: service.begin(content=b"theirs"))
+        deployment = await launch.deploy(PROJECT, ENVIRONMENT, PreviousUpload())
+
+    assert [deployment.uid] == service.ours
+    assert len(service.posts()) == 2
+
+
+@virtual_time
+async def test_an_older_commit_that_a_colleague_has_chosen_is_not_the_newest() -> None:
+    service = UnreliableService([NEVER])
+    service.begin(commit=OTHER_COMMIT, at=-9000.0)
+    service.begin(commit=NEWEST, at=-900.0)
+    async with service.client() as launch:
+        service.later(1.0, lambda: service.begin(commit=OTHER_COMMIT))
+        with pytest.raises(AmbiguousOutcome, match="somebody may have chosen it"):
+            await launch.deployments.create(PROJECT, ENVIRONMENT)
+
+    assert len(service.posts()) == 1
+
+
+@pytest.mark.parametrize("fates", [[Lost(), Lost()], [NEVER, Lost()], [Lost(), NEVER]])
+@virtual_time
+async def test_a_commit_and_the_newest_one_at_once_are_never_mixed_up(fates: list[Any]) -> None:
+    service = UnreliableService(fates, shows_commits=False)
+    async with service.client() as launch:
+        found = await asyncio.gather(
+            launch.deployments.create(PROJECT, ENVIRONMENT, commit_hash=COMMIT),
+            launch.deployments.create(PROJECT, ENVIRONMENT),
+            return_exceptions=True,
+        )
+
+    assert [type(one) for one in found] == [AmbiguousOutcome, AmbiguousOutcome]
+    assert len(service.posts()) == 2
+
+
+# Nothing is done twice
+
+
+@pytest.mark.parametrize("commit", [None, COMMIT])
+@pytest.mark.parametrize("listed_after", [0.0, 20.0])
+@pytest.mark.parametrize("acts_after", [0.0, 3.0, 8.0, 25.0])
+@virtual_time
+async def test_what_acts_late_and_is_listed_late_is_done_once(
+    acts_after: float, listed_after: float, commit: str | None
+) -> None:
+    service = UnreliableService([Lost(acts_after, status=504)], listed_after=listed_after)
+    async with service.client() as launch:
+        deployment = await launch.deployments.create(PROJECT, ENVIRONMENT, commit_hash=commit)
+        await asyncio.sleep(100)
+
+    assert [deployment.uid] == service.ours
+
+
+@virtual_time
+async def test_a_creation_is_sent_again_when_it_cannot_take_effect_any_more() -> None:
+    service = UnreliableService([NEVER])
+    async with service.client() as launch:
+        deployment = await launch.deployments.create(PROJECT, ENVIRONMENT)
+
+    assert [deployment.uid] == service.ours
+    first, second = service.posts()
+    assert 50 <= second - first < 51
+
+
+@virtual_time
+async def test_the_time_counts_from_the_last_send() -> None:
+    fates: list[Any] = [Refused(429, {"Retry-After": "20"}), Lost(acts_after=25.0)]
+    service = UnreliableService(fates, listed_after=20.0)
+    async with service.client(timeout=300.0) as launch:
+        deployment = await launch.deployments.create(PROJECT, ENVIRONMENT)
+        await asyncio.sleep(100)
+
+    assert [deployment.uid] == service.ours
+    assert len(service.posts()) == 2
+
+
+@pytest.mark.parametrize("acts_after", [None, 0.0, 8.0])
+@pytest.mark.parametrize("status", [500, 501, 502, 503, 504, 520, 522, 524])
+@virtual_time
+async def test_any_5xx_may_have_acted(status: int, acts_after: float | None) -> None:
+    service = UnreliableService([Lost(acts_after, status)])
+    async with service.client() as launch:
+        deployment = await launch.deployments.create(PROJECT, ENVIRONMENT)
+
+    assert [deployment.uid] == service.ours
+
+
+@pytest.mark.parametrize("created_ahead", [-120.0, -1.0, -0.1, 0.1, 1.0, 120.0])
+@pytest.mark.parametrize("acts_after", [0.0, 8.0, None])
+@virtual_time
+async def test_two_clocks_of_the_service_double_nothing(created_ahead: float, acts_after: float | None) -> None:
+    service = UnreliableService([Lost(acts_after)], created_ahead=created_ahead)
+    async with service.client() as launch:
+        deployment = await launch.deployments.create(PROJECT, ENVIRONMENT)
+
+    assert [deployment.uid] == service.ours
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+@virtual_time
+async def test_a_clock_that_is_set_meanwhile_doubles_nothing(monkeypatch: pytest.MonkeyPatch, jump: float) -> None:
+    service = UnreliableService([Lost()])
+    service.begin(at=-1800.0)
+    async with service.client() as launch:
+        await launch.environments.get(PROJECT, ENVIRONMENT)
+        really = time.time
+        service.later(0.1, lambda: monkeypatch.setattr(time, "time", lambda: really() + jump))
+        deployment = await launch.deployments.create(PROJECT, ENVIRONMENT)
+
+    assert [deployment.uid] == service.ours
+
+
+@pytest.mark.parametrize("created_ahead", [-90.0, 0.0, 90.0])
+@pytest.mark.parametrize("acts_after", [0.0, None])
+@virtual_time
+async def test_without_a_date_time_proves_nothing(created_ahead: float, acts_after: float | None) -> None:
+    service = UnreliableService([Lost(acts_after)], date_ahead=None, created_ahead=created_ahead)
+    service.begin(at=-1800.0)
+    async with service.client() as launch:
+        with pytest.raises(AmbiguousOutcome, match="nothing says whether it was there before") as caught:
+            await launch.deployments.create(PROJECT, ENVIRONMENT)
+
+    assert set(caught.value.candidates) == {one.uid for one in service.made}
+    assert len(service.posts()) == 1
+
+
+@pytest.mark.parametrize("acts_after", [0.0, 20.0, None])
+@virtual_time
+async def test_without_a_date_a_number_that_was_not_there_before_is_new(acts_after: float | None) -> None:
+    service = UnreliableService([Lost(acts_after)], date_ahead=None)
+    service.begin(at=-1800.0)
+    async with service.client() as launch:
+        await launch.deployments.list(PROJECT, ENVIRONMENT).to_list()
+        deployment = await launch.deployments.create(PROJECT, ENVIRONMENT)
+
+    assert [deployment.uid] == service.ours
+
+
+@virtual_time
+async def test_a_look_that_fails_is_repeated() -> None:
+    service = UnreliableService([Lost()])
+    failures = iter([503] * 12)
+
+    async def failing(request: Request, send: Send) -> Response:
+        if request.operation == "listDeployments" and (status := next(failures, None)):
+            return answer(status)
+        return await send(request)
+
+    async with service.client(middleware=[failing]) as launch:
+        deployment = await launch.deployments.create(PROJECT, ENVIRONMENT)
+
+    assert [deployment.uid] == service.ours
+
+
+# Names
+
+
+@pytest.mark.parametrize("created_ahead", [-60.0, -0.1, 0.0, 0.1, 60.0])
+@pytest.mark.parametrize("acts_after", [0.0, 20.0])
+@virtual_time
+async def test_a_project_is_known_by_its_name(created_ahead: float, acts_after: float) -> None:
+    service = UnreliableService([Lost(acts_after)], created_ahead=created_ahead, listed_after=15.0)
+    async with service.client() as launch:
+        project = await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
+
+    assert [project.uid] == [one["uid"] for one in service.named]
+
+
+@virtual_time
+async def test_the_same_name_in_two_projects_at_once_is_two_environments() -> None:
+    service = UnreliableService([Lost(), Lost()])
+    async with service.client() as launch:
+        first, second = await asyncio.gather(
+            *(
+                launch.environments.create_from_git(project, "production", git_branch="main")
+                for project in (PROJECT, ANOTHER_PROJECT)
+            )
+        )
+
+    assert [first.uid, second.uid] == [one["uid"] for one in service.named]
+
+
+@virtual_time
+async def test_a_name_that_our_own_lost_request_has_taken_is_ours() -> None:
+    # The first request acts when the second one is on its way already.
+    service = UnreliableService([Lost(acts_after=49.99), Lost(), Lost()], listed_after=1.0)
+    async with service.client(timeout=300.0) as launch:
+        project = await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
+
+    assert [project.uid] == [one["uid"] for one in service.named]
+
+
+@virtual_time
+async def test_a_conflict_after_a_lost_answer_is_never_called_certain() -> None:
+    service = UnreliableService([NEVER, Refused(409)])
+    async with service.client(timeout=300.0) as launch:
+        with pytest.raises(ConflictError) as caught:
+            await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
+
+    assert caught.value.ambiguous
+
+
+# What never left
+
+
+async def _raising(_: Request, __: Send) -> Response:
+    raise LaunchError("the middleware says no")
+
+
+async def _broken(_: Request, __: Send) -> Response:
+    raise KeyError("token")
+
+
+@pytest.mark.parametrize(("layer", "kind"), [(_raising, LaunchError), (_broken, KeyError)])
+@virtual_time
+async def test_a_middleware_that_raises_first_has_sent_nothing(
+    layer: Callable[[Request, Send], Any], kind: type[Exception]
+) -> None:
+    service = UnreliableService()
+    async with service.client(middleware=[layer]) as launch:
+        with pytest.raises(kind) as caught:
+            await launch.deployments.create(PROJECT, ENVIRONMENT)
+
+    assert type(caught.value) is kind
+    assert not getattr(caught.value, "ambiguous", False)
+    assert service.sent == []
+    assert asyncio.get_running_loop().time() == 0
+
+
+@virtual_time
+async def test_a_middleware_that_raises_afterwards_has_lost_the_answer() -> None:
+    async def late(request: Request, send: Send) -> Response:
+        response = await send(request)
+        if request.method == "POST":
+            raise LaunchError("the middleware does not like the answer")
+        return response
+
+    service = UnreliableService()
+    async with service.client(middleware=[late]) as launch:
+        deployment = await launch.deployments.create(PROJECT, ENVIRONMENT)
+
+    assert [deployment.uid] == service.ours
+
+
+async def test_a_closed_client_has_sent_nothing() -> None:
+    launch = client_on(FakeTransport(answer(200)))
+    derived = launch.with_options(timeout=5.0)
+    await derived.close()
+
+    with pytest.raises(ClosedError) as caught:
+        await derived.deployments.create(PROJECT, ENVIRONMENT)
+
+    assert not caught.value.ambiguous
+
+
+async def test_a_proxy_that_cannot_be_used_has_sent_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:9")
+    monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:9")
+    async with client_on(None) as launch:  # type: ignore[arg-type]
+        with pytest.raises(ConfigurationError, match="proxy") as caught:
+            await launch.deployments.create(PROJECT, ENVIRONMENT)
+
+    assert not caught.value.ambiguous
+
+
+def test_a_client_on_a_second_loop_has_sent_nothing() -> None:
+    async def lost(launch: Any) -> None:
+        with pytest.raises(LaunchError):
+            await launch.request("GET", "/anything", timeout=0.1)
+
+    async def create(launch: Any) -> LaunchError:
+        with pytest.raises(ConfigurationError, match="another event loop") as caught:
+            await launch.deployments.create(PROJECT, ENVIRONMENT)
+        return caught.value
+
+    launch = client_on(None, base_url="http://127.0.0.1:9", retry=RetryPolicy(attempts=1))  # type: ignore[arg-type]
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        first.run(lost(launch))
+        error = second.run(create(launch))
+        first.run(launch.close())
+
+    assert not error.ambiguous
+
+
+def test_the_looks_come_ever_more_rarely_and_end_when_it_has_settled() -> None:
+    assert RetryPolicy().look_times() == [0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 50.0]
+    assert RetryPolicy(look_up_delays=(0.0,), settle_after=0.3).look_times()[-1] == 0.5
+    assert RetryPolicy(look_up_delays=(100.0,)).look_times() == [100.0]
+
+
+async def test_what_a_deadline_cuts_off_is_not_known() -> None:
+    async def silent(_: Request) -> Response:
+        await asyncio.sleep(3600)
+        raise ResponseLost("never")
+
+    async with client_on(FakeTransport(silent), timeout=0.05) as launch:
+        with pytest.raises(AmbiguousOutcome):
+            await launch.deployments.create(PROJECT, ENVIRONMENT)
