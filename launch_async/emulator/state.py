@@ -15,6 +15,7 @@ from launch_async.emulator.options import ListOrder
 
 Record: TypeAlias = dict[str, object]
 
+NEWEST_COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SERVER_RENDERED = frozenset({"NEXTJS", "NUXT", "ANALOG", "ANGULAR", "ASTRO", "REMIX"})
 DEFAULT_OUTPUT = {
     "GATSBY": "./public",

@@ -13,7 +13,7 @@ from itertools import count
 from launch_async.emulator.builds.script import BUILD, LogLine, Script, Scripts, default_lines
 from launch_async.emulator.clock import iso_milliseconds, milliseconds
 from launch_async.emulator.options import EmulatorOptions
-from launch_async.emulator.state import Deployment, Environment, Record, State, Uids, Upload
+from launch_async.emulator.state import NEWEST_COMMIT, Deployment, Environment, Record, State, Uids, Upload
 
 LIVE = "LIVE"
 QUEUED = "QUEUED"
@@ -53,7 +53,7 @@ class Builds:
             updated_at=now,
             script=self.scripts.take(environment.project.uid, environment.uid),
             settings=environment.settings,
-            commit_message="File upload" if commit_hash is None else f"Commit {commit_hash[:7]}",
+            commit_message=_commit_message(commit_hash),
             commit_hash=commit_hash,
             upload=upload,
             folder=upload.folder if upload else None,
@@ -78,6 +78,7 @@ class Builds:
 
     def add(self, environment: Environment, script: Script, at: float) -> Deployment:
         """Add a deployment that is created at ``at``, which may lie behind or ahead; it waits for no other one."""
+        commit_hash = _newest_commit(environment)
         environment.numbered += 1
         deployment = Deployment(
             uid=self._uids.launch(),
@@ -87,7 +88,8 @@ class Builds:
             updated_at=at,
             script=script,
             settings=environment.settings,
-            commit_message="File upload",
+            commit_message=_commit_message(commit_hash),
+            commit_hash=commit_hash,
             visible_at=at,
         )
         with self._lock:
@@ -97,6 +99,7 @@ class Builds:
 
     def add_finished(self, environment: Environment, now: float) -> Deployment:
         """Add a deployment that was built before ``now`` and serves; the one before it is DEPLOYED."""
+        commit_hash = _newest_commit(environment)
         environment.numbered += 1
         deployment = Deployment(
             uid=self._uids.launch(),
@@ -106,7 +109,8 @@ class Builds:
             updated_at=now,
             script=FINISHED,
             settings=environment.settings,
-            commit_message="File upload",
+            commit_message=_commit_message(commit_hash),
+            commit_hash=commit_hash,
             started_at=now,
         )
         self._state.keep(deployment)
@@ -246,3 +250,11 @@ def _command_lines(deployment: Deployment) -> Iterator[tuple[int, Record]]:
     if deployment.problem is not None and deployment.ended_at is not None:
         stamp = milliseconds(deployment.ended_at)
         yield stamp, {"message": f"Error: {deployment.problem}", "stage": BUILD, "timestamp": iso_milliseconds(stamp)}
+
+
+def _newest_commit(environment: Environment) -> str | None:
+    return NEWEST_COMMIT if environment.project.kind == "GITPROVIDER" else None
+
+
+def _commit_message(commit_hash: str | None) -> str:
+    return "File upload" if commit_hash is None else f"Commit {commit_hash[:7]}"

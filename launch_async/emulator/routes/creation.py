@@ -9,7 +9,6 @@ from launch_async.emulator.service import Call
 from launch_async.emulator.state import Deployment, Environment, Project, Upload
 
 GIT = "GITPROVIDER"
-NEWEST_COMMIT = "0123456789abcdef0123456789abcdef01234567"
 _SETTINGS = tuple(rule.name for rule in CHANGED_ENVIRONMENT)
 
 

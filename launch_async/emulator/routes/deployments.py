@@ -5,9 +5,10 @@ from collections.abc import Mapping
 
 from launch_async.emulator import errors
 from launch_async.emulator.clock import iso_milliseconds, milliseconds, parse_iso
-from launch_async.emulator.routes.creation import GIT, NEWEST_COMMIT, check_git_allowed, deploy, received_upload
+from launch_async.emulator.routes.creation import GIT, check_git_allowed, deploy, received_upload
 from launch_async.emulator.routes.validation import NEW_DEPLOYMENT, check
 from launch_async.emulator.service import Answer, Call
+from launch_async.emulator.state import NEWEST_COMMIT
 
 
 async def list_deployments(call: Call) -> Answer:

@@ -7,7 +7,6 @@ from launch_async.emulator.clock import iso, milliseconds
 from launch_async.emulator.ledger import Purge
 from launch_async.emulator.routes.creation import (
     GIT,
-    NEWEST_COMMIT,
     check_git_allowed,
     deploy,
     new_environment,
@@ -22,7 +21,7 @@ from launch_async.emulator.routes.validation import (
 )
 from launch_async.emulator.service import Answer, Call
 from launch_async.emulator.shapes import as_list, as_object
-from launch_async.emulator.state import Environment, Organization, Project
+from launch_async.emulator.state import NEWEST_COMMIT, Environment, Organization, Project
 
 DAY = 86_400.0
 

@@ -3,7 +3,6 @@
 from launch_async.emulator import errors
 from launch_async.emulator.routes.creation import (
     GIT,
-    NEWEST_COMMIT,
     check_git_allowed,
     deploy,
     new_environment,
@@ -12,7 +11,7 @@ from launch_async.emulator.routes.creation import (
 from launch_async.emulator.routes.validation import CHANGED_PROJECT, NEW_PROJECT, check, check_required
 from launch_async.emulator.service import Answer, Call
 from launch_async.emulator.shapes import as_object
-from launch_async.emulator.state import Organization, Project
+from launch_async.emulator.state import NEWEST_COMMIT, Organization, Project
 
 
 async def list_projects(call: Call) -> Answer:
