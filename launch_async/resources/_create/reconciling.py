@@ -262,7 +262,8 @@ class ReconcilingCreate(Generic[C]):
 
     def _newness(self, one: C) -> bool | None:
         """Return whether something may have been created by this call; None if nothing tells."""
-        if coordinator_of(self.place).knows(one.uid):
+        if self.options.record is None and coordinator_of(self.place).knows(one.uid):
+            # Another call of this program has created it. Of those of an earlier process nothing is known.
             return False
         number, known = self.number_of(one), self.record.known_number
         numbered = None if number is None or known is None else number > known
