@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 
 import pytest
+
+with contextlib.suppress(ImportError):  # the session `engines` has no hypothesis
+    import hypothesis
+
+    # A busy machine takes its time; no test measures any.
+    hypothesis.settings.register_profile("unhurried", deadline=None)
+    hypothesis.settings.load_profile("unhurried")
 
 _PREFIXES = ("CONTENTSTACK_", "LAUNCH_")
 _SUFFIXES = ("_PROXY",)

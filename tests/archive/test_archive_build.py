@@ -103,7 +103,7 @@ names = st.text("aé図☃-' 1", max_size=6).map("n".__add__)
 paths = st.lists(names, min_size=1, max_size=3).map("/".join)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.dictionaries(paths, st.binary(max_size=3000) | st.just(b"long " * 2000), min_size=1, max_size=8))
 def test_any_tree_comes_back_whole_and_hashes_as_its_contents_do(tree: dict[str, bytes]) -> None:
     with tempfile.TemporaryDirectory() as name:

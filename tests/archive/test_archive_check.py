@@ -196,7 +196,7 @@ def test_a_path_without_a_file_is_refused(tmp_path: Path, name: str) -> None:
         check_archive(tmp_path / name)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=4), st.booleans())
 def test_damage_anywhere_is_an_archive_error_or_harmless(
     tmp_path_factory: pytest.TempPathFactory, damage: list[tuple[int, int]], near_the_end: bool

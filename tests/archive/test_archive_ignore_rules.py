@@ -85,7 +85,7 @@ def sent_by_us(folder: Path) -> set[str]:
     return {entry.path for entry in list_archive(folder).entries}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(
     files=st.sets(paths, min_size=1, max_size=12),
     outer=rules,

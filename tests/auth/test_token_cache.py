@@ -172,6 +172,8 @@ async def test_everybody_who_waited_for_a_failed_fetch_gets_its_error_and_nobody
     assert await token_of(view) == "token-1"
 
 
+# Whoever runs the tests may have threads of its own: pytest-xdist has.
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_goes_on_although_the_parent_was_fetching() -> None:
     state = TokenState(Wall())

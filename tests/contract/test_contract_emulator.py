@@ -105,7 +105,6 @@ def drive(name, mode, emulator, session, references):
     few = settings(
         max_examples=2 if name in FEW else 8,
         derandomize=True,
-        deadline=None,
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),

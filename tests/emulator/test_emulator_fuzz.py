@@ -57,9 +57,7 @@ def service(start):
     long_lived.close()
 
 
-@settings(
-    max_examples=150, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     operation=st.sampled_from([operation for operation in PUBLIC if operation.method != "DELETE"]),
     place=st.integers(0, 1),
@@ -74,9 +72,7 @@ def test_no_body_makes_it_fail(service, operation, place, body):
     assert reply.status < 400 or reply.json["status"] == reply.status
 
 
-@settings(
-    max_examples=100, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=100, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(method=st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE"]), segments=st.lists(SEGMENTS, max_size=8))
 def test_no_path_makes_it_fail(service, method, segments):
     reply = service.send(method, "/" + "/".join(segments))

@@ -308,7 +308,7 @@ async def test_pages_have_the_quirks_of_the_service(api):
     assert (beyond["projects"], beyond["pagination"]["count"]) == ([], 12)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(limit=st.integers(0, 10**14), skip=st.integers(0, 10**14))
 def test_any_page_is_a_cut_of_the_whole_list(wide_api, limit, skip):
     page = wide_api.run(limit, skip)

@@ -72,7 +72,7 @@ def _made(action, targets) -> Plan:
     )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(ACTIONS, TARGETS)
 def test_a_plan_goes_into_json_and_back_unchanged(action, targets) -> None:
     plan = _made(action, targets)
@@ -82,7 +82,7 @@ def test_a_plan_goes_into_json_and_back_unchanged(action, targets) -> None:
     assert str(plan).endswith("fleet.run(plan) does it.")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(ACTIONS, TARGETS, TARGETS)
 def test_a_difference_knows_what_both_plans_do(action, targets, others) -> None:
     one, other = _made(action, targets), _made(action, others)
@@ -105,7 +105,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.data(), JSON)
 def test_a_damaged_plan_is_refused_or_still_a_plan_of_the_same_operations(data, junk) -> None:
     plan = _made(SetVariables(names=("A",)), [Target(project_uid="a" * 24, environment_uid="b" * 24)])

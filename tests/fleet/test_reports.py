@@ -84,7 +84,7 @@ def _tags(text: str) -> set[str]:
 STATES = st.lists(st.sampled_from(OperationState), min_size=1, max_size=8)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(STATES, st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
 def test_every_format_holds_any_name(states: list[OperationState], name: str) -> None:
     report = _report(states, name)

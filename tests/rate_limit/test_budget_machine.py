@@ -208,4 +208,4 @@ class Budget(RuleBasedStateMachine):
 
 
 TestBudget = Budget.TestCase
-TestBudget.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+TestBudget.settings = settings(max_examples=25, stateful_step_count=30)

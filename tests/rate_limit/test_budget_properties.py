@@ -56,7 +56,7 @@ class Run:
         return self.limiter.status()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(CALLERS, st.integers(1, 5))
 def test_capacity_is_neither_lost_nor_invented_and_order_is_kept(callers, requests):
     limiter = LocalRateLimiter(RateLimit(requests))
@@ -72,7 +72,7 @@ def test_capacity_is_neither_lost_nor_invented_and_order_is_kept(callers, reques
         assert came == sorted(came)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(CALLERS, st.integers(1, 5))
 def test_afterwards_the_whole_budget_is_there_again(callers, requests):
     limiter = LocalRateLimiter(RateLimit(requests))
@@ -86,7 +86,7 @@ def test_afterwards_the_whole_budget_is_there_again(callers, requests):
     assert run(main()) == [0.0] * requests
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 12), st.integers(1, 4), st.integers(0, 15))
 def test_a_loop_that_dies_takes_nothing_with_it(doomed, requests, lives_for):
     limiter = LocalRateLimiter(RateLimit(requests))

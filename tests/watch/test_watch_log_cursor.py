@@ -51,7 +51,7 @@ def logs(draw: st.DrawFn) -> list[tuple[LogLine, int]]:
 
 
 @given(logs(), st.booleans(), st.randoms(use_true_random=False))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_every_line_is_given_once_from_shuffled_repeated_and_delayed_pages(log, inclusive, random) -> None:
     cursor, seen = LogCursor(), Counter[LogLine]()
 
