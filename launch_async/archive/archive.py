@@ -30,26 +30,24 @@ import weakref
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self, TypeAlias, get_args
 
 import attrs
 
 from launch_async._text import file_size
 from launch_async._views import Displayable
+from launch_async.archive.entries import ArchiveEntry, Exclusion
 from launch_async.archive.ignore import SECRET
-from launch_async.archive.walk import Left, walk
+from launch_async.archive.walk import walk
 from launch_async.archive.zip_check import check_members
-from launch_async.archive.zip_writer import Member, SizeExceeded, pack, printable
+from launch_async.archive.zip_writer import SizeExceeded, pack, printable
 from launch_async.errors import ArchiveError, InvalidArgumentError
 
 __all__ = [
     "MAX_ARCHIVE_SIZE",
     "MIN_ARCHIVE_SIZE",
     "Archive",
-    "ArchiveEntry",
     "ArchiveListing",
-    "Exclusion",
     "SecretFiles",
     "build_archive",
     "check_archive",
@@ -70,39 +68,6 @@ _SIZE_RULE = "FACTS §5"
 _SHOWN = 20
 
 _log = logging.getLogger("launch_async.archive")
-
-
-@attrs.frozen
-class ArchiveEntry:
-    """A file that is sent.
-
-    Attributes:
-        path: Relative to the folder, with `/`.
-        size: Bytes, uncompressed.
-        mode: 0o755 if its owner may execute it, 0o644 otherwise.
-        identity: What tells whether the file changes before it is sent; empty in a ZIP that exists already.
-    """
-
-    path: str
-    size: int
-    mode: int
-    identity: tuple[int, ...] = attrs.field(default=(), repr=False, eq=False, kw_only=True)
-
-
-@attrs.frozen
-class Exclusion:
-    """A file or folder that stays behind.
-
-    Attributes:
-        path: Relative to the folder, with `/`; a folder ends with `/` and stands for everything below it.
-        reason: Such as `vcs`, `vendor default`, `build cache`, `os noise`, `secret`, `link`, `socket`, `pipe`, `device`
-            or `ignored by docs/.gitignore:3`.
-        size: Bytes; None for a folder, which was not looked into.
-    """
-
-    path: str
-    reason: str
-    size: int | None = None
 
 
 @attrs.frozen
@@ -179,22 +144,21 @@ class Archive:
     content_hash: str
     listing: ArchiveListing
     temporary: bool = False
-    _delete: Callable[[], object] = attrs.field(init=False, repr=False, eq=False)
+    _delete: Callable[[], object] | None = attrs.field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
-        delete = weakref.finalize(self, _remove, self.path) if self.temporary else _keep
+        delete = weakref.finalize(self, _remove, self.path) if self.temporary else None
         object.__setattr__(self, "_delete", delete)
 
     def close(self) -> None:
         """Delete the file if it is a temporary one; a second call does nothing."""
-        self._delete()
+        if self._delete is not None:
+            self._delete()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -220,7 +184,7 @@ def list_archive(
     found, left = walk(
         _existing_folder(folder), follow_ignore_files=follow_ignore_files, send_secrets=secrets == "send"
     )
-    secret = [one for one in left if one.reason == SECRET]
+    secret = [one.path for one in left if one.reason == SECRET]
     if secret:
         _refuse_or_report(secret, secrets)
     if not found:
@@ -230,11 +194,7 @@ def list_archive(
             "the site, or bring files back with a `!` line in .launchignore",
             rule=_SIZE_RULE,
         )
-    return ArchiveListing(
-        folder=Path(folder),
-        entries=tuple(ArchiveEntry(one.path, one.size, one.mode, identity=one.identity) for one in found),
-        excluded=tuple(Exclusion(printable(one.path), one.reason, one.size) for one in left),
-    )
+    return ArchiveListing(folder=Path(folder), entries=tuple(found), excluded=tuple(left))
 
 
 def build_archive(
@@ -372,8 +332,7 @@ def _existing_folder(folder: str | os.PathLike[str]) -> str:
     return path
 
 
-def _refuse_or_report(secret: Sequence[Left], secrets: SecretFiles) -> None:
-    paths = [printable(one.path) for one in secret]
+def _refuse_or_report(paths: Sequence[str], secrets: SecretFiles) -> None:
     if secrets == "refuse":
         raise ArchiveError(
             "folder",
@@ -398,13 +357,12 @@ def _build(
     else:
         listing = list_archive(folder, secrets=secrets, follow_ignore_files=follow_ignore_files)
     checkpoint()
-    members = [Member(entry.path, entry.mode, entry.size, entry.identity) for entry in listing.entries]
     descriptor, name = tempfile.mkstemp(prefix="launch-", suffix=".zip")
     try:
         with os.fdopen(descriptor, "w+b") as spool:
             digests = pack(
                 os.fspath(listing.folder),
-                members,
+                listing.entries,
                 spool,
                 level=level,
                 limit=MAX_ARCHIVE_SIZE,
@@ -453,10 +411,6 @@ def _content_hash(entries: Sequence[ArchiveEntry], digests: Sequence[bytes]) -> 
 
 def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
-
-
-def _keep() -> None:
-    return
 
 
 def _some(paths: Sequence[str]) -> str:

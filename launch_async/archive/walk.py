@@ -4,34 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import NamedTuple
 
 import attrs
 
+from launch_async.archive.entries import ArchiveEntry, Exclusion
 from launch_async.archive.ignore import SECRET, VCS, IgnoreFile, default_exclusion, holds_secret, last_rule
 from launch_async.archive.zip_writer import identity_of, open_member, printable
 from launch_async.errors import ArchiveError
 
-__all__ = ["Found", "Left", "walk"]
+__all__ = ["walk"]
 
 _SECRET_HEAD = 1 << 20  # bytes of a file that are searched for a key or token
-
-
-class Found(NamedTuple):
-    """A regular file to send; attributes as in `ArchiveEntry`, plus what gives a later change away."""
-
-    path: str
-    size: int
-    mode: int
-    identity: tuple[int, ...]
-
-
-class Left(NamedTuple):
-    """A path that stays behind; attributes as in `Exclusion`."""
-
-    path: str
-    reason: str
-    size: int | None
 
 
 @attrs.frozen
@@ -41,7 +24,9 @@ class _Folder:
     launch: tuple[IgnoreFile, ...] = ()
 
 
-def walk(root: str, *, follow_ignore_files: bool, send_secrets: bool = False) -> tuple[list[Found], list[Left]]:
+def walk(
+    root: str, *, follow_ignore_files: bool, send_secrets: bool = False
+) -> tuple[list[ArchiveEntry], list[Exclusion]]:
     """Return what to send and what stays behind, each ordered by path.
 
     Raises:
@@ -60,8 +45,8 @@ def walk(root: str, *, follow_ignore_files: bool, send_secrets: bool = False) ->
 
 class _Walk:
     def __init__(self, root: str, *, follow_ignore_files: bool, send_secrets: bool) -> None:
-        self.found: list[Found] = []
-        self.left: list[Left] = []
+        self.found: list[ArchiveEntry] = []
+        self.left: list[Exclusion] = []
         self.unusable: list[str] = []
         self._root = root
         self._follow = follow_ignore_files
@@ -107,16 +92,16 @@ class _Walk:
         size = info.st_size if stat.S_ISREG(info.st_mode) else None
         reason = _special(info) or _exclusion(folder, path, entry.name, is_folder=is_folder)
         if reason is not None:
-            self.left.append(Left(f"{path}/" if is_folder else path, reason, size))
+            self.left.append(Exclusion(printable(f"{path}/" if is_folder else path), reason, size))
         elif not _expressible(entry.name):
             self.unusable.append(printable(path))
         elif is_folder:
             self._waiting.append(_Folder(f"{path}/", folder.git, folder.launch))
         elif not self._send_secrets and self._is_secret(path, entry.name, info):
-            self.left.append(Left(path, SECRET, size))
+            self.left.append(Exclusion(printable(path), SECRET, size))
         else:
             mode = 0o755 if info.st_mode & stat.S_IXUSR else 0o644
-            self.found.append(Found(path, info.st_size, mode, identity_of(info)))
+            self.found.append(ArchiveEntry(path, info.st_size, mode, identity=identity_of(info)))
 
     def _lstat(self, path: str) -> os.stat_result:
         try:

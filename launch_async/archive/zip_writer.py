@@ -20,9 +20,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import BinaryIO, NamedTuple
 
+from launch_async.archive.entries import ArchiveEntry
 from launch_async.errors import ArchiveError
 
-__all__ = ["Container", "Member", "SizeExceeded", "open_member", "pack"]
+__all__ = ["Container", "SizeExceeded", "open_member", "pack"]
 
 BLOCK = 1 << 20
 _BATCH_FILES = 64
@@ -47,22 +48,6 @@ class SizeExceeded(Exception):
     """The ZIP has grown beyond the limit."""
 
 
-class Member(NamedTuple):
-    """A file to pack.
-
-    Attributes:
-        name: Its path in the ZIP, with `/`.
-        mode: Its permission bits.
-        size: Bytes.
-        identity: What `identity_of` said when the file was listed.
-    """
-
-    name: str
-    mode: int
-    size: int
-    identity: tuple[int, ...]
-
-
 def identity_of(info: os.stat_result) -> tuple[int, ...]:
     """Return what changes when a file is replaced or written to."""
     return info.st_ino, info.st_dev, info.st_size, info.st_mtime_ns
@@ -70,7 +55,7 @@ def identity_of(info: os.stat_result) -> tuple[int, ...]:
 
 def pack(
     root: str,
-    members: Sequence[Member],
+    members: Sequence[ArchiveEntry],
     out: BinaryIO,
     *,
     level: int,
@@ -113,7 +98,7 @@ def pack(
 
 
 class _Packed(NamedTuple):
-    member: Member
+    member: ArchiveEntry
     method: int
     crc: int
     digest: bytes
@@ -130,8 +115,8 @@ class _Packer:
         self._pool = pool
         self._level = level
 
-    def writes(self, members: Sequence[Member]) -> Iterator[Callable[[], None]]:
-        batch: list[Member] = []
+    def writes(self, members: Sequence[ArchiveEntry]) -> Iterator[Callable[[], None]]:
+        batch: list[ArchiveEntry] = []
         size = 0
         for member in members:
             if batch and (size + member.size > BLOCK or len(batch) == _BATCH_FILES):
@@ -145,22 +130,22 @@ class _Packer:
         if batch:
             yield self._start_batch(batch)
 
-    def _start_batch(self, batch: list[Member]) -> Callable[[], None]:
+    def _start_batch(self, batch: list[ArchiveEntry]) -> Callable[[], None]:
         return partial(self._write_batch, self._pool.submit(_pack_batch, self._root, batch, self._level))
 
     def _write_batch(self, packed: Future[list[_Packed]]) -> None:
         for one in packed.result():
-            self.container.add(one.member.name, one.member.mode, one.method, one.crc, one.member.size, one.data)
+            self.container.add(one.member.path, one.member.mode, one.method, one.crc, one.member.size, one.data)
             self.digests.append(one.digest)
 
-    def _large(self, member: Member) -> Iterator[Callable[[], None]]:
-        yield partial(self.container.begin, member.name, member.mode, member.size)
+    def _large(self, member: ArchiveEntry) -> Iterator[Callable[[], None]]:
+        yield partial(self.container.begin, member.path, member.mode, member.size)
         crc, digest, window, left = 0, hashlib.sha256(), b"", member.size
-        with open_member(self._root, member.name, member.identity) as file:
+        with open_member(self._root, member.path, member.identity) as file:
             while left:
                 block = file.read(min(BLOCK, left))
                 if not block:
-                    raise _changed(member.name)
+                    raise _changed(member.path)
                 left -= len(block)
                 compressed = self._pool.submit(_deflate_block, block, window, self._level, last=not left)
                 crc = zlib.crc32(block, crc)
@@ -187,20 +172,20 @@ def _deflate_block(block: bytes, window: bytes, level: int, *, last: bool) -> by
     return deflate.compress(block) + deflate.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
 
 
-def _pack_batch(root: str, batch: list[Member], level: int) -> list[_Packed]:
+def _pack_batch(root: str, batch: list[ArchiveEntry], level: int) -> list[_Packed]:
     return [_pack_small(root, member, level) for member in batch]
 
 
-def _pack_small(root: str, member: Member, level: int) -> _Packed:
+def _pack_small(root: str, member: ArchiveEntry, level: int) -> _Packed:
     # A file object for each of many small files would take as long as reading them.
-    descriptor = _open(root, member.name, member.identity)
+    descriptor = _open(root, member.path, member.identity)
     try:
         content = _read(descriptor, member.size + 1)
         _check_unchanged(descriptor, member)
     finally:
         os.close(descriptor)
     if len(content) != member.size:
-        raise _changed(member.name)
+        raise _changed(member.path)
     method, data = _DEFLATED, zlib.compress(content, level, -zlib.MAX_WBITS)
     if len(data) >= len(content):
         method, data = _STORED, content
@@ -245,9 +230,9 @@ def _read(descriptor: int, size: int) -> bytes:
     return content
 
 
-def _check_unchanged(descriptor: int, member: Member) -> None:
+def _check_unchanged(descriptor: int, member: ArchiveEntry) -> None:
     if identity_of(os.fstat(descriptor)) != member.identity:
-        raise _changed(member.name)
+        raise _changed(member.path)
 
 
 def _changed(name: str) -> ArchiveError:

@@ -12,14 +12,13 @@ from launch_async._lazy import lazy
 if TYPE_CHECKING:
     from launch_async.archive.archive import (
         Archive as Archive,
-        ArchiveEntry as ArchiveEntry,
         ArchiveListing as ArchiveListing,
-        Exclusion as Exclusion,
         SecretFiles as SecretFiles,
         build_archive as build_archive,
         check_archive as check_archive,
         list_archive as list_archive,
     )
+    from launch_async.archive.entries import ArchiveEntry as ArchiveEntry, Exclusion as Exclusion
     from launch_sync.archive.archive import create_archive as create_archive
 else:
     __getattr__, __dir__ = lazy(__name__)

@@ -1,0 +1,40 @@
+"""A file that is sent, and a path that stays behind."""
+
+from __future__ import annotations
+
+import attrs
+
+__all__ = ["ArchiveEntry", "Exclusion"]
+
+
+@attrs.frozen
+class ArchiveEntry:
+    """A file that is sent.
+
+    Attributes:
+        path: Relative to the folder, with `/`.
+        size: Bytes, uncompressed.
+        mode: 0o755 if its owner may execute it, 0o644 otherwise.
+        identity: What tells whether the file changes before it is sent; empty in a ZIP that exists already.
+    """
+
+    path: str
+    size: int
+    mode: int
+    identity: tuple[int, ...] = attrs.field(default=(), repr=False, eq=False, kw_only=True)
+
+
+@attrs.frozen
+class Exclusion:
+    """A file or folder that stays behind.
+
+    Attributes:
+        path: Relative to the folder, with `/`; a folder ends with `/` and stands for everything below it.
+        reason: Such as `vcs`, `vendor default`, `build cache`, `os noise`, `secret`, `link`, `socket`, `pipe`, `device`
+            or `ignored by docs/.gitignore:3`.
+        size: Bytes; None for a folder, which was not looked into.
+    """
+
+    path: str
+    reason: str
+    size: int | None = None
