@@ -16,19 +16,19 @@ import json
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import Final, Generic, Protocol, TypeVar, cast
+from typing import Final, Generic, TypeVar, cast
 
 import attrs
 
 from launch_async.errors import InvalidArgumentError
 from launch_async.models.base import JSONValue
-from launch_async.models.log import LogLine
+from launch_async.models.log import LogLine, ServerLogLine
 from launch_async.wire.moments import parse_iso
 
-__all__ = ["LogCursor", "SeenLines", "StampedLine", "by_time"]
+__all__ = ["LogCursor", "SeenLines", "by_time"]
 
 _LOOK_BACK: Final = timedelta(seconds=5)
 _INSTANT: Final = timedelta(milliseconds=1)
@@ -42,26 +42,7 @@ _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _RECENT, _UNDATED, _FORGOTTEN = -1, -2, -3
 
 
-class StampedLine(Protocol):
-    """A line of any log."""
-
-    @property
-    def message(self) -> str:
-        """The text."""
-        ...
-
-    @property
-    def timestamp(self) -> datetime | None:
-        """When it was written; None if that cannot be read."""
-        ...
-
-    @property
-    def extra(self) -> Mapping[str, JSONValue]:
-        """Where the text of an unreadable time is."""
-        ...
-
-
-L = TypeVar("L", bound=StampedLine)
+L = TypeVar("L", LogLine, ServerLogLine)
 T = TypeVar("T")
 
 
@@ -139,7 +120,7 @@ class SeenLines(Generic[L]):
     """
 
     def __init__(self, mark: Callable[[L], str], *, look_back: timedelta, forget: bool = False) -> None:
-        self._mark = mark
+        self._mark: Callable[[L], str] = mark
         self._look_back = look_back
         self._forget = forget
         self._recent: dict[int, tuple[datetime, int]] = {}
