@@ -90,7 +90,7 @@ class Fleet:
 
         API: `listProjects`, `listEnvironments`, `listDeployments`; scope `launch.projects:read` or `launch:manage`.
         """
-        criteria = Criteria.of(
+        criteria = Criteria(
             projects=projects,
             environments=environments,
             project_uids=project_uids,

@@ -17,7 +17,7 @@ from launch_async.fleet.plan.targets import Selection, Target, matches, several
 from launch_async.fleet.services import FleetServices
 from launch_async.http.metering import Meter, metered
 from launch_async.http.operation import check_uid
-from launch_async.models.deployment import Deployment, DeploymentStatus
+from launch_async.models.deployment import Deployment
 from launch_async.models.environment import Environment, FrameworkPreset
 from launch_async.models.project import Project
 from launch_async.rate_limit.types import Priority
@@ -28,6 +28,19 @@ __all__ = ["Criteria", "batches", "gather", "look_up_newest", "read_targets", "s
 T = TypeVar("T")
 
 _AT_ONCE: Final = 20
+
+
+def _several(given: str | Iterable[str] | None) -> tuple[str, ...] | None:
+    return None if given is None else several(given)
+
+
+def _set(given: str | Iterable[str] | None) -> frozenset[str] | None:
+    return None if given is None else frozenset(several(given))
+
+
+def _check_uids(_: Criteria, field: attrs.Attribute[frozenset[str] | None], uids: frozenset[str] | None) -> None:
+    for uid in uids or ():
+        check_uid(field.name, uid)
 
 
 @attrs.frozen(kw_only=True)
@@ -43,46 +56,19 @@ class Criteria:
         framework_preset: Framework preset.
         last_status: Statuses of the newest deployment; any one must fit.
         idle_for: The newest deployment must be at least that old.
+
+    Raises:
+        InvalidArgumentError: A UID is malformed.
     """
 
-    projects: tuple[str, ...] | None = None
-    environments: tuple[str, ...] | None = None
-    project_uids: frozenset[str] | None = None
-    environment_uids: frozenset[str] | None = None
+    projects: tuple[str, ...] | None = attrs.field(default=None, converter=_several)
+    environments: tuple[str, ...] | None = attrs.field(default=None, converter=_several)
+    project_uids: frozenset[str] | None = attrs.field(default=None, converter=_set, validator=_check_uids)
+    environment_uids: frozenset[str] | None = attrs.field(default=None, converter=_set, validator=_check_uids)
     git_branch: str | None = None
-    framework_preset: str | None = None
-    last_status: frozenset[str] | None = None
+    framework_preset: FrameworkPreset | str | None = None
+    last_status: frozenset[str] | None = attrs.field(default=None, converter=_set)
     idle_for: timedelta | None = None
-
-    @classmethod
-    def of(
-        cls,
-        *,
-        projects: str | Iterable[str] | None,
-        environments: str | Iterable[str] | None,
-        project_uids: Iterable[str] | None,
-        environment_uids: Iterable[str] | None,
-        git_branch: str | None,
-        framework_preset: FrameworkPreset | str | None,
-        last_status: DeploymentStatus | str | Iterable[DeploymentStatus | str] | None,
-        idle_for: timedelta | None,
-    ) -> Criteria:
-        """Return checked criteria.
-
-        Raises:
-            InvalidArgumentError: A UID is malformed.
-        """
-        statuses = None if last_status is None else several(last_status)
-        return cls(
-            projects=None if projects is None else several(projects),
-            environments=None if environments is None else several(environments),
-            project_uids=_uids("project_uids", project_uids),
-            environment_uids=_uids("environment_uids", environment_uids),
-            git_branch=git_branch,
-            framework_preset=None if framework_preset is None else str(framework_preset),
-            last_status=None if statuses is None else frozenset(str(status) for status in statuses),
-            idle_for=idle_for,
-        )
 
     @property
     def looks_at_deployments(self) -> bool:
@@ -224,10 +210,6 @@ def target_of(project: Project, environment: Environment) -> Target:
         git_branch=environment.git_branch,
         framework_preset=None if preset is None else str(preset),
     )
-
-
-def _uids(name: str, given: Iterable[str] | None) -> frozenset[str] | None:
-    return None if given is None else frozenset(check_uid(name, uid) for uid in several(given))
 
 
 async def gather(calls: Iterable[Coroutine[object, object, T]]) -> list[T]:
