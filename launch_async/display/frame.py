@@ -12,7 +12,6 @@ import attrs
 
 from launch_async._views import FRAME
 from launch_async.errors import ConfigurationError, InvalidArgumentError
-from launch_async.fleet.report.outcome import TargetOutcome
 from launch_async.fleet.report.report import FleetReport
 from launch_async.models.log import Log
 from launch_async.models.page import Page
@@ -52,12 +51,10 @@ FRAME.of(Log)(to_frame)
 def _report(report: FleetReport) -> pd.DataFrame:
     times = ("started_at", "ended_at")
     rows = [{**one.to_dict(), **{name: getattr(one, name) for name in times}} for one in report.outcomes]
-    return _frame(rows, columns=list(TargetOutcome.COLUMNS), times=times)
+    return _frame(rows, times=times)
 
 
-def _frame(
-    rows: Sequence[Mapping[str, object]], *, columns: list[str] | None = None, times: Container[str] = ()
-) -> pd.DataFrame:
+def _frame(rows: Sequence[Mapping[str, object]], *, times: Container[str] = ()) -> pd.DataFrame:
     """Return rows as a data frame; `times` are columns of time stamps even where no row has one."""
     try:
         import pandas as pd
@@ -65,7 +62,7 @@ def _frame(
         raise ConfigurationError(
             "to_frame needs pandas, which is not installed: pip install 'contentstack-launch[notebook]'"
         ) from None
-    frame = pd.DataFrame.from_records(rows, columns=columns)
+    frame = pd.DataFrame.from_records(rows)
     for name in frame.columns:
         if name in times or any(isinstance(row.get(name), datetime) for row in rows):
             frame[name] = pd.to_datetime(frame[name], utc=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import ClassVar, cast
+from typing import cast
 
 import attrs
 
@@ -33,25 +33,6 @@ class TargetOutcome:
         message: What went wrong, or why it was skipped.
         report: The report of a deployment that failed, as plain data.
     """
-
-    COLUMNS: ClassVar[tuple[str, ...]] = (
-        "project_uid",
-        "environment_uid",
-        "project",
-        "environment",
-        "state",
-        "wave",
-        "deployment_uid",
-        "url",
-        "started_at",
-        "ended_at",
-        "seconds",
-        "attempts",
-        "requests",
-        "waited",
-        "message",
-    )
-    """Names of the values of `to_dict`, in order."""
 
     target: Target
     state: OperationState
