@@ -160,18 +160,15 @@ class LaunchError(Exception):
         self.ambiguous: bool = ambiguous
 
     def __str__(self) -> str:
-        notes = [
-            note
-            for note in (
-                f"operation {self.operation}" if self.operation else "",
-                f"status {self.status}" if self.status else "",
-                f"code {', '.join(self.codes)}" if self.codes else "",
-                f"{self.attempts} attempts" if self.attempts > 1 else "",
-                f"request {self.request_id}" if self.request_id else "",
-            )
-            if note
-        ]
-        return f"{self.message} [{'; '.join(notes)}]" if notes else self.message
+        notes = (
+            f"operation {self.operation}" if self.operation else "",
+            f"status {self.status}" if self.status else "",
+            f"code {', '.join(self.codes)}" if self.codes else "",
+            f"{self.attempts} attempts" if self.attempts > 1 else "",
+            f"request {self.request_id}" if self.request_id else "",
+        )
+        shown = "; ".join(filter(None, notes))
+        return f"{self.message} [{shown}]" if shown else self.message
 
     def __reduce__(self) -> tuple[object, ...]:
         # BaseException pickles its positional arguments only, and would lose every detail.

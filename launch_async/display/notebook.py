@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Protocol, Self, cast
+from typing import Final, Self
 
 from launch_async._text import duration, file_size
 from launch_async.display import html as _html
@@ -105,7 +105,7 @@ class Progress:
 
 def in_notebook() -> bool:
     """Return whether this program runs in a notebook, whose kernel has imported IPython long before."""
-    ipython = cast("_IPython | None", sys.modules.get("IPython"))
+    ipython = sys.modules.get("IPython")
     return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
@@ -115,22 +115,10 @@ def front_end() -> Callable[[object], Callable[[], object]]:
     Raises:
         ImportError: IPython is not installed.
     """
-    module = cast("_Display", importlib.import_module("IPython.display"))
+    module = importlib.import_module("IPython.display")
 
     def show(shown: object) -> Callable[[], object]:
         handle = module.display(shown, display_id=True)
         return lambda: None if handle is None else handle.update(shown)
 
     return show
-
-
-class _IPython(Protocol):
-    def get_ipython(self) -> object | None: ...
-
-
-class _Handle(Protocol):
-    def update(self, shown: object) -> object: ...
-
-
-class _Display(Protocol):
-    def display(self, shown: object, *, display_id: bool) -> _Handle | None: ...
