@@ -17,9 +17,6 @@ class Capacity:
     Refusals of requests that were sent safely mean that the budget is smaller than believed: it becomes what was
     accepted of late, and then a step less each time. From there it is probed upwards one by one, sooner after a
     success, later after each failure.
-
-    Args:
-        rate_limit: What the plan allows.
     """
 
     _RECENT_ANSWERS: Final = 40

@@ -25,11 +25,7 @@ _FEW_SLOTS: Final = 64
 
 
 class Pacer:
-    """The budget as slots: who asks `ready_at` before it `take`s a slot never sends too fast.
-
-    Args:
-        rate_limit: What the plan allows.
-    """
+    """The budget as slots: who asks `ready_at` before it `take`s a slot never sends too fast."""
 
     def __init__(self, rate_limit: RateLimit) -> None:
         self.sent = 0

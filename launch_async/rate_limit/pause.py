@@ -37,12 +37,7 @@ NO_PAUSE: Final = Pause(-math.inf, -math.inf)
 
 
 def pause_after(answer: Answer, per: float) -> Pause | None:
-    """Return the pause that an answer asks everybody for; None if it asks for none.
-
-    Args:
-        answer: What became of a request.
-        per: The plan's period in seconds.
-    """
+    """Return the pause that an answer asks everybody for, with a period of `per` seconds; None if it asks for none."""
     asked = _asked(answer, per)
     if asked is None and not answer.refused:
         return None

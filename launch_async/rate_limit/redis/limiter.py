@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from launch_async.errors import ConfigurationError, ConnectError, InvalidArgumentError
 from launch_async.rate_limit.redis.store import Client, RedisStore
-from launch_async.rate_limit.shared.config import Config
+from launch_async.rate_limit.shared.connection import Config
 from launch_async.rate_limit.shared.limiter import SharedBudget
 from launch_async.rate_limit.shared.local_share import LocalShare
 from launch_async.rate_limit.types import LimiterStatus, Operation, Permit, Priority, RateLimit

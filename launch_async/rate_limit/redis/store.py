@@ -8,8 +8,7 @@ from typing import Protocol
 
 from launch_async.errors import ConfigurationError
 from launch_async.rate_limit.redis.script import DIGEST, TEXT, arguments, read
-from launch_async.rate_limit.shared.messages import Ask, Reply
-from launch_async.rate_limit.shared.store import StoreUnavailable
+from launch_async.rate_limit.shared.messages import Ask, Reply, StoreUnavailable
 
 __all__ = ["Client", "RedisStore"]
 
@@ -31,15 +30,7 @@ class Client(Protocol):
 
 
 class RedisStore:
-    """One event loop's way to a budget in Redis.
-
-    Args:
-        connect: Makes the client.
-        key: The budget's key.
-
-    Raises:
-        ConfigurationError: The client cannot be made.
-    """
+    """One event loop's way to a budget in Redis."""
 
     def __init__(self, connect: Callable[[], Client], key: str) -> None:
         self._key = key
@@ -47,12 +38,7 @@ class RedisStore:
             self._client = connect()
 
     async def exchange(self, ask: Ask) -> Reply:
-        """Do what a worker asks for.
-
-        Raises:
-            StoreUnavailable: Redis did not answer, or with an error.
-            ConfigurationError: The client cannot be used.
-        """
+        """Do what a worker asks for."""
         from redis.exceptions import RedisClusterException, RedisError
 
         try:

@@ -4,28 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+import attrs
+
 from launch_async.errors import LaunchError
 from launch_async.rate_limit.round_trips import RoundTrips
-from launch_async.rate_limit.shared.config import Config
-from launch_async.rate_limit.shared.messages import Ask, Reply
-from launch_async.rate_limit.shared.store import Store, StoreUnavailable
+from launch_async.rate_limit.shared.local_share import LocalShare
+from launch_async.rate_limit.shared.messages import Ask, Reply, Store, StoreUnavailable
+from launch_async.rate_limit.types import RateLimit
 
-__all__ = ["Connection"]
+__all__ = ["Config", "Connection"]
 
 _LOG: Final = logging.getLogger("launch_async.rate_limit.shared")
 _PROBE_EVERY_S: Final = 1.0
 
 
-class Connection:
-    """The connection, made when it is needed.
+@attrs.frozen(kw_only=True)
+class Config:
+    """What all workers of a limiter have in common.
 
-    Args:
-        config: What all workers of a limiter have in common.
-        loop: The loop.
+    Attributes:
+        name: What the budget is called in the log, such as "the shared budget in Redis".
+        connect: Makes a way to the store, for one event loop.
+        rate_limit: What the plan allows.
+        patience: Seconds without the store before it counts as gone.
+        share: What may be sent then; None for nothing.
+        unavailable: Makes the error of calls that are refused for that, from the reason.
     """
+
+    name: str
+    connect: Callable[[], Store] = attrs.field(repr=False)
+    rate_limit: RateLimit
+    patience: float
+    share: LocalShare | None
+    unavailable: Callable[[str], LaunchError]
+
+
+class Connection:
+    """The connection, made when it is needed."""
 
     def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:
         self.gone = False

@@ -19,11 +19,7 @@ _FRESH_PERIODS = 2.0
 
 
 class SharedLearning:
-    """The capacity as one process sees it.
-
-    Args:
-        rate_limit: What the plan allows.
-    """
+    """The capacity as one process sees it."""
 
     def __init__(self, rate_limit: RateLimit) -> None:
         self.proposal: Learnt | None = None

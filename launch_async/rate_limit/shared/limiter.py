@@ -10,7 +10,7 @@ from functools import partial
 from types import MappingProxyType
 
 from launch_async.rate_limit.event_loops import current_time
-from launch_async.rate_limit.shared.config import Config
+from launch_async.rate_limit.shared.connection import Config
 from launch_async.rate_limit.shared.worker import Worker
 from launch_async.rate_limit.types import LimiterStatus, Permit, Priority
 
@@ -38,12 +38,7 @@ class SharedBudget:
         self._workers: dict[asyncio.AbstractEventLoop, Worker] = {}
 
     async def acquire(self, priority: Priority, timeout: float | None) -> Permit:
-        """Wait until a request may be sent.
-
-        Raises:
-            DeadlineExceeded: The wait would be, or became, longer than `timeout` seconds.
-            LaunchError: The store cannot be reached, and nothing may be sent without it.
-        """
+        """Wait until a request may be sent, at most `timeout` seconds."""
         loop = asyncio.get_running_loop()
         since = loop.time()
         worker = self._worker(loop)

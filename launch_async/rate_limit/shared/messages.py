@@ -1,4 +1,4 @@
-"""What a worker and the store of a shared budget say to each other.
+"""What a worker and the store of a shared budget say to each other, and what a store must do.
 
 Times are durations in seconds, so that no clock but that of the store matters.
 """
@@ -6,7 +6,7 @@ Times are durations in seconds, so that no clock but that of the store matters.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import attrs
 
@@ -19,10 +19,13 @@ __all__ = [
     "REFUSED",
     "UNUSED",
     "Ask",
+    "Grant",
     "Learnt",
     "Memory",
     "Reply",
     "Report",
+    "Store",
+    "StoreUnavailable",
 ]
 
 ACCEPTED: Final = 0
@@ -133,3 +136,41 @@ class Reply:
     paused_for: float
     learnt: Learnt
     memory: Memory
+
+
+@attrs.define(eq=False, kw_only=True)
+class Grant:
+    """A slot that was given for good; number 0 if it is of the local share.
+
+    Attributes:
+        number: Its number in the shared state.
+        not_before: When it begins, by the loop's clock.
+        not_after: From when on it would be too late to be sure how long the service counts the request.
+        sent_at: When the request left.
+    """
+
+    number: int
+    not_before: float
+    not_after: float
+    sent_at: float = 0.0
+
+
+class StoreUnavailable(Exception):
+    """The store did not answer; the text says why."""
+
+
+class Store(Protocol):
+    """One event loop's way to the store; it belongs to one task."""
+
+    async def exchange(self, ask: Ask) -> Reply:
+        """Do what a worker asks for, in one step that no other worker's call comes between.
+
+        Raises:
+            StoreUnavailable: The store did not answer; whether it has acted is not known.
+            ConfigurationError: The store cannot be used at all.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...

@@ -14,8 +14,7 @@ import attrs
 
 from launch_async.rate_limit.pause import NO_PAUSE, Pause, pause_after
 from launch_async.rate_limit.round_trips import RoundTrips
-from launch_async.rate_limit.shared.grant import Grant
-from launch_async.rate_limit.shared.messages import ACCEPTED, AGAIN, EXTRA, LOST, OUT, REFUSED, UNUSED, Report
+from launch_async.rate_limit.shared.messages import ACCEPTED, AGAIN, EXTRA, LOST, OUT, REFUSED, UNUSED, Grant, Report
 from launch_async.rate_limit.types import Answer
 
 __all__ = ["ReportBuffer", "Reported"]

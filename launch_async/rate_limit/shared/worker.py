@@ -20,12 +20,10 @@ import attrs
 from launch_async.errors import DeadlineExceeded, LaunchError
 from launch_async.rate_limit.event_loops import call_on
 from launch_async.rate_limit.queue import FairQueue, Waiter
-from launch_async.rate_limit.shared.config import Config
-from launch_async.rate_limit.shared.connection import Connection
-from launch_async.rate_limit.shared.grant import Grant
+from launch_async.rate_limit.shared.connection import Config, Connection
 from launch_async.rate_limit.shared.learning import SharedLearning
 from launch_async.rate_limit.shared.local_share import LocalShare
-from launch_async.rate_limit.shared.messages import Ask, Memory, Reply
+from launch_async.rate_limit.shared.messages import Ask, Grant, Memory, Reply
 from launch_async.rate_limit.shared.report_buffer import ReportBuffer
 from launch_async.rate_limit.types import Answer, Priority, deadline_too_near
 
@@ -41,12 +39,7 @@ _MOST_LATENESS_S: Final = 1.0
 
 
 class Worker:
-    """The side of one event loop; everything but `settle` is called on that loop.
-
-    Args:
-        config: What all workers of a limiter have in common.
-        loop: The loop.
-    """
+    """The side of one event loop; everything but `settle` is called on that loop."""
 
     def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -79,11 +72,7 @@ class Worker:
         return self._queue.counts
 
     async def grant(self, priority: Priority, timeout: float | None) -> Grant:
-        """Wait for a slot and its time.
-
-        Raises:
-            DeadlineExceeded: the wait would be, or became, longer than `timeout` seconds.
-        """
+        """Wait for a slot and its time, at most `timeout` seconds; refuse at once what would take longer."""
         now = self.loop.time()
         expected = self.expected_wait(priority, now)
         if timeout is not None and expected > timeout:

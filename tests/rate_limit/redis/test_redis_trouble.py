@@ -14,7 +14,7 @@ from virtual import in_virtual_time, most_in_any
 
 from launch_async.errors import ConfigurationError
 from launch_async.rate_limit.redis.limiter import BudgetUnavailable, RedisRateLimiter
-from launch_async.rate_limit.shared.grant import Grant
+from launch_async.rate_limit.shared.messages import Grant
 from launch_async.rate_limit.types import RateLimit
 
 
