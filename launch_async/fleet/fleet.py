@@ -28,9 +28,10 @@ from launch_async.fleet.plan.plan import Plan
 from launch_async.fleet.plan.selecting import Criteria, batches, gather, look_up_newest, read_targets, select, target_of
 from launch_async.fleet.plan.targets import Selection, Target, several
 from launch_async.fleet.report.report import FleetReport
-from launch_async.fleet.run.checks import check_confirmation, checked_options
+from launch_async.fleet.run.checks import check_confirmation, check_values
 from launch_async.fleet.run.control import FleetControl
 from launch_async.fleet.run.events import FleetEvent
+from launch_async.fleet.run.options import RunOptions
 from launch_async.fleet.run.running import FleetRun
 from launch_async.fleet.services import FleetServices
 from launch_async.http.metering import Meter, metered
@@ -301,19 +302,19 @@ class Fleet:
         variables = hidden(variables)
         self._check_owner(plan)
         check_confirmation(plan, confirm, several(protected))
-        options = checked_options(
-            plan,
-            variables,
-            canary,
-            wave_size,
-            concurrency,
-            stop_on_failures,
-            timeout,
-            deployment_timeout,
-            on_event,
-            control,
-            several(protected),
+        options = RunOptions(
+            canary=canary,
+            wave_size=wave_size,
+            concurrency=concurrency,
+            stop_on_failures=stop_on_failures,
+            timeout=timeout,
+            deployment_timeout=deployment_timeout,
+            variables=variables,
+            protected=several(protected),
+            on_event=on_event,
+            control=control or FleetControl(),
         )
+        check_values(plan, options)
         kept = _journal(journal)
         kept.open(plan, check=self._check_owner)
         try:
@@ -366,22 +367,22 @@ class Fleet:
             JournalError: The journal cannot be used; it was left as it was. `JournalInUse` if another run has it.
         """
         variables = hidden(variables)
+        options = RunOptions(
+            canary=canary,
+            wave_size=wave_size,
+            concurrency=concurrency,
+            stop_on_failures=stop_on_failures,
+            timeout=timeout,
+            deployment_timeout=deployment_timeout,
+            variables=variables,
+            protected=several(protected),
+            on_event=on_event,
+            control=control or FleetControl(),
+        )
         kept = _journal(journal)
         plan = kept.open(None, check=self._check_owner)
         try:
-            options = checked_options(
-                plan,
-                variables,
-                canary,
-                wave_size,
-                concurrency,
-                stop_on_failures,
-                timeout,
-                deployment_timeout,
-                on_event,
-                control,
-                several(protected),
-            )
+            check_values(plan, options)
             return await FleetRun(self._services, plan, kept, options).run()
         finally:
             kept.close()

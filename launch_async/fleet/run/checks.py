@@ -1,8 +1,8 @@
-"""What is checked before a plan runs: confirmations, values and options."""
+"""What is checked before a plan runs: confirmations, names and values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from launch_async._text import printable
@@ -10,13 +10,10 @@ from launch_async.errors import InvalidArgumentError
 from launch_async.fleet.plan.actions import DeleteEnvironments, SetVariables
 from launch_async.fleet.plan.plan import Plan
 from launch_async.fleet.plan.targets import Target, matches
-from launch_async.fleet.run.control import FleetControl
-from launch_async.fleet.run.events import FleetEvent
 from launch_async.fleet.run.options import RunOptions
-from launch_async.http.operation import check_callback
 from launch_async.resources._inputs import check_variables
 
-__all__ = ["check_confirmation", "check_names", "checked_options"]
+__all__ = ["check_confirmation", "check_names", "check_values"]
 
 _UNCONFIRMED: Final = 20
 """Targets that a plan may have without a confirmation."""
@@ -77,44 +74,17 @@ def _is_protected(name: str, protected: Sequence[str]) -> bool:
     return matches(name.lower(), [pattern.lower() for pattern in protected])
 
 
-def checked_options(
-    plan: Plan,
-    variables: Mapping[str, str] | None,
-    canary: int,
-    wave_size: int | None,
-    concurrency: int | None,
-    stop_on_failures: float | None,
-    timeout: float | None,
-    deployment_timeout: float,
-    on_event: Callable[[FleetEvent], object] | None,
-    control: FleetControl | None,
-    protected: Sequence[str],
-) -> RunOptions:
-    """Return how a plan is run.
+def check_values(plan: Plan, options: RunOptions) -> None:
+    """Refuse a run whose values are not those of the variables that its plan sets.
 
     Raises:
-        InvalidArgumentError: The values of the plan's variables are missing, or an option is out of range.
+        InvalidArgumentError: They are missing, too many or too large.
     """
-    check_callback(on_event=on_event)
+    given = options.variables or {}
     if isinstance(plan.action, SetVariables):
-        missing = [name for name in plan.action.names if name not in (variables or {})]
+        missing = [name for name in plan.action.names if name not in given]
         if missing:
             raise InvalidArgumentError("variables", f"the plan sets {', '.join(missing)}: give the values again")
-        check_variables(variables or {})
-    elif variables:
+        check_variables(given)
+    elif given:
         raise InvalidArgumentError("variables", "are given, and the plan sets none")
-    try:
-        return RunOptions(
-            canary=canary,
-            wave_size=wave_size,
-            concurrency=concurrency,
-            stop_on_failures=stop_on_failures,
-            timeout=timeout,
-            deployment_timeout=deployment_timeout,
-            variables=variables,
-            protected=tuple(protected),
-            on_event=on_event,
-            control=control or FleetControl(),
-        )
-    except (TypeError, ValueError) as error:
-        raise InvalidArgumentError("options", str(error.args[0])) from error

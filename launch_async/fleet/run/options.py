@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import cast
 
 import attrs
-from attrs.validators import ge, gt, instance_of, le, optional
 
+from launch_async.errors import InvalidArgumentError
 from launch_async.fleet.run.control import FleetControl
 from launch_async.fleet.run.events import FleetEvent
+from launch_async.http.operation import check_callback
 
 __all__ = ["RunOptions"]
 
@@ -32,19 +32,30 @@ class RunOptions:
         control: Steers the run from outside.
 
     Raises:
-        TypeError: A number is none.
-        ValueError: A number is out of its range.
+        InvalidArgumentError: A number is none, or out of its range.
     """
 
-    canary: int = attrs.field(default=0, validator=[instance_of(int), ge(0)])
-    wave_size: int | None = attrs.field(default=None, validator=optional([instance_of(int), ge(1)]))
-    concurrency: int | None = attrs.field(default=None, validator=optional([instance_of(int), ge(1)]))
-    stop_on_failures: float | None = attrs.field(
-        default=cast("float | None", 0.25), validator=optional([ge(0.0), le(1.0)])
-    )
-    timeout: float | None = attrs.field(default=None, validator=optional(gt(0)))
-    deployment_timeout: float = attrs.field(default=3600.0, validator=gt(0))
-    variables: Mapping[str, str] | None = attrs.field(default=None, repr=False)
-    protected: tuple[str, ...] = ()
-    on_event: Callable[[FleetEvent], object] | None = None
-    control: FleetControl = attrs.field(factory=FleetControl)
+    canary: int
+    wave_size: int | None
+    concurrency: int | None
+    stop_on_failures: float | None
+    timeout: float | None
+    deployment_timeout: float
+    variables: Mapping[str, str] | None = attrs.field(repr=False)
+    protected: tuple[str, ...]
+    on_event: Callable[[FleetEvent], object] | None
+    control: FleetControl
+
+    def __attrs_post_init__(self) -> None:
+        check_callback(on_event=self.on_event)
+        for name, least in {"canary": 0, "wave_size": 1, "concurrency": 1}.items():
+            count = getattr(self, name)
+            if count is not None and not (isinstance(count, int) and count >= least):
+                raise InvalidArgumentError(name, f"must be a whole number, at least {least}, not {count!r}")
+        for name in ("timeout", "deployment_timeout"):
+            seconds = getattr(self, name)
+            if seconds is not None and not (isinstance(seconds, int | float) and seconds > 0):
+                raise InvalidArgumentError(name, f"must be a positive number of seconds, not {seconds!r}")
+        share = self.stop_on_failures
+        if share is not None and not (isinstance(share, int | float) and 0 <= share <= 1):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidArgumentError("stop_on_failures", f"must be a share from 0 to 1, not {share!r}")
