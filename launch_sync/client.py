@@ -155,24 +155,8 @@ class LaunchClient:
         own examples; the others are in the documentation's list of environment variables. `settings_sources` says
         afterwards where each setting came from.
 
-        Args:
-            credentials: As for `LaunchClient`; this and all others beat what is found.
-            region: As for `LaunchClient`.
-            base_url: As for `LaunchClient`.
-            app_url: As for `LaunchClient`.
-            organization_uid: As for `LaunchClient`.
-            folder: Where to begin to look for `.cs-launch.json`, upward; the working directory by default.
-            rate_limit: As for `LaunchClient`.
-            limiter: As for `LaunchClient`.
-            retry: As for `LaunchClient`.
-            timeout: As for `LaunchClient`.
-            attempt_timeout: As for `LaunchClient`.
-            transport: As for `LaunchClient`.
-            ssl_context: As for `LaunchClient`.
-            proxy: As for `LaunchClient`.
-            hooks: As for `LaunchClient`.
-            middleware: As for `LaunchClient`.
-            allow_http: As for `LaunchClient`.
+        `folder` is where to begin to look for `.cs-launch.json`, upward; the working directory by default. All other
+        arguments are those of `LaunchClient`, and beat what is found.
 
         Raises:
             ConfigurationError: Something is missing or malformed; the text lists all of it.
