@@ -106,9 +106,6 @@ def resolve_app_url(region: str, base_url: str | None, app_url: str | None, *, a
     """Return the address that issues tokens for a Launch API: the given one, or else that of the region.
 
     An API on this machine, as an emulator, issues them itself; one at a region's own host belongs to that region.
-
-    Raises:
-        ConfigurationError: The region is unknown, or an address breaks the rules of `resolve_endpoint`.
     """
     if app_url is not None:
         return _endpoint(app_url, "app_url", allow_http).base_url
@@ -120,11 +117,7 @@ def resolve_app_url(region: str, base_url: str | None, app_url: str | None, *, a
 
 
 def resolve_login_url(region: str, base_url: str | None) -> str:
-    """Return the address where users log in, after the same rules; `base_url` is that address itself.
-
-    Raises:
-        ConfigurationError: The region is unknown, or the address breaks the rules of `resolve_endpoint`.
-    """
+    """Return the address where users log in, after the same rules; `base_url` is that address itself."""
     if base_url is not None:
         return _endpoint(base_url, "base_url", allow_http=False).base_url
     return f"https://{find_region(region).login_host}"
@@ -194,11 +187,7 @@ _ORGANIZATION_UID: Final = re.compile(r"blt[0-9a-f]{16}")
 
 
 def check_organization_uid(organization_uid: str | None) -> str | None:
-    """Return an organization UID that is well formed: `blt` and 16 hex digits (FACTS §4).
-
-    Raises:
-        ConfigurationError: It is not.
-    """
+    """Return an organization UID that is well formed: `blt` and 16 hex digits (FACTS §4)."""
     if organization_uid is not None and not _ORGANIZATION_UID.fullmatch(organization_uid):
         raise ConfigurationError(
             f"organization_uid: {organization_uid!r} is not blt followed by 16 lower-case hex digits; "

@@ -157,13 +157,7 @@ class IgnoreFile:
             self._globs.append(_Glob(rule, regex, by_name, None if any_depth else body.count("/")))
 
     def match(self, path: str, name: str, *, is_folder: bool) -> Rule | None:
-        """Return the last rule that matches, or None.
-
-        Args:
-            path: Relative to the archived folder, with `/`, at or below this file's folder.
-            name: The last segment of `path`.
-            is_folder: Whether the path is a folder.
-        """
+        """Return the last rule that matches a path at or below this file's folder, or None."""
         path = path[self._base :]
         best: Rule | None = None
         for rule in chain(self._names.get(name, ()), self._paths.get(path, ())):

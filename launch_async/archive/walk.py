@@ -27,11 +27,7 @@ class _Folder:
 def walk(
     root: str, *, follow_ignore_files: bool, send_secrets: bool = False
 ) -> tuple[list[ArchiveEntry], list[Exclusion]]:
-    """Return what to send and what stays behind, each ordered by path.
-
-    Raises:
-        ArchiveError: A folder or an ignore file cannot be read, or a name cannot be expressed in a ZIP.
-    """
+    """Return what to send and what stays behind, each ordered by path."""
     visit = _Walk(root, follow_ignore_files=follow_ignore_files, send_secrets=send_secrets)
     visit.run()
     if visit.unusable:

@@ -33,12 +33,7 @@ class CheckedFile:
 
 
 def check_members(source: zipfile.ZipFile) -> Iterator[CheckedFile]:
-    """Read every file of a ZIP once, with its check sum.
-
-    Raises:
-        ArchiveError: A name or link leads outside, a name occurs twice, or the content is damaged, encrypted or
-            compressed in an unusual way.
-    """
+    """Read every file of a ZIP once, with its check sum."""
     seen: set[str] = set()
     for info in source.infolist():
         name = _safe_name(info)

@@ -65,14 +65,8 @@ def pack(
 ) -> list[bytes]:
     """Write a ZIP of `members`, in their order, and return the SHA-256 of each one's content.
 
-    Args:
-        root: The folder that the names are relative to.
-        members: The files.
-        out: An empty file that can seek.
-        level: zlib's compression level.
-        limit: Bytes that the ZIP may have.
-        pad_to: Bytes that it shall have at least; the archive comment fills it up.
-        checkpoint: Called between files and between blocks of a large one; may raise to stop.
+    `checkpoint` is called between files and between blocks of a large one, and may raise to stop. The archive comment
+    fills the ZIP up to `pad_to` bytes.
 
     Raises:
         ArchiveError: A file vanished, changed or cannot be read.
@@ -193,11 +187,7 @@ def _pack_small(root: str, member: ArchiveEntry, level: int) -> _Packed:
 
 
 def open_member(root: str, name: str, identity: tuple[int, ...]) -> BinaryIO:
-    """Open a listed file for reading, without following a link and without waiting on a pipe.
-
-    Raises:
-        ArchiveError: It vanished, cannot be read, or is not the file that was listed.
-    """
+    """Open a listed file for reading, without following a link and without waiting on a pipe."""
     # Buffered, because it reads whole blocks, where a raw file may come back short.
     return os.fdopen(_open(root, name, identity), "rb", buffering=8192)
 
@@ -253,12 +243,7 @@ class Container:
     """The ZIP format: headers in front of each file, a directory at the end (APPNOTE.TXT 6.3.10, §4.3)."""
 
     def __init__(self, out: BinaryIO, *, limit: int) -> None:
-        """Begin an empty ZIP.
-
-        Args:
-            out: An empty file that can seek.
-            limit: Bytes that the ZIP may have.
-        """
+        """Begin a ZIP of at most `limit` bytes, in an empty file that can seek."""
         self._out = out
         self._limit = limit
         self._offset = 0
@@ -281,11 +266,7 @@ class Container:
         self.write(_local_header(encoded, _DEFLATED, 0, size, 0))
 
     def write(self, data: bytes) -> None:
-        """Append bytes.
-
-        Raises:
-            SizeExceeded: The ZIP, with its directory so far, is larger than the limit.
-        """
+        """Append bytes."""
         self._offset += len(data)
         if self._offset + self._directory_size + _END.size > self._limit:
             raise SizeExceeded
@@ -301,11 +282,7 @@ class Container:
         self._list(encoded, mode, _DEFLATED, crc, size, compressed, start)
 
     def finish(self, *, pad_to: int = 0) -> None:
-        """Write the directory, and an archive comment that brings the ZIP to `pad_to` bytes.
-
-        Raises:
-            SizeExceeded: The ZIP is larger than the limit.
-        """
+        """Write the directory, and an archive comment that brings the ZIP to `pad_to` bytes."""
         start, count, size = self._offset, len(self._directory), self._directory_size
         directory, self._directory_size = self._directory, 0
         self.write(b"".join(directory))

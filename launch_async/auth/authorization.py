@@ -153,11 +153,7 @@ async def finish_authorization(
 
 
 def _code_of(address: str, state: str) -> Secret:
-    """Return the code in the address that the browser was sent to.
-
-    Raises:
-        AuthorizationError: It carries a refusal, no code, or the wrong state.
-    """
+    """Return the code in the address that the browser was sent to."""
     found = {name: Secret(values[-1]) for name, values in parse_qs(urlsplit(address).query).items()}
     if not hmac.compare_digest(found.get("state", "").encode(), state.encode()):
         raise AuthorizationError(

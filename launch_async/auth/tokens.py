@@ -55,11 +55,7 @@ def _bare(token: str, name: str) -> Secret:
 
 
 def _check_token(token: str, given: type, name: str) -> None:
-    """Check that a token may stand in a header, without ever repeating it in an error.
-
-    Raises:
-        ConfigurationError: It may not.
-    """
+    """Check that a token may stand in a header, without ever repeating it in an error."""
     if not issubclass(given, str):
         # What comes from an environment variable that is not set is None, whatever the annotation says.
         raise ConfigurationError(f"{name}: the token is missing, got {given.__name__} instead of a string")

@@ -56,12 +56,7 @@ Source: TypeAlias = Files | Commit | LatestCommit | PreviousUpload
 
 @asynccontextmanager
 async def ready_archive(files: Files, *, secrets: SecretFiles) -> AsyncGenerator[Archive]:
-    """Give an archive that may be uploaded; one that was packed for this is deleted afterwards.
-
-    Raises:
-        ArchiveError: The folder or ZIP cannot be uploaded as it is.
-        InvalidArgumentError: It is nothing that can be deployed.
-    """
+    """Give an archive that may be uploaded; one that was packed for this is deleted afterwards."""
     if isinstance(files, Archive):
         # It is the caller's, who may deploy it again.
         yield files

@@ -39,21 +39,13 @@ class DeployedFiles:
 
     @classmethod
     def at(cls, path: str | os.PathLike[str]) -> DeployedFiles:
-        """Return the memory at a path, whose content is checked.
-
-        Raises:
-            InvalidArgumentError: The file cannot be read, or is another one.
-        """
+        """Return the memory at a path, whose content is checked."""
         memory = cls(Path(path))
         memory._entries()
         return memory
 
     def check_not_sent(self, archive: Archive) -> None:
-        """Make sure that the file is not part of what is deployed, which it would change each time.
-
-        Raises:
-            InvalidArgumentError: It is.
-        """
+        """Make sure that the file is not part of what is deployed, which it would change each time."""
         try:
             name = self.path.resolve().relative_to(archive.listing.folder.resolve()).as_posix()
         except ValueError:
@@ -71,11 +63,7 @@ class DeployedFiles:
         return DeploymentRef(project_uid, environment_uid, entry["deployment_uid"])
 
     def remember(self, deployment: Deployment, content_hash: str) -> None:
-        """Write down what a deployment was made of, in place of what its environment had before.
-
-        Raises:
-            InvalidArgumentError: The file cannot be written.
-        """
+        """Write down what a deployment was made of, in place of what its environment had before."""
         entry = {
             "project_uid": deployment.project_uid,
             "deployment_uid": deployment.uid,

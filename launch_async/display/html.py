@@ -126,15 +126,7 @@ def card(title: str, facts: Mapping[str, Cell], *below: Markup) -> str:
 def table(
     title: str, items: Sequence[T], *below: Markup, cells: Callable[[T], Mapping[str, Cell]] = row, shown: int = SHOWN
 ) -> Markup:
-    """Return a table of the first items; columns in which none of them says anything are left out.
-
-    Args:
-        title: What is listed.
-        items: What to list.
-        below: What stands below the table.
-        cells: Gives the cells of an item by column.
-        shown: Items to show.
-    """
+    """Return a table of the first items; columns in which none of them says anything are left out."""
     rows = [cells(item) for item in items[:shown]]
     columns = [
         column

@@ -110,11 +110,7 @@ def in_notebook() -> bool:
 
 
 def front_end() -> Callable[[object], Callable[[], object]]:
-    """Return what shows an object in the notebook; that in turn returns what shows the object anew.
-
-    Raises:
-        ImportError: IPython is not installed.
-    """
+    """Return what shows an object in the notebook; that in turn returns what shows the object anew."""
     module = importlib.import_module("IPython.display")
 
     def show(shown: object) -> Callable[[], object]:

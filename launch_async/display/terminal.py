@@ -32,12 +32,7 @@ _TIME: Final = 5
 
 
 class LiveTable:
-    """A live view of a snapshot.
-
-    Args:
-        snapshot: What is shown.
-        file: The terminal.
-    """
+    """A live view of a snapshot."""
 
     def __init__(self, snapshot: RunSnapshot, file: TextIO) -> None:
         self._snapshot = snapshot

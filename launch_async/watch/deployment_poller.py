@@ -153,11 +153,7 @@ class PolledDeployment:
         return 0.0 if self._known_at is None else self._known_at + max(self._pause, self._interval)
 
     async def next_state(self, seen: int) -> Deployment:
-        """Return the state once it is another than that of version `seen`, looking whenever a poll is due.
-
-        Raises:
-            LaunchError: Looking has failed for good.
-        """
+        """Return the state once it is another than that of version `seen`, looking whenever a poll is due."""
         loop = asyncio.get_running_loop()
         while True:
             if self.deployment is not None and self.version != seen:

@@ -35,11 +35,7 @@ _SAME_MOMENT: Final = 0.1
 
 
 class Logs:
-    """The logs that a client follows now.
-
-    Args:
-        poller: Where the status of a deployment is polled up, together with everybody else's.
-    """
+    """The logs that a client follows now."""
 
     def __init__(self, poller: DeploymentPoller) -> None:
         self.poller = poller
@@ -61,13 +57,7 @@ class Logs:
 
 
 class Following:
-    """Follows one deployment, at the pull of whoever iterates.
-
-    Args:
-        logs: Where its log is read, and its status polled up.
-        target: The deployment.
-        cursor: Where to go on in its log; it moves along.
-    """
+    """Follows one deployment, at the pull of whoever iterates."""
 
     def __init__(self, logs: Logs, target: Deployment | DeploymentRef, cursor: LogCursor) -> None:
         self._logs = logs
@@ -81,11 +71,7 @@ class Following:
         self._warned = False
 
     async def events(self) -> AsyncGenerator[Deployment | LogLine, None]:
-        """Give each new state and each new line; the last state comes before the last lines.
-
-        Raises:
-            LaunchError: The status cannot be read, for good.
-        """
+        """Give each new state and each new line; the last state comes before the last lines."""
         with self._poller.watching(self._target) as watched, self._logs.reading(watched.ref) as reads:
             seen = 0
             while True:

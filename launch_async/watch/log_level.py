@@ -32,11 +32,7 @@ def level_of(message: str) -> LogLevel:
 
 
 def check_level(level: str | None) -> None:
-    """Check a level before anything is followed with it.
-
-    Raises:
-        InvalidArgumentError: It is none of the three.
-    """
+    """Refuse a level that is none of the three."""
     if level is not None and level not in _RANK:
         raise InvalidArgumentError("level", f"{level!r} is not one of {', '.join(_RANK)}")
 

@@ -44,12 +44,7 @@ class LogRead:
 
 
 class LogReads:
-    """The requests for one deployment's log.
-
-    Args:
-        polls: What sends them.
-        ref: Names the deployment.
-    """
+    """The requests for one deployment's log."""
 
     def __init__(self, polls: PollQueue, ref: DeploymentRef) -> None:
         self.followers = 0

@@ -29,12 +29,7 @@ _ASLEEP: Final = 30.0
 
 
 class PollQueue:
-    """What watchers ask of the service.
-
-    Args:
-        pipeline: The client's pipeline, which knows the budget's rate and the service's clock.
-        deployments: The client's deployments.
-    """
+    """What watchers ask of the service."""
 
     def __init__(self, pipeline: Pipeline, deployments: Deployments) -> None:
         self._pipeline = pipeline

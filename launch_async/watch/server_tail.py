@@ -28,13 +28,7 @@ _LONGEST_WINDOW: Final = timedelta(hours=1)
 async def tail(
     polls: PollQueue, ref: DeploymentRef, *, since: datetime | timedelta | None, until: datetime | None
 ) -> AsyncGenerator[ServerLogLine, None]:
-    """Give the lines from `since` on, for ever or until a window has reached `until`.
-
-    Raises:
-        InvalidArgumentError: A time has no zone.
-        ServerLogsUnavailable: The deployment has no server log.
-        LaunchError: The log cannot be read, for good.
-    """
+    """Give the lines from `since` on, for ever or until a window has reached `until`."""
     _check_aware(since, until)
     seen: SeenLines[ServerLogLine] = SeenLines(lambda line: line.source or "", look_back=_LOOK_BACK, forget=True)
     failures, loop = FailureStreak(), asyncio.get_running_loop()

@@ -42,12 +42,7 @@ _MAKE_A_REFERENCE: Final = (
 
 
 class Watching:
-    """Everything that a client waits for and follows. It owns nothing that would have to be closed.
-
-    Args:
-        pipeline: The client's pipeline.
-        deployments: The client's deployments.
-    """
+    """Everything that a client waits for and follows. It owns nothing that would have to be closed."""
 
     def __init__(self, pipeline: Pipeline, deployments: Deployments) -> None:
         self._queue = PollQueue(pipeline, deployments)
@@ -67,12 +62,7 @@ class Watching:
         urgent: bool = False,
         expected: float | None = None,
     ) -> Deployment:
-        """Return a deployment that has ended well; `urgent` and `expected` as for `DeploymentPoller.watching`.
-
-        Raises:
-            DeploymentFailed: It ended otherwise.
-            WaitTimeout: It did not end in time; it goes on at the service.
-        """
+        """Return a deployment that has ended well; `urgent` and `expected` as for `DeploymentPoller.watching`."""
         check_timeout(timeout)
         check_callback(on_update=on_update)
         target = _target(ref)
@@ -96,12 +86,7 @@ class Watching:
         on_update: Callable[[Deployment], object] | None = None,
         timeout: float = 3600.0,
     ) -> Deployment:
-        """Return a deployment that has ended well, after every line of its log has been given.
-
-        Raises:
-            DeploymentFailed: It ended otherwise.
-            WaitTimeout: It did not end in time; it goes on at the service.
-        """
+        """Return a deployment that has ended well, after every line of its log has been given."""
         if on_log is None:
             return await self.wait(ref, timeout=timeout, on_update=on_update)
         check_timeout(timeout)
@@ -132,13 +117,7 @@ class Watching:
     async def wait_all(
         self, refs: Iterable[DeploymentLike], *, timeout: float = 3600.0, return_failures: bool = False
     ) -> list[Deployment]:
-        """Return deployments that have all ended, in the order given.
-
-        Raises:
-            DeploymentsFailed: All have ended, and some of them not well.
-            WaitTimeout: Some did not end in time; they go on at the service.
-            LaunchError: One could not be polled, for good; raised when all others have ended.
-        """
+        """Return deployments that have all ended, in the order given."""
         targets = _targets(refs)
         async with contextlib.aclosing(self._ends(targets, timeout)) as ends:
             ended = {ref: deployment async for ref, deployment in ends}
@@ -152,12 +131,7 @@ class Watching:
     async def as_completed(
         self, refs: Iterable[DeploymentLike], *, timeout: float = 3600.0
     ) -> AsyncGenerator[Deployment, None]:
-        """Give each deployment when it has ended, well or not.
-
-        Raises:
-            WaitTimeout: Some did not end in time; they go on at the service.
-            LaunchError: One could not be polled, for good; raised when all others have ended.
-        """
+        """Give each deployment when it has ended, well or not."""
         async with contextlib.aclosing(self._ends(_targets(refs), timeout)) as ends:
             async for _, deployment in ends:
                 yield deployment
