@@ -54,26 +54,44 @@ async def test_what_was_deployed_after_a_copy_was_made_is_not_deployed_again(
 ) -> None:
     copy = await _copied_half_way(client, plan, path)
 
+    told: list[str] = []
+
+    report = await client.fleet.resume(copy, on_event=lambda event: told.append(event.message))
+
+    assert created(emulator) == uids(plan)
+    assert report.is_success
+    assert sum("of which the journal does not tell" in message for message in told) == 4
+
+
+async def test_a_deployment_that_may_be_the_runs_or_anothers_is_ambiguous_and_stays_so(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan, path: Path
+) -> None:
+    copy = await _copied_half_way(client, plan, path)
+    target = plan.operations[5].target
+    await client.deployments.create(target.project_uid, target.environment_uid)
+
     for _ in range(2):
         report = await client.fleet.resume(copy, stop_on_failures=None)
 
-    assert created(emulator) == uids(plan)
-    assert _states(report) == [OperationState.SUCCEEDED] * 2 + [OperationState.AMBIGUOUS] * 4
-    assert all("may be older than what its run did" in one.message for one in report.outcomes[2:])
-    assert not report.is_success
+        assert _states(report) == [OperationState.SUCCEEDED] * 5 + [OperationState.AMBIGUOUS]
+        assert "may be older than what its run did" in report.outcomes[5].message
+    assert created(emulator) == sorted([*uids(plan), target.environment_uid])
 
 
-async def test_what_was_deployed_after_a_copy_was_made_is_adopted_where_its_commit_proves_it(
+async def test_a_deployment_of_another_commit_is_not_taken_for_the_runs(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan, path: Path
 ) -> None:
-    targets = [one.target for one in plan.operations]
+    targets, control = [one.target for one in plan.operations], FleetControl()
     plan = await client.fleet.plan_redeploy(targets, Commit("c" * 40))
-    copy = await _copied_half_way(client, plan, path)
+    stop = _after(2, control.cancel)
+    await client.fleet.run(plan, journal=path, on_event=stop, control=control, concurrency=1, wave_size=1)
+    shutil.copy(path, path.with_name("copy"))
+    await client.deployments.create(targets[5].project_uid, targets[5].environment_uid, commit_hash="d" * 40)
 
-    report = await client.fleet.resume(copy)
+    report = await client.fleet.resume(path.with_name("copy"))
 
     assert report.is_success
-    assert created(emulator) == uids(plan)
+    assert created(emulator) == sorted([*uids(plan), targets[5].environment_uid])
 
 
 async def test_older_content_that_was_put_back_is_not_trusted(
@@ -82,10 +100,10 @@ async def test_older_content_that_was_put_back_is_not_trusted(
     copy = await _copied_half_way(client, plan, path)
     path.write_bytes(copy.read_bytes())
 
-    report = await client.fleet.resume(path, stop_on_failures=None)
+    report = await client.fleet.resume(path)
 
     assert created(emulator) == uids(plan)
-    assert not report.is_success
+    assert report.is_success
 
 
 async def test_a_copy_of_a_stopped_run_is_gone_on_with(

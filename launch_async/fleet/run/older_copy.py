@@ -7,39 +7,40 @@ since the journal's last step. A revalidation cannot be looked up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from launch_async.errors import AmbiguousOutcome
-from launch_async.fleet.plan.actions import Redeploy
 from launch_async.fleet.plan.plan import PlannedOperation
-from launch_async.fleet.services import FleetServices
 from launch_async.models.deployment import Deployment
-from launch_async.resources._create.proof import CommitProof
+from launch_async.resources._create.sending import SendRecord
 
-__all__ = ["deployed_since", "unknown_revalidation"]
+__all__ = ["sends_of_missing_steps", "unknown_deployment", "unknown_revalidation"]
 
 
-async def deployed_since(
-    services: FleetServices, operation: PlannedOperation, action: Redeploy, since: datetime
-) -> Deployment | None:
-    """Return the deployment that a run has made of which the journal does not tell; None if it made none.
+def sends_of_missing_steps(recent: Sequence[Deployment], since: datetime, now: datetime) -> SendRecord | None:
+    """Return when a run may have deployed without the journal telling; None if nobody has deployed since its last step.
 
-    Raises:
-        AmbiguousOutcome: Somebody has deployed, and nothing proves that it was the run, or that it was not.
+    Args:
+        recent: The newest deployments of an environment.
+        since: A time that was over when the journal's last step was written.
+        now: The time.
     """
-    target, commit = operation.target, action.source.commit_hash
-    recent = [one for one in await services.recent(target) if one.created_at is None or one.created_at >= since]
-    candidates = recent if commit is None else list(filter(CommitProof(commit).fits, recent))
-    if not candidates:
+    older = [one for one in recent if one.created_at is not None and one.created_at < since]
+    if len(older) == len(recent):
         return None
-    if commit is not None and len(candidates) == 1 and candidates[0].commit_hash:
-        return candidates[0]
-    uids = [one.uid for one in candidates]
-    raise AmbiguousOutcome(
-        f"the journal is a copy that may be older than what its run did, and {target.label} was deployed since its "
-        f"last step ({', '.join(uids)}): look whether that is what the plan says. Nothing was sent",
-        candidates=uids,
-        operation="createDeployment",
+    numbers = [one.deployment_number for one in older if one.deployment_number is not None]
+    return SendRecord(first=since, last=now, known_number=max(numbers, default=None))
+
+
+def unknown_deployment(operation: PlannedOperation, cause: AmbiguousOutcome) -> AmbiguousOutcome:
+    """Return the error for a deployment that may be the run's, or somebody else's."""
+    return AmbiguousOutcome(
+        f"the journal is a copy that may be older than what its run did, and {operation.target.label} was deployed "
+        f"since its last step ({', '.join(cause.candidates)}): look whether that is what the plan says. Nothing was "
+        "sent",
+        candidates=cause.candidates,
+        operation=cause.operation,
     )
 
 

@@ -23,7 +23,7 @@ from launch_async.fleet.plan.actions import (
 from launch_async.fleet.plan.plan import PlannedOperation
 from launch_async.fleet.run.control import FleetControl
 from launch_async.fleet.run.events import FleetEventKind
-from launch_async.fleet.run.older_copy import deployed_since, unknown_revalidation
+from launch_async.fleet.run.older_copy import sends_of_missing_steps, unknown_deployment, unknown_revalidation
 from launch_async.fleet.run.options import RunOptions
 from launch_async.fleet.run.run_state import BrokenRunError, RunState, ended_at_of
 from launch_async.fleet.run.uploads import SharedUpload
@@ -185,7 +185,16 @@ class Operations:
         assert self._state.missing_since is not None  # noqa: S101 - otherwise nothing may be missing
         async with self._sending:
             self._check_not_held()
-            found = await deployed_since(self._services, operation, action, self._state.missing_since)
+            recent = await self._services.recent(operation.target)
+        record = sends_of_missing_steps(recent, self._state.missing_since, self._services.now())
+        if record is None:
+            return
+        options = self._options_of(sha256=await self._uploads.sha256(), record=record)
+        creation = self._services.creation(operation.target, action.source.commit_hash, None, options)
+        try:
+            found = await creation.resolved()
+        except AmbiguousOutcome as error:
+            raise unknown_deployment(operation, error) from error
         if found is not None:
             self._sent(operation, found, message=f"found deployment {found.uid}, of which the journal does not tell")
 
