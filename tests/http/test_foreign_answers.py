@@ -1,0 +1,123 @@
+"""An answer that belongs to another request is an error and never a result, and its connection is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import attrs
+import pytest
+
+from launch_async import DecodeError, LaunchClient
+from launch_async.http import Response
+from tests.support.core import DEPLOYMENT, ENVIRONMENT, PROJECT, UPLOAD, FakeTransport, answer, client_on
+
+ANOTHER = "66c0ffee00000000000000a2"
+
+
+@attrs.define
+class Doubling:
+    """A server that sends its first answer twice, the second copy a moment later."""
+
+    url: str = ""
+    connections: int = 0
+    asked: list[str] = attrs.field(factory=list)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        while request := await reader.readline():
+            while (await reader.readline()).strip():
+                pass
+            uid = request.split()[1].decode().rpartition("/")[2]
+            self.asked.append(uid)
+            body = json.dumps({"project": {"uid": uid, "name": uid}}).encode()
+            head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+            writer.write(head + body)
+            await writer.drain()
+            if len(self.asked) == 1:
+                await asyncio.sleep(0.05)
+                writer.write(head + body)
+                await writer.drain()
+        writer.close()
+
+
+@pytest.fixture
+async def doubling() -> AsyncIterator[Doubling]:
+    service = Doubling()
+    server = await asyncio.start_server(service.serve, "127.0.0.1", 0)
+    service.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    yield service
+    server.close()
+
+
+async def test_an_answer_that_comes_twice_is_not_taken_for_the_next_calls(doubling: Doubling) -> None:
+    async with client_on(None, base_url=doubling.url) as launch:  # type: ignore[arg-type]
+        first = await launch.projects.get(PROJECT)
+        await asyncio.sleep(0.2)
+        with pytest.raises(DecodeError, match="belongs to another request") as caught:
+            await launch.projects.get(ANOTHER)
+        later = [await launch.projects.get(uid) for uid in (PROJECT, ANOTHER, PROJECT)]
+
+    assert first.uid == PROJECT
+    assert [one.uid for one in later] == [PROJECT, ANOTHER, PROJECT]
+    assert (caught.value.retryable, caught.value.ambiguous) == (True, False)
+    assert doubling.connections == 2
+
+
+CALLS: dict[str, tuple[str, Callable[[LaunchClient], Awaitable[Any]]]] = {
+    "get a project": ("project", lambda launch: launch.projects.get(PROJECT)),
+    "change a project": ("project", lambda launch: launch.projects.update(PROJECT, name="new")),
+    "get an environment": ("environment", lambda launch: launch.environments.get(PROJECT, ENVIRONMENT)),
+    "change an environment": (
+        "environment",
+        lambda launch: launch.environments.update(PROJECT, ENVIRONMENT, name="new"),
+    ),
+    "get a deployment": ("deployment", lambda launch: launch.deployments.get(PROJECT, ENVIRONMENT, DEPLOYMENT)),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_an_answer_with_another_uid_is_an_error_and_drops_its_connection(name: str) -> None:
+    key, call = CALLS[name]
+    dropped: list[str] = []
+    body = json.dumps({key: {"uid": ANOTHER}}).encode()
+    transport = FakeTransport(Response(200, {}, body, drop_connection=lambda: dropped.append(name)))
+
+    async with client_on(transport) as launch:
+        with pytest.raises(DecodeError, match=f"its uid is {ANOTHER}"):
+            await call(launch)
+
+    assert dropped == [name]
+    assert len(transport.requests) == 1
+
+
+async def test_a_creation_that_gets_another_ones_answer_is_looked_up() -> None:
+    foreign = answer(201, {"project": {"uid": ANOTHER, "name": "somebody else's"}})
+    dated = {"Date": "Mon, 04 May 2026 12:00:00 GMT"}
+    ours = {"uid": PROJECT, "name": "landing", "createdAt": "2026-05-04T12:00:00.000Z"}
+    transport = FakeTransport(foreign, answer(200, {"projects": [ours]}, dated))
+
+    async with client_on(transport) as launch:
+        project = await launch.projects.create_from_upload("landing", upload_uid=UPLOAD)
+
+    assert project.uid == PROJECT
+
+
+async def test_a_deployment_that_was_there_before_is_no_answer_to_a_creation() -> None:
+    dated = {"Date": "Mon, 04 May 2026 12:00:00 GMT"}
+    made = "2026-05-04T12:00:00.000Z"
+    old = {"uid": ANOTHER, "deploymentNumber": 4, "commitHash": "a" * 40, "createdAt": made}
+    new = {"uid": DEPLOYMENT, "deploymentNumber": 5, "commitHash": "a" * 40, "createdAt": made}
+    transport = FakeTransport(
+        answer(200, {"deployment": old}, dated),
+        answer(201, {"deployment": old}, dated),
+        answer(200, {"deployments": [new, old]}, dated),
+    )
+
+    async with client_on(transport) as launch:
+        await launch.deployments.get(PROJECT, ENVIRONMENT, ANOTHER)
+        deployment = await launch.deployments.create(PROJECT, ENVIRONMENT)
+
+    assert deployment.uid == DEPLOYMENT
