@@ -300,3 +300,20 @@ async def test_a_listing_that_is_no_list_is_a_decode_error() -> None:
     async with client_on(FakeTransport(answer(200, {"projects": {}}))) as launch:
         with pytest.raises(DecodeError, match=r"\$\.projects: expected a list"):
             await launch.projects.list().page()
+
+
+# Deployments that a test has put into the emulator
+
+
+@pytest.mark.parametrize("kind", ["reset_after", "reset_before", "status_after"])
+async def test_the_previous_zip_of_a_preloaded_deployment_is_deployed_once(kind: FaultKind) -> None:
+    async with LaunchEmulator(rate_limit=None, build_seconds=60.0) as emulator:
+        project = emulator.add_project("landing", deployments=1)
+        (environment,) = project.environments
+        emulator.ledger.clear()
+        async with client_of(emulator, retry=QUICK) as launch:
+            await launch.deployments.list(project.uid, environment).to_list()
+            emulator.faults.add(kind, operation="createDeployment", times=1)
+            deployment = await launch.deployments.create(project.uid, environment)
+
+        assert made(emulator, "deployment") == [deployment.uid]

@@ -84,9 +84,9 @@ async def get_upload_url(call: Call) -> Answer:
 
 
 async def get_download_url(call: Call) -> Answer:
-    """A signed link to the archive that a file-upload deployment was built from."""
+    """A signed link to the archive that a file-upload deployment was built from; a sample, if a test put it here."""
     deployment = call.deployment()
-    if deployment.upload is None:
+    if deployment.environment.project.kind == GIT:
         raise errors.coded(404, "launch.DEPLOYMENT.UPLOADED_FILE_NOT_FOUND_ERROR", "Uploaded file not found.")
     return Answer(200, call.service.storage.download_target(deployment.upload))
 

@@ -6,9 +6,12 @@ Contentstack is refused: storage must never see one.
 
 import asyncio
 import base64
+import functools
 import hashlib
 import hmac
+import io
 import json
+import zipfile
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +33,7 @@ LARGEST = 104_857_600
 CHUNK = 256 * 1024
 FIELD_LIMIT = 64 * 1024
 BUCKET = "launch-uploads"
+SAMPLE = "sample"
 # In the order in which they are handed out; the last two are the policy and its signature. The ones of GCP are those of
 # its own documentation of signed policy documents: nobody has seen Launch hand them out (FACTS §11 row 28).
 POLICY_FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -126,9 +130,10 @@ class Storage:
         url = self._signed("PUT", path, upload.expires_at)
         return {"uploadUrl": url, **shared, "method": "PUT", "fields": None, "headers": headers}
 
-    def download_target(self, upload: Upload) -> Record:
-        """The wire form of ``DownloadUrl`` under the chosen name (FACTS §11 row 3)."""
-        url = self._signed("GET", f"/storage/archive/{upload.uid}", self._clock.now() + self._options.upload_seconds)
+    def download_target(self, upload: Upload | None) -> Record:
+        """The wire form of ``DownloadUrl`` under the chosen name (FACTS §11 row 3); a sample's without an upload."""
+        name = SAMPLE if upload is None else upload.uid
+        url = self._signed("GET", f"/storage/archive/{name}", self._clock.now() + self._options.upload_seconds)
         return {self._options.download_key: url, "expiresIn": int(self._options.upload_seconds)}
 
     async def answer(self, request: web.BaseRequest, segments: list[str]) -> web.StreamResponse:
@@ -149,6 +154,9 @@ class Storage:
                 return await self._take_body(request, uid, 201)
             case "PUT", ["gcp", bucket, uid] if bucket == BUCKET:
                 return await self._take_body(request, uid, 200)
+            case "GET", ["archive", name] if name == SAMPLE:
+                self._check_signature(request)
+                return web.Response(body=sample_archive(), content_type="application/zip")
             case "GET", ["archive", uid]:
                 upload = self._state.uploads.get(uid)
                 self._check_signature(request)
@@ -290,6 +298,15 @@ class Storage:
 
     def _sign(self, text: str) -> str:
         return hmac.new(self._key, text.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+
+
+@functools.cache
+def sample_archive() -> bytes:
+    """Return the ZIP of deployments that a test has put here without one."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("index.html"), "<!doctype html><title>A sample</title>\n" + " " * SMALLEST)
+    return content.getvalue()
 
 
 def _declared_length(request: web.BaseRequest) -> int:
