@@ -39,6 +39,7 @@ VariablesUpdate: TypeAlias = Literal["replace", "merge"]
 CommitForm: TypeAlias = Literal["short", "full"]
 WhileBuilding: TypeAlias = Literal["queue", "refuse", "fail"]
 ListOrder: TypeAlias = Literal["newest", "oldest", "uid"]
+SupersededStatus: TypeAlias = Literal["ARCHIVED", "DEPLOYED"]
 UsageReset: TypeAlias = Literal["iso", "epoch_ms"]
 UsageScope: TypeAlias = Literal["any", "launch.projects:read", "launch:manage"]
 UnsetFields: TypeAlias = Literal["omitted", "null"]
@@ -121,8 +122,9 @@ class EmulatorOptions:
         git_needs_commit: refuse a deployment of a Git project that names no commit (question 19).
         while_building: what a new deployment does while another one builds: it waits, it is refused with 400, or the
             other one becomes FAILED (question 20).
-        deployments_kept: replaced deployments of an environment that stay DEPLOYED; older ones become ARCHIVED. None
-            keeps all (question 21).
+        superseded_status: what the LIVE deployment becomes when another one goes live (question 21).
+        rollback_retention: superseded deployments of an environment, the newest ones, that the console can roll back
+            to. Launch's plans have 1 (Free), 3 (Self-Serve) and 5 (Enterprise) (question 21).
         list_order: order of lists: newest first, oldest first, or by uid (question 22).
         usage_reset: ``usageReset`` as an ISO date or as an epoch in milliseconds (question 23).
         usage_scope: the scope that the usage of the quota asks for (question 23).
@@ -191,7 +193,8 @@ class EmulatorOptions:
     commit_form: CommitForm = "short"
     git_needs_commit: bool = False
     while_building: WhileBuilding = "queue"
-    deployments_kept: int | None = field(default=None, validator=optional(ge(0)))
+    superseded_status: SupersededStatus = "ARCHIVED"
+    rollback_retention: int = field(default=3, validator=ge(0))
     list_order: ListOrder = "newest"
     usage_reset: UsageReset = "iso"
     usage_scope: UsageScope = field(default="any", metadata=AT_START)
@@ -266,7 +269,8 @@ class EmulatorKeywords(TypedDict, total=False):
     commit_form: CommitForm
     git_needs_commit: bool
     while_building: WhileBuilding
-    deployments_kept: int | None
+    superseded_status: SupersededStatus
+    rollback_retention: int
     list_order: ListOrder
     usage_reset: UsageReset
     usage_scope: UsageScope

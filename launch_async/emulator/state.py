@@ -238,6 +238,7 @@ class Deployment(Kept):
     settings: Mapping[str, object]
     commit_message: str
     status: str = "QUEUED"
+    rollback_eligible: bool = False
     visible_at: float = 0.0
     started_at: float | None = None
     ended_at: float | None = None
@@ -279,6 +280,7 @@ class Deployment(Kept):
             "deploymentNumber": self.number,
             "deploymentUrl": self.environment.address,
             "commitMessage": self.commit_message,
+            "isRollbackEligible": self.rollback_eligible,
             "createdAt": iso(self.created_at),
             "updatedAt": iso(self.updated_at),
         }

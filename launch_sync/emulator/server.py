@@ -225,6 +225,20 @@ class LaunchEmulator:
             at=at,
         )
 
+    def roll_back(self, deployment_uid: str) -> None:
+        """Do what "rollback" in the console does: a superseded deployment is LIVE again at once, without a build.
+
+        The LIVE deployment is superseded. The site has the files and the settings of the deployment that is LIVE again.
+
+        Args:
+            deployment_uid: a deployment with `isRollbackEligible`.
+
+        Raises:
+            KeyError: no such deployment.
+            ValueError: the deployment is not eligible for a rollback.
+        """
+        self._async.roll_back(deployment_uid)
+
     def add_app(self, *, machine_to_machine: bool = False, organization_uid: str | None = None) -> tuple[str, str]:
         """Register an OAuth app: a standard one, for `authorize`, or an M2M one; returns its client id and secret.
 

@@ -37,14 +37,14 @@ async def test_a_deployment_is_queued_then_deploying_then_live(start, archive):
     assert seen == ["QUEUED", "DEPLOYING", "DEPLOYING", "LIVE"]
 
 
-async def test_the_previous_live_one_becomes_deployed(api, environment):
+async def test_the_previous_live_one_is_archived(api, environment):
     api.emulator.advance(60)
     await api.post(f"{environment}/deployments")
     while_building = await statuses(api, environment)
     api.emulator.advance(60)
 
     assert while_building == ["LIVE", "DEPLOYING"]
-    assert await statuses(api, environment) == ["DEPLOYED", "LIVE"]
+    assert await statuses(api, environment) == ["ARCHIVED", "LIVE"]
 
 
 async def test_a_deployment_during_another_waits_and_only_the_newest_waits(api, environment):
@@ -58,7 +58,7 @@ async def test_a_deployment_during_another_waits_and_only_the_newest_waits(api, 
     assert second.json["deployment"]["status"] == "QUEUED"
     assert together == ["DEPLOYING", "SKIPPED", "QUEUED"]
     assert next_one == ["LIVE", "SKIPPED", "DEPLOYING"]
-    assert await statuses(api, environment) == ["DEPLOYED", "SKIPPED", "LIVE"]
+    assert await statuses(api, environment) == ["ARCHIVED", "SKIPPED", "LIVE"]
 
 
 async def test_one_advance_plays_everything_that_would_have_happened(api, environment):
@@ -66,7 +66,68 @@ async def test_one_advance_plays_everything_that_would_have_happened(api, enviro
 
     api.emulator.advance(3600)
 
-    assert await statuses(api, environment) == ["DEPLOYED", "LIVE"]
+    assert await statuses(api, environment) == ["ARCHIVED", "LIVE"]
+
+
+async def test_a_failed_deployment_is_neither_archived_nor_eligible_for_a_rollback(api, environment):
+    api.emulator.script("FAILED", seconds=1)
+    await api.post(f"{environment}/deployments")
+    api.emulator.advance(120)
+    await api.post(f"{environment}/deployments")
+    api.emulator.advance(120)
+    shown = (await api.get(f"{environment}/deployments")).json["deployments"]
+
+    assert [(one["status"], one["isRollbackEligible"]) for one in reversed(shown)] == [
+        ("ARCHIVED", True),
+        ("FAILED", False),
+        ("LIVE", False),
+    ]
+
+
+async def test_a_rollback_makes_an_archived_deployment_live_again_without_a_build(api):
+    other = api.emulator.add_project("rolled", deployments=5)
+    ((uid, environment),) = other.environments.items()
+    path, uids = f"/projects/{other.uid}/environments/{uid}", list(environment.deployments)
+    before = api.emulator.ledger.count()
+    api.emulator.advance(7)
+
+    api.emulator.roll_back(uids[1])
+
+    shown = (await api.get(f"{path}/deployments")).json["deployments"][::-1]
+    assert [one["status"] for one in shown] == ["ARCHIVED", "LIVE", "ARCHIVED", "ARCHIVED", "ARCHIVED"]
+    assert [one["isRollbackEligible"] for one in shown] == [False, False, True, True, True]
+    assert [one["updatedAt"] > one["createdAt"] for one in shown] == [False, True, False, False, True]
+    assert api.emulator.ledger.count() == before + 1
+
+    await api.post(f"{path}/deployments")
+    api.emulator.advance(60)
+    assert (await statuses(api, path)) == [*["ARCHIVED"] * 5, "LIVE"]
+
+
+async def test_after_a_rollback_the_site_is_the_older_one_again(api, environment, zip_of):
+    api.emulator.advance(60)
+    first = await api.newest(environment)
+    changed = await api.upload(zip_of({"index.html": "<h1>Newer</h1>"}))
+    await api.post(f"{environment}/deployments", {"uploadUid": changed})
+    api.emulator.advance(60)
+    newer = (await api.page(environment)).text
+
+    api.emulator.roll_back(first["uid"])
+
+    assert "Newer" in newer
+    assert "Hello from the archive" in (await api.page(environment)).text
+
+
+async def test_a_rollback_to_a_deployment_that_is_not_eligible_is_refused(api):
+    project = api.emulator.add_project("rolled", deployments=5)
+    (environment,) = project.environments.values()
+    oldest, *_, live = environment.deployments
+
+    for uid, problem in ((oldest, ValueError), (live, ValueError), ("f" * 24, KeyError)):
+        with pytest.raises(problem):
+            api.emulator.roll_back(uid)
+
+    assert environment.live is environment.deployments[live]
 
 
 async def test_environments_build_side_by_side(api, archive):
@@ -101,7 +162,7 @@ async def test_a_script_waits_for_the_environment_it_is_meant_for(api, environme
             await api.post(f"{path}/deployments")
         api.emulator.advance(60)
 
-    assert await statuses(api, environment) == ["DEPLOYED", "FAILED", "FAILED", "LIVE"]
+    assert await statuses(api, environment) == ["ARCHIVED", "FAILED", "FAILED", "LIVE"]
     assert await statuses(api, other) == ["LIVE", "CANCELLED", "CANCELLED", "CANCELLED"]
 
 
@@ -112,7 +173,7 @@ async def test_scripts_can_be_forgotten(api, environment):
 
     api.emulator.advance(200)
 
-    assert await statuses(api, environment) == ["DEPLOYED", "LIVE"]
+    assert await statuses(api, environment) == ["ARCHIVED", "LIVE"]
 
 
 async def test_a_running_status_nobody_knows_can_be_scripted(api, environment):

@@ -67,7 +67,20 @@ async def test_a_project_is_put_there_and_shows_in_the_state(control):
 
     assert made.status == 201
     assert set(made.json["environments"]) == {"a", "b"}
-    assert (state["projects"], state["environments"], state["deployments"]) == (1, 2, {"LIVE": 2, "DEPLOYED": 2})
+    assert (state["projects"], state["environments"], state["deployments"]) == (1, 2, {"LIVE": 2, "ARCHIVED": 2})
+
+
+async def test_a_rollback_can_be_ordered(control):
+    made = (await control.post("/__emulator__/projects", {"name": "p", "deployments": 2})).json
+    (environment,) = made["environments"].values()
+    deployments = control.emulator._service.state.environments[environment["uid"]].deployments
+
+    done = await control.post("/__emulator__/rollbacks", {"deployment_uid": next(iter(deployments))})
+    again = await control.post("/__emulator__/rollbacks", {"deployment_uid": next(iter(deployments))})
+
+    assert (done.status, done.json["deployments"]) == (200, {"LIVE": 1, "ARCHIVED": 1})
+    assert [one.status for one in deployments.values()] == ["LIVE", "ARCHIVED"]
+    assert (again.status, "not eligible for a rollback" in again.text) == (400, True)
 
 
 async def test_scripts_time_and_deploy_hooks_play_a_build(control):

@@ -335,7 +335,7 @@ async def test_preloaded_projects_cost_no_requests_and_look_like_others(api):
     ]
 
     assert [environment["name"] for environment in environments] == ["b", "a"]
-    assert [deployment["status"] for deployment in deployments] == ["LIVE", "DEPLOYED", "DEPLOYED"]
+    assert [deployment["status"] for deployment in deployments] == ["LIVE", "ARCHIVED", "ARCHIVED"]
     assert environments[0]["environmentVariables"] == [{"key": "K", "value": "V"}]
     with pytest.raises(ValueError, match="big"):
         api.emulator.add_project("big")

@@ -280,7 +280,7 @@ async def test_19_how_a_commit_is_named(start, options, expected):
 
 
 @choices(
-    ({}, (201, ["DEPLOYING", "QUEUED"], ["DEPLOYED", "LIVE"])),
+    ({}, (201, ["DEPLOYING", "QUEUED"], ["ARCHIVED", "LIVE"])),
     ({"while_building": "refuse"}, (400, ["DEPLOYING"], ["LIVE"])),
     ({"while_building": "fail"}, (201, ["FAILED", "DEPLOYING"], ["FAILED", "LIVE"])),
 )
@@ -311,12 +311,25 @@ async def test_20_the_log_of_a_displaced_build_says_why_and_goes_no_further(star
 
 
 @choices(
-    ({}, ["DEPLOYED", "DEPLOYED", "DEPLOYED", "LIVE"]),
-    ({"deployments_kept": 1}, ["ARCHIVED", "ARCHIVED", "DEPLOYED", "LIVE"]),
+    ({}, ["ARCHIVED", "ARCHIVED", "LIVE"]),
+    ({"superseded_status": "DEPLOYED"}, ["DEPLOYED", "DEPLOYED", "LIVE"]),
 )
-async def test_21_what_becomes_of_old_deployments(start, options, expected):
+async def test_21_what_a_live_deployment_becomes(start, options, expected):
     async with start(**options) as api:
-        assert await statuses(api, place(api, deployments=4)) == expected
+        assert await statuses(api, place(api, deployments=3)) == expected
+
+
+@choices(
+    ({}, [False, True, True, True, False]),
+    ({"superseded_status": "DEPLOYED"}, [False, True, True, True, False]),
+    ({"rollback_retention": 1}, [False, False, False, True, False]),
+    ({"rollback_retention": 0}, [False] * 5),
+)
+async def test_21_what_the_console_can_roll_back_to(start, options, expected):
+    async with start(**options) as api:
+        shown = (await api.get(f"{place(api, deployments=5)}/deployments")).json["deployments"]
+
+    assert [one["isRollbackEligible"] for one in reversed(shown)] == expected
 
 
 @choices(({}, ["c", "b", "a"]), ({"list_order": "oldest"}, ["a", "b", "c"]), ({"list_order": "uid"}, "by uid"))

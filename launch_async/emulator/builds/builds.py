@@ -2,7 +2,7 @@
 
 Nothing runs in between: a deployment costs one object and at most one event, and moving the clock moves every build.
 A build starts when its environment is free; a later one waits, and displaces the one that waited before it (SKIPPED).
-The LIVE one becomes DEPLOYED when the next goes live (FACTS §6).
+The LIVE one is superseded when the next goes live, and a rollback in the console makes it LIVE again (FACTS §6).
 """
 
 import heapq
@@ -18,6 +18,7 @@ from launch_async.emulator.state import NEWEST_COMMIT, Deployment, Environment, 
 LIVE = "LIVE"
 QUEUED = "QUEUED"
 FAILED = "FAILED"
+SUPERSEDED = ("ARCHIVED", "DEPLOYED")
 FINISHED = Script(seconds=0.0)
 
 
@@ -98,7 +99,7 @@ class Builds:
         return deployment
 
     def add_finished(self, environment: Environment, now: float) -> Deployment:
-        """Add a deployment that was built before ``now`` and serves; the one before it is DEPLOYED."""
+        """Add a deployment that was built before ``now`` and serves; the one before it is superseded."""
         commit_hash = _newest_commit(environment)
         environment.numbered += 1
         deployment = Deployment(
@@ -117,6 +118,17 @@ class Builds:
         self._go_live(deployment, now)
         self._end(deployment, LIVE, now)
         return deployment
+
+    def roll_back(self, deployment: Deployment, now: float) -> None:
+        """Make a superseded deployment LIVE again, without a build; the LIVE one is superseded.
+
+        Raises:
+            ValueError: it is not eligible.
+        """
+        with self._lock:
+            if not deployment.rollback_eligible:
+                raise ValueError(f"deployment {deployment.uid} is {deployment.status} and not eligible for a rollback")
+            self._go_live(deployment, now)
 
     def settle(self, now: float) -> None:
         """Play every event that is due; a test may do so from another thread than the server's."""
@@ -222,18 +234,21 @@ class Builds:
     def _go_live(self, deployment: Deployment, at: float) -> None:
         previous, deployment.environment.live = deployment.environment.live, deployment
         if previous is not None:
-            previous.status = "DEPLOYED"
+            previous.status = self._options.superseded_status
             previous.updated_at = at
-            self._archive(deployment.environment)
+        deployment.status = LIVE
+        deployment.updated_at = at
+        deployment.rollback_eligible = False
+        self._offer_rollbacks(deployment.environment)
 
-    def _archive(self, environment: Environment) -> None:
-        """Let the oldest DEPLOYED ones become ARCHIVED, if only some are kept (FACTS §11 row 21)."""
-        kept = self._options.deployments_kept
-        if kept is None:
-            return
-        replaced = [one for one in environment.deployments.values() if one.status == "DEPLOYED"]
-        for deployment in replaced[: max(0, len(replaced) - kept)]:
-            deployment.status = "ARCHIVED"
+    def _offer_rollbacks(self, environment: Environment) -> None:
+        """Keep the newest superseded deployments eligible for a rollback, as many as the plan retains (FACTS §6)."""
+        superseded = (one for one in reversed(environment.deployments.values()) if one.status in SUPERSEDED)
+        for place, deployment in enumerate(superseded):
+            is_retained = place < self._options.rollback_retention
+            if not is_retained and not deployment.rollback_eligible:
+                return  # The older ones are not eligible either.
+            deployment.rollback_eligible = is_retained
 
     def _end(self, deployment: Deployment, status: str, at: float) -> None:
         deployment.status = status

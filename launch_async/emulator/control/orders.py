@@ -62,6 +62,7 @@ class Control:
             "domains": (controls.add_domain, 201, lambda uid: {"uid": uid}),
             "organizations": (controls.add_organization, 201, asdict),
             "projects": (controls.add_project, 201, self._project),
+            "rollbacks": (controls.roll_back, 200, lambda _: self._summary()),
             "deployments": (controls.add_deployment, 201, lambda uid: {"deployment_uid": uid}),
         }
 
