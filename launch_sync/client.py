@@ -319,7 +319,8 @@ class LaunchClient:
                 environment still serves the same files, and has not been changed since, nothing is uploaded.
 
         Returns:
-            The deployment that went live; the one that serves already if there was nothing to deploy.
+            The deployment that went live, also if another one has superseded it already (`status.is_superseded`); the
+            one that serves already if there was nothing to deploy.
 
         Raises:
             ArchiveError: The folder or ZIP cannot be uploaded as it is; nothing was requested.
@@ -438,7 +439,8 @@ class LaunchClient:
             on_update: Called with each state that differs from the one before, beginning with the first.
 
         Returns:
-            The deployment, LIVE, or DEPLOYED if a newer one serves already (FACTS §6).
+            The deployment: LIVE, or superseded (`status.is_superseded`) if another one has replaced it already. A
+            rollback in the console may make a superseded one LIVE again.
 
         Raises:
             InvalidArgumentError: `ref` names no deployment.

@@ -16,7 +16,7 @@ import attrs
 
 from launch_async.archive.archive import Archive
 from launch_async.errors import InvalidArgumentError
-from launch_async.models.deployment import Deployment, DeploymentRef, DeploymentStatus
+from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.environment import Environment
 
 __all__ = ["DeployedFiles", "serves_unchanged"]
@@ -104,5 +104,5 @@ def serves_unchanged(deployment: Deployment, environment: Environment) -> bool:
     is missing, nothing is sure.
     """
     created, changed = deployment.created_at, environment.updated_at
-    stands = deployment.status is DeploymentStatus.LIVE or deployment.status.is_in_flight
+    stands = deployment.status.is_serving or deployment.status.is_in_flight
     return stands and created is not None and changed is not None and changed < created

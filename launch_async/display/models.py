@@ -18,12 +18,9 @@ from launch_async.resources.pager import Pager
 __all__ = ["deployment_name", "status_badge", "text_line"]
 
 _SEVERITIES: Final = {
-    DeploymentStatus.LIVE: _html.Severity.GOOD,
-    DeploymentStatus.DEPLOYED: _html.Severity.GOOD,
     DeploymentStatus.FAILED: _html.Severity.BAD,
     DeploymentStatus.SKIPPED: _html.Severity.WARNING,
     DeploymentStatus.CANCELLED: _html.Severity.WARNING,
-    DeploymentStatus.ARCHIVED: _html.Severity.IDLE,
 }
 
 
@@ -123,7 +120,8 @@ def deployment_name(deployment: Deployment) -> str:
 
 def status_badge(status: DeploymentStatus) -> _html.Markup:
     """Return a status as notebooks show it; one that nobody knows looks like one that is in flight."""
-    return _html.badge(status or "not stated", _SEVERITIES.get(status, _html.Severity.BUSY))
+    severity = _html.Severity.GOOD if status.is_success else _SEVERITIES.get(status, _html.Severity.BUSY)
+    return _html.badge(status or "not stated", severity)
 
 
 def _commit(deployment: Deployment) -> _html.Markup:

@@ -15,15 +15,19 @@ from launch_async.models.base import LOCAL, UNSET, IdentifiedModel, OpenEnum, Re
 class DeploymentStatus(OpenEnum):
     """State of a deployment (FACTS §6). Any other value counts as in flight.
 
+    A deployment that has ended keeps its status, with one exception: which of the successful deployments of an
+    environment serves may change at any time. A newer deployment supersedes the LIVE one, and a rollback in the console
+    makes a superseded one LIVE again, without a build.
+
     Attributes:
         QUEUED: In flight: it waits for a running deployment of the same environment.
         DEPLOYING: In flight: it is building or publishing.
         LIVE: A success: it has ended and serves now.
-        DEPLOYED: A success: it has ended, and a newer one serves instead.
+        DEPLOYED: A success, superseded: it was LIVE, and another one serves instead. An older name of ARCHIVED.
         FAILED: A failure.
         SKIPPED: A failure: it was queued, and a newer one took its place.
         CANCELLED: A failure: a user or the limit of build hours ended it.
-        ARCHIVED: An old one that cannot be visited any more; final, and no success (FACTS §11 row 21).
+        ARCHIVED: A success, superseded: it was LIVE, and another one serves instead.
     """
 
     QUEUED = "QUEUED"
@@ -37,13 +41,26 @@ class DeploymentStatus(OpenEnum):
 
     @property
     def is_success(self) -> bool:
-        """Whether the deployment ended well: it serves now (LIVE), or did until a newer one came (DEPLOYED)."""
-        return self in _SUCCESS
+        """Whether the deployment ended well: it serves now, or it did until another one replaced it."""
+        return self.is_serving or self.is_superseded
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether the deployment is the one that the site's visitors get (LIVE)."""
+        return self is DeploymentStatus.LIVE
+
+    @property
+    def is_superseded(self) -> bool:
+        """Whether the deployment was LIVE until another one replaced it (ARCHIVED or DEPLOYED)."""
+        return self in _SUPERSEDED
 
     @property
     def is_final(self) -> bool:
-        """Whether the deployment has ended, well or not."""
-        return self in _FINAL
+        """Whether the deployment has ended, well or not, so that a wait for it is over.
+
+        A rollback in the console may still make a superseded deployment LIVE again.
+        """
+        return self.is_success or self in _FAILURE
 
     @property
     def is_in_flight(self) -> bool:
@@ -52,13 +69,8 @@ class DeploymentStatus(OpenEnum):
 
 
 _UNSTATED = DeploymentStatus("")
-_SUCCESS = frozenset({DeploymentStatus.LIVE, DeploymentStatus.DEPLOYED})
-_FINAL = _SUCCESS | {
-    DeploymentStatus.FAILED,
-    DeploymentStatus.SKIPPED,
-    DeploymentStatus.CANCELLED,
-    DeploymentStatus.ARCHIVED,
-}
+_SUPERSEDED = frozenset({DeploymentStatus.DEPLOYED, DeploymentStatus.ARCHIVED})
+_FAILURE = frozenset({DeploymentStatus.FAILED, DeploymentStatus.SKIPPED, DeploymentStatus.CANCELLED})
 
 
 @attrs.frozen
@@ -110,7 +122,8 @@ class Deployment(Displayable, IdentifiedModel):
         commit_hash: Commit that was deployed.
         commit_message: Its message.
         commit_url: Its address.
-        is_rollback_eligible: Whether the console offers to roll back to it.
+        is_rollback_eligible: Whether the console offers to roll back to it, which would make it LIVE again without a
+            build; None where the service does not say.
         created_at: When it was created.
         updated_at: When it last changed.
         project_uid: UID of its project, filled in by the client.

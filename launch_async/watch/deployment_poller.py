@@ -18,7 +18,7 @@ import attrs
 from launch_async.errors import LaunchError
 from launch_async.models.deployment import Deployment, DeploymentRef, DeploymentStatus
 from launch_async.watch.poll_queue import PollQueue
-from launch_async.watch.report import build_seconds
+from launch_async.watch.report import build_lengths
 from launch_async.watch.schedule import Durations, FailureStreak, fair_interval, until_next_poll
 
 __all__ = ["DeploymentPoller", "PolledDeployment"]
@@ -279,10 +279,8 @@ class _Environment:
         self._is_listed = True
         if wanted > 1:
             self._listing_pays = len(listed.keys() & self.watched.keys()) > 1
-        for uid, deployment in listed.items():
-            seconds = build_seconds(deployment)
-            if seconds is not None and deployment.status.is_success:
-                self.durations.add(uid, seconds)
+        for uid, seconds in build_lengths(listed.values()).items():
+            self.durations.add(uid, seconds)
         return listed
 
     async def _single(self, one: PolledDeployment) -> Deployment | LaunchError:

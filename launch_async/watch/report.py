@@ -16,14 +16,12 @@ from launch_async.models.deployment import Deployment, DeploymentRef, Deployment
 from launch_async.models.log import LogLine
 from launch_async.watch.log_level import level_of, plain, readable
 
-__all__ = ["DeploymentReport", "LogDigest", "build_seconds"]
+__all__ = ["DeploymentReport", "LogDigest", "build_lengths", "build_seconds"]
 
 _TAIL: Final = 20
 _LONGEST: Final = 300
 _UNSTATED: Final = "an unstated status"
 _ADVICE: Final = {
-    DeploymentStatus.LIVE: "Nothing to do: it serves.",
-    DeploymentStatus.DEPLOYED: "Nothing to do: it went live, and a newer deployment serves now.",
     DeploymentStatus.FAILED: "Mend what the build's log tells, and deploy again; what was live before still serves.",
     DeploymentStatus.SKIPPED: (
         "A newer deployment took its place in the queue before it started: wait for that one, or deploy again."
@@ -31,7 +29,6 @@ _ADVICE: Final = {
     DeploymentStatus.CANCELLED: (
         "A user cancelled it, or the organization's build hours are used up: ask, look at the plan, then deploy again."
     ),
-    DeploymentStatus.ARCHIVED: "It is old and can no longer be visited: deploy again to serve this version.",
 }
 
 
@@ -85,6 +82,10 @@ class DeploymentReport(Displayable):
     @property
     def advice(self) -> str:
         """What to do next, by status (FACTS §6)."""
+        if self.status.is_serving:
+            return "Nothing to do: it serves."
+        if self.status.is_superseded:
+            return "Nothing to do: it went live, and another deployment serves now. To serve this one, deploy it again."
         known = _ADVICE.get(self.status)
         return known or "This status is unknown to the SDK: look at the deployment in the console."
 
@@ -183,10 +184,20 @@ class LogDigest:
 def build_seconds(deployment: Deployment) -> float | None:
     """Return the seconds from a deployment's creation to its end; None if it goes on or the service does not say.
 
-    A DEPLOYED or ARCHIVED one changed again after its end, so `updated_at` is not its end (FACTS §6).
+    A superseded one changed again after its end, so `updated_at` is not its end (FACTS §6).
     """
     created, changed, status = deployment.created_at, deployment.updated_at, deployment.status
-    later = (DeploymentStatus.DEPLOYED, DeploymentStatus.ARCHIVED)
-    if created is None or changed is None or not status.is_final or status in later:
+    if created is None or changed is None or not status.is_final or status.is_superseded:
         return None
     return max(0.0, (changed - created).total_seconds())
+
+
+def build_lengths(deployments: Iterable[Deployment]) -> dict[str, float]:
+    """Return the seconds that the successful builds of one environment took, by UID, where the service tells.
+
+    A LIVE deployment that is older than a superseded one was rolled back to, so `updated_at` is not its end either.
+    """
+    successes = [one for one in deployments if one.status.is_success]
+    newest = max((one.deployment_number or 0 for one in successes), default=0)
+    lengths = {one.uid: build_seconds(one) for one in successes if (one.deployment_number or 0) == newest}
+    return {uid: seconds for uid, seconds in lengths.items() if seconds is not None}

@@ -1,7 +1,7 @@
 """`Watching`: wait for deployments and follow them, all callers of a client together, until they end.
 
-A wait returns a deployment that went live and raises for any other end (FACTS §6). A poll that fails does not end it;
-polls that have failed for a minute do. Ending a wait, in whatever way, never ends the deployment.
+A wait returns a deployment that went live, superseded or not, and raises for any other end (FACTS §6). A poll that
+fails does not end it; polls that have failed for a minute do. Ending a wait never ends the deployment.
 """
 
 from __future__ import annotations

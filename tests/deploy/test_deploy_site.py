@@ -411,6 +411,22 @@ async def test_the_deadline_holds_for_the_build_too(start, folder):
     assert failure.value.last.status.is_in_flight
 
 
+async def test_a_deployment_that_is_replaced_before_the_last_look_is_returned(start, folder):
+    async with start(build_seconds=60) as (emulator, client):
+        site = await client.create_site("night-sky", folder, wait=False)
+        emulator.advance(60)
+        looked = emulator.ledger.count("listDeployments")
+        deploying = asyncio.create_task(client.deploy(site.project.uid, site.environment.uid, folder))
+        await until(lambda: emulator.ledger.count("listDeployments") > looked)
+        emulator.advance(60)
+        emulator.add_deployment(site.environment.uid, seconds=0)
+        let_pass(20)
+        deployment = await deploying
+
+    assert deployment.deployment_number == 2
+    assert (deployment.status, deployment.status.is_success) == ("ARCHIVED", True)
+
+
 async def test_cancelling_leaves_no_temporary_file_behind(launch, folder, spool):
     emulator, client = launch
     emulator.faults.add("delay", operation="uploadArchive", delay=30)

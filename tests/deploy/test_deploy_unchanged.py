@@ -178,6 +178,7 @@ async def test_secrets_are_refused_as_ever(launch, folder, memory):
         ("QUEUED", 20, 10, True),
         ("DEPLOYING", 20, 10, True),
         ("DEPLOYED", 20, 10, False),
+        ("ARCHIVED", 20, 10, False),
         ("FAILED", 20, 10, False),
         ("SKIPPED", 20, 10, False),
         ("LIVE", 20, 30, False),

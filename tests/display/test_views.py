@@ -231,7 +231,8 @@ def test_a_deployment_says_how_it_is_and_what_was_deployed() -> None:
     [
         ("LIVE", "✓ LIVE"),
         ("SKIPPED", "! SKIPPED"),
-        ("ARCHIVED", "· ARCHIVED"),
+        ("DEPLOYED", "✓ DEPLOYED"),
+        ("ARCHIVED", "✓ ARCHIVED"),
         ("DEPLOYING", "… DEPLOYING"),
         ("NOVEL", "… NOVEL"),
         ("", "… not stated"),

@@ -14,6 +14,7 @@ from launch_async import (
     ArchiveError,
     Authtoken,
     ConfigurationError,
+    DeploymentRef,
     InvalidArgumentError,
     JournalError,
     LaunchClient,
@@ -628,6 +629,53 @@ async def test_a_row_ends_when_its_build_ended(
 
     # The start is known by the service's clock, to about a second.
     assert 40 <= (report.outcomes[0].seconds or 0) < 42
+
+
+async def test_a_site_that_a_newer_deployment_has_replaced_is_a_success(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    one = await client.fleet.plan_redeploy([plan.operations[0].target])
+
+    def replace(event: FleetEvent) -> None:
+        if event.state is OperationState.SENT:
+            emulator.add_deployment(event.target.environment_uid)
+
+    report = await client.fleet.run(one, on_event=replace)
+
+    assert [outcome.state for outcome in report.outcomes] == [OperationState.SUCCEEDED]
+    assert report.is_success
+    assert 'failures="0"' in report.to_junit()
+    assert "1 succeeded" in report.to_markdown()
+
+
+async def test_a_resumed_run_reports_replaced_sites_as_successes(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
+    journal = MemoryJournal()
+
+    def stop(event: FleetEvent) -> None:
+        if event.state is OperationState.SENT:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await client.fleet.run(plan, on_event=stop, journal=journal)
+    for target in (operation.target for operation in plan.operations):
+        emulator.add_deployment(target.environment_uid)
+
+    report = await client.fleet.resume(journal)
+
+    sent = [one for one in report.outcomes if one.deployment_uid]
+    statuses = {
+        (
+            await client.poll_once(
+                DeploymentRef(one.target.project_uid, one.target.environment_uid, one.deployment_uid)
+            )
+        ).status
+        for one in sent
+    }
+    assert "ARCHIVED" in statuses
+    assert report.totals == {OperationState.SUCCEEDED: len(plan.operations)}
+    assert report.is_success
 
 
 async def test_an_observer_that_fails_ends_the_run_and_is_not_hidden(

@@ -6,12 +6,13 @@ import json
 import pickle
 from datetime import UTC, datetime, timedelta
 
+import attrs
 import pytest
 
 from launch_async import Deployment, DeploymentFailed, DeploymentReport, DeploymentStatus, LogLine, LogStage
 from launch_async.errors import DeploymentsFailed
 from launch_async.watch.log_level import at_least, level_of
-from launch_async.watch.report import build_seconds
+from launch_async.watch.report import build_lengths, build_seconds
 
 UID = "66c0" + "0" * 20
 CREATED = datetime(2026, 3, 1, tzinfo=UTC)
@@ -77,7 +78,12 @@ def test_a_success_says_where_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("status", "advice"),
-    [("SKIPPED", "newer deployment"), ("CANCELLED", "build hours"), ("ARCHIVED", "old"), ("NOVEL", "console")],
+    [
+        ("SKIPPED", "newer deployment"),
+        ("CANCELLED", "build hours"),
+        ("ARCHIVED", "another deployment serves"),
+        ("NOVEL", "console"),
+    ],
 )
 def test_the_advice_fits_the_status(status: str, advice: str) -> None:
     assert advice in DeploymentReport.of(deployment(status)).advice
@@ -113,6 +119,36 @@ def test_errors_with_reports_can_be_pickled() -> None:
 @pytest.mark.parametrize("status", ["DEPLOYED", "ARCHIVED", "DEPLOYING"])
 def test_no_time_is_claimed_where_the_last_change_is_not_the_end(status: str) -> None:
     assert build_seconds(deployment(status)) is None
+
+
+@pytest.mark.parametrize(
+    ("statuses", "lengths"),
+    [
+        (["ARCHIVED", "LIVE"], {"1": 42.0}),
+        (["ARCHIVED", "LIVE", "FAILED", "DEPLOYING"], {"1": 42.0}),
+        (["ARCHIVED", "LIVE", "ARCHIVED"], {}),
+        (["DEPLOYED", "LIVE", "DEPLOYED", "FAILED"], {}),
+        (["FAILED"], {}),
+        ([], {}),
+    ],
+    ids=str,
+)
+def test_a_build_that_was_rolled_back_to_has_no_known_length(statuses: list[str], lengths: dict[str, float]) -> None:
+    listed = [
+        attrs.evolve(deployment(status, seconds=41 + number), uid=str(number), deployment_number=number + 1)
+        for number, status in enumerate(statuses)
+    ]
+
+    assert build_lengths(reversed(listed)) == lengths
+
+
+@pytest.mark.parametrize("status", ["DEPLOYED", "ARCHIVED"])
+def test_a_superseded_deployment_is_reported_as_a_success(status: str) -> None:
+    report = DeploymentReport.of(deployment(status), log("Error: it was only a warning"))
+
+    assert report.to_dict()["success"] is True
+    assert report.summary == f"Deployment {UID} ended {status}. It is at https://moon.example.com."
+    assert "first error" not in report._repr_html_()
 
 
 def test_no_terminal_obeys_a_build_log() -> None:

@@ -34,7 +34,7 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-@pytest.mark.parametrize("outcome", ["LIVE", "DEPLOYED"])
+@pytest.mark.parametrize("outcome", ["LIVE", "DEPLOYED", "ARCHIVED"])
 def test_a_wait_returns_a_deployment_that_ended_well(outcome: str) -> None:
     launch = Launch([Build(ends=60, outcome=outcome)])
 
@@ -46,7 +46,7 @@ def test_a_wait_returns_a_deployment_that_ended_well(outcome: str) -> None:
     assert 60 <= took < 75
 
 
-@pytest.mark.parametrize("outcome", ["FAILED", "SKIPPED", "CANCELLED", "ARCHIVED"])
+@pytest.mark.parametrize("outcome", ["FAILED", "SKIPPED", "CANCELLED"])
 def test_a_wait_raises_any_other_end_with_a_report(outcome: str) -> None:
     launch = Launch([Build(outcome=outcome, lines=[Line("Building"), Line("Error: no moon")])])
 
@@ -268,6 +268,40 @@ def test_wait_all_waits_for_every_one_and_then_raises() -> None:
         return now()
 
     assert run(main()) >= 90
+
+
+def test_wait_all_returns_a_site_that_was_replaced_before_the_last_look() -> None:
+    launch = Launch([Build(ends=60), Build(ends=61)])
+
+    async def main() -> list[Deployment]:
+        await asyncio.sleep(90)
+        return await launch.client().wait_all([launch.ref(0), launch.ref(1)])
+
+    assert [deployment.status for deployment in run(main())] == ["ARCHIVED", "LIVE"]
+
+
+def test_as_completed_gives_a_replaced_site_as_a_success() -> None:
+    launch = Launch([Build(ends=60), Build(ends=61)])
+
+    async def main() -> list[bool]:
+        await asyncio.sleep(90)
+        refs = [launch.ref(0), launch.ref(1)]
+        return [deployment.status.is_success async for deployment in launch.client().as_completed(refs)]
+
+    assert run(main()) == [True, True]
+
+
+def test_a_wait_ends_for_good_whatever_the_console_rolls_back_to() -> None:
+    launch = Launch([Build(ends=60), Build(ends=61)])
+
+    async def main() -> tuple[str, str]:
+        await asyncio.sleep(90)
+        client = launch.client()
+        archived = await client.wait(launch.ref(0))
+        launch.emulator.roll_back(launch.uids[0])
+        return archived.status, (await client.wait(launch.ref(0))).status
+
+    assert run(main()) == ("ARCHIVED", "LIVE")
 
 
 def test_wait_all_says_which_ones_are_late() -> None:

@@ -21,7 +21,7 @@ from launch_async.models.deployment import Deployment
 from launch_async.models.environment import Environment, FrameworkPreset
 from launch_async.models.project import Project
 from launch_async.rate_limit.types import Priority
-from launch_async.watch.report import build_seconds
+from launch_async.watch.report import build_lengths
 
 __all__ = ["Criteria", "batches", "gather", "look_up_newest", "read_targets", "select", "target_of"]
 
@@ -153,13 +153,11 @@ def _newest(deployments: Sequence[Deployment]) -> Deployment | None:
 
 def _informed(target: Target, deployments: Sequence[Deployment]) -> Target:
     newest = _newest(deployments)
-    # Of the deployments that went well, the service tells the length of the one that serves only.
-    lengths = [build_seconds(one) for one in deployments if one.status.is_success]
     return attrs.evolve(
         target,
         last_status=None if newest is None else newest.status,
         last_deployed_at=None if newest is None else newest.created_at,
-        last_seconds=next((seconds for seconds in lengths if seconds is not None), None),
+        last_seconds=next(iter(build_lengths(deployments).values()), None),
     )
 
 
