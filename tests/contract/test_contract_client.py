@@ -10,15 +10,19 @@ NOT_OFFERED = {
     "detectFileFramework",
     "detectGitFramework",
     "launchGraphql",
-    "listDomains",
     "listGitBranches",
     "listGitNamespaces",
     "listGitRepositories",
     "listOrganizations",
     "revalidateDomain",
-    "updateDomain",
 }
-OFFERED = sorted(set(DOCUMENT.operations) - NOT_OFFERED)
+# Public, and without a method of the client so far. Each one leaves this list with its method.
+NOT_OFFERED_YET = {
+    "listDomains": "became public with the second edition of the document; launch.domains is to come",
+    "updateDomain": "became public with the second edition of the document; launch.domains is to come",
+    "streamLiveServerLogs": "needs answers that are read while they come; tail_server_logs polls until then",
+}
+OFFERED = sorted(set(DOCUMENT.operations) - NOT_OFFERED - set(NOT_OFFERED_YET))
 # A field of which nobody says what it means.
 NOT_SENT = {
     "oauthToken": {"body.app_id"},
@@ -33,6 +37,15 @@ def requests_of(exchanges, operation):
     found = [sent for sent in exchanges if DOCUMENT.find(sent.method, sent.path) is operation]
     assert found, f"the tour never calls {operation.id}"
     return found
+
+
+@pytest.mark.parametrize("name", sorted(NOT_OFFERED_YET))
+def test_what_is_not_offered_yet_is_public_and_never_sent(exchanges, name):
+    """Judges the list above: nothing stands there that is not public, unknown, or called by the client already."""
+    operation = DOCUMENT.operations[name]
+
+    assert operation.definition.get("x-public-api", True)
+    assert not [sent for sent in exchanges if DOCUMENT.find(sent.method, sent.path) is operation]
 
 
 @pytest.mark.parametrize("name", OFFERED)

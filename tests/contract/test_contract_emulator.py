@@ -27,6 +27,10 @@ EMULATED = sorted(operation.id for operation in (*PUBLIC, *OPEN, *DOMAINS) if op
 FEW = ("oauthTokenAlt", "oauthTokenDevHub", *(operation.id for operation in DOMAINS))
 # The document has no answer to an unlawful page of domains.
 WITH_INPUT = [name for name in EMULATED if (OPERATIONS[name].query or OPERATIONS[name].body) and name != "listDomains"]
+# Public, and not in the emulator so far: an answer that goes on for ever, for which its transports have no way yet.
+NOT_EMULATED_YET = {"streamLiveServerLogs"}
+# In the emulator only with the option `domains`, and behind a header that the document's second edition has dropped.
+BEHIND_A_HEADER = {"listDomains", "updateDomain", "revalidateDomain"}
 # Where the emulator differs from what a schema can say, and by which check it shows.
 DIFFERENT = {
     # The service checks no upper bound and takes 0 for everything (FACTS §4); the document says what to send.
@@ -43,6 +47,8 @@ DIFFERENT = {
     "createEnvironment": "positive_data_acceptance",
     "createDeployment": "positive_data_acceptance",
     "revalidateCdnCache": "positive_data_acceptance",
+    # An empty host name is refused; the method AUTOMATIC of the document's second edition is not in the emulator yet.
+    "updateDomain": "positive_data_acceptance",
 }
 
 
@@ -117,6 +123,8 @@ def drive(name, mode, emulator, session, references):
             there = references()
             case.path_parameters = referring(case.path_parameters, there)
             case.headers = referring(case.headers, there)
+            if name in BEHIND_A_HEADER:
+                case.headers = {**(case.headers or {}), "x-project-uid": there["project_uid"]}
             if mode is GenerationMode.POSITIVE:
                 case.body = referring(case.body, there)
         case.validate_response(case.call(base_url=emulator.url, session=session), checks=checks)
@@ -158,12 +166,23 @@ def test_the_client_is_answered_as_the_document_says(exchanges):
 
 
 def test_the_emulator_has_the_public_operations_and_those_that_give_credentials():
-    """Judges the emulator: nothing of the document is missing but what is marked as not public, and not all of that."""
+    """Judges the emulator: nothing of the document is missing but what is not public, and what is listed above."""
     beyond = {
         name for name, one in answers_document().operations.items() if one.definition.get("x-public-api") is False
     }
 
-    assert set(OPERATIONS) - set(EMULATED) == beyond - {"triggerDeployHook", *(operation.id for operation in DOMAINS)}
+    offered_all_the_same = {"triggerDeployHook", *(operation.id for operation in DOMAINS)}
+    assert set(OPERATIONS) - set(EMULATED) == (beyond - offered_all_the_same) | NOT_EMULATED_YET
+
+
+@pytest.mark.parametrize("name", sorted(NOT_EMULATED_YET))
+def test_what_is_not_emulated_yet_is_answered_as_unknown(name, emulator, session):
+    """Judges the emulator: no operation that it does not have looks like one that it has."""
+    path = OPERATIONS[name].path.format(project_uid="0" * 24, environment_uid="0" * 24, deployment_uid="0" * 24)
+
+    reply = session.request(OPERATIONS[name].method, emulator.url + path)
+
+    assert reply.status_code == 404
 
 
 @pytest.mark.parametrize(
