@@ -51,7 +51,7 @@ they are raised: `launch_async.rate_limit.redis.BudgetUnavailable`, a `ConnectEr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypedDict, Unpack
 
 import attrs
 
@@ -113,6 +113,16 @@ class FieldError:
     field: str
     code: str = ""
     message: str = ""
+
+
+class ErrorDetails(TypedDict, total=False):
+    """What is known of a call that failed; attributes of `LaunchError`."""
+
+    operation: str | None
+    status: int | None
+    request_id: str | None
+    attempts: int
+    ambiguous: bool
 
 
 class LaunchError(Exception):
@@ -231,17 +241,8 @@ class DeadlineExceeded(LaunchError, TimeoutError):
 
     _retryable_default = True
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        expected_wait: float | None = None,
-        operation: str | None = None,
-        request_id: str | None = None,
-        attempts: int = 0,
-        ambiguous: bool = False,
-    ) -> None:
-        super().__init__(message, operation=operation, request_id=request_id, attempts=attempts, ambiguous=ambiguous)
+    def __init__(self, message: str, *, expected_wait: float | None = None, **details: Unpack[ErrorDetails]) -> None:
+        super().__init__(message, **details)
         self.expected_wait: float | None = expected_wait
 
 
@@ -281,20 +282,8 @@ class DecodeError(LaunchError):
         problems: What did not fit, each with its path in the body, such as `$.project.uid: expected a string`.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        problems: Sequence[str] = (),
-        operation: str | None = None,
-        status: int | None = None,
-        request_id: str | None = None,
-        attempts: int = 0,
-        ambiguous: bool = False,
-    ) -> None:
-        super().__init__(
-            message, operation=operation, status=status, request_id=request_id, attempts=attempts, ambiguous=ambiguous
-        )
+    def __init__(self, message: str, *, problems: Sequence[str] = (), **details: Unpack[ErrorDetails]) -> None:
+        super().__init__(message, **details)
         self.problems: tuple[str, ...] = tuple(problems)
 
 
@@ -406,16 +395,9 @@ class AmbiguousOutcome(LaunchError):
         candidates: UIDs of the resources that may be the one asked for; look at them before creating again.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        candidates: Sequence[str] = (),
-        operation: str | None = None,
-        request_id: str | None = None,
-        attempts: int = 0,
-    ) -> None:
-        super().__init__(message, operation=operation, request_id=request_id, attempts=attempts, ambiguous=True)
+    def __init__(self, message: str, *, candidates: Sequence[str] = (), **details: Unpack[ErrorDetails]) -> None:
+        super().__init__(message, **details)
+        self.ambiguous = True
         self.candidates: tuple[str, ...] = tuple(candidates)
 
 
