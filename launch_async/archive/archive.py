@@ -34,13 +34,13 @@ from typing import Literal, Self, TypeAlias, get_args
 
 import attrs
 
-from launch_async._text import file_size
+from launch_async._text import file_size, first_lines, listed
 from launch_async._views import Displayable
-from launch_async.archive.entries import ArchiveEntry, Exclusion
+from launch_async.archive.entries import ArchiveEntry, Exclusion, printable, refused
 from launch_async.archive.ignore import SECRET
 from launch_async.archive.walk import walk
 from launch_async.archive.zip_check import check_members
-from launch_async.archive.zip_writer import SizeExceeded, pack, printable
+from launch_async.archive.zip_writer import SizeExceeded, pack
 from launch_async.errors import ArchiveError, InvalidArgumentError
 
 __all__ = [
@@ -117,9 +117,9 @@ class ArchiveListing(Displayable):
         return "\n".join(
             [
                 f"{len(self.entries)} files to send, {file_size(self.total_size)} before compression; largest first:",
-                *_shortened(sent),
+                *first_lines(sent, _SHOWN, indent=12),
                 f"{len(left)} left out{':' if left else '.'}",
-                *_shortened(left),
+                *first_lines(left, _SHOWN, indent=12),
             ]
         )
 
@@ -219,7 +219,7 @@ def build_archive(
         ArchiveError: As in `list_archive`; or a file changed while it was read; or the ZIP would exceed 100 MiB.
         InvalidArgumentError: `secrets` or `level` is none of those.
     """
-    return _build(folder, secrets, follow_ignore_files, level, _never_stop)
+    return _build(folder, secrets, follow_ignore_files, level, lambda: None)
 
 
 async def create_archive(
@@ -229,17 +229,9 @@ async def create_archive(
     follow_ignore_files: bool = True,
     level: int = 6,
 ) -> Archive:
-    """Do what `build_archive` does in a thread; when cancelled, stop at the next file and leave nothing behind.
+    """Do what `build_archive` does in a thread, with the same arguments and errors.
 
-    Args:
-        folder: As in `build_archive`.
-        secrets: As in `list_archive`.
-        follow_ignore_files: As in `list_archive`.
-        level: As in `build_archive`.
-
-    Raises:
-        ArchiveError: As in `build_archive`.
-        InvalidArgumentError: As in `build_archive`.
+    When cancelled, it stops at the next file and leaves nothing behind.
     """
     stop = threading.Event()
 
@@ -293,7 +285,7 @@ def check_archive(zip_path: str | os.PathLike[str], *, secrets: SecretFiles = "r
         why = ' (secrets="drop" takes files out of a folder only)' if secrets == "drop" else ""
         raise ArchiveError(
             "zip_path",
-            f'it holds secrets: {_some(secret)}. Pack it without them, or pass secrets="send"{why}',
+            f'it holds secrets: {listed(secret, _SHOWN)}. Pack it without them, or pass secrets="send"{why}',
             paths=secret,
         )
     entries = tuple(ArchiveEntry(member.name, member.size, member.mode) for member in members)
@@ -303,10 +295,6 @@ def check_archive(zip_path: str | os.PathLike[str], *, secrets: SecretFiles = "r
 
 class _Stopped(Exception):
     """The waiting task was cancelled."""
-
-
-def _never_stop() -> None:
-    return
 
 
 def _discard(building: asyncio.Future[Archive]) -> None:
@@ -328,7 +316,7 @@ def _existing_folder(folder: str | os.PathLike[str]) -> str:
     if not os.path.isdir(path):  # noqa: PTH112 - a path as the caller spelt it
         problem = "is not a folder" if os.path.exists(path) else "does not exist"  # noqa: PTH110
         where = "" if os.path.isabs(path) else f" in {printable(os.getcwd())}"  # noqa: PTH109, PTH117
-        raise ArchiveError("folder", f"{printable(path)} {problem}{where}", paths=[printable(path)])
+        raise refused("folder", path, f"{problem}{where}")
     return path
 
 
@@ -336,11 +324,11 @@ def _refuse_or_report(paths: Sequence[str], secrets: SecretFiles) -> None:
     if secrets == "refuse":
         raise ArchiveError(
             "folder",
-            f"it holds secrets that would be sent: {_some(paths)}. Set variables of the environment instead of sending "
-            'them; list the files in .gitignore or .launchignore, or pass secrets="drop"',
+            f"it holds secrets that would be sent: {listed(paths, _SHOWN)}. Set variables of the environment instead "
+            'of sending them; list the files in .gitignore or .launchignore, or pass secrets="drop"',
             paths=paths,
         )
-    _log.warning("Left out %d files that hold secrets: %s", len(paths), _some(paths), extra={"paths": paths})
+    _log.warning("Left out %d files that hold secrets: %s", len(paths), listed(paths, _SHOWN), extra={"paths": paths})
 
 
 def _build(
@@ -411,13 +399,3 @@ def _content_hash(entries: Sequence[ArchiveEntry], digests: Sequence[bytes]) -> 
 
 def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
-
-
-def _some(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    return ", ".join(paths[:_SHOWN]) + more
-
-
-def _shortened(lines: Sequence[str]) -> list[str]:
-    more = [f"{'':>10}  ... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
-    return [*lines[:_SHOWN], *more]

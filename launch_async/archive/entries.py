@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import attrs
 
+from launch_async.errors import ArchiveError
+
 __all__ = ["ArchiveEntry", "Exclusion"]
 
 
@@ -38,3 +40,13 @@ class Exclusion:
     path: str
     reason: str
     size: int | None = None
+
+
+def refused(parameter: str, name: str, problem: str) -> ArchiveError:
+    """Return the error about one file or folder of what `parameter` names."""
+    return ArchiveError(parameter, f"{printable(name)} {problem}", paths=[printable(name)])
+
+
+def printable(name: str) -> str:
+    """Return a name that can be encoded, whatever bytes the file system holds."""
+    return name.encode("utf-8", "backslashreplace").decode()

@@ -7,14 +7,22 @@ import stat
 
 import attrs
 
-from launch_async.archive.entries import ArchiveEntry, Exclusion
+from launch_async.archive.entries import ArchiveEntry, Exclusion, printable, refused
 from launch_async.archive.ignore import SECRET, VCS, IgnoreFile, default_exclusion, holds_secret, last_rule
-from launch_async.archive.zip_writer import identity_of, open_member, printable
+from launch_async.archive.zip_writer import identity_of, open_member
 from launch_async.errors import ArchiveError
 
 __all__ = ["walk"]
 
 _SECRET_HEAD = 1 << 20  # bytes of a file that are searched for a key or token
+_JUNCTION = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", -1)
+_SPECIAL = {
+    stat.S_IFLNK: "link",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFIFO: "pipe",
+    stat.S_IFCHR: "device",
+    stat.S_IFBLK: "device",
+}
 
 
 @attrs.frozen
@@ -63,8 +71,7 @@ class _Walk:
             with os.scandir(f"{self._root}/{prefix}") as entries:
                 return list(entries)
         except OSError as error:
-            name = printable(prefix or self._root)
-            raise ArchiveError("folder", f"{name} cannot be read ({error.strerror})", paths=[name]) from error
+            raise refused("folder", prefix or self._root, f"cannot be read ({error.strerror})") from error
 
     def _with_ignore_files(self, folder: _Folder, names: set[str]) -> _Folder:
         git, launch = folder.git, folder.launch
@@ -103,8 +110,7 @@ class _Walk:
         try:
             return os.lstat(f"{self._root}/{path}")  # DirEntry.stat() knows no inode on Windows
         except OSError as error:
-            name = printable(path)
-            raise ArchiveError("folder", f"{name} vanished while the folder was listed", paths=[name]) from error
+            raise refused("folder", path, "vanished while the folder was listed") from error
 
     def _is_secret(self, path: str, name: str, info: os.stat_result) -> bool:
         by_name = holds_secret(path, name, None)
@@ -120,20 +126,7 @@ def _special(info: os.stat_result) -> str | None:
     if stat.S_ISDIR(info.st_mode):
         # A Windows junction looks like a folder and leads anywhere.
         return "link" if getattr(info, "st_reparse_tag", 0) == _JUNCTION else None
-    for is_kind, reason in _SPECIAL:
-        if is_kind(info.st_mode):
-            return reason
-    return "special file"
-
-
-_JUNCTION = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", -1)
-_SPECIAL = (
-    (stat.S_ISLNK, "link"),
-    (stat.S_ISSOCK, "socket"),
-    (stat.S_ISFIFO, "pipe"),
-    (stat.S_ISCHR, "device"),
-    (stat.S_ISBLK, "device"),
-)
+    return _SPECIAL.get(stat.S_IFMT(info.st_mode), "special file")
 
 
 def _exclusion(folder: _Folder, path: str, name: str, *, is_folder: bool) -> str | None:

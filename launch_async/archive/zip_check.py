@@ -11,9 +11,8 @@ from collections.abc import Iterator
 
 import attrs
 
+from launch_async.archive.entries import refused
 from launch_async.archive.ignore import VCS, default_exclusion, holds_secret
-from launch_async.archive.zip_writer import printable
-from launch_async.errors import ArchiveError
 
 __all__ = ["CheckedFile", "check_members"]
 
@@ -38,7 +37,7 @@ def check_members(source: zipfile.ZipFile) -> Iterator[CheckedFile]:
     for info in source.infolist():
         name = _safe_name(info)
         if name in seen:
-            raise _refused(name, "occurs twice")
+            raise refused("zip_path", name, "occurs twice")
         seen.add(name)
         if not info.is_dir():
             yield _read(source, info)
@@ -49,13 +48,13 @@ def _safe_name(info: zipfile.ZipInfo) -> str:
     name = info.orig_filename
     parts = name.removesuffix("/").split("/")
     if "\\" in name or "\0" in name or any(part in {"", ".", ".."} for part in parts) or name[1:2] == ":":
-        raise _refused(name, "is not a plain path inside the archive")
+        raise refused("zip_path", name, "is not a plain path inside the archive")
     return info.filename.removesuffix("/")
 
 
 def _read(source: zipfile.ZipFile, info: zipfile.ZipInfo) -> CheckedFile:
     if info.flag_bits & _ENCRYPTED:
-        raise _refused(info.filename, "is encrypted, and Launch cannot unpack it")
+        raise refused("zip_path", info.filename, "is encrypted, and Launch cannot unpack it")
     digest, head = hashlib.sha256(), b""
     try:
         with source.open(info) as file:
@@ -63,14 +62,16 @@ def _read(source: zipfile.ZipFile, info: zipfile.ZipInfo) -> CheckedFile:
                 head = head or chunk
                 digest.update(chunk)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise _refused(info.filename, "is damaged") from error
+        raise refused("zip_path", info.filename, "is damaged") from error
     except (NotImplementedError, RuntimeError) as error:
-        raise _refused(info.filename, "is compressed in a way that cannot be checked; use deflate") from error
+        raise refused(
+            "zip_path", info.filename, "is compressed in a way that cannot be checked; use deflate"
+        ) from error
     unix_mode = info.external_attr >> 16
     if stat.S_ISLNK(unix_mode):
         _check_link(info.filename, head)
     elif stat.S_IFMT(unix_mode) not in {0, stat.S_IFREG}:
-        raise _refused(info.filename, "is not a file")
+        raise refused("zip_path", info.filename, "is not a file")
     mode = 0o755 if unix_mode & stat.S_IXUSR else 0o644
     return CheckedFile(info.filename, info.file_size, mode, digest.digest(), _is_secret(info.filename, head))
 
@@ -78,14 +79,10 @@ def _read(source: zipfile.ZipFile, info: zipfile.ZipInfo) -> CheckedFile:
 def _check_link(name: str, target: bytes) -> None:
     where = posixpath.normpath(posixpath.join(posixpath.dirname(name), target.decode("utf-8", "surrogateescape")))
     if where.startswith(("/", "../")) or where == "..":
-        raise _refused(name, "is a link that leads outside")
+        raise refused("zip_path", name, "is a link that leads outside")
 
 
 def _is_secret(name: str, head: bytes) -> bool:
     parts = name.split("/")
     in_vcs = any(default_exclusion(part, part, is_folder=True) == VCS for part in parts)
     return in_vcs or bool(holds_secret(name, parts[-1], head))
-
-
-def _refused(name: str, problem: str) -> ArchiveError:
-    return ArchiveError("zip_path", f"{printable(name)} {problem}", paths=[printable(name)])

@@ -20,7 +20,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import BinaryIO, NamedTuple
 
-from launch_async.archive.entries import ArchiveEntry
+from launch_async.archive.entries import ArchiveEntry, refused
 from launch_async.errors import ArchiveError
 
 __all__ = ["Container", "SizeExceeded", "open_member", "pack"]
@@ -199,12 +199,8 @@ def _open(root: str, name: str, identity: tuple[int, ...]) -> int:
     except OSError as error:
         if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}:
             raise _changed(name) from error
-        raise ArchiveError(
-            "folder",
-            f"{printable(name)} cannot be read ({error.strerror}). Give it read permission, or leave it out in "
-            ".launchignore",
-            paths=[printable(name)],
-        ) from error
+        problem = f"cannot be read ({error.strerror}). Give it read permission, or leave it out in .launchignore"
+        raise refused("folder", name, problem) from error
     info = os.fstat(descriptor)
     # The inode also gives away a parent folder that was replaced by a link.
     if not stat.S_ISREG(info.st_mode) or identity_of(info) != identity:
@@ -226,17 +222,12 @@ def _check_unchanged(descriptor: int, member: ArchiveEntry) -> None:
 
 
 def _changed(name: str) -> ArchiveError:
-    return ArchiveError(
+    return refused(
         "folder",
-        f"{printable(name)} changed or vanished while the archive was made. Stop whatever writes to the folder (a "
-        "build, a watcher), then try again",
-        paths=[printable(name)],
+        name,
+        "changed or vanished while the archive was made. Stop whatever writes to the folder (a build, a watcher), then "
+        "try again",
     )
-
-
-def printable(name: str) -> str:
-    """Return a name that can be encoded, whatever bytes the file system holds."""
-    return name.encode("utf-8", "backslashreplace").decode()
 
 
 class Container:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from launch_async._text import duration, file_size
 from launch_async._views import HTML
 from launch_async.archive.archive import ArchiveListing
-from launch_async.archive.entries import ArchiveEntry, Exclusion
-from launch_async.archive.zip_writer import printable
+from launch_async.archive.entries import ArchiveEntry, Exclusion, printable
 from launch_async.deploy.site import Site
 from launch_async.display import html as _html
 from launch_async.display.models import deployment_name, status_badge, text_line
