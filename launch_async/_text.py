@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["duration", "file_size", "printable", "shortened"]
+from collections.abc import Sequence
+
+__all__ = ["duration", "file_size", "first_lines", "listed", "printable", "shortened"]
 
 
 def duration(seconds: float | None) -> str:
@@ -33,3 +35,15 @@ def printable(text: str) -> str:
 def shortened(label: str, most: int) -> str:
     """Return the end of a long label: projects differ there, and environments stand there."""
     return label if len(label) <= most else f"\N{HORIZONTAL ELLIPSIS}{label[1 - most :]}"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Return names in one line, the first of them and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def first_lines(lines: Sequence[str], most: int, *, indent: int = 2) -> list[str]:
+    """Return the first lines, and one that says how many more there are."""
+    more = [f"{'':{indent}}... and {len(lines) - most:,} more"] if len(lines) > most else []
+    return [*lines[:most], *more]

@@ -85,13 +85,8 @@ def discover(
     Of several credentials in the environment the first complete ones count: `CONTENTSTACK_ACCESS_TOKEN`,
     `CONTENTSTACK_CLIENT_ID` with `CONTENTSTACK_CLIENT_SECRET`, `CONTENTSTACK_AUTHTOKEN`.
 
-    Args:
-        credentials: What authenticates.
-        region: Where the organization lives.
-        base_url: Address of the API instead of the region's.
-        app_url: Address of the app host instead of the region's.
-        organization_uid: The organization.
-        folder: Where to begin to look for `.cs-launch.json`, upward; the working directory by default.
+    `folder` is where to begin to look for `.cs-launch.json`, upward; the working directory by default. All other
+    arguments are those of `LaunchClient`.
 
     Raises:
         ConfigurationError: Something is missing or malformed; the text lists all of it.

@@ -100,15 +100,7 @@ class VariablesDiff(Displayable):
 
     def to_dict(self) -> dict[str, object]:
         """Return the difference as plain data that JSON can express, without any value."""
-        return {
-            "project_uid": self.project_uid,
-            "environment_uid": self.environment_uid,
-            "added": list(self.added),
-            "changed": list(self.changed),
-            "removed": list(self.removed),
-            "unchanged": list(self.unchanged),
-            "remove": self.remove,
-        }
+        return attrs.asdict(self, filter=attrs.filters.exclude("fingerprint", "read", "desired"))
 
     def __str__(self) -> str:
         signs = {"+": self.added, "~": self.changed, "-": self.removed, " ": self.unchanged}

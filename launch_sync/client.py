@@ -200,14 +200,8 @@ class LaunchClient:
     ) -> Self:
         """Return a client with other options that shares this one's connections, credentials and budget.
 
-        Closing it does not close this one; when this one is closed, it cannot send any more either.
-
-        Args:
-            retry: Which failures are sent again, and when.
-            timeout: Seconds for a whole call.
-            attempt_timeout: Seconds for one exchange.
-            hooks: An observer of requests, instead of this client's.
-            middleware: Layers around each exchange, instead of this client's.
+        The options are those of `LaunchClient`, each instead of this client's. Closing it does not close this one; when
+        this one is closed, it cannot send any more either.
 
         Raises:
             ConfigurationError: A time is not positive, or `retry` is no policy.

@@ -32,13 +32,7 @@ async def upload(
     *,
     on_progress: Callable[[int], object] | None,
 ) -> str:
-    """Send a ZIP to storage and return its upload UID.
-
-    Args:
-        uploads: What sends.
-        signed_url: Asks for a signed URL of the right level.
-        file: The ZIP.
-        on_progress: Called with the bytes sent so far; they start anew when the upload does.
+    """Send a ZIP to storage, by signed URLs of the right level, and return its upload UID.
 
     Raises:
         InvalidArgumentError: The file is not there, too small or too large.

@@ -31,7 +31,6 @@ __all__ = [
     "link",
     "links",
     "log",
-    "names",
     "row",
     "table",
     "text",
@@ -46,7 +45,6 @@ LINES: Final = 40
 """Last lines of a log that are shown."""
 
 _LONGEST: Final = 300
-_NAMES: Final = 10
 _TABLE: Final = "border-collapse:collapse;table-layout:auto;margin:0;font-size:inherit"
 _CELL: Final = (
     "text-align:left;vertical-align:baseline;padding:.15em 1.2em .15em 0;max-width:48em;overflow-wrap:anywhere"
@@ -197,13 +195,6 @@ def links(urls: Iterable[str | None], *, shown: int = 3) -> Markup:
 def code(value: str | None) -> Markup:
     """Return an identifier or a command; nothing for nothing."""
     return Markup(f'<code style="{_MONO};padding:0">{text(value)}</code>' if value else "")
-
-
-def names(items: Iterable[str], *, shown: int = _NAMES) -> str:
-    """Return names in one line, the first ten of them and how many more there are."""
-    every = list(items)
-    more = f" and {len(every) - shown:,} more" if len(every) > shown else ""
-    return ", ".join(every[:shown]) + more
 
 
 def ago(moment: datetime, now: datetime | None = None) -> Markup:

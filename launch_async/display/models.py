@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from launch_async._text import listed
 from launch_async._views import HTML
 from launch_async.display import html as _html
 from launch_async.models.base import IdentifiedModel
@@ -17,6 +18,7 @@ from launch_async.resources.pager import Pager
 
 __all__ = ["deployment_name", "status_badge", "text_line"]
 
+_NAMES: Final = 10
 _SEVERITIES: Final = {
     DeploymentStatus.FAILED: _html.Severity.BAD,
     DeploymentStatus.SKIPPED: _html.Severity.WARNING,
@@ -62,7 +64,7 @@ def _environment(environment: Environment) -> str:
         "build": _html.code(environment.build_command),
         "output": _html.code(environment.output_directory),
         "server": _html.code(environment.server_command),
-        "variables": _html.names(variable.key for variable in environment.environment_variables),
+        "variables": listed([variable.key for variable in environment.environment_variables], _NAMES),
         "password": None if protection is None else protection.is_enabled,
         "addresses": _html.links(domain.url for domain in environment.domains),
         "description": environment.description,

@@ -78,18 +78,10 @@ class LocalRateLimiter:
         priority: Priority = Priority.INTERACTIVE,
         timeout: float | None = None,
     ) -> Permit:
-        """Wait until a request may be sent; if cancelled, nothing is spent.
-
-        Args:
-            operation: What the request does; all operations share one budget.
-            priority: Who goes first when several wait.
-            timeout: Seconds to wait at most; None for no limit.
-
-        Returns:
-            The permit, to be answered or released.
+        """Wait until a request may be sent, as `RateLimiter.acquire` promises; all operations share one budget.
 
         Raises:
-            DeadlineExceeded: the wait would be, or became, longer than `timeout`; nothing was spent.
+            DeadlineExceeded: the wait would be, or became, longer than `timeout` seconds; nothing was spent.
         """
         loop = asyncio.get_running_loop()
         since = loop.time()

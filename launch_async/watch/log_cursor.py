@@ -197,11 +197,7 @@ class SeenLines(Generic[L]):
         }
 
     def restore(self, document: object) -> None:
-        """Take over what `state` returned.
-
-        Raises:
-            ValueError, TypeError, KeyError: It is something else.
-        """
+        """Take over what `state` returned."""
         if not isinstance(document, dict) or document["v"] != 1:
             raise ValueError("not a state, or of a version of the future")
         state = cast("dict[str, str]", document)

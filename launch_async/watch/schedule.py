@@ -65,12 +65,9 @@ def until_next_poll(age: float, expected: float | None, *, urgent: bool = False)
 
 
 def fair_interval(watched: int, rate: float, *, urgent: bool = False) -> float:
-    """Return the least seconds between two polls of one deployment where `watched` of them share a budget.
+    """Return the least seconds between two polls of one deployment, where `watched` share `rate` requests per second.
 
-    Args:
-        watched: Deployments that are polled.
-        rate: Requests per second that the budget allows.
-        urgent: Whether much waits for its end: all but a twentieth of the budget may then go to polls.
+    Urgent polls may take all but a twentieth of the budget.
     """
     return watched / ((_PRESSING_PART if urgent else _PART) * rate)
 

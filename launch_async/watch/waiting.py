@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
+from launch_async._text import listed
 from launch_async.errors import DeploymentFailed, DeploymentsFailed, InvalidArgumentError, LaunchError, WaitTimeout
 from launch_async.http.operation import check_callback, check_timeout, check_uid
 from launch_async.http.pipeline import Pipeline
@@ -285,10 +286,9 @@ def _too_late(known: dict[DeploymentRef, Deployment | None], timeout: float) -> 
     """Return the error of a wait whose deadline has come."""
     late = {ref: last for ref, last in known.items() if last is None or not last.status.is_final}
     named = [f"{ref.deployment_uid} ({last.status if last else 'never seen'})" for ref, last in late.items()]
-    more = f" and {len(named) - 3} more" if len(named) > 3 else ""
     subject = "deployment" if len(named) == 1 else f"{len(named)} of {len(known)} deployments"
     return WaitTimeout(
-        f"{subject} did not end within {timeout:g} s: {', '.join(named[:3])}{more}. "
+        f"{subject} did not end within {timeout:g} s: {listed(named, 3)}. "
         "The service goes on with it; wait again with the same reference",
         last=next((last for last in late.values() if last is not None), None),
     )

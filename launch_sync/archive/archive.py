@@ -20,17 +20,9 @@ def create_archive(
     follow_ignore_files: bool = True,
     level: int = 6,
 ) -> Archive:
-    """Do what `build_archive` does in a thread; when cancelled, stop at the next file and leave nothing behind.
+    """Do what `build_archive` does in a thread, with the same arguments and errors.
 
-    Args:
-        folder: As in `build_archive`.
-        secrets: As in `list_archive`.
-        follow_ignore_files: As in `list_archive`.
-        level: As in `build_archive`.
-
-    Raises:
-        ArchiveError: As in `build_archive`.
-        InvalidArgumentError: As in `build_archive`.
+    When cancelled, it stops at the next file and leaves nothing behind.
     """
     return _bridge.run(
         async_create_archive(folder, secrets=secrets, follow_ignore_files=follow_ignore_files, level=level)

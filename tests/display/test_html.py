@@ -8,7 +8,7 @@ import pytest
 from display_support import Reader
 from hypothesis import given, strategies as st
 
-from launch_async._text import duration, file_size
+from launch_async._text import duration, file_size, listed
 from launch_async.display import html as _html
 from launch_async.display.html import Markup, Severity, TextLine
 
@@ -44,7 +44,7 @@ def test_whatever_a_value_says_it_stays_text(name: str, value: str) -> None:
         _html.link(value, name),
         _html.link(f"https://example.com/{value}", name),
         _html.links([value, name]),
-        _html.text(_html.names([name, value])),
+        _html.text(listed([name, value], 10)),
     ):
         read = Reader(shown)
         assert read.is_harmless
@@ -144,7 +144,7 @@ def test_a_log_names_a_stage_where_it_changes_and_tells_the_time_in_utc() -> Non
 
 
 def test_many_names_are_cut() -> None:
-    assert _html.names("abcdefghijklm") == "a, b, c, d, e, f, g, h, i, j and 3 more"
+    assert listed("abcdefghijklm", 10) == "a, b, c, d, e, f, g, h, i, j and 3 more"
 
 
 def test_what_is_not_known_takes_no_space() -> None:

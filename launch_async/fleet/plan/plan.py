@@ -17,7 +17,7 @@ from typing import Any, Final, Self, cast
 
 import attrs
 
-from launch_async._text import duration, printable
+from launch_async._text import duration, first_lines, printable
 from launch_async._views import Displayable
 from launch_async.errors import InvalidArgumentError
 from launch_async.fleet.plan.actions import (
@@ -271,15 +271,12 @@ class Plan(Displayable):
 
     def __str__(self) -> str:
         lines = [
-            f"  {one.target.label}{f'  {one.change}' if one.change is not None else ''}"
-            for one in self.operations[:_SHOWN]
+            f"  {one.target.label}{f'  {one.change}' if one.change is not None else ''}" for one in self.operations
         ]
-        more = len(self.operations) - len(lines)
         shown = [
             f"Plan {self.uid[:8]} (dry run): {self.action}",
             self.outlook,
-            *lines,
-            *([f"  ... and {more} more"] if more > 0 else []),
+            *first_lines(lines, _SHOWN),
             "Nothing has been sent; fleet.run(plan) does it.",
         ]
         return "\n".join(map(printable, shown))

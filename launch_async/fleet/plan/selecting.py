@@ -45,21 +45,7 @@ def _check_uids(_: Criteria, field: attrs.Attribute[frozenset[str] | None], uids
 
 @attrs.frozen(kw_only=True)
 class Criteria:
-    """What a target must be like; what is None does not matter.
-
-    Attributes:
-        projects: Name patterns, such as `shop-*`; any one must fit.
-        environments: Name patterns; any one must fit.
-        project_uids: UIDs of projects.
-        environment_uids: UIDs of environments.
-        git_branch: Pattern of the branch.
-        framework_preset: Framework preset.
-        last_status: Statuses of the newest deployment; any one must fit.
-        idle_for: The newest deployment must be at least that old.
-
-    Raises:
-        InvalidArgumentError: A UID is malformed.
-    """
+    """What a target must be like, as the arguments of `Fleet.select` say; what is None does not matter."""
 
     projects: tuple[str, ...] | None = attrs.field(default=None, converter=_several)
     environments: tuple[str, ...] | None = attrs.field(default=None, converter=_several)

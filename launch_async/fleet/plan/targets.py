@@ -10,7 +10,7 @@ from typing import Self, cast, overload
 
 import attrs
 
-from launch_async._text import printable
+from launch_async._text import first_lines, printable
 from launch_async._views import Displayable
 from launch_async.http.operation import check_uid
 from launch_async.models.deployment import DeploymentStatus
@@ -140,15 +140,9 @@ class Selection(Displayable, Sequence[Target]):
         return self.targets[index]
 
     def __str__(self) -> str:
-        lines = [f"  {target.label}  {target.last_status or ''}".rstrip() for target in self.targets[:_SHOWN]]
-        more = len(self.targets) - len(lines)
-        return "\n".join(
-            [
-                f"{len(self.targets)} of {self.considered} environments selected with {self.requests} requests",
-                *lines,
-                *([f"  ... and {more} more"] if more > 0 else []),
-            ]
-        )
+        head = f"{len(self.targets)} of {self.considered} environments selected with {self.requests} requests"
+        lines = [f"  {target.label}  {target.last_status or ''}".rstrip() for target in self.targets]
+        return "\n".join([head, *first_lines(lines, _SHOWN)])
 
 
 def counted(count: int) -> str:

@@ -16,20 +16,7 @@ __all__ = ["RunOptions"]
 
 @attrs.frozen(kw_only=True)
 class RunOptions:
-    """How a plan is run.
-
-    Attributes:
-        canary: Targets of a first wave, that must all succeed before anything else is sent.
-        wave_size: Targets of each further wave; None for waves that grow.
-        concurrency: Targets that are under way at the same time; None for as many as a wave has.
-        stop_on_failures: Share of the plan's targets that may fail before nothing more is sent; None for all of them,
-            and thus one wave.
-        timeout: Seconds for the whole run; None for no limit.
-        deployment_timeout: Seconds that one deployment may take.
-        variables: Values of the variables that a plan sets.
-        protected: Name patterns of environments that need a confirmation.
-        on_event: Called with each event.
-        control: Steers the run from outside.
+    """How a plan is run, as the arguments of `Fleet.run` say.
 
     Raises:
         InvalidArgumentError: A number is none, or out of its range.

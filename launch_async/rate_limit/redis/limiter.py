@@ -127,18 +127,12 @@ class RedisRateLimiter:
         priority: Priority = Priority.INTERACTIVE,
         timeout: float | None = None,
     ) -> Permit:
-        """Wait until a request may be sent; if cancelled, its place is given back.
+        """Wait until a request may be sent, as `RateLimiter.acquire` promises; all operations share one budget.
 
-        Args:
-            operation: What the request does; all operations share one budget.
-            priority: Who goes first when several wait in this event loop.
-            timeout: Seconds to wait at most; None for no limit.
-
-        Returns:
-            The permit, to be answered or released.
+        `priority` says who goes first when several wait in this event loop.
 
         Raises:
-            DeadlineExceeded: the wait would be, or became, longer than `timeout`; nothing was spent.
+            DeadlineExceeded: the wait would be, or became, longer than `timeout` seconds; nothing was spent.
             BudgetUnavailable: Redis cannot be reached, and `when_unreachable` is "error".
         """
         return await self._budget.acquire(priority, timeout)

@@ -20,8 +20,7 @@ __all__ = ["SharedBudget"]
 class SharedBudget:
     """What every limiter of a shared budget does, whatever the store; any number of loops and threads may use it.
 
-    Args:
-        configure: Makes what the workers have in common; called again in a forked child.
+    `configure` makes what the workers have in common; it is called again in a forked child.
     """
 
     def __init__(self, configure: Callable[[], Config]) -> None:

@@ -9,11 +9,7 @@ __all__ = ["LocalShare"]
 
 
 class LocalShare:
-    """Requests at even intervals, beginning somewhere in the first one.
-
-    Args:
-        interval: Seconds between two requests.
-    """
+    """Requests at even intervals, in seconds, beginning somewhere in the first one."""
 
     def __init__(self, interval: float) -> None:
         self.interval = interval

@@ -39,12 +39,7 @@ class Reported:
 
 
 class ReportBuffer:
-    """What is to be told.
-
-    Args:
-        per: The plan's period.
-        patience: Seconds that a call may be repeated.
-    """
+    """What is to be told, about a plan with a period of `per` seconds, in calls repeated for `patience` seconds."""
 
     def __init__(self, per: float, patience: float) -> None:
         self.urgent = False
