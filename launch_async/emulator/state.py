@@ -55,17 +55,20 @@ class Uids:
 
 
 class Changes:
-    """What has changed since it was last taken, for an emulator that keeps its state."""
+    """What has changed since it was last taken, for an emulator that keeps its state.
+
+    It is a dictionary for its order: what was created first is saved first, and listed in that order after a restart.
+    """
 
     def __init__(self) -> None:
-        self.changed: set[Kept] = set()
+        self.changed: dict[Kept, None] = {}
         self.gone: list[tuple[str, str]] = []
 
 
 def _noted(kept: "Kept", _attribute: object, value: Value) -> Value:
     """Note that something changes, as it does."""
     if kept.changes is not None:
-        kept.changes.changed.add(kept)
+        kept.changes.changed[kept] = None
     return value
 
 
@@ -342,7 +345,7 @@ class State:
     def note(self, one: Kept) -> None:
         """Note a change that no attribute shows, such as a line more in a log."""
         if self._changes is not None:
-            self._changes.changed.add(one)
+            self._changes.changed[one] = None
 
     def drop_project(self, project: Project) -> None:
         """Forget a project that is empty."""
@@ -364,8 +367,9 @@ class State:
 
     def take_changed(self) -> Iterator[Kept]:
         """Give everything that has changed, once."""
-        while self._changes is not None and self._changes.changed:
-            yield self._changes.changed.pop()
+        if self._changes is not None:
+            changed, self._changes.changed = self._changes.changed, {}
+            yield from changed
 
     def take_gone(self) -> Iterator[tuple[str, str]]:
         """Give the kind and the uid of everything that is gone, once."""
@@ -375,5 +379,5 @@ class State:
     def _gone(self, kind: str, one: Kept) -> None:
         one.changes = None
         if self._changes is not None:
-            self._changes.changed.discard(one)
+            self._changes.changed.pop(one, None)
             self._changes.gone.append((kind, one.uid))

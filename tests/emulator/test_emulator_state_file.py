@@ -44,6 +44,23 @@ async def test_builds_under_way_go_on(start, archive, tmp_path):
     assert ends == ["LIVE", "LIVE"]
 
 
+async def test_what_the_console_can_roll_back_to_is_there_again(start, tmp_path):
+    file = tmp_path / "launch.state"
+    async with start(state=file) as api:
+        project = api.emulator.add_project("rolled", deployments=5)
+        (environment,) = project.environments.values()
+        oldest, second, *_ = environment.deployments
+
+    async with start(state=file) as api:
+        with pytest.raises(ValueError, match="not eligible"):
+            api.emulator.roll_back(oldest)
+        api.emulator.roll_back(second)
+        path = f"/projects/{project.uid}/environments/{environment.uid}/deployments"
+        shown = (await api.get(path)).json["deployments"]
+
+    assert [one["status"] for one in reversed(shown)] == ["ARCHIVED", "LIVE", "ARCHIVED", "ARCHIVED", "ARCHIVED"]
+
+
 async def test_what_was_acknowledged_is_in_the_file_at_once(start, archive, tmp_path):
     file, copy = tmp_path / "launch.state", tmp_path / "copy.state"
     async with start(state=file) as api:
