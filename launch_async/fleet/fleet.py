@@ -81,7 +81,8 @@ class Fleet:
             environment_uids: UIDs of environments.
             git_branch: Pattern of the branch.
             framework_preset: How the site is built and served.
-            last_status: Status of the newest deployment; any one of several must fit.
+            last_status: Status of the newest deployment; any one of several must fit. After a rollback in the
+                console the newest deployment is a superseded one, and an older one is LIVE.
             idle_for: How old the newest deployment must be at least.
             file: Targets from a file instead, without a request: JSON (a list of objects with `project_uid` and
                 `environment_uid`), or such a pair on each line.

@@ -42,6 +42,24 @@ async def test_the_same_files_are_deployed_once(launch, folder, memory, caplog):
     assert [record.deployment_uid for record in caplog.records if record.name == "launch_async.deploy"] == [first.uid]
 
 
+async def test_files_that_another_deployment_has_replaced_are_deployed_again_unless_rolled_back_to(
+    launch, folder, memory
+):
+    emulator, client = launch
+    uids = uids_of(emulator)
+    first = await client.deploy(*uids, folder, skip_unchanged=memory)
+    emulator.add_deployment(uids[1], seconds=0)
+
+    emulator.roll_back(first.uid)
+    rolled_back = await client.deploy(*uids, folder, skip_unchanged=memory)
+    emulator.add_deployment(uids[1], seconds=0)
+    replaced = await client.deploy(*uids, folder, skip_unchanged=memory)
+
+    assert (rolled_back.uid, rolled_back.status) == (first.uid, "LIVE")
+    assert replaced.uid != first.uid
+    assert sent(emulator) == 2
+
+
 async def test_another_file_is_a_reason_to_deploy(launch, folder, memory):
     emulator, client = launch
     uids = uids_of(emulator)

@@ -236,6 +236,21 @@ async def test_an_environment_that_vanishes_while_it_is_selected_is_left_out(
     assert len(await client.fleet.select(last_status="LIVE")) == 5
 
 
+async def test_a_rollback_long_ago_is_not_taken_for_a_long_build(
+    client: LaunchClient, emulator: LaunchEmulator
+) -> None:
+    project = emulator.add_project("rolled", deployments=2)
+    emulator.advance(1000)
+    (environment,) = project.environments.values()
+    before = (await client.fleet.select(projects="rolled", idle_for=timedelta(0)))[0]
+
+    emulator.roll_back(next(iter(environment.deployments)))
+
+    after = (await client.fleet.select(projects="rolled", last_status="ARCHIVED"))[0]
+    assert (before.last_status, before.last_seconds) == ("LIVE", 0.0)
+    assert (after.last_status, after.last_seconds) == ("ARCHIVED", None)
+
+
 async def test_a_deletion_names_what_it_would_delete(client: LaunchClient, emulator: LaunchEmulator) -> None:
     chosen = (await client.fleet.select(projects=["blog", "docs"]))[:3]
     before = emulator.ledger.count()
