@@ -37,8 +37,8 @@ SHOWN = {
     "diff": ("1 to add, 1 to change, 0 to remove", "+ add", "MOON", "1 unchanged"),
     "launch.deploy(site.project.uid, site.environment.uid, folder)": ("Deployment #2", "✓&nbsp;LIVE"),
     "ended": ("✗&nbsp;FAILED", "TypeError: moon is not defined", "what was live before still serves", "npm ERR!"),
-    "deployments": ("All 3", "✗&nbsp;FAILED", "✓&nbsp;LIVE", "✓&nbsp;DEPLOYED"),
-    'frame[["deployment_number", "status", "created_at", "url"]]': ("<table", "FAILED", "DEPLOYED"),
+    "deployments": ("All 3", "✗&nbsp;FAILED", "✓&nbsp;LIVE", "✓&nbsp;ARCHIVED"),
+    'frame[["deployment_number", "status", "created_at", "url"]]': ("<table", "FAILED", "ARCHIVED"),
     "launch.budget": ("Budget of the organization", "9.9 requests per second"),
 }
 """What the output of a cell must have, by the cell's last line."""
@@ -46,8 +46,8 @@ SHOWN = {
 SHOWN_OF_AN_ORGANIZATION = {
     **SHOWN,
     "ended": ("Deployment #3", "✓&nbsp;LIVE"),
-    "deployments": ("All 3", "✓&nbsp;LIVE", "✓&nbsp;DEPLOYED"),
-    'frame[["deployment_number", "status", "created_at", "url"]]': ("<table", "LIVE", "DEPLOYED"),
+    "deployments": ("All 3", "✓&nbsp;LIVE", "✓&nbsp;ARCHIVED"),
+    'frame[["deployment_number", "status", "created_at", "url"]]': ("<table", "LIVE", "ARCHIVED"),
 }
 """The same where no build is told to fail."""
 
