@@ -160,9 +160,8 @@ async def test_other_files_of_a_colleague_are_not_the_previous_zip() -> None:
 
 
 @virtual_time
-async def test_an_older_commit_that_a_colleague_has_chosen_is_not_the_newest() -> None:
+async def test_a_commit_that_a_colleague_has_chosen_is_not_the_newest() -> None:
     service = UnreliableService([NEVER])
-    service.begin(commit=OTHER_COMMIT, at=-9000.0)
     service.begin(commit=NEWEST, at=-900.0)
     async with service.client() as launch:
         service.later(1.0, lambda: service.begin(commit=OTHER_COMMIT))
@@ -170,6 +169,17 @@ async def test_an_older_commit_that_a_colleague_has_chosen_is_not_the_newest() -
             await launch.deployments.create(PROJECT, ENVIRONMENT)
 
     assert len(service.posts()) == 1
+
+
+@virtual_time
+async def test_the_newest_commit_is_found_beside_one_that_a_colleague_has_chosen() -> None:
+    service = UnreliableService([Lost(acts_after=8.0, status=504)])
+    service.begin(commit=NEWEST, at=-900.0)
+    async with service.client() as launch:
+        service.later(1.0, lambda: service.begin(commit=OTHER_COMMIT))
+        deployment = await launch.deployments.create(PROJECT, ENVIRONMENT)
+
+    assert [deployment.uid] == service.ours
 
 
 @pytest.mark.parametrize("fates", [[Lost(), Lost()], [NEVER, Lost()], [Lost(), NEVER]])

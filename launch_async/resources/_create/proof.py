@@ -3,8 +3,8 @@
 - A project, an environment: its name. No two have the same below one parent.
 - A deployment of a commit: its commit.
 - A deployment of an upload: the bytes of its ZIP.
-- A deployment of the environment's own source: its commit, unless that was deployed earlier but not last before it. Or
-  its ZIP, if the deployment before it has the same.
+- A deployment of the environment's own source: its commit, if the last deployment before this call has the same, or if
+  there was none and nobody else has deployed since; or its ZIP, if the deployment before it has the same.
 
 A rule says nothing of when something was made: `ReconcilingCreate` does. What a rule cannot decide is no proof.
 """
@@ -12,17 +12,28 @@ A rule says nothing of when something was made: `ReconcilingCreate` does. What a
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Final, Generic, Protocol, TypeVar
 
 import attrs
 
 from launch_async.models.deployment import Deployment
 
-__all__ = ["CommitProof", "Finding", "NameProof", "OwnSourceProof", "Proof", "UploadProof", "Verdict", "ZipOf"]
+__all__ = [
+    "Before",
+    "CommitProof",
+    "Finding",
+    "NameProof",
+    "OwnSourceProof",
+    "Proof",
+    "UploadProof",
+    "Verdict",
+    "ZipOf",
+]
 
 C_contra = TypeVar("C_contra", contravariant=True)
 N = TypeVar("N")
+B = TypeVar("B", covariant=True)
 
 ZipOf = Callable[[Deployment], Awaitable[str | None]]
 """Returns the SHA-256 of the ZIP that a deployment was built from; None where it cannot be had."""
@@ -53,6 +64,21 @@ _ASKED_FOR: Final = Finding(Verdict.ASKED_FOR)
 _OTHER: Final = Finding(Verdict.OTHER)
 
 
+@attrs.frozen
+class Before(Generic[B]):
+    """What was made before something, as far as that is seen.
+
+    Attributes:
+        it: What was made right before it; None if it is the first.
+        call: What was last made before this call first sent its request; None if nothing was.
+        is_expected: Whether no more was made since than this program has asked for.
+    """
+
+    it: B | None = None
+    call: B | None = None
+    is_expected: bool = True
+
+
 class Proof(Protocol[C_contra]):
     """A rule for one creation."""
 
@@ -70,8 +96,8 @@ class Proof(Protocol[C_contra]):
         """Whether something may be what was asked for, as far as that can be seen without a request."""
         ...
 
-    async def judge(self, one: C_contra, among: Sequence[C_contra]) -> Finding:
-        """Return what something is, seen among its like."""
+    async def judge(self, one: C_contra, before: Before[C_contra]) -> Finding:
+        """Return what something is, given what was made before it."""
         ...
 
 
@@ -85,7 +111,7 @@ class NameProof(Generic[N]):
         """See `Proof.fits`."""
         return True
 
-    async def judge(self, one: N, among: Sequence[N]) -> Finding:
+    async def judge(self, one: N, before: Before[N]) -> Finding:
         """See `Proof.judge`."""
         return _ASKED_FOR
 
@@ -103,7 +129,7 @@ class CommitProof:
         shown = one.commit_hash
         return not shown or shown.startswith(self.commit_hash) or self.commit_hash.startswith(shown)
 
-    async def judge(self, one: Deployment, among: Sequence[Deployment]) -> Finding:
+    async def judge(self, one: Deployment, before: Before[Deployment]) -> Finding:
         """See `Proof.judge`."""
         if not one.commit_hash:
             return Finding(Verdict.UNKNOWN, "the service does not say its commit")
@@ -128,7 +154,7 @@ class UploadProof:
         """See `Proof.fits`."""
         return one.uid not in self._others
 
-    async def judge(self, one: Deployment, among: Sequence[Deployment]) -> Finding:
+    async def judge(self, one: Deployment, before: Before[Deployment]) -> Finding:
         """See `Proof.judge`."""
         if self.sha256 is None:
             return Finding(Verdict.UNKNOWN, "create() does not know the uploaded ZIP to compare with; deploy() does")
@@ -153,39 +179,25 @@ class OwnSourceProof:
         """See `Proof.fits`."""
         return True
 
-    async def judge(self, one: Deployment, among: Sequence[Deployment]) -> Finding:
+    async def judge(self, one: Deployment, before: Before[Deployment]) -> Finding:
         """See `Proof.judge`."""
-        earlier = _before(one, among)
         if one.commit_hash:
-            chosen = {other.commit_hash for other in earlier[1:]} - {other.commit_hash for other in earlier[:1]}
-            if one.commit_hash in chosen:
-                return Finding(Verdict.UNKNOWN, "its commit was deployed earlier, so somebody may have chosen it")
-            return _ASKED_FOR
+            if before.is_expected if before.call is None else before.call.commit_hash == one.commit_hash:
+                return _ASKED_FOR
+            return Finding(Verdict.UNKNOWN, "its commit is another one than before, so somebody may have chosen it")
         found = await self.zip_of(one)
         if found is None:
             return _no_zip(one, "the service shows neither its commit nor its ZIP")
-        if not earlier:
-            return Finding(Verdict.UNKNOWN, "there is no deployment before it to compare it with")
-        before = await self.zip_of(earlier[0])
-        if before is None:
-            return Finding(Verdict.UNKNOWN, "the ZIP of the deployment before it cannot be had")
-        if found == before:
+        earlier = [other for other in (before.it, before.call) if other is not None]
+        known = [await self.zip_of(other) for other in earlier]
+        if found in known:
             return _ASKED_FOR
-        if earlier[0].status.is_success:
+        if known and None not in known and earlier[0].status.is_success:
             return _OTHER
-        return Finding(Verdict.UNKNOWN, "its ZIP is not that of the deployment before it, which did not succeed")
+        return Finding(Verdict.UNKNOWN, "its ZIP is another one than before, which did not succeed or cannot be had")
 
 
 def _no_zip(one: Deployment, why: str = "its ZIP cannot be had") -> Finding:
     if one.status.is_in_flight:
         return Finding(Verdict.NOT_YET, "its ZIP can be compared only when it has ended; deploy() waits for that")
     return Finding(Verdict.UNKNOWN, why)
-
-
-def _before(one: Deployment, among: Sequence[Deployment]) -> list[Deployment]:
-    """Return the deployments before one, the newest first."""
-    number = one.deployment_number
-    if number is None:
-        return []
-    numbered = [(other.deployment_number, other) for other in among if other.deployment_number is not None]
-    return [other for at, other in sorted(numbered, key=lambda pair: -pair[0]) if at < number]

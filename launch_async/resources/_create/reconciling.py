@@ -29,7 +29,7 @@ from launch_async.http.metering import Meter, metered
 from launch_async.http.retry import RetryPolicy
 from launch_async.http.service_clock import ServiceClock
 from launch_async.resources._create.coordinator import CreationCoordinator, UnresolvedCreation, coordinator_of
-from launch_async.resources._create.proof import Finding, Proof, Verdict
+from launch_async.resources._create.proof import Before, Finding, Proof, Verdict
 from launch_async.resources._create.sending import SendRecord
 
 __all__ = ["Created", "CreationLog", "CreationOptions", "ReconcilingCreate"]
@@ -258,7 +258,21 @@ class ReconcilingCreate(Generic[C]):
             return Finding(Verdict.UNKNOWN, "nothing says whether it was there before")
         if asked.fits is None and any(rival.fits is not None and rival.fits(one) for rival in rivals):
             return Finding(Verdict.UNKNOWN, "another call of this program may have created it")
-        return await self.proof.judge(one, existing)
+        return await self.proof.judge(one, self._before(one, existing))
+
+    def _before(self, one: C, existing: Sequence[C]) -> Before[C]:
+        """Return what was made before something."""
+        number, others = self.number_of(one), [other for other in existing if other is not one]
+        if number is not None:
+            others = [other for other in others if (self.number_of(other) or 0) < number]
+        newest_first = sorted(others, key=lambda other: self.number_of(other) or 0, reverse=True)
+        old = [other for other in newest_first if self._newness(other) is False]
+        since = [other for other in existing if self._newness(other) is not False]
+        return Before(
+            next(iter(newest_first), None),
+            next(iter(old), None),
+            len(since) <= len(coordinator_of(self.place).lost),
+        )
 
     def _newness(self, one: C) -> bool | None:
         """Return whether something may have been created by this call; None if nothing tells."""
