@@ -29,11 +29,7 @@ _writing: Final = threading.Lock()
 
 @attrs.frozen
 class DeployedFiles:
-    """What was deployed to which environment, as a JSON file says.
-
-    Attributes:
-        path: The file; it need not exist yet.
-    """
+    """What was deployed to which environment, as a JSON file says; it need not exist yet."""
 
     path: Path
 

@@ -343,19 +343,9 @@ class Fleet:
         What has failed stays failed: plan anew for the targets in the report's `failures`. Only failures of this run
         count for `stop_on_failures`. Where nothing is left to do, nothing is sent, and the report says so.
 
-        Args:
-            journal: The journal of the run.
-            variables: Values of the variables that the plan sets: those that the run began with.
-            protected: Name patterns of environments that need a confirmation, in any case: one that has become
-                protected since the plan was made is refused. `()` protects none.
-            canary: Targets of a first wave of what was not begun, that must all succeed before anything else is sent.
-            wave_size: Targets of each wave; None for waves that grow.
-            concurrency: Targets that are under way at the same time; None for as many as a wave has.
-            stop_on_failures: Share of the targets that may fail, 0 to 1, before nothing more is sent; None for all.
-            timeout: Seconds for the rest of the run; None for no limit.
-            deployment_timeout: Seconds that one deployment may take.
-            on_event: Called with each event.
-            control: Pauses, resumes or stops the run from outside.
+        The options are those of `run`. `variables` are those that the run began with; canary and waves are of what was
+        not begun; `timeout` is for the rest of the run. An environment that has become protected since the plan was
+        made is refused.
 
         Returns:
             The report of everything, what was done before included.

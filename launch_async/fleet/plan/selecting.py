@@ -148,11 +148,7 @@ def _informed(target: Target, deployments: Sequence[Deployment]) -> Target:
 
 
 def read_targets(path: str | os.PathLike[str]) -> Selection:
-    """Read targets from a file: JSON (a list of objects), or lines of `project_uid environment_uid`.
-
-    Raises:
-        InvalidArgumentError: The file cannot be read, or a line names no environment.
-    """
+    """Read targets from a file: JSON (a list of objects), or lines of `project_uid environment_uid`."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -20,11 +20,7 @@ _UNCONFIRMED: Final = 20
 
 
 def check_confirmation(plan: Plan, confirm: int | None, protected: Sequence[str]) -> None:
-    """Refuse a plan that wants a confirmation and has none, or a wrong one.
-
-    Raises:
-        InvalidArgumentError: Pass `confirm`.
-    """
+    """Refuse a plan that wants a confirmation and has none, or a wrong one."""
     count = len(plan.operations)
     if confirm is not None and (isinstance(confirm, bool) or confirm != count):
         raise InvalidArgumentError("confirm", f"is {confirm}, and the plan has {count} environments; look at it again")
@@ -46,11 +42,6 @@ def check_confirmation(plan: Plan, confirm: int | None, protected: Sequence[str]
 
 def check_names(targets: Sequence[Target], names: Mapping[str, str], protected: Sequence[str]) -> None:
     """Refuse targets whose name is a protected one now, and was not when the plan was made.
-
-    Args:
-        targets: What is about to be changed.
-        names: The names that environments have now, by UID.
-        protected: Name patterns of environments that need a confirmation.
 
     Raises:
         InvalidArgumentError: An environment was renamed.

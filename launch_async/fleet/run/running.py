@@ -50,14 +50,7 @@ _LONGEST_PAUSE: Final = 30.0
 
 
 class FleetRun:
-    """One run of a plan, from its journal's state to the end.
-
-    Args:
-        services: What a client offers.
-        plan: The plan.
-        journal: Its journal, open.
-        options: How it is run.
-    """
+    """One run of a plan, from its journal's state to the end."""
 
     def __init__(self, services: FleetServices, plan: Plan, journal: Journal, options: RunOptions) -> None:
         self._services = services
