@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, cast
@@ -95,13 +96,17 @@ def discover(
     search = _Search()
     found = credentials or search.credentials()
     search.note("credentials", "argument" if credentials else search.found_credentials)
-    file = search.file(folder)
+    file = None
+    with search.noting_problems():
+        file = find_project_file(folder)
     region = search.setting("region", region, "REGION") or "na"
     base_url = search.setting("base_url", base_url, "LAUNCH_URL")
     app_url = search.setting("app_url", app_url, "APP_URL")
     organization_uid = search.setting("organization_uid", organization_uid, "ORGANIZATION_UID", file)
-    search.check("region", lambda: find_region(region))
-    search.check("organization_uid", lambda: check_organization_uid(organization_uid))
+    with search.noting_problems("region"):
+        find_region(region)
+    with search.noting_problems("organization_uid"):
+        check_organization_uid(organization_uid)
     if organization_uid is None and found is not None and found.needs_organization:
         search.problems.append(
             f"the organization of the authtoken: set {_PREFIX}ORGANIZATION_UID, or work in a folder with {PROJECT_FILE}"
@@ -182,38 +187,31 @@ class _Search:
     def note(self, name: str, source: str) -> None:
         self.sources[name] = source
 
-    def file(self, folder: str | os.PathLike[str] | None) -> ProjectFile | None:
+    @contextmanager
+    def noting_problems(self, name: str = "") -> Generator[None]:
+        """Keep what is wrong, so that all of it is told together; of a setting, also where that came from."""
         try:
-            return find_project_file(folder)
+            yield
         except ConfigurationError as error:
-            self.problems.append(error.message)
-            return None
-
-    def check(self, name: str, checked: Callable[[], object]) -> None:
-        try:
-            checked()
-        except ConfigurationError as error:
-            self.problems.append(f"{name} from {self.sources[name]}: {error.message}")
+            where = f"{name} from {self.sources[name]}: " if name else ""
+            self.problems.append(f"{where}{error.message}")
 
     def credentials(self) -> Credentials | None:
         """Return the first complete credentials of the environment."""
         token, authtoken = _variable("ACCESS_TOKEN"), _variable("AUTHTOKEN")
         client_id, client_secret = _variable("CLIENT_ID"), _variable("CLIENT_SECRET")
-        try:
+        with self.noting_problems():
             if token:
                 return self._from(AccessToken(token), "ACCESS_TOKEN")
             if client_id and client_secret:
                 return self._from(AppCredentials(client_id, client_secret), "CLIENT_ID", "CLIENT_SECRET")
             if authtoken:
                 return self._from(Authtoken(authtoken), "AUTHTOKEN")
-        except ConfigurationError as error:
-            self.problems.append(error.message)
-            return None
-        if client_id or client_secret:
-            absent = "CLIENT_SECRET" if client_id else "CLIENT_ID"
-            self.problems.append(f"{_PREFIX}{absent}, beside {_PREFIX}{'CLIENT_ID' if client_id else 'CLIENT_SECRET'}")
-        else:
-            self.problems.append(
+            if client_id:
+                raise ConfigurationError(f"{_PREFIX}CLIENT_SECRET, beside {_PREFIX}CLIENT_ID")
+            if client_secret:
+                raise ConfigurationError(f"{_PREFIX}CLIENT_ID, beside {_PREFIX}CLIENT_SECRET")
+            raise ConfigurationError(
                 f"credentials: set {_PREFIX}ACCESS_TOKEN, or {_PREFIX}CLIENT_ID and {_PREFIX}CLIENT_SECRET, or "
                 f"{_PREFIX}AUTHTOKEN and {_PREFIX}ORGANIZATION_UID"
             )
