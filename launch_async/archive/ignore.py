@@ -122,12 +122,7 @@ class IgnoreFile:
     """The rules of one ignore file, for the paths at and below its folder."""
 
     def __init__(self, source: str, text: str) -> None:
-        """Read the rules.
-
-        Args:
-            source: Path of the ignore file, relative to the archived folder, with `/`.
-            text: Its text. Lines that git cannot understand match nothing, as in git.
-        """
+        """Read the rules; lines that git cannot understand match nothing, as in git."""
         self._base = len(source) - len(source.rpartition("/")[2])
         # Most lines are plain names: one look-up finds them, however many there are.
         self._names: dict[str, list[Rule]] = {}

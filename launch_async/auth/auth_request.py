@@ -46,13 +46,7 @@ class AuthRequest:
     timeout: float = 30.0
 
     async def send(self, request: Request) -> Response:
-        """Send a request and return its success.
-
-        Raises:
-            APIError: It was refused.
-            TransportError: No usable answer came back.
-            DeadlineExceeded: The time ran out.
-        """
+        """Send a request and return its success."""
         one = CallState(
             operation=request.operation,
             retry=_RETRY,

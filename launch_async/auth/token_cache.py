@@ -111,10 +111,7 @@ def _from_json(text: str) -> TokenSet | None:
 def read_token_answer(body: bytes, previous: TokenSet | None, now: float) -> TokenSet | None:
     """Return what an answer of the token endpoint holds; None if that is no token.
 
-    Args:
-        body: The answer.
-        previous: The tokens before: their refresh token stays good if no new one comes (FACTS §3).
-        now: Seconds since the epoch.
+    The refresh token of the previous ones stays good if no new one comes (FACTS §3). `now` is seconds since the epoch.
     """
     try:
         answer = load_json(body)
@@ -162,11 +159,7 @@ Renewal: TypeAlias = Callable[["TokenSet | None", "str | None"], Awaitable[Token
 
 
 class TokenState:
-    """The present tokens of some credentials, and the flight that renews them; thread-safe, bound to no event loop.
-
-    Args:
-        clock: Returns seconds since the epoch.
-    """
+    """The present tokens of some credentials, and the flight that renews them; thread-safe, bound to no event loop."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
@@ -208,12 +201,7 @@ class TokenState:
     async def current(self, renew: Renewal, *, refused: str | None = None) -> TokenSet:
         """Return tokens that are fresh, renewed if need be, by whoever comes first.
 
-        Args:
-            renew: Fetches new ones.
-            refused: The access token that the service has just refused, however fresh it looks.
-
-        Raises:
-            LaunchError: They could not be renewed.
+        `refused` is the access token that the service has just refused, however fresh it looks.
         """
         while True:
             with self._lock:

@@ -31,11 +31,7 @@ def scope_set(scopes: Collection[str] | None) -> frozenset[str] | None:
 
 
 def check_credentials(credentials: object) -> None:
-    """Check that what a caller passes as credentials can be asked for headers.
-
-    Raises:
-        ConfigurationError: It is something else, such as the bare token.
-    """
+    """Check that what a caller passes as credentials can be asked for headers, and is not the bare token."""
     if credentials is not None and (isinstance(credentials, type) or not hasattr(credentials, "bound")):
         # Never itself: it may be the token.
         kind = "class" if isinstance(credentials, type) else type(credentials).__name__

@@ -92,13 +92,7 @@ class Severity(enum.Enum):
 
 
 class TextLine(NamedTuple):
-    """One line of a log.
-
-    Attributes:
-        at: When it was written.
-        label: What it belongs to, such as a stage; shown where it changes.
-        message: The text.
-    """
+    """One line of a log; its label is what it belongs to, such as a stage, and is shown where it changes."""
 
     at: datetime | None
     label: str | None

@@ -26,11 +26,8 @@ _lock = threading.Lock()
 def shared_limiter(host: str, organization_uid: str, rate_limit: RateLimit) -> LocalRateLimiter:
     """Return the process's one limiter for an organization at an API host; thread-safe.
 
-    Args:
-        host: Host (and port) of the API, which tells the regions apart.
-        organization_uid: The organization whose budget it is.
-        rate_limit: What the caller believes the plan allows. If an earlier caller believed otherwise, the lower figure
-            is used by both, with a `RateLimitMismatchWarning`.
+    If an earlier caller believed that the plan allows something else, both use the lower figure, with a
+    `RateLimitMismatchWarning`.
     """
     with _lock:
         key = host.lower(), organization_uid

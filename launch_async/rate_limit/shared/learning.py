@@ -29,13 +29,7 @@ class SharedLearning:
         self._known_at = -math.inf
 
     def take_in(self, learnt: Learnt, now: float, usual_trip: float) -> None:
-        """Take in what the store says after a call.
-
-        Args:
-            learnt: What it says.
-            now: When it said that.
-            usual_trip: How long an answer of the service takes, in seconds.
-        """
+        """Take in what the store says after a call; the usual trip to the service and back is in seconds."""
         known, self._known = self._known, learnt
         is_fresh = now - self._known_at <= _FRESH_PERIODS * self._per
         self._known_at = now
