@@ -292,6 +292,7 @@ class Pipeline:
         if not left > 0:
             raise DeadlineExceeded(f"no time is left to send {operation.name} in")
         permit = await self._permit(operation, one, left) if operation.budgeted else None
+        sent_at = clock()
         try:
             response = await one.exchange(self._send, request)
         except BaseException as error:
@@ -307,7 +308,7 @@ class Pipeline:
             return response
         if permit is not None:
             permit.answered(_answer(response, clock()))
-        self.clock.observe(response.header("Date"), at=clock())
+        self.clock.observe(response.header("Date"), sent=sent_at, received=clock())
         if response.is_success:
             return reader(response)
         region_hint = self._region_hint(self._credentials.location if self._credentials else None)

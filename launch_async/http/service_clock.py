@@ -7,51 +7,55 @@ whole seconds, and the service may stamp what it creates by yet another clock: t
 from __future__ import annotations
 
 import asyncio
+import math
 from datetime import UTC, datetime
-from typing import Final
 
 from launch_async.wire.moments import parse_http_date
 
 __all__ = ["ServiceClock"]
 
-_LATEST: Final = 2.0
-"""Seconds by which an answer may be behind the others; by more, and the clock was set back."""
-
 
 class ServiceClock:
-    """How far the service's clock is ahead of the event loop's, by its last answer."""
+    """How far the service's clock is ahead of the event loop's: somewhere between two bounds."""
 
     def __init__(self) -> None:
-        self._text = ""
-        self._ahead: float | None = None
+        self._least = -math.inf
+        self._most = math.inf
+        self._read: tuple[str, float] = "", 0.0
 
     @property
     def is_known(self) -> bool:
         """Whether an answer has told the time."""
-        return self._ahead is not None
+        return self._most < math.inf
 
-    def observe(self, date: str | None, *, at: float) -> None:
+    def observe(self, date: str | None, *, sent: float, received: float) -> None:
         """Learn from the Date header of an answer.
 
         Args:
             date: The header's text.
-            at: When the answer was there, by the event loop's clock.
+            sent: When the request was sent, by the event loop's clock.
+            received: When the answer was there.
         """
-        # The answers of one second share its text, and it takes long to read.
-        if date is None or date == self._text:
+        if date is None:
             return
-        moment = parse_http_date(date)
-        if moment is None:
-            return
-        self._text, ahead = date, moment.timestamp() - at
-        # A Date is cut to its second, and an answer takes its time: of several, the one that is most ahead is nearest.
-        if self._ahead is None or not self._ahead - _LATEST < ahead <= self._ahead:
-            self._ahead = ahead
+        if date != self._read[0]:
+            # The answers of one second share its text, and it takes long to read.
+            moment = parse_http_date(date)
+            if moment is None:
+                return
+            self._read = date, moment.timestamp()
+        # A Date is cut to its second.
+        least, most = self._read[1] - received, self._read[1] + 1.0 - sent
+        if max(least, self._least) > min(most, self._most):
+            # The two cannot both be true: a clock was set, or another machine has answered.
+            self._least, self._most = least, most
+        else:
+            self._least, self._most = max(least, self._least), min(most, self._most)
 
     def at(self, moment: float) -> datetime | None:
-        """Return what the service's clock showed at a moment of the event loop's; None if no answer has told."""
-        return None if self._ahead is None else datetime.fromtimestamp(moment + self._ahead, UTC)
+        """Return what the service's clock most likely showed at a moment of the event loop's; None if nothing tells."""
+        return datetime.fromtimestamp(moment + (self._least + self._most) / 2, UTC) if self.is_known else None
 
     def now(self) -> datetime | None:
-        """Return what the service's clock shows now; None if no answer has told."""
+        """Return what the service's clock shows now, most likely; None if no answer has told."""
         return self.at(asyncio.get_running_loop().time())

@@ -1060,7 +1060,8 @@ async def test_the_clock_of_the_service_is_learnt_from_every_answer() -> None:
             await launch.request("GET", "/anything")
             told.append(launch._pipeline.clock.now())
 
-    assert told == [noon, noon + timedelta(hours=1), noon - timedelta(hours=1), noon - timedelta(hours=1)]
+    hours = [round((moment - noon) / timedelta(hours=1), 2) for moment in told if moment is not None]
+    assert hours == [0, 1, -1, -1]
 
 
 async def test_a_date_that_cannot_be_read_is_no_reason_to_fail() -> None:

@@ -47,7 +47,7 @@ class Build:
 
 
 class Undated:
-    """A transport without `Date` headers: a client would compare them with this machine's clock, which stands still."""
+    """A transport without `Date` headers: they have whole seconds, and what is measured here is more precise."""
 
     def __init__(self, transport: InMemoryTransport) -> None:
         self._transport = transport
