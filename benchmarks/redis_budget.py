@@ -151,7 +151,7 @@ class Emulator:
         return (len(times) - 1) / (times[-1] - times[0])
 
 
-class Crew:
+class Workers:
     """The worker processes, and what is done to them."""
 
     def __init__(
@@ -202,14 +202,14 @@ async def measure(requests: int, *, shared: bool, faults: bool) -> Outcome:
         emulators = [Emulator(context) for _ in range(2)]
         for emulator in emulators:
             stack.callback(emulator.end)
-        crew = Crew(stack, context, emulators, server.url if shared else "")
+        workers = Workers(stack, context, emulators, server.url if shared else "")
         for place in range(PROCESSES):
-            crew.start(place)
+            workers.start(place)
         while await least(emulators) == 0:  # noqa: ASYNC110 - an emulator has no event to wait for
             await asyncio.sleep(0.05)
         already = sum(len(emulator.arrivals) for emulator in emulators)
         calls, restarts = -await scripts_run(server.url), 0
-        killing = asyncio.create_task(crew.kill_one_a_second()) if faults else None
+        killing = asyncio.create_task(workers.kill_one_a_second()) if faults else None
         while (accepted := await least(emulators)) < each:
             await asyncio.sleep(0.05)
             if faults and shared and restarts < 2 and accepted >= each * (restarts + 1) // 3:
@@ -224,7 +224,7 @@ async def measure(requests: int, *, shared: bool, faults: bool) -> Outcome:
         arrived = [refused for emulator in emulators for _, refused in emulator.arrivals]
         return Outcome(
             shared,
-            f"{crew.kills} kills{f', {restarts} restarts' * shared}" if faults else "",
+            f"{workers.kills} kills{f', {restarts} restarts' * shared}" if faults else "",
             most=max(emulator.most_in_a_second for emulator in emulators),
             goodput=min(emulator.goodput(each) for emulator in emulators),
             refused=sum(arrived) / len(arrived),

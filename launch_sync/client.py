@@ -71,8 +71,8 @@ class LaunchClient:
         ssl_context: How to verify servers, as for a private certificate authority.
         proxy: Proxy URL; by default what the environment says, empty for none.
         hooks: An observer of requests.
-        middleware: Functions around each exchange, the outermost first. `async def layer(request, send)` gets a request
-            with `method`, `url`, `headers` and `body`, and returns `await send(request)` or a response of its own.
+        middleware: Functions around each exchange, the outermost first. `async def middleware(request, send)` gets a
+            request with `method`, `url`, `headers` and `body`, and returns `await send(request)` or another response.
         allow_http: Whether plain http may go elsewhere than to this machine; credentials would travel in clear.
 
     Raises:

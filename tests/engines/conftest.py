@@ -103,7 +103,7 @@ class Launch:
 
 
 @attrs.frozen
-class Crew:
+class Machines:
     """Processes in groups of their own: each is ended with whatever it has started."""
 
     folder: Path

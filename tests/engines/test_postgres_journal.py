@@ -9,7 +9,7 @@ from postgres_journal import PostgresJournal
 
 from launch_async import JournalError, JournalInUse
 from launch_async.fleet import Entry, OperationState, Plan
-from tests.engines.conftest import ENGINES, TARGETS, Crew, Launch, until
+from tests.engines.conftest import ENGINES, TARGETS, Launch, Machines, until
 
 WORKER = """
 import sys
@@ -79,15 +79,15 @@ def test_another_machine_finishes_what_a_killed_one_began(
 ) -> None:
     plan.save(tmp_path / "plan.json")
     settings = {"REDIS_URL": redis_url, "ROLLOUT_JOURNALS": postgres_url, "PYTHONPATH": str(ENGINES)}
-    crew = Crew(tmp_path, {**launch.environment, **settings})
-    first = crew.start("first", "-c", WORKER, "plan.json")
+    machines = Machines(tmp_path, {**launch.environment, **settings})
+    first = machines.start("first", "-c", WORKER, "plan.json")
     until(lambda: len(launch.deployed()) >= TARGETS // 2 or first.poll() is not None, "half is done")
-    assert first.poll() is None, crew.log()
-    crew.kill(first)
+    assert first.poll() is None, machines.log()
+    machines.kill(first)
     half = launch.deployed()
-    second = crew.start("second", "-c", WORKER, "plan.json")
+    second = machines.start("second", "-c", WORKER, "plan.json")
 
-    assert second.wait() == 0, crew.log()
+    assert second.wait() == 0, machines.log()
     assert f"{TARGETS} succeeded" in (tmp_path / "second.log").read_text()
     assert TARGETS // 2 <= len(half) < TARGETS
     assert launch.deployed() == sorted(one.target.environment_uid for one in plan.operations)

@@ -15,7 +15,7 @@ import pytest
 from redis_server import free_port
 
 from launch_async.fleet import Plan
-from tests.engines.conftest import ENGINES, TARGETS, Crew, Launch, answers, until
+from tests.engines.conftest import ENGINES, TARGETS, Launch, Machines, answers, until
 from tools.pages import lines_of
 
 
@@ -27,37 +27,39 @@ def plan(launch: Launch, tmp_path: Path) -> Plan:
 
 
 @pytest.fixture
-def crew(launch: Launch, redis_url: str, tmp_path: Path) -> Iterator[Crew]:
+def machines(launch: Launch, redis_url: str, tmp_path: Path) -> Iterator[Machines]:
     (tmp_path / "journals").mkdir()
     for program in ENGINES.glob("*.py"):
         (tmp_path / program.name).symlink_to(program)
     settings = {"PYTHONPATH": str(ENGINES), "REDIS_URL": redis_url, "ROLLOUT_JOURNALS": str(tmp_path / "journals")}
-    crew = Crew(tmp_path, {**launch.environment, **settings})
-    yield crew
-    crew.end()
+    machines = Machines(tmp_path, {**launch.environment, **settings})
+    yield machines
+    machines.end()
 
 
 def lose_one_worker(
-    launch: Launch, crew: Crew, worker: subprocess.Popen[str], rollout: subprocess.Popen[str]
+    launch: Launch, machines: Machines, worker: subprocess.Popen[str], rollout: subprocess.Popen[str]
 ) -> dict[str, object]:
     """Kill a worker when half of the environments are deployed, and return the report of the rollout."""
     until(lambda: len(launch.deployed()) >= TARGETS // 2 or rollout.poll() is not None, "half is done")
-    assert rollout.poll() is None, crew.log()
-    crew.kill(worker)
+    assert rollout.poll() is None, machines.log()
+    machines.kill(worker)
     until(lambda: rollout.poll() is not None, "the rollout has ended")
-    assert rollout.returncode == 0, crew.log()
-    return json.loads((crew.folder / "report.json").read_text("utf-8"))
+    assert rollout.returncode == 0, machines.log()
+    return json.loads((machines.folder / "report.json").read_text("utf-8"))
 
 
-def test_dask_deploys_every_environment_once_though_a_worker_is_lost(launch: Launch, plan: Plan, crew: Crew) -> None:
+def test_dask_deploys_every_environment_once_though_a_worker_is_lost(
+    launch: Launch, plan: Plan, machines: Machines
+) -> None:
     (scheduler, worker, run) = (line.text for line in lines_of("docs/how-to/dask.md"))
     address = f"tcp://127.0.0.1:{free_port()}"
-    crew.type("scheduler", f"{scheduler} --host {address} --no-dashboard")
+    machines.type("scheduler", f"{scheduler} --host {address} --no-dashboard")
     there = worker.replace("tcp://scheduler:8786", f"{address} --host 127.0.0.1 --no-dashboard")
-    workers = [crew.type(f"worker-{n}", there) for n in range(3)]
+    workers = [machines.type(f"worker-{n}", there) for n in range(3)]
 
-    rollout = crew.type("rollout", run.replace("tcp://scheduler:8786", address))
-    report = lose_one_worker(launch, crew, workers[0], rollout)
+    rollout = machines.type("rollout", run.replace("tcp://scheduler:8786", address))
+    report = lose_one_worker(launch, machines, workers[0], rollout)
 
     assert launch.deployed() == sorted(one.target.environment_uid for one in plan.operations)
     assert report["totals"] == {"succeeded": TARGETS}
@@ -65,15 +67,15 @@ def test_dask_deploys_every_environment_once_though_a_worker_is_lost(launch: Lau
 
 
 def test_prefect_deploys_every_environment_once_though_a_worker_is_lost(
-    launch: Launch, plan: Plan, crew: Crew, postgres_url: str
+    launch: Launch, plan: Plan, machines: Machines, postgres_url: str
 ) -> None:
     (server, export, pool, deploy, worker, run) = (line.text for line in lines_of("docs/how-to/prefect.md"))
     port = str(free_port())
     ((name, url),) = re.findall(r"^export (\w+)=(\S+)", export)
-    crew.environment.update(
+    machines.environment.update(
         {name: url.replace("4200", port)},
         PREFECT_SERVER_API_PORT=port,
-        PREFECT_HOME=str(crew.folder / "prefect"),
+        PREFECT_HOME=str(machines.folder / "prefect"),
         PREFECT_SERVER_ANALYTICS_ENABLED="false",
         PREFECT_SERVER_UI_ENABLED="false",
         PREFECT_WORKER_QUERY_SECONDS="1",
@@ -81,14 +83,14 @@ def test_prefect_deploys_every_environment_once_though_a_worker_is_lost(
         DO_NOT_TRACK="1",
         ROLLOUT_JOURNALS=postgres_url,
     )
-    crew.type("server", server)
+    machines.type("server", server)
     until(lambda: answers(f"http://127.0.0.1:{port}/api/health"), "the server answers")
-    assert crew.type("pool", pool).wait() == 0, crew.log()
-    assert crew.type("deploy", deploy).wait() == 0, crew.log()
-    workers = [crew.type(f"worker-{n}", worker.replace(" #", f" --name machine-{n} #")) for n in range(3)]
+    assert machines.type("pool", pool).wait() == 0, machines.log()
+    assert machines.type("deploy", deploy).wait() == 0, machines.log()
+    workers = [machines.type(f"worker-{n}", worker.replace(" #", f" --name machine-{n} #")) for n in range(3)]
 
-    rollout = crew.type("rollout", run.replace("1800", "20"))
-    report = lose_one_worker(launch, crew, workers[0], rollout)
+    rollout = machines.type("rollout", run.replace("1800", "20"))
+    report = lose_one_worker(launch, machines, workers[0], rollout)
 
     assert launch.deployed() == sorted(one.target.environment_uid for one in plan.operations)
     assert report["totals"] == {"succeeded": TARGETS}

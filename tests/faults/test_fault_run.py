@@ -43,7 +43,7 @@ async def test_a_thousand_mixed_calls_under_faults_do_everything_once(seed: int)
         client_of(emulator, retry=_QUICK, attempt_timeout=1.0) as client,
     ):
         _add_faults(emulator, seed)
-        books = await run_workers(client, emulator, workers=40, calls=25, seed=seed)
+        tally = await run_workers(client, emulator, workers=40, calls=25, seed=seed)
 
         environments = {creation.uid for creation in emulator.ledger.created if creation.noun == "environment"}
         # An environment's first deployment comes with it, and no call asked for it.
@@ -52,12 +52,12 @@ async def test_a_thousand_mixed_calls_under_faults_do_everything_once(seed: int)
             for creation in emulator.ledger.created
             if creation.noun == "deployment" and not (creation.parent in environments and creation.name == "1")
         }
-        told = set(books.created)
-        assert sum(books.calls.values()) == 1000
-        assert len(books.created) == len(told), "one creation was returned to two calls"
+        told = set(tally.created)
+        assert sum(tally.calls.values()) == 1000
+        assert len(tally.created) == len(told), "one creation was returned to two calls"
         assert told <= really, "a call returned what was never created"
         untold = really - told
-        assert len(untold) <= len(books.unknown), "something was created that no call told of"
-        assert all(error.ambiguous for error in books.unknown)
-        creations = [error for error in books.failed if error.operation in {"createDeployment", "createEnvironment"}]
+        assert len(untold) <= len(tally.unknown), "something was created that no call told of"
+        assert all(error.ambiguous for error in tally.unknown)
+        creations = [error for error in tally.failed if error.operation in {"createDeployment", "createEnvironment"}]
         assert [error for error in creations if error.ambiguous] == [], "an unknown outcome was left unresolved"

@@ -1,4 +1,4 @@
-"""A mixed workload that keeps its own books, to compare with what the emulator says really happened."""
+"""A mixed workload that keeps a tally, to compare with what the emulator says really happened."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from launch_async.emulator import LaunchEmulator
 
 
 @attrs.define
-class Books:
+class Tally:
     """What the calls said: UIDs that were returned, names whose creation failed for good, and how every call ended."""
 
     created: list[str] = attrs.field(factory=list)
@@ -38,7 +38,7 @@ class Worker:
     client: LaunchClient
     project_uid: str
     environment_uid: str
-    books: Books
+    tally: Tally
     dice: random.Random
     environments: list[str] = attrs.field(factory=list)
 
@@ -46,13 +46,13 @@ class Worker:
         steps = [self.read, self.read_all, self.rename, self.deploy, self.add_environment, self.drop_environment]
         for _ in range(calls):
             step = self.dice.choice(steps)
-            self.books.calls[step.__name__] += 1
+            self.tally.calls[step.__name__] += 1
             try:
                 await step()
             except AmbiguousOutcome as error:
-                self.books.unknown.append(error)
+                self.tally.unknown.append(error)
             except LaunchError as error:
-                self.books.failed.append(error)
+                self.tally.failed.append(error)
 
     async def read(self) -> None:
         environment = await self.client.environments.get(self.project_uid, self.environment_uid)
@@ -87,21 +87,21 @@ class Worker:
         except NotFoundError as error:
             raise AssertionError(f"a deletion that happened was reported as a failure: {error}") from error
         except LaunchError:
-            self.books.not_deleted.append(uid)
+            self.tally.not_deleted.append(uid)
             raise
-        self.books.deleted.append(uid)
+        self.tally.deleted.append(uid)
 
     def _note(self, created: Environment | Deployment) -> None:
-        self.books.created.append(created.uid)
+        self.tally.created.append(created.uid)
 
 
-async def run_workers(client: LaunchClient, emulator: LaunchEmulator, *, workers: int, calls: int, seed: int) -> Books:
-    """Let every worker make its calls at the same time; return their common books."""
-    books = Books()
+async def run_workers(client: LaunchClient, emulator: LaunchEmulator, *, workers: int, calls: int, seed: int) -> Tally:
+    """Let every worker make its calls at the same time; return their common tally."""
+    tally = Tally()
     async with asyncio.TaskGroup() as group:
         for number in range(workers):
             project = emulator.add_project(f"project-{number}", environments=["production"], git=True)
             environment = next(iter(project.environments))
-            worker = Worker(client, project.uid, environment, books, random.Random(seed * 1000 + number))
+            worker = Worker(client, project.uid, environment, tally, random.Random(seed * 1000 + number))
             group.create_task(worker.run(calls))
-    return books
+    return tally

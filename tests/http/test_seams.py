@@ -116,17 +116,17 @@ async def test_a_middleware_adds_a_header_and_replaces_one_in_any_case() -> None
 def test_middleware_runs_in_launch_sync_as_it_is_documented() -> None:
     seen: list[str] = []
 
-    async def layer(request: Request, send: Send) -> Response:
+    async def middleware(request: Request, send: Send) -> Response:
         seen.append(threading.current_thread().name)
         return await send(request)
 
-    with sync_client(transport=FakeTransport(PROJECT_DOCUMENT), middleware=[layer]) as launch:
+    with sync_client(transport=FakeTransport(PROJECT_DOCUMENT), middleware=[middleware]) as launch:
         assert launch.projects.get(PROJECT).name == "shop"
 
     assert seen == ["launch-sync"]
     described = " ".join(inspect.getdoc(launch_sync.LaunchClient).split())  # type: ignore[union-attr]
-    assert "`async def layer(request, send)` gets a request" in described
-    assert "returns `await send(request)` or a response of its own" in described
+    assert "`async def middleware(request, send)` gets a request" in described
+    assert "returns `await send(request)` or another response" in described
 
 
 def test_launch_sync_has_no_session_because_nobody_could_make_one() -> None:
