@@ -6,13 +6,15 @@ a ZIP that exists already. None of them needs a client or the network.
 
 What stays behind, for the first reason that applies:
 
-1. version control data, links (never followed, so none leads outside), sockets, pipes and devices;
+1. version control data, and links (never followed, so none leads outside);
 2. what `.launchignore` files say; a `!` line there brings back what a later rule would leave out;
 3. what the vendor's own tools leave out (FACTS §5), such as `node_modules` or `.next`;
 4. what `.gitignore` files say. Both kinds work as in git: nested, negated, relative to their own folder. Files above
    the folder are not read, so that a build output which the repository ignores can be sent by naming it as the
    folder. Git's index is not read either: a rule holds for tracked files too;
-5. secrets: refused, or dropped or sent if asked.
+5. sockets, pipes and devices;
+6. secrets: refused, or dropped or sent if asked. A `!` line of `.launchignore` that spells the file's name without
+   wildcards, such as `!.env.production`, sends that file.
 
 Empty folders are not sent. File names are kept as they are, without Unicode normalization.
 """
@@ -29,6 +31,7 @@ import threading
 import weakref
 import zipfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal, Self, TypeAlias, get_args
 
@@ -36,8 +39,8 @@ import attrs
 
 from launch_async._text import file_size, first_lines, listed
 from launch_async._views import Displayable
-from launch_async.archive.entries import ArchiveEntry, Exclusion, printable, refused
-from launch_async.archive.ignore import SECRET
+from launch_async.archive.entries import ArchiveEntry, Exclusion, encodable, printable, refused
+from launch_async.archive.secret_files import SECRET
 from launch_async.archive.walk import walk
 from launch_async.archive.zip_check import check_members
 from launch_async.archive.zip_writer import SizeExceeded, pack
@@ -102,16 +105,16 @@ class ArchiveListing(Displayable):
     def to_dict(self) -> dict[str, object]:
         """Return the listing as plain data that JSON can express."""
         return {
-            "folder": printable(str(self.folder)),
+            "folder": encodable(str(self.folder)),
             "total_size": self.total_size,
             "entries": [{"path": entry.path, "size": entry.size, "mode": entry.mode} for entry in self.entries],
             "excluded": [{"path": one.path, "reason": one.reason, "size": one.size} for one in self.excluded],
         }
 
     def __str__(self) -> str:
-        sent = [f"{file_size(entry.size):>10}  {entry.path}" for entry in self.largest]
+        sent = [f"{file_size(entry.size):>10}  {printable(entry.path)}" for entry in self.largest]
         left = [
-            f"{'' if one.size is None else file_size(one.size):>10}  {one.path}  ({one.reason})"
+            f"{'' if one.size is None else file_size(one.size):>10}  {printable(one.path)}  ({printable(one.reason)})"
             for one in self.excluded
         ]
         return "\n".join(
@@ -169,10 +172,11 @@ def list_archive(
 
     Args:
         folder: The folder to send.
-        secrets: What to do about files that hold secrets and are not left out for another reason: `.env*` other than
-            `.example`, `.sample` and `.template`; private keys and key stores; `.npmrc` and `.yarnrc.yml` with a token;
-            `.netrc`, `.pypirc` and the like. `refuse` raises, `drop` leaves them out and logs a warning, `send` sends
-            them like other files.
+        secrets: What to do about files that hold secrets and are not left out for another reason: `.env`, `.env.*`,
+            `prod.env` and the like, other than samples; private keys, by content in any file but scripts, pages, styles
+            and media; key stores; `.npmrc` and `.yarnrc.yml` with a token; `.netrc`, `.kube/config`, `*.tfstate` and
+            the like. `refuse` raises, `drop` leaves them out and logs a warning, `send` sends them like other files.
+            A line such as `!.env.production` in `.launchignore` sends one file.
         follow_ignore_files: Whether `.gitignore` and `.launchignore` count.
 
     Raises:
@@ -180,9 +184,21 @@ def list_archive(
             be read or has a name that a ZIP cannot express.
         InvalidArgumentError: `secrets` is none of the three.
     """
+    return _list(folder, secrets, follow_ignore_files, lambda: None)
+
+
+def _list(
+    folder: str | os.PathLike[str],
+    secrets: SecretFiles,
+    follow_ignore_files: bool,
+    checkpoint: Callable[[], None],
+) -> ArchiveListing:
     _check_choice(secrets)
     found, left = walk(
-        _existing_folder(folder), follow_ignore_files=follow_ignore_files, send_secrets=secrets == "send"
+        _existing_folder(folder),
+        follow_ignore_files=follow_ignore_files,
+        send_secrets=secrets == "send",
+        checkpoint=checkpoint,
     )
     secret = [one.path for one in left if one.reason == SECRET]
     if secret:
@@ -216,7 +232,8 @@ def build_archive(
         level: zlib's compression level, from 0 (none) over 1 (fast) to 9 (small).
 
     Raises:
-        ArchiveError: As in `list_archive`; or a file changed while it was read; or the ZIP would exceed 100 MiB.
+        ArchiveError: As in `list_archive`; or a file changed while it was read; or the ZIP would exceed 100 MiB, or
+            cannot be written to the temporary folder.
         InvalidArgumentError: `secrets` or `level` is none of those.
     """
     return _build(folder, secrets, follow_ignore_files, level, lambda: None)
@@ -231,22 +248,9 @@ async def create_archive(
 ) -> Archive:
     """Do what `build_archive` does in a thread, with the same arguments and errors.
 
-    When cancelled, it stops at the next file and leaves nothing behind.
+    When cancelled, it stops at the next file, also while it lists the folder, and leaves nothing behind.
     """
-    stop = threading.Event()
-
-    def checkpoint() -> None:
-        if stop.is_set():
-            raise _Stopped
-
-    building = asyncio.ensure_future(asyncio.to_thread(_build, folder, secrets, follow_ignore_files, level, checkpoint))
-    try:
-        return await asyncio.shield(building)
-    except asyncio.CancelledError:
-        stop.set()
-        building.add_done_callback(_discard)
-        await asyncio.wait([building])
-        raise
+    return await _in_thread(partial(_build, folder, secrets, follow_ignore_files, level))
 
 
 def check_archive(zip_path: str | os.PathLike[str], *, secrets: SecretFiles = "refuse") -> Archive:
@@ -262,6 +266,15 @@ def check_archive(zip_path: str | os.PathLike[str], *, secrets: SecretFiles = "r
             or a name or link that leads outside.
         InvalidArgumentError: `secrets` is none of the three.
     """
+    return _check(zip_path, secrets, lambda: None)
+
+
+async def check_archive_in_thread(zip_path: str | os.PathLike[str], *, secrets: SecretFiles) -> Archive:
+    """Do what `check_archive` does in a thread; when cancelled, stop at the next block."""
+    return await _in_thread(partial(_check, zip_path, secrets))
+
+
+def _check(zip_path: str | os.PathLike[str], secrets: SecretFiles, checkpoint: Callable[[], None]) -> Archive:
     _check_choice(secrets)
     path = Path(zip_path)
     try:
@@ -270,7 +283,7 @@ def check_archive(zip_path: str | os.PathLike[str], *, secrets: SecretFiles = "r
             raise ArchiveError("zip_path", f"{printable(str(path))} is not a file")
         _check_size(size)
         with path.open("rb") as file, zipfile.ZipFile(file) as source:
-            members = sorted(check_members(source), key=lambda member: member.name)
+            members = sorted(check_members(source, checkpoint), key=lambda member: member.name)
             file.seek(0)
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except ArchiveError:
@@ -281,7 +294,7 @@ def check_archive(zip_path: str | os.PathLike[str], *, secrets: SecretFiles = "r
         raise ArchiveError("zip_path", f"{printable(str(path))} cannot be read ({error.strerror})") from error
     if not members:
         raise ArchiveError("zip_path", f"{printable(str(path))} holds no file", rule=_SIZE_RULE)
-    if secrets != "send" and (secret := [member.name for member in members if member.secret]):
+    if secrets != "send" and (secret := [printable(member.name) for member in members if member.secret]):
         why = ' (secrets="drop" takes files out of a folder only)' if secrets == "drop" else ""
         raise ArchiveError(
             "zip_path",
@@ -295,6 +308,24 @@ def check_archive(zip_path: str | os.PathLike[str], *, secrets: SecretFiles = "r
 
 class _Stopped(Exception):
     """The waiting task was cancelled."""
+
+
+async def _in_thread(work: Callable[[Callable[[], None]], Archive]) -> Archive:
+    """Run `work` in a thread. It gets a function to call often, which ends the work once the caller is cancelled."""
+    stop = threading.Event()
+
+    def checkpoint() -> None:
+        if stop.is_set():
+            raise _Stopped
+
+    working = asyncio.ensure_future(asyncio.to_thread(work, checkpoint))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        stop.set()
+        working.add_done_callback(_discard)
+        await asyncio.wait([working])
+        raise
 
 
 def _discard(building: asyncio.Future[Archive]) -> None:
@@ -321,11 +352,13 @@ def _existing_folder(folder: str | os.PathLike[str]) -> str:
 
 
 def _refuse_or_report(paths: Sequence[str], secrets: SecretFiles) -> None:
+    paths = [printable(path) for path in paths]
     if secrets == "refuse":
         raise ArchiveError(
             "folder",
             f"it holds secrets that would be sent: {listed(paths, _SHOWN)}. Set variables of the environment instead "
-            'of sending them; list the files in .gitignore or .launchignore, or pass secrets="drop"',
+            'of sending them; list the files in .gitignore or .launchignore, or pass secrets="drop". What holds no '
+            f"secret is sent after a line in .launchignore: !/{paths[0]}",
             paths=paths,
         )
     _log.warning("Left out %d files that hold secrets: %s", len(paths), listed(paths, _SHOWN), extra={"paths": paths})
@@ -340,12 +373,12 @@ def _build(
 ) -> Archive:
     if level not in range(10):
         raise InvalidArgumentError("level", f"{level!r} is outside 0 to 9")
-    if isinstance(folder, ArchiveListing):
-        listing = folder
-    else:
-        listing = list_archive(folder, secrets=secrets, follow_ignore_files=follow_ignore_files)
+    listing = folder if isinstance(folder, ArchiveListing) else _list(folder, secrets, follow_ignore_files, checkpoint)
     checkpoint()
-    descriptor, name = tempfile.mkstemp(prefix="launch-", suffix=".zip")
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="launch-", suffix=".zip")
+    except OSError as error:
+        raise _unwritable(error) from error
     try:
         with os.fdopen(descriptor, "w+b") as spool:
             digests = pack(
@@ -364,14 +397,26 @@ def _build(
     except SizeExceeded:
         _remove(Path(name))
         raise _too_large(listing) from None
+    except OSError as error:  # ArchiveError tells about files that cannot be read
+        _remove(Path(name))
+        raise _unwritable(error) from error
     except BaseException:
         _remove(Path(name))
         raise
 
 
+def _unwritable(error: OSError) -> ArchiveError:
+    where = printable(tempfile.tempdir or "the temporary folder")
+    return ArchiveError(
+        "folder",
+        f"the ZIP cannot be written to {where} ({error.strerror}). Free space there, or name another folder: set the "
+        "variable TMPDIR (TEMP on Windows) before the program starts",
+    )
+
+
 def _too_large(listing: ArchiveListing) -> ArchiveError:
     largest = listing.largest[:5]
-    named = ", ".join(f"{entry.path} ({file_size(entry.size)})" for entry in largest)
+    named = ", ".join(f"{printable(entry.path)} ({file_size(entry.size)})" for entry in largest)
     return ArchiveError(
         "folder",
         f"{len(listing.entries)} files, {file_size(listing.total_size)} before compression, make a ZIP of more than "

@@ -34,7 +34,7 @@ class Exclusion:
         path: Relative to the folder, with `/`; a folder ends with `/` and stands for everything below it.
         reason: Such as `vcs`, `vendor default`, `build cache`, `os noise`, `secret`, `link`, `socket`, `pipe`, `device`
             or `ignored by docs/.gitignore:3`.
-        size: Bytes; None for a folder, which was not looked into.
+        size: Bytes; None for a folder, which was not looked into, and for a file that vanished meanwhile.
     """
 
     path: str
@@ -48,5 +48,23 @@ def refused(parameter: str, name: str, problem: str) -> ArchiveError:
 
 
 def printable(name: str) -> str:
-    """Return a name that can be encoded, whatever bytes the file system holds."""
+    """Return a name that can be encoded and that a terminal only shows, whatever the file system holds."""
+    if name.isprintable():
+        return name
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in name)
+
+
+def encodable(name: str) -> str:
+    """Return a name that can be encoded, and is otherwise as the file system holds it."""
     return name.encode("utf-8", "backslashreplace").decode()
+
+
+def is_plain_name(name: str) -> bool:
+    """Tell whether a name means the same file below a folder to every program that unpacks a ZIP."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    parts = name.split("/")
+    # A backslash separates folders to some readers, and `a:` is a drive to them.
+    return not ("\\" in name or "\0" in name or name[1:2] == ":" or any(part in {"", ".", ".."} for part in parts))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 
 import attrs
 
-from launch_async.archive.entries import ArchiveEntry, Exclusion, printable, refused
-from launch_async.archive.ignore import SECRET, VCS, IgnoreFile, default_exclusion, holds_secret, last_rule
-from launch_async.archive.zip_writer import identity_of, open_member
+from launch_async.archive.entries import ArchiveEntry, Exclusion, encodable, is_plain_name, printable, refused
+from launch_async.archive.ignore import VCS, IgnoreFile, Rule, default_exclusion, last_rule
+from launch_async.archive.secret_files import SECRET, holds_secret
+from launch_async.archive.zip_writer import identity_of, open_member, read_head
 from launch_async.errors import ArchiveError
 
 __all__ = ["walk"]
@@ -33,28 +35,35 @@ class _Folder:
 
 
 def walk(
-    root: str, *, follow_ignore_files: bool, send_secrets: bool = False
+    root: str, *, follow_ignore_files: bool, send_secrets: bool, checkpoint: Callable[[], None]
 ) -> tuple[list[ArchiveEntry], list[Exclusion]]:
-    """Return what to send and what stays behind, each ordered by path."""
-    visit = _Walk(root, follow_ignore_files=follow_ignore_files, send_secrets=send_secrets)
+    """Return what to send and what stays behind, each ordered by path.
+
+    `checkpoint` is called for each file and folder; it may raise to stop.
+    """
+    visit = _Walk(root, follow_ignore_files=follow_ignore_files, send_secrets=send_secrets, checkpoint=checkpoint)
     visit.run()
     if visit.unusable:
         raise ArchiveError(
             "folder",
-            f"a ZIP cannot hold these names: {', '.join(visit.unusable[:20])}. Rename them: UTF-8 without backslashes",
+            f"a ZIP cannot hold these names: {', '.join(visit.unusable[:20])}. Rename them: UTF-8, without "
+            "backslashes, and without a colon after the first letter of the path",
             paths=visit.unusable,
         )
     return sorted(visit.found, key=lambda one: one.path), sorted(visit.left, key=lambda one: one.path)
 
 
 class _Walk:
-    def __init__(self, root: str, *, follow_ignore_files: bool, send_secrets: bool) -> None:
+    def __init__(
+        self, root: str, *, follow_ignore_files: bool, send_secrets: bool, checkpoint: Callable[[], None]
+    ) -> None:
         self.found: list[ArchiveEntry] = []
         self.left: list[Exclusion] = []
         self.unusable: list[str] = []
         self._root = root
         self._follow = follow_ignore_files
         self._send_secrets = send_secrets
+        self._checkpoint = checkpoint
         self._waiting = [_Folder("")]
 
     def run(self) -> None:
@@ -64,6 +73,7 @@ class _Walk:
             if self._follow:
                 folder = self._with_ignore_files(folder, {entry.name for entry in entries})
             for entry in entries:
+                self._checkpoint()
                 self._visit(folder, entry)
 
     def _entries(self, prefix: str) -> list[os.DirEntry[str]]:
@@ -86,38 +96,77 @@ class _Walk:
         if not stat.S_ISREG(info.st_mode):
             return None  # git does not follow links here either
         with open_member(self._root, path, identity_of(info)) as file:
-            return IgnoreFile(path, file.read().decode("utf-8", "surrogateescape"))
+            return IgnoreFile(path, file.read())
 
     def _visit(self, folder: _Folder, entry: os.DirEntry[str]) -> None:
         path = folder.prefix + entry.name
+        is_folder = _is_folder(entry)
+        # Ask the rules before the file system: what is left out may vanish at any time.
+        reason, kept_by = _decide(folder, path, entry.name, is_folder=is_folder)
+        if reason is not None:
+            self._leave(path, "link" if _is_link(entry) else reason, is_folder=is_folder)
+            return
         info = self._lstat(path)
         is_folder = stat.S_ISDIR(info.st_mode)
-        size = info.st_size if stat.S_ISREG(info.st_mode) else None
-        reason = _special(info) or _exclusion(folder, path, entry.name, is_folder=is_folder)
-        if reason is not None:
-            self.left.append(Exclusion(printable(f"{path}/" if is_folder else path), reason, size))
-        elif not _expressible(entry.name):
+        special = _special(info)
+        if special is not None:
+            self._leave(path, special, is_folder=is_folder)
+        elif not is_plain_name(path):
             self.unusable.append(printable(path))
         elif is_folder:
             self._waiting.append(_Folder(f"{path}/", folder.git, folder.launch))
-        elif not self._send_secrets and self._is_secret(path, entry.name, info):
-            self.left.append(Exclusion(printable(path), SECRET, size))
+        elif not self._may_send(path, entry.name, info, kept_by):
+            self.left.append(Exclusion(encodable(path), SECRET, info.st_size))
         else:
             mode = 0o755 if info.st_mode & stat.S_IXUSR else 0o644
             self.found.append(ArchiveEntry(path, info.st_size, mode, identity=identity_of(info)))
 
+    def _leave(self, path: str, reason: str, *, is_folder: bool) -> None:
+        size: int | None = None
+        if not is_folder:
+            try:
+                info = os.lstat(f"{self._root}/{path}")
+                size = info.st_size if stat.S_ISREG(info.st_mode) else None
+            except OSError:
+                size = None  # it vanished
+        self.left.append(Exclusion(encodable(f"{path}/" if is_folder else path), encodable(reason), size))
+
     def _lstat(self, path: str) -> os.stat_result:
         try:
             return os.lstat(f"{self._root}/{path}")  # DirEntry.stat() knows no inode on Windows
+        except FileNotFoundError as error:
+            problem = (
+                "vanished while the folder was listed. Stop whatever writes to the folder (a build, a watcher), or "
+                "list the file in .launchignore"
+            )
+            raise refused("folder", path, problem) from error
         except OSError as error:
-            raise refused("folder", path, "vanished while the folder was listed") from error
+            raise refused("folder", path, f"cannot be read ({error.strerror})") from error
 
-    def _is_secret(self, path: str, name: str, info: os.stat_result) -> bool:
+    def _may_send(self, path: str, name: str, info: os.stat_result, kept_by: Rule | None) -> bool:
+        if self._send_secrets or (kept_by is not None and kept_by.names_file):
+            return True
         by_name = holds_secret(path, name, None)
         if by_name is not None:
-            return by_name
-        with open_member(self._root, path, identity_of(info)) as file:
-            return bool(holds_secret(path, name, file.read(_SECRET_HEAD)))
+            return not by_name
+        if not info.st_size:
+            return True
+        head = read_head(self._root, path, identity_of(info), min(info.st_size, _SECRET_HEAD))
+        return not holds_secret(path, name, head)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def _is_link(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_symlink()
+    except OSError:
+        return False
 
 
 def _special(info: os.stat_result) -> str | None:
@@ -129,20 +178,15 @@ def _special(info: os.stat_result) -> str | None:
     return _SPECIAL.get(stat.S_IFMT(info.st_mode), "special file")
 
 
-def _exclusion(folder: _Folder, path: str, name: str, *, is_folder: bool) -> str | None:
+def _decide(folder: _Folder, path: str, name: str, *, is_folder: bool) -> tuple[str | None, Rule | None]:
+    """Return why a path stays behind, or None; and the rule of a `.launchignore` that keeps it, if there is one."""
     default = default_exclusion(path, name, is_folder=is_folder)
     if default == VCS:
-        return VCS
-    rule = last_rule(folder.launch, path, name, is_folder=is_folder)
-    if rule is None and default is not None:
-        return default
-    rule = rule or last_rule(folder.git, path, name, is_folder=is_folder)
-    return None if rule is None or rule.keeps else rule.reason
-
-
-def _expressible(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\\" not in name  # a folder separator to some readers
+        return VCS, None
+    launch = last_rule(folder.launch, path, is_folder=is_folder)
+    if launch is not None:
+        return (None, launch) if launch.keeps else (launch.reason, None)
+    if default is not None:
+        return default, None
+    git = last_rule(folder.git, path, is_folder=is_folder)
+    return (None if git is None or git.keeps else git.reason), None

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import attrs
 
-from launch_async.archive.entries import refused
-from launch_async.archive.ignore import VCS, default_exclusion, holds_secret
+from launch_async.archive.entries import is_plain_name, refused
+from launch_async.archive.ignore import VCS, default_exclusion
+from launch_async.archive.secret_files import holds_secret
 
 __all__ = ["CheckedFile", "check_members"]
 
@@ -31,49 +33,54 @@ class CheckedFile:
     secret: bool
 
 
-def check_members(source: zipfile.ZipFile) -> Iterator[CheckedFile]:
-    """Read every file of a ZIP once, with its check sum."""
+def check_members(source: zipfile.ZipFile, checkpoint: Callable[[], None]) -> Iterator[CheckedFile]:
+    """Read every file of a ZIP once, with its check sum; `checkpoint` is called for each block and may raise."""
     seen: set[str] = set()
     for info in source.infolist():
+        checkpoint()
         name = _safe_name(info)
         if name in seen:
             raise refused("zip_path", name, "occurs twice")
         seen.add(name)
         if not info.is_dir():
-            yield _read(source, info)
+            yield _read(source, info, name, checkpoint)
 
 
 def _safe_name(info: zipfile.ZipInfo) -> str:
     # zipfile has already turned a foreign separator into "/" and cut the name at a NUL: the original tells.
-    name = info.orig_filename
-    parts = name.removesuffix("/").split("/")
-    if "\\" in name or "\0" in name or any(part in {"", ".", ".."} for part in parts) or name[1:2] == ":":
-        raise refused("zip_path", name, "is not a plain path inside the archive")
-    return info.filename.removesuffix("/")
+    name = _plain(info.orig_filename)
+    is_top = re.fullmatch(r"(\./)+", info.orig_filename) is not None
+    if not is_top and not is_plain_name(name):
+        raise refused("zip_path", info.orig_filename, "is not a plain path inside the archive")
+    return _plain(info.filename)
 
 
-def _read(source: zipfile.ZipFile, info: zipfile.ZipInfo) -> CheckedFile:
+def _plain(name: str) -> str:
+    # Some programs begin every name with `./`, and list the folder `./` itself.
+    return re.sub(r"^(\./)+", "", name).removesuffix("/")
+
+
+def _read(source: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, checkpoint: Callable[[], None]) -> CheckedFile:
     if info.flag_bits & _ENCRYPTED:
-        raise refused("zip_path", info.filename, "is encrypted, and Launch cannot unpack it")
+        raise refused("zip_path", name, "is encrypted, and Launch cannot unpack it")
     digest, head = hashlib.sha256(), b""
     try:
         with source.open(info) as file:
             while chunk := file.read(_CHUNK):
+                checkpoint()
                 head = head or chunk
                 digest.update(chunk)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise refused("zip_path", info.filename, "is damaged") from error
+        raise refused("zip_path", name, "is damaged") from error
     except (NotImplementedError, RuntimeError) as error:
-        raise refused(
-            "zip_path", info.filename, "is compressed in a way that cannot be checked; use deflate"
-        ) from error
+        raise refused("zip_path", name, "is compressed in a way that cannot be checked; use deflate") from error
     unix_mode = info.external_attr >> 16
     if stat.S_ISLNK(unix_mode):
-        _check_link(info.filename, head)
+        _check_link(name, head)
     elif stat.S_IFMT(unix_mode) not in {0, stat.S_IFREG}:
-        raise refused("zip_path", info.filename, "is not a file")
+        raise refused("zip_path", name, "is not a file")
     mode = 0o755 if unix_mode & stat.S_IXUSR else 0o644
-    return CheckedFile(info.filename, info.file_size, mode, digest.digest(), _is_secret(info.filename, head))
+    return CheckedFile(name, info.file_size, mode, digest.digest(), _is_secret(name, head))
 
 
 def _check_link(name: str, target: bytes) -> None:

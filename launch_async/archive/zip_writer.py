@@ -23,7 +23,7 @@ from typing import BinaryIO, NamedTuple
 from launch_async.archive.entries import ArchiveEntry, refused
 from launch_async.errors import ArchiveError
 
-__all__ = ["Container", "SizeExceeded", "open_member", "pack"]
+__all__ = ["Container", "SizeExceeded", "open_member", "pack", "read_head"]
 
 BLOCK = 1 << 20
 _BATCH_FILES = 64
@@ -137,7 +137,7 @@ class _Packer:
         crc, digest, window, left = 0, hashlib.sha256(), b"", member.size
         with open_member(self._root, member.path, member.identity) as file:
             while left:
-                block = file.read(min(BLOCK, left))
+                block = _next_block(file, member.path, min(BLOCK, left))
                 if not block:
                     raise _changed(member.path)
                 left -= len(block)
@@ -157,6 +157,13 @@ class _Packer:
         self.digests.append(digest)
 
 
+def _next_block(file: BinaryIO, name: str, size: int) -> bytes:
+    try:
+        return file.read(size)
+    except OSError as error:
+        raise _unreadable(name, error) from error
+
+
 def _deflate_block(block: bytes, window: bytes, level: int, *, last: bool) -> bytes:
     # An empty dictionary is refused, so the first block goes without.
     primed = (window,) if window else ()
@@ -174,7 +181,7 @@ def _pack_small(root: str, member: ArchiveEntry, level: int) -> _Packed:
     # A file object for each of many small files would take as long as reading them.
     descriptor = _open(root, member.path, member.identity)
     try:
-        content = _read(descriptor, member.size + 1)
+        content = _read(descriptor, member.path, member.size + 1)
         _check_unchanged(descriptor, member)
     finally:
         os.close(descriptor)
@@ -192,6 +199,15 @@ def open_member(root: str, name: str, identity: tuple[int, ...]) -> BinaryIO:
     return os.fdopen(_open(root, name, identity), "rb", buffering=8192)
 
 
+def read_head(root: str, name: str, identity: tuple[int, ...], size: int) -> bytes:
+    """Return the first `size` bytes of a listed file; it is opened as `open_member` does."""
+    descriptor = _open(root, name, identity)
+    try:
+        return _read(descriptor, name, size)
+    finally:
+        os.close(descriptor)
+
+
 def _open(root: str, name: str, identity: tuple[int, ...]) -> int:
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
@@ -199,8 +215,7 @@ def _open(root: str, name: str, identity: tuple[int, ...]) -> int:
     except OSError as error:
         if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO}:
             raise _changed(name) from error
-        problem = f"cannot be read ({error.strerror}). Give it read permission, or leave it out in .launchignore"
-        raise refused("folder", name, problem) from error
+        raise _unreadable(name, error) from error
     info = os.fstat(descriptor)
     # The inode also gives away a parent folder that was replaced by a link.
     if not stat.S_ISREG(info.st_mode) or identity_of(info) != identity:
@@ -209,16 +224,24 @@ def _open(root: str, name: str, identity: tuple[int, ...]) -> int:
     return descriptor
 
 
-def _read(descriptor: int, size: int) -> bytes:
-    content = os.read(descriptor, size)
-    while len(content) < size and (more := os.read(descriptor, size - len(content))):
-        content += more
+def _read(descriptor: int, name: str, size: int) -> bytes:
+    try:
+        content = os.read(descriptor, size)
+        while len(content) < size and (more := os.read(descriptor, size - len(content))):
+            content += more
+    except OSError as error:
+        raise _unreadable(name, error) from error
     return content
 
 
 def _check_unchanged(descriptor: int, member: ArchiveEntry) -> None:
     if identity_of(os.fstat(descriptor)) != member.identity:
         raise _changed(member.path)
+
+
+def _unreadable(name: str, error: OSError) -> ArchiveError:
+    problem = f"cannot be read ({error.strerror}). Give it read permission, or leave it out in .launchignore"
+    return refused("folder", name, problem)
 
 
 def _changed(name: str) -> ArchiveError:

@@ -11,7 +11,13 @@ from typing import TypeAlias
 
 import attrs
 
-from launch_async.archive.archive import Archive, ArchiveListing, SecretFiles, check_archive, create_archive
+from launch_async.archive.archive import (
+    Archive,
+    ArchiveListing,
+    SecretFiles,
+    check_archive_in_thread,
+    create_archive,
+)
 from launch_async.errors import InvalidArgumentError
 from launch_async.http.operation import check_text
 
@@ -64,7 +70,7 @@ async def ready_archive(files: Files, *, secrets: SecretFiles) -> AsyncGenerator
     if not isinstance(files, str | os.PathLike | ArchiveListing):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidArgumentError("source", f"a {type(files).__name__} cannot be deployed; name a folder or a .zip")
     if not isinstance(files, ArchiveListing) and await asyncio.to_thread(Path(files).is_file):
-        yield await asyncio.to_thread(check_archive, files, secrets=secrets)
+        yield await check_archive_in_thread(files, secrets=secrets)
         return
     with await create_archive(files, secrets=secrets) as archive:
         yield archive

@@ -22,7 +22,7 @@ def create_archive(
 ) -> Archive:
     """Do what `build_archive` does in a thread, with the same arguments and errors.
 
-    When cancelled, it stops at the next file and leaves nothing behind.
+    When cancelled, it stops at the next file, also while it lists the folder, and leaves nothing behind.
     """
     return _bridge.run(
         async_create_archive(folder, secrets=secrets, follow_ignore_files=follow_ignore_files, level=level)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import hashlib
 import os
@@ -11,6 +12,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 import zipfile
 import zlib
@@ -21,7 +23,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from launch_async.archive import zip_writer as _zip
+from launch_async.archive import walk as _walk, zip_writer as _zip
 from launch_async.archive.archive import (
     MIN_ARCHIVE_SIZE,
     build_archive,
@@ -333,6 +335,54 @@ def test_an_unreadable_file_is_named(
     assert left_in(open_folder / "spool") == []
 
 
+FULL = textwrap.dedent(
+    """
+    import resource, signal, sys, tempfile
+    from launch_async import ArchiveError, build_archive
+
+    tempfile.tempdir = sys.argv[2]
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    try:
+        build_archive(sys.argv[1])
+    except ArchiveError as error:
+        print(error)
+    """
+)
+
+
+def test_a_temporary_folder_without_space_is_named_with_what_to_do(tmp_path: Path, spool: Path) -> None:
+    (tmp_path / "photo").write_bytes(noise(300_000))
+
+    said = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path), str(spool)],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    ).stdout
+
+    assert f"the ZIP cannot be written to {spool} (File too large)" in said
+    assert "TMPDIR" in said
+
+
+def test_a_temporary_folder_that_is_missing_is_named(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(site / "absent"))
+
+    with pytest.raises(ArchiveError, match=r"cannot be written to .*absent \(No such file or directory\)\. Free space"):
+        build_archive(site)
+
+
+def test_a_file_that_fails_while_it_is_read_is_named(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(descriptor: int, size: int) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "read", broken)
+
+    with pytest.raises(ArchiveError, match=r"cannot be read \(Input/output error\)"):
+        build_archive(site)
+
+
 def test_a_listing_that_was_shown_is_packed_and_nothing_else(site: Path) -> None:
     listing = list_archive(site)
     (site / "later.html").touch()
@@ -430,6 +480,18 @@ async def test_a_cancelled_create_archive_stops_and_leaves_nothing_behind(
     packed = await cancelled_within(_zip.Container, "add", tmp_path, monkeypatch)
 
     assert 0 < packed < 1000
+    assert left_in(spool) == []
+
+
+async def test_a_cancellation_ends_the_listing_of_a_folder(
+    tmp_path: Path, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(100):
+        (tmp_path / f"{number}").touch()
+
+    visited = await cancelled_within(_walk, "holds_secret", tmp_path, monkeypatch)
+
+    assert 0 < visited < 10
     assert left_in(spool) == []
 
 

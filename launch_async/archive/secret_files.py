@@ -1,0 +1,81 @@
+"""Which files hold secrets: by name where the name is enough, and private keys and tokens by content.
+
+The list is our own, and short. docs/decisions/0003-pathspec.md says why no scanner is used.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["SECRET", "holds_secret"]
+
+SECRET = "secret"  # noqa: S105 - the reason, not a secret
+
+_NAMES = frozenset(
+    {
+        ".boto", ".dockercfg", ".git-credentials", ".htpasswd", ".my.cnf", ".netrc", ".pgpass", ".pypirc", ".s3cfg",
+        ".vault-token", "_netrc", "application_default_credentials.json", "credentials.json", "id_dsa", "id_ecdsa",
+        "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_rsa", "master.key",
+    }
+)  # fmt: skip
+_SUFFIXES = (".p12", ".pfx", ".jks", ".keystore", ".ppk", ".kdb", ".kdbx", ".tfstate", ".tfstate.backup")
+_PATHS = ("/.aws/credentials", "/.docker/config.json", "/.kube/config", "/.cargo/credentials.toml", "/.gem/credentials")
+# What comes after `.env` must set it apart: `.envoy.yaml` and `.envelope.svg` are other names.
+_DOTENV = re.compile(r"\.(env|envrc|dev\.vars)([._~-].*)?")
+_ENV_FILE = re.compile(r"(.*[._-])?(dev|development|live|local|prod|production|secrets?|stage|staging|test)\.env")
+_BACKUP = re.compile(r"(\.(bak|backup|old|orig|save|copy)|~)+$")
+_SAMPLE_SUFFIXES = (
+    ".dist", ".example", ".sample", ".template", "example.env", "sample.env", "template.env",
+)  # fmt: skip
+
+_PRIVATE_KEY = re.compile(
+    rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|---- BEGIN SSH2 [A-Z ]*PRIVATE KEY|PuTTY-User-Key-File-\d|AGE-SECRET-KEY-1"
+)
+# `_authToken=${NPM_TOKEN}` names a variable and gives nothing away.
+_NPM_TOKEN = re.compile(rb"^[^#;\r\n]*_(?:authToken|auth|password)[ \t]*=[ \t]*[\"']?(?!\$\{)[^\s\"']", re.MULTILINE)
+_YARN_TOKEN = re.compile(rb"^\s*[\"']?npmAuth(?:Token|Ident)[\"']?\s*:\s*[\"']?(?!\$\{)[^\s\"'#]", re.MULTILINE)
+_ASSIGNMENT = re.compile(rb"^[ \t]*(?:export[ \t]+)?[A-Za-z_]\w*[ \t]*=[ \t]*[^\s#]", re.MULTILINE)
+_BY_CONTENT = ((".npmrc", _NPM_TOKEN), (".yarnrc.yml", _YARN_TOKEN), (".env", _ASSIGNMENT))
+# Not searched for keys: the files that a site consists of, of which there are thousands. What looks like a private key
+# in them is nearly always documentation or a test.
+_SITE_FILES = (
+    ".html", ".htm", ".css", ".scss", ".sass", ".less", ".js", ".mjs", ".cjs", ".jsx", ".ts", ".tsx", ".vue", ".svelte",
+    ".astro", ".map", ".md", ".mdx", ".svg", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif", ".ico", ".woff",
+    ".woff2", ".ttf", ".otf", ".eot", ".mp3", ".mp4", ".webm", ".ogg", ".pdf", ".wasm", ".gz", ".br", ".zip",
+)  # fmt: skip
+
+
+def holds_secret(path: str, name: str, head: bytes | None) -> bool | None:
+    """Tell whether a file is secret by its name, and by its content where the name alone does not decide.
+
+    Args:
+        path: Relative to the archived folder, with `/`.
+        name: The last segment of `path`.
+        head: The beginning of the file, if it was read already.
+
+    Returns:
+        True or False, or None if the answer depends on `head` and `head` is None.
+    """
+    lower = name.lower()
+    sample = lower.endswith(_SAMPLE_SUFFIXES)
+    if lower.endswith(_SITE_FILES):
+        return not sample and _DOTENV.fullmatch(lower) is not None
+    if not sample and _is_secret_name(f"/{path.lower()}", lower):
+        return True
+    if head is None:
+        return None
+    rules = [] if sample else [pattern for suffix, pattern in _BY_CONTENT if lower.endswith(suffix)]
+    return any(pattern.search(head) for pattern in (_PRIVATE_KEY, *rules))
+
+
+def _is_secret_name(path: str, name: str) -> bool:
+    if _DOTENV.fullmatch(name):
+        return True
+    kept = _BACKUP.sub("", name)
+    kept_path = path.removesuffix(name) + kept
+    return (
+        kept in _NAMES
+        or kept.endswith(_SUFFIXES)
+        or kept_path.endswith(_PATHS)
+        or _ENV_FILE.fullmatch(kept) is not None
+    )
