@@ -737,12 +737,12 @@ async def test_a_fifth_of_all_calls_fails_and_every_target_is_deployed_once(
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"canary": -1}, "canary"),
-        ({"wave_size": 0}, "wave_size"),
-        ({"concurrency": 0}, "concurrency"),
-        ({"stop_on_failures": 1.5}, "stop_on_failures"),
-        ({"timeout": 0}, "timeout"),
-        ({"canary": "two"}, "canary"),
+        ({"canary": -1}, "^canary: must be "),
+        ({"wave_size": 0}, "^wave_size: must be "),
+        ({"concurrency": 0}, "^concurrency: must be "),
+        ({"stop_on_failures": 1.5}, "^stop_on_failures: must be "),
+        ({"timeout": 0}, "^timeout: must be "),
+        ({"canary": "two"}, "^canary: must be "),
         ({"variables": {"A": "b"}}, "the plan sets none"),
         ({"confirm": 7}, "the plan has 6"),
         ({"on_event": asyncio.sleep}, "on_event: is a coroutine function"),
@@ -751,6 +751,13 @@ async def test_a_fifth_of_all_calls_fails_and_every_target_is_deployed_once(
 async def test_an_option_out_of_range_is_refused(client: LaunchClient, plan: Plan, options, problem: str) -> None:
     with pytest.raises(InvalidArgumentError, match=problem):
         await client.fleet.run(plan, **options)
+
+
+async def test_an_option_out_of_range_is_refused_before_a_journal_is_opened(
+    client: LaunchClient, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^wave_size: must be "):
+        await client.fleet.resume(tmp_path / "no journal", wave_size=0)
 
 
 async def test_values_of_the_variables_must_be_given_again(client: LaunchClient, plan: Plan) -> None:
