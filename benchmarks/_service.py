@@ -36,7 +36,7 @@ def service() -> Generator[str]:
 def launch_project(number: int) -> dict[str, object]:
     """Return a project as Launch has it."""
     return {
-        "uid": f"{number:024x}",
+        "uid": f"{int(UID, 16) + number:024x}",
         "name": f"site-{number}",
         "description": "The public site, in two languages",
         "projectType": "GITPROVIDER",
