@@ -247,10 +247,15 @@ class FleetRun:
         if _concerns_the_run(error):
             self._state.leave_open(operation, self._state.settled_state(operation), str(error))
             return self._stop(error.message)
-        if _happened_nothing(error):
+        if _happened_nothing(error) or self._is_in_doubt(operation):
             self._state.failed += 1
             return self._state.leave_open(operation, self._state.settled_state(operation), str(error))
         return self._state.end(operation, OperationState.FAILED, {"message": str(error)})
+
+    def _is_in_doubt(self, operation: PlannedOperation) -> bool:
+        """Return whether an earlier run may have carried it out, and nobody could look: a resumption looks again."""
+        settled = self._state.settled_state(operation)
+        return settled is OperationState.INTENDED or self._state.may_be_done(operation)
 
     def _end_sent_with(self, operation: PlannedOperation, error: LaunchError) -> None:
         """Write down why a deployment that exists could not be waited for: a resumption can wait again."""

@@ -214,7 +214,7 @@ class ReconcilingCreate(Generic[C]):
                 findings = (await self._look(place, asked, lost, deadline)).among(findings)
                 if findings.proven:
                     return self._adopted(place, asked, findings.proven, lost)
-        if findings.failure is not None and lost is None:
+        if findings.failure is not None and lost is None and not isinstance(findings.failure, DecodeError):
             # An interrupted run looks again when it is resumed once more.
             raise findings.failure
         if findings.failure is not None or findings.open or isinstance(lost, DecodeError):
@@ -235,9 +235,9 @@ class ReconcilingCreate(Generic[C]):
                 rivals = [rival for rival in place.lost if rival.request != self.request]
                 judged = [(one, await self._judged(one, existing, rivals, asked)) for one in existing]
         except LaunchError as error:
-            if error.retryable:
+            if _may_pass(error):
                 return _Findings(failure=error)
-            if lost is None and not isinstance(error, DecodeError):
+            if lost is None:
                 raise
             raise self._unknown(lost) from (lost or error)
         except TimeoutError:
@@ -335,6 +335,11 @@ class ReconcilingCreate(Generic[C]):
         ]
         told = ", ".join(fact for fact in facts if fact)
         return f"{one.uid} ({told})" if told else one.uid
+
+
+def _may_pass(error: LaunchError) -> bool:
+    """Return whether the next look may succeed: nothing is sent meanwhile, so that looking again harms nobody."""
+    return error.retryable or isinstance(error, DecodeError) or (error.status or 0) >= 500
 
 
 @attrs.frozen
