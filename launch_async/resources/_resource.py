@@ -130,7 +130,9 @@ class Resource:
         *,
         limit: int | None,
         skip: int,
+        check: Callable[[N], str | None] | None = None,
     ) -> Pager[N]:
+        """Return a pager; `check` says of an item why the listing is not the answer to this request, if it is not."""
         operation.render(uids)
 
         async def fetch(size: int, position: int) -> Page[N]:
@@ -147,6 +149,8 @@ class Resource:
                 except Mismatch as error:
                     problems = error.problems
                 else:
+                    if check is not None and (problem := next(filter(None, map(check, items)), None)) is not None:
+                        raise foreign_answer(operation, response, f"$.{key}: {problem}")
                     return Page(items if finish is None else tuple(map(finish, items)), position, _total(document))
                 raise mismatch(operation, response, [f"$.{key}{problem}" for problem in problems])
 
@@ -253,7 +257,12 @@ def built(
 
 
 def mismatch(operation: Operation, response: Response, problems: list[str]) -> DecodeError:
-    """Return the error of a success that does not have the promised shape; what was created is then unknown."""
+    """Return the error of a success that does not have the promised shape; what was created is then unknown.
+
+    The connection is closed: the answer may be another request's, and the right one may be waiting there.
+    """
+    if response.drop_connection is not None:
+        response.drop_connection()
     return DecodeError(
         f"the answer to {operation.name} does not have the promised shape: {'; '.join(problems[:5])}. "
         "Check base_url and proxies: something else may have answered",

@@ -12,7 +12,7 @@ import attrs
 
 from launch_async.errors import InternalServerError, InvalidArgumentError, LaunchError, ServerLogsUnavailable
 from launch_async.http.base import Request, Response
-from launch_async.http.operation import READ, WRITE, Operation, check_text
+from launch_async.http.operation import READ, WRITE, Operation, check_text, is_uid
 from launch_async.http.pipeline import Pipeline
 from launch_async.models.base import JSONValue
 from launch_async.models.deployment import CreateDeploymentRequest, Deployment, DeploymentRef
@@ -83,6 +83,7 @@ class Deployments(Resource):
             partial(self._located, project_uid=project_uid, environment_uid=environment_uid),
             limit=limit,
             skip=skip,
+            check=partial(_elsewhere, environment_uid=environment_uid),
         )
 
     async def get(
@@ -105,7 +106,11 @@ class Deployments(Resource):
         API: `getDeployment`; scope `launch.projects:read` or `launch:manage`.
         """
         uids = _uids(project_uid, environment_uid, deployment_uid)
-        check = has_uid(uids["deployment_uid"])
+        is_it = has_uid(uids["deployment_uid"])
+
+        def check(deployment: Deployment) -> str | None:
+            return is_it(deployment) or _elsewhere(deployment, environment_uid=uids["environment_uid"])
+
         deployment = await self._one(_GET, Deployment, uids, key="deployment", check=check)
         return self._located(deployment, project_uid=uids["project_uid"], environment_uid=uids["environment_uid"])
 
@@ -246,7 +251,7 @@ class Deployments(Resource):
         def is_new(deployment: Deployment) -> str | None:
             number = deployment.deployment_number
             if known is None or number is None or number > known:
-                return None
+                return _elsewhere(deployment, environment_uid=environment_uid)
             return f"deployment {deployment.uid} with number {number} was there before"
 
         async def send(timeout: float) -> Deployment:
@@ -309,6 +314,14 @@ class Deployments(Resource):
         return attrs.evolve(
             deployment, project_uid=project_uid, environment_uid=environment_uid, scheme=self._site_scheme
         )
+
+
+def _elsewhere(deployment: Deployment, *, environment_uid: str) -> str | None:
+    """Say so if a deployment is of another environment; what is no UID of the service's tells nothing."""
+    told = deployment.environment
+    if told is None or told == environment_uid or not is_uid(told):
+        return None
+    return f"deployment {deployment.uid} is of environment {told}, and {environment_uid} was asked for"
 
 
 def _download_url(response: Response) -> DownloadUrl:
