@@ -10,6 +10,7 @@ Values are never shown: not by `repr`, `str` or JSON of anything here, not in lo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import io
@@ -25,7 +26,7 @@ from typing import Final, NoReturn
 import attrs
 
 from launch_async._views import Displayable
-from launch_async.errors import ConcurrentChangeError, ConfigurationError, InvalidArgumentError
+from launch_async.errors import ConcurrentChangeError, ConfigurationError, InvalidArgumentError, LaunchError
 from launch_async.models.environment import Environment
 from launch_async.resources._inputs import check_variables
 from launch_async.resources._resource import with_methods
@@ -216,7 +217,12 @@ class Variables:
         if target == now:
             return environment
         check_variables(target)
-        await self._environments.update(*uids, environment_variables=target)
+        try:
+            await self._environments.update(*uids, environment_variables=target)
+        except LaunchError as error:
+            if not error.ambiguous:
+                raise
+            return await self._written_all_the_same(*uids, target, error)
         written = await self._environments.get(*uids)
         if differences := differing(target, _values(written)):
             raise ConcurrentChangeError(
@@ -225,6 +231,21 @@ class Variables:
                 keys=differences,
             )
         return written
+
+    async def _written_all_the_same(
+        self, project_uid: str, environment_uid: str, target: Mapping[str, str], lost: LaunchError
+    ) -> Environment:
+        """Return the environment if the write whose answer was lost was carried out.
+
+        Raises:
+            LaunchError: `lost`, if that cannot be seen.
+        """
+        with contextlib.suppress(LaunchError):
+            written = await self._environments.get(project_uid, environment_uid)
+            if _values(written) == target:
+                _LOG.warning("The answer to writing variables was lost; read back, they are as desired")
+                return written
+        raise lost
 
 
 def merged(current: Mapping[str, str], desired: Mapping[str, str], *, remove: bool) -> VariableValues:
