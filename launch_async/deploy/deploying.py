@@ -35,6 +35,7 @@ from launch_async.resources.deployments import Deployments, deployment_creation
 from launch_async.resources.environments import Environments
 from launch_async.resources.projects import Projects
 from launch_async.resources.uploads import Uploads
+from launch_async.watch.schedule import FailureStreak
 from launch_async.watch.waiting import Watching
 
 __all__ = ["Deploying", "SiteSettings"]
@@ -326,14 +327,21 @@ async def _appeared(look: Callable[[], Awaitable[A | None]], what: str, project:
     Raises:
         WaitTimeout: It did not appear; the project stays, and its deployment may still come.
     """
-    patience = min(deadline.remaining, _LONGEST_ABSENCE)
+    patience, failures = min(deadline.remaining, _LONGEST_ABSENCE), FailureStreak()
     try:
         async with asyncio.timeout(patience):
             for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
-                # A project that was created just now may not be found everywhere yet.
-                with contextlib.suppress(NotFoundError):
+                try:
                     if (found := await look()) is not None:
                         return found
+                    failures.clear()
+                except NotFoundError:
+                    # A project that was created just now may not be found everywhere yet.
+                    failures.clear()
+                except LaunchError as error:
+                    # As with polls: a look that fails now and then does not matter.
+                    if failures.is_final(error, asyncio.get_running_loop().time()):
+                        raise
                 await asyncio.sleep(pause)
     except LaunchError as error:
         error.ambiguous = True
