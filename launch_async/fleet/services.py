@@ -43,6 +43,11 @@ class FleetServices:
         """Return what the service's clock shows; this machine's, if no answer has told."""
         return self.pipeline.clock.now() or datetime.now(UTC)
 
+    @property
+    def service_time(self) -> datetime | None:
+        """What the service's clock shows; None if no answer has told."""
+        return self.pipeline.clock.now()
+
     async def know_the_clock(self, target: Target) -> None:
         """Learn the service's clock before the first intent is written: a resumption compares with it."""
         if not self.pipeline.clock.is_known:

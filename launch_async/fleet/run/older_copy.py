@@ -18,13 +18,13 @@ from launch_async.resources._create.sending import SendRecord
 __all__ = ["sends_of_missing_steps", "unknown_deployment", "unknown_revalidation"]
 
 
-def sends_of_missing_steps(recent: Sequence[Deployment], since: datetime, now: datetime) -> SendRecord | None:
+def sends_of_missing_steps(recent: Sequence[Deployment], since: datetime, now: datetime | None) -> SendRecord | None:
     """Return when a run may have deployed without the journal telling; None if nobody has deployed since its last step.
 
     Args:
         recent: The newest deployments of an environment.
         since: A time that was over when the journal's last step was written.
-        now: The time.
+        now: The time of the service; None if no answer has told.
     """
     older = [one for one in recent if one.created_at is not None and one.created_at < since]
     if len(older) == len(recent):

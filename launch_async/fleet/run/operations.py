@@ -168,6 +168,10 @@ class Operations:
             AmbiguousOutcome: Nobody can tell.
         """
         record = self._state.sends(operation)
+        if self._state.missing_since is not None:
+            # Since the journal was copied, the run may have sent it again.
+            await self._know_the_clock(operation)
+            record.last = self._services.service_time
         options = self._options_of(sha256=record.sha256 or await self._uploads.sha256(), record=record)
         creation = self._services.creation(operation.target, action.source.commit_hash, None, options)
         found = await creation.resolved()
@@ -186,7 +190,7 @@ class Operations:
         async with self._sending:
             self._check_not_held()
             recent = await self._services.recent(operation.target)
-        record = sends_of_missing_steps(recent, self._state.missing_since, self._services.now())
+        record = sends_of_missing_steps(recent, self._state.missing_since, self._services.service_time)
         if record is None:
             return
         options = self._options_of(sha256=await self._uploads.sha256(), record=record)
