@@ -1,0 +1,21 @@
+"""Seeds of worlds in which something was wrong once, with what it was. They are run for ever.
+
+A change of what the worlds decide gives every seed another world: then these hold what they then are, and no more.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["KNOWN_SEEDS"]
+
+KNOWN_SEEDS: Final[dict[int, str]] = {
+    25: "an answer that came twice, about another environment, was taken for that of a creation",
+    372: "a resumed run called failed what it could not look up, because the listing answered 524",
+    397: "from a copy of a journal, a run took this machine's clock for the service's, and deployed again",
+    691: "a resumed run called failed what it could not look up, because the listing answered 520",
+    696: "an answer that came twice, about another environment, was taken for that of a creation",
+    777: "from an older copy of a journal, a run took what was sent again since for somebody else's, and deployed again",
+    811: "a resumed run called failed what it could not look up, because the listing answered 522",
+    897: "a resumed run called failed what it could not look up, because the listing answered 524",
+}
