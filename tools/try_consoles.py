@@ -37,6 +37,8 @@ ELSEWHERE: Final = {
     "python3 tools/run.py bench": _MINUTES,
     "python3 tools/run.py bench -- limit calls": _MINUTES,
     "python3 tools/run.py bench -- pacing redis_budget --rounds 1 --requests 400 --no-store": _MINUTES,
+    "python -m benchmarks.worlds --seeds 10000": _MINUTES,
+    "python -m benchmarks.worlds --seed 777": "one world of those that tests/worlds runs",
     "python3 -m venv .venv": _BARE,
     ".venv/bin/pip install .": _BARE,
     "python tools/generate_sync.py": "writes into the checkout; the session sync_check runs it with --check",

@@ -15,7 +15,7 @@ KNOWN_SEEDS: Final[dict[int, str]] = {
     397: "from a copy of a journal, a run took this machine's clock for the service's, and deployed again",
     691: "a resumed run called failed what it could not look up, because the listing answered 520",
     696: "an answer that came twice, about another environment, was taken for that of a creation",
-    777: "from an older copy of a journal, a run took what was sent again since for somebody else's, and deployed again",
+    777: "from an older copy of a journal, a run took what had been sent since for somebody else's, and deployed again",
     811: "a resumed run called failed what it could not look up, because the listing answered 522",
     897: "a resumed run called failed what it could not look up, because the listing answered 524",
 }

@@ -89,6 +89,10 @@ async def _anything_is_proof(*_: object) -> Finding:
     return Finding(Verdict.ASKED_FOR)
 
 
+async def _unknown_at_once(creation: ReconcilingCreate[Any], _: float) -> None:
+    raise creation._unknown(None)
+
+
 def _forgetful_write(write: Any) -> Any:
     def written(journal: FileJournal, entry: Any) -> None:
         if entry.state not in (OperationState.INTENDED, OperationState.SENT):
@@ -126,10 +130,10 @@ def _forgetful_write(write: Any) -> Any:
             id="an error of the service counts as a refusal",
         ),
         pytest.param(
-            lambda: mock.patch.object(call_state.CallState, "_is_ambiguous", return_value=True),
+            lambda: mock.patch.object(ReconcilingCreate, "_sent", _unknown_at_once),
             "creations",
             Kind.DISHONEST,
-            id="a refusal counts as unknown",
+            id="what was never sent is called unknown",
         ),
     ],
 )
