@@ -343,6 +343,17 @@ async def test_an_environment_that_never_appears_names_the_project(start, folder
     assert f"project 'night-sky' ({project.uid}) was created" in str(failure.value)
 
 
+@pytest.mark.parametrize("operation", ["listEnvironments", "listDeployments"])
+async def test_a_look_that_fails_once_does_not_matter(launch, folder, operation):
+    emulator, client = launch
+    emulator.faults.add("status_before", operation=operation, status=500, times=1)
+
+    site = await client.create_site("night-sky", folder)
+
+    assert site.deployment.status.is_success
+    assert emulator.ledger.count("createProject") == 1
+
+
 async def test_looking_for_a_new_environment_ends_with_an_error_that_stays_and_names_the_project(launch, folder):
     emulator, client = launch
     emulator.faults.add("status_before", operation="listEnvironments", status=403)

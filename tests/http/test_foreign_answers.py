@@ -121,3 +121,41 @@ async def test_a_deployment_that_was_there_before_is_no_answer_to_a_creation() -
         deployment = await launch.deployments.create(PROJECT, ENVIRONMENT)
 
     assert deployment.uid == DEPLOYMENT
+
+
+_OF_ANOTHER = {"uid": DEPLOYMENT, "environment": ANOTHER}
+DEPLOYMENTS: dict[str, tuple[dict[str, Any], Callable[[LaunchClient], Awaitable[Any]]]] = {
+    "get a deployment": (
+        {"deployment": _OF_ANOTHER},
+        lambda launch: launch.deployments.get(PROJECT, ENVIRONMENT, DEPLOYMENT),
+    ),
+    "list deployments": (
+        {"deployments": [_OF_ANOTHER]},
+        lambda launch: launch.deployments.list(PROJECT, ENVIRONMENT).to_list(),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+async def test_a_deployment_of_another_environment_is_no_answer(name: str) -> None:
+    document, call = DEPLOYMENTS[name]
+    dropped: list[str] = []
+    body = json.dumps(document).encode()
+    transport = FakeTransport(Response(200, {}, body, drop_connection=lambda: dropped.append(name)))
+
+    async with client_on(transport) as launch:
+        with pytest.raises(DecodeError, match=f"is of environment {ANOTHER}, and {ENVIRONMENT} was asked for"):
+            await call(launch)
+
+    assert dropped == [name]
+
+
+async def test_an_answer_of_the_wrong_shape_drops_its_connection() -> None:
+    dropped: list[str] = []
+    transport = FakeTransport(Response(200, {}, b"{}", drop_connection=lambda: dropped.append("dropped")))
+
+    async with client_on(transport) as launch:
+        with pytest.raises(DecodeError, match="does not have the promised shape"):
+            await launch.projects.get(PROJECT)
+
+    assert dropped == ["dropped"]

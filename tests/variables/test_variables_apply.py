@@ -9,7 +9,7 @@ import pickle
 
 import pytest
 
-from launch_async import ConcurrentChangeError, InvalidArgumentError, NotFoundError, VariablesDiff
+from launch_async import ConcurrentChangeError, InvalidArgumentError, LaunchError, NotFoundError, VariablesDiff
 from launch_async.variables import VariableValues
 
 ALL = {"API_URL": "https://api.example.com", "LIMIT": "7", "SECRET": "s3cr3t-value"}
@@ -150,6 +150,29 @@ async def test_somebody_who_writes_at_the_same_time_is_found_by_reading_back(cli
         await client.variables.apply(diff)
 
     assert failure.value.keys == ("LIMIT",)
+
+
+async def test_a_write_whose_answer_cannot_be_read_is_read_back(client, uids, emulator, caplog):
+    diff = await client.variables.diff(*uids, {"LIMIT": "8"})
+    emulator.faults.add("status_after", operation="updateEnvironment", status=200, body="{", times=1)
+
+    with caplog.at_level(logging.WARNING, "launch_async.variables"):
+        environment = await client.variables.apply(diff)
+
+    assert {one.key: one.value for one in environment.environment_variables} == {**ALL, "LIMIT": "8"}
+    assert emulator.ledger.count("updateEnvironment") == 1
+    assert "The answer to writing variables was lost" in caplog.text
+
+
+async def test_a_write_that_is_not_there_when_read_back_stays_unknown(client, uids, emulator):
+    diff = await client.variables.diff(*uids, {"LIMIT": "8"})
+    emulator.faults.add("status_before", operation="updateEnvironment", status=200, body="{", times=1)
+
+    with pytest.raises(LaunchError) as failure:
+        await client.variables.apply(diff)
+
+    assert failure.value.ambiguous
+    assert await client.variables.read(*uids) == ALL
 
 
 async def test_a_list_that_breaks_a_limit_is_refused_before_a_request(client, uids, emulator):
