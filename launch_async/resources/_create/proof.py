@@ -192,9 +192,15 @@ class OwnSourceProof:
         known = [await self.zip_of(other) for other in earlier]
         if found in known:
             return _ASKED_FOR
-        if known and None not in known and earlier[0].status.is_success:
+        if known and None not in known and earlier[0].status.is_success and _follows(one, earlier[0]):
             return _OTHER
         return Finding(Verdict.UNKNOWN, "its ZIP is another one than before, which did not succeed or cannot be had")
+
+
+def _follows(one: Deployment, earlier: Deployment) -> bool:
+    """Return whether nothing was made between two deployments that is not listed yet."""
+    number, before = one.deployment_number, earlier.deployment_number
+    return number is not None and before is not None and number == before + 1
 
 
 def _no_zip(one: Deployment, why: str = "its ZIP cannot be had") -> Finding:
