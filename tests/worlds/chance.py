@@ -12,6 +12,8 @@ STATUSES: Final = (500, 502, 503, 504, 520, 522, 524)
 """What gateways and services say when they do not know."""
 ACTS_WITHIN: Final = 25.0
 """Seconds within which the service acts on a request, however its answer was lost."""
+SETTLED_AFTER: Final = 30.0
+"""Seconds after its send in which a request may be acted on: `RetryPolicy.settle_after`."""
 LISTED_WITHIN: Final = 20.0
 """Seconds within which what was made is listed."""
 
@@ -164,7 +166,7 @@ class Chance:
             # A gateway gives up after some time, or at once.
             back = dice.choice([back, dice.uniform(0.0, 29.0)])
             if acts_after:
-                acts_after = min(acts_after + back, back + ACTS_WITHIN)
+                acts_after = min(acts_after + back, SETTLED_AFTER - 1.0)
             return Fate(name="error", there=there, back=back, acts_after=acts_after, status=dice.choice(STATUSES))
         if kind == "part":
             return Fate(name="truncated", there=there, back=back, part=dice.random())

@@ -104,7 +104,6 @@ class _Campaign:
         """Run and resume until a process has come to the end of the plan."""
         world, dice = self.world, self.world.chance.dice
         kills = dice.choice([0, 0, 1, 2, 3])
-        world.is_resumed = True
         for number in range(_MOST_RUNS):
             process = world.process(f"run-{number + 1}")
             if number < kills:

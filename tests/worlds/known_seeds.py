@@ -18,4 +18,5 @@ KNOWN_SEEDS: Final[dict[int, str]] = {
     777: "from an older copy of a journal, a run took what had been sent since for somebody else's, and deployed again",
     811: "a resumed run called failed what it could not look up, because the listing answered 522",
     897: "a resumed run called failed what it could not look up, because the listing answered 524",
+    2298: "a ZIP was called another one than before, while the deployment before it was not listed yet",
 }

@@ -33,7 +33,7 @@ class Account:
         requests: How many were sent.
         faults: Faults by their name.
         lost: Answers to creations that were lost, by job and place.
-        sent: Creations that were sent, by job and place, and by which process.
+        sent: Creations that were about to be sent, by job and place, and by which process.
     """
 
     requests: int = 0
@@ -147,11 +147,11 @@ class _Exchange:
         if fate.name:
             account.faults[fate.name + (" write" if self._is_write else "")] += 1
         self._tell(_described(fate))
+        if self._is_write:
+            account.sent.setdefault(self._key, set()).add(self._process)
         if not fate.leaves:
             await asyncio.sleep(fate.there)
             raise ConnectError("no connection", operation=self._request.operation)
-        if self._is_write:
-            account.sent.setdefault(self._key, set()).add(self._process)
         network.loop.call_later(fate.there, self._arrive)
         try:
             async with asyncio.timeout(self._request.timeout or 30.0):

@@ -98,8 +98,6 @@ class World:
         self.service = Service(loop, self.chance, self.log)
         self.network = Network(loop, self.chance, self.service, self.log)
         self.disk = Disk(self.chance, on_torn=self.doubt_everything)
-        self.is_resumed = False
-        """Whether a run is killed and resumed."""
         self.log("world", str(self.chance.weather))
 
     def log(self, who: str, what: str) -> None:
@@ -173,9 +171,9 @@ class World:
             process = dice.choice(self.processes)
             process.clock.ahead += seconds
             self.log("world", f"sets the clock of {process.name} by {seconds:+.1f} s")
-        elif which == "Date" and (not self.is_resumed or abs(self.service.date_ahead + seconds) < _APART):
-            # Both at once: the service's clocks are minutes apart at most. And a run that is killed and resumed has
-            # nothing else than the service's time of its last send.
+        elif which == "Date" and abs(self.service.date_ahead + seconds) < _APART:
+            # Both at once: the service's clocks are minutes apart at most. And nothing else than the service's time
+            # says when something was made, so that it may be minutes off at most.
             self.service.date_ahead += seconds
             self.service.created_ahead += seconds
             self.log("world", f"sets the clocks of the service by {seconds:+.1f} s")
