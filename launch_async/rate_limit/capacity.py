@@ -34,7 +34,7 @@ class Capacity:
     _LATER_BY: Final = 2.0  # times, after a failure
 
     def __init__(self, rate_limit: RateLimit) -> None:
-        self.now = rate_limit.requests
+        self.now: int = rate_limit.requests
         self._plan = rate_limit.requests
         self._ceiling = rate_limit.requests
         self._per = rate_limit.per

@@ -12,7 +12,7 @@ import math
 from typing import Final
 
 from launch_async.rate_limit.capacity import Capacity
-from launch_async.rate_limit.pause import NO_PAUSE, pause_after
+from launch_async.rate_limit.pause import NO_PAUSE, Pause, pause_after
 from launch_async.rate_limit.round_trips import RoundTrips
 from launch_async.rate_limit.types import Answer, RateLimit
 from launch_async.rate_limit.window_choice import WindowChoice
@@ -28,14 +28,14 @@ class Pacer:
     """The budget as slots: who asks `ready_at` before it `take`s a slot never sends too fast."""
 
     def __init__(self, rate_limit: RateLimit) -> None:
-        self.sent = 0
-        self.refused = 0
-        self.rate_limit = rate_limit
+        self.sent: int = 0
+        self.refused: int = 0
+        self.rate_limit: RateLimit = rate_limit
         self._latest = -math.inf
         self._begin()
 
     def _begin(self) -> None:
-        self.pause = NO_PAUSE
+        self.pause: Pause = NO_PAUSE
         self._last_sent = -math.inf
         self._taken: list[Slot] = []
         self._looks_at = _FEW_SLOTS

@@ -60,7 +60,7 @@ class AckClockedWindow:
 
     def __init__(self, per: float, trips: RoundTrips) -> None:
         self.per = per
-        self.bonus = 0.0
+        self.bonus: float = 0.0
         self._trips = trips
         self._unrefused = True
 
@@ -144,9 +144,9 @@ class AlignedBurst:
     _LONGEST_HOLD = 2.0
 
     def __init__(self, rate: tuple[int, float], started_at: float, trips: RoundTrips) -> None:
-        self.per = rate[1]
+        self.per: float = rate[1]
         self.started_at = started_at
-        self.patience = self._LEAST_PATIENCE
+        self.patience: float = self._LEAST_PATIENCE
         self._phase = PhaseEstimator(rate, trips)
         self._origin = started_at
 

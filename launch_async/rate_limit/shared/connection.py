@@ -47,8 +47,8 @@ class Connection:
     """The connection, made when it is needed."""
 
     def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:
-        self.gone = False
-        self.probe_at = 0.0
+        self.gone: bool = False
+        self.probe_at: float = 0.0
         self._config = config
         self._loop = loop
         self._store: Store | None = None

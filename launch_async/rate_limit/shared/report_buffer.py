@@ -42,9 +42,9 @@ class ReportBuffer:
     """What is to be told, about a plan with a period of `per` seconds, in calls repeated for `patience` seconds."""
 
     def __init__(self, per: float, patience: float) -> None:
-        self.urgent = False
-        self.limit = 0
-        self.refused = 0
+        self.urgent: bool = False
+        self.limit: int = 0
+        self.refused: int = 0
         self._per = per
         self._kept_for = 2 * per + patience
         self._reports: list[Report] = []

@@ -43,9 +43,9 @@ class Worker:
 
     def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.sent = 0
-        self.capacity = config.rate_limit.requests
-        self.paused_until = 0.0
+        self.sent: int = 0
+        self.capacity: int = config.rate_limit.requests
+        self.paused_until: float = 0.0
         self._config = config
         self._worker = os.urandom(5).hex()
         self._queue: FairQueue[_Waiter] = FairQueue()
