@@ -54,7 +54,9 @@ RAW_BODY: JSONValue = {
     "passwordProtection": {"isEnabled": True, "username": "user", "password": PASSWORD},
     "certificate": {"privateKey": [SIGNATURE], "secrets": {"first": CLIENT_SECRET}},
 }
-FAST = RetryPolicy(attempts=2, refusals=2, backoff_base=0.001, backoff_cap=0.001, look_up_delays=(0.001,))
+FAST = RetryPolicy(
+    attempts=2, refusals=2, backoff_base=0.001, backoff_cap=0.001, look_up_delays=(0.001,), settle_after=0.003
+)
 
 
 def client(

@@ -34,6 +34,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Return the virtual time in seconds; it begins at 0."""
         return self._waiting.now
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Wait for threads that still run, without a limit: five minutes of virtual time are over at once."""
+        await super().shutdown_default_executor()
+
 
 def run(main: Coroutine[object, object, T]) -> T:
     """Run a coroutine to its end in virtual time."""
