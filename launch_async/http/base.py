@@ -7,7 +7,6 @@ event loop. The client does all the rest: it retries, keeps to the budget and ad
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from launch_async.errors import (
     ResponseLost,
     TransportError,
 )
+from launch_async.http.deadlines import Deadline
 
 __all__ = ["FileBody", "Middleware", "Request", "Response", "ResponseLike", "Send", "Transport"]
 
@@ -177,7 +177,7 @@ def sender(
 
     async def exchange(request: Request) -> Response:
         try:
-            async with asyncio.timeout(request.timeout):
+            with Deadline(request.timeout):
                 return _response(await transport.send(request))
         except LaunchError:
             raise

@@ -27,6 +27,7 @@ from launch_async.errors import (
     TransportError,
 )
 from launch_async.http.base import Request, Response, Send
+from launch_async.http.deadlines import Deadline
 from launch_async.http.recording import received, request_id_of
 from launch_async.http.retry import TRANSIENT, Decision, RetryPolicy
 from launch_async.wire.error_bodies import error_from_answer
@@ -121,10 +122,10 @@ class CallState:
             DeadlineExceeded: The time is over.
             LaunchError: The call has failed for good.
         """
-        timer = asyncio.timeout(self.timeout)
+        deadline = Deadline(self.timeout)
         try:
-            async with timer:
-                self.ends = timer.when() or 0.0
+            with deadline:
+                self.ends = deadline.when
                 while True:
                     outcome = await attempt()
                     if not isinstance(outcome, LaunchError):
@@ -136,7 +137,7 @@ class CallState:
             self._sign(error)
             raise
         except TimeoutError:
-            if not timer.expired():
+            if not deadline.expired:
                 raise
         raise DeadlineExceeded(
             f"{self.operation} did not end within its timeout of {self.timeout:g} s, "
