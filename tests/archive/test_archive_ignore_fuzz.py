@@ -79,7 +79,7 @@ def sent_by_us(folder: Path) -> set[str]:
     return {entry.path for entry in list_archive(folder, secrets="send").entries}
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 @given(cases=cases)
 @example(cases=[("a**/x", {"ax", "a/x", "ab/c/x", "a/b/x", "b/ax"}), ("/a**", {"ab/c", "b/ab"})])
 @example(cases=[("a**", {"ab/c", "b/a"}), ("a**/**", {"ab/c", "a/c", "ab"}), ("a/**\\/b", {"a/b", "a/c/b"})])
