@@ -349,7 +349,9 @@ async def _appeared(look: Callable[[], Awaitable[A | None]], what: str, project:
         raise
     except TimeoutError:
         pass
+    why = f"The last look failed: {failures.last}. " if failures.last is not None else ""
     raise WaitTimeout(
-        f"project {project.name!r} ({project.uid}) was created, but {what} did not appear within {patience:.0f} s. It "
-        f"may still come: look with launch.environments.list({project.uid!r}), and do not create the project again"
-    )
+        f"project {project.name!r} ({project.uid}) was created, but {what} did not appear within {patience:.0f} s. "
+        f"{why}It may still come: look with launch.environments.list({project.uid!r}), and do not create the project "
+        "again"
+    ) from failures.last

@@ -29,6 +29,11 @@ _PAGE: Final = 100
 _REMEMBERED: Final = 256
 _FRESH: Final = 5.0
 _RETHINK: Final = 1.0
+_LISTING_PATIENCE: Final = 5.0
+"""Seconds that a listing may take once it is sent: it only saves requests, and nobody waits longer for that."""
+
+_LISTING_REST: Final = 60.0
+"""Seconds after a listing that has failed, until another one is tried."""
 
 
 class DeploymentPoller:
@@ -139,6 +144,11 @@ class PolledDeployment:
         return self.failure is not None or (self.deployment is not None and self.deployment.status.is_final)
 
     @property
+    def setback(self) -> LaunchError | None:
+        """Why the last poll has failed; None if it has not."""
+        return self._failures.last
+
+    @property
     def age(self) -> float:
         """Seconds since the deployment was created; 0 if that is not known."""
         created = self.deployment.created_at if self.deployment else None
@@ -237,6 +247,7 @@ class _Environment:
         self._looking: asyncio.Event | None = None
         self._is_listed = False
         self._listing_pays = True
+        self._lists_again_at = float("-inf")
 
     def suppose(self, seconds: float) -> None:
         """Take in how long builds probably take: the first poll need not find it out."""
@@ -261,21 +272,22 @@ class _Environment:
     async def _poll(self) -> None:
         began = asyncio.get_running_loop().time()
         open_ones = [one for one in self.watched.values() if not one.is_over]
-        listed: dict[str, Deployment] = {}
-        if not self._is_listed or (len(open_ones) > 1 and self._listing_pays):
-            try:
-                listed = await self._list(len(open_ones))
-            except LaunchError as error:
-                for one in open_ones:
-                    one.after_poll(began, error)
-                return
+        wants_listing = not self._is_listed or (len(open_ones) > 1 and self._listing_pays)
+        listed = await self._list(len(open_ones)) if wants_listing and began >= self._lists_again_at else {}
         for one in open_ones:
             found = listed.get(one.ref.deployment_uid)
             one.after_poll(began, found or await self._single(one))
 
     async def _list(self, wanted: int) -> dict[str, Deployment]:
+        """Return what a listing shows. Whatever is wrong with it, each deployment can be asked for by itself."""
         limit = _PAGE if wanted > 1 else _FIRST_PAGE
-        listed = {one.uid: one for one in await self.poller.polls.newest(*self._place, limit=limit)}
+        try:
+            page = await self.poller.polls.newest(*self._place, limit=limit, patience=_LISTING_PATIENCE)
+        except LaunchError as error:
+            self._lists_again_at = asyncio.get_running_loop().time() + _LISTING_REST
+            _LOG.info("the deployments of environment %s cannot be listed at present: %s", self._place[1], error)
+            return {}
+        listed = {one.uid: one for one in page}
         self._is_listed = True
         if wanted > 1:
             self._listing_pays = len(listed.keys() & self.watched.keys()) > 1

@@ -62,6 +62,9 @@ class Following:
     def __init__(self, logs: Logs, target: Deployment | DeploymentRef, cursor: LogCursor) -> None:
         self._logs = logs
         self._poller = logs.poller
+        self.setback: LaunchError | None = None
+        """Why the last poll of the deployment has failed, if it has; known once the events have ended."""
+
         self._target = target
         self._cursor = cursor
         self._pace = LogPace()
@@ -72,7 +75,11 @@ class Following:
 
     async def events(self) -> AsyncGenerator[Deployment | LogLine, None]:
         """Give each new state and each new line; the last state comes before the last lines."""
-        with self._poller.watching(self._target) as watched, self._logs.reading(watched.ref) as reads:
+        with (
+            self._poller.watching(self._target) as watched,
+            self._logs.reading(watched.ref) as reads,
+            self._keeping_setback(watched),
+        ):
             seen = 0
             while True:
                 if watched.deployment is not None and watched.version != seen:
@@ -91,6 +98,13 @@ class Following:
             for line in await self._last_lines(watched, reads):
                 self._cursor.give(line)
                 yield line
+
+    @contextlib.contextmanager
+    def _keeping_setback(self, watched: PolledDeployment) -> Generator[None]:
+        try:
+            yield
+        finally:
+            self.setback = watched.setback
 
     async def _poll(self, watched: PolledDeployment, reads: LogReads, seen: int) -> list[LogLine]:
         """Wait until something is due, ask once, and return the new lines that it brought."""

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
+from launch_async.errors import AttemptTimeout
 from launch_async.http.metering import Meter, metered
 from launch_async.http.pipeline import Pipeline
 from launch_async.models.deployment import Deployment, DeploymentRef
@@ -58,10 +59,25 @@ class PollQueue:
         async with self._place():
             return await self._deployments.get(ref.project_uid, ref.environment_uid, ref.deployment_uid)
 
-    async def newest(self, project_uid: str, environment_uid: str, *, limit: int) -> Sequence[Deployment]:
-        """Return one page of an environment's deployments, probably the newest (FACTS §11 row 22)."""
-        async with self._place():
-            return (await self._deployments.list(project_uid, environment_uid, limit=limit).page()).items
+    async def newest(
+        self, project_uid: str, environment_uid: str, *, limit: int, patience: float
+    ) -> Sequence[Deployment]:
+        """Return one page of an environment's deployments, probably the newest (FACTS §11 row 22).
+
+        Raises:
+            AttemptTimeout: It took longer than `patience` seconds, waits for the budget not counted.
+        """
+        loop = asyncio.get_running_loop()
+        async with self._place() as meter:
+            scope = asyncio.timeout(None)
+            meter.before_send = lambda: _begin(scope, loop.time() + patience)
+            try:
+                async with scope:
+                    return (await self._deployments.list(project_uid, environment_uid, limit=limit).page()).items
+            except TimeoutError:
+                if not scope.expired():
+                    raise
+        raise AttemptTimeout(f"listDeployments was not answered within {patience:g} s", operation="listDeployments")
 
     async def log(self, ref: DeploymentRef, after: datetime | None) -> Sequence[LogLine]:
         """Return the build log, or the part of it after a moment."""
@@ -76,8 +92,14 @@ class PollQueue:
             )
 
     @contextlib.asynccontextmanager
-    async def _place(self) -> AsyncGenerator[None]:
+    async def _place(self) -> AsyncGenerator[Meter]:
         """Wait for one of the places; what is sent in it goes behind all other calls."""
         async with self._places:
-            with metered(Meter(priority=Priority.POLL)):
-                yield
+            with metered(Meter(priority=Priority.POLL)) as meter:
+                yield meter
+
+
+def _begin(scope: asyncio.Timeout, when: float) -> None:
+    """Set when a scope ends, unless that is set already."""
+    if scope.when() is None:
+        scope.reschedule(when)

@@ -92,20 +92,26 @@ class Durations:
 
 @attrs.define
 class FailureStreak:
-    """Failed polls in a row, and whether they are reason enough to give up."""
+    """Failed polls in a row, and whether they are reason enough to give up.
 
+    Attributes:
+        last: Why the last poll has failed; None if it has not.
+    """
+
+    last: LaunchError | None = None
     _since: float | None = None
     _count: int = 0
 
     def clear(self) -> None:
         """Take in a poll that succeeded."""
-        self._since, self._count = None, 0
+        self.last, self._since, self._count = None, None, 0
 
     def is_final(self, error: LaunchError, now: float) -> bool:
         """Take in a poll that failed; return whether to give up: at once where trying again cannot help.
 
         A wait for the budget that was too long is no failure: nothing was asked.
         """
+        self.last = error
         if isinstance(error, _HOPELESS):
             return True
         if isinstance(error, DeadlineExceeded) and error.expected_wait is not None:

@@ -11,7 +11,9 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Final, Self, TypeAlias
+
+import attrs
 
 from launch_async._text import listed
 from launch_async.errors import DeploymentFailed, DeploymentsFailed, InvalidArgumentError, LaunchError, WaitTimeout
@@ -42,6 +44,45 @@ _MAKE_A_REFERENCE: Final = (
 )
 
 
+@attrs.define
+class _Seen:
+    """What is known of the deployments that one call waits for.
+
+    Attributes:
+        states: The last state of each; None before the first poll.
+        setbacks: Why the last poll of each has failed, if it has.
+    """
+
+    states: dict[DeploymentRef, Deployment | None]
+    setbacks: dict[DeploymentRef, LaunchError | None] = attrs.field(factory=dict[DeploymentRef, "LaunchError | None"])
+
+    @classmethod
+    def of(cls, targets: Iterable[Deployment | DeploymentRef]) -> Self:
+        """Return what is known before the first poll."""
+        return cls({_ref_of(target): target if isinstance(target, Deployment) else None for target in targets})
+
+    @property
+    def setback(self) -> LaunchError | None:
+        """Why the last poll of a deployment that has not ended has failed; None if none has."""
+        return next((error for ref in self._late if (error := self.setbacks.get(ref)) is not None), None)
+
+    @property
+    def _late(self) -> dict[DeploymentRef, Deployment | None]:
+        return {ref: last for ref, last in self.states.items() if last is None or not last.status.is_final}
+
+    def too_late(self, timeout: float) -> WaitTimeout:
+        """Return the error of a wait whose deadline has come; to be raised from `setback`."""
+        late = self._late
+        named = [f"{ref.deployment_uid} ({last.status if last else 'never seen'})" for ref, last in late.items()]
+        subject = "deployment" if len(named) == 1 else f"{len(named)} of {len(self.states)} deployments"
+        why = f"The last poll failed: {self.setback}. " if self.setback is not None else ""
+        return WaitTimeout(
+            f"{subject} did not end within {timeout:g} s: {listed(named, 3)}. {why}"
+            "The service goes on with it; wait again with the same reference",
+            last=next((last for last in late.values() if last is not None), None),
+        )
+
+
 class Watching:
     """Everything that a client waits for and follows. It owns nothing that would have to be closed."""
 
@@ -67,14 +108,14 @@ class Watching:
         check_timeout(timeout)
         check_callback(on_update=on_update)
         target = _target(ref)
-        known, scope = _known([target]), asyncio.timeout(timeout)
+        seen, scope = _Seen.of([target]), asyncio.timeout(timeout)
         try:
             async with scope:
-                ended = await self._end(target, known, on_update, urgent=urgent, expected=expected)
+                ended = await self._end(target, seen, on_update, urgent=urgent, expected=expected)
         except TimeoutError:
             if not scope.expired():
                 raise
-            raise _too_late(known, timeout) from None
+            raise seen.too_late(timeout) from seen.setback
         if not ended.status.is_success:
             raise DeploymentFailed(await self._report(ended))
         return ended
@@ -92,7 +133,7 @@ class Watching:
             return await self.wait(ref, timeout=timeout, on_update=on_update)
         check_timeout(timeout)
         target = _target(ref)
-        known, digest, scope = _known([target]), LogDigest(), asyncio.timeout(timeout)
+        seen, digest, scope = _Seen.of([target]), LogDigest(), asyncio.timeout(timeout)
         following = Following(self._logs, target, LogCursor())
         try:
             async with scope, contextlib.aclosing(following.events()) as events:
@@ -101,16 +142,17 @@ class Watching:
                         digest.add(event)
                         on_log(event)
                         continue
-                    known[event.ref] = event
+                    seen.states[event.ref] = event
                     if on_update is not None:
                         on_update(event)
         except TimeoutError:
             if not scope.expired():
                 raise
         # A time-out while the last lines are read changes nothing about how the deployment has ended.
-        ended = known[_ref_of(target)]
+        ended = seen.states[_ref_of(target)]
         if ended is None or not ended.status.is_final:
-            raise _too_late(known, timeout)
+            seen.setbacks[_ref_of(target)] = following.setback
+            raise seen.too_late(timeout) from seen.setback
         if not ended.status.is_success:
             raise DeploymentFailed(digest.report(ended))
         return ended
@@ -180,19 +222,22 @@ class Watching:
     async def _end(
         self,
         target: Deployment | DeploymentRef,
-        known: dict[DeploymentRef, Deployment | None],
+        seen: _Seen,
         on_update: Callable[[Deployment], object] | None = None,
         *,
         urgent: bool = False,
         expected: float | None = None,
     ) -> Deployment:
-        """Return a deployment that has ended, well or not; keep its last state in `known` meanwhile."""
+        """Return a deployment that has ended, well or not; keep in `seen` what is known of it meanwhile."""
         with self._poller.watching(target, urgent=urgent, expected=expected) as watched:
-            seen = 0
+            version = 0
             while True:
-                deployment = await watched.next_state(seen)
-                seen = watched.version
-                known[watched.ref] = deployment
+                try:
+                    deployment = await watched.next_state(version)
+                finally:
+                    seen.setbacks[watched.ref] = watched.setback
+                version = watched.version
+                seen.states[watched.ref] = deployment
                 if on_update is not None:
                     on_update(deployment)
                 if deployment.status.is_final:
@@ -202,13 +247,13 @@ class Watching:
         self, targets: Sequence[Deployment | DeploymentRef], timeout: float
     ) -> AsyncGenerator[tuple[DeploymentRef, Deployment], None]:
         """Give each of several deployments when it has ended."""
-        known = _known(targets)
+        seen = _Seen.of(targets)
         queue: asyncio.Queue[tuple[DeploymentRef, Deployment | Exception]] = asyncio.Queue()
         errors: list[Exception] = []
 
         async def one(target: Deployment | DeploymentRef) -> None:
             try:
-                outcome: Deployment | Exception = await self._end(target, known)
+                outcome: Deployment | Exception = await self._end(target, seen)
             except Exception as error:  # noqa: BLE001, RUF100 - it is raised by the iterator
                 outcome = error
             queue.put_nowait((_ref_of(target), outcome))
@@ -216,17 +261,21 @@ class Watching:
         check_timeout(timeout)
         deadline = asyncio.get_running_loop().time() + timeout
         distinct = {_ref_of(target): target for target in targets}
+        is_late = False
         async with task_scope(one(target) for target in distinct.values()):
             for _ in distinct:
                 try:
                     async with asyncio.timeout_at(deadline):
                         ref, outcome = await queue.get()
                 except TimeoutError:
-                    raise _too_late(known, timeout) from None
+                    is_late = True
+                    break
                 if isinstance(outcome, Deployment):
                     yield ref, outcome
                 else:
                     errors.append(outcome)
+        if is_late:
+            raise seen.too_late(timeout) from seen.setback
         if errors:
             errors[0].add_note(f"{len(errors)} of {len(distinct)} deployments could not be polled")
             raise errors[0]
@@ -274,21 +323,5 @@ def _ref_of(target: Deployment | DeploymentRef) -> DeploymentRef:
     return target.ref if isinstance(target, Deployment) else target
 
 
-def _known(targets: Iterable[Deployment | DeploymentRef]) -> dict[DeploymentRef, Deployment | None]:
-    return {_ref_of(target): target if isinstance(target, Deployment) else None for target in targets}
-
-
 def _is_wanted(line: LogLine, stage: LogStage | str | None, level: LogLevel | None) -> bool:
     return (stage is None or line.stage == stage) and (level is None or at_least(line.message, level))
-
-
-def _too_late(known: dict[DeploymentRef, Deployment | None], timeout: float) -> WaitTimeout:
-    """Return the error of a wait whose deadline has come."""
-    late = {ref: last for ref, last in known.items() if last is None or not last.status.is_final}
-    named = [f"{ref.deployment_uid} ({last.status if last else 'never seen'})" for ref, last in late.items()]
-    subject = "deployment" if len(named) == 1 else f"{len(named)} of {len(known)} deployments"
-    return WaitTimeout(
-        f"{subject} did not end within {timeout:g} s: {listed(named, 3)}. "
-        "The service goes on with it; wait again with the same reference",
-        last=next((last for last in late.values() if last is not None), None),
-    )

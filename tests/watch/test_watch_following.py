@@ -206,7 +206,7 @@ def test_a_log_that_always_fails_ends_nothing() -> None:
 
 def test_a_deployment_that_cannot_be_looked_at_ends_the_iteration() -> None:
     launch = Launch([Build()])
-    launch.fail("listDeployments", status=404)
+    launch.fail("getDeployment", "listDeployments", status=404)
 
     with pytest.raises(NotFoundError):
         followed(launch)
