@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Final, Literal, NoReturn, Self
+from typing import TYPE_CHECKING, Final, Literal, NoReturn, Self, overload
 
 from launch_async.auth.auth_request import USER_AGENT
 from launch_async.auth.tokens import check_credentials
@@ -20,7 +20,7 @@ from launch_async.hooks import Hooks
 from launch_async.http.aiohttp_transport import AiohttpTransport, check_transport
 from launch_async.http.base import Middleware, Transport
 from launch_async.http.credentials import Credentials, Issuer, check_organization
-from launch_async.http.operation import Operation
+from launch_async.http.operation import Operation, check_text
 from launch_async.http.pipeline import Call, Pipeline
 from launch_async.http.raw_request import raw_call
 from launch_async.http.retry import RetryPolicy
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from launch_async.deploy.site import Site
     from launch_async.deploy.sources import Files, Source
     from launch_async.fleet.fleet import Fleet
+    from launch_async.resources.finding import FoundEnvironment, FoundProject
     from launch_async.variables import Variables
     from launch_async.watch.log_cursor import LogCursor
     from launch_async.watch.merging import FollowedLine
@@ -355,6 +356,43 @@ class LaunchClient:
             watching=self._watching,
         )
         return Fleet(services)
+
+    @overload
+    async def find(self, project: str, environment: None = None) -> FoundProject: ...
+    @overload
+    async def find(self, project: str, environment: str) -> FoundEnvironment: ...
+    @overload
+    async def find(self, project: str, environment: str | None) -> FoundProject | FoundEnvironment: ...
+    async def find(self, project: str, environment: str | None = None) -> FoundProject | FoundEnvironment:
+        """Return the UIDs of a project and an environment by their names, for calls that take UIDs.
+
+        It takes a listing of the projects and one of the project's environments, a request for each 100 of them. A UID
+        takes none: it is returned as it is.
+
+        Args:
+            project: Name, glob (`*`, `?`, `[...]`) or UID of a project. Case matters, an exact name beats a glob, and
+                24 lower-case hex digits are a UID.
+            environment: The same for an environment of that project.
+
+        Returns:
+            A tuple with `project_uid` and, if an environment was given, `environment_uid`; so `deploy(*found, source)`
+            deploys there.
+
+        Raises:
+            InvalidArgumentError: A name is empty or no text; nothing was requested.
+            NameNotFound: None fits; `candidates` are close names by UID.
+            AmbiguousName: Several fit; `candidates` are their names by UID.
+            NotFoundError: The project of that UID does not exist (404).
+
+        API: `listProjects`, `listEnvironments`; scope `launch.projects:read` or `launch:manage`.
+        """
+        from launch_async.resources.finding import FoundEnvironment, FoundProject, find_environment, find_project
+
+        if environment is None:
+            return FoundProject(await find_project(self.projects, project))
+        check_text("environment", environment)
+        project_uid = await find_project(self.projects, project)
+        return FoundEnvironment(project_uid, await find_environment(self.environments, project_uid, environment))
 
     async def deploy(
         self,

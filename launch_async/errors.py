@@ -24,6 +24,7 @@ Catch `LaunchError` for everything, a branch for a cause, a leaf for one case:
     │   │   └── GitProviderError           Launch cannot reach the Git account (launch.GIT_PROVIDER.*)
     │   ├── ForbiddenError                 403
     │   ├── NotFoundError                  404
+    │   │   └── NameNotFound               no project or environment has the name that was looked up
     │   ├── ConflictError                  409
     │   ├── RateLimitError                 429: too fast
     │   ├── QuotaExceededError             the daily quota of cache revalidations is used up
@@ -33,6 +34,7 @@ Catch `LaunchError` for everything, a branch for a cause, a leaf for one case:
     │       ├── BadGatewayError            502
     │       ├── ServiceUnavailableError    503
     │       └── GatewayTimeoutError        504
+    ├── AmbiguousName                      several projects or environments fit the name that was looked up
     ├── AuthorizationError                 the user or the browser step did not grant what was asked for
     ├── StorageError                       the signed storage URL refused an upload or a download
     ├── AmbiguousOutcome                   a creation was sent, its answer lost, and a look-up cannot tell
@@ -57,6 +59,7 @@ import attrs
 
 __all__ = [
     "APIError",
+    "AmbiguousName",
     "AmbiguousOutcome",
     "ArchiveError",
     "AttemptTimeout",
@@ -83,6 +86,7 @@ __all__ = [
     "JournalInUse",
     "LaunchError",
     "MissingScopeError",
+    "NameNotFound",
     "NotFoundError",
     "QuotaExceededError",
     "RateLimitError",
@@ -334,6 +338,34 @@ class ForbiddenError(APIError):
 
 class NotFoundError(APIError):
     """404: no such resource in this organization and region."""
+
+
+class NameNotFound(NotFoundError):
+    """No project or environment fits the name or glob that was looked up; the service gave no error, so no `status`.
+
+    Attributes:
+        candidates: Close names, by UID.
+    """
+
+    def __init__(
+        self, message: str, *, candidates: Mapping[str, str] | None = None, **details: Unpack[ErrorDetails]
+    ) -> None:
+        super().__init__(message, **details)
+        self.candidates: dict[str, str] = dict(candidates or {})
+
+
+class AmbiguousName(LaunchError):
+    """Several projects or environments fit the name or glob that was looked up, and one was wanted.
+
+    Attributes:
+        candidates: The names that fit, by UID.
+    """
+
+    def __init__(
+        self, message: str, *, candidates: Mapping[str, str] | None = None, **details: Unpack[ErrorDetails]
+    ) -> None:
+        super().__init__(message, **details)
+        self.candidates: dict[str, str] = dict(candidates or {})
 
 
 class ConflictError(APIError):

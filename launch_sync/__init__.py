@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     )
     from launch_async.display.frame import to_frame as to_frame
     from launch_async.errors import (
+        AmbiguousName as AmbiguousName,
         AmbiguousOutcome as AmbiguousOutcome,
         APIError as APIError,
         ArchiveError as ArchiveError,
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
         JournalInUse as JournalInUse,
         LaunchError as LaunchError,
         MissingScopeError as MissingScopeError,
+        NameNotFound as NameNotFound,
         NotFoundError as NotFoundError,
         QuotaExceededError as QuotaExceededError,
         RateLimitError as RateLimitError,

@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, overload
 
 from launch_async.client import LaunchClient as AsyncLaunchClient
 from launch_async.hooks import Hooks
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from launch_async.archive.archive import SecretFiles
     from launch_async.deploy.site import Site
     from launch_async.deploy.sources import Files, Source
+    from launch_async.resources.finding import FoundEnvironment, FoundProject
     from launch_async.watch.log_cursor import LogCursor
     from launch_async.watch.merging import FollowedLine
     from launch_sync.fleet.fleet import Fleet
@@ -281,6 +282,37 @@ class LaunchClient:
         from launch_sync.fleet.fleet import Fleet
 
         return Fleet(self._async.fleet, self)
+
+    @overload
+    def find(self, project: str, environment: None = None) -> FoundProject: ...
+    @overload
+    def find(self, project: str, environment: str) -> FoundEnvironment: ...
+    @overload
+    def find(self, project: str, environment: str | None) -> FoundProject | FoundEnvironment: ...
+    def find(self, project: str, environment: str | None = None) -> FoundProject | FoundEnvironment:
+        """Return the UIDs of a project and an environment by their names, for calls that take UIDs.
+
+        It takes a listing of the projects and one of the project's environments, a request for each 100 of them. A UID
+        takes none: it is returned as it is.
+
+        Args:
+            project: Name, glob (`*`, `?`, `[...]`) or UID of a project. Case matters, an exact name beats a glob, and
+                24 lower-case hex digits are a UID.
+            environment: The same for an environment of that project.
+
+        Returns:
+            A tuple with `project_uid` and, if an environment was given, `environment_uid`; so `deploy(*found, source)`
+            deploys there.
+
+        Raises:
+            InvalidArgumentError: A name is empty or no text; nothing was requested.
+            NameNotFound: None fits; `candidates` are close names by UID.
+            AmbiguousName: Several fit; `candidates` are their names by UID.
+            NotFoundError: The project of that UID does not exist (404).
+
+        API: `listProjects`, `listEnvironments`; scope `launch.projects:read` or `launch:manage`.
+        """
+        return _bridge.run(self._async.find(project, environment))
 
     def deploy(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -25,7 +24,16 @@ from launch_async.fleet.plan.actions import (
     WhenBusy,
 )
 from launch_async.fleet.plan.plan import Plan
-from launch_async.fleet.plan.selecting import Criteria, batches, gather, look_up_newest, read_targets, select, target_of
+from launch_async.fleet.plan.selecting import (
+    Criteria,
+    batches,
+    find_all,
+    gather,
+    look_up_newest,
+    read_targets,
+    select,
+    target_of,
+)
 from launch_async.fleet.plan.targets import Selection, Target, several
 from launch_async.fleet.report.report import FleetReport
 from launch_async.fleet.run.checks import check_confirmation, check_values
@@ -75,8 +83,8 @@ class Fleet:
         `idle_for` one for each environment that fits so far.
 
         Args:
-            projects: Name patterns of projects, such as `shop-*` (case matters); any one must fit.
-            environments: Name patterns of environments; any one must fit.
+            projects: Names, globs such as `shop-*`, or UIDs of projects, as for `LaunchClient.find`; any one must fit.
+            environments: Names, globs or UIDs of environments; any one must fit.
             project_uids: UIDs of projects.
             environment_uids: UIDs of environments.
             git_branch: Pattern of the branch.
@@ -84,11 +92,14 @@ class Fleet:
             last_status: Status of the newest deployment; any one of several must fit. After a rollback in the
                 console the newest deployment is a superseded one, and an older one is LIVE.
             idle_for: How old the newest deployment must be at least.
-            file: Targets from a file instead, without a request: JSON (a list of objects with `project_uid` and
-                `environment_uid`), or such a pair on each line.
+            file: Targets from a file instead: JSON (a list of objects with `project_uid` and `environment_uid`, or
+                with `project` and `environment`), or a project and an environment on each line, by UID or name. UIDs
+                take no request; names take a listing of the projects and one of each project's environments.
 
         Raises:
             InvalidArgumentError: A UID is malformed, or the file holds something else.
+            NameNotFound: The file has a name that no project, or no environment of its project, has.
+            AmbiguousName: Several have a name that the file has.
 
         API: `listProjects`, `listEnvironments`, `listDeployments`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -106,7 +117,7 @@ class Fleet:
             return await select(self._services, criteria)
         if criteria != Criteria():
             raise InvalidArgumentError("file", "is a list of targets; nothing else can be given beside it")
-        return await asyncio.to_thread(read_targets, file)
+        return await read_targets(self._services, file)
 
     async def plan_redeploy(
         self,
@@ -227,20 +238,23 @@ class Fleet:
         return self._plan(action, chosen)
 
     async def plan_delete(self, environments: Iterable[tuple[str, str]]) -> Plan:
-        """Plan to delete environments, which are listed by UID and looked up; nothing is deleted.
+        """Plan to delete environments, which are listed one by one and looked up; nothing is deleted.
 
         Args:
-            environments: Pairs of project UID and environment UID; patterns are not accepted on purpose.
+            environments: Pairs of project and environment, each by its UID or its name; globs are not accepted on
+                purpose.
 
         Raises:
-            InvalidArgumentError: A UID is malformed, or there is none.
+            InvalidArgumentError: There is no environment.
             NotFoundError: One does not exist (404).
+            NameNotFound: No project, or no environment of its project, has that name.
+            AmbiguousName: Several have that name.
 
         API: `getProject`, `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
         """
-        pairs = list(environments)
         targets: list[Target] = []
         with metered(Meter(priority=Priority.WRITE)):
+            pairs = await find_all(self._services, list(environments))
             names = {uid: await self._services.projects.get(uid) for uid in dict.fromkeys(uid for uid, _ in pairs)}
             for batch in batches(pairs):
                 found = await gather(self._services.environments.get(*pair) for pair in batch)

@@ -24,11 +24,14 @@ _MANAGE: Final = "launch:manage"
 READ: Final = (_MANAGE, "launch.projects:read")
 WRITE: Final = (_MANAGE, "launch.projects:write")
 DELETE: Final = (_MANAGE, "launch.projects:delete")
-_LISTED_BY: Final = {
-    "project_uid": "launch.projects.list()",
-    "environment_uid": "launch.environments.list(project_uid)",
-    "deployment_uid": "launch.deployments.list(project_uid, environment_uid)",
+_ADVICE: Final = {
+    "project_uid": "; launch.find({text!r}) gives the UID of a project by its name",
+    "environment_uid": "; launch.find(project, {text!r}) gives the UIDs of an environment by its name",
+    "deployment_uid": "; launch.deployments.list(project_uid, environment_uid) shows the UIDs",
+    "project_uids": "; projects= takes names",
+    "environment_uids": "; environments= takes names",
 }
+"""What to do instead, for each kind of UID."""
 
 
 @attrs.frozen
@@ -80,9 +83,10 @@ def check_uid(name: str, uid: str, *, operation: str | None = None) -> str:
         instead = f"; give its {attribute}" if attribute else ""
         raise InvalidArgumentError(name, f"expected a string, got {type(uid).__name__}{instead}", operation=operation)
     if not is_uid(uid):
-        listed = _LISTED_BY.get(name.rpartition(".")[2])
-        where = f"; {listed} shows the UIDs" if listed else ""
-        problem = "is empty" if not uid else f"{uid[:60]!r} is not 24 lower-case hex digits{where}"
+        advice = _ADVICE.get(name.rpartition(".")[2], "").format(text=uid[:60])
+        problem = (
+            "is empty" if not uid else f"{uid[:60]!r} is not 24 lower-case hex digits; {advice}".removesuffix("; ")
+        )
         raise InvalidArgumentError(name, problem, rule="FACTS §4", operation=operation)
     return uid
 

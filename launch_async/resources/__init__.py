@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from launch_async.resources.deploy_hooks import DeployHooks as DeployHooks
     from launch_async.resources.deployments import Deployments as Deployments
     from launch_async.resources.environments import Environments as Environments
+    from launch_async.resources.finding import FoundEnvironment as FoundEnvironment, FoundProject as FoundProject
     from launch_async.resources.pager import Pager as Pager
     from launch_async.resources.projects import Projects as Projects
     from launch_async.resources.uploads import Uploads as Uploads

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from launch_async._lazy import lazy
 
 if TYPE_CHECKING:
+    from launch_async.resources.finding import FoundEnvironment as FoundEnvironment, FoundProject as FoundProject
     from launch_sync.resources.deploy_hooks import DeployHooks as DeployHooks
     from launch_sync.resources.deployments import Deployments as Deployments
     from launch_sync.resources.environments import Environments as Environments

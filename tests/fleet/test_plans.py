@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from launch_async import DeploymentStatus, InvalidArgumentError, LaunchClient
+from launch_async import DeploymentStatus, InvalidArgumentError, LaunchClient, NameNotFound
 from launch_async.emulator import LaunchEmulator
 from launch_async.fleet import Plan, PlannedSource, Redeploy, RevalidateCache, SetVariables, Target, VariableChange
 from launch_async.fleet.plan.actions import DeleteEnvironments
@@ -292,7 +292,51 @@ async def test_a_file_names_targets_without_a_request(
     assert emulator.ledger.count() == 0
 
 
-@pytest.mark.parametrize("content", ["one two three", "x y", '[{"project_uid": "a"}]', "[1]", "[", "\udcff"])
+async def test_a_file_names_targets_by_their_names(
+    client: LaunchClient, emulator: LaunchEmulator, tmp_path: Path
+) -> None:
+    lines, listed = tmp_path / "targets.txt", tmp_path / "targets.json"
+    lines.write_text("shop staging\nblog/preview\nshop, preview\n")
+    listed.write_text(json.dumps([{"project": "docs", "environment": "staging"}]))
+    uid = {one.label: one.environment_uid for one in await client.fleet.select()}
+    emulator.ledger.clear()
+
+    selection = await client.fleet.select(file=lines)
+
+    assert [one.environment_uid for one in selection] == [
+        uid[label] for label in ("shop/staging", "blog/preview", "shop/preview")
+    ]
+    assert selection.requests == emulator.ledger.count() == 3
+    assert [one.environment_uid for one in await client.fleet.select(file=listed)] == [uid["docs/staging"]]
+
+
+async def test_a_name_of_a_file_that_nothing_has_is_refused(client: LaunchClient, tmp_path: Path) -> None:
+    path = tmp_path / "targets"
+    path.write_text("shop stagign")
+
+    with pytest.raises(NameNotFound, match=r"no environment of project shop fits 'stagign' .*'staging' \(\w{24}\)"):
+        await client.fleet.select(file=path)
+
+
+async def test_a_selection_takes_names_globs_and_uids(client: LaunchClient, emulator: LaunchEmulator) -> None:
+    exact = emulator.add_project("[bd]*", environments=["one"])
+    blog = next(one for one in await client.projects.list() if one.name == "blog")
+
+    assert {one.project_name for one in await client.fleet.select(projects="[bd]*")} == {"[bd]*"}
+    assert {one.project_name for one in await client.fleet.select(projects="[bd]??s")} == {"docs"}
+    assert {one.project_name for one in await client.fleet.select(projects=[blog.uid, "d*"])} == {"blog", "docs"}
+    assert len(await client.fleet.select(environments=exact.environments)) == 1
+
+
+async def test_a_deletion_is_planned_by_exact_names_only(client: LaunchClient) -> None:
+    plan = await client.fleet.plan_delete([("shop", "staging")])
+
+    assert [one.target.label for one in plan.operations] == ["shop/staging"]
+    with pytest.raises(NameNotFound, match=r"no environment of project shop fits 'stag\*'"):
+        await client.fleet.plan_delete([("shop", "stag*")])
+
+
+@pytest.mark.parametrize("content", ["one two three", "x", '[{"project_uid": "a"}]', "[1]", "[", "\udcff"])
 async def test_a_file_that_names_no_targets_is_refused(client: LaunchClient, tmp_path: Path, content: str) -> None:
     path = tmp_path / "targets"
     path.write_text(content, "utf-8", "surrogateescape")

@@ -1129,7 +1129,7 @@ async def test_a_malformed_uid_never_reaches_a_path(
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ("production", r"'production' is not 24 .*; launch\.environments\.list\(project_uid\) shows the UIDs"),
+        ("production", r"'production' is not 24 .*; launch\.find\(project, 'production'\) gives the UIDs"),
         (Project(uid=PROJECT), "expected a string, got Project; give its uid"),
         (
             DeploymentRef(PROJECT, ENVIRONMENT, DEPLOYMENT),

@@ -79,7 +79,8 @@ def synchronous(hint: object) -> str:
 def described(function: Callable[..., object]) -> list[object]:
     package = launch_sync if function.__module__.startswith("launch_sync") else launch_async
     # The client imports its workflows when they are used; their names are those that users know.
-    doors = (package, *(importlib.import_module(f"{package.__name__}.{part}") for part in ("archive", "deploy")))
+    parts = ("archive", "deploy", "resources")
+    doors = (package, *(importlib.import_module(f"{package.__name__}.{part}") for part in parts))
     known = {name: getattr(door, name) for door in doors for name in door.__all__}
     hints = get_type_hints(function, localns=known)
     signature = inspect.signature(function)

@@ -16,14 +16,15 @@ from launch_async.errors import InvalidArgumentError, NotFoundError
 from launch_async.fleet.plan.targets import Selection, Target, matches, several
 from launch_async.fleet.services import FleetServices
 from launch_async.http.metering import Meter, metered
-from launch_async.http.operation import check_uid
+from launch_async.http.operation import check_uid, is_uid
 from launch_async.models.deployment import Deployment
 from launch_async.models.environment import Environment, FrameworkPreset
 from launch_async.models.project import Project
 from launch_async.rate_limit.types import Priority
+from launch_async.resources.finding import matching, only
 from launch_async.watch.report import build_lengths
 
-__all__ = ["Criteria", "batches", "gather", "look_up_newest", "read_targets", "select", "target_of"]
+__all__ = ["Criteria", "batches", "find_all", "gather", "look_up_newest", "read_targets", "select", "target_of"]
 
 T = TypeVar("T")
 
@@ -61,20 +62,21 @@ class Criteria:
         """Whether the newest deployment of each environment has to be looked up: a request for each."""
         return self.last_status is not None or self.idle_for is not None
 
-    def fits_project(self, project: Project) -> bool:
-        """Return whether a project may hold targets."""
-        return (self.project_uids is None or project.uid in self.project_uids) and (
-            self.projects is None or matches(project.name, self.projects)
-        )
+    def fitting_projects(self, projects: Sequence[Project]) -> list[Project]:
+        """Return the projects that may hold targets."""
+        named = projects if self.projects is None else matching(projects, self.projects)
+        return [project for project in named if self.project_uids is None or project.uid in self.project_uids]
 
-    def fits_environment(self, environment: Environment) -> bool:
-        """Return whether an environment may be a target."""
-        return (
-            (self.environment_uids is None or environment.uid in self.environment_uids)
-            and (self.environments is None or matches(environment.name, self.environments))
+    def fitting_environments(self, environments: Sequence[Environment]) -> list[Environment]:
+        """Return the environments of a project that may be targets."""
+        named = environments if self.environments is None else matching(environments, self.environments)
+        return [
+            environment
+            for environment in named
+            if (self.environment_uids is None or environment.uid in self.environment_uids)
             and (self.git_branch is None or matches(environment.git_branch, (self.git_branch,)))
             and (self.framework_preset is None or environment.framework_preset == self.framework_preset)
-        )
+        ]
 
     def fits_deployment(self, newest: Deployment | None, now: datetime) -> bool:
         """Return whether an environment with that newest deployment is a target."""
@@ -89,12 +91,12 @@ async def select(services: FleetServices, criteria: Criteria) -> Selection:
     considered = 0
     targets: list[Target] = []
     with metered(Meter(priority=Priority.WRITE)) as meter:
-        projects = [project async for project in services.projects.list() if criteria.fits_project(project)]
+        projects = criteria.fitting_projects(await services.projects.list())
         for batch in batches(projects):
             listings = await gather(_environments(services, project) for project in batch)
             for project, environments in zip(batch, listings, strict=True):
                 considered += len(environments)
-                targets += [target_of(project, one) for one in environments if criteria.fits_environment(one)]
+                targets += [target_of(project, one) for one in criteria.fitting_environments(environments)]
         if criteria.looks_at_deployments:
             targets = await _fitting(services, criteria, targets)
     targets.sort(key=lambda target: (target.project_name, target.environment_name, target.environment_uid))
@@ -147,35 +149,75 @@ def _informed(target: Target, deployments: Sequence[Deployment]) -> Target:
     )
 
 
-def read_targets(path: str | os.PathLike[str]) -> Selection:
-    """Read targets from a file: JSON (a list of objects), or lines of `project_uid environment_uid`."""
+async def read_targets(services: FleetServices, path: str | os.PathLike[str]) -> Selection:
+    """Read targets from a file; where it has names, they are looked up."""
+    with metered(Meter(priority=Priority.WRITE)) as meter:
+        listed = await asyncio.to_thread(_read, path)
+        pairs = [one for one in listed if not isinstance(one, Target)]
+        found = iter([Target(project_uid=pair[0], environment_uid=pair[1]) for pair in await find_all(services, pairs)])
+        targets = tuple(one if isinstance(one, Target) else next(found) for one in listed)
+    return Selection(targets, len(targets), meter.requests)
+
+
+def _read(path: str | os.PathLike[str]) -> list[Target | tuple[str, str]]:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidArgumentError("file", f"{os.fspath(path)} cannot be read: {error}") from error
     try:
         if text.lstrip().startswith("["):
-            targets = [Target.from_dict(entry) for entry in cast("list[object]", json.loads(text))]
-        else:
-            targets = [_line(number, line) for number, line in enumerate(text.splitlines(), 1) if _content(line)]
+            return [_entry(entry) for entry in cast("list[object]", json.loads(text))]
+        return [_line(number, line) for number, line in enumerate(text.splitlines(), 1) if _content(line)]
     except InvalidArgumentError:
         raise
     except ValueError as error:
         raise InvalidArgumentError("file", f"{os.fspath(path)} holds no targets: {error}") from error
-    return Selection(tuple(targets), len(targets))
+
+
+def _entry(entry: object) -> Target | tuple[str, str]:
+    if not isinstance(entry, dict):
+        return Target.from_dict(entry)
+    fields = cast("dict[str, object]", entry)
+    project, environment = fields.get("project"), fields.get("environment")
+    return (
+        (project, environment)
+        if isinstance(project, str) and isinstance(environment, str)
+        else Target.from_dict(fields)
+    )
 
 
 def _content(line: str) -> list[str]:
     return line.partition("#")[0].replace(",", " ").replace("/", " ").split()
 
 
-def _line(number: int, line: str) -> Target:
+def _line(number: int, line: str) -> tuple[str, str]:
     words = _content(line)
     if len(words) != 2:
-        raise InvalidArgumentError("file", f"line {number}: expected `project_uid environment_uid`")
-    return Target(
-        project_uid=check_uid("project_uid", words[0]), environment_uid=check_uid("environment_uid", words[1])
-    )
+        raise InvalidArgumentError("file", f"line {number}: expected a project and an environment, by UID or name")
+    return words[0], words[1]
+
+
+async def find_all(services: FleetServices, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the UIDs of environments that are given by names or UIDs; globs are not accepted.
+
+    It takes a listing of the projects and one of each project's environments, where there are names.
+    """
+    by_name = {project for project, _ in pairs if not is_uid(project)}
+    projects = await services.projects.list() if by_name else []
+    uids = {project: project if is_uid(project) else only("project", project, projects).uid for project, _ in pairs}
+    unlisted = list(dict.fromkeys(uids[project] for project, environment in pairs if not is_uid(environment)))
+    environments: dict[str, Sequence[Environment]] = {}
+    for batch in batches(unlisted):
+        listings = await gather(services.environments.list(uid).to_list() for uid in batch)
+        environments.update(zip(batch, listings, strict=True))
+    return [
+        (uids[project], _environment_uid(project, environment, environments.get(uids[project], ())))
+        for project, environment in pairs
+    ]
+
+
+def _environment_uid(project: str, wanted: str, environments: Sequence[Environment]) -> str:
+    return wanted if is_uid(wanted) else only(f"environment of project {project}", wanted, environments).uid
 
 
 def target_of(project: Project, environment: Environment) -> Target:

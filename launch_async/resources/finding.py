@@ -1,0 +1,159 @@
+"""Names, globs and UIDs: which projects and environments of a listing are meant.
+
+The rules are the same for `LaunchClient.find`, the fleet, declared state and the command:
+
+1. 24 lower-case hex digits are a UID, and never a name.
+2. An exact name beats a glob: `shop[1]` is the project of that name, if there is one.
+3. Otherwise a text with `*`, `?` or `[...]` is a glob.
+
+Case matters. Two spellings of one text in Unicode (`ü` as one character or as `u` with a mark) are the same name,
+unless the listing has both; spaces around a name don't count.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple, Protocol, TypeVar
+
+from launch_async._text import listed, printable
+from launch_async.errors import AmbiguousName, NameNotFound
+from launch_async.http.operation import check_text, is_uid
+from launch_async.resources.environments import Environments
+from launch_async.resources.projects import Projects
+
+__all__ = ["FoundEnvironment", "FoundProject", "find_environment", "find_project", "matching", "only"]
+
+_OFFERED: Final = 5
+"""Names that an error offers at most."""
+
+
+class _Named(Protocol):
+    """What a listing holds: a project or an environment."""
+
+    @property
+    def uid(self) -> str: ...
+    @property
+    def name(self) -> str | None: ...
+
+
+N = TypeVar("N", bound=_Named)
+
+
+class FoundProject(NamedTuple):
+    """What `find(project)` returns.
+
+    Attributes:
+        project_uid: UID of the project.
+    """
+
+    project_uid: str
+
+
+class FoundEnvironment(NamedTuple):
+    """What `find(project, environment)` returns: the first two arguments of most calls, `deploy(*found, source)`.
+
+    Attributes:
+        project_uid: UID of the project.
+        environment_uid: UID of the environment.
+    """
+
+    project_uid: str
+    environment_uid: str
+
+
+async def find_project(projects: Projects, wanted: str) -> str:
+    """Return the UID of the one project that a name, a glob or a UID means; a UID takes no request.
+
+    Raises:
+        InvalidArgumentError: It is empty or no text.
+        NameNotFound: No project fits.
+        AmbiguousName: Several projects fit.
+    """
+    if is_uid(check_text("project", wanted)):
+        return wanted
+    return only("project", wanted, await projects.list(), globs=True).uid
+
+
+async def find_environment(environments: Environments, project_uid: str, wanted: str) -> str:
+    """Return the UID of the one environment of a project that a name, a glob or a UID means.
+
+    Raises:
+        InvalidArgumentError: It is empty or no text.
+        NameNotFound: No environment fits.
+        AmbiguousName: Several environments fit.
+    """
+    if is_uid(check_text("environment", wanted)):
+        return wanted
+    listing = await environments.list(project_uid)
+    return only(f"environment of project {project_uid}", wanted, listing, globs=True).uid
+
+
+def matching(items: Iterable[N], wanted: Iterable[str]) -> list[N]:
+    """Return the items that any one of several names, globs or UIDs means, in the order of the listing."""
+    known = list(items)
+    meant = {item.uid for one in wanted for item in _meant(known, one)}
+    return [item for item in known if item.uid in meant]
+
+
+def only(kind: str, wanted: str, items: Sequence[N], *, globs: bool = False) -> N:
+    """Return the one item that a name or a UID means, or a glob where globs are accepted.
+
+    Args:
+        kind: What the listing holds, for errors: `project` or `environment of project ...`.
+        wanted: The name, UID or glob.
+        items: The whole listing.
+        globs: Whether a glob is accepted.
+
+    Raises:
+        NameNotFound: None fits.
+        AmbiguousName: Several fit.
+    """
+    found = _meant(items, wanted, globs=globs)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise AmbiguousName(
+            f"{len(found)} fit {wanted!r}, and one {kind} is wanted: {_offered(found)}. Give the whole name or the UID",
+            candidates={item.uid: item.name or "" for item in found},
+            operation="find",
+        )
+    close = _close(wanted, items)
+    listing = "launch.projects.list()" if kind == "project" else "launch.environments.list(project_uid)"
+    advice = f"Close names: {_offered(close)}" if close else f"{listing} shows what there is: {len(items)} in all"
+    raise NameNotFound(
+        f"no {kind} fits {wanted!r} (case matters). {advice}",
+        candidates={item.uid: item.name or "" for item in close},
+        operation="find",
+    )
+
+
+def _meant(items: Sequence[N], wanted: str, *, globs: bool = True) -> list[N]:
+    if is_uid(wanted):
+        return [item for item in items if item.uid == wanted]
+    plain = _plain(wanted)
+    exact = [item for item in items if item.name == wanted] or [item for item in items if _plain(item.name) == plain]
+    if exact or not globs:
+        return exact
+    return [item for item in items if item.name and fnmatch.fnmatchcase(_plain(item.name), plain)]
+
+
+def _plain(name: str | None) -> str:
+    return unicodedata.normalize("NFC", name or "").strip()
+
+
+def _offered(items: Sequence[_Named]) -> str:
+    return printable(listed([f"{item.name!r} ({item.uid})" for item in items], _OFFERED))
+
+
+def _close(wanted: str, items: Sequence[N]) -> list[N]:
+    """Return the items whose names somebody may have meant: spelt alike, or with the text in them."""
+    text = _plain(wanted).strip("*?").casefold()
+    names = {item.uid: _plain(item.name).casefold() for item in items if item.name}
+    alike = difflib.get_close_matches(text, list(names.values()), n=_OFFERED)
+    offered = [*alike, *sorted(name for name in names.values() if text and text in name and name not in alike)]
+    order = {name: place for place, name in reversed(list(enumerate(offered)))}
+    close = [item for item in items if names.get(item.uid) in order]
+    return sorted(close, key=lambda item: order[names[item.uid]])[:_OFFERED]
