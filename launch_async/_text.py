@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
-__all__ = ["duration", "file_size", "first_lines", "listed", "printable", "shortened"]
+__all__ = ["duration", "file_size", "first_lines", "listed", "printable", "shortened", "without_escapes"]
+
+# Colours and cursor movements, titles of windows, and the rest: what a terminal obeys and nobody reads.
+_ESCAPES: Final = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"
+    r"|\x1b[ -/]*[0-~]"
+)
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def duration(seconds: float | None) -> str:
@@ -30,6 +40,11 @@ def file_size(count: int) -> str:
 def printable(text: str) -> str:
     """Return text on one line that a terminal only shows: names and messages come from elsewhere."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+def without_escapes(text: str) -> str:
+    """Return foreign text on one line as a person reads it: without what would only steer a terminal."""
+    return text if text.isprintable() else printable(_CONTROLS.sub(" ", _ESCAPES.sub("", text)))
 
 
 def shortened(label: str, most: int) -> str:

@@ -57,6 +57,8 @@ from typing import Protocol, TypedDict, Unpack
 
 import attrs
 
+from launch_async._text import without_escapes
+
 __all__ = [
     "APIError",
     "AmbiguousName",
@@ -133,7 +135,8 @@ class LaunchError(Exception):
     """Root of every error that this SDK raises.
 
     Attributes:
-        message: What happened and what to do next, in one or two sentences.
+        message: What happened and what to do next, in one or two sentences, without anything that steers a terminal.
+        raw_message: The same with every character as it came from the service. It may steer a terminal.
         operation: Name of the API operation or workflow, such as `getProject`; None where there was none.
         status: HTTP status of the answer; None where there was no answer.
         codes: The service's error codes, in its order; empty where it gave none.
@@ -161,8 +164,11 @@ class LaunchError(Exception):
         retry_after: float | None = None,
         ambiguous: bool = False,
     ) -> None:
-        super().__init__(message)
-        self.message: str = message
+        # The report of a failed build has several lines.
+        shown = "\n".join(map(without_escapes, message.split("\n")))
+        super().__init__(shown)
+        self.message: str = shown
+        self.raw_message: str = message
         self.operation: str | None = operation
         self.status: int | None = status
         self.codes: tuple[str, ...] = tuple(codes)
@@ -182,7 +188,7 @@ class LaunchError(Exception):
             f"request {self.request_id}" if self.request_id else "",
         )
         shown = "; ".join(filter(None, notes))
-        return f"{self.message} [{shown}]" if shown else self.message
+        return f"{self.message} [{without_escapes(shown)}]" if shown else self.message
 
     def __reduce__(self) -> tuple[object, ...]:
         # BaseException pickles its positional arguments only, and would lose every detail.
@@ -295,7 +301,8 @@ class APIError(LaunchError):
     """The service answered with an error status.
 
     Attributes:
-        body: What the service sent, cut to 2,000 characters, with everything that looks like a secret removed.
+        body: What the service sent, cut to 2,000 characters, with everything that looks like a secret removed. Control
+            characters are still in it.
     """
 
     body: str = ""

@@ -75,7 +75,7 @@ def form_request(url: str, fields: Mapping[str, str], operation: str) -> Request
 
 def refusal(kind: type[R], error: APIError, advice: str) -> R:
     """Return the error of a refused login or token, with the service's words and our own advice."""
-    words = read_envelope(error.body.encode()).message or f"the service answered {error.status}"
+    words = " ".join(read_envelope(error.body.encode()).message.split()) or f"the service answered {error.status}"
     refused = kind(
         f"{words.rstrip('.')}. {advice}",
         operation=error.operation,

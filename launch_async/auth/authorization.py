@@ -161,7 +161,7 @@ def _code_of(address: str, state: str) -> Secret:
             "else may have made it. Begin again"
         )
     if "error" in found:
-        said = str(found.get("error_description", found["error"]))[:200]
+        said = " ".join(str(found.get("error_description", found["error"])).split())[:200]
         raise AuthorizationError(f"the app was not authorized: {said}")
     if not found.get("code"):
         raise AuthorizationError("the address that the browser came back with carries no code. Begin again")

@@ -31,11 +31,13 @@ class LogLine(Displayable, WireModel):
     """One line of a deployment's build log (`DeploymentLog` in `openapi.yaml`).
 
     Attributes:
-        message: The text.
+        message: The text; JSON where the service sent something else.
         stage: Part of the build.
         timestamp: When it was written; None if the service gave none or one that cannot be read, whose text is then
             in `extra["timestamp"]`.
         deployment_uid: UID of the deployment.
+
+    A field that cannot be read does not cost the line: its value is in `extra`, under its wire name.
     """
 
     message: str = ""
@@ -52,10 +54,12 @@ class ServerLogLine(Displayable, WireModel):
     """One line of a server's log (`ServerLog` in `openapi.yaml`).
 
     Attributes:
-        message: The text.
+        message: The text; JSON where the service sent something else.
         source: What wrote it.
         timestamp: When it was written; None if the service gave none or one that cannot be read, whose text is then
             in `extra["timestamp"]`.
+
+    A field that cannot be read does not cost the line: its value is in `extra`, under its wire name.
     """
 
     message: str = ""

@@ -422,9 +422,12 @@ def _server_log(response: Response) -> Log[ServerLogLine]:
 
 
 def _lines(operation: Operation, response: Response, entries: JSONValue, kind: type[L]) -> Log[L]:
+    """Return the lines. An entry that is null says nothing; any other one is a line, whatever is odd about it."""
     if not isinstance(entries, list):
         raise mismatch(operation, response, ["$: expected a list of log lines"])
-    return Log(built(operation, response, entry, kind, index) for index, entry in enumerate(entries))
+    return Log(
+        built(operation, response, entry, kind, index) for index, entry in enumerate(entries) if entry is not None
+    )
 
 
 def _no_server_logs(error: InternalServerError) -> ServerLogsUnavailable:

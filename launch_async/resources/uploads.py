@@ -170,7 +170,8 @@ def _refusal(response: Response, upload_url: SignedUploadUrl) -> StorageError:
         *(field.form_field_value for field in upload_url.fields),
         *(header.value for header in upload_url.headers),
     ]
-    words = redact(read_envelope(response.body).message, [value for value in secrets if len(value) > 8])[:300]
+    words = redact(read_envelope(response.body).message, [value for value in secrets if len(value) > 8])
+    words = " ".join(words.split())[:300]
     return StorageError(
         f"the storage refused the upload{f': {words}' if words else ''}. Ask for a new URL and send the file again",
         operation=_SEND,

@@ -15,6 +15,7 @@ from typing import Final
 
 import attrs
 
+from launch_async._text import without_escapes
 from launch_async.errors import LaunchError
 from launch_async.models.deployment import Deployment, DeploymentRef, DeploymentStatus
 from launch_async.watch.poll_queue import PollQueue
@@ -218,7 +219,7 @@ class PolledDeployment:
         elif self._failures.is_final(outcome, asyncio.get_running_loop().time()):
             self.failure = outcome
             self._environment.poller.going.discard(self)
-            state = "never seen" if self.deployment is None else f"last seen {self.deployment.status}"
+            state = "never seen" if self.deployment is None else f"last seen {without_escapes(self.deployment.status)}"
             outcome.add_note(f"deployment {self.ref.deployment_uid} was {state}; it goes on at the service")
         else:
             self._plan_next_poll(self._failures.delay)

@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 from typing import Final, Literal, TypeAlias
 
+from launch_async._text import without_escapes
 from launch_async.errors import InvalidArgumentError
 
-__all__ = ["LogLevel", "at_least", "check_level", "level_of", "plain", "readable"]
+__all__ = ["LogLevel", "at_least", "check_level", "level_of", "plain"]
 
 LogLevel: TypeAlias = Literal["info", "warning", "error"]
 """How severe a line looks."""
 
 _RANK: Final[dict[LogLevel, int]] = {"info": 0, "warning": 1, "error": 2}
-# Colours and cursor movements, titles of windows, and the rest: what a terminal obeys and nobody reads.
-_ESCAPES: Final = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]+")
 _WARNING: Final = re.compile(r"^\W*(?:npm\s+|yarn\s+|pnpm\s+)?warn(?:ing)?\b|\bdeprecat", re.IGNORECASE)
 _ERROR: Final = re.compile(
     r"(?i:\b(?:error|errors|fatal|panic|exception|traceback|failed|failure)\b)|ERR!|[a-z](?:Error|Exception)\b"
@@ -44,9 +42,4 @@ def at_least(message: str, level: LogLevel) -> bool:
 
 def plain(message: str) -> str:
     """Return a message as one line of text, without colours, control characters and surrounding space."""
-    return readable(message).strip()
-
-
-def readable(message: str) -> str:
-    """Return a message as one line of text, without colours and control characters."""
-    return _CONTROLS.sub(" ", _ESCAPES.sub("", message))
+    return without_escapes(message).strip()

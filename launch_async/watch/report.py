@@ -10,11 +10,12 @@ from typing import Final
 
 import attrs
 
+from launch_async._text import without_escapes
 from launch_async._views import Displayable
 from launch_async.models.base import JSONValue
 from launch_async.models.deployment import Deployment, DeploymentRef, DeploymentStatus
 from launch_async.models.log import LogLine
-from launch_async.watch.log_level import level_of, plain, readable
+from launch_async.watch.log_level import level_of, plain
 
 __all__ = ["DeploymentReport", "LogDigest", "build_lengths", "build_seconds"]
 
@@ -134,7 +135,9 @@ class DeploymentReport(Displayable):
         return json.dumps(self.to_dict(), ensure_ascii=False)
 
     def __str__(self) -> str:
-        tail = "".join(f"\n  {readable(part)}" for line in self.log_tail for part in line.message.splitlines() or [""])
+        tail = "".join(
+            f"\n  {without_escapes(part)}" for line in self.log_tail for part in line.message.splitlines() or [""]
+        )
         return f"{self.summary}{f'{chr(10)}Last lines:{tail}' if tail and not self.status.is_success else ''}"
 
     @property

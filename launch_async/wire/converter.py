@@ -7,6 +7,7 @@ go to `extra`, unknown enum values keep their text, and a field that is absent o
 
 from __future__ import annotations
 
+import json
 import typing
 from collections.abc import Callable
 from datetime import datetime
@@ -162,6 +163,11 @@ def _log_moment(value: object, _: object) -> datetime | None:
         return None
 
 
+def _log_message(value: object, _: object) -> str:
+    """Read the text of a log line; what is no text stands there as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def _enum(value: object, kind: type[OpenEnum]) -> OpenEnum:
     if not isinstance(value, str):
         _refuse("a string", value)
@@ -225,15 +231,31 @@ def _null_hook(default: object, hook: _Hook) -> _Hook:
 
 
 def _log_line_hook(kind: type[WireModel], converter: cattrs.Converter) -> _Hook:
-    """Return the hook of a log line: an unreadable time stamp does not cost the line, it goes to `extra`."""
-    read = _model_hook(kind, converter, timestamp=_log_moment)
+    """Return the hook of a log line. Nothing costs the line: a field that cannot be read goes to `extra` as it came."""
+    hooks: dict[str, _Hook] = {"message": _log_message, "timestamp": _log_moment}
+    read = _model_hook(kind, converter, **hooks)
+    readers = {
+        camel_case(field.name): (hooks.get(field.name) or converter.get_structure_hook(field.type), field.type)
+        for field in attrs.fields(attrs.resolve_types(kind))
+        if not field.metadata.get("local")
+    }
 
     def structure_line(document: object, _: object) -> LogLine | ServerLogLine:
-        line: LogLine | ServerLogLine = read(document, kind)
-        stamp = cast("dict[str, JSONValue]", document).get("timestamp")
-        if line.timestamp is None and stamp is not None:
-            return attrs.evolve(line, extra=MappingProxyType({**line.extra, "timestamp": stamp}))
-        return line
+        members = cast("dict[str, JSONValue]", document if isinstance(document, dict) else {"message": document})
+        odd: dict[str, JSONValue] = {}
+        for name, (hook, annotation) in readers.items():
+            value = members.get(name)
+            if value is None:
+                continue
+            try:
+                is_odd = hook(value, annotation) is None
+            except ValueError:
+                is_odd = True
+            if is_odd or (name == "message" and not isinstance(value, str)):
+                odd[name] = value
+        unreadable = odd.keys() - {"message"}
+        line: LogLine | ServerLogLine = read({key: members[key] for key in members if key not in unreadable}, kind)
+        return attrs.evolve(line, extra=MappingProxyType({**line.extra, **odd})) if odd else line
 
     return structure_line
 

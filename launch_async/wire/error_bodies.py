@@ -16,6 +16,7 @@ from urllib.parse import quote, quote_plus
 
 import attrs
 
+from launch_async._text import without_escapes
 from launch_async.errors import (
     APIError,
     BadGatewayError,
@@ -51,6 +52,7 @@ _BY_STATUS: Final[Mapping[int, type[APIError]]] = {
     504: GatewayTimeoutError,
 }
 _MAX_TEXT_LENGTH: Final = 2000
+_MAX_DEPTH: Final = 4
 _REDACTED: Final = "[redacted]"
 _MIN_SECRET_LENGTH: Final = 8
 _SIGNED_URL: Final = re.compile(r"(https?:(?:\\?/){2}[^\s\"'<>?]+)\?[^\s\"'<>]+")
@@ -118,10 +120,10 @@ def read_envelope(body: bytes, secrets: Iterable[str] = ()) -> Envelope:
     entries = document.get("errors")
     listed = _from_entries(entries if isinstance(entries, list) else [entries])
     words = [_text(document.get(name)) for name in ("error_message", "error_description", "message", "error")]
-    code = document.get("error_code", document.get("code"))
+    code = _code(document.get("error_code", document.get("code")))
     return Envelope(
         listed.message or next((word for word in words if word), ""),
-        (*listed.codes, *([str(code)] if isinstance(code, str | int) and not isinstance(code, bool) else [])),
+        (*listed.codes, *([code] if code else [])),
         listed.field_errors,
     )
 
@@ -145,28 +147,53 @@ def _from_entries(entries: list[object] | object) -> Envelope:
     return Envelope("; ".join(messages), tuple(codes), tuple(fields))
 
 
-def _read_entry(entry: dict[str, object], messages: list[str], codes: list[str], fields: list[FieldError]) -> None:
+def _read_entry(entry: Mapping[str, object], messages: list[str], codes: list[str], fields: list[FieldError]) -> None:
     """Read one entry: `{code, message}` (A, C), or `{field: {code, message}}` for any number of fields (B)."""
-    code, message = entry.get("code"), entry.get("message")
-    if isinstance(code, str | int) and not isinstance(code, bool):
-        codes.append(str(code))
+    code, message = _code(entry.get("code")), entry.get("message")
+    if code:
+        codes.append(code)
     if isinstance(message, str) and message:
         named = entry.get("field")
         if isinstance(named, str):
-            fields.append(FieldError(named, _text(code), message))
+            fields.append(FieldError(named, code, message))
         messages.append(f"{named}: {message}" if isinstance(named, str) else message)
     for field, fault in entry.items():
-        bare = isinstance(fault, str) or (isinstance(fault, list) and message is None)
-        if bare and field not in {"code", "message", "field"} and "code" not in entry:
-            details: dict[str, object] = {"message": fault}
-        elif isinstance(fault, dict):
-            details = cast("dict[str, object]", fault)
-        else:
+        is_coded = field in {"code", "message", "field"} or "code" in entry
+        has_words = fault.__class__ is str or (fault.__class__ is list and message is None)
+        if not _holds_objects(fault) and (is_coded or not has_words):
             continue
-        found = FieldError(field, _text(details.get("code")), _text(details.get("message")))
-        fields.append(found)
-        codes.extend([found.code] if found.code else [])
-        messages.append(f"{field}: {found.message or found.code or 'refused'}")
+        for one in _faults(field, fault):
+            fields.append(one)
+            codes.extend([one.code] if one.code else [])
+            messages.append(f"{one.field}: {one.message or one.code or 'refused'}")
+
+
+def _faults(field: str, fault: object, depth: int = 0) -> list[FieldError]:
+    """Return what is said about a field: words, `{code, message}`, a list of them, or the same for nested fields."""
+    if isinstance(fault, str):
+        return [FieldError(field, "", fault)]
+    if isinstance(fault, list):
+        parts = cast("list[object]", fault)
+        if not _holds_objects(parts):
+            return [FieldError(field, "", _text(parts))]
+        return [found for part in parts for found in _faults(field, part, depth + 1) if not isinstance(part, list)]
+    if not isinstance(fault, dict):
+        return []
+    details = cast("dict[str, object]", fault)
+    nested = {name: part for name, part in details.items() if _holds_objects(part)}
+    if not nested or depth >= _MAX_DEPTH or "code" in details or "message" in details:
+        return [FieldError(field, _code(details.get("code")), _text(details.get("message")))]
+    return [found for name, part in nested.items() for found in _faults(f"{field}.{name}", part, depth + 1)]
+
+
+def _holds_objects(value: object) -> bool:
+    return isinstance(value, dict) or (
+        isinstance(value, list) and any(isinstance(part, dict) for part in cast("list[object]", value))
+    )
+
+
+def _code(value: object) -> str:
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 def _text_of_markup(text: str) -> str:
@@ -201,7 +228,7 @@ def error_from_answer(
     envelope = read_envelope(body, known_secrets)
     kind = _kind(status, envelope)
     message = (
-        redact(envelope.message, known_secrets)[:_MAX_TEXT_LENGTH]
+        " ".join(redact(envelope.message, known_secrets).split())[:_MAX_TEXT_LENGTH]
         or f"the service answered {status} without saying why"
     )
     # Codes and field names are the service's own words. Redacting a short secret, such as `1`, would garble them.
@@ -210,12 +237,12 @@ def error_from_answer(
         f"{message.rstrip('.')}. {advice}" if (advice := _advice(kind, operation, envelope, region_hint)) else message,
         operation=operation,
         status=status,
-        codes=[redact(code, long_secrets) for code in envelope.codes],
+        codes=[without_escapes(redact(code, long_secrets)) for code in envelope.codes],
         field_errors=[
             FieldError(
-                redact(fault.field, long_secrets),
-                redact(fault.code, long_secrets),
-                redact(fault.message, known_secrets),
+                without_escapes(redact(fault.field, long_secrets)),
+                without_escapes(redact(fault.code, long_secrets)),
+                without_escapes(redact(fault.message, known_secrets)),
             )
             for fault in envelope.field_errors
         ],

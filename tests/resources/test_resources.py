@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime, timedelta, timezone
@@ -567,7 +568,6 @@ async def test_a_static_site_has_no_server_logs_and_is_told_why() -> None:
         ("logs", {"logs": []}),
         ("server_logs", {"lines": []}),
         ("server_logs", "text"),
-        ("logs", {"deploymentLogs": ["line"]}),
     ],
 )
 async def test_logs_of_another_shape_are_a_decode_error(call: str, document: object) -> None:
@@ -576,6 +576,20 @@ async def test_logs_of_another_shape_are_a_decode_error(call: str, document: obj
     async with client_on(FakeTransport(answer(200, document))) as launch:
         with pytest.raises(DecodeError):
             await getattr(launch.deployments, call)(PROJECT, ENVIRONMENT, DEPLOYMENT, **options)
+
+
+@pytest.mark.parametrize("call", ["logs", "server_logs"])
+async def test_an_odd_entry_does_not_hide_the_log(call: str) -> None:
+    entries = json.loads((Path(__file__).parent.parent / "wire" / "odd_answers.json").read_text())["log_lines"]
+    now = datetime.now(UTC)
+    options = {} if call == "logs" else {"start": now, "end": now}
+    async with client_on(FakeTransport(answer(200, {"deploymentLogs": entries, "logs": entries}))) as launch:
+        lines = await getattr(launch.deployments, call)(PROJECT, ENVIRONMENT, DEPLOYMENT, **options)
+
+    assert [line.message for line in lines] == [
+        "first", "last of all times", '{"text": "an object"}', "42", "numeric stage", "a bare string", "nanoseconds",
+        "no zone", "epoch",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("key", ["downloadUrl", "url", "signedUrl"])

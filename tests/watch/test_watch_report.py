@@ -156,7 +156,7 @@ def test_no_terminal_obeys_a_build_log() -> None:
     report = DeploymentReport.of(deployment(), lines)
 
     assert report.first_error == "Error: in   site.css"
-    assert str(report).endswith("\nLast lines:\n  Error: in\n    site.css \n    10%\n    20%\n  ::error::mine 2J")
+    assert str(report).endswith("\nLast lines:\n  Error: in\n    site.css \n    10%\n    20%\n  ::error::mine")
     assert report.headline.splitlines() == [report.headline]
     assert "\x1b" in json.loads(report.to_json())["log_tail"][0]
 

@@ -427,9 +427,38 @@ def test_a_line_without_a_time_stamp_is_a_line() -> None:
     assert structure({"message": "hello"}, LogLine).timestamp is None
 
 
-def test_a_line_that_is_no_object_is_a_mismatch() -> None:
-    with pytest.raises(Mismatch, match="expected an object, got a string"):
-        structure("hello", LogLine)
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [({"text": "an object"}, '{"text": "an object"}'), (42, "42"), (["é"], '["é"]'), (False, "false"), ("", "")],
+)
+def test_a_message_that_is_no_text_is_shown_as_json(message: object, text: str) -> None:
+    line = structure({"message": message, "stage": "BUILD"}, LogLine)
+
+    assert (line.message, line.stage) == (text, "BUILD")
+    assert line.extra == ({} if isinstance(message, str) else {"message": message})
+
+
+def test_a_message_of_null_is_an_empty_line() -> None:
+    assert structure({"message": None, "stage": "BUILD"}, LogLine).message == ""
+
+
+@pytest.mark.parametrize(("entry", "text"), [("a bare string", "a bare string"), (7, "7"), ([], "[]")])
+def test_a_line_that_is_no_object_is_its_message(entry: object, text: str) -> None:
+    assert structure(entry, LogLine).message == text
+    assert structure(entry, ServerLogLine).message == text
+
+
+def test_a_field_that_cannot_be_read_does_not_cost_the_line() -> None:
+    line = structure({"message": "hello", "stage": 3, "deploymentUid": ["x"], "worker": 1}, LogLine)
+
+    assert (line.message, line.stage, line.deployment_uid) == ("hello", None, None)
+    assert line.extra == {"stage": 3, "deploymentUid": ["x"], "worker": 1}
+
+
+@given(entry=JSON)
+def test_any_entry_of_a_log_is_a_line(entry: object) -> None:
+    assert isinstance(structure(entry, LogLine).message, str)
+    assert isinstance(structure(entry, ServerLogLine).message, str)
 
 
 # Open enums

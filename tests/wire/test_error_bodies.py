@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import html
 import json
+import logging
 import pickle
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -44,6 +46,7 @@ from launch_async import (
 from launch_async.wire.error_bodies import error_from_answer, read_envelope, redact
 from tests.support.core import DEPLOYMENT
 
+ODD_ERRORS = json.loads((Path(__file__).parent / "odd_answers.json").read_text())["errors"]
 SECRET = "s3cr3t/vàlue\"with'every<kind>&of\nmark"
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12),
@@ -230,6 +233,84 @@ def test_oauth_errors_give_their_description() -> None:
 @pytest.mark.parametrize("document", [{"message": "Bad Gateway"}, {"error": "Bad Gateway"}, "Bad Gateway"], ids=str)
 def test_a_bare_message_is_read(document: object) -> None:
     assert error_of(502, document).message == "Bad Gateway"
+
+
+@pytest.mark.parametrize("example", ODD_ERRORS, ids=range(len(ODD_ERRORS)))
+def test_an_odd_form_names_its_field_and_its_code(example: Any) -> None:
+    error = error_of(example["status"], example["body"])
+
+    fault = error.field_errors[0]
+    assert (fault.field, fault.code) == (example["field"], example["code"])
+    assert example["code"] in error.codes
+    assert fault.message in str(error)
+
+
+@pytest.mark.parametrize(
+    ("errors", "faults"),
+    [
+        ({"name": [{"code": "A", "message": "a"}, {"code": "B", "message": "b"}]}, [("name", "A"), ("name", "B")]),
+        ({"name": ["one", {"code": "B"}]}, [("name", ""), ("name", "B")]),
+        ([{"variables": [{"value": {"code": "C", "message": "c"}}]}], [("variables.value", "C")]),
+        ({"variables": {"0": {"value": [{"code": "C"}]}}}, [("variables.0.value", "C")]),
+        ([{"code": "X", "message": "x", "fields": {"name": [{"code": "Y"}]}}], [("fields.name", "Y")]),
+        ({"name": {"code": 7, "message": ["a", "b"]}}, [("name", "7")]),
+    ],
+)
+def test_faults_of_fields_come_as_objects_lists_and_nested(errors: object, faults: list[tuple[str, str]]) -> None:
+    error = error_of(400, {"errors": errors})
+
+    assert [(fault.field, fault.code) for fault in error.field_errors] == faults
+
+
+def test_an_object_of_one_coded_error_is_read() -> None:
+    error = error_of(404, {"errors": {"code": "launch.PROJECT.NOT_FOUND", "message": "Not here."}})
+
+    assert error.codes == ("launch.PROJECT.NOT_FOUND",)
+    assert str(error).startswith("Not here. ")
+
+
+# What steers a terminal
+
+
+ESCAPES = (
+    "\x1b[31mred\x1b[0m \x9b2Jclear \x1b]0;title\x07 \u202eright\u2066 to left\u2069 \r\nTwo\x85\x08\x00\u2028 lines\t."
+)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"errors": [{"code": f"A{ESCAPES}", "message": ESCAPES}]},
+        {"errors": [{f"name{ESCAPES}": {"code": ESCAPES, "message": ESCAPES}}]},
+        {"error_message": ESCAPES, "error_code": ESCAPES},
+        ESCAPES.encode(),
+        f"<Error><Message>{ESCAPES}</Message></Error>".encode(),
+    ],
+    ids=["coded", "field", "bare", "text", "xml"],
+)
+def test_no_terminal_obeys_an_error(document: object, caplog: pytest.LogCaptureFixture) -> None:
+    error = error_of(400, document, request_id=f"id{ESCAPES}")
+    logging.getLogger("launch_async.test").error("failed: %s", error)
+
+    shown = [str(error), repr(error), error.message, *error.codes, caplog.messages[-1]]
+    shown += [text for fault in error.field_errors for text in (fault.field, fault.code, fault.message, str(fault))]
+    assert all(text.isprintable() for text in shown)
+    assert "red clear" in str(error)
+    assert "\u202e" in error.raw_message
+    assert "\u202e" in error.body or "\\u202e" in error.body
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+@given(text=st.text())
+def test_the_text_of_any_error_can_be_printed(text: str) -> None:
+    error = LaunchError(text, codes=[text], request_id=text)
+
+    assert str(error).replace("\n", "").isprintable()
+    assert error.raw_message == text
+
+
+def test_the_words_of_an_error_stay_as_they_are() -> None:
+    assert str(LaunchError("Zürich, 東京, \N{GRINNING FACE}")) == "Zürich, 東京, \N{GRINNING FACE}"
 
 
 def test_errors_of_graphql_are_read_in_its_list() -> None:
