@@ -6,7 +6,8 @@ Catch `LaunchError` for everything, a branch for a cause, a leaf for one case:
     ├── ConfigurationError                 settings or credentials are missing or contradict each other
     │   └── MissingScopeError              the token cannot do that; no request was sent
     ├── InvalidArgumentError               an argument breaks a rule; nothing was sent (also ValueError)
-    │   └── ArchiveError                   a folder or ZIP cannot be uploaded as it is
+    │   ├── ArchiveError                   a folder or ZIP cannot be uploaded as it is
+    │   └── StateError                     a document of declared state is wrong; `problems` says where
     ├── ClosedError                        the client was closed
     ├── DeadlineExceeded                   `timeout` ran out or cannot be met (also TimeoutError)
     ├── TransportError                     no usable answer came back (also ConnectionError)
@@ -98,6 +99,8 @@ __all__ = [
     "ServerError",
     "ServerLogsUnavailable",
     "ServiceUnavailableError",
+    "StateError",
+    "StateProblem",
     "StorageError",
     "TokenRequestError",
     "TransportError",
@@ -235,6 +238,40 @@ class ArchiveError(InvalidArgumentError):
     def __init__(self, parameter: str, problem: str, *, rule: str = "", paths: Sequence[str] = ()) -> None:
         super().__init__(parameter, problem, rule=rule)
         self.paths: tuple[str, ...] = tuple(paths)
+
+
+@attrs.frozen(kw_only=True)
+class StateProblem:
+    """One thing that is wrong with a document of declared state.
+
+    Attributes:
+        file: The file; empty for a document that was not read from one.
+        line: The line, from 1; None if that is not known.
+        key: The key, as TOML writes it; empty where the text is no TOML.
+        message: What is wrong.
+    """
+
+    file: str
+    line: int | None
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.file and self.line else self.file
+        return ": ".join(part for part in (place, self.key, self.message) if part)
+
+
+class StateError(InvalidArgumentError):
+    """A document of declared state is wrong; no request was sent that changes anything.
+
+    Attributes:
+        problems: Everything that is wrong, in the order of the lines.
+    """
+
+    def __init__(self, problems: Sequence[StateProblem]) -> None:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__("state", "\n".join([f"the document has {count}:", *(f"  {one}" for one in problems)]))
+        self.problems: tuple[StateProblem, ...] = tuple(problems)
 
 
 class ClosedError(LaunchError):

@@ -78,6 +78,8 @@ if TYPE_CHECKING:
         ServerError as ServerError,
         ServerLogsUnavailable as ServerLogsUnavailable,
         ServiceUnavailableError as ServiceUnavailableError,
+        StateError as StateError,
+        StateProblem as StateProblem,
         StorageError as StorageError,
         TokenRequestError as TokenRequestError,
         TransportError as TransportError,
@@ -124,6 +126,7 @@ if TYPE_CHECKING:
     from launch_async.models.upload import DownloadUrl as DownloadUrl, SignedUploadUrl as SignedUploadUrl
     from launch_async.rate_limit.redis.limiter import RedisRateLimiter as RedisRateLimiter
     from launch_async.rate_limit.types import RateLimit as RateLimit
+    from launch_async.state.document import State as State
     from launch_async.variables import VariablesDiff as VariablesDiff
     from launch_async.watch.log_cursor import LogCursor as LogCursor
     from launch_async.watch.merging import FollowedLine as FollowedLine

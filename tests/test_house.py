@@ -33,6 +33,7 @@ LAYERS = (
     ("archive", "watch", "variables"),
     ("deploy",),
     ("fleet",),
+    ("state",),
     ("display",),
     ("client", "emulator"),
     ("",),  # `launch_async` and `launch_sync` themselves

@@ -103,7 +103,7 @@ def test_pipelines_set_what_the_script_and_the_client_read() -> None:
 
 
 def test_every_fence_is_of_a_kind_that_is_tried() -> None:
-    tried = {"python", "yaml", "sh", "console", "sequence", "flow", "chart"}
+    tried = {"python", "yaml", "toml", "sh", "console", "sequence", "flow", "chart"}
     output, inserted = "text", "py"
 
     kinds = {block.language for block in every_block()}

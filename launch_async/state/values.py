@@ -1,0 +1,130 @@
+"""Where the values of variables come from: texts that may be read by everybody, and references to secrets.
+
+A document holds `env:NAME` or `file:PATH` in place of a secret; in Python, a function may be one, too. References are
+resolved when a document is compared or applied, and what they lead to is written nowhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import attrs
+
+from launch_async.wire.secret import Secret
+
+__all__ = ["DELETE", "Delete", "LiteralValue", "UnresolvedError", "VariableSource", "is_reference", "resolved"]
+
+_ENV: Final = "env:"
+_FILE: Final = "file:"
+_LARGEST: Final = 64 * 1024
+
+
+class Delete(enum.Enum):
+    """Type of `DELETE`."""
+
+    DELETE = "DELETE"
+
+    def __repr__(self) -> str:
+        return "DELETE"
+
+
+DELETE: Final = Delete.DELETE
+"""In place of a variable's value: the variable is removed. In TOML: `{delete = true}`."""
+
+
+@attrs.frozen
+class LiteralValue:
+    """A value that is meant as it is, though it begins like a reference or looks like a secret.
+
+    In TOML: `{literal = "..."}`.
+
+    Attributes:
+        value: The value.
+    """
+
+    value: str = attrs.field(repr=False)
+
+
+VariableSource: TypeAlias = str | LiteralValue | Delete | Callable[[], str]
+"""Where a variable's value comes from: a text, `env:NAME`, `file:PATH`, a `LiteralValue`, or a function that returns
+it; or `DELETE`."""
+
+
+class UnresolvedError(Exception):
+    """A reference leads to no value; the text says why, and shows none."""
+
+
+def is_reference(source: VariableSource | None) -> bool:
+    """Return whether a source only leads to its value, which nobody may see."""
+    return callable(source) or (isinstance(source, str) and source.startswith((_ENV, _FILE)))
+
+
+def described(source: VariableSource) -> str:
+    """Return what a reference is called: `env:NAME`, `file:PATH`, or a function's name."""
+    return source if isinstance(source, str) else f"{getattr(source, '__name__', 'a function')}()"
+
+
+async def resolved(source: VariableSource, folder: Path) -> Secret:
+    """Return the value that a source leads to.
+
+    Args:
+        source: The source.
+        folder: Where relative paths begin: the folder of the document.
+
+    Raises:
+        UnresolvedError: It leads to none.
+    """
+    if isinstance(source, LiteralValue):
+        return Secret(source.value)
+    if isinstance(source, Delete):
+        raise UnresolvedError("a variable that is deleted has no value")
+    if not isinstance(source, str):
+        return await _called(source)
+    if source.startswith(_ENV):
+        return _from_environment(source)
+    if source.startswith(_FILE):
+        return await asyncio.to_thread(_from_file, source, folder)
+    return Secret(source)
+
+
+def _from_environment(reference: str) -> Secret:
+    name = reference.removeprefix(_ENV)
+    value = Secret(os.environ.get(name, ""))
+    if not value:
+        raise UnresolvedError(f"the environment variable {name} is not set")
+    return value
+
+
+def _from_file(reference: str, folder: Path) -> Secret:
+    path = folder / Path(reference.removeprefix(_FILE)).expanduser()
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+        text = Secret(content.decode("utf-8-sig"))
+    except OSError as error:
+        raise UnresolvedError(f"{path} cannot be read: {error.strerror or type(error).__name__}") from None
+    except UnicodeDecodeError:
+        raise UnresolvedError(f"{path} is not UTF-8") from None
+    if len(content) > _LARGEST:
+        raise UnresolvedError(f"{path} is larger than a variable can be")
+    # Editors and `echo` end a file with a line break that is no part of the secret.
+    value = Secret(text.removesuffix("\n").removesuffix("\r"))
+    if not value:
+        raise UnresolvedError(f"{path} is empty")
+    return value
+
+
+async def _called(source: Callable[[], str]) -> Secret:
+    try:
+        value = await asyncio.to_thread(source)
+    except Exception as error:
+        # Its message may repeat the secret.
+        raise UnresolvedError(f"{described(source)} raised {type(error).__name__}") from None
+    if not isinstance(value, str) or not value:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UnresolvedError(f"{described(source)} returned no text")
+    return Secret(value)
