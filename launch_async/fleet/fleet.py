@@ -402,7 +402,7 @@ class Fleet:
             organization_uid=self._services.pipeline.organization_uid,
             rate=self._services.pipeline.limiter.status().rate,
             changes=changes,
-            created_at=self._services.now(),
+            created_at=self._services.service_time,
         )
 
     def _check_owner(self, plan: Plan) -> None:

@@ -49,10 +49,10 @@ class FleetServices:
         return self.pipeline.clock.now()
 
     async def know_the_clock(self, target: Target) -> None:
-        """Learn the service's clock before the first intent is written: a resumption compares with it."""
+        """Learn what time can tell here before the first intent is written: a resumption compares with it."""
         if not self.pipeline.clock.is_known:
             with contextlib.suppress(NotFoundError, DecodeError):
-                await self.environments.get(target.project_uid, target.environment_uid)
+                await self.deployments.list(target.project_uid, target.environment_uid).page()
 
     async def recent(self, target: Target) -> Sequence[Deployment]:
         """Return the newest deployments of a target."""

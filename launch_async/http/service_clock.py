@@ -22,11 +22,17 @@ class ServiceClock:
         self._least = -math.inf
         self._most = math.inf
         self._read: tuple[str, float] = "", 0.0
+        self._is_missing = False
 
     @property
     def is_known(self) -> bool:
         """Whether an answer has told the time."""
         return self._most < math.inf
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether answers have come, and none of them has told the time."""
+        return self._is_missing and not self.is_known
 
     def observe(self, date: str | None, *, sent: float, received: float) -> None:
         """Learn from the Date header of an answer.
@@ -37,6 +43,7 @@ class ServiceClock:
             received: When the answer was there.
         """
         if date is None:
+            self._is_missing = True
             return
         if date != self._read[0]:
             # The answers of one second share its text, and it takes long to read.

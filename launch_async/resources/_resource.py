@@ -76,14 +76,15 @@ class Resource:
             try:
                 # Composed in place, and nothing of the readers' frames: no traceback is to show the answer.
                 if key is None:
-                    return built(operation, response, parsed(operation, response), kind)
-                model = built(
-                    operation, response, member(operation, response, parsed(operation, response), key), kind, key
-                )
+                    model = built(operation, response, parsed(operation, response), kind)
+                else:
+                    model = built(
+                        operation, response, member(operation, response, parsed(operation, response), key), kind, key
+                    )
             except DecodeError as error:
                 raise error.with_traceback(None) from None
             if check is not None and (problem := check(model)) is not None:
-                raise foreign_answer(operation, response, f"$.{key}: {problem}")
+                raise foreign_answer(operation, response, f"{'$' if key is None else f'$.{key}'}: {problem}")
             return model
 
         return self._pipeline.read(_call(operation, uids, body, query, timeout, user_only), read)
@@ -99,6 +100,7 @@ class Resource:
         send: Callable[[float], Awaitable[C]],
         look_up: Callable[[], Awaitable[Sequence[C]]],
         number_of: Callable[[C], int | None] = lambda _: None,
+        is_untimed: Callable[[], bool] = lambda: False,
         known_number: int | None = None,
         options: CreationOptions[C] | None = None,
     ) -> ReconcilingCreate[C]:
@@ -113,6 +115,7 @@ class Resource:
             send=send,
             look_up=look_up,
             number_of=number_of,
+            is_untimed=is_untimed,
             clock=self._pipeline.clock,
             retry=self._pipeline.retry,
             send_timeout=self._pipeline.timeout,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final, TypeVar
@@ -22,7 +22,8 @@ from launch_async.resources._create.proof import CommitProof, OwnSourceProof, Pr
 from launch_async.resources._create.recent import recent_deployments
 from launch_async.resources._create.reconciling import CreationOptions, ReconcilingCreate
 from launch_async.resources._inputs import given
-from launch_async.resources._resource import Resource, built, has_uid, member, mismatch, parsed
+from launch_async.resources._resource import Resource, built, foreign_answer, has_uid, member, mismatch, parsed
+from launch_async.resources._signed_urls import SignedUrls
 from launch_async.resources.pager import Pager
 from launch_async.settings import plain_http_host
 from launch_async.wire.moments import format_iso
@@ -53,8 +54,11 @@ class Deployments(Resource):
         self._site_scheme = site_scheme
         self._allow_http = allow_http
         self._zip_hashes: dict[str, str] = {}
+        self._download_urls = SignedUrls[DownloadUrl](lambda signed: signed.url)
         self._highest: dict[str, int] = {}
         """Highest deployment number seen, by environment: what comes later is newer."""
+        self._is_undated = False
+        """Whether the service hides when deployments were created."""
 
     def list(
         self, project_uid: str, environment_uid: str, *, limit: int | None = None, skip: int = 0
@@ -233,7 +237,9 @@ class Deployments(Resource):
         API: `getDeploymentDownloadUrl`; scope `launch.projects:read` or `launch:manage`.
         """
         uids = _uids(project_uid, environment_uid, deployment_uid)
-        return await self._read(_DOWNLOAD, uids, _download_url)
+        return await self._download_urls.get(
+            uids["deployment_uid"], lambda check: self._read(_DOWNLOAD, uids, partial(_download_url, check=check))
+        )
 
     def _creation(
         self,
@@ -279,6 +285,7 @@ class Deployments(Resource):
             send=send,
             look_up=look_up,
             number_of=lambda deployment: deployment.deployment_number,
+            is_untimed=lambda: self._is_undated or self._pipeline.clock.is_missing,
             known_number=known,
             options=options,
         )
@@ -311,6 +318,7 @@ class Deployments(Resource):
         if deployment.deployment_number is not None:
             highest = self._highest.get(environment_uid, 0)
             self._highest[environment_uid] = max(highest, deployment.deployment_number)
+        self._is_undated = deployment.created_at is None
         return attrs.evolve(
             deployment, project_uid=project_uid, environment_uid=environment_uid, scheme=self._site_scheme
         )
@@ -324,7 +332,7 @@ def _elsewhere(deployment: Deployment, *, environment_uid: str) -> str | None:
     return f"deployment {deployment.uid} is of environment {told}, and {environment_uid} was asked for"
 
 
-def _download_url(response: Response) -> DownloadUrl:
+def _download_url(response: Response, *, check: Callable[[DownloadUrl], str | None]) -> DownloadUrl:
     document = parsed(_DOWNLOAD, response)
     if not isinstance(document, dict) or (name := _name_of_url(document)) is None:
         raise mismatch(_DOWNLOAD, response, ["$: no URL in it"])
@@ -332,11 +340,14 @@ def _download_url(response: Response) -> DownloadUrl:
     seconds = expires if isinstance(expires, int) and not isinstance(expires, bool) else None
     # An expiry that is no number stays among the unknown fields.
     read = {name, "expiresIn"} if expires == seconds else {name}
-    return DownloadUrl(
+    signed = DownloadUrl(
         url=str(document[name]),
         expires_in=seconds,
         extra={key: value for key, value in document.items() if key not in read},
     )
+    if (problem := check(signed)) is not None:
+        raise foreign_answer(_DOWNLOAD, response, problem)
+    return signed
 
 
 def _uids(

@@ -17,6 +17,7 @@ from launch_async.http.operation import WRITE, Operation, check_callback
 from launch_async.http.pipeline import Pipeline
 from launch_async.models.upload import SignedUploadUrl
 from launch_async.resources._resource import Resource
+from launch_async.resources._signed_urls import SignedUrls
 from launch_async.settings import plain_http_host
 from launch_async.wire.error_bodies import read_envelope, redact
 
@@ -44,6 +45,7 @@ class Uploads(Resource):
     def __init__(self, pipeline: Pipeline, *, allow_http: bool = False) -> None:
         super().__init__(pipeline)
         self._allow_http = allow_http
+        self._signed = SignedUrls[SignedUploadUrl](lambda signed: signed.upload_uid or signed.upload_url)
 
     async def url_for_project(self) -> SignedUploadUrl:
         """Return a signed URL for the ZIP of a new project; valid for ten minutes.
@@ -118,7 +120,10 @@ class Uploads(Resource):
             raise _refusal(response, upload_url)
 
     async def _url(self, operation: Operation, uids: dict[str, str]) -> SignedUploadUrl:
-        signed = await self._one(operation, SignedUploadUrl, uids)
+        # Two uploads to one URL would overwrite each other.
+        signed = await self._signed.get(
+            object(), lambda check: self._one(operation, SignedUploadUrl, uids, check=check)
+        )
         return attrs.evolve(signed, received_at=datetime.now(UTC))
 
 

@@ -29,7 +29,7 @@ from launch_async.fleet import (
     Redeploy,
     Target,
 )
-from launch_async.fleet.journal.file import FileJournal
+from launch_async.fleet.journal.file import EARLIEST, FileJournal
 from launch_async.fleet.journal.log import Log
 from tests.fleet.conftest import room_for
 
@@ -40,7 +40,8 @@ def _anything(_: Plan) -> None: ...
 def _plan(count: int = 3, host: str = "launch-api.example", organization: str | None = None) -> Plan:
     targets = [Target(project_uid="a" * 24, environment_uid=f"{number:024x}") for number in range(count)]
     action = Redeploy(source=PlannedSource(kind="latest_commit"))
-    return Plan.make(action, targets, host=host, organization_uid=organization, rate=10.0)
+    now = datetime.now(UTC)
+    return Plan.make(action, targets, host=host, organization_uid=organization, rate=10.0, created_at=now)
 
 
 def _begun(path: Path) -> Plan:
@@ -436,6 +437,26 @@ def test_a_copy_that_tells_of_nothing_may_be_as_old_as_its_plan(path: Path, tmp_
     shutil.copy(path, tmp_path / "copy")
 
     assert _missing_since(tmp_path / "copy") == plan.created_at - timedelta(minutes=5)
+
+
+def test_a_copy_is_not_dated_by_the_clock_of_this_machine(path: Path, tmp_path: Path) -> None:
+    plan = attrs.evolve(_plan(), is_service_time=False)
+    with FileJournal(path) as journal:
+        journal.open(plan, check=_anything)
+        journal.write(attrs.evolve(_of(plan, _ENTRIES[0]), detail={"service_time": None}))
+    shutil.copy(path, tmp_path / "copy")
+
+    assert _missing_since(tmp_path / "copy") == EARLIEST
+
+
+def test_a_copy_is_dated_by_the_service_where_nothing_was_created(path: Path, tmp_path: Path) -> None:
+    plan = attrs.evolve(_plan(), is_service_time=False)
+    with FileJournal(path) as journal:
+        journal.open(plan, check=_anything)
+        journal.write(attrs.evolve(_of(plan, _ENTRIES[0]), detail={"service_time": "2026-01-01T00:10:00+00:00"}))
+    shutil.copy(path, tmp_path / "copy")
+
+    assert _missing_since(tmp_path / "copy") == datetime(2026, 1, 1, 0, 5, tzinfo=UTC)
 
 
 def test_what_was_created_tells_best_when_a_copy_was_made(path: Path, tmp_path: Path) -> None:

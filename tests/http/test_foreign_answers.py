@@ -159,3 +159,41 @@ async def test_an_answer_of_the_wrong_shape_drops_its_connection() -> None:
             await launch.projects.get(PROJECT)
 
     assert dropped == ["dropped"]
+
+
+def _signed(name: str) -> dict[str, str]:
+    return {"downloadUrl": f"https://storage.example/{name}?signature=1"}
+
+
+async def test_the_address_of_another_deployments_zip_is_asked_for_again_over_another_connection() -> None:
+    dropped: list[str] = []
+    doubled = Response(200, {}, json.dumps(_signed("a")).encode(), drop_connection=lambda: dropped.append("dropped"))
+    transport = FakeTransport(answer(200, _signed("a")), doubled, answer(200, _signed("b")))
+
+    async with client_on(transport) as launch:
+        signed = [await launch.deployments.download_url(PROJECT, ENVIRONMENT, uid) for uid in (DEPLOYMENT, ANOTHER)]
+
+    assert [one.url.partition("?")[0][-1] for one in signed] == ["a", "b"]
+    assert dropped == ["dropped"]
+
+
+async def test_two_deployments_of_one_zip_may_share_its_address() -> None:
+    transport = FakeTransport(*[answer(200, _signed("a"))] * 3)
+
+    async with client_on(transport) as launch:
+        signed = [await launch.deployments.download_url(PROJECT, ENVIRONMENT, uid) for uid in (DEPLOYMENT, ANOTHER)]
+
+    assert signed[0].url == signed[1].url
+    assert len(transport.requests) == 3
+
+
+async def test_two_uploads_do_not_share_an_address_because_an_answer_came_twice() -> None:
+    first, second = (
+        {"uploadUrl": f"https://storage.example/{name}", "uploadUid": name * 24, "method": "PUT"} for name in "ab"
+    )
+    transport = FakeTransport(answer(200, first), answer(200, first), answer(200, second))
+
+    async with client_on(transport) as launch:
+        signed = [await launch.uploads.url_for_project() for _ in range(2)]
+
+    assert [one.upload_uid[0] for one in signed] == ["a", "b"]

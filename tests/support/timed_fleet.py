@@ -40,7 +40,7 @@ class Fleet(Launch):
             Build(created=-9999.0, begins=-9999.0, ends=-9999.0 + took, environment=number)
             for number, took in enumerate(self.earlier)
         ]
-        super().__init__(builds, latency=latency, rate_limit=rate_limit)
+        super().__init__(builds, latency=latency, rate_limit=rate_limit, is_dated=True)
         for uid, took in zip(self.environment_uids, self.seconds, strict=True):
             self.emulator.script(seconds=took, times=None, environment_uid=uid)
 

@@ -72,6 +72,7 @@ class Launch:
         server_lines: The server log of the first build.
         environments: How many environments there are, if more than the builds tell.
         rate_limit: Requests a second that are let through; None for any number.
+        is_dated: Whether its answers have a `Date`.
     """
 
     def __init__(
@@ -83,8 +84,10 @@ class Launch:
         server_lines: Iterable[Line] = (),
         environments: int = 1,
         rate_limit: int | None = None,
+        is_dated: bool = False,
     ) -> None:
         self.builds = list(builds)
+        self._is_dated = is_dated
         self.emulator = LaunchEmulator(
             port=None,
             clock=Clock(loop_time),
@@ -113,7 +116,7 @@ class Launch:
         return LaunchClient(
             AccessToken(self.emulator.access_token),
             base_url=self.emulator.url,
-            transport=Undated(self.emulator.transport()),
+            transport=self.emulator.transport() if self._is_dated else Undated(self.emulator.transport()),
             limiter=limiter or UnlimitedRateLimiter(),
         )
 

@@ -19,4 +19,7 @@ KNOWN_SEEDS: Final[dict[int, str]] = {
     811: "a resumed run called failed what it could not look up, because the listing answered 522",
     897: "a resumed run called failed what it could not look up, because the listing answered 524",
     2298: "a ZIP was called another one than before, while the deployment before it was not listed yet",
+    5660: "the address of a ZIP came twice, and each ZIP was then taken for the next deployment's",
+    7225: "the address of a ZIP came twice, and somebody else's deployment had the ZIP of the one before",
+    9001: "without a Date, a copy of a journal took this machine's clock for the service's, and deployed again",
 }

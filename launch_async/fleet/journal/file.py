@@ -12,7 +12,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -27,13 +27,15 @@ from launch_async.fleet.journal.log import Log, Record
 from launch_async.fleet.journal.origin import identity, is_last_written, mark_time
 from launch_async.fleet.plan.plan import Plan
 
-__all__ = ["FileJournal"]
+__all__ = ["EARLIEST", "FileJournal"]
 
 _FORMAT: Final = "contentstack-launch/fleet-journal"
 _VERSION: Final = 1
 _BEGINNING: Final = b'", {"format": "' + _FORMAT.encode() + b'"'
 """What every journal's file has behind its first checksum."""
 _CLOCKS_APART: Final = timedelta(minutes=5)
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""Before anything was deployed."""
 _CHECKSUM: Final = len('["00000000')
 
 
@@ -69,7 +71,7 @@ class FileJournal:
     def missing_since(self) -> datetime | None:
         """The time of the service after which its run may have done more than the file tells: a copy may be older.
 
-        None where the file is surely the one that its run wrote last.
+        None where the file is surely the one that its run wrote last; `EARLIEST` where the service has no clock.
         """
         return self._missing_since
 
@@ -219,13 +221,17 @@ def _last_moment(plan: Plan, entries: Collection[Entry]) -> datetime:
     """Return a time of the service's that was over when a journal's last step was written.
 
     The service may stamp its answers by one clock and what it creates by another: so the times of creation that the
-    steps tell of come first, and without one there is a margin.
+    steps hold come first, and without one there is a margin. This machine's clock may be wrong, and does not count.
     """
-    created = [moment_of(entry.detail["created_at"]) for entry in entries if "created_at" in entry.detail]
-    if known := [moment for moment in created if moment is not None]:
-        return max(known)
-    moments = [moment for entry in entries for moment in (entry.intended_at, entry.ended_at) if moment is not None]
-    return max([plan.created_at, *moments]) - _CLOCKS_APART
+    if created := _moments(entries, "created_at"):
+        return max(created)
+    known = [*_moments(entries, "service_time"), *([plan.created_at] if plan.is_service_time else [])]
+    return max(known) - _CLOCKS_APART if known else EARLIEST
+
+
+def _moments(entries: Collection[Entry], name: str) -> list[datetime]:
+    moments = [moment_of(entry.detail.get(name)) for entry in entries]
+    return [moment for moment in moments if moment is not None]
 
 
 def _known(key: str, entries: Mapping[str, Entry]) -> str:

@@ -85,6 +85,7 @@ class Plan(Displayable):
         host: Host of the Launch API that it was made for.
         organization_uid: Organization that it was made for; None if the client does not know.
         created_at: When it was made.
+        is_service_time: Whether the service's clock says so; otherwise this machine's does.
         action: What is done to each target.
         operations: One for each target.
         cost: What it costs at the least.
@@ -97,6 +98,7 @@ class Plan(Displayable):
     action: Action
     operations: tuple[PlannedOperation, ...]
     cost: Cost
+    is_service_time: bool = False
 
     @classmethod
     def make(
@@ -119,7 +121,7 @@ class Plan(Displayable):
             organization_uid: The organization, if it is known.
             rate: Requests per second that the budget allows.
             changes: What would change, by environment UID, for variables.
-            created_at: The time, by the service's clock if it is known; None for this machine's.
+            created_at: The time by the service's clock; None where that is not known.
 
         Raises:
             InvalidArgumentError: There is no target, or one is there twice.
@@ -136,6 +138,7 @@ class Plan(Displayable):
             host=host,
             organization_uid=organization_uid,
             created_at=created_at or datetime.now(UTC),
+            is_service_time=created_at is not None,
             action=action,
             operations=operations,
             cost=Cost.of(_requests(action) * len(operations), rate=rate),
@@ -196,6 +199,7 @@ class Plan(Displayable):
                 "host": self.host,
                 "organization_uid": self.organization_uid,
                 "created_at": self.created_at.isoformat(),
+                "is_service_time": self.is_service_time,
                 "action": _action_document(self.action),
                 "cost": attrs.asdict(self.cost),
                 "operations": [
@@ -238,6 +242,7 @@ class Plan(Displayable):
             host=str(document["host"]),
             organization_uid=cast("str | None", document["organization_uid"]),
             created_at=datetime.fromisoformat(str(document["created_at"])),
+            is_service_time=document.get("is_service_time") is True,
             action=action,
             operations=tuple(_read_operation(one) for one in cast("list[dict[str, object]]", document["operations"])),
             cost=Cost(int(cost["requests"]), float(cost["seconds"])),

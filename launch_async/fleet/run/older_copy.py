@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from launch_async.errors import AmbiguousOutcome
+from launch_async.fleet.journal.file import EARLIEST
 from launch_async.fleet.plan.plan import PlannedOperation
 from launch_async.models.deployment import Deployment
 from launch_async.resources._create.sending import SendRecord
@@ -30,7 +31,8 @@ def sends_of_missing_steps(recent: Sequence[Deployment], since: datetime, now: d
     if len(older) == len(recent):
         return None
     numbers = [one.deployment_number for one in older if one.deployment_number is not None]
-    return SendRecord(first=since, last=now, known_number=max(numbers, default=None))
+    first = None if since == EARLIEST else since
+    return SendRecord(first=first, last=now, known_number=max(numbers, default=None))
 
 
 def unknown_deployment(operation: PlannedOperation, cause: AmbiguousOutcome) -> AmbiguousOutcome:

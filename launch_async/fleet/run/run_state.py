@@ -241,6 +241,7 @@ class RunState:
     def _write(self, entry: Entry) -> None:
         requests, waited, meter = self._costs[entry.key]
         detail = {**entry.detail, "waited": round(waited + meter.waited, 3), "run": self.totals.to_dict()}
+        detail["service_time"] = text_of(self._services.service_time)
         if entry.state is not OperationState.INTENDED:
             detail.pop("sends", None)
         self._store(attrs.evolve(entry, requests=requests + meter.requests, detail=detail))

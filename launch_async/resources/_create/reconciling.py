@@ -77,6 +77,7 @@ class CreationOptions(Generic[C]):
         turn: Is entered while it is sent.
         sleep: Waits between two looks; what it raises is raised.
         follow: Waits until something found has ended; None if the call may not take that long.
+        counts: Whether it may cost a request to learn the highest number before it is sent, where times tell nothing.
         log: Is told how far it is.
     """
 
@@ -86,6 +87,7 @@ class CreationOptions(Generic[C]):
     turn: Callable[[], AbstractAsyncContextManager[object]] = contextlib.nullcontext
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     follow: Callable[[C], Awaitable[object]] | None = None
+    counts: bool = False
     log: CreationLog = attrs.field(factory=CreationLog)
 
 
@@ -102,6 +104,7 @@ class ReconcilingCreate(Generic[C]):
         send: Sends the request, within the given number of seconds.
         look_up: Returns everything that it may be, and its like.
         number_of: Returns the number that the service has given something; numbers grow.
+        is_untimed: Returns whether times will not show what is new.
         clock: The service's clock.
         retry: When to look, and when to send again.
         record: When it was sent, and what was known before.
@@ -117,6 +120,7 @@ class ReconcilingCreate(Generic[C]):
     send: Callable[[float], Awaitable[C]]
     look_up: Callable[[], Awaitable[Sequence[C]]]
     number_of: Callable[[C], int | None] = lambda _: None
+    is_untimed: Callable[[], bool] = lambda: False
     clock: ServiceClock
     retry: RetryPolicy
     record: SendRecord
@@ -132,6 +136,8 @@ class ReconcilingCreate(Generic[C]):
         """
         deadline = asyncio.get_running_loop().time() + self.options.timeout
         lost: LaunchError | None = None
+        if self.options.counts and self.record.known_number is None and self.is_untimed():
+            await self._count()
         for _ in range(_ROUNDS):
             try:
                 created = await self._sent(deadline)
@@ -158,6 +164,12 @@ class ReconcilingCreate(Generic[C]):
             AmbiguousOutcome: It may have happened, and nobody can tell.
         """
         return await self._resolved(None, asyncio.get_running_loop().time() + self.options.timeout)
+
+    async def _count(self) -> None:
+        """Learn the highest number that was given before this call sends anything."""
+        with contextlib.suppress(LaunchError):
+            numbers = [self.number_of(one) for one in await self.look_up()]
+            self.record.known_number = max((number for number in numbers if number is not None), default=0)
 
     async def _sent(self, deadline: float) -> C:
         """Send the request when nobody looks for what others have created."""
@@ -254,11 +266,12 @@ class ReconcilingCreate(Generic[C]):
         newness = self._newness(one)
         if newness is False or not self.proof.fits(one):
             return Finding(Verdict.OTHER)
-        if newness is None:
-            return Finding(Verdict.UNKNOWN, "nothing says whether it was there before")
         if asked.fits is None and any(rival.fits is not None and rival.fits(one) for rival in rivals):
             return Finding(Verdict.UNKNOWN, "another call of this program may have created it")
-        return await self.proof.judge(one, self._before(one, existing))
+        finding = await self.proof.judge(one, self._before(one, existing))
+        if newness is None and finding.verdict is not Verdict.OTHER:
+            return Finding(Verdict.UNKNOWN, "nothing says whether it was there before")
+        return finding
 
     def _before(self, one: C, existing: Sequence[C]) -> Before[C]:
         """Return what was made before something."""
