@@ -131,6 +131,7 @@ if TYPE_CHECKING:
         ProjectType as ProjectType,
         ServerLogLine as ServerLogLine,
         SignedUploadUrl as SignedUploadUrl,
+        SslMethod as SslMethod,
         Unset as Unset,
     )
     from launch_async.rate_limit import RateLimit as RateLimit

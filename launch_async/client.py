@@ -34,6 +34,7 @@ from launch_async.resources._cache import CachePurges
 from launch_async.resources._resource import parsed, parsed_if_any, undisclosed
 from launch_async.resources.deploy_hooks import DeployHooks
 from launch_async.resources.deployments import Deployments
+from launch_async.resources.domains import Domains
 from launch_async.resources.environments import Environments
 from launch_async.resources.projects import Projects
 from launch_async.resources.uploads import Uploads
@@ -317,6 +318,11 @@ class LaunchClient:
         return Deployments(self._pipeline, site_scheme=self._site_scheme, allow_http=self._allow_http)
 
     @cached_property
+    def domains(self) -> Domains:
+        """The domains of an environment, and their certificates."""
+        return Domains(self._pipeline)
+
+    @cached_property
     def uploads(self) -> Uploads:
         """Signed URLs for ZIPs, and the upload itself."""
         return Uploads(self._pipeline, allow_http=self._allow_http)
@@ -350,6 +356,7 @@ class LaunchClient:
             projects=self.projects,
             environments=self.environments,
             deployments=self.deployments,
+            domains=self.domains,
             uploads=self.uploads,
             usage=self.usage,
             variables=self.variables,

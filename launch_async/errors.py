@@ -465,10 +465,11 @@ class StorageError(LaunchError):
 
 
 class AmbiguousOutcome(LaunchError):
-    """A creation was sent, its answer was lost, and looking it up cannot tell whether it happened.
+    """A creation or a change of a domain was sent, its answer was lost, and a look-up cannot tell whether it happened.
 
     Attributes:
-        candidates: UIDs of the resources that may be the one asked for; look at them before creating again.
+        candidates: UIDs of the resources that may be the one asked for, or of the domain; look at them before you send
+            it again.
     """
 
     def __init__(self, message: str, *, candidates: Sequence[str] = (), **details: Unpack[ErrorDetails]) -> None:

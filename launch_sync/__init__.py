@@ -109,8 +109,8 @@ if TYPE_CHECKING:
         DeploymentRef as DeploymentRef,
         DeploymentStatus as DeploymentStatus,
     )
+    from launch_async.models.domain import Domain as Domain, SslMethod as SslMethod
     from launch_async.models.environment import (
-        Domain as Domain,
         Environment as Environment,
         FrameworkPreset as FrameworkPreset,
         PasswordProtection as PasswordProtection,

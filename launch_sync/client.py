@@ -26,6 +26,7 @@ from launch_async.wire.secret import Secret, hidden, hidden_json
 from launch_sync import _bridge
 from launch_sync.resources.deploy_hooks import DeployHooks
 from launch_sync.resources.deployments import Deployments
+from launch_sync.resources.domains import Domains
 from launch_sync.resources.environments import Environments
 from launch_sync.resources.projects import Projects
 from launch_sync.resources.uploads import Uploads
@@ -253,6 +254,11 @@ class LaunchClient:
     def deployments(self) -> Deployments:
         """The deployments of an environment, and their logs."""
         return Deployments(self._async.deployments, self)
+
+    @property
+    def domains(self) -> Domains:
+        """The domains of an environment, and their certificates."""
+        return Domains(self._async.domains, self)
 
     @property
     def uploads(self) -> Uploads:

@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from launch_async import ConfigurationError, KeyringTokenStore
+from launch_async import ConfigurationError, InvalidArgumentError, KeyringTokenStore
 from launch_async.display import FleetProgress
 from launch_async.rate_limit.redis import BudgetUnavailable, RedisRateLimiter
 from launch_sync import Authtoken, LaunchClient, to_frame
@@ -31,7 +31,10 @@ MODULES: Final = {
     "speed": "orjson",
     "dotenv": "dotenv",
     "keyring": "keyring",
+    "certificates": "cryptography",
 }
+BROUGHT_ALONG: Final = {"certificates": "keyring"}
+"""Extras whose library another extra may bring along: on Linux, keyring uses cryptography."""
 
 
 def main() -> None:
@@ -40,11 +43,12 @@ def main() -> None:
     parser.add_argument("extras", nargs="*", choices=[*MODULES, []])
     expected = set(parser.parse_args().extras)
     installed = {extra for extra, module in MODULES.items() if find_spec(module)}
-    if installed != expected:
+    surprising = {extra for extra in installed - expected if BROUGHT_ALONG.get(extra) not in expected}
+    if surprising or expected - installed:
         sys.exit(f"Installed are {sorted(installed)}, and not {sorted(expected)}.")
     with LaunchEmulator() as emulator:
         for extra, use in USES.items():
-            _try(extra, use, emulator, is_there=extra in expected)
+            _try(extra, use, emulator, is_there=extra in installed)
 
 
 def _try(extra: str, use: Callable[[LaunchEmulator], None], emulator: LaunchEmulator, *, is_there: bool) -> None:
@@ -53,11 +57,11 @@ def _try(extra: str, use: Callable[[LaunchEmulator], None], emulator: LaunchEmul
     except ConfigurationError as error:
         if is_there or f"contentstack-launch[{extra}]" not in str(error):
             raise
-        print(f"{extra:9} missing: {error}")
+        print(f"{extra:12} missing: {error}")
     else:
         if not is_there:
             sys.exit(f"{extra} is not installed, and nobody said so.")
-        print(f"{extra:9} works")
+        print(f"{extra:12} works")
 
 
 def _redis(emulator: LaunchEmulator) -> None:
@@ -128,6 +132,24 @@ def _keyring(emulator: LaunchEmulator) -> None:
     assert asyncio.run(KeyringTokenStore("nobody").load()) is None
 
 
+def _certificates(emulator: LaunchEmulator) -> None:
+    project = emulator.add_project("certificates")
+    place = project.uid, next(iter(project.environments))
+    pem = "-----BEGIN {0}-----\nAAAA\n-----END {0}-----\n"
+    with _client(emulator) as launch:
+        try:
+            launch.domains.update(
+                *place,
+                emulator.add_domain(place[1], "www.example.com"),
+                url="www.example.com",
+                certificate=pem.format("CERTIFICATE"),
+                private_key=pem.format("PRIVATE KEY"),
+            )
+        except InvalidArgumentError as error:
+            if "certificate: cannot be read" not in str(error):
+                raise
+
+
 def _client(emulator: LaunchEmulator) -> LaunchClient:
     return LaunchClient(
         Authtoken(emulator.authtoken), base_url=emulator.url, organization_uid=emulator.organization_uid
@@ -141,6 +163,7 @@ USES: Final[dict[str, Callable[[LaunchEmulator], None]]] = {
     "speed": _speed,
     "dotenv": _dotenv,
     "keyring": _keyring,
+    "certificates": _certificates,
 }
 
 

@@ -10,6 +10,7 @@ from launch_async.display import html as _html
 from launch_async.models.base import IdentifiedModel
 from launch_async.models.cache import CacheRevalidationUsage
 from launch_async.models.deployment import Deployment, DeploymentStatus
+from launch_async.models.domain import Domain
 from launch_async.models.environment import Environment
 from launch_async.models.log import Log, LogLine, ServerLogLine
 from launch_async.models.page import Listed, Page
@@ -85,6 +86,33 @@ def _environment_row(environment: Environment) -> dict[str, _html.Cell]:
         "address": _html.links((domain.url for domain in environment.domains), shown=1),
         "changed": environment.updated_at,
         "uid": _html.code(environment.uid),
+    }
+
+
+@HTML.of(Domain)
+def _domain(domain: Domain) -> str:
+    info = domain.domain_info
+    facts: dict[str, _html.Cell] = {
+        "address": _html.links([domain.url]),
+        "custom": domain.is_custom_domain,
+        "status": None if info is None else info.status,
+        "explanation": None if info is None else info.domain_status_description,
+        "certificate": domain.ssl_method,
+        "certificate status": None if info is None else info.ssl_status,
+        "expires": _html.when(domain.custom_certificate_expires_at),
+        "uid": _html.code(domain.uid),
+    }
+    return _html.card(f"Domain {domain.url or domain.uid}", facts)
+
+
+@_html.row.register(Domain)
+def _domain_row(domain: Domain) -> dict[str, _html.Cell]:
+    return {
+        "domain": _html.links([domain.url]),
+        "status": None if domain.domain_info is None else domain.domain_info.status,
+        "certificate": domain.ssl_method,
+        "expires": domain.custom_certificate_expires_at,
+        "uid": _html.code(domain.uid),
     }
 
 

@@ -42,6 +42,7 @@ ListOrder: TypeAlias = Literal["newest", "oldest", "uid"]
 SupersededStatus: TypeAlias = Literal["ARCHIVED", "DEPLOYED"]
 UsageReset: TypeAlias = Literal["iso", "epoch_ms"]
 UsageScope: TypeAlias = Literal["any", "launch.projects:read", "launch:manage"]
+DomainUpdateBody: TypeAlias = Literal["empty", "domain"]
 UnsetFields: TypeAlias = Literal["omitted", "null"]
 RequiredSetting: TypeAlias = Literal["outputDirectory", "environmentVariables", "buildCommand"]
 Latency: TypeAlias = float | Callable[[], float]
@@ -130,7 +131,10 @@ class EmulatorOptions:
         usage_scope: the scope that the usage of the quota asks for (question 23).
         quota_status: status of a revalidation beyond the quota: 429 or 403 (question 24).
         unset_fields: leave out what is unset, or send null (question 26).
-        domains: have the operations on domains, which are not public: list, update and check again (question 27).
+        domains: have the operations on domains: list, update, and check again, which is not public (question 27).
+        domain_header: demand ``x-project-uid`` for them, as an older example of the vendor sent it (question 27).
+        domain_update_body: answer an update with ``{}``, or with the domain (question 27).
+        dns_records_key: name of the field of ``domainInfo`` that holds DNS records; None sends none (question 27).
         upload_style: the cloud behind signed uploads; ``gcp_form`` is the multipart way of GCP (question 28).
         log_retention: seconds after which log lines are gone; None keeps them (question 29).
         second_factor_status: status that asks for the second factor at login: 400, 401 or 422.
@@ -200,7 +204,10 @@ class EmulatorOptions:
     usage_scope: UsageScope = field(default="any", metadata=AT_START)
     quota_status: int = field(default=429, validator=in_((403, 429)))
     unset_fields: UnsetFields = "omitted"
-    domains: bool = field(default=False, metadata=AT_START)
+    domains: bool = field(default=True, metadata=AT_START)
+    domain_header: bool = False
+    domain_update_body: DomainUpdateBody = "empty"
+    dns_records_key: str | None = None
     upload_style: UploadStyle = "aws"
     log_retention: float | None = field(default=None, validator=optional(gt(0)))
     second_factor_status: int = field(default=422, validator=in_((400, 401, 422)))
@@ -277,6 +284,9 @@ class EmulatorKeywords(TypedDict, total=False):
     quota_status: int
     unset_fields: UnsetFields
     domains: bool
+    domain_header: bool
+    domain_update_body: DomainUpdateBody
+    dns_records_key: str | None
     upload_style: UploadStyle
     log_retention: float | None
     second_factor_status: int

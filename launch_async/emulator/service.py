@@ -160,14 +160,19 @@ class Call:
         Raises:
             Refusal: 400, for a limit or skip that is not a whole number of 0 or more.
         """
-        limit = self._whole_number("limit", DEFAULT_LIMIT)
-        skip = self._whole_number("skip", 0)
+        limit = self.whole_number("limit", DEFAULT_LIMIT)
+        skip = self.whole_number("skip", 0)
         there = in_order(items, self.now, self.service.options.list_order)
         cut = there[skip : skip + limit] if limit else there[skip:]
         pagination = {"count": len(there), "limit": limit, "skip": skip or None}
         return Answer(200, {"pagination": pagination, noun: [self.shown(item) for item in cut]})
 
-    def _whole_number(self, name: str, default: int) -> int:
+    def whole_number(self, name: str, default: int) -> int:
+        """A parameter of the query that is a whole number of 0 or more.
+
+        Raises:
+            Refusal: 400, for anything else.
+        """
         text = self.request.query.get(name)
         if text is None:
             return default

@@ -15,6 +15,7 @@ from launch_async.models.deployment import Deployment
 from launch_async.resources._create.recent import recent_deployments
 from launch_async.resources._create.reconciling import CreationOptions, ReconcilingCreate
 from launch_async.resources.deployments import Deployments, deployment_creation
+from launch_async.resources.domains import Domains
 from launch_async.resources.environments import Environments
 from launch_async.resources.projects import Projects
 from launch_async.resources.uploads import Uploads
@@ -34,6 +35,7 @@ class FleetServices:
     projects: Projects
     environments: Environments
     deployments: Deployments
+    domains: Domains
     uploads: Uploads
     usage: Usage
     variables: Variables

@@ -30,7 +30,7 @@ from launch_async.wire.secret import Secret
 if TYPE_CHECKING:
     import aiohttp
 
-    from launch_async.http.file_payload import FilePayload
+    from launch_async.http.file_payload import FilePayload, OncePayload
 
 __all__ = ["AiohttpTransport"]
 
@@ -151,7 +151,7 @@ class AiohttpTransport:
                 request.method,
                 yarl.URL(request.url, encoded=True),
                 headers=request.headers,
-                data=request.body if file is None else file,
+                data=_body_of(request) if file is None else file,
                 # aiohttp would declare a POST without a body to be octets: a content type goes only with a body
                 # (FACTS §3).
                 skip_auto_headers=("Content-Type",) if request.body is None and request.method != "GET" else None,
@@ -329,6 +329,15 @@ def _limits(timeout: float | None) -> aiohttp.ClientTimeout:
     connect = CONNECT_TIMEOUT if timeout is None else min(CONNECT_TIMEOUT, 0.9 * timeout)
     # The whole exchange is limited by whoever sends it.
     return aiohttp.ClientTimeout(total=None, connect=connect)
+
+
+def _body_of(request: Request) -> bytes | FileBody | OncePayload | None:
+    """Return the body of a request, in a form that aiohttp does not send again where it must not."""
+    if not request.once or not isinstance(request.body, bytes):
+        return request.body
+    from launch_async.http.file_payload import OncePayload
+
+    return OncePayload(request.body)
 
 
 def _form_of(body: FileBody, payload: FilePayload) -> aiohttp.FormData | None:

@@ -63,6 +63,7 @@ class Request:
         timeout: Seconds for the exchange, after which the client cancels it; None for no limit, as for an upload.
         operation: Name of the operation, for errors and logs.
         on_body: If it is there, a transport may call it with each part of a success's body, and return no body.
+        once: Whether a transport must not send it a second time, whatever its method. aiohttp would by itself.
     """
 
     method: str
@@ -72,6 +73,7 @@ class Request:
     timeout: float | None = None
     operation: str = ""
     on_body: Callable[[bytes], object] | None = attrs.field(default=None, repr=False, eq=False)
+    once: bool = False
 
     def with_headers(self, headers: Mapping[str, str]) -> Request:
         """Return the same request with these headers, instead of those of the same name in any case."""

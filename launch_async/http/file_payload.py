@@ -1,7 +1,7 @@
 """A file as a request body that is read ahead: the disk works while the network does, and memory holds two pieces.
 
-aiohttp's own payload reads the next piece only when the last one is sent. Imported when a file is first sent, because
-importing aiohttp takes long.
+aiohttp's own payload reads the next piece only when the last one is sent. `OncePayload` is for bytes that aiohttp must
+not send a second time. Imported when one of them is first sent, because importing aiohttp takes long.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 
-__all__ = ["FilePayload", "opened"]
+__all__ = ["FilePayload", "OncePayload", "opened"]
 
 _PIECE: Final = 512 * 1024
 
@@ -84,3 +84,12 @@ class FilePayload(aiohttp.BufferedReaderPayload):
         with self._lock:
             self._file.seek(position)
             return self._file.read(_PIECE)
+
+
+class OncePayload(aiohttp.BytesPayload):
+    """A body that aiohttp does not send again by itself when a kept-alive connection drops."""
+
+    @property
+    def consumed(self) -> bool:
+        """True from the beginning: aiohttp repeats no request whose body is used up."""
+        return True

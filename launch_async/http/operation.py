@@ -28,6 +28,7 @@ _ADVICE: Final = {
     "project_uid": "; launch.find({text!r}) gives the UID of a project by its name",
     "environment_uid": "; launch.find(project, {text!r}) gives the UIDs of an environment by its name",
     "deployment_uid": "; launch.deployments.list(project_uid, environment_uid) shows the UIDs",
+    "domain_uid": "; launch.domains.list(project_uid, environment_uid) shows the UIDs",
     "project_uids": "; projects= takes names",
     "environment_uids": "; environments= takes names",
 }
@@ -45,6 +46,7 @@ class Operation:
         scopes: OAuth scopes, any one of which suffices (FACTS §3); empty where that is not known.
         authenticated: Whether it wants credentials.
         budgeted: Whether it counts against the organization's budget.
+        once: Whether it is not sent again after a lost answer, although its method promises that this is safe.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Operation:
     scopes: tuple[str, ...] = ()
     authenticated: bool = True
     budgeted: bool = True
+    once: bool = False
 
     def render(self, uids: Mapping[str, str]) -> str:
         """Return the path with its UIDs filled in.

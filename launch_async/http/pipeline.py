@@ -61,6 +61,7 @@ class Call:
         operation: What is called.
         path: Rendered path.
         query: Query parameters; None values are left out.
+        headers: Headers of this operation, beside those of every call.
         body: JSON body; None for no body.
         secrets: Values of the body that no text may repeat.
         timeout: Seconds for the whole call; None for the client's default.
@@ -71,6 +72,7 @@ class Call:
     operation: Operation
     path: str = attrs.field(repr=False)
     query: Mapping[str, str | int | None] = MappingProxyType({})
+    headers: Mapping[str, str] = MappingProxyType({})
     body: JSONValue = attrs.field(default=None, repr=False)
     secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
     timeout: float | None = None
@@ -225,7 +227,7 @@ class Pipeline:
             operation=call.operation.name,
             retry=self.retry,
             timeout=self.timeout if call.timeout is None else call.timeout,
-            repeatable=call.operation.method in IDEMPOTENT,
+            repeatable=call.operation.method in IDEMPOTENT and not call.operation.once,
             changes_something=call.operation.method not in _SAFE_METHODS,
             layered=bool(self._middleware),
         )
@@ -361,7 +363,7 @@ class Pipeline:
 
     def _request(self, call: Call, credentials: Mapping[str, str]) -> Request:
         """Return the request of a call, with the credentials of this moment."""
-        headers = {"Accept": "application/json", "User-Agent": self._user_agent, **credentials}
+        headers = {"Accept": "application/json", "User-Agent": self._user_agent, **call.headers, **credentials}
         organization_uid = self.organization_uid
         if call.operation.authenticated and organization_uid is not None:
             headers["organization_uid"] = organization_uid
@@ -375,6 +377,7 @@ class Pipeline:
             body=None if call.body is None else dump_json(call.body),
             timeout=self._attempt_timeout,
             operation=call.operation.name,
+            once=call.operation.once,
         )
 
     def _url(self, call: Call) -> str:

@@ -3,9 +3,8 @@
 from launch_async.models.base import UNSET, JSONValue, OpenEnum, Unset, WireModel
 from launch_async.models.cache import CacheRevalidationUsage
 from launch_async.models.deployment import Deployment, DeploymentRef, DeploymentStatus
+from launch_async.models.domain import Domain, DomainInfo, SslMethod
 from launch_async.models.environment import (
-    Domain,
-    DomainInfo,
     Environment,
     EnvironmentVariable,
     FrameworkPreset,
@@ -43,6 +42,7 @@ __all__ = [
     "Repository",
     "ServerLogLine",
     "SignedUploadUrl",
+    "SslMethod",
     "Unset",
     "UploadHeader",
     "UploadMethod",

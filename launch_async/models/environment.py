@@ -11,6 +11,7 @@ import attrs
 
 from launch_async._views import Displayable
 from launch_async.models.base import LOCAL, SECRET, UNSET, IdentifiedModel, OpenEnum, RequestModel, Unset, WireModel
+from launch_async.models.domain import Domain
 
 
 class FrameworkPreset(OpenEnum):
@@ -89,42 +90,6 @@ class PasswordProtection(WireModel):
     is_enabled: bool | None = None
     username: str | None = None
     password: str | None = attrs.field(default=None, repr=False, metadata=SECRET)
-
-
-@attrs.frozen(slots=False, kw_only=True)
-class DomainInfo(WireModel):
-    """State of a domain, in the service's words.
-
-    Attributes:
-        status: State of the domain.
-        domain_status_description: The same for people.
-        ssl_status: State of its certificate.
-    """
-
-    status: str | None = None
-    domain_status_description: str | None = None
-    ssl_status: str | None = None
-
-
-@attrs.frozen(slots=False, kw_only=True)
-class Domain(WireModel):
-    """A host name under which an environment is served.
-
-    Attributes:
-        uid: Identifier of the domain.
-        url: Host name, usually without a scheme (FACTS §4).
-        is_custom_domain: Whether it is the customer's own.
-        ssl_method: How its certificate is made.
-        custom_certificate_expires_at: When a custom certificate expires.
-        domain_info: Its state.
-    """
-
-    uid: str | None = None
-    url: str | None = None
-    is_custom_domain: bool | None = None
-    ssl_method: str | None = None
-    custom_certificate_expires_at: datetime | None = None
-    domain_info: DomainInfo | None = None
 
 
 @attrs.frozen(slots=False, kw_only=True)

@@ -9,6 +9,7 @@ from launch_async._lazy import lazy
 if TYPE_CHECKING:
     from launch_async.resources.deploy_hooks import DeployHooks as DeployHooks
     from launch_async.resources.deployments import Deployments as Deployments
+    from launch_async.resources.domains import Domains as Domains
     from launch_async.resources.environments import Environments as Environments
     from launch_async.resources.finding import FoundEnvironment as FoundEnvironment, FoundProject as FoundProject
     from launch_async.resources.pager import Pager as Pager

@@ -28,6 +28,7 @@ C = TypeVar("C", bound=Created)
 U = TypeVar("U")
 _REPEATABLE: Final = frozenset({"GET", "PUT"})
 _NONE: Final[Mapping[str, str | int | None]] = MappingProxyType({})
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Resource:
@@ -48,11 +49,13 @@ class Resource:
         uids: Mapping[str, str],
         reader: Callable[[Response], U],
         *,
-        body: Mapping[str, JSONValue] | None = None,
+        body: RequestModel | Mapping[str, JSONValue] | None = None,
         query: Mapping[str, str | int | None] | None = None,
+        headers: Mapping[str, str] = _NO_HEADERS,
     ) -> Coroutine[object, object, U]:
         """Return what a reader makes of the answer; what it cannot read is an error of the call."""
-        return self._pipeline.read(_call(operation, uids, body, query, None, False), partial(undisclosed, reader))
+        call = _call(operation, uids, body, query, None, False, headers)
+        return self._pipeline.read(call, partial(undisclosed, reader))
 
     def _one(
         self,
@@ -134,6 +137,7 @@ class Resource:
         limit: int | None,
         skip: int,
         check: Callable[[N], str | None] | None = None,
+        headers: Mapping[str, str] = _NO_HEADERS,
     ) -> Pager[N]:
         """Return a pager; `check` says of an item why the listing is not the answer to this request, if it is not."""
         operation.render(uids)
@@ -157,7 +161,7 @@ class Resource:
                     return Page(items if finish is None else tuple(map(finish, items)), position, _total(document))
                 raise mismatch(operation, response, [f"$.{key}{problem}" for problem in problems])
 
-            return await self._read(operation, uids, read, query=query)
+            return await self._read(operation, uids, read, query=query, headers=headers)
 
         return Pager(fetch, limit=limit, skip=skip)
 
@@ -180,11 +184,13 @@ def _call(
     query: Mapping[str, str | int | None] | None,
     timeout: float | None,
     user_only: bool,
+    headers: Mapping[str, str] = _NO_HEADERS,
 ) -> Call:
     return Call(
         operation=operation,
         path=operation.render(uids) if uids else operation.path,
         query=query or _NONE,
+        headers=headers,
         # Composed in place: a local variable would show its secrets in a traceback.
         body=None if body is None else _document(body),
         secrets=secrets_of(body) if isinstance(body, RequestModel) else (),

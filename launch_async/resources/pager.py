@@ -97,15 +97,17 @@ class Pager(Generic[T]):
 
     async def pages(self) -> AsyncIterator[Page[T]]:
         """Iterate over the pages; items that were on an earlier page are left out of a later one."""
-        seen: set[str] = set()
+        seen: set[object] = set()
         position, known_total, barren = self._skip, None, 0
         while True:
             page = await self._fetch(self._limit, position)
             self._shown = page if position == self._skip else self._shown
             vanished = max(0, known_total - page.total) if known_total is not None and page.total is not None else 0
             known_total = page.total
-            fresh = tuple({item.uid: item for item in page.items if item.uid not in seen}.values())
-            seen.update(item.uid for item in fresh)
+            # A domain may come without a UID: it is then told by all that it says.
+            there = {item.uid or item: item for item in page.items}
+            fresh = tuple(item for key, item in there.items() if key not in seen)
+            seen.update(there)
             if fresh:
                 yield Page(fresh, page.skip, page.total)
             barren = 0 if fresh else barren + 1

@@ -102,6 +102,9 @@ def secrets_of(request: RequestModel) -> tuple[str, ...]:
         value = getattr(request, field.name)
         if field.metadata.get("secret") and isinstance(value, str):
             found.append(value)
+            if value.startswith("-----BEGIN"):
+                # A key: who repeats it may break its lines elsewhere.
+                found.extend(line for line in value.splitlines() if not line.startswith("-----"))
         for nested in cast("tuple[object, ...]", value if isinstance(value, tuple) else (value,)):
             if isinstance(nested, RequestModel):
                 found.extend(secrets_of(nested))

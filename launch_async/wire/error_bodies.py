@@ -98,7 +98,8 @@ def _forms(value: str) -> set[str]:
         quote(value, safe="", errors="replace"),
         quote_plus(value, errors="replace"),
     }
-    return {value, html.escape(value), " ".join(value.split()), *in_urls, *escaped, *twice}
+    # A body that is read as a form loses its plus signs.
+    return {value, html.escape(value), " ".join(value.split()), value.replace("+", " "), *in_urls, *escaped, *twice}
 
 
 def read_envelope(body: bytes, secrets: Iterable[str] = ()) -> Envelope:

@@ -338,7 +338,7 @@ class LaunchEmulator:
         return self._async.push(environment_uid, commit_hash)
 
     def add_domain(self, environment_uid: str, url: str) -> str:
-        """Give an environment a custom domain, for an emulator with ``domains``; returns its uid.
+        """Give an environment a custom domain; returns its uid.
 
         Raises:
             KeyError: no such environment.

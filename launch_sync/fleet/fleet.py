@@ -48,12 +48,14 @@ class Fleet:
         framework_preset: FrameworkPreset | str | None = None,
         last_status: DeploymentStatus | str | Iterable[DeploymentStatus | str] | None = None,
         idle_for: timedelta | None = None,
+        domain: str | Iterable[str] | None = None,
         file: str | os.PathLike[str] | None = None,
     ) -> Selection:
         """Return the environments of the organization that fit everything that is given.
 
-        It takes a request for each 100 projects and one for each project that fits, and with `last_status` or
-        `idle_for` one for each environment that fits so far.
+        It takes a request for each 100 projects and one for each project that fits. With `last_status` or `idle_for` it
+        takes another one for each environment that fits so far, and with `domain` one for each of these whose listing
+        names no domain.
 
         Args:
             projects: Names, globs such as `shop-*`, or UIDs of projects, as for `LaunchClient.find`; any one must fit.
@@ -65,6 +67,8 @@ class Fleet:
             last_status: Status of the newest deployment; any one of several must fit. After a rollback in the
                 console the newest deployment is a superseded one, and an older one is LIVE.
             idle_for: How old the newest deployment must be at least.
+            domain: Patterns of domains, such as `www.example.com` or `*.example.com` (case does not matter); one of
+                those that point to the environment must fit one of them.
             file: Targets from a file instead: JSON (a list of objects with `project_uid` and `environment_uid`, or
                 with `project` and `environment`), or a project and an environment on each line, by UID or name. UIDs
                 take no request; names take a listing of the projects and one of each project's environments.
@@ -74,7 +78,8 @@ class Fleet:
             NameNotFound: The file has a name that no project, or no environment of its project, has.
             AmbiguousName: Several have a name that the file has.
 
-        API: `listProjects`, `listEnvironments`, `listDeployments`; scope `launch.projects:read` or `launch:manage`.
+        API: `listProjects`, `listEnvironments`, `listDeployments`, `listDomains`; scope `launch.projects:read` or
+        `launch:manage`.
         """
         return _bridge.run(
             self._async.select(
@@ -86,6 +91,7 @@ class Fleet:
                 framework_preset=framework_preset,
                 last_status=_bridge.gathered(last_status),
                 idle_for=idle_for,
+                domain=_bridge.gathered(domain),
                 file=file,
             )
         )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from launch_async.resources.finding import FoundEnvironment as FoundEnvironment, FoundProject as FoundProject
     from launch_sync.resources.deploy_hooks import DeployHooks as DeployHooks
     from launch_sync.resources.deployments import Deployments as Deployments
+    from launch_sync.resources.domains import Domains as Domains
     from launch_sync.resources.environments import Environments as Environments
     from launch_sync.resources.pager import Pager as Pager
     from launch_sync.resources.projects import Projects as Projects

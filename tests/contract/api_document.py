@@ -19,6 +19,8 @@ METHODS = ("get", "post", "put", "patch", "delete")
 CREDENTIALS = {"oauth2": "authorization", "authtoken": "authtoken", "organizationUid": "organization_uid"}
 # What every HTTP client may send; anything else must be a parameter of the operation.
 PLAIN_HEADERS = {"host", "accept", "accept-encoding", "user-agent", "content-length"}
+# An older example of the vendor sent it, and it does no harm (FACTS §11 row 27).
+HARMLESS_HEADERS = {"listDomains": {"x-project-uid"}, "updateDomain": {"x-project-uid"}}
 
 
 @attrs.frozen
@@ -139,7 +141,8 @@ class ApiDocument:
             yield from self._mismatches(schema, value, f"{place} parameter {name}")
 
     def _header_problems(self, operation: Described, sent: Mapping[str, str]) -> Iterator[str]:
-        plain = PLAIN_HEADERS | set(CREDENTIALS.values()) | ({"content-type"} if operation.request_content else set())
+        plain = PLAIN_HEADERS | set(CREDENTIALS.values()) | HARMLESS_HEADERS.get(operation.id, set())
+        plain |= {"content-type"} if operation.request_content else set()
         yield from self._parameter_problems(
             operation, "header", {name: value for name, value in sent.items() if name not in plain}
         )

@@ -18,8 +18,6 @@ NOT_OFFERED = {
 }
 # Public, and without a method of the client so far. Each one leaves this list with its method.
 NOT_OFFERED_YET = {
-    "listDomains": "became public with the second edition of the document; launch.domains is to come",
-    "updateDomain": "became public with the second edition of the document; launch.domains is to come",
     "streamLiveServerLogs": "needs answers that are read while they come; tail_server_logs polls until then",
 }
 OFFERED = sorted(set(DOCUMENT.operations) - NOT_OFFERED - set(NOT_OFFERED_YET))

@@ -14,6 +14,7 @@ from contract.recording_proxy import recording_proxy
 from launch_async import AccessToken, AppCredentials
 from launch_async.emulator import LaunchEmulator
 from launch_async.models.environment import PasswordProtection
+from tests.support.certificates import issued
 from tests.support.clients import client_of
 
 SETTINGS = {
@@ -148,6 +149,19 @@ async def _visit_the_rest(emulator: LaunchEmulator, url: str, folder: Path) -> N
         await client.environments.revalidate_cache(*at, hostnames=["www.example.com"])
         await client.usage.cache_revalidations()
         await client.openapi()
+        await client.domains.list(*at).page()
+        await client.domains.list(*at, limit=1, skip=1).page()
+        host, authority = "www.example.com", issued()
+        domain, certificate = emulator.add_domain(site.environment.uid, host), issued(host, by=authority)
+        await client.domains.update(
+            *at,
+            domain,
+            url=host,
+            certificate=certificate.certificate,
+            private_key=certificate.key,
+            chain=authority.certificate,
+        )
+        await client.domains.update(*at, domain, url=host, ssl_method="AUTOMATIC")
         hook = emulator.deploy_hook_url(site.environment.uid).rpartition("/")[2]
         await client.deploy_hooks.trigger(hook)
         git = emulator.add_project("git", git=True)

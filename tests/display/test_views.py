@@ -35,6 +35,7 @@ from launch_async import (
     ProjectType,
     ServerLogLine,
     Site,
+    SslMethod,
     VariablesDiff,
     to_frame,
 )
@@ -115,6 +116,7 @@ BUDGET = LimiterStatus(
 LOG = Log([LogLine(message="<b>", stage=LogStage.BUILD, timestamp=CREATED)])
 FOLLOWED = FollowedLine(DeploymentRef("a" * 24, "b" * 24, UID), LOG[0])
 USAGE = CacheRevalidationUsage(current_cache_revalidations=1400, max_cache_revalidations=2000, usage_reset="noon")
+DOMAIN = Domain(uid=UID, url="moon.example.com", ssl_method=SslMethod.CUSTOM, custom_certificate_expires_at=CREATED)
 SITE = Site(PROJECT, ENVIRONMENT, DEPLOYMENT)
 
 
@@ -136,8 +138,11 @@ EVERYTHING = {
     "server line": ServerLogLine(message="GET /", source="stdout", timestamp=CREATED),
     "followed line": FOLLOWED,
     "usage": USAGE,
+    "domain": Domain(
+        uid=UID, url="moon.example.com", ssl_method=SslMethod.CUSTOM, custom_certificate_expires_at=CREATED
+    ),
     "list": Listed([PROJECT, DEPLOYMENT]),
-    "page": page((PROJECT, ENVIRONMENT, DEPLOYMENT, REPORT)),
+    "page": page((PROJECT, ENVIRONMENT, DEPLOYMENT, REPORT, DOMAIN)),
 }
 
 

@@ -23,6 +23,7 @@ import pytest
 import uvicorn
 
 from launch_sync.emulator import LaunchEmulator
+from tests.support.certificates import issued
 from tests.support.gates import lacking
 from tests.support.programs import ROOT, Ended, Programs
 from tools.pages import Block, blocks
@@ -63,6 +64,7 @@ _emulator = LaunchEmulator()
 _emulator.start()
 _project = _emulator.add_project("night-sky", deployments=1)
 _environment_uid = next(iter(_project.environments))
+_emulator.add_domain(_environment_uid, "www.example.com")
 os.environ.update(
     CONTENTSTACK_LAUNCH_URL=_emulator.url,
     CONTENTSTACK_CLIENT_ID=_emulator.client_id,
@@ -161,6 +163,8 @@ def ended(
 ) -> Iterator[dict[str, Future[Ended]]]:
     """The programs, by title or by page and line; of the blocks those that were chosen."""
     variables = {**settings_of(organization), "FEATURE_FLAG": "on"}
+    authority = issued()
+    certificate = issued("www.example.com", by=authority)
     chosen = {item.name.partition("[")[2][:-1] for item in request.session.items}
 
     with Programs() as programs:
@@ -179,6 +183,8 @@ def ended(
             if name in chosen or name.startswith(SHARED_BUDGET):
                 place = folder / str(number)
                 shutil.copytree(EXAMPLES / "site", place / "site")
+                (place / "fullchain.pem").write_text(certificate.certificate + authority.certificate)
+                (place / "privkey.pem").write_text(certificate.key)
                 settings = {"REDIS_URL": redis_url} if redis_url else {}
                 code = program(block, place)
                 started[name] = programs.start(code, name=name, folder=place, cwd=place, variables=settings)

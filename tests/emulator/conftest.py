@@ -15,8 +15,8 @@ from contract.api_document import answers_document
 
 from launch_async.emulator import Clock, LaunchEmulator
 
-# The document has no refusal for these two.
-BESIDE_THE_DOCUMENT = {("logout", 401), ("listOrganizations", 401)}
+# The document has no refusal for these.
+BESIDE_THE_DOCUMENT = {("logout", 401), ("listOrganizations", 401), ("listDomains", 400)}
 PAGE = "<!doctype html><h1>Hello from the archive</h1>"
 
 

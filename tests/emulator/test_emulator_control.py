@@ -259,7 +259,7 @@ def test_an_emulator_takes_no_orders_by_default():
 
 
 async def test_a_push_and_a_domain_are_ordered(start):
-    async with start(control=True, domains=True) as api:
+    async with start(control=True) as api:
         api.headers |= secret_of(api)
         project = api.emulator.add_project("git", git=True)
         (environment,) = project.environments
@@ -269,7 +269,7 @@ async def test_a_push_and_a_domain_are_ordered(start):
         before = (await api.post("/__emulator__/pushes", order)).json
         await api.put(path, {"autoDeployOnPush": True})
         pushed = (await api.post("/__emulator__/pushes", order)).json
-        listed = await api.get(f"{path}/domains", headers={"x-project-uid": project.uid})
+        listed = await api.get(f"{path}/domains")
         newest = await api.newest(path)
 
     assert (before, pushed) == ({"deployment_uid": None}, {"deployment_uid": newest["uid"]})

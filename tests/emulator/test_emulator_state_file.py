@@ -110,7 +110,7 @@ async def test_a_line_that_was_cut_off_is_left_out(start, archive, tmp_path):
 
 async def test_what_is_gone_stays_gone(start, archive, tmp_path):
     file = tmp_path / "launch.state"
-    async with start(state=file, domains=True) as api:
+    async with start(state=file) as api:
         kept, gone = await api.site(archive, name="kept"), await api.site(archive, name="gone")
         api.emulator.add_domain(gone.rpartition("/")[2], "www.example.com")
         ended, token = api.emulator.issue_token(), api.emulator.issue_token()

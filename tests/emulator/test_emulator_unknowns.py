@@ -386,31 +386,59 @@ async def test_26_fields_that_are_unset(start, options, expected):
     assert [item.get(name) for item, name in shown] == [None] * 3
 
 
-async def test_27_domains_are_there_only_if_asked_for(start):
+async def test_27_domains_and_their_certificates(start):
     async with start() as api:
-        api.held_to_the_document = False
-        environment = place(api)
-        absent = await api.get(f"{environment}/domains")
-    async with start(domains=True) as api:
         environment = place(api, deployments=1)
-        project, uid = environment.split("/")[2], environment.rpartition("/")[2]
-        headers = {"x-project-uid": project}
+        uid = environment.rpartition("/")[2]
         custom = f"{environment}/domains/{api.emulator.add_domain(uid, 'www.example.com')}"
         certificate = {"url": "www.example.com", "customCertificate": "c", "customPrivateKey": "k"}
-        refused = await api.get(f"{environment}/domains")
-        await api.put(custom, certificate, headers=headers)
-        ignored = (await api.get(f"{environment}/domains", headers=headers)).json["domains"]
-        await api.put(custom, {**certificate, "url": "new.example.com", "sslMethod": "CUSTOM"}, headers=headers)
-        taken = (await api.get(f"{environment}/domains", headers=headers)).json["domains"]
-        checked = await api.call("POST", f"{custom}/revalidate", headers=headers)
-        unknown = await api.call("POST", f"{environment}/domains/{'0' * 24}/revalidate", headers=headers)
+        await api.put(custom, certificate)
+        ignored = await own_domain(api, environment)
+        await api.put(custom, {**certificate, "url": "new.example.com", "sslMethod": "CUSTOM"})
+        taken = await own_domain(api, environment)
+        await api.put(custom, {"url": "new.example.com", "sslMethod": "AUTOMATIC"})
+        managed = await own_domain(api, environment)
+        checked = await api.call("POST", f"{custom}/revalidate")
+        unknown = await api.call("POST", f"{environment}/domains/{'0' * 24}/revalidate")
         shown = (await api.get(environment)).json["environment"]["domains"]
+        pages = [(await api.get(f"{environment}/domains?limit={limit}")).status for limit in (0, 1, 100, 101)]
 
-    assert (absent.status, refused.status, checked.status, unknown.status) == (404, 403, 200, 404)
-    assert {one["url"]: one["sslMethod"] for one in ignored if one["isCustomDomain"]} == {"www.example.com": None}
-    assert {one["url"]: one["sslMethod"] for one in taken if one["isCustomDomain"]} == {"new.example.com": "CUSTOM"}
-    assert [one["isCustomDomain"] for one in taken] == [False, True]
+    assert (checked.status, unknown.status, pages) == (200, 404, [400, 200, 200, 400])
+    assert (ignored["url"], ignored["sslMethod"]) == ("www.example.com", None)
+    assert (taken["url"], taken["sslMethod"]) == ("new.example.com", "CUSTOM")
+    assert (managed["sslMethod"], managed["customCertificateExpiresAt"]) == ("AUTOMATIC", None)
     assert [one["url"] for one in shown][1:] == ["new.example.com"]
+
+
+async def own_domain(api, environment):
+    """The domain that the customer has brought along, as the listing shows it."""
+    (own,) = (one for one in (await api.get(f"{environment}/domains")).json["domains"] if one["isCustomDomain"])
+    return own
+
+
+@choices(({}, [200, 200]), ({"domain_header": True}, [403, 200]), ({"domains": False}, [404, 404]))
+async def test_27_a_header_and_whether_there_are_domains(start, options, expected):
+    async with start(**options) as api:
+        api.held_to_the_document = False
+        environment = place(api)
+        headers = {"x-project-uid": environment.split("/")[2]}
+        statuses = [
+            (await api.get(f"{environment}/domains")).status,
+            (await api.get(f"{environment}/domains", headers=headers)).status,
+        ]
+
+    assert statuses == expected
+
+
+async def test_27_dns_records_and_the_answer_to_an_update(start):
+    async with start(dns_records_key="records", domain_update_body="domain") as api:
+        environment = place(api)
+        domain = api.emulator.add_domain(environment.rpartition("/")[2], "www.example.com")
+        updated = await api.put(f"{environment}/domains/{domain}", {"url": "www.example.com", "sslMethod": "AUTOMATIC"})
+        listed = await own_domain(api, environment)
+
+    assert updated.json["domain"] == listed
+    assert [record["name"] for record in listed["domainInfo"]["records"]] == ["www.example.com"]
 
 
 @choices(({"upload_style": "gcp"}, ("PUT", 200)), ({"upload_style": "gcp_form"}, ("POST", 204)))

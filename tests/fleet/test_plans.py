@@ -216,6 +216,39 @@ async def test_a_plan_that_looks_says_how_long_builds_took_and_what_is_deploying
     assert emulator.ledger.count("createDeployment") == 1
 
 
+async def test_a_selection_knows_which_environments_a_domain_points_to(
+    client: LaunchClient, emulator: LaunchEmulator
+) -> None:
+    for name, host in {"news": "www.Example.com", "books": "bücher.example.com"}.items():
+        emulator.add_domain(next(iter(emulator.add_project(name, environments=["one"]).environments)), host)
+
+    async def labels(*domains: str) -> list[str]:
+        selection = await client.fleet.select(projects=["news", "books"], domain=domains)
+        return [target.label for target in selection]
+
+    assert await labels("www.example.com") == ["news/one"]
+    assert await labels("*.EXAMPLE.com") == ["books/one", "news/one"]
+    assert await labels("xn--bcher-kva.example.com") == ["books/one"]
+    assert await labels("bücher.example.com", "nobody.example.com") == ["books/one"]
+    assert await labels("nobody.example.com") == []
+    assert emulator.ledger.count("listDomains") == 0
+
+
+async def test_where_listings_name_no_domain_each_environment_is_asked(
+    client: LaunchClient, emulator: LaunchEmulator
+) -> None:
+    (one, two) = emulator.add_project("bare", environments=["one", "two"]).environments
+    selection = await client.fleet.select(projects="bare", domain="www.example.com")
+    assert (len(selection), emulator.ledger.count("listDomains")) == (0, 2)
+
+    emulator.faults.add("status_before", operation="listDomains", status=404, nth=1)
+    emulator.add_domain(two, "www.example.com")
+    selection = await client.fleet.select(projects="bare", domain="www.example.com")
+
+    assert [target.environment_uid for target in selection] == [two]
+    assert (one in {target.environment_uid for target in selection}, selection.considered) == (False, 2)
+
+
 async def test_a_look_asks_only_for_what_the_selection_has_not_seen(
     client: LaunchClient, emulator: LaunchEmulator
 ) -> None:

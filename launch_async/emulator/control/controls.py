@@ -389,7 +389,7 @@ class EmulatorControls:
         return deployment.uid
 
     def add_domain(self, environment_uid: str, url: str) -> str:
-        """Give an environment a custom domain, for an emulator with ``domains``; returns its uid.
+        """Give an environment a custom domain; returns its uid.
 
         Raises:
             KeyError: no such environment.

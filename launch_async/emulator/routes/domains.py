@@ -1,30 +1,54 @@
-"""Domains, which are not public: list, update with or without a certificate, check again. Off unless asked for."""
+"""Domains: list, update with or without a certificate, and check again, which is not public."""
+
+import re
+import ssl
+from datetime import UTC, datetime
 
 from launch_async.emulator import errors
 from launch_async.emulator.clock import iso
 from launch_async.emulator.routes.validation import CHANGED_DOMAIN, check
-from launch_async.emulator.service import Answer, Call
-from launch_async.emulator.state import Domain
+from launch_async.emulator.service import DEFAULT_LIMIT, Answer, Call
+from launch_async.emulator.shapes import as_list, as_object
+from launch_async.emulator.state import Domain, Record
 
+MOST_ON_A_PAGE = 100
 CERTIFICATE_SECONDS = 90 * 86_400.0
+# The two times of a certificate's validity, as DER writes them: with two digits of the year, or with four.
+VALIDITY = re.compile(rb"0[\x1e\x20\x22](?:\x17\x0d\d{12}Z|\x18\x0f\d{14}Z)(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)")
 
 
 async def list_domains(call: Call) -> Answer:
-    """One page of an environment's domains."""
-    return call.page("domains", list(_domains(call).values()))
+    """One page of an environment's domains; unlike elsewhere, ``limit`` must be 1 to 100 (FACTS §4)."""
+    domains = list(_domains(call).values())
+    if not 1 <= call.whole_number("limit", DEFAULT_LIMIT) <= MOST_ON_A_PAGE:
+        raise errors.invalid_fields([("limit", "launch.LIMIT.INVALID", "limit must be from 1 to 100.")])
+    answer = call.page("domains", domains)
+    for shown in as_list((as_object(answer.body) or {})["domains"]) or []:
+        _add_records(call, as_object(shown) or {})
+    return answer
 
 
 async def update_domain(call: Call) -> Answer:
-    """Rename a domain or give it a certificate, which is ignored without sslMethod CUSTOM (FACTS §10 quirk 16)."""
+    """Rename a domain, give it a certificate, or have Launch manage that (FACTS §10 quirk 16).
+
+    A certificate is ignored without sslMethod CUSTOM.
+    """
     domain = _domain(call)
     body = await call.json()
     check(body, CHANGED_DOMAIN, "DOMAIN")
-    if domain.custom:
+    if domain.custom and body["url"]:
         domain.url = str(body["url"])
-    if "sslMethod" in body and "customCertificate" in body:
-        domain.ssl_method = str(body["sslMethod"])
-        domain.certificate_expires_at = iso(call.now + CERTIFICATE_SECONDS)
-    return Answer(200, {})
+    match body.get("sslMethod"):
+        case "CUSTOM" if "customCertificate" in body:
+            expires = _expiry(str(body["customCertificate"])) or call.now + CERTIFICATE_SECONDS
+            domain.ssl_method, domain.certificate_expires_at = "CUSTOM", iso(expires)
+        case "AUTOMATIC":
+            domain.ssl_method, domain.certificate_expires_at = "AUTOMATIC", None
+        case _:
+            pass
+    shown = call.shown(domain)
+    _add_records(call, shown)
+    return Answer(200, {} if call.service.options.domain_update_body == "empty" else {"domain": shown})
 
 
 async def revalidate_domain(call: Call) -> Answer:
@@ -32,14 +56,34 @@ async def revalidate_domain(call: Call) -> Answer:
     return Answer(200, {"domainInfo": _domain(call).info()})
 
 
+def _add_records(call: Call, shown: Record) -> None:
+    """Add what a domain's owner must put into the DNS; the name of the field is not known (FACTS §11 row 27)."""
+    key, info = call.service.options.dns_records_key, as_object(shown["domainInfo"])
+    if key is not None and info is not None:
+        shown["domainInfo"] = {**info, key: [{"type": "CNAME", "name": shown["url"], "value": "launch.example.com"}]}
+
+
+def _expiry(pem: str) -> float | None:
+    """Epoch seconds at which a certificate expires; None if it is none."""
+    try:
+        found = VALIDITY.search(ssl.PEM_cert_to_DER_cert(pem.strip()))
+    except ValueError:
+        found = None
+    if found is None:
+        return None
+    text = (found[1] or found[2]).decode()
+    return datetime.strptime(text, "%y%m%d%H%M%S" if found[1] else "%Y%m%d%H%M%S").replace(tzinfo=UTC).timestamp()
+
+
 def _domains(call: Call) -> dict[str, Domain]:
     """The domains of the path's environment.
 
     Raises:
-        Refusal: 404; 403 without the header x-project-uid (FACTS §10 quirk 16).
+        Refusal: 404; 403 without the header x-project-uid where it is demanded (FACTS §11 row 27).
     """
     environment = call.environment()
-    if call.request.headers.get("x-project-uid") != environment.project.uid:
+    header = call.request.headers.get("x-project-uid")
+    if call.service.options.domain_header and header != environment.project.uid:
         raise errors.forbidden("The header x-project-uid must name the project.")
     if all(domain.custom for domain in environment.domains.values()):
         uid = call.service.uids.launch()

@@ -77,7 +77,7 @@ OPEN = (
     Operation("logout", "DELETE", "/v3/user-session", login.log_out, access="open", counted=False),
     Operation("listOrganizations", "GET", "/v3/organizations", login.list_organizations, access="open", counted=False),
 )
-# Not public: whether they exist for everybody is not known (FACTS §11 row 27).
+# The last one is not public (FACTS §11 row 27).
 DOMAINS = (
     Operation("listDomains", "GET", _E + "/domains", domains.list_domains, READ),
     Operation("updateDomain", "PUT", _E + "/domains/{domain_uid}", domains.update_domain, WRITE),

@@ -15,6 +15,7 @@ Problem: TypeAlias = tuple[str, str, str]
 PRESETS = ("GATSBY", "NEXTJS", "CRA", "CSR", "ANALOG", "ANGULAR", "NUXT", "ASTRO", "VUEJS", "REMIX", "OTHER")
 VARIABLES_AT_MOST = 128
 VARIABLE_BYTES_AT_MOST = 14 * 1024
+PEM_AT_MOST = 32 * 1024
 
 
 @frozen
@@ -85,11 +86,12 @@ NEW_PROJECT = (
 CHANGED_PROJECT = (Field("name", shortest=1, longest=200), Field("description", longest=255, nullable=True))
 NEW_DEPLOYMENT = (Field("commitHash", pattern=r"[0-9a-fA-F]{7,64}"), Field("uploadUid"))
 CHANGED_DOMAIN = (
-    Field("url", required=True, shortest=1),
-    Field("sslMethod", choices=("CUSTOM",)),
-    Field("customCertificate"),
-    Field("customPrivateKey"),
-    Field("intermediateCertificates"),
+    Field("url", required=True),
+    Field("sslMethod", choices=("CUSTOM", "AUTOMATIC")),
+    *(
+        Field(name, longest=PEM_AT_MOST)
+        for name in ("customCertificate", "customPrivateKey", "intermediateCertificates")
+    ),
 )
 REVALIDATION = (
     Field(

@@ -18,9 +18,11 @@ from launch_async.fleet.services import FleetServices
 from launch_async.http.metering import Meter, metered
 from launch_async.http.operation import check_uid, is_uid
 from launch_async.models.deployment import Deployment
+from launch_async.models.domain import Domain
 from launch_async.models.environment import Environment, FrameworkPreset
 from launch_async.models.project import Project
 from launch_async.rate_limit.types import Priority
+from launch_async.resources._certificates import host_of
 from launch_async.resources.finding import matching, only
 from launch_async.watch.report import build_lengths
 
@@ -37,6 +39,10 @@ def _several(given: str | Iterable[str] | None) -> tuple[str, ...] | None:
 
 def _set(given: str | Iterable[str] | None) -> frozenset[str] | None:
     return None if given is None else frozenset(several(given))
+
+
+def _hosts(given: str | Iterable[str] | None) -> tuple[str, ...] | None:
+    return None if given is None else tuple(pattern.lower() for pattern in several(given))
 
 
 def _check_uids(_: Criteria, field: attrs.Attribute[frozenset[str] | None], uids: frozenset[str] | None) -> None:
@@ -56,6 +62,7 @@ class Criteria:
     framework_preset: FrameworkPreset | str | None = None
     last_status: frozenset[str] | None = attrs.field(default=None, converter=_set)
     idle_for: timedelta | None = None
+    domains: tuple[str, ...] | None = attrs.field(default=None, converter=_hosts)
 
     @property
     def looks_at_deployments(self) -> bool:
@@ -78,6 +85,11 @@ class Criteria:
             and (self.framework_preset is None or environment.framework_preset == self.framework_preset)
         ]
 
+    def fits_domains(self, domains: Iterable[Domain]) -> bool:
+        """Return whether one of the domains of an environment is asked for."""
+        names = {name for one in domains if one.url for name in (one.url.lower(), host_of(one.url))}
+        return self.domains is None or any(matches(name, self.domains) for name in names)
+
     def fits_deployment(self, newest: Deployment | None, now: datetime) -> bool:
         """Return whether an environment with that newest deployment is a target."""
         if newest is None:
@@ -96,11 +108,38 @@ async def select(services: FleetServices, criteria: Criteria) -> Selection:
             listings = await gather(_environments(services, project) for project in batch)
             for project, environments in zip(batch, listings, strict=True):
                 considered += len(environments)
-                targets += [target_of(project, one) for one in criteria.fitting_environments(environments)]
+                fitting = criteria.fitting_environments(environments)
+                targets += [target_of(project, one) for one in await _served(services, criteria, project, fitting)]
         if criteria.looks_at_deployments:
             targets = await _fitting(services, criteria, targets)
     targets.sort(key=lambda target: (target.project_name, target.environment_name, target.environment_uid))
     return Selection(tuple(targets), considered, meter.requests)
+
+
+async def _served(
+    services: FleetServices, criteria: Criteria, project: Project, environments: Sequence[Environment]
+) -> Sequence[Environment]:
+    """Return the environments of a project that a domain points to which is asked for.
+
+    Each has at least its own address. Where the listing names none, the service leaves domains out of it.
+    """
+    if criteria.domains is None:
+        return environments
+
+    async def one(environment: Environment) -> Sequence[Domain]:
+        if environment.domains:
+            return environment.domains
+        try:
+            return await services.domains.list(project.uid, environment.uid).to_list()
+        except NotFoundError:
+            # It was deleted after it was listed.
+            return []
+
+    found: list[Environment] = []
+    for batch in batches(environments):
+        pairs = zip(batch, await gather(one(environment) for environment in batch), strict=True)
+        found += [environment for environment, domains in pairs if criteria.fits_domains(domains)]
+    return found
 
 
 async def _fitting(services: FleetServices, criteria: Criteria, targets: Sequence[Target]) -> list[Target]:

@@ -1,0 +1,180 @@
+"""Checks on a certificate and its key before they are sent: a site with a wrong one is down for its visitors.
+
+They need the library cryptography (extra `certificates`). No text and no frame of these shows the private key.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import attrs
+
+from launch_async.errors import ConfigurationError, InvalidArgumentError
+from launch_async.wire.secret import Secret
+
+if TYPE_CHECKING:
+    from cryptography import x509
+
+__all__ = ["CheckedCertificate", "checked_certificate", "host_of"]
+
+_MOST_BYTES: Final = 32 * 1024
+_BEGIN: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----")
+_CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----[ \t]*\r?\n?", re.DOTALL)
+_PRIVATE: Final = "PRIVATE KEY"
+
+
+@attrs.frozen
+class CheckedCertificate:
+    """A certificate that fits its key and its host.
+
+    Attributes:
+        certificate: PEM of the site's own certificate.
+        chain: PEM of the intermediate certificates; None where none was given.
+        expires_at: When the site's certificate expires.
+    """
+
+    certificate: str
+    chain: str | None
+    expires_at: datetime
+
+
+def host_of(url: str) -> str:
+    """Return the host name of a domain as certificates write it: lower case, in ASCII, without scheme, port or path."""
+    host = url.lower()
+    try:
+        host = (urlsplit(host if "//" in host else f"//{host}").hostname or "").rstrip(".")
+        return host.encode("idna").decode()
+    except ValueError:
+        return host
+
+
+def checked_certificate(
+    url: str, certificate: str, private_key: Secret, chain: str | None, *, now: datetime
+) -> CheckedCertificate:
+    """Check a certificate, its key and its chain; a chain that stands behind the certificate in one PEM is cut off.
+
+    Args:
+        url: The domain that it is for.
+        certificate: PEM of the certificate, or of the certificate and its chain.
+        private_key: PEM of its key, without a passphrase.
+        chain: PEM of the intermediate certificates, if they are not in `certificate`.
+        now: What the service's clock shows.
+
+    Raises:
+        ConfigurationError: The library cryptography is not installed.
+        InvalidArgumentError: One of them cannot be read or is too long, the key does not fit, the certificate is not
+            valid now, does not cover the host, or was not issued by what is in the chain.
+    """
+    certificate, *others = _certificates_in("certificate", certificate)
+    if others and chain is not None:
+        raise InvalidArgumentError("chain", "the certificate's PEM holds a chain already; give only one of them")
+    issuers = others if chain is None else _certificates_in("chain", chain)
+    chain = "".join(issuers) or None
+    for name, pem in {"certificate": certificate, "private_key": private_key, "chain": chain}.items():
+        if pem is not None and len(pem.encode()) > _MOST_BYTES:
+            problem = f"has {len(pem.encode())} bytes, {_MOST_BYTES} are allowed (32 KiB)"
+            raise InvalidArgumentError(name, problem, rule="openapi.yaml")
+    own = _loaded("certificate", certificate)
+    _check_key(own, private_key)
+    _check_time("certificate", own, now)
+    _check_host(own, host_of(url))
+    _check_issuers(own, [_loaded("chain", pem) for pem in issuers], now)
+    return CheckedCertificate(certificate, chain, own.not_valid_after_utc)
+
+
+def _certificates_in(name: str, pem: str) -> list[str]:
+    """Return the certificates of a PEM, each by itself."""
+    if _was_bytes(pem):
+        raise InvalidArgumentError(name, "expected the text of a PEM, got bytes; Path.read_text() gives it")
+    labels: list[str] = _BEGIN.findall(pem)
+    if any(label.endswith(_PRIVATE) for label in labels):
+        raise InvalidArgumentError(name, "holds a private key, which would be sent in clear; give it as private_key")
+    found: list[str] = _CERTIFICATE.findall(pem)
+    if not found or len(found) != len(labels):
+        what = f"holds {', '.join(labels)}" if labels else "has no line -----BEGIN CERTIFICATE-----"
+        raise InvalidArgumentError(name, f"is no PEM of certificates: it {what}")
+    return [one.rstrip() + "\n" for one in found]
+
+
+def _was_bytes(pem: str) -> bool:
+    """Return whether a text was made of bytes by mistake."""
+    return pem.startswith(("b'", 'b"'))
+
+
+def _loaded(name: str, pem: str) -> x509.Certificate:
+    try:
+        from cryptography import x509
+    except ImportError:
+        raise ConfigurationError(
+            "certificates are checked before they are sent, and that needs cryptography, which is not installed: "
+            "pip install 'contentstack-launch[certificates]'"
+        ) from None
+    try:
+        return x509.load_pem_x509_certificate(pem.encode())
+    except ValueError:
+        raise InvalidArgumentError(name, "cannot be read: the PEM is damaged or cut off") from None
+
+
+def _check_key(own: x509.Certificate, private_key: Secret) -> None:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
+    labels: list[str] = _BEGIN.findall(private_key)
+    keys = [label for label in labels if label.endswith(_PRIVATE)]
+    if len(keys) != 1 or _was_bytes(private_key) or any("CERTIFICATE" in label for label in labels):
+        raise InvalidArgumentError(
+            "private_key",
+            "is not the PEM text of exactly one private key (it is not repeated: a secret). Path.read_text() gives "
+            "the text of a file",
+        )
+    try:
+        key = serialization.load_pem_private_key(private_key.encode(), password=None)
+    except TypeError:
+        problem = "is protected by a passphrase, and Launch could not use it: give the decrypted key"
+        raise InvalidArgumentError("private_key", problem) from None
+    except (ValueError, UnsupportedAlgorithm):
+        problem = "cannot be read: the PEM is damaged, cut off, or of an unknown kind (it is not repeated: a secret)"
+        raise InvalidArgumentError("private_key", problem) from None
+    form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    if key.public_key().public_bytes(*form) != own.public_key().public_bytes(*form):
+        raise InvalidArgumentError("private_key", "does not fit the certificate: it is the key of another one")
+
+
+def _check_time(name: str, one: x509.Certificate, now: datetime) -> None:
+    subject = one.subject.rfc4514_string()
+    if now >= one.not_valid_after_utc:
+        raise InvalidArgumentError(name, f"{subject} expired at {one.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
+    if now < one.not_valid_before_utc:
+        raise InvalidArgumentError(name, f"{subject} is not valid before {one.not_valid_before_utc:%Y-%m-%d %H:%M} UTC")
+
+
+def _check_host(own: x509.Certificate, host: str) -> None:
+    from cryptography import x509
+
+    try:
+        names = own.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        covered = []
+    else:
+        covered = [name.lower() for name in names.get_values_for_type(x509.DNSName)]
+    if not any(_covers(name, host) for name in covered):
+        listed = ", ".join(covered[:10]) or "no host name at all"
+        raise InvalidArgumentError("certificate", f"does not cover {host}: it is for {listed}")
+
+
+def _covers(name: str, host: str) -> bool:
+    """Return whether a name of a certificate is that of a host; a wildcard stands for exactly one label."""
+    first, _, rest = host.partition(".")
+    return name == host or (name.startswith("*.") and bool(first) and name[2:] == rest)
+
+
+def _check_issuers(own: x509.Certificate, issuers: list[x509.Certificate], now: datetime) -> None:
+    for one in issuers:
+        _check_time("chain", one, now)
+    if issuers and all(one.subject != own.issuer for one in issuers):
+        raise InvalidArgumentError(
+            "chain", f"does not hold the issuer of the certificate, which is {own.issuer.rfc4514_string()}"
+        )
