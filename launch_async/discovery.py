@@ -29,7 +29,7 @@ __all__ = ["PROJECT_FILE", "Discovery", "ProjectFile", "discover", "find_project
 PROJECT_FILE: Final = ".cs-launch.json"
 """What the vendor's CLI writes into a project's folder."""
 
-_LOG: Final = logging.getLogger("launch_async.discovery")
+_LOG: Final = logging.getLogger(__name__)
 _PREFIX: Final = "CONTENTSTACK_"
 _SECRETS: Final = frozenset({"ACCESS_TOKEN", "AUTHTOKEN", "CLIENT_SECRET"})
 

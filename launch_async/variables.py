@@ -35,7 +35,7 @@ from launch_async.wire.secret import hidden
 
 __all__ = ["VariableValues", "Variables", "VariablesDiff"]
 
-_LOG: Final = logging.getLogger("launch_async.variables")
+_LOG: Final = logging.getLogger(__name__)
 _KEY: Final = secrets.token_bytes(32)
 """Key of this process's fingerprints: without it, a short value could be guessed from one."""
 

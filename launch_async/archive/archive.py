@@ -33,7 +33,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal, Self, TypeAlias, get_args
+from typing import Final, Literal, Self, TypeAlias, get_args
 
 import attrs
 
@@ -70,7 +70,7 @@ SecretFiles: TypeAlias = Literal["refuse", "drop", "send"]
 _SIZE_RULE = "FACTS §5"
 _SHOWN = 20
 
-_log = logging.getLogger("launch_async.archive")
+_LOG: Final = logging.getLogger(__name__)
 
 
 @attrs.frozen
@@ -361,7 +361,7 @@ def _refuse_or_report(paths: Sequence[str], secrets: SecretFiles) -> None:
             f"secret is sent after a line in .launchignore: !/{paths[0]}",
             paths=paths,
         )
-    _log.warning("Left out %d files that hold secrets: %s", len(paths), listed(paths, _SHOWN), extra={"paths": paths})
+    _LOG.warning("Left out %d files that hold secrets: %s", len(paths), listed(paths, _SHOWN), extra={"paths": paths})
 
 
 def _build(

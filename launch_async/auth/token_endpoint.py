@@ -15,7 +15,7 @@ from launch_async.http.credentials import Issuer
 
 __all__ = ["fetch_tokens", "secret_field"]
 
-_LOG: Final = logging.getLogger("launch_async.auth.oauth")
+_LOG: Final = logging.getLogger(__name__)
 _PATHS: Final = ("/apps-api/apps/token", "/apps-api/token")
 """Both are current; the second is asked where the first one does not exist (FACTS §11 row 9)."""
 _OPERATION: Final = "oauthToken"

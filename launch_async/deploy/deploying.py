@@ -42,7 +42,7 @@ __all__ = ["Deploying", "SiteSettings"]
 
 A = TypeVar("A")
 
-_LOG: Final = logging.getLogger("launch_async.deploy")
+_LOG: Final = logging.getLogger(__name__)
 _PAUSES: Final = (0.5, 1.0, 2.0, 4.0)
 _LONGEST_ABSENCE: Final = 300.0
 

@@ -20,7 +20,7 @@ from launch_async.resources.uploads import Uploads, nearly_over
 
 __all__ = ["upload"]
 
-_LOG: Final = logging.getLogger("launch_async.upload")
+_LOG: Final = logging.getLogger(__name__)
 _TRIES: Final = 4
 _PAUSE: Final = 0.5
 

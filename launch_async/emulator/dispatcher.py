@@ -9,7 +9,7 @@ import logging
 import socket
 import struct
 from collections.abc import Mapping
-from typing import cast
+from typing import Final, cast
 
 from aiohttp import web
 
@@ -23,7 +23,7 @@ from launch_async.emulator.options import RefusalBody
 from launch_async.emulator.routes.operations import Match, Router
 from launch_async.emulator.service import Answer, Call, Operation, Service
 
-_log = logging.getLogger(__name__)
+_LOG: Final = logging.getLogger(__name__)
 # What the ledger and faults call the two things that storage does.
 STORAGE = ("uploadArchive", "downloadArchive")
 CREDENTIAL_HEADERS = ("authtoken", "authorization", "organization_uid")
@@ -110,7 +110,7 @@ class Dispatcher:
         except web.RequestPayloadError:  # it cannot be decompressed
             response = _refused(errors.coded(400, "launch.MALFORMED_BODY", "The body is not what its headers say."))
         except Exception:
-            _log.exception("%s failed inside the emulator", entry.operation)
+            _LOG.exception("%s failed inside the emulator", entry.operation)
             response = _refused(errors.coded(500, "launch.INTERNAL_ERROR", "Internal error."))
         response.headers.update(headers)
         return await _strike_after(request, fault, response)

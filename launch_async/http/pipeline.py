@@ -46,7 +46,7 @@ from launch_async.wire.json_body import dump_json
 
 __all__ = ["Call", "Pipeline"]
 
-_LOG: Final = logging.getLogger("launch_async.pipeline")
+_LOG: Final = logging.getLogger(__name__)
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 _SECRET_HEADERS: Final = frozenset({"authtoken", "authorization"})
 

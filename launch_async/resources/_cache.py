@@ -18,7 +18,7 @@ from launch_async.resources.usage import Usage
 
 __all__ = ["CachePurges", "quota_reclassifier"]
 
-_LOG: Final = logging.getLogger("launch_async.cache")
+_LOG: Final = logging.getLogger(__name__)
 _FRESH: Final = 60.0
 """Seconds in which a purge is usually done everywhere (FACTS §8)."""
 

@@ -24,7 +24,7 @@ from launch_async.watch.schedule import Durations, FailureStreak, fair_interval,
 
 __all__ = ["DeploymentPoller", "PolledDeployment"]
 
-_LOG: Final = logging.getLogger("launch_async.poller")
+_LOG: Final = logging.getLogger(__name__)
 _FIRST_PAGE: Final = 10
 _PAGE: Final = 100
 _REMEMBERED: Final = 256

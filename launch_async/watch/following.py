@@ -25,7 +25,7 @@ from launch_async.watch.log_reads import LogReads
 
 __all__ = ["Following", "Logs"]
 
-_LOG: Final = logging.getLogger("launch_async.logs")
+_LOG: Final = logging.getLogger(__name__)
 _LAST_TRIES: Final = 3
 _LAST_DELAY: Final = 2.0
 _SELDOM: Final = 5.0

@@ -38,7 +38,7 @@ __all__ = ["DeploymentLike", "Watching"]
 DeploymentLike: TypeAlias = DeploymentRef | Deployment | str
 """Names a deployment: a reference, the deployment itself, or a reference's JSON."""
 
-_LOG: Final = logging.getLogger("launch_async.logs")
+_LOG: Final = logging.getLogger(__name__)
 _MAKE_A_REFERENCE: Final = (
     "A UID alone does not say where the deployment is: give DeploymentRef(project_uid, environment_uid, deployment_uid)"
 )

@@ -89,18 +89,18 @@ async def test_a_purge_right_after_an_own_deployment_is_warned_of_once(launch, f
     site = await client.create_site("night-sky", folder)
     uids = site.project.uid, site.environment.uid
 
-    with caplog.at_level(logging.WARNING, "launch_async.cache"):
+    with caplog.at_level(logging.WARNING, "launch_async.resources._cache"):
         await client.environments.revalidate_cache(*uids, path="/")
         await client.environments.revalidate_cache(*uids, path="/")
 
-    assert [record.name for record in caplog.records] == ["launch_async.cache"]
+    assert [record.name for record in caplog.records] == ["launch_async.resources._cache"]
     assert f"environment {site.environment.uid} was deployed 0 s ago" in caplog.text
 
 
 async def test_a_purge_without_an_own_deployment_is_not_warned_of(launch, uids, caplog):
     _, client = launch
 
-    with caplog.at_level(logging.WARNING, "launch_async.cache"):
+    with caplog.at_level(logging.WARNING, "launch_async.resources._cache"):
         await client.environments.revalidate_cache(*uids, path="/")
 
     assert caplog.records == []
@@ -113,7 +113,7 @@ def test_a_minute_after_a_deployment_a_purge_may_make_sense(after, warnings, cap
     purges.deployed("environment")
     now += after
 
-    with caplog.at_level(logging.WARNING, "launch_async.cache"):
+    with caplog.at_level(logging.WARNING, "launch_async.resources._cache"):
         purges.hint("environment")
 
     assert len(caplog.records) == warnings

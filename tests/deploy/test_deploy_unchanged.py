@@ -39,7 +39,8 @@ async def test_the_same_files_are_deployed_once(launch, folder, memory, caplog):
     assert (again.uid, again.status) == (first.uid, "LIVE")
     assert sent(emulator) == 1
     assert not lines
-    assert [record.deployment_uid for record in caplog.records if record.name == "launch_async.deploy"] == [first.uid]
+    used = [record.deployment_uid for record in caplog.records if record.name == "launch_async.deploy.deploying"]
+    assert used == [first.uid]
 
 
 async def test_files_that_another_deployment_has_replaced_are_deployed_again_unless_rolled_back_to(

@@ -92,7 +92,7 @@ async def test_a_storage_that_always_refuses_ends_the_upload_and_nothing_is_crea
     emulator, client = launch
     emulator.faults.add("status_before", operation="uploadArchive", status=503)
 
-    with caplog.at_level(logging.WARNING, "launch_async.upload"), pytest.raises(StorageError) as failure:
+    with caplog.at_level(logging.WARNING, "launch_async.deploy.uploading"), pytest.raises(StorageError) as failure:
         await client.create_site("night-sky", folder)
 
     assert (failure.value.status, failure.value.attempts) == (503, 4)

@@ -940,7 +940,7 @@ async def test_log_records_tell_the_story_without_a_secret(caplog: pytest.LogCap
             await launch.environments.update(PROJECT, ENVIRONMENT, environment_variables={"A": "hidden-value"})
 
     retried, finished = caplog.records
-    assert retried.name == finished.name == "launch_async.pipeline"
+    assert retried.name == finished.name == "launch_async.http.pipeline"
     assert "updateEnvironment will be sent again in" in retried.getMessage()
     assert (retried.levelname, finished.levelname) == ("INFO", "DEBUG")
     told = finished.__dict__

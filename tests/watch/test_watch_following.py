@@ -193,7 +193,7 @@ def test_a_log_that_fails_for_a_while_is_reported_once_and_loses_no_line(caplog:
         return [line.message async for line in launch.client().follow_logs(launch.ref(0))]
 
     assert run(main()) == [str(at) for at in range(60)]
-    assert [record.name for record in caplog.records] == ["launch_async.logs"]
+    assert [record.name for record in caplog.records] == ["launch_async.watch.following"]
 
 
 def test_a_log_that_always_fails_ends_nothing() -> None:

@@ -18,7 +18,7 @@ from launch_async.rate_limit.types import RateLimit
 
 __all__ = ["Config", "Connection"]
 
-_LOG: Final = logging.getLogger("launch_async.rate_limit.shared")
+_LOG: Final = logging.getLogger(__name__)
 _PROBE_EVERY_S: Final = 1.0
 
 

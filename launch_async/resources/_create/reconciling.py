@@ -34,7 +34,7 @@ from launch_async.resources._create.sending import SendRecord
 
 __all__ = ["Created", "CreationLog", "CreationOptions", "ReconcilingCreate"]
 
-_LOG: Final = logging.getLogger("launch_async.creation")
+_LOG: Final = logging.getLogger(__name__)
 _ROUNDS: Final = 3
 
 
