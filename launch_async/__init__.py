@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     )
     from launch_async.client import LaunchClient as LaunchClient
     from launch_async.deploy import (
+        Check as Check,
+        CheckResult as CheckResult,
         Commit as Commit,
         LatestCommit as LatestCommit,
         PreviousUpload as PreviousUpload,
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
         DecodeError as DecodeError,
         DeploymentFailed as DeploymentFailed,
         DeploymentsFailed as DeploymentsFailed,
+        DeploymentUnhealthy as DeploymentUnhealthy,
         FieldError as FieldError,
         ForbiddenError as ForbiddenError,
         GatewayTimeoutError as GatewayTimeoutError,

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
     from launch_async.archive.archive import SecretFiles
     from launch_async.deploy.deploying import Deploying
+    from launch_async.deploy.release.check import CheckLike, OnFailure
+    from launch_async.deploy.release.releasing import Releasing
     from launch_async.deploy.site import Site
     from launch_async.deploy.sources import Files, Source
     from launch_async.fleet.fleet import Fleet
@@ -413,8 +415,13 @@ class LaunchClient:
         timeout: float = 3600.0,
         secrets: SecretFiles = "refuse",
         skip_unchanged: str | os.PathLike[str] | None = None,
+        verify: CheckLike | Iterable[CheckLike] = (),
+        on_failure: OnFailure = "keep",
     ) -> Deployment:
-        """Deploy to an environment that exists, and wait until the deployment has ended.
+        """Deploy to an environment that exists, and wait until the deployment has ended; check its site if asked to.
+
+        Launch's public API has no rollback. `on_failure="restore"` deploys again what served before: it is built
+        again, and takes as long as a build. `PreviousUpload()` would deploy the bad version again.
 
         Args:
             project_uid: The project.
@@ -425,11 +432,16 @@ class LaunchClient:
             wait: Whether to wait for the end; otherwise the deployment is returned as it was created.
             on_log: Called with each line of the build log, every line once, while waiting.
             on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
-            timeout: Seconds for everything together: packing, upload, creation and waiting.
+            timeout: Seconds for everything together: packing, upload, creation and waiting. Checks have their own
+                times, and putting something back has as many seconds again.
             secrets: What to do about files that hold secrets: `refuse`, `drop` to leave them behind (a folder's only),
                 or `send`.
             skip_unchanged: A file in which to remember what was deployed, for files only; it need not exist yet. If the
                 environment still serves the same files, and has not been changed since, nothing is uploaded.
+            verify: Checks of the live site: each a `Check`, or a function that gets the site's URL and returns whether
+                it is healthy. They run side by side, without credentials, and cost no budget.
+            on_failure: What to do about a deployment that fails a check: `keep` it, or `restore` what served before:
+                the same commit, or the same ZIP byte for byte. Variables and settings are not put back.
 
         Returns:
             The deployment that went live, also if another one has superseded it already (`status.is_superseded`); the
@@ -442,10 +454,13 @@ class LaunchClient:
             StorageError: The upload failed for good; nothing was deployed.
             AmbiguousOutcome: The answer to the creation was lost, and a look-up cannot tell whether it happened.
             DeploymentFailed: It ended without success; `report` says why.
+            DeploymentUnhealthy: It went live, and its site failed a check; `results` says which, and `restored` is
+                what was put back.
             WaitTimeout: It did not end in time; it goes on at the service.
             DeadlineExceeded: The time ran out before there was a deployment.
 
-        API: `getDeploymentUploadUrl`, `createDeployment`; scope `launch.projects:write` or `launch:manage`.
+        API: `getDeploymentUploadUrl`, `createDeployment`; scope `launch.projects:write` or `launch:manage`. With
+        `on_failure="restore"` also `listDeployments` and `getDeploymentDownloadUrl`; `launch.projects:read`.
         """
         return await self._deploying.deploy(
             project_uid,
@@ -457,7 +472,48 @@ class LaunchClient:
             timeout=timeout,
             secrets=secrets,
             skip_unchanged=skip_unchanged,
+            verify=verify,
+            on_failure=on_failure,
         )
+
+    async def restore(
+        self,
+        project_uid: str,
+        environment_uid: str,
+        *,
+        to: Deployment | str | None = None,
+        timeout: float = 3600.0,
+    ) -> Deployment:
+        """Deploy again what served before, and wait until it serves: the same commit, or the same ZIP byte for byte.
+
+        Launch's public API has no instant rollback: what is put back is built again, and takes as long as a build.
+        Variables and settings are not put back; the build uses those that the environment has now. `PreviousUpload()`
+        is something else: it deploys the ZIP that was deployed last, which is the bad one.
+
+        Args:
+            project_uid: The project.
+            environment_uid: The environment.
+            to: The deployment to put back, or its UID. By default the last one that served before the one that serves
+                now, and had another commit or another ZIP.
+            timeout: Seconds for everything together.
+
+        Returns:
+            The new deployment, which serves. If the wanted one serves already, that one, and nothing is deployed; if
+            an earlier call has begun to put back the same, what that one began.
+
+        Raises:
+            InvalidArgumentError: A UID is malformed; or `to` never served; or what serves was put back already, so
+                that `to` must say what is meant.
+            LaunchError: Nothing served before.
+            StorageError: The ZIP cannot be fetched, or not be sent; nothing was deployed.
+            AmbiguousOutcome: The answer to the creation was lost, and a look-up cannot tell whether it happened.
+            DeploymentFailed: The build ended without success; what served before this call still serves.
+            WaitTimeout: It did not end in time; it goes on at the service.
+
+        API: `listDeployments`, `getDeploymentDownloadUrl`, `getDeploymentUploadUrl`, `createDeployment`; scope
+        `launch:manage`, or `launch.projects:read` and `launch.projects:write`.
+        """
+        return await self._releasing.restore(project_uid, environment_uid, to=to, timeout=timeout)
 
     async def create_site(
         self,
@@ -719,7 +775,23 @@ class LaunchClient:
     def _deploying(self) -> Deploying:
         from launch_async.deploy.deploying import Deploying
 
-        return Deploying(self.projects, self.environments, self.deployments, self.uploads, self._watching, self._purges)
+        return Deploying(
+            self.projects,
+            self.environments,
+            self.deployments,
+            self.uploads,
+            self._watching,
+            self._purges,
+            self._releasing,
+        )
+
+    @cached_property
+    def _releasing(self) -> Releasing:
+        from launch_async.deploy.release.copying import Copying
+        from launch_async.deploy.release.releasing import Releasing
+
+        copying = Copying(self._pipeline, self.deployments, self.uploads, self._watching)
+        return Releasing(self._pipeline, self.deployments, self._watching, copying, self._purges)
 
     async def openapi(self) -> JSONValue:
         """Return the vendor's own description of the API, as it came; it needs no credentials.

@@ -41,6 +41,7 @@ Catch `LaunchError` for everything, a branch for a cause, a leaf for one case:
     ├── AmbiguousOutcome                   a creation was sent, its answer lost, and a look-up cannot tell
     ├── DeploymentFailed                   a deployment ended without success; `report` says why
     ├── DeploymentsFailed                  of several deployments, some ended without success
+    ├── DeploymentUnhealthy                a deployment went live, and a check of its site failed
     ├── WaitTimeout                        a deployment did not end in time (also TimeoutError)
     ├── JournalError                       a fleet journal cannot be used; the file was left as it was
     │   └── JournalInUse                   another run has it
@@ -77,6 +78,7 @@ __all__ = [
     "DeadlineExceeded",
     "DecodeError",
     "DeploymentFailed",
+    "DeploymentUnhealthy",
     "DeploymentsFailed",
     "FieldError",
     "ForbiddenError",
@@ -555,6 +557,48 @@ class DeploymentsFailed(LaunchError):
         super().__init__(f"{len(failures)} of {len(deployments)} deployments failed.{first}", operation="wait")
         self.failures: tuple[FailureReport, ...] = tuple(failures)
         self.deployments: tuple[DeploymentState, ...] = tuple(deployments)
+
+
+class CheckOutcome(Protocol):
+    """What an error tells of a check of a site; the object is a `launch_async.CheckResult`."""
+
+    @property
+    def name(self) -> str:
+        """What was checked."""
+        ...
+
+    @property
+    def passed(self) -> bool:
+        """Whether the site passed it."""
+        ...
+
+    @property
+    def problem(self) -> str:
+        """What was wrong at the last attempt; empty if nothing was."""
+        ...
+
+
+class DeploymentUnhealthy(LaunchError):
+    """A deployment went live, and a check of its site failed.
+
+    Attributes:
+        deployment: The deployment that failed the check.
+        results: What came of each check, in the order in which they were given.
+        restored: The deployment that put back what served before; None if nothing was put back. The text says why.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        deployment: DeploymentState,
+        results: Sequence[CheckOutcome],
+        restored: DeploymentState | None = None,
+    ) -> None:
+        super().__init__(message, operation="verify")
+        self.deployment: DeploymentState = deployment
+        self.results: tuple[CheckOutcome, ...] = tuple(results)
+        self.restored: DeploymentState | None = restored
 
 
 class WaitTimeout(LaunchError, TimeoutError):

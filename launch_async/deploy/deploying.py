@@ -8,22 +8,25 @@ at the service, and a project keeps its environment (FACTS §4).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final, TypeVar
 
 import attrs
 
 from launch_async.archive.archive import Archive, SecretFiles
+from launch_async.deploy.deadline import Deadline
+from launch_async.deploy.release.check import CheckLike, OnFailure, check_on_failure, checks_of
+from launch_async.deploy.release.copying import Place
+from launch_async.deploy.release.releasing import Releasing
 from launch_async.deploy.site import Site
 from launch_async.deploy.sources import Commit, Files, LatestCommit, PreviousUpload, Source, ready_archive
 from launch_async.deploy.unchanged import DeployedFiles, serves_unchanged
 from launch_async.deploy.uploading import upload
-from launch_async.errors import DeadlineExceeded, InvalidArgumentError, LaunchError, NotFoundError, WaitTimeout
-from launch_async.http.operation import check_callback, check_text, check_timeout, check_uid
+from launch_async.errors import InvalidArgumentError, LaunchError, NotFoundError, WaitTimeout
+from launch_async.http.operation import check_callback, check_text, check_uid
 from launch_async.models.deployment import Deployment
 from launch_async.models.environment import Environment, FrameworkPreset
 from launch_async.models.log import LogLine
@@ -81,44 +84,6 @@ class SiteSettings:
         )
 
 
-@attrs.define
-class _Deadline:
-    """One deadline for several steps, which says in which of them it came."""
-
-    timeout: float
-    at: float
-    step: str = "beginning"
-    creates: bool = False
-
-    @classmethod
-    def after(cls, timeout: float) -> _Deadline:
-        check_timeout(timeout)
-        if not timeout > 0:
-            raise InvalidArgumentError("timeout", f"must be a positive number of seconds, not {timeout!r}")
-        return cls(timeout, asyncio.get_running_loop().time() + timeout)
-
-    @property
-    def remaining(self) -> float:
-        return max(0.0, self.at - asyncio.get_running_loop().time())
-
-    def begin(self, step: str, *, creates: bool = False) -> None:
-        self.step, self.creates = step, creates
-
-    @contextlib.asynccontextmanager
-    async def held(self, operation: str) -> AsyncGenerator[None]:
-        try:
-            async with asyncio.timeout_at(self.at):
-                yield
-        except LaunchError:
-            raise
-        except TimeoutError:
-            raise DeadlineExceeded(
-                f"{operation} did not end within its timeout of {self.timeout:g} s, while {self.step}",
-                operation=operation,
-                ambiguous=self.creates,
-            ) from None
-
-
 class Deploying:
     """Deploys to environments that exist, and creates sites."""
 
@@ -130,6 +95,7 @@ class Deploying:
         uploads: Uploads,
         watching: Watching,
         purges: CachePurges,
+        releasing: Releasing,
     ) -> None:
         self._projects = projects
         self._environments = environments
@@ -137,6 +103,7 @@ class Deploying:
         self._uploads = uploads
         self._watching = watching
         self._purges = purges
+        self._releasing = releasing
 
     async def deploy(
         self,
@@ -150,20 +117,29 @@ class Deploying:
         timeout: float,
         secrets: SecretFiles,
         skip_unchanged: str | os.PathLike[str] | None,
+        verify: CheckLike | Iterable[CheckLike],
+        on_failure: OnFailure,
     ) -> Deployment:
         """Do what `LaunchClient.deploy` promises."""
-        check_uid("project_uid", project_uid)
-        check_uid("environment_uid", environment_uid)
+        place = Place(check_uid("project_uid", project_uid), check_uid("environment_uid", environment_uid))
         check_callback(on_log=on_log, on_progress=on_progress)
-        deadline = _Deadline.after(timeout)
+        checks = checks_of(verify)
+        check_on_failure(on_failure, checks)
+        if checks and not wait:
+            raise InvalidArgumentError("verify", "only a site that is live can be checked: leave out wait=False")
+        deadline = Deadline.after(timeout)
         memory = await _memory(source, skip_unchanged)
         async with deadline.held("deploy"):
+            deadline.begin("looking what serves now")
+            release = await self._releasing.begun(place, checks, on_failure, timeout)
             created, is_new = await self._create(
                 project_uid, environment_uid, source, deadline, on_progress, secrets, memory
             )
+        if not is_new:
+            release = attrs.evolve(release, on_failure="keep")
         if not wait or (created.status.is_final and not is_new):
-            return created
-        return await self._finish(created, on_log, deadline)
+            return await self._releasing.checked(release, created)
+        return await self._releasing.checked(release, await self._finish(created, on_log, deadline))
 
     async def create_site(
         self,
@@ -178,7 +154,7 @@ class Deploying:
     ) -> Site:
         """Do what `LaunchClient.create_site` promises."""
         check_callback(on_log=on_log, on_progress=on_progress)
-        deadline = _Deadline.after(timeout)
+        deadline = Deadline.after(timeout)
         async with deadline.held("create_site"):
             deadline.begin("packing the files")
             async with ready_archive(files, secrets=secrets) as archive:
@@ -209,7 +185,7 @@ class Deploying:
         project_uid: str,
         environment_uid: str,
         source: Source,
-        deadline: _Deadline,
+        deadline: Deadline,
         on_progress: Callable[[int], object] | None,
         secrets: SecretFiles,
         memory: DeployedFiles | None,
@@ -243,7 +219,7 @@ class Deploying:
         self,
         project_uid: str,
         environment_uid: str,
-        deadline: _Deadline,
+        deadline: Deadline,
         *,
         commit_hash: str | None = None,
         upload_uid: str | None = None,
@@ -288,13 +264,13 @@ class Deploying:
         return deployment
 
     async def _finish(
-        self, created: Deployment, on_log: Callable[[LogLine], object] | None, deadline: _Deadline
+        self, created: Deployment, on_log: Callable[[LogLine], object] | None, deadline: Deadline
     ) -> Deployment:
         ended = await self._watching.watch(created, on_log=on_log, timeout=deadline.remaining)
         self._purges.deployed(ended.environment_uid)
         return ended
 
-    async def _first_environment(self, project: Project, name: str, deadline: _Deadline) -> Environment:
+    async def _first_environment(self, project: Project, name: str, deadline: Deadline) -> Environment:
         """Return the environment that the project was created with; it is the only one."""
 
         async def look() -> Environment | None:
@@ -303,7 +279,7 @@ class Deploying:
 
         return await _appeared(look, f"environment {name!r}", project, deadline)
 
-    async def _first_deployment(self, project: Project, environment: Environment, deadline: _Deadline) -> Deployment:
+    async def _first_deployment(self, project: Project, environment: Environment, deadline: Deadline) -> Deployment:
         async def look() -> Deployment | None:
             found = (await self._deployments.list(project.uid, environment.uid).page()).items
             return min(found, key=lambda one: one.deployment_number or 0, default=None)
@@ -321,7 +297,7 @@ async def _memory(source: Source, skip_unchanged: str | os.PathLike[str] | None)
     return await asyncio.to_thread(DeployedFiles.at, skip_unchanged)
 
 
-async def _appeared(look: Callable[[], Awaitable[A | None]], what: str, project: Project, deadline: _Deadline) -> A:
+async def _appeared(look: Callable[[], Awaitable[A | None]], what: str, project: Project, deadline: Deadline) -> A:
     """Look again and again, with growing pauses, for what a new project shows late (FACTS §4).
 
     Raises:

@@ -6,6 +6,7 @@ from launch_async._text import duration, file_size
 from launch_async._views import HTML
 from launch_async.archive.archive import ArchiveListing
 from launch_async.archive.entries import ArchiveEntry, Exclusion, printable
+from launch_async.deploy.release.check import CheckResult
 from launch_async.deploy.site import Site
 from launch_async.display import html as _html
 from launch_async.display.models import deployment_name, status_badge, text_line
@@ -75,6 +76,28 @@ def _report_row(report: DeploymentReport) -> dict[str, _html.Cell]:
         "took": duration(report.seconds),
         "first error": None if report.status.is_success else report.first_error,
         "uid": _html.code(report.deployment.uid),
+    }
+
+
+@HTML.of(CheckResult)
+def _check_result(result: CheckResult) -> str:
+    return _html.card(f"Check {result.name}", _check_facts(result))
+
+
+@_html.row.register(CheckResult)
+def _check_row(result: CheckResult) -> dict[str, _html.Cell]:
+    return {"check": result.name, **_check_facts(result)}
+
+
+def _check_facts(result: CheckResult) -> dict[str, _html.Cell]:
+    severity = _html.Severity.GOOD if result.passed else _html.Severity.BAD
+    outcome = "passed" if result.passed else "failed" if result.is_decided else "not decided"
+    return {
+        "outcome": _html.badge(outcome, severity),
+        "problem": result.problem or None,
+        "answer": result.head or None,
+        "attempts": result.attempts,
+        "took": duration(result.seconds),
     }
 
 

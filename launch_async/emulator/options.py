@@ -92,6 +92,8 @@ class EmulatorOptions:
         token_seconds: life of bearer tokens in seconds.
         upload_seconds: life of signed URLs in seconds.
         unpacked_limit: bytes that an archive may unpack to.
+        site_cold_seconds: seconds after a deployment has gone live in which its site answers 503.
+        site_stale_seconds: seconds after that in which the site still serves what was LIVE before, if anything was.
         site_listeners: environments that get a port of their own; later ones get a path on the main port.
         revalidation_quota: revalidations per organization and day.
         project_limit: projects that an organization may have; None for any number (question 30).
@@ -168,6 +170,8 @@ class EmulatorOptions:
     token_seconds: float = field(default=3600.0, validator=gt(0))
     upload_seconds: float = field(default=600.0, validator=gt(0))
     unpacked_limit: int = field(default=512 * 1024 * 1024, validator=gt(0))
+    site_cold_seconds: float = field(default=0.0, validator=ge(0))
+    site_stale_seconds: float = field(default=0.0, validator=ge(0))
     site_listeners: int = field(default=200, validator=ge(0))
     revalidation_quota: int = field(default=500, validator=ge(0))
     project_limit: int | None = field(default=None, validator=optional(ge(0)))
@@ -249,6 +253,8 @@ class EmulatorKeywords(TypedDict, total=False):
     token_seconds: float
     upload_seconds: float
     unpacked_limit: int
+    site_cold_seconds: float
+    site_stale_seconds: float
     site_listeners: int
     revalidation_quota: int
     project_limit: int | None

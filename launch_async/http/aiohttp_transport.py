@@ -78,6 +78,19 @@ class AiohttpTransport:
         self._pid = os.getpid()
         self._inherited: object = None
         self._closed = False
+        self._redirects_are_answers = False
+
+    def for_sites(self) -> AiohttpTransport:
+        """Return a transport for requests to deployed sites, with the same proxy and certificates.
+
+        It has connections of its own, never those of a session that was given: that one's default headers may hold
+        credentials. A redirect is an answer there.
+        """
+        sites = AiohttpTransport(
+            ssl_context=self._ssl if isinstance(self._ssl, ssl.SSLContext) else None, proxy=self._proxy
+        )
+        sites._redirects_are_answers = True
+        return sites
 
     async def send(self, request: Request) -> Response:
         """Send a request once and read the answer; see `Transport.send`."""
@@ -171,7 +184,7 @@ class AiohttpTransport:
                     return Response(status, answer.headers, b"", max(1, tracker.attempts), drop)
                 return Response(status, answer.headers, await answer.read(), max(1, tracker.attempts), drop)
             async with answer:
-                if status >= 400:
+                if status >= 400 or self._redirects_are_answers:
                     error_body = _without_password(await _read_error_body(answer), proxy)
                     return Response(status, answer.headers, error_body, max(1, tracker.attempts))
                 failure: TransportError = redirect_refused(request, status, answer.headers.get("Location", ""))

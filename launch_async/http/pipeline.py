@@ -31,7 +31,7 @@ from launch_async.errors import (
     UnauthorizedError,
 )
 from launch_async.hooks import BudgetWait, Hooks, RequestFinished, RequestRetried, RequestStarted
-from launch_async.http.base import Middleware, Request, Response, Transport, sender
+from launch_async.http.base import Middleware, Request, Response, Send, Transport, sender
 from launch_async.http.call_state import CallState, noting
 from launch_async.http.credentials import Credentials, check_organization
 from launch_async.http.metering import METERS, Meter
@@ -138,6 +138,7 @@ class Pipeline:
         self._closed = False
         self._send = sender(transport, middleware, below=noting)
         self._send_file = sender(transport)
+        self._sites: Transport | None = None
         self._refreshing: asyncio.Task[bool] | None = None
         self._budget: tuple[str, RateLimiter] | None = None
 
@@ -197,6 +198,8 @@ class Pipeline:
 
     async def close(self) -> None:
         """Send nothing more, and close every connection unless another pipeline owns them."""
+        if self._sites is not None and self._sites is not self._transport:
+            await self._sites.close()
         if self._parent is None:
             await self._transport.close()
         self._closed = True
@@ -209,6 +212,18 @@ class Pipeline:
         response = await self._send_file(request)
         received(request, response, clock() - sent_at)
         return response
+
+    def to_sites(self) -> Send:
+        """Return what sends a request to a deployed site: no credentials, no budget, no retry, no middleware.
+
+        It uses connections of its own where the transport offers them, as `AiohttpTransport` does. There a redirect
+        is an answer.
+        """
+        self._check_open()
+        if self._sites is None:
+            separate: Callable[[], Transport] | None = getattr(self._transport, "for_sites", None)
+            self._sites = self._transport if separate is None else separate()
+        return sender(self._sites)
 
     async def call(self, call: Call) -> Response:
         """Send a call until it succeeds, fails for good, or its deadline comes; see `read`."""

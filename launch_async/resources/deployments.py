@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
@@ -28,7 +29,7 @@ from launch_async.resources.pager import Pager
 from launch_async.settings import plain_http_host
 from launch_async.wire.moments import format_iso
 
-__all__ = ["Deployments", "deployment_creation"]
+__all__ = ["Deployments", "KnownUpload", "deployment_creation", "host_in_clear", "upload_uid_of", "zip_hash_of"]
 
 L = TypeVar("L", LogLine, ServerLogLine)
 
@@ -40,6 +41,7 @@ _CREATE: Final = Operation("createDeployment", "POST", _PARENT, WRITE)
 _LOGS: Final = Operation("getDeploymentLogs", "GET", _ITEM + "/logs/deployment-logs", READ)
 _SERVER_LOGS: Final = Operation("getServerLogs", "GET", _ITEM + "/logs/server-logs", READ)
 _DOWNLOAD_TIMEOUT: Final = 300.0
+_UPLOADS_REMEMBERED: Final = 1000
 _DOWNLOAD: Final = Operation("getDeploymentDownloadUrl", "GET", _ITEM + "/download/signed_url", READ)
 
 
@@ -55,6 +57,8 @@ class Deployments(Resource):
         self._allow_http = allow_http
         self._zip_hashes: dict[str, str] = {}
         self._download_urls = SignedUrls[DownloadUrl](lambda signed: signed.url)
+        self._upload_uids: OrderedDict[str, str] = OrderedDict()
+        """Upload UIDs of deployments that were made here: the service does not tell them."""
         self._highest: dict[str, int] = {}
         """Highest deployment number seen, by environment: what comes later is newer."""
         self._is_undated = False
@@ -271,6 +275,8 @@ class Deployments(Resource):
                 user_only=commit_hash is not None,
                 check=is_new,
             )
+            if upload_uid is not None:
+                self._remember_upload(deployment.uid, upload_uid, None if options is None else options.sha256)
             return self._located(deployment, project_uid=project_uid, environment_uid=environment_uid)
 
         async def look_up() -> Sequence[Deployment]:
@@ -289,6 +295,13 @@ class Deployments(Resource):
             known_number=known,
             options=options,
         )
+
+    def _remember_upload(self, deployment_uid: str, upload_uid: str, sha256: str | None) -> None:
+        self._upload_uids[deployment_uid] = upload_uid
+        if sha256 is not None:
+            self._zip_hashes[deployment_uid] = sha256
+        while len(self._upload_uids) > _UPLOADS_REMEMBERED:
+            self._upload_uids.popitem(last=False)
 
     async def _zip_hash(self, deployment: Deployment) -> str | None:
         """Return the SHA-256 of the ZIP that a deployment was built from; None where it cannot be had.
@@ -369,6 +382,35 @@ def _uids(
         missing = next(name for name, uid in beside.items() if uid is None)
         raise InvalidArgumentError(missing, "is missing; give all three UIDs, or a DeploymentRef alone")
     return {"project_uid": project_uid, "environment_uid": environment_uid, "deployment_uid": deployment_uid}
+
+
+@attrs.frozen
+class KnownUpload:
+    """An upload that a deployment was made from.
+
+    Attributes:
+        uid: Its upload UID.
+        sha256: SHA-256 of the ZIP; None where it is not known.
+    """
+
+    uid: str
+    sha256: str | None
+
+
+def upload_uid_of(deployments: Deployments, deployment: Deployment) -> KnownUpload | None:
+    """Return the upload of a deployment that this client has made; None where it is not known."""
+    uid = deployments._upload_uids.get(deployment.uid)  # noqa: SLF001
+    return None if uid is None else KnownUpload(uid, deployments._zip_hashes.get(deployment.uid))  # noqa: SLF001
+
+
+def host_in_clear(deployments: Deployments, url: str) -> str:
+    """Return the host that a URL would reach in clear against the client's settings; empty if it would not."""
+    return "" if deployments._allow_http else plain_http_host(url)  # noqa: SLF001
+
+
+async def zip_hash_of(deployments: Deployments, deployment: Deployment) -> str | None:
+    """Return the SHA-256 of the ZIP that a deployment was built from; None where it cannot be had."""
+    return await deployments._zip_hash(deployment)  # noqa: SLF001
 
 
 def deployment_creation(

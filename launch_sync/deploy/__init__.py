@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING
 from launch_async._lazy import lazy
 
 if TYPE_CHECKING:
+    from launch_async.deploy.release.check import (
+        Check as Check,
+        CheckLike as CheckLike,
+        CheckResult as CheckResult,
+        OnFailure as OnFailure,
+    )
     from launch_async.deploy.site import Site as Site
     from launch_async.deploy.sources import (
         Commit as Commit,

@@ -18,6 +18,7 @@ from hypothesis import given, strategies as st
 from launch_async import (
     ArchiveListing,
     CacheRevalidationUsage,
+    CheckResult,
     Deployment,
     DeploymentRef,
     DeploymentReport,
@@ -130,6 +131,7 @@ EVERYTHING = {
     "deployment": DEPLOYMENT,
     "site": SITE,
     "report": REPORT,
+    "check": CheckResult(name="GET /", passed=False, problem="status 500 instead of 200", head="<h1>Oops</h1>"),
     "diff": DIFF,
     "listing": LISTING,
     "budget": BUDGET,

@@ -189,3 +189,26 @@ async def test_a_git_deployment_serves_a_page_that_says_what_it_is(api):
 
     assert page.status == 200
     assert "&lt;b>" in page.text
+
+
+async def test_a_cold_site_answers_503_for_a_while(start, zip_of):
+    async with start(site_cold_seconds=30.0, build_seconds=10.0) as api:
+        path = await api.site(zip_of(SITE))
+        api.emulator.advance(39)
+        cold = await api.page(path, "/")
+        api.emulator.advance(2)
+
+        assert [cold.status, (await api.page(path, "/")).status] == [503, 200]
+
+
+async def test_a_stale_site_serves_the_version_before_for_a_while(start, zip_of):
+    async with start(site_stale_seconds=30.0, build_seconds=10.0) as api:
+        path = await api.site(zip_of({"index.html": "old"}))
+        api.emulator.advance(60)
+        upload_uid = await api.upload(zip_of({"index.html": "new"}))
+        await api.post(f"{path}/deployments", {"uploadUid": upload_uid})
+        api.emulator.advance(39)
+        stale = await api.page(path, "/")
+        api.emulator.advance(2)
+
+        assert [stale.text, (await api.page(path, "/")).text] == ["old", "new"]

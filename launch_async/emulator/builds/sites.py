@@ -79,9 +79,11 @@ class Sites:
 
     def answer(self, request: web.BaseRequest, environment: Environment | None, prefix: str = "") -> web.StreamResponse:
         """Serve one page of a site; ``prefix`` is the part of the path that is not the site's."""
-        live = environment.live if environment is not None and not environment.deleted else None
+        live = None if environment is None or environment.deleted else self._shown(environment)
         if live is None:
             return _page(404, "<!doctype html><title>Not found</title><h1>There is no site here yet</h1>\n")
+        if self._is_cold(live):
+            return _page(503, "<!doctype html><title>Not yet</title><h1>The site is not everywhere yet</h1>\n")
         if not _admitted(live.settings, request.headers.get("Authorization")):
             return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="site"'})
         if request.method not in ("GET", "HEAD"):
@@ -91,6 +93,17 @@ class Sites:
             line = f"{request.method} {request.path.removeprefix(prefix) or '/'} {response.status}"
             live.add_server_line(ServerLine(milliseconds(self._clock.now()), "server", line))
         return response
+
+    def _shown(self, environment: Environment) -> Deployment | None:
+        """The deployment whose site is served: the LIVE one, or the one before it while caches still hold that."""
+        live = environment.live
+        if live is None or self._clock.now() >= live.updated_at + self._options.site_stale_seconds:
+            return live
+        before = (one for one in environment.deployments.values() if one.status in ("ARCHIVED", "DEPLOYED"))
+        return max(before, key=lambda one: one.updated_at, default=live)
+
+    def _is_cold(self, shown: Deployment) -> bool:
+        return shown.status == "LIVE" and self._clock.now() < shown.updated_at + self._options.site_cold_seconds
 
     def _file(self, live: Deployment, request: web.BaseRequest, prefix: str) -> web.StreamResponse:
         path = request.rel_url.raw_path.removeprefix(prefix)

@@ -1,0 +1,1 @@
+"""Preview environments that end by themselves."""

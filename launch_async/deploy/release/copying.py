@@ -1,0 +1,219 @@
+"""The same files or the same commit as those of another deployment, deployed once more.
+
+A commit is deployed by its hash. Of files, the service has the ZIP: it is fetched from the storage to this machine's
+disk and sent again byte for byte. The address that it is fetched from is a secret and gets no credentials.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import random
+import tempfile
+import zipfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import attrs
+
+from launch_async.deploy.deadline import Deadline
+from launch_async.deploy.uploading import upload
+from launch_async.errors import APIError, StorageError, TransportError
+from launch_async.http.base import Request
+from launch_async.http.pipeline import Pipeline
+from launch_async.models.deployment import Deployment
+from launch_async.resources._create.reconciling import CreationLog, CreationOptions
+from launch_async.resources._create.sending import SendRecord
+from launch_async.resources.deployments import Deployments, deployment_creation, host_in_clear, upload_uid_of
+from launch_async.resources.uploads import Uploads
+from launch_async.watch.waiting import Watching
+
+__all__ = ["Copying", "Place"]
+
+_LOG: Final = logging.getLogger("launch_async.deploy")
+_OPERATION: Final = "download"
+_TRIES: Final = 4
+_PAUSE: Final = 0.5
+_DOWNLOAD_SECONDS: Final = 600.0
+_REFUSED_UPLOAD: Final = frozenset({400, 404, 409, 410, 422})
+
+
+@attrs.frozen
+class Place:
+    """An environment, by its UIDs."""
+
+    project_uid: str
+    environment_uid: str
+
+
+class Copying:
+    """Deploys what another deployment was made from."""
+
+    def __init__(self, pipeline: Pipeline, deployments: Deployments, uploads: Uploads, watching: Watching) -> None:
+        self._pipeline = pipeline
+        self._deployments = deployments
+        self._uploads = uploads
+        self._watching = watching
+
+    async def copy(
+        self,
+        source: Deployment,
+        place: Place,
+        deadline: Deadline,
+        *,
+        reuse_upload: bool,
+        log: CreationLog | None = None,
+    ) -> Deployment:
+        """Return a new deployment of the same commit or the same ZIP; it goes on at the service.
+
+        Args:
+            source: What it is a copy of.
+            place: Where it is deployed.
+            deadline: When it must be created.
+            reuse_upload: Whether to try the upload that the source was made from, if it is known, before the ZIP is
+                sent once more.
+            log: Is told how far the creation is.
+
+        Raises:
+            StorageError: The ZIP cannot be had, or not be sent.
+            AmbiguousOutcome: The answer was lost, and nobody can tell whether it was created.
+        """
+        if source.commit_hash:
+            deadline.begin("creating the deployment", creates=True)
+            return await self._create(place, deadline, log, commit_hash=source.commit_hash)
+        known = upload_uid_of(self._deployments, source) if reuse_upload else None
+        if known is not None:
+            deadline.begin("creating the deployment", creates=True)
+            try:
+                return await self._create(place, deadline, log, upload_uid=known.uid, sha256=known.sha256)
+            except APIError as error:
+                if error.ambiguous or error.status not in _REFUSED_UPLOAD:
+                    raise
+                _LOG.info("the upload of deployment %s does not hold any more: its ZIP is sent again", source.uid)
+        deadline.begin("fetching the ZIP")
+        async with self._zip_of(source) as (path, sha256):
+            deadline.begin("uploading")
+            upload_uid = await upload(
+                self._uploads,
+                lambda: self._uploads.url_for_deployment(place.project_uid, place.environment_uid),
+                path,
+                on_progress=None,
+            )
+        deadline.begin("creating the deployment", creates=True)
+        return await self._create(place, deadline, log, upload_uid=upload_uid, sha256=sha256)
+
+    async def found(
+        self, place: Place, deadline: Deadline, record: SendRecord, commit_hash: str | None
+    ) -> Deployment | None:
+        """Return what an interrupted creation has created; None if it created nothing and will not.
+
+        Raises:
+            AmbiguousOutcome: Nobody can tell.
+        """
+        options = self._options(deadline, None, record.sha256, record)
+        creation = deployment_creation(
+            self._deployments,
+            place.project_uid,
+            place.environment_uid,
+            commit_hash=commit_hash,
+            upload_uid=None,
+            options=options,
+        )
+        return await creation.resolved()
+
+    async def _create(
+        self,
+        place: Place,
+        deadline: Deadline,
+        log: CreationLog | None,
+        *,
+        commit_hash: str | None = None,
+        upload_uid: str | None = None,
+        sha256: str | None = None,
+    ) -> Deployment:
+        creation = deployment_creation(
+            self._deployments,
+            place.project_uid,
+            place.environment_uid,
+            commit_hash=commit_hash,
+            upload_uid=upload_uid,
+            options=self._options(deadline, log, sha256),
+        )
+        return await creation.once()
+
+    def _options(
+        self, deadline: Deadline, log: CreationLog | None, sha256: str | None, record: SendRecord | None = None
+    ) -> CreationOptions[Deployment]:
+        async def follow(found: Deployment) -> None:
+            await self._watching.wait_all([found], timeout=deadline.remaining, return_failures=True)
+
+        return CreationOptions(
+            timeout=deadline.remaining, sha256=sha256, record=record, follow=follow, log=log or CreationLog()
+        )
+
+    @asynccontextmanager
+    async def _zip_of(self, source: Deployment) -> AsyncGenerator[tuple[Path, str]]:
+        """Give a temporary file with the ZIP of a deployment, and its SHA-256."""
+        descriptor, name = await asyncio.to_thread(tempfile.mkstemp, prefix="launch-release-", suffix=".zip")
+        path = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                sha256 = await self._fetched(source, file, path)
+            yield path, sha256
+        finally:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    async def _fetched(self, source: Deployment, file: BinaryIO, path: Path) -> str:
+        """Fetch a ZIP into a file, with a new address for each try, and return its SHA-256."""
+        for attempt in range(1, _TRIES + 1):
+            try:
+                return await self._fetched_once(source, file, path)
+            except StorageError as error:
+                error.attempts = attempt
+                if not error.retryable or attempt == _TRIES:
+                    raise
+                _LOG.warning("Download attempt %d of %d failed: %s", attempt, _TRIES, error.message)
+            await asyncio.sleep(_PAUSE * 2 ** (attempt - 1) * random.random())  # noqa: S311 - it spreads delays
+        raise AssertionError("unreachable")
+
+    async def _fetched_once(self, source: Deployment, file: BinaryIO, path: Path) -> str:
+        signed = await self._deployments.download_url(source.project_uid, source.environment_uid, source.uid)
+        if host := host_in_clear(self._deployments, signed.url):
+            raise StorageError(f"the ZIP would come in clear from {host}, and was not fetched", operation=_OPERATION)
+        digest = hashlib.sha256()
+        file.seek(0)
+        file.truncate()
+
+        def keep(part: bytes) -> None:
+            digest.update(part)
+            file.write(part)
+
+        request = Request("GET", signed.url, timeout=_DOWNLOAD_SECONDS, operation=_OPERATION, on_body=keep)
+        try:
+            response = await self._pipeline.send_file(request)
+        except TransportError as error:
+            raise StorageError(
+                f"the ZIP of deployment {source.uid} could not be fetched: {error.message}",
+                operation=_OPERATION,
+                retryable=error.retryable,
+            ) from None
+        if response.status != 200:
+            raise StorageError(
+                f"the storage did not give the ZIP of deployment {source.uid}",
+                operation=_OPERATION,
+                status=response.status,
+                retryable=response.status >= 500 or response.status in {403, 408, 429},
+            )
+        keep(response.body)
+        file.flush()
+        if not await asyncio.to_thread(zipfile.is_zipfile, path):
+            raise StorageError(
+                f"what the storage gave for deployment {source.uid} is no ZIP, or is not whole",
+                operation=_OPERATION,
+                retryable=True,
+            )
+        return digest.hexdigest()

@@ -1,0 +1,157 @@
+"""Runs checks against a live site until each is decided, or one has failed.
+
+Requests of checks carry no credentials, cost no budget and are not retried: a failed attempt is what they look for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import itertools
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, cast
+
+import attrs
+
+from launch_async._text import printable
+from launch_async.auth.auth_request import USER_AGENT
+from launch_async.deploy.release.answer import Verdict, head_of, redirect_of, verdict_of
+from launch_async.deploy.release.check import ATTEMPTS, EVERY, GRACE, SUCCESSES, Check, CheckLike, CheckResult, name_of
+from launch_async.errors import TransportError
+from launch_async.http.base import Request, Response, Send
+
+__all__ = ["verify"]
+
+_LOG: Final = logging.getLogger("launch_async.verify")
+_MOST_READ: Final = 1 << 20
+_MOST_REDIRECTS: Final = 5
+_FUNCTION_SECONDS: Final = 30.0
+_UNSTEADY: Final = 10
+"""Attempts after the grace time, for each that would decide, after which a site that wavers has failed."""
+_HEADERS: Final = {"Accept": "*/*", "Cache-Control": "no-cache", "User-Agent": USER_AGENT}
+
+
+async def verify(url: str, checks: Sequence[CheckLike], send: Send) -> tuple[CheckResult, ...]:
+    """Return what came of each check; as soon as one has failed, the others are left as they are.
+
+    Args:
+        url: Absolute URL of the site.
+        checks: The checks.
+        send: Sends a request to a site.
+    """
+    counts = [_Counting(check, url, send) for check in checks]
+    tasks = [asyncio.ensure_future(one.decide()) for one in counts]
+    try:
+        left = set(tasks)
+        while left:
+            done, left = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+            if not all(task.result() for task in done):
+                break
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    results = tuple(one.result for one in counts)
+    for result in results:
+        if not result.passed:
+            _LOG.info("check of %s %s", url, result)
+    return results
+
+
+class _Counting:
+    """One check, and how often it has passed and failed in a row."""
+
+    def __init__(self, check: CheckLike, url: str, send: Send) -> None:
+        self._check = check
+        self._rule = check if isinstance(check, Check) else Check(attempts=ATTEMPTS, every=EVERY, grace=GRACE)
+        self._successes = self._rule.successes if isinstance(check, Check) else SUCCESSES
+        self._url = url
+        self._send = send
+        self._began = asyncio.get_running_loop().time()
+        self.result = CheckResult(name=name_of(check), passed=False, is_decided=False)
+
+    async def decide(self) -> bool:
+        """Try until it is decided; return whether the site has passed."""
+        clock, rule = asyncio.get_running_loop().time, self._rule
+        passed = failed = counted = 0
+        while True:
+            began = clock()
+            verdict = await self._attempt()
+            if verdict.problem:
+                passed = 0
+                failed += began - self._began >= rule.grace
+            else:
+                passed, failed = passed + 1, 0
+            counted += began - self._began >= rule.grace
+            is_unsteady = counted >= _UNSTEADY * (rule.attempts + self._successes)
+            is_decided = passed >= self._successes or failed >= rule.attempts or is_unsteady
+            self._note(verdict, is_decided=is_decided, passed=passed >= self._successes)
+            if is_decided:
+                return self.result.passed
+            await asyncio.sleep(max(0.0, began + rule.every - clock()))
+
+    def _note(self, verdict: Verdict, *, is_decided: bool, passed: bool) -> None:
+        self.result = attrs.evolve(
+            self.result,
+            passed=passed,
+            problem=verdict.problem or ("" if passed else "it passed and failed by turns"),
+            status=verdict.status,
+            head=verdict.head,
+            attempts=self.result.attempts + 1,
+            seconds=round(asyncio.get_running_loop().time() - self._began, 3),
+            is_refused=verdict.is_refused,
+            is_decided=is_decided,
+        )
+
+    async def _attempt(self) -> Verdict:
+        if isinstance(self._check, Check):
+            return await _asked(self._check, self._url, self._send)
+        return await _called(self._check, self._url)
+
+
+async def _asked(check: Check, url: str, send: Send) -> Verdict:
+    """Ask one address, and follow redirects within the site; all of it within the check's time."""
+    try:
+        async with asyncio.timeout(check.within):
+            response, body = await _answer(check, url.rstrip("/") + check.path, send)
+    except TimeoutError:
+        return Verdict(f"no whole answer within {check.within:g} s")
+    except TransportError as error:
+        return Verdict(printable(error.message))
+    return verdict_of(check, response, body)
+
+
+async def _answer(check: Check, address: str, send: Send) -> tuple[Response, bytes]:
+    for hop in itertools.count():
+        body = bytearray()
+        response = await send(_request(address, check, body))
+        target = redirect_of(check, address, response)
+        if target is None or hop == _MOST_REDIRECTS:
+            return response, bytes(body or response.body[:_MOST_READ])
+        address = target
+    raise AssertionError("unreachable")
+
+
+def _request(url: str, check: Check, body: bytearray) -> Request:
+    def keep(part: bytes) -> None:
+        body.extend(part[: _MOST_READ - len(body)])
+
+    return Request("GET", url, _HEADERS, timeout=check.within, operation="verify", on_body=keep)
+
+
+async def _called(check: Callable[[str], bool | Awaitable[bool]], url: str) -> Verdict:
+    """Call a function; a plain one in a thread, because it may wait for the site."""
+    try:
+        async with asyncio.timeout(_FUNCTION_SECONDS):
+            if inspect.iscoroutinefunction(check) or inspect.iscoroutinefunction(getattr(check, "__call__", None)):  # noqa: B004
+                outcome: object = await cast("Awaitable[object]", check(url))
+            else:
+                outcome = await asyncio.to_thread(check, url)
+                if inspect.isawaitable(outcome):
+                    outcome = await cast("Awaitable[object]", outcome)
+    except TimeoutError:
+        return Verdict(f"it did not end within {_FUNCTION_SECONDS:g} s")
+    except Exception as error:  # noqa: BLE001, RUF100 - whatever it raises, the site has not passed
+        return Verdict(f"it raised {type(error).__name__}: {head_of(str(error).encode('utf-8', 'replace'))}")
+    return Verdict() if outcome else Verdict(f"it returned {head_of(repr(outcome).encode('utf-8', 'replace'))}")

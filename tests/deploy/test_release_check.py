@@ -1,0 +1,170 @@
+"""What a check makes of an answer: pure, for each thing that it can ask for."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from launch_async import Check, CheckResult, DeploymentUnhealthy, InvalidArgumentError
+from launch_async.deploy.release.answer import head_of, redirect_of, verdict_of
+from launch_async.deploy.release.check import checks_of
+from launch_async.http import Response
+
+URL = "https://night-sky.example.com/a"
+
+
+def problem(check: Check, status: int = 200, body: str = "", headers: Mapping[str, str] | None = None) -> str:
+    """What is wrong with an answer."""
+    return verdict_of(check, Response(status, headers or {}), body.encode()).problem
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "wrong"),
+    [
+        (Check(), {}, ""),
+        (Check(), {"status": 500}, "status 500 instead of 200"),
+        (Check(status=(200, 404)), {"status": 404}, ""),
+        (Check(status=301), {"status": 301, "headers": {"Location": "/b"}}, ""),
+        (
+            Check(),
+            {"status": 302, "headers": {"Location": "https://other.example.com/x"}},
+            "status 302 instead of 200, a redirect to other.example.com, which is not followed",
+        ),
+        (Check(contains="moon"), {"body": "the moon"}, ""),
+        (Check(contains="moon"), {"body": "the sun"}, "its body does not contain 'moon'"),
+        (Check(header={"X-Release": "7"}), {"headers": {"x-release": "7"}}, ""),
+        (
+            Check(header=("X-Release", "7")),
+            {"headers": {"x-release": "6"}},
+            "its header X-Release is '6' instead of '7'",
+        ),
+        (Check(header="X-Release: 7"), {"headers": {"X-Release": "7"}}, ""),
+        (Check(header="X-Release"), {"headers": {"X-Release": "any"}}, ""),
+        (Check(header="X-Release"), {}, "it has no header X-Release"),
+        (Check(json={"commit": "abc"}), {"body": '{"commit": "abc", "built": 1}'}, ""),
+        (Check(json={"a": {"b": [1]}}), {"body": '{"a": {"b": [1], "c": 2}}'}, ""),
+        (Check(json={"a": {"b": [1]}}), {"body": '{"a": {"b": [2]}}'}, "its JSON is not as expected at $.a.b"),
+        (Check(json={"ok": True}), {"body": '{"ok": 1}'}, "its JSON is not as expected at $.ok"),
+        (Check(json={"ok": True}), {"body": "{}"}, "its JSON is not as expected at $.ok"),
+        (Check(json=None), {"body": "null"}, ""),
+        (Check(json={}), {"body": "<html>"}, "its body is not JSON"),
+    ],
+)
+def test_an_answer_is_held_against_all_that_a_check_asks_for(check: Check, answer: Any, wrong: str) -> None:
+    assert problem(check, **answer) == wrong
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "words"),
+    [
+        (401, {"WWW-Authenticate": 'Basic realm="site"'}, "the environment has password protection"),
+        (302, {"Location": "https://app.contentstack.com/#!/login"}, "the environment has Contentstack authentication"),
+    ],
+)
+def test_a_site_that_wants_a_login_is_not_called_unhealthy(status: int, headers: dict[str, str], words: str) -> None:
+    verdict = verdict_of(Check(), Response(status, headers), b"")
+
+    assert verdict.is_refused
+    assert words in verdict.problem
+    assert not verdict_of(Check(status=status), Response(status, headers), b"").problem
+
+
+@pytest.mark.parametrize(
+    ("check", "location", "target"),
+    [
+        (Check(), "/en/", "https://night-sky.example.com/en/"),
+        (Check(), "https://night-sky.example.com/en/", "https://night-sky.example.com/en/"),
+        (Check(), "https://other.example.com/", None),
+        (Check(), "http://night-sky.example.com/", None),
+        (Check(), "//other.example.com/", None),
+        (Check(status=301), "/en/", None),
+    ],
+)
+def test_a_redirect_is_followed_within_the_site_only(check: Check, location: str, target: str | None) -> None:
+    assert redirect_of(check, URL, Response(301, {"Location": location})) == target
+
+
+@given(st.binary(max_size=600))
+def test_the_head_of_an_answer_is_short_and_has_no_control_characters(body: bytes) -> None:
+    head = head_of(body)
+
+    assert len(head) <= 203
+    assert all(letter.isprintable() for letter in head)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"access_token": "cs0123456789"}',
+        "API_KEY=cs0123456789",
+        "Authorization: Bearer cs0123456789",
+        "authtoken: cs0123456789",
+        "https://storage.example.com/zip?signature=cs0123456789",
+        "password = 'cs0123456789'",
+    ],
+)
+def test_the_head_of_an_answer_has_no_secret(text: str) -> None:
+    assert "cs0123456789" not in head_of(f"<p>{text}</p>".encode())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"path": "health"},
+        {"path": "//other.example.com/"},
+        {"path": "/a b"},
+        {"path": None},
+        {"status": 99},
+        {"status": "200"},
+        {"status": True},
+        {"status": ()},
+        {"contains": ""},
+        {"contains": 7},
+        {"header": 7},
+        {"header": {"X": 7}},
+        {"header": ""},
+        {"within": 0},
+        {"within": float("nan")},
+        {"attempts": 0},
+        {"attempts": 2.5},
+        {"every": -1},
+        {"grace": -1},
+        {"grace": "1"},
+        {"successes": 0},
+    ],
+)
+def test_a_check_that_cannot_be_meant_is_refused(wrong: Any) -> None:
+    with pytest.raises(InvalidArgumentError) as refused:
+        Check(**wrong)
+
+    assert refused.value.parameter == next(iter(wrong))
+
+
+@pytest.mark.parametrize("verify", ["/health", 7, None, ("/health",), Check, (Check,)])
+def test_what_is_no_check_is_refused(verify: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="verify"):
+        checks_of(verify)
+
+
+def test_one_check_may_be_given_without_a_tuple() -> None:
+    check = Check()
+
+    assert checks_of(check) == checks_of([check]) == checks_of(iter([check])) == (check,)
+
+
+class _State:
+    uid, status, url = "a", "LIVE", None
+
+
+def test_the_error_of_an_unhealthy_deployment_can_be_pickled() -> None:
+    result = CheckResult(name="GET /", passed=False, problem="status 500 instead of 200")
+    error = DeploymentUnhealthy("it failed", deployment=_State(), results=[result], restored=_State())
+
+    copy = pickle.loads(pickle.dumps(error))
+
+    assert copy.results == (result,)
+    assert copy.restored.uid == "a"

@@ -1,0 +1,299 @@
+"""Releases over real sockets: the site is asked, without credentials and without budget, until it is decided."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import attrs
+import pytest
+
+from launch_async import (
+    Authtoken,
+    Check,
+    DeploymentUnhealthy,
+    InvalidArgumentError,
+    LaunchClient,
+    PasswordProtection,
+)
+from launch_async.deploy.release.verifying import verify
+from launch_async.errors import ResponseLost
+from launch_async.http import Request, Response
+from launch_async.rate_limit import UnlimitedRateLimiter
+from tests.support.virtual_time import run
+
+QUICK = Check(contains="version", every=0.01, attempts=2, grace=0)
+
+
+@pytest.fixture
+def version(tmp_path: Path) -> Callable[[object], Path]:
+    """Makes a site of some version."""
+
+    def made(number: object) -> Path:
+        folder = tmp_path / f"site-{number}"
+        folder.mkdir()
+        (folder / "index.html").write_text(f"<h1>version {number}</h1>")
+        (folder / "version.json").write_text(f'{{"version": "{number}"}}')
+        (folder / "docs").mkdir()
+        (folder / "docs" / "index.html").write_text("<h1>docs</h1>")
+        return folder
+
+    return made
+
+
+@pytest.fixture
+async def site(launch, version):
+    """A site that serves version 1."""
+    _, client = launch
+    return await client.create_site("night-sky", version(1))
+
+
+def uids_of(site: Any) -> tuple[str, str]:
+    return site.project.uid, site.environment.uid
+
+
+async def test_a_healthy_release_is_returned(launch, site, version):
+    emulator, client = launch
+    before = len(emulator.ledger.requests)
+
+    deployment = await client.deploy(
+        *uids_of(site),
+        version(2),
+        verify=(
+            attrs.evolve(QUICK, contains="version 2"),
+            attrs.evolve(QUICK, path="/version.json", contains=None, json={"version": "2"}),
+            attrs.evolve(QUICK, path="/docs", contains="docs"),
+        ),
+    )
+
+    assert deployment.status.is_serving
+    asked = [entry for entry in emulator.ledger.requests[before:] if entry.operation == "site"]
+    assert {entry.path for entry in asked} == {"/", "/version.json", "/docs", "/docs/"}
+    assert not any(entry.credentials for entry in asked)
+    assert emulator.ledger.count("listDeployments", "getDeploymentDownloadUrl") <= 2  # polls only
+
+
+async def test_the_error_names_the_check_that_failed_and_shows_the_answer(launch, site, version):
+    _, client = launch
+
+    with pytest.raises(DeploymentUnhealthy) as unhealthy:
+        await client.deploy(*uids_of(site), version(2), verify=(QUICK, attrs.evolve(QUICK, contains="version 3")))
+
+    passed, failed = unhealthy.value.results
+    assert (passed.passed, failed.passed, failed.attempts) == (True, False, 2)
+    assert failed.head == "<h1>version 2</h1>"
+    assert unhealthy.value.restored is None
+    assert unhealthy.value.deployment.status.is_serving
+    text = str(unhealthy.value)
+    assert "1 of 2 checks failed. Failed: GET /, status 200, contains 'version 3'" in text
+    assert 'The answer began "<h1>version 2</h1>"' in text
+    assert "It still serves: restore(...) puts back what served before" in text
+
+
+async def test_a_function_may_be_plain_or_a_coroutine_function(launch, site, version):
+    _, client = launch
+    asked: list[str] = []
+
+    async def awaited(url: str) -> bool:
+        await asyncio.sleep(0)
+        asked.append(url)
+        return True
+
+    deployment = await client.deploy(*uids_of(site), version(2), verify=(awaited, lambda url: asked.append(url) or 1))
+
+    assert asked == [deployment.url] * 2
+
+
+@pytest.mark.parametrize(
+    ("function", "problem"),
+    [
+        (lambda url: False, "it returned False"),
+        (lambda url: [][0], "it raised IndexError: list index out of range"),
+        (lambda url: {"token": "cs0123456789"}["x"], "it raised KeyError: 'x'"),
+    ],
+)
+def test_a_function_that_fails_says_how(function, problem):
+    async def main():
+        async def failing(url):
+            return function(url)
+
+        return await verify("http://site.localhost", [failing], _no_request)
+
+    (result,) = run(main())
+    assert (result.passed, result.problem) == (False, problem)
+
+
+async def _no_request(request: Request) -> Response:
+    raise AssertionError(request)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"verify": "/"}, "verify: expected checks"),
+        ({"verify": QUICK, "wait": False}, "leave out wait=False"),
+        ({"verify": QUICK, "on_failure": "rollback"}, 'neither "keep" nor "restore"'),
+        ({"on_failure": "restore"}, "without checks nothing can fail"),
+    ],
+)
+async def test_what_cannot_be_meant_is_refused_before_a_request(launch, site, version, options, words):
+    emulator, client = launch
+    before = len(emulator.ledger.requests)
+
+    with pytest.raises(InvalidArgumentError, match=words):
+        await client.deploy(*uids_of(site), version(2), **options)
+
+    assert len(emulator.ledger.requests) == before
+
+
+async def test_a_site_behind_a_password_is_kept_and_the_error_says_why(launch, site, version):
+    _, client = launch
+    protection = PasswordProtection(is_enabled=True, username="moon", password="rises")
+    await client.environments.update(*uids_of(site), password_protection=protection)
+
+    with pytest.raises(DeploymentUnhealthy, match="has password protection") as unhealthy:
+        await client.deploy(*uids_of(site), version(2), verify=QUICK, on_failure="restore")
+
+    assert unhealthy.value.restored is None
+    assert "nothing says that it is bad" in str(unhealthy.value)
+    checked = attrs.evolve(QUICK, status=401, contains=None)
+    assert (await client.deploy(*uids_of(site), version(3), verify=checked)).status.is_serving
+
+
+async def test_the_checks_use_no_session_of_the_caller(start):
+    async with (
+        start() as (emulator, _),
+        aiohttp.ClientSession(headers={"authtoken": "of-the-session"}) as session,
+        LaunchClient(
+            Authtoken(emulator.authtoken),
+            base_url=emulator.url,
+            organization_uid=emulator.organization_uid,
+            limiter=UnlimitedRateLimiter(),
+            session=session,
+        ) as client,
+    ):
+        project = emulator.add_project("moon", deployments=1)
+        (deployed,) = await client.deployments.list(project.uid, next(iter(project.environments))).to_list()
+        results = await client._releasing.results(deployed, [attrs.evolve(QUICK, contains="Deployment")])
+
+    assert results[0].passed
+    (asked,) = [entry for entry in emulator.ledger.requests if entry.operation == "site"]
+    assert asked.credentials == ()
+
+
+class Edge:
+    """A site in virtual time: what it answers depends on the time."""
+
+    def __init__(self, answer: Callable[[float], Response | Exception]) -> None:
+        self.answer = answer
+        self.asked: list[float] = []
+
+    async def __call__(self, request: Request) -> Response:
+        now = asyncio.get_running_loop().time()
+        self.asked.append(now)
+        answer = self.answer(now)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def decided(check: Check, answer: Callable[[float], Response | Exception]) -> Any:
+    """What comes of a check, and when it asked."""
+    edge = Edge(answer)
+
+    async def main() -> Any:
+        return (await verify("https://site.example.com", [check], edge))[0]
+
+    return run(main()), edge.asked
+
+
+GOOD, BAD = Response(200), Response(503)
+
+
+def test_a_cold_edge_is_no_failure():
+    result, asked = decided(Check(), lambda now: GOOD if now > 30 else BAD)
+
+    assert result.passed
+    assert asked[0] == 0.0
+    assert 30 < asked[-1] <= 32
+
+
+@pytest.mark.parametrize("broken", [BAD, Response(404), ResponseLost("the connection broke")])
+def test_a_broken_release_is_found_soon_after_the_grace_time(broken):
+    result, asked = decided(Check(), lambda _: broken)
+
+    assert (result.passed, result.attempts) == (False, len(asked))
+    assert 45 <= asked[-1] <= 51
+
+
+def test_failures_count_in_a_row_only():
+    result, _ = decided(
+        Check(grace=0, attempts=3, successes=2), lambda now: BAD if now < 3.9 or 4.5 < now < 7 else GOOD
+    )
+
+    assert result.passed
+
+
+def test_a_site_that_wavers_has_failed_in_the_end():
+    result, asked = decided(Check(grace=0, attempts=2, successes=2), lambda now: BAD if now % 4 < 1 else GOOD)
+
+    assert not result.passed
+    assert len(asked) == 40
+
+
+def test_an_old_version_in_a_cache_is_not_taken_for_the_new_one():
+    old, new = (Response(200, {"X-Release": str(number)}) for number in (1, 2))
+    result, asked = decided(Check(header={"X-Release": "2"}), lambda now: new if now > 20 else old)
+
+    assert result.passed
+    assert asked[-1] > 20
+
+
+def test_an_answer_that_takes_too_long_is_a_failure():
+    async def slow(request: Request) -> Response:
+        await asyncio.sleep(3)
+        return GOOD
+
+    async def main() -> Any:
+        return (await verify("https://site.example.com", [Check(grace=0, attempts=2)], slow))[0]
+
+    result = run(main())
+    assert (result.passed, result.problem) == (False, "no whole answer within 2 s")
+
+
+def test_the_other_checks_end_when_one_has_failed():
+    async def site(request: Request) -> Response:
+        return BAD
+
+    async def main() -> Any:
+        began = asyncio.get_running_loop().time()
+        results = await verify("https://a.example.com", [Check(grace=600), Check(grace=0, attempts=1)], site)
+        return results, asyncio.get_running_loop().time() - began
+
+    (patient, quick), seconds = run(main())
+    assert (patient.is_decided, quick.is_decided, seconds) == (False, True, 0.0)
+    assert str(patient).startswith("not decided: GET /")
+
+
+def test_a_thread_that_waits_does_not_block_the_loop():
+    async def main() -> tuple[Any, float]:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                ticks += 1
+                await asyncio.sleep(0.005)
+
+        ticking = asyncio.create_task(tick())
+        (result,) = await verify("https://site.example.com", [lambda _: time.sleep(0.05) or True], _no_request)
+        ticking.cancel()
+        return result, ticks
+
+    result, ticks = asyncio.run(main())
+    assert result.passed
+    assert ticks > 1
