@@ -344,9 +344,10 @@ class LaunchClient:
         Args:
             project_uid: The project.
             environment_uid: The environment.
-            source: A folder, a .zip, an `ArchiveListing` or an `Archive` (file-upload projects); `Commit("sha")` or
-                `LatestCommit()` (Git projects; app tokens cannot do this, FACTS §3); `PreviousUpload()` for the ZIP
-                that was deployed last.
+            source: A folder or a .zip, the bytes of a ZIP, an open binary file or an upload stream that gives them, an
+                `ArchiveListing` or an `Archive` (file-upload projects); `Commit("sha")` or `LatestCommit()` (Git
+                projects; app tokens cannot do this, FACTS §3); `PreviousUpload()` for the ZIP that was deployed last. A
+                file or stream is read once, from where it stands to its end, and stays open.
             wait: Whether to wait for the end; otherwise the deployment is returned as it was created.
             on_log: Called with each line of the build log, every line once, while waiting.
             on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
@@ -452,7 +453,8 @@ class LaunchClient:
 
         Args:
             name: Name of the project, unique in the organization, at most 200 characters.
-            source: A folder, a .zip, an `ArchiveListing` or an `Archive`.
+            source: A folder or a .zip, the bytes of a ZIP, an open binary file or an upload stream that gives them, an
+                `ArchiveListing` or an `Archive`; as for `deploy`.
             description: Free text, at most 255 characters.
             environment_name: Name of the environment, at most 200 characters.
             framework_preset: How the site is built and served.

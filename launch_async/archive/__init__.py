@@ -17,5 +17,6 @@ if TYPE_CHECKING:
         list_archive as list_archive,
     )
     from launch_async.archive.entries import ArchiveEntry as ArchiveEntry, Exclusion as Exclusion
+    from launch_async.archive.spool import ReadableFile as ReadableFile, Stream as Stream
 else:
     __getattr__, __dir__ = lazy(__name__)

@@ -269,19 +269,36 @@ def check_archive(zip_path: str | os.PathLike[str], *, secrets: SecretFiles = "r
     return _check(zip_path, secrets, lambda: None)
 
 
-async def check_archive_in_thread(zip_path: str | os.PathLike[str], *, secrets: SecretFiles) -> Archive:
-    """Do what `check_archive` does in a thread; when cancelled, stop at the next block."""
-    return await _in_thread(partial(_check, zip_path, secrets))
+async def check_archive_in_thread(
+    zip_path: str | os.PathLike[str], *, secrets: SecretFiles, name: str | None = None, temporary: bool = False
+) -> Archive:
+    """Do what `check_archive` does in a thread; when cancelled, stop at the next block.
+
+    Args:
+        zip_path: The ZIP.
+        secrets: As in `check_archive`.
+        name: What errors call it; its path by default.
+        temporary: Whether the file belongs to the archive, which deletes it when it is closed.
+    """
+    return await _in_thread(partial(_check, zip_path, secrets, name=name, temporary=temporary))
 
 
-def _check(zip_path: str | os.PathLike[str], secrets: SecretFiles, checkpoint: Callable[[], None]) -> Archive:
+def _check(
+    zip_path: str | os.PathLike[str],
+    secrets: SecretFiles,
+    checkpoint: Callable[[], None],
+    *,
+    name: str | None = None,
+    temporary: bool = False,
+) -> Archive:
     _check_choice(secrets)
     path = Path(zip_path)
+    name = printable(str(path)) if name is None else name
     try:
         size = path.stat().st_size if path.is_file() else None
         if size is None:
-            raise ArchiveError("zip_path", f"{printable(str(path))} is not a file")
-        _check_size(size)
+            raise ArchiveError("zip_path", f"{name} is not a file")
+        check_size(size)
         with path.open("rb") as file, zipfile.ZipFile(file) as source:
             members = sorted(check_members(source, checkpoint), key=lambda member: member.name)
             file.seek(0)
@@ -289,11 +306,11 @@ def _check(zip_path: str | os.PathLike[str], secrets: SecretFiles, checkpoint: C
     except ArchiveError:
         raise
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
-        raise ArchiveError("zip_path", f"{printable(str(path))} is not a ZIP, or is incomplete") from error
+        raise ArchiveError("zip_path", f"{name} is not a ZIP, or is incomplete") from error
     except OSError as error:
-        raise ArchiveError("zip_path", f"{printable(str(path))} cannot be read ({error.strerror})") from error
+        raise ArchiveError("zip_path", f"{name} cannot be read ({error.strerror})") from error
     if not members:
-        raise ArchiveError("zip_path", f"{printable(str(path))} holds no file", rule=_SIZE_RULE)
+        raise ArchiveError("zip_path", f"{name} holds no file", rule=_SIZE_RULE)
     if secrets != "send" and (secret := [printable(member.name) for member in members if member.secret]):
         why = ' (secrets="drop" takes files out of a folder only)' if secrets == "drop" else ""
         raise ArchiveError(
@@ -303,7 +320,7 @@ def _check(zip_path: str | os.PathLike[str], secrets: SecretFiles, checkpoint: C
         )
     entries = tuple(ArchiveEntry(member.name, member.size, member.mode) for member in members)
     content_hash = _content_hash(entries, [member.digest for member in members])
-    return Archive(path, size, sha256, content_hash, ArchiveListing(path, entries))
+    return Archive(path, size, sha256, content_hash, ArchiveListing(path, entries), temporary)
 
 
 class _Stopped(Exception):
@@ -378,7 +395,7 @@ def _build(
     try:
         descriptor, name = tempfile.mkstemp(prefix="launch-", suffix=".zip")
     except OSError as error:
-        raise _unwritable(error) from error
+        raise unwritable(error) from error
     try:
         with os.fdopen(descriptor, "w+b") as spool:
             digests = pack(
@@ -399,13 +416,14 @@ def _build(
         raise _too_large(listing) from None
     except OSError as error:  # ArchiveError tells about files that cannot be read
         _remove(Path(name))
-        raise _unwritable(error) from error
+        raise unwritable(error) from error
     except BaseException:
         _remove(Path(name))
         raise
 
 
-def _unwritable(error: OSError) -> ArchiveError:
+def unwritable(error: OSError) -> ArchiveError:
+    """Return the error of a temporary folder that takes no more."""
     where = printable(tempfile.tempdir or "the temporary folder")
     return ArchiveError(
         "folder",
@@ -426,7 +444,12 @@ def _too_large(listing: ArchiveListing) -> ArchiveError:
     )
 
 
-def _check_size(count: int) -> None:
+def check_size(count: int) -> None:
+    """Check the size of a ZIP in bytes.
+
+    Raises:
+        ArchiveError: Launch does not take ZIPs of that size.
+    """
     if count < MIN_ARCHIVE_SIZE:
         problem = f"it has {count} bytes, and Launch takes 1024 at least: name the folder instead, it is filled up"
         raise ArchiveError("zip_path", problem, rule=_SIZE_RULE)

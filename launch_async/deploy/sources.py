@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias
@@ -18,6 +18,7 @@ from launch_async.archive.archive import (
     check_archive_in_thread,
     create_archive,
 )
+from launch_async.archive.spool import ReadableFile, Stream, spooled_archive
 from launch_async.errors import InvalidArgumentError
 from launch_async.http.operation import check_text
 
@@ -53,8 +54,9 @@ class PreviousUpload:
     """The ZIP that was deployed last, once more, as after a change of variables: `PreviousUpload()`."""
 
 
-Files: TypeAlias = str | os.PathLike[str] | ArchiveListing | Archive
-"""Files to send: a folder, a .zip, a listing of a folder, or an archive that was built or checked before."""
+Files: TypeAlias = str | os.PathLike[str] | Stream | ArchiveListing | Archive
+"""Files to send: a folder, a .zip, the bytes of a ZIP, an open binary file or an upload that gives them, a listing of a
+folder, or an archive that was built or checked before."""
 
 Source: TypeAlias = Files | Commit | LatestCommit | PreviousUpload
 """Everything that can be deployed."""
@@ -67,10 +69,14 @@ async def ready_archive(files: Files, *, secrets: SecretFiles) -> AsyncGenerator
         # It is the caller's, who may deploy it again.
         yield files
         return
-    if not isinstance(files, str | os.PathLike | ArchiveListing):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidArgumentError("source", f"a {type(files).__name__} cannot be deployed; name a folder or a .zip")
-    if not isinstance(files, ArchiveListing) and await asyncio.to_thread(Path(files).is_file):
+    if isinstance(files, str | os.PathLike) and await asyncio.to_thread(Path(files).is_file):
         yield await check_archive_in_thread(files, secrets=secrets)
         return
-    with await create_archive(files, secrets=secrets) as archive:
+    if isinstance(files, str | os.PathLike | ArchiveListing):
+        made = create_archive(files, secrets=secrets)
+    elif isinstance(files, bytes | bytearray | memoryview | ReadableFile | AsyncIterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        made = spooled_archive(files, secrets=secrets)
+    else:
+        raise InvalidArgumentError("source", f"a {type(files).__name__} cannot be deployed; name a folder or a .zip")
+    with await made as archive:
         yield archive

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         list_archive as list_archive,
     )
     from launch_async.archive.entries import ArchiveEntry as ArchiveEntry, Exclusion as Exclusion
+    from launch_async.archive.spool import ReadableFile as ReadableFile, Stream as Stream
     from launch_sync.archive.archive import create_archive as create_archive
 else:
     __getattr__, __dir__ = lazy(__name__)

@@ -264,7 +264,7 @@ async def test_secrets_of_a_folder_are_sent_to_who_insists(launch, folder, fetch
     assert "abc" in await fetch(f"{site.url}/.env")
 
 
-@pytest.mark.parametrize("source", [b"bytes", 7, None])
+@pytest.mark.parametrize("source", [["site.zip"], 7, None])
 async def test_what_cannot_be_deployed_is_refused_by_its_type(launch, source):
     emulator, client = launch
 
