@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from launch_async._text import duration, file_size
 from launch_async._views import HTML
 from launch_async.archive.archive import ArchiveListing
@@ -125,6 +127,7 @@ def _budget(status: LimiterStatus) -> str:
     facts: dict[str, _html.Cell] = {
         "now": pause if status.paused_for else _html.badge("open", _html.Severity.GOOD),
         "rate": f"{status.rate:.1f} requests per second",
+        "of these polls": "any" if math.isinf(status.poll_rate) else f"at most {status.poll_rate:.1f}",
         "queued": waiting or "nobody",
         "expected wait": duration(status.expected_wait) if status.expected_wait else "none",
         "sent": f"{status.sent:,}",

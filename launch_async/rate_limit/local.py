@@ -88,17 +88,20 @@ class LocalRateLimiter:
         with self._lock:
             self._forget_closed_loops()
             side = self._side_of(loop)
-            slot = self._slot_at_once(side, since)
+            slot = self._slot_at_once(side, priority, since)
         if slot is not None:
             await side.take_token()
             return Permit(0.0, functools.partial(self._settle, slot, side))
         slot = await self._slot_in_turn(side, priority, timeout)
         return Permit(loop.time() - since, functools.partial(self._settle, slot, side))
 
-    def _slot_at_once(self, side: _LoopSide, now: float) -> Slot | None:
-        if self._is_idle and self._pacer.ready_at(now) <= now and side.has_token():
-            return self._pacer.take(now)
+    def _slot_at_once(self, side: _LoopSide, priority: Priority, now: float) -> Slot | None:
+        if self._is_idle and self._ready_at(priority, now) <= now and side.has_token():
+            return self._pacer.take(now, is_poll=priority is Priority.POLL)
         return None
+
+    def _ready_at(self, priority: Priority, now: float) -> float:
+        return self._pacer.poll_ready_at(now) if priority is Priority.POLL else self._pacer.ready_at(now)
 
     async def _slot_in_turn(self, side: _LoopSide, priority: Priority, timeout: float | None) -> Slot:
         now = side.loop.time()
@@ -185,6 +188,7 @@ class LocalRateLimiter:
                 sent=self._pacer.sent,
                 refused=self._pacer.refused,
                 paused_for=max(self._pacer.pause.until - now, 0.0),
+                poll_rate=self._pacer.poll_rate,
             )
 
     def lower(self, rate_limit: RateLimit) -> None:
@@ -212,7 +216,10 @@ class LocalRateLimiter:
             self._drop(gone)
 
     def _expected_wait(self, priority: Priority, now: float) -> float:
-        return self._pacer.wait_of(self._queue.turn_of_new(priority), now)
+        turn = self._queue.turn_of_new(priority)
+        if priority is Priority.POLL:
+            return self._pacer.wait_of_poll(turn, self._queue.counts[priority], now)
+        return self._pacer.wait_of(turn, now)
 
     def _withdraw(self, waiter: _Waiter) -> None:
         """Take a waiter out, wherever it is; its slot goes to the next one."""
@@ -237,14 +244,24 @@ class LocalRateLimiter:
         for late in [waiter for waiter in self._granted if waiter.granted_at + _LEASE_S <= now]:
             late.side.asleep = True
             self._drop(late)
-        while self._pacer.ready_at(now) <= now and (waiter := self._queue.next(_is_awake)) is not None:
-            waiter.slot, waiter.granted_at = self._pacer.take(now), now
+        while (waiter := self._queue.next(self._can_leave(now))) is not None:
+            waiter.slot = self._pacer.take(now, is_poll=waiter.priority is Priority.POLL)
+            waiter.granted_at = now
             self._granted.append(waiter)
             if not call_on(waiter.side.loop, waiter.wake):
                 self._drop(waiter)
-        wake_at = min([self._pacer.ready_at(now), *(waiter.granted_at + _LEASE_S for waiter in self._granted)])
+        waiting = [priority for priority, count in self._queue.counts.items() if count]
+        ready = [self._ready_at(priority, now) for priority in waiting]
+        wake_at = min([*ready, *(waiter.granted_at + _LEASE_S for waiter in self._granted)], default=now)
         for side in {waiter.side for waiter in self._queue}:
             call_on(side.loop, functools.partial(side.wake_at, wake_at, self._on_timer))
+
+    def _can_leave(self, now: float) -> Callable[[_Waiter], bool]:
+        """Return whether a waiter may leave now, as a function."""
+        if self._pacer.ready_at(now) > now:
+            return _no_one
+        polls = self._pacer.poll_ready_at(now) <= now
+        return lambda waiter: not waiter.side.asleep and (polls or waiter.priority is not Priority.POLL)
 
     def _on_timer(self, side: _LoopSide) -> None:
         with self._lock:
@@ -266,8 +283,8 @@ class _Waiter(Waiter):
             self.served.set_result(None)
 
 
-def _is_awake(waiter: _Waiter) -> bool:
-    return not waiter.side.asleep
+def _no_one(_: _Waiter) -> bool:
+    return False
 
 
 @attrs.define(eq=False)

@@ -13,6 +13,7 @@ from typing import Final
 
 from launch_async.rate_limit.capacity import Capacity
 from launch_async.rate_limit.pause import NO_PAUSE, Pause, pause_after
+from launch_async.rate_limit.poll_share import poll_interval
 from launch_async.rate_limit.round_trips import RoundTrips
 from launch_async.rate_limit.types import Answer, RateLimit
 from launch_async.rate_limit.window_choice import WindowChoice
@@ -37,6 +38,7 @@ class Pacer:
     def _begin(self) -> None:
         self.pause: Pause = NO_PAUSE
         self._last_sent = -math.inf
+        self._next_poll = -math.inf
         self._taken: list[Slot] = []
         self._looks_at = _FEW_SLOTS
         self._trips = RoundTrips()
@@ -47,6 +49,15 @@ class Pacer:
     def rate(self) -> float:
         """Requests per second that are let through at present."""
         return self._capacity.now / self._choice.window.cycle
+
+    @property
+    def poll_rate(self) -> float:
+        """Polls per second that are let through at present, of all requests."""
+        return 1 / max(self._poll_interval, 1 / self.rate)
+
+    @property
+    def _poll_interval(self) -> float:
+        return poll_interval(self.rate_limit, self._capacity.now)
 
     def change(self, rate_limit: RateLimit) -> None:
         """Go on with another figure of the plan; what is out stays counted."""
@@ -79,6 +90,10 @@ class Pacer:
         self._looks_at = 2 * len(taken) + _FEW_SLOTS
         return sorted(free for _, free in taken)
 
+    def poll_ready_at(self, now: float) -> float:
+        """Return the earliest time at which a poll may leave, forecast like `ready_at`."""
+        return max(self.ready_at(now), self._next_poll)
+
     def wait_of(self, place: int, now: float) -> float:
         """Return the seconds until the waiter with `place` others before it is served, if nothing goes wrong."""
         ready = self.ready_at(now)
@@ -89,9 +104,15 @@ class Pacer:
             ready = max(ready, frees[later]) if later >= 0 else ready
         return ready + turns * self._choice.window.cycle - now
 
-    def take(self, now: float) -> Slot:
+    def wait_of_poll(self, place: int, polls_before: int, now: float) -> float:
+        """Return the same for a poll: `place` others are before it, and so many of them are polls."""
+        return max(self.wait_of(place, now), self._next_poll + polls_before * self._poll_interval - now)
+
+    def take(self, now: float, *, is_poll: bool = False) -> Slot:
         """Take a slot for a request that leaves now."""
-        slot = Slot(now)
+        slot = Slot(now, is_poll=is_poll)
+        if is_poll:
+            self._next_poll = now + self._poll_interval
         self._taken.append(slot)
         self._last_sent = now
         self.sent += 1
@@ -105,6 +126,8 @@ class Pacer:
         """Return a slot whose request was not sent."""
         if slot in self._taken:
             self._taken.remove(slot)
+        if slot.is_poll:
+            self._next_poll -= self._poll_interval
         self.sent -= 1
 
     def learn(self, slot: Slot, answer: Answer) -> None:

@@ -7,6 +7,8 @@ import os
 import threading
 import warnings
 
+import attrs
+
 from launch_async.rate_limit.local import LocalRateLimiter
 from launch_async.rate_limit.types import RateLimit
 
@@ -35,18 +37,25 @@ def shared_limiter(host: str, organization_uid: str, rate_limit: RateLimit) -> L
         if limiter is None:
             limiter = _shared[key] = LocalRateLimiter(rate_limit)
         known = limiter.rate_limit
-        lower = min(known, rate_limit, key=lambda figure: figure.requests / figure.per)
+        lower = attrs.evolve(
+            min(known, rate_limit, key=lambda figure: figure.requests / figure.per),
+            poll_share=min(known.poll_share, rate_limit.poll_share),
+        )
         if lower != known:
             limiter.lower(lower)
     if known != rate_limit:
         warnings.warn(
             f"two clients disagree about the rate limit of organization {organization_uid} at {host}: "
-            f"{known.requests} per {known.per:g} s and {rate_limit.requests} per {rate_limit.per:g} s; "
-            f"both now use {lower.requests} per {lower.per:g} s. Give every client the plan's figure as rate_limit.",
+            f"{_text(known)} and {_text(rate_limit)}; both now use {_text(lower)}. "
+            "Give every client the same rate_limit, with the plan's figure.",
             RateLimitMismatchWarning,
             stacklevel=_level_of_the_user(),
         )
     return limiter
+
+
+def _text(figure: RateLimit) -> str:
+    return f"{figure.requests} per {figure.per:g} s (polls: at most {figure.poll_share:.0%})"
 
 
 def _level_of_the_user() -> int:

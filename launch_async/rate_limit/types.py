@@ -31,24 +31,32 @@ __all__ = [
 
 @attrs.frozen
 class RateLimit:
-    """How many requests an organization may make in how many seconds.
+    """How many requests an organization may make in how many seconds, and how many of them may be polls.
 
     Attributes:
         requests: Requests per period, a whole number, at least 1.
         per: Length of the period in seconds.
+        poll_share: Share of the budget that polls use at most over any ten seconds: waits, followed logs and tails of
+            server logs, all together. Above 0, and at most 1.
 
     Raises:
-        InvalidArgumentError: a figure is no number, not whole, or not positive and finite.
+        InvalidArgumentError: a figure is no number, not whole, or out of its range.
     """
 
     requests: int
     per: float = 1.0
+    poll_share: float = 0.5
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.requests, Integral) or self.requests < 1:
             raise InvalidArgumentError("requests", f"must be a whole number, at least 1, not {self.requests!r}")
         if not isinstance(self.per, Real) or not 0 < self.per < math.inf:
             raise InvalidArgumentError("per", f"must be a positive number of seconds, not {self.per!r}")
+        if not isinstance(self.poll_share, Real) or not 0 < self.poll_share <= 1:
+            raise InvalidArgumentError(
+                "poll_share",
+                f"must be above 0 and at most 1, such as 0.5 for half of the budget, not {self.poll_share!r}",
+            )
 
 
 class Priority(enum.IntEnum):
@@ -149,6 +157,8 @@ class LimiterStatus(Displayable):
         sent: Requests let through so far.
         refused: Requests that the service refused with 429 so far.
         paused_for: Seconds until the pause after a 429 ends; 0 if there is none.
+        poll_rate: Polls per second that it lets through at most at present, of all requests; infinite if it does not
+            limit them.
     """
 
     rate: float
@@ -157,6 +167,7 @@ class LimiterStatus(Displayable):
     sent: int
     refused: int
     paused_for: float
+    poll_rate: float = math.inf
 
 
 class RateLimiter(Protocol):

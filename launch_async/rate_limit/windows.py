@@ -35,11 +35,13 @@ class Slot:
         sent_at: When the request left, in seconds.
         answered_at: When its answer came; None while it is out.
         refused: Whether that answer was a 429, so that the server (as far as is known) does not count it.
+        is_poll: Whether the request is a poll.
     """
 
     sent_at: float
     answered_at: float | None = None
     refused: bool = False
+    is_poll: bool = False
 
 
 class AckClockedWindow:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Generator
 from typing import Final
 
@@ -30,6 +31,7 @@ _PAGE: Final = 100
 _REMEMBERED: Final = 256
 _FRESH: Final = 5.0
 _RETHINK: Final = 1.0
+_FIRST_ROUND: Final = 0.6
 _LISTING_PATIENCE: Final = 5.0
 """Seconds that a listing may take once it is sent: it only saves requests, and nobody waits longer for that."""
 
@@ -136,7 +138,8 @@ class PolledDeployment:
     urgent: int = 0
     looked_at: float = float("-inf")
     _known_at: float | None = None
-    _pause: float = 0.0
+    _known_age: float = 0.0
+    _pause: float | None = None
     _failures: FailureStreak = attrs.field(factory=FailureStreak)
 
     @property
@@ -161,7 +164,15 @@ class PolledDeployment:
 
         The fewer deployments go on, the sooner: what the others no longer need is there for this one.
         """
-        return 0.0 if self._known_at is None else self._known_at + max(self._pause, self._interval)
+        if self._known_at is None:
+            return 0.0
+        if self._pause is not None:
+            return self._known_at + max(self._pause, self._interval)
+        expected, urgent, interval = self._environment.durations.expected, self.urgent > 0, self._interval
+        if expected is None and math.isinf(self.looked_at):
+            # This poll finds out how long builds take, so it is made while they are young.
+            interval *= _FIRST_ROUND
+        return self._known_at + until_next_poll(self._known_age, expected, interval=interval, urgent=urgent)
 
     async def next_state(self, seen: int) -> Deployment:
         """Return the state once it is another than that of version `seen`, looking whenever a poll is due."""
@@ -227,13 +238,11 @@ class PolledDeployment:
 
     @property
     def _interval(self) -> float:
-        poller = self._environment.poller
-        return fair_interval(len(poller.going), poller.polls.rate, urgent=self.urgent > 0)
+        return self._environment.poller.interval
 
     def _plan_next_poll(self, pause: float | None = None) -> None:
-        self._known_at = asyncio.get_running_loop().time()
-        expected = self._environment.durations.expected
-        self._pause = until_next_poll(self.age, expected, urgent=self.urgent > 0) if pause is None else pause
+        self._known_at, self._known_age = asyncio.get_running_loop().time(), self.age
+        self._pause = pause
 
 
 class _Environment:

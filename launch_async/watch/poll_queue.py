@@ -25,6 +25,7 @@ from launch_async.resources.deployments import Deployments
 __all__ = ["PollQueue"]
 
 _PLACES: Final = 16
+_MOST_OF_THE_BUDGET: Final = 0.8
 _ASLEEP: Final = 30.0
 """Seconds by which a loop's clock may be behind, as where the machine was suspended: it stands still meanwhile."""
 
@@ -41,8 +42,9 @@ class PollQueue:
 
     @property
     def rate(self) -> float:
-        """Requests per second that the organization's budget allows at present."""
-        return max(self._pipeline.limiter.status().rate, 0.1)
+        """Polls per second that the organization's budget allows at present: never quite all of it."""
+        status = self._pipeline.limiter.status()
+        return min(status.poll_rate, _MOST_OF_THE_BUDGET * max(status.rate, 0.1))
 
     @property
     def now(self) -> datetime:

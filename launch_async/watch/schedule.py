@@ -2,8 +2,8 @@
 
 A build is polled seldom while nothing can be new, and often when its end is near. How long it takes is learnt from
 earlier builds of its environment; where nothing is known, polls grow apart with its age. All waits of a client share
-the budget: with many of them each gets its part of four fifths of it, and the rest is left to other calls. A bulk
-operation takes more, because it is done when the last of its builds is found to have ended.
+what the budget leaves to polls. Where that is little, a poll that would probably find nothing is not made: a build is
+polled first when it has most likely ended.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from launch_async.errors import (
 
 __all__ = ["Durations", "FailureStreak", "fair_interval", "until_next_poll"]
 
-_PART: Final = 0.8
-_PRESSING_PART: Final = 0.95
 _SHORTEST: Final = 1.0
 _LONGEST: Final = 15.0
 _FAR: Final = 30.0
 _NEAR: Final = 0.8
+_LATE: Final = 1.1
+_EARLY_ROUNDS: Final = 4
 _OVERDUE: Final = 1.5
 _BRISK: Final = 2.0
 _CALM: Final = 10.0
@@ -47,29 +47,28 @@ _HOPELESS: Final = (
 )
 
 
-def until_next_poll(age: float, expected: float | None, *, urgent: bool = False) -> float:
+def until_next_poll(age: float, expected: float | None, *, interval: float = 0.0, urgent: bool = False) -> float:
     """Return the seconds until the next poll of a build's status.
 
     Args:
         age: Seconds since the build was created.
         expected: Seconds that builds of its environment take from creation to end; None if nothing is known.
+        interval: Seconds that a poll of every build takes together, with what the budget leaves to polls.
         urgent: Whether much waits for its end: it is then found within a sixtieth of its time, or a second.
     """
     if expected is None or age > expected * _OVERDUE:
-        return _clamped((0.015 if urgent else 0.15) * age, _SHORTEST, _LONGEST)
-    near = expected * _NEAR
+        return max(_clamped((0.015 if urgent else 0.15) * age, _SHORTEST, _LONGEST), interval)
+    near = min(expected * _NEAR + interval, expected * _LATE)
     if age < near:
-        # Early failures are found, too, but later and later.
-        return max(_SHORTEST, min(near - age, _clamped(0.5 * age, _BRISK, _FAR)))
-    return _clamped((0.015 if urgent else 0.05) * expected, _SHORTEST, _CALM)
+        # Early failures are found, too, but later and later, and only where polls are plenty.
+        early = max(_clamped(0.5 * age, _BRISK, _FAR), _EARLY_ROUNDS * interval)
+        return max(_SHORTEST, min(near - age, early))
+    return max(_clamped((0.015 if urgent else 0.05) * expected, _SHORTEST, _CALM), interval)
 
 
-def fair_interval(watched: int, rate: float, *, urgent: bool = False) -> float:
-    """Return the least seconds between two polls of one deployment, where `watched` share `rate` requests per second.
-
-    Urgent polls may take all but a twentieth of the budget.
-    """
-    return watched / ((_PRESSING_PART if urgent else _PART) * rate)
+def fair_interval(watched: int, rate: float) -> float:
+    """Return the least seconds between two polls of one deployment, where `watched` share `rate` polls per second."""
+    return watched / rate
 
 
 class Durations:

@@ -113,6 +113,7 @@ BUDGET = LimiterStatus(
     sent=1234,
     refused=1,
     paused_for=0.0,
+    poll_rate=4.8,
 )
 LOG = Log([LogLine(message="<b>", stage=LogStage.BUILD, timestamp=CREATED)])
 FOLLOWED = FollowedLine(DeploymentRef("a" * 24, "b" * 24, UID), LOG[0])
@@ -304,15 +305,16 @@ def test_an_archive_of_everything_says_nothing_of_the_rest() -> None:
 
 
 def test_the_budget_says_whether_requests_may_go() -> None:
-    assert lines(BUDGET)[1:5] == [
+    assert lines(BUDGET)[1:6] == [
         "now ✓ open",
         "rate 9.5 requests per second",
+        "of these polls at most 4.8",
         "queued 2 interactive",
         "expected wait none",
     ]
     paused = attrs.evolve(BUDGET, paused_for=1.5, expected_wait=1.6, queued={})
     assert lines(paused)[1] == "now ! paused for 1.5 s after a 429"
-    assert lines(paused)[3:5] == ["queued nobody", "expected wait 1.6 s"]
+    assert lines(paused)[4:6] == ["queued nobody", "expected wait 1.6 s"]
 
 
 def test_a_page_is_a_table_that_says_where_it_stands() -> None:

@@ -138,12 +138,19 @@ def test_one_organization_at_one_host_has_one_budget():
 
 def test_two_clients_that_disagree_are_warned_and_get_the_lower_figure():
     first = shared_limiter("three.example.com", "blt1", RateLimit(50))
-    with pytest.warns(RateLimitMismatchWarning, match="50 per 1 s and 10 per 1 s"):
+    with pytest.warns(RateLimitMismatchWarning, match=r"50 per 1 s \(polls: at most 50%\) and 10 per 1 s"):
         second = shared_limiter("three.example.com", "blt1", RateLimit(10))
     with pytest.warns(RateLimitMismatchWarning):
         shared_limiter("three.example.com", "blt1", RateLimit(50))
     assert second is first
     assert first.rate_limit == RateLimit(10)
+
+
+def test_two_clients_that_disagree_about_polls_get_the_lower_share():
+    first = shared_limiter("seven.example.com", "blt1", RateLimit(10, poll_share=0.25))
+    with pytest.warns(RateLimitMismatchWarning, match="polls: at most 25%.*polls: at most 50%.*now use.*25%"):
+        shared_limiter("seven.example.com", "blt1", RateLimit(10))
+    assert first.rate_limit.poll_share == 0.25
 
 
 def test_the_warning_of_a_disagreement_names_the_line_that_asked():

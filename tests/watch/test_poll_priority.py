@@ -1,8 +1,10 @@
-"""Which place in the queue for the budget a watcher's requests take."""
+"""Which place in the queue for the budget a watcher's requests take, and which share of it."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+from datetime import timedelta
 
 import pytest
 
@@ -10,6 +12,9 @@ from launch_async import DeploymentRef, NotFoundError
 from launch_async.emulator import LaunchEmulator
 from launch_async.rate_limit import LocalRateLimiter, Priority
 from tests.support.clients import client_of
+from tests.support.timed_fleet import Fleet, redeploy
+from tests.support.timed_launch import Build, Launch
+from tests.support.virtual_time import run
 
 REF = DeploymentRef("a" * 24, "b" * 24, "c" * 24)
 
@@ -43,3 +48,43 @@ async def test_a_watcher_goes_behind_a_call_that_somebody_waits_for(ask, priorit
             await ask(launch)
 
     assert set(limiter.priorities) == {priority}
+
+
+def polls_of(launch: Launch) -> list[float]:
+    return [at for at, operation, _ in launch.seen if operation != "createDeployment"]
+
+
+def most_in_ten_seconds(times: list[float]) -> int:
+    return max(sum(start <= at < start + 10 for at in times) for start in times)
+
+
+def test_forty_tails_use_half_of_the_budget_and_a_call_beside_them_does_not_wait() -> None:
+    launch = Launch([Build(ends=0)])
+
+    async def main() -> float:
+        client = launch.client(LocalRateLimiter())
+
+        async def tail() -> None:
+            until = launch.beginning + timedelta(seconds=40)
+            _ = [line async for line in client.tail_server_logs(launch.ref(0), since=launch.beginning, until=until)]
+
+        tails = [asyncio.create_task(tail()) for _ in range(40)]
+        await asyncio.sleep(20)
+        before = asyncio.get_running_loop().time()
+        await client.deployments.get(launch.ref(0))
+        waited = asyncio.get_running_loop().time() - before
+        await asyncio.gather(*tails)
+        return waited
+
+    assert run(main()) < 0.2
+    assert most_in_ten_seconds(polls_of(launch)) <= 51
+
+
+def test_a_fleet_polls_with_half_of_the_budget_each_build_about_once() -> None:
+    fleet = Fleet.of(100, seed=1, rate_limit=10)
+
+    report = run(redeploy(fleet, known=True))
+
+    assert most_in_ten_seconds(polls_of(fleet)) <= 50
+    assert report.requests <= 3 * 100
+    assert report.seconds <= 1.15 * max(fleet.seconds)

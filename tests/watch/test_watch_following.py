@@ -87,7 +87,7 @@ def test_a_whole_log_that_was_read_after_the_end_is_not_read_again() -> None:
     launch = Launch([Build(ends=14, lines=[Line(str(at), at=at) for at in range(15)])])
 
     async def main() -> list[str]:
-        client = launch.client(LocalRateLimiter(RateLimit(1, per=10)))
+        client = launch.client(LocalRateLimiter(RateLimit(1, per=10, poll_share=1)))
         return [line.message async for line in client.follow_logs(launch.deployment(0))]
 
     assert run(main()) == [str(at) for at in range(15)]

@@ -59,9 +59,14 @@ def test_a_pressing_end_is_looked_for_more_often_but_not_before_it_is_near() -> 
     assert until_next_poll(80, None, urgent=True) < until_next_poll(80, None)
 
 
-def test_many_deployments_share_four_fifths_of_the_budget() -> None:
-    assert fair_interval(200, 10.0) == 25.0
-    assert 200 / 10.0 < fair_interval(200, 10.0, urgent=True) < 25.0
+def test_where_polls_are_scarce_a_build_is_polled_first_when_it_has_most_likely_ended() -> None:
+    assert until_next_poll(1, 60, interval=0.0) < 60
+    assert until_next_poll(1, 60, interval=40.0) == pytest.approx(1.1 * 60 - 1)
+    assert until_next_poll(61, 60, interval=5.0) == 5.0
+
+
+def test_many_deployments_share_what_polls_may_use() -> None:
+    assert fair_interval(200, 5.0) == 40.0
 
 
 def test_the_expected_time_is_the_median_of_the_last_five() -> None:

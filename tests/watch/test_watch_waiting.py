@@ -197,7 +197,7 @@ def test_the_times_of_earlier_builds_make_looks_fewer_and_the_end_sooner() -> No
     assert knowing[1] <= 11
 
 
-@pytest.mark.parametrize(("count", "at_once"), [(1, 1), (40, 7)])
+@pytest.mark.parametrize(("count", "at_once"), [(1, 1), (40, 4)])
 def test_of_what_was_created_just_now_only_few_are_looked_at_at_once(count: int, at_once: int) -> None:
     launch = Launch([Build(ends=60, environment=number) for number in range(count)])
 

@@ -78,16 +78,25 @@ def size(
     before = _BEFORE_WAITING[action]
     each, least = (before + _HISTORY + polls, before + _HISTORY + 1) if wait else (before, before)
     rate = rate_limit.requests / rate_limit.per
+    poll_rate = rate_limit.poll_share * rate
     begun = environments * before / rate
+    ends_seen = max(begun, (environments - 1) / poll_rate) + build_seconds
+    all_polled = environments * (least - before) / poll_rate
     return Sizing(
         requests_each=each,
         requests_least=least,
         polls_each=polls,
         polls_per_minute=60 * polls / build_seconds,
-        environments_per_hour=3600 * rate / each,
-        most_per_hour=3600 * rate / least,
-        seconds=max(environments * least / rate, begun + build_seconds if wait else 0.0),
+        environments_per_hour=_per_hour(each, before, rate_limit),
+        most_per_hour=_per_hour(least, before, rate_limit),
+        seconds=max(environments * least / rate, all_polled, ends_seen if wait else 0.0),
     )
+
+
+def _per_hour(requests: int, before: int, rate_limit: RateLimit) -> float:
+    """Return how many environments have their requests in an hour; all but the first few requests are polls."""
+    seconds = rate_limit.per / rate_limit.requests
+    return 3600 / max(requests * seconds, (requests - before) * seconds / rate_limit.poll_share)
 
 
 def _polls(build_seconds: float, expected: float | None) -> int:
