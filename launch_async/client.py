@@ -700,8 +700,8 @@ class LaunchClient:
         """Iterate over a deployment's build log until the deployment has ended, each line once and in time order.
 
         A line that the service makes readable late is given late, after the deployment's end at the latest. A log that
-        cannot be read does not end the iteration; it is reported once to the logger `launch_async.logs`. `wait` tells
-        how the deployment ended.
+        cannot be read does not end the iteration; it is reported once to the loggers below `launch_async.watch`.
+        `wait` tells how the deployment ended.
 
         Args:
             ref: The deployment, as for `wait`.

@@ -114,7 +114,7 @@ def test_every_fence_is_of_a_kind_that_is_tried() -> None:
 
 def test_every_example_is_listed_and_runs() -> None:
     modules = {"cloud.py", "visit.py"}
-    elsewhere = {"main_job.py", "main_job_sync.py", "fastapi_service.py"}
+    elsewhere = {"main_job.py", "main_job_sync.py", "fastapi_service.py", "stream_logs.py"}
     listed = re.findall(r"`(\w+\.py)`", (ROOT / "docs/examples.md").read_text("utf-8"))
 
     examples = {path.name for path in (ROOT / "examples").glob("*.py")}

@@ -198,12 +198,12 @@ def output(ending: Future[Ended]) -> str:
 
 
 @asynccontextmanager
-async def serving(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
-    """The FastAPI service, at the address that is given."""
+async def serving(monkeypatch: pytest.MonkeyPatch, name: str = "fastapi_service") -> AsyncIterator[str]:
+    """A FastAPI service, at the address that is given."""
     monkeypatch.syspath_prepend(EXAMPLES)
-    fastapi_service = __import__("fastapi_service")
+    module = __import__(name)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(fastapi_service.app, log_level="warning"))
+        server = uvicorn.Server(uvicorn.Config(module.app, log_level="warning"))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.serve([listener]))
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -249,6 +249,33 @@ async def test_the_service_serves_the_organization_that_the_environment_names(
         names = {environment["name"] for environment in await answer.json()}
 
     assert names >= {"shop/preview", "shop/staging"}
+
+
+async def test_a_browser_that_reconnects_gets_the_rest_of_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(monkeypatch, "stream_logs") as address, aiohttp.ClientSession(address) as session:
+        async with session.get("/logs") as answer:
+            whole = _events(await answer.text())
+        async with session.get("/logs", headers={"Last-Event-ID": whole[0]["id"]}) as answer:
+            rest = _events(await answer.text())
+        async with session.get("/logs", headers={"Last-Event-ID": "broken"}) as answer:
+            refused = answer.status
+        async with session.get("/") as answer:
+            page = await answer.text()
+
+    assert len(whole) > 2
+    assert whole[-1] == {"event": "end", "data": "LIVE"}
+    assert [event["data"] for event in rest] == [event["data"] for event in whole[1:]]
+    assert refused == 400
+    assert "EventSource" in page
+
+
+def _events(stream: str) -> list[dict[str, str]]:
+    """The events of a whole stream."""
+    return [
+        {name: value for name, _, value in (line.partition(": ") for line in event.splitlines())}
+        for event in stream.split("\n\n")
+        if event
+    ]
 
 
 @pytest.fixture
