@@ -1,7 +1,8 @@
 """``python -m launch_async.emulator``: an emulator as a process, for tests in any language.
 
 Its first line on standard output is one JSON object with ``url``, ``organization_uid``, ``authtoken``,
-``access_token``, ``client_id``, ``client_secret`` and, with ``--control``, ``control_secret``; by then it answers.
+``access_token``, ``client_id``, ``client_secret``, ``email``, ``password`` and, with ``--control``, ``control_secret``;
+by then it answers.
 SIGTERM or SIGINT end it with exit code 0.
 """
 
@@ -52,6 +53,8 @@ def _announce(emulator: LaunchEmulator, *, control: bool) -> None:
         "access_token": emulator.access_token,
         "client_id": emulator.client_id,
         "client_secret": emulator.client_secret,
+        "email": emulator.email,
+        "password": emulator.password,
     }
     if control:
         line["control_secret"] = emulator.control_secret

@@ -4,12 +4,14 @@ The budget is spent on arrival, before anything else is judged, by whoever prese
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import socket
 import struct
 from collections.abc import Mapping
 from typing import Final, cast
+from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
@@ -27,6 +29,7 @@ _LOG: Final = logging.getLogger(__name__)
 # What the ledger and faults call the two things that storage does.
 STORAGE = ("uploadArchive", "downloadArchive")
 CREDENTIAL_HEADERS = ("authtoken", "authorization", "organization_uid")
+INTERNAL = ("/manage/", "/logs/")
 GATEWAY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
 TOO_MANY_PAGE = "<html><head><title>429 Too Many Requests</title></head><body></body></html>\n"
 
@@ -38,9 +41,18 @@ class Dispatcher:
         self._service = service
         self._router = router
         self._control = control
+        self._idle: WeakKeyDictionary[asyncio.BaseTransport, asyncio.TimerHandle] = WeakKeyDictionary()
+        self._late: set[asyncio.Task[None]] = set()
+
+    async def stop(self) -> None:
+        """Do nothing more of what faults have put off."""
+        for task in self._late:
+            task.cancel()
+        await asyncio.gather(*self._late, return_exceptions=True)
 
     async def main(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request on the main port."""
+        self._is_busy(request.transport)
         await self._delay()
         await _let_send(request)
         raw_path = request.rel_url.raw_path
@@ -59,6 +71,8 @@ class Dispatcher:
             name = match.operation.id if match.operation else "unknown"
         entry = self._service.ledger.arrive(name, request.method, request.path, _credential_names(request))
         response = await self._guarded(request, entry, match, head == "storage")
+        if name == STORAGE[0]:
+            self._close_when_idle(request.transport)
         if self._service.changed is not None and (request.method != "GET" or name.endswith("UploadUrl")):
             self._service.changed()
         await self._delay()
@@ -83,6 +97,17 @@ class Dispatcher:
         response = self._service.sites.answer(request, environment, f"/sites/{uid}")
         return self._dated(entry, response)
 
+    def _close_when_idle(self, transport: asyncio.Transport | None) -> None:
+        """Close a connection that an upload came on unless it is used again soon, as storage does (FACTS §10.18)."""
+        if transport is not None and not transport.is_closing():
+            seconds = self._service.options.storage_idle_seconds
+            self._idle[transport] = asyncio.get_running_loop().call_later(seconds, transport.close)
+
+    def _is_busy(self, transport: asyncio.Transport | None) -> None:
+        timer = None if transport is None else self._idle.pop(transport, None)
+        if timer is not None:
+            timer.cancel()
+
     def _dated(self, entry: LedgerEntry, response: web.StreamResponse) -> web.StreamResponse:
         """Note the status, and tell the emulator's time, which a test may have moved."""
         entry.status = response.status
@@ -99,7 +124,9 @@ class Dispatcher:
         try:
             headers = self._spend(entry, match, caller)
             fault = self._service.faults.pick(entry.operation, request.method)
-            early = await _strike_before(request, fault)
+            if fault is not None and fault.kind == "late":
+                return await self._put_off(request, match, caller, fault)
+            early = await _strike_before(request, fault, acts=self._service.options.failures_act)
             if early is not None:
                 return early
             response = await (self._storage(request) if storage else self._act(request, match, caller))
@@ -114,6 +141,24 @@ class Dispatcher:
             response = _refused(errors.coded(500, "launch.INTERNAL_ERROR", "Internal error."))
         response.headers.update(headers)
         return await _strike_after(request, fault, response)
+
+    async def _put_off(
+        self, request: web.BaseRequest, match: Match, caller: Caller | errors.Refusal | None, fault: Fault
+    ) -> web.Response:
+        """Answer now, and act later (FACTS §11 row 35)."""
+        await request.read()
+
+        async def act() -> None:
+            await asyncio.sleep(fault.delay)
+            with contextlib.suppress(errors.Refusal):
+                await self._act(request, match, caller)
+            if self._service.changed is not None:
+                self._service.changed()
+
+        task = asyncio.get_running_loop().create_task(act())
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+        return _spoiled(fault)
 
     def _identify(self, request: web.BaseRequest, match: Match) -> Caller | errors.Refusal | None:
         if match.operation is not None and match.operation.access == "open":
@@ -145,7 +190,7 @@ class Dispatcher:
     ) -> web.StreamResponse:
         operation = match.operation
         if operation is None:
-            raise _no_route(match, self._service.options.wrong_method_status)
+            raise _no_route(request.path, match, self._service.options.wrong_method_status)
         if isinstance(caller, errors.Refusal):
             raise caller
         if caller is not None:
@@ -204,7 +249,13 @@ def _over_budget(body: RefusalBody, headers: Mapping[str, str]) -> errors.Refusa
     return errors.Refusal(429, page, content_type="text/html", headers=headers)
 
 
-def _no_route(match: Match, wrong_method_status: int) -> errors.Refusal:
+def _no_route(path: str, match: Match, wrong_method_status: int) -> errors.Refusal:
+    if path.startswith(INTERNAL):
+        message = (
+            f"The emulator has no {path}: below /manage and /logs, where the console and the command line tools find "
+            "theirs, it has deploy hooks and nothing else, and no GraphQL. Use the public API."
+        )
+        return errors.coded(501, "launch.NOT_IMPLEMENTED", message)
     if match.allowed and wrong_method_status == 405:
         headers = {"Allow": ", ".join(match.allowed)}
         return errors.coded(405, "launch.METHOD_NOT_ALLOWED", "Method not allowed.", headers=headers)
@@ -229,10 +280,12 @@ def _refused(refusal: errors.Refusal) -> web.Response:
     return web.Response(status=refusal.status, body=refusal.body, headers=headers)
 
 
-async def _strike_before(request: web.BaseRequest, fault: Fault | None) -> web.StreamResponse | None:
+async def _strike_before(request: web.BaseRequest, fault: Fault | None, *, acts: bool) -> web.StreamResponse | None:
     """The answer of a fault that keeps the server from acting; None to act."""
     match None if fault is None else fault.kind:
         case "status_before":
+            return _spoiled(cast("Fault", fault))
+        case "status" if not acts:
             return _spoiled(cast("Fault", fault))
         case "html":
             return web.Response(status=502, text=GATEWAY_PAGE, content_type="text/html")
@@ -252,7 +305,7 @@ async def _strike_after(
 ) -> web.StreamResponse:
     """What a fault makes of an answer after the server acted."""
     match None if fault is None else fault.kind:
-        case "status_after":
+        case "status_after" | "status":
             return _spoiled(cast("Fault", fault))
         case "reset_after":
             return _drop(request)

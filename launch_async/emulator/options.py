@@ -31,6 +31,7 @@ UploadExpiry: TypeAlias = Literal["seconds", "epoch_ms"]
 ServerLogsKey: TypeAlias = Literal["logs", "serverLogs", "bare"]
 DownloadKey: TypeAlias = Literal["downloadUrl", "url", "signedUrl"]
 WrongRegion: TypeAlias = Literal["json", "xml"]
+ZeroLimit: TypeAlias = Literal["everything", "refused"]
 RefusalBody: TypeAlias = Literal["coded", "html", "empty"]
 OauthPath: TypeAlias = Literal["any", "/apps-api/apps/token", "/apps-api/token", "/token"]
 ScopeParameter: TypeAlias = Literal["either", "scopes", "scope"]
@@ -138,6 +139,11 @@ class EmulatorOptions:
         domain_update_body: answer an update with ``{}``, or with the domain (question 27).
         dns_records_key: name of the field of ``domainInfo`` that holds DNS records; None sends none (question 27).
         upload_style: the cloud behind signed uploads; ``gcp_form`` is the multipart way of GCP (question 28).
+        storage_idle_seconds: seconds after which storage closes a connection that an upload came on.
+        zero_limit: what ``limit=0`` in a listing means: everything, or 400 (question 32).
+        build_log_lines: lines of a build log that one answer holds, the newest ones; None for all (question 33).
+        failures_act: whether a fault of the kind ``status`` strikes after the server has acted (question 34).
+        listing_delay: seconds by which lists show late what was created (question 35).
         log_retention: seconds after which log lines are gone; None keeps them (question 29).
         second_factor_status: status that asks for the second factor at login: 400, 401 or 422.
         wrong_region: treat every credential as one of another region, answered in JSON (error 105) or XML.
@@ -213,6 +219,11 @@ class EmulatorOptions:
     domain_update_body: DomainUpdateBody = "empty"
     dns_records_key: str | None = None
     upload_style: UploadStyle = "aws"
+    storage_idle_seconds: float = field(default=5.0, validator=gt(0))
+    zero_limit: ZeroLimit = "everything"
+    build_log_lines: int | None = field(default=None, validator=optional(ge(1)))
+    failures_act: bool = False
+    listing_delay: float = field(default=0.0, validator=ge(0))
     log_retention: float | None = field(default=None, validator=optional(gt(0)))
     second_factor_status: int = field(default=422, validator=in_((400, 401, 422)))
     wrong_region: WrongRegion | None = field(default=None, validator=optional(in_(get_args(WrongRegion))))
@@ -294,6 +305,11 @@ class EmulatorKeywords(TypedDict, total=False):
     domain_update_body: DomainUpdateBody
     dns_records_key: str | None
     upload_style: UploadStyle
+    storage_idle_seconds: float
+    zero_limit: ZeroLimit
+    build_log_lines: int | None
+    failures_act: bool
+    listing_delay: float
     log_retention: float | None
     second_factor_status: int
     wrong_region: WrongRegion | None

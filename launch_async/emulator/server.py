@@ -92,6 +92,7 @@ class LaunchEmulator(EmulatorControls):
 
     async def stop(self) -> None:
         """Close every connection and remove every file."""
+        await self._dispatcher.stop()
         await self._service.sites.stop()
         if self._runner is not None:
             await self._runner.cleanup()

@@ -155,14 +155,17 @@ class Call:
         return {**dict.fromkeys(NULLABLE.get(type(item), ())), **item.to_json()}
 
     def page(self, noun: str, items: Sequence[Shown]) -> Answer:
-        """One page of a list, with the quirks of FACTS §4: null skip, limit 10, limit 0 for everything.
+        """One page of a list, with the quirks of FACTS §4: null skip, limit 10, limit 0 for everything or refused.
 
         Raises:
             Refusal: 400, for a limit or skip that is not a whole number of 0 or more.
         """
         limit = self.whole_number("limit", DEFAULT_LIMIT)
         skip = self.whole_number("skip", 0)
-        there = in_order(items, self.now, self.service.options.list_order)
+        options = self.service.options
+        if not limit and options.zero_limit == "refused":
+            raise errors.invalid_fields([("limit", "launch.LIMIT.INVALID", "limit must be at least 1.")])
+        there = in_order(items, self.now, options.list_order, late=options.listing_delay)
         cut = there[skip : skip + limit] if limit else there[skip:]
         pagination = {"count": len(there), "limit": limit, "skip": skip or None}
         return Answer(200, {"pagination": pagination, noun: [self.shown(item) for item in cut]})

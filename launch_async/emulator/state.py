@@ -136,6 +136,7 @@ class Upload(Kept):
     archive: Path
     expires_at: float
     received: bool = False
+    is_form: bool = False
     folder: Path | None = None
     problem: str | None = None
 
@@ -296,9 +297,11 @@ class Deployment(Kept):
 Shown = TypeVar("Shown", Project, Environment, Deployment, Domain)
 
 
-def in_order(items: Iterable[Shown], now: float, order: ListOrder) -> list[Shown]:
-    """Those that a list shows at ``now``, in the order that was chosen (FACTS §11 row 22; late ones, §10 quirk 9)."""
+def in_order(items: Iterable[Shown], now: float, order: ListOrder, *, late: float = 0.0) -> list[Shown]:
+    """Those that a list shows at ``now``, in the order that was chosen (FACTS §11 rows 22 and 35; §10 quirk 9)."""
     there = [item for item in items if item.visible_at <= now]
+    if late:
+        there = [item for item in there if isinstance(item, Domain) or item.created_at + late <= now]
     if order == "uid":
         return sorted(there, key=lambda item: item.uid)
     return there[::-1] if order == "newest" else there

@@ -54,7 +54,7 @@ async def test_the_process_announces_itself_serves_and_stops_cleanly(stop):
 
     assert statuses == {200}
     assert sorted(announced) == [
-        "access_token", "authtoken", "client_id", "client_secret", "organization_uid", "url",
+        "access_token", "authtoken", "client_id", "client_secret", "email", "organization_uid", "password", "url",
     ]  # fmt: skip
     assert (process.returncode, out, err) == (0, b"", b"")
 

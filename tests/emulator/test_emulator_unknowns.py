@@ -2,10 +2,13 @@
 
 The numbers are the rows of FACTS §11. Rows that are not here: 3, 4, 6 and 25 are in test_emulator_builds.py and
 test_emulator_operations.py, 7 in test_emulator_storage.py, most of 8 in test_emulator_faults.py, 30 in
-test_emulator_refusals.py.
+test_emulator_refusals.py, 28 in test_emulator_strangers.py.
 """
 
+import asyncio
+
 import pytest
+from emulator.conftest import make_zip
 
 from launch_async.emulator import LaunchEmulator, LogLine
 
@@ -493,3 +496,73 @@ async def test_29_how_long_logs_are_kept(start, options, expected):
 def test_a_behaviour_that_nobody_can_expect_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         LaunchEmulator(**wrong)
+
+
+@choices(({}, (200, 12)), ({"zero_limit": "refused"}, (400, 0)))
+async def test_32_a_limit_of_zero(start, options, expected):
+    async with start(**options) as api:
+        for number in range(12):
+            api.emulator.add_project(f"p{number}")
+        reply = await api.get("/projects?limit=0")
+        one = await api.get("/projects?limit=1")
+
+    assert (reply.status, len(reply.json.get("projects", []))) == expected
+    assert len(one.json["projects"]) == 1
+
+
+@choices(({}, ["a", "b", "c", "d"]), ({"build_log_lines": 3}, ["b", "c", "d"]))
+async def test_33_a_long_build_log(start, options, expected):
+    async with start(**options) as api:
+        environment = place(api, git=True)
+        api.emulator.script(lines=["a", "b", "c", "d"], seconds=1)
+        await api.post(f"{environment}/deployments")
+        api.emulator.advance(2)
+        path = f"{environment}/deployments/{(await api.newest(environment))['uid']}/logs/deployment-logs"
+        lines = (await api.get(path)).json["deploymentLogs"]
+
+    assert [line["message"] for line in lines] == expected
+
+
+@pytest.mark.parametrize("status", [500, 520, 522, 524])
+@choices(({}, 0), ({"failures_act": True}, 1))
+async def test_34_whether_a_creation_that_failed_took_place(start, options, expected, status):
+    async with start(**options) as api:
+        environment = place(api, git=True)
+        api.emulator.faults.add("status", operation="createDeployment", status=status)
+        reply = await api.post(f"{environment}/deployments")
+        shown = (await api.get(f"{environment}/deployments")).json["deployments"]
+
+    assert (reply.status, len(shown)) == (status, expected)
+
+
+@choices(({}, 1), ({"listing_delay": 20.0}, 0))
+async def test_35_how_late_a_creation_is_listed(start, options, expected):
+    async with start(**options) as api:
+        project = api.emulator.add_project("late", environments=[])
+        api.emulator.advance(60)
+        path = f"/projects/{project.uid}/environments"
+        await api.post(path, NEXT | {"uploadUid": await api.upload(make_zip())})
+        now = (await api.get(path)).json["environments"]
+        api.emulator.advance(20.1)
+        later = (await api.get(path)).json["environments"]
+        known = await api.get(f"{path}/{later[0]['uid']}")
+
+    assert (len(now), len(later), known.status) == (expected, 1, 200)
+
+
+async def test_35_a_creation_may_take_effect_after_its_504(api):
+    environment = place(api, git=True)
+    api.emulator.faults.add("late", operation="createDeployment", delay=0.05, times=1)
+    reply = await api.post(f"{environment}/deployments")
+    before = (await api.get(f"{environment}/deployments")).json["deployments"]
+    await asyncio.gather(*api.emulator._dispatcher._late)
+    after = (await api.get(f"{environment}/deployments")).json["deployments"]
+
+    assert (reply.status, before, len(after)) == (504, [], 1)
+
+
+async def test_35_what_is_put_off_does_not_outlive_the_emulator(start):
+    async with start() as api:
+        environment = place(api, git=True)
+        api.emulator.faults.add("late", operation="createDeployment", delay=3600)
+        assert (await api.post(f"{environment}/deployments")).status == 504

@@ -272,4 +272,4 @@ def _newest_commit(environment: Environment) -> str | None:
 
 
 def _commit_message(commit_hash: str | None) -> str:
-    return "File upload" if commit_hash is None else f"Commit {commit_hash[:7]}"
+    return "Triggered By File Upload" if commit_hash is None else f"Commit {commit_hash[:7]}"

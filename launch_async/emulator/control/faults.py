@@ -11,6 +11,8 @@ from attrs.validators import ge, in_, instance_of, optional
 FaultKind: TypeAlias = Literal[
     "status_before",
     "status_after",
+    "status",
+    "late",
     "reset_before",
     "reset_after",
     "truncate",
@@ -82,18 +84,19 @@ class Faults:
         """Make requests fail.
 
         Args:
-            kind: ``status_before`` answers without acting, ``status_after`` acts first; ``reset_before`` and
-                ``reset_after`` drop the connection; ``truncate`` acts and sends half of the body; ``empty`` acts and
-                answers 200 with nothing; ``html`` is a gateway's 502 page, without acting; ``delay`` acts ``delay``
-                seconds later; ``retry_after`` is a 429 with ``Retry-After``, without acting.
+            kind: ``status_before`` answers without acting, ``status_after`` acts first, and ``status`` does what the
+                option ``failures_act`` says; ``late`` answers at once, and acts ``delay`` seconds later;
+                ``reset_before`` and ``reset_after`` drop the connection; ``truncate`` acts and sends half of the body;
+                ``empty`` acts and answers 200 with nothing; ``html`` is a gateway's 502 page, without acting; ``delay``
+                acts ``delay`` seconds later; ``retry_after`` is a 429 with ``Retry-After``, without acting.
             operation: only this operationId; ``uploadArchive`` and ``downloadArchive`` are what storage does.
             method: only this HTTP method.
             nth: only the n-th matching request, counted from 1.
             times: strike at most so often.
             probability: strike with this probability.
             seed: of the dice for ``probability``.
-            status: for the ``status_*`` kinds; 503 by default.
-            delay: seconds, for ``delay`` (1 by default) and for ``retry_after`` (its header, 1 by default).
+            status: for the kinds with a status; 503 by default, 504 for ``late``.
+            delay: seconds, 1 by default, for ``delay``, ``late`` and ``retry_after`` (its header).
             body: in place of the default body of an error.
             headers: further response headers.
 
@@ -111,7 +114,7 @@ class Faults:
             nth=nth,
             times=times,
             probability=probability,
-            status=503 if status is None else status,
+            status=(504 if kind == "late" else 503) if status is None else status,
             delay=1.0 if delay is None else delay,
             body=body,
             headers=dict(headers or {}),

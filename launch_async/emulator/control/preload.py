@@ -65,5 +65,4 @@ def _repository(name: str) -> Record:
         "repositoryName": f"acme/{name}",
         "username": "acme",
         "repositoryUrl": f"https://github.com/acme/{name}",
-        "gitProvider": "GitHub",
     }

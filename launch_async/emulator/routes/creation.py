@@ -29,13 +29,16 @@ def received_upload(call: Call, uid: object, noun: str) -> Upload:
     """The archive behind an uploadUid.
 
     Raises:
-        Refusal: 404 for an unknown one, 400 if nothing has been sent to its signed URL (FACTS §5).
+        Refusal: 404 for an unknown one, 400 if nothing, or a form, has been sent to its signed URL (FACTS §5).
     """
     upload = call.service.state.uploads.get(str(uid))
     if upload is None or upload.organization is not call.organization:
         raise errors.coded(404, f"launch.{noun}.UPLOADED_FILE_NOT_FOUND_ERROR", "Uploaded file not found.")
     if not upload.received:
         raise errors.coded(400, "launch.DEPLOYMENT.FILE_UPLOAD_FAILED", "No file was uploaded for this uploadUid.")
+    if upload.is_form:
+        code = "launch.DEPLOYMENT.INVALID_FILE_TYPE"
+        raise errors.coded(400, code, "Invalid file type. Found: multipart/form-data.")
     return upload
 
 

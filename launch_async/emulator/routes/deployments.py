@@ -55,7 +55,8 @@ async def get_deployment_logs(call: Call) -> Answer:
         for stamp, line in call.service.builds.lines(deployment, call.now)
         if stamp >= oldest and (after is None or stamp > after or (inclusive and stamp == after))
     ]
-    return Answer(200, {"deploymentLogs": lines})
+    most = call.service.options.build_log_lines
+    return Answer(200, {"deploymentLogs": lines if most is None else lines[-most:]})
 
 
 async def get_server_logs(call: Call) -> Answer:

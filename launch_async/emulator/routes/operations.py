@@ -1,5 +1,6 @@
 """The operations of the API in one table, and the way from a path to one of them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
 
@@ -146,15 +147,42 @@ def describe(operations: Sequence[Operation]) -> Record:
     """The vendor's kind of document: OpenAPI 3.0.0, info.version 1.0 (FACTS §1)."""
     paths: dict[str, dict[str, object]] = {}
     for operation in operations:
-        names = [part[1:-1] for part in operation.template.split("/") if part.startswith("{")]
+        parameters = [
+            _parameter(part[1:-1], "path", "string", required=True)
+            for part in operation.template.split("/")
+            if part.startswith("{")
+        ]
+        parameters += [_parameter(*query) for query in QUERIES.get(operation.id, ())]
+        parameters.append(_parameter("x-cs-api-version", "header", "string"))
         paths.setdefault(operation.template, {})[operation.method.lower()] = {
             "operationId": operation.id,
-            "parameters": [
-                {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
-            ],
+            "summary": _summary(operation.id),
+            "description": (operation.handler.__doc__ or "").partition("\n")[0],
+            "parameters": parameters,
             "responses": {"default": {"description": "See the API reference."}},
         }
     return {"openapi": "3.0.0", "info": {"title": "Launch API", "version": "1.0"}, "paths": paths}
+
+
+_PAGE = (("limit", "query", "integer"), ("skip", "query", "integer"))
+QUERIES: Mapping[str, Sequence[tuple[str, str, str]]] = {
+    "listProjects": _PAGE,
+    "listEnvironments": _PAGE,
+    "listDeployments": _PAGE,
+    "listDomains": _PAGE,
+    "getDeploymentLogs": (("timestamp", "query", "string"),),
+    "getServerLogs": (("startTime", "query", "string"), ("endTime", "query", "string")),
+}
+"""What each operation reads from the query: name, place and type."""
+
+
+def _parameter(name: str, place: str, kind: str, *, required: bool = False) -> Record:
+    return {"name": name, "in": place, "required": required, "schema": {"type": kind}}
+
+
+def _summary(operation_id: str) -> str:
+    """``getServerLogs`` as ``Get Server Logs``."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", operation_id[0].upper() + operation_id[1:])
 
 
 def _parameters(segments: tuple[str, ...], given: list[str]) -> dict[str, str] | None:

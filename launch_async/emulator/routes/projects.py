@@ -115,9 +115,8 @@ def _new_project(call: Call, body: dict[str, object]) -> Project:
 
 
 def _repository(given: dict[str, object]) -> dict[str, object]:
-    shown = {name: given[name] for name in ("repositoryName", "username", "repositoryUrl")}
-    metadata = as_object(given["gitProviderMetadata"]) or {}
-    return {**shown, "gitProvider": metadata["gitProvider"]}
+    """What a project shows of its repository: the vendor's example does not repeat the provider."""
+    return {name: given[name] for name in ("repositoryName", "username", "repositoryUrl")}
 
 
 def _check_name(organization: Organization, name: str, but: Project | None) -> None:

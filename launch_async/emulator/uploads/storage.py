@@ -1,7 +1,8 @@
 """Object storage of three clouds: signed targets for one archive each, their signatures and ends really checked.
 
-AWS takes a multipart POST under a policy, Azure and GCP a raw PUT (FACTS §5). A request that carries a credential of
-Contentstack is refused: storage must never see one.
+AWS takes a multipart POST under a policy, Azure and GCP a raw PUT (FACTS §5). A form that is sent to Azure or GCP is
+stored as well; no deployment can be made of it. A request that carries a credential of Contentstack is refused:
+storage must never see one.
 """
 
 import asyncio
@@ -30,6 +31,8 @@ from launch_async.emulator.uploads.unpacking import BrokenArchive, unpack
 
 SMALLEST = 1024
 LARGEST = 104_857_600
+LENGTH_RANGE = "x-goog-content-length-range"
+FORM = "multipart/form-data"
 CHUNK = 256 * 1024
 FIELD_LIMIT = 64 * 1024
 BUCKET = "launch-uploads"
@@ -126,6 +129,8 @@ class Storage:
         headers = [{"key": "Content-Type", "value": "application/zip"}]
         if self._options.upload_style == "azure":
             headers.insert(0, {"key": "x-ms-blob-type", "value": "BlockBlob"})
+        else:
+            headers.append({"key": LENGTH_RANGE, "value": f"{SMALLEST},{LARGEST}"})
         path = f"/storage/{self._options.upload_style}/{BUCKET}/{upload.uid}"
         url = self._signed("PUT", path, upload.expires_at)
         return {"uploadUrl": url, **shared, "method": "PUT", "fields": None, "headers": headers}
@@ -148,11 +153,14 @@ class Storage:
         match request.method, segments:
             case "POST", [cloud, bucket] if bucket == BUCKET and cloud in POLICY_FIELDS:
                 return await self._take_form(cloud, request)
+            case "PUT" | "POST", ["azure" | "gcp", bucket, uid] if bucket == BUCKET and request.content_type == FORM:
+                return await self._take_body(request, uid, 201)
             case "PUT", ["azure", bucket, uid] if bucket == BUCKET:
                 if request.headers.get("x-ms-blob-type") != "BlockBlob":
                     raise errors.xml(400, "MissingRequiredHeader", "x-ms-blob-type must be BlockBlob.")
                 return await self._take_body(request, uid, 201)
             case "PUT", ["gcp", bucket, uid] if bucket == BUCKET:
+                _check_length_range(request)
                 return await self._take_body(request, uid, 200)
             case "GET", ["archive", name] if name == SAMPLE:
                 self._check_signature(request)
@@ -194,7 +202,7 @@ class Storage:
         *names, policy_name, signature_name = POLICY_FIELDS[cloud]
         fields = {name: values[name] for name in names}
         conditions: list[object] = [{name: value} for name, value in fields.items()]
-        conditions += [{"Content-Type": "application/zip"}, ["content-length-range", SMALLEST, LARGEST]]
+        conditions.append(["content-length-range", SMALLEST, LARGEST])
         policy = json.dumps({"expiration": iso(upload.expires_at), "conditions": conditions})
         fields[policy_name] = base64.b64encode(policy.encode()).decode()
         fields[signature_name] = self._sign(fields[policy_name])
@@ -204,7 +212,7 @@ class Storage:
         declared = _declared_length(request)
         if declared > LARGEST + FIELD_LIMIT:
             raise errors.xml(400, "EntityTooLarge", "Your proposed upload exceeds the maximum size.")
-        if request.content_type != "multipart/form-data":
+        if request.content_type != FORM:
             raise errors.xml(412, "PreconditionFailed", "The body must be multipart/form-data.")
         fields: dict[str, str] = {}
         upload: Upload | None = None
@@ -215,30 +223,33 @@ class Storage:
                 if upload is not None:
                     raise errors.xml(400, "InvalidArgument", "The file must be the last part.")
                 if part.name == "file":
-                    upload = self._check_policy(cloud, fields, part.headers.get("Content-Type"))
+                    upload = self._check_policy(cloud, fields)
                     await self._receive(upload, _part_chunks(part))
+                elif part.name in fields:
+                    raise errors.xml(400, "InvalidArgument", f"The field {part.name} comes twice.")
                 else:
                     fields[part.name or ""] = await _field_text(part)
         except (ValueError, BadHttpMessage) as error:
             raise errors.xml(400, "MalformedPOSTRequest", "The body is not well-formed multipart/form-data.") from error
         if upload is None:
             raise errors.xml(400, "InvalidArgument", "POST requires exactly one file upload per request.")
-        upload.received = True
+        upload.received, upload.is_form = True, False
         return web.Response(status=204)
 
-    def _check_policy(self, cloud: str, fields: Mapping[str, str], content_type: str | None) -> Upload:
+    def _check_policy(self, cloud: str, fields: Mapping[str, str]) -> Upload:
+        """Hold the fields before the file against their policy. Their order and the file's type do not matter."""
         *_, policy_name, signature_name = POLICY_FIELDS[cloud]
-        if tuple(fields) != POLICY_FIELDS[cloud]:
-            raise errors.xml(403, "AccessDenied", "Invalid according to Policy: fields missing, added or out of order.")
+        wanted = frozenset(POLICY_FIELDS[cloud])
+        if wrong := ", ".join(sorted(wanted ^ fields.keys())):
+            raise errors.xml(403, "AccessDenied", f"Invalid according to Policy: fields missing or added: {wrong}")
         if not hmac.compare_digest(fields[signature_name].encode(), self._sign(fields[policy_name]).encode()):
             raise errors.xml(403, "SignatureDoesNotMatch", "The signature does not match.")
         policy = as_object(json.loads(base64.b64decode(fields[policy_name]))) or {}
         if milliseconds(self._clock.now()) >= (parse_iso(str(policy["expiration"])) or 0):
             raise errors.xml(403, "AccessDenied", "Invalid according to Policy: Policy expired.")
-        offered: Mapping[str, object] = {**fields, "Content-Type": content_type}
         for condition in as_list(policy["conditions"]) or []:
             exact = as_object(condition) or {}
-            if any(offered.get(name) != value for name, value in exact.items()):
+            if any(fields.get(name) != value for name, value in exact.items()):
                 raise errors.xml(
                     403, "AccessDenied", f"Invalid according to Policy: Policy Condition failed: {condition}"
                 )
@@ -248,9 +259,10 @@ class Storage:
         return upload
 
     async def _take_body(self, request: web.BaseRequest, uid: str, success: int) -> web.Response:
-        self._check_signature(request)
+        is_form = request.content_type == FORM
+        self._check_signature(request, "PUT")
         declared = _declared_length(request)
-        if request.content_type != "application/zip":
+        if not is_form and request.content_type != "application/zip":
             raise errors.xml(400, "InvalidHeaderValue", "Content-Type must be application/zip.")
         if declared > LARGEST:
             raise errors.xml(413, "RequestBodyTooLarge", "The request body is too large.")
@@ -258,7 +270,7 @@ class Storage:
         if upload is None:
             raise errors.xml(404, "BlobNotFound", "No such object.")
         await self._receive(upload, request.content.iter_chunked(CHUNK))
-        upload.received = True
+        upload.received, upload.is_form = True, is_form
         return web.Response(status=success)
 
     async def _receive(self, upload: Upload, chunks: AsyncIterator[bytes]) -> None:
@@ -288,9 +300,9 @@ class Storage:
         signature = self._sign(f"{method} {path} {expires}")
         return f"{self._origin}{path}?{urlencode({'se': expires, 'sig': signature})}"
 
-    def _check_signature(self, request: web.BaseRequest) -> None:
+    def _check_signature(self, request: web.BaseRequest, method: str = "GET") -> None:
         expires = request.query.get("se", "")
-        expected = self._sign(f"{request.method} {request.path} {expires}")
+        expected = self._sign(f"{method} {request.path} {expires}")
         if not hmac.compare_digest(request.query.get("sig", "").encode(), expected.encode()):
             raise errors.xml(403, "SignatureDoesNotMatch", "The signature does not match.")
         if milliseconds(self._clock.now()) >= int(expires):
@@ -307,6 +319,19 @@ def sample_archive() -> bytes:
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr(zipfile.ZipInfo("index.html"), "<!doctype html><title>A sample</title>\n" + " " * SMALLEST)
     return content.getvalue()
+
+
+def _check_length_range(request: web.BaseRequest) -> None:
+    """See that the header is there that a signed URL of GCP demands (FACTS §5).
+
+    Raises:
+        Refusal: 400 without it, 403 for another range.
+    """
+    given = request.headers.get(LENGTH_RANGE)
+    if given is None:
+        raise errors.xml(400, "MalformedSecurityHeader", f"The signed URL demands the header {LENGTH_RANGE}.")
+    if given.replace(" ", "") != f"{SMALLEST},{LARGEST}":
+        raise errors.xml(403, "SignatureDoesNotMatch", f"{LENGTH_RANGE} is not as it was signed.")
 
 
 def _declared_length(request: web.BaseRequest) -> int:

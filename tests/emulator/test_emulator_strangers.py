@@ -1,0 +1,144 @@
+"""The emulator is judged by programs that are not ours: their forms, their connections, what they ask of it."""
+
+import asyncio
+import re
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+ZIP = {"Content-Type": "application/zip"}
+RANGE = "x-goog-content-length-range"
+
+
+async def target(api):
+    return (await api.get("/projects/upload/signed_url")).json
+
+
+def place(api, **project):
+    made = api.emulator.add_project("there", **project)
+    return f"/projects/{made.uid}/environments/{next(iter(made.environments))}"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        ({**ZIP, RANGE: "1024,104857600"}, 200, ""),
+        ({**ZIP, RANGE: "1024, 104857600"}, 200, ""),
+        (ZIP, 400, "MalformedSecurityHeader"),
+        ({**ZIP, RANGE: "0,1"}, 403, "SignatureDoesNotMatch"),
+    ],
+)
+async def test_gcp_demands_the_range_of_lengths_that_it_gives(start, archive, headers, status, code):
+    async with start(upload_style="gcp") as api:
+        given = await target(api)
+        reply = await api.with_headers(headers).call("PUT", given["uploadUrl"], data=archive)
+
+    assert {"key": RANGE, "value": "1024,104857600"} in given["headers"]
+    assert (reply.status, code in reply.text) == (status, True)
+
+
+@pytest.mark.parametrize("style", ["azure", "gcp"])
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+async def test_a_form_is_stored_and_no_deployment_can_be_made_of_it(start, archive, style, method):
+    async with start(upload_style=style) as api:
+        given = await target(api)
+        form = aiohttp.FormData()
+        form.add_field("file", archive, filename="site.zip", content_type="application/zip")
+        stored = await api.with_headers({}).call(method, given["uploadUrl"], data=form)
+        creation = {"uploadUid": given["uploadUid"]}
+        environment = place(api)
+        refused = await api.post(f"{environment}/deployments", creation)
+        headers = {header["key"]: header["value"] for header in given["headers"]}
+        again = await api.with_headers(headers).call("PUT", given["uploadUrl"], data=archive)
+        created = await api.post(f"{environment}/deployments", creation)
+
+    assert (stored.status, refused.status, refused.code) == (201, 400, "launch.DEPLOYMENT.INVALID_FILE_TYPE")
+    assert (again.status, created.status) == (201 if style == "azure" else 200, 201)
+
+
+async def test_a_form_cannot_be_forged(start, archive):
+    async with start(upload_style="azure") as api:
+        url = (await target(api))["uploadUrl"].replace("sig=", "sig=0")
+        form = aiohttp.FormData()
+        form.add_field("file", archive, filename="site.zip")
+        reply = await api.with_headers({}).call("POST", url, data=form)
+
+    assert reply.status == 403
+
+
+async def test_storage_closes_a_connection_that_nobody_uses_any_more(start, archive):
+    async with start(upload_style="azure", storage_idle_seconds=0.05) as api:
+        given = await target(api)
+        url = urlsplit(given["uploadUrl"])
+        reader, writer = await asyncio.open_connection(url.hostname, url.port)
+        head = f"PUT {url.path}?{url.query} HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Length: {len(archive)}\r\n"
+        writer.write(f"{head}Content-Type: application/zip\r\nx-ms-blob-type: BlockBlob\r\n\r\n".encode() + archive)
+        async with asyncio.timeout(5):
+            answer = await reader.read()
+        writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 201")
+    assert b"connection: close" not in answer.lower()
+
+
+async def test_a_connection_that_is_used_again_stays(start, archive):
+    async with start(storage_idle_seconds=0.2) as api:
+        await api.upload(archive)
+        before = len(api.session.connector._conns)
+        for _ in range(5):
+            await api.upload(archive)
+            await asyncio.sleep(0.1)
+
+    assert before == 1
+
+
+async def test_a_project_does_not_repeat_its_provider(api):
+    repository = {
+        "repositoryName": "acme/shop",
+        "username": "acme",
+        "repositoryUrl": "https://github.com/acme/shop",
+    }
+    body = {
+        "name": "shop",
+        "projectType": "GITPROVIDER",
+        "repository": {**repository, "gitProviderMetadata": {"gitProvider": "GitHub"}},
+        "environment": {"name": "main", "frameworkPreset": "OTHER"},
+    }
+
+    assert (await api.post("/projects", body)).json["project"]["repository"] == repository
+
+
+async def test_an_upload_says_so_in_its_commit_message(api, archive):
+    deployment = await api.newest(await api.site(archive))
+
+    assert deployment["commitMessage"] == "Triggered By File Upload"
+
+
+@pytest.mark.parametrize(
+    "path", ["/manage/graphql", "/logs/graphql", "/manage/projects/framework", "/manage/git-branches"]
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_what_the_emulator_does_not_do_is_refused_with_a_reason(api, method, path):
+    api.held_to_the_document = False
+    reply = await api.call(method, path)
+
+    assert (reply.status, reply.code) == (501, "launch.NOT_IMPLEMENTED")
+    assert path in reply.text
+    assert "public API" in reply.text
+
+
+async def test_the_document_names_operations_and_parameters(api):
+    paths = (await api.with_headers({}).get("/openapi")).json["paths"]
+
+    operation = paths[
+        "/projects/{project_uid}/environments/{environment_uid}/deployments/{deployment_uid}/logs/server-logs"
+    ]
+    names = [(one["name"], one["in"]) for one in operation["get"]["parameters"]]
+    assert names == [
+        ("project_uid", "path"), ("environment_uid", "path"), ("deployment_uid", "path"),
+        ("startTime", "query"), ("endTime", "query"), ("x-cs-api-version", "header"),
+    ]  # fmt: skip
+    summaries = [operation["summary"] for methods in paths.values() for operation in methods.values()]
+    assert all(re.fullmatch(r"[A-Z][A-Za-z ]+", summary) for summary in summaries)
+    assert paths["/projects"]["get"]["summary"] == "List Projects"
