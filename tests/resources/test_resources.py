@@ -141,7 +141,6 @@ async def test_a_project_from_git_names_its_repository(launch: LaunchClient) -> 
     assert project.project_type == "GITPROVIDER"
     assert project.repository is not None
     assert project.repository.repository_url == "https://github.com/acme/storefront"
-    assert project.repository.git_provider == "ExternalGitProvider"
 
 
 async def test_a_name_that_is_taken_is_a_conflict(launch: LaunchClient, emulator: LaunchEmulator) -> None:
