@@ -140,7 +140,7 @@ if TYPE_CHECKING:
     from launch_async.rate_limit import RateLimit as RateLimit
     from launch_async.rate_limit.redis import RedisRateLimiter as RedisRateLimiter
     from launch_async.resources import Pager as Pager
-    from launch_async.state import State as State
+    from launch_async.state import State as State, StatePlan as StatePlan
     from launch_async.variables import VariablesDiff as VariablesDiff
     from launch_async.watch import (
         DeploymentReport as DeploymentReport,

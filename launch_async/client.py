@@ -52,7 +52,9 @@ if TYPE_CHECKING:
     from launch_async.deploy.site import Site
     from launch_async.deploy.sources import Files, Source
     from launch_async.fleet.fleet import Fleet
+    from launch_async.fleet.services import FleetServices
     from launch_async.resources.finding import FoundEnvironment, FoundProject
+    from launch_async.state.declared import DeclaredState
     from launch_async.variables import Variables
     from launch_async.watch.log_cursor import LogCursor
     from launch_async.watch.merging import FollowedLine
@@ -350,9 +352,21 @@ class LaunchClient:
     def fleet(self) -> Fleet:
         """Bulk operations: select, plan, run, resume, report."""
         from launch_async.fleet.fleet import Fleet
+
+        return Fleet(self._fleet_services)
+
+    @cached_property
+    def state(self) -> DeclaredState:
+        """Declared state: a document says what a fleet should be; pull it, show the drift, apply it."""
+        from launch_async.state.declared import DeclaredState
+
+        return DeclaredState(self._fleet_services)
+
+    @cached_property
+    def _fleet_services(self) -> FleetServices:
         from launch_async.fleet.services import FleetServices
 
-        services = FleetServices(
+        return FleetServices(
             pipeline=self._pipeline,
             host=self._host,
             projects=self.projects,
@@ -364,7 +378,6 @@ class LaunchClient:
             variables=self.variables,
             watching=self._watching,
         )
-        return Fleet(services)
 
     @overload
     async def find(self, project: str, environment: None = None) -> FoundProject: ...

@@ -129,6 +129,7 @@ if TYPE_CHECKING:
     from launch_async.rate_limit.redis.limiter import RedisRateLimiter as RedisRateLimiter
     from launch_async.rate_limit.types import RateLimit as RateLimit
     from launch_async.state.document import State as State
+    from launch_async.state.plan import StatePlan as StatePlan
     from launch_async.variables import VariablesDiff as VariablesDiff
     from launch_async.watch.log_cursor import LogCursor as LogCursor
     from launch_async.watch.merging import FollowedLine as FollowedLine

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from launch_async.watch.log_cursor import LogCursor
     from launch_async.watch.merging import FollowedLine
     from launch_sync.fleet.fleet import Fleet
+    from launch_sync.state.declared import DeclaredState
     from launch_sync.variables import Variables
 
 __all__ = ["LaunchClient"]
@@ -289,6 +290,13 @@ class LaunchClient:
         from launch_sync.fleet.fleet import Fleet
 
         return Fleet(self._async.fleet, self)
+
+    @property
+    def state(self) -> DeclaredState:
+        """Declared state: a document says what a fleet should be; pull it, show the drift, apply it."""
+        from launch_sync.state.declared import DeclaredState
+
+        return DeclaredState(self._async.state, self)
 
     @overload
     def find(self, project: str, environment: None = None) -> FoundProject: ...

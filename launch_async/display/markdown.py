@@ -12,7 +12,7 @@ from launch_async.fleet.journal.journal import OperationState
 from launch_async.fleet.report.outcome import TargetOutcome
 from launch_async.fleet.report.report import FleetReport
 
-__all__ = ["markdown"]
+__all__ = ["markdown", "plain"]
 
 _MOST: Final = 50
 _SLOWEST: Final = 5
@@ -24,7 +24,7 @@ _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|~&@])")
 def markdown(report: FleetReport) -> str:
     """Return the report as GitHub's Markdown; a job's summary may have 1 MiB, and this stays far below."""
     verdict = "done" if report.is_success else "not done"
-    lines = [f"### Fleet: {_plain(str(report.plan.action))}: {verdict}", "", _plain(report.summary), ""]
+    lines = [f"### Fleet: {plain(str(report.plan.action))}: {verdict}", "", plain(report.summary), ""]
     lines += ["| state | targets |", "| --- | ---: |"]
     lines += [f"| {state} | {count} |" for state, count in report.totals.items()]
     rest = [one for one in report.outcomes if one.state is not OperationState.SUCCEEDED]
@@ -39,7 +39,7 @@ def markdown(report: FleetReport) -> str:
 def _attention(outcomes: Iterable[TargetOutcome]) -> Iterator[str]:
     for one in outcomes:
         message = one.message if len(one.message) <= _LONGEST else f"{one.message[:_LONGEST]}..."
-        yield f"| {_plain(one.target.label)} | {one.state} | {_plain(message)} |"
+        yield f"| {plain(one.target.label)} | {one.state} | {plain(message)} |"
 
 
 def _slowest(outcomes: Iterable[TargetOutcome]) -> list[str]:
@@ -51,10 +51,10 @@ def _slowest(outcomes: Iterable[TargetOutcome]) -> list[str]:
         "",
         "| slowest | seconds |",
         "| --- | ---: |",
-        *(f"| {_plain(one.target.label)} | {one.seconds:.1f} |" for one in slowest),
+        *(f"| {plain(one.target.label)} | {one.seconds:.1f} |" for one in slowest),
     ]
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return text that means nothing in Markdown, HTML or a table, on one line."""
     return _SPECIAL.sub(r"\\\1", " ".join(printable(text).split()))

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
         DeclaredSettings as DeclaredSettings,
         Origin as Origin,
     )
+    from launch_async.state.declared import DeclaredState as DeclaredState
     from launch_async.state.document import Reference as Reference, State as State
+    from launch_async.state.plan import (
+        ChangeKind as ChangeKind,
+        StateChange as StateChange,
+        StatePlan as StatePlan,
+    )
+    from launch_async.state.steps import Step as Step
     from launch_async.state.values import (
         DELETE as DELETE,
         Delete as Delete,

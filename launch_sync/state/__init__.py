@@ -20,11 +20,14 @@ if TYPE_CHECKING:
         Origin as Origin,
     )
     from launch_async.state.document import Reference as Reference, State as State
+    from launch_async.state.plan import ChangeKind as ChangeKind, StateChange as StateChange, StatePlan as StatePlan
+    from launch_async.state.steps import Step as Step
     from launch_async.state.values import (
         DELETE as DELETE,
         Delete as Delete,
         LiteralValue as LiteralValue,
         VariableSource as VariableSource,
     )
+    from launch_sync.state.declared import DeclaredState as DeclaredState
 else:
     __getattr__, __dir__ = lazy(__name__)

@@ -1,0 +1,59 @@
+"""What notebooks and CI show of declared state: what applying it would change."""
+
+from __future__ import annotations
+
+from launch_async._views import HTML, MARKDOWN
+from launch_async.display import html as _html
+from launch_async.display.markdown import plain
+from launch_async.state.plan import ChangeKind, StateChange, StatePlan
+
+__all__ = ["plan_markdown"]
+
+_SEVERITIES = {
+    ChangeKind.CREATE: _html.Severity.GOOD,
+    ChangeKind.UPDATE: _html.Severity.BUSY,
+    ChangeKind.SET: _html.Severity.BUSY,
+    ChangeKind.REMOVE: _html.Severity.WARNING,
+    ChangeKind.DELETE: _html.Severity.BAD,
+}
+
+
+@HTML.of(StatePlan)
+def _plan(plan: StatePlan) -> str:
+    facts: dict[str, _html.Cell] = {
+        "cost": None if plan.is_empty else f"at least {plan.requests} requests",
+        "not compared": ", ".join(one.name for one in plan.unresolved),
+        "notes": "; ".join(plan.notes),
+        "next": None if plan.is_empty else "Nothing has been sent; launch.state.apply(plan) does it.",
+    }
+    return _html.card(f"State: {plan.summary}", facts, _html.table("", plan.changes, cells=_cells))
+
+
+def _cells(change: StateChange) -> dict[str, _html.Cell]:
+    return {
+        "change": _html.badge(change.kind, _SEVERITIES[change.kind]),
+        "project": change.project,
+        "environment": change.environment,
+        "what": change.detail,
+        "requests": change.requests or None,
+        "redeploy": "needed" if change.needs_redeploy else None,
+        "protected": "yes" if change.protected else None,
+    }
+
+
+@MARKDOWN.of(StatePlan)
+def plan_markdown(plan: StatePlan) -> str:
+    """Return a plan in GitHub's Markdown: the drift, and what else is to be known."""
+    lines = [f"## State: {plan.summary}", ""]
+    if plan.changes:
+        lines += ["| change | target | what | redeploy |", "|---|---|---|---|"]
+        lines += [_row(change) for change in plan.changes]
+        lines += ["", f"Applying it takes at least {plan.requests} requests."]
+    notes = [*plan.notes, *(f"not set here, and not compared: {one}" for one in plan.unresolved)]
+    lines += ["", *(f"- {plain(note)}" for note in notes)] if notes else []
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _row(change: StateChange) -> str:
+    needed = "needed" if change.needs_redeploy else ""
+    return f"| {change.kind} | {plain(change.target)} | {plain(change.detail)} | {needed} |"
