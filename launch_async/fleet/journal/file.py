@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import logging
 import os
 import uuid
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
@@ -20,15 +21,16 @@ from typing import Final, Self, cast
 
 import attrs
 
+from launch_async._file_lock import NoFileLocks, lock
 from launch_async.errors import InvalidArgumentError, JournalError, JournalInUse
 from launch_async.fleet.journal.journal import Entry, moment_of, text_of
-from launch_async.fleet.journal.lock import lock
 from launch_async.fleet.journal.log import Log, Record
 from launch_async.fleet.journal.origin import identity, is_last_written, mark_time
 from launch_async.fleet.plan.plan import Plan
 
 __all__ = ["EARLIEST", "FileJournal"]
 
+_LOG: Final = logging.getLogger("launch_async.fleet")
 _FORMAT: Final = "contentstack-launch/fleet-journal"
 _VERSION: Final = 1
 _BEGINNING: Final = b'", {"format": "' + _FORMAT.encode() + b'"'
@@ -188,13 +190,21 @@ def _taken(path: Path) -> FileIO:
     with _translated(path):
         file = FileIO(path, "r+")
         try:
-            if not lock(file):
+            if not _locked(path, file):
                 raise JournalInUse(f"{path} is in use by another run; wait for it, or end it")
             file.seek(0)
         except BaseException:
             file.close()
             raise
     return file
+
+
+def _locked(path: Path, file: FileIO) -> bool:
+    try:
+        return lock(file.fileno())
+    except NoFileLocks:
+        _LOG.warning("This platform has no file locks: nothing keeps a second run away from the journal %s", path)
+        return True
 
 
 def _check_beginning(path: Path, content: bytes) -> None:
