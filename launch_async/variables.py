@@ -133,7 +133,7 @@ class Variables:
 
         API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
         """
-        return _values(await self._environments.get(project_uid, environment_uid))
+        return values_of(await self._environments.get(project_uid, environment_uid))
 
     async def diff(
         self,
@@ -204,7 +204,7 @@ class Variables:
         """
         uids = diff.project_uid, diff.environment_uid
         environment = await self._environments.get(*uids)
-        now, read, wanted = _values(environment), diff.read, diff.desired
+        now, read, wanted = values_of(environment), diff.read, diff.desired
         if clashes := collisions(read, now, wanted, remove=diff.remove):
             raise ConcurrentChangeError(
                 f"somebody else changed {', '.join(clashes)} of environment {diff.environment_uid} since they were "
@@ -224,7 +224,7 @@ class Variables:
                 raise
             return await self._written_all_the_same(*uids, target, error)
         written = await self._environments.get(*uids)
-        if differences := differing(target, _values(written)):
+        if differences := differing(target, values_of(written)):
             raise ConcurrentChangeError(
                 f"the variables of environment {diff.environment_uid} were written, and read back differently: "
                 f"{', '.join(differences)}. Somebody else wrote at the same time: look, then compare again",
@@ -242,7 +242,7 @@ class Variables:
         """
         with contextlib.suppress(LaunchError):
             written = await self._environments.get(project_uid, environment_uid)
-            if _values(written) == target:
+            if values_of(written) == target:
                 _LOG.warning("The answer to writing variables was lost; read back, they are as desired")
                 return written
         raise lost
@@ -274,7 +274,8 @@ def differing(
     )
 
 
-def _values(environment: Environment) -> VariableValues:
+def values_of(environment: Environment) -> VariableValues:
+    """Return the variables that an environment has."""
     return VariableValues({variable.key: variable.value for variable in environment.environment_variables})
 
 

@@ -11,7 +11,8 @@ from launch_async.display import html as _html
 from launch_async.display.models import status_badge
 from launch_async.display.timeline import timeline
 from launch_async.fleet.journal.journal import OperationState
-from launch_async.fleet.plan.plan import Plan, PlannedOperation
+from launch_async.fleet.plan.operation import PlannedOperation
+from launch_async.fleet.plan.plan import Plan
 from launch_async.fleet.plan.targets import Selection, Target, counted
 from launch_async.fleet.report.outcome import TargetOutcome
 from launch_async.fleet.report.report import FleetReport
@@ -52,9 +53,9 @@ def _target_cells(target: Target) -> dict[str, _html.Cell]:
 @HTML.of(Plan)
 def _plan(plan: Plan) -> str:
     facts: dict[str, _html.Cell] = {
-        "action": str(plan.action),
+        "action": plan.what,
         "cost": plan.outlook,
-        "next": "Nothing has been sent; fleet.run(plan) does it.",
+        "next": _html.Markup(f"Nothing has been sent. This call does it: {_html.code(plan.call)}"),
     }
     return _html.card(f"Plan {plan.uid[:8]} (dry run)", facts, _html.table("", plan.operations, cells=_operation_cells))
 
@@ -77,7 +78,7 @@ def _page(report: FleetReport) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f"<title>{html.escape(str(report.plan.action))}</title>"
+        f"<title>{html.escape(report.plan.what)}</title>"
         f"<style>:root {{ color-scheme: light dark }} {_STYLE}</style></head>"
         f"<body>{_body(report, shown=len(report.outcomes))}</body></html>\n"
     )
@@ -94,7 +95,7 @@ def _body(report: FleetReport, *, shown: int) -> str:
     everything = "The target is" if total == 1 else f"All {total} targets are"
     verdict = f"{everything} done" if report.is_success else f"{done} of {counted(total)} succeeded"
     facts: dict[str, _html.Cell] = {
-        "action": str(report.plan.action),
+        "action": report.plan.what,
         "targets": ", ".join(f"{count} {state}" for state, count in report.totals.items()),
         "took": f"{duration(report.seconds)}{f', in {report.runs} runs' if report.runs > 1 else ''}",
         "requests": f"{report.requests}, which waited {duration(report.waited)} for the budget, added up",

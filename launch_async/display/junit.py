@@ -32,7 +32,7 @@ def junit(report: FleetReport) -> str:
         [
             '<?xml version="1.0" encoding="UTF-8"?>',
             f'<testsuites name="fleet" {counts}>',
-            f"<testsuite name={_attribute(str(report.plan.action))} {counts}>",
+            f"<testsuite name={_attribute(report.plan.what)} {counts}>",
             *(_case(outcome) for outcome in report.outcomes),
             f"<system-out>{_text(report.summary)}</system-out>",
             "</testsuite>",

@@ -24,7 +24,7 @@ _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|~&@])")
 def markdown(report: FleetReport) -> str:
     """Return the report as GitHub's Markdown; a job's summary may have 1 MiB, and this stays far below."""
     verdict = "done" if report.is_success else "not done"
-    lines = [f"### Fleet: {plain(str(report.plan.action))}: {verdict}", "", plain(report.summary), ""]
+    lines = [f"### Fleet: {plain(report.plan.what)}: {verdict}", "", plain(report.summary), ""]
     lines += ["| state | targets |", "| --- | ---: |"]
     lines += [f"| {state} | {count} |" for state, count in report.totals.items()]
     rest = [one for one in report.outcomes if one.state is not OperationState.SUCCEEDED]

@@ -23,7 +23,9 @@ from launch_async.fleet.plan.actions import (
     VariableChange,
     WhenBusy,
 )
+from launch_async.fleet.plan.confirmation import PROTECTED
 from launch_async.fleet.plan.plan import Plan
+from launch_async.fleet.plan.reading import ReadingClock
 from launch_async.fleet.plan.selecting import (
     Criteria,
     batches,
@@ -31,10 +33,13 @@ from launch_async.fleet.plan.selecting import (
     gather,
     look_up_newest,
     read_targets,
+    sampled_build_seconds,
     select,
     target_of,
+    with_readings,
 )
 from launch_async.fleet.plan.targets import Selection, Target, several
+from launch_async.fleet.plan.waves import STOP_ON_FAILURES
 from launch_async.fleet.report.report import FleetReport
 from launch_async.fleet.run.checks import check_confirmation, check_values
 from launch_async.fleet.run.control import FleetControl
@@ -136,6 +141,9 @@ class Fleet:
     ) -> Plan:
         """Plan to deploy each target once; nothing is changed.
 
+        Where targets do not tell how long their builds take, it looks at the deployments of five of them, to say how
+        many requests a run takes.
+
         Args:
             targets: The environments.
             source: What from: `LatestCommit()`, `PreviousUpload()`, `Commit(sha)`, a folder or a .zip, that is built
@@ -154,7 +162,10 @@ class Fleet:
         if when_busy not in {"queue", "attach", "skip"}:
             raise InvalidArgumentError("when_busy", f"{when_busy!r} is not queue, attach or skip")
         action = Redeploy(source=await _planned(source, secrets), when_busy=when_busy)
-        return self._plan(action, await look_up_newest(self._services, list(targets)) if look_up else targets)
+        chosen = list(targets)
+        if look_up:
+            chosen = await look_up_newest(self._services, chosen)
+        return self._plan(action, chosen, build_seconds=await sampled_build_seconds(self._services, chosen))
 
     async def plan_variables(
         self,
@@ -163,9 +174,10 @@ class Fleet:
         *,
         remove: str | Iterable[str] = (),
     ) -> Plan:
-        """Plan to set variables in each target, and to remove others; each target is read, and nothing is written.
+        """Plan to set variables in each target, and to remove others; nothing is written.
 
-        The plan shows what would change in which environment, by name. It holds no value: give the values again when
+        Each target is read, unless it was selected within the last five minutes and nothing was changed since. The
+        plan shows what would change in which environment, by name. It holds no value: give the values again when
         it runs.
 
         Args:
@@ -186,19 +198,13 @@ class Fleet:
             raise InvalidArgumentError("variables", "are empty, and nothing is to be removed")
         if both := sorted(values.keys() & set(removed)):
             raise InvalidArgumentError("remove", f"{', '.join(both)} cannot be both set and removed")
-        chosen = list(targets)
+        chosen = await with_readings(self._services, list(targets))
         changes: dict[str, VariableChange] = {}
-        with metered(Meter(priority=Priority.WRITE)):
-            for batch in batches(chosen):
-                read = self._services.variables.read
-                listings = await gather(read(target.project_uid, target.environment_uid) for target in batch)
-                for target, current in zip(batch, listings, strict=True):
-                    check_variables({**{name: current[name] for name in current if name not in removed}, **values})
-                    changes[target.environment_uid] = VariableChange(
-                        added=tuple(name for name in values if name not in current),
-                        changed=tuple(name for name in values if name in current and current[name] != values[name]),
-                        removed=tuple(name for name in removed if name in current),
-                    )
+        for target in chosen:
+            assert target.reading is not None  # noqa: S101 - it was read
+            current = target.reading.variables
+            check_variables({**{name: current[name] for name in current if name not in removed}, **values})
+            changes[target.environment_uid] = VariableChange.between(current, values, removed)
         return self._plan(SetVariables(names=tuple(values), removed=removed), chosen, changes)
 
     async def plan_revalidate(
@@ -258,13 +264,14 @@ class Fleet:
 
         API: `getProject`, `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
         """
+        began = ReadingClock()
         targets: list[Target] = []
         with metered(Meter(priority=Priority.WRITE)):
             pairs = await find_all(self._services, list(environments))
             names = {uid: await self._services.projects.get(uid) for uid in dict.fromkeys(uid for uid, _ in pairs)}
             for batch in batches(pairs):
                 found = await gather(self._services.environments.get(*pair) for pair in batch)
-                targets += [target_of(names[uid], one) for (uid, _), one in zip(batch, found, strict=True)]
+                targets += [target_of(names[uid], one, began) for (uid, _), one in zip(batch, found, strict=True)]
         return self._plan(DeleteEnvironments(), targets)
 
     async def run(
@@ -274,11 +281,11 @@ class Fleet:
         journal: str | os.PathLike[str] | Journal | None = None,
         variables: Mapping[str, str] | None = None,
         confirm: int | None = None,
-        protected: str | Iterable[str] = ("production", "prod", "main", "live"),
+        protected: str | Iterable[str] = PROTECTED,
         canary: int = 0,
         wave_size: int | None = None,
         concurrency: int | None = None,
-        stop_on_failures: float | None = 0.25,
+        stop_on_failures: float | None = STOP_ON_FAILURES,
         timeout: float | None = None,
         deployment_timeout: float = 3600.0,
         on_event: Callable[[FleetEvent], object] | None = None,
@@ -348,11 +355,11 @@ class Fleet:
         journal: str | os.PathLike[str] | Journal,
         *,
         variables: Mapping[str, str] | None = None,
-        protected: str | Iterable[str] = ("production", "prod", "main", "live"),
+        protected: str | Iterable[str] = PROTECTED,
         canary: int = 0,
         wave_size: int | None = None,
         concurrency: int | None = None,
-        stop_on_failures: float | None = 0.25,
+        stop_on_failures: float | None = STOP_ON_FAILURES,
         timeout: float | None = None,
         deployment_timeout: float = 3600.0,
         on_event: Callable[[FleetEvent], object] | None = None,
@@ -399,7 +406,12 @@ class Fleet:
             kept.close()
 
     def _plan(
-        self, action: Action, targets: Iterable[Target], changes: Mapping[str, VariableChange] | None = None
+        self,
+        action: Action,
+        targets: Iterable[Target],
+        changes: Mapping[str, VariableChange] | None = None,
+        *,
+        build_seconds: Sequence[float] = (),
     ) -> Plan:
         return Plan.make(
             action,
@@ -408,6 +420,7 @@ class Fleet:
             organization_uid=self._services.pipeline.organization_uid,
             rate=self._services.pipeline.limiter.status().rate,
             changes=changes,
+            build_seconds=build_seconds,
             created_at=self._services.service_time,
         )
 

@@ -38,7 +38,7 @@ from launch_async.http.metering import METERS, Meter
 from launch_async.http.operation import Operation
 from launch_async.http.recording import received
 from launch_async.http.retry import IDEMPOTENT, Decision, RetryPolicy
-from launch_async.http.service_clock import ServiceClock
+from launch_async.http.service_clock import ServiceClock, note_change
 from launch_async.models.base import JSONValue, Unset
 from launch_async.rate_limit.types import Answer, Permit, Priority, RateLimiter
 from launch_async.wire.header_values import parse_number, parse_reset, parse_retry_after
@@ -310,6 +310,7 @@ class Pipeline:
             raise DeadlineExceeded(f"no time is left to send {operation.name} in")
         permit = await self._permit(operation, one, left) if operation.budgeted else None
         sent_at = clock()
+        note_change(operation.method)
         try:
             response = await one.exchange(self._send, request)
         except BaseException as error:
@@ -317,6 +318,7 @@ class Pipeline:
                 _settle_without_answer(permit, error, clock())
             raise
         finally:
+            note_change(operation.method)
             for meter in METERS.get():
                 meter.maybe_done |= one.maybe_done
         if isinstance(response, LaunchError):

@@ -8,11 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from datetime import UTC, datetime
+from typing import Final
 
 from launch_async.wire.moments import parse_http_date
 
-__all__ = ["ServiceClock"]
+__all__ = ["ServiceClock", "note_change", "unchanged_since"]
+
+_CHANGING: Final = frozenset({"PUT", "PATCH", "DELETE"})
+_last_change = -math.inf
+
+
+def note_change(method: str) -> None:
+    """Take in that this process sends a request, or has an answer: what was read before a change may be out of date.
+
+    A request that only reads or creates changes nothing that is there.
+    """
+    global _last_change
+    if method in _CHANGING:
+        _last_change = time.monotonic()
+
+
+def unchanged_since(moment: float) -> bool:
+    """Whether this process has changed nothing since a moment of the monotonic clock."""
+    return _last_change < moment
 
 
 class ServiceClock:

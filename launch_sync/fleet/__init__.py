@@ -23,7 +23,8 @@ if TYPE_CHECKING:
         VariableChange as VariableChange,
         WhenBusy as WhenBusy,
     )
-    from launch_async.fleet.plan.plan import Plan as Plan, PlanDiff as PlanDiff, PlannedOperation as PlannedOperation
+    from launch_async.fleet.plan.operation import PlannedOperation as PlannedOperation
+    from launch_async.fleet.plan.plan import Plan as Plan, PlanDiff as PlanDiff
     from launch_async.fleet.plan.sizing import Sizing as Sizing, size as size
     from launch_async.fleet.plan.targets import Cost as Cost, Selection as Selection, Target as Target
     from launch_async.fleet.report.outcome import TargetOutcome as TargetOutcome

@@ -14,8 +14,10 @@ from launch_async.deploy.sources import Source
 from launch_async.fleet.fleet import Fleet as AsyncFleet
 from launch_async.fleet.journal.journal import Journal
 from launch_async.fleet.plan.actions import WhenBusy
+from launch_async.fleet.plan.confirmation import PROTECTED
 from launch_async.fleet.plan.plan import Plan
 from launch_async.fleet.plan.targets import Selection, Target
+from launch_async.fleet.plan.waves import STOP_ON_FAILURES
 from launch_async.fleet.report.report import FleetReport
 from launch_async.fleet.run.control import FleetControl
 from launch_async.fleet.run.events import FleetEvent
@@ -107,6 +109,9 @@ class Fleet:
     ) -> Plan:
         """Plan to deploy each target once; nothing is changed.
 
+        Where targets do not tell how long their builds take, it looks at the deployments of five of them, to say how
+        many requests a run takes.
+
         Args:
             targets: The environments.
             source: What from: `LatestCommit()`, `PreviousUpload()`, `Commit(sha)`, a folder or a .zip, that is built
@@ -131,9 +136,10 @@ class Fleet:
     def plan_variables(
         self, targets: Iterable[Target], variables: Mapping[str, str] | None = None, *, remove: str | Iterable[str] = ()
     ) -> Plan:
-        """Plan to set variables in each target, and to remove others; each target is read, and nothing is written.
+        """Plan to set variables in each target, and to remove others; nothing is written.
 
-        The plan shows what would change in which environment, by name. It holds no value: give the values again when
+        Each target is read, unless it was selected within the last five minutes and nothing was changed since. The
+        plan shows what would change in which environment, by name. It holds no value: give the values again when
         it runs.
 
         Args:
@@ -206,11 +212,11 @@ class Fleet:
         journal: str | os.PathLike[str] | Journal | None = None,
         variables: Mapping[str, str] | None = None,
         confirm: int | None = None,
-        protected: str | Iterable[str] = ("production", "prod", "main", "live"),
+        protected: str | Iterable[str] = PROTECTED,
         canary: int = 0,
         wave_size: int | None = None,
         concurrency: int | None = None,
-        stop_on_failures: float | None = 0.25,
+        stop_on_failures: float | None = STOP_ON_FAILURES,
         timeout: float | None = None,
         deployment_timeout: float = 3600.0,
         on_event: Callable[[FleetEvent], object] | None = None,
@@ -276,11 +282,11 @@ class Fleet:
         journal: str | os.PathLike[str] | Journal,
         *,
         variables: Mapping[str, str] | None = None,
-        protected: str | Iterable[str] = ("production", "prod", "main", "live"),
+        protected: str | Iterable[str] = PROTECTED,
         canary: int = 0,
         wave_size: int | None = None,
         concurrency: int | None = None,
-        stop_on_failures: float | None = 0.25,
+        stop_on_failures: float | None = STOP_ON_FAILURES,
         timeout: float | None = None,
         deployment_timeout: float = 3600.0,
         on_event: Callable[[FleetEvent], object] | None = None,

@@ -613,6 +613,6 @@ def test_a_journal_that_is_not_open_says_so(path: Path) -> None:
     assert repr(journal) == f"FileJournal({str(path)!r})"
 
 
-def test_a_plan_costs_what_it_says() -> None:
-    assert _plan(30).cost == Cost(30, 3.0)
+def test_a_cost_is_told_in_seconds_or_minutes() -> None:
+    assert str(Cost(30, 3.0)) == "30 requests, 3 s of the budget"
     assert "min" in str(attrs.evolve(Cost(6000, 600.0)))

@@ -79,7 +79,7 @@ def test_a_plan_goes_into_json_and_back_unchanged(action, targets) -> None:
 
     assert Plan.from_json(plan.to_json()) == plan
     assert plan._repr_html_()
-    assert str(plan).endswith("fleet.run(plan) does it.")
+    assert str(plan).endswith(plan.call)
 
 
 @settings(max_examples=50)

@@ -27,7 +27,7 @@ def test_a_pause_holds_back_what_waits_for_the_budget_already() -> None:
         loop.call_at(5.5, control.pause)
         loop.call_at(200, control.resume)
         async with service.client(_slow()) as client:
-            plan = await client.fleet.plan_redeploy(service.targets())
+            plan = await client.fleet.plan_redeploy(service.targets(known=True))
             return await client.fleet.run(plan, control=control, stop_on_failures=None)
 
     report = run(main())
@@ -45,7 +45,7 @@ def test_a_stop_holds_back_what_waits_for_the_budget_already() -> None:
     async def main() -> FleetReport:
         asyncio.get_running_loop().call_at(5.5, control.cancel)
         async with service.client(_slow()) as client:
-            plan = await client.fleet.plan_redeploy(service.targets())
+            plan = await client.fleet.plan_redeploy(service.targets(known=True))
             stopped = await client.fleet.run(plan, control=control, journal=journal, stop_on_failures=None)
             assert [at for at in service.creations if at > 5.5] == []
             assert stopped.totals == {
@@ -71,7 +71,7 @@ def test_a_timeout_ends_the_waiting_and_not_the_deployments(limits: dict[str, fl
 
     async def main() -> FleetReport:
         async with service.client() as client:
-            plan = await client.fleet.plan_redeploy(service.targets())
+            plan = await client.fleet.plan_redeploy(service.targets(known=True))
             stopped = await client.fleet.run(plan, journal=journal, wave_size=6, **limits)
             assert stopped.stopped == why
             assert stopped.totals == {OperationState.SENT: 6}
@@ -86,7 +86,7 @@ def test_nothing_is_looked_at_while_creations_wait_for_the_budget() -> None:
 
     async def main() -> FleetReport:
         async with service.client(_slow()) as client:
-            plan = await client.fleet.plan_redeploy(service.targets())
+            plan = await client.fleet.plan_redeploy(service.targets(known=True))
             return await client.fleet.run(plan, confirm=40, stop_on_failures=None)
 
     assert run(main()).is_success
@@ -123,7 +123,7 @@ def _interrupted(plan: Plan) -> MemoryJournal:
 
 async def _resumed(service: Fleet, control: FleetControl | None = None) -> FleetReport:
     async with service.client() as client:
-        plan = await client.fleet.plan_redeploy(service.targets())
+        plan = await client.fleet.plan_redeploy(service.targets(known=True))
         return await client.fleet.resume(_interrupted(plan), control=control, stop_on_failures=None)
 
 

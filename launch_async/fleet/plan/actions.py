@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Final, Literal, Self, TypeAlias
 
 import attrs
 
@@ -61,8 +62,12 @@ class Redeploy:
     when_busy: WhenBusy = "queue"
     kind: Literal["redeploy"] = "redeploy"
 
+    def in_words(self, source: str) -> str:
+        """Return what is done, with the source in other words."""
+        return f"redeploy from {source} (busy environments: {self.when_busy})"
+
     def __str__(self) -> str:
-        return f"redeploy from {self.source} (busy environments: {self.when_busy})"
+        return self.in_words(str(self.source))
 
 
 @attrs.frozen(kw_only=True)
@@ -78,6 +83,20 @@ class VariableChange:
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+
+    @classmethod
+    def between(cls, current: Mapping[str, str], values: Mapping[str, str], removed: Iterable[str]) -> Self:
+        """Return what setting values and removing names does to the current variables."""
+        return cls(
+            added=tuple(name for name in values if name not in current),
+            changed=tuple(name for name in values if name in current and current[name] != values[name]),
+            removed=tuple(name for name in removed if name in current),
+        )
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether anything changes."""
+        return bool(self.added or self.changed or self.removed)
 
     def __str__(self) -> str:
         signs = {"+": self.added, "~": self.changed, "-": self.removed}

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any, Final, Self, cast
 
 import attrs
@@ -28,28 +30,16 @@ from launch_async.fleet.plan.actions import (
     SetVariables,
     VariableChange,
 )
+from launch_async.fleet.plan.confirmation import PROTECTED, reasons_to_confirm
+from launch_async.fleet.plan.forecast import ASSUMED_BUILD_S, forecast
+from launch_async.fleet.plan.operation import PlannedOperation
 from launch_async.fleet.plan.targets import Cost, Target
 
-__all__ = ["Plan", "PlanDiff", "PlannedOperation"]
+__all__ = ["Plan", "PlanDiff"]
 
 _FORMAT: Final = "contentstack-launch/fleet-plan"
 _VERSION: Final = 1
 _SHOWN: Final = 20
-
-
-@attrs.frozen(kw_only=True)
-class PlannedOperation:
-    """One operation of a plan.
-
-    Attributes:
-        key: Depends on nothing but what is done to which environment.
-        target: The environment.
-        change: What it would change, for variables.
-    """
-
-    key: str
-    target: Target
-    change: VariableChange | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -88,7 +78,8 @@ class Plan(Displayable):
         is_service_time: Whether the service's clock says so; otherwise this machine's does.
         action: What is done to each target.
         operations: One for each target.
-        cost: What it costs at the least.
+        rate: Requests per second that the budget allowed when it was made.
+        build_seconds: How long builds of a few targets took that do not tell themselves, in seconds.
     """
 
     uid: str
@@ -97,8 +88,9 @@ class Plan(Displayable):
     created_at: datetime
     action: Action
     operations: tuple[PlannedOperation, ...]
-    cost: Cost
     is_service_time: bool = False
+    rate: float = 0.0
+    build_seconds: tuple[float, ...] = ()
 
     @classmethod
     def make(
@@ -110,6 +102,7 @@ class Plan(Displayable):
         organization_uid: str | None,
         rate: float,
         changes: Mapping[str, VariableChange] | None = None,
+        build_seconds: Sequence[float] = (),
         created_at: datetime | None = None,
     ) -> Self:
         """Return a new plan.
@@ -121,6 +114,7 @@ class Plan(Displayable):
             organization_uid: The organization, if it is known.
             rate: Requests per second that the budget allows.
             changes: What would change, by environment UID, for variables.
+            build_seconds: How long builds of a few targets took that do not tell themselves, in seconds.
             created_at: The time by the service's clock; None where that is not known.
 
         Raises:
@@ -141,7 +135,8 @@ class Plan(Displayable):
             is_service_time=created_at is not None,
             action=action,
             operations=operations,
-            cost=Cost.of(_requests(action) * len(operations), rate=rate),
+            rate=rate,
+            build_seconds=tuple(build_seconds),
         )
 
     def split(self, size: int) -> tuple[Self, ...]:
@@ -156,28 +151,59 @@ class Plan(Displayable):
         if size < 1:
             raise InvalidArgumentError("size", f"must be at least 1, not {size}")
         pieces = [self.operations[start : start + size] for start in range(0, len(self.operations), size)]
-        each = Cost(_requests(self.action), self.cost.seconds / max(len(self.operations), 1))
         return tuple(
             attrs.evolve(
                 self,
                 uid=hashlib.sha256("\n".join([self.uid, *(one.key for one in piece)]).encode()).hexdigest()[:32],
                 operations=piece,
-                cost=Cost(each.requests * len(piece), each.seconds * len(piece)),
             )
             for piece in pieces
         )
 
     @property
+    def what(self) -> str:
+        """What is done, in words. Without another source, a Git project deploys a commit, and any other its ZIP."""
+        if not isinstance(self.action, Redeploy) or self.action.source.kind not in ("latest_commit", "previous_upload"):
+            return str(self.action)
+        types = Counter(one.target.project_type for one in self.operations)
+        sources = {"GITPROVIDER": "latest commit", "FILEUPLOAD": "previous upload"}
+        if len(types) > 1 or not types.keys() <= sources.keys():
+            counts = [f"{name} ({types[kind]})" if types[kind] else name for kind, name in sources.items()]
+            return self.action.in_words(" or ".join(counts))
+        return self.action.in_words(*(sources[kind] for kind in types))
+
+    @property
+    def cost(self) -> Cost:
+        """What a run with the default options will cost, if nothing fails."""
+        requests = forecast(self.action, self.operations, rate=self.rate, build_seconds=self.build_seconds)
+        return Cost.of(requests, rate=self.rate)
+
+    @property
     def outlook(self) -> str:
-        """What a run costs at the least, how long the slowest build took, and what is deploying, if that is known."""
-        parts = [f"{len(self.operations)} environments, at least {self.cost}"]
+        """What a run costs, how long the slowest build took, and what is deploying, if that is known."""
+        parts = [f"{len(self.operations)} environments, about {self.cost}"]
         if isinstance(self.action, Redeploy):
             targets = [one.target for one in self.operations]
-            slowest = max((one.last_seconds for one in targets if one.last_seconds is not None), default=None)
+            known = [one.last_seconds for one in targets if one.last_seconds is not None]
             busy = sum(one.last_status is not None and one.last_status.is_in_flight for one in targets)
-            parts += [] if slowest is None else [f"the slowest build took {duration(slowest)} last time"]
+            if len(known) < len(targets):
+                usual = median(self.build_seconds or [ASSUMED_BUILD_S])
+                why = "as a few did last time" if self.build_seconds else "nobody knows"
+                parts[0] += f" if builds take {duration(usual)} ({why})"
+            parts += [f"the slowest build took {duration(max(known))} last time"] if known else []
             parts += [f"{busy} deploying already"] if busy else []
         return "; ".join(parts)
+
+    @property
+    def call(self) -> str:
+        """The call that runs this plan, with the confirmation that it needs; values of variables are not in it."""
+        targets = [one.target for one in self.operations]
+        arguments = ["plan"]
+        if isinstance(self.action, SetVariables) and self.action.names:
+            arguments.append("variables=variables")
+        if reasons_to_confirm(self.action, targets, PROTECTED):
+            arguments.append(f"confirm={len(targets)}")
+        return f"launch.fleet.run({', '.join(arguments)})"
 
     def diff(self, other: Plan) -> PlanDiff:
         """Return how another plan differs from this one."""
@@ -202,6 +228,8 @@ class Plan(Displayable):
                 "is_service_time": self.is_service_time,
                 "action": _action_document(self.action),
                 "cost": attrs.asdict(self.cost),
+                "rate": self.rate if math.isfinite(self.rate) else None,
+                "build_seconds": self.build_seconds,
                 "operations": [
                     {
                         "key": operation.key,
@@ -236,7 +264,7 @@ class Plan(Displayable):
                 "plan", f"is {document.get('format')!r} version {document.get('version')!r}, not {_FORMAT} {_VERSION}"
             )
         action = _read_action(cast("dict[str, object]", document["action"]))
-        cost = cast("dict[str, float]", document["cost"])
+        rate = cast("float | None", document["rate"])
         plan = cls(
             uid=str(document["uid"]),
             host=str(document["host"]),
@@ -245,7 +273,8 @@ class Plan(Displayable):
             is_service_time=document.get("is_service_time") is True,
             action=action,
             operations=tuple(_read_operation(one) for one in cast("list[dict[str, object]]", document["operations"])),
-            cost=Cost(int(cost["requests"]), float(cost["seconds"])),
+            rate=math.inf if rate is None else float(rate),
+            build_seconds=tuple(float(one) for one in cast("list[float]", document["build_seconds"])),
         )
         if plan.created_at.tzinfo is None:
             raise InvalidArgumentError("plan", "is not a fleet plan: its time of creation has no time zone")
@@ -279,10 +308,11 @@ class Plan(Displayable):
             f"  {one.target.label}{f'  {one.change}' if one.change is not None else ''}" for one in self.operations
         ]
         shown = [
-            f"Plan {self.uid[:8]} (dry run): {self.action}",
+            f"Plan {self.uid[:8]} (dry run): {self.what}",
             self.outlook,
             *first_lines(lines, _SHOWN),
-            "Nothing has been sent; fleet.run(plan) does it.",
+            "Nothing has been sent. This call does it (with await in launch_async):",
+            self.call,
         ]
         return "\n".join(map(printable, shown))
 
@@ -293,15 +323,6 @@ def _check_targets(targets: Sequence[Target]) -> None:
     twice = sorted(uid for uid, count in Counter(target.environment_uid for target in targets).items() if count > 1)
     if twice:
         raise InvalidArgumentError("targets", f"contain {', '.join(twice[:5])} more than once")
-
-
-def _requests(action: Action) -> int:
-    """Return how many requests one operation takes at the least."""
-    if isinstance(action, SetVariables):
-        return 5 if action.removed else 4  # read (and once more to remove), read again, write, read back
-    if isinstance(action, Redeploy) and action.when_busy != "queue":
-        return 2  # look, deploy
-    return 1
 
 
 def _key(action: Action, target: Target) -> str:

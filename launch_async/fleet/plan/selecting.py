@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 from collections.abc import Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -12,7 +13,8 @@ from typing import Final, TypeVar, cast
 
 import attrs
 
-from launch_async.errors import InvalidArgumentError, NotFoundError
+from launch_async.errors import InvalidArgumentError, LaunchError, NotFoundError
+from launch_async.fleet.plan.reading import Reading, ReadingClock
 from launch_async.fleet.plan.targets import Selection, Target, matches, several
 from launch_async.fleet.services import FleetServices
 from launch_async.http.metering import Meter, metered
@@ -24,13 +26,27 @@ from launch_async.models.project import Project
 from launch_async.rate_limit.types import Priority
 from launch_async.resources._certificates import host_of
 from launch_async.resources.finding import matching, only
+from launch_async.variables import values_of
 from launch_async.watch.report import build_lengths
 
-__all__ = ["Criteria", "batches", "find_all", "gather", "look_up_newest", "read_targets", "select", "target_of"]
+__all__ = [
+    "Criteria",
+    "batches",
+    "find_all",
+    "gather",
+    "look_up_newest",
+    "read_targets",
+    "sampled_build_seconds",
+    "select",
+    "target_of",
+    "with_readings",
+]
 
 T = TypeVar("T")
 
+_LOG: Final = logging.getLogger("launch_async.fleet")
 _AT_ONCE: Final = 20
+_SAMPLE: Final = 5
 
 
 def _several(given: str | Iterable[str] | None) -> tuple[str, ...] | None:
@@ -100,7 +116,7 @@ class Criteria:
 
 async def select(services: FleetServices, criteria: Criteria) -> Selection:
     """Return the environments that fit, with what the selection cost."""
-    considered = 0
+    considered, began = 0, ReadingClock()
     targets: list[Target] = []
     with metered(Meter(priority=Priority.WRITE)) as meter:
         projects = criteria.fitting_projects(await services.projects.list())
@@ -109,7 +125,9 @@ async def select(services: FleetServices, criteria: Criteria) -> Selection:
             for project, environments in zip(batch, listings, strict=True):
                 considered += len(environments)
                 fitting = criteria.fitting_environments(environments)
-                targets += [target_of(project, one) for one in await _served(services, criteria, project, fitting)]
+                targets += [
+                    target_of(project, one, began) for one in await _served(services, criteria, project, fitting)
+                ]
         if criteria.looks_at_deployments:
             targets = await _fitting(services, criteria, targets)
     targets.sort(key=lambda target: (target.project_name, target.environment_name, target.environment_uid))
@@ -158,6 +176,32 @@ async def look_up_newest(services: FleetServices, targets: Sequence[Target]) -> 
         found = await _recent(services, unknown)
     informed = {one.environment_uid: _informed(one, deployments) for one, deployments in found if deployments}
     return [informed.get(target.environment_uid, target) for target in targets]
+
+
+async def with_readings(services: FleetServices, targets: Sequence[Target]) -> list[Target]:
+    """Return the targets with their variables; those that were read a moment ago are not read again."""
+    unread = [one for one in targets if one.reading is None or not one.reading.is_recent]
+    found: dict[str, Target] = {}
+    with metered(Meter(priority=Priority.WRITE)):
+        for batch in batches(unread):
+            began = ReadingClock()
+            values = await gather(services.variables.read(one.project_uid, one.environment_uid) for one in batch)
+            for target, variables in zip(batch, values, strict=True):
+                found[target.environment_uid] = attrs.evolve(target, reading=Reading(variables, began))
+    return [found.get(one.environment_uid, one) for one in targets]
+
+
+async def sampled_build_seconds(services: FleetServices, targets: Sequence[Target]) -> tuple[float, ...]:
+    """Return how long builds of a few targets took of which nothing is known, as far as that can be found out."""
+    unknown = [target for target in targets if target.last_seconds is None]
+    sample = unknown[:: max(1, -(-len(unknown) // _SAMPLE))]
+    try:
+        with metered(Meter(priority=Priority.WRITE)):
+            found = await _recent(services, sample)
+    except LaunchError as error:
+        _LOG.info("nobody knows how long builds take: %s", error.message)
+        return ()
+    return tuple(seconds for _, several in found for seconds in list(build_lengths(several or ()).values())[:1])
 
 
 async def _recent(
@@ -259,9 +303,12 @@ def _environment_uid(project: str, wanted: str, environments: Sequence[Environme
     return wanted if is_uid(wanted) else only(f"environment of project {project}", wanted, environments).uid
 
 
-def target_of(project: Project, environment: Environment) -> Target:
-    """Return an environment as a target."""
-    preset = environment.framework_preset
+def target_of(project: Project, environment: Environment, read_at: ReadingClock) -> Target:
+    """Return an environment as a target.
+
+    An answer without variables may have left them out: it is no reading of them.
+    """
+    preset, variables = environment.framework_preset, values_of(environment)
     return Target(
         project_uid=project.uid,
         environment_uid=environment.uid,
@@ -270,6 +317,7 @@ def target_of(project: Project, environment: Environment) -> Target:
         project_type=str(project.project_type or ""),
         git_branch=environment.git_branch,
         framework_preset=None if preset is None else str(preset),
+        reading=Reading(variables, read_at) if variables else None,
     )
 
 

@@ -6,12 +6,13 @@ import fnmatch
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Self, cast, overload
+from typing import Any, Self, cast, overload
 
 import attrs
 
 from launch_async._text import first_lines, printable
 from launch_async._views import Displayable
+from launch_async.fleet.plan.reading import Reading
 from launch_async.http.operation import check_uid
 from launch_async.models.deployment import DeploymentStatus
 from launch_async.wire.moments import parse_iso
@@ -36,6 +37,7 @@ class Target:
         last_status: Status of the newest deployment, if it was looked up.
         last_deployed_at: When the newest deployment was created, if it was looked up.
         last_seconds: How long the build that serves took, if it was looked up: a run orders builds by it.
+        reading: Its variables, if they were read; in this process only.
     """
 
     project_uid: str
@@ -48,6 +50,7 @@ class Target:
     last_status: DeploymentStatus | None = None
     last_deployed_at: datetime | None = None
     last_seconds: float | None = None
+    reading: Reading | None = attrs.field(default=None, eq=False, repr=False)
 
     @property
     def label(self) -> str:
@@ -58,7 +61,7 @@ class Target:
         """Return the target as plain data that JSON can express."""
         moment = self.last_deployed_at
         return {
-            **attrs.asdict(self),
+            **attrs.asdict(self, filter=lambda field, _: field.name != "reading"),
             "last_status": None if self.last_status is None else str(self.last_status),
             "last_deployed_at": None if moment is None else moment.isoformat(),
         }
@@ -73,15 +76,18 @@ class Target:
         if not isinstance(document, dict):
             raise ValueError("a target is an object with project_uid and environment_uid")
         fields = cast("dict[str, object]", document)
-        known = {field.name for field in attrs.fields(cls)}
-        texts = {name: value for name, value in fields.items() if name in known and isinstance(value, str)}
+        known = {field.name for field in attrs.fields(cls)} - {"reading"}
+        texts: dict[str, Any] = {
+            name: value for name, value in fields.items() if name in known and isinstance(value, str)
+        }
         missing = {"project_uid", "environment_uid"} - texts.keys()
         if missing:
             raise ValueError(f"a target without {' and '.join(sorted(missing))}")
         status, moment = texts.pop("last_status", None), texts.pop("last_deployed_at", None)
         seconds = fields.get("last_seconds")
         return cls(
-            **{name: check_uid(name, texts.pop(name)) for name in ("project_uid", "environment_uid")},
+            project_uid=check_uid("project_uid", texts.pop("project_uid")),
+            environment_uid=check_uid("environment_uid", texts.pop("environment_uid")),
             **texts,
             last_status=None if status is None else DeploymentStatus(status),
             last_deployed_at=None if moment is None else parse_iso(moment),
@@ -91,10 +97,10 @@ class Target:
 
 @attrs.frozen
 class Cost:
-    """What an operation costs at the least, before it runs.
+    """What a run of a plan will probably cost.
 
     Attributes:
-        requests: Requests against the organization's budget; polls of running builds come on top.
+        requests: Requests against the organization's budget, polls of running builds included.
         seconds: Seconds that the budget needs for them.
     """
 

@@ -138,7 +138,7 @@ class FleetReport(Displayable):
         return json.dumps(
             {
                 "plan": self.plan.uid,
-                "action": str(self.plan.action),
+                "action": self.plan.what,
                 "totals": {str(state): count for state, count in self.totals.items()},
                 "success": self.is_success,
                 "seconds": self.seconds,
@@ -162,5 +162,5 @@ class FleetReport(Displayable):
             for one in shown
         ]
         more = len(self.outcomes) - len(shown)
-        head, rest = f"{self.plan.action}: {self.summary}", [f"  ... and {more} more"] if more else []
+        head, rest = f"{self.plan.what}: {self.summary}", [f"  ... and {more} more"] if more else []
         return "\n".join(map(printable, [head, *lines, *rest]))

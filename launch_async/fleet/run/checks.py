@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from launch_async._text import printable
 from launch_async.errors import InvalidArgumentError
-from launch_async.fleet.plan.actions import DeleteEnvironments, SetVariables
+from launch_async.fleet.plan.actions import SetVariables
+from launch_async.fleet.plan.confirmation import is_protected, reasons_to_confirm
 from launch_async.fleet.plan.plan import Plan
-from launch_async.fleet.plan.targets import Target, matches
+from launch_async.fleet.plan.targets import Target
 from launch_async.fleet.run.options import RunOptions
 from launch_async.resources._inputs import check_variables
 
 __all__ = ["check_confirmation", "check_names", "check_values"]
-
-_UNCONFIRMED: Final = 20
-"""Targets that a plan may have without a confirmation."""
 
 
 def check_confirmation(plan: Plan, confirm: int | None, protected: Sequence[str]) -> None:
@@ -24,18 +21,7 @@ def check_confirmation(plan: Plan, confirm: int | None, protected: Sequence[str]
     count = len(plan.operations)
     if confirm is not None and (isinstance(confirm, bool) or confirm != count):
         raise InvalidArgumentError("confirm", f"is {confirm}, and the plan has {count} environments; look at it again")
-    guarded = [one.target.label for one in plan.operations if _is_protected(one.target.environment_name, protected)]
-    nameless = [one.target.label for one in plan.operations if not one.target.environment_name]
-    reasons = [
-        *([f"it changes more than {_UNCONFIRMED} environments"] if count > _UNCONFIRMED else []),
-        *(
-            [f"it changes protected ones ({', '.join(guarded[:3])}{', ...' if len(guarded) > 3 else ''})"]
-            if guarded
-            else []
-        ),
-        *([f"the names of {len(nameless)} are not known"] if nameless and protected else []),
-        *(["it deletes"] if isinstance(plan.action, DeleteEnvironments) else []),
-    ]
+    reasons = reasons_to_confirm(plan.action, [one.target for one in plan.operations], protected)
     if reasons and confirm is None:
         raise InvalidArgumentError("confirm", f"is needed, because {' and '.join(reasons)}: pass confirm={count}")
 
@@ -49,9 +35,9 @@ def check_names(targets: Sequence[Target], names: Mapping[str, str], protected: 
     renamed = [
         f"{one.label} is called {printable(names[one.environment_uid])} now"
         for one in targets
-        if _is_protected(names.get(one.environment_uid, ""), protected)
+        if is_protected(names.get(one.environment_uid, ""), protected)
         and one.environment_name
-        and not _is_protected(one.environment_name, protected)
+        and not is_protected(one.environment_name, protected)
     ]
     if renamed:
         raise InvalidArgumentError(
@@ -59,10 +45,6 @@ def check_names(targets: Sequence[Target], names: Mapping[str, str], protected: 
             f"changes protected environments that had other names when it was made ({', '.join(renamed[:3])}"
             f"{', ...' if len(renamed) > 3 else ''}): make a new plan, or pass protected=() to change them as well",
         )
-
-
-def _is_protected(name: str, protected: Sequence[str]) -> bool:
-    return matches(name.lower(), [pattern.lower() for pattern in protected])
 
 
 def check_values(plan: Plan, options: RunOptions) -> None:

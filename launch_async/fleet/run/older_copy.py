@@ -12,7 +12,7 @@ from datetime import datetime
 
 from launch_async.errors import AmbiguousOutcome
 from launch_async.fleet.journal.file import EARLIEST
-from launch_async.fleet.plan.plan import PlannedOperation
+from launch_async.fleet.plan.operation import PlannedOperation
 from launch_async.models.deployment import Deployment
 from launch_async.resources._create.sending import SendRecord
 

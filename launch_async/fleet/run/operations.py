@@ -20,7 +20,7 @@ from launch_async.fleet.plan.actions import (
     RevalidateCache,
     SetVariables,
 )
-from launch_async.fleet.plan.plan import PlannedOperation
+from launch_async.fleet.plan.operation import PlannedOperation
 from launch_async.fleet.run.control import FleetControl
 from launch_async.fleet.run.events import FleetEventKind
 from launch_async.fleet.run.older_copy import sends_of_missing_steps, unknown_deployment, unknown_revalidation

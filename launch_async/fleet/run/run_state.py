@@ -15,7 +15,7 @@ import attrs
 from launch_async.errors import DeploymentState
 from launch_async.fleet.journal.file import FileJournal
 from launch_async.fleet.journal.journal import Entry, Journal, OperationState, text_of
-from launch_async.fleet.plan.plan import PlannedOperation
+from launch_async.fleet.plan.operation import PlannedOperation
 from launch_async.fleet.run.events import FleetEvent, FleetEventKind
 from launch_async.fleet.run.totals import Totals
 from launch_async.fleet.services import FleetServices

@@ -26,8 +26,10 @@ from launch_async.errors import (
 )
 from launch_async.fleet.journal.journal import Journal, OperationState
 from launch_async.fleet.plan.actions import SetVariables
-from launch_async.fleet.plan.plan import Plan, PlannedOperation
+from launch_async.fleet.plan.operation import PlannedOperation
+from launch_async.fleet.plan.plan import Plan
 from launch_async.fleet.plan.targets import counted
+from launch_async.fleet.plan.waves import waves
 from launch_async.fleet.report.report import FleetReport, TargetOutcome
 from launch_async.fleet.run.checks import check_names
 from launch_async.fleet.run.events import FleetEventKind
@@ -37,7 +39,6 @@ from launch_async.fleet.run.options import RunOptions
 from launch_async.fleet.run.run_state import BrokenRunError, RunState, ended_at_of
 from launch_async.fleet.run.uploads import SharedUpload, UploadFailedError
 from launch_async.fleet.run.value_check import fits, mark_of
-from launch_async.fleet.run.waves import waves
 from launch_async.fleet.services import FleetServices
 from launch_async.http.metering import Meter, metered
 from launch_async.rate_limit.types import Priority
@@ -130,14 +131,14 @@ class FleetRun:
             check_names(targets, names, self._options.protected)
 
     def _tell_start(self) -> None:
-        message = f"{self._plan.action}: {counted(len(self._plan.operations))}"
+        message = f"{self._plan.what}: {counted(len(self._plan.operations))}"
         self._state.tell(FleetEventKind.RUN_STARTED, message=message)
 
     async def _run_waves(self) -> None:
         left = [one for one in self._plan.operations if not self._state.entry(one).state.is_final]
         # What an earlier run has begun needs no wave: it is finished before the first one, or beside the only one.
         begun = [one for one in left if self._state.entry(one).state is not OperationState.PLANNED]
-        fresh = [one for one in left if self._state.entry(one).state is OperationState.PLANNED]
+        fresh = self._without_idle([one for one in left if self._state.entry(one).state is OperationState.PLANNED])
         if fresh:
             await self._uploads.check()
             await self._check_names(fresh)
@@ -149,6 +150,15 @@ class FleetRun:
         for wave in waves(rest, size=self._options.wave_size, stop_on_failures=self._options.stop_on_failures):
             await self._run_next_wave(wave, begun)
             begun = []
+
+    def _without_idle(self, fresh: Sequence[PlannedOperation]) -> list[PlannedOperation]:
+        """End what has nothing to change, as was read a moment ago, without a request; return the others."""
+        action, values = self._plan.action, self._options.variables or {}
+        idle = [] if self._control.stopped else [one for one in fresh if one.is_idle(action, values)]
+        for operation in idle:
+            self._state.meter(operation, Meter())
+            self._state.end(operation, OperationState.SUCCEEDED, {"message": "nothing to change"})
+        return [one for one in fresh if not self._state.entry(one).state.is_final]
 
     async def _run_canary(self, fresh: Sequence[PlannedOperation]) -> Sequence[PlannedOperation]:
         """Try as many targets as the canary has, and return the others; one that was left alone has tried nothing."""

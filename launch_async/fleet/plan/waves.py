@@ -10,9 +10,12 @@ import itertools
 from collections.abc import Sequence
 from typing import Final
 
-from launch_async.fleet.plan.plan import PlannedOperation
+from launch_async.fleet.plan.operation import PlannedOperation
 
-__all__ = ["waves"]
+__all__ = ["STOP_ON_FAILURES", "waves"]
+
+STOP_ON_FAILURES: Final = 0.25
+"""Share of failures that stops a run unless somebody says otherwise."""
 
 _PARTS: Final = (0.1, 0.3, 0.6, 1.0)
 """Parts of the operations that have been sent after each growing wave."""

@@ -1,0 +1,37 @@
+"""What a plan needs a confirmation for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from launch_async.fleet.plan.actions import Action, DeleteEnvironments
+from launch_async.fleet.plan.targets import Target, matches
+
+__all__ = ["PROTECTED", "is_protected", "reasons_to_confirm"]
+
+PROTECTED: Final = ("production", "prod", "main", "live")
+"""Names of environments that are protected unless somebody says otherwise."""
+_UNCONFIRMED: Final = 20
+"""Targets that a plan may have without a confirmation."""
+
+
+def reasons_to_confirm(action: Action, targets: Sequence[Target], protected: Sequence[str]) -> list[str]:
+    """Return why a plan must be confirmed; nothing if it need not."""
+    guarded = [one.label for one in targets if is_protected(one.environment_name, protected)]
+    nameless = [one.label for one in targets if not one.environment_name]
+    return [
+        *([f"it changes more than {_UNCONFIRMED} environments"] if len(targets) > _UNCONFIRMED else []),
+        *(
+            [f"it changes protected ones ({', '.join(guarded[:3])}{', ...' if len(guarded) > 3 else ''})"]
+            if guarded
+            else []
+        ),
+        *([f"the names of {len(nameless)} are not known"] if nameless and protected else []),
+        *(["it deletes"] if isinstance(action, DeleteEnvironments) else []),
+    ]
+
+
+def is_protected(name: str, protected: Sequence[str]) -> bool:
+    """Return whether a name is a protected one, in any case."""
+    return matches(name.lower(), [pattern.lower() for pattern in protected])
