@@ -1,0 +1,83 @@
+"""Requests of a job: the budget of ten a second is what a job waits for, so its requests are what it costs.
+
+A variable that all environments hold already is selected, planned and run. Then 200 environments are redeployed and
+waited for, in virtual time with builds of 30-90 s, polls included: once in one wave and once in the default waves,
+and what the plan said before is compared with what was sent.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from benchmarks._report import Mark, Report, Row, present
+from launch_async import RateLimit
+from launch_async.fleet import FleetReport
+from launch_async.rate_limit import LocalRateLimiter
+from tests.support.timed_fleet import RATE, Fleet
+from tests.support.timed_launch import Launch
+from tests.support.virtual_time import run
+
+PROJECTS: Final = 50
+ENVIRONMENTS: Final = 4
+TARGETS: Final = PROJECTS * ENVIRONMENTS
+VALUES: Final = {"FLAG": "on"}
+
+
+def held_already() -> float:
+    """Return the requests of setting a variable that every environment has already."""
+    service = Launch(rate_limit=RATE)
+    for number in range(PROJECTS):
+        names = [f"environment-{one}" for one in range(ENVIRONMENTS)]
+        service.emulator.add_project(f"shop-{number}", environments=names, variables=[*VALUES.items()])
+
+    async def main() -> FleetReport:
+        async with service.client(LocalRateLimiter(RateLimit(RATE, per=1.0))) as launch:
+            selection = await launch.fleet.select(projects="shop-*")
+            plan = await launch.fleet.plan_variables(selection, VALUES)
+            return await launch.fleet.run(plan, variables=VALUES, confirm=len(plan.operations))
+
+    report = run(main())
+    assert report.is_success
+    assert len(report.outcomes) == TARGETS
+    return float(service.emulator.ledger.count())
+
+
+def redeployed(seed: int, *, stop_on_failures: float | None) -> tuple[float, float]:
+    """Return the requests per target of a redeployment, looked up before, and those that its plan foretold."""
+    service = Fleet.of(TARGETS, seed=seed, rate_limit=RATE)
+
+    async def main() -> tuple[float, float]:
+        async with service.client(LocalRateLimiter(RateLimit(RATE, per=1.0))) as launch:
+            plan = await launch.fleet.plan_redeploy(service.targets(known=True))
+            foretold = plan.cost.requests
+            report = await launch.fleet.run(plan, confirm=TARGETS, stop_on_failures=stop_on_failures)
+            assert report.is_success
+            return report.requests / TARGETS, foretold / TARGETS
+
+    return run(main())
+
+
+def measure(rounds: int) -> Report:
+    """Do each job, with as many seeds as there are rounds."""
+    held = held_already()
+    one_wave = [redeployed(seed, stop_on_failures=None)[0] for seed in range(rounds)]
+    in_waves = [redeployed(seed, stop_on_failures=0.25) for seed in range(rounds)]
+    return Report(
+        f"Requests of a job: {TARGETS} environments, builds of 30-90 s",
+        [
+            Row("a variable that all hold already", "requests", [held], "less"),
+            Row("redeploy in one wave", "requests per target", one_wave, "less"),
+            Row("redeploy in the default waves", "requests per target", [sent for sent, _ in in_waves], "less"),
+            Row("redeploy in the default waves, foretold", "requests per target", [said for _, said in in_waves]),
+        ],
+        [
+            Mark("a variable that all hold already", [held], PROJECTS + 1, "less", "requests"),
+            Mark("redeploy in one wave, per target", one_wave, 4.0, "less", "requests"),
+            Mark("foretold / sent", [said / sent for sent, said in in_waves], 0.8),
+            Mark("sent / foretold", [sent / said for sent, said in in_waves], 0.8),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    present(measure, __doc__, rounds=3)
