@@ -413,12 +413,14 @@ class Fleet:
         *,
         build_seconds: Sequence[float] = (),
     ) -> Plan:
+        budget = self._services.pipeline.limiter.status()
         return Plan.make(
             action,
             list(targets),
             host=self._services.host,
             organization_uid=self._services.pipeline.organization_uid,
-            rate=self._services.pipeline.limiter.status().rate,
+            rate=budget.rate,
+            poll_rate=budget.poll_rate,
             changes=changes,
             build_seconds=build_seconds,
             created_at=self._services.service_time,

@@ -11,7 +11,7 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Self
 
 import attrs
 
@@ -24,13 +24,22 @@ __all__ = ["ASSUMED_BUILD_S", "forecast"]
 
 ASSUMED_BUILD_S: Final = 60.0
 """Seconds that a build is supposed to take where no earlier one tells."""
+_MOST_OF_THE_BUDGET: Final = 0.8
+"""What polls take at most, whatever their share is, as in `PollQueue`."""
 _ANSWER_S: Final = 0.1
 """Seconds until an answer is there."""
 _RETHINK_S: Final = 1.0
+_FIRST_ROUND: Final = 0.6
+"""Part of a round after which the first poll finds out how long builds take."""
 
 
 def forecast(
-    action: Action, operations: Sequence[PlannedOperation], *, rate: float, build_seconds: Sequence[float]
+    action: Action,
+    operations: Sequence[PlannedOperation],
+    *,
+    rate: float,
+    poll_rate: float,
+    build_seconds: Sequence[float],
 ) -> int:
     """Return how many requests a run sends, if nothing fails.
 
@@ -38,6 +47,7 @@ def forecast(
         action: What is done to each target.
         operations: The operations.
         rate: Requests per second that the budget allows.
+        poll_rate: How many of them may be polls.
         build_seconds: How long some builds took; those whose target does not tell are like these, in turn.
     """
     busy = [one for one in operations if not one.is_idle(action)]
@@ -49,7 +59,8 @@ def forecast(
         requests += action.source.kind == "files"
         for wave in waves(busy, size=None, stop_on_failures=STOP_ON_FAILURES):
             slowest_first = sorted((one.target.last_seconds or 0.0 for one in wave), reverse=True)
-            requests += _polls([seconds or next(others) for seconds in slowest_first], rate)
+            lengths = [(seconds or next(others), seconds > 0) for seconds in slowest_first]
+            requests += _polls(lengths, rate=rate, poll_rate=min(poll_rate, _MOST_OF_THE_BUDGET * rate))
     return requests
 
 
@@ -64,25 +75,20 @@ def _requests(action: Action, operation: PlannedOperation) -> int:
     return 1
 
 
-@attrs.define(eq=False)
-class _Build:
-    created: float
-    seconds: float
-    polled_at: float = -math.inf
-    pause: float = 0.0
+class _Pace:
+    """So many requests in any window of some seconds; no limit if there are none."""
 
-    def plan(self, now: float) -> None:
-        self.polled_at = now
-        self.pause = until_next_poll(now - self.created, self.seconds, urgent=True)
-
-
-class _Budget:
-    """The budget as a sliding window of a second or, where that lets less than a request through, of one request."""
-
-    def __init__(self, rate: float) -> None:
-        count = max(1, int(rate)) if math.isfinite(rate) and rate > 0 else 0
-        self._window = count / rate if count else 0.0
+    def __init__(self, count: int, seconds: float) -> None:
+        self._window = seconds
         self._sent: deque[float] = deque([-math.inf] * count, maxlen=count)
+
+    @classmethod
+    def of(cls, rate: float, *, burst: bool) -> Self:
+        """Return the pace of a rate per second: a second's worth at once, or one by one."""
+        if not (math.isfinite(rate) and rate > 0):
+            return cls(0, 0.0)
+        count = max(1, int(rate)) if burst else 1
+        return cls(count, count / rate)
 
     def send(self, now: float) -> float:
         """Return when what is sent now leaves."""
@@ -93,30 +99,48 @@ class _Budget:
         return at
 
 
-def _polls(lengths: Sequence[float], rate: float) -> int:
-    """Return how many polls it takes to see builds of these lengths end, which begin in this order."""
-    budget, now, polls, going = _Budget(rate), 0.0, 0, 0
+@attrs.define(eq=False)
+class _Build:
+    created: float
+    seconds: float
+    expected: float | None
+    known_at: float | None = None
+
+    def due(self, interval: float) -> float:
+        """When it is polled next, as `PolledDeployment.due` has it."""
+        if self.known_at is None:
+            return self.created + _ANSWER_S
+        part = 1.0 if self.expected is not None else _FIRST_ROUND
+        age = self.known_at - self.created
+        return self.known_at + until_next_poll(age, self.expected, interval=part * interval, urgent=True)
+
+
+def _polls(lengths: Sequence[tuple[float, bool]], *, rate: float, poll_rate: float) -> int:
+    """Return how many polls it takes to see builds end that begin in this order: how long each takes, and if known."""
+    budget, share = _Pace.of(rate, burst=True), _Pace.of(poll_rate, burst=False)
+    now, polls, going = 0.0, 0, 0
     due: list[tuple[float, int]] = []
     builds: list[_Build] = []
-    for number, seconds in enumerate(lengths):
+    for number, (seconds, is_known) in enumerate(lengths):
         now = budget.send(now)
-        builds.append(_Build(now, seconds))
+        build = _Build(now, seconds, seconds if is_known else None)
+        builds.append(build)
         going += 1
-        if fair_interval(going, rate) >= _RETHINK_S:
-            builds[-1].plan(now)
-        heapq.heappush(due, (now + _ANSWER_S + builds[-1].pause, number))
+        if fair_interval(going, poll_rate) >= _RETHINK_S:
+            build.known_at = now
+        heapq.heappush(due, (build.due(fair_interval(going, poll_rate)), number))
     while due:
         at, number = heapq.heappop(due)
         now, build = max(now, at), builds[number]
-        fair = build.polled_at + fair_interval(going, rate, urgent=True)
-        if fair > now:
-            heapq.heappush(due, (min(fair, now + _RETHINK_S), number))
+        later = build.due(fair_interval(going, poll_rate))
+        if later > now:
+            heapq.heappush(due, (min(later, now + _RETHINK_S), number))
             continue
-        now = budget.send(now)
+        now = budget.send(share.send(now))
         polls += 1
         if now - build.created >= build.seconds:
             going -= 1
         else:
-            build.plan(now + _ANSWER_S)
-            heapq.heappush(due, (build.polled_at + build.pause, number))
+            build.known_at, build.expected = now + _ANSWER_S, build.seconds
+            heapq.heappush(due, (build.due(fair_interval(going, poll_rate)), number))
     return polls

@@ -79,6 +79,7 @@ class Plan(Displayable):
         action: What is done to each target.
         operations: One for each target.
         rate: Requests per second that the budget allowed when it was made.
+        poll_rate: How many of them may be polls.
         build_seconds: How long builds of a few targets took that do not tell themselves, in seconds.
     """
 
@@ -89,7 +90,8 @@ class Plan(Displayable):
     action: Action
     operations: tuple[PlannedOperation, ...]
     is_service_time: bool = False
-    rate: float = 0.0
+    rate: float = math.inf
+    poll_rate: float = math.inf
     build_seconds: tuple[float, ...] = ()
 
     @classmethod
@@ -101,6 +103,7 @@ class Plan(Displayable):
         host: str,
         organization_uid: str | None,
         rate: float,
+        poll_rate: float = math.inf,
         changes: Mapping[str, VariableChange] | None = None,
         build_seconds: Sequence[float] = (),
         created_at: datetime | None = None,
@@ -113,6 +116,7 @@ class Plan(Displayable):
             host: Host of the Launch API.
             organization_uid: The organization, if it is known.
             rate: Requests per second that the budget allows.
+            poll_rate: How many of them may be polls.
             changes: What would change, by environment UID, for variables.
             build_seconds: How long builds of a few targets took that do not tell themselves, in seconds.
             created_at: The time by the service's clock; None where that is not known.
@@ -136,6 +140,7 @@ class Plan(Displayable):
             action=action,
             operations=operations,
             rate=rate,
+            poll_rate=poll_rate,
             build_seconds=tuple(build_seconds),
         )
 
@@ -175,7 +180,13 @@ class Plan(Displayable):
     @property
     def cost(self) -> Cost:
         """What a run with the default options will cost, if nothing fails."""
-        requests = forecast(self.action, self.operations, rate=self.rate, build_seconds=self.build_seconds)
+        requests = forecast(
+            self.action,
+            self.operations,
+            rate=self.rate,
+            poll_rate=self.poll_rate,
+            build_seconds=self.build_seconds,
+        )
         return Cost.of(requests, rate=self.rate)
 
     @property
@@ -228,7 +239,8 @@ class Plan(Displayable):
                 "is_service_time": self.is_service_time,
                 "action": _action_document(self.action),
                 "cost": attrs.asdict(self.cost),
-                "rate": self.rate if math.isfinite(self.rate) else None,
+                "rate": _figure(self.rate),
+                "poll_rate": _figure(self.poll_rate),
                 "build_seconds": self.build_seconds,
                 "operations": [
                     {
@@ -264,7 +276,6 @@ class Plan(Displayable):
                 "plan", f"is {document.get('format')!r} version {document.get('version')!r}, not {_FORMAT} {_VERSION}"
             )
         action = _read_action(cast("dict[str, object]", document["action"]))
-        rate = cast("float | None", document["rate"])
         plan = cls(
             uid=str(document["uid"]),
             host=str(document["host"]),
@@ -273,7 +284,8 @@ class Plan(Displayable):
             is_service_time=document.get("is_service_time") is True,
             action=action,
             operations=tuple(_read_operation(one) for one in cast("list[dict[str, object]]", document["operations"])),
-            rate=math.inf if rate is None else float(rate),
+            rate=_read_figure(document["rate"]),
+            poll_rate=_read_figure(document["poll_rate"]),
             build_seconds=tuple(float(one) for one in cast("list[float]", document["build_seconds"])),
         )
         if plan.created_at.tzinfo is None:
@@ -323,6 +335,14 @@ def _check_targets(targets: Sequence[Target]) -> None:
     twice = sorted(uid for uid, count in Counter(target.environment_uid for target in targets).items() if count > 1)
     if twice:
         raise InvalidArgumentError("targets", f"contain {', '.join(twice[:5])} more than once")
+
+
+def _figure(rate: float) -> float | None:
+    return rate if math.isfinite(rate) else None
+
+
+def _read_figure(rate: object) -> float:
+    return math.inf if rate is None else float(cast("float", rate))
 
 
 def _key(action: Action, target: Target) -> str:
