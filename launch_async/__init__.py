@@ -86,6 +86,7 @@ if TYPE_CHECKING:
         RateLimitError as RateLimitError,
         RedirectRefused as RedirectRefused,
         ResponseLost as ResponseLost,
+        ResponseTooLarge as ResponseTooLarge,
         SecondFactorRequired as SecondFactorRequired,
         ServerError as ServerError,
         ServerLogsUnavailable as ServerLogsUnavailable,

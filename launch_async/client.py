@@ -18,7 +18,7 @@ from launch_async.auth.tokens import check_credentials
 from launch_async.errors import ConfigurationError
 from launch_async.hooks import Hooks
 from launch_async.http.aiohttp_transport import AiohttpTransport, check_transport
-from launch_async.http.base import Middleware, Transport
+from launch_async.http.base import RESPONSE_LIMIT, Middleware, Transport
 from launch_async.http.credentials import Credentials, Issuer, check_organization
 from launch_async.http.operation import Operation, check_text
 from launch_async.http.pipeline import Call, Pipeline
@@ -87,6 +87,8 @@ class LaunchClient:
         retry: Which failures are sent again, and when.
         timeout: Seconds for a whole call: waits for the budget and retries included.
         attempt_timeout: Seconds for one exchange.
+        response_limit: Bytes, decompressed, that an answer may have, 64 MiB by default; a log may have eight times as
+            many, because it is kept as it came. What is longer is not read: `ResponseTooLarge`.
         session: An aiohttp session to use; it stays yours to close. Its default headers would reach storage, too.
             launch_sync has no such option: there, `transport` takes an object of your own.
         transport: Performs the exchanges instead of aiohttp, as for tests: an object with `async def send(request)`,
@@ -116,6 +118,7 @@ class LaunchClient:
         retry: RetryPolicy = RetryPolicy(),
         timeout: float = 60.0,
         attempt_timeout: float | None = 30.0,
+        response_limit: int = RESPONSE_LIMIT,
         session: aiohttp.ClientSession | None = None,
         transport: Transport | None = None,
         ssl_context: ssl.SSLContext | None = None,
@@ -134,6 +137,7 @@ class LaunchClient:
         _check_kind("retry", retry, RetryPolicy)
         check_organization(credentials, organization_uid)
         _check_seconds(timeout=timeout, attempt_timeout=attempt_timeout)
+        _check_bytes(response_limit=response_limit)
         if transport is None:
             transport = AiohttpTransport(session=session, ssl_context=ssl_context, proxy=proxy)
         else:
@@ -152,6 +156,7 @@ class LaunchClient:
             transport=transport,
             timeout=timeout,
             attempt_timeout=attempt_timeout,
+            response_limit=response_limit,
             hooks=hooks,
             middleware=middleware,
             user_agent=USER_AGENT,
@@ -180,6 +185,7 @@ class LaunchClient:
         retry: RetryPolicy = RetryPolicy(),
         timeout: float = 60.0,
         attempt_timeout: float | None = 30.0,
+        response_limit: int = RESPONSE_LIMIT,
         session: aiohttp.ClientSession | None = None,
         transport: Transport | None = None,
         ssl_context: ssl.SSLContext | None = None,
@@ -222,6 +228,7 @@ class LaunchClient:
             retry=retry,
             timeout=timeout,
             attempt_timeout=attempt_timeout,
+            response_limit=response_limit,
             session=session,
             transport=transport,
             ssl_context=ssl_context,
@@ -244,6 +251,7 @@ class LaunchClient:
         retry: RetryPolicy | Unset = UNSET,
         timeout: float | Unset = UNSET,
         attempt_timeout: float | Unset | None = UNSET,
+        response_limit: int | Unset = UNSET,
         hooks: Hooks | Unset | None = UNSET,
         middleware: Sequence[Middleware] | Unset = UNSET,
     ) -> Self:
@@ -256,6 +264,7 @@ class LaunchClient:
             ConfigurationError: A time is not positive, or `retry` is no policy.
         """
         _check_seconds(timeout=timeout, attempt_timeout=attempt_timeout)
+        _check_bytes(response_limit=response_limit)
         if not isinstance(retry, Unset):
             _check_kind("retry", retry, RetryPolicy)
         derived = type(self).__new__(type(self))
@@ -266,6 +275,7 @@ class LaunchClient:
             retry=retry,
             timeout=timeout,
             attempt_timeout=attempt_timeout,
+            response_limit=response_limit,
             hooks=hooks,
             middleware=middleware,
         )
@@ -868,3 +878,9 @@ def _check_seconds(**seconds: float | Unset | None) -> None:
         unlimited = figure is None and name != "timeout"
         if not unlimited and not isinstance(figure, Unset) and not (isinstance(figure, int | float) and figure > 0):
             raise ConfigurationError(f"{name} must be a positive number of seconds, not {figure!r}")
+
+
+def _check_bytes(**sizes: int | Unset) -> None:
+    for name, size in sizes.items():
+        if not isinstance(size, Unset) and not (isinstance(size, int) and size > 0):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"{name} must be a positive number of bytes, not {size!r}")

@@ -14,6 +14,7 @@ Catch `LaunchError` for everything, a branch for a cause, a leaf for one case:
     │   ├── ConnectError                   the request provably never left
     │   ├── ResponseLost                   sent, but the answer was lost
     │   ├── AttemptTimeout                 one attempt took too long (also TimeoutError)
+    │   ├── ResponseTooLarge               the answer is longer than the client reads
     │   └── RedirectRefused                the server wanted to send us elsewhere
     ├── DecodeError                        a success whose body does not have the promised shape
     ├── APIError                           the service answered with an error status
@@ -97,6 +98,7 @@ __all__ = [
     "RateLimitError",
     "RedirectRefused",
     "ResponseLost",
+    "ResponseTooLarge",
     "SecondFactorRequired",
     "ServerError",
     "ServerLogsUnavailable",
@@ -316,6 +318,24 @@ class ResponseLost(TransportError):
 
 class AttemptTimeout(TransportError, TimeoutError):
     """One attempt took longer than `attempt_timeout`: the service may have acted."""
+
+
+class ResponseTooLarge(TransportError):
+    """The answer is longer than `response_limit` allows; the rest of it was not read. The service may have acted.
+
+    Attributes:
+        limit: Bytes that are read at most.
+        size: Bytes that the answer announced; None where it announced nothing, or was compressed.
+    """
+
+    _retryable_default = False
+
+    def __init__(
+        self, message: str, *, limit: int = 0, size: int | None = None, **details: Unpack[ErrorDetails]
+    ) -> None:
+        super().__init__(message, **details)
+        self.limit: int = limit
+        self.size: int | None = size
 
 
 class RedirectRefused(TransportError):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, Self, overload
 
 from launch_async.client import LaunchClient as AsyncLaunchClient
 from launch_async.hooks import Hooks
-from launch_async.http.base import Middleware, Transport
+from launch_async.http.base import RESPONSE_LIMIT, Middleware, Transport
 from launch_async.http.credentials import Credentials
 from launch_async.http.retry import RetryPolicy
 from launch_async.models.base import UNSET, JSONValue, Unset
@@ -69,6 +69,8 @@ class LaunchClient:
         retry: Which failures are sent again, and when.
         timeout: Seconds for a whole call: waits for the budget and retries included.
         attempt_timeout: Seconds for one exchange.
+        response_limit: Bytes, decompressed, that an answer may have, 64 MiB by default; a log may have eight times as
+            many, because it is kept as it came. What is longer is not read: `ResponseTooLarge`.
         transport: Performs the exchanges instead of aiohttp, as for tests: an object with `async def send(request)`,
             which returns an object with `status`, `headers` and `body`, and `async def close()`. Like all that is
             plugged in, it is asynchronous in both packages, and closed with the client.
@@ -96,6 +98,7 @@ class LaunchClient:
         retry: RetryPolicy = RetryPolicy(),
         timeout: float = 60.0,
         attempt_timeout: float | None = 30.0,
+        response_limit: int = RESPONSE_LIMIT,
         transport: Transport | None = None,
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
@@ -115,6 +118,7 @@ class LaunchClient:
             retry=retry,
             timeout=timeout,
             attempt_timeout=attempt_timeout,
+            response_limit=response_limit,
             transport=transport,
             ssl_context=ssl_context,
             proxy=proxy,
@@ -146,6 +150,7 @@ class LaunchClient:
         retry: RetryPolicy = RetryPolicy(),
         timeout: float = 60.0,
         attempt_timeout: float | None = 30.0,
+        response_limit: int = RESPONSE_LIMIT,
         transport: Transport | None = None,
         ssl_context: ssl.SSLContext | None = None,
         proxy: str | None = None,
@@ -179,6 +184,7 @@ class LaunchClient:
                 retry=retry,
                 timeout=timeout,
                 attempt_timeout=attempt_timeout,
+                response_limit=response_limit,
                 transport=transport,
                 ssl_context=ssl_context,
                 proxy=proxy,
@@ -199,6 +205,7 @@ class LaunchClient:
         retry: RetryPolicy | Unset = UNSET,
         timeout: float | Unset = UNSET,
         attempt_timeout: float | Unset | None = UNSET,
+        response_limit: int | Unset = UNSET,
         hooks: Hooks | Unset | None = UNSET,
         middleware: Sequence[Middleware] | Unset = UNSET,
     ) -> Self:
@@ -212,7 +219,12 @@ class LaunchClient:
         """
         return self._wrap(
             self._async.with_options(
-                retry=retry, timeout=timeout, attempt_timeout=attempt_timeout, hooks=hooks, middleware=middleware
+                retry=retry,
+                timeout=timeout,
+                attempt_timeout=attempt_timeout,
+                response_limit=response_limit,
+                hooks=hooks,
+                middleware=middleware,
             ),
             self,
         )

@@ -17,13 +17,14 @@ from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
+from launch_async._breather import Breather
 from launch_async.errors import (
     AttemptTimeout,
     ClosedError,
     ConfigurationError,
     TransportError,
 )
-from launch_async.http.base import FileBody, Request, Response, Transport
+from launch_async.http.base import FileBody, Request, Response, Transport, too_large
 from launch_async.http.exchange_errors import CONNECT_TIMEOUT, redirect_refused, translated
 from launch_async.wire.secret import Secret
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["AiohttpTransport"]
 
 _ERROR_BODY_LIMIT: Final = 65536
+_READ_AT_ONCE: Final = 1024 * 1024
 _WATCH_INTERVAL: Final = 0.1
 _FILE_NAME: Final = "site.zip"
 """The same for every file: names of this machine's files are nobody's business, and may break a header."""
@@ -178,14 +180,13 @@ class AiohttpTransport:
             status = answer.status
             if status < 300 or status == 304:
                 drop = _closer_of(answer)
-                if request.on_body is not None:
-                    async for part in answer.content.iter_any():
-                        request.on_body(part)
-                    return Response(status, answer.headers, b"", max(1, tracker.attempts), drop)
-                return Response(status, answer.headers, await answer.read(), max(1, tracker.attempts), drop)
+                # Storage has nothing to say about an upload that it took.
+                is_upload = isinstance(request.body, FileBody)
+                body = await (_read_beginning(answer) if is_upload else _read_body(answer, request))
+                return Response(status, answer.headers, body, max(1, tracker.attempts), drop)
             async with answer:
                 if status >= 400 or self._redirects_are_answers:
-                    error_body = _without_password(await _read_error_body(answer), proxy)
+                    error_body = _without_password(await _read_beginning(answer), proxy)
                     return Response(status, answer.headers, error_body, max(1, tracker.attempts))
                 failure: TransportError = redirect_refused(request, status, answer.headers.get("Location", ""))
         except TransportError:
@@ -366,14 +367,46 @@ def _form_of(body: FileBody, payload: FilePayload) -> aiohttp.FormData | None:
     return form
 
 
-async def _read_error_body(answer: aiohttp.ClientResponse) -> bytes:
-    """Read what an error says; a body that breaks off still leaves its status."""
+async def _read_body(answer: aiohttp.ClientResponse, request: Request) -> bytes:
+    """Read the body of a success, a part at a time; with `on_body`, return nothing of it.
+
+    Raises:
+        ResponseTooLarge: It is longer than allowed.
+    """
+    limit, compressed = request.response_limit, "Content-Encoding" in answer.headers
+    announced = None if compressed else answer.content_length
+    if announced is not None and announced <= min(limit, _READ_AT_ONCE) and request.on_body is None:
+        return await answer.read()
+    parts: list[bytes] = []
+    take, size = request.on_body or parts.append, 0
+    try:
+        if announced is not None and announced > limit:
+            raise too_large(request, announced)
+        breather = Breather()
+        async for part in answer.content.iter_any():
+            size += len(part)
+            if size > limit:
+                raise too_large(request)
+            take(part)
+            # What waits to be decompressed comes without a wait for the network.
+            await breather.breathe()
+    except BaseException:
+        # What else comes is of no use, and must not wait for the next request of this connection.
+        answer.close()
+        raise
+    return b"".join(parts)
+
+
+async def _read_beginning(answer: aiohttp.ClientResponse) -> bytes:
+    """Read what an error says; a body that breaks off, or is too long, still leaves its status."""
     import aiohttp
 
     body = b""
     with contextlib.suppress(aiohttp.ClientError, OSError):
         while len(body) < _ERROR_BODY_LIMIT and (chunk := await answer.content.read(_ERROR_BODY_LIMIT - len(body))):
             body += chunk
+    if not answer.content.at_eof():
+        answer.close()
     return body
 
 

@@ -11,22 +11,27 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 import attrs
 
+from launch_async._text import file_size
 from launch_async.errors import (
     AttemptTimeout,
     ConfigurationError,
     ConnectError,
     LaunchError,
     ResponseLost,
+    ResponseTooLarge,
     TransportError,
 )
 from launch_async.http.deadlines import Deadline
 
-__all__ = ["FileBody", "Middleware", "Request", "Response", "ResponseLike", "Send", "Transport"]
+__all__ = ["RESPONSE_LIMIT", "FileBody", "Middleware", "Request", "Response", "ResponseLike", "Send", "Transport"]
+
+RESPONSE_LIMIT: Final = 64 * 1024 * 1024
+"""Bytes, decompressed, that a client reads of an answer unless it is told otherwise."""
 
 
 @attrs.frozen
@@ -64,6 +69,7 @@ class Request:
         operation: Name of the operation, for errors and logs.
         on_body: If it is there, a transport may call it with each part of a success's body, and return no body.
         once: Whether a transport must not send it a second time, whatever its method. aiohttp would by itself.
+        response_limit: Bytes, decompressed, that the body of a success may have; what is longer is `ResponseTooLarge`.
     """
 
     method: str
@@ -74,6 +80,7 @@ class Request:
     operation: str = ""
     on_body: Callable[[bytes], object] | None = attrs.field(default=None, repr=False, eq=False)
     once: bool = False
+    response_limit: int = RESPONSE_LIMIT
 
     def with_headers(self, headers: Mapping[str, str]) -> Request:
         """Return the same request with these headers, instead of those of the same name in any case."""
@@ -180,11 +187,14 @@ def sender(
     async def exchange(request: Request) -> Response:
         try:
             with Deadline(request.timeout):
-                return _response(await transport.send(request))
+                response = _response(await transport.send(request))
         except LaunchError:
             raise
         except OSError as error:
             raise _translated(error, request) from error
+        if response.is_success and len(response.body) > request.response_limit:
+            raise too_large(request, len(response.body))
+        return response
 
     send: Send = below(exchange) if below is not None and middleware else exchange
     for layer in reversed(middleware):
@@ -209,6 +219,19 @@ def _response(answer: ResponseLike) -> Response:
             "return a Response(status, headers, body), or an object with these attributes"
         )
     return Response(answer.status, answer.headers, answer.body)
+
+
+def too_large(request: Request, size: int | None = None) -> ResponseTooLarge:
+    """Return the error of an answer that is longer than allowed; `size` is what it announced, if anything."""
+    announced = f"has {file_size(size)}" if size is not None else "goes on beyond that"
+    return ResponseTooLarge(
+        f"the answer to {request.operation or request.method} {announced}, and at most "
+        f"{file_size(request.response_limit)} are read: ask for less, as with limit=, or give the client a larger "
+        "response_limit=. If it should be small, something else may have answered: check base_url and proxies",
+        limit=request.response_limit,
+        size=size,
+        operation=request.operation,
+    )
 
 
 def _translated(error: OSError, request: Request) -> TransportError:

@@ -52,6 +52,9 @@ _SECRET_HEADERS: Final = frozenset({"authtoken", "authorization"})
 
 T = TypeVar("T")
 
+COLLECTED: Final = 8
+"""How many times `response_limit` an answer may have that is collected in parts, such as a log."""
+
 
 @attrs.define
 class Call:
@@ -67,6 +70,8 @@ class Call:
         timeout: Seconds for the whole call; None for the client's default.
         reclassify: Looks again at an error answer before it is decided whether to send again; it may ask the service.
         user_only: Whether this variant of the operation needs a user's token.
+        collect: Called before each attempt; returns what takes the parts of a success's body, which may then be much
+            longer than other answers.
     """
 
     operation: Operation
@@ -78,6 +83,7 @@ class Call:
     timeout: float | None = None
     reclassify: Callable[[APIError], Awaitable[LaunchError]] | None = attrs.field(default=None, repr=False)
     user_only: bool = False
+    collect: Callable[[], Callable[[bytes], object]] | None = attrs.field(default=None, repr=False)
 
     @property
     def shown_path(self) -> str:
@@ -97,6 +103,7 @@ class Pipeline:
         transport: Performs one exchange.
         timeout: Seconds for a whole call.
         attempt_timeout: Seconds for one exchange; None for no limit but the call's.
+        response_limit: Bytes that the answer to a call may have.
         hooks: An observer.
         middleware: The user's own middleware, the outermost first.
         user_agent: Value of the User-Agent header.
@@ -115,6 +122,7 @@ class Pipeline:
         transport: Transport,
         timeout: float,
         attempt_timeout: float | None,
+        response_limit: int,
         hooks: Hooks | None,
         middleware: Sequence[Middleware],
         user_agent: str,
@@ -130,6 +138,7 @@ class Pipeline:
         self._transport = transport
         self.timeout = timeout
         self._attempt_timeout = attempt_timeout
+        self._response_limit = response_limit
         self._hooks = hooks
         self._middleware = middleware
         self._user_agent = user_agent
@@ -148,6 +157,7 @@ class Pipeline:
         retry: RetryPolicy | Unset,
         timeout: float | Unset,
         attempt_timeout: float | Unset | None,
+        response_limit: int | Unset,
         hooks: Hooks | Unset | None,
         middleware: Sequence[Middleware] | Unset,
     ) -> Pipeline:
@@ -161,6 +171,7 @@ class Pipeline:
             transport=self._transport,
             timeout=self.timeout if isinstance(timeout, Unset) else timeout,
             attempt_timeout=self._attempt_timeout if isinstance(attempt_timeout, Unset) else attempt_timeout,
+            response_limit=self._response_limit if isinstance(response_limit, Unset) else response_limit,
             hooks=self._hooks if isinstance(hooks, Unset) else hooks,
             middleware=self._middleware if isinstance(middleware, Unset) else middleware,
             user_agent=self._user_agent,
@@ -395,6 +406,8 @@ class Pipeline:
             timeout=self._attempt_timeout,
             operation=call.operation.name,
             once=call.operation.once,
+            on_body=None if call.collect is None else call.collect(),
+            response_limit=self._response_limit * (1 if call.collect is None else COLLECTED),
         )
 
     def _url(self, call: Call) -> str:

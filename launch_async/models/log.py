@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast, overload
 
 import attrs
 
@@ -73,10 +74,43 @@ class ServerLogLine(Displayable, WireModel):
 L = TypeVar("L", LogLine, ServerLogLine)
 
 
-class Log(Displayable, tuple[L, ...]):
-    """Log lines, oldest first: a tuple that notebooks show as a log."""
+class Log(Displayable, Sequence[L]):
+    """Log lines, oldest first: a sequence that notebooks show as a log.
 
-    __slots__ = ()
+    The lines of a long log are made when they are asked for, because a million of them would take a gigabyte.
+
+    Args:
+        lines: The lines.
+    """
+
+    def __init__(self, lines: Iterable[L] = ()) -> None:
+        # What makes its lines itself stays as it is.
+        self._lines: Sequence[L] = lines if isinstance(lines, Sequence) else tuple(lines)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def __iter__(self) -> Iterator[L]:
+        return iter(self._lines)
+
+    @overload
+    def __getitem__(self, index: int) -> L: ...
+    @overload
+    def __getitem__(self, index: slice) -> Log[L]: ...
+    def __getitem__(self, index: int | slice) -> L | Log[L]:
+        return Log(self._lines[index]) if isinstance(index, slice) else self._lines[index]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Log | tuple | list):
+            return NotImplemented
+        others = cast("Sequence[object]", other)
+        return len(self) == len(others) and all(one == another for one, another in zip(self, others, strict=True))
+
+    def __hash__(self) -> int:
+        return hash((len(self), *self[:1]))
+
+    def __repr__(self) -> str:
+        return f"<Log of {len(self):,} lines>"
 
     def __str__(self) -> str:
         return "\n".join(line.message for line in self)

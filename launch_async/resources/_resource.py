@@ -7,6 +7,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final, Protocol, TypeVar, cast
 
+import attrs
+
 from launch_async.errors import DecodeError
 from launch_async.http.base import Response
 from launch_async.http.operation import Operation, is_uid
@@ -52,9 +54,15 @@ class Resource:
         body: RequestModel | Mapping[str, JSONValue] | None = None,
         query: Mapping[str, str | int | None] | None = None,
         headers: Mapping[str, str] = _NO_HEADERS,
+        collect: Callable[[], Callable[[bytes], object]] | None = None,
     ) -> Coroutine[object, object, U]:
-        """Return what a reader makes of the answer; what it cannot read is an error of the call."""
+        """Return what a reader makes of the answer; what it cannot read is an error of the call.
+
+        `collect` takes the parts of the body meanwhile; see `Call`.
+        """
         call = _call(operation, uids, body, query, None, False, headers)
+        if collect is not None:
+            call = attrs.evolve(call, collect=collect)
         return self._pipeline.read(call, partial(undisclosed, reader))
 
     def _one(

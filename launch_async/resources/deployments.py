@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 import attrs
 
@@ -23,10 +23,13 @@ from launch_async.resources._create.proof import CommitProof, OwnSourceProof, Pr
 from launch_async.resources._create.recent import recent_deployments
 from launch_async.resources._create.reconciling import CreationOptions, ReconcilingCreate
 from launch_async.resources._inputs import given
-from launch_async.resources._resource import Resource, built, foreign_answer, has_uid, member, mismatch, parsed
+from launch_async.resources._resource import Resource, foreign_answer, has_uid, mismatch, parsed
 from launch_async.resources._signed_urls import SignedUrls
 from launch_async.resources.pager import Pager
+from launch_async.resources.uploads import LARGEST_ARCHIVE
 from launch_async.settings import plain_http_host
+from launch_async.wire.converter import Mismatch
+from launch_async.wire.log_parts import LogParts
 from launch_async.wire.moments import format_iso
 
 __all__ = ["Deployments", "KnownUpload", "deployment_creation", "host_in_clear", "upload_uid_of", "zip_hash_of"]
@@ -183,7 +186,7 @@ class Deployments(Resource):
         """
         uids = _uids(project_uid, environment_uid, deployment_uid)
         query = {"timestamp": None if after is None else format_iso(_aware("after", after))}
-        return await self._read(_LOGS, uids, _log, query=query)
+        return await self._log(_LogReading(_LOGS, LogLine, ["deploymentLogs"]), _LOGS, uids, query)
 
     async def server_logs(
         self,
@@ -215,7 +218,9 @@ class Deployments(Resource):
             raise InvalidArgumentError("end", "is before start", rule="openapi.yaml")
         query = {"startTime": _milliseconds(start), "endTime": _milliseconds(end)}
         try:
-            return await self._read(_SERVER_LOGS, uids, _server_log, query=query)
+            # Under which key they come is not known (FACTS §11 row 4).
+            reading = _LogReading(_SERVER_LOGS, ServerLogLine, ["logs", "serverLogs"], bare=True)
+            return await self._log(reading, _SERVER_LOGS, uids, query)
         except InternalServerError as error:
             raise _no_server_logs(error) from error
 
@@ -244,6 +249,11 @@ class Deployments(Resource):
         return await self._download_urls.get(
             uids["deployment_uid"], lambda check: self._read(_DOWNLOAD, uids, partial(_download_url, check=check))
         )
+
+    async def _log(
+        self, reading: _LogReading[L], operation: Operation, uids: Mapping[str, str], query: Mapping[str, str | None]
+    ) -> Log[L]:
+        return await self._read(operation, uids, reading.lines, query=query, collect=reading.begin)
 
     def _creation(
         self,
@@ -316,7 +326,14 @@ class Deployments(Resource):
             if not self._allow_http and plain_http_host(signed.url):
                 return None
             response = await self._pipeline.send_file(
-                Request("GET", signed.url, timeout=_DOWNLOAD_TIMEOUT, operation="download", on_body=digest.update)
+                Request(
+                    "GET",
+                    signed.url,
+                    timeout=_DOWNLOAD_TIMEOUT,
+                    operation="download",
+                    on_body=digest.update,
+                    response_limit=LARGEST_ARCHIVE,
+                )
             )
         except LaunchError:
             return None
@@ -462,25 +479,37 @@ def _name_of_url(document: dict[str, JSONValue]) -> str | None:
     return next((name for name in ("downloadUrl", "url", "signedUrl", *anything) if name in texts), None)
 
 
-def _log(response: Response) -> Log[LogLine]:
-    return _lines(_LOGS, response, member(_LOGS, response, parsed(_LOGS, response), "deploymentLogs"), LogLine)
+class _LogReading(Generic[L]):
+    """Reads the lines of one answer while they arrive, or those of a transport that gives the whole body."""
 
+    def __init__(self, operation: Operation, kind: type[L], keys: Sequence[str], *, bare: bool = False) -> None:
+        self._operation = operation
+        self._new: Callable[[], LogParts[L]] = lambda: LogParts(kind, keys, bare=bare)
+        self._parts: LogParts[L] = self._new()
 
-def _server_log(response: Response) -> Log[ServerLogLine]:
-    """Return the lines, under whichever key they came (FACTS §11 row 4)."""
-    entries = parsed(_SERVER_LOGS, response)
-    if isinstance(entries, dict):
-        entries = next((entries[name] for name in ("logs", "serverLogs") if name in entries), None)
-    return _lines(_SERVER_LOGS, response, entries, ServerLogLine)
+    def begin(self) -> Callable[[bytes], None]:
+        """Begin again, for another attempt."""
+        self._parts = self._new()
+        return self._take
 
+    def lines(self, response: Response) -> Log[L]:
+        """Return the lines of an answer that has come to its end."""
+        self._take(response.body)
+        try:
+            return Log(self._parts.lines())
+        except Mismatch as error:
+            problems = error.problems
+        raise mismatch(self._operation, response, problems)
 
-def _lines(operation: Operation, response: Response, entries: JSONValue, kind: type[L]) -> Log[L]:
-    """Return the lines. An entry that is null says nothing; any other one is a line, whatever is odd about it."""
-    if not isinstance(entries, list):
-        raise mismatch(operation, response, ["$: expected a list of log lines"])
-    return Log(
-        built(operation, response, entry, kind, index) for index, entry in enumerate(entries) if entry is not None
-    )
+    def _take(self, part: bytes) -> None:
+        try:
+            self._parts.feed(part)
+        except Mismatch as error:
+            problems = error.problems
+        else:
+            return
+        # Not from in there: the error would carry the answer.
+        raise mismatch(self._operation, Response(200), problems)
 
 
 def _no_server_logs(error: InternalServerError) -> ServerLogsUnavailable:

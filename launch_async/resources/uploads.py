@@ -21,7 +21,7 @@ from launch_async.resources._signed_urls import SignedUrls
 from launch_async.settings import plain_http_host
 from launch_async.wire.error_bodies import read_envelope, redact
 
-__all__ = ["Uploads", "nearly_over"]
+__all__ = ["LARGEST_ARCHIVE", "Uploads", "nearly_over"]
 
 _PROJECT: Final = Operation("getProjectUploadUrl", "GET", "/projects/upload/signed_url", WRITE)
 _ENVIRONMENT: Final = Operation(
@@ -35,7 +35,7 @@ _DEPLOYMENT: Final = Operation(
 )
 _SEND: Final = "upload"
 _SMALLEST: Final = 1024
-_LARGEST: Final = 104_857_600
+LARGEST_ARCHIVE: Final = 104_857_600
 _USABLE: Final = timedelta(minutes=9)
 
 
@@ -139,9 +139,9 @@ def _checked_size(path: Path) -> int:
         raise InvalidArgumentError("file", f"{path} cannot be read: {error.strerror}") from error
     if not path.is_file():
         raise InvalidArgumentError("file", f"{path} is not a file; deploy() makes a ZIP of a folder")
-    if not _SMALLEST <= size <= _LARGEST:
+    if not _SMALLEST <= size <= LARGEST_ARCHIVE:
         raise InvalidArgumentError(
-            "file", f"has {size} bytes, {_SMALLEST} to {_LARGEST} (100 MiB) are allowed", rule="FACTS §5"
+            "file", f"has {size} bytes, {_SMALLEST} to {LARGEST_ARCHIVE} (100 MiB) are allowed", rule="FACTS §5"
         )
     return size
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,66 +35,13 @@ from launch_async.rate_limit import UnlimitedRateLimiter
 from tests.support.aioresponses_shim import scripted_answers
 from tests.support.core import ORGANIZATION, PROJECT, TOKEN
 from tests.support.passing_time import until
+from tests.support.peers import Handler, Peer, serving
 
 URL = "http://launch.test/projects?signature=hidden"
 KEY: Any = SimpleNamespace(host="launch.test", port=80, ssl=True, is_ssl=True)
 BODY = b'{"project":{"uid":"66c0ffee00000000000000a1"}}'
 CONTENT = b"PK" + bytes(3000)
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
-
-Handler = Callable[["Peer"], Awaitable[None]]
-
-
-class Peer:
-    """One connection as the server sees it."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
-        self.reader = reader
-        self.writer = writer
-        self.number = number
-
-    async def request(self) -> bytes:
-        """The head of a request; its body, if it has a length, is read and appended."""
-        head = await self.reader.readuntil(b"\r\n\r\n")
-        for line in head.split(b"\r\n"):
-            if line.lower().startswith(b"content-length:"):
-                head += await self.reader.readexactly(int(line.split(b":")[1]))
-        return head
-
-    async def answer(self, data: bytes) -> None:
-        self.writer.write(data)
-        await self.writer.drain()
-
-    def reset(self) -> None:
-        self.writer.transport.abort()
-
-
-@contextlib.asynccontextmanager
-async def serving(handler: Handler, **options: Any) -> AsyncIterator[str]:
-    """A server that does exactly what `handler` does with each connection; gives its origin."""
-    connections = 0
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
-        connections += 1
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                await handler(Peer(reader, writer, connections))
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, **options)
-    try:
-        yield f"http{'s' if options else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @pytest.fixture

@@ -1,0 +1,244 @@
+"""`LogParts`: a log of any length, read while it arrives, and kept as it came.
+
+A log of 200 MB has more than a million lines. As objects they would take a gigabyte, and reading them at once would
+stop the event loop for seconds. So the JSON text is cut between lines as it comes in, and a line is made of its text
+each time that somebody asks for it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import Final, Generic, TypeVar, cast, overload
+
+from launch_async.models.base import JSONValue
+from launch_async.models.log import LogLine, ServerLogLine
+from launch_async.wire.converter import Mismatch, structure
+from launch_async.wire.json_body import load_json
+
+__all__ = ["LogParts", "StoredLines"]
+
+L = TypeVar("L", LogLine, ServerLogLine)
+_SLICE: Final = 256 * 1024
+_LONGEST: Final = 16 * 1024 * 1024
+"""Characters of one line, or of whatever else stands beside the lines."""
+
+_SPACE: Final = re.compile(r"[ \t\n\r]*")
+_DECODER: Final = json.JSONDecoder()
+
+
+class StoredLines(Sequence[L], Generic[L]):
+    """The lines of a log, made when they are asked for; the last piece that was asked for is kept.
+
+    Args:
+        kind: What a line is.
+        pieces: JSON lists of lines.
+        ends: How many lines there are up to the end of each piece.
+    """
+
+    def __init__(self, kind: type[L], pieces: Sequence[bytes], ends: Sequence[int]) -> None:
+        self._kind: type[L] = kind
+        self._pieces = pieces
+        self._ends = ends
+        self._made: tuple[int, list[L]] = (-1, [])
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __iter__(self) -> Iterator[L]:
+        for number in range(len(self._pieces)):
+            yield from self._piece(number)
+
+    @overload
+    def __getitem__(self, index: int) -> L: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[L]: ...
+    def __getitem__(self, index: int | slice) -> L | list[L]:
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(len(self)))]
+        position = index + len(self) if index < 0 else index
+        if not 0 <= position < len(self):
+            raise IndexError("there is no such line")
+        number = bisect_right(self._ends, position)
+        return self._piece(number)[position - (self._ends[number - 1] if number else 0)]
+
+    def _piece(self, number: int) -> list[L]:
+        if self._made[0] != number:
+            entries = cast("list[JSONValue]", load_json(self._pieces[number]))
+            self._made = number, [structure(entry, self._kind) for entry in entries if entry is not None]
+        return self._made[1]
+
+
+class LogParts(Generic[L]):
+    """Takes in the parts of an answer that has log lines.
+
+    Args:
+        kind: What a line is.
+        keys: The member of the answer's object that has the lines, by the names that it may have, best first.
+        bare: Whether the answer may be the list itself.
+    """
+
+    def __init__(self, kind: type[L], keys: Sequence[str], *, bare: bool = False) -> None:
+        self._kind: type[L] = kind
+        self._keys = keys
+        self._bare = bare
+        self._decode = codecs.getincrementaldecoder("utf-8-sig")().decode
+        self._text = ""
+        self._new: list[str] = []
+        self._new_size = 0
+        self._state = self._start
+        self._key = ""
+        self._found: dict[str, tuple[list[bytes], list[int]]] = {}
+        self._at_end = False
+
+    def feed(self, part: bytes) -> None:
+        """Take in the next part.
+
+        Raises:
+            Mismatch: What came is no such answer.
+        """
+        for start in range(0, len(part), _SLICE):
+            self._take(part[start : start + _SLICE])
+
+    def lines(self) -> StoredLines[L]:
+        """Return the lines, once everything is taken in.
+
+        Raises:
+            Mismatch: The answer is not complete, or has no lines.
+        """
+        self._at_end = True
+        self._take(b"", final=True)
+        if self._state != self._end:
+            raise Mismatch(["$: the body is empty" if self._state == self._start else "$: the body is not JSON"])
+        found = next((self._found[key] for key in ("", *self._keys) if key in self._found), None)
+        if found is None:
+            raise Mismatch(["$: expected a list of log lines"])
+        return StoredLines(self._kind, *found)
+
+    def _take(self, part: bytes, *, final: bool = False) -> None:
+        try:
+            self._new.append(self._decode(part, final))
+        except UnicodeDecodeError:
+            raise Mismatch(["$: the body is not JSON"]) from None
+        self._new_size += len(self._new[-1])
+        # What is not complete is looked at again only when there is twice as much of it.
+        if self._new_size < len(self._text) and not final:
+            return
+        self._text = "".join((self._text, *self._new))
+        self._new, self._new_size = [], 0
+        position = 0
+        while (after := self._state(position)) is not None:
+            position = after
+        self._text = self._text[position:]
+        if len(self._text) > _LONGEST:
+            raise Mismatch([f"$: a log line of more than {_LONGEST:,} characters"])
+
+    # Each state takes what is complete from a position on, and returns the position after it; None for nothing.
+
+    def _start(self, position: int) -> int | None:
+        position = self._skip(position)
+        if position == len(self._text):
+            return None
+        if self._text[position] == "{":
+            self._state = self._member
+        elif self._text[position] == "[" and self._bare:
+            self._begin_lines("")
+        else:
+            raise Mismatch(["$: expected an object"] if self._text[position] in '["' else ["$: the body is not JSON"])
+        return position + 1
+
+    def _member(self, position: int) -> int | None:
+        """Take the name of a member and the colon after it, or the end of the object."""
+        position = self._skip(position)
+        if self._text[position : position + 1] == "}":
+            self._state = self._end
+            return position + 1
+        if (name := self._value(position)) is None:
+            return None
+        key, after = name
+        if not isinstance(key, str) or self._text[after] != ":":
+            raise Mismatch(["$: the body is not JSON"])
+        self._key = key
+        self._state = self._member_value
+        return after + 1
+
+    def _member_value(self, position: int) -> int | None:
+        position = self._skip(position)
+        if self._key in self._keys and self._text[position : position + 1] == "[":
+            self._begin_lines(self._key)
+            return position + 1
+        if (other := self._value(position)) is None:
+            return None
+        value, after = other
+        if self._key in self._keys:
+            if value is not None:
+                raise Mismatch([f"$.{self._key}: expected a list of log lines"])
+            self._found[self._key] = ([], [])
+        self._state = self._after_member
+        return after
+
+    def _after_member(self, position: int) -> int | None:
+        position = self._skip(position)
+        if position == len(self._text):
+            return None
+        if self._text[position] not in ",}":
+            raise Mismatch(["$: the body is not JSON"])
+        self._state = self._member if self._text[position] == "," else self._end
+        return position + 1
+
+    def _begin_lines(self, key: str) -> None:
+        self._key = key
+        self._found[key] = ([], [])
+        self._state = self._entries
+
+    def _entries(self, position: int) -> int | None:
+        """Take as many lines as are complete."""
+        first = position = self._skip(position)
+        text, count, last = self._text, 0, position
+        while position < len(text) and text[position] != "]":
+            if (entry := self._value(position)) is None:
+                break
+            value, last = entry
+            count += value is not None
+            position = last
+            if text[position] == ",":
+                position = self._skip(position + 1)
+            elif text[position] != "]":
+                raise Mismatch(["$: the body is not JSON"])
+        pieces, ends = self._found[self._key]
+        if last > first:
+            pieces.append(b"[%b]" % text[first:last].encode("utf-8", "surrogatepass"))
+            ends.append((ends[-1] if ends else 0) + count)
+        if position < len(text) and text[position] == "]":
+            self._state = self._after_member if self._key else self._end
+            return position + 1
+        return position if position > first else None
+
+    def _end(self, position: int) -> int | None:
+        if self._skip(position) < len(self._text):
+            raise Mismatch(["$: the body is not JSON"])
+        self._text = ""
+        return None
+
+    def _skip(self, position: int) -> int:
+        found = _SPACE.match(self._text, position)
+        return position if found is None else found.end()
+
+    def _value(self, position: int) -> tuple[JSONValue, int] | None:
+        """Return the value at a position, and where the next character is; None while one of them is not there yet."""
+        try:
+            value, end = _DECODER.raw_decode(self._text, position)
+        except (ValueError, RecursionError):
+            if self._at_end:
+                raise Mismatch(["$: the body is not JSON"]) from None
+            return None
+        after = self._skip(end)
+        # A number may go on.
+        if after == len(self._text) or (self._text[after] in ".eE" and value.__class__ in (int, float)):
+            if self._at_end:
+                raise Mismatch(["$: the body is not JSON"])
+            return None
+        return value, after
