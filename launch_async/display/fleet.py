@@ -99,6 +99,7 @@ def _body(report: FleetReport, *, shown: int) -> str:
         "targets": ", ".join(f"{count} {state}" for state, count in report.totals.items()),
         "took": f"{duration(report.seconds)}{f', in {report.runs} runs' if report.runs > 1 else ''}",
         "requests": f"{report.requests}, which waited {duration(report.waited)} for the budget, added up",
+        "now": "All of it was done before: nothing was sent now" if report.nothing_left else None,
         "stopped": report.stopped,
     }
     ordered = sorted(report.outcomes, key=lambda one: _ORDER.index(one.state))

@@ -32,7 +32,7 @@ def junit(report: FleetReport) -> str:
         [
             '<?xml version="1.0" encoding="UTF-8"?>',
             f'<testsuites name="fleet" {counts}>',
-            f"<testsuite name={_attribute(report.plan.what)} {counts}>",
+            f"<testsuite name={_attribute(report.plan.what)} {counts}{_began(report)}>",
             *(_case(outcome) for outcome in report.outcomes),
             f"<system-out>{_text(report.summary)}</system-out>",
             "</testsuite>",
@@ -40,6 +40,10 @@ def junit(report: FleetReport) -> str:
             "",
         ]
     )
+
+
+def _began(report: FleetReport) -> str:
+    return "" if report.started_at is None else f' timestamp="{report.started_at.isoformat(timespec="seconds")}"'
 
 
 def _case(outcome: TargetOutcome) -> str:

@@ -7,13 +7,14 @@ by pattern, and are written beside each bar.
 from __future__ import annotations
 
 import html
+import itertools
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
 import attrs
 
-from launch_async._text import shortened
+from launch_async._text import duration, shortened
 from launch_async.fleet.journal.journal import OperationState
 from launch_async.fleet.report.outcome import TargetOutcome
 
@@ -40,11 +41,30 @@ _FILLS: Final = {
 }
 
 
+_LONG_PAUSE: Final = 60.0
+"""Seconds without any target under way that are cut out, if they are longer than everything else as well."""
+
+
 @attrs.frozen
 class _Bar:
     outcome: TargetOutcome
     start: float
     end: float
+
+
+@attrs.frozen
+class _Pause:
+    """Time between two runs that the picture leaves out.
+
+    Attributes:
+        at: Where it is cut out, in seconds of the picture.
+        start: When it began, in seconds since the first target.
+        seconds: How long it was.
+    """
+
+    at: float
+    start: float
+    seconds: float
 
 
 def timeline(outcomes: Sequence[TargetOutcome]) -> str:
@@ -60,11 +80,15 @@ def timeline(outcomes: Sequence[TargetOutcome]) -> str:
     latest = max(one.ended_at or _started(one) for one in started)
     length = max(1.0, (latest - beginning).total_seconds())
     bars = [_bar(one, beginning, length) for one in started]
+    pauses = _pauses(bars, length)
+    bars = [attrs.evolve(bar, start=_without(bar.start, pauses), end=_without(bar.end, pauses)) for bar in bars]
+    length = max(1.0, _without(length, pauses))
     shown = sorted(bars, key=lambda bar: (bar.outcome.state is OperationState.SUCCEEDED, bar.start - bar.end))[:_MOST]
     shown.sort(key=lambda bar: (bar.outcome.wave, bar.start, bar.outcome.target.label))
     left_out = len(started) - len(shown)
     note = f"<figcaption>{left_out} more targets, quicker than these, are in the table only.</figcaption>"
-    return f'<figure style="margin:.8em 0;overflow-x:auto">{_picture(shown, length)}{note if left_out else ""}</figure>'
+    picture = f"{_picture(shown, pauses, length)}{note if left_out else ''}"
+    return f'<figure style="margin:.8em 0;overflow-x:auto">{picture}</figure>'
 
 
 def _started(outcome: TargetOutcome) -> datetime:
@@ -78,7 +102,28 @@ def _bar(outcome: TargetOutcome, beginning: datetime, length: float) -> _Bar:
     return _Bar(outcome, start, max(start, end))
 
 
-def _picture(bars: Sequence[_Bar], length: float) -> str:
+def _pauses(bars: Sequence[_Bar], length: float) -> list[_Pause]:
+    """Return the long times in which no target was under way, as between a kill and the resumption."""
+    busy = sorted((bar.start, bar.end if bar.outcome.ended_at is not None else bar.start) for bar in bars)
+    idle: list[tuple[float, float]] = []
+    until = busy[0][1]
+    for start, end in busy[1:]:
+        if start > until:
+            idle.append((until, start - until))
+        until = max(until, end)
+    active = length - sum(seconds for _, seconds in idle)
+    pauses: list[_Pause] = []
+    for start, seconds in idle:
+        if seconds > max(_LONG_PAUSE, active):
+            pauses.append(_Pause(_without(start, pauses), start, seconds))
+    return pauses
+
+
+def _without(at: float, pauses: Sequence[_Pause]) -> float:
+    return at - sum(min(pause.seconds, at - pause.start) for pause in pauses if at > pause.start)
+
+
+def _picture(bars: Sequence[_Bar], pauses: Sequence[_Pause], length: float) -> str:
     lines: list[str] = []
     y, wave = _HEAD, -1
     for bar in bars:
@@ -88,7 +133,7 @@ def _picture(bars: Sequence[_Bar], length: float) -> str:
             y += _HEAD
         lines += _row(bar, y, length)
         y += _ROW
-    grid = "".join(_grid(length, y))
+    grid = "".join(itertools.chain(_grid(length, y), *(_cut(pause, length, y) for pause in pauses)))
     return (
         f'<svg viewBox="0 0 {_WIDTH} {y + 6}" role="img" aria-label="When each target was deployed" '
         'style="display:block;min-width:42rem;width:100%;height:auto;font:12px system-ui,sans-serif;fill:currentColor">'
@@ -129,6 +174,15 @@ def _grid(length: float, bottom: float) -> Iterator[str]:
             f'<line x1="{x:.1f}" y1="16" x2="{x:.1f}" y2="{bottom}" stroke="currentColor" stroke-opacity=".18"/>'
             f'<text x="{x:.1f}" y="12" text-anchor="middle">{_shown_time(tick)}</text>'
         )
+
+
+def _cut(pause: _Pause, length: float, bottom: float) -> Iterator[str]:
+    x = _x(pause.at, length)
+    words = f"no run for {duration(pause.seconds)}"
+    yield (
+        f'<g><title>{words}</title><line x1="{x:.1f}" y1="16" x2="{x:.1f}" y2="{bottom}" stroke="currentColor" '
+        f'stroke-width="2" stroke-dasharray="2 3"/><text x="{x + 4:.1f}" y="{_HEAD}">{words}</text></g>'
+    )
 
 
 def _shown_time(seconds: int) -> str:

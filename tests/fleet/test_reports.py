@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 
+import attrs
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from launch_async import ConfigurationError, InvalidArgumentError
 from launch_async.display import FleetProgress
+from launch_async.display.timeline import timeline
 from launch_async.fleet import (
     FleetEvent,
     FleetEventKind,
@@ -115,6 +117,25 @@ def test_what_did_not_succeed_comes_first_in_words() -> None:
     assert body.index("shop/shop1</td>") < body.index("shop/shop2</td>") < body.index("shop/shop0</td>")
     assert report.summary.endswith("; stopped: shop")
     assert _report([OperationState.SUCCEEDED]).to_html().count("The target is done") == 1
+
+
+def test_the_picture_of_a_resumed_run_leaves_out_the_night_between() -> None:
+    first, second = _report([OperationState.SUCCEEDED] * 2, "shop").outcomes
+    night = timedelta(hours=9)
+    second = attrs.evolve(second, started_at=BEGAN + night, ended_at=BEGAN + night + timedelta(seconds=8))
+
+    shown = timeline([first, second])
+
+    assert "no run for 8 h 59 min" in shown or "no run for 9 h 0 min" in shown
+    widths = [float(width) for width in re.findall(r'<rect x="[^"]*" y="[^"]*" width="([^"]*)" height="11"', shown)]
+    assert min(widths) > 20
+    assert "no run" not in timeline([first, attrs.evolve(second, started_at=BEGAN, ended_at=BEGAN + night)])
+
+
+def test_junit_tells_when_the_first_run_began() -> None:
+    report = attrs.evolve(_report([OperationState.SUCCEEDED], "shop"), started_at=BEGAN)
+
+    assert 'timestamp="2026-01-01T00:00:00+00:00"' in report.to_junit()
 
 
 def test_json_and_rows_have_every_figure_of_every_target() -> None:

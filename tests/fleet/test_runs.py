@@ -610,10 +610,34 @@ async def test_a_finished_journal_says_so(
         assert again.nothing_left
         assert "all of it was done before, and nothing was sent now" in again.summary
         assert (again.runs, again.started_at) == (1, first.started_at)
-        assert first.requests - 1 <= again.requests <= first.requests
+        assert again.requests == first.requests
+        assert again.seconds == pytest.approx(first.seconds, abs=0.5)
+        assert "All of it was done before" in again.to_html()
+        assert json.loads(again.to_json())["nothing_left"]
         assert again.outcomes == first.outcomes
     assert emulator.ledger.count() == before
     assert not first.nothing_left
+
+
+async def test_polls_of_a_cancelled_run_count(client: LaunchClient, emulator: LaunchEmulator, plan: Plan) -> None:
+    emulator.script(seconds=3600, times=None)
+    journal, before, polled = MemoryJournal(), emulator.ledger.count(), asyncio.Event()
+
+    def see(event: FleetEvent) -> None:
+        if event.kind is FleetEventKind.DEPLOYMENT and event.deployment.status == "DEPLOYING":
+            polled.set()
+
+    run = asyncio.create_task(client.fleet.run(plan, journal=journal, on_event=see, stop_on_failures=None))
+    await polled.wait()
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    emulator.advance(3600)
+
+    report = await client.fleet.resume(journal)
+
+    assert report.is_success
+    assert report.requests == emulator.ledger.count() - before
 
 
 @pytest.mark.parametrize("outcome", ["LIVE", "FAILED"])

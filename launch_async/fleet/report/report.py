@@ -147,6 +147,7 @@ class FleetReport(Displayable):
                 "stopped": self.stopped,
                 "runs": self.runs,
                 "started_at": None if self.started_at is None else self.started_at.isoformat(),
+                "nothing_left": self.nothing_left,
                 "targets": [{**outcome.to_dict(), "report": outcome.report} for outcome in self.outcomes],
             },
             indent=2,

@@ -6,9 +6,10 @@ Each operation goes planned -> intended -> (sent ->) ended, and each step is in 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Final, cast
 
 import attrs
 
@@ -25,6 +26,8 @@ from launch_async.resources._create.sending import SendRecord
 from launch_async.watch.report import build_seconds
 
 __all__ = ["BrokenRunError", "RunState", "ended_at_of"]
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 class BrokenRunError(Exception):
@@ -204,6 +207,16 @@ class RunState:
         """Write down the mark of the values that this run begins with, before anything is sent."""
         first = next(iter(self._entries.values()))
         self._store(attrs.evolve(first, detail={**first.detail, "values": dict(mark)}))
+
+    def keep_totals(self) -> None:
+        """Write down what all runs came to, at the end of this one, however it ends."""
+        if self.nothing_left:
+            return
+        first = next(iter(self._entries.values()))
+        try:
+            self._store(attrs.evolve(first, detail={**first.detail, "run": self.totals.to_dict()}))
+        except BrokenRunError as error:
+            _LOG.warning("The journal does not tell of the last seconds of the run: %s", error)
 
     def meter(self, operation: PlannedOperation, meter: Meter) -> None:
         """Count what it costs from now on: whatever is written down of it says so, too."""

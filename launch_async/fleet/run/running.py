@@ -83,6 +83,8 @@ class FleetRun:
                 if not deadline.expired():
                     raise
                 self._stop(f"the run's timeout of {self._options.timeout or 0:g} s ran out")
+            finally:
+                self._state.keep_totals()
         report = self.report()
         self._state.tell(FleetEventKind.RUN_ENDED, message=report.summary)
         return report
