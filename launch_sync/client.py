@@ -355,6 +355,7 @@ class LaunchClient:
         skip_unchanged: str | os.PathLike[str] | None = None,
         verify: CheckLike | Iterable[CheckLike] = (),
         on_failure: OnFailure = "keep",
+        journal: str | os.PathLike[str] | None = None,
     ) -> Deployment:
         """Deploy to an environment that exists, and wait until the deployment has ended; check its site if asked to.
 
@@ -381,6 +382,8 @@ class LaunchClient:
                 it is healthy. They run side by side, without credentials, and cost no budget.
             on_failure: What to do about a deployment that fails a check: `keep` it, or `restore` what served before:
                 the same commit, or the same ZIP byte for byte. Variables and settings are not put back.
+            journal: A file in which to write how far the release is, so that `resume_release` can finish it after a
+                kill. A file whose release is over is used again.
 
         Returns:
             The deployment that went live, also if another one has superseded it already (`status.is_superseded`); the
@@ -397,6 +400,7 @@ class LaunchClient:
                 what was put back.
             WaitTimeout: It did not end in time; it goes on at the service.
             DeadlineExceeded: The time ran out before there was a deployment.
+            JournalError: The journal cannot be used, or holds a release that is not over.
 
         API: `getDeploymentUploadUrl`, `createDeployment`; scope `launch.projects:write` or `launch:manage`. With
         `on_failure="restore"` also `listDeployments` and `getDeploymentDownloadUrl`; `launch.projects:read`.
@@ -414,6 +418,7 @@ class LaunchClient:
                 skip_unchanged=skip_unchanged,
                 verify=verify,
                 on_failure=on_failure,
+                journal=journal,
             )
         )
 
@@ -450,6 +455,87 @@ class LaunchClient:
         `launch:manage`, or `launch.projects:read` and `launch.projects:write`.
         """
         return _bridge.run(self._async.restore(project_uid, environment_uid, to=to, timeout=timeout))
+
+    def promote(
+        self,
+        source_ref: DeploymentRef | Deployment | str,
+        project_uid: str,
+        environment_uid: str,
+        *,
+        verify: CheckLike | Iterable[CheckLike] = (),
+        on_failure: OnFailure = "keep",
+        timeout: float = 3600.0,
+        journal: str | os.PathLike[str] | None = None,
+    ) -> Deployment:
+        """Deploy to an environment what another one has: the same commit, or the same ZIP. Wait until it serves.
+
+        Nothing is taken from the working folder. A ZIP that this client has uploaded itself is not uploaded again where
+        the service still has it; otherwise it is fetched and sent again, byte for byte. The build uses the settings and
+        variables of the target environment: where they differ from those of the source, a warning on the logger
+        `launch_async.deploy.release.promoting` names them, never with their values.
+
+        Args:
+            source_ref: The deployment to promote, as for `wait`; it must have succeeded.
+            project_uid: The project to deploy to. A commit needs a project of the same repository.
+            environment_uid: The environment to deploy to.
+            verify: Checks of the live site, as for `deploy`.
+            on_failure: What to do about a deployment that fails a check, as for `deploy`.
+            timeout: Seconds for everything together but checks and putting something back, as for `deploy`.
+            journal: A file in which to write how far the release is, as for `deploy`.
+
+        Returns:
+            The new deployment, which serves.
+
+        Raises:
+            InvalidArgumentError: The source did not succeed, is of the same environment, or an argument is malformed.
+            NotFoundError: There is no such deployment or environment (404).
+            StorageError: The ZIP cannot be fetched, or not be sent; nothing was deployed.
+            AmbiguousOutcome: The answer to the creation was lost, and a look-up cannot tell whether it happened.
+            DeploymentFailed: The build ended without success.
+            DeploymentUnhealthy: It went live, and its site failed a check.
+            WaitTimeout: It did not end in time; it goes on at the service.
+            JournalError: The journal cannot be used, or holds a release that is not over.
+
+        API: `getDeployment`, `getEnvironment`, `getDeploymentDownloadUrl`, `getDeploymentUploadUrl`,
+        `createDeployment`; scope `launch:manage`, or `launch.projects:read` and `launch.projects:write`.
+        """
+        return _bridge.run(
+            self._async.promote(
+                source_ref,
+                project_uid,
+                environment_uid,
+                verify=verify,
+                on_failure=on_failure,
+                timeout=timeout,
+                journal=journal,
+            )
+        )
+
+    def resume_release(
+        self, journal: str | os.PathLike[str], *, verify: CheckLike | Iterable[CheckLike] = (), timeout: float = 3600.0
+    ) -> Deployment | None:
+        """Finish a release whose process was killed: wait for it, check it, and put back what served before if needed.
+
+        What was done is not done again. A release that is over is told again, and nothing is sent for it but reads.
+
+        Args:
+            journal: The file that was given to `deploy` or `promote`.
+            verify: The checks that the release began with, once more.
+            timeout: Seconds for the deployment to end; putting something back has as many again.
+
+        Returns:
+            The deployment; None if it was never created, so that it can be deployed.
+
+        Raises:
+            InvalidArgumentError: The checks are others than those that the release began with.
+            ConfigurationError: The release is one of another organization or address.
+            JournalError: The file cannot be read, or is no such journal. `JournalInUse` if another process has it.
+            AmbiguousOutcome: A creation was sent before the kill, and nobody can tell what came of it.
+            DeploymentFailed: The deployment ended without success.
+            DeploymentUnhealthy: Its site failed a check; `restored` is what was put back.
+            WaitTimeout: It did not end in time; resume again.
+        """
+        return _bridge.run(self._async.resume_release(journal, verify=verify, timeout=timeout))
 
     def create_site(
         self,

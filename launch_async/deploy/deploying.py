@@ -32,7 +32,7 @@ from launch_async.models.environment import Environment, FrameworkPreset
 from launch_async.models.log import LogLine
 from launch_async.models.project import Project
 from launch_async.resources._cache import CachePurges
-from launch_async.resources._create.reconciling import CreationOptions
+from launch_async.resources._create.reconciling import CreationLog, CreationOptions
 from launch_async.resources._inputs import MAX_DESCRIPTION, MAX_NAME, environment_input
 from launch_async.resources.deployments import Deployments, deployment_creation
 from launch_async.resources.environments import Environments
@@ -119,6 +119,7 @@ class Deploying:
         skip_unchanged: str | os.PathLike[str] | None,
         verify: CheckLike | Iterable[CheckLike],
         on_failure: OnFailure,
+        journal: str | os.PathLike[str] | None,
     ) -> Deployment:
         """Do what `LaunchClient.deploy` promises."""
         place = Place(check_uid("project_uid", project_uid), check_uid("environment_uid", environment_uid))
@@ -129,17 +130,22 @@ class Deploying:
             raise InvalidArgumentError("verify", "only a site that is live can be checked: leave out wait=False")
         deadline = Deadline.after(timeout)
         memory = await _memory(source, skip_unchanged)
-        async with deadline.held("deploy"):
-            deadline.begin("looking what serves now")
-            release = await self._releasing.begun(place, checks, on_failure, timeout)
-            created, is_new = await self._create(
-                project_uid, environment_uid, source, deadline, on_progress, secrets, memory
-            )
-        if not is_new:
-            release = attrs.evolve(release, on_failure="keep")
-        if not wait or (created.status.is_final and not is_new):
-            return await self._releasing.checked(release, created)
-        return await self._releasing.checked(release, await self._finish(created, on_log, deadline))
+        deadline.begin("looking what serves now")
+        about = {"commit_hash": source.commit_hash if isinstance(source, Commit) else None}
+        async with self._releasing.begun(place, checks, on_failure, timeout, journal=journal, source=about) as release:
+            async with deadline.held("deploy"):
+                with release.creating("sends") as log:
+                    created, is_new = await self._create(
+                        project_uid, environment_uid, source, deadline, on_progress, secrets, memory, log
+                    )
+            release.note(deployment=created.uid)
+            if not is_new:
+                release = attrs.evolve(release, on_failure="keep")
+            if not wait:
+                return created
+            if created.status.is_final and not is_new:
+                return await self._releasing.checked(release, created)
+            return await self._releasing.ended(release, created, deadline.remaining, on_log=on_log)
 
     async def create_site(
         self,
@@ -189,13 +195,14 @@ class Deploying:
         on_progress: Callable[[int], object] | None,
         secrets: SecretFiles,
         memory: DeployedFiles | None,
+        log: CreationLog,
     ) -> tuple[Deployment, bool]:
         """Return a deployment of the source, and whether it is a new one."""
         uids = project_uid, environment_uid
         if isinstance(source, Commit | LatestCommit | PreviousUpload):
             deadline.begin("creating the deployment", creates=True)
             commit_hash = source.commit_hash if isinstance(source, Commit) else None
-            return await self._deployment(*uids, deadline, commit_hash=commit_hash), True
+            return await self._deployment(*uids, deadline, log, commit_hash=commit_hash), True
         deadline.begin("packing the files")
         async with ready_archive(source, secrets=secrets) as archive:
             if memory is not None:
@@ -210,7 +217,7 @@ class Deploying:
                 on_progress=on_progress,
             )
         deadline.begin("creating the deployment", creates=True)
-        created = await self._deployment(*uids, deadline, upload_uid=upload_uid, sha256=archive.sha256)
+        created = await self._deployment(*uids, deadline, log, upload_uid=upload_uid, sha256=archive.sha256)
         if memory is not None:
             await asyncio.to_thread(memory.remember, created, archive.content_hash)
         return created, True
@@ -220,6 +227,7 @@ class Deploying:
         project_uid: str,
         environment_uid: str,
         deadline: Deadline,
+        log: CreationLog,
         *,
         commit_hash: str | None = None,
         upload_uid: str | None = None,
@@ -230,7 +238,7 @@ class Deploying:
         async def follow(found: Deployment) -> None:
             await self._watching.wait_all([found], timeout=deadline.remaining, return_failures=True)
 
-        options = CreationOptions(timeout=deadline.remaining, sha256=sha256, follow=follow)
+        options = CreationOptions(timeout=deadline.remaining, sha256=sha256, follow=follow, log=log)
         creation = deployment_creation(
             self._deployments,
             project_uid,

@@ -19,6 +19,7 @@ import attrs
 import pytest
 
 from launch_async import ConfigurationError, JournalError, JournalInUse, LaunchClient
+from launch_async._checked_lines import Log
 from launch_async.fleet import (
     Cost,
     Entry,
@@ -30,7 +31,6 @@ from launch_async.fleet import (
     Target,
 )
 from launch_async.fleet.journal.file import EARLIEST, FileJournal
-from launch_async.fleet.journal.log import Log
 from tests.fleet.conftest import room_for
 
 

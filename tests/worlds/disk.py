@@ -9,6 +9,7 @@ from io import FileIO
 from typing import Any
 from unittest import mock
 
+from launch_async.deploy.release import journal as _release_journal
 from launch_async.fleet.journal import file as _journal_file
 from tests.worlds.chance import Chance
 from tests.worlds.process import running_process
@@ -59,7 +60,11 @@ class Disk:
             def write_plainly(self, content: memoryview) -> int:
                 return super().write(content)
 
-        with mock.patch.object(_journal_file, "FileIO", File), mock.patch("os.fsync"):
+        with (
+            mock.patch.object(_journal_file, "FileIO", File),
+            mock.patch.object(_release_journal, "FileIO", File),
+            mock.patch("os.fsync"),
+        ):
             yield
 
     def _write(self, file: Any, content: memoryview) -> int:

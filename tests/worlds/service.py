@@ -87,6 +87,8 @@ class Service:
         """Writes of variables: author, environment, the whole list."""
         self.date_ahead = chance.weather.date_ahead
         self.created_ahead = chance.weather.created_ahead
+        self.failing = 0.05
+        """Share of the builds that fail."""
         self._loop = loop
         self._chance = chance
         self._weather = chance.weather
@@ -166,7 +168,7 @@ class Service:
             is_implied=implied,
             at=at,
             seconds=self._chance.dice.uniform(20.0, 90.0),
-            fails=self._chance.happens(0.05),
+            fails=self._chance.happens(self.failing),
         )
         if at is not None:
             made.status, made.ended_at = "LIVE", self._stamp(at + made.seconds)

@@ -34,7 +34,7 @@ from launch_async.watch.waiting import Watching
 
 __all__ = ["Copying", "Place"]
 
-_LOG: Final = logging.getLogger("launch_async.deploy")
+_LOG: Final = logging.getLogger(__name__)
 _OPERATION: Final = "download"
 _TRIES: Final = 4
 _PAUSE: Final = 0.5

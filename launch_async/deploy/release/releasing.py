@@ -1,88 +1,52 @@
-"""A release: deployed, checked when it is live, and put back if it fails. And `restore`, which puts back on request.
+"""A release: deployed, checked when it is live, and put back if it fails.
 
-deployed -> checked -> passed                                         done
--> failed, on_failure="keep"                      DeploymentUnhealthy
--> failed, on_failure="restore"
--> what served before is deployed again      DeploymentUnhealthy, with `restored`
--> nothing served before, or another one     DeploymentUnhealthy, which says so
-serves or is on its way meanwhile
+    deployed -> checked -> passed                                         done
+                        -> failed, on_failure="keep"                      DeploymentUnhealthy
+                        -> failed, on_failure="restore"
+                             -> what served before is deployed again      DeploymentUnhealthy, with `restored`
+                             -> nothing served before, or another one     DeploymentUnhealthy, which says so
+                                serves or is on its way meanwhile
+
+With a journal, each arrow is written down before it is taken: `resume` goes on wherever a process was killed.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
-from typing import Final
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, cast
 
 import attrs
 
 from launch_async.deploy.deadline import Deadline
-from launch_async.deploy.release.check import CheckLike, CheckResult, OnFailure
+from launch_async.deploy.release.check import CheckLike, CheckResult, OnFailure, checks_of, name_of
 from launch_async.deploy.release.copying import Copying, Place
-from launch_async.deploy.release.serving import is_newer, newest_first, served_before, serving
+from launch_async.deploy.release.journal import ReleaseJournal
+from launch_async.deploy.release.release import Before, Release
+from launch_async.deploy.release.serving import is_newer, newest_first, serving
 from launch_async.deploy.release.verifying import verify
-from launch_async.errors import DeploymentFailed, DeploymentUnhealthy, InvalidArgumentError, LaunchError
-from launch_async.http.operation import check_uid
+from launch_async.errors import (
+    ConfigurationError,
+    DeploymentFailed,
+    DeploymentUnhealthy,
+    InvalidArgumentError,
+    LaunchError,
+)
 from launch_async.http.pipeline import Pipeline
 from launch_async.models.deployment import Deployment
+from launch_async.models.log import LogLine
 from launch_async.resources._cache import CachePurges
 from launch_async.resources._create.recent import recent_deployments
-from launch_async.resources.deployments import Deployments, zip_hash_of
+from launch_async.resources._create.sending import SendRecord
+from launch_async.resources.deployments import Deployments
 from launch_async.watch.waiting import Watching
 
-__all__ = ["Before", "Release", "Releasing"]
+__all__ = ["Releasing"]
 
-_LOG: Final = logging.getLogger("launch_async.deploy")
 _VARIABLES: Final = "Variables and settings are not put back: it has those that the environment has now"
-
-
-@attrs.frozen(kw_only=True)
-class Before:
-    """What an environment had when a release began.
-
-    Attributes:
-        serving: The deployment that served; None where none did.
-        newest: The newest deployment; None where there was none.
-        going: UIDs of the deployments that were on their way.
-    """
-
-    serving: Deployment | None
-    newest: Deployment | None
-    going: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, recent: Sequence[Deployment]) -> Before:
-        """Read it off a listing."""
-        going = tuple(one.uid for one in recent if one.status.is_in_flight)
-        return cls(serving=serving(recent), newest=next(iter(newest_first(recent)), None), going=going)
-
-    def served_before(self, recent: Sequence[Deployment], release: Deployment) -> Deployment | None:
-        """Return what served right before a release: perhaps something that went live while the release was built."""
-        meanwhile = (
-            one
-            for one in served_before(recent, release)
-            if one.uid in self.going or self.newest is None or is_newer(one, self.newest)
-        )
-        return next(meanwhile, self.serving)
-
-
-@attrs.frozen(kw_only=True)
-class Release:
-    """What is to be done about one deployment once it is live.
-
-    Attributes:
-        place: Where it is deployed.
-        checks: What its site must pass.
-        on_failure: What to do about it if it does not.
-        before: What was there before it; None where that need not be known.
-        timeout: Seconds for putting something back.
-    """
-
-    place: Place
-    checks: tuple[CheckLike, ...]
-    on_failure: OnFailure
-    before: Before | None
-    timeout: float
 
 
 class Releasing:
@@ -102,12 +66,58 @@ class Releasing:
         self._copying = copying
         self._purges = purges
 
+    @contextlib.asynccontextmanager
     async def begun(
-        self, place: Place, checks: tuple[CheckLike, ...], on_failure: OnFailure, timeout: float
-    ) -> Release:
-        """Return a release that is about to be deployed: what serves now is what would be put back."""
+        self,
+        place: Place,
+        checks: tuple[CheckLike, ...],
+        on_failure: OnFailure,
+        timeout: float,
+        *,
+        journal: str | os.PathLike[str] | None,
+        source: Mapping[str, object],
+    ) -> AsyncGenerator[Release]:
+        """Give a release that is about to be deployed: what serves now is what would be put back."""
         before = Before.of(await self._recent(place)) if on_failure == "restore" else None
-        return Release(place=place, checks=checks, on_failure=on_failure, before=before, timeout=timeout)
+        release = Release(place=place, checks=checks, on_failure=on_failure, before=before, timeout=timeout)
+        if journal is None:
+            yield release
+            return
+        about = {
+            **self._owner(),
+            **attrs.asdict(place),
+            **source,
+            "checks": [name_of(check) for check in checks],
+            "on_failure": on_failure,
+            "before": None if before is None else before.to_dict(),
+        }
+        kept = await asyncio.to_thread(ReleaseJournal.begun, Path(journal), about)
+        try:
+            yield attrs.evolve(release, journal=kept)
+        finally:
+            kept.close()
+
+    async def ended(
+        self,
+        release: Release,
+        created: Deployment,
+        timeout: float,
+        *,
+        on_log: Callable[[LogLine], object] | None = None,
+    ) -> Deployment:
+        """Return a deployment of a release that has ended well, and whose site passes all checks.
+
+        Raises:
+            DeploymentFailed: It ended otherwise.
+            DeploymentUnhealthy: Its site does not pass.
+        """
+        try:
+            ended = await self._watching.watch(created, on_log=on_log, timeout=timeout)
+        except DeploymentFailed:
+            release.note(outcome="failed")
+            raise
+        self._purges.deployed(ended.environment_uid)
+        return await self.checked(release, ended)
 
     async def checked(self, release: Release, deployment: Deployment) -> Deployment:
         """Return a live deployment whose site passes all checks.
@@ -115,11 +125,11 @@ class Releasing:
         Raises:
             DeploymentUnhealthy: It does not.
         """
-        if not release.checks:
-            return deployment
-        results = await self.results(deployment, release.checks)
+        results = await self.results(deployment, release.checks) if release.checks else ()
         if all(result.passed for result in results):
+            release.note(outcome="healthy")
             return deployment
+        release.note(results=[result.to_dict() for result in results])
         raise await self._failure(release, deployment, results)
 
     async def results(self, deployment: Deployment, checks: Sequence[CheckLike]) -> tuple[CheckResult, ...]:
@@ -131,38 +141,90 @@ class Releasing:
             )
         return await verify(deployment.url, checks, self._pipeline.to_sites())
 
-    async def restore(
-        self, project_uid: str, environment_uid: str, *, to: Deployment | str | None, timeout: float
+    async def resume(
+        self, journal: str | os.PathLike[str], checks: CheckLike | Iterable[CheckLike], timeout: float
+    ) -> Deployment | None:
+        """Do what `LaunchClient.resume_release` promises."""
+        given, deadline = checks_of(checks), Deadline.after(timeout)
+        kept = await asyncio.to_thread(ReleaseJournal.reopened, Path(journal))
+        try:
+            self._check_owner(kept.release)
+            names = [name_of(check) for check in given]
+            is_decided = kept.is_over or "results" in kept.facts
+            if not is_decided and names != kept.release["checks"]:
+                told = ", ".join(map(str, cast("list[str]", kept.release["checks"]))) or "none"
+                raise InvalidArgumentError("verify", f"the release began with other checks; give these again: {told}")
+            async with deadline.held("resume_release"):
+                release = await self._read(kept, given, timeout)
+                deployment = await self._begun_deployment(release, kept, deadline)
+            return None if deployment is None else await self._finished(release, kept, deployment, deadline)
+        finally:
+            kept.close()
+
+    async def _begun_deployment(self, release: Release, kept: ReleaseJournal, deadline: Deadline) -> Deployment | None:
+        """Return the deployment of a release that was begun; None if it was never created."""
+        if kept.facts.get("deployment") is not None:
+            return await self._by_uid(release.place, kept.facts["deployment"])
+        found = await self._interrupted(release, kept, "sends", kept.release.get("commit_hash"), deadline)
+        if found is not None:
+            release.note(deployment=found.uid)
+        return found
+
+    async def _finished(
+        self, release: Release, kept: ReleaseJournal, deployment: Deployment, deadline: Deadline
     ) -> Deployment:
-        """Do what `LaunchClient.restore` promises."""
-        check_uid("project_uid", project_uid)
-        check_uid("environment_uid", environment_uid)
-        wanted = to.uid if isinstance(to, Deployment) else to
-        if wanted is not None:
-            check_uid("to", wanted)
-        place, deadline = Place(project_uid, environment_uid), Deadline.after(timeout)
-        async with deadline.held("restore"):
-            deadline.begin("looking what served before")
-            recent = await self._recent(place)
-            now = serving(recent)
-            if wanted is None:
-                target = await self._predecessor(recent, now, place)
-            else:
-                target = await self._named(recent, wanted, place)
-            if now is not None and target.uid == now.uid:
-                _LOG.info("deployment %s serves already: nothing to restore", now.uid)
-                return now
-            created = await self._on_its_way(recent, target, now)
-            created = created or await self._copying.copy(target, place, deadline, reuse_upload=False)
-        return await self._ended(created, deadline)
+        """Do what is left of a release; what is over is told again."""
+        outcome, known = kept.facts.get("outcome"), kept.facts.get("results")
+        if outcome == "healthy":
+            return deployment
+        if known is None:
+            return await self.ended(release, deployment, deadline.remaining)
+        results = [CheckResult(**document) for document in cast("list[dict[str, Any]]", known)]
+        if outcome is None:
+            raise await self._failure(release, deployment, results)
+        uid = kept.facts.get("restored")
+        restored = None if uid is None else await self._by_uid(release.place, uid)
+        raise _unhealthy(deployment, results, restored, str(kept.facts.get("done")))
+
+    async def _interrupted(
+        self, release: Release, kept: ReleaseJournal, name: str, commit_hash: object, deadline: Deadline
+    ) -> Deployment | None:
+        """Return what a creation of an earlier process has made, of which the journal knows only that it was sent."""
+        record = kept.facts.get(name)
+        if record is None:
+            return None
+        commit = commit_hash if isinstance(commit_hash, str) else None
+        found = await self._copying.found(release.place, deadline, SendRecord.from_dict(record), commit)
+        if found is None:
+            release.note(**{name: None})
+        return found
+
+    async def _read(self, kept: ReleaseJournal, checks: tuple[CheckLike, ...], timeout: float) -> Release:
+        about, before = kept.release, None
+        place = Place(str(about["project_uid"]), str(about["environment_uid"]))
+        if about["before"] is not None and not kept.is_over:
+            uids = cast("dict[str, Any]", about["before"])
+            before = Before(
+                serving=None if uids["serving"] is None else await self._by_uid(place, uids["serving"]),
+                newest=None if uids["newest"] is None else await self._by_uid(place, uids["newest"]),
+                going=tuple(uids["going"]),
+            )
+        on_failure = cast("OnFailure", about["on_failure"])
+        return Release(place=place, checks=checks, on_failure=on_failure, before=before, timeout=timeout, journal=kept)
+
+    async def _by_uid(self, place: Place, uid: object) -> Deployment:
+        return await self._deployments.get(place.project_uid, place.environment_uid, str(uid))
+
+    def _owner(self) -> dict[str, object]:
+        return {"base_url": self._pipeline.base_url, "organization_uid": self._pipeline.organization_uid}
+
+    def _check_owner(self, about: Mapping[str, object]) -> None:
+        for name, mine in self._owner().items():
+            if about[name] != mine and None not in (about[name], mine):
+                raise ConfigurationError(f"the release was begun with {name} {about[name]}, this client has {mine}")
 
     async def _recent(self, place: Place) -> Sequence[Deployment]:
         return await recent_deployments(self._deployments, place.project_uid, place.environment_uid)
-
-    async def _ended(self, created: Deployment, deadline: Deadline) -> Deployment:
-        ended = await self._watching.wait(created, timeout=deadline.remaining)
-        self._purges.deployed(ended.environment_uid)
-        return ended
 
     async def _failure(
         self, release: Release, deployment: Deployment, results: Sequence[CheckResult]
@@ -178,86 +240,66 @@ class Releasing:
                 restored, done = await self._put_back(release, deployment)
             except LaunchError as error:
                 cause, done = error, f"Putting back what served before failed: {_told(error)}"
-        unhealthy = DeploymentUnhealthy(
-            f"{_findings(deployment, results)} {done}.", deployment=deployment, results=results, restored=restored
-        )
+        if cause is None or isinstance(cause, DeploymentFailed):
+            release.note(outcome="unhealthy", done=done)
+        unhealthy = _unhealthy(deployment, results, restored, done)
         unhealthy.__cause__ = cause
         unhealthy.ambiguous = cause is not None and cause.ambiguous
         return unhealthy
 
     async def _put_back(self, release: Release, bad: Deployment) -> tuple[Deployment | None, str]:
         """Put back what served before a bad deployment, unless somebody has deployed something else since."""
-        recent = await self._recent(release.place)
-        if other := _other_since(recent, bad):
-            return None, f"Nothing was put back, because {other}"
-        previous = None if release.before is None else release.before.served_before(recent, bad)
-        if previous is None:
-            return (
-                None,
-                "Nothing good served before it, so that there is nothing to put back: deploy a version that works",
-            )
-        if bad.commit_hash and bad.commit_hash == previous.commit_hash:
-            return None, "The same commit served before, so that putting it back would change nothing"
-        restored = await self._restored(release, previous)
-        return restored, f"Deployment {restored.uid} serves instead, of {_source(previous)}. {_VARIABLES}"
-
-    async def _restored(self, release: Release, previous: Deployment) -> Deployment:
-        """Deploy again what served before. If the service one day offers a rollback, it is called here."""
         deadline = Deadline.after(release.timeout)
         async with deadline.held("restore"):
-            created = await self._copying.copy(previous, release.place, deadline, reuse_upload=False)
-        return await self._ended(created, deadline)
+            created = None if release.journal is None else await self._put_back_before(release, deadline)
+            if created is None:
+                recent = await self._recent(release.place)
+                if other := _other_since(recent, bad):
+                    return None, f"Nothing was put back, because {other}"
+                previous = None if release.before is None else release.before.served_before(recent, bad)
+                if previous is None:
+                    return None, "Nothing good served before it, so nothing can be put back: deploy one that works"
+                if bad.commit_hash and bad.commit_hash == previous.commit_hash:
+                    return None, "The same commit served before, so that putting it back would change nothing"
+                created = await self._copied(release, previous, deadline)
+        restored = await self._watching.wait(created, timeout=deadline.remaining)
+        self._purges.deployed(restored.environment_uid)
+        return restored, f"Deployment {restored.uid} serves instead, with what served before. {_VARIABLES}"
 
-    async def _predecessor(self, recent: Sequence[Deployment], now: Deployment | None, place: Place) -> Deployment:
-        """Return the deployment that served before the one that serves now, and had something else.
+    async def _put_back_before(self, release: Release, deadline: Deadline) -> Deployment | None:
+        """Return what an earlier process has put back, or had begun to."""
+        kept = release.journal
+        if kept is None:
+            return None
+        if kept.facts.get("restored") is not None:
+            return await self._by_uid(release.place, kept.facts["restored"])
+        commit = kept.facts.get("restored_commit")
+        found = await self._interrupted(release, kept, "restore_sends", commit, deadline)
+        if found is not None:
+            release.note(restored=found.uid)
+        return found
 
-        Raises:
-            InvalidArgumentError: What serves now was put back already, so that nobody can tell what is meant.
-            LaunchError: There is none.
-        """
-        earlier = served_before(recent, now)
-        if now is None and earlier:
-            return earlier[0]
-        for position, one in enumerate(earlier):
-            if now is not None and await self._are_alike(one, now):
-                continue
-            for older in earlier[position + 1 : position + 2 if now and not now.commit_hash else None]:
-                if now is not None and await self._are_alike(older, now):
-                    raise InvalidArgumentError(
-                        "to",
-                        f"deployment {now.uid}, which serves, has brought back {_source(older)} already, so that what "
-                        f"served before it may be bad: name the deployment to restore, such as to={one.uid!r}",
-                    )
-            return one
-        raise LaunchError(
-            f"nothing else served in environment {place.environment_uid} before, so that there is nothing to restore: "
-            "deploy a version that works",
-            operation="restore",
-        )
+    async def _copied(self, release: Release, previous: Deployment, deadline: Deadline) -> Deployment:
+        """Deploy again what served before. If the service one day offers a rollback, it is called here."""
+        release.note(restored_commit=previous.commit_hash)
+        with release.creating("restore_sends") as log:
+            created = await self._copying.copy(previous, release.place, deadline, reuse_upload=False, log=log)
+        release.note(restored=created.uid)
+        return created
 
-    async def _named(self, recent: Sequence[Deployment], uid: str, place: Place) -> Deployment:
-        found = next((one for one in recent if one.uid == uid), None)
-        target = found or await self._deployments.get(place.project_uid, place.environment_uid, uid)
-        if not target.status.is_success:
-            raise InvalidArgumentError("to", f"deployment {uid} is {target.status or 'of no status'}: it never served")
-        return target
 
-    async def _on_its_way(
-        self, recent: Sequence[Deployment], target: Deployment, now: Deployment | None
-    ) -> Deployment | None:
-        """Return a newer deployment of the same as the target that goes on already, as of an earlier call."""
-        going = [one for one in newest_first(recent) if one.status.is_in_flight and (not now or is_newer(one, now))]
-        if going and await self._are_alike(going[0], target):
-            _LOG.info("deployment %s brings back %s already", going[0].uid, _source(target))
-            return going[0]
-        return None
-
-    async def _are_alike(self, one: Deployment, other: Deployment) -> bool:
-        """Return whether two deployments are known to be of the same commit or the same ZIP."""
-        if one.commit_hash or other.commit_hash:
-            return one.commit_hash == other.commit_hash
-        known = await zip_hash_of(self._deployments, one)
-        return known is not None and known == await zip_hash_of(self._deployments, other)
+def _unhealthy(
+    deployment: Deployment, results: Sequence[CheckResult], restored: Deployment | None, done: str
+) -> DeploymentUnhealthy:
+    failed = [result for result in results if not result.passed and result.is_decided]
+    told = "; ".join(str(result) for result in failed).rstrip(".")
+    share = f"{len(failed)} of {len(results)} checks failed"
+    return DeploymentUnhealthy(
+        f"Deployment {deployment.uid} is live at {deployment.url}, and {share}. {told[:1].upper()}{told[1:]}. {done}.",
+        deployment=deployment,
+        results=results,
+        restored=restored,
+    )
 
 
 def _other_since(recent: Sequence[Deployment], bad: Deployment) -> str:
@@ -271,19 +313,6 @@ def _other_since(recent: Sequence[Deployment], bad: Deployment) -> str:
     if own is not None and not own.status.is_serving and now is not None:
         return f"deployment {now.uid} serves again already"
     return ""
-
-
-def _findings(deployment: Deployment, results: Sequence[CheckResult]) -> str:
-    failed = [result for result in results if not result.passed and result.is_decided]
-    told = "; ".join(str(result) for result in failed).rstrip(".")
-    share = f"{len(failed)} of {len(results)} checks failed"
-    return f"Deployment {deployment.uid} is live at {deployment.url}, and {share}. {told[:1].upper()}{told[1:]}."
-
-
-def _source(deployment: Deployment) -> str:
-    number = "" if deployment.deployment_number is None else f", number {deployment.deployment_number}"
-    what = f"commit {deployment.commit_hash[:12]}" if deployment.commit_hash else "the ZIP"
-    return f"{what} of deployment {deployment.uid}{number}"
 
 
 def _told(error: LaunchError) -> str:

@@ -23,7 +23,7 @@ from launch_async.http.base import Request, Response, Send
 
 __all__ = ["verify"]
 
-_LOG: Final = logging.getLogger("launch_async.verify")
+_LOG: Final = logging.getLogger(__name__)
 _MOST_READ: Final = 1 << 20
 _MOST_REDIRECTS: Final = 5
 _FUNCTION_SECONDS: Final = 30.0

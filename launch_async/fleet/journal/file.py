@@ -21,10 +21,10 @@ from typing import Final, Self, cast
 
 import attrs
 
+from launch_async._checked_lines import Log, Record
 from launch_async._file_lock import NoFileLocks, lock
 from launch_async.errors import InvalidArgumentError, JournalError, JournalInUse
 from launch_async.fleet.journal.journal import Entry, moment_of, text_of
-from launch_async.fleet.journal.log import Log, Record
 from launch_async.fleet.journal.origin import identity, is_last_written, mark_time
 from launch_async.fleet.plan.plan import Plan
 

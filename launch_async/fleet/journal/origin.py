@@ -16,7 +16,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Final
 
-from launch_async.fleet.journal.log import Log
+from launch_async._checked_lines import Log
 
 __all__ = ["identity", "is_last_written", "mark_time"]
 

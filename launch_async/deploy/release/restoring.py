@@ -1,0 +1,119 @@
+"""`restore`: puts back what served before, whatever is wrong with what serves now.
+
+It deploys again what is found to have served before. Called again, it must not bring the bad version back.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from launch_async.deploy.deadline import Deadline
+from launch_async.deploy.release.copying import Copying, Place
+from launch_async.deploy.release.serving import is_newer, newest_first, served_before, serving
+from launch_async.errors import InvalidArgumentError, LaunchError
+from launch_async.http.operation import check_uid
+from launch_async.models.deployment import Deployment
+from launch_async.resources._cache import CachePurges
+from launch_async.resources._create.recent import recent_deployments
+from launch_async.resources.deployments import Deployments, zip_hash_of
+from launch_async.watch.waiting import Watching
+
+__all__ = ["Restoring"]
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Restoring:
+    """Deploys again what served before."""
+
+    def __init__(self, deployments: Deployments, watching: Watching, copying: Copying, purges: CachePurges) -> None:
+        self._deployments = deployments
+        self._watching = watching
+        self._copying = copying
+        self._purges = purges
+
+    async def restore(
+        self, project_uid: str, environment_uid: str, *, to: Deployment | str | None, timeout: float
+    ) -> Deployment:
+        """Do what `LaunchClient.restore` promises."""
+        check_uid("project_uid", project_uid)
+        check_uid("environment_uid", environment_uid)
+        wanted = to.uid if isinstance(to, Deployment) else to
+        if wanted is not None:
+            check_uid("to", wanted)
+        place, deadline = Place(project_uid, environment_uid), Deadline.after(timeout)
+        async with deadline.held("restore"):
+            deadline.begin("looking what served before")
+            recent = await recent_deployments(self._deployments, project_uid, environment_uid)
+            now = serving(recent)
+            if wanted is None:
+                target = await self._predecessor(recent, now, place)
+            else:
+                target = await self._named(recent, wanted, place)
+            if now is not None and target.uid == now.uid:
+                _LOG.info("deployment %s serves already: nothing to restore", now.uid)
+                return now
+            created = await self._on_its_way(recent, target, now)
+            created = created or await self._copying.copy(target, place, deadline, reuse_upload=False)
+        ended = await self._watching.wait(created, timeout=deadline.remaining)
+        self._purges.deployed(ended.environment_uid)
+        return ended
+
+    async def _predecessor(self, recent: Sequence[Deployment], now: Deployment | None, place: Place) -> Deployment:
+        """Return the deployment that served before the one that serves now, and had something else.
+
+        Raises:
+            InvalidArgumentError: What serves now was put back already, so that nobody can tell what is meant.
+            LaunchError: There is none.
+        """
+        earlier = served_before(recent, now)
+        if now is None and earlier:
+            return earlier[0]
+        for position, one in enumerate(earlier):
+            if now is not None and await self._are_alike(one, now):
+                continue
+            for older in earlier[position + 1 : position + 2 if now and not now.commit_hash else None]:
+                if now is not None and await self._are_alike(older, now):
+                    raise InvalidArgumentError(
+                        "to",
+                        f"deployment {now.uid}, which serves, has brought back {_source(older)} already, so that what "
+                        f"served before it may be bad: name the deployment to restore, such as to={one.uid!r}",
+                    )
+            return one
+        raise LaunchError(
+            f"nothing else served in environment {place.environment_uid} before, so that there is nothing to restore: "
+            "deploy a version that works",
+            operation="restore",
+        )
+
+    async def _named(self, recent: Sequence[Deployment], uid: str, place: Place) -> Deployment:
+        found = next((one for one in recent if one.uid == uid), None)
+        target = found or await self._deployments.get(place.project_uid, place.environment_uid, uid)
+        if not target.status.is_success:
+            raise InvalidArgumentError("to", f"deployment {uid} is {target.status or 'of no status'}: it never served")
+        return target
+
+    async def _on_its_way(
+        self, recent: Sequence[Deployment], target: Deployment, now: Deployment | None
+    ) -> Deployment | None:
+        """Return a newer deployment of the same as the target that goes on already, as of an earlier call."""
+        going = [one for one in newest_first(recent) if one.status.is_in_flight and (not now or is_newer(one, now))]
+        if going and await self._are_alike(going[0], target):
+            _LOG.info("deployment %s brings back %s already", going[0].uid, _source(target))
+            return going[0]
+        return None
+
+    async def _are_alike(self, one: Deployment, other: Deployment) -> bool:
+        """Return whether two deployments are known to be of the same commit or the same ZIP."""
+        if one.commit_hash or other.commit_hash:
+            return one.commit_hash == other.commit_hash
+        known = await zip_hash_of(self._deployments, one)
+        return known is not None and known == await zip_hash_of(self._deployments, other)
+
+
+def _source(deployment: Deployment) -> str:
+    number = "" if deployment.deployment_number is None else f", number {deployment.deployment_number}"
+    what = f"commit {deployment.commit_hash[:12]}" if deployment.commit_hash else "the ZIP"
+    return f"{what} of deployment {deployment.uid}{number}"

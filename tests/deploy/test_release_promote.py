@@ -1,0 +1,201 @@
+"""What one environment has proven is deployed to another: the same bytes, sent again only where they must be."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from launch_async import (
+    Check,
+    Commit,
+    Deployment,
+    DeploymentUnhealthy,
+    Environment,
+    FrameworkPreset,
+    InvalidArgumentError,
+    NotFoundError,
+    build_archive,
+)
+from launch_async.deploy.release.promoting import differences
+from launch_async.models import EnvironmentVariable
+from tests.support.clients import client_of
+
+NOBODY = "66c0aaaaaaaaaaaaaaaaaaaa"
+LOGGER = "launch_async.deploy.release.promoting"
+SECRET = "canary-of-a-secret"
+
+
+@pytest.fixture
+def version(tmp_path: Path) -> Callable[[str], Path]:
+    """Makes a site that says something."""
+
+    def made(word: str) -> Path:
+        folder = tmp_path / f"site-{word}"
+        folder.mkdir(exist_ok=True)
+        (folder / "index.html").write_text(f"<h1>{word}</h1>" * 200)
+        return folder
+
+    return made
+
+
+@pytest.fixture
+async def staging(launch, version):
+    """A staging environment with something new, as its deployment, and the UIDs of production."""
+    _, client = launch
+    site = await client.create_site("night-sky", version("old"), environment_name="production")
+    signed = await client.uploads.url_for_environment(site.project.uid)
+    with build_archive(version("old")) as archive:
+        await client.uploads.send(signed, archive.path)
+    environment = await client.environments.create_from_upload(
+        site.project.uid, "staging", upload_uid=signed.upload_uid
+    )
+    deployment = await client.deploy(site.project.uid, environment.uid, version("new"))
+    return deployment, (site.project.uid, site.environment.uid)
+
+
+async def test_the_same_upload_is_deployed_and_no_byte_is_sent_again(launch, staging, fetch):
+    emulator, client = launch
+    deployment, production = staging
+    sent = emulator.ledger.count("uploadArchive")
+
+    promoted = await client.promote(deployment, *production)
+
+    assert promoted.status.is_serving
+    assert promoted.environment_uid == production[1]
+    assert "new" in await fetch(promoted.url)
+    assert emulator.ledger.count("uploadArchive") == sent
+    assert emulator.ledger.count("downloadArchive") == 0
+
+
+async def test_another_client_sends_the_same_bytes_again(launch, staging):
+    emulator, _ = launch
+    deployment, production = staging
+
+    async with client_of(emulator) as other:
+        promoted = await other.promote(deployment.ref, *production)
+        hashes = [await other.deployments._zip_hash(one) for one in (promoted, deployment)]
+
+    assert hashes[0] is not None
+    assert hashes[0] == hashes[1]
+    assert emulator.ledger.count("downloadArchive") >= 1
+
+
+async def test_an_upload_that_does_not_hold_any_more_is_sent_again(launch, staging, fetch):
+    emulator, client = launch
+    deployment, production = staging
+    body = '{"errors": [{"code": "launch.DEPLOYMENT.UPLOADED_FILE_NOT_FOUND_ERROR", "message": "gone"}]}'
+    emulator.faults.add("status_before", operation="createDeployment", status=404, body=body, times=1)
+
+    promoted = await client.promote(deployment.ref.to_json(), *production)
+
+    assert "new" in await fetch(promoted.url)
+
+
+async def test_a_commit_is_promoted_by_its_hash(launch):
+    emulator, client = launch
+    project = emulator.add_project("from-git", environments=["staging", "production"], git=True)
+    staging, production = project.environments
+    deployment = await client.deploy(project.uid, staging, Commit("c" * 40))
+
+    promoted = await client.promote(deployment, project.uid, production)
+
+    assert promoted.commit_hash == "c" * 40
+
+
+@pytest.mark.parametrize(("outcome", "words"), [("FAILED", "only one that succeeded"), ("CANCELLED", "CANCELLED")])
+async def test_what_did_not_succeed_is_refused(launch, staging, outcome, words):
+    emulator, client = launch
+    deployment, production = staging
+    uid = emulator.add_deployment(deployment.environment_uid, outcome, seconds=0)
+    bad = await client.deployments.get(deployment.project_uid, deployment.environment_uid, uid)
+    before = emulator.ledger.count("createDeployment")
+
+    with pytest.raises(InvalidArgumentError, match=words):
+        await client.promote(bad, *production)
+
+    assert emulator.ledger.count("createDeployment") == before
+
+
+async def test_what_is_still_built_is_refused(launch, staging):
+    emulator, client = launch
+    deployment, production = staging
+    uid = emulator.add_deployment(deployment.environment_uid, seconds=3600)
+    running = await client.deployments.get(deployment.project_uid, deployment.environment_uid, uid)
+
+    with pytest.raises(InvalidArgumentError, match=r"wait for it first, with launch.wait\(...\)"):
+        await client.promote(running, *production)
+
+
+async def test_an_environment_is_not_promoted_to_itself(launch, staging):
+    _, client = launch
+    deployment, _ = staging
+
+    with pytest.raises(InvalidArgumentError, match=r"restore\(..., to=...\) deploys it again"):
+        await client.promote(deployment, deployment.project_uid, deployment.environment_uid)
+
+
+async def test_a_target_that_there_is_not_is_found_before_anything_is_sent(launch, staging):
+    emulator, client = launch
+    deployment, production = staging
+    before = emulator.ledger.count("createDeployment")
+
+    with pytest.raises(NotFoundError):
+        await client.promote(deployment, production[0], NOBODY)
+
+    assert emulator.ledger.count("createDeployment") == before
+
+
+async def test_a_bad_promotion_is_put_back(launch, staging, fetch):
+    _, client = launch
+    deployment, production = staging
+
+    with pytest.raises(DeploymentUnhealthy) as unhealthy:
+        await client.promote(
+            deployment,
+            *production,
+            verify=Check(contains="old", every=0.01, attempts=1, grace=0),
+            on_failure="restore",
+        )
+
+    assert isinstance(unhealthy.value.restored, Deployment)
+    assert "old" in await fetch(unhealthy.value.restored.url)
+
+
+async def test_differences_of_the_environments_are_named_and_no_value_is(launch, staging, caplog):
+    _, client = launch
+    deployment, production = staging
+    await client.environments.update(
+        *production, build_command=f"echo {SECRET}", environment_variables={"API_TOKEN": SECRET, "SAME": "1"}
+    )
+    await client.environments.update(
+        deployment.project_uid, deployment.environment_uid, environment_variables={"API_TOKEN": "other", "SAME": "1"}
+    )
+
+    with caplog.at_level(logging.WARNING, LOGGER):
+        await client.promote(deployment, *production)
+
+    (warning,) = [record.getMessage() for record in caplog.records if record.name == LOGGER]
+    assert "build_command differs" in warning
+    assert "variables with other values: API_TOKEN" in warning
+    assert "SAME" not in warning
+    assert SECRET not in caplog.text
+
+
+def test_equal_environments_have_no_differences() -> None:
+    def environment(uid: str, **fields: Any) -> Environment:
+        return Environment(uid=uid, **fields)
+
+    variable = EnvironmentVariable(key="A", value="1")
+    same = {"environment_variables": (variable,), "framework_preset": FrameworkPreset.NEXTJS, "build_command": ""}
+
+    assert differences(environment("a", **same), environment("b", **{**same, "build_command": None})) == []
+    assert differences(environment("a", **same), environment("b", **{**same, "environment_variables": ()})) == [
+        "variables of the source only: A"
+    ]
+    assert differences(environment("a", **same), environment("b", **{**same, "framework_preset": None})) == [
+        "framework_preset is NEXTJS and None"
+    ]
