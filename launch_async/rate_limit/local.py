@@ -20,9 +20,9 @@ from types import MappingProxyType
 from typing import Final
 
 import attrs
-from aiolimiter import AsyncLimiter
 
 from launch_async.rate_limit.event_loops import call_on, current_time
+from launch_async.rate_limit.loop_bucket import LoopBucket
 from launch_async.rate_limit.pacer import Pacer
 from launch_async.rate_limit.queue import FairQueue, Waiter
 from launch_async.rate_limit.types import (
@@ -90,13 +90,13 @@ class LocalRateLimiter:
             side = self._side_of(loop)
             slot = self._slot_at_once(side, priority, since)
         if slot is not None:
-            await side.take_token()
+            await side.bucket.take_token()
             return Permit(0.0, functools.partial(self._settle, slot, side))
         slot = await self._slot_in_turn(side, priority, timeout)
         return Permit(loop.time() - since, functools.partial(self._settle, slot, side))
 
     def _slot_at_once(self, side: _LoopSide, priority: Priority, now: float) -> Slot | None:
-        if self._is_idle and self._ready_at(priority, now) <= now and side.has_token():
+        if self._is_idle and self._ready_at(priority, now) <= now and side.bucket.has_token():
             return self._pacer.take(now, is_poll=priority is Priority.POLL)
         return None
 
@@ -138,10 +138,10 @@ class LocalRateLimiter:
             await waiter.served
             if not self._keeps_slot(waiter, loop.time()):
                 continue
-            if not (self._is_first(waiter) and waiter.side.has_token()):
-                await waiter.side.pause()
+            if not (self._is_first(waiter) and waiter.side.bucket.has_token()):
+                await waiter.side.bucket.pause()
                 continue
-            await waiter.side.take_token()
+            await waiter.side.bucket.take_token()
             with self._lock:
                 if waiter.slot is not None:
                     self._pacer.stamp(waiter.slot, loop.time())
@@ -170,7 +170,7 @@ class LocalRateLimiter:
         with self._lock:
             if answer is None:
                 self._pacer.give_back(slot)
-                side.return_token()
+                side.bucket.return_token()
                 self._serve(current_time())
             else:
                 self._pacer.learn(slot, answer)
@@ -197,12 +197,12 @@ class LocalRateLimiter:
             self._rate_limit = rate_limit
             self._pacer.change(rate_limit)
             for side in self._sides.values():
-                side.change(rate_limit)
+                side.bucket.change(rate_limit)
 
     def _side_of(self, loop: asyncio.AbstractEventLoop) -> _LoopSide:
         side = self._sides.get(loop)
         if side is None:
-            side = self._sides[loop] = _LoopSide(loop, self._rate_limit)
+            side = self._sides[loop] = _LoopSide(loop, LoopBucket(loop, self._rate_limit))
         side.asleep = False
         return side
 
@@ -289,44 +289,12 @@ def _no_one(_: _Waiter) -> bool:
 
 @attrs.define(eq=False)
 class _LoopSide:
-    """What one event loop has of its own: a token bucket that bounds its bursts, and a timer for the next slot."""
+    """What one event loop has of its own: the bucket that bounds it, and a timer for the next slot."""
 
     loop: asyncio.AbstractEventLoop
-    rate_limit: RateLimit
+    bucket: LoopBucket
     asleep: bool = False
-    _bucket: AsyncLimiter = attrs.field(init=False)
-    _returned: deque[float] = attrs.field(init=False, factory=deque[float])
     _timer: asyncio.TimerHandle | None = None
-
-    def __attrs_post_init__(self) -> None:
-        self.change(self.rate_limit)
-
-    def change(self, rate_limit: RateLimit) -> None:
-        """Bound bursts by another figure from now on."""
-        self.rate_limit = rate_limit
-        self._bucket = AsyncLimiter(rate_limit.requests, rate_limit.per)
-
-    def has_token(self) -> bool:
-        """Whether a token can be taken at once."""
-        # The bucket would have refilled by then, and the returned token would come on top.
-        while self._returned and self._returned[0] + self.rate_limit.per < self.loop.time():
-            self._returned.popleft()
-        return bool(self._returned) or self._bucket.has_capacity()
-
-    async def take_token(self) -> None:
-        """Take one token; at once if there is one."""
-        if self._returned:
-            self._returned.popleft()
-        else:
-            await self._bucket.acquire()
-
-    def return_token(self) -> None:
-        """Give a token back that no request was sent with: a bucket takes none back, so it is kept beside it."""
-        self._returned.append(self.loop.time())
-
-    async def pause(self) -> None:
-        """Wait about as long as a token takes to come: the bucket has no event to wait for."""
-        await asyncio.sleep(min(self.rate_limit.per / self.rate_limit.requests, _LEASE_S / 2))
 
     def wake_at(self, when: float, callback: Callable[[_LoopSide], None]) -> None:
         """Set the loop's one timer; runs on the loop."""

@@ -1,0 +1,55 @@
+"""The token bucket of one event loop, aiolimiter's: what bounds the loop whatever the budget believes.
+
+It guarantees that within any period no loop sends more than twice what the plan allows, and in a row of periods no more
+than the plan allows for each and once more: however wrong the times are that the pacing works with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Final
+
+from aiolimiter import AsyncLimiter
+
+from launch_async.rate_limit.types import RateLimit
+
+__all__ = ["LoopBucket"]
+
+_LONGEST_PAUSE_S: Final = 0.25
+
+
+class LoopBucket:
+    """The bucket, and beside it the tokens that were given back: aiolimiter takes none back."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, rate_limit: RateLimit) -> None:
+        self._loop = loop
+        self._returned: deque[float] = deque()
+        self.change(rate_limit)
+
+    def change(self, rate_limit: RateLimit) -> None:
+        """Bound the loop by another figure from now on."""
+        self._rate_limit = rate_limit
+        self._bucket = AsyncLimiter(rate_limit.requests, rate_limit.per)
+
+    def has_token(self) -> bool:
+        """Whether a token can be taken at once."""
+        # The bucket would have refilled by then, and the returned token would come on top.
+        while self._returned and self._returned[0] + self._rate_limit.per < self._loop.time():
+            self._returned.popleft()
+        return bool(self._returned) or self._bucket.has_capacity()
+
+    async def take_token(self) -> None:
+        """Take one token; at once if there is one."""
+        if self._returned:
+            self._returned.popleft()
+        else:
+            await self._bucket.acquire()
+
+    def return_token(self) -> None:
+        """Give a token back that no request was sent with."""
+        self._returned.append(self._loop.time())
+
+    async def pause(self) -> None:
+        """Wait about as long as a token takes to come: the bucket has no event to wait for."""
+        await asyncio.sleep(min(self._rate_limit.per / self._rate_limit.requests, _LONGEST_PAUSE_S))
