@@ -28,7 +28,7 @@ from launch_async.models.base import UNSET, JSONValue, Unset
 from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.environment import FrameworkPreset
 from launch_async.models.log import LogLine, LogStage, ServerLogLine
-from launch_async.rate_limit.registry import shared_limiter
+from launch_async.rate_limit.registry import ShareBudget, check_share_budget, shared_limiter
 from launch_async.rate_limit.types import LimiterStatus, RateLimit, RateLimiter
 from launch_async.resources._cache import CachePurges
 from launch_async.resources._resource import parsed, parsed_if_any, undisclosed
@@ -86,7 +86,9 @@ class LaunchClient:
         organization_uid: `blt` and 16 hex digits; required beside an `Authtoken` (FACTS §3).
         rate_limit: Requests that the organization's plan allows. All clients of an organization share it; where they
             disagree, a `RateLimitMismatchWarning` says so and all of them use the lower figure.
-        limiter: A budget of your own, instead of the one that this process shares.
+        share_budget: Who shares the budget: `machine`, all processes of this user on this machine, through a small file
+            in the user's runtime or cache folder; or `process`, the clients of this process.
+        limiter: A budget of your own, instead of a shared one.
         retry: Which failures are sent again, and when.
         timeout: Seconds for a whole call: waits for the budget and retries included.
         attempt_timeout: Seconds for one exchange.
@@ -117,6 +119,7 @@ class LaunchClient:
         app_url: str | None = None,
         organization_uid: str | None = None,
         rate_limit: RateLimit = RateLimit(10, per=1.0),
+        share_budget: ShareBudget = "machine",
         limiter: RateLimiter | None = None,
         retry: RetryPolicy = RetryPolicy(),
         timeout: float = 60.0,
@@ -136,6 +139,7 @@ class LaunchClient:
         check_organization_uid(organization_uid)
         check_credentials(credentials)
         _check_kind("rate_limit", rate_limit, RateLimit)
+        check_share_budget(share_budget)
         _check_limiter(limiter)
         _check_kind("retry", retry, RetryPolicy)
         check_organization(credentials, organization_uid)
@@ -154,7 +158,7 @@ class LaunchClient:
             organization_uid=organization_uid,
             limiter_for=(lambda _: limiter)
             if limiter is not None
-            else partial(shared_limiter, endpoint.host, rate_limit=rate_limit),
+            else partial(shared_limiter, endpoint.host, rate_limit=rate_limit, share_budget=share_budget),
             retry=retry,
             transport=transport,
             timeout=timeout,
@@ -184,6 +188,7 @@ class LaunchClient:
         organization_uid: str | None = None,
         folder: str | os.PathLike[str] | None = None,
         rate_limit: RateLimit = RateLimit(10, per=1.0),
+        share_budget: ShareBudget | None = None,
         limiter: RateLimiter | None = None,
         retry: RetryPolicy = RetryPolicy(),
         timeout: float = 60.0,
@@ -218,6 +223,7 @@ class LaunchClient:
             base_url=base_url,
             app_url=app_url,
             organization_uid=organization_uid,
+            share_budget=share_budget,
             folder=folder,
         )
         client = cls(
@@ -227,6 +233,7 @@ class LaunchClient:
             app_url=found.app_url,
             organization_uid=found.organization_uid,
             rate_limit=rate_limit,
+            share_budget=found.share_budget,
             limiter=limiter,
             retry=retry,
             timeout=timeout,

@@ -21,6 +21,7 @@ from launch_async.auth.oauth import AppCredentials
 from launch_async.auth.tokens import AccessToken, Authtoken, check_credentials
 from launch_async.errors import ConfigurationError
 from launch_async.http.credentials import Credentials
+from launch_async.rate_limit.registry import ShareBudget, check_share_budget
 from launch_async.settings import check_organization_uid, find_region
 from launch_async.wire.secret import Secret
 
@@ -59,6 +60,7 @@ class Discovery:
         base_url: Address of the API instead of the region's.
         app_url: Address of the app host instead of the region's.
         organization_uid: The organization; None where the credentials know it.
+        share_budget: Who shares the organization's budget.
         project_uid: The project of `.cs-launch.json`, if there is one.
         sources: Where each setting came from, by name: `argument`, `environment (NAME)`, a file's path, or `default`.
     """
@@ -68,6 +70,7 @@ class Discovery:
     base_url: str | None
     app_url: str | None
     organization_uid: str | None
+    share_budget: ShareBudget
     project_uid: str | None
     sources: Mapping[str, str]
 
@@ -79,6 +82,7 @@ def discover(
     base_url: str | None = None,
     app_url: str | None = None,
     organization_uid: str | None = None,
+    share_budget: ShareBudget | None = None,
     folder: str | os.PathLike[str] | None = None,
 ) -> Discovery:
     """Return the settings of a client; what is given here beats what is found.
@@ -103,6 +107,7 @@ def discover(
     base_url = search.setting("base_url", base_url, "LAUNCH_URL")
     app_url = search.setting("app_url", app_url, "APP_URL")
     organization_uid = search.setting("organization_uid", organization_uid, "ORGANIZATION_UID", file)
+    share_budget = search.share_budget(share_budget)
     with search.noting_problems("region"):
         find_region(region)
     with search.noting_problems("organization_uid"):
@@ -120,6 +125,7 @@ def discover(
         base_url=base_url,
         app_url=app_url,
         organization_uid=organization_uid,
+        share_budget=share_budget,
         project_uid=file.project_uid if file else None,
         sources=MappingProxyType(search.sources),
     )
@@ -183,6 +189,12 @@ class _Search:
             return file.organization_uid
         self.note(name, "default")
         return None
+
+    def share_budget(self, given: ShareBudget | None) -> ShareBudget:
+        found = self.setting("share_budget", given, "LAUNCH_SHARE_BUDGET") or "machine"
+        with self.noting_problems("share_budget"):
+            return check_share_budget(found)
+        return "machine"
 
     def note(self, name: str, source: str) -> None:
         self.sources[name] = source

@@ -21,6 +21,7 @@ from launch_async.models.base import UNSET, JSONValue, Unset
 from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.environment import FrameworkPreset
 from launch_async.models.log import LogLine, LogStage, ServerLogLine
+from launch_async.rate_limit.registry import ShareBudget
 from launch_async.rate_limit.types import LimiterStatus, RateLimit, RateLimiter
 from launch_async.wire.secret import Secret, hidden, hidden_json
 from launch_sync import _bridge
@@ -65,7 +66,9 @@ class LaunchClient:
         organization_uid: `blt` and 16 hex digits; required beside an `Authtoken` (FACTS §3).
         rate_limit: Requests that the organization's plan allows. All clients of an organization share it; where they
             disagree, a `RateLimitMismatchWarning` says so and all of them use the lower figure.
-        limiter: A budget of your own, instead of the one that this process shares.
+        share_budget: Who shares the budget: `machine`, all processes of this user on this machine, through a small file
+            in the user's runtime or cache folder; or `process`, the clients of this process.
+        limiter: A budget of your own, instead of a shared one.
         retry: Which failures are sent again, and when.
         timeout: Seconds for a whole call: waits for the budget and retries included.
         attempt_timeout: Seconds for one exchange.
@@ -94,6 +97,7 @@ class LaunchClient:
         app_url: str | None = None,
         organization_uid: str | None = None,
         rate_limit: RateLimit = RateLimit(10, per=1.0),
+        share_budget: ShareBudget = "machine",
         limiter: RateLimiter | None = None,
         retry: RetryPolicy = RetryPolicy(),
         timeout: float = 60.0,
@@ -114,6 +118,7 @@ class LaunchClient:
             app_url=app_url,
             organization_uid=organization_uid,
             rate_limit=rate_limit,
+            share_budget=share_budget,
             limiter=limiter,
             retry=retry,
             timeout=timeout,
@@ -146,6 +151,7 @@ class LaunchClient:
         organization_uid: str | None = None,
         folder: str | os.PathLike[str] | None = None,
         rate_limit: RateLimit = RateLimit(10, per=1.0),
+        share_budget: ShareBudget | None = None,
         limiter: RateLimiter | None = None,
         retry: RetryPolicy = RetryPolicy(),
         timeout: float = 60.0,
@@ -180,6 +186,7 @@ class LaunchClient:
                 organization_uid=organization_uid,
                 folder=folder,
                 rate_limit=rate_limit,
+                share_budget=share_budget,
                 limiter=limiter,
                 retry=retry,
                 timeout=timeout,

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-__all__ = ["call_on", "current_time"]
+__all__ = ["call_on", "current_time", "keeps_machine_time"]
 
 
 def call_on(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> bool:
@@ -29,6 +29,13 @@ def current_time() -> float:
     """Return the running loop's time in seconds; where none runs, that of the clock that ordinary loops share."""
     loop = _running_loop()
     return time.monotonic() if loop is None else loop.time()
+
+
+def keeps_machine_time(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether a loop's time passes as on the clock that all processes of the machine share: not if it is virtual."""
+    if not isinstance(loop, asyncio.BaseEventLoop):
+        return True  # another implementation, such as uvloop, whose clock is the system's
+    return getattr(loop.time, "__func__", None) is asyncio.BaseEventLoop.time
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

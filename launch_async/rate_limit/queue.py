@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, Generic, TypeVar
 
 import attrs
 
 from launch_async.rate_limit.types import Priority
 
-__all__ = ["FairQueue", "Waiter"]
+__all__ = ["FairQueue", "Waiter", "choose"]
 
 _SHARE: Final = 10
 """Of so many permits in a row at least one goes to each priority that waits."""
@@ -31,6 +31,7 @@ class Waiter:
 
 
 W = TypeVar("W", bound=Waiter)
+P = TypeVar("P", bound=int)
 
 
 class FairQueue(Generic[W]):
@@ -39,7 +40,7 @@ class FairQueue(Generic[W]):
     def __init__(self) -> None:
         self._tickets = itertools.count()
         self._waiting: dict[Priority, list[W]] = {priority: [] for priority in Priority}
-        self._passed_over = dict.fromkeys(Priority, 0)
+        self._passed_over = [0] * len(Priority)
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
@@ -64,8 +65,11 @@ class FairQueue(Generic[W]):
         if waiter in self._waiting[waiter.priority]:
             self._waiting[waiter.priority].remove(waiter)
 
-    def next(self, can_use: Callable[[W], bool]) -> W | None:
-        """Take out the caller whose turn it is, of those that can use a permit now; None if there is none."""
+    def next(self, can_use: Callable[[W], bool], preferred: Priority | None = None) -> W | None:
+        """Take out the caller whose turn it is, of those that can use a permit now; None if there is none.
+
+        Who knows more than this queue names the priority that is served, if somebody of it waits.
+        """
         first = {
             priority: waiter
             for priority, waiters in self._waiting.items()
@@ -73,11 +77,7 @@ class FairQueue(Generic[W]):
         }
         if not first:
             return None
-        starved = [priority for priority in first if self._passed_over[priority] >= _SHARE - 2]
-        chosen = max(starved) if starved else min(first)
-        for priority in first:
-            self._passed_over[priority] += 1
-        self._passed_over[chosen] = 0
+        chosen = preferred if preferred is not None and preferred in first else choose(first, self._passed_over)
         self._waiting[chosen].remove(first[chosen])
         return first[chosen]
 
@@ -93,6 +93,17 @@ class FairQueue(Generic[W]):
             for place, waiter in enumerate(tuple(waiters)):
                 yield waiter, _turn(before + place, place)
             before += len(waiters)
+
+
+def choose(waiting: Iterable[P], passed_over: list[int]) -> P:
+    """Return which of the priorities that wait is served next, and note which were passed over, by priority."""
+    waiting = list(waiting)
+    starved = [priority for priority in waiting if passed_over[priority] >= _SHARE - 2]
+    chosen = max(starved) if starved else min(waiting)
+    for priority in waiting:
+        passed_over[priority] += 1
+    passed_over[chosen] = 0
+    return chosen
 
 
 def _turn(before: int, place: int) -> int:

@@ -6,13 +6,19 @@ import inspect
 import os
 import threading
 import warnings
+from typing import Literal, TypeAlias
 
 import attrs
 
+from launch_async.errors import ConfigurationError
 from launch_async.rate_limit.local import LocalRateLimiter
+from launch_async.rate_limit.machine.limiter import MachineRateLimiter
 from launch_async.rate_limit.types import RateLimit
 
-__all__ = ["RateLimitMismatchWarning", "shared_limiter"]
+__all__ = ["RateLimitMismatchWarning", "ShareBudget", "check_share_budget", "shared_limiter"]
+
+ShareBudget: TypeAlias = Literal["machine", "process"]
+"""Who shares a budget: the processes of one user on this machine, or the clients of this process."""
 
 _SDK_PACKAGES = ("launch_async.", "launch_sync.")
 
@@ -21,21 +27,38 @@ class RateLimitMismatchWarning(UserWarning):
     """Two clients of one process disagree about the same organization's rate limit; the lower figure is used."""
 
 
-_shared: dict[tuple[str, str], LocalRateLimiter] = {}
+_shared: dict[tuple[str, str], LocalRateLimiter | MachineRateLimiter] = {}
 _lock = threading.Lock()
 
 
-def shared_limiter(host: str, organization_uid: str, rate_limit: RateLimit) -> LocalRateLimiter:
+def check_share_budget(share_budget: str) -> ShareBudget:
+    """Return who shares a budget.
+
+    Raises:
+        ConfigurationError: It is neither "machine" nor "process".
+    """
+    if share_budget not in ("machine", "process"):
+        raise ConfigurationError(f"share_budget must be 'machine' or 'process', not {share_budget!r}")
+    return "machine" if share_budget == "machine" else "process"
+
+
+def shared_limiter(
+    host: str, organization_uid: str, rate_limit: RateLimit, share_budget: ShareBudget = "machine"
+) -> LocalRateLimiter | MachineRateLimiter:
     """Return the process's one limiter for an organization at an API host; thread-safe.
 
     If an earlier caller believed that the plan allows something else, both use the lower figure, with a
-    `RateLimitMismatchWarning`.
+    `RateLimitMismatchWarning`. Whether it is shared with the machine is for the first caller to say.
     """
     with _lock:
         key = host.lower(), organization_uid
         limiter = _shared.get(key)
         if limiter is None:
-            limiter = _shared[key] = LocalRateLimiter(rate_limit)
+            limiter = _shared[key] = (
+                LocalRateLimiter(rate_limit)
+                if share_budget == "process"
+                else MachineRateLimiter(host.lower(), organization_uid, rate_limit)
+            )
         known = limiter.rate_limit
         lower = attrs.evolve(
             min(known, rate_limit, key=lambda figure: figure.requests / figure.per),

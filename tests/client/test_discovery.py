@@ -50,6 +50,7 @@ async def test_a_client_finds_everything_in_the_environment(
         "base_url": "environment (CONTENTSTACK_LAUNCH_URL)",
         "app_url": "default",
         "organization_uid": "default",
+        "share_budget": "default",
     }
 
 

@@ -106,13 +106,15 @@ def test_a_forgotten_waiter_is_dropped_when_its_coroutine_is_collected():
     assert status.queued[Priority.INTERACTIVE] == 0
 
 
-def test_a_forked_child_starts_with_a_free_lock_and_nobody_waiting():
-    limiter = shared_limiter("fork.example.com", "blt0000000000000001", RateLimit(10))
+@pytest.mark.parametrize("share_budget", ["machine", "process"])
+def test_a_forked_child_starts_with_a_free_lock_and_nobody_waiting(share_budget):
+    limiter = shared_limiter(f"{share_budget}.fork.example.com", "blt1", RateLimit(10), share_budget)
+    lock = limiter._lock if isinstance(limiter, LocalRateLimiter) else limiter._budget._lock
     held = threading.Event()
     release = threading.Event()
 
     def hold():
-        with limiter._lock:
+        with lock:
             held.set()
             release.wait()
 

@@ -25,8 +25,8 @@ def arguments(ask: Ask, *, with_memory: bool) -> list[str | bytes]:
     """Return the script's arguments; with what the worker remembers, if the server has asked for that."""
     proposal = ask.proposal or _NO_PROPOSAL
     figures = (
-        ask.wanted,
-        int(ask.reserve),
+        sum(ask.waiting),
+        int(ask.reserve is not None),
         _micros(ask.lead),
         _micros(ask.late),
         ask.requests,
@@ -52,7 +52,7 @@ def read(answer: object) -> Reply:
     next_in, reservations, capacity, paused_for, version, learnt, accepted, refused, epoch, number, state = figures
     pairs = zip(granted[::2], granted[1::2], strict=True)
     return Reply(
-        granted=tuple((slot, wait / 1e6) for slot, wait in pairs),
+        granted=tuple((slot, wait / 1e6, None) for slot, wait in pairs),
         next_in=None if next_in < 0 else next_in / 1e6,
         reservations=reservations,
         capacity=capacity,
@@ -136,19 +136,20 @@ local function restore()
              turn = now, shortest = 0, shortest_before = 0, longest = 0, longest_before = 0}
   end
   shift()
-  local sure = {}
+  local sure, taken = {}, 0
   for _, slot in ipairs(state.slots) do
     if slot[2] == RESERVED and slot[3] > now + lead then
       table.insert(sure, slot)
     elseif slot[2] ~= RESERVED and slot[3] + per > now then
       table.insert(sure, slot)
+      taken = taken + 1
     end
   end
   state.slots = sure
   -- Numbers that were given and forgotten must not be given again: reports about them are still to come.
   state.number = math.max(state.number + 1000, known_number + 1000, math.floor(now / 1000))
   state.epoch, state.base, state.server = now, state.number, server
-  for _ = #sure + 1, math.min(capacity(), plan) do add(ASSUMED, now, now + per + hold()) end
+  for _ = taken + 1, math.min(capacity(), plan) do add(ASSUMED, now, now + per + hold()) end
 end
 
 if forgot then restore() else shift() end

@@ -9,10 +9,13 @@ from collections.abc import Callable
 from functools import partial
 from types import MappingProxyType
 
-from launch_async.rate_limit.event_loops import current_time
+import attrs
+
+from launch_async.rate_limit.event_loops import call_on, current_time
+from launch_async.rate_limit.poll_share import poll_interval
 from launch_async.rate_limit.shared.connection import Config
 from launch_async.rate_limit.shared.worker import Worker
-from launch_async.rate_limit.types import LimiterStatus, Permit, Priority
+from launch_async.rate_limit.types import LimiterStatus, Permit, Priority, RateLimit
 
 __all__ = ["SharedBudget"]
 
@@ -46,6 +49,7 @@ class SharedBudget:
 
     def status(self) -> LimiterStatus:
         """Return what the limiter is doing now, as far as this process knows; from any thread."""
+        self._begin_in_child()
         now, rate_limit = current_time(), self._config.rate_limit
         with self._lock:
             workers = list(self._workers.values())
@@ -57,12 +61,24 @@ class SharedBudget:
             expected_wait=max([worker.expected_wait(Priority.INTERACTIVE, now) for worker in workers], default=0.0),
             sent=sent + sum(worker.sent for worker in workers),
             refused=refused + sum(worker.refused for worker in workers),
+            poll_rate=min([worker.poll_rate for worker in workers], default=_poll_rate(rate_limit)),
             paused_for=max([0.0, *(worker.paused_until - now for worker in workers)]),
         )
 
-    def _worker(self, loop: asyncio.AbstractEventLoop) -> Worker:
+    def change(self, rate_limit: RateLimit) -> None:
+        """Go on with another figure of the plan."""
+        self._begin_in_child()
+        with self._lock:
+            self._config = attrs.evolve(self._config, rate_limit=rate_limit)
+            for loop, worker in self._workers.items():
+                call_on(loop, partial(worker.change, rate_limit))
+
+    def _begin_in_child(self) -> None:
         if self._pid != os.getpid():
             self._begin()
+
+    def _worker(self, loop: asyncio.AbstractEventLoop) -> Worker:
+        self._begin_in_child()
         with self._lock:
             for known in [known for known in self._workers if known.is_closed()]:
                 gone = self._workers.pop(known)
@@ -70,3 +86,7 @@ class SharedBudget:
             if loop not in self._workers:
                 self._workers[loop] = Worker(self._config, loop)
             return self._workers[loop]
+
+
+def _poll_rate(rate_limit: RateLimit) -> float:
+    return 1 / max(poll_interval(rate_limit, rate_limit.requests), rate_limit.per / rate_limit.requests)

@@ -10,6 +10,8 @@ from typing import Final, Protocol, TypeAlias
 
 import attrs
 
+from launch_async.rate_limit.types import Priority
+
 __all__ = [
     "ACCEPTED",
     "AGAIN",
@@ -26,6 +28,7 @@ __all__ = [
     "Report",
     "Store",
     "StoreUnavailable",
+    "StoreUnusable",
 ]
 
 ACCEPTED: Final = 0
@@ -78,8 +81,9 @@ class Ask:
 
     Attributes:
         worker: Who calls.
-        wanted: How many requests wait to be sent.
-        reserve: Whether to reserve a slot even if nobody waits after that.
+        waiting: How many requests of each priority wait to be sent.
+        poll_interval: How far apart polls leave at least; 0 for no rule.
+        reserve: For which priority to reserve a slot even if nobody waits after that; None for none.
         lead: How long before its time a slot may be given for good.
         late: How much later than given a slot may be used, and no later.
         requests: The plan's figure.
@@ -97,8 +101,9 @@ class Ask:
     """
 
     worker: str
-    wanted: int
-    reserve: bool
+    waiting: tuple[int, int, int]
+    reserve: Priority | None
+    poll_interval: float
     lead: float
     late: float
     requests: int
@@ -120,7 +125,8 @@ class Reply:
     """What a call brought; times are seconds from the moment of the call.
 
     Attributes:
-        granted: Numbers of the slots that were given for good, each with the wait until its time.
+        granted: Numbers of the slots that were given for good, each with the wait until its time, and the priority that
+            it is for; None for the worker to choose.
         next_in: The wait for the slot that is reserved; None if there is none.
         reservations: Slots that are reserved, for all workers.
         capacity: Requests per period that the budget allows at present.
@@ -129,7 +135,7 @@ class Reply:
         memory: What to remember.
     """
 
-    granted: tuple[tuple[int, float], ...]
+    granted: tuple[tuple[int, float, Priority | None], ...]
     next_in: float | None
     reservations: int
     capacity: int
@@ -159,6 +165,10 @@ class StoreUnavailable(Exception):
     """The store did not answer; the text says why."""
 
 
+class StoreUnusable(Exception):
+    """The store cannot be used by this process, now or later; the text says why."""
+
+
 class Store(Protocol):
     """One event loop's way to the store; it belongs to one task."""
 
@@ -167,6 +177,7 @@ class Store(Protocol):
 
         Raises:
             StoreUnavailable: The store did not answer; whether it has acted is not known.
+            StoreUnusable: The store cannot be used; it has not acted.
             ConfigurationError: The store cannot be used at all.
         """
         ...

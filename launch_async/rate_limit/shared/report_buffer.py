@@ -21,6 +21,8 @@ __all__ = ["ReportBuffer", "Reported"]
 
 _LONGEST_TRIP_S: Final = 5.0
 _TRIPS: Final = 100
+_WANTED_AFTER: Final = 0.8
+"""Periods after its time at which a slot may soon be wanted again."""
 
 
 @attrs.frozen(kw_only=True)
@@ -51,6 +53,7 @@ class ReportBuffer:
         self._told: deque[tuple[int, float]] = deque()
         self._out: dict[int, float] = {}
         self._told_at = 0.0
+        self._wanted_at = math.inf
         self._pause = NO_PAUSE
         self._trips = RoundTrips()
         self._latest_trips: deque[float] = deque(maxlen=_TRIPS)
@@ -72,9 +75,12 @@ class ReportBuffer:
 
     @property
     def due_at(self) -> float:
-        """When the next call is due even if nobody waits, so that no slot of a slow request is given again."""
+        """When the next call is due even if nobody waits.
+
+        No slot of a slow request is to be given again, and none of an answered one is to be held longer than it must.
+        """
         since = max(min(self._out.values(), default=math.inf), self._told_at)
-        return since + self._per / 2
+        return min(since + self._per / 2, self._wanted_at)
 
     def left(self, grant: Grant) -> None:
         """A request has left."""
@@ -93,6 +99,7 @@ class ReportBuffer:
         self._out.pop(grant.number, None)
         code = REFUSED if answer.refused else LOST if answer.lost else ACCEPTED
         self._reports.append((grant.number, answer.answered_at, code if grant.number else EXTRA))
+        self._wanted_at = min(self._wanted_at, grant.not_before + _WANTED_AFTER * self._per)
         self._reports += [(0, answer.answered_at, EXTRA)] * (max(answer.sends, 1) - 1)
         if not answer.lost:
             trip = max(answer.answered_at - grant.sent_at, 0.0)
@@ -119,6 +126,7 @@ class ReportBuffer:
         )
         self._told.extend((number, at) for number, at, code in self._reports if number and code != UNUSED)
         self._reports = []
+        self._wanted_at = math.inf
         self._pause = NO_PAUSE
         return told
 
@@ -129,6 +137,7 @@ class ReportBuffer:
     def untold(self, told: Reported, now: float) -> None:
         """A call has failed: nobody knows whether it was heard."""
         self._reports[:0] = [report for report in told.reports if report[1] > now - self._kept_for]
+        self._wanted_at = now if self._reports else math.inf
         self._pause = self._pause.and_then(told.pause)
         self.urgent = self.urgent or told.pause.until > now
 

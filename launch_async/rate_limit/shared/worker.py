@@ -19,13 +19,15 @@ import attrs
 
 from launch_async.errors import DeadlineExceeded, LaunchError
 from launch_async.rate_limit.event_loops import call_on
+from launch_async.rate_limit.loop_bucket import LoopBucket
+from launch_async.rate_limit.poll_share import poll_interval
 from launch_async.rate_limit.queue import FairQueue, Waiter
 from launch_async.rate_limit.shared.connection import Config, Connection
 from launch_async.rate_limit.shared.learning import SharedLearning
 from launch_async.rate_limit.shared.local_share import LocalShare
-from launch_async.rate_limit.shared.messages import Ask, Grant, Memory, Reply
+from launch_async.rate_limit.shared.messages import Ask, Grant, Memory, Reply, StoreUnusable
 from launch_async.rate_limit.shared.report_buffer import ReportBuffer
-from launch_async.rate_limit.types import Answer, Priority, deadline_too_near
+from launch_async.rate_limit.types import Answer, Priority, RateLimit, deadline_too_near
 
 __all__ = ["Worker"]
 
@@ -47,6 +49,8 @@ class Worker:
         self.capacity: int = config.rate_limit.requests
         self.paused_until: float = 0.0
         self._config = config
+        self._rate_limit = config.rate_limit
+        self._bucket = LoopBucket(loop, config.rate_limit)
         self._worker = os.urandom(5).hex()
         self._queue: FairQueue[_Waiter] = FairQueue()
         self._reports = ReportBuffer(config.rate_limit.per, config.patience)
@@ -60,6 +64,7 @@ class Worker:
         self._lateness = _LEAST_LATENESS_S
         self._busy = self._eager = False
         self._departed_at = 0.0
+        self._departed = Priority.INTERACTIVE
 
     @property
     def refused(self) -> int:
@@ -67,9 +72,19 @@ class Worker:
         return self._reports.refused
 
     @property
+    def poll_rate(self) -> float:
+        """Polls per second that are let through at most."""
+        return 1 / max(self._poll_interval, self._rate_limit.per / max(self.capacity, 1))
+
+    @property
     def queued(self) -> Mapping[Priority, int]:
         """Callers that wait, by priority."""
         return self._queue.counts
+
+    def change(self, rate_limit: RateLimit) -> None:
+        """Go on with another figure of the plan."""
+        self._rate_limit = rate_limit
+        self._bucket.change(rate_limit)
 
     async def grant(self, priority: Priority, timeout: float | None) -> Grant:
         """Wait for a slot and its time, at most `timeout` seconds; refuse at once what would take longer."""
@@ -78,7 +93,7 @@ class Worker:
         if timeout is not None and expected > timeout:
             raise deadline_too_near(expected, timeout)
         if not self._queue:
-            self._eager = self._busy and now - self._departed_at < self._config.rate_limit.per / 2
+            self._eager = self._busy and now - self._departed_at < self._rate_limit.per / 2
         deadline = None if timeout is None else now + timeout
         waiter = _Waiter(priority, deadline, self.loop.create_future())
         self._queue.join(waiter)
@@ -101,10 +116,14 @@ class Worker:
             grant = await waiter.served
             if (ahead := grant.not_before - self.loop.time()) > 0:
                 await asyncio.sleep(ahead)
+            while not self._bucket.has_token() and self.loop.time() <= grant.not_after:
+                await self._bucket.pause()
             now = self.loop.time()
             if now <= grant.not_after:
+                await self._bucket.take_token()
                 waiter.departed = True
                 grant.sent_at = self._departed_at = now
+                self._departed = waiter.priority
                 self.sent += 1
                 self._reports.left(grant)
                 self._bell.set()
@@ -122,7 +141,10 @@ class Worker:
         place = self._queue.turn_of_new(priority)
         if self._connection.gone and self._config.share is not None:
             return self._config.share.turn_at(now) - now + place * self._config.share.interval
-        return self._until_reservation(now) + place * self._step
+        expected = self._until_reservation(now) + place * self._step
+        if priority is Priority.POLL:
+            expected = max(expected, self._queue.counts[priority] * self._poll_interval)
+        return expected
 
     def settle(self, grant: Grant, answer: Answer | None) -> None:
         """Take in what became of a grant, None if no request left with it; from any thread."""
@@ -131,6 +153,7 @@ class Worker:
 
     def _give_back(self, grant: Grant) -> None:
         self.sent -= 1
+        self._bucket.return_token()
         self._reports.unused(grant, self.loop.time())
         self._wake()
 
@@ -154,6 +177,10 @@ class Worker:
         if served.done() and not served.cancelled() and served.exception() is None:
             self._reports.unused(served.result(), self.loop.time())
             self._wake()
+        elif self._reserved_at is not None and not self._queue:
+            # Nobody is left who would claim the reservation.
+            self._reports.urgent = True
+            self._wake()
 
     async def _serve(self) -> None:
         """Talk to the store while there is something to do, and close the connection some seconds after that."""
@@ -168,7 +195,7 @@ class Worker:
                     if not (self._queue or self._reports.urgent):
                         return
         except Exception as error:
-            if not self._queue:
+            if not self._queue and not isinstance(error, StoreUnusable):
                 raise
             self._fail_everybody(error)
         finally:
@@ -208,12 +235,13 @@ class Worker:
     async def _ask(self, began: float) -> None:
         """Call the store once, and hand out what it gives."""
         told, late = self._reports.tell(began), self._lateness + self._connection.usual_duration
-        rate_limit = self._config.rate_limit
+        rate_limit = self._rate_limit
         reply = await self._connection.ask(
             Ask(
                 worker=self._worker,
-                wanted=min(len(self._queue), _MOST_WANTED),
-                reserve=self._eager,
+                waiting=self._waiting,
+                reserve=self._departed if self._eager else None,
+                poll_interval=self._poll_interval,
                 lead=self._lead,
                 late=late,
                 requests=rate_limit.requests,
@@ -248,12 +276,12 @@ class Worker:
         self.paused_until = ended + reply.paused_for
         self._learning.take_in(reply.learnt, ended, self._reports.usual_trip)
         self._reports.urgent = self._reports.urgent or self._learning.proposal is not None
-        for number, wait in reply.granted:
-            self._give_next(Grant(number=number, not_before=ended + wait, not_after=began + wait + late))
+        for number, wait, priority in reply.granted:
+            self._give_next(Grant(number=number, not_before=ended + wait, not_after=began + wait + late), priority)
         self._refuse_hopeless(ended)
 
-    def _give_next(self, grant: Grant) -> None:
-        waiter = self._queue.next(_is_waiting)
+    def _give_next(self, grant: Grant, priority: Priority | None = None) -> None:
+        waiter = self._queue.next(_is_waiting, priority)
         if waiter is None:
             self._reports.unused(grant, self.loop.time())
         else:
@@ -272,7 +300,13 @@ class Worker:
             self._queue.leave(waiter)
             if _is_waiting(waiter):
                 # Each call notes in its error what became of it: they must not share one.
-                waiter.served.set_exception(copy.copy(error) if isinstance(error, LaunchError) else error)
+                waiter.served.set_exception(copy.copy(error))
+
+    @property
+    def _waiting(self) -> tuple[int, int, int]:
+        counts = self._queue.counts
+        interactive, write, poll = (min(counts[priority], _MOST_WANTED // 3) for priority in Priority)
+        return interactive, write, poll
 
     def _until_reservation(self, now: float) -> float:
         return max(self.paused_until - now, 0.0) if self._reserved_at is None else max(self._reserved_at - now, 0.0)
@@ -280,7 +314,11 @@ class Worker:
     @property
     def _step(self) -> float:
         """Seconds between two requests of this worker while the others wait, too."""
-        return self._config.rate_limit.per / max(self.capacity, 1) * self._reservations
+        return self._rate_limit.per / max(self.capacity, 1) * self._reservations
+
+    @property
+    def _poll_interval(self) -> float:
+        return poll_interval(self._rate_limit, self.capacity)
 
     @property
     def _lead(self) -> float:

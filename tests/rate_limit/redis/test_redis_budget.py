@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
-from virtual import in_virtual_time, most_in_any
 
 import launch_sync
 from launch_async.emulator import LaunchEmulator
@@ -20,6 +19,7 @@ from launch_async.errors import ConfigurationError, DeadlineExceeded, InvalidArg
 from launch_async.rate_limit.redis.limiter import RedisRateLimiter
 from launch_async.rate_limit.types import Answer, Priority, RateLimit
 from tests.support.passing_time import until
+from tests.support.shared_budgets import in_virtual_time, most_in_any
 
 ROOT = Path(__file__).resolve().parents[3]
 

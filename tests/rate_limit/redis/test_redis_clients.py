@@ -7,10 +7,10 @@ import pytest
 from redis.asyncio import Redis
 from redis_server import free_port
 from test_redis_budget import send
-from virtual import in_virtual_time, most_in_any
 
 from launch_async.rate_limit.redis.limiter import BudgetUnavailable, RedisRateLimiter
 from launch_async.rate_limit.types import RateLimit
+from tests.support.shared_budgets import in_virtual_time, most_in_any
 
 
 async def test_callers_cancelled_in_the_turn_in_which_redis_answers_harm_nobody(limiter):

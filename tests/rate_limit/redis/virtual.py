@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import hashlib
-import inspect
-import itertools
-import math
-import random
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable
 
-import attrs
 from redis import Redis
 from redis.exceptions import ConnectionError as ConnectionRefused, NoScriptError
 
 from launch_async.rate_limit.redis.limiter import RedisRateLimiter
-from launch_async.rate_limit.types import Answer, RateLimit
-from tests.support.virtual_time import run
-
-
-def in_virtual_time(test: Callable[..., Coroutine[object, object, None]]) -> Callable[..., None]:
-    """Run a test on a loop in virtual time."""
-
-    @functools.wraps(test)
-    def wrapper(**fixtures: object) -> None:
-        run(test(**fixtures))
-
-    del wrapper.__wrapped__
-    wrapper.__signature__ = inspect.signature(test)
-    return wrapper
+from launch_async.rate_limit.types import RateLimit
+from tests.support.shared_budgets import Network, Outcome, saturate as saturated
 
 
 class VirtualRedis:
@@ -98,78 +79,6 @@ class VirtualRedis:
         """There is nothing to close."""
 
 
-@attrs.define
-class Network:
-    """How long things take, at random; times in seconds.
-
-    Attributes:
-        trip: Median round trip to the service.
-        spread: Its sigma, as of a log-normal distribution.
-        call: Median call to Redis.
-        cold: What the first ten requests of a worker take longer on their way to the service.
-        spikes: Share of the ways, of either kind, that take up to `spike` longer.
-        spike: How much.
-        seed: Of the dice.
-    """
-
-    trip: float = 0.003
-    spread: float = 0.3
-    call: float = 0.0014
-    cold: float = 0.0
-    spikes: float = 0.0
-    spike: float = 0.15
-    seed: int = 1
-    dice: random.Random = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.dice = random.Random(self.seed)
-
-    def way(self, median: float) -> float:
-        """Return how long one way takes."""
-        seconds = self.dice.lognormvariate(math.log(median / 2), self.spread)
-        return seconds + (self.dice.random() * self.spike if self.dice.random() < self.spikes else 0.0)
-
-
-class Worker:
-    """A process that sends as fast as it may, until it is killed."""
-
-    def __init__(self, limiter: RedisRateLimiter, network: Network, arrivals: list[float]) -> None:
-        self._limiter = limiter
-        self._network = network
-        self._arrivals = arrivals
-        self._sent = itertools.count()
-        self._callers = [asyncio.create_task(self._caller()) for _ in range(4)]
-
-    async def _caller(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            permit = await self._limiter.acquire()
-            there = self._network.way(self._network.trip) + (self._network.cold if next(self._sent) < 10 else 0.0)
-            # What was sent arrives, whether its sender lives or not.
-            loop.call_later(there, lambda: self._arrivals.append(loop.time()))
-            await asyncio.sleep(there + self._network.way(self._network.trip))
-            permit.answered(Answer(loop.time()))
-
-    async def kill(self) -> None:
-        """End without a word to anybody."""
-        tasks = [
-            *self._callers,
-            *(worker._task for worker in self._limiter._budget._workers.values() if worker._task is not None),
-        ]
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-
-
-@attrs.frozen
-class Outcome:
-    """What the service saw."""
-
-    most_in_a_second: int
-    goodput: float
-    calls_per_request: float
-
-
 async def saturate(
     redis: Redis,
     organization: str,
@@ -182,43 +91,24 @@ async def saturate(
     down: float = 0.15,
 ) -> Outcome:
     """Have workers send until enough requests have arrived."""
-    arrivals: list[float] = []
     server = VirtualRedis(redis, lambda: network.way(network.call))
 
-    def worker() -> Worker:
-        limiter = RedisRateLimiter(lambda: server, organization, rate_limit=RateLimit(10, per=1.0))
-        return Worker(limiter, network, arrivals)
+    def limiter() -> RedisRateLimiter:
+        return RedisRateLimiter(lambda: server, organization, rate_limit=RateLimit(10, per=1.0))
 
-    async def kill_one_after_the_other(every: float) -> None:
-        for place in itertools.cycle(range(workers)):
-            await asyncio.sleep(every * network.dice.uniform(0.5, 1.5))
-            await crew[place].kill()
-            await asyncio.sleep(0.1)
-            crew[place] = worker()
+    async def restart() -> None:
+        server.is_down = True
+        await asyncio.sleep(down)
+        server.forget()
+        server.is_down = False
 
-    crew = [worker() for _ in range(workers)]
-    killer = asyncio.create_task(kill_one_after_the_other(kill_every)) if kill_every else None
-    restarted = 0
-    while len(arrivals) < requests:
-        await asyncio.sleep(0.05)
-        if restarted < restarts and len(arrivals) >= requests * (restarted + 1) // (restarts + 1):
-            server.is_down = True
-            await asyncio.sleep(down)
-            server.forget()
-            server.is_down = False
-            restarted += 1
-    if killer is not None:
-        killer.cancel()
-        with suppress(asyncio.CancelledError):
-            await killer
-    for one in crew:
-        await one.kill()
-    arrivals.sort()
-    return Outcome(
-        most_in_any(1.0, arrivals), (len(arrivals) - 1) / (arrivals[-1] - arrivals[0]), server.calls / len(arrivals)
+    return await saturated(
+        limiter,
+        lambda: server.calls,
+        network,
+        requests=requests,
+        workers=workers,
+        kill_every=kill_every,
+        restart=restart,
+        restarts=restarts,
     )
-
-
-def most_in_any(seconds: float, times: list[float]) -> int:
-    """Return the most of some moments that lie within any window, open at its end."""
-    return max(sum(start <= when < start + seconds for when in times) for start in times)

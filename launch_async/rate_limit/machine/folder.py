@@ -1,0 +1,116 @@
+"""The folder of the machine's budgets: where it is, that it is the user's alone, and what is swept out of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+__all__ = ["Unsafe", "budget_files", "budget_path", "make_folder", "open_own"]
+
+_NAME: Final = "contentstack-launch"
+_SUFFIX: Final = ".budget"
+
+
+class Unsafe(OSError):
+    """A folder or file that somebody else could have prepared; the text says why."""
+
+
+def budget_path(host: str, organization_uid: str) -> Path:
+    """Return the file of an organization's budget at an API host, on this machine since it was started.
+
+    Its name tells neither of them.
+
+    Raises:
+        RuntimeError: There is no home folder.
+    """
+    key = f"{_machine()}\n{host.lower()}\n{organization_uid}"
+    return _parent() / _NAME / "budgets" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}{_SUFFIX}"
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder unless it is there, and check that nobody else can write to it.
+
+    Raises:
+        Unsafe: It is a link, or belongs to somebody else.
+        OSError: It cannot be made.
+    """
+    folder.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for made in (folder.parent, folder):
+        made.mkdir(mode=0o700, exist_ok=True)
+        found = made.lstat()
+        if not stat.S_ISDIR(found.st_mode):
+            raise Unsafe(f"{made} is no folder")
+        _check_owner(found, made)
+        if os.name == "posix" and stat.S_IMODE(found.st_mode) & 0o077:
+            made.chmod(0o700)
+
+
+def open_own(path: Path, *, create: bool) -> int:
+    """Open a file of the folder to read and to write; return its descriptor.
+
+    Raises:
+        Unsafe: It is a link, no file, or belongs to somebody else.
+        OSError: It cannot be opened.
+    """
+    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+    file = os.open(path, flags | (os.O_CREAT if create else 0), 0o600)
+    try:
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode):
+            raise Unsafe(f"{path} is no file")
+        _check_owner(found, path)
+        if os.name == "posix" and stat.S_IMODE(found.st_mode) & 0o077:
+            os.fchmod(file, 0o600)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+def budget_files(folder: Path) -> Iterator[Path]:
+    """Yield the files of budgets."""
+    with os.scandir(folder) as entries:
+        yield from (Path(entry.path) for entry in entries if entry.name.endswith(_SUFFIX))
+
+
+def _check_owner(found: os.stat_result, path: Path) -> None:
+    if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
+        raise Unsafe(f"{path} belongs to somebody else")
+
+
+def _parent() -> Path:
+    """Return the user's folder for what lasts as long as they are logged in, or else for what can be made again."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}")
+    if runtime.is_absolute() and _is_ours(runtime):
+        return runtime
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    named = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return named if named.is_absolute() else Path.home() / ".cache"
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        found = folder.stat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+
+
+@cache
+def _machine() -> str:
+    """Return what tells this run of this machine from others that see the same folder: their clocks differ."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except (OSError, ValueError):
+        import platform
+
+        return platform.node()

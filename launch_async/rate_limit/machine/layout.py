@@ -1,0 +1,74 @@
+"""How the state of a budget stands in its file: a header with the version and a checksum, figures, slots, places."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import Final
+
+from launch_async.rate_limit.shared.state import BudgetState, Place, SlotOut
+
+__all__ = ["pack", "unpack"]
+
+_MAGIC: Final = b"CSLB\x01\n"
+"""Changes with the layout, and with what its figures mean."""
+_HEADER: Final = struct.Struct("<6sII")
+_FIGURES: Final = struct.Struct("<dqqdddd6qd5d3q3q")
+_SLOT: Final = struct.Struct("<qdd?")
+_PLACE: Final = struct.Struct("<QBqd")
+
+
+def pack(state: BudgetState) -> bytes:
+    """Return what stands in the file."""
+    body = b"".join(
+        [
+            _FIGURES.pack(
+                state.written,
+                state.number,
+                state.ticket,
+                state.paused_until,
+                state.spaced_until,
+                state.last,
+                state.next_poll,
+                state.learnt,
+                state.version,
+                state.accepted,
+                state.refused,
+                state.stated,
+                state.lowest,
+                state.agreed_until,
+                state.turned,
+                state.shortest,
+                state.shortest_before,
+                state.longest,
+                state.longest_before,
+                *state.passed_over,
+                len(state.frees),
+                len(state.out),
+                len(state.line),
+            ),
+            struct.pack(f"<{len(state.frees)}d", *state.frees),
+            *(_SLOT.pack(number, slot.at, slot.free, slot.is_poll) for number, slot in state.out.items()),
+            *(_PLACE.pack(place.worker, place.priority, place.ticket, place.at) for place in state.line),
+        ]
+    )
+    return _HEADER.pack(_MAGIC, len(body), zlib.crc32(body)) + body
+
+
+def unpack(content: bytes) -> BudgetState | None:
+    """Return the state that stands in a file; None if it is of another version, or damaged."""
+    if len(content) < _HEADER.size:
+        return None
+    magic, length, checksum = _HEADER.unpack_from(content)
+    body = content[_HEADER.size : _HEADER.size + length]
+    if magic != _MAGIC or len(body) != length or zlib.crc32(body) != checksum:
+        return None
+    *figures, interactive, write, poll, frees, out, _ = _FIGURES.unpack_from(body)
+    slots_at = _FIGURES.size + 8 * frees
+    places_at = slots_at + _SLOT.size * out
+    state = BudgetState(*figures)
+    state.passed_over = [interactive, write, poll]
+    state.frees = list(struct.unpack_from(f"<{frees}d", body, _FIGURES.size))
+    state.out = {number: SlotOut(*slot) for number, *slot in _SLOT.iter_unpack(body[slots_at:places_at])}
+    state.line = [Place(*fields) for fields in _PLACE.iter_unpack(body[places_at:])]
+    return state
