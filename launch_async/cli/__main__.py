@@ -1,0 +1,5 @@
+"""`python -m launch_async.cli`: the command without its script."""
+
+from launch_async.cli import main
+
+main()

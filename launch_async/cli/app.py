@@ -1,0 +1,142 @@
+"""The command and its options; a sub-command is loaded when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from launch_async._version import __version__
+from launch_async.cli.exit_codes import ExitCode, exit_code_of
+from launch_async.cli.session import Session, log_to_standard_error
+from launch_async.errors import LaunchError
+
+__all__ = ["COMMANDS", "command_line", "run"]
+
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "site": ("sites", "Create a project from a folder or ZIP, deploy it and wait for it."),
+    "deploy": ("sites", "Deploy to an environment and wait for it."),
+    "restore": ("sites", "Deploy again what served before."),
+    "promote": ("sites", "Deploy to an environment what another one has."),
+    "preview": ("previews", "Environments that end by themselves."),
+    "wait": ("logs", "Wait until a deployment has ended."),
+    "logs": ("logs", "Show the build log of a deployment."),
+    "server-logs": ("logs", "Show the server log of a deployment."),
+    "vars": ("variables", "Compare and change environment variables."),
+    "state": ("state", "Declare a fleet in one file; see the drift, and mend it."),
+    "fleet": ("fleet", "Do one thing to many environments."),
+    "purge": ("domains", "Revalidate the cache of an environment."),
+    "domains": ("domains", "List domains, and change their certificates."),
+    "doctor": ("doctor", "Check credentials, network, clock and rate limit."),
+    "login": ("login", "Log in, and keep the login in the system's keyring."),
+    "logout": ("login", "Log out, and remove the login from the keyring."),
+    "emulator": ("emulator", "Run a Launch server on this machine."),
+}
+"""Each command with its module below `commands`, and what it does in one line."""
+
+
+class _Commands(click.Group):
+    """Loads a command when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"launch_async.cli.commands.{COMMANDS[cmd_name][0]}")
+        found: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS:
+            import difflib
+
+            close = difflib.get_close_matches(name, COMMANDS, n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            raise click.UsageError(f"There is no command {name!r}.{hint} --help lists all of them.", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.option("--region", help="Region of the organization: na, eu, au, azure-na, azure-eu, gcp-na, gcp-eu.")
+@click.option("--organization", "organization_uid", metavar="UID", help="UID of the organization.")
+@click.option("--base-url", metavar="URL", help="Address of the API instead of the region's, such as an emulator's.")
+@click.option("--rate-limit", type=int, metavar="N", help="Requests per second that your plan allows; 10 by default.")
+@click.option("--json", "is_json", is_flag=True, help="Write JSON for programs. Works behind a command, too.")
+@click.option(
+    "--log",
+    type=click.Choice(["debug", "info", "warning"], case_sensitive=False),
+    help="Show the SDK's log on standard error.",
+)
+@click.version_option(__version__, prog_name="contentstack-launch")
+@click.pass_context
+def command_line(
+    ctx: click.Context,
+    region: str | None,
+    organization_uid: str | None,
+    base_url: str | None,
+    rate_limit: int | None,
+    is_json: bool,
+    log: str | None,
+) -> None:
+    """Deploy sites to Contentstack Launch, follow builds, and run bulk operations.
+
+    Credentials come from the environment (CONTENTSTACK_ACCESS_TOKEN; or
+    CONTENTSTACK_CLIENT_ID and CONTENTSTACK_CLIENT_SECRET; or
+    CONTENTSTACK_AUTHTOKEN) or from `login`. PROJECT and ENVIRONMENT are names,
+    globs or UIDs.
+
+    Exit codes: 0 done, 1 failed, 2 drift, 3 ambiguous, 4 usage or
+    configuration, 5 refused by the service, 130 interrupted.
+    """
+    session = Session(
+        region=region, organization_uid=organization_uid, base_url=base_url, requests_per_second=rate_limit
+    )
+    session.output.is_json = is_json
+    ctx.obj = session
+    ctx.call_on_close(session.close)
+    if log is not None:
+        log_to_standard_error(log)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command with some arguments, and return its exit code."""
+    typed = [*arguments]
+    rest = typed.index("--") if "--" in typed else len(typed)
+    if "--json" in typed[:rest]:
+        # It may stand anywhere: click knows it in front of a command only.
+        typed = ["--json", *(one for one in typed[:rest] if one != "--json"), *typed[rest:]]
+    return _run(typed)
+
+
+def _run(arguments: list[str]) -> int:
+    session = Session()
+    session.output.is_json = "--json" in arguments[:1]
+    output = session.output
+    try:
+        returned: Any = command_line.main(arguments, "contentstack-launch", standalone_mode=False)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.UsageError as error:
+        if error.ctx is not None:
+            output.note(error.ctx.get_usage())
+        output.failure("UsageError", error.format_message())
+        return ExitCode.USAGE
+    except (click.Abort, KeyboardInterrupt) as error:
+        output.note("interrupted")
+        return exit_code_of(error)
+    except (LaunchError, click.ClickException, OSError) as error:
+        words = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        output.failure(type(error).__name__, words)
+        return exit_code_of(error)
+    return int(returned) if isinstance(returned, int) else ExitCode.DONE

@@ -1,0 +1,159 @@
+"""`doctor`: what a client needs, tried one after the other, each with its cure."""
+
+from __future__ import annotations
+
+import os
+import platform
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import attrs
+import click
+
+from launch_async.cli.exit_codes import ExitCode
+from launch_async.cli.session import Session, pass_session
+from launch_async.http.recording import record_responses
+from launch_async.settings import resolve_endpoint
+from launch_async.wire.moments import parse_http_date
+from launch_sync import (
+    ConfigurationError,
+    ForbiddenError,
+    InvalidTokenError,
+    LaunchClient,
+    LaunchError,
+    TransportError,
+    UnauthorizedError,
+)
+
+__all__ = ["Finding", "doctor"]
+
+_CLOCKS_APART = 30.0
+
+
+@attrs.frozen
+class Finding:
+    """What came of one check.
+
+    Attributes:
+        check: What was checked.
+        is_ok: Whether it is as it should be.
+        tried: What was tried, and what came of it.
+        cure: What to do; empty if nothing has to be done.
+    """
+
+    check: str
+    is_ok: bool
+    tried: str
+    cure: str = ""
+
+
+@click.command()
+@pass_session
+def doctor(session: Session) -> int:
+    """Check credentials, network, clock and rate limit. Nothing is changed.
+
+    It takes one request. Exits with 1 if something is wrong.
+    """
+    findings: list[Finding] = []
+    for finding in _findings(session):
+        findings.append(finding)
+        if not session.output.is_json:
+            mark = "ok   " if finding.is_ok else "WRONG"
+            cure = f"\n       -> {finding.cure}" if finding.cure else ""
+            session.output.item(finding, f"{mark} {finding.check}: {finding.tried}{cure}")
+    if session.output.is_json:
+        session.output.result(findings)
+    return ExitCode.DONE if all(finding.is_ok for finding in findings) else ExitCode.FAILED
+
+
+def _findings(session: Session) -> Iterator[Finding]:
+    sdk, python = version("contentstack-launch"), platform.python_version()
+    yield Finding("versions", True, f"contentstack-launch {sdk}, Python {python}")
+    try:
+        client = session.client
+    except ConfigurationError as error:
+        yield Finding("credentials", False, "looked in the environment and in the keyring", error.message)
+        return
+    sources = client.settings_sources
+    yield Finding("credentials", True, f"found in {sources.get('credentials', 'argument')}")
+    address = sources.get("base_url", "default")
+    source = address if address != "default" else sources.get("region", "default")
+    yield Finding("region", True, f"{_host(session)} ({source})")
+    yield _proxy(_host(session))
+    yield _authority()
+    yield from _organization(client)
+    yield Finding("rate limit", True, f"{client.budget.rate:.1f} requests per second at present")
+
+
+def _host(session: Session) -> str:
+    region = session.region or os.environ.get("CONTENTSTACK_REGION") or "na"
+    return resolve_endpoint(region, session.base_url or os.environ.get("CONTENTSTACK_LAUNCH_URL") or None).base_url
+
+
+def _proxy(address: str) -> Finding:
+    parts = urlsplit(address)
+    found = urllib.request.getproxies()
+    proxy = found.get(parts.scheme, found.get("all"))
+    if not proxy or urllib.request.proxy_bypass(parts.netloc):
+        return Finding("proxy", True, "none for this host")
+    at = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    return Finding("proxy", True, f"{at.scheme}://{at.hostname}:{at.port or 80} (from the environment)")
+
+
+def _authority() -> Finding:
+    path = os.environ.get("SSL_CERT_FILE")
+    if path is None:
+        return Finding("certificates", True, "the system's authorities")
+    is_there = Path(path).is_file()
+    cure = "" if is_there else "SSL_CERT_FILE names a file that is not there: correct it, or unset it"
+    return Finding("certificates", is_there, f"SSL_CERT_FILE={path}", cure)
+
+
+def _organization(client: LaunchClient) -> Iterator[Finding]:
+    asked_at = datetime.now(UTC)
+    with record_responses() as answers:
+        try:
+            page = client.projects.list().page()
+        except LaunchError as error:
+            yield Finding("connection", not isinstance(error, TransportError), _short(error), _cure(error))
+            if not isinstance(error, TransportError):
+                yield Finding("organization", False, _short(error), _cure(error))
+            return
+    yield Finding("connection", True, "the API answers")
+    yield Finding("organization", True, f"{len(page) if page.total is None else page.total} projects")
+    yield _clock(asked_at, next((answer.headers.get("date") for answer in answers), None))
+
+
+def _clock(asked_at: datetime, date: str | None) -> Finding:
+    moment = None if date is None else parse_http_date(date)
+    if moment is None:
+        return Finding("clock", True, "the service tells no time")
+    apart = (asked_at - moment).total_seconds()
+    if abs(apart) <= _CLOCKS_APART:
+        return Finding("clock", True, f"{abs(apart):.0f} s apart from the service")
+    return Finding(
+        "clock",
+        False,
+        f"{abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} the service",
+        "set the clock of this machine: certificates and times in logs depend on it",
+    )
+
+
+_CURES: tuple[tuple[type[LaunchError], str], ...] = (
+    (InvalidTokenError, "get a new token, or set the region that it was issued in"),
+    (UnauthorizedError, "check which credentials are set; launch.settings_sources shows where they came from"),
+    (ForbiddenError, "check the UID of the organization, and the scopes of the token"),
+    (TransportError, "check the network, the proxy and the certificates"),
+)
+
+
+def _cure(error: LaunchError) -> str:
+    return next((cure for kind, cure in _CURES if isinstance(error, kind)), "see the text")
+
+
+def _short(error: LaunchError) -> str:
+    return str(error)

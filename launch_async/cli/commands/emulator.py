@@ -1,0 +1,19 @@
+"""`emulator`: a Launch server on this machine."""
+
+from __future__ import annotations
+
+import click
+
+__all__ = ["emulator"]
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []}, add_help_option=False)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def emulator(options: tuple[str, ...]) -> int:
+    """Run an emulator: `emulator --help` lists its options.
+
+    Its first line is JSON: the URL and the credentials. It runs until Ctrl-C.
+    """
+    from launch_async.emulator.__main__ import main
+
+    return main(options)

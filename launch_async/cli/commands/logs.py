@@ -1,0 +1,86 @@
+"""`logs`, `server-logs`, `wait`."""
+
+from __future__ import annotations
+
+import click
+
+from launch_async._text import without_escapes
+from launch_async.cli.commands._common import environment_of, workflow
+from launch_async.cli.parameters import taken_by
+from launch_async.cli.session import Session, pass_session
+from launch_sync import Deployment, LaunchClient, LogLine, ServerLogLine
+
+__all__ = ["logs", "server_logs", "wait"]
+
+
+@click.command()
+@environment_of
+@click.argument("deployment", required=False)
+@click.option("--follow", is_flag=True, help="Go on until the deployment has ended.")
+@workflow(LaunchClient.follow_logs)
+@pass_session
+def logs(
+    session: Session, project: str, environment: str, deployment: str | None, follow: bool, **options: object
+) -> None:
+    """Show the build log of DEPLOYMENT (a UID), or of the newest one."""
+    ref = session.find_deployment(project, environment, deployment)
+    lines = (
+        session.client.follow_logs(ref, **taken_by(LaunchClient.follow_logs, options))
+        if follow
+        else session.client.deployments.logs(ref)
+    )
+    for line in lines:
+        _write(session, line)
+
+
+@click.command("server-logs")
+@environment_of
+@click.argument("deployment", required=False)
+@click.option("--follow", is_flag=True, help="Go on until Ctrl-C, or until --until.")
+@workflow(LaunchClient.tail_server_logs)
+@pass_session
+def server_logs(
+    session: Session, project: str, environment: str, deployment: str | None, follow: bool, **options: object
+) -> None:
+    """Show the server log of DEPLOYMENT (a UID), or of the newest one.
+
+    Without --follow: what was logged between --since (15 minutes ago by
+    default) and --until (now by default).
+    """
+    from datetime import UTC, datetime, timedelta
+
+    ref = session.find_deployment(project, environment, deployment)
+    given = taken_by(LaunchClient.tail_server_logs, options)
+    if follow:
+        for line in session.client.tail_server_logs(ref, **given):
+            _write(session, line)
+        return
+    end = given.get("until") or datetime.now(UTC)
+    since = given.get("since") or timedelta(minutes=15)
+    start = end - since if isinstance(since, timedelta) else since
+    for line in session.client.deployments.server_logs(ref, start=start, end=end):
+        _write(session, line)
+
+
+@click.command()
+@environment_of
+@click.argument("deployment", required=False)
+@workflow(LaunchClient.wait)
+@pass_session
+def wait(session: Session, project: str, environment: str, deployment: str | None, **options: object) -> None:
+    """Wait until DEPLOYMENT (a UID), or the newest one, has ended.
+
+    Exits with 1 if it failed.
+    """
+    ref = session.find_deployment(project, environment, deployment)
+
+    def tell(seen: Deployment) -> None:
+        session.output.note(str(seen.status))
+
+    ended = session.client.wait(ref, on_update=tell, **taken_by(LaunchClient.wait, options))
+    session.output.result(ended, f"{ended.status}  {ended.url or ''}  ({ended.uid})")
+
+
+def _write(session: Session, line: LogLine | ServerLogLine) -> None:
+    moment = "" if line.timestamp is None else f"{line.timestamp:%H:%M:%S}  "
+    session.output.item(line, f"{moment}{without_escapes(line.message)}")

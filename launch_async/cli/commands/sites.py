@@ -1,0 +1,108 @@
+"""`site`, `deploy`, `restore`, `promote`."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Generator
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from launch_async.cli.commands._common import environment_of, workflow
+from launch_async.cli.parameters import taken_by
+from launch_async.cli.session import Session, pass_session
+from launch_async.cli.values import SOURCE
+from launch_sync import Deployment, LaunchClient, LogLine
+
+__all__ = ["deploy", "restore", "site"]
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True))
+@click.option("--name", help="Name of the project; that of the folder by default.")
+@click.option("--emulator", is_flag=True, help="Deploy to an emulator on this machine, and serve the site.")
+@workflow(LaunchClient.create_site, without={"environment_variables"})
+@pass_session
+def site(session: Session, folder: str, name: str | None, emulator: bool, **options: object) -> None:
+    """Create a project from FOLDER (a folder or ZIP), deploy it, and wait for it."""
+    name = name or Path(folder).resolve().stem
+    with _emulator(session) if emulator else contextlib.nullcontext():
+        with session.output.section(f"Build log of {name}"):
+            made = session.client.create_site(
+                name, folder, on_log=lambda line: _show(session, line), **taken_by(LaunchClient.create_site, options)
+            )
+        deployment = made.deployment
+        session.output.result(made, f"{deployment.status}  {deployment.url}")
+        if emulator:
+            session.output.note("The emulator serves the site. Press Ctrl-C to end it.")
+            _wait_for_interrupt()
+
+
+@click.command()
+@environment_of
+@click.argument("source", type=SOURCE)
+@workflow(LaunchClient.deploy)
+@pass_session
+def deploy(session: Session, project: str, environment: str, source: object, **options: object) -> None:
+    """Deploy SOURCE: a folder, a ZIP, `latest`, `previous` or `commit:HASH`.
+
+    Exits with 1 if the build fails; the last lines of its log say why.
+    """
+    found = session.find(project, environment)
+    with session.output.section(f"Build log of {project}/{environment}"):
+        deployment = session.client.deploy(
+            *found,
+            source,  # type: ignore[arg-type]
+            on_log=lambda line: _show(session, line),
+            **taken_by(LaunchClient.deploy, options),
+        )
+    _report(session, deployment)
+
+
+@click.command()
+@environment_of
+@workflow(LaunchClient.restore)
+@pass_session
+def restore(session: Session, project: str, environment: str, **options: object) -> None:
+    """Deploy again what served before; variables are not put back."""
+    found = session.find(project, environment)
+    _report(session, session.client.restore(*found, **taken_by(LaunchClient.restore, options)))
+
+
+def _report(session: Session, deployment: Deployment) -> None:
+    session.output.result(deployment, f"{deployment.status}  {deployment.url or ''}  ({deployment.uid})")
+
+
+def _show(session: Session, line: LogLine) -> None:
+    session.output.log(line.message)
+
+
+@contextlib.contextmanager
+def _emulator(session: Session) -> Generator[None]:
+    from launch_sync import Authtoken
+    from launch_sync.emulator import LaunchEmulator
+
+    with (
+        LaunchEmulator() as emulator,
+        LaunchClient(
+            Authtoken(emulator.authtoken), base_url=emulator.url, organization_uid=emulator.organization_uid
+        ) as client,
+    ):
+        session.use(client)
+        yield
+
+
+def _wait_for_interrupt() -> None:
+    """Return when Ctrl-C or SIGTERM comes."""
+    ended = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        ended.set()
+
+    signal.signal(signal.SIGTERM, end)
+    with contextlib.suppress(KeyboardInterrupt):
+        while not ended.wait(0.2):
+            pass

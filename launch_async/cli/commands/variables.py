@@ -1,0 +1,91 @@
+"""`vars`: compare and change the variables of an environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import click
+
+from launch_async.cli.commands._common import environment_of
+from launch_async.cli.exit_codes import ExitCode
+from launch_async.cli.session import Session, pass_session
+from launch_async.cli.values import read_value
+from launch_sync.variables import VariablesDiff
+
+__all__ = ["vars"]
+
+
+@click.group()
+def vars() -> None:  # noqa: A001 - the name of the command
+    """Compare and change environment variables; values are never shown.
+
+    The next deployment applies a change.
+    """
+
+
+@vars.command()
+@environment_of
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.option("--remove", is_flag=True, help="Count variables that the file does not have as differences.")
+@pass_session
+def diff(session: Session, project: str, environment: str, file: str, remove: bool) -> int:
+    """Compare with a dotenv FILE. Exits with 2 if there are differences."""
+    found = session.find(project, environment)
+    difference = session.client.variables.diff(*found, file, remove=remove)
+    session.output.result(difference)
+    return ExitCode.DRIFT if difference.has_changes else ExitCode.DONE
+
+
+@vars.command("import")
+@environment_of
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.option("--remove", is_flag=True, help="Remove variables that the file does not have.")
+@click.option("--dry-run", is_flag=True, help="Only show what would change.")
+@pass_session
+def import_(session: Session, project: str, environment: str, file: str, remove: bool, dry_run: bool) -> None:
+    """Write the variables of a dotenv FILE."""
+    found = session.find(project, environment)
+    _apply(session, session.client.variables.diff(*found, file, remove=remove), dry_run=dry_run)
+
+
+@vars.command(
+    "set",
+    help="""Set variables. A value is never an argument, because others can see it.
+
+    \b
+    NAME                  asks for the value, or reads a line of standard input
+    NAME=env:VARIABLE     takes it from the environment
+    NAME=file:PATH        takes it from a file
+    """,
+)
+@environment_of
+@click.argument("names", nargs=-1, required=True, metavar="NAME[=REFERENCE]...")
+@click.option("--dry-run", is_flag=True, help="Only show what would change.")
+@pass_session
+def set_(session: Session, project: str, environment: str, names: tuple[str, ...], dry_run: bool) -> None:
+    """Set variables."""
+    desired: dict[str, str] = {}
+    for text in names:
+        name, equals, reference = text.partition("=")
+        desired[name] = read_value(name, reference if equals else None)
+    found = session.find(project, environment)
+    _apply(session, session.client.variables.diff(*found, desired), dry_run=dry_run)
+
+
+@vars.command()
+@environment_of
+@click.argument("names", nargs=-1, required=True)
+@click.option("--dry-run", is_flag=True, help="Only show what would change.")
+@pass_session
+def unset(session: Session, project: str, environment: str, names: tuple[str, ...], dry_run: bool) -> None:
+    """Remove variables. One that is not there is no error."""
+    found = session.find(project, environment)
+    variables = session.client.variables
+    kept: Mapping[str, str] = {name: value for name, value in variables.read(*found).items() if name not in names}
+    _apply(session, variables.diff(*found, kept, remove=True), dry_run=dry_run)
+
+
+def _apply(session: Session, difference: VariablesDiff, *, dry_run: bool) -> None:
+    if difference.has_changes and not dry_run:
+        session.client.variables.apply(difference)
+    session.output.result(difference)

@@ -1,0 +1,105 @@
+"""The client of one command: from the environment, the options before the command, or what `login` has kept."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import attrs
+import click
+
+from launch_async.auth.tokens import Authtoken
+from launch_async.cli.kept_login import kept_login
+from launch_async.cli.output import Output
+from launch_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from launch_async.resources.finding import FoundEnvironment
+    from launch_sync import DeploymentRef, LaunchClient
+
+__all__ = ["Session", "log_to_standard_error", "pass_session"]
+
+R = TypeVar("R")
+
+
+@attrs.define
+class Session:
+    """What the options before a command say, and the client that they make.
+
+    Attributes:
+        output: Where the command writes.
+        region: Name of the region; None for what the environment says.
+        organization_uid: The organization, likewise.
+        base_url: Address of the API, likewise.
+        requests_per_second: What the organization's plan allows; None for 10.
+    """
+
+    output: Output = attrs.field(factory=Output)
+    region: str | None = None
+    organization_uid: str | None = None
+    base_url: str | None = None
+    requests_per_second: int | None = None
+    _client: LaunchClient | None = None
+    _exits: contextlib.ExitStack = attrs.field(factory=contextlib.ExitStack)
+
+    @property
+    def client(self) -> LaunchClient:
+        """The client; it is opened when it is first asked for, and closed with the session."""
+        if self._client is None:
+            self._client = self._exits.enter_context(self._open())
+        return self._client
+
+    def close(self) -> None:
+        """Close the client, if there is one."""
+        self._exits.close()
+
+    def use(self, client: LaunchClient) -> None:
+        """Use another client than that of the environment; the caller closes it."""
+        self._client = client
+
+    def find(self, project: str, environment: str) -> FoundEnvironment:
+        """Return the UIDs of an environment by names, globs or UIDs."""
+        return self.client.find(project, environment)
+
+    def find_deployment(self, project: str, environment: str, deployment_uid: str | None) -> DeploymentRef:
+        """Return a deployment by its UID, or the newest one of its environment."""
+        from launch_sync import DeploymentRef
+
+        found = self.find(project, environment)
+        if deployment_uid is not None:
+            return DeploymentRef(found.project_uid, found.environment_uid, deployment_uid)
+        page = self.client.deployments.list(found.project_uid, found.environment_uid).page()
+        if not page:
+            raise click.UsageError(f"{project}/{environment} has no deployment yet")
+        return max(page, key=lambda deployment: deployment.deployment_number or 0).ref
+
+    def _open(self) -> LaunchClient:
+        from launch_sync import LaunchClient, RateLimit
+
+        settings: dict[str, object] = {
+            "region": self.region,
+            "base_url": self.base_url,
+            "organization_uid": self.organization_uid,
+        }
+        options = {} if self.requests_per_second is None else {"rate_limit": RateLimit(self.requests_per_second)}
+        try:
+            return LaunchClient.from_env(**settings, **options)  # type: ignore[arg-type]
+        except ConfigurationError:
+            kept = kept_login()
+            if kept is None:
+                raise
+        settings["organization_uid"] = self.organization_uid or kept.organization_uid
+        settings["region"] = self.region or kept.region
+        return LaunchClient.from_env(Authtoken(kept.authtoken), **settings, **options)  # type: ignore[arg-type]
+
+
+def pass_session(function: Callable[..., R]) -> Callable[..., R]:
+    """Give a command its session as the first argument."""
+    return click.pass_obj(function)
+
+
+def log_to_standard_error(level: str) -> None:
+    """Show the SDK's log."""
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=level.upper())
