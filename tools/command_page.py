@@ -1,7 +1,7 @@
 """The reference of the command `contentstack-launch`, made from the command itself.
 
-As a hook of mkdocs it fills `docs/reference/command.md`. `python -m tools.command_page` writes the text of `--help`, which
-the command answers without loading anything; a test fails when it is stale.
+As a hook of mkdocs it fills `docs/reference/command.md`. `python -m tools.command_page` writes the text of `--help`,
+which the command answers without loading anything; a test fails when it is stale.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ LAUNCH = Facade(
     ),
     # An aiohttp session belongs to the event loop on which it was made: nobody can make one on the private loop.
     absent=frozenset({"LaunchClient.session"}),
-    skipped=frozenset({"launch_async.pytest_plugin"}),
+    skipped=frozenset({"launch_async.cli", "launch_async.pytest_plugin"}),
     constructed=frozenset({"LaunchClient", "LaunchEmulator"}),
     fork_aware=frozenset({"LaunchClient"}),
     # A check's result is needed: a plain function runs in a thread, a coroutine function on the private loop.

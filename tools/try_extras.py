@@ -11,6 +11,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import io
+import json
+import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -21,6 +24,7 @@ from typing import Final
 from launch_async import ConfigurationError, InvalidArgumentError, KeyringTokenStore
 from launch_async.display import FleetProgress
 from launch_async.rate_limit.redis import BudgetUnavailable, RedisRateLimiter
+from launch_async.state import DeclaredProject, State
 from launch_sync import Authtoken, LaunchClient, to_frame
 from launch_sync.emulator import LaunchEmulator
 
@@ -32,8 +36,10 @@ MODULES: Final = {
     "dotenv": "dotenv",
     "keyring": "keyring",
     "certificates": "cryptography",
+    "state": "tomlkit",
+    "cli": "click",
 }
-BROUGHT_ALONG: Final = {"certificates": "keyring"}
+BROUGHT_ALONG: Final = {"certificates": "keyring", "progress": "cli", "state": "cli"}
 """Extras whose library another extra may bring along: on Linux, keyring uses cryptography."""
 
 
@@ -150,6 +156,24 @@ def _certificates(emulator: LaunchEmulator) -> None:
                 raise
 
 
+def _state(_: LaunchEmulator) -> None:
+    assert "night-sky" in State(projects={"night-sky": DeclaredProject()}).to_toml()
+
+
+def _cli(emulator: LaunchEmulator) -> None:
+    settings = {
+        "CONTENTSTACK_LAUNCH_URL": emulator.url,
+        "CONTENTSTACK_AUTHTOKEN": emulator.authtoken,
+        "CONTENTSTACK_ORGANIZATION_UID": emulator.organization_uid,
+    }
+    typed = [sys.executable, "-m", "launch_async.cli", "fleet", "select", "--json"]
+    ended = subprocess.run(typed, capture_output=True, text=True, env={**os.environ, **settings})
+    if ended.returncode == 4:
+        raise ConfigurationError(ended.stderr)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)
+
+
 def _client(emulator: LaunchEmulator) -> LaunchClient:
     return LaunchClient(
         Authtoken(emulator.authtoken), base_url=emulator.url, organization_uid=emulator.organization_uid
@@ -164,6 +188,8 @@ USES: Final[dict[str, Callable[[LaunchEmulator], None]]] = {
     "dotenv": _dotenv,
     "keyring": _keyring,
     "certificates": _certificates,
+    "state": _state,
+    "cli": _cli,
 }
 
 

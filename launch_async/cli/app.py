@@ -19,8 +19,6 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "site": ("sites", "Create a project from a folder or ZIP, deploy it and wait for it."),
     "deploy": ("sites", "Deploy to an environment and wait for it."),
     "restore": ("sites", "Deploy again what served before."),
-    "promote": ("sites", "Deploy to an environment what another one has."),
-    "preview": ("previews", "Environments that end by themselves."),
     "wait": ("logs", "Wait until a deployment has ended."),
     "logs": ("logs", "Show the build log of a deployment."),
     "server-logs": ("logs", "Show the server log of a deployment."),

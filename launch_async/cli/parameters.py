@@ -53,16 +53,18 @@ _KINDS: Final[Mapping[str, click.ParamType[Any] | type]] = {
 _MANY: Final = re.compile(r"(?:Iterable|Sequence)\[(.*)\]")
 
 
-def options_of(*calls: Call, without: Collection[str] = ()) -> list[click.Option]:
+def options_of(*calls: Call, without: Collection[str] = (), texts_of: Call | None = None) -> list[click.Option]:
     """Return an option for each keyword argument of some calls; of two with one name, the first counts.
 
     Args:
         calls: The calls of a command.
         without: Arguments that the command gives in another way.
+        texts_of: A call that describes the arguments which the calls themselves do not describe.
     """
     options: dict[str, click.Option] = {}
+    described = {} if texts_of is None else texts_of_arguments(texts_of)
     for call in calls:
-        texts = texts_of_arguments(call)
+        texts = described | texts_of_arguments(call)
         for parameter in _keywords(call, {*without, *CALLBACKS}):
             options.setdefault(parameter.name, _option(parameter, texts.get(parameter.name, "")))
     return list(options.values())

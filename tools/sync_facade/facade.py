@@ -29,7 +29,7 @@ class Facade:
         fork_aware: Names of those that a forked child may go on using, and must close.
         on_loop: Callbacks that run on the loop because it needs their result at once, as `Class.parameter`.
         absent: Options that only the asynchronous package has, as `Class.parameter`.
-        skipped: Modules without a twin.
+        skipped: Modules and packages without a twin.
         extra: Names that only the synchronous package has, with the module of each.
     """
 
@@ -57,6 +57,7 @@ def modules_of(facade: Facade) -> dict[Path, str]:
 class _Assembly:
     def __init__(self, facade: Facade) -> None:
         self._facade = facade
+        self._skipped = tuple(f"{name}." for name in facade.skipped)
         self._package = Package(facade.source)
         for name in facade.absent:
             _leave_out(self._package, *name.split("."))
@@ -160,7 +161,7 @@ class _Assembly:
 
     def _is_public(self, module: Module) -> bool:
         parts = module.name.split(".")
-        if any(part.startswith("_") for part in parts) or module.name in self._facade.skipped:
+        if any(part.startswith("_") for part in parts) or f"{module.name}.".startswith(self._skipped):
             return False
         # A package is the door of its modules.
         return bool(module.exported) and (module.is_package or len(parts) == 2)

@@ -14,11 +14,11 @@ __all__ = ["environment_of", "workflow"]
 F = TypeVar("F", bound=Callable[..., object])
 
 
-def workflow(*calls: Call, without: Collection[str] = ()) -> Callable[[F], F]:
-    """Give a command an option for each keyword argument of the calls that it makes."""
+def workflow(*calls: Call, without: Collection[str] = (), texts_of: Call | None = None) -> Callable[[F], F]:
+    """Give a command an option for each keyword argument of the calls that it makes; see `options_of`."""
 
     def with_options(function: F) -> F:
-        for option in reversed(options_of(*calls, without=without)):
+        for option in reversed(options_of(*calls, without=without, texts_of=texts_of)):
             # As click's own decorators do.
             function.__dict__.setdefault("__click_params__", []).append(option)
         return function

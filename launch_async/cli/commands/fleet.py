@@ -134,7 +134,7 @@ def run(session: Session, plan: str, names: tuple[str, ...], **options: object) 
 @fleet.command()
 @click.argument("journal", type=click.Path(exists=True, dir_okay=False))
 @click.option("--set", "names", multiple=True, metavar="NAME[=REFERENCE]", help="Value of a variable that it sets.")
-@workflow(Fleet.resume, without={"variables"})
+@workflow(Fleet.resume, without={"variables"}, texts_of=Fleet.run)
 @pass_session
 def resume(session: Session, journal: str, names: tuple[str, ...], **options: object) -> int:
     """Go on with a run from its JOURNAL."""

@@ -1,0 +1,115 @@
+"""Every workflow has a command, and every option is an argument of the call that its command makes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from launch_async.cli.parameters import CALLBACKS, texts_of_arguments
+from launch_sync import LaunchClient
+from launch_sync.fleet import Fleet
+from launch_sync.resources import Domains, Environments
+from launch_sync.state import DeclaredState
+from launch_sync.variables import Variables
+from tools import command_page
+
+COMMANDS = {name: command for name, command, _ in command_page.commands()}
+# The calls of each command, and arguments of theirs that the command gives in another way.
+CALLS = {
+    "site": ((LaunchClient.create_site,), {"environment_variables"}),
+    "deploy": ((LaunchClient.deploy,), set[str]()),
+    "restore": ((LaunchClient.restore,), set[str]()),
+    "wait": ((LaunchClient.wait,), set[str]()),
+    "logs": ((LaunchClient.follow_logs,), set[str]()),
+    "server-logs": ((LaunchClient.tail_server_logs,), set[str]()),
+    "vars diff": ((Variables.diff,), set[str]()),
+    "vars import": ((Variables.diff, Variables.apply), set[str]()),
+    "state pull": ((DeclaredState.pull,), set[str]()),
+    "state diff": ((DeclaredState.diff,), set[str]()),
+    "fleet select": ((Fleet.select,), {"project_uids", "environment_uids"}),
+    "fleet plan redeploy": ((Fleet.select, Fleet.plan_redeploy), {"project_uids", "environment_uids"}),
+    "fleet plan variables": ((Fleet.select, Fleet.plan_variables), {"project_uids", "environment_uids"}),
+    "fleet plan purge": ((Fleet.select, Fleet.plan_revalidate), {"project_uids", "environment_uids"}),
+    "fleet plan delete": ((Fleet.plan_delete,), set[str]()),
+    "fleet run": ((Fleet.run,), {"variables"}),
+    "fleet resume": ((Fleet.resume,), {"variables"}),
+    "purge": ((Environments.revalidate_cache,), set[str]()),
+    "domains list": ((Domains.list,), {"limit", "skip"}),
+    "domains update": ((Domains.update,), {"url"}),
+}
+# Commands that are more than a call: what they ask is not a workflow's to ask.
+OF_THEIR_OWN = {"vars set", "vars unset", "doctor", "login", "logout", "emulator"}
+WITHOUT_COMMAND = {
+    "as_completed": "wait waits for one",
+    "close": "each command closes its client",
+    "find": "every command takes names",
+    "follow_all": "logs shows one",
+    "openapi": "for programs",
+    "poll_once": "wait does it",
+    "request": "for programs: its body would stand on the command line",
+    "wait_all": "wait waits for one",
+    "with_options": "options stand before the command",
+    "from_env": "every command does it",
+}
+
+
+def _workflows(owner: type) -> Iterator[tuple[str, object]]:
+    for name, member in vars(owner).items():
+        if not name.startswith("_") and (inspect.isfunction(member) or isinstance(member, classmethod)):
+            yield name, getattr(owner, name)
+
+
+@pytest.mark.parametrize("owner", [LaunchClient, Fleet, DeclaredState, Domains])
+def test_every_workflow_has_a_command(owner: type) -> None:
+    called = {inspect.unwrap(call) for calls, _ in CALLS.values() for call in calls}
+
+    missing = [name for name, call in _workflows(owner) if inspect.unwrap(call) not in called]  # type: ignore[arg-type]
+
+    assert [name for name in missing if owner is not LaunchClient or name not in WITHOUT_COMMAND] == []
+
+
+def test_every_command_is_known_here() -> None:
+    assert COMMANDS.keys() == CALLS.keys() | OF_THEIR_OWN
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_argument_is_an_option(name: str) -> None:
+    calls, given_otherwise = CALLS[name]
+    wanted = {
+        parameter.name
+        for call in calls
+        for parameter in inspect.signature(call).parameters.values()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    } - CALLBACKS
+
+    assert wanted - given_otherwise <= {parameter.name for parameter in COMMANDS[name].params}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_every_option_says_what_it_does(name: str) -> None:
+    options = [one for one in COMMANDS[name].params if isinstance(one, click.Option)]
+
+    assert [one.name for one in options if not one.help] == []
+
+
+def test_texts_of_arguments_come_from_docstrings() -> None:
+    texts = texts_of_arguments(LaunchClient.create_site)
+
+    assert texts["name"].startswith("Name of the project")
+    assert "`" not in "".join(texts.values())
+    assert texts_of_arguments(lambda: None) == {}
+
+
+def test_the_text_of_help_is_that_of_the_command() -> None:
+    assert command_page.HELP.read_text("utf-8") == command_page.help_text(), "run: python -m tools.command_page"
+
+
+def test_the_page_names_every_command() -> None:
+    page = command_page.on_page_markdown(Path("docs/reference/command.md").read_text("utf-8"))
+
+    assert [name for name in COMMANDS if f"\n## {name}\n" not in page] == []
+    assert command_page.on_page_markdown("# Another page") == "# Another page"
