@@ -11,15 +11,16 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from launch_async._breather import Breather
 from launch_async.errors import LaunchError
 from launch_async.models.deployment import Deployment, DeploymentRef, DeploymentStatus
 from launch_async.models.log import LogLine
 from launch_async.watch.deployment_poller import DeploymentPoller, PolledDeployment
-from launch_async.watch.log_cursor import LogCursor
+from launch_async.watch.log_cursor import LogCursor, fresh_lines
 from launch_async.watch.log_pace import LogPace
 from launch_async.watch.log_reads import LogReads
 
@@ -30,6 +31,7 @@ _LAST_TRIES: Final = 3
 _LAST_DELAY: Final = 2.0
 _SELDOM: Final = 5.0
 _SMALL: Final = 500
+_LAST_STAMPS: Final = 5000
 _SAME_MOMENT: Final = 0.1
 """Seconds by which two followers may differ about when a log has settled."""
 
@@ -80,7 +82,7 @@ class Following:
             self._logs.reading(watched.ref) as reads,
             self._keeping_setback(watched),
         ):
-            seen = 0
+            seen, breather = 0, Breather()
             while True:
                 if watched.deployment is not None and watched.version != seen:
                     seen = watched.version
@@ -90,6 +92,7 @@ class Following:
                 for line in await self._poll(watched, reads, seen):
                     self._cursor.give(line)
                     yield line
+                    await breather.breathe()
                 if self._pace.wants_status and self._interval(watched) >= _SELDOM:
                     # Where polls are rare, what was just read may be the whole log: only the status can tell.
                     await self._look_at_status(watched)
@@ -98,6 +101,7 @@ class Following:
             for line in await self._last_lines(watched, reads):
                 self._cursor.give(line)
                 yield line
+                await breather.breathe()
 
     @contextlib.contextmanager
     def _keeping_setback(self, watched: PolledDeployment) -> Generator[None]:
@@ -106,7 +110,7 @@ class Following:
         finally:
             self.setback = watched.setback
 
-    async def _poll(self, watched: PolledDeployment, reads: LogReads, seen: int) -> list[LogLine]:
+    async def _poll(self, watched: PolledDeployment, reads: LogReads, seen: int) -> Sequence[LogLine]:
         """Wait until something is due, ask once, and return the new lines that it brought."""
         if not self._may_have_lines(watched):
             await watched.next_state(seen)
@@ -144,21 +148,21 @@ class Following:
             return True
         return watched.deployment is not None and watched.deployment.status is not DeploymentStatus.QUEUED
 
-    async def _new_lines(self, ref: DeploymentRef, reads: LogReads, after: datetime | None) -> list[LogLine]:
+    async def _new_lines(self, ref: DeploymentRef, reads: LogReads, after: datetime | None) -> Sequence[LogLine]:
         read = await reads.read(after, since=self._asked_at)
         self._asked_at, self._answered_at = read.asked_at, read.answered_at
-        lines: list[LogLine] = []
+        lines: Sequence[LogLine] = []
         if isinstance(read.outcome, LaunchError):
             self._warn(ref, read.outcome)
         else:
-            lines = self._cursor.unseen(read.outcome)
+            lines = await fresh_lines(self._cursor, read.outcome)
             self._whole_at = read.asked if read.after is None else self._whole_at
-        stamps = [line.timestamp.timestamp() for line in lines if line.timestamp is not None]
+        stamps = [line.timestamp.timestamp() for line in lines[-_LAST_STAMPS:] if line.timestamp is not None]
         now = self._poller.polls.now.timestamp()
         self._pace.saw_lines(len(lines), stamps, asked=read.asked.timestamp(), now=now)
         return lines
 
-    async def _last_lines(self, watched: PolledDeployment, reads: LogReads) -> list[LogLine]:
+    async def _last_lines(self, watched: PolledDeployment, reads: LogReads) -> Sequence[LogLine]:
         """Return what the whole log holds beyond what was given, once it has settled."""
         settling = timedelta(seconds=self._pace.settling(watched.age))
         now, loop = self._poller.polls.now, asyncio.get_running_loop()
@@ -171,7 +175,7 @@ class Following:
             await asyncio.sleep(pause)
             read = await reads.read(None, since=loop.time() - _SAME_MOMENT)
             if not isinstance(read.outcome, LaunchError):
-                return self._cursor.unseen(read.outcome)
+                return await fresh_lines(self._cursor, read.outcome)
             self._warn(watched.ref, read.outcome)
         return []
 

@@ -16,19 +16,21 @@ import json
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import Final, Generic, TypeVar, cast
+from heapq import merge
+from typing import Final, Generic, TypeVar, cast, overload
 
 import attrs
 
+from launch_async._breather import Breather
 from launch_async.errors import InvalidArgumentError
 from launch_async.models.base import JSONValue
 from launch_async.models.log import LogLine, ServerLogLine
 from launch_async.wire.moments import parse_iso
 
-__all__ = ["LogCursor", "SeenLines", "by_time"]
+__all__ = ["LogCursor", "SeenLines", "by_time", "fresh_lines"]
 
 _LOOK_BACK: Final = timedelta(seconds=5)
 _INSTANT: Final = timedelta(milliseconds=1)
@@ -38,6 +40,10 @@ _SHORT: Final = 0xFFFFFFFF
 _KEPT: Final = 64
 _SPAN: Final = 512
 _MOST: Final = 8192
+_LONG_PAGE: Final = 2000
+_RUN: Final = 5000
+_FAR: Final = 5000
+_MANY: Final = 1000
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _RECENT, _UNDATED, _FORGOTTEN = -1, -2, -3
 
@@ -142,30 +148,37 @@ class SeenLines(Generic[L]):
 
     def missing(self, page: Iterable[L]) -> list[L]:
         """Return what a page holds beyond what was added: the last ones of equal lines."""
+        return list(filter(self.novelty(), page))
+
+    def novelty(self) -> Callable[[L], bool]:
+        """Return what says of each line of a page, in its order, whether the page holds it beyond what was added."""
         bags: dict[int, Counter[int]] = {}
         wanted: Counter[tuple[int, int]] = Counter()
         passed = self._undated_forgotten
-        found: list[L] = []
-        for line in page:
-            key, stamp = self._key(line), line.timestamp
-            place = self._place(stamp)
+
+        def is_new(line: L) -> bool:
+            nonlocal passed
+            place = self._place(line.timestamp)
             if place == _FORGOTTEN:
-                continue
+                return False
+            key = self._key(line)
             if place == _RECENT:
                 had = self._recent[key][1] if key in self._recent else 0
             else:
                 if place not in bags:
                     bags[place] = Counter(self._undated if place == _UNDATED else self._spans[place].keys)
                 had = bags[place][key & _SHORT]
-            wanted[place, key] += 1
-            if wanted[place, key] <= had:
-                continue
+            if had:
+                wanted[place, key] += 1
+                if wanted[place, key] <= had:
+                    return False
             if place == _UNDATED and passed:
                 # Without a time only the order tells: the log begins with those that were forgotten.
                 passed -= 1
-            else:
-                found.append(line)
-        return found
+                return False
+            return True
+
+        return is_new
 
     def add(self, line: L) -> None:
         """Add one line."""
@@ -282,6 +295,62 @@ def by_time(items: Iterable[T], stamp_of: Callable[[T], datetime | None]) -> lis
         latest = stamp_of(item) or latest
         stamped.append((latest, item))
     return sorted(stamped, key=lambda pair: pair[0])
+
+
+async def fresh_lines(cursor: LogCursor, page: Sequence[LogLine]) -> Sequence[LogLine]:
+    """Return what `cursor.unseen` does. A long page is searched in many turns, and its lines are made one by one."""
+    if len(page) <= _LONG_PAGE:
+        return cursor.unseen(page)
+    is_new, breather = cursor._seen.novelty(), Breather()  # noqa: SLF001
+    places, stamps, latest, is_sorted = array("q"), array("q"), 0, True
+    for place, line in enumerate(page):
+        if is_new(line):
+            latest = latest if line.timestamp is None else (line.timestamp - _EPOCH) // _MICROSECOND
+            is_sorted = is_sorted and (not stamps or stamps[-1] <= latest)
+            places.append(place)
+            stamps.append(latest)
+        await breather.breathe()
+    if is_sorted:
+        return _ChosenLines(page, places)
+    runs = [
+        sorted(range(start, min(start + _RUN, len(stamps))), key=stamps.__getitem__)
+        for start in range(0, len(stamps), _RUN)
+    ]
+    ordered, far = array("q"), 0
+    for number, index in enumerate(merge(*runs, key=stamps.__getitem__)):
+        ordered.append(places[index])
+        far += abs(number - index) > _FAR
+        await breather.breathe()
+    # Lines that are made from all over the page cost far more time than memory.
+    return _ChosenLines(page if far < _MANY else await _made(page, breather), ordered)
+
+
+async def _made(page: Sequence[LogLine], breather: Breather) -> list[LogLine]:
+    lines: list[LogLine] = []
+    for line in page:
+        lines.append(line)
+        await breather.breathe()
+    return lines
+
+
+class _ChosenLines(Sequence[LogLine]):
+    """Some lines of a page, in an order of their own."""
+
+    def __init__(self, page: Sequence[LogLine], places: array[int]) -> None:
+        self._page = page
+        self._places = places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> LogLine: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[LogLine]: ...
+    def __getitem__(self, index: int | slice) -> LogLine | Sequence[LogLine]:
+        if isinstance(index, slice):
+            return _ChosenLines(self._page, self._places[index])
+        return self._page[self._places[index]]
 
 
 def _packed(hashes: array[int]) -> str:

@@ -15,6 +15,7 @@ from typing import Final, Self, TypeAlias
 
 import attrs
 
+from launch_async._breather import Breather
 from launch_async._text import listed
 from launch_async.errors import DeploymentFailed, DeploymentsFailed, InvalidArgumentError, LaunchError, WaitTimeout
 from launch_async.http.operation import check_callback, check_timeout, check_uid
@@ -282,11 +283,14 @@ class Watching:
 
     async def _report(self, deployment: Deployment) -> DeploymentReport:
         """Return the report of a deployment that has ended; without its log if that cannot be read."""
+        digest, breather = LogDigest(), Breather()
         try:
-            return DeploymentReport.of(deployment, await self._queue.log(deployment.ref, None))
+            for line in await self._queue.log(deployment.ref, None):
+                digest.add(line)
+                await breather.breathe()
         except LaunchError as error:
             _LOG.warning("the log of deployment %s cannot be read: %s", deployment.uid, error)
-            return DeploymentReport.of(deployment)
+        return digest.report(deployment)
 
 
 def _target(ref: DeploymentLike) -> Deployment | DeploymentRef:

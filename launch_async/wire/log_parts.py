@@ -22,7 +22,8 @@ from launch_async.wire.json_body import load_json
 __all__ = ["LogParts", "StoredLines"]
 
 L = TypeVar("L", LogLine, ServerLogLine)
-_SLICE: Final = 256 * 1024
+_SLICE: Final = 64 * 1024
+_KEPT: Final = 16
 _LONGEST: Final = 16 * 1024 * 1024
 """Characters of one line, or of whatever else stands beside the lines."""
 
@@ -31,7 +32,7 @@ _DECODER: Final = json.JSONDecoder()
 
 
 class StoredLines(Sequence[L], Generic[L]):
-    """The lines of a log, made when they are asked for; the last piece that was asked for is kept.
+    """The lines of a log, made when they are asked for; those of the last pieces that were asked for are kept.
 
     Args:
         kind: What a line is.
@@ -43,7 +44,7 @@ class StoredLines(Sequence[L], Generic[L]):
         self._kind: type[L] = kind
         self._pieces = pieces
         self._ends = ends
-        self._made: tuple[int, list[L]] = (-1, [])
+        self._made: dict[int, list[L]] = {}
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -66,10 +67,13 @@ class StoredLines(Sequence[L], Generic[L]):
         return self._piece(number)[position - (self._ends[number - 1] if number else 0)]
 
     def _piece(self, number: int) -> list[L]:
-        if self._made[0] != number:
+        if (made := self._made.get(number)) is None:
             entries = cast("list[JSONValue]", load_json(self._pieces[number]))
-            self._made = number, [structure(entry, self._kind) for entry in entries if entry is not None]
-        return self._made[1]
+            made = [structure(entry, self._kind) for entry in entries if entry is not None]
+            # A new dictionary each time: another thread may be reading.
+            kept = list(self._made.items())[1 - _KEPT :]
+            self._made = {**dict(kept), number: made}
+        return made
 
 
 class LogParts(Generic[L]):

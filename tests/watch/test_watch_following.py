@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import random
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Literal
 
 import pytest
 
 from launch_async import (
+    AccessToken,
     DeploymentFailed,
+    DeploymentRef,
     InvalidArgumentError,
+    LaunchClient,
     LogCursor,
+    LogLine,
     NotFoundError,
     RateLimit,
     ServerError,
     WaitTimeout,
 )
-from launch_async.rate_limit import LocalRateLimiter
+from launch_async.http import Request, Response, Transport
+from launch_async.rate_limit import LocalRateLimiter, UnlimitedRateLimiter
+from launch_async.watch.log_cursor import fresh_lines
+from launch_async.wire.moments import format_iso
 from tests.support.timed_following import follow as follow_many
 from tests.support.timed_launch import Build, Launch, Line
 from tests.support.virtual_time import run
@@ -394,3 +404,70 @@ def test_twenty_logs_within_the_budget_lose_and_repeat_nothing() -> None:
         return [one.line.message async for one in client.follow_all(launch.ref(index) for index in range(20))]
 
     assert sorted(run(main())) == sorted(line.message for build in builds for line in build.lines)
+
+
+class LongLog(Transport):
+    """A service with one deployment that ended long ago, and its log."""
+
+    def __init__(self, log: list[dict[str, object]]) -> None:
+        self.body = json.dumps({"deploymentLogs": log}).encode()
+
+    async def send(self, request: Request) -> Response:
+        """Answer a request."""
+        deployment = {"uid": "c" * 24, "status": "LIVE", "updatedAt": "2026-05-04T10:00:00.000Z"}
+        answers: dict[str, object] = {
+            "getDeployment": {"deployment": deployment},
+            "listDeployments": {"deployments": [deployment]},
+        }
+        is_log = request.operation == "getDeploymentLogs"
+        return Response(200, {}, self.body if is_log else json.dumps(answers[request.operation]).encode())
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+@pytest.mark.parametrize("order", ["sorted", "late", "shuffled"])
+async def test_a_long_log_is_followed_in_time_order_and_lets_others_have_their_turn(order: str) -> None:
+    numbers, turns, start = list(range(12_000)), 0, datetime(2026, 5, 4, 9, tzinfo=UTC)
+    if order == "late":
+        numbers[100], numbers[9_000] = numbers[9_000], numbers[100]
+    elif order == "shuffled":
+        random.Random(1).shuffle(numbers)
+    log: list[dict[str, object]] = [
+        {"message": f"line {number}", "timestamp": format_iso(start + timedelta(milliseconds=number))}
+        for number in numbers
+    ]
+    log.insert(7, {"message": "odd", "stage": None, "timestamp": "never"})
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(others())
+    service = LongLog(log)
+    async with LaunchClient(AccessToken("token"), transport=service, limiter=UnlimitedRateLimiter()) as launch:
+        ref = DeploymentRef("a" * 24, "b" * 24, "c" * 24)
+        given = [line.message async for line in launch.follow_logs(ref)]
+    other.cancel()
+
+    assert [message for message in given if message != "odd"] == [f"line {number}" for number in range(12_000)]
+    assert given.count("odd") == 1
+    assert turns > 20
+
+
+async def test_what_is_new_on_a_long_page_is_what_is_new_on_a_short_one() -> None:
+    dice, start = random.Random(2), datetime(2026, 5, 4, tzinfo=UTC)
+    page = [
+        LogLine(message=str(dice.randrange(50)), timestamp=start + timedelta(milliseconds=dice.randrange(3000)))
+        for _ in range(5000)
+    ]
+    cursor = LogCursor()
+    for line in cursor.unseen(page)[:1500]:
+        cursor.give(line)
+
+    fresh = await fresh_lines(cursor, page)
+
+    assert list(fresh) == cursor.unseen(page)
+    assert fresh[-5:][0] == fresh[len(fresh) - 5]
