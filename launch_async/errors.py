@@ -56,6 +56,7 @@ they are raised: `launch_async.rate_limit.redis.BudgetUnavailable`, a `ConnectEr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol, TypedDict, Unpack
 
 import attrs
@@ -435,7 +436,17 @@ class AmbiguousName(LaunchError):
 
 
 class ConflictError(APIError):
-    """409: it conflicts with what is there, such as a name that is taken; `codes` and the text say what."""
+    """409: it conflicts with what is there, such as a name that is taken; `codes` and the text say what.
+
+    Applying declared state raises it without a status, where somebody changed the same thing since it was compared.
+
+    Attributes:
+        expected: What was there when it was compared, by name; secrets are `[hidden]`.
+        found: What is there now.
+    """
+
+    expected: Mapping[str, object] = MappingProxyType({})
+    found: Mapping[str, object] = MappingProxyType({})
 
 
 class RateLimitError(APIError):

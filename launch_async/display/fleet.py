@@ -63,7 +63,7 @@ def _plan(plan: Plan) -> str:
 def _operation_cells(operation: PlannedOperation) -> dict[str, _html.Cell]:
     change, status = operation.change, operation.target.last_status
     return {
-        "target": operation.target.label,
+        "target": operation.label,
         "what would change": None if change is None else str(change),
         "status": None if status is None else status_badge(status),
         "took": duration(operation.target.last_seconds),
@@ -109,7 +109,7 @@ def _body(report: FleetReport, *, shown: int) -> str:
 
 def _outcome_cells(outcome: TargetOutcome) -> dict[str, _html.Cell]:
     return {
-        "target": outcome.target.label,
+        "target": outcome.label,
         "state": state_badge(outcome.state),
         "wave": outcome.wave or None,
         "time": time_span(outcome.seconds),

@@ -48,9 +48,11 @@ def _began(report: FleetReport) -> str:
 
 def _case(outcome: TargetOutcome) -> str:
     target = outcome.target
+    name = target.environment_name or target.environment_uid
+    name = f"{name}: {outcome.what}".removeprefix(": ") if outcome.what else name
     start = (
         f"<testcase classname={_attribute(target.project_name or target.project_uid)} "
-        f"name={_attribute(target.environment_name or target.environment_uid)} "
+        f"name={_attribute(name)} "
         f'time="{outcome.seconds or 0.0:.3f}"'
     )
     if outcome.state is OperationState.SUCCEEDED:

@@ -39,7 +39,7 @@ def markdown(report: FleetReport) -> str:
 def _attention(outcomes: Iterable[TargetOutcome]) -> Iterator[str]:
     for one in outcomes:
         message = one.message if len(one.message) <= _LONGEST else f"{one.message[:_LONGEST]}..."
-        yield f"| {plain(one.target.label)} | {one.state} | {plain(message)} |"
+        yield f"| {plain(one.label)} | {one.state} | {plain(message)} |"
 
 
 def _slowest(outcomes: Iterable[TargetOutcome]) -> list[str]:
@@ -51,7 +51,7 @@ def _slowest(outcomes: Iterable[TargetOutcome]) -> list[str]:
         "",
         "| slowest | seconds |",
         "| --- | ---: |",
-        *(f"| {plain(one.target.label)} | {one.seconds:.1f} |" for one in slowest),
+        *(f"| {plain(one.label)} | {one.seconds:.1f} |" for one in slowest),
     ]
 
 

@@ -109,7 +109,8 @@ class RunSnapshot:
     def _take_target(self, event: FleetEvent) -> None:
         if event.target is None:
             return
-        key = event.target.project_uid, event.target.environment_uid
+        target = event.target
+        key = target.project_uid or target.project_name, target.environment_uid or target.environment_name
         known = self._rows.get(key)
         state = event.state or (known.state if known else OperationState.SENT)
         is_status = event.kind is FleetEventKind.DEPLOYMENT

@@ -84,7 +84,7 @@ def timeline(outcomes: Sequence[TargetOutcome]) -> str:
     bars = [attrs.evolve(bar, start=_without(bar.start, pauses), end=_without(bar.end, pauses)) for bar in bars]
     length = max(1.0, _without(length, pauses))
     shown = sorted(bars, key=lambda bar: (bar.outcome.state is OperationState.SUCCEEDED, bar.start - bar.end))[:_MOST]
-    shown.sort(key=lambda bar: (bar.outcome.wave, bar.start, bar.outcome.target.label))
+    shown.sort(key=lambda bar: (bar.outcome.wave, bar.start, bar.outcome.label))
     left_out = len(started) - len(shown)
     note = f"<figcaption>{left_out} more targets, quicker than these, are in the table only.</figcaption>"
     picture = f"{_picture(shown, pauses, length)}{note if left_out else ''}"
@@ -151,7 +151,7 @@ def _wave(number: int, y: float) -> str:
 
 def _row(bar: _Bar, y: float, length: float) -> Iterator[str]:
     outcome, left, right = bar.outcome, _x(bar.start, length), _x(bar.end, length)
-    label = outcome.target.label
+    label = outcome.label
     short = html.escape(shortened(label, _LONGEST_LABEL))
     seconds = "" if outcome.seconds is None else f" {outcome.seconds:.1f} s"
     fill = _FILLS.get(outcome.state, 'fill="none" stroke-dasharray="4 3"')

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from launch_async.fleet.plan.actions import (
         Action as Action,
         DeleteEnvironments as DeleteEnvironments,
+        Mixed as Mixed,
         PlannedSource as PlannedSource,
         Redeploy as Redeploy,
         RevalidateCache as RevalidateCache,
         SetVariables as SetVariables,
+        Task as Task,
         VariableChange as VariableChange,
         WhenBusy as WhenBusy,
     )

@@ -10,9 +10,8 @@ from pathlib import Path
 from launch_async.archive.archive import SecretFiles
 from launch_async.deploy.sources import Commit, LatestCommit, PreviousUpload, Source, ready_archive
 from launch_async.errors import ConfigurationError, InvalidArgumentError
-from launch_async.fleet.journal.file import FileJournal
+from launch_async.fleet.journal.given import journal_of
 from launch_async.fleet.journal.journal import Journal
-from launch_async.fleet.journal.memory import MemoryJournal
 from launch_async.fleet.plan.actions import (
     Action,
     DeleteEnvironments,
@@ -343,7 +342,7 @@ class Fleet:
             control=control or FleetControl(),
         )
         check_values(plan, options)
-        kept = _journal(journal)
+        kept = journal_of(journal)
         kept.open(plan, check=self._check_owner)
         try:
             return await FleetRun(self._services, plan, kept, options).run()
@@ -397,7 +396,7 @@ class Fleet:
             on_event=on_event,
             control=control or FleetControl(),
         )
-        kept = _journal(journal)
+        kept = journal_of(journal)
         plan = kept.open(None, check=self._check_owner)
         try:
             check_values(plan, options)
@@ -451,9 +450,3 @@ async def _planned(source: Source | None, secrets: SecretFiles) -> PlannedSource
 
 def _absolute(source: str | os.PathLike[str]) -> str:
     return str(Path(source).absolute())
-
-
-def _journal(journal: str | os.PathLike[str] | Journal | None) -> Journal:
-    if journal is None:
-        return MemoryJournal()
-    return FileJournal(Path(journal)) if isinstance(journal, str | os.PathLike) else journal

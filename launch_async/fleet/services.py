@@ -54,7 +54,10 @@ class FleetServices:
         """Learn what time can tell here before the first intent is written: a resumption compares with it."""
         if not self.pipeline.clock.is_known:
             with contextlib.suppress(NotFoundError, DecodeError):
-                await self.deployments.list(target.project_uid, target.environment_uid).page()
+                if target.environment_uid:
+                    await self.deployments.list(target.project_uid, target.environment_uid).page()
+                else:
+                    await self.projects.list(limit=1).page()
 
     async def recent(self, target: Target) -> Sequence[Deployment]:
         """Return the newest deployments of a target."""

@@ -362,6 +362,11 @@ class Pipeline:
                 raise
         return permit
 
+    @property
+    def is_for_app(self) -> bool:
+        """Whether the token is known to belong to an app, which cannot do what a user can."""
+        return self._credentials is not None and self._credentials.kind == "app"
+
     def _check_credentials(self, call: Call) -> None:
         operation = call.operation
         if self._credentials is None:

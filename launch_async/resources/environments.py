@@ -23,13 +23,14 @@ from launch_async.models.environment import (
 )
 from launch_async.resources._cache import CachePurges, quota_reclassifier
 from launch_async.resources._create.proof import NameProof
+from launch_async.resources._create.reconciling import CreationOptions, ReconcilingCreate
 from launch_async.resources._inputs import MAX_NAME, changed, check_preset, environment_input, given, variable_inputs
 from launch_async.resources._resource import Resource, has_name, has_uid
 from launch_async.resources.pager import Pager
 from launch_async.wire.converter import encode
 from launch_async.wire.secret import hidden
 
-__all__ = ["Environments"]
+__all__ = ["Environments", "environment_creation"]
 
 _PARENT: Final = "/projects/{project_uid}/environments"
 _ITEM: Final = _PARENT + "/{environment_uid}"
@@ -349,6 +350,11 @@ class Environments(Resource):
         await self._pipeline.call(call)
 
     async def _create(self, project_uid: str, body: EnvironmentInput) -> Environment:
+        return await self._creation(project_uid, body).once()
+
+    def _creation(
+        self, project_uid: str, body: EnvironmentInput, options: CreationOptions[Environment] | None = None
+    ) -> ReconcilingCreate[Environment]:
         async def send(timeout: float) -> Environment:
             environment = await self._one(
                 _CREATE,
@@ -365,15 +371,22 @@ class Environments(Resource):
         async def look_up() -> Sequence[Environment]:
             return [one async for one in self.list(project_uid) if one.name == body.name]
 
-        creation = self._once(
+        return self._once(
             _CREATE,
             f"environment {body.name!r}",
             parent=project_uid,
             proof=NameProof[Environment](),
             send=send,
             look_up=look_up,
+            options=options,
         )
-        return await creation.once()
+
+
+def environment_creation(
+    environments: Environments, project_uid: str, body: EnvironmentInput, options: CreationOptions[Environment]
+) -> ReconcilingCreate[Environment]:
+    """Return the creation of an environment, for a workflow that has it created in its own way."""
+    return environments._creation(project_uid, body, options)  # noqa: SLF001
 
 
 def _uids(project_uid: str, environment_uid: str) -> dict[str, str]:

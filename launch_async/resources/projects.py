@@ -21,6 +21,7 @@ from launch_async.models.project import (
     UpdateProjectRequest,
 )
 from launch_async.resources._create.proof import NameProof
+from launch_async.resources._create.reconciling import CreationOptions, ReconcilingCreate
 from launch_async.resources._inputs import (
     MAX_DESCRIPTION,
     MAX_NAME,
@@ -31,7 +32,7 @@ from launch_async.resources._resource import Resource, has_name, has_uid, parsed
 from launch_async.resources.pager import Pager
 from launch_async.wire.secret import hidden
 
-__all__ = ["Projects"]
+__all__ = ["Projects", "project_creation"]
 
 _LIST: Final = Operation("listProjects", "GET", "/projects", READ)
 _GET: Final = Operation("getProject", "GET", "/projects/{project_uid}", READ)
@@ -284,6 +285,11 @@ class Projects(Resource):
         return await self._read(_GIT, {"project_uid": project_uid}, partial(parsed_if_any, _GIT), body=body)
 
     async def _create(self, body: CreateProjectRequest) -> Project:
+        return await self._creation(body).once()
+
+    def _creation(
+        self, body: CreateProjectRequest, options: CreationOptions[Project] | None = None
+    ) -> ReconcilingCreate[Project]:
         async def send(timeout: float) -> Project:
             return await self._one(
                 _CREATE,
@@ -298,8 +304,21 @@ class Projects(Resource):
         async def look_up() -> Sequence[Project]:
             return [project async for project in self.list() if project.name == body.name]
 
-        creation = self._once(_CREATE, f"project {body.name!r}", proof=NameProof[Project](), send=send, look_up=look_up)
-        return await creation.once()
+        return self._once(
+            _CREATE,
+            f"project {body.name!r}",
+            proof=NameProof[Project](),
+            send=send,
+            look_up=look_up,
+            options=options,
+        )
+
+
+def project_creation(
+    projects: Projects, body: CreateProjectRequest, options: CreationOptions[Project]
+) -> ReconcilingCreate[Project]:
+    """Return the creation of a project, for a workflow that has it created in its own way."""
+    return projects._creation(body, options)  # noqa: SLF001
 
 
 def _description(description: str | Unset | None) -> str | Unset:

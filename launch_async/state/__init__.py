@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         StateChange as StateChange,
         StatePlan as StatePlan,
     )
+    from launch_async.state.run.applying import RedeployWhen as RedeployWhen
     from launch_async.state.steps import Step as Step
     from launch_async.state.values import (
         DELETE as DELETE,

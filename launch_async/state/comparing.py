@@ -23,9 +23,9 @@ from launch_async.state.declarations import (
     DeclaredProject,
     DeclaredSettings,
 )
-from launch_async.state.lines import KeyPath
+from launch_async.state.file.lines import KeyPath
+from launch_async.state.file.reading import problem_at
 from launch_async.state.matching import EnvironmentSlot, ProjectSlot
-from launch_async.state.reading import problem_at
 from launch_async.state.steps import STAGES, Step, StepKind
 from launch_async.state.values import Delete, UnresolvedError, VariableSource, described
 from launch_async.wire.secret import Secret
@@ -249,7 +249,7 @@ class Comparison:
             if password is not None:
                 self._note_unresolved(slot, "password", password)
             step = self._step(StepKind.UPDATE_ENVIRONMENT, project, slot)
-            self.steps.append(attrs.evolve(step, before=dict.fromkeys(after), after=after, password=password))
+            self.steps.append(attrs.evolve(step, after=after, password=password))
 
     def _update_environment(self, project: ProjectSlot, slot: EnvironmentSlot, actual: Environment) -> None:
         have, wanted = settings_of(actual), slot.wanted
@@ -278,6 +278,7 @@ class Comparison:
                     variables=variables,
                     known={name: current.get(name) for name in variables},
                     password=password,
+                    known_password=_password_of(actual),
                 )
             )
 
@@ -293,7 +294,7 @@ class Comparison:
         }
         is_other = want != {"is_enabled": enabled, "username": username}
         value = None if wanted.password is None else self.values[wanted.password]
-        shown = None if have is None else have.password
+        shown = _password_of(actual)
         is_new = wanted.password is not None and (is_other or (isinstance(value, str) and shown not in (None, value)))
         if wanted.password is not None and (is_new or isinstance(value, UnresolvedError)):
             self._note_unresolved(slot, "password", wanted.password)
@@ -376,6 +377,11 @@ class Comparison:
 
     def _wrong(self, path: KeyPath, message: str) -> None:
         self.problems.append(problem_at(self.state.origin, path, message))
+
+
+def _password_of(environment: Environment) -> str | None:
+    protection = environment.password_protection
+    return None if protection is None or protection.password is None else Secret(protection.password)
 
 
 def _is_deleted(slot: EnvironmentSlot) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 
 import attrs
 
-from launch_async.state.lines import KeyPath
+from launch_async.state.file.lines import KeyPath
 from launch_async.state.values import VariableSource
 
 __all__ = [
@@ -198,3 +198,8 @@ class Declaration:
     unmanaged: tuple[str, ...] = ()
     notes: tuple[str, ...] = attrs.field(default=(), eq=False)
     origin: Origin | None = attrs.field(default=None, eq=False, repr=False)
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths of the document begin: its file's folder, or else the working directory."""
+        return Path() if self.origin is None else self.origin.folder

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 
 from launch_async.errors import InvalidArgumentError, NotFoundError, StateError
+from launch_async.fleet.journal.journal import Journal
+from launch_async.fleet.plan.confirmation import PROTECTED
 from launch_async.fleet.plan.selecting import batches, gather
 from launch_async.fleet.plan.targets import several
+from launch_async.fleet.plan.waves import STOP_ON_FAILURES
+from launch_async.fleet.report.report import FleetReport
+from launch_async.fleet.run.control import FleetControl
+from launch_async.fleet.run.events import FleetEvent
+from launch_async.fleet.run.options import RunOptions
 from launch_async.fleet.services import FleetServices
 from launch_async.http.metering import Meter, metered
 from launch_async.models.environment import Environment
@@ -15,13 +23,13 @@ from launch_async.rate_limit.types import Priority
 from launch_async.resources._resource import with_methods
 from launch_async.resources.finding import matching, only
 from launch_async.state.comparing import Comparison
-from launch_async.state.declarations import Declaration, DeclaredSettings
+from launch_async.state.declarations import Declaration
 from launch_async.state.document import Reference, State
 from launch_async.state.matching import ProjectSlot, environment_slots, project_slots
 from launch_async.state.plan import StatePlan, changes_of
 from launch_async.state.pulling import Pull
-from launch_async.state.values import Delete, UnresolvedError, VariableSource, resolved
-from launch_async.wire.secret import Secret
+from launch_async.state.resolving import resolve, sources_of
+from launch_async.state.run.applying import RedeployWhen, applied, resumed
 
 __all__ = ["DeclaredState"]
 
@@ -102,6 +110,137 @@ class DeclaredState:
             steps=tuple(comparison.steps),
         )
 
+    async def apply(
+        self,
+        plan: StatePlan,
+        *,
+        journal: str | os.PathLike[str] | Journal | None = None,
+        confirm: int | None = None,
+        redeploy: RedeployWhen | None = None,
+        protected: str | Iterable[str] = PROTECTED,
+        canary: int = 0,
+        wave_size: int | None = None,
+        concurrency: int | None = None,
+        stop_on_failures: float | None = STOP_ON_FAILURES,
+        timeout: float | None = None,
+        deployment_timeout: float = 3600.0,
+        on_event: Callable[[FleetEvent], object] | None = None,
+        control: FleetControl | None = None,
+    ) -> FleetReport:
+        """Make the changes of a plan, as a run of a fleet: in waves, with a journal, a report and a stop on failures.
+
+        Each change is made after what it needs: a project before its environments, these before their variables, then
+        redeployments, then deletions. Before each write the same thing is read. What is as it should be already is not
+        written. Where somebody else changed the same thing since the comparison, nothing is written, and the target
+        fails with `ConflictError`. A second apply sends no write.
+
+        A journal of an interrupted run that included all changes of this plan is gone on with, as by `resume`.
+
+        Args:
+            plan: What `diff` returned.
+            journal: File of the journal, or a journal of your own. Without one, an interrupted run cannot be resumed;
+                compare again instead.
+            confirm: How many changes you mean to make. It must be given, and be right, for more than 20 changes, for
+                changes of protected environments, and for deletions.
+            redeploy: `changed` to deploy each environment again whose changes show only then, and to wait for it; None
+                for no deployments but the first ones of new environments, which are not waited for.
+            protected: Name patterns of environments that need `confirm`, beside those that the document protects.
+            canary: As for `fleet.run`, like all further arguments.
+            wave_size: Changes of each further wave; None for waves that grow.
+            concurrency: Targets that are under way at the same time; None for as many as a wave has.
+            stop_on_failures: Share of the targets that may fail, 0 to 1, before nothing more is sent.
+            timeout: Seconds for the whole run; None for no limit.
+            deployment_timeout: Seconds that one deployment may take.
+            on_event: Called with each event.
+            control: Pauses, resumes or stops the run from outside.
+
+        Returns:
+            The report; failures of single targets are in it and are not raised.
+
+        Raises:
+            InvalidArgumentError: A confirmation is missing, a reference leads to no value, or an option is out of its
+                range.
+            ArchiveError: Files of a new project or environment cannot be uploaded as they are; nothing was sent.
+            MissingScopeError: The token is an app's, and a Git project needs a user's; nothing was sent.
+            ConfigurationError: The plan was made for another organization or region.
+            JournalError: The journal cannot be used; it was left as it was. `JournalInUse` if another run has it.
+
+        API: all operations of projects and environments; scope `launch:manage`, or `launch.projects:write` and, for
+        deletions, `launch.projects:delete`.
+        """
+        if not isinstance(plan, StatePlan):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidArgumentError(
+                "plan", f"expected a StatePlan, not {type(plan).__name__}: diff(state) makes one"
+            )
+        options = RunOptions(
+            canary=canary,
+            wave_size=wave_size,
+            concurrency=concurrency,
+            stop_on_failures=stop_on_failures,
+            timeout=timeout,
+            deployment_timeout=deployment_timeout,
+            protected=several(protected),
+            on_event=on_event,
+            control=control or FleetControl(),
+        )
+        return await applied(self._services, plan, journal=journal, confirm=confirm, redeploy=redeploy, options=options)
+
+    async def resume(
+        self,
+        journal: str | os.PathLike[str] | Journal,
+        state: State,
+        *,
+        protected: str | Iterable[str] = PROTECTED,
+        canary: int = 0,
+        wave_size: int | None = None,
+        concurrency: int | None = None,
+        stop_on_failures: float | None = STOP_ON_FAILURES,
+        timeout: float | None = None,
+        deployment_timeout: float = 3600.0,
+        on_event: Callable[[FleetEvent], object] | None = None,
+        control: FleetControl | None = None,
+    ) -> FleetReport:
+        """Finish an interrupted `apply`: do what is missing, look up what is unknown, and nothing twice.
+
+        The changes are those of the plan that the run began with. A journal holds no value of a variable: these come
+        from the document again. What has failed stays failed: compare again.
+
+        Args:
+            journal: The journal of the run.
+            state: The document that the run began with.
+            protected: As for `apply`, like all further arguments.
+            canary: Targets of a first wave of what was not begun.
+            wave_size: Changes of each further wave; None for waves that grow.
+            concurrency: Targets that are under way at the same time; None for as many as a wave has.
+            stop_on_failures: Share of the targets that may fail, 0 to 1, before nothing more is sent.
+            timeout: Seconds for the rest of the run; None for no limit.
+            deployment_timeout: Seconds that one deployment may take.
+            on_event: Called with each event.
+            control: Pauses, resumes or stops the run from outside.
+
+        Returns:
+            The report of everything, what was done before included.
+
+        Raises:
+            InvalidArgumentError: The document does not say any more where a value comes from, a reference leads to no
+                value, or an option is out of range.
+            MissingScopeError: The token is an app's, and a Git project needs a user's; nothing was sent.
+            ConfigurationError: The plan was made for another organization or region.
+            JournalError: The journal cannot be used; it was left as it was. `JournalInUse` if another run has it.
+        """
+        options = RunOptions(
+            canary=canary,
+            wave_size=wave_size,
+            concurrency=concurrency,
+            stop_on_failures=stop_on_failures,
+            timeout=timeout,
+            deployment_timeout=deployment_timeout,
+            protected=several(protected),
+            on_event=on_event,
+            control=control or FleetControl(),
+        )
+        return await resumed(self._services, journal, state, options=options)
+
     async def _listings(self, projects: Sequence[Project]) -> list[tuple[Project, Sequence[Environment]]]:
         """Return projects with their environments; those that are gone are left out."""
         found: list[tuple[Project, Sequence[Environment]]] = []
@@ -131,25 +270,8 @@ async def compared(
     """Return what it takes to make what is listed what a document says."""
     pairs = [(slot, environment_slots(state, slot, environments_of(slot))) for slot in slots]
     wanted = [environment.wanted for _, environments in pairs for environment in environments]
-    comparison = Comparison(state, await resolve(wanted, state))
+    comparison = Comparison(state, await resolve(sources_of(wanted), state.folder))
     for slot, environments in pairs:
         comparison.compare(slot, environments, environments_of(slot))
     comparison.sort()
     return comparison
-
-
-async def resolve(
-    settings: Iterable[DeclaredSettings], state: Declaration
-) -> dict[VariableSource, Secret | UnresolvedError]:
-    """Return what the sources of some settings lead to, or why they lead nowhere; each is asked once."""
-    folder = state.origin.folder if state.origin is not None else State().folder
-    found: dict[VariableSource, Secret | UnresolvedError] = {}
-    for one in settings:
-        password = None if one.password_protection is None else one.password_protection.password
-        for source in (*one.variables.values(), password):
-            if source is not None and not isinstance(source, Delete) and source not in found:
-                try:
-                    found[source] = await resolved(source, folder)
-                except UnresolvedError as error:
-                    found[source] = error
-    return found

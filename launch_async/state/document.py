@@ -13,9 +13,9 @@ import attrs
 
 from launch_async.errors import InvalidArgumentError
 from launch_async.state.declarations import Declaration, DeclaredSettings
-from launch_async.state.reading import read
+from launch_async.state.file.reading import read
+from launch_async.state.file.writing import replace_file, written
 from launch_async.state.values import VariableSource, described, is_reference
-from launch_async.state.writing import replace_file, written
 
 __all__ = ["Reference", "State"]
 
@@ -111,11 +111,6 @@ class State(Declaration):
                 if is_reference(source):
                     users.setdefault(described(source), []).append(f"{label} {name}")
         return tuple(Reference(name, tuple(used_by)) for name, used_by in users.items())
-
-    @property
-    def folder(self) -> Path:
-        """Where relative paths of the document begin: its file's folder, or else the working directory."""
-        return Path() if self.origin is None else self.origin.folder
 
     def _labelled(self) -> Iterator[tuple[str, DeclaredSettings]]:
         yield "defaults", self.defaults

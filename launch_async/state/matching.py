@@ -21,8 +21,8 @@ from launch_async.state.declarations import (
     DeclaredProject,
     DeclaredSettings,
 )
-from launch_async.state.lines import KeyPath
-from launch_async.state.reading import problem_at
+from launch_async.state.file.lines import KeyPath
+from launch_async.state.file.reading import problem_at
 
 __all__ = ["EnvironmentSlot", "ProjectSlot", "environment_slots", "inherited", "is_unmanaged", "project_slots"]
 

@@ -18,7 +18,7 @@ from launch_async.state.declarations import (
     DeclaredRepository,
 )
 from launch_async.state.document import State
-from launch_async.state.secret_values import looks_secret
+from launch_async.state.file.secret_values import looks_secret
 from launch_async.state.values import LiteralValue, VariableSource, is_reference
 
 __all__ = ["Pull"]

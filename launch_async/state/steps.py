@@ -54,7 +54,10 @@ class Step:
         after: Settings that change, as they should be.
         variables: Where the values of the variables that change come from.
         known: Values of these variables, as they are; None for one that is not there.
+        marks: Marks of these values, where a journal holds no more.
         password: Where the password of a site comes from, if it is written.
+        known_password: The password as it is; None where the service does not show it.
+        password_mark: A mark of it, where a journal holds no more.
         repository: Repository of a new project.
         source: Files of a new project or environment.
         seen: What is deleted with it, as it was when it was compared: marks by UID.
@@ -73,7 +76,10 @@ class Step:
     after: Values = attrs.field(factory=dict[str, JSONValue], repr=False)
     variables: Mapping[str, VariableSource] = attrs.field(factory=dict[str, VariableSource], repr=False)
     known: Mapping[str, str | None] = attrs.field(factory=dict[str, "str | None"], repr=False)
+    marks: Mapping[str, str | None] = attrs.field(factory=dict[str, "str | None"], repr=False)
     password: VariableSource | None = attrs.field(default=None, repr=False)
+    known_password: str | None = attrs.field(default=None, repr=False)
+    password_mark: str | None = attrs.field(default=None, repr=False)
     repository: DeclaredRepository | None = None
     source: str | None = None
     seen: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)

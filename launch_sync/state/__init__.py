@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from launch_async.state.document import Reference as Reference, State as State
     from launch_async.state.plan import ChangeKind as ChangeKind, StateChange as StateChange, StatePlan as StatePlan
+    from launch_async.state.run.applying import RedeployWhen as RedeployWhen
     from launch_async.state.steps import Step as Step
     from launch_async.state.values import (
         DELETE as DELETE,

@@ -25,8 +25,8 @@ from launch_async.state import (
     LiteralValue,
 )
 from launch_async.state.declarations import SWITCHES, TEXTS
-from launch_async.state.lines import key_lines, line_of
-from launch_async.state.reading import KEYS
+from launch_async.state.file.lines import key_lines, line_of
+from launch_async.state.file.reading import KEYS
 from tests.support.programs import ROOT
 
 EXAMPLE = """\

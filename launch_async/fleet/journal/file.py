@@ -70,6 +70,11 @@ class FileJournal:
         self.close()
 
     @property
+    def is_there(self) -> bool:
+        """Whether there is something at its path: a run was begun, or somebody put it there."""
+        return os.path.lexists(self.path)
+
+    @property
     def missing_since(self) -> datetime | None:
         """The time of the service after which its run may have done more than the file tells: a copy may be older.
 

@@ -8,15 +8,18 @@ from typing import Final, Literal, Self, TypeAlias
 import attrs
 
 from launch_async.archive.archive import SecretFiles
+from launch_async.models.base import JSONValue
 
 __all__ = [
     "ACTIONS",
     "Action",
     "DeleteEnvironments",
+    "Mixed",
     "PlannedSource",
     "Redeploy",
     "RevalidateCache",
     "SetVariables",
+    "Task",
     "VariableChange",
     "WhenBusy",
 ]
@@ -153,7 +156,43 @@ class DeleteEnvironments:
         return "delete environments"
 
 
-Action: TypeAlias = Redeploy | SetVariables | RevalidateCache | DeleteEnvironments
+@attrs.frozen(kw_only=True)
+class Task:
+    """One operation of a mixed plan, which whoever made the plan knows how to carry out.
+
+    Attributes:
+        name: What it does, such as `update_environment`.
+        details: What is to be known of it, as plain data without a secret.
+        requests: Requests that it takes at the least.
+    """
+
+    name: str
+    details: Mapping[str, JSONValue] = attrs.field(factory=dict[str, JSONValue], repr=False, hash=False)
+    requests: int = 0
+    kind: Literal["task"] = "task"
+
+    def __str__(self) -> str:
+        return self.name.replace("_", " ")
+
+
+@attrs.frozen(kw_only=True)
+class Mixed:
+    """Something else for each target, as its operation says, in the order of the operations' stages.
+
+    Attributes:
+        title: What all of it is for.
+        salt: A text of this plan's own, for marks of secrets in it.
+    """
+
+    title: str
+    salt: str = attrs.field(default="", repr=False)
+    kind: Literal["mixed"] = "mixed"
+
+    def __str__(self) -> str:
+        return self.title
+
+
+Action: TypeAlias = Redeploy | SetVariables | RevalidateCache | DeleteEnvironments | Task | Mixed
 """What a plan does to each of its targets."""
 
 ACTIONS: Final[dict[str, type[Action]]] = {
@@ -161,5 +200,7 @@ ACTIONS: Final[dict[str, type[Action]]] = {
     "set_variables": SetVariables,
     "revalidate_cache": RevalidateCache,
     "delete_environments": DeleteEnvironments,
+    "task": Task,
+    "mixed": Mixed,
 }
 """Actions by the `kind` that their JSON has."""

@@ -15,7 +15,7 @@ from typing import Final, Self
 
 import attrs
 
-from launch_async.fleet.plan.actions import Action, Redeploy, SetVariables
+from launch_async.fleet.plan.actions import Action, Mixed, Redeploy, SetVariables, Task
 from launch_async.fleet.plan.operation import PlannedOperation
 from launch_async.fleet.plan.waves import STOP_ON_FAILURES, waves
 from launch_async.watch.schedule import fair_interval, until_next_poll
@@ -50,6 +50,14 @@ def forecast(
         poll_rate: How many of them may be polls.
         build_seconds: How long some builds took; those whose target does not tell are like these, in turn.
     """
+    if isinstance(action, Mixed):
+        redeployments = [one for one in operations if isinstance(one.action, Redeploy)]
+        requests = sum(one.action.requests for one in operations if isinstance(one.action, Task))
+        if redeployments and redeployments[0].action is not None:
+            requests += forecast(
+                redeployments[0].action, redeployments, rate=rate, poll_rate=poll_rate, build_seconds=build_seconds
+            )
+        return requests
     busy = [one for one in operations if not one.is_idle(action)]
     requests = sum(_requests(action, one) for one in busy)
     # A run looks at the names again, project by project.

@@ -20,11 +20,22 @@ class PlannedOperation:
         key: Depends on nothing but what is done to which environment.
         target: The environment.
         change: What it would change, for variables.
+        action: What is done to it, where the plan does something else to each target.
+        stage: Operations of a later stage begin when those of the stages before have ended.
+        after: Keys of the operations that must have succeeded before it begins.
     """
 
     key: str
     target: Target
     change: VariableChange | None = None
+    action: Action | None = None
+    stage: int = 0
+    after: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What it is about, and what is done to it where the plan does not say."""
+        return self.target.label if self.action is None else f"{self.target.label}: {self.action}"
 
     def is_idle(self, action: Action, values: Mapping[str, str] | None = None) -> bool:
         """Whether nothing is to be changed, as was read a moment ago: then a run asks nothing, either.

@@ -25,9 +25,11 @@ from launch_async.errors import InvalidArgumentError
 from launch_async.fleet.plan.actions import (
     ACTIONS,
     Action,
+    Mixed,
     PlannedSource,
     Redeploy,
     SetVariables,
+    Task,
     VariableChange,
 )
 from launch_async.fleet.plan.confirmation import PROTECTED, reasons_to_confirm
@@ -35,7 +37,7 @@ from launch_async.fleet.plan.forecast import ASSUMED_BUILD_S, forecast
 from launch_async.fleet.plan.operation import PlannedOperation
 from launch_async.fleet.plan.targets import Cost, Target
 
-__all__ = ["Plan", "PlanDiff"]
+__all__ = ["Plan", "PlanDiff", "key_by_name"]
 
 _FORMAT: Final = "contentstack-launch/fleet-plan"
 _VERSION: Final = 1
@@ -144,6 +146,41 @@ class Plan(Displayable):
             build_seconds=tuple(build_seconds),
         )
 
+    @classmethod
+    def mixed(
+        cls,
+        action: Mixed,
+        operations: Sequence[PlannedOperation],
+        *,
+        host: str,
+        organization_uid: str | None,
+        rate: float,
+        poll_rate: float = math.inf,
+        created_at: datetime | None = None,
+    ) -> Self:
+        """Return a new plan that does something else to each target; it may be empty.
+
+        Args:
+            action: What all of it is for.
+            operations: The operations, each with its own action, in the order of their stages.
+            host: Host of the Launch API.
+            organization_uid: The organization, if it is known.
+            rate: Requests per second that the budget allows.
+            poll_rate: How many of them may be polls.
+            created_at: The time by the service's clock; None where that is not known.
+        """
+        return cls(
+            uid=uuid.uuid4().hex,
+            host=host,
+            organization_uid=organization_uid,
+            created_at=created_at or datetime.now(UTC),
+            is_service_time=created_at is not None,
+            action=action,
+            operations=tuple(operations),
+            rate=rate,
+            poll_rate=poll_rate,
+        )
+
     def split(self, size: int) -> tuple[Self, ...]:
         """Return this plan as plans of at most `size` operations, for workers that run apart, each with its journal.
 
@@ -151,8 +188,10 @@ class Plan(Displayable):
         in whatever process, can go on with the journals of the parts. `FleetReport.joined` makes one report of theirs.
 
         Raises:
-            InvalidArgumentError: `size` is less than 1.
+            InvalidArgumentError: `size` is less than 1, or the plan is a mixed one, whose operations need each other.
         """
+        if isinstance(self.action, Mixed):
+            raise InvalidArgumentError("plan", "is a mixed one and cannot be split: its operations need each other")
         if size < 1:
             raise InvalidArgumentError("size", f"must be at least 1, not {size}")
         pieces = [self.operations[start : start + size] for start in range(0, len(self.operations), size)]
@@ -192,7 +231,8 @@ class Plan(Displayable):
     @property
     def outlook(self) -> str:
         """What a run costs, how long the slowest build took, and what is deploying, if that is known."""
-        parts = [f"{len(self.operations)} environments, about {self.cost}"]
+        things = "operations" if isinstance(self.action, Mixed) else "environments"
+        parts = [f"{len(self.operations)} {things}, about {self.cost}"]
         if isinstance(self.action, Redeploy):
             targets = [one.target for one in self.operations]
             known = [one.last_seconds for one in targets if one.last_seconds is not None]
@@ -208,6 +248,8 @@ class Plan(Displayable):
     @property
     def call(self) -> str:
         """The call that runs this plan, with the confirmation that it needs; values of variables are not in it."""
+        if isinstance(self.action, Mixed):
+            return "launch.state.apply(plan)"
         targets = [one.target for one in self.operations]
         arguments = ["plan"]
         if isinstance(self.action, SetVariables) and self.action.names:
@@ -247,6 +289,7 @@ class Plan(Displayable):
                         "key": operation.key,
                         "target": operation.target.to_dict(),
                         "change": None if operation.change is None else attrs.asdict(operation.change),
+                        **({} if operation.action is None else _own(operation, operation.action)),
                     }
                     for operation in self.operations
                 ],
@@ -290,8 +333,9 @@ class Plan(Displayable):
         )
         if plan.created_at.tzinfo is None:
             raise InvalidArgumentError("plan", "is not a fleet plan: its time of creation has no time zone")
-        _check_targets([one.target for one in plan.operations])
-        edited = [one.target.label for one in plan.operations if one.key != _key(action, one.target)]
+        if not isinstance(action, Mixed):
+            _check_targets([one.target for one in plan.operations])
+        edited = [one.target.label for one in plan.operations if one.key != _key_of(action, one)]
         if edited:
             raise InvalidArgumentError(
                 "plan", f"was edited: the key of {', '.join(edited[:5])} does not fit; plan anew"
@@ -316,9 +360,7 @@ class Plan(Displayable):
         return cls.from_json(text)
 
     def __str__(self) -> str:
-        lines = [
-            f"  {one.target.label}{f'  {one.change}' if one.change is not None else ''}" for one in self.operations
-        ]
+        lines = [f"  {one.label}{f'  {one.change}' if one.change is not None else ''}" for one in self.operations]
         shown = [
             f"Plan {self.uid[:8]} (dry run): {self.what}",
             self.outlook,
@@ -345,6 +387,19 @@ def _read_figure(rate: object) -> float:
     return math.inf if rate is None else float(cast("float", rate))
 
 
+def _key_of(action: Action, operation: PlannedOperation) -> str:
+    return (
+        _key(action, operation.target) if operation.action is None else key_by_name(operation.action, operation.target)
+    )
+
+
+def key_by_name(action: Action, target: Target) -> str:
+    """Return the key of an operation of a mixed plan: its target may have no UID yet, but has names."""
+    what = action.name if isinstance(action, Task) else action.kind
+    identity = [what, target.project_name, target.environment_name]
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]
+
+
 def _key(action: Action, target: Target) -> str:
     identity = [_action_document(action), target.project_uid, target.environment_uid]
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:32]
@@ -363,10 +418,18 @@ def _read_action(document: dict[str, object]) -> Action:
     return ACTIONS[fields["kind"]](**fields)
 
 
+def _own(operation: PlannedOperation, action: Action) -> dict[str, object]:
+    return {"action": _action_document(action), "stage": operation.stage, "after": list(operation.after)}
+
+
 def _read_operation(document: dict[str, object]) -> PlannedOperation:
     change = cast("dict[str, list[str]] | None", document["change"])
+    action = cast("dict[str, object] | None", document.get("action"))
     return PlannedOperation(
         key=str(document["key"]),
-        target=Target.from_dict(document["target"]),
+        target=Target.from_dict(document["target"], is_there=action is None),
         change=None if change is None else VariableChange(**{name: tuple(keys) for name, keys in change.items()}),
+        action=None if action is None else _read_action(action),
+        stage=cast("int", document.get("stage", 0)),
+        after=tuple(cast("list[str]", document.get("after", ()))),
     )

@@ -27,8 +27,8 @@ class Target:
     """One environment, with what is known of it.
 
     Attributes:
-        project_uid: UID of the project.
-        environment_uid: UID of the environment.
+        project_uid: UID of the project; empty, in a mixed plan, for one that is not there yet.
+        environment_uid: UID of the environment; likewise, and for what is done to a project.
         project_name: Name of the project; empty if it was not looked up.
         environment_name: Name of the environment; empty if it was not looked up.
         project_type: `GITPROVIDER` or `FILEUPLOAD`; empty if it is not known.
@@ -55,7 +55,8 @@ class Target:
     @property
     def label(self) -> str:
         """`project/environment`, by name where it is known; on one line, without control characters."""
-        return printable(f"{self.project_name or self.project_uid}/{self.environment_name or self.environment_uid}")
+        parts = self.project_name or self.project_uid, self.environment_name or self.environment_uid
+        return printable("/".join(filter(None, parts)))
 
     def to_dict(self) -> dict[str, object]:
         """Return the target as plain data that JSON can express."""
@@ -67,8 +68,12 @@ class Target:
         }
 
     @classmethod
-    def from_dict(cls, document: object) -> Self:
+    def from_dict(cls, document: object, *, is_there: bool = True) -> Self:
         """Read what `to_dict` wrote.
+
+        Args:
+            document: What `to_dict` wrote.
+            is_there: Whether it must have both UIDs.
 
         Raises:
             ValueError: It is not such an object.
@@ -85,9 +90,12 @@ class Target:
             raise ValueError(f"a target without {' and '.join(sorted(missing))}")
         status, moment = texts.pop("last_status", None), texts.pop("last_deployed_at", None)
         seconds = fields.get("last_seconds")
+        uids = {name: texts.pop(name) for name in ("project_uid", "environment_uid")}
+        for name, uid in uids.items():
+            if is_there or uid:
+                check_uid(name, uid)
         return cls(
-            project_uid=check_uid("project_uid", texts.pop("project_uid")),
-            environment_uid=check_uid("environment_uid", texts.pop("environment_uid")),
+            **uids,
             **texts,
             last_status=None if status is None else DeploymentStatus(status),
             last_deployed_at=None if moment is None else parse_iso(moment),

@@ -9,6 +9,7 @@ from typing import cast
 import attrs
 
 from launch_async.fleet.journal.journal import Entry, OperationState
+from launch_async.fleet.plan.operation import PlannedOperation
 from launch_async.fleet.plan.targets import Target
 from launch_async.models.base import JSONValue
 
@@ -21,6 +22,7 @@ class TargetOutcome:
 
     Attributes:
         target: The environment.
+        what: What was done to it, where the plan does something else to each target.
         state: How its operation ended, or how far it is.
         wave: Number of the wave that it ran in, from 1; 0 if it did not.
         deployment_uid: The deployment that was created or attached to.
@@ -31,11 +33,13 @@ class TargetOutcome:
         requests: Requests that it took, over all runs; polls that are shared by many targets are not counted.
         waited: Seconds that its requests waited for the budget.
         message: What went wrong, or why it was skipped.
+        error: Name of the error that ended it, such as `ConflictError`; empty if none did.
         report: The report of a deployment that failed, as plain data.
     """
 
     target: Target
     state: OperationState
+    what: str = ""
     wave: int = 0
     deployment_uid: str | None = None
     url: str | None = None
@@ -45,7 +49,13 @@ class TargetOutcome:
     requests: int = 0
     waited: float = 0.0
     message: str = ""
+    error: str = ""
     report: Mapping[str, JSONValue] | None = None
+
+    @property
+    def label(self) -> str:
+        """The target's label, and what was done to it where the plan does something else to each."""
+        return f"{self.target.label}: {self.what}" if self.what else self.target.label
 
     @property
     def seconds(self) -> float | None:
@@ -55,11 +65,12 @@ class TargetOutcome:
         return max(0.0, (self.ended_at - self.started_at).total_seconds())
 
     @classmethod
-    def of(cls, target: Target, entry: Entry) -> TargetOutcome:
-        """Return the outcome that a journal's entry tells of."""
+    def of(cls, operation: PlannedOperation, entry: Entry) -> TargetOutcome:
+        """Return the outcome of an operation that a journal's entry tells of."""
         detail = entry.detail
         return cls(
-            target=target,
+            target=operation.target,
+            what="" if operation.action is None else str(operation.action),
             state=entry.state,
             wave=cast("int", detail.get("wave", 0)),
             deployment_uid=entry.deployment_uid,
@@ -70,6 +81,7 @@ class TargetOutcome:
             requests=entry.requests,
             waited=cast("float", detail.get("waited", 0.0)),
             message=str(detail.get("message", "")),
+            error=str(detail.get("error", "")),
             report=cast("Mapping[str, JSONValue] | None", detail.get("report")),
         )
 
@@ -80,6 +92,7 @@ class TargetOutcome:
             "environment_uid": self.target.environment_uid,
             "project": self.target.project_name,
             "environment": self.target.environment_name,
+            "what": self.what,
             "state": str(self.state),
             "wave": self.wave,
             "deployment_uid": self.deployment_uid,
@@ -91,4 +104,5 @@ class TargetOutcome:
             "requests": self.requests,
             "waited": self.waited,
             "message": self.message,
+            "error": self.error,
         }

@@ -61,7 +61,7 @@ class FleetReport(Displayable):
         return cls(
             plan=plan,
             outcomes=tuple(
-                known.get(one.target.environment_uid) or TargetOutcome.of(one.target, Entry(key=one.key))
+                known.get(one.target.environment_uid) or TargetOutcome.of(one, Entry(key=one.key))
                 for one in plan.operations
             ),
             seconds=max((report.seconds for report in reports), default=0.0),
@@ -97,7 +97,7 @@ class FleetReport(Displayable):
     @property
     def summary(self) -> str:
         """The totals in one line."""
-        counts = ", ".join(f"{count} {state}" for state, count in self.totals.items())
+        counts = ", ".join(f"{count} {state}" for state, count in self.totals.items()) or "nothing to do"
         again = f" and {self.runs} runs" if self.runs > 1 else ""
         done = "; all of it was done before, and nothing was sent now" if self.nothing_left else ""
         stop = f"; stopped: {self.stopped}" if self.stopped else ""
@@ -156,9 +156,9 @@ class FleetReport(Displayable):
 
     def __str__(self) -> str:
         shown = sorted(self.outcomes, key=lambda one: one.state is OperationState.SUCCEEDED)[:_SHOWN]
-        width = max((len(one.target.label) for one in shown), default=0)
+        width = max((len(one.label) for one in shown), default=0)
         lines = [
-            f"  {one.target.label:<{width}}  {one.state:<9}  "
+            f"  {one.label:<{width}}  {one.state:<9}  "
             f"{'' if one.seconds is None else f'{one.seconds:7.1f} s'}  {one.message}".rstrip()
             for one in shown
         ]

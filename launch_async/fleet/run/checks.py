@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from launch_async._text import printable
 from launch_async.errors import InvalidArgumentError
-from launch_async.fleet.plan.actions import SetVariables
+from launch_async.fleet.plan.actions import Mixed, SetVariables
 from launch_async.fleet.plan.confirmation import is_protected, reasons_to_confirm
 from launch_async.fleet.plan.plan import Plan
 from launch_async.fleet.plan.targets import Target
@@ -48,12 +48,17 @@ def check_names(targets: Sequence[Target], names: Mapping[str, str], protected: 
 
 
 def check_values(plan: Plan, options: RunOptions) -> None:
-    """Refuse a run whose values are not those of the variables that its plan sets.
+    """Refuse a run whose values are not those of the variables that its plan sets, or that a fleet cannot carry out.
 
     Raises:
         InvalidArgumentError: They are missing, too many or too large.
     """
     given = options.variables or {}
+    if isinstance(plan.action, Mixed) and options.performer is None:
+        raise InvalidArgumentError(
+            "plan",
+            f"is to {plan.action}: launch.state.apply(plan) runs it, launch.state.resume(journal, state) resumes it",
+        )
     if isinstance(plan.action, SetVariables):
         missing = [name for name in plan.action.names if name not in given]
         if missing:

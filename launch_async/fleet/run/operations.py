@@ -7,8 +7,10 @@ is sent; variables are compared again; a deletion may find that it was done; a r
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from launch_async.errors import AmbiguousOutcome, ConcurrentChangeError, LaunchError, NotFoundError
@@ -16,11 +18,14 @@ from launch_async.fleet.journal.journal import OperationState
 from launch_async.fleet.plan.actions import (
     Action,
     DeleteEnvironments,
+    Mixed,
     Redeploy,
     RevalidateCache,
     SetVariables,
+    Task,
 )
 from launch_async.fleet.plan.operation import PlannedOperation
+from launch_async.fleet.plan.targets import Target
 from launch_async.fleet.run.control import FleetControl
 from launch_async.fleet.run.events import FleetEventKind
 from launch_async.fleet.run.older_copy import sends_of_missing_steps, unknown_deployment, unknown_revalidation
@@ -30,10 +35,10 @@ from launch_async.fleet.run.uploads import SharedUpload
 from launch_async.fleet.services import FleetServices
 from launch_async.http.metering import Meter, metered
 from launch_async.models.deployment import Deployment, DeploymentRef
-from launch_async.resources._create.reconciling import CreationLog, CreationOptions
+from launch_async.resources._create.reconciling import C, CreationLog, CreationOptions, ReconcilingCreate
 from launch_async.resources._create.sending import SendRecord
 
-__all__ = ["HeldBackError", "Operations"]
+__all__ = ["HeldBackError", "Operations", "TaskWork"]
 
 _SENDERS: Final = 20
 """Operations that are being sent at the same time: enough for the budget, and none waits for it beyond its deadline."""
@@ -80,6 +85,10 @@ class Operations:
                 await self._in_turn(operation, lambda: self._set_variables(operation, action))
             case RevalidateCache():
                 await self._revalidate(operation, action)
+            case Task():
+                await self._perform(operation)
+            case Mixed():
+                raise AssertionError("a mixed plan's operations have actions of their own")
             case DeleteEnvironments():
                 entered = self._state.entry(operation).state
                 interrupted = entered is OperationState.INTENDED or self._state.may_be_done(operation)
@@ -273,6 +282,64 @@ class Operations:
             # The interrupted attempt has deleted it, or the run of which the journal is an older copy.
         self._state.end(operation, OperationState.SUCCEEDED, {})
 
+    async def _perform(self, operation: PlannedOperation) -> None:
+        performer = self._options.performer
+        assert performer is not None  # noqa: S101 - a run without one was refused
+        await performer.perform(TaskWork(self, self._state, operation))
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncGenerator[None]:
+        """Hold a turn to send something that changes nothing."""
+        async with self._sending:
+            self._check_not_held()
+            yield
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, but not while the run is paused or stopped."""
+        await self._sleep(seconds)
+
+    async def in_turn(self, operation: PlannedOperation, work: Callable[[], Coroutine[object, object, None]]) -> None:
+        """Do some work that may be done again; its intent is written down before its first request."""
+        await self._in_turn(operation, work)
+
+    async def create(
+        self, operation: PlannedOperation, creation_of: Callable[[CreationOptions[C]], ReconcilingCreate[C]]
+    ) -> C:
+        """Create something once, or take over what an interrupted run has created.
+
+        Raises:
+            AmbiguousOutcome: It may have happened, and nobody can tell.
+        """
+
+        def options(log: CreationLog, record: SendRecord | None = None) -> CreationOptions[C]:
+            return CreationOptions(
+                timeout=math.inf, record=record, turn=lambda: self._sending, sleep=self._sleep, log=log
+            )
+
+        record: SendRecord | None = None
+        if self._state.entry(operation).state is OperationState.INTENDED:
+            record = self._state.sends(operation)
+            if self._state.missing_since is not None:
+                record.last = self._services.service_time
+        elif self._state.may_be_done(operation):
+            record = SendRecord(first=self._state.missing_since, last=self._services.service_time)
+        if record is not None:
+            found = await creation_of(options(CreationLog(), record)).resolved()
+            if found is not None:
+                return found
+            self._state.settle(operation)
+        await self._know_the_clock(operation)
+        log = _JournalledCreation(operation, self._state, self._check_not_held)
+        creation = creation_of(options(log))
+        made: list[C] = []
+
+        async def create() -> None:
+            made.append(await creation.once())
+
+        self._check_not_held()
+        await _finished(create(), unless=lambda: not log.is_in_flight)
+        return made[0]
+
     async def _know_the_clock(self, operation: PlannedOperation) -> None:
         """Learn the service's clock before the first intent is written, once: a resumption compares with it."""
         async with self._clock_lock:
@@ -316,6 +383,55 @@ class Operations:
     def _check_not_held(self) -> None:
         if self._control.is_paused or self._control.stopped:
             raise HeldBackError
+
+
+class TaskWork:
+    """One task of a mixed plan, as whoever carries it out sees its run; see `performing.Work`."""
+
+    def __init__(self, operations: Operations, state: RunState, operation: PlannedOperation) -> None:
+        self._operations = operations
+        self._state = state
+        self._operation = operation
+
+    @property
+    def key(self) -> str:
+        """See `Work.key`."""
+        return self._operation.key
+
+    @property
+    def target(self) -> Target:
+        """See `Work.target`."""
+        return self._operation.target
+
+    @property
+    def created(self) -> Mapping[str, str]:
+        """See `Work.created`."""
+        return self._state.created(self._operation)
+
+    def turn(self) -> AbstractAsyncContextManager[object]:
+        """See `Work.turn`."""
+        return self._operations.turn()
+
+    async def in_turn(self, work: Callable[[], Coroutine[object, object, None]]) -> None:
+        """See `Work.in_turn`."""
+        await self._operations.in_turn(self._operation, work)
+
+    async def create(self, creation: Callable[[CreationOptions[C]], ReconcilingCreate[C]]) -> C:
+        """See `Work.create`."""
+        return await self._operations.create(self._operation, creation)
+
+    async def sleep(self, seconds: float) -> None:
+        """See `Work.sleep`."""
+        await self._operations.sleep(seconds)
+
+    def note_created(self, **uids: str) -> None:
+        """See `Work.note_created`."""
+        self._state.note_created(self._operation, uids)
+
+    def done(self, message: str, **uids: str) -> None:
+        """See `Work.done`."""
+        detail: dict[str, object] = {"message": message, **({"created": uids} if uids else {})}
+        self._state.end(self._operation, OperationState.SUCCEEDED, detail)
 
 
 class _JournalledCreation(CreationLog):

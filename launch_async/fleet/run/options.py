@@ -9,6 +9,7 @@ import attrs
 from launch_async.errors import InvalidArgumentError
 from launch_async.fleet.run.control import FleetControl
 from launch_async.fleet.run.events import FleetEvent
+from launch_async.fleet.run.performing import Performer
 from launch_async.http.operation import check_callback
 
 __all__ = ["RunOptions"]
@@ -28,10 +29,11 @@ class RunOptions:
     stop_on_failures: float | None
     timeout: float | None
     deployment_timeout: float
-    variables: Mapping[str, str] | None = attrs.field(repr=False)
+    variables: Mapping[str, str] | None = attrs.field(default=None, repr=False)
     protected: tuple[str, ...]
     on_event: Callable[[FleetEvent], object] | None
     control: FleetControl
+    performer: Performer | None = None
 
     def __attrs_post_init__(self) -> None:
         check_callback(on_event=self.on_event)

@@ -137,6 +137,16 @@ class RunState:
         """Return the state that an operation has if what it sends now has no effect."""
         return self._settled[operation.key]
 
+    def created(self, operation: PlannedOperation) -> Mapping[str, str]:
+        """Return the UIDs of what an operation has created, by the name that calls have for them."""
+        return cast("Mapping[str, str]", self.entry(operation).detail.get("created", {}))
+
+    def note_created(self, operation: PlannedOperation, uids: Mapping[str, str]) -> None:
+        """Write down what an operation has created, which goes on."""
+        entry = self.entry(operation)
+        created = {**self.created(operation), **uids}
+        self._write(attrs.evolve(entry, detail={**entry.detail, "created": created}))
+
     def settle(self, operation: PlannedOperation) -> None:
         """Write down that nothing came of what was sent, and nothing will."""
         self.leave_open(operation, OperationState.PLANNED, "")

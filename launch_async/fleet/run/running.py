@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+import attrs
+
 from launch_async.errors import (
     AmbiguousOutcome,
     ClosedError,
@@ -94,7 +96,7 @@ class FleetRun:
         totals = self._state.totals
         return FleetReport(
             plan=self._plan,
-            outcomes=tuple(TargetOutcome.of(one.target, self._state.entry(one)) for one in self._plan.operations),
+            outcomes=tuple(TargetOutcome.of(one, self._state.entry(one)) for one in self._plan.operations),
             seconds=totals.seconds,
             requests=totals.requests,
             waited=totals.waited,
@@ -124,7 +126,8 @@ class FleetRun:
         """Look whether a target has become a protected environment, before anything is sent."""
         if not self._options.protected or self._control.stopped:
             return
-        targets = [one.target for one in operations]
+        # Tasks look at the names themselves, right before they write.
+        targets = [one.target for one in operations if one.action is None]
         try:
             names = await names_now(self._services, targets)
         except LaunchError as error:
@@ -185,6 +188,10 @@ class FleetRun:
         await self._run_wave([*begun, *wave])
 
     async def _run_wave(self, operations: Sequence[PlannedOperation]) -> None:
+        for stage in sorted({one.stage for one in operations}):
+            await self._run_stage([one for one in operations if one.stage == stage])
+
+    async def _run_stage(self, operations: Sequence[PlannedOperation]) -> None:
         places = asyncio.Semaphore(self._options.concurrency or max(1, len(operations)))
         try:
             async with asyncio.TaskGroup() as group:
@@ -201,15 +208,27 @@ class FleetRun:
         async with places:
             with metered(Meter(priority=Priority.WRITE)) as meter:
                 self._state.meter(operation, meter)
-                await self._tried(operation)
+                if self._is_ready(operation):
+                    await self._tried(operation)
             self._judge()
+
+    def _is_ready(self, operation: PlannedOperation) -> bool:
+        """Return whether what an operation needs is done; end it where that has failed."""
+        by_key = {one.key: one for one in self._plan.operations} if operation.after else {}
+        needed = [by_key[key] for key in operation.after]
+        missing = [one for one in needed if self._state.entry(one).state is not OperationState.SUCCEEDED]
+        failed = [one for one in missing if self._state.entry(one).state.is_final]
+        if failed and not self._control.stopped:
+            message = f"not begun, because another operation failed that it needs: {failed[0].label}"
+            self._state.end(operation, OperationState.FAILED, {"message": message})
+        return not missing
 
     async def _tried(self, operation: PlannedOperation) -> None:
         """Carry out an operation, again after a pause where nothing has happened that counts."""
         tries = 0
         while await self._may_start(operation):
             try:
-                await self._operations.carry_out(operation, self._plan.action)
+                await self._operations.carry_out(self._with_uids(operation), operation.action or self._plan.action)
             except HeldBackError:
                 continue
             except UploadFailedError as error:
@@ -225,6 +244,27 @@ class FleetRun:
                     continue
                 self._end_with(operation, error)
             return
+
+    def _with_uids(self, operation: PlannedOperation) -> PlannedOperation:
+        """Return an operation with the UIDs of what operations before it have created."""
+        target = operation.target
+        if not operation.after or (target.project_uid and target.environment_uid):
+            return operation
+        needed = [(one.target, self._state.created(one)) for one in self._plan.operations if one.key in operation.after]
+        projects = [uids["project_uid"] for _, uids in needed if "project_uid" in uids]
+        environments = [
+            uids["environment_uid"]
+            for one, uids in needed
+            if one.environment_name == target.environment_name and "environment_uid" in uids
+        ]
+        return attrs.evolve(
+            operation,
+            target=attrs.evolve(
+                target,
+                project_uid=target.project_uid or next(iter(projects), ""),
+                environment_uid=target.environment_uid or next(iter(environments), ""),
+            ),
+        )
 
     async def _may_start(self, operation: PlannedOperation) -> bool:
         """Wait while the run is paused; return whether this operation is still to be carried out."""
@@ -262,7 +302,8 @@ class FleetRun:
         if _happened_nothing(error) or self._is_in_doubt(operation):
             self._state.failed += 1
             return self._state.leave_open(operation, self._state.settled_state(operation), str(error))
-        return self._state.end(operation, OperationState.FAILED, {"message": str(error)})
+        detail = {"message": str(error), "error": type(error).__name__}
+        return self._state.end(operation, OperationState.FAILED, detail)
 
     def _is_in_doubt(self, operation: PlannedOperation) -> bool:
         """Return whether an earlier run may have carried it out, and nobody could look: a resumption looks again."""

@@ -24,8 +24,8 @@ from launch_async.state.declarations import (
     DeclaredSettings,
     Origin,
 )
-from launch_async.state.lines import KeyPath, key_lines, line_of, shown_path
-from launch_async.state.secret_values import looks_secret
+from launch_async.state.file.lines import KeyPath, key_lines, line_of, shown_path
+from launch_async.state.file.secret_values import looks_secret
 from launch_async.state.values import DELETE, LiteralValue, VariableSource, is_reference
 
 __all__ = ["problem_at", "read"]

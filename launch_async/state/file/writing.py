@@ -24,9 +24,9 @@ from launch_async.state.declarations import (
     DeclaredProject,
     DeclaredSettings,
 )
-from launch_async.state.lines import KeyPath
-from launch_async.state.reading import problem_at, read
-from launch_async.state.secret_values import looks_secret
+from launch_async.state.file.lines import KeyPath
+from launch_async.state.file.reading import problem_at, read
+from launch_async.state.file.secret_values import looks_secret
 from launch_async.state.values import Delete, LiteralValue, VariableSource, is_reference
 
 if TYPE_CHECKING:

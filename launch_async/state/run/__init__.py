@@ -1,0 +1,1 @@
+"""How the difference is applied: as a run of a fleet."""
