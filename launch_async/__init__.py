@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         CheckResult as CheckResult,
         Commit as Commit,
         LatestCommit as LatestCommit,
+        Preview as Preview,
         PreviousUpload as PreviousUpload,
         Site as Site,
     )

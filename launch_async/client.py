@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from launch_async.archive.archive import SecretFiles
     from launch_async.deploy.deploying import Deploying
+    from launch_async.deploy.previews.previews import Previews
     from launch_async.deploy.release.check import CheckLike, OnFailure
     from launch_async.deploy.release.copying import Copying
     from launch_async.deploy.release.promoting import Promoting
@@ -367,6 +368,21 @@ class LaunchClient:
         from launch_async.variables import Variables
 
         return Variables(self.environments)
+
+    @cached_property
+    def previews(self) -> Previews:
+        """Preview environments: one for each branch or folder, which end by themselves."""
+        from launch_async.deploy.previews.previews import Previews
+
+        return Previews(
+            self._pipeline,
+            self.projects,
+            self.environments,
+            self.deployments,
+            self.uploads,
+            self._watching,
+            self._deploying,
+        )
 
     @cached_property
     def fleet(self) -> Fleet:

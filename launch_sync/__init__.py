@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from launch_async.auth.system_keyring import KeyringTokenStore as KeyringTokenStore
     from launch_async.auth.token_cache import TokenSet as TokenSet
     from launch_async.auth.tokens import AccessToken as AccessToken, Authtoken as Authtoken
+    from launch_async.deploy.previews.preview import Preview as Preview
     from launch_async.deploy.release.check import Check as Check, CheckResult as CheckResult
     from launch_async.deploy.site import Site as Site
     from launch_async.deploy.sources import (

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from launch_async.resources.finding import FoundEnvironment, FoundProject
     from launch_async.watch.log_cursor import LogCursor
     from launch_async.watch.merging import FollowedLine
+    from launch_sync.deploy.previews.previews import Previews
     from launch_sync.fleet.fleet import Fleet
     from launch_sync.state.declared import DeclaredState
     from launch_sync.variables import Variables
@@ -302,6 +303,13 @@ class LaunchClient:
         from launch_sync.variables import Variables
 
         return Variables(self._async.variables, self)
+
+    @property
+    def previews(self) -> Previews:
+        """Preview environments: one for each branch or folder, which end by themselves."""
+        from launch_sync.deploy.previews.previews import Previews
+
+        return Previews(self._async.previews, self)
 
     @property
     def fleet(self) -> Fleet:

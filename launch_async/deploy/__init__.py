@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from launch_async._lazy import lazy
 
 if TYPE_CHECKING:
+    from launch_async.deploy.previews.preview import Preview as Preview
+    from launch_async.deploy.previews.previews import Previews as Previews
     from launch_async.deploy.release.check import (
         Check as Check,
         CheckLike as CheckLike,

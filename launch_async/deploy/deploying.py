@@ -8,7 +8,6 @@ at the service, and a project keeps its environment (FACTS §4).
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -17,6 +16,7 @@ from typing import Final, TypeVar
 import attrs
 
 from launch_async.archive.archive import Archive, SecretFiles
+from launch_async.deploy.appearing import appeared
 from launch_async.deploy.deadline import Deadline
 from launch_async.deploy.release.check import CheckLike, OnFailure, check_on_failure, checks_of
 from launch_async.deploy.release.copying import Place
@@ -25,7 +25,7 @@ from launch_async.deploy.site import Site
 from launch_async.deploy.sources import Commit, Files, LatestCommit, PreviousUpload, Source, ready_archive
 from launch_async.deploy.unchanged import DeployedFiles, serves_unchanged
 from launch_async.deploy.uploading import upload
-from launch_async.errors import InvalidArgumentError, LaunchError, NotFoundError, WaitTimeout
+from launch_async.errors import InvalidArgumentError, NotFoundError
 from launch_async.http.operation import check_callback, check_text, check_uid
 from launch_async.models.deployment import Deployment
 from launch_async.models.environment import Environment, FrameworkPreset
@@ -38,7 +38,6 @@ from launch_async.resources.deployments import Deployments, deployment_creation
 from launch_async.resources.environments import Environments
 from launch_async.resources.projects import Projects
 from launch_async.resources.uploads import Uploads
-from launch_async.watch.schedule import FailureStreak
 from launch_async.watch.waiting import Watching
 
 __all__ = ["Deploying", "SiteSettings"]
@@ -46,8 +45,6 @@ __all__ = ["Deploying", "SiteSettings"]
 A = TypeVar("A")
 
 _LOG: Final = logging.getLogger(__name__)
-_PAUSES: Final = (0.5, 1.0, 2.0, 4.0)
-_LONGEST_ABSENCE: Final = 300.0
 
 
 @attrs.frozen(kw_only=True)
@@ -285,14 +282,23 @@ class Deploying:
             found = (await self._environments.list(project.uid).page()).items
             return next((one for one in found if one.name == name), found[0] if found else None)
 
-        return await _appeared(look, f"environment {name!r}", project, deadline)
+        return await self._of_new_project(look, f"environment {name!r}", project, deadline)
 
     async def _first_deployment(self, project: Project, environment: Environment, deadline: Deadline) -> Deployment:
         async def look() -> Deployment | None:
             found = (await self._deployments.list(project.uid, environment.uid).page()).items
             return min(found, key=lambda one: one.deployment_number or 0, default=None)
 
-        return await _appeared(look, f"the first deployment of environment {environment.uid}", project, deadline)
+        what = f"the first deployment of environment {environment.uid}"
+        return await self._of_new_project(look, what, project, deadline)
+
+    async def _of_new_project(
+        self, look: Callable[[], Awaitable[A | None]], what: str, project: Project, deadline: Deadline
+    ) -> A:
+        """Return what a new project shows late."""
+        created = f"project {project.name!r} ({project.uid})"
+        again = f"look with launch.environments.list({project.uid!r}), and do not create the project again"
+        return await appeared(look, what, created, again, deadline)
 
 
 async def _memory(source: Source, skip_unchanged: str | os.PathLike[str] | None) -> DeployedFiles | None:
@@ -303,39 +309,3 @@ async def _memory(source: Source, skip_unchanged: str | os.PathLike[str] | None)
             "skip_unchanged", "compares files; what a commit or an earlier upload brings is known to the service only"
         )
     return await asyncio.to_thread(DeployedFiles.at, skip_unchanged)
-
-
-async def _appeared(look: Callable[[], Awaitable[A | None]], what: str, project: Project, deadline: Deadline) -> A:
-    """Look again and again, with growing pauses, for what a new project shows late (FACTS §4).
-
-    Raises:
-        WaitTimeout: It did not appear; the project stays, and its deployment may still come.
-    """
-    patience, failures = min(deadline.remaining, _LONGEST_ABSENCE), FailureStreak()
-    try:
-        async with asyncio.timeout(patience):
-            for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
-                try:
-                    if (found := await look()) is not None:
-                        return found
-                    failures.clear()
-                except NotFoundError:
-                    # A project that was created just now may not be found everywhere yet.
-                    failures.clear()
-                except LaunchError as error:
-                    # As with polls: a look that fails now and then does not matter.
-                    if failures.is_final(error, asyncio.get_running_loop().time()):
-                        raise
-                await asyncio.sleep(pause)
-    except LaunchError as error:
-        error.ambiguous = True
-        error.add_note(f"project {project.name!r} ({project.uid}) was created; do not create it again")
-        raise
-    except TimeoutError:
-        pass
-    why = f"The last look failed: {failures.last}. " if failures.last is not None else ""
-    raise WaitTimeout(
-        f"project {project.name!r} ({project.uid}) was created, but {what} did not appear within {patience:.0f} s. "
-        f"{why}It may still come: look with launch.environments.list({project.uid!r}), and do not create the project "
-        "again"
-    ) from failures.last

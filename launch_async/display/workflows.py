@@ -8,6 +8,7 @@ from launch_async._text import duration, file_size
 from launch_async._views import HTML
 from launch_async.archive.archive import ArchiveListing
 from launch_async.archive.entries import ArchiveEntry, Exclusion, printable
+from launch_async.deploy.previews.preview import Preview
 from launch_async.deploy.release.check import CheckResult
 from launch_async.deploy.site import Site
 from launch_async.display import html as _html
@@ -78,6 +79,29 @@ def _report_row(report: DeploymentReport) -> dict[str, _html.Cell]:
         "took": duration(report.seconds),
         "first error": None if report.status.is_success else report.first_error,
         "uid": _html.code(report.deployment.uid),
+    }
+
+
+@HTML.of(Preview)
+def _preview(preview: Preview) -> str:
+    return _html.card(f"Preview {preview.name}", _preview_facts(preview))
+
+
+@_html.row.register(Preview)
+def _preview_row(preview: Preview) -> dict[str, _html.Cell]:
+    return {"preview": preview.name, **_preview_facts(preview)}
+
+
+def _preview_facts(preview: Preview) -> dict[str, _html.Cell]:
+    left = duration(max(0.0, preview.time_left.total_seconds()))
+    return {
+        "site": _html.link(preview.url),
+        "source": preview.source or None,
+        "owner": preview.owner or None,
+        "ends": _html.when(preview.expires_at),
+        "time left": _html.badge("over", _html.Severity.WARNING) if preview.is_over else left,
+        "age": None if preview.age is None else duration(preview.age.total_seconds()),
+        "environment uid": _html.code(preview.environment_uid),
     }
 
 

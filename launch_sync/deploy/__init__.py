@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from launch_async._lazy import lazy
 
 if TYPE_CHECKING:
+    from launch_async.deploy.previews.preview import Preview as Preview
     from launch_async.deploy.release.check import (
         Check as Check,
         CheckLike as CheckLike,
@@ -24,5 +25,6 @@ if TYPE_CHECKING:
         PreviousUpload as PreviousUpload,
         Source as Source,
     )
+    from launch_sync.deploy.previews.previews import Previews as Previews
 else:
     __getattr__, __dir__ = lazy(__name__)

@@ -32,6 +32,7 @@ from launch_async import (
     LogStage,
     Page,
     PasswordProtection,
+    Preview,
     Project,
     ProjectType,
     ServerLogLine,
@@ -42,6 +43,7 @@ from launch_async import (
 )
 from launch_async._views import HTML, Displayable
 from launch_async.archive import ArchiveEntry, Exclusion
+from launch_async.deploy.previews.marker import Marker
 from launch_async.fleet import FleetReport, Plan, Selection
 from launch_async.models import EnvironmentVariable, Repository
 from launch_async.models.page import Listed
@@ -134,6 +136,10 @@ EVERYTHING = {
     "site": SITE,
     "report": REPORT,
     "check": CheckResult(name="GET /", passed=False, problem="status 500 instead of 200", head="<h1>Oops</h1>"),
+    "preview": Preview.of(
+        attrs.evolve(ENVIRONMENT, description=Marker(CREATED, "me", "files").text),
+        CREATED,
+    ),
     "diff": DIFF,
     "listing": LISTING,
     "budget": BUDGET,

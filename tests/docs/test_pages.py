@@ -84,22 +84,28 @@ def test_a_reference_to_the_facts_leads_to_their_section() -> None:
     )
 
 
+SCRIPTS = {"docs/how-to/ci.md": "python deploy.py", "docs/how-to/previews.md": "python preview.py"}
+"""What the pipelines of a page run, which is the last program before them."""
+
+
 def test_every_pipeline_of_the_documentation_can_be_read() -> None:
-    pipelines = [yaml.safe_load(block.text) for block in blocks("yaml")]
+    pipelines = {block.name: yaml.safe_load(block.text) for block in blocks("yaml")}
 
-    assert len(pipelines) == 4
-    assert all("python deploy.py" in str(pipeline) for pipeline in pipelines)
+    assert len(pipelines) == 6
+    assert all(SCRIPTS[name.partition(":")[0]] in str(pipeline) for name, pipeline in pipelines.items())
 
 
-def test_pipelines_set_what_the_script_and_the_client_read() -> None:
+@pytest.mark.parametrize("page", SCRIPTS)
+def test_pipelines_set_what_the_script_and_the_client_read(page: str) -> None:
     client = set(re.findall(r"^\| `(CONTENTSTACK_\w+)`", REFERENCE, re.MULTILINE))
-    (script,) = (block.text for block in blocks("python") if block.name.startswith("docs/how-to/ci.md"))
+    *_, script = (block.text for block in blocks("python") if block.name.startswith(page))
     read = client | set(re.findall(r'"(LAUNCH_\w+)"', script))
 
     for pipeline in blocks("yaml"):
-        named = set(re.findall(r"\b(?:CONTENTSTACK|LAUNCH)_\w+", pipeline.text))
-        assert named <= read
-        assert "CONTENTSTACK_REGION" in named
+        if pipeline.name.startswith(page):
+            named = set(re.findall(r"\b(?:CONTENTSTACK|LAUNCH)_\w+", pipeline.text))
+            assert named <= read
+            assert "CONTENTSTACK_REGION" in named
 
 
 def test_every_fence_is_of_a_kind_that_is_tried() -> None:

@@ -1,0 +1,61 @@
+"""The marker of a preview: it begins the description of its environment, and says until when the preview lives.
+
+    [contentstack-launch preview; expires=2026-12-01T10:00:00Z; owner=alice] branch feature/moon
+
+An environment whose description does not begin like this is no preview, whatever its name is.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import quote, unquote
+
+import attrs
+
+from launch_async._text import printable
+from launch_async.resources._inputs import MAX_DESCRIPTION
+from launch_async.wire.moments import parse_iso
+
+__all__ = ["Marker"]
+
+_MARKER: Final = re.compile(
+    r"\[contentstack-launch preview; expires=(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ); owner=([^\s;\]]*)\](?: (.*))?",
+    re.DOTALL,
+)
+_LONGEST_OWNER: Final = 60
+
+
+@attrs.frozen
+class Marker:
+    """What the description of a preview says.
+
+    Attributes:
+        expires_at: When it ends, by the service's clock; whole seconds.
+        owner: Whose it is; empty where nobody was named.
+        source: What is deployed there, in words.
+    """
+
+    expires_at: datetime
+    owner: str = ""
+    source: str = ""
+
+    @property
+    def text(self) -> str:
+        """The description; cut to what the service takes."""
+        owner = re.sub("%.?$", "", quote(self.owner, safe="@._-+", errors="replace")[:_LONGEST_OWNER])
+        moment = self.expires_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        marker = f"[contentstack-launch preview; expires={moment}; owner={owner}]"
+        return f"{marker} {printable(self.source)}".rstrip()[:MAX_DESCRIPTION]
+
+    @classmethod
+    def of(cls, description: str | None) -> Marker | None:
+        """Read the description of an environment; None if it is none of a preview."""
+        found = _MARKER.match(description or "")
+        if found is None:
+            return None
+        try:
+            return cls(parse_iso(found[1]), unquote(found[2]), found[3] or "")
+        except ValueError:
+            return None

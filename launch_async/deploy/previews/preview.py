@@ -1,0 +1,147 @@
+"""`Preview`: an environment that ends by itself, as one look found it; and what it is called."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from numbers import Real
+from pathlib import Path
+from typing import Final, cast
+
+import attrs
+
+from launch_async._views import Displayable
+from launch_async.deploy.previews.marker import Marker
+from launch_async.errors import InvalidArgumentError
+from launch_async.http.operation import check_text
+from launch_async.models.base import JSONValue
+from launch_async.models.deployment import Deployment
+from launch_async.models.environment import Environment
+from launch_async.resources._inputs import MAX_NAME
+
+__all__ = ["Preview", "is_protected", "lifetime", "preview_name"]
+
+PROTECTED: Final = ("production", "prod", "main", "live")
+_LONGEST_SLUG: Final = 60
+
+
+@attrs.frozen(kw_only=True)
+class Preview(Displayable):
+    """A preview environment.
+
+    Attributes:
+        project_uid: UID of its project.
+        environment_uid: UID of its environment.
+        name: Name of its environment.
+        source: What is deployed there, in words, such as `branch feature/moon`.
+        owner: Whose it is: the name that was given, or else the UID of the user who created it; empty if unknown.
+        expires_at: When it ends, by the service's clock.
+        created_at: When it was created; None where the service does not say.
+        seen_at: When this was read, by the service's clock.
+        url: Absolute URL of its site; None where it is not known: only `create` looks it up.
+        deployment: Its deployment that `create` made; None otherwise.
+    """
+
+    project_uid: str
+    environment_uid: str
+    name: str
+    source: str
+    owner: str
+    expires_at: datetime
+    created_at: datetime | None
+    seen_at: datetime
+    url: str | None = None
+    deployment: Deployment | None = None
+
+    @property
+    def age(self) -> timedelta | None:
+        """How old it was when this was read; None where the service does not say."""
+        return None if self.created_at is None else self.seen_at - self.created_at
+
+    @property
+    def time_left(self) -> timedelta:
+        """How long it would still live when this was read; negative if it was over."""
+        return self.expires_at - self.seen_at
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its time was over when this was read, so that a sweep deletes it."""
+        return self.expires_at <= self.seen_at
+
+    def to_dict(self) -> dict[str, JSONValue]:
+        """Return it as plain data, ready for JSON."""
+        return {
+            "project_uid": self.project_uid,
+            "environment_uid": self.environment_uid,
+            "name": self.name,
+            "source": self.source,
+            "owner": self.owner,
+            "expires_at": self.expires_at.isoformat(),
+            "created_at": None if self.created_at is None else self.created_at.isoformat(),
+            "is_over": self.is_over,
+            "url": self.url,
+        }
+
+    @classmethod
+    def of(cls, environment: Environment, now: datetime, deployment: Deployment | None = None) -> Preview | None:
+        """Read an environment; None if it is no preview."""
+        marker = Marker.of(environment.description)
+        if marker is None:
+            return None
+        return cls(
+            project_uid=environment.project_uid,
+            environment_uid=environment.uid,
+            name=environment.name or "",
+            source=marker.source,
+            owner=marker.owner or environment.created_by or "",
+            expires_at=marker.expires_at,
+            created_at=environment.created_at,
+            seen_at=now,
+            url=None if deployment is None else deployment.url,
+            deployment=deployment,
+        )
+
+
+def preview_name(name: str | None, branch: str | None, source: object) -> str:
+    """Return what the environment of a preview is called: as given, or by its branch or its folder.
+
+    A branch of other letters than a name has gets a few letters of its hash: two branches never share a preview.
+
+    Raises:
+        InvalidArgumentError: The name is protected, or there is none for such a source.
+    """
+    if name is None:
+        if branch is not None:
+            known = branch
+        elif isinstance(source, str | os.PathLike):
+            known = Path(cast("str | os.PathLike[str]", source)).resolve().name
+        else:
+            raise InvalidArgumentError("name", "is needed where the source is neither a branch nor a path")
+        slug = re.sub(r"[^a-z0-9]+", "-", known.lower()).strip("-")[:_LONGEST_SLUG]
+        mark = "" if slug == known else f"-{hashlib.sha256(known.encode('utf-8', 'replace')).hexdigest()[:6]}"
+        name = f"preview-{slug}{mark}"
+    check_text("name", name, longest=MAX_NAME)
+    if is_protected(name, PROTECTED):
+        raise InvalidArgumentError("name", f"{name!r} is a protected name, which no preview may have")
+    return name
+
+
+def is_protected(name: str | None, patterns: Sequence[str]) -> bool:
+    """Return whether a name fits one of several patterns, in any case; what has no name is protected."""
+    return not name or any(fnmatchcase(name.casefold(), pattern.casefold()) for pattern in patterns)
+
+
+def lifetime(ttl: timedelta | float) -> timedelta:
+    """Return how long a preview is to live.
+
+    Raises:
+        InvalidArgumentError: That is no positive length of time.
+    """
+    seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
+    if isinstance(seconds, bool) or not isinstance(seconds, Real) or not 1 <= seconds <= 3.2e8:
+        raise InvalidArgumentError("ttl", f"must be a timedelta or seconds, from 1 s to 10 years, not {ttl!r:.80}")
+    return timedelta(seconds=float(seconds))

@@ -1,0 +1,484 @@
+"""`Previews`: an environment for a branch or a folder, for as long as somebody looks at it.
+
+Nothing is kept on this machine: what a preview is, and until when, stands in the description of its environment. So a
+sweep may run anywhere, and a preview whose creator was killed is swept, too. Time is the service's.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, cast
+
+from launch_async.archive.archive import SecretFiles
+from launch_async.deploy.appearing import appeared
+from launch_async.deploy.deadline import Deadline
+from launch_async.deploy.deploying import Deploying
+from launch_async.deploy.previews.marker import Marker
+from launch_async.deploy.previews.preview import PROTECTED, Preview, is_protected, lifetime, preview_name
+from launch_async.deploy.sources import Files, LatestCommit, ready_archive
+from launch_async.deploy.uploading import upload
+from launch_async.errors import APIError, ConflictError, InvalidArgumentError, LaunchError, NotFoundError
+from launch_async.http.operation import check_callback, check_text, check_uid
+from launch_async.http.pipeline import Pipeline
+from launch_async.models.deployment import Deployment
+from launch_async.models.environment import Environment
+from launch_async.models.log import LogLine
+from launch_async.models.page import Listed
+from launch_async.resources._inputs import check_variables
+from launch_async.resources._resource import with_methods
+from launch_async.resources.deployments import Deployments
+from launch_async.resources.environments import Environments
+from launch_async.resources.projects import Projects
+from launch_async.resources.uploads import Uploads
+from launch_async.watch.waiting import Watching
+from launch_async.wire.secret import hidden
+
+__all__ = ["Previews"]
+
+_LOG: Final = logging.getLogger(__name__)
+_ROUNDS: Final = 3
+_FAR: Final = datetime.max.replace(tzinfo=UTC)
+
+
+class Previews:
+    """The preview environments of an organization."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        projects: Projects,
+        environments: Environments,
+        deployments: Deployments,
+        uploads: Uploads,
+        watching: Watching,
+        deploying: Deploying,
+    ) -> None:
+        self._pipeline = pipeline
+        self._projects = projects
+        self._environments = environments
+        self._deployments = deployments
+        self._uploads = uploads
+        self._watching = watching
+        self._deploying = deploying
+
+    def __repr__(self) -> str:
+        return with_methods(self, self._pipeline.base_url)
+
+    async def create(
+        self,
+        project_uid: str,
+        *,
+        branch: str | None = None,
+        source: Files | None = None,
+        ttl: timedelta | float,
+        name: str | None = None,
+        owner: str = "",
+        settings_from: str | None = None,
+        environment_variables: Mapping[str, str] | None = None,
+        wait: bool = True,
+        on_log: Callable[[LogLine], object] | None = None,
+        timeout: float = 3600.0,
+        secrets: SecretFiles = "refuse",
+    ) -> Preview:
+        """Deploy a branch or files to a preview environment, which is created if it is not there yet.
+
+        Called again for the same branch, it finds the environment by its name, deploys to it, and lets it live for
+        `ttl` from now. A new one has the build settings of another environment of the project, but not its variables:
+        those may be secrets of production.
+
+        Args:
+            project_uid: The project.
+            branch: Branch to deploy (Git projects; app tokens cannot do this).
+            source: A folder, a .zip, an `ArchiveListing` or an `Archive` (file-upload projects).
+            ttl: How long it lives from now: a timedelta, or seconds.
+            name: Name of the environment; by default made from the branch or the folder's name, such as
+                `preview-my-branch`.
+            owner: Whose it is, for `list`, such as a user name; at most 60 characters.
+            settings_from: UID of the environment whose build settings a new preview gets; by default the oldest one of
+                the project that is no preview.
+            environment_variables: Variables of a new preview: at most 128 and 14 KB, none empty.
+            wait: Whether to wait until the site serves.
+            on_log: Called with each line of the build log, every line once, while waiting.
+            timeout: Seconds for everything together.
+            secrets: What to do about files that hold secrets, as for `LaunchClient.deploy`.
+
+        Returns:
+            The preview, with the deployment that was made and its URL.
+
+        Raises:
+            InvalidArgumentError: Not exactly one of `branch` and `source` was given, an argument is malformed, the name
+                is protected, or an environment of that name is no preview.
+            ArchiveError: The files cannot be uploaded as they are.
+            APIError: The project has as many environments as its plan allows (a code that ends in LIMIT_REACHED); the
+                text says which previews could go.
+            AmbiguousOutcome: The answer to a creation was lost, and a look-up cannot tell whether it happened.
+            DeploymentFailed: The build ended without success; the preview stays, for the next `create`.
+            WaitTimeout: The deployment did not appear, or did not end, in time; it goes on at the service.
+
+        API: `listEnvironments`, `createEnvironment`, `updateEnvironment`, `createDeployment`; scope `launch:manage`, or
+        `launch.projects:read` and `launch.projects:write`.
+        """
+        # Rebound: a traceback with local variables must not show them.
+        environment_variables = hidden(environment_variables)
+        check_uid("project_uid", project_uid)
+        check_callback(on_log=on_log)
+        if (branch is None) == (source is None):
+            raise InvalidArgumentError("branch", "give either a branch or a source, and not both")
+        if branch is not None:
+            check_text("branch", branch, rule="openapi.yaml")
+        if settings_from is not None:
+            check_uid("settings_from", settings_from)
+        if environment_variables is not None:
+            check_variables(environment_variables)
+        life, wanted = lifetime(ttl), preview_name(name, branch, source)
+        deadline = Deadline.after(timeout)
+        for attempt in range(1, _ROUNDS + 1):
+            known = await self._environments.list(project_uid).to_list()
+            found = next((one for one in known if one.name == wanted), None)
+            marker = Marker(self._now() + life, owner, f"branch {branch}" if branch is not None else "files")
+            try:
+                if found is None:
+                    environment, deployment = await self._created(
+                        project_uid,
+                        wanted,
+                        branch,
+                        source,
+                        marker,
+                        known,
+                        settings_from,
+                        environment_variables,
+                        deadline,
+                        secrets,
+                    )
+                else:
+                    environment = await self._prolonged(found, marker, branch)
+                    deployment = await self._deploying.deploy(
+                        project_uid,
+                        environment.uid,
+                        LatestCommit() if source is None else source,
+                        wait=False,
+                        on_log=None,
+                        on_progress=None,
+                        timeout=deadline.remaining,
+                        secrets=secrets,
+                        skip_unchanged=None,
+                        verify=(),
+                        on_failure="keep",
+                        journal=None,
+                    )
+            except (ConflictError, NotFoundError) as error:
+                # Somebody has created it since it was listed, or swept it.
+                if attempt == _ROUNDS:
+                    raise
+                _LOG.info("preview %r: looking again, because %s", wanted, error.message)
+                continue
+            if wait:
+                deployment = await self._watching.watch(deployment, on_log=on_log, timeout=deadline.remaining)
+            return self._preview(environment, deployment)
+        raise AssertionError("unreachable")
+
+    async def list(self, project_uid: str | None = None) -> Sequence[Preview]:
+        """Return the previews of a project, or of all projects, the one that ends first at the front.
+
+        API: `listProjects`, `listEnvironments`; scope `launch.projects:read` or `launch:manage`.
+        """
+        found = [Preview.of(one, self._now()) async for one in self._all(project_uid)]
+        return Listed(sorted((one for one in found if one is not None), key=lambda one: one.expires_at))
+
+    async def extend(
+        self, ref: Preview | Environment | Deployment | tuple[str, str], ttl: timedelta | float
+    ) -> Preview:
+        """Let a preview live for `ttl` from now, which may be shorter than it would have.
+
+        Args:
+            ref: The preview, its environment, a deployment of it, or the UIDs of project and environment.
+            ttl: How long it lives from now: a timedelta, or seconds.
+
+        Raises:
+            InvalidArgumentError: It is no preview, or an argument is malformed.
+            NotFoundError: It is not there any more (404).
+
+        API: `getEnvironment`, `updateEnvironment`; scope `launch.projects:write` or `launch:manage`.
+        """
+        life, (project_uid, environment_uid) = lifetime(ttl), _uids_of(ref)
+        environment = await self._environments.get(project_uid, environment_uid)
+        marker = Marker.of(environment.description)
+        if marker is None:
+            raise InvalidArgumentError("ref", f"environment {environment.name!r} is no preview: it has no marker")
+        return self._preview(
+            await self._prolonged(environment, Marker(self._now() + life, marker.owner, marker.source), None)
+        )
+
+    async def delete(self, project_uid: str, *, branch: str | None = None, name: str | None = None) -> Preview | None:
+        """Delete the preview of a branch, or of a name, as when a pull request is closed.
+
+        Args:
+            project_uid: The project.
+            branch: The branch that `create` was called with.
+            name: The name of the environment instead.
+
+        Returns:
+            The preview that was deleted; None if there was none.
+
+        Raises:
+            InvalidArgumentError: The environment of that name is no preview, or its name is protected.
+
+        API: `listEnvironments`, `deleteEnvironment`; scope `launch.projects:delete` or `launch:manage`.
+        """
+        check_uid("project_uid", project_uid)
+        if (branch is None) == (name is None):
+            raise InvalidArgumentError("branch", "give either a branch or a name, and not both")
+        wanted = preview_name(name, branch, None)
+        async for environment in self._environments.list(project_uid):
+            if environment.name == wanted:
+                preview = self._preview(environment)
+                return preview if await self._deleted(environment) else None
+        return None
+
+    async def sweep(
+        self,
+        *,
+        dry_run: bool = False,
+        project_uid: str | None = None,
+        protected: Iterable[str] = PROTECTED,
+    ) -> Sequence[Preview]:
+        """Delete the previews whose time is over, by the service's clock.
+
+        An environment without the marker of a preview is never touched, nor is one with a protected name. Each is read
+        again right before it is deleted. A sweep keeps nothing on this machine, and may run at any time and place.
+
+        Args:
+            dry_run: Whether to only return what would be deleted.
+            project_uid: Only of this project; by default of all.
+            protected: Name patterns of environments that are never deleted, in any case.
+
+        Returns:
+            The previews that were deleted, or would be.
+
+        Raises:
+            LaunchError: Something cannot be listed, or the service does not tell the time; or some previews could not
+                be deleted: the first error is raised when the others are gone.
+
+        API: `listProjects`, `listEnvironments`, `getEnvironment`, `deleteEnvironment`; scope `launch:manage`, or
+        `launch.projects:read` and `launch.projects:delete`.
+        """
+        if isinstance(protected, str):
+            raise InvalidArgumentError("protected", f"is one string; give several, such as ({protected!r},)")
+        patterns, swept, errors = (*protected,), Listed[Preview](), list[LaunchError]()
+        candidates = [one async for one in self._all(project_uid) if self._is_over(one, patterns)]
+        for environment in candidates:
+            try:
+                # It may have been extended, renamed or marked otherwise since it was listed.
+                now = environment if dry_run else await self._environments.get(environment.project_uid, environment.uid)
+                if self._is_over(now, patterns) and (dry_run or await self._deleted(now)):
+                    swept.append(self._preview(now))
+            except NotFoundError:
+                continue
+            except LaunchError as error:
+                _LOG.warning("preview %r could not be deleted: %s", environment.name, error.message)
+                errors.append(error)
+        if errors:
+            errors[0].add_note(f"{len(errors)} of {len(candidates)} previews could not be deleted; sweep again")
+            raise errors[0]
+        return swept
+
+    async def _all(self, project_uid: str | None) -> AsyncGenerator[Environment]:
+        """Give every environment of a project, or of all projects."""
+        if project_uid is not None:
+            async for environment in self._environments.list(project_uid):
+                yield environment
+            return
+        async for project in self._projects.list():
+            try:
+                async for environment in self._environments.list(project.uid):
+                    yield environment
+            except NotFoundError:
+                # The project was deleted since it was listed.
+                continue
+
+    def _is_over(self, environment: Environment, protected: Sequence[str]) -> bool:
+        """Return whether a sweep may delete an environment."""
+        marker = Marker.of(environment.description)
+        return marker is not None and not is_protected(environment.name, protected) and marker.expires_at <= self._now()
+
+    async def _deleted(self, environment: Environment) -> bool:
+        """Delete a preview; return whether it was there."""
+        try:
+            await self._environments.delete(environment.project_uid, environment.uid)
+        except NotFoundError:
+            return False
+        _LOG.info("deleted preview %r (%s)", environment.name, environment.uid)
+        return True
+
+    async def _prolonged(self, environment: Environment, marker: Marker, branch: str | None) -> Environment:
+        """Return a preview with another end.
+
+        Raises:
+            InvalidArgumentError: It is no preview.
+        """
+        known = Marker.of(environment.description)
+        if known is None:
+            raise InvalidArgumentError(
+                "name",
+                f"environment {environment.name!r} is there and is no preview: it has no marker. Take another name",
+            )
+        text = Marker(marker.expires_at, marker.owner or known.owner, marker.source).text
+        if branch is None or branch == environment.git_branch:
+            return await self._environments.update(environment.project_uid, environment.uid, description=text)
+        return await self._environments.update(
+            environment.project_uid, environment.uid, description=text, git_branch=branch
+        )
+
+    async def _created(
+        self,
+        project_uid: str,
+        name: str,
+        branch: str | None,
+        source: Files | None,
+        marker: Marker,
+        known: Sequence[Environment],
+        settings_from: str | None,
+        variables: Mapping[str, str] | None,
+        deadline: Deadline,
+        secrets: SecretFiles,
+    ) -> tuple[Environment, Deployment]:
+        """Create the environment of a preview, and return it with its first deployment."""
+        try:
+            environment = await self._new_environment(
+                project_uid, name, branch, source, marker, _model(known, settings_from), variables, deadline, secrets
+            )
+        except APIError as error:
+            if any(code.endswith("LIMIT_REACHED") for code in error.codes):
+                error.message = f"{error.message.rstrip('.')}. {self._which_could_go(known)}"
+            raise
+
+        async def look() -> Deployment | None:
+            found = (await self._deployments.list(project_uid, environment.uid).page()).items
+            return min(found, key=lambda one: one.deployment_number or 0, default=None)
+
+        again = f"look with launch.deployments.list({project_uid!r}, {environment.uid!r})"
+        first = await appeared(look, "its first deployment", f"preview {name!r} ({environment.uid})", again, deadline)
+        return environment, first
+
+    async def _new_environment(
+        self,
+        project_uid: str,
+        name: str,
+        branch: str | None,
+        source: Files | None,
+        marker: Marker,
+        model: Environment | None,
+        variables: Mapping[str, str] | None,
+        deadline: Deadline,
+        secrets: SecretFiles,
+    ) -> Environment:
+        async with deadline.held("create_preview"):
+            preset = (model and model.framework_preset) or "OTHER"
+            if branch is not None:
+                deadline.begin("creating the environment", creates=True)
+                return await self._environments.create_from_git(
+                    project_uid,
+                    name,
+                    git_branch=branch,
+                    description=marker.text,
+                    framework_preset=preset,
+                    output_directory=model.output_directory if model else None,
+                    build_command=model.build_command if model else None,
+                    server_command=model.server_command if model else None,
+                    environment_variables=variables,
+                    is_streaming_enabled=model.is_streaming_enabled if model else None,
+                )
+            deadline.begin("packing the files")
+            assert source is not None  # noqa: S101 - one of the two was given
+            async with ready_archive(source, secrets=secrets) as archive:
+                deadline.begin("uploading")
+                upload_uid = await upload(
+                    self._uploads,
+                    lambda: self._uploads.url_for_environment(project_uid),
+                    archive.path,
+                    on_progress=None,
+                )
+            deadline.begin("creating the environment", creates=True)
+            return await self._environments.create_from_upload(
+                project_uid,
+                name,
+                upload_uid=upload_uid,
+                description=marker.text,
+                framework_preset=preset,
+                output_directory=model.output_directory if model else None,
+                build_command=model.build_command if model else None,
+                server_command=model.server_command if model else None,
+                environment_variables=variables,
+                is_streaming_enabled=model.is_streaming_enabled if model else None,
+            )
+
+    def _which_could_go(self, known: Sequence[Environment]) -> str:
+        """Say what could be deleted in a project that may have no more environments."""
+        previews = [one for one in map(self._preview_if_any, known) if one is not None]
+        over = sum(one.is_over for one in previews)
+        counts = f"The project has {len(known)} environments; {len(previews)} are previews, {over} of which are over"
+        first = min(previews, key=lambda one: one.expires_at, default=None)
+        if over:
+            return f"{counts}: launch.previews.sweep() deletes them"
+        if first is None:
+            return f"{counts}. Delete an environment, or ask for a larger plan"
+        return f"{counts}. The next one ends at {first.expires_at.isoformat()}: {first.name!r}"
+
+    def _preview_if_any(self, environment: Environment) -> Preview | None:
+        return Preview.of(environment, self._now())
+
+    def _preview(self, environment: Environment, deployment: Deployment | None = None) -> Preview:
+        preview = Preview.of(environment, self._now(), deployment)
+        if preview is None:
+            raise InvalidArgumentError("name", f"environment {environment.name!r} is no preview: it has no marker")
+        return preview
+
+    def _now(self) -> datetime:
+        """Return the time of the service.
+
+        Raises:
+            LaunchError: It does not tell.
+        """
+        now = self._pipeline.clock.now()
+        if now is None:
+            raise LaunchError(
+                "the answers of the service have no Date, so that nobody knows when a preview ends: a proxy may cut it",
+                operation="previews",
+            )
+        return now
+
+
+def _model(known: Sequence[Environment], uid: str | None) -> Environment | None:
+    """Return the environment whose build settings a new preview gets.
+
+    Raises:
+        InvalidArgumentError: The project has none of that UID.
+    """
+    if uid is not None:
+        found = next((one for one in known if one.uid == uid), None)
+        if found is None:
+            raise InvalidArgumentError("settings_from", f"the project has no environment {uid}")
+        return found
+    others = [one for one in known if Marker.of(one.description) is None]
+    return min(others, key=lambda one: one.created_at or _FAR, default=None)
+
+
+def _uids_of(ref: Preview | Environment | Deployment | tuple[str, str]) -> tuple[str, str]:
+    """Return the UIDs of project and environment that something names.
+
+    Raises:
+        InvalidArgumentError: It names none.
+    """
+    if isinstance(ref, Environment):
+        uids: tuple[object, ...] = (ref.project_uid, ref.uid)
+    elif isinstance(ref, Preview | Deployment):
+        uids = (ref.project_uid, ref.environment_uid)
+    else:
+        given = cast("object", ref)
+        uids = cast("tuple[object, ...]", given) if isinstance(given, tuple) else ()
+    if len(uids) != 2 or not all(isinstance(uid, str) for uid in uids):
+        raise InvalidArgumentError("ref", "expected a Preview, an Environment, a Deployment, or a pair of UIDs")
+    project_uid, environment_uid = (str(uid) for uid in uids)
+    return check_uid("ref.project_uid", project_uid), check_uid("ref.environment_uid", environment_uid)

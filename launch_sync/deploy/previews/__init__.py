@@ -1,0 +1,1 @@
+"""The modules here are the twins of those in `launch_async.deploy.previews`."""
