@@ -6,11 +6,10 @@ part of the SDK only is in the package of that part, such as `launch_async.fleet
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from launch_async._lazy import lazy
 from launch_async._version import __version__ as __version__
 
+TYPE_CHECKING = False  # type checkers take it for true; see launch_async._lazy
 if TYPE_CHECKING:
     from launch_async.archive import (
         Archive as Archive,

@@ -6,35 +6,40 @@ them there; at run time `lazy` reads the same lines.
 
 from __future__ import annotations
 
-import ast
-import functools
-import linecache
 import sys
-from collections.abc import Callable
-from importlib import import_module
-from typing import TypeAlias
+
+TYPE_CHECKING = False  # type checkers take it for true; importing it from typing would double the time of `--help`
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Callable
 
 __all__ = ["lazy", "type_only_imports"]
 
-Lookup: TypeAlias = Callable[[str], object]
 
-
-def lazy(package: str) -> tuple[Lookup, Callable[[], list[str]]]:
+def lazy(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return `__getattr__` and `__dir__` of a package, which offer what it imports for type checkers.
 
     `__all__` is among what `__getattr__` finds.
     """
+    found_homes: dict[str, str] = {}
 
-    @functools.cache
     def homes() -> dict[str, str]:
+        if found_homes:
+            return found_homes
+        import ast
+        import linecache
+
         module = sys.modules[package]
         # linecache reads the source wherever the package was loaded from, a ZIP included.
         source = "".join(linecache.getlines(str(module.__file__), vars(module)))
         if not source:
             raise ImportError(f"{package} needs the source of its __init__.py; include it in the frozen program")
-        return type_only_imports(ast.parse(source))
+        found_homes.update(type_only_imports(ast.parse(source)))
+        return found_homes
 
     def lookup(name: str) -> object:
+        from importlib import import_module
+
         namespace = vars(sys.modules[package])
         if name == "__all__":
             found: object = sorted({*homes(), *({"__version__"} & namespace.keys())}, key=_constants_classes_functions)
@@ -50,6 +55,8 @@ def lazy(package: str) -> tuple[Lookup, Callable[[], list[str]]]:
 
 def type_only_imports(tree: ast.Module) -> dict[str, str]:
     """Return the names that a module imports below `if TYPE_CHECKING:`, with the module of each."""
+    import ast
+
     return {
         alias.name: node.module
         for block in tree.body

@@ -38,8 +38,23 @@ def test_without_the_extra_it_says_how_to_get_it() -> None:
     assert "pip install 'contentstack-launch[cli]'" in ended.stderr
 
 
+def test_help_loads_three_small_modules() -> None:
+    code = """
+import sys
+before = {*sys.modules}
+from launch_async.cli import main
+sys.argv = ["contentstack-launch"]
+main()
+print(*sorted({*sys.modules} - before), file=sys.stderr)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+
+    loaded = ["__future__", "launch_async", "launch_async._lazy", "launch_async._version", "launch_async.cli"]
+    assert ended.stderr.split() == loaded
+
+
 @pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",)])
-def test_help_loads_nothing(arguments: tuple[str, ...]) -> None:
+def test_help_needs_no_click(arguments: tuple[str, ...]) -> None:
     ended = _without_click(*arguments)
 
     assert ended.returncode == 0
