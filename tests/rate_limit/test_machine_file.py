@@ -167,7 +167,9 @@ def test_a_forked_child_shares_the_budget_and_not_the_open_file():
     assert budget.status().sent == 7
 
 
-@pytest.mark.parametrize("content", [b"x", b"\0" * 500, b"CSLB\x00\n" + b"\0" * 300], ids=["short", "zeros", "version"])
+@pytest.mark.parametrize(
+    "content", [b"x", b"\0" * 500, b"CSLB\0\0\0\0" + b"\0" * 300], ids=["short", "zeros", "version"]
+)
 def test_what_is_damaged_or_of_another_version_is_made_again_and_counts_as_spent(content):
     file().parent.mkdir(parents=True)
     file().write_bytes(content)

@@ -10,12 +10,13 @@ from launch_async.rate_limit.shared.state import BudgetState, Place, SlotOut
 
 __all__ = ["pack", "unpack"]
 
-_MAGIC: Final = b"CSLB\x01\n"
-"""Changes with the layout, and with what its figures mean."""
-_HEADER: Final = struct.Struct("<6sII")
+_HEADER: Final = struct.Struct("<4sIII")
 _FIGURES: Final = struct.Struct("<dqqdddd6qd5d3q3q")
 _SLOT: Final = struct.Struct("<qdd?")
 _PLACE: Final = struct.Struct("<QBqd")
+_MEANING: Final = 1
+"""To be raised when a figure means something else than before."""
+_VERSION: Final = zlib.crc32(f"{_MEANING} {_FIGURES.format} {_SLOT.format} {_PLACE.format}".encode())
 
 
 def pack(state: BudgetState) -> bytes:
@@ -52,16 +53,16 @@ def pack(state: BudgetState) -> bytes:
             *(_PLACE.pack(place.worker, place.priority, place.ticket, place.at) for place in state.line),
         ]
     )
-    return _HEADER.pack(_MAGIC, len(body), zlib.crc32(body)) + body
+    return _HEADER.pack(b"CSLB", _VERSION, len(body), zlib.crc32(body)) + body
 
 
 def unpack(content: bytes) -> BudgetState | None:
     """Return the state that stands in a file; None if it is of another version, or damaged."""
     if len(content) < _HEADER.size:
         return None
-    magic, length, checksum = _HEADER.unpack_from(content)
+    magic, version, length, checksum = _HEADER.unpack_from(content)
     body = content[_HEADER.size : _HEADER.size + length]
-    if magic != _MAGIC or len(body) != length or zlib.crc32(body) != checksum:
+    if (magic, version) != (b"CSLB", _VERSION) or len(body) != length or zlib.crc32(body) != checksum:
         return None
     *figures, interactive, write, poll, frees, out, _ = _FIGURES.unpack_from(body)
     slots_at = _FIGURES.size + 8 * frees

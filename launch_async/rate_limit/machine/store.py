@@ -28,8 +28,9 @@ _AT_ONCE: Final = 4096
 """Bytes that are read first; few states are longer."""
 _MOST: Final = 1 << 24
 _UNREADABLE_FOR_S: Final = 60.0
-_LOCK_TRIES_S: Final = (0.0, 0.0, 0.0005, 0.001, *[0.002] * 400)
-"""Waits between the tries to get the lock, which only a stopped process makes that long."""
+_LOCK_TRY_EVERY_S: Final = 0.001
+_MOST_WAIT_S: Final = 0.7
+"""Seconds to wait for the lock at most: only a process that was stopped holds it that long."""
 
 
 class FileStore:
@@ -78,7 +79,8 @@ class FileStore:
 
     async def _lock(self) -> None:
         """Lock the file that stands at the path: the one that is open may have been removed meanwhile."""
-        for seconds in _LOCK_TRIES_S:
+        give_up_at = time.monotonic() + _MOST_WAIT_S
+        while time.monotonic() < give_up_at:
             try:
                 locked = lock(self._file)
                 removed = locked and os.fstat(self._file).st_nlink == 0
@@ -90,7 +92,7 @@ class FileStore:
             elif locked:
                 return
             else:
-                await asyncio.sleep(seconds)
+                await asyncio.sleep(_LOCK_TRY_EVERY_S)
         raise StoreUnusable("another process has locked it for too long")
 
     def _open(self) -> None:

@@ -1,9 +1,7 @@
 """The shared budget as one script: what Redis does, in one step and by its own clock, when a worker calls.
 
-The value under a budget's key is the list of its slots, counted as by `AckClockedWindow`: a slot is free one period
-after its answer came, less a credit. A worker's call tells what became of its requests, takes the slots that are free,
-and reserves one for the worker's next request. A reservation that is not claimed in time lapses, so that a killed
-worker costs the others next to nothing.
+The algorithm is that of `rate_limit.shared.state`, which explains it, in the one language that Redis runs. Both are
+held to the same answers by a test. What is here alone is what only a server needs:
 
 What Redis may have forgotten (a restart, a failover, an evicted key) counts as spent, until the workers have said again
 what they sent. A restarted server is known by its run id, a lost or an old state by the number that the worker knows.
@@ -15,6 +13,7 @@ import hashlib
 from typing import Final, cast
 
 from launch_async.rate_limit.shared.messages import Ask, Learnt, Memory, Reply
+from launch_async.rate_limit.types import Priority
 
 __all__ = ["DIGEST", "TEXT", "arguments", "read"]
 
@@ -25,8 +24,9 @@ def arguments(ask: Ask, *, with_memory: bool) -> list[str | bytes]:
     """Return the script's arguments; with what the worker remembers, if the server has asked for that."""
     proposal = ask.proposal or _NO_PROPOSAL
     figures = (
-        sum(ask.waiting),
-        int(ask.reserve is not None),
+        *ask.waiting,
+        0 if ask.reserve is None else ask.reserve + 1,
+        _micros(ask.poll_interval),
         _micros(ask.lead),
         _micros(ask.late),
         ask.requests,
@@ -50,9 +50,9 @@ def read(answer: object) -> Reply:
     """Return what the script answered."""
     figures, granted = cast("list[int]", answer)[:11], cast("list[int]", answer)[11:]
     next_in, reservations, capacity, paused_for, version, learnt, accepted, refused, epoch, number, state = figures
-    pairs = zip(granted[::2], granted[1::2], strict=True)
+    slots = zip(granted[::3], granted[1::3], granted[2::3], strict=True)
     return Reply(
-        granted=tuple((slot, wait / 1e6, None) for slot, wait in pairs),
+        granted=tuple((slot, wait / 1e6, Priority(place - 1)) for slot, wait, place in slots),
         next_in=None if next_in < 0 else next_in / 1e6,
         reservations=reservations,
         capacity=capacity,
@@ -66,22 +66,23 @@ def _micros(seconds: float) -> int:
     return max(round(seconds * 1e6), 0)
 
 
-# A slot is {number, kind, from, free, worker}: its time, and when it is free again. Kind 0 is a reservation, 1 a
-# request that is out, 2 one that was answered, 3 one that may have been given and was forgotten. All times are
-# microseconds of the server's clock.
+# A slot is {number, kind, from, free, poll}: its time, when it is free again, and 1 if a poll leaves with it. Kind 1 is
+# a request that is out, 2 one that was answered, 3 one that may have been given and was forgotten. All times are
+# microseconds of the server's clock. Where it does not forget, it does what `rate_limit.shared.state` does.
 TEXT: Final = """\
-local RESERVED, OUT, DONE, ASSUMED, GONE = 0, 1, 2, 3, 4
+local OUT, DONE, ASSUMED, GONE = 1, 2, 3, 4
+local POLL = 3
 local ACCEPTED, REFUSED, UNUSED, STILL_OUT, AGAIN = '0', '1', '2', '5', '6'
 local DAY, SECOND = 86400, 1000000
 local GRACE, GENERATION = 50000, 60 * SECOND
-local LEAST_TRIP, UNKNOWN_TRIP, LONGEST_TRIP = 50000, 200000, 5 * SECOND
+local LEAST_TRIP, ASSUMED_TRIP, UNKNOWN_TRIP, LONGEST_TRIP = 50000, 200000, SECOND, 5 * SECOND
 
-local worker, report, seen = ARGV[1], ARGV[17], ARGV[18]
+local worker, report, seen = ARGV[1], ARGV[20], ARGV[21]
 local n = {}
-for i = 2, 16 do n[i] = tonumber(ARGV[i]) end
-local wanted, reserve, lead, late, plan, per = n[2], n[3] == 1, n[4], n[5], n[6], n[7]
-local shortest, longest, limit, pause, spaced = n[8], n[9], n[10], n[11], n[12]
-local proposed, replaces, known_epoch, known_number = n[13], n[14], n[15], n[16]
+for i = 2, 19 do n[i] = tonumber(ARGV[i]) end
+local waiting, reserve, poll_interval, lead, late, plan, per = {n[2], n[3], n[4]}, n[5], n[6], n[7], n[8], n[9], n[10]
+local shortest, longest, limit, pause, spaced = n[11], n[12], n[13], n[14], n[15]
+local proposed, replaces, known_epoch, known_number = n[16], n[17], n[18], n[19]
 
 local time = redis.call('TIME')
 local now = time[1] * SECOND + time[2]
@@ -97,16 +98,16 @@ local went_back = state and known_epoch == state.epoch and known_number > state.
 local forgot = not state or state.server ~= server or went_back
 if forgot and seen == '' and known_number > 0 then return false end
 
--- How long beyond its period a slot without an answer is held: until any request of its time has surely arrived.
-local function hold()
+-- How long beyond its period a slot without an answer is held: until its request has surely arrived.
+local function hold(unknown)
   local trip = math.max(longest, state and math.max(state.longest, state.longest_before) or 0)
-  if trip == 0 then trip = UNKNOWN_TRIP end
+  if trip == 0 then trip = unknown or UNKNOWN_TRIP end
   return late + math.min(math.max(trip, LEAST_TRIP), LONGEST_TRIP)
 end
 
-local function add(kind, from, free, owner)
+local function add(kind, from, free, poll)
   state.number = state.number + 1
-  table.insert(state.slots, {state.number, kind, from, free, owner or ''})
+  table.insert(state.slots, {state.number, kind, from, free, poll or 0})
   return state.number
 end
 
@@ -121,7 +122,8 @@ local function shift()
   local back = state.written - now
   if back <= 0 then return end
   for _, slot in ipairs(state.slots) do slot[3], slot[4] = slot[3] - back, slot[4] - back end
-  for _, name in ipairs({'paused', 'spaced', 'last', 'turn', 'agreed'}) do
+  for _, place in ipairs(state.line) do place[4] = place[4] - back end
+  for _, name in ipairs({'paused', 'spaced', 'last', 'next_poll', 'turn', 'agreed'}) do
     state[name] = state[name] - back
   end
 end
@@ -131,25 +133,21 @@ end
 local function restore()
   if seen ~= '' and (not state or went_back) then state = cmsgpack.unpack(seen) end
   if not state then
-    state = {number = known_number, slots = {}, written = 0, last = 0, paused = 0, spaced = 0,
-             learnt = 0, version = 0, accepted = 0, refused = 0, stated = math.huge, lowest = plan, agreed = 0,
-             turn = now, shortest = 0, shortest_before = 0, longest = 0, longest_before = 0}
+    state = {number = known_number, slots = {}, line = {}, ticket = 0, passed_over = {0, 0, 0}, written = 0, last = 0,
+             next_poll = 0, paused = 0, spaced = 0, learnt = 0, version = 0, accepted = 0, refused = 0,
+             stated = math.huge, lowest = plan, agreed = 0, turn = now,
+             shortest = 0, shortest_before = 0, longest = 0, longest_before = 0}
   end
   shift()
-  local sure, taken = {}, 0
+  local sure = {}
   for _, slot in ipairs(state.slots) do
-    if slot[2] == RESERVED and slot[3] > now + lead then
-      table.insert(sure, slot)
-    elseif slot[2] ~= RESERVED and slot[3] + per > now then
-      table.insert(sure, slot)
-      taken = taken + 1
-    end
+    if slot[3] + per > now then table.insert(sure, slot) end
   end
   state.slots = sure
   -- Numbers that were given and forgotten must not be given again: reports about them are still to come.
   state.number = math.max(state.number + 1000, known_number + 1000, math.floor(now / 1000))
   state.epoch, state.base, state.server = now, state.number, server
-  for _ = taken + 1, math.min(capacity(), plan) do add(ASSUMED, now, now + per + hold()) end
+  for _ = #sure + 1, math.min(capacity(), plan) do add(ASSUMED, now, now + per + hold(ASSUMED_TRIP)) end
 end
 
 if forgot then restore() else shift() end
@@ -199,13 +197,15 @@ for number, age, code in string.gmatch(report, '(%d+),(%d+),(%d)') do
     free = math.max(slot and slot[4] or 0, math.min(now + per + hold(), at + per + LONGEST_TRIP))
   elseif code == AGAIN and kind == DONE then
     free = slot[4]
+  elseif code == UNUSED and slot and slot[5] > 0 then
+    state.next_poll = state.next_poll - poll_interval
   end
   if code == ACCEPTED then state.accepted = state.accepted + 1 end
   if code == REFUSED then state.refused = state.refused + 1 end
   if code ~= UNUSED and free > now then
     -- One that was forgotten takes the place of one that was assumed.
     if not slot and number > 0 and number <= state.base then take_assumed() end
-    local told = {number, code == STILL_OUT and OUT or DONE, slot and slot[3] or at, free, ''}
+    local told = {number, code == STILL_OUT and OUT or DONE, slot and slot[3] or at, free, slot and slot[5] or 0}
     table.insert(state.slots, told)
     by_number[number] = told
   end
@@ -215,45 +215,81 @@ if pause > 0 then
   state.spaced = math.max(state.spaced, now + spaced)
 end
 
-local mine
 local live = {}
 for _, slot in ipairs(state.slots) do
-  local lapsed = slot[2] == RESERVED and now > slot[3] + GRACE
-  if slot[2] == RESERVED and slot[5] == worker then
-    if not lapsed then mine = slot end
-  elseif slot[2] ~= GONE and slot[4] > now and not lapsed then
-    table.insert(live, slot)
-  end
+  if slot[2] ~= GONE and slot[4] > now then table.insert(live, slot) end
 end
 state.slots = live
 local most = capacity()
 
--- When the slots are free, the earliest first, without the reservations after `before`. A hopeful answer, for a
--- reservation, takes requests that are out for answered in good time; whoever claims it is told the strict one.
-local function frees_of(before, hopeful)
+-- The line: places {worker, priority, ticket, time}, in the order of their tickets. Who does not come in time has lost
+-- the place, so a killed worker costs the others next to nothing.
+local others, mine = {}, {}
+for _, place in ipairs(state.line) do
+  if place[4] + GRACE >= now then
+    if place[1] == worker then mine[place[2]] = place else table.insert(others, place) end
+  end
+end
+
+local function is_due(priority) return priority ~= POLL or state.next_poll <= now + lead end
+
+local function place_of(priority)
+  if not mine[priority] then
+    state.ticket = state.ticket + 1
+    mine[priority] = {worker, priority, state.ticket, math.huge}
+  end
+  return mine[priority]
+end
+
+-- Which of some places of the worker, by priority, is served first, and those of others that are served before it: the
+-- most urgent first, those that came first before the others, and of ten in a row one of each priority that waits.
+local function turn(places)
+  local queues, heads, passed_over, served = {{}, {}, {}}, {1, 1, 1}, {}, {}
+  for i = 1, 3 do passed_over[i] = state.passed_over[i] end
+  for _, other in ipairs(others) do
+    local own = places[other[2]]
+    if (own and other[3] < own[3]) or (not own and is_due(other[2])) then table.insert(queues[other[2]], other) end
+  end
+  for i = 1, 3 do table.insert(queues[i], places[i]) end
+  while true do
+    local chosen, starved
+    for i = 1, 3 do
+      if queues[i][heads[i]] then
+        chosen = chosen or i
+        if passed_over[i] >= 8 then starved = i end
+        passed_over[i] = passed_over[i] + 1
+      end
+    end
+    chosen = starved or chosen
+    passed_over[chosen] = 0
+    local following = queues[chosen][heads[chosen]]
+    if following == places[chosen] then return following, served end
+    table.insert(served, following)
+    heads[chosen] = heads[chosen] + 1
+  end
+end
+
+-- When the slots are free, the earliest first. A hopeful answer, for a place in the line, takes requests that are out
+-- for answered in good time; whoever claims a place is told the strict one.
+local function frees_of(hopeful)
   local frees = {}
   for _, slot in ipairs(state.slots) do
     local free = slot[4]
     if hopeful and slot[2] ~= DONE then free = math.min(free, math.floor(slot[3] + 1.01 * per)) end
-    if slot[2] ~= RESERVED or slot[3] <= before then table.insert(frees, free) end
+    table.insert(frees, free)
   end
   table.sort(frees)
   return frees
 end
 
--- When there is room for one more.
-local function room(frees, hopeful)
+-- When there is room for one more, after so many others that have not left yet.
+local function room(ahead, frees)
   local at = math.max(now, state.paused)
-  local over = #frees - most
-  if over >= 0 then
-    at = math.max(at, frees[over + 1])
-    -- Where requests wait they leave one by one, so that answers are known before their slots are given again; but so
-    -- quickly that what a killed worker left unused is made good at once.
-    if hopeful then at = math.max(at, state.last + math.floor(0.3 * per / most)) end
-  end
-  -- A reservation behind the pause has its distance from the one before it.
-  local distant = mine and mine[3] >= state.paused
-  if at < state.spaced and not distant then at = math.max(at, state.last + math.floor(per / most)) end
+  local turns, rest = math.floor(ahead / most), ahead % most
+  local over = #frees - most + rest
+  if over >= 0 then at = math.max(at, frees[over + 1]) end
+  at = at + turns * per
+  if at < state.spaced then at = math.max(at, state.last + (ahead + 1) * math.floor(per / most)) end
   return at
 end
 
@@ -264,37 +300,72 @@ local function insert_sorted(list, value)
 end
 
 local reply = {}
-local next_at, frees
-while wanted > 0 or reserve do
-  local at
-  if mine then
-    at = math.max(mine[3], room(frees_of(mine[3], false), false))
-  else
-    frees = frees or frees_of(math.huge, false)
-    at = room(frees, false)
+local strict, held = frees_of(false), per + hold()
+while true do
+  local places = {}
+  for priority = 1, 3 do
+    if waiting[priority] > 0 and is_due(priority) then places[priority] = place_of(priority) end
   end
-  if wanted == 0 or at > now + lead then
-    local hoped = mine and at or room(frees_of(math.huge, true), true)
-    next_at = hoped > now + lead and hoped or at
-    state.last = math.max(state.last, next_at)
-    add(RESERVED, next_at, next_at + per + hold(), worker)
-    break
+  if not next(places) then break end
+  local place, ahead = turn(places)
+  local count = 0
+  for _, other in ipairs(ahead) do
+    if other[4] <= math.max(place[4], now) then count = count + 1 end
   end
-  mine = nil
+  local at = room(count, strict)
+  if place[2] == POLL then at = math.max(at, state.next_poll) end
+  if at > now + lead then break end
+  local waits = {}
+  for _, other in ipairs(others) do waits[other[2]] = true end
+  for priority = 1, 3 do
+    if waits[priority] or waiting[priority] > 0 then state.passed_over[priority] = state.passed_over[priority] + 1 end
+  end
+  state.passed_over[place[2]] = 0
+  waiting[place[2]] = waiting[place[2]] - 1
+  mine[place[2]] = nil
+  if place[2] == POLL then state.next_poll = at + poll_interval end
   state.last = math.max(state.last, at)
-  local free = at + per + hold()
-  table.insert(reply, add(OUT, at, free))
+  insert_sorted(strict, at + held)
+  table.insert(reply, add(OUT, at, at + held, place[2] == POLL and 1 or 0))
   table.insert(reply, at - now)
-  if frees then insert_sorted(frees, free) end
-  wanted = wanted - 1
+  table.insert(reply, place[2])
 end
 
-local reservations = 0
-for _, slot in ipairs(state.slots) do if slot[2] == RESERVED then reservations = reservations + 1 end end
+-- A place for each priority that still waits, sooner than is sure if answers come as usual.
+if reserve > 0 and waiting[1] + waiting[2] + waiting[3] == 0 then waiting[reserve] = 1 end
+local next_at
+local hopeful = frees_of(true)
+for priority = 1, 3 do
+  if waiting[priority] > 0 then
+    local place = place_of(priority)
+    local _, ahead = turn({[priority] = place})
+    local at, polls_from, latest = room(#ahead, hopeful), 0, state.last
+    if priority == POLL then
+      polls_from = state.next_poll
+      for _, other in ipairs(ahead) do
+        if other[2] == POLL then polls_from = polls_from + poll_interval end
+      end
+    end
+    at = math.max(at, polls_from)
+    if #hopeful + #ahead >= most then
+      -- Where requests wait they leave one by one, so that answers are known before their slots are given again; but so
+      -- quickly that what a killed worker left unused is made good at once.
+      for _, other in ipairs(ahead) do latest = math.max(latest, other[4]) end
+      at = math.max(at, latest + math.floor(0.3 * per / most))
+    end
+    if at <= now + lead then at = math.max(room(#ahead, strict), polls_from) end
+    place[4] = at
+    local index = #others + 1
+    while index > 1 and others[index - 1][3] > place[3] do index = index - 1 end
+    table.insert(others, index, place)
+    next_at = math.min(next_at or at, at)
+  end
+end
+state.line = others
 state.written = now
 local packed = cmsgpack.pack(state)
 redis.call('SET', KEYS[1], packed, 'EX', DAY)
-return {next_at and next_at - now or -1, reservations, most, math.max(state.paused - now, 0),
+return {next_at and next_at - now or -1, #others, most, math.max(state.paused - now, 0),
         state.version, state.learnt, state.accepted, state.refused, state.epoch, state.number, packed, unpack(reply)}
 """
 

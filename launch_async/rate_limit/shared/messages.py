@@ -126,7 +126,7 @@ class Reply:
 
     Attributes:
         granted: Numbers of the slots that were given for good, each with the wait until its time, and the priority that
-            it is for; None for the worker to choose.
+            it is for.
         next_in: The wait for the slot that is reserved; None if there is none.
         reservations: Slots that are reserved, for all workers.
         capacity: Requests per period that the budget allows at present.
@@ -135,7 +135,7 @@ class Reply:
         memory: What to remember.
     """
 
-    granted: tuple[tuple[int, float, Priority | None], ...]
+    granted: tuple[tuple[int, float, Priority], ...]
     next_in: float | None
     reservations: int
     capacity: int

@@ -40,7 +40,8 @@ GRACE_S: Final = 0.05
 """How much later than its time a place may be claimed."""
 _GENERATION_S: Final = 60.0
 _LEAST_TRIP_S: Final = 0.05
-_UNKNOWN_TRIP_S: Final = 0.2
+_ASSUMED_TRIP_S: Final = 0.2
+_UNKNOWN_TRIP_S: Final = 1.0
 _LONGEST_TRIP_S: Final = 5.0
 _CREDIT_SHARE: Final = 0.5
 _MARGIN_SHARE: Final = 0.005
@@ -143,7 +144,7 @@ class BudgetState:
 
     def spend(self, requests: int, per: float, now: float) -> None:
         """Count the whole budget as used just now: nobody knows what was."""
-        self.frees += [now + per + self._hold(0.0)] * requests
+        self.frees += [now + per + _ASSUMED_TRIP_S] * requests
 
     def is_idle(self, now: float) -> bool:
         """Whether nobody loses anything if the state is forgotten; false where the clock was set back."""
@@ -194,11 +195,8 @@ class BudgetState:
 
     def hold_of(self, ask: Ask) -> float:
         """Seconds beyond its period that a slot without an answer is held: until its request has surely arrived."""
-        return self._hold(ask.late)
-
-    def _hold(self, late: float) -> float:
         trip = max(self.longest, self.longest_before) or _UNKNOWN_TRIP_S
-        return late + min(max(trip, _LEAST_TRIP_S), _LONGEST_TRIP_S)
+        return ask.late + min(max(trip, _LEAST_TRIP_S), _LONGEST_TRIP_S)
 
     def _shift(self, now: float) -> None:
         """Keep every distance where the clock was set back: the machine was started again."""
@@ -283,8 +281,9 @@ class _Turn:
         """Give the worker the slots that are free and its turn; return their numbers, times and priorities."""
         granted: list[tuple[int, float, Priority]] = []
         hold = self._state.hold_of(self._ask)
-        while (place := self._first()) is not None:
-            before = [other for other in self._before(place) if other.at <= max(place.at, self._now)]
+        while mine := [self._place(one) for one in Priority if self._waiting[one] and self._is_due(one)]:
+            place, ahead = self._turn(mine)
+            before = [other for other in ahead if other.at <= max(place.at, self._now)]
             at = self._room(len(before), self._frees)
             if place.priority == Priority.POLL:
                 at = max(at, self._state.next_poll)
@@ -301,7 +300,7 @@ class _Turn:
         kept = [self._place(priority) for priority in Priority if self._waiting[priority]]
         state.line = self._others
         for place in kept:
-            ahead = self._before(place)
+            _, ahead = self._turn([place])
             place.at = self._time_of(place, ahead)
             bisect.insort(state.line, place, key=lambda one: one.ticket)
             self._others = state.line
@@ -320,11 +319,6 @@ class _Turn:
             closest = _CLOSEST_SHARE * ask.per / self._capacity
             at = max(at, max([state.last, *(other.at for other in ahead)]) + closest)
         return at if at > now + ask.lead else max(self._room(len(ahead), self._frees), polls_from)
-
-    def _first(self) -> Place | None:
-        """Return the worker's place whose turn comes first; None if nobody waits who may leave now."""
-        mine = [self._place(priority) for priority in Priority if self._waiting[priority] and self._is_due(priority)]
-        return mine[0] if len(mine) == 1 else min(mine, key=lambda place: len(self._before(place)), default=None)
 
     def _is_due(self, priority: int) -> bool:
         return priority != Priority.POLL or self._state.next_poll <= self._now + self._ask.lead
@@ -353,24 +347,21 @@ class _Turn:
         bisect.insort(self._frees, free)
         return state.number
 
-    def _before(self, place: Place) -> Sequence[Place]:
-        """Return the places of others that are served before one, in their order."""
-        if not self._others:
-            return ()
-        queues: dict[int, list[Place]] = {place.priority: [place]}
-        for other in self._others:
-            if other.priority != place.priority and not self._is_due(other.priority):
-                continue
-            if other.priority != place.priority or other.ticket < place.ticket:
-                queues.setdefault(other.priority, []).insert(0, other)
-        for queue in queues.values():
-            queue.sort(key=lambda one: -one.ticket)
+    def _turn(self, mine: Sequence[Place]) -> tuple[Place, Sequence[Place]]:
+        """Return which of the worker's places is served first, and those of others that are served before it."""
+        if len(mine) == 1 and not self._others:
+            return mine[0], ()
+        queues: dict[int, list[Place]] = {}
+        own = {place.priority for place in mine}
+        for place in sorted([*self._others, *mine], key=lambda place: -place.ticket):
+            if place.priority in own or self._is_due(place.priority):
+                queues.setdefault(place.priority, []).append(place)
         passed_over, served = list(self._state.passed_over), list[Place]()
-        while (following := queues[chosen := choose(queues, passed_over)].pop()) is not place:
+        while (following := queues[chosen := choose(queues, passed_over)].pop()) not in mine:
             served.append(following)
             if not queues[chosen]:
                 del queues[chosen]
-        return served
+        return following, served
 
     def _room(self, ahead: int, frees: Sequence[float]) -> float:
         """Return when there is room for one more, after so many others that have not left yet."""

@@ -14,6 +14,15 @@ from launch_async.rate_limit.types import RateLimit
 from tests.support.shared_budgets import Network, Outcome, saturate as saturated
 
 
+def timed(text: str) -> str:
+    """Return a script whose last arguments are the server's time, in seconds and microseconds, and its run."""
+    text = text.replace("redis.call('TIME')", "{ARGV[#ARGV - 2], ARGV[#ARGV - 1]}")
+    text = text.replace("redis.pcall('INFO', 'server')", "'run_id:' .. ARGV[#ARGV]")
+    assert "TIME" not in text.replace("_TIME", "")
+    assert "INFO" not in text
+    return text
+
+
 class VirtualRedis:
     """The limiter's script as it is, but for the time, which is that of the loop, and the run of the server.
 
@@ -47,14 +56,10 @@ class VirtualRedis:
 
     async def eval(self, text: str, numkeys: int, key: str, *arguments: str | bytes) -> object:
         """Run a script, and know it from now on."""
-        timed = text.replace("redis.call('TIME')", "{ARGV[#ARGV - 2], ARGV[#ARGV - 1]}")
-        timed = timed.replace("redis.pcall('INFO', 'server')", "'run_id:' .. ARGV[#ARGV]")
-        assert "TIME" not in timed
-        assert "INFO" not in timed
 
         def load() -> str:
-            self._digests[hashlib.sha1(text.encode()).hexdigest()] = self._redis.script_load(timed)
-            return self._redis.script_load(timed)
+            self._digests[hashlib.sha1(text.encode()).hexdigest()] = self._redis.script_load(timed(text))
+            return self._redis.script_load(timed(text))
 
         return await self._run(load, key, arguments)
 

@@ -1,0 +1,121 @@
+"""The script of Redis and the shared state in Python are one algorithm: the same calls have the same answers."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as some
+from redis import Redis
+from virtual import timed
+
+from launch_async.rate_limit.redis.script import TEXT, arguments, read
+from launch_async.rate_limit.shared.messages import ACCEPTED, EXTRA, LOST, OUT, REFUSED, UNUSED, Ask, Reply
+from launch_async.rate_limit.shared.state import BudgetState
+from launch_async.rate_limit.types import Priority
+
+WORKERS = ("00000000aa", "00000000bb", "00000000cc")
+STEPS = some.lists(
+    some.fixed_dictionaries(
+        {
+            "later": some.integers(1, 400),
+            "worker": some.sampled_from(WORKERS),
+            "waiting": some.tuples(some.integers(0, 4), some.integers(0, 2), some.integers(0, 3)),
+            "reserve": some.sampled_from([None, Priority.INTERACTIVE, Priority.POLL]),
+            "told": some.lists(some.sampled_from([ACCEPTED, ACCEPTED, REFUSED, LOST, OUT, UNUSED]), max_size=4),
+            "extra": some.booleans(),
+            "plan": some.sampled_from([10, 10, 4]),
+            "limit": some.sampled_from([0, 0, 0, 6]),
+            "pause": some.sampled_from([0, 0, 0, 0, 50, 700]),
+            "trip": some.sampled_from([0.0, 0.004, 0.03]),
+        }
+    ),
+    min_size=5,
+    max_size=25,
+)
+
+QUIET = {
+    "waiting": (0, 0, 0),
+    "reserve": None,
+    "told": [],
+    "extra": False,
+    "plan": 10,
+    "limit": 0,
+    "pause": 0,
+    "trip": 0.0,
+}
+
+
+@attrs.define
+class Twin:
+    """One of the two, and the slots that its workers have been given and have not answered: number and time."""
+
+    out: dict[str, list[tuple[int, float]]]
+
+    def ask(self, step: dict[str, object], now: float) -> Ask:
+        """Return the call of a step, with the numbers that this one has given."""
+        mine = self.out[step["worker"]]
+        reports = [(number, max(now - at, 0.0) / 2, code) for code, (number, at) in zip(step["told"], mine)]  # noqa: B905
+        kept = [slot for slot, code in zip(mine, step["told"]) if code == OUT]  # noqa: B905
+        self.out[step["worker"]] = [*mine[len(reports) :], *kept]
+        return Ask(
+            worker=step["worker"],
+            waiting=step["waiting"],
+            reserve=step["reserve"],
+            poll_interval=0.202,
+            lead=0.003,
+            late=0.05,
+            requests=step["plan"],
+            per=1.0,
+            shortest_trip=step["trip"],
+            longest_trip=2 * step["trip"],
+            limit=step["limit"],
+            pause=step["pause"] / 1000,
+            spaced=step["pause"] / 1000 + 1.0 if step["pause"] == 700 else 0.0,
+            reports=[*reports, *[(0, 0.0, EXTRA)] * step["extra"]],
+        )
+
+    def note(self, worker: str, reply: Reply, now: float) -> None:
+        """Take in what was given."""
+        self.out[worker] += [(number, now + wait) for number, wait, _ in reply.granted]
+
+
+def of_note(reply: Reply) -> list[object]:
+    """Return what is said, but for the slots' numbers; waits in milliseconds."""
+    return [
+        [(round(1000 * wait), priority) for _, wait, priority in reply.granted],
+        None if reply.next_in is None else round(1000 * reply.next_in),
+        reply.reservations,
+        reply.capacity,
+        round(1000 * reply.paused_for),
+        reply.learnt,
+    ]
+
+
+@pytest.fixture(scope="module")
+def script(redis_server):
+    with Redis.from_url(redis_server.url) as redis:
+        yield redis, redis.script_load(timed(TEXT))
+
+
+@given(steps=STEPS)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_same_calls_have_the_same_answers(script, steps):
+    redis, digest = script
+    redis.delete("twin")
+    one, other = (Twin({worker: [] for worker in WORKERS}) for _ in range(2))
+    now, state = 1000.0, BudgetState.begin(1000.0)
+
+    def in_redis(ask: Ask) -> Reply:
+        at = round(now * 1e6)
+        given = arguments(ask, with_memory=False)
+        return read(redis.evalsha(digest, 1, "twin", *given, at // 10**6, at % 10**6, "run"))
+
+    # The server counts a budget that it does not know as spent: that is over before the first step.
+    in_redis(Twin({WORKERS[0]: []}).ask({**QUIET, "worker": WORKERS[0]}, now))
+    for place, step in enumerate(steps):
+        # No two moments are multiples of the same thing, so that nothing is a tie.
+        now += 0.001 * step["later"] + 0.000137 * place + (20.0 if place == 0 else 0.0)
+        expected, answer = state.exchange(one.ask(step, now), now), in_redis(other.ask(step, now))
+        assert of_note(answer) == of_note(expected)
+        one.note(step["worker"], expected, now)
+        other.note(step["worker"], answer, now)
