@@ -19,7 +19,8 @@ import cattrs
 from benchmarks._report import Mark, Report, Row, present, ratios
 from benchmarks._service import launch_project, pages_project
 from launch_async.models import Project
-from launch_async.wire.converter import structure, structure_carefully, structure_list
+from launch_async.wire.converter import structure_carefully
+from launch_async.wire.documents import structure, structure_list
 
 PARSER, OURS, CATTRS, PEER = "json.loads", "launch_async", "cattrs as it comes", "cloudflare"
 CONVERTER = "launch_async, converter alone"

@@ -9,12 +9,12 @@ from typing import Final
 __all__ = ["duration", "file_size", "first_lines", "listed", "printable", "shortened", "without_escapes"]
 
 # Colours and cursor movements, titles of windows, and the rest: what a terminal obeys and nobody reads.
-_ESCAPES: Final = re.compile(
+_ESCAPES: Final = (
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"
     r"|\x1b[ -/]*[0-~]"
 )
-_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_CONTROLS: Final = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+"
 
 
 def duration(seconds: float | None) -> str:
@@ -44,7 +44,7 @@ def printable(text: str) -> str:
 
 def without_escapes(text: str) -> str:
     """Return foreign text on one line as a person reads it: without what would only steer a terminal."""
-    return text if text.isprintable() else printable(_CONTROLS.sub(" ", _ESCAPES.sub("", text)))
+    return text if text.isprintable() else printable(re.sub(_CONTROLS, " ", re.sub(_ESCAPES, "", text)))
 
 
 def shortened(label: str, most: int) -> str:

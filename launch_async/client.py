@@ -1,6 +1,6 @@
 """`LaunchClient`: settings, one pipeline, the resources and the workflows, as one async context manager.
 
-A workflow is imported when it is first used: they take longer to import than all the rest.
+Resources and workflows are imported when they are first used: a script with one call pays for what that call needs.
 """
 
 from __future__ import annotations
@@ -16,29 +16,17 @@ from typing import TYPE_CHECKING, Final, Literal, NoReturn, Self, overload
 from launch_async.auth.auth_request import USER_AGENT
 from launch_async.auth.tokens import check_credentials
 from launch_async.errors import ConfigurationError
-from launch_async.hooks import Hooks
 from launch_async.http.aiohttp_transport import AiohttpTransport, check_transport
 from launch_async.http.base import RESPONSE_LIMIT, Middleware, Transport
 from launch_async.http.credentials import Credentials, Issuer, check_organization
 from launch_async.http.operation import Operation, check_text
 from launch_async.http.pipeline import Call, Pipeline
-from launch_async.http.raw_request import raw_call
 from launch_async.http.retry import RetryPolicy
 from launch_async.models.base import UNSET, JSONValue, Unset
-from launch_async.models.deployment import Deployment, DeploymentRef
-from launch_async.models.environment import FrameworkPreset
-from launch_async.models.log import LogLine, LogStage, ServerLogLine
+from launch_async.models.framework_preset import FrameworkPreset
 from launch_async.rate_limit.registry import ShareBudget, check_share_budget, shared_limiter
 from launch_async.rate_limit.types import LimiterStatus, RateLimit, RateLimiter
 from launch_async.resources._cache import CachePurges
-from launch_async.resources._resource import parsed, parsed_if_any, undisclosed
-from launch_async.resources.deploy_hooks import DeployHooks
-from launch_async.resources.deployments import Deployments
-from launch_async.resources.domains import Domains
-from launch_async.resources.environments import Environments
-from launch_async.resources.projects import Projects
-from launch_async.resources.uploads import Uploads
-from launch_async.resources.usage import Usage
 from launch_async.settings import check_organization_uid, region_advice, resolve_app_url, resolve_endpoint
 from launch_async.wire.secret import Secret, hidden, hidden_json
 
@@ -57,7 +45,17 @@ if TYPE_CHECKING:
     from launch_async.deploy.sources import Files, Source
     from launch_async.fleet.fleet import Fleet
     from launch_async.fleet.services import FleetServices
+    from launch_async.hooks import Hooks
+    from launch_async.models.deployment import Deployment, DeploymentRef
+    from launch_async.models.log import LogLine, LogStage, ServerLogLine
+    from launch_async.resources.deploy_hooks import DeployHooks
+    from launch_async.resources.deployments import Deployments
+    from launch_async.resources.domains import Domains
+    from launch_async.resources.environments import Environments
     from launch_async.resources.finding import FoundEnvironment, FoundProject
+    from launch_async.resources.projects import Projects
+    from launch_async.resources.uploads import Uploads
+    from launch_async.resources.usage import Usage
     from launch_async.state.declared import DeclaredState
     from launch_async.variables import Variables
     from launch_async.watch.log_cursor import LogCursor
@@ -330,36 +328,50 @@ class LaunchClient:
     @cached_property
     def projects(self) -> Projects:
         """The organization's projects."""
+        from launch_async.resources.projects import Projects
+
         return Projects(self._pipeline)
 
     @cached_property
     def environments(self) -> Environments:
         """The environments of a project, and their CDN cache."""
+        from launch_async.resources.environments import Environments
+
         return Environments(self._pipeline, self._purges)
 
     @cached_property
     def deployments(self) -> Deployments:
         """The deployments of an environment, and their logs."""
+        from launch_async.resources.deployments import Deployments
+
         return Deployments(self._pipeline, site_scheme=self._site_scheme, allow_http=self._allow_http)
 
     @cached_property
     def domains(self) -> Domains:
         """The domains of an environment, and their certificates."""
+        from launch_async.resources.domains import Domains
+
         return Domains(self._pipeline)
 
     @cached_property
     def uploads(self) -> Uploads:
         """Signed URLs for ZIPs, and the upload itself."""
+        from launch_async.resources.uploads import Uploads
+
         return Uploads(self._pipeline, allow_http=self._allow_http)
 
     @cached_property
     def usage(self) -> Usage:
         """The organization's quotas."""
+        from launch_async.resources.usage import Usage
+
         return Usage(self._pipeline)
 
     @cached_property
     def deploy_hooks(self) -> DeployHooks:
         """Deploy hooks: start a deployment with nothing but a secret."""
+        from launch_async.resources.deploy_hooks import DeployHooks
+
         return DeployHooks(self._pipeline)
 
     @cached_property
@@ -953,6 +965,8 @@ class LaunchClient:
 
         API: `GET /openapi` (FACTS §1).
         """
+        from launch_async.resources._resource import parsed
+
         return await self._pipeline.read(Call(operation=_OPENAPI, path=_OPENAPI.path), partial(parsed, _OPENAPI))
 
     async def request(
@@ -987,6 +1001,9 @@ class LaunchClient:
         path = Secret(path)
         query = hidden_json(query)
         json = hidden_json(json)
+        from launch_async.http.raw_request import raw_call
+        from launch_async.resources._resource import parsed_if_any, undisclosed
+
         call = raw_call(method, path, query or {}, json, timeout)
         return await self._pipeline.read(call, partial(undisclosed, partial(parsed_if_any, call.operation)))
 

@@ -114,11 +114,8 @@ if TYPE_CHECKING:
         DeploymentStatus as DeploymentStatus,
     )
     from launch_async.models.domain import Domain as Domain, SslMethod as SslMethod
-    from launch_async.models.environment import (
-        Environment as Environment,
-        FrameworkPreset as FrameworkPreset,
-        PasswordProtection as PasswordProtection,
-    )
+    from launch_async.models.environment import Environment as Environment, PasswordProtection as PasswordProtection
+    from launch_async.models.framework_preset import FrameworkPreset as FrameworkPreset
     from launch_async.models.log import (
         Log as Log,
         LogLine as LogLine,

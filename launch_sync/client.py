@@ -13,36 +13,36 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, overload
 
 from launch_async.client import LaunchClient as AsyncLaunchClient
-from launch_async.hooks import Hooks
 from launch_async.http.base import RESPONSE_LIMIT, Middleware, Transport
 from launch_async.http.credentials import Credentials
 from launch_async.http.retry import RetryPolicy
 from launch_async.models.base import UNSET, JSONValue, Unset
-from launch_async.models.deployment import Deployment, DeploymentRef
-from launch_async.models.environment import FrameworkPreset
-from launch_async.models.log import LogLine, LogStage, ServerLogLine
+from launch_async.models.framework_preset import FrameworkPreset
 from launch_async.rate_limit.registry import ShareBudget
 from launch_async.rate_limit.types import LimiterStatus, RateLimit, RateLimiter
 from launch_async.wire.secret import Secret, hidden, hidden_json
 from launch_sync import _bridge
-from launch_sync.resources.deploy_hooks import DeployHooks
-from launch_sync.resources.deployments import Deployments
-from launch_sync.resources.domains import Domains
-from launch_sync.resources.environments import Environments
-from launch_sync.resources.projects import Projects
-from launch_sync.resources.uploads import Uploads
-from launch_sync.resources.usage import Usage
 
 if TYPE_CHECKING:
     from launch_async.archive.archive import SecretFiles
     from launch_async.deploy.release.check import CheckLike, OnFailure
     from launch_async.deploy.site import Site
     from launch_async.deploy.sources import Files, Source
+    from launch_async.hooks import Hooks
+    from launch_async.models.deployment import Deployment, DeploymentRef
+    from launch_async.models.log import LogLine, LogStage, ServerLogLine
     from launch_async.resources.finding import FoundEnvironment, FoundProject
     from launch_async.watch.log_cursor import LogCursor
     from launch_async.watch.merging import FollowedLine
     from launch_sync.deploy.previews.previews import Previews
     from launch_sync.fleet.fleet import Fleet
+    from launch_sync.resources.deploy_hooks import DeployHooks
+    from launch_sync.resources.deployments import Deployments
+    from launch_sync.resources.domains import Domains
+    from launch_sync.resources.environments import Environments
+    from launch_sync.resources.projects import Projects
+    from launch_sync.resources.uploads import Uploads
+    from launch_sync.resources.usage import Usage
     from launch_sync.state.declared import DeclaredState
     from launch_sync.variables import Variables
 
@@ -265,36 +265,50 @@ class LaunchClient:
     @property
     def projects(self) -> Projects:
         """The organization's projects."""
+        from launch_sync.resources.projects import Projects
+
         return Projects(self._async.projects, self)
 
     @property
     def environments(self) -> Environments:
         """The environments of a project, and their CDN cache."""
+        from launch_sync.resources.environments import Environments
+
         return Environments(self._async.environments, self)
 
     @property
     def deployments(self) -> Deployments:
         """The deployments of an environment, and their logs."""
+        from launch_sync.resources.deployments import Deployments
+
         return Deployments(self._async.deployments, self)
 
     @property
     def domains(self) -> Domains:
         """The domains of an environment, and their certificates."""
+        from launch_sync.resources.domains import Domains
+
         return Domains(self._async.domains, self)
 
     @property
     def uploads(self) -> Uploads:
         """Signed URLs for ZIPs, and the upload itself."""
+        from launch_sync.resources.uploads import Uploads
+
         return Uploads(self._async.uploads, self)
 
     @property
     def usage(self) -> Usage:
         """The organization's quotas."""
+        from launch_sync.resources.usage import Usage
+
         return Usage(self._async.usage, self)
 
     @property
     def deploy_hooks(self) -> DeployHooks:
         """Deploy hooks: start a deployment with nothing but a secret."""
+        from launch_sync.resources.deploy_hooks import DeployHooks
+
         return DeployHooks(self._async.deploy_hooks, self)
 
     @property

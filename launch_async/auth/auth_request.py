@@ -17,7 +17,6 @@ from launch_async.errors import APIError, LaunchError, TokenRequestError
 from launch_async.http.base import Request, Response, Transport, sender
 from launch_async.http.call_state import CallState
 from launch_async.http.retry import RetryPolicy
-from launch_async.wire.error_bodies import read_envelope
 from launch_async.wire.secret import Secret
 
 __all__ = ["USER_AGENT", "AuthRequest", "form_request"]
@@ -75,6 +74,8 @@ def form_request(url: str, fields: Mapping[str, str], operation: str) -> Request
 
 def refusal(kind: type[R], error: APIError, advice: str) -> R:
     """Return the error of a refused login or token, with the service's words and our own advice."""
+    from launch_async.wire.error_bodies import read_envelope
+
     words = " ".join(read_envelope(error.body.encode()).message.split()) or f"the service answered {error.status}"
     refused = kind(
         f"{words.rstrip('.')}. {advice}",

@@ -19,7 +19,7 @@ from launch_async.deploy.release.check import OnFailure
 from launch_async.fleet.plan.actions import WhenBusy
 from launch_async.models.deployment import DeploymentStatus
 from launch_async.models.domain import SslMethod
-from launch_async.models.environment import FrameworkPreset
+from launch_async.models.framework_preset import FrameworkPreset
 from launch_async.models.log import LogStage
 
 __all__ = ["CALLBACKS", "Call", "options_of", "taken_by", "texts_of_arguments"]

@@ -28,7 +28,8 @@ from launch_async.deploy.uploading import upload
 from launch_async.errors import InvalidArgumentError, NotFoundError
 from launch_async.http.operation import check_callback, check_text, check_uid
 from launch_async.models.deployment import Deployment
-from launch_async.models.environment import Environment, FrameworkPreset
+from launch_async.models.environment import Environment
+from launch_async.models.framework_preset import FrameworkPreset
 from launch_async.models.log import LogLine
 from launch_async.models.project import Project
 from launch_async.resources._cache import CachePurges

@@ -49,7 +49,7 @@ from launch_async.fleet.services import FleetServices
 from launch_async.http.metering import Meter, metered
 from launch_async.http.operation import check_text
 from launch_async.models.deployment import DeploymentStatus
-from launch_async.models.environment import FrameworkPreset
+from launch_async.models.framework_preset import FrameworkPreset
 from launch_async.rate_limit.types import Priority
 from launch_async.resources._inputs import check_variables
 from launch_async.resources._resource import with_methods

@@ -30,7 +30,6 @@ from launch_async.http.base import Request, Response, Send
 from launch_async.http.deadlines import Deadline
 from launch_async.http.recording import received, request_id_of
 from launch_async.http.retry import TRANSIENT, Decision, RetryPolicy
-from launch_async.wire.error_bodies import error_from_answer
 from launch_async.wire.header_values import parse_retry_after
 
 __all__ = ["CallState", "noting"]
@@ -175,6 +174,8 @@ class CallState:
         """Return the error that an answer means which is no success."""
         self._refusals += response.status == 429
         self.maybe_done |= self._is_ambiguous(response.status)
+        from launch_async.wire.error_bodies import error_from_answer
+
         return error_from_answer(
             response.status,
             response.body,

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 from urllib.parse import urlencode
 
 import attrs
@@ -30,7 +30,6 @@ from launch_async.errors import (
     TransportError,
     UnauthorizedError,
 )
-from launch_async.hooks import BudgetWait, Hooks, RequestFinished, RequestRetried, RequestStarted
 from launch_async.http.base import Middleware, Request, Response, Send, Transport, sender
 from launch_async.http.call_state import CallState, noting
 from launch_async.http.credentials import Credentials, check_organization
@@ -43,6 +42,9 @@ from launch_async.models.base import JSONValue, Unset
 from launch_async.rate_limit.types import Answer, Permit, Priority, RateLimiter
 from launch_async.wire.header_values import parse_number, parse_reset, parse_retry_after
 from launch_async.wire.json_body import dump_json
+
+if TYPE_CHECKING:
+    from launch_async.hooks import Hooks
 
 __all__ = ["Call", "Pipeline"]
 
@@ -262,6 +264,8 @@ class Pipeline:
         return await self._observed(call, one, reader)
 
     async def _observed(self, call: Call, one: CallState, reader: Callable[[Response], T]) -> T:
+        from launch_async.hooks import Hooks, RequestFinished, RequestStarted
+
         hooks, clock = self._hooks or Hooks(), asyncio.get_running_loop().time
         name, method = call.operation.name, call.operation.method
         hooks.request_started(RequestStarted(one.request_id, name, method, call.shown_path))
@@ -427,6 +431,8 @@ class Pipeline:
             meter.requests += 1
             meter.waited += waited
         if self._hooks is not None and waited:
+            from launch_async.hooks import BudgetWait
+
             self._hooks.waited_for_budget(BudgetWait(one.request_id, one.operation, waited))
 
     def _report_retry(self, one: CallState, decision: Decision) -> None:
@@ -438,6 +444,8 @@ class Pipeline:
             extra={"operation": one.operation, "request_id": one.request_id, "attempts": one.attempts},
         )
         if self._hooks is not None:
+            from launch_async.hooks import RequestRetried
+
             self._hooks.request_retried(
                 RequestRetried(one.request_id, one.operation, one.attempts, decision.delay, decision.reason)
             )

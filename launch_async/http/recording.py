@@ -19,7 +19,7 @@ from launch_async.http.base import Request, Response
 __all__ = ["ReceivedResponse", "record_responses"]
 
 REQUEST_ID_HEADERS: Final = ("x-request-id", "x-runtime-id", "request-id")
-_MAY_HOLD_A_SECRET: Final = re.compile(r"cookie|auth|token|secret|key|signature|credential|location|link|refresh")
+_HIDDEN_HEADERS: Final = r"cookie|auth|token|secret|key|signature|credential|location|link|refresh"
 
 
 @attrs.frozen
@@ -68,7 +68,7 @@ def received(request: Request, response: Response, seconds: float) -> None:
     if not records:
         return
     headers = {name.lower(): value for name, value in response.headers.items()}
-    shown = {name: value for name, value in headers.items() if not _MAY_HOLD_A_SECRET.search(name)}
+    shown = {name: value for name, value in headers.items() if not re.search(_HIDDEN_HEADERS, name)}
     one = ReceivedResponse(request.operation, request.method, response.status, shown, request_id_of(response), seconds)
     for record in records:
         record.append(one)

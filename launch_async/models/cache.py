@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from launch_async._views import Displayable
-from launch_async.models.base import UNSET, JSONValue, RequestModel, Unset, WireModel
+from launch_async.models.base import JSONValue, WireModel
 
 
 @attrs.frozen(slots=False, kw_only=True)
@@ -28,20 +28,3 @@ class CacheRevalidationUsage(Displayable, WireModel):
         if self.current_cache_revalidations is None or self.max_cache_revalidations is None:
             return None
         return max(0, self.max_cache_revalidations - self.current_cache_revalidations)
-
-
-@attrs.frozen(slots=False, kw_only=True)
-class CachePath(RequestModel):
-    """A path to purge, alone or with everything below it."""
-
-    path: str
-    is_prefix: bool
-
-
-@attrs.frozen(slots=False, kw_only=True)
-class RevalidateCacheRequest(RequestModel):
-    """Body of `revalidateCdnCache`: exactly one of the three (FACTS §8)."""
-
-    cache_path: CachePath | Unset = UNSET
-    cache_tags: tuple[str, ...] | Unset = UNSET
-    hostnames: tuple[str, ...] | Unset = UNSET

@@ -9,7 +9,7 @@ from typing import Self, cast
 import attrs
 
 from launch_async._views import Displayable
-from launch_async.models.base import LOCAL, UNSET, IdentifiedModel, OpenEnum, RequestModel, Unset
+from launch_async.models.base import LOCAL, IdentifiedModel, OpenEnum
 
 
 class DeploymentStatus(OpenEnum):
@@ -159,11 +159,3 @@ class Deployment(Displayable, IdentifiedModel):
     def ref(self) -> DeploymentRef:
         """A reference to this deployment that can be stored."""
         return DeploymentRef(self.project_uid, self.environment_uid, self.uid)
-
-
-@attrs.frozen(slots=False, kw_only=True)
-class CreateDeploymentRequest(RequestModel):
-    """Body of `createDeployment`: at most one of the two."""
-
-    commit_hash: str | Unset = UNSET
-    upload_uid: str | Unset = UNSET

@@ -7,7 +7,7 @@ from datetime import datetime
 import attrs
 
 from launch_async._views import Displayable
-from launch_async.models.base import SECRET, UNSET, IdentifiedModel, OpenEnum, RequestModel, Unset, WireModel
+from launch_async.models.base import IdentifiedModel, OpenEnum, WireModel
 
 
 class SslMethod(OpenEnum):
@@ -59,14 +59,3 @@ class Domain(Displayable, IdentifiedModel):
     ssl_method: SslMethod | None = None
     custom_certificate_expires_at: datetime | None = None
     domain_info: DomainInfo | None = None
-
-
-@attrs.frozen(slots=False, kw_only=True)
-class UpdateDomainRequest(RequestModel):
-    """Body of `updateDomain`: `url` is always there, and a different one would rename the domain."""
-
-    url: str
-    ssl_method: SslMethod | Unset = UNSET
-    custom_certificate: str | Unset = UNSET
-    custom_private_key: str | Unset = attrs.field(default=UNSET, repr=False, metadata=SECRET)
-    intermediate_certificates: str | Unset = UNSET

@@ -2,66 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from types import MappingProxyType
-from typing import Final
 
 import attrs
 
 from launch_async._views import Displayable
-from launch_async.models.base import LOCAL, SECRET, UNSET, IdentifiedModel, OpenEnum, RequestModel, Unset, WireModel
+from launch_async.models.base import LOCAL, SECRET, IdentifiedModel, WireModel
 from launch_async.models.domain import Domain
-
-
-class FrameworkPreset(OpenEnum):
-    """How a site is built and served (FACTS §4).
-
-    Attributes:
-        GATSBY: Gatsby.
-        NEXTJS: Next.js.
-        CRA: Create React App.
-        CSR: Client-side rendering.
-        ANALOG: Analog.
-        ANGULAR: Angular.
-        NUXT: Nuxt.
-        ASTRO: Astro.
-        VUEJS: Vue.js.
-        REMIX: Remix.
-        OTHER: Anything else.
-    """
-
-    GATSBY = "GATSBY"
-    NEXTJS = "NEXTJS"
-    CRA = "CRA"
-    CSR = "CSR"
-    ANALOG = "ANALOG"
-    ANGULAR = "ANGULAR"
-    NUXT = "NUXT"
-    ASTRO = "ASTRO"
-    VUEJS = "VUEJS"
-    REMIX = "REMIX"
-    OTHER = "OTHER"
-
-    @property
-    def default_output_directory(self) -> str:
-        """The output directory that the vendor's tools use for this preset, such as `./.next` (FACTS §4)."""
-        return _OUTPUT_DIRECTORIES.get(self, "./")
-
-
-_OUTPUT_DIRECTORIES: Final[Mapping[FrameworkPreset, str]] = MappingProxyType(
-    {
-        FrameworkPreset.GATSBY: "./public",
-        FrameworkPreset.NEXTJS: "./.next",
-        FrameworkPreset.CRA: "./build",
-        FrameworkPreset.REMIX: "./build",
-        FrameworkPreset.ANALOG: "./dist/analog/public",
-        FrameworkPreset.ANGULAR: "./dist",
-        FrameworkPreset.ASTRO: "./dist",
-        FrameworkPreset.VUEJS: "./dist",
-        FrameworkPreset.NUXT: "./.output",
-    }
-)
+from launch_async.models.framework_preset import FrameworkPreset
 
 
 @attrs.frozen(slots=False, kw_only=True)
@@ -146,55 +94,3 @@ class Environment(Displayable, IdentifiedModel):
     deleted_at: datetime | None = None
     deleted_by: str | None = None
     project_uid: str = attrs.field(default="", metadata=LOCAL)
-
-
-@attrs.frozen(slots=False, kw_only=True)
-class VariableInput(RequestModel):
-    """One environment variable in a request."""
-
-    key: str
-    value: str = attrs.field(repr=False, metadata=SECRET)
-
-
-@attrs.frozen(slots=False, kw_only=True)
-class PasswordProtectionInput(RequestModel):
-    """Basic authentication in a request."""
-
-    is_enabled: bool | Unset = UNSET
-    username: str | Unset = UNSET
-    password: str | Unset = attrs.field(default=UNSET, repr=False, metadata=SECRET)
-
-
-@attrs.frozen(slots=False, kw_only=True)
-class EnvironmentSettings(RequestModel):
-    """What creation and update of an environment have in common."""
-
-    description: str | Unset | None = UNSET
-    build_command: str | Unset | None = UNSET
-    output_directory: str | Unset | None = UNSET
-    server_command: str | Unset | None = UNSET
-    git_branch: str | Unset | None = UNSET
-    auto_deploy_on_push: bool | Unset | None = UNSET
-    environment_variables: tuple[VariableInput, ...] | Unset = UNSET
-    is_streaming_enabled: bool | Unset = UNSET
-    is_contentstack_authentication_enabled: bool | Unset = UNSET
-
-
-@attrs.frozen(slots=False, kw_only=True)
-class EnvironmentInput(EnvironmentSettings):
-    """An environment to be created (`ProjectEnvironmentInput`, `CreateEnvironmentRequest`)."""
-
-    name: str
-    framework_preset: FrameworkPreset
-    upload_uid: str | Unset = UNSET
-
-
-@attrs.frozen(slots=False, kw_only=True)
-class UpdateEnvironmentRequest(EnvironmentSettings):
-    """Body of `updateEnvironment`: fields left out keep their value (FACTS §4)."""
-
-    name: str | Unset = UNSET
-    framework_preset: FrameworkPreset | Unset = UNSET
-    password_protection: PasswordProtectionInput | Unset | None = UNSET
-    has_lytics_enabled: bool | Unset = UNSET
-    is_cache_priming_enabled: bool | Unset = UNSET

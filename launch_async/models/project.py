@@ -7,8 +7,7 @@ from datetime import datetime
 import attrs
 
 from launch_async._views import Displayable
-from launch_async.models.base import UNSET, IdentifiedModel, OpenEnum, RequestModel, Unset, WireModel
-from launch_async.models.environment import EnvironmentInput
+from launch_async.models.base import IdentifiedModel, OpenEnum, WireModel
 
 
 class ProjectType(OpenEnum):
@@ -87,47 +86,3 @@ class Project(Displayable, IdentifiedModel):
     updated_by: str | None = None
     deleted_at: datetime | None = None
     deleted_by: str | None = None
-
-
-@attrs.frozen(slots=False, kw_only=True)
-class GitProviderMetadata(RequestModel):
-    """Kind of Git account in a request."""
-
-    git_provider: GitProvider
-
-
-@attrs.frozen(slots=False, kw_only=True)
-class RepositoryInput(RequestModel):
-    """The Git repository of a project to be created (`RepositoryInput`)."""
-
-    repository_name: str
-    username: str
-    repository_url: str
-    git_provider_metadata: GitProviderMetadata
-
-
-@attrs.frozen(slots=False, kw_only=True)
-class FileUploadInput(RequestModel):
-    """The uploaded ZIP of a project to be created (`FileUploadInput`)."""
-
-    upload_uid: str
-
-
-@attrs.frozen(slots=False, kw_only=True)
-class CreateProjectRequest(RequestModel):
-    """Body of `createProject`."""
-
-    name: str
-    project_type: ProjectType
-    environment: EnvironmentInput
-    description: str | Unset = UNSET
-    repository: RepositoryInput | Unset = UNSET
-    file_upload: FileUploadInput | Unset = UNSET
-
-
-@attrs.frozen(slots=False, kw_only=True)
-class UpdateProjectRequest(RequestModel):
-    """Body of `updateProject`: only these two are accepted (FACTS §4)."""
-
-    name: str | Unset = UNSET
-    description: str | Unset | None = UNSET

@@ -14,7 +14,6 @@ from typing import Final
 
 from launch_async.errors import APIError, LaunchError, QuotaExceededError
 from launch_async.http.pipeline import Pipeline
-from launch_async.resources.usage import Usage
 
 __all__ = ["CachePurges", "quota_reclassifier"]
 
@@ -60,6 +59,8 @@ def quota_reclassifier(pipeline: Pipeline) -> Callable[[APIError], Awaitable[Lau
         if asked or error.status not in {403, 429} or not any(code.startswith("launch.") for code in error.codes):
             return error
         asked = True
+        from launch_async.resources.usage import Usage
+
         try:
             usage = await Usage(pipeline).cache_revalidations()
         except LaunchError:

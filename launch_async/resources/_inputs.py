@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from launch_async.errors import InvalidArgumentError
 from launch_async.http.operation import check_text, is_encodable
 from launch_async.models.base import UNSET, Unset
-from launch_async.models.environment import EnvironmentInput, FrameworkPreset, VariableInput
+from launch_async.models.framework_preset import FrameworkPreset
 from launch_async.wire.secret import hidden
+
+if TYPE_CHECKING:
+    from launch_async.models.requests import EnvironmentInput, VariableInput
 
 __all__ = ["changed", "check_preset", "check_variables", "environment_input", "given", "variable_inputs"]
 
@@ -69,6 +72,8 @@ def check_variables(variables: Mapping[str, str]) -> None:
 def variable_inputs(variables: Mapping[str, str]) -> tuple[VariableInput, ...]:
     """Return checked variables as the request carries them."""
     check_variables(variables)
+    from launch_async.models.requests import VariableInput
+
     return tuple(VariableInput(key=key, value=value) for key, value in variables.items())
 
 
@@ -106,6 +111,8 @@ def environment_input(
 ) -> EnvironmentInput:
     """Return an environment to be created, with what the vendor's tools always send (FACTS §11 row 18)."""
     preset = check_preset(framework_preset)
+    from launch_async.models.requests import EnvironmentInput
+
     return EnvironmentInput(
         name=check_text(parameter, name, longest=MAX_NAME),
         framework_preset=preset,

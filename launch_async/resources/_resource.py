@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Final, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 import attrs
 
@@ -15,18 +15,20 @@ from launch_async.http.operation import Operation, is_uid
 from launch_async.http.pipeline import Call, Pipeline
 from launch_async.models.base import IdentifiedModel, JSONValue, RequestModel, WireModel
 from launch_async.models.page import Page, Pagination
-from launch_async.resources._create.proof import Proof
-from launch_async.resources._create.reconciling import Created, CreationOptions, ReconcilingCreate
-from launch_async.resources._create.sending import SendRecord
 from launch_async.resources.pager import Pager
-from launch_async.wire.converter import Mismatch, encode, secrets_of, structure, structure_list
+from launch_async.wire.documents import structure, structure_list
 from launch_async.wire.json_body import load_json
+from launch_async.wire.readers import Mismatch
+
+if TYPE_CHECKING:
+    from launch_async.resources._create.proof import Proof
+    from launch_async.resources._create.reconciling import Created, CreationOptions, ReconcilingCreate
 
 __all__ = ["Resource"]
 
 M = TypeVar("M", bound=WireModel)
 N = TypeVar("N", bound=IdentifiedModel)
-C = TypeVar("C", bound=Created)
+C = TypeVar("C", bound="Created")
 U = TypeVar("U")
 _REPEATABLE: Final = frozenset({"GET", "PUT"})
 _NONE: Final[Mapping[str, str | int | None]] = MappingProxyType({})
@@ -116,6 +118,9 @@ class Resource:
         options: CreationOptions[C] | None = None,
     ) -> ReconcilingCreate[C]:
         """Return a creation that happens once, whatever becomes of the answer; see `ReconcilingCreate`."""
+        from launch_async.resources._create.reconciling import CreationOptions, ReconcilingCreate
+        from launch_async.resources._create.sending import SendRecord
+
         options = options or CreationOptions(timeout=self._pipeline.timeout)
         return ReconcilingCreate(
             operation=operation.name,
@@ -201,14 +206,24 @@ def _call(
         headers=headers,
         # Composed in place: a local variable would show its secrets in a traceback.
         body=None if body is None else _document(body),
-        secrets=secrets_of(body) if isinstance(body, RequestModel) else (),
+        secrets=_secrets(body) if isinstance(body, RequestModel) else (),
         timeout=timeout,
         user_only=user_only,
     )
 
 
 def _document(body: RequestModel | Mapping[str, JSONValue]) -> JSONValue:
-    return cast("JSONValue", encode(body) if isinstance(body, RequestModel) else body)
+    if not isinstance(body, RequestModel):
+        return cast("JSONValue", body)
+    from launch_async.wire.converter import encode
+
+    return cast("JSONValue", encode(body))
+
+
+def _secrets(body: RequestModel) -> tuple[str, ...]:
+    from launch_async.wire.converter import secrets_of
+
+    return secrets_of(body)
 
 
 def undisclosed(reader: Callable[[Response], U], response: Response) -> U:

@@ -16,8 +16,9 @@ from launch_async.http.base import Request, Response
 from launch_async.http.operation import READ, WRITE, Operation, check_text, is_uid
 from launch_async.http.pipeline import Pipeline
 from launch_async.models.base import JSONValue
-from launch_async.models.deployment import CreateDeploymentRequest, Deployment, DeploymentRef
+from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.log import Log, LogLine, ServerLogLine
+from launch_async.models.requests import CreateDeploymentRequest
 from launch_async.models.upload import DownloadUrl
 from launch_async.resources._create.proof import CommitProof, OwnSourceProof, Proof, UploadProof, ZipOf
 from launch_async.resources._create.recent import recent_deployments
@@ -28,9 +29,9 @@ from launch_async.resources._signed_urls import SignedUrls
 from launch_async.resources.pager import Pager
 from launch_async.resources.uploads import LARGEST_ARCHIVE
 from launch_async.settings import plain_http_host
-from launch_async.wire.converter import Mismatch
 from launch_async.wire.log_parts import LogParts
 from launch_async.wire.moments import format_iso
+from launch_async.wire.readers import Mismatch
 
 __all__ = ["Deployments", "KnownUpload", "deployment_creation", "host_in_clear", "upload_uid_of", "zip_hash_of"]
 

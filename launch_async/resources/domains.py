@@ -14,13 +14,15 @@ from launch_async.errors import AmbiguousOutcome, InvalidArgumentError, LaunchEr
 from launch_async.http.base import Response
 from launch_async.http.operation import READ, WRITE, Operation, check_text, is_uid
 from launch_async.models.base import UNSET
-from launch_async.models.domain import Domain, SslMethod, UpdateDomainRequest
+from launch_async.models.domain import Domain, SslMethod
+from launch_async.models.requests import UpdateDomainRequest
 from launch_async.resources._certificates import CheckedCertificate, checked_certificate, host_of
 from launch_async.resources._inputs import given
 from launch_async.resources._resource import Resource, foreign_answer
 from launch_async.resources.pager import Pager
-from launch_async.wire.converter import Mismatch, structure
+from launch_async.wire.documents import structure
 from launch_async.wire.json_body import load_json
+from launch_async.wire.readers import Mismatch
 from launch_async.wire.secret import Secret
 
 __all__ = ["Domains"]

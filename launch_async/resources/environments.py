@@ -12,13 +12,13 @@ from launch_async.errors import InvalidArgumentError
 from launch_async.http.operation import DELETE, READ, WRITE, Operation, check_count, check_text
 from launch_async.http.pipeline import Call, Pipeline
 from launch_async.models.base import UNSET, Unset
-from launch_async.models.cache import CachePath, RevalidateCacheRequest
-from launch_async.models.environment import (
-    Environment,
+from launch_async.models.environment import Environment, PasswordProtection
+from launch_async.models.framework_preset import FrameworkPreset
+from launch_async.models.requests import (
+    CachePath,
     EnvironmentInput,
-    FrameworkPreset,
-    PasswordProtection,
     PasswordProtectionInput,
+    RevalidateCacheRequest,
     UpdateEnvironmentRequest,
 )
 from launch_async.resources._cache import CachePurges, quota_reclassifier

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from launch_async.errors import InvalidArgumentError
 from launch_async.http.operation import DELETE, READ, WRITE, Operation, check_text
 from launch_async.models.base import UNSET, JSONValue, Unset
-from launch_async.models.environment import FrameworkPreset
-from launch_async.models.project import (
-    CreateProjectRequest,
-    FileUploadInput,
-    GitProvider,
-    GitProviderMetadata,
-    Project,
-    ProjectType,
-    RepositoryInput,
-    UpdateProjectRequest,
-)
-from launch_async.resources._create.proof import NameProof
-from launch_async.resources._create.reconciling import CreationOptions, ReconcilingCreate
+from launch_async.models.framework_preset import FrameworkPreset
+from launch_async.models.project import GitProvider, Project, ProjectType
 from launch_async.resources._inputs import (
     MAX_DESCRIPTION,
     MAX_NAME,
@@ -31,6 +20,10 @@ from launch_async.resources._inputs import (
 from launch_async.resources._resource import Resource, has_name, has_uid, parsed_if_any
 from launch_async.resources.pager import Pager
 from launch_async.wire.secret import hidden
+
+if TYPE_CHECKING:
+    from launch_async.models.requests import CreateProjectRequest
+    from launch_async.resources._create.reconciling import CreationOptions, ReconcilingCreate
 
 __all__ = ["Projects", "project_creation"]
 
@@ -144,6 +137,8 @@ class Projects(Resource):
             auto_deploy_on_push=given(auto_deploy_on_push),
             description=environment_description,
         )
+        from launch_async.models.requests import CreateProjectRequest, GitProviderMetadata, RepositoryInput
+
         repository = RepositoryInput(
             repository_name=check_text("repository_name", repository_name, rule="openapi.yaml"),
             username=check_text("username", username, rule="openapi.yaml"),
@@ -217,6 +212,8 @@ class Projects(Resource):
             upload_uid=check_text("upload_uid", upload_uid, rule="FACTS §5"),
             description=environment_description,
         )
+        from launch_async.models.requests import CreateProjectRequest, FileUploadInput
+
         return await self._create(
             CreateProjectRequest(
                 name=check_text("name", name, longest=MAX_NAME),
@@ -247,6 +244,8 @@ class Projects(Resource):
         """
         if name is UNSET and description is UNSET:
             raise InvalidArgumentError("name", "give name, description or both", rule="FACTS §4")
+        from launch_async.models.requests import UpdateProjectRequest
+
         body = UpdateProjectRequest(
             name=UNSET if name is UNSET else check_text("name", name, longest=MAX_NAME),
             description=description if description is None else _description(description),
@@ -303,6 +302,8 @@ class Projects(Resource):
 
         async def look_up() -> Sequence[Project]:
             return [project async for project in self.list() if project.name == body.name]
+
+        from launch_async.resources._create.proof import NameProof
 
         return self._once(
             _CREATE,

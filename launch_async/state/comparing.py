@@ -12,7 +12,8 @@ import attrs
 from launch_async.errors import InvalidArgumentError, StateProblem
 from launch_async.http.operation import check_text
 from launch_async.models.base import JSONValue
-from launch_async.models.environment import Environment, FrameworkPreset
+from launch_async.models.environment import Environment
+from launch_async.models.framework_preset import FrameworkPreset
 from launch_async.models.project import ProjectType
 from launch_async.resources._inputs import MAX_DESCRIPTION, MAX_NAME, check_preset, check_variables
 from launch_async.state.declarations import (

@@ -22,9 +22,9 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from launch_async.models.base import JSONValue, OpenEnum, RequestModel, WireModel, camel_case
 from launch_async.models.log import LogLine, ServerLogLine
 from launch_async.wire.moments import parse_epoch_ms, parse_iso
-from launch_async.wire.readers import reader_of
+from launch_async.wire.readers import Mismatch
 
-__all__ = ["Mismatch", "encode", "secrets_of", "structure", "structure_carefully", "structure_list"]
+__all__ = ["encode", "secrets_of", "structure_carefully"]
 
 T = TypeVar("T")
 _Hook: TypeAlias = Callable[[Any, Any], Any]
@@ -38,42 +38,6 @@ _NAMES: Final[dict[type, str]] = {
     list: "a list",
     dict: "an object",
 }
-
-
-class Mismatch(ValueError):
-    """A document does not have the promised shape; `problems` are its faults, each with its path."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = problems
-
-
-def structure(document: object, kind: type[T]) -> T:
-    """Build a model from a parsed JSON document.
-
-    Raises:
-        Mismatch: The document does not have the model's shape.
-    """
-    if issubclass(kind, WireModel):
-        try:
-            return cast("T", reader_of(kind)(document))  # type: ignore[arg-type]  # mypy: "not hashable"
-        except ValueError:
-            pass
-    return structure_carefully(document, kind)
-
-
-def structure_list(documents: list[JSONValue], kind: type[T]) -> tuple[T, ...]:
-    """Build a model from each of several parsed JSON documents.
-
-    Raises:
-        Mismatch: Some of them do not have the model's shape.
-    """
-    read = reader_of(kind)  # type: ignore[arg-type]  # mypy: "not hashable"
-    try:
-        return tuple([read(document) for document in documents])
-    except ValueError:
-        pass
-    return structure_carefully(documents, cast("type[tuple[T, ...]]", tuple[kind, ...]))  # type: ignore[valid-type]
 
 
 def structure_carefully(document: object, kind: type[T]) -> T:

@@ -19,7 +19,7 @@ else:
 
 __all__ = ["dump_json", "load_json"]
 
-_HALF_CHARACTER: Final = re.compile("[\ud800-\udfff]")
+_HALF_CHARACTER: Final = "[\ud800-\udfff]"
 
 
 def load_json(body: bytes) -> JSONValue:
@@ -63,12 +63,12 @@ def dump_json(document: JSONValue) -> bytes:
 
 def _without_half_characters(document: JSONValue) -> JSONValue:
     if isinstance(document, str):
-        return _HALF_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", document)
+        return re.sub(_HALF_CHARACTER, "\N{REPLACEMENT CHARACTER}", document)
     if isinstance(document, list):
         return [_without_half_characters(item) for item in document]
     if isinstance(document, dict):
         return {
-            _HALF_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", name): _without_half_characters(value)
+            re.sub(_HALF_CHARACTER, "\N{REPLACEMENT CHARACTER}", name): _without_half_characters(value)
             for name, value in document.items()
         }
     return document

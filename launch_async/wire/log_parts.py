@@ -16,8 +16,9 @@ from typing import Final, Generic, TypeVar, cast, overload
 
 from launch_async.models.base import JSONValue
 from launch_async.models.log import LogLine, ServerLogLine
-from launch_async.wire.converter import Mismatch, structure
+from launch_async.wire.documents import structure
 from launch_async.wire.json_body import load_json
+from launch_async.wire.readers import Mismatch
 
 __all__ = ["LogParts", "StoredLines"]
 

@@ -18,9 +18,17 @@ import attrs
 from launch_async.models.base import OpenEnum, WireModel, camel_case
 from launch_async.wire.moments import parse_iso
 
-__all__ = ["FastPathMiss", "reader_of"]
+__all__ = ["FastPathMiss", "Mismatch", "reader_of"]
 
 _ABSENT: Final = object()
+
+
+class Mismatch(ValueError):
+    """A document does not have the promised shape; `problems` are its faults, each with its path."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
 
 
 class FastPathMiss(ValueError):

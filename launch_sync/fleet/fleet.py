@@ -22,7 +22,7 @@ from launch_async.fleet.report.report import FleetReport
 from launch_async.fleet.run.control import FleetControl
 from launch_async.fleet.run.events import FleetEvent
 from launch_async.models.deployment import DeploymentStatus
-from launch_async.models.environment import FrameworkPreset
+from launch_async.models.framework_preset import FrameworkPreset
 from launch_async.wire.secret import hidden
 from launch_sync import _bridge
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from launch_async.models.base import UNSET, Unset
-from launch_async.models.environment import Environment, FrameworkPreset, PasswordProtection
+from launch_async.models.environment import Environment, PasswordProtection
+from launch_async.models.framework_preset import FrameworkPreset
 from launch_async.resources.environments import Environments as AsyncEnvironments
 from launch_async.wire.secret import hidden
 from launch_sync import _bridge

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from launch_async.models.base import UNSET, JSONValue, Unset
-from launch_async.models.environment import FrameworkPreset
+from launch_async.models.framework_preset import FrameworkPreset
 from launch_async.models.project import GitProvider, Project
 from launch_async.resources.projects import Projects as AsyncProjects
 from launch_async.wire.secret import hidden

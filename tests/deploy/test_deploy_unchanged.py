@@ -9,7 +9,7 @@ import pytest
 
 from launch_async import ArchiveError, Deployment, Environment, InvalidArgumentError, LatestCommit, PreviousUpload
 from launch_async.deploy.unchanged import serves_unchanged
-from launch_async.wire.converter import structure
+from launch_async.wire.documents import structure
 
 
 @pytest.fixture

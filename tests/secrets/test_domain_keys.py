@@ -15,7 +15,7 @@ from secret_calls import ENVIRONMENT, FAST, ORGANIZATION, PROJECT, TOKEN, client
 
 import launch_sync
 from launch_async import LaunchClient, LaunchError
-from launch_async.models.domain import UpdateDomainRequest
+from launch_async.models.requests import UpdateDomainRequest
 from launch_async.rate_limit import UnlimitedRateLimiter
 from tests.support.certificates import Issued, issued
 

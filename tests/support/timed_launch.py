@@ -15,7 +15,7 @@ from launch_async.emulator import Clock, InMemoryTransport, LaunchEmulator, LogL
 from launch_async.http import Request, Response
 from launch_async.models import Deployment, DeploymentRef
 from launch_async.rate_limit import RateLimiter, UnlimitedRateLimiter
-from launch_async.wire.converter import structure
+from launch_async.wire.documents import structure
 from tests.support.virtual_time import loop_time
 
 PROJECT = "a" * 24

@@ -29,11 +29,17 @@ from launch_async import (
     SignedUploadUrl,
 )
 from launch_async.models import EnvironmentVariable, Pagination
-from launch_async.models.environment import PasswordProtectionInput, UpdateEnvironmentRequest, VariableInput
-from launch_async.models.project import UpdateProjectRequest
+from launch_async.models.requests import (
+    PasswordProtectionInput,
+    UpdateEnvironmentRequest,
+    UpdateProjectRequest,
+    VariableInput,
+)
 from launch_async.wire import json_body
-from launch_async.wire.converter import Mismatch, encode, secrets_of, structure
+from launch_async.wire.converter import encode, secrets_of
+from launch_async.wire.documents import structure
 from launch_async.wire.json_body import dump_json, load_json
+from launch_async.wire.readers import Mismatch
 from tests.support.core import DEPLOYMENT, ENVIRONMENT, PROJECT
 
 PROJECT_EXAMPLE = {

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from launch_async import LogLine, ServerLogLine
-from launch_async.wire.converter import Mismatch, structure
+from launch_async.wire.documents import structure
 from launch_async.wire.json_body import load_json
 from launch_async.wire.log_parts import LogParts, StoredLines
+from launch_async.wire.readers import Mismatch
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12),

@@ -11,8 +11,8 @@ from hypothesis import given, strategies as some
 
 from launch_async.models import Deployment, Environment, LogLine, Project, SignedUploadUrl
 from launch_async.models.base import WireModel, camel_case
-from launch_async.wire import converter
-from launch_async.wire.readers import FastPathMiss, reader_of
+from launch_async.wire import converter, documents
+from launch_async.wire.readers import FastPathMiss, Mismatch, reader_of
 
 NAMES = sorted(
     {
@@ -39,7 +39,7 @@ DOCUMENTS = some.dictionaries(some.sampled_from([*NAMES, "novelty"]), VALUES, ma
 def outcome(read: Callable[[], WireModel]) -> tuple[object, ...]:
     try:
         model = read()
-    except converter.Mismatch as error:
+    except Mismatch as error:
         return ("mismatch", error.problems)
     return (model, model.nulls, {**model.extra})
 
@@ -47,7 +47,7 @@ def outcome(read: Callable[[], WireModel]) -> tuple[object, ...]:
 @pytest.mark.parametrize("kind", [Project, Environment, Deployment])
 @given(document=DOCUMENTS)
 def test_the_fast_path_cannot_be_told_from_the_converter(kind: type[WireModel], document: dict[str, object]) -> None:
-    quickly = outcome(lambda: converter.structure(document, kind))
+    quickly = outcome(lambda: documents.structure(document, kind))
     carefully = outcome(lambda: converter.structure_carefully(document, kind))
     assert quickly == carefully
 
@@ -68,7 +68,7 @@ def test_an_odd_document_is_refused_without_a_word_of_it() -> None:
     assert str(caught.value) == ""
 
 
-@pytest.mark.parametrize("read", [converter.structure, converter.structure_carefully])
+@pytest.mark.parametrize("read", [documents.structure, converter.structure_carefully])
 def test_what_was_read_is_an_instance_like_any_other(read: Callable[[object, type[Project]], Project]) -> None:
     project = read({"uid": "a" * 24, "name": "site", "deletedAt": None, "novelty": [1]}, Project)
     made = Project(uid="a" * 24, name="site", nulls=frozenset({"deleted_at"}), extra={"novelty": [1]})

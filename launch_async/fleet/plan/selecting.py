@@ -21,7 +21,8 @@ from launch_async.http.metering import Meter, metered
 from launch_async.http.operation import check_uid, is_uid
 from launch_async.models.deployment import Deployment
 from launch_async.models.domain import Domain
-from launch_async.models.environment import Environment, FrameworkPreset
+from launch_async.models.environment import Environment
+from launch_async.models.framework_preset import FrameworkPreset
 from launch_async.models.project import Project
 from launch_async.rate_limit.types import Priority
 from launch_async.resources._certificates import host_of

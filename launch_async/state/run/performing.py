@@ -18,13 +18,13 @@ from launch_async.fleet.plan.confirmation import is_protected
 from launch_async.fleet.run.performing import Work
 from launch_async.fleet.services import FleetServices
 from launch_async.models.base import UNSET, JSONValue, Unset
-from launch_async.models.environment import Environment, EnvironmentInput, PasswordProtection
-from launch_async.models.project import (
+from launch_async.models.environment import Environment, PasswordProtection
+from launch_async.models.project import GitProvider, ProjectType
+from launch_async.models.requests import (
     CreateProjectRequest,
+    EnvironmentInput,
     FileUploadInput,
-    GitProvider,
     GitProviderMetadata,
-    ProjectType,
     RepositoryInput,
 )
 from launch_async.models.upload import SignedUploadUrl

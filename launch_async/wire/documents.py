@@ -1,0 +1,47 @@
+"""Parsed JSON documents to models: by the fast readers, and by the careful converter what they refuse.
+
+The converter is imported when it is needed: a read that meets nothing odd does without cattrs.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar, cast
+
+from launch_async.models.base import JSONValue, WireModel
+from launch_async.wire.readers import reader_of
+
+__all__ = ["structure", "structure_list"]
+
+T = TypeVar("T")
+
+
+def structure(document: object, kind: type[T]) -> T:
+    """Build a model from a parsed JSON document.
+
+    Raises:
+        Mismatch: The document does not have the model's shape.
+    """
+    if issubclass(kind, WireModel):
+        try:
+            return cast("T", reader_of(kind)(document))  # type: ignore[arg-type]  # mypy: "not hashable"
+        except ValueError:
+            pass
+    from launch_async.wire.converter import structure_carefully
+
+    return structure_carefully(document, kind)
+
+
+def structure_list(documents: list[JSONValue], kind: type[T]) -> tuple[T, ...]:
+    """Build a model from each of several parsed JSON documents.
+
+    Raises:
+        Mismatch: Some of them do not have the model's shape.
+    """
+    read = reader_of(kind)  # type: ignore[arg-type]  # mypy: "not hashable"
+    try:
+        return tuple([read(document) for document in documents])
+    except ValueError:
+        pass
+    from launch_async.wire.converter import structure_carefully
+
+    return structure_carefully(documents, cast("type[tuple[T, ...]]", tuple[kind, ...]))  # type: ignore[valid-type]
