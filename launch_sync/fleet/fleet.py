@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from launch_async.archive.archive import SecretFiles
+from launch_async.deploy.release.check import CheckLike
 from launch_async.deploy.sources import Source
 from launch_async.fleet.fleet import Fleet as AsyncFleet
 from launch_async.fleet.journal.journal import Journal
@@ -221,6 +222,7 @@ class Fleet:
         deployment_timeout: float = 3600.0,
         on_event: Callable[[FleetEvent], object] | None = None,
         control: FleetControl | None = None,
+        verify: CheckLike | Iterable[CheckLike] = (),
     ) -> FleetReport:
         """Do what a plan says, and report what became of each target.
 
@@ -247,6 +249,8 @@ class Fleet:
             deployment_timeout: Seconds that one deployment may take.
             on_event: Called with each event.
             control: Pauses, resumes or stops the run from outside.
+            verify: Checks of each live site, as for `LaunchClient.deploy`: a target whose site fails one has failed, so
+                that a canary is judged by its health. For redeployments only; nothing is put back.
 
         Returns:
             The report; failures of single targets are in it and are not raised.
@@ -274,6 +278,7 @@ class Fleet:
                 deployment_timeout=deployment_timeout,
                 on_event=_bridge.delivered(on_event),
                 control=control,
+                verify=verify,
             )
         )
 
@@ -291,15 +296,16 @@ class Fleet:
         deployment_timeout: float = 3600.0,
         on_event: Callable[[FleetEvent], object] | None = None,
         control: FleetControl | None = None,
+        verify: CheckLike | Iterable[CheckLike] = (),
     ) -> FleetReport:
         """Finish an interrupted run: do what is missing, look up what is unknown, and nothing twice.
 
         What has failed stays failed: plan anew for the targets in the report's `failures`. Only failures of this run
         count for `stop_on_failures`. Where nothing is left to do, nothing is sent, and the report says so.
 
-        The options are those of `run`. `variables` are those that the run began with; canary and waves are of what was
-        not begun; `timeout` is for the rest of the run. An environment that has become protected since the plan was
-        made is refused.
+        The options are those of `run`. `variables` and `verify` are those that the run began with; canary and waves are
+        of what was not begun; `timeout` is for the rest of the run. An environment that has become protected since the
+        plan was made is refused.
 
         Returns:
             The report of everything, what was done before included.
@@ -325,5 +331,6 @@ class Fleet:
                 deployment_timeout=deployment_timeout,
                 on_event=_bridge.delivered(on_event),
                 control=control,
+                verify=verify,
             )
         )

@@ -36,6 +36,7 @@ COMMANDS = {
     "tail": ("tail_running_builds.py",),
     "deploy": ("deploy_folder.py",),
     "redeploy": ("redeploy_fleet.py", "--yes"),
+    "release": ("release.py",),
     "look": ("redeploy_fleet.py",),
     "plan": ("roll_out_variable.py",),
     "roll out": ("roll_out_variable.py", "--yes"),
@@ -54,7 +55,11 @@ AT_AN_ORGANIZATION = {
 SHARED_BUDGET = "docs/how-to/many-machines.md"
 BLOCKS = {block.name: block for block in blocks("python")}
 # What is called text is what the program before it prints.
-SHOWN = {program.name: shown for program, shown in pairwise(blocks("python", "text")) if shown.language == "text"}
+SHOWN = {
+    program.name: shown
+    for program, shown in pairwise(blocks("python", "text"))
+    if shown.language == "text" and shown.page == program.page
+}
 
 # A block marked so finds an emulator behind the settings of the environment.
 EMULATOR = """
@@ -306,6 +311,10 @@ async def test_what_is_published_is_purged_at_the_organization_that_the_environm
 
     assert capsys.readouterr() == ("Purged article, moonrise, eclipse\n", "")
     assert quiet_organization.ledger.count("revalidateCdnCache") == 1
+
+
+def test_what_staging_has_proven_is_promoted(ended: dict[str, Future[Ended]]) -> None:
+    assert re.fullmatch(r"staging: LIVE at http\S+\nproduction: LIVE at http\S+\n", output(ended["release"]))
 
 
 def test_a_roll_out_is_shown_before_it_is_made(ended: dict[str, Future[Ended]]) -> None:

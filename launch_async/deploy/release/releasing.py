@@ -27,7 +27,7 @@ from launch_async.deploy.release.copying import Copying, Place
 from launch_async.deploy.release.journal import ReleaseJournal
 from launch_async.deploy.release.release import Before, Release
 from launch_async.deploy.release.serving import is_newer, newest_first, serving
-from launch_async.deploy.release.verifying import verify
+from launch_async.deploy.release.verifying import failures_in, verify
 from launch_async.errors import (
     ConfigurationError,
     DeploymentFailed,
@@ -134,11 +134,6 @@ class Releasing:
 
     async def results(self, deployment: Deployment, checks: Sequence[CheckLike]) -> tuple[CheckResult, ...]:
         """Return what came of checks of a live deployment's site."""
-        if deployment.url is None:
-            problem = "the service gives no URL of this deployment, so that nothing can be asked"
-            return tuple(
-                CheckResult(name=str(check), passed=False, problem=problem, is_refused=True) for check in checks
-            )
         return await verify(deployment.url, checks, self._pipeline.to_sites())
 
     async def resume(
@@ -291,11 +286,8 @@ class Releasing:
 def _unhealthy(
     deployment: Deployment, results: Sequence[CheckResult], restored: Deployment | None, done: str
 ) -> DeploymentUnhealthy:
-    failed = [result for result in results if not result.passed and result.is_decided]
-    told = "; ".join(str(result) for result in failed).rstrip(".")
-    share = f"{len(failed)} of {len(results)} checks failed"
     return DeploymentUnhealthy(
-        f"Deployment {deployment.uid} is live at {deployment.url}, and {share}. {told[:1].upper()}{told[1:]}. {done}.",
+        f"Deployment {deployment.uid} is live at {deployment.url}, and {failures_in(results)} {done}.",
         deployment=deployment,
         results=results,
         restored=restored,

@@ -21,7 +21,7 @@ from launch_async.deploy.release.check import ATTEMPTS, EVERY, GRACE, SUCCESSES,
 from launch_async.errors import TransportError
 from launch_async.http.base import Request, Response, Send
 
-__all__ = ["verify"]
+__all__ = ["failures_in", "verify"]
 
 _LOG: Final = logging.getLogger(__name__)
 _MOST_READ: Final = 1 << 20
@@ -32,14 +32,19 @@ _UNSTEADY: Final = 10
 _HEADERS: Final = {"Accept": "*/*", "Cache-Control": "no-cache", "User-Agent": USER_AGENT}
 
 
-async def verify(url: str, checks: Sequence[CheckLike], send: Send) -> tuple[CheckResult, ...]:
+async def verify(url: str | None, checks: Sequence[CheckLike], send: Send) -> tuple[CheckResult, ...]:
     """Return what came of each check; as soon as one has failed, the others are left as they are.
 
     Args:
-        url: Absolute URL of the site.
+        url: Absolute URL of the site; None where the service gives none, so that nothing can be asked.
         checks: The checks.
         send: Sends a request to a site.
     """
+    if url is None:
+        problem = "the service gives no URL of this deployment, so that nothing can be asked"
+        return tuple(
+            CheckResult(name=name_of(check), passed=False, problem=problem, is_refused=True) for check in checks
+        )
     counts = [_Counting(check, url, send) for check in checks]
     tasks = [asyncio.ensure_future(one.decide()) for one in counts]
     try:
@@ -57,6 +62,15 @@ async def verify(url: str, checks: Sequence[CheckLike], send: Send) -> tuple[Che
         if not result.passed:
             _LOG.info("check of %s %s", url, result)
     return results
+
+
+def failures_in(results: Sequence[CheckResult]) -> str:
+    """Return which checks failed and why, in words; empty if all have passed."""
+    if all(result.passed for result in results):
+        return ""
+    failed = [result for result in results if not result.passed and result.is_decided]
+    told = "; ".join(str(result) for result in failed).rstrip(".")
+    return f"{len(failed)} of {len(results)} checks failed. {told[:1].upper()}{told[1:]}."
 
 
 class _Counting:

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
+from launch_async.deploy.release.verifying import failures_in, verify
 from launch_async.errors import AmbiguousOutcome, ConcurrentChangeError, LaunchError, NotFoundError
 from launch_async.fleet.journal.journal import OperationState
 from launch_async.fleet.plan.actions import (
@@ -227,8 +228,12 @@ class Operations:
             urgent=True,
             expected=target.last_seconds,
         )
-        detail = {"url": ended.url}
-        self._state.end(operation, OperationState.SUCCEEDED, detail, ended_at=ended_at_of(ended))
+        state, detail = OperationState.SUCCEEDED, {"url": ended.url}
+        if self._options.verify:
+            results = await verify(ended.url, self._options.verify, self._services.pipeline.to_sites())
+            if problem := failures_in(results):
+                state, detail = OperationState.FAILED, {**detail, "message": problem}
+        self._state.end(operation, state, detail, ended_at=ended_at_of(ended))
 
     async def _set_variables(self, operation: PlannedOperation, action: SetVariables) -> None:
         target, given = operation.target, self._options.variables or {}

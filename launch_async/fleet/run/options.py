@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
+from launch_async.deploy.release.check import CheckLike
 from launch_async.errors import InvalidArgumentError
 from launch_async.fleet.run.control import FleetControl
 from launch_async.fleet.run.events import FleetEvent
@@ -34,6 +35,7 @@ class RunOptions:
     on_event: Callable[[FleetEvent], object] | None
     control: FleetControl
     performer: Performer | None = None
+    verify: tuple[CheckLike, ...] = ()
 
     def __attrs_post_init__(self) -> None:
         check_callback(on_event=self.on_event)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, cast
 
@@ -217,6 +217,22 @@ class RunState:
         """Write down the mark of the values that this run begins with, before anything is sent."""
         first = next(iter(self._entries.values()))
         self._store(attrs.evolve(first, detail={**first.detail, "values": dict(mark)}))
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether an earlier run has done something."""
+        return self._earlier.runs > 0
+
+    @property
+    def checks(self) -> Sequence[str] | None:
+        """Names of the checks that the first run began with; None where there are none."""
+        names = (entry.detail.get("checks") for entry in self._entries.values())
+        return cast("Sequence[str] | None", next((one for one in names if one is not None), None))
+
+    def keep_checks(self, names: Sequence[str]) -> None:
+        """Write down which checks this run begins with, before anything is sent."""
+        first = next(iter(self._entries.values()))
+        self._store(attrs.evolve(first, detail={**first.detail, "checks": list(names)}))
 
     def keep_totals(self) -> None:
         """Write down what all runs came to, at the end of this one, however it ends."""

@@ -12,6 +12,7 @@ from typing import Final
 
 import attrs
 
+from launch_async.deploy.release.check import name_of
 from launch_async.errors import (
     AmbiguousOutcome,
     ClosedError,
@@ -27,7 +28,7 @@ from launch_async.errors import (
     WaitTimeout,
 )
 from launch_async.fleet.journal.journal import Journal, OperationState
-from launch_async.fleet.plan.actions import SetVariables
+from launch_async.fleet.plan.actions import Redeploy, SetVariables
 from launch_async.fleet.plan.operation import PlannedOperation
 from launch_async.fleet.plan.plan import Plan
 from launch_async.fleet.plan.targets import counted
@@ -76,6 +77,7 @@ class FleetRun:
         with metered(self._meter):
             try:
                 self._check_values()
+                self._check_checks()
                 self._tell_start()
                 async with deadline, self._uploads:
                     await self._run_waves()
@@ -121,6 +123,19 @@ class FleetRun:
                 "are others than those that the run began with, so that some targets would have these and some those: "
                 "give the same values, or make a new plan",
             )
+
+    def _check_checks(self) -> None:
+        """Refuse checks of sites that are not those that the plan's first run began with: a canary needs the same."""
+        if self._state.nothing_left:
+            return
+        given, known = [name_of(check) for check in self._options.verify], self._state.checks
+        if given and not isinstance(self._plan.action, Redeploy):
+            raise InvalidArgumentError("verify", "only a redeployment goes live, so that only its sites can be checked")
+        if known is None and given and not self._state.is_resumed:
+            self._state.keep_checks(given)
+        elif given != [*(known or ())]:
+            told = ", ".join(known or ()) or "none"
+            raise InvalidArgumentError("verify", f"the run began with other checks; give these again: {told}")
 
     async def _check_names(self, operations: Sequence[PlannedOperation]) -> None:
         """Look whether a target has become a protected environment, before anything is sent."""

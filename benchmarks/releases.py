@@ -1,0 +1,84 @@
+"""Releases and previews in virtual time: `python -m benchmarks.releases`: what is lost, done twice, or a false alarm.
+
+A thousand bad releases, each in a world of its own (`tests/worlds/releases.py`): a fifth of all requests fails, the
+process is killed at any await and another one resumes. Ten thousand healthy releases over an edge that is cold for 30
+seconds, with default checks. Five hundred previews whose creators and sweepers are killed, on machines with wrong
+clocks. And what it costs to put something back, besides polls.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+from benchmarks._report import Mark, Report, arguments, hand_over
+from tests.support.timed_releases import COLD, healthy_releases, preview_life, requests_of_restoration
+from tests.worlds.oracle import Kind
+from tests.worlds.releases import bad_release, nothing_is_lost
+from tests.worlds.world import run_world
+
+BAD: Final = 1000
+HEALTHY: Final = 10_000
+PREVIEWS: Final = 500
+
+
+def measure(seed: int, bad: int, healthy: int, previews: int) -> Report:
+    """Run everything once."""
+    logging.disable(logging.WARNING)
+    began = time.perf_counter()
+    wrong, killed, restored = _bad_releases(seed, bad)
+    print(f"{bad} bad releases, {killed} kills: {restored} restored ({time.perf_counter() - began:.0f} s)", flush=True)
+    false_alarms = healthy_releases(healthy)
+    print(f"{healthy} healthy releases over an edge that is cold for {COLD:.0f} s: {false_alarms} called unhealthy")
+    life = preview_life(previews, seed)
+    print(f"{previews} previews, {life.created} created, {life.kills} kills, {life.sweeps} sweeps: {life}")
+    with tempfile.TemporaryDirectory() as folder:
+        requests, what = requests_of_restoration(Path(folder))
+    print(f"requests of checking and putting back, besides polls: {dict(what)} ({time.perf_counter() - began:.0f} s)\n")
+    return Report(
+        f"{bad} bad releases, {healthy} healthy ones, {previews} previews",
+        [],
+        [
+            Mark("bad releases that were not restored", [bad - restored], 0, "less"),
+            Mark("bad releases with something built twice", [wrong[Kind.TWICE]], 0, "less"),
+            Mark("bad releases that went wrong otherwise", [wrong.total() - wrong[Kind.TWICE]], 0, "less"),
+            Mark("healthy releases that were called unhealthy", [false_alarms], 0, "less"),
+            Mark("previews alive one sweep after their end", [life.outlived], 0, "less"),
+            Mark("environments deleted that are no previews, or protected", [life.protected_deleted], 0, "less"),
+            Mark("previews deleted before their end, or made twice", [life.early + life.doubled], 0, "less"),
+            Mark("requests of checking and putting back, besides polls", [requests], 5, "less"),
+        ],
+    )
+
+
+def _bad_releases(seed: int, count: int) -> tuple[Counter[Kind], int, int]:
+    """Return what was wrong, how many processes were killed, and how many releases were put back."""
+    wrong, killed, restored = Counter[Kind](), 0, 0
+    for number in range(seed * count, (seed + 1) * count):
+        ending = run_world(number, {"bad release": bad_release}, oracle=nothing_is_lost)
+        wrong.update(one.kind for one in ending.violations)
+        killed += ending.account.faults["killed"]
+        restored += not ending.violations
+        if ending.violations:
+            print(ending, flush=True)
+    return wrong, killed, restored
+
+
+def main() -> None:
+    """Measure, and hand the figures over."""
+    parser = arguments(__doc__, rounds=1)
+    parser.add_argument("--seed", type=int, default=0, help="another one gives other worlds; default 0")
+    parser.add_argument("--bad", type=int, default=BAD, help=f"bad releases; default {BAD}")
+    parser.add_argument("--healthy", type=int, default=HEALTHY, help=f"healthy releases; default {HEALTHY}")
+    parser.add_argument("--previews", type=int, default=PREVIEWS, help=f"previews; default {PREVIEWS}")
+    options = parser.parse_args()
+    report = measure(options.seed, options.bad, options.healthy, options.previews)
+    hand_over(report, options.json)
+
+
+if __name__ == "__main__":
+    main()
