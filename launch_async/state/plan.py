@@ -23,6 +23,7 @@ __all__ = ["ChangeKind", "StateChange", "StatePlan"]
 HIDDEN: Final = "[hidden]"
 """What stands in place of a secret."""
 _SHOWN: Final = 40
+_NOTES_SHOWN: Final = 10
 _SHOWS_AT_ONCE: Final = ("name", "description", "auto_deploy_on_push")
 """Settings that a site does not depend on."""
 _LONGEST_VALUE: Final = 60
@@ -187,8 +188,9 @@ class StatePlan(Displayable):
         head = f"State: {self.summary}" + ("" if self.is_empty else f", at least {self.requests} requests")
         unresolved = [f"not set here, and not compared: {one}" for one in self.unresolved]
         ending = [] if self.is_empty else ["Nothing has been sent; launch.state.apply(plan) does it."]
-        lines = [head, *first_lines([f"  {change}" for change in self.changes], _SHOWN)]
-        return "\n".join(map(printable, [*lines, *(f"  note: {note}" for note in (*self.notes, *unresolved)), *ending]))
+        notes = [f"  note: {note}" for note in (*self.notes, *unresolved)]
+        lines = [*first_lines([f"  {change}" for change in self.changes], _SHOWN), *first_lines(notes, _NOTES_SHOWN)]
+        return "\n".join(map(printable, [head, *lines, *ending]))
 
 
 def changes_of(steps: Iterable[Step]) -> Iterator[StateChange]:

@@ -84,14 +84,18 @@ def test_a_reference_to_the_facts_leads_to_their_section() -> None:
     )
 
 
-SCRIPTS = {"docs/how-to/ci.md": "python deploy.py", "docs/how-to/previews.md": "python preview.py"}
+SCRIPTS = {
+    "docs/how-to/ci.md": "python deploy.py",
+    "docs/how-to/declared-state.md": "python drift.py",
+    "docs/how-to/previews.md": "python preview.py",
+}
 """What the pipelines of a page run, which is the last program before them."""
 
 
 def test_every_pipeline_of_the_documentation_can_be_read() -> None:
     pipelines = {block.name: yaml.safe_load(block.text) for block in blocks("yaml")}
 
-    assert len(pipelines) == 6
+    assert len(pipelines) == 7
     assert all(SCRIPTS[name.partition(":")[0]] in str(pipeline) for name, pipeline in pipelines.items())
 
 

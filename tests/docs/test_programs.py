@@ -42,6 +42,8 @@ COMMANDS = {
     "roll out": ("roll_out_variable.py", "--yes"),
     "consider": ("clean_up.py",),
     "clean up": ("clean_up.py", "--yes"),
+    "drift": ("keep_state.py",),
+    "mend": ("keep_state.py", "--yes"),
     "revalidate": ("revalidate_after_publish.py", "--gather", "0.2"),
     "trace": ("with_opentelemetry.py",),
 }
@@ -51,6 +53,7 @@ AT_AN_ORGANIZATION = {
     "real roll out": ("roll_out_variable.py", "--yes"),
     "real tail": ("tail_running_builds.py", "--projects", "shop"),
     "real clean up": ("clean_up.py", "--environments", "nothing"),
+    "real drift": ("keep_state.py", str(EXAMPLES / "launch.toml")),
 }
 SHARED_BUDGET = "docs/how-to/many-machines.md"
 BLOCKS = {block.name: block for block in blocks("python")}
@@ -190,6 +193,7 @@ def ended(
                 shutil.copytree(EXAMPLES / "site", place / "site")
                 (place / "fullchain.pem").write_text(certificate.certificate + authority.certificate)
                 (place / "privkey.pem").write_text(certificate.key)
+                (place / "launch.toml").write_text('unmanaged = ["*"]')
                 settings = {"REDIS_URL": redis_url} if redis_url else {}
                 code = program(block, place)
                 started[name] = programs.start(code, name=name, folder=place, cwd=place, variables=settings)
@@ -326,6 +330,18 @@ def test_a_roll_out_is_shown_before_it_is_made(ended: dict[str, Future[Ended]]) 
 def test_only_old_previews_are_cleaned_up_and_only_if_told_to(ended: dict[str, Future[Ended]]) -> None:
     assert output(ended["consider"]) == "Would delete shop/preview-17, shop/preview-18\n"
     assert "delete environments: 2 succeeded" in output(ended["clean up"])
+
+
+@pytest.mark.parametrize("title", ["drift", "real drift"])
+def test_drift_is_shown_and_ends_with_two(ended: dict[str, Future[Ended]], title: str) -> None:
+    program = ended[title].result()
+
+    assert (program.returncode, program.stderr) == (2, "")
+    assert "+ cassini-it  create the project" in program.stdout
+
+
+def test_drift_is_mended_if_told_to(ended: dict[str, Future[Ended]]) -> None:
+    assert output(ended["mend"]).endswith("Left to do: no changes\n")
 
 
 def test_what_is_published_at_once_costs_one_revalidation(ended: dict[str, Future[Ended]]) -> None:

@@ -72,8 +72,13 @@ class Operations:
         self._clock_was_asked = False
         self._begun: dict[str, Deployment] = {}
 
-    async def carry_out(self, operation: PlannedOperation, action: Action) -> None:
+    async def carry_out(self, operation: PlannedOperation, action: Action, *, is_new: bool = False) -> None:
         """Do what is left of an operation, and write down what came of it.
+
+        Args:
+            operation: The operation.
+            action: What it does.
+            is_new: Whether its target was created a moment ago, by another operation.
 
         Raises:
             HeldBackError: Nothing was sent, because the run is paused or stopped.
@@ -81,7 +86,7 @@ class Operations:
         """
         match action:
             case Redeploy():
-                await self._redeploy(operation, action)
+                await self._redeploy(operation, action, is_new=is_new)
             case SetVariables():
                 await self._in_turn(operation, lambda: self._set_variables(operation, action))
             case RevalidateCache():
@@ -95,23 +100,26 @@ class Operations:
                 interrupted = entered is OperationState.INTENDED or self._state.may_be_done(operation)
                 await self._in_turn(operation, lambda: self._delete(operation, interrupted=interrupted))
 
-    async def _redeploy(self, operation: PlannedOperation, action: Redeploy) -> None:
+    async def _redeploy(self, operation: PlannedOperation, action: Redeploy, *, is_new: bool) -> None:
         if self._state.entry(operation).state is OperationState.INTENDED:
             await self._adopt_interrupted(operation, action)
         elif self._state.may_be_done(operation):
             await self._adopt_missing(operation, action)
         if self._state.entry(operation).state is not OperationState.SENT:
-            await self._begin_deployment(operation, action)
+            await self._begin_deployment(operation, action, is_new=is_new)
         if self._state.entry(operation).state is OperationState.SENT:
             await self._finish_deployment(operation)
 
-    async def _begin_deployment(self, operation: PlannedOperation, action: Redeploy) -> None:
+    async def _begin_deployment(self, operation: PlannedOperation, action: Redeploy, *, is_new: bool) -> None:
         async with self._sending:
             self._check_not_held()
             if action.when_busy != "queue" and await self._was_busy(operation, action):
                 return
             upload_uid = await self._uploads.shared_uid()
             await self._know_the_clock(operation)
+            if is_new:
+                # Its first deployment is too young for times to tell it from ours: its number does.
+                await self._services.recent(operation.target)
         try:
             await self._create(operation, action, upload_uid)
         except LaunchError as error:

@@ -236,7 +236,7 @@ class RunState:
 
     def keep_totals(self) -> None:
         """Write down what all runs came to, at the end of this one, however it ends."""
-        if self.nothing_left:
+        if self.nothing_left or not self._entries:
             return
         first = next(iter(self._entries.values()))
         try:

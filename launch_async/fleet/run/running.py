@@ -243,7 +243,9 @@ class FleetRun:
         tries = 0
         while await self._may_start(operation):
             try:
-                await self._operations.carry_out(self._with_uids(operation), operation.action or self._plan.action)
+                ready = self._with_uids(operation)
+                action = operation.action or self._plan.action
+                await self._operations.carry_out(ready, action, is_new=ready is not operation)
             except HeldBackError:
                 continue
             except UploadFailedError as error:
