@@ -15,6 +15,7 @@ Catch `LaunchError` for everything, a branch for a cause, a leaf for one case:
     │   ├── ResponseLost                   sent, but the answer was lost
     │   ├── AttemptTimeout                 one attempt took too long (also TimeoutError)
     │   ├── ResponseTooLarge               the answer is longer than the client reads
+    │   ├── MalformedResponse              what came back breaks the rules of HTTP
     │   └── RedirectRefused                the server wanted to send us elsewhere
     ├── DecodeError                        a success whose body does not have the promised shape
     ├── APIError                           the service answered with an error status
@@ -92,6 +93,7 @@ __all__ = [
     "JournalError",
     "JournalInUse",
     "LaunchError",
+    "MalformedResponse",
     "MissingScopeError",
     "NameNotFound",
     "NotFoundError",
@@ -337,6 +339,12 @@ class ResponseTooLarge(TransportError):
         super().__init__(message, **details)
         self.limit: int = limit
         self.size: int | None = size
+
+
+class MalformedResponse(TransportError):
+    """What came back breaks the rules of HTTP, so nobody can read it. The service may have acted."""
+
+    _retryable_default = False
 
 
 class RedirectRefused(TransportError):

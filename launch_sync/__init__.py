@@ -70,6 +70,7 @@ if TYPE_CHECKING:
         JournalError as JournalError,
         JournalInUse as JournalInUse,
         LaunchError as LaunchError,
+        MalformedResponse as MalformedResponse,
         MissingScopeError as MissingScopeError,
         NameNotFound as NameNotFound,
         NotFoundError as NotFoundError,

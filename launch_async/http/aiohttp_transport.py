@@ -14,6 +14,7 @@ import os
 import ssl
 import urllib.request
 from collections.abc import AsyncGenerator, Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
@@ -24,12 +25,14 @@ from launch_async.errors import (
     ConfigurationError,
     TransportError,
 )
-from launch_async.http.base import FileBody, Request, Response, Transport, too_large
+from launch_async.http.base import FileBody, Request, Response, Transport, mark_unsent, too_large
 from launch_async.http.exchange_errors import CONNECT_TIMEOUT, redirect_refused, translated
 from launch_async.wire.secret import Secret
 
 if TYPE_CHECKING:
     import aiohttp
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
 
     from launch_async.http.file_payload import FilePayload, OncePayload
 
@@ -160,6 +163,8 @@ class AiohttpTransport:
 
         # aiohttp's view of the answer shows secrets: before anything is raised, this frame forgets it.
         answer: aiohttp.ClientResponse | None = None
+        connecting = _Connecting()
+        token = _CONNECTING.set(connecting)
         try:
             proxy = self._proxy_for(request.url)
             answer = await session.request(
@@ -193,14 +198,18 @@ class AiohttpTransport:
             raise
         except BaseException as error:
             answer = None
-            translation = translated(error, request, tracker.attempts)
+            translation = translated(error, request, tracker.attempts, left=connecting.has_left)
             if translation is None and isinstance(error, Exception):
                 raise
+            if not connecting.has_left:
+                mark_unsent(error)
             if translation is None:
                 # Who is cancelled sees no further down: aiohttp's frames hold the body and the address, in clear.
                 raise error.with_traceback(None) from None
             failure = translation
             failure.sends = max(1, tracker.attempts)
+        finally:
+            _CONNECTING.reset(token)
         answer = None
         raise failure
 
@@ -266,12 +275,54 @@ def check_transport(transport: object, **others: object) -> None:
         )
 
 
+class _Connecting:
+    """How far one exchange has got: a request cannot have left before there is a connection for it.
+
+    It counts as having left where nobody can tell, as with a session that was given.
+    """
+
+    def __init__(self) -> None:
+        self.has_left: bool = True
+        self._was_connected = False
+
+    def begin(self) -> None:
+        """A connection is being made; aiohttp makes a second one for what it sends again."""
+        self.has_left = self._was_connected
+
+    def end(self) -> None:
+        """There is a connection."""
+        self.has_left = self._was_connected = True
+
+
+_CONNECTING: Final[ContextVar[_Connecting | None]] = ContextVar("launch_async_connecting", default=None)
+
+
+@functools.cache
+def _connector_class() -> type[aiohttp.TCPConnector]:
+    """Return aiohttp's connector, which then says when an exchange has its connection."""
+    import aiohttp
+
+    class Connector(aiohttp.TCPConnector):
+        async def connect(
+            self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+        ) -> Connection:
+            connecting = _CONNECTING.get()
+            if connecting is None:
+                return await super().connect(req, traces, timeout)
+            connecting.begin()
+            connection = await super().connect(req, traces, timeout)
+            connecting.end()
+            return connection
+
+    return Connector
+
+
 def _new_session() -> aiohttp.ClientSession:
     # aiohttp takes most of a second to import: not before the first request.
     import aiohttp
 
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, keepalive_timeout=30.0),
+        connector=_connector_class()(limit=0, ttl_dns_cache=300, keepalive_timeout=30.0),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=True,
     )
@@ -312,6 +363,8 @@ def _check_proxy(proxy: Secret) -> None:
 def _is_usable(proxy: str) -> bool:
     try:
         parts = urlsplit(proxy)
+        if not proxy.isprintable() or " " in proxy:
+            return False
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False

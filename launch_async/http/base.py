@@ -221,6 +221,19 @@ def _response(answer: ResponseLike) -> Response:
     return Response(answer.status, answer.headers, answer.body)
 
 
+_UNSENT: Final = "The request had not left."
+
+
+def mark_unsent(error: BaseException) -> None:
+    """Note in what ends an exchange that the request had not left."""
+    error.add_note(_UNSENT)
+
+
+def was_unsent(error: BaseException | None) -> bool:
+    """Whether `mark_unsent` has noted that."""
+    return _UNSENT in getattr(error, "__notes__", ())
+
+
 def too_large(request: Request, size: int | None = None) -> ResponseTooLarge:
     """Return the error of an answer that is longer than allowed; `size` is what it announced, if anything."""
     announced = f"has {file_size(size)}" if size is not None else "goes on beyond that"
@@ -236,6 +249,12 @@ def too_large(request: Request, size: int | None = None) -> ResponseTooLarge:
 
 def _translated(error: OSError, request: Request) -> TransportError:
     host = urlsplit(request.url).hostname
+    if isinstance(error, TimeoutError) and was_unsent(error.__cause__):
+        return ConnectError(
+            f"no connection to {host} within {request.timeout or 0:g} s. Check the network, proxies, and base_url if "
+            "you gave one",
+            operation=request.operation,
+        )
     if isinstance(error, TimeoutError):
         return AttemptTimeout(f"{host} did not answer within {request.timeout or 0:g} s", operation=request.operation)
     if isinstance(error, (ConnectionRefusedError, socket.gaierror)):

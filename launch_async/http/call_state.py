@@ -26,7 +26,7 @@ from launch_async.errors import (
     RedirectRefused,
     TransportError,
 )
-from launch_async.http.base import Request, Response, Send
+from launch_async.http.base import Request, Response, Send, was_unsent
 from launch_async.http.deadlines import Deadline
 from launch_async.http.recording import received, request_id_of
 from launch_async.http.retry import TRANSIENT, Decision, RetryPolicy
@@ -102,6 +102,7 @@ class CallState:
     _tries: int = attrs.field(init=False, default=0)
     _refusals: int = attrs.field(init=False, default=0)
     _in_flight: bool = attrs.field(init=False, default=False)
+    _is_connecting: bool = attrs.field(init=False, default=False)
 
     async def run(
         self,
@@ -139,8 +140,7 @@ class CallState:
             if not deadline.expired:
                 raise
         raise DeadlineExceeded(
-            f"{self.operation} did not end within its timeout of {self.timeout:g} s, "
-            f"{'an answer was outstanding' if self._in_flight else 'waiting for its next attempt'}",
+            f"{self.operation} did not end within its timeout of {self.timeout:g} s, {self._what_was_under_way}",
             operation=self.operation,
             request_id=self.request_id,
             attempts=self.attempts,
@@ -159,6 +159,10 @@ class CallState:
             self._in_flight = False
             self.maybe_done |= _may_have_acted(error)
             return error
+        except asyncio.CancelledError as error:
+            self._is_connecting = was_unsent(error)
+            self._in_flight &= not self._is_connecting
+            raise
         except Exception:
             # Nobody says what a transport means by an error that is not ours; that of a middleware says nothing.
             self.maybe_done |= not self.layered
@@ -186,6 +190,12 @@ class CallState:
             region_hint=region_hint,
         )
 
+    @property
+    def _what_was_under_way(self) -> str:
+        if self._is_connecting:
+            return "there was no connection yet"
+        return "an answer was outstanding" if self._in_flight else "waiting for its next attempt"
+
     def _is_ambiguous(self, status: int) -> bool:
         """Return whether the service may have acted although it answered so: nobody says that a 500 did nothing."""
         return status in TRANSIENT or (status >= 500 and not self.repeatable)
@@ -196,7 +206,8 @@ class CallState:
         try:
             response = await send(request)
         except BaseException as error:
-            self.maybe_done |= not isinstance(error, LaunchError) or _may_have_acted(error)
+            self._in_flight &= not was_unsent(error)
+            self.maybe_done |= not was_unsent(error) and (not isinstance(error, LaunchError) or _may_have_acted(error))
             raise
         self.maybe_done |= response.is_success or self._is_ambiguous(response.status)
         return response

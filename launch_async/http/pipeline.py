@@ -30,7 +30,7 @@ from launch_async.errors import (
     TransportError,
     UnauthorizedError,
 )
-from launch_async.http.base import Middleware, Request, Response, Send, Transport, sender
+from launch_async.http.base import Middleware, Request, Response, Send, Transport, sender, was_unsent
 from launch_async.http.call_state import CallState, noting
 from launch_async.http.credentials import Credentials, check_organization
 from launch_async.http.metering import METERS, Meter
@@ -506,7 +506,7 @@ def _settle_without_answer(permit: Permit, error: BaseException, now: float) -> 
     if isinstance(error, GeneratorExit):
         # The garbage collector runs this, perhaps inside a lock of the limiter's: the permit settles by itself.
         return
-    if isinstance(error, ConnectError):
+    if isinstance(error, ConnectError) or was_unsent(error):
         permit.release()
     else:
         permit.answered(Answer(now, lost=True, sends=error.sends if isinstance(error, TransportError) else 1))

@@ -24,6 +24,7 @@ from launch_async import (
     ConnectError,
     LaunchClient,
     LaunchError,
+    MalformedResponse,
     NotFoundError,
     RedirectRefused,
     ResponseLost,
@@ -373,13 +374,13 @@ async def test_an_attempt_that_takes_too_long_is_ended_and_the_call_goes_on(midd
     assert task.cancelling() == 0
 
 
-async def test_what_is_no_http_is_a_lost_answer(transport: AiohttpTransport) -> None:
+async def test_what_is_no_http_is_a_malformed_answer(transport: AiohttpTransport) -> None:
     async def handle(peer: Peer) -> None:
         await peer.request()
         await peer.answer(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
 
     async with serving(handle) as origin:
-        assert type(await failure_of(transport, Request("GET", f"{origin}/a"))) is ResponseLost
+        assert type(await failure_of(transport, Request("GET", f"{origin}/a"))) is MalformedResponse
 
 
 async def test_a_port_that_nobody_listens_on_was_never_reached(

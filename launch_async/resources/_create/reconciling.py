@@ -24,7 +24,14 @@ from typing import Final, Generic, Protocol, TypeVar
 
 import attrs
 
-from launch_async.errors import AmbiguousOutcome, ConflictError, DeadlineExceeded, DecodeError, LaunchError
+from launch_async.errors import (
+    AmbiguousOutcome,
+    ConflictError,
+    DeadlineExceeded,
+    DecodeError,
+    LaunchError,
+    MalformedResponse,
+)
 from launch_async.http.metering import Meter, metered
 from launch_async.http.retry import RetryPolicy
 from launch_async.http.service_clock import ServiceClock
@@ -352,7 +359,8 @@ class ReconcilingCreate(Generic[C]):
 
 def _may_pass(error: LaunchError) -> bool:
     """Return whether the next look may succeed: nothing is sent meanwhile, so that looking again harms nobody."""
-    return error.retryable or isinstance(error, DecodeError) or (error.status or 0) >= 500
+    unreadable = isinstance(error, DecodeError | MalformedResponse)
+    return error.retryable or unreadable or (error.status or 0) >= 500
 
 
 @attrs.frozen

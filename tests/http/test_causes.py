@@ -1,0 +1,400 @@
+"""Servers and proxies that misbehave: the error names the cause, and says whether the request left."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import re
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import trustme
+
+from launch_async import (
+    AccessToken,
+    AmbiguousOutcome,
+    ConfigurationError,
+    ConnectError,
+    DeadlineExceeded,
+    LaunchClient,
+    LaunchError,
+    MalformedResponse,
+    ResponseLost,
+    RetryPolicy,
+)
+from launch_async.rate_limit import UnlimitedRateLimiter
+from tests.support.core import DEPLOYMENT, ENVIRONMENT, PROJECT
+from tests.support.peers import Handler, Peer, serving
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def server_context(certificate: trustme.LeafCert) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    return context
+
+
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+def client_of(origin: str, **options: Any) -> LaunchClient:
+    settings: dict[str, Any] = {
+        "credentials": AccessToken("a-token"),
+        "base_url": origin,
+        "limiter": UnlimitedRateLimiter(),
+        "retry": RetryPolicy(attempts=3, backoff_base=0.001),
+        "proxy": "",
+        **options,
+    }
+    return LaunchClient(**settings)
+
+
+async def failure_of(
+    origin: str, call: Callable[[LaunchClient], Awaitable[object]] | None = None, **options: Any
+) -> LaunchError:
+    async with client_of(origin, **options) as launch:
+        with pytest.raises(LaunchError) as caught:
+            await (call or (lambda one: one.projects.get(PROJECT)))(launch)
+    return caught.value
+
+
+class Counting:
+    """A server that counts its connections and serves each by a handler."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.connections = 0
+        self._handler = handler
+
+    async def __call__(self, peer: Peer) -> None:
+        """Serve one connection."""
+        self.connections += 1
+        await self._handler(peer)
+
+
+def always(answer: bytes) -> Counting:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.answer(answer)
+
+    return Counting(handle)
+
+
+# TLS
+
+
+@pytest.mark.parametrize(
+    ("names", "lasts", "words"),
+    [
+        (["127.0.0.1"], -1, "its certificate has expired"),
+        (["launch.example"], 1, r"its certificate is for another host \(IP address mismatch.*127\.0\.0\.1"),
+    ],
+    ids=["expired", "another name"],
+)
+async def test_a_certificate_says_what_is_wrong_with_it(
+    authority: trustme.CA, names: list[str], lasts: int, words: str
+) -> None:
+    ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=lasts)
+    certificate = authority.issue_cert(*names, not_after=ends)
+    server = always(OK % (2, b"{}"))
+    async with serving(server, ssl=server_context(certificate)) as origin:
+        error = await failure_of(origin, ssl_context=trusting(authority))
+
+    assert type(error) is ConnectError
+    assert re.search(words, str(error))
+    assert (error.retryable, error.attempts) == (False, 1)
+
+
+async def test_an_unknown_authority_is_told_from_the_others(authority: trustme.CA) -> None:
+    async with serving(always(b""), ssl=server_context(authority.issue_cert("127.0.0.1"))) as origin:
+        error = await failure_of(origin)
+
+    assert "its certificate is not trusted. Give ssl_context=" in str(error)
+
+
+def speaking_tls(context: ssl.SSLContext) -> Handler:
+    """A server that says why it ends a handshake, which asyncio's own does not."""
+
+    async def handle(peer: Peer) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+        while True:
+            try:
+                tls.do_handshake()
+            except ssl.SSLWantReadError:
+                await peer.answer(outgoing.read())
+                if not (data := await peer.reader.read(65536)):
+                    return
+                incoming.write(data)
+            except ssl.SSLError:
+                break
+            else:
+                return
+        await peer.answer(outgoing.read())
+        peer.writer.write_eof()
+        await peer.reader.read()
+
+    return handle
+
+
+def newer(context: ssl.SSLContext) -> None:
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+
+
+def wanting_certificate(version: ssl.TLSVersion, authority: trustme.CA) -> Callable[[ssl.SSLContext], None]:
+    def configure(context: ssl.SSLContext) -> None:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.maximum_version = version
+        authority.configure_trust(context)
+
+    return configure
+
+
+async def test_an_old_version_of_tls_is_named(authority: trustme.CA) -> None:
+    context, older = server_context(authority.issue_cert("127.0.0.1")), trusting(authority)
+    newer(context)
+    older.maximum_version = ssl.TLSVersion.TLSv1_2
+    async with serving(speaking_tls(context)) as origin:
+        error = await failure_of(origin.replace("http:", "https:"), ssl_context=older)
+
+    assert type(error) is ConnectError
+    assert "it speaks no TLS version that this client takes" in str(error)
+    assert not error.retryable
+
+
+async def test_a_handshake_that_ends_without_a_reason_names_what_may_be_the_cause(authority: trustme.CA) -> None:
+    context, older = server_context(authority.issue_cert("127.0.0.1")), trusting(authority)
+    newer(context)
+    older.maximum_version = ssl.TLSVersion.TLSv1_2
+    async with serving(always(b""), ssl=context) as origin:
+        error = await failure_of(origin, ssl_context=older)
+
+    assert type(error) is ConnectError
+    assert (
+        "it was closed in the TLS handshake, without a reason: no common TLS version or cipher, or it wants a client"
+        in (str(error))
+    )
+
+
+async def test_a_port_without_tls_is_named(authority: trustme.CA) -> None:
+    server = always(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    async def handle(peer: Peer) -> None:
+        await peer.reader.read(10)
+        await peer.answer(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    async with serving(handle) as origin:
+        error = await failure_of(origin.replace("http:", "https:"), ssl_context=trusting(authority))
+
+    assert type(error) is ConnectError
+    assert "what answers there speaks no TLS" in str(error)
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_wanted_client_certificate_is_named_and_nothing_has_happened(
+    authority: trustme.CA, version: ssl.TLSVersion, method: str
+) -> None:
+    context = server_context(authority.issue_cert("127.0.0.1"))
+    wanting_certificate(version, authority)(context)
+    async with serving(speaking_tls(context)) as origin:
+        error = await failure_of(
+            origin.replace("http:", "https:"), lambda one: one.request(method, "/x"), ssl_context=trusting(authority)
+        )
+
+    assert type(error) is ConnectError
+    assert "it wants a client certificate: load one with ssl_context.load_cert_chain()" in str(error)
+    assert (error.retryable, error.ambiguous) == (False, False)
+
+
+async def test_a_server_that_says_nothing_may_want_a_certificate(authority: trustme.CA) -> None:
+    context = server_context(authority.issue_cert("127.0.0.1"))
+    wanting_certificate(ssl.TLSVersion.TLSv1_3, authority)(context)
+    async with serving(always(b""), ssl=context) as origin:
+        error = await failure_of(origin, ssl_context=trusting(authority))
+
+    assert "perhaps it wants a client certificate" in str(error)
+
+
+# Answers that break the rules of HTTP
+
+LONG = b"X-Long: " + b"y" * 20_000 + b"\r\n"
+MALFORMED = {
+    "header too long": (
+        b"HTTP/1.1 200 OK\r\n" + LONG + b"Content-Length: 0\r\n\r\n",
+        "headers, or its first line, is too",
+    ),
+    "no http": (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "breaks the rules of HTTP"),
+    "no status": (b"HTTP/1.1 abc OK\r\n\r\n", "breaks the rules of HTTP"),
+    "header without a name": (b"HTTP/1.1 200 OK\r\n: x\r\n\r\n", "breaks the rules of HTTP"),
+    "two lengths": (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx", "breaks the rules of HTTP"),
+    "bad chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nxx\r\n", "chunks"),
+    "no gzip": (
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 20\r\n\r\n" + b"this is no gzip data",
+        "not compressed as it says",
+    ),
+}
+
+
+@pytest.mark.parametrize(("answer", "words"), MALFORMED.values(), ids=MALFORMED)
+async def test_a_malformed_answer_is_named_and_not_asked_for_again(answer: bytes, words: str) -> None:
+    server = always(answer)
+    async with serving(server) as origin:
+        error = await failure_of(origin)
+
+    assert type(error) is MalformedResponse
+    assert words in str(error)
+    assert "yyyy" not in str(error)
+    assert (error.retryable, error.ambiguous, server.connections) == (False, False, 1)
+
+
+@pytest.mark.parametrize("answer", [answer for answer, _ in MALFORMED.values()], ids=MALFORMED)
+async def test_a_creation_that_got_a_malformed_answer_is_looked_up(answer: bytes) -> None:
+    created = b'{"uid":"%b","status":"QUEUED","deploymentNumber":1,"commitHash":"%b"}' % (
+        DEPLOYMENT.encode(),
+        b"a" * 40,
+    )
+    posts = 0
+
+    async def handle(peer: Peer) -> None:
+        nonlocal posts
+        request = await peer.request()
+        if request.startswith(b"POST"):
+            posts += 1
+            await peer.answer(answer)
+            return
+        listing = b'{"deployments":[%b],"pagination":{"count":1}}' % (created if posts else b"")
+        await peer.answer(OK % (len(listing), listing))
+
+    retry = RetryPolicy(attempts=1, look_up_delays=(0.0,), settle_after=0.01)
+    async with serving(handle) as origin, client_of(origin, retry=retry) as launch:
+        with pytest.raises(AmbiguousOutcome) as caught:
+            await launch.deployments.create(PROJECT, ENVIRONMENT, commit_hash="a" * 40)
+
+    assert caught.value.candidates == (DEPLOYMENT,)
+    assert posts == 1
+
+
+async def test_a_body_that_breaks_off_is_lost_and_asked_for_again() -> None:
+    server = always(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab")
+    async with serving(server) as origin:
+        error = await failure_of(origin)
+
+    assert type(error) is ResponseLost
+    assert server.connections == 3
+
+
+# Proxies
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["http://", "http://:80", "http://proxy:port", "http://proxy:99999", "http://[::1", "http://a b:80", "proxy", "x://p:1",
+     "http://user:pa/ss@proxy:1", "http://proxy:80:90", "http://pro\nxy:80", "socks5://proxy:1", "http://proxy:-1"],
+)  # fmt: skip
+@pytest.mark.parametrize("where", ["argument", "environment"])
+async def test_a_malformed_proxy_is_named_before_anything_is_sent(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, where: str
+) -> None:
+    if where == "environment":
+        if proxy == "proxy":
+            pytest.skip("the environment may leave out the scheme")
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(ConfigurationError, match="the proxy is not an http or https URL with a host"):
+        raise await failure_of("https://launch.test", proxy=proxy if where == "argument" else None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "what the proxy answered to CONNECT is no HTTP"),
+        (b"HTTP/1.1 200 OK\r\n" + LONG + b"\r\n", "what the proxy answered to CONNECT is no HTTP"),
+        (b"", "broke while it was made"),
+        (b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", "refused it with status 407"),
+        (b"HTTP/1.1 200 OK\r\n\r\ngarbage instead of TLS, and more of it", "closed in the TLS handshake"),
+    ],
+    ids=["no http", "long header", "nothing", "refused", "garbage in the tunnel"],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_nothing_has_left_where_a_proxy_makes_no_tunnel(answer: bytes, words: str, method: str) -> None:
+    server = always(answer)
+    async with serving(server) as origin:
+        error = await failure_of("https://launch.test", lambda one: one.request(method, "/x"), proxy=origin)
+
+    assert type(error) is ConnectError
+    assert words in str(error)
+    assert not error.ambiguous
+
+
+# Deadlines
+
+
+async def test_a_deadline_that_comes_while_connecting_leaves_nothing_in_doubt() -> None:
+    # A TLS handshake that is never answered: the connection is not there yet.
+    async def handle(peer: Peer) -> None:
+        await peer.reader.read()
+
+    async with serving(handle) as origin:
+        secure = origin.replace("http:", "https:")
+        error = await failure_of(secure, lambda one: one.request("POST", "/x", timeout=0.1))
+
+    assert type(error) is DeadlineExceeded
+    assert "there was no connection yet" in str(error)
+    assert not error.ambiguous
+
+
+async def test_a_deadline_that_comes_after_the_request_left_leaves_doubt() -> None:
+    async def handle(peer: Peer) -> None:
+        await peer.request()
+        await peer.reader.read()
+
+    async with serving(handle) as origin:
+        error = await failure_of(origin, lambda one: one.request("POST", "/x", timeout=0.1))
+
+    assert type(error) is DeadlineExceeded
+    assert "an answer was outstanding" in str(error)
+    assert error.ambiguous
+
+
+async def test_a_deadline_that_comes_while_connecting_again_leaves_the_first_send_in_doubt() -> None:
+    """A connection that was kept drops after a GET; aiohttp connects again by itself."""
+    release = asyncio.Event()
+
+    async def handle(peer: Peer) -> None:
+        if peer.number > 1:
+            await release.wait()
+        await peer.request()
+        await peer.answer(OK % (2, b"{}"))
+        await peer.request()
+
+    async with serving(handle) as origin, client_of(origin) as launch:
+        await launch.request("GET", "/x")
+        with pytest.raises(DeadlineExceeded, match="an answer was outstanding"):
+            await launch.request("GET", "/x", timeout=0.2)
+        release.set()
+
+
+def refused() -> str:
+    """An address where nobody listens."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{unused.getsockname()[1]}"
+
+
+async def test_a_refused_connection_is_repeated() -> None:
+    error = await failure_of(refused())
+
+    assert type(error) is ConnectError
+    assert (error.attempts, error.retryable) == (3, True)
