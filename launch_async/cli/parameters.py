@@ -21,6 +21,7 @@ from launch_async.models.deployment import DeploymentStatus
 from launch_async.models.domain import SslMethod
 from launch_async.models.framework_preset import FrameworkPreset
 from launch_async.models.log import LogStage
+from launch_async.state.run.applying import RedeployWhen
 
 __all__ = ["CALLBACKS", "Call", "options_of", "taken_by", "texts_of_arguments"]
 
@@ -33,6 +34,7 @@ _CHOICES: Final[Mapping[str, Iterable[str]]] = {
     "SecretFiles": get_args(SecretFiles),
     "OnFailure": get_args(OnFailure),
     "WhenBusy": get_args(WhenBusy),
+    "RedeployWhen": get_args(RedeployWhen),
     "FrameworkPreset": FrameworkPreset,
     "DeploymentStatus": DeploymentStatus,
     "LogStage": LogStage,

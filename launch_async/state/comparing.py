@@ -31,7 +31,7 @@ from launch_async.state.steps import STAGES, Step, StepKind
 from launch_async.state.values import Delete, UnresolvedError, VariableSource, described
 from launch_async.wire.secret import Secret
 
-__all__ = ["Comparison", "Resolved", "mark_of", "settings_of", "variables_of"]
+__all__ = ["Comparison", "Resolved", "mark_of", "password_of", "settings_of", "variables_of"]
 
 Resolved: TypeAlias = Mapping[VariableSource, "Secret | UnresolvedError"]
 """What the sources of values lead to, or why they lead nowhere."""
@@ -279,7 +279,7 @@ class Comparison:
                     variables=variables,
                     known={name: current.get(name) for name in variables},
                     password=password,
-                    known_password=_password_of(actual),
+                    known_password=password_of(actual),
                 )
             )
 
@@ -295,7 +295,7 @@ class Comparison:
         }
         is_other = want != {"is_enabled": enabled, "username": username}
         value = None if wanted.password is None else self.values[wanted.password]
-        shown = _password_of(actual)
+        shown = password_of(actual)
         is_new = wanted.password is not None and (is_other or (isinstance(value, str) and shown not in (None, value)))
         if wanted.password is not None and (is_new or isinstance(value, UnresolvedError)):
             self._note_unresolved(slot, "password", wanted.password)
@@ -380,7 +380,8 @@ class Comparison:
         self.problems.append(problem_at(self.state.origin, path, message))
 
 
-def _password_of(environment: Environment) -> str | None:
+def password_of(environment: Environment) -> str | None:
+    """Return the password of a site, where the service shows it; tracebacks do not show it."""
     protection = environment.password_protection
     return None if protection is None or protection.password is None else Secret(protection.password)
 

@@ -16,6 +16,7 @@ from launch_async.state.declarations import Declaration, DeclaredSettings
 from launch_async.state.file.reading import read
 from launch_async.state.file.writing import replace_file, written
 from launch_async.state.values import VariableSource, described, is_reference
+from launch_async.wire.secret import Secret
 
 __all__ = ["Reference", "State"]
 
@@ -58,7 +59,7 @@ class State(Declaration):
             InvalidArgumentError: It cannot be read.
         """
         try:
-            text = Path(path).read_text("utf-8-sig")
+            text = Secret(Path(path).read_text("utf-8-sig"))
         except OSError as error:
             raise InvalidArgumentError(
                 "path", f"{os.fspath(path)} cannot be read: {error.strerror or type(error).__name__}"
@@ -78,6 +79,7 @@ class State(Declaration):
         Raises:
             StateError: It is no TOML, or says what no document may; all problems at once, each with its line.
         """
+        text = Secret(text)
         return read(State, text, name)
 
     def to_toml(self) -> str:

@@ -250,3 +250,23 @@ def test_login_is_kept_in_the_keyring(
     assert (logged_out.out, nobody.out) == ("logged out\n", "nobody was logged in\n")
     assert refused.code == ExitCode.USAGE
     assert user.password not in logged_in.out + logged_in.err
+
+
+def test_a_state_file_is_pulled_compared_and_applied(
+    command: Command, emulator: LaunchEmulator, tmp_path: Path
+) -> None:
+    emulator.add_project("stateful", environments=["preview"], git=True, variables=[("API_TOKEN", "hunter2")])
+    pulled = command("state", "pull", "--project", "stateful")
+    path = tmp_path / "launch.toml"
+    path.write_text(path.read_text().replace('git_branch = "main"', 'git_branch = "develop"'))
+
+    drift = command("--json", "state", "diff")
+    applied = command("--json", "state", "apply", "--redeploy", "changed")
+    again = command("state", "apply")
+
+    assert (pulled.code, drift.code, applied.code, again.code) == (0, 2, 0, 0), applied.err
+    assert [one["after"] for one in drift.document["changes"]] == ["develop"]
+    assert [one["what"][:8] for one in applied.document["targets"]] == ["update e", "redeploy"]
+    assert "no changes" in again.out
+    assert [one.name for one in tmp_path.iterdir() if one.suffix == ".journal"] == []
+    assert command("state", "resume").code == 4

@@ -30,6 +30,8 @@ CALLS = {
     "vars import": ((Variables.diff, Variables.apply), set[str]()),
     "state pull": ((DeclaredState.pull,), set[str]()),
     "state diff": ((DeclaredState.diff,), set[str]()),
+    "state apply": ((DeclaredState.apply,), set[str]()),
+    "state resume": ((DeclaredState.resume,), set[str]()),
     "fleet select": ((Fleet.select,), {"project_uids", "environment_uids"}),
     "fleet plan redeploy": ((Fleet.select, Fleet.plan_redeploy), {"project_uids", "environment_uids"}),
     "fleet plan variables": ((Fleet.select, Fleet.plan_variables), {"project_uids", "environment_uids"}),

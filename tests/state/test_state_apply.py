@@ -11,6 +11,7 @@ import pytest
 
 from launch_async import (
     AccessToken,
+    Authtoken,
     ConfigurationError,
     InvalidArgumentError,
     JournalError,
@@ -33,6 +34,8 @@ from launch_async.state import (
     DeclaredRepository,
     StatePlan,
 )
+from launch_sync import LaunchClient as SyncLaunchClient
+from launch_sync.emulator import LaunchEmulator as SyncLaunchEmulator
 from tests.fleet.conftest import QUICK
 from tests.support.clients import client_of
 
@@ -436,3 +439,44 @@ async def test_no_value_is_in_the_journal(client: LaunchClient, tmp_path: Path) 
     assert "hunter" not in text
     assert "plain-but-hidden" not in text
     assert 'classname="shop-uk" name="staging: update environment"' in report.to_junit()
+
+
+async def test_an_environment_of_a_new_project_may_appear_late(client: LaunchClient, emulator: LaunchEmulator) -> None:
+    emulator.change(create_delay=0.2)
+    state = italy(production=DeclaredEnvironment(git_branch="main", has_lytics_enabled=True))
+
+    report = await client.state.apply(await client.state.diff(state))
+
+    assert report.is_success, str(report)
+    assert (await client.state.diff(state)).is_empty
+
+
+async def test_a_run_stops_where_too_much_fails(client: LaunchClient, emulator: LaunchEmulator) -> None:
+    plan = await client.state.diff(State(groups={"all": DeclaredGroup(git_branch="release")}))
+    for project in await client.projects.list():
+        for one in await client.environments.list(project.uid):
+            await client.environments.update(project.uid, one.uid, git_branch="hotfix")
+    emulator.ledger.clear()
+
+    report = await client.state.apply(plan, wave_size=2)
+
+    assert report.stopped == "2 of 6 targets failed"
+    assert [str(one.state) for one in report.outcomes] == ["failed"] * 2 + ["planned"] * 4
+    assert writes(emulator) == []
+
+
+def test_launch_sync_has_the_same(tmp_path: Path) -> None:
+    with SyncLaunchEmulator(rate_limit=None, build_seconds=0.0) as emulator:
+        emulator.add_project("shop", environments=["staging"], git=True)
+        credentials = Authtoken(emulator.authtoken)
+        with SyncLaunchClient(credentials, base_url=emulator.url, organization_uid=emulator.organization_uid) as launch:
+            path = tmp_path / "launch.toml"
+            launch.state.pull("shop").save(path)
+            state = State.load(path)
+            state.projects["shop"].environments["staging"].variables["NEW_TOKEN"] = lambda: "hunter3"
+
+            report = launch.state.apply(launch.state.diff(state), journal=tmp_path / "run.journal")
+
+            assert report.is_success
+            assert launch.state.resume(tmp_path / "run.journal", state).nothing_left
+            assert launch.state.diff(state).is_empty

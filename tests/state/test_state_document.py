@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tomllib
+import traceback
 from importlib.resources import files
 from pathlib import Path
 
@@ -359,3 +360,16 @@ def test_the_schema_refuses_what_is_refused() -> None:
 
 def test_tomlkit_reads_what_is_written() -> None:
     assert tomlkit.parse(State.from_toml(EXAMPLE).to_toml())
+
+
+def test_a_secret_that_stands_in_a_file_is_in_no_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "launch.toml"
+    path.write_text('[defaults.variables]\nAPI_TOKEN = "hunter2"\n')
+
+    try:
+        State.load(path)
+    except StateError as error:
+        shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+
+    assert "launch.toml:2" in shown
+    assert "hunter2" not in shown

@@ -6,13 +6,11 @@ import sys
 
 import click
 
-from launch_async.cli.commands._common import workflow
-from launch_async.cli.exit_codes import ExitCode
+from launch_async.cli.commands._common import mode_of, reported, workflow
 from launch_async.cli.parameters import taken_by
 from launch_async.cli.session import Session, pass_session
 from launch_async.cli.values import SOURCE, read_value
-from launch_async.fleet.journal.journal import OperationState
-from launch_sync.display import FleetProgress, ProgressMode
+from launch_sync.display import FleetProgress
 from launch_sync.fleet import Fleet, FleetReport, Plan, Selection
 
 __all__ = ["fleet"]
@@ -123,7 +121,7 @@ def run(session: Session, plan: str, names: tuple[str, ...], **options: object) 
         click.confirm(f"Change {len(loaded.operations)} environments?", abort=True, err=True)
         given["confirm"] = len(loaded.operations)
     try:
-        with FleetProgress(_mode(session), file=sys.stderr) as progress:
+        with FleetProgress(mode_of(session), file=sys.stderr) as progress:
             report = session.client.fleet.run(loaded, variables=_values(names), on_event=progress, **given)
     except KeyboardInterrupt:
         _say_how_to_resume(session, journal)
@@ -140,7 +138,7 @@ def resume(session: Session, journal: str, names: tuple[str, ...], **options: ob
     """Go on with a run from its JOURNAL."""
     given = taken_by(Fleet.resume, options)
     try:
-        with FleetProgress(_mode(session), file=sys.stderr) as progress:
+        with FleetProgress(mode_of(session), file=sys.stderr) as progress:
             report = session.client.fleet.resume(journal, variables=_values(names), on_event=progress, **given)
     except KeyboardInterrupt:
         _say_how_to_resume(session, journal)
@@ -157,17 +155,10 @@ def _values(names: tuple[str, ...]) -> dict[str, str] | None:
     return {name: read_value(name, reference if equals else None) for name, equals, reference in pairs} or None
 
 
-def _mode(session: Session) -> ProgressMode:
-    return "lines" if session.output.is_json else "auto"
-
-
 def _reported(session: Session, report: FleetReport, journal: str) -> int:
-    session.output.result(report)
     if report.unfinished:
         _say_how_to_resume(session, journal)
-    if report.totals.get(OperationState.AMBIGUOUS):
-        return ExitCode.AMBIGUOUS
-    return ExitCode.DONE if report.is_success else ExitCode.FAILED
+    return reported(session, report)
 
 
 def _show_selection(session: Session, selection: Selection) -> None:

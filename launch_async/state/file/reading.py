@@ -27,6 +27,7 @@ from launch_async.state.declarations import (
 from launch_async.state.file.lines import KeyPath, key_lines, line_of, shown_path
 from launch_async.state.file.secret_values import looks_secret
 from launch_async.state.values import DELETE, LiteralValue, VariableSource, is_reference
+from launch_async.wire.secret import Secret
 
 __all__ = ["problem_at", "read"]
 
@@ -56,17 +57,25 @@ def read(kind: type[D], text: str, name: str) -> D:
     Raises:
         StateError: It is no TOML, or says what no document may.
     """
+    # A document may hold a secret, though it must not: the frames that raise have none.
+    text = Secret(text)
+    declared = _read(kind, text, name)
+    if isinstance(declared, list):
+        raise StateError(declared)
+    return declared
+
+
+def _read(kind: type[D], text: str, name: str) -> D | list[StateProblem]:
+    """Return what a text declares, or everything that is wrong with it."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise StateError([_syntax_problem(error, text, name)]) from None
+        return [_syntax_problem(error, text, name)]
     except RecursionError:
-        raise StateError([StateProblem(file=name, line=None, key="", message="is nested too deeply")]) from None
+        return [StateProblem(file=name, line=None, key="", message="is nested too deeply")]
     reader = _Reader(Origin(name, text, key_lines(text.replace("\r\n", "\n")), Path(name).parent))
     declared = reader.declared(kind, document)
-    if reader.problems:
-        raise StateError(sorted(reader.problems, key=lambda one: one.line or 0))
-    return declared
+    return sorted(reader.problems, key=lambda one: one.line or 0) or declared
 
 
 def problem_at(origin: Origin | None, path: KeyPath, message: str) -> StateProblem:

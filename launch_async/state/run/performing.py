@@ -31,7 +31,7 @@ from launch_async.models.upload import SignedUploadUrl
 from launch_async.resources._inputs import check_variables, environment_input
 from launch_async.resources.environments import environment_creation
 from launch_async.resources.projects import project_creation
-from launch_async.state.comparing import mark_of, settings_of, variables_of
+from launch_async.state.comparing import mark_of, password_of, settings_of, variables_of
 from launch_async.state.run.journalled import value_mark
 from launch_async.state.steps import Step, StepKind
 from launch_async.state.values import Delete, VariableSource
@@ -241,7 +241,7 @@ class StatePerformer:
     def _due_protection(self, step: Step, actual: Environment, settings: JSONValue) -> PasswordProtection | None:
         """Return the protection to write; None if there is none to."""
         now = actual.password_protection
-        shown = None if now is None else now.password
+        shown = password_of(actual)
         password = None if step.password is None else self._values[step.password]
         if settings is None and (password is None or shown == password):
             return None
