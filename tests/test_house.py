@@ -21,7 +21,7 @@ PACKAGES = ("launch_async", "launch_sync")
 # From the bottom up: a room, a package or module right below `launch_async`, imports from rooms above it in this list.
 # Rooms of one line stand side by side, and do not import each other.
 LAYERS = (
-    ("_version", "_breather", "_checked_lines", "_file_lock", "_lazy", "_text", "_views"),
+    ("_version", "_breather", "_checked_lines", "_file_lock", "_lazy", "_proxies", "_text", "_views"),
     ("errors", "hooks"),
     ("models",),
     ("wire",),

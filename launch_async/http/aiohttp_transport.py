@@ -12,13 +12,13 @@ import contextlib
 import functools
 import os
 import ssl
-import urllib.request
 from collections.abc import AsyncGenerator, Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from launch_async._breather import Breather
+from launch_async._proxies import environment_proxy
 from launch_async.errors import (
     AttemptTimeout,
     ClosedError,
@@ -230,11 +230,12 @@ class AiohttpTransport:
             return self._proxy or None
         origin = url[: url.find("/", len("https://"))]
         if origin not in self._proxies:
+            # Our own look at the environment: aiohttp's would read .netrc as well, and send what it finds there.
             parts = urlsplit(url)
-            proxy = _environment_proxy(parts.scheme, parts.netloc)
-            if proxy is not None:
+            proxy = Secret(environment_proxy(parts.scheme, parts.hostname or "", parts.port) or "")
+            if proxy:
                 _check_proxy(proxy)
-            self._proxies[origin] = proxy
+            self._proxies[origin] = proxy or None
         return self._proxies[origin]
 
 
@@ -332,19 +333,6 @@ def _tracker() -> aiohttp.UploadTracker:
     import aiohttp
 
     return aiohttp.UploadTracker()
-
-
-def _environment_proxy(scheme: str, host: str) -> Secret | None:
-    """Return the proxy that the environment names for a host, if any."""
-    # Our own look at it: aiohttp's would read .netrc as well, and send what it finds there.
-    found = urllib.request.getproxies()
-    if not found or urllib.request.proxy_bypass(host):
-        return None
-    proxy = found.get(scheme, found.get("all"))
-    if not proxy:
-        return None
-    # As other programs read it: many environments name a host and a port only.
-    return Secret(proxy if "://" in proxy else f"http://{proxy}")
 
 
 def _check_proxy(proxy: Secret) -> None:

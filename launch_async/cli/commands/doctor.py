@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 import attrs
 import click
 
+from launch_async._proxies import environment_proxy
 from launch_async.cli.exit_codes import ExitCode
 from launch_async.cli.session import Session, pass_session
 from launch_async.http.recording import record_responses
@@ -96,11 +96,10 @@ def _host(session: Session) -> str:
 
 def _proxy(address: str) -> Finding:
     parts = urlsplit(address)
-    found = urllib.request.getproxies()
-    proxy = found.get(parts.scheme, found.get("all"))
-    if not proxy or urllib.request.proxy_bypass(parts.netloc):
+    proxy = environment_proxy(parts.scheme, parts.hostname or "", parts.port)
+    if proxy is None:
         return Finding("proxy", True, "none for this host")
-    at = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    at = urlsplit(proxy)
     return Finding("proxy", True, f"{at.scheme}://{at.hostname}:{at.port or 80} (from the environment)")
 
 
