@@ -28,7 +28,7 @@ from launch_async.rate_limit.registry import ShareBudget, check_share_budget, sh
 from launch_async.rate_limit.types import LimiterStatus, RateLimit, RateLimiter
 from launch_async.resources._cache import CachePurges
 from launch_async.settings import check_organization_uid, region_advice, resolve_app_url, resolve_endpoint
-from launch_async.wire.secret import Secret, hidden, hidden_json
+from launch_async.wire.secret import Secret, hidden, hidden_json, kind_of
 
 if TYPE_CHECKING:
     import aiohttp
@@ -133,6 +133,9 @@ class LaunchClient:
         allow_http: bool = False,
     ) -> None:
         self._base_url = ""
+        # Rebound: a traceback with local variables must show neither a bare token nor the password of a URL.
+        credentials = hidden_json(credentials)
+        limiter = hidden_json(limiter)
         proxy = Secret(proxy) if proxy is not None else None
         endpoint = resolve_endpoint(region, base_url, allow_http=allow_http)
         check_organization_uid(organization_uid)
@@ -215,6 +218,9 @@ class LaunchClient:
         """
         from launch_async.discovery import discover
 
+        # Rebound: a traceback with local variables must show neither a bare token nor the password of a URL.
+        credentials = hidden_json(credentials)
+        limiter = hidden_json(limiter)
         proxy = Secret(proxy) if proxy is not None else None
         found = discover(
             credentials=credentials,
@@ -1016,7 +1022,7 @@ def _check_kind(name: str, option: object, kind: type) -> None:
 
 def _check_limiter(limiter: object) -> None:
     if limiter is not None and (isinstance(limiter, type) or not hasattr(limiter, "acquire")):
-        kind = f"the class {limiter.__name__}" if isinstance(limiter, type) else f"a {type(limiter).__name__}"
+        kind = f"the class {limiter.__name__}" if isinstance(limiter, type) else f"a {kind_of(limiter)}"
         raise ConfigurationError(f"limiter must be a RateLimiter, not {kind}: rate_limit= takes the plan's figure")
 
 

@@ -31,7 +31,7 @@ from launch_async.models.environment import Environment
 from launch_async.resources._inputs import check_variables
 from launch_async.resources._resource import with_methods
 from launch_async.resources.environments import Environments
-from launch_async.wire.secret import hidden
+from launch_async.wire.secret import hidden, hidden_json, kind_of
 
 __all__ = ["VariableValues", "Variables", "VariablesDiff"]
 
@@ -163,7 +163,7 @@ class Variables:
 
         API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
         """
-        desired = hidden(desired) if isinstance(desired, Mapping) else desired
+        desired = hidden(desired) if isinstance(desired, Mapping) else hidden_json(desired)
         wanted = await _desired_values(desired)
         check_variables(wanted)
         read = await self.read(project_uid, environment_uid)
@@ -202,6 +202,9 @@ class Variables:
 
         API: `getEnvironment`, `updateEnvironment`; scope `launch.projects:write` or `launch:manage`.
         """
+        diff = hidden_json(diff)
+        if not isinstance(diff, VariablesDiff):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidArgumentError("diff", f"expected what diff() returned, got {kind_of(diff)}")
         uids = diff.project_uid, diff.environment_uid
         environment = await self._environments.get(*uids)
         now, read, wanted = values_of(environment), diff.read, diff.desired
@@ -283,7 +286,7 @@ async def _desired_values(desired: Mapping[str, str] | str | os.PathLike[str]) -
     if isinstance(desired, Mapping):
         return VariableValues(desired)
     if not isinstance(desired, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidArgumentError("desired", f"give a mapping or a dotenv file, not a {type(desired).__name__}")
+        raise InvalidArgumentError("desired", f"give a mapping or a dotenv file, not a {kind_of(desired)}")
     return VariableValues(await asyncio.to_thread(_read_dotenv, desired))
 
 

@@ -111,6 +111,8 @@ class LaunchClient:
         middleware: Sequence[Middleware] = (),
         allow_http: bool = False,
     ) -> None:
+        credentials = hidden_json(credentials)
+        limiter = hidden_json(limiter)
         proxy = Secret(proxy) if proxy is not None else None
         self._async = AsyncLaunchClient(
             credentials,
@@ -177,6 +179,8 @@ class LaunchClient:
         Raises:
             ConfigurationError: Something is missing or malformed; the text lists all of it.
         """
+        credentials = hidden_json(credentials)
+        limiter = hidden_json(limiter)
         proxy = Secret(proxy) if proxy is not None else None
         return cls._wrap(
             AsyncLaunchClient.from_env(

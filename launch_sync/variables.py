@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from launch_async.models.environment import Environment
 from launch_async.variables import Variables as AsyncVariables, VariablesDiff, VariableValues
-from launch_async.wire.secret import hidden
+from launch_async.wire.secret import hidden, hidden_json
 from launch_sync import _bridge
 
 __all__ = ["VariableValues", "Variables", "VariablesDiff"]
@@ -65,7 +65,7 @@ class Variables:
 
         API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
         """
-        desired = hidden(desired) if isinstance(desired, Mapping) else desired
+        desired = hidden(desired) if isinstance(desired, Mapping) else hidden_json(desired)
         return _bridge.run(self._async.diff(project_uid, environment_uid, desired, remove=remove))
 
     def apply(self, diff: VariablesDiff) -> Environment:
@@ -88,4 +88,5 @@ class Variables:
 
         API: `getEnvironment`, `updateEnvironment`; scope `launch.projects:write` or `launch:manage`.
         """
+        diff = hidden_json(diff)
         return _bridge.run(self._async.apply(diff))

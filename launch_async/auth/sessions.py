@@ -29,7 +29,7 @@ from launch_async.http.base import Request, Response, Transport
 from launch_async.models.base import JSONValue
 from launch_async.settings import resolve_app_url, resolve_login_url
 from launch_async.wire.json_body import dump_json, load_json
-from launch_async.wire.secret import Secret
+from launch_async.wire.secret import Secret, hidden_json, kind_of
 
 __all__ = ["Introspection", "Session", "introspect", "login", "logout", "request_sms"]
 
@@ -179,6 +179,9 @@ async def logout(
 
     API: `DELETE /v3/user-session` of the content management API.
     """
+    # Rebound: a traceback with local variables must not show a bare token.
+    credentials = hidden_json(credentials)
+    _check_kind(credentials, Authtoken)
     way = _Way(resolve_login_url(region, base_url), borrowed(transport, ssl_context, proxy), timeout)
     headers = {"authtoken": credentials.token, "Accept": "application/json", "User-Agent": USER_AGENT}
     request = Request("DELETE", f"{way.host}/v3/user-session", headers, operation="logout")
@@ -216,6 +219,9 @@ async def introspect(
 
     API: `POST /apps-api/introspect` of the app host (FACTS §3).
     """
+    # Rebound: a traceback with local variables must not show a bare token.
+    credentials = hidden_json(credentials)
+    _check_kind(credentials, AccessToken)
     way = _Way(resolve_app_url(region, None, app_url), borrowed(transport, ssl_context, proxy), timeout)
     fields = {"token": credentials.token, "token_type_hint": "access_token"}
     request = form_request(f"{way.host}/apps-api/introspect", fields, "introspect")
@@ -244,6 +250,11 @@ class _Way:
                 transport=transport, secrets=known_secrets(secrets), repeatable=repeatable, timeout=self.timeout
             )
             return await call.send(request)
+
+
+def _check_kind(credentials: object, kind: type) -> None:
+    if not isinstance(credentials, kind):
+        raise ConfigurationError(f"credentials must be {kind.__name__}(...), not a {kind_of(credentials)}")
 
 
 def _user(email: str, password: str, second_factor: str | None) -> dict[str, JSONValue]:

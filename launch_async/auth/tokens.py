@@ -15,7 +15,7 @@ import attrs
 
 from launch_async.errors import ConfigurationError
 from launch_async.http.credentials import Credentials, TokenKind
-from launch_async.wire.secret import Secret
+from launch_async.wire.secret import Secret, kind_of
 
 __all__ = ["AccessToken", "Authtoken"]
 
@@ -27,6 +27,8 @@ def scope_set(scopes: Collection[str] | None) -> frozenset[str] | None:
     """Return scopes as a set, also where they are one text with blanks between, as OAuth writes them."""
     if scopes is None:
         return None
+    if not isinstance(scopes, Collection):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"scopes are a list or one text with blanks between, not a {type(scopes).__name__}")
     return frozenset(scopes.split() if isinstance(scopes, str) else scopes)
 
 
@@ -34,7 +36,7 @@ def check_credentials(credentials: object) -> None:
     """Check that what a caller passes as credentials can be asked for headers, and is not the bare token."""
     if credentials is not None and (isinstance(credentials, type) or not hasattr(credentials, "bound")):
         # Never itself: it may be the token.
-        kind = "class" if isinstance(credentials, type) else type(credentials).__name__
+        kind = "class" if isinstance(credentials, type) else kind_of(credentials)
         raise ConfigurationError(f"credentials must be AccessToken(...), Authtoken(...) or the like, not a {kind}")
 
 
@@ -125,6 +127,7 @@ class AccessToken(Credentials):
         given, token = type(token), _bare(token, "AccessToken")
         object.__setattr__(self, "token", token)
         object.__setattr__(self, "kind", kind)
+        object.__setattr__(self, "scopes", None)
         object.__setattr__(self, "scopes", scope_set(scopes))
         _check_token(token, given, "AccessToken")
 

@@ -9,7 +9,7 @@ from launch_async.errors import InvalidArgumentError
 from launch_async.http.operation import check_text, is_encodable
 from launch_async.models.base import UNSET, Unset
 from launch_async.models.framework_preset import FrameworkPreset
-from launch_async.wire.secret import hidden
+from launch_async.wire.secret import hidden, kind_of
 
 if TYPE_CHECKING:
     from launch_async.models.requests import EnvironmentInput, VariableInput
@@ -46,7 +46,7 @@ def check_variables(variables: Mapping[str, str]) -> None:
     """
     name, variables = "environment_variables", hidden(variables)
     if not isinstance(variables, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidArgumentError(name, f"expected a mapping of names to values, got {type(variables).__name__}")
+        raise InvalidArgumentError(name, f"expected a mapping of names to values, got {kind_of(variables)}")
     if len(variables) > _MAX_VARIABLES:
         raise InvalidArgumentError(
             name, f"has {len(variables)} variables, {_MAX_VARIABLES} are allowed", rule="FACTS §4"

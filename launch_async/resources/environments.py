@@ -28,7 +28,7 @@ from launch_async.resources._inputs import MAX_NAME, changed, check_preset, envi
 from launch_async.resources._resource import Resource, has_name, has_uid
 from launch_async.resources.pager import Pager
 from launch_async.wire.converter import encode
-from launch_async.wire.secret import hidden
+from launch_async.wire.secret import hidden, hidden_json, kind_of
 
 __all__ = ["Environments", "environment_creation"]
 
@@ -264,6 +264,7 @@ class Environments(Resource):
         """
         # Rebound: a traceback with local variables must not show them.
         environment_variables = hidden(environment_variables)
+        password_protection = hidden_json(password_protection)
         body = UpdateEnvironmentRequest(
             name=UNSET if name is UNSET else check_text("name", name, longest=MAX_NAME),
             description=description,
@@ -275,7 +276,7 @@ class Environments(Resource):
             auto_deploy_on_push=auto_deploy_on_push,
             environment_variables=UNSET if environment_variables is UNSET else variable_inputs(environment_variables),
             password_protection=_protection(password_protection)
-            if isinstance(password_protection, PasswordProtection)
+            if password_protection is not UNSET and password_protection is not None
             else password_protection,
             is_streaming_enabled=changed("is_streaming_enabled", is_streaming_enabled),
             is_contentstack_authentication_enabled=changed(
@@ -394,6 +395,8 @@ def _uids(project_uid: str, environment_uid: str) -> dict[str, str]:
 
 
 def _protection(protection: PasswordProtection) -> PasswordProtectionInput:
+    if not isinstance(protection, PasswordProtection):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgumentError("password_protection", f"expected PasswordProtection, got {kind_of(protection)}")
     return PasswordProtectionInput(
         is_enabled=given(protection.is_enabled),
         username=given(protection.username),

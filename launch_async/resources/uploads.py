@@ -20,6 +20,7 @@ from launch_async.resources._resource import Resource
 from launch_async.resources._signed_urls import SignedUrls
 from launch_async.settings import plain_http_host
 from launch_async.wire.error_bodies import read_envelope, redact
+from launch_async.wire.secret import hidden_json, kind_of
 
 __all__ = ["LARGEST_ARCHIVE", "Uploads", "nearly_over"]
 
@@ -95,6 +96,9 @@ class Uploads(Resource):
             StorageError: The storage refused the file, broke off, or did not move for 120 s. Or nothing was sent,
                 because the URL is more than nine minutes old, or of plain http to another machine.
         """
+        # Rebound: a traceback with local variables must not show a signed URL that was given as text.
+        upload_url = hidden_json(upload_url)
+        _check_signed(upload_url)
         check_callback(on_progress=on_progress)
         path = Path(file)
         request = _upload_request(upload_url, FileBody(path, _checked_size(path), on_progress=on_progress))
@@ -130,6 +134,12 @@ class Uploads(Resource):
 def nearly_over(upload_url: SignedUploadUrl) -> bool:
     """Whether a signed URL is too old to begin an upload; `expiresIn` cannot tell (FACTS §11 row 7)."""
     return upload_url.received_at is not None and datetime.now(UTC) - upload_url.received_at > _USABLE
+
+
+def _check_signed(upload_url: object) -> None:
+    if not isinstance(upload_url, SignedUploadUrl):
+        problem = f"expected what url_for_project() and its kin return, got {kind_of(upload_url)}"
+        raise InvalidArgumentError("upload_url", problem)
 
 
 def _checked_size(path: Path) -> int:

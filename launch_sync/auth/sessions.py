@@ -17,7 +17,7 @@ from launch_async.auth.sessions import (
 )
 from launch_async.auth.tokens import AccessToken, Authtoken
 from launch_async.http.base import Transport
-from launch_async.wire.secret import Secret
+from launch_async.wire.secret import Secret, hidden_json
 from launch_sync import _bridge
 
 __all__ = ["introspect", "login", "logout", "request_sms"]
@@ -141,6 +141,7 @@ def logout(
 
     API: `DELETE /v3/user-session` of the content management API.
     """
+    credentials = hidden_json(credentials)
     _bridge.run(
         async_logout(
             credentials,
@@ -180,6 +181,7 @@ def introspect(
 
     API: `POST /apps-api/introspect` of the app host (FACTS §3).
     """
+    credentials = hidden_json(credentials)
     return _bridge.run(
         async_introspect(
             credentials,

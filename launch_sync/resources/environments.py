@@ -11,7 +11,7 @@ from launch_async.models.base import UNSET, Unset
 from launch_async.models.environment import Environment, PasswordProtection
 from launch_async.models.framework_preset import FrameworkPreset
 from launch_async.resources.environments import Environments as AsyncEnvironments
-from launch_async.wire.secret import hidden
+from launch_async.wire.secret import hidden, hidden_json
 from launch_sync import _bridge
 from launch_sync.resources.pager import Pager
 
@@ -226,6 +226,7 @@ class Environments:
         API: `updateEnvironment`; scope `launch.projects:write` or `launch:manage`.
         """
         environment_variables = hidden(environment_variables)
+        password_protection = hidden_json(password_protection)
         return _bridge.run(
             self._async.update(
                 project_uid,

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from launch_async.models.upload import SignedUploadUrl
 from launch_async.resources.uploads import Uploads as AsyncUploads
+from launch_async.wire.secret import hidden_json
 from launch_sync import _bridge
 
 __all__ = ["Uploads"]
@@ -73,4 +74,5 @@ class Uploads:
             StorageError: The storage refused the file, broke off, or did not move for 120 s. Or nothing was sent,
                 because the URL is more than nine minutes old, or of plain http to another machine.
         """
+        upload_url = hidden_json(upload_url)
         _bridge.run(self._async.send(upload_url, file, on_progress=_bridge.delivered(on_progress)))

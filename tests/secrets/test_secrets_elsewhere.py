@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import logging
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +35,7 @@ from canaries import (
 from echo_server import echoing, no_json
 from secret_calls import BY_CLIENT, ENVIRONMENT, FAST, ORGANIZATION, PROJECT, VARIABLES, client, upload_to
 
+import launch_async
 import launch_sync
 from launch_async import (
     AccessToken,
@@ -249,6 +253,69 @@ async def test_a_refused_argument_does_not_repeat_the_others(call: Callable[[Lau
     assert found_in(texts_of(caught.value)) == []
 
 
+NOBODY = "http://127.0.0.1:9"
+WRONG_FORMS: dict[str, Any] = {
+    "bare": TOKEN,
+    "bytes": TOKEN.encode(),
+    "list": [TOKEN],
+    "dict": {"token": TOKEN},
+    "tuple": (TOKEN, 1),
+}
+PACKAGES = (launch_async, launch_sync)
+
+
+def misuses(package: Any, launch: Any, given: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Calls that get a secret in a form, or in a place, that is not meant for it."""
+    make = partial(package.LaunchClient, base_url=NOBODY, organization_uid=ORGANIZATION)
+    update = partial(launch.environments.update, PROJECT, ENVIRONMENT)
+    authorization = begin_authorization("app", "client", "http://localhost", app_url=NOBODY)
+    yield "credentials", lambda: make(given)
+    yield "credentials of the environment", lambda: package.LaunchClient.from_env(given, base_url=NOBODY)
+    yield "limiter", lambda: make(Authtoken(TOKEN), limiter=given)
+    yield "proxy", lambda: make(Authtoken(TOKEN), proxy=given)
+    yield "logout", lambda: package.logout(given, base_url=NOBODY)
+    yield "introspect", lambda: package.introspect(given, app_url=NOBODY)
+    yield "password", lambda: package.login("user", given, base_url=NOBODY)
+    yield "second factor", lambda: package.login("user", "x", second_factor=given, base_url=NOBODY)
+    yield "authorization", lambda: package.finish_authorization(authorization, given, client_secret=given)
+    yield "scopes", lambda: package.AccessToken(TOKEN, scopes=7)
+    yield "client secret", lambda: package.AppCredentials("", given)
+    yield "hook", lambda: launch.deploy_hooks.trigger(given)
+    yield "upload", lambda: launch.uploads.send(given, "nowhere")
+    yield "variables", lambda: update(environment_variables=given)
+    yield "value", lambda: update(environment_variables={"A": given, "B": ""})
+    yield "protection", lambda: update(password_protection=given)
+    yield "create", lambda: launch.projects.create_from_upload("", upload_uid="x", environment_variables=given)
+    yield "site", lambda: launch.create_site("name", "nowhere", environment_variables=given)
+    yield "fleet", lambda: launch.fleet.plan_variables([], {"A": given, "B": ""})
+    yield "resume", lambda: launch.fleet.resume("nowhere/journal", variables=given)
+    yield "apply", lambda: launch.variables.apply(given)
+    yield "raw", lambda: launch.request("POST", "x", json={"a": given}, query={"a": given})
+
+
+@pytest.mark.parametrize("form", WRONG_FORMS)
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
+def test_a_secret_in_a_wrong_form_is_refused_and_stays_in_no_frame(package: Any, form: str) -> None:
+    launch = package.LaunchClient(Authtoken(TOKEN), base_url=NOBODY, organization_uid=ORGANIZATION, retry=FAST)
+    shown: dict[str, Any] = {}
+    for name, call in misuses(package, launch, WRONG_FORMS[form]):
+        try:
+            finished(call())
+        except LaunchError as error:
+            if found := found_in(texts_of(error)):
+                shown[name] = found
+        else:
+            raise AssertionError(f"{name} was accepted")
+    finished(launch.close())
+
+    assert shown == {}
+
+
+def finished(result: Any) -> None:
+    if inspect.iscoroutine(result):
+        asyncio.run(result)
+
+
 def test_nothing_that_holds_a_secret_shows_it() -> None:
     operation = Operation("triggerDeployHook", "POST", "/manage/deploy/{deploy_hook_uid}", authenticated=False)
     holders = [
@@ -272,7 +339,6 @@ def test_nothing_that_holds_a_secret_shows_it() -> None:
     assert found_in([text for holder in holders for text in (repr(holder), str(holder))]) == []
 
 
-NOBODY = "http://127.0.0.1:9"
 SYNCHRONOUS: dict[str, Callable[[Any], Any]] = {
     **BY_CLIENT,
     "create_site": lambda launch: launch.create_site("name", "nowhere", environment_variables=VARIABLES),

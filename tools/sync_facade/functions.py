@@ -66,8 +66,10 @@ class FunctionWriter:
         for statement in function.node.body:
             if not isinstance(statement, ast.Assign) or ast.unparse(statement.targets[0]) not in parameters:
                 continue
-            for mark in sorted(_MARKS & {node.id for node in ast.walk(statement.value) if isinstance(node, ast.Name)}):
+            marks = _MARKS & {node.id for node in ast.walk(statement.value) if isinstance(node, ast.Name)}
+            for mark in sorted(marks):
                 self._writer.need(f"{self._package.name}.wire.secret", mark)
+            if marks:
                 yield f"{indent}{ast.unparse(statement)}"
 
     def signature(self, function: Function, node: FunctionNode, indent: str, *, name: str = "") -> list[str]:
