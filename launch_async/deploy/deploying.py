@@ -8,9 +8,10 @@ at the service, and a project keeps its environment (FACTS §4).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from typing import Final, TypeVar
 
 import attrs
@@ -128,22 +129,24 @@ class Deploying:
             raise InvalidArgumentError("verify", "only a site that is live can be checked: leave out wait=False")
         deadline = Deadline.after(timeout)
         memory = await _memory(source, skip_unchanged)
-        deadline.begin("looking what serves now")
         about = {"commit_hash": source.commit_hash if isinstance(source, Commit) else None}
-        async with self._releasing.begun(place, checks, on_failure, timeout, journal=journal, source=about) as release:
+        async with contextlib.AsyncExitStack() as packed:
             async with deadline.held("deploy"):
-                with release.creating("sends") as log:
-                    created, is_new = await self._create(
-                        project_uid, environment_uid, source, deadline, on_progress, secrets, memory, log
-                    )
-            release.note(deployment=created.uid)
-            if not is_new:
-                release = attrs.evolve(release, on_failure="keep")
-            if not wait:
-                return created
-            if created.status.is_final and not is_new:
-                return await self._releasing.checked(release, created)
-            return await self._releasing.ended(release, created, deadline.remaining, on_log=on_log)
+                deadline.begin("packing the files")
+                ready = await packed.enter_async_context(_ready(source, secrets))
+            async with self._releasing.begun(place, checks, on_failure, deadline, journal, about) as release:
+                async with deadline.held("deploy"):
+                    with release.creating("sends") as log:
+                        created, is_new = await self._create(place, ready, deadline, on_progress, memory, log)
+                release.note(deployment=created.uid)
+                await packed.aclose()
+                if not is_new:
+                    release = attrs.evolve(release, on_failure="keep")
+                if not wait:
+                    return created
+                if created.status.is_final and not is_new:
+                    return await self._releasing.checked(release, created)
+                return await self._releasing.ended(release, created, deadline.remaining, on_log=on_log)
 
     async def create_site(
         self,
@@ -186,38 +189,31 @@ class Deploying:
 
     async def _create(
         self,
-        project_uid: str,
-        environment_uid: str,
-        source: Source,
+        place: Place,
+        source: Archive | Commit | LatestCommit | PreviousUpload,
         deadline: Deadline,
         on_progress: Callable[[int], object] | None,
-        secrets: SecretFiles,
         memory: DeployedFiles | None,
         log: CreationLog,
     ) -> tuple[Deployment, bool]:
         """Return a deployment of the source, and whether it is a new one."""
-        uids = project_uid, environment_uid
-        if isinstance(source, Commit | LatestCommit | PreviousUpload):
+        uids = place.project_uid, place.environment_uid
+        if not isinstance(source, Archive):
             deadline.begin("creating the deployment", creates=True)
             commit_hash = source.commit_hash if isinstance(source, Commit) else None
             return await self._deployment(*uids, deadline, log, commit_hash=commit_hash), True
-        deadline.begin("packing the files")
-        async with ready_archive(source, secrets=secrets) as archive:
-            if memory is not None:
-                deadline.begin("looking whether anything has changed")
-                if (standing := await self._standing(*uids, archive, memory)) is not None:
-                    return standing, False
-            deadline.begin("uploading")
-            upload_uid = await upload(
-                self._uploads,
-                lambda: self._uploads.url_for_deployment(*uids),
-                archive.path,
-                on_progress=on_progress,
-            )
-        deadline.begin("creating the deployment", creates=True)
-        created = await self._deployment(*uids, deadline, log, upload_uid=upload_uid, sha256=archive.sha256)
         if memory is not None:
-            await asyncio.to_thread(memory.remember, created, archive.content_hash)
+            deadline.begin("looking whether anything has changed")
+            if (standing := await self._standing(*uids, source, memory)) is not None:
+                return standing, False
+        deadline.begin("uploading")
+        upload_uid = await upload(
+            self._uploads, lambda: self._uploads.url_for_deployment(*uids), source.path, on_progress=on_progress
+        )
+        deadline.begin("creating the deployment", creates=True)
+        created = await self._deployment(*uids, deadline, log, upload_uid=upload_uid, sha256=source.sha256)
+        if memory is not None:
+            await asyncio.to_thread(memory.remember, created, source.content_hash)
         return created, True
 
     async def _deployment(
@@ -300,6 +296,18 @@ class Deploying:
         created = f"project {project.name!r} ({project.uid})"
         again = f"look with launch.environments.list({project.uid!r}), and do not create the project again"
         return await appeared(look, what, created, again, deadline)
+
+
+@contextlib.asynccontextmanager
+async def _ready(
+    source: Source, secrets: SecretFiles
+) -> AsyncGenerator[Archive | Commit | LatestCommit | PreviousUpload]:
+    """Give what can be deployed as it is: files as an archive that is packed, everything else unchanged."""
+    if isinstance(source, Commit | LatestCommit | PreviousUpload):
+        yield source
+        return
+    async with ready_archive(source, secrets=secrets) as archive:
+        yield archive
 
 
 async def _memory(source: Source, skip_unchanged: str | os.PathLike[str] | None) -> DeployedFiles | None:

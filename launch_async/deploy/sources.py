@@ -51,7 +51,10 @@ class LatestCommit:
 
 @attrs.frozen
 class PreviousUpload:
-    """The ZIP that was deployed last, once more, as after a change of variables: `PreviousUpload()`."""
+    """The ZIP that was deployed last, once more, as after a change of variables: `PreviousUpload()`.
+
+    After a bad release that is the bad ZIP: `LaunchClient.restore` puts back what served before.
+    """
 
 
 Files: TypeAlias = str | os.PathLike[str] | Stream | ArchiveListing | Archive

@@ -36,6 +36,13 @@ def problem(check: Check, status: int = 200, body: str = "", headers: Mapping[st
         ),
         (Check(contains="moon"), {"body": "the moon"}, ""),
         (Check(contains="moon"), {"body": "the sun"}, "its body does not contain 'moon'"),
+        (Check(contains="M\u00fcnchen"), {"body": "M\u00fcnchen", "headers": {"Content-Type": "text/html"}}, ""),
+        (
+            Check(contains="\u00c3\u00bc"),
+            {"body": "\u00fc", "headers": {"Content-Type": "text/html; charset=latin-1"}},
+            "",
+        ),
+        (Check(contains="x"), {"body": "x", "headers": {"Content-Type": "text/html; charset=no-such"}}, ""),
         (Check(header={"X-Release": "7"}), {"headers": {"x-release": "7"}}, ""),
         (
             Check(header=("X-Release", "7")),

@@ -115,7 +115,7 @@ async def test_a_release_that_is_not_over_is_not_begun_again(launch, uids, versi
     before = len(emulator.ledger.requests)
 
     with pytest.raises(JournalError, match=r"finish it with launch.resume_release\("):
-        await client.deploy(*uids, version("bad"), journal=journal)
+        await client.deploy(*uids, version("bad"), verify=CHECK, on_failure="restore", journal=journal)
 
     assert emulator.ledger.count("createDeployment") == 0
     assert len(emulator.ledger.requests) == before
@@ -144,9 +144,8 @@ async def test_a_failed_build_ends_the_release(launch, uids, version, journal):
 
 async def test_a_release_is_resumed_with_the_checks_that_it_began_with(launch, uids, journal):
     emulator, client = launch
-    before = {"serving": None, "newest": None, "going": []}
     about = {"base_url": emulator.url, "organization_uid": emulator.organization_uid, "checks": [str(CHECK)]}
-    kept = ReleaseJournal.begun(journal, {**about, "before": before, "on_failure": "restore"})
+    kept = ReleaseJournal.begun(journal, {**about, "on_failure": "restore"})
     kept.note(sends={})
     kept.close()
 

@@ -210,6 +210,15 @@ async def test_a_gateways_page_is_not_deployed_as_a_zip(launch, site, version):
     assert emulator.ledger.count("downloadArchive") == 4
 
 
+async def test_a_deployment_of_which_the_service_shows_nothing_cannot_be_put_back(launch, site, version):
+    emulator, client = launch
+    await client.deploy(*uids_of(site), version("bad"))
+    emulator.faults.add("status_before", operation="getDeploymentDownloadUrl", status=404)
+
+    with pytest.raises(StorageError, match="shows neither a commit nor a ZIP of deployment"):
+        await client.restore(*uids_of(site), to=site.deployment)
+
+
 async def test_restore_puts_back_what_served_before(launch, site, version, fetch):
     _, client = launch
     await client.deploy(*uids_of(site), version("bad"))

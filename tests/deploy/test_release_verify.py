@@ -13,6 +13,7 @@ import attrs
 import pytest
 
 from launch_async import (
+    ArchiveError,
     Authtoken,
     Check,
     DeploymentUnhealthy,
@@ -146,6 +147,18 @@ async def test_what_cannot_be_meant_is_refused_before_a_request(launch, site, ve
 
     with pytest.raises(InvalidArgumentError, match=words):
         await client.deploy(*uids_of(site), version(2), **options)
+
+    assert len(emulator.ledger.requests) == before
+
+
+async def test_files_that_cannot_be_sent_are_found_before_a_request(launch, site, version):
+    emulator, client = launch
+    folder = version(2)
+    (folder / ".env").write_text("TOKEN=x")
+    before = len(emulator.ledger.requests)
+
+    with pytest.raises(ArchiveError):
+        await client.deploy(*uids_of(site), folder, verify=QUICK, on_failure="restore")
 
     assert len(emulator.ledger.requests) == before
 

@@ -106,9 +106,18 @@ def _problem(check: Check, response: Response, body: bytes) -> str:
             return f"it has no header {printable(name)}"
         if value is not None and found.strip() != value.strip():
             return f"its header {printable(name)} is {_short(found)} instead of {_short(value)}"
-    if check.contains is not None and check.contains not in body.decode("utf-8", "replace"):
+    if check.contains is not None and check.contains not in _text(response, body):
         return f"its body does not contain {_short(check.contains)}"
     return "" if check.json is UNSET else _json_problem(check.json, body)
+
+
+def _text(response: Response, body: bytes) -> str:
+    """Return a body as text, in the encoding that its Content-Type names."""
+    named = re.search(r"charset=[\"']?([\w.:-]+)", response.header("Content-Type") or "", re.IGNORECASE)
+    try:
+        return body.decode(named[1] if named else "utf-8", "replace")
+    except LookupError:
+        return body.decode("utf-8", "replace")
 
 
 def _elsewhere(response: Response) -> str:

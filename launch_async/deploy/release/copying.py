@@ -22,7 +22,7 @@ import attrs
 
 from launch_async.deploy.deadline import Deadline
 from launch_async.deploy.uploading import upload
-from launch_async.errors import APIError, StorageError, TransportError
+from launch_async.errors import APIError, NotFoundError, StorageError, TransportError
 from launch_async.http.base import Request
 from launch_async.http.pipeline import Pipeline
 from launch_async.models.deployment import Deployment
@@ -106,6 +106,15 @@ class Copying:
         deadline.begin("creating the deployment", creates=True)
         return await self._create(place, deadline, log, upload_uid=upload_uid, sha256=sha256)
 
+    async def put_back(
+        self, previous: Deployment, place: Place, deadline: Deadline, log: CreationLog | None = None
+    ) -> Deployment:
+        """Return a deployment that puts back a previous one of its environment; it goes on at the service.
+
+        If the service one day offers a rollback in its public API, this is the one place that changes.
+        """
+        return await self.copy(previous, place, deadline, reuse_upload=False, log=log)
+
     async def found(
         self, place: Place, deadline: Deadline, record: SendRecord, commit_hash: str | None
     ) -> Deployment | None:
@@ -181,7 +190,15 @@ class Copying:
         raise AssertionError("unreachable")
 
     async def _fetched_once(self, source: Deployment, file: BinaryIO, path: Path) -> str:
-        signed = await self._deployments.download_url(source.project_uid, source.environment_uid, source.uid)
+        try:
+            signed = await self._deployments.download_url(source.project_uid, source.environment_uid, source.uid)
+        except NotFoundError as error:
+            raise StorageError(
+                f"the service shows neither a commit nor a ZIP of deployment {source.uid}, so that it cannot be "
+                "deployed again: deploy a commit or files yourself",
+                operation=_OPERATION,
+                status=error.status,
+            ) from error
         if host := host_in_clear(self._deployments, signed.url):
             raise StorageError(f"the ZIP would come in clear from {host}, and was not fetched", operation=_OPERATION)
         digest = hashlib.sha256()

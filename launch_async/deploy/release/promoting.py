@@ -60,7 +60,7 @@ class Promoting:
             _check_source(source, place)
             await self._warn_of_differences(source, place)
         about = {"commit_hash": source.commit_hash or None}
-        async with self._releasing.begun(place, checks, on_failure, timeout, journal=journal, source=about) as release:
+        async with self._releasing.begun(place, checks, on_failure, deadline, journal, about) as release:
             async with deadline.held("promote"):
                 with release.creating("sends") as log:
                     created = await self._copying.copy(source, place, deadline, reuse_upload=True, log=log)

@@ -72,30 +72,28 @@ class Releasing:
         place: Place,
         checks: tuple[CheckLike, ...],
         on_failure: OnFailure,
-        timeout: float,
-        *,
+        deadline: Deadline,
         journal: str | os.PathLike[str] | None,
         source: Mapping[str, object],
     ) -> AsyncGenerator[Release]:
         """Give a release that is about to be deployed: what serves now is what would be put back."""
-        before = Before.of(await self._recent(place)) if on_failure == "restore" else None
-        release = Release(place=place, checks=checks, on_failure=on_failure, before=before, timeout=timeout)
-        if journal is None:
+        release = Release(
+            place=place, checks=checks, on_failure=on_failure, before=None, timeout=deadline.timeout, journal=None
+        )
+        with contextlib.ExitStack() as kept:
+            if journal is not None:
+                names = [name_of(check) for check in checks]
+                about = {**self._owner(), **attrs.asdict(place), **source, "checks": names, "on_failure": on_failure}
+                opened = await asyncio.to_thread(ReleaseJournal.begun, Path(journal), about)
+                kept.callback(opened.close)
+                release = attrs.evolve(release, journal=opened)
+            if on_failure == "restore":
+                deadline.begin("looking what serves now")
+                async with deadline.held("deploy"):
+                    before = Before.of(await self._recent(place))
+                release.note(before=before.to_dict())
+                release = attrs.evolve(release, before=before)
             yield release
-            return
-        about = {
-            **self._owner(),
-            **attrs.asdict(place),
-            **source,
-            "checks": [name_of(check) for check in checks],
-            "on_failure": on_failure,
-            "before": None if before is None else before.to_dict(),
-        }
-        kept = await asyncio.to_thread(ReleaseJournal.begun, Path(journal), about)
-        try:
-            yield attrs.evolve(release, journal=kept)
-        finally:
-            kept.close()
 
     async def ended(
         self,
@@ -197,8 +195,8 @@ class Releasing:
     async def _read(self, kept: ReleaseJournal, checks: tuple[CheckLike, ...], timeout: float) -> Release:
         about, before = kept.release, None
         place = Place(str(about["project_uid"]), str(about["environment_uid"]))
-        if about["before"] is not None and not kept.is_over:
-            uids = cast("dict[str, Any]", about["before"])
+        if kept.facts.get("before") is not None and not kept.is_over:
+            uids = cast("dict[str, Any]", kept.facts["before"])
             before = Before(
                 serving=None if uids["serving"] is None else await self._by_uid(place, uids["serving"]),
                 newest=None if uids["newest"] is None else await self._by_uid(place, uids["newest"]),
@@ -275,10 +273,10 @@ class Releasing:
         return found
 
     async def _copied(self, release: Release, previous: Deployment, deadline: Deadline) -> Deployment:
-        """Deploy again what served before. If the service one day offers a rollback, it is called here."""
+        """Deploy again what served before."""
         release.note(restored_commit=previous.commit_hash)
         with release.creating("restore_sends") as log:
-            created = await self._copying.copy(previous, release.place, deadline, reuse_upload=False, log=log)
+            created = await self._copying.put_back(previous, release.place, deadline, log)
         release.note(restored=created.uid)
         return created
 

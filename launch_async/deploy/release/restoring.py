@@ -56,7 +56,7 @@ class Restoring:
                 _LOG.info("deployment %s serves already: nothing to restore", now.uid)
                 return now
             created = await self._on_its_way(recent, target, now)
-            created = created or await self._copying.copy(target, place, deadline, reuse_upload=False)
+            created = created or await self._copying.put_back(target, place, deadline)
         ended = await self._watching.wait(created, timeout=deadline.remaining)
         self._purges.deployed(ended.environment_uid)
         return ended
