@@ -1,21 +1,14 @@
-"""When is a slot of the budget free again: two answers, for two kinds of server, each tuned by what comes back.
-
-`AckClockedWindow` frees a slot one period after its answer came, which no server can object to, less a credit for
-the time that every answer needs; `AlignedBurst` frees all slots at once, once per period, in step with the server's
-clock.
-"""
+"""When is a slot of the budget free again: one period after its answer, less a credit that is learnt."""
 
 from __future__ import annotations
 
-import math
-from typing import Final, TypeAlias
+from typing import Final
 
 import attrs
 
-from launch_async.rate_limit.phase import PhaseEstimator
 from launch_async.rate_limit.round_trips import RoundTrips
 
-__all__ = ["AckClockedWindow", "AlignedBurst", "Slot", "Window"]
+__all__ = ["AckClockedWindow", "Slot"]
 
 _SAFE_SHARE_OF_SHORTEST: Final = 0.75
 _MARGIN_SHARE: Final = 0.005
@@ -55,10 +48,11 @@ class AckClockedWindow:
     back.
     """
 
-    TARGET_REFUSED = 0.006
-    _STEP = 0.12  # of the spread of round trips
-    _FIRST_GROWTH = 6.0  # times as fast until the first refusal
+    TARGET_REFUSED = 0.0075
+    _STEP = 0.16  # of the spread of round trips
+    _FIRST_GROWTH = 30.0  # times as fast until the first refusal
     _BY_LENGTH = 0.3
+    _MOST_CREDIT = 2.5  # median round trips
 
     def __init__(self, per: float, trips: RoundTrips) -> None:
         self.per = per
@@ -87,7 +81,7 @@ class AckClockedWindow:
             # The server does not count it (as far as is known), but to try again at once would be to hammer.
             return slot.answered_at + self.per
         credit = self._credit(slot)
-        earliest = slot.sent_at + self.per * (1 + _SPACING_SHARE)
+        earliest = slot.sent_at + self.per * (1 + (_MARGIN_SHARE if self.bonus else _SPACING_SHARE))
         if slot.answered_at is None and credit >= self.per and now >= earliest:
             return earliest
         latest = slot.sent_at + self.per + self._longest_hold
@@ -108,89 +102,11 @@ class AckClockedWindow:
         if refused:
             self._unrefused = False
             self.bonus = max(self.bonus - step, 0.0)
-        elif self._trips.median - self.safe_credit - self.bonus > 2 * _MARGIN_SHARE * self.per:
+        elif self.safe_credit + self.bonus < self._MOST_CREDIT * self._trips.median:
             growth = step * self.TARGET_REFUSED / (1 - self.TARGET_REFUSED)
             self.bonus += growth * (self._FIRST_GROWTH if self._unrefused else 1.0)
-
-    def give_up_bonus(self) -> None:
-        """Bet no more for now."""
-        self.bonus = 0.0
 
     @property
     def _longest_hold(self) -> float:
         """Seconds that a missing answer may hold its slot beyond the period: it surely arrived long before."""
         return max(_SHORTEST_HOLD_S, _LONGEST_HOLD_TRIPS * self._trips.median) if len(self._trips) else _HOLD_UNKNOWN_S
-
-
-class AlignedBurst:
-    """All slots are free at once, once per period: the burst leaves just after the server's window starts.
-
-    For a server that counts by its clock, requests that leave together early in its second arrive within it, whatever
-    the jitter; a token bucket accepts them, too. When the window starts is learnt from the refused requests
-    (`PhaseEstimator`). A request that is still out at the next burst may yet arrive and be counted there, so its slot
-    waits for the answer; how late that answer may come for the slot to be used at once (`patience`, in periods) is
-    learnt like the bonus of `AckClockedWindow`. Where even long patience is never followed by a refusal, slots wait
-    less and less for late answers.
-    """
-
-    # All in periods.
-    _AFTER_WINDOW_START = 0.01
-    _MOST_LATER = 0.12
-    _MOST_EARLIER = 0.1
-    _LEAST_DISTANCE = 0.5
-    _LEAST_PATIENCE = 1.15
-    _MOST_PATIENCE = 3.0
-    _MOST_PATIENCE_REFUSED = 1.6
-    _PATIENCE_UP = 0.0008
-    _PATIENCE_DOWN = 0.15
-    _LONGEST_HOLD = 2.0
-
-    def __init__(self, rate: tuple[int, float], started_at: float, trips: RoundTrips) -> None:
-        self.per: float = rate[1]
-        self.started_at = started_at
-        self.patience: float = self._LEAST_PATIENCE
-        self._phase = PhaseEstimator(rate, trips)
-        self._origin = started_at
-
-    @property
-    def cycle(self) -> float:
-        """Seconds after which a slot is usually free again."""
-        return self.per
-
-    def free_at(self, slot: Slot, now: float) -> float:
-        """Return when the slot is free; for a request still out, when it is free at the latest."""
-        burst = self._next_burst(slot.sent_at + self._LEAST_DISTANCE * self.per)
-        answered_at = slot.answered_at
-        if answered_at is None:
-            return burst if now < burst else max(burst, slot.sent_at + self._hold * self.per)
-        if answered_at <= burst:
-            return burst
-        if slot.refused or answered_at - slot.sent_at > self.patience * self.per:
-            return self._next_burst(answered_at)
-        return answered_at
-
-    def learn(self, sent_at: float, answered_at: float, *, refused: bool) -> None:
-        """Move the burst and the patience after an answer to a request that was sent in a burst."""
-        if self._phase.learn(sent_at, answered_at, refused=refused, burst_at=self._origin):
-            wanted = self._phase.window_start + self._AFTER_WINDOW_START * self.per
-            distance = (wanted - self._origin + self.per / 2) % self.per - self.per / 2
-            self._origin += min(max(distance, -self._MOST_EARLIER * self.per), self._MOST_LATER * self.per)
-        if refused:
-            patience = min(self.patience, self._MOST_PATIENCE_REFUSED)
-            self.patience = max(patience - self._PATIENCE_DOWN, self._LEAST_PATIENCE)
-        else:
-            self.patience = min(self.patience + self._PATIENCE_UP, self._MOST_PATIENCE)
-
-    @property
-    def _hold(self) -> float:
-        """Periods that a request may be out until its slot is used all the same."""
-        return min(self._LONGEST_HOLD, 2 * self._LONGEST_HOLD - self.patience)
-
-    def _next_burst(self, when: float) -> float:
-        """Return the first burst after a moment; one that is nearly over counts as over."""
-        periods = math.floor((when - self._origin) / self.per + 1e-6)
-        return self._origin + (periods + 1) * self.per
-
-
-Window: TypeAlias = AckClockedWindow | AlignedBurst
-"""A rule by which slots become free."""
