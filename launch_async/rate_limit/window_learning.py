@@ -13,12 +13,12 @@ __all__ = ["WindowLearning"]
 _LOSS_WORTH_A_BONUS: Final = 0.07
 _REFUSED_WEIGHT: Final = math.log(0.04 / 0.008)
 _ACCEPTED_WEIGHT: Final = math.log(0.96 / 0.992)
-_MOST_EVIDENCE: Final = 3.0
-_KEPT: Final = 0.8
+_MOST_EVIDENCE: Final = 4.0
+_KEPT: Final = 0.9
 """Share of the bonus that is left after a trial without it: there was a reason for the trial."""
 # In periods.
 _SETTLED_AFTER: Final = 1.5
-_TRIAL: Final = 8.0
+_TRIAL: Final = 6.0
 
 
 class WindowLearning:

@@ -48,7 +48,7 @@ class AckClockedWindow:
     back.
     """
 
-    TARGET_REFUSED = 0.0075
+    TARGET_REFUSED = 0.007
     _STEP = 0.16  # of the spread of round trips
     _FIRST_GROWTH = 30.0  # times as fast until the first refusal
     _BY_LENGTH = 0.3
