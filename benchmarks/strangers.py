@@ -1,0 +1,162 @@
+"""Strangers: programs that use one budget of 10 requests a second, and know nothing of each other.
+
+Each program of this SDK has a limiter of its own, as on another machine. Shares and refusals: two that use all they
+get; one that comes 30 s after the other; five and twenty-five; beside a foreign program that sends five a second
+evenly, or four at random, and does not look at answers; and single refusals for no reason in an idle program. The
+goals hold for the worst of all seeds behind steady networks, where a second and where the clock's second counts.
+Virtual time throughout: the figures depend on the seeds only, not on the machine; a round is a seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from benchmarks._report import Mark, Report, Row, present
+from tests.support.strangers import (
+    Account,
+    after_spurious_refusals,
+    beside_a_foreign_program,
+    refused,
+    saturating,
+    seconds_until_whole,
+)
+
+COUNTS: Final = {"sliding": "any second", "fixed": "the clock's second", "bucket": "a token bucket"}
+NETWORKS: Final = {"local": "same machine", "lan": "20 ms", "wan": "60 ms, uneven"}
+BUDGET: Final = 10
+
+
+class Table:
+    """Rows and marks, collected and printed as they come."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.least: dict[str, list[float]] = {}
+        self.refused: dict[str, list[float]] = {}
+
+    def add(self, what: str, cell: str, unit: str, figures: Sequence[float], *, better: str = "more") -> None:
+        """Add a row for one cell."""
+        print(f"{what:44} {cell:34} {', '.join(f'{one:6.2f}' for one in figures)}  {unit}", flush=True)
+        self.rows.append(Row(f"{what}, {cell}", unit, list(figures), better))
+
+
+def two(table: Table, rounds: int, *, newcomer: float) -> None:
+    """Measure two programs that use all they get; the second comes `newcomer` seconds after the first."""
+    name = f"one comes {newcomer:g} s later" if newcomer else "two at once"
+    for server, counts in COUNTS.items():
+        for network, delay in NETWORKS.items():
+            runs = [
+                saturating(server, network, starts=[0, newcomer], until=newcomer + 90, seed=seed)
+                for seed in range(1, rounds + 1)
+            ]
+            cell = f"{counts}, {delay}"
+            least = [min(one.accepted(newcomer + 30, newcomer + 90) for one in run) / BUDGET for run in runs]
+            share = [100 * refused(run, newcomer, newcomer + 90) for run in runs]
+            table.add(f"{name}: least share after 30 s", cell, "of the budget", least)
+            table.add(f"{name}: refused in 90 s", cell, "percent", share, better="less")
+            if newcomer:
+                early = [run[1].accepted(newcomer + 5, newcomer + 15) / BUDGET for run in runs]
+                table.add(f"{name}: its share after 5-15 s", cell, "of the budget", early)
+            if server != "bucket" and network != "wan":
+                table.least.setdefault(name, []).extend(least)
+                table.refused.setdefault(name, []).extend(share)
+
+
+def many(table: Table, rounds: int, programs: int) -> None:
+    """Measure many programs that use all they get, from the second minute on."""
+    for server, counts in COUNTS.items():
+        runs = [
+            saturating(
+                server, "lan", starts=[0.1 * number for number in range(programs)], until=180, seed=seed, callers=4
+            )
+            for seed in range(1, rounds + 1)
+        ]
+        shares = [[one.accepted(60, 180) for one in run] for run in runs]
+        table.add(f"{programs} at once: least / most", counts, "", [min(one) / max(one) for one in shares])
+        table.add(f"{programs} at once: accepted", counts, "a second", [sum(one) for one in shares])
+        table.add(
+            f"{programs} at once: refused",
+            counts,
+            "percent",
+            [100 * refused(run, 60, 180) for run in runs],
+            better="less",
+        )
+
+
+def foreign(table: Table, rounds: int, *, rate: float, steady: bool) -> list[float]:
+    """Measure beside a foreign program from 30 s to 130 s; return the shares that were refused of its requests."""
+    name = f"beside {rate:g}/s {'evenly' if steady else 'at random'}"
+    found: list[float] = []
+    for server, counts in COUNTS.items():
+        for network in ("local", "lan"):
+            cell = f"{counts}, {NETWORKS[network]}"
+            runs = [
+                beside_a_foreign_program(
+                    server, network, rate=rate, steady=steady, between=(30, 130), until=190, seed=seed
+                )
+                for seed in range(1, rounds + 1)
+            ]
+            theirs = [100 * refused([one], 30, 130) for _, one in runs]
+            found += theirs
+            table.add(f"{name}: refused of its requests", cell, "percent", theirs, better="less")
+            ours = [one for one, _ in runs]
+            table.add(f"{name}: accepted of ours", cell, "a second", [one.accepted(40, 130) for one in ours])
+            share = [100 * refused([one], 40, 130) for one in ours]
+            table.add(f"{name}: refused of ours", cell, "percent", share, better="less")
+            table.add(f"{name}: whole budget again", cell, "s", _whole_again(ours), better="less")
+    return found
+
+
+def _whole_again(accounts: Sequence[Account]) -> list[float]:
+    return [seconds_until_whole(one, 130, 190) for one in accounts]
+
+
+def spurious(table: Table, rounds: int) -> list[float]:
+    """Measure a program right after four single refusals for no reason; return what it got then."""
+    found: list[float] = []
+    for rate in (0.5, 2.0):
+        runs = [
+            after_spurious_refusals(
+                "sliding", "lan", idle_rate=rate, times=[10, 20, 30, 40], busy_from=50, until=65, seed=seed
+            )
+            for seed in range(1, rounds + 1)
+        ]
+        got = [one.accepted(52, 65) for one in runs]
+        table.add("after four 429s in an idle program", f"{rate:g} requests a second before", "a second", got)
+        found += got
+    return found
+
+
+def measure(rounds: int) -> Report:
+    """Run everything with as many seeds."""
+    table = Table()
+    two(table, rounds, newcomer=0.0)
+    two(table, rounds, newcomer=30.0)
+    for programs in (5, 25):
+        many(table, rounds, programs)
+    steady = foreign(table, rounds, rate=5.0, steady=True)
+    random = foreign(table, rounds, rate=4.0, steady=False)
+    idle = spurious(table, rounds)
+    print()
+    return Report(
+        "Strangers at one budget of 10 requests a second",
+        table.rows,
+        [
+            *(
+                Mark(f"{name}: least share after 30 s, steady networks", [min(shares)], 0.35)
+                for name, shares in table.least.items()
+            ),
+            *(
+                Mark(f"{name}: most refused in 90 s, steady networks", [max(shares)], 5.0, "less", "percent")
+                for name, shares in table.refused.items()
+            ),
+            Mark("foreign 5/s evenly: most refused of its requests", [max(steady)], 10.0, "less", "percent"),
+            Mark("foreign 4/s at random: most refused of its requests", [max(random)], None, "less", "percent"),
+            Mark("after four 429s in an idle program", [min(idle)], 9.5, "more", "a second"),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    present(measure, __doc__, rounds=3)
