@@ -39,6 +39,7 @@ from launch_async.http.recording import received
 from launch_async.http.retry import IDEMPOTENT, Decision, RetryPolicy
 from launch_async.http.service_clock import ServiceClock, note_change
 from launch_async.models.base import JSONValue, Unset
+from launch_async.rate_limit.ownership import Ownership
 from launch_async.rate_limit.types import Answer, Permit, Priority, RateLimiter
 from launch_async.wire.header_values import parse_number, parse_reset, parse_retry_after
 from launch_async.wire.json_body import dump_json
@@ -136,6 +137,12 @@ class Pipeline:
         self._limiter_for = limiter_for
         self._credentials = credentials
         self._organization_uid = organization_uid
+        self._budget = Ownership(
+            limiter_for,
+            lambda: self.organization_uid,
+            service=base_url,
+            identity=credentials.identity if credentials is not None else "",
+        )
         self.retry = retry
         self._transport = transport
         self.timeout = timeout
@@ -151,7 +158,6 @@ class Pipeline:
         self._send_file = sender(transport)
         self._sites: Transport | None = None
         self._refreshing: asyncio.Task[bool] | None = None
-        self._budget: tuple[str, RateLimiter] | None = None
 
     def derived(
         self,
@@ -199,10 +205,7 @@ class Pipeline:
     @property
     def limiter(self) -> RateLimiter:
         """The organization's budget."""
-        owner = self.organization_uid or (self._credentials.identity if self._credentials is not None else "")
-        if self._budget is None or self._budget[0] != owner:
-            self._budget = owner, self._limiter_for(owner)
-        return self._budget[1]
+        return self._budget.limiter
 
     @property
     def is_closed(self) -> bool:
@@ -344,6 +347,8 @@ class Pipeline:
             permit.answered(_answer(response, clock()))
         self.clock.observe(response.header("Date"), sent=sent_at, received=clock())
         if response.is_success:
+            if operation.authenticated:
+                self._budget.learn(response.body)
             return reader(response)
         region_hint = self._region_hint(self._credentials.location if self._credentials else None)
         # The secrets are composed in place: a local variable would show them in a traceback.
@@ -357,7 +362,7 @@ class Pipeline:
         """Wait for the budget, and tell observers how long that took."""
         meters = METERS.get()
         priority = max((meter.priority for meter in meters), default=Priority.INTERACTIVE)
-        permit = await self.limiter.acquire(operation, priority=priority, timeout=left)
+        permit = await self._budget.acquire(operation, priority=priority, timeout=left)
         if meters or permit.waited:
             try:
                 self._report_wait(one, meters, permit.waited)

@@ -1,4 +1,7 @@
-"""The process's limiters: one for each organization at an API host, shared by all clients that name the same two."""
+"""The process's limiters: one for each organization at an API host, shared by all clients that name the same two.
+
+A limiter lives as long as a client that has it, and the latest few beyond that.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ import inspect
 import os
 import threading
 import warnings
-from typing import Literal, TypeAlias
+from collections import deque
+from typing import Final, Literal, TypeAlias
+from weakref import WeakValueDictionary
 
 import attrs
 
@@ -27,7 +32,10 @@ class RateLimitMismatchWarning(UserWarning):
     """Two clients of one process disagree about the same organization's rate limit; the lower figure is used."""
 
 
-_shared: dict[tuple[str, str], LocalRateLimiter | MachineRateLimiter] = {}
+_MOST_IDLE: Final = 8
+"""Limiters that are kept although no client has them any more, for the organization's next client to go on with."""
+_shared: WeakValueDictionary[tuple[str, str], LocalRateLimiter | MachineRateLimiter] = WeakValueDictionary()
+_latest: deque[LocalRateLimiter | MachineRateLimiter] = deque(maxlen=_MOST_IDLE)
 _lock = threading.Lock()
 
 
@@ -59,6 +67,9 @@ def shared_limiter(
                 if share_budget == "process"
                 else MachineRateLimiter(host.lower(), organization_uid, rate_limit)
             )
+        if limiter in _latest:
+            _latest.remove(limiter)
+        _latest.append(limiter)
         known = limiter.rate_limit
         lower = attrs.evolve(
             min(known, rate_limit, key=lambda figure: figure.requests / figure.per),
