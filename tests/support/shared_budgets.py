@@ -68,6 +68,7 @@ class FileLimiter:
                 rate_limit=rate_limit,
                 patience=2.0,
                 share=None,
+                is_immediate=True,
                 unavailable=RuntimeError,
             )
 

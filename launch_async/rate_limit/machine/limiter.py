@@ -57,6 +57,7 @@ class MachineRateLimiter:
             rate_limit=self._rate_limit,
             patience=_PATIENCE_S,
             share=None,
+            is_immediate=True,
             unavailable=ConnectError,
         )
 

@@ -32,6 +32,7 @@ class Config:
         rate_limit: What the plan allows.
         patience: Seconds without the store before it counts as gone.
         share: What may be sent then; None for nothing.
+        is_immediate: Whether a call takes no time worth mentioning.
         unavailable: Makes the error of calls that are refused for that, from the reason.
     """
 
@@ -40,6 +41,7 @@ class Config:
     rate_limit: RateLimit
     patience: float
     share: LocalShare | None
+    is_immediate: bool = False
     unavailable: Callable[[str], LaunchError]
 
 

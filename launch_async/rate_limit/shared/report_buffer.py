@@ -74,6 +74,11 @@ class ReportBuffer:
         return max(self._latest_trips, default=0.0)
 
     @property
+    def has_news(self) -> bool:
+        """Whether something became of a request that is not told yet."""
+        return bool(self._reports)
+
+    @property
     def due_at(self) -> float:
         """When the next call is due even if nobody waits.
 

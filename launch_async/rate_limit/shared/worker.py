@@ -12,6 +12,7 @@ import copy
 import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -26,7 +27,7 @@ from launch_async.rate_limit.shared.connection import Config, Connection
 from launch_async.rate_limit.shared.learning import SharedLearning
 from launch_async.rate_limit.shared.local_share import LocalShare
 from launch_async.rate_limit.shared.messages import Ask, Grant, Memory, Reply, StoreUnusable
-from launch_async.rate_limit.shared.report_buffer import ReportBuffer
+from launch_async.rate_limit.shared.report_buffer import ReportBuffer, Reported
 from launch_async.rate_limit.types import Answer, Priority, RateLimit, deadline_too_near
 
 __all__ = ["Worker"]
@@ -57,7 +58,8 @@ class Worker:
         self._learning = SharedLearning(config.rate_limit)
         self._connection = Connection(config, loop)
         self._task: asyncio.Task[None] | None = None
-        self._bell = asyncio.Event()
+        self._rests: asyncio.Future[bool] | None = None
+        self._rests_until = math.inf
         self._memory = Memory()
         self._reserved_at: float | None = None
         self._reservations = 1
@@ -126,7 +128,7 @@ class Worker:
                 self._departed = waiter.priority
                 self.sent += 1
                 self._reports.left(grant)
-                self._bell.set()
+                self._hurry()
                 self._lateness = max(0.98 * self._lateness, _LEAST_LATENESS_S)
                 return grant
             # The loop was held up. A slot that the others believe used a while ago must not be used now.
@@ -164,9 +166,17 @@ class Worker:
             if self._config.share is not None:
                 self._config.share.delay(pause.until)
             self._wake()
+        else:
+            self._hurry()
+
+    def _hurry(self) -> None:
+        """Wake the task if the next call has become due before it wakes by itself."""
+        if self._rests is not None and self._reports.due_at < self._rests_until:
+            self._wake()
 
     def _wake(self) -> None:
-        self._bell.set()
+        if self._rests is not None and not self._rests.done():
+            self._rests.set_result(True)
         if self._task is None:
             self._task = self.loop.create_task(self._serve())
 
@@ -200,7 +210,14 @@ class Worker:
             self._fail_everybody(error)
         finally:
             self._task = None
+            await self._tell_at_the_end()
             await self._connection.disconnect()
+
+    async def _tell_at_the_end(self) -> None:
+        """Tell what is not told yet where that takes no time: whoever comes next waits less for it."""
+        if self._reports.has_news and self._config.is_immediate:
+            with suppress(StoreUnusable):
+                await self._connection.ask(self._call(self._reports.tell(self.loop.time()), 0.0, (0, 0, 0), None))
 
     async def _act(self) -> None:
         now = self.loop.time()
@@ -209,7 +226,9 @@ class Worker:
             return
         if self._reserved_at is not None and now > self._reserved_at + _RESERVATION_GRACE_S:
             self._reserved_at = None
-        ahead = 0.0 if self._reserved_at is None else min(self._reserved_at - self._lead, self._reports.due_at) - now
+        # What is claimed early has to wait for its time: where calls take no time worth mentioning, none is.
+        early = 0.0 if self._config.is_immediate else self._lead
+        ahead = 0.0 if self._reserved_at is None else min(self._reserved_at - early, self._reports.due_at) - now
         if ahead > 0 and not self._reports.urgent:
             await self._rest(ahead)
         else:
@@ -225,41 +244,19 @@ class Worker:
 
     async def _rest(self, seconds: float) -> bool:
         """Wait for reports; return whether there are any."""
-        self._bell.clear()
+        self._rests, self._rests_until = self.loop.create_future(), self.loop.time() + seconds
+        timer = self.loop.call_at(self._rests_until, _end_rest, self._rests)
         try:
-            async with asyncio.timeout(seconds):
-                return await self._bell.wait()
-        except TimeoutError:
-            return False
+            return await self._rests
+        finally:
+            timer.cancel()
+            self._rests = None
 
     async def _ask(self, began: float) -> None:
         """Call the store once, and hand out what it gives."""
         told, late = self._reports.tell(began), self._lateness + self._connection.usual_duration
-        rate_limit = self._rate_limit
-        reply = await self._connection.ask(
-            Ask(
-                worker=self._worker,
-                waiting=self._waiting,
-                reserve=self._departed if self._eager else None,
-                poll_interval=self._poll_interval,
-                lead=self._lead,
-                late=late,
-                requests=rate_limit.requests,
-                per=rate_limit.per,
-                shortest_trip=self._reports.shortest_trip,
-                longest_trip=self._reports.longest_trip,
-                limit=self._reports.limit,
-                pause=max(told.pause.until - began, 0.0),
-                spaced=max(told.pause.spaced_until - began, 0.0),
-                proposal=self._learning.proposal,
-                reports=[
-                    (number, began - at, code) for number, at, code in (*told.reports, *self._reports.still_out())
-                ],
-                repeated=[(number, began - at, code) for number, at, code in told.repeated],
-                doubtful=self._connection.is_doubtful,
-                memory=self._memory,
-            )
-        )
+        reserve = self._departed if self._eager else None
+        reply = await self._connection.ask(self._call(told, late, self._waiting, reserve))
         if isinstance(reply, Reply):
             self._hand_out(reply, began, late)
             return
@@ -267,6 +264,29 @@ class Worker:
         self._reserved_at = None
         if isinstance(reply, LaunchError):
             self._fail_everybody(reply)
+
+    def _call(self, told: Reported, late: float, waiting: tuple[int, int, int], reserve: Priority | None) -> Ask:
+        now = self.loop.time()
+        return Ask(
+            worker=self._worker,
+            waiting=waiting,
+            reserve=reserve,
+            poll_interval=self._poll_interval,
+            lead=self._lead,
+            late=late,
+            requests=self._rate_limit.requests,
+            per=self._rate_limit.per,
+            shortest_trip=self._reports.shortest_trip,
+            longest_trip=self._reports.longest_trip,
+            limit=self._reports.limit,
+            pause=max(told.pause.until - now, 0.0),
+            spaced=max(told.pause.spaced_until - now, 0.0),
+            proposal=self._learning.proposal,
+            reports=[(number, now - at, code) for number, at, code in (*told.reports, *self._reports.still_out())],
+            repeated=[(number, now - at, code) for number, at, code in told.repeated],
+            doubtful=self._connection.is_doubtful,
+            memory=self._memory,
+        )
 
     def _hand_out(self, reply: Reply, began: float, late: float) -> None:
         ended = self.loop.time()
@@ -322,7 +342,7 @@ class Worker:
 
     @property
     def _lead(self) -> float:
-        return min(max(2 * self._connection.usual_duration, 0.003), 0.1)
+        return min(max(2 * self._connection.usual_duration, 0.0005 if self._config.is_immediate else 0.003), 0.1)
 
 
 @attrs.define(eq=False)
@@ -338,6 +358,11 @@ class _Waiter(Waiter):
     deadline: float | None
     served: asyncio.Future[Grant]
     departed: bool = False
+
+
+def _end_rest(rests: asyncio.Future[bool]) -> None:
+    if not rests.done():
+        rests.set_result(False)
 
 
 def _is_waiting(waiter: _Waiter) -> bool:
