@@ -1,7 +1,7 @@
-"""The token bucket of one event loop, aiolimiter's: what bounds the loop whatever the budget believes.
+"""The token bucket of one event loop, aiolimiter's: what bounds the loop whatever the pacing has been told.
 
-It guarantees that within any period no loop sends more than twice what the plan allows, and in a row of periods no more
-than the plan allows for each and once more: however wrong the times are that the pacing works with.
+It guarantees this: of any requests of one loop, within t seconds of the loop's clock at most n + n * t / period leave,
+with n the plan's figure, even if the clock was set back, the shared file was lost, or the answers' times are wrong.
 """
 
 from __future__ import annotations
