@@ -173,3 +173,63 @@ async def test_polls_of_all_processes_together_take_at_most_their_share():
     assert alone >= 95
     assert len(calls) >= 8.2 * 20
     assert len(polls) - alone >= 0.9 * 20
+
+
+async def answered(limiter, *, refused=False):
+    permit = await limiter.acquire()
+    await asyncio.sleep(0.005)
+    permit.answered(Answer(asyncio.get_running_loop().time(), refused=refused))
+
+
+@in_virtual_time
+async def test_a_refusal_that_a_full_budget_meets_makes_it_smaller_for_all_and_it_grows_again():
+    file = VirtualFile()
+    one, other = file.limiter(), file.limiter()
+
+    await asyncio.gather(*(answered(one, refused=place == 9) for place in range(10)))
+    await answered(other)
+    after = other.status().rate
+    await asyncio.sleep(60)
+    await answered(other)
+
+    assert after == pytest.approx(7.5, abs=0.3)
+    assert other.status().rate == 10
+
+
+@in_virtual_time
+async def test_a_refusal_that_an_idle_budget_meets_lowers_nothing():
+    file = VirtualFile()
+    one, other = file.limiter(), file.limiter()
+
+    await answered(one, refused=True)
+    await answered(other)
+
+    assert other.status().rate == 10
+
+
+@in_virtual_time
+async def test_a_smaller_budget_is_kept_by_all_processes_together():
+    file, times, loop = VirtualFile(), [], asyncio.get_running_loop()
+    limiters = [file.limiter() for _ in range(3)]
+    accepted = []
+
+    async def keep_sending(limiter):
+        while True:
+            permit = await limiter.acquire()
+            now = loop.time()
+            times.append(now)
+            refused = sum(when > now - 1.0 for when in accepted) >= 4
+            if not refused:
+                accepted.append(now)
+            await asyncio.sleep(0.005)
+            permit.answered(Answer(loop.time(), refused=refused))
+
+    tasks = [asyncio.create_task(keep_sending(limiter)) for limiter in limiters for _ in range(4)]
+    await asyncio.sleep(60)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+    late = [when for when in accepted if when > 30]
+    assert len(late) >= 0.8 * 4 * 30
+    assert len([when for when in times if when > 30]) - len(late) <= 0.1 * len(late)

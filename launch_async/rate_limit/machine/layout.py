@@ -11,7 +11,7 @@ from launch_async.rate_limit.shared.state import BudgetState, Place, SlotOut
 __all__ = ["pack", "unpack"]
 
 _HEADER: Final = struct.Struct("<4sIII")
-_FIGURES: Final = struct.Struct("<dqqdddd6qd5d3q3q")
+_FIGURES: Final = struct.Struct("<dqqdddddd2qd5d3q3q")
 _SLOT: Final = struct.Struct("<qdd?")
 _PLACE: Final = struct.Struct("<QBqd")
 _MEANING: Final = 1
@@ -31,10 +31,8 @@ def pack(state: BudgetState) -> bytes:
                 state.spaced_until,
                 state.last,
                 state.next_poll,
-                state.learnt,
-                state.version,
-                state.accepted,
-                state.refused,
+                state.low,
+                state.since,
                 state.stated,
                 state.lowest,
                 state.agreed_until,

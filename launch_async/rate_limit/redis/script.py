@@ -12,17 +12,14 @@ from __future__ import annotations
 import hashlib
 from typing import Final, cast
 
-from launch_async.rate_limit.shared.messages import Ask, Learnt, Memory, Reply
+from launch_async.rate_limit.shared.messages import Ask, Memory, Reply
 from launch_async.rate_limit.types import Priority
 
 __all__ = ["DIGEST", "TEXT", "arguments", "read"]
 
-_NO_PROPOSAL: Final = Learnt(version=-1)
-
 
 def arguments(ask: Ask, *, with_memory: bool) -> list[str | bytes]:
     """Return the script's arguments; with what the worker remembers, if the server has asked for that."""
-    proposal = ask.proposal or _NO_PROPOSAL
     figures = (
         *ask.waiting,
         0 if ask.reserve is None else ask.reserve + 1,
@@ -36,8 +33,6 @@ def arguments(ask: Ask, *, with_memory: bool) -> list[str | bytes]:
         ask.limit,
         _micros(ask.pause),
         _micros(ask.spaced),
-        proposal.figure or 0,
-        proposal.version,
         ask.memory.epoch,
         ask.memory.number,
     )
@@ -48,16 +43,15 @@ def arguments(ask: Ask, *, with_memory: bool) -> list[str | bytes]:
 
 def read(answer: object) -> Reply:
     """Return what the script answered."""
-    figures, granted = cast("list[int]", answer)[:11], cast("list[int]", answer)[11:]
-    next_in, reservations, capacity, paused_for, version, learnt, accepted, refused, epoch, number, state = figures
+    figures, granted = cast("list[int]", answer)[:7], cast("list[int]", answer)[7:]
+    next_in, reservations, capacity, paused_for, epoch, number, state = figures
     slots = zip(granted[::3], granted[1::3], granted[2::3], strict=True)
     return Reply(
         granted=tuple((slot, wait / 1e6, Priority(place - 1)) for slot, wait, place in slots),
         next_in=None if next_in < 0 else next_in / 1e6,
         reservations=reservations,
-        capacity=capacity,
+        capacity=capacity / 1e6,
         paused_for=paused_for / 1e6,
-        learnt=Learnt(version, learnt or None, accepted, refused),
         memory=Memory(epoch, number, cast("bytes", state)),
     )
 
@@ -77,12 +71,12 @@ local DAY, SECOND = 86400, 1000000
 local GRACE, GENERATION = 50000, 60 * SECOND
 local LEAST_TRIP, ASSUMED_TRIP, UNKNOWN_TRIP, LONGEST_TRIP = 50000, 200000, SECOND, 5 * SECOND
 
-local worker, report, seen = ARGV[1], ARGV[20], ARGV[21]
+local worker, report, seen = ARGV[1], ARGV[18], ARGV[19]
 local n = {}
-for i = 2, 19 do n[i] = tonumber(ARGV[i]) end
+for i = 2, 17 do n[i] = tonumber(ARGV[i]) end
 local waiting, reserve, poll_interval, lead, late, plan, per = {n[2], n[3], n[4]}, n[5], n[6], n[7], n[8], n[9], n[10]
 local shortest, longest, limit, pause, spaced = n[11], n[12], n[13], n[14], n[15]
-local proposed, replaces, known_epoch, known_number = n[16], n[17], n[18], n[19]
+local known_epoch, known_number = n[16], n[17]
 
 local time = redis.call('TIME')
 local now = time[1] * SECOND + time[2]
@@ -111,10 +105,24 @@ local function add(kind, from, free, poll)
   return state.number
 end
 
--- What the budget allows: the lowest of what is learnt, what the service states, and what the workers call the plan.
-local function capacity()
-  local learnt = state.learnt > 0 and state.learnt or math.huge
-  return math.min(learnt, state.stated, state.lowest)
+-- What the budget allows: the lower of what the service states, and what the workers call the plan.
+local function allowed() return math.min(state.stated, state.lowest) end
+
+-- What the budget has at present: `rate_limit.control_law`.
+local function capacity(at)
+  local all = allowed()
+  if state.low >= all then return all end
+  local small = math.min(state.low / (0.5 * all), 1) ^ 2
+  local grown = 2 ^ math.min(math.max(at - state.since, 0) / per / 8, 50) - 1
+  return math.min(state.low + 0.09 * all * small * grown, all)
+end
+local function learn(slot, refused_at)
+  local in_use, most = 0, capacity(refused_at)
+  for _, other in ipairs(state.slots) do
+    if other == slot or (other[2] ~= GONE and (other[2] ~= DONE or other[4] > refused_at)) then in_use = in_use + 1 end
+  end
+  if slot[3] < state.since + 0.5 * per or in_use < 0.5 * most then return end
+  state.low, state.since = most * (most > 0.5 * allowed() and 0.75 or 0.9), refused_at
 end
 
 -- The server's clock was set back, or is another machine's: keep every distance.
@@ -123,7 +131,7 @@ local function shift()
   if back <= 0 then return end
   for _, slot in ipairs(state.slots) do slot[3], slot[4] = slot[3] - back, slot[4] - back end
   for _, place in ipairs(state.line) do place[4] = place[4] - back end
-  for _, name in ipairs({'paused', 'spaced', 'last', 'next_poll', 'turn', 'agreed'}) do
+  for _, name in ipairs({'paused', 'spaced', 'last', 'next_poll', 'since', 'turn', 'agreed'}) do
     state[name] = state[name] - back
   end
 end
@@ -134,7 +142,7 @@ local function restore()
   if seen ~= '' and (not state or went_back) then state = cmsgpack.unpack(seen) end
   if not state then
     state = {number = known_number, slots = {}, line = {}, ticket = 0, passed_over = {0, 0, 0}, written = 0, last = 0,
-             next_poll = 0, paused = 0, spaced = 0, learnt = 0, version = 0, accepted = 0, refused = 0,
+             next_poll = 0, paused = 0, spaced = 0, low = math.huge, since = 0,
              stated = math.huge, lowest = plan, agreed = 0, turn = now,
              shortest = 0, shortest_before = 0, longest = 0, longest_before = 0}
   end
@@ -147,7 +155,7 @@ local function restore()
   -- Numbers that were given and forgotten must not be given again: reports about them are still to come.
   state.number = math.max(state.number + 1000, known_number + 1000, math.floor(now / 1000))
   state.epoch, state.base, state.server = now, state.number, server
-  for _ = #sure + 1, math.min(capacity(), plan) do add(ASSUMED, now, now + per + hold(ASSUMED_TRIP)) end
+  for _ = #sure + 1, math.min(math.ceil(capacity(now)), plan) do add(ASSUMED, now, now + per + hold(ASSUMED_TRIP)) end
 end
 
 if forgot then restore() else shift() end
@@ -155,8 +163,6 @@ if forgot then restore() else shift() end
 -- Where workers name different figures the lowest is everybody's, for as long as somebody names it.
 if plan <= state.lowest or now > state.agreed then state.lowest, state.agreed = plan, now + 10 * per end
 if limit > 0 then state.stated = limit end
--- Here is only counted what the workers learn from. A figure that replaces another than the latest changes nothing.
-if replaces == state.version then state.learnt, state.version = proposed, state.version + 1 end
 
 -- The shortest and the longest round trip that anybody has seen in the last two minutes: what is safe for everybody.
 local function least(one, other)
@@ -200,8 +206,7 @@ for number, age, code in string.gmatch(report, '(%d+),(%d+),(%d)') do
   elseif code == UNUSED and slot and slot[5] > 0 then
     state.next_poll = state.next_poll - poll_interval
   end
-  if code == ACCEPTED then state.accepted = state.accepted + 1 end
-  if code == REFUSED then state.refused = state.refused + 1 end
+  if code == REFUSED and slot then learn(slot, at) end
   if code ~= UNUSED and free > now then
     -- One that was forgotten takes the place of one that was assumed.
     if not slot and number > 0 and number <= state.base then take_assumed() end
@@ -220,7 +225,8 @@ for _, slot in ipairs(state.slots) do
   if slot[2] ~= GONE and slot[4] > now then table.insert(live, slot) end
 end
 state.slots = live
-local most = capacity()
+local capacity_now = capacity(now)
+local most, is_lowered = math.ceil(capacity_now), capacity_now < allowed()
 
 -- The line: places {worker, priority, ticket, time}, in the order of their tickets. Who does not come in time has lost
 -- the place, so a killed worker costs the others next to nothing.
@@ -289,7 +295,10 @@ local function room(ahead, frees)
   local over = #frees - most + rest
   if over >= 0 then at = math.max(at, frees[over + 1]) end
   at = at + turns * per
-  if at < state.spaced then at = math.max(at, state.last + (ahead + 1) * math.floor(per / most)) end
+  -- A part of a slot is a longer wait.
+  if at < state.spaced or is_lowered then
+    at = math.max(at, state.last + math.floor((ahead + 1) * per / capacity_now))
+  end
   return at
 end
 
@@ -365,8 +374,8 @@ state.line = others
 state.written = now
 local packed = cmsgpack.pack(state)
 redis.call('SET', KEYS[1], packed, 'EX', DAY)
-return {next_at and next_at - now or -1, #others, most, math.max(state.paused - now, 0),
-        state.version, state.learnt, state.accepted, state.refused, state.epoch, state.number, packed, unpack(reply)}
+return {next_at and next_at - now or -1, #others, math.floor(capacity_now * SECOND), math.max(state.paused - now, 0),
+        state.epoch, state.number, packed, unpack(reply)}
 """
 
 DIGEST: Final = hashlib.sha1(TEXT.encode(), usedforsecurity=False).hexdigest()

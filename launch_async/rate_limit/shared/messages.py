@@ -22,7 +22,6 @@ __all__ = [
     "UNUSED",
     "Ask",
     "Grant",
-    "Learnt",
     "Memory",
     "Reply",
     "Report",
@@ -58,23 +57,6 @@ class Memory:
     state: bytes = attrs.field(default=b"", repr=False)
 
 
-@attrs.frozen
-class Learnt:
-    """What all processes together have learnt about the budget.
-
-    Attributes:
-        version: Grows with each change of the figure.
-        figure: Requests per period that the budget allows; None if nothing speaks against the plan's figure.
-        accepted: Requests that the service has accepted so far, from all processes.
-        refused: Requests that it has refused.
-    """
-
-    version: int = 0
-    figure: int | None = None
-    accepted: int = 0
-    refused: int = 0
-
-
 @attrs.frozen(kw_only=True)
 class Ask:
     """One call of a worker.
@@ -93,7 +75,6 @@ class Ask:
         limit: What the service calls its limit; 0 if it says nothing.
         pause: How long nobody may send, from now on.
         spaced: How long requests leave evenly spaced, from now on: a pause that the service asked for, and a period.
-        proposal: Another figure for the budget, and the version that it is to replace; None for no change.
         reports: What became of earlier requests.
         repeated: What was reported before, for a store that may have forgotten it.
         doubtful: Whether this one may have: the last call failed.
@@ -113,7 +94,6 @@ class Ask:
     limit: int = 0
     pause: float = 0.0
     spaced: float = 0.0
-    proposal: Learnt | None = None
     reports: Sequence[Report] = ()
     repeated: Sequence[Report] = ()
     doubtful: bool = False
@@ -129,18 +109,16 @@ class Reply:
             it is for.
         next_in: The wait for the slot that is reserved; None if there is none.
         reservations: Slots that are reserved, for all workers.
-        capacity: Requests per period that the budget allows at present.
+        capacity: Requests per period that the budget allows at present; it may be below one.
         paused_for: The rest of a pause; 0 if there is none.
-        learnt: What all processes have learnt.
         memory: What to remember.
     """
 
     granted: tuple[tuple[int, float, Priority], ...]
     next_in: float | None
     reservations: int
-    capacity: int
+    capacity: float
     paused_for: float
-    learnt: Learnt
     memory: Memory
 
 

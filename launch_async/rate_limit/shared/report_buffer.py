@@ -64,11 +64,6 @@ class ReportBuffer:
         return self._trips.shortest if self._trips.is_warm else 0.0
 
     @property
-    def usual_trip(self) -> float:
-        """The one in the middle of late; 0 if unknown."""
-        return self._trips.median
-
-    @property
     def longest_trip(self) -> float:
         """The longest one; 0 if unknown."""
         return max(self._latest_trips, default=0.0)

@@ -19,6 +19,7 @@ from typing import Final
 
 import attrs
 
+from launch_async.rate_limit.control_law import Learnt, after_refusal, capacity_at
 from launch_async.rate_limit.queue import choose
 from launch_async.rate_limit.shared.messages import (
     ACCEPTED,
@@ -27,12 +28,11 @@ from launch_async.rate_limit.shared.messages import (
     REFUSED,
     UNUSED,
     Ask,
-    Learnt,
     Memory,
     Reply,
     Report,
 )
-from launch_async.rate_limit.types import Priority
+from launch_async.rate_limit.types import Priority, RateLimit
 
 __all__ = ["BudgetState", "Place", "SlotOut"]
 
@@ -95,10 +95,8 @@ class BudgetState:
         spaced_until: Until when requests leave evenly.
         last: When the latest request may have left.
         next_poll: When the next poll may leave.
-        learnt: What the workers have learnt that the budget allows; 0 for nothing.
-        version: Changes of that.
-        accepted: Requests that the service has accepted.
-        refused: Requests that it has refused.
+        low: Requests per period right after the latest decrease; infinite if there was none.
+        since: When that was.
         stated: The limit that the service states; 0 for none.
         lowest: The lowest of the figures that the workers call the plan's; 0 for none.
         agreed_until: When that figure is forgotten unless somebody names it again.
@@ -120,10 +118,8 @@ class BudgetState:
     spaced_until: float = -math.inf
     last: float = -math.inf
     next_poll: float = -math.inf
-    learnt: int = 0
-    version: int = 0
-    accepted: int = 0
-    refused: int = 0
+    low: float = math.inf
+    since: float = -math.inf
     stated: int = 0
     lowest: int = 0
     agreed_until: float = -math.inf
@@ -177,16 +173,19 @@ class BudgetState:
             granted=tuple((number, at - now, priority) for number, at, priority in granted),
             next_in=None if next_at is None else next_at - now,
             reservations=len(self.line),
-            capacity=self.capacity,
+            capacity=self.capacity(ask.per, now),
             paused_for=max(self.paused_until - now, 0.0),
-            learnt=Learnt(self.version, self.learnt or None, self.accepted, self.refused),
             memory=Memory(),
         )
 
     @property
-    def capacity(self) -> int:
-        """Requests per period: the lowest of what is learnt, what is stated, and what the workers call the plan's."""
-        return min(figure for figure in (self.learnt, self.stated, self.lowest) if figure > 0)
+    def allowed(self) -> int:
+        """Requests per period: the lower of what the service states and what the workers call the plan's figure."""
+        return min(self.stated or self.lowest, self.lowest)
+
+    def capacity(self, per: float, now: float) -> float:
+        """Requests per period that the budget has at present, as far as was learnt; it may be below one."""
+        return capacity_at(Learnt(self.low, self.since), RateLimit(self.allowed, per), now)
 
     @property
     def credit(self) -> float:
@@ -207,6 +206,7 @@ class BudgetState:
         self.spaced_until -= back
         self.last -= back
         self.next_poll -= back
+        self.since -= back
         self.agreed_until -= back
         self.turned -= back
         self.frees = [free - back for free in self.frees]
@@ -221,8 +221,6 @@ class BudgetState:
         if not 0 < self.lowest < ask.requests or now > self.agreed_until:
             self.lowest, self.agreed_until = ask.requests, now + 10 * ask.per
         self.stated = ask.limit or self.stated
-        if ask.proposal is not None and ask.proposal.version == self.version:
-            self.learnt, self.version = ask.proposal.figure or 0, self.version + 1
         if now - self.turned > _GENERATION_S:
             self.shortest_before, self.longest_before = self.shortest, self.longest
             self.shortest = self.longest = 0.0
@@ -236,8 +234,8 @@ class BudgetState:
         if code == AGAIN:
             return
         at, slot = now - age, self.out.pop(number, None)
-        self.accepted += code == ACCEPTED
-        self.refused += code == REFUSED
+        if code == REFUSED and slot is not None:
+            self._learn(slot, at, ask.per)
         free = at + ask.per
         if code == OUT:
             latest = min(now + ask.per + self.hold_of(ask), at + ask.per + _LONGEST_TRIP_S)
@@ -254,6 +252,12 @@ class BudgetState:
                 free = max(free, slot.at + (1 + _MARGIN_SHARE) * ask.per)
         if code != UNUSED and free > now:
             bisect.insort(self.frees, free)
+
+    def _learn(self, slot: SlotOut, refused_at: float, per: float) -> None:
+        in_use = 1 + len(self.out) + len(self.frees) - bisect.bisect_right(self.frees, refused_at)
+        learnt, rate_limit = Learnt(self.low, self.since), RateLimit(self.allowed, per)
+        learnt = after_refusal(learnt, rate_limit, sent_at=slot.at, now=refused_at, in_use=in_use)
+        self.low, self.since = learnt.low, learnt.since
 
     def _drop(self, now: float) -> None:
         """Forget the slots that are free, and the places that nobody has claimed."""
@@ -274,7 +278,8 @@ class _Turn:
         self._waiting = list(ask.waiting)
         self._others = [place for place in state.line if place.worker != self._worker]
         self._mine = {place.priority: place for place in state.line if place.worker == self._worker}
-        self._capacity = state.capacity
+        self._capacity = state.capacity(ask.per, now)
+        self._slots = math.ceil(self._capacity)
         self._frees = sorted([*state.frees, *(slot.free for slot in state.out.values())])
 
     def grants(self) -> Sequence[tuple[int, float, Priority]]:
@@ -315,8 +320,8 @@ class _Turn:
         polls = sum(other.priority == Priority.POLL for other in ahead)
         polls_from = state.next_poll + polls * ask.poll_interval if place.priority == Priority.POLL else -math.inf
         at = max(at, polls_from)
-        if len(hopeful) + len(ahead) >= self._capacity:
-            closest = _CLOSEST_SHARE * ask.per / self._capacity
+        if len(hopeful) + len(ahead) >= self._slots:
+            closest = _CLOSEST_SHARE * ask.per / self._slots
             at = max(at, max([state.last, *(other.at for other in ahead)]) + closest)
         return at if at > now + ask.lead else max(self._room(len(ahead), self._frees), polls_from)
 
@@ -367,12 +372,13 @@ class _Turn:
         """Return when there is room for one more, after so many others that have not left yet."""
         state, per = self._state, self._ask.per
         at = max(self._now, state.paused_until)
-        turns, rest = divmod(ahead, self._capacity)
-        over = len(frees) - self._capacity + rest
+        turns, rest = divmod(ahead, self._slots)
+        over = len(frees) - self._slots + rest
         if over >= 0:
             at = max(at, frees[over])
         at += turns * per
-        if at < state.spaced_until:
+        # A part of a slot is a longer wait.
+        if at < state.spaced_until or self._capacity < state.allowed:
             at = max(at, state.last + (ahead + 1) * per / self._capacity)
         return at
 

@@ -24,7 +24,6 @@ from launch_async.rate_limit.loop_bucket import LoopBucket
 from launch_async.rate_limit.poll_share import poll_interval
 from launch_async.rate_limit.queue import FairQueue, Waiter
 from launch_async.rate_limit.shared.connection import Config, Connection
-from launch_async.rate_limit.shared.learning import SharedLearning
 from launch_async.rate_limit.shared.local_share import LocalShare
 from launch_async.rate_limit.shared.messages import Ask, Grant, Memory, Reply, StoreUnusable
 from launch_async.rate_limit.shared.report_buffer import ReportBuffer, Reported
@@ -47,7 +46,7 @@ class Worker:
     def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.sent: int = 0
-        self.capacity: int = config.rate_limit.requests
+        self.capacity: float = config.rate_limit.requests
         self.paused_until: float = 0.0
         self._config = config
         self._rate_limit = config.rate_limit
@@ -55,7 +54,6 @@ class Worker:
         self._worker = os.urandom(5).hex()
         self._queue: FairQueue[_Waiter] = FairQueue()
         self._reports = ReportBuffer(config.rate_limit.per, config.patience)
-        self._learning = SharedLearning(config.rate_limit)
         self._connection = Connection(config, loop)
         self._task: asyncio.Task[None] | None = None
         self._rests: asyncio.Future[bool] | None = None
@@ -76,7 +74,7 @@ class Worker:
     @property
     def poll_rate(self) -> float:
         """Polls per second that are let through at most."""
-        return 1 / max(self._poll_interval, self._rate_limit.per / max(self.capacity, 1))
+        return 1 / max(self._poll_interval, self._rate_limit.per / self.capacity)
 
     @property
     def queued(self) -> Mapping[Priority, int]:
@@ -281,7 +279,6 @@ class Worker:
             limit=self._reports.limit,
             pause=max(told.pause.until - now, 0.0),
             spaced=max(told.pause.spaced_until - now, 0.0),
-            proposal=self._learning.proposal,
             reports=[(number, now - at, code) for number, at, code in (*told.reports, *self._reports.still_out())],
             repeated=[(number, now - at, code) for number, at, code in told.repeated],
             doubtful=self._connection.is_doubtful,
@@ -294,8 +291,6 @@ class Worker:
         self._reservations, self.capacity = max(reply.reservations, 1), reply.capacity
         self._reserved_at = None if reply.next_in is None else ended + reply.next_in
         self.paused_until = ended + reply.paused_for
-        self._learning.take_in(reply.learnt, ended, self._reports.usual_trip)
-        self._reports.urgent = self._reports.urgent or self._learning.proposal is not None
         for number, wait, priority in reply.granted:
             self._give_next(Grant(number=number, not_before=ended + wait, not_after=began + wait + late), priority)
         self._refuse_hopeless(ended)
@@ -334,7 +329,7 @@ class Worker:
     @property
     def _step(self) -> float:
         """Seconds between two requests of this worker while the others wait, too."""
-        return self._rate_limit.per / max(self.capacity, 1) * self._reservations
+        return self._rate_limit.per / self.capacity * self._reservations
 
     @property
     def _poll_interval(self) -> float:
