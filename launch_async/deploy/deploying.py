@@ -167,7 +167,11 @@ class Deploying:
             async with ready_archive(files, secrets=secrets) as archive:
                 deadline.begin("uploading")
                 upload_uid = await upload(
-                    self._uploads, self._uploads.url_for_project, archive.path, on_progress=on_progress
+                    self._uploads,
+                    self._uploads.url_for_project,
+                    archive.path,
+                    on_progress=on_progress,
+                    remaining=lambda: deadline.remaining,
                 )
             deadline.begin("creating the project", creates=True)
             project = await self._projects.create_from_upload(
@@ -208,7 +212,11 @@ class Deploying:
                 return standing, False
         deadline.begin("uploading")
         upload_uid = await upload(
-            self._uploads, lambda: self._uploads.url_for_deployment(*uids), source.path, on_progress=on_progress
+            self._uploads,
+            lambda: self._uploads.url_for_deployment(*uids),
+            source.path,
+            on_progress=on_progress,
+            remaining=lambda: deadline.remaining,
         )
         deadline.begin("creating the deployment", creates=True)
         created = await self._deployment(*uids, deadline, log, upload_uid=upload_uid, sha256=source.sha256)

@@ -2,6 +2,7 @@
 
 An upload is safe to repeat: nothing is created before its UID is used (FACTS §5). A broken connection is tried again
 with the same URL while that is young; a URL that the storage refused, or that is nearly ten minutes old, is replaced.
+Where storage says how long to wait, as it does when it is too busy, it is not asked earlier.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ __all__ = ["upload"]
 _LOG: Final = logging.getLogger(__name__)
 _TRIES: Final = 4
 _PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 600.0
 
 
 async def upload(
@@ -31,8 +33,11 @@ async def upload(
     file: Path,
     *,
     on_progress: Callable[[int], object] | None,
+    remaining: Callable[[], float] = lambda: _LONGEST_PAUSE,
 ) -> str:
     """Send a ZIP to storage, by signed URLs of the right level, and return its upload UID.
+
+    `remaining` says how many seconds are left. A pause that is longer than that is not begun.
 
     Raises:
         InvalidArgumentError: The file is not there, too small or too large.
@@ -48,9 +53,12 @@ async def upload(
             error.attempts = attempt
             if not error.retryable or attempt == _TRIES:
                 raise
+            pause = max(_PAUSE * 2 ** (attempt - 1) * random.random(), error.retry_after or 0.0)  # noqa: S311 - it spreads delays
+            if pause >= remaining():
+                raise
             _LOG.warning("Upload attempt %d of %d failed: %s", attempt, _TRIES, error.message)
-            refused = error.status is not None
-        await asyncio.sleep(_PAUSE * 2 ** (attempt - 1) * random.random())  # noqa: S311 - it spreads delays
+            refused = error.status is not None and error.status < 500
+        await asyncio.sleep(pause)
         if refused or nearly_over(signed):
             signed = await signed_url()
     return signed.upload_uid

@@ -23,6 +23,7 @@ from launch_async.errors import (
     AttemptTimeout,
     ClosedError,
     ConfigurationError,
+    ResponseLost,
     TransportError,
 )
 from launch_async.http.base import FileBody, Request, Response, Transport, mark_unsent, too_large
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 __all__ = ["AiohttpTransport"]
 
 _ERROR_BODY_LIMIT: Final = 65536
+_TURNS: Final = 20
+"""Turns of the event loop in which an upload's last steps are made once its last byte has been taken."""
+
 _READ_AT_ONCE: Final = 1024 * 1024
 _WATCH_INTERVAL: Final = 0.1
 _FILE_NAME: Final = "site.zip"
@@ -157,7 +161,7 @@ class AiohttpTransport:
         session: aiohttp.ClientSession,
         request: Request,
         tracker: aiohttp.UploadTracker,
-        file: aiohttp.FormData | FilePayload | None = None,
+        file: FilePayload | None = None,
     ) -> Response:
         import yarl
 
@@ -171,7 +175,7 @@ class AiohttpTransport:
                 request.method,
                 yarl.URL(request.url, encoded=True),
                 headers=request.headers,
-                data=_body_of(request) if file is None else file,
+                data=_body_of(request) if file is None else _form_of(request.body, file) or file,
                 # aiohttp would declare a POST without a body to be octets: a content type goes only with a body
                 # (FACTS §3).
                 skip_auto_headers=("Content-Type",) if request.body is None and request.method != "GET" else None,
@@ -185,9 +189,10 @@ class AiohttpTransport:
             status = answer.status
             if status < 300 or status == 304:
                 drop = _closer_of(answer)
+                if file is not None:
+                    await _check_all_sent(answer, request, tracker, file)
                 # Storage has nothing to say about an upload that it took.
-                is_upload = isinstance(request.body, FileBody)
-                body = await (_read_beginning(answer) if is_upload else _read_body(answer, request))
+                body = await (_read_body(answer, request) if file is None else _read_beginning(answer))
                 return Response(status, answer.headers, body, max(1, tracker.attempts), drop)
             async with answer:
                 if status >= 400 or self._redirects_are_answers:
@@ -220,8 +225,19 @@ class AiohttpTransport:
         file = await opened(body.path)
         try:
             payload = FilePayload(file, body.size)
-            async with _watched(tracker, body):
-                return await self._exchange(session, request, tracker, _form_of(body, payload) or payload)
+            try:
+                async with _watched(tracker, body):
+                    return await self._exchange(session, request, tracker, payload)
+            except TransportError:
+                if not payload.short_by:
+                    raise
+            # The connection broke because of that.
+            raise ResponseLost(
+                f"{body.path.name} became shorter while it was sent: it had {body.size:,} bytes, and has lost "
+                f"{payload.short_by:,}. Let nothing write to the file, and send it again",
+                operation=request.operation,
+                retryable=False,
+            )
         finally:
             file.close()
 
@@ -395,11 +411,35 @@ def _body_of(request: Request) -> bytes | FileBody | OncePayload | None:
     return OncePayload(request.body)
 
 
-def _form_of(body: FileBody, payload: FilePayload) -> aiohttp.FormData | None:
+async def _check_all_sent(
+    answer: aiohttp.ClientResponse, request: Request, tracker: aiohttp.UploadTracker, file: FilePayload
+) -> None:
+    """Check that an upload's success came after its last byte had been sent.
+
+    Raises:
+        ResponseLost: It came before, and nobody can have stored the file.
+    """
+    for _ in range(_TURNS):
+        if tracker.upload_complete.done():
+            break
+        await asyncio.sleep(0)
+    sent = min(tracker.bytes_written, file.size)
+    complete = tracker.upload_complete
+    if (complete.done() and not complete.cancelled() and complete.exception() is None) or sent == file.size:
+        return
+    answer.close()
+    raise ResponseLost(
+        f"{urlsplit(request.url).hostname} answered {answer.status} when {sent:,} of {file.size:,} bytes of the file "
+        "had been sent, so it cannot have stored the file",
+        operation=request.operation,
+    )
+
+
+def _form_of(body: object, payload: FilePayload) -> aiohttp.FormData | None:
     """Return the form of an upload, its file last (FACTS §5); None where the raw bytes are sent."""
     import aiohttp
 
-    if not body.form:
+    if not isinstance(body, FileBody) or not body.form:
         return None
     form = aiohttp.FormData(quote_fields=False)
     for name, value in body.fields:

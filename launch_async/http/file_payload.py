@@ -52,6 +52,8 @@ class FilePayload(aiohttp.BufferedReaderPayload):
         self._file = file
         self._lock = threading.Lock()
         self._announced = size
+        self.short_by: int = 0
+        """Bytes by which the file has become shorter than was announced, if that was met."""
 
     @property
     def size(self) -> int:
@@ -72,6 +74,7 @@ class FilePayload(aiohttp.BufferedReaderPayload):
             while position < end:
                 piece = await reading
                 if not piece:
+                    self.short_by = self._announced - position
                     raise OSError("the file became shorter while it was sent")
                 reading = loop.run_in_executor(None, self._piece_at, position + len(piece))
                 await writer.write(piece[: end - position])

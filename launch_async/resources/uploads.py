@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus, urlsplit
 
 import attrs
 
-from launch_async.errors import InvalidArgumentError, RedirectRefused, StorageError, TransportError
+from launch_async.errors import InvalidArgumentError, StorageError, TransportError
 from launch_async.http.base import FileBody, Request, Response
 from launch_async.http.operation import WRITE, Operation, check_callback
 from launch_async.http.pipeline import Pipeline
@@ -20,6 +20,7 @@ from launch_async.resources._resource import Resource
 from launch_async.resources._signed_urls import SignedUrls
 from launch_async.settings import plain_http_host
 from launch_async.wire.error_bodies import read_envelope, redact
+from launch_async.wire.header_values import parse_retry_after
 from launch_async.wire.secret import hidden_json, kind_of
 
 __all__ = ["LARGEST_ARCHIVE", "Uploads", "nearly_over"]
@@ -93,8 +94,9 @@ class Uploads(Resource):
 
         Raises:
             InvalidArgumentError: The file is not there, too small or too large.
-            StorageError: The storage refused the file, broke off, or did not move for 120 s. Or nothing was sent,
-                because the URL is more than nine minutes old, or of plain http to another machine.
+            StorageError: The storage refused the file, broke off, or did not move for 120 s. The file became shorter
+                while it was sent. Or nothing was sent, because the URL is more than nine minutes old, or of plain http
+                to another machine.
         """
         # Rebound: a traceback with local variables must not show a signed URL that was given as text.
         upload_url = hidden_json(upload_url)
@@ -118,8 +120,9 @@ class Uploads(Resource):
             response = await self._pipeline.send_file(request)
         except TransportError as error:
             # A redirect is a failure, and may not be tried again as it is (FACTS §5).
-            again = not isinstance(error, RedirectRefused)
-            raise StorageError(f"the upload failed: {error.message}", operation=_SEND, retryable=again) from error
+            raise StorageError(
+                f"the upload failed: {error.message}", operation=_SEND, retryable=error.retryable
+            ) from error
         if not 200 <= response.status < 300:
             raise _refusal(response, upload_url)
 
@@ -187,9 +190,15 @@ def _refusal(response: Response, upload_url: SignedUploadUrl) -> StorageError:
     ]
     words = redact(read_envelope(response.body).message, [value for value in secrets if len(value) > 8])
     words = " ".join(words.split())[:300]
+    retry_after = parse_retry_after(response.header("Retry-After"), date=response.header("Date"))
+    if response.status < 500:
+        advice = "Ask for a new URL and send the file again"
+    else:
+        advice = "Send the file again later" if retry_after is None else f"Send the file again in {retry_after:.0f} s"
     return StorageError(
-        f"the storage refused the upload{f': {words}' if words else ''}. Ask for a new URL and send the file again",
+        f"the storage refused the upload{f': {words}' if words else ''}. {advice}",
         operation=_SEND,
         status=response.status,
         retryable=True,
+        retry_after=retry_after,
     )

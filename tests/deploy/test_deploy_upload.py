@@ -7,16 +7,18 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import attrs
 import pytest
 
-from launch_async import InvalidArgumentError, SignedUploadUrl, StorageError
+from launch_async import AccessToken, InvalidArgumentError, LaunchClient, SignedUploadUrl, StorageError
 from launch_async.deploy.uploading import upload
 from launch_async.errors import AttemptTimeout, ResponseLost
-from launch_async.http import AiohttpTransport, FileBody, Request
-from launch_async.models import UploadHeader
+from launch_async.http import AiohttpTransport, FileBody, Request, Response
+from launch_async.models import FormField, UploadHeader
+from tests.support.virtual_time import run
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -332,3 +334,120 @@ async def test_a_second_send_on_a_dropped_connection_is_whole(launch, archive):
 
     assert len(dropped) == 1
     assert bodies == [archive.read_bytes()] * 2
+
+
+# A success that cannot be one, a storage that asks to wait, a file that changes
+
+
+@pytest.mark.parametrize("form", [False, True], ids=["raw", "form"])
+async def test_a_success_that_comes_before_the_file_was_sent_is_none(tmp_path: Path, form: bool) -> None:
+    file = tmp_path / "site.zip"
+    file.write_bytes(bytes(40_000_000))
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        await reader.read(1000)
+
+    async with storage(answer) as url:
+        transport = AiohttpTransport()
+        request = Request("POST" if form else "PUT", url, body=FileBody(file, 40_000_000, form=form))
+        with pytest.raises(
+            ResponseLost, match=r"answered 200 when [\d,]+ of 40,000,000 bytes of the file had been sent"
+        ):
+            await transport.send(request)
+        await transport.close()
+
+
+@pytest.mark.parametrize("size", [1024, 3_000_000])
+@pytest.mark.parametrize("form", [False, True], ids=["raw", "form"])
+async def test_a_success_that_comes_right_after_the_last_byte_is_one(tmp_path: Path, size: int, form: bool) -> None:
+    file = tmp_path / "site.zip"
+    file.write_bytes(bytes(size))
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await read_head(reader)
+        await reader.readexactly(int(head["content-length"]))
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    async with storage(answer) as url:
+        transport = AiohttpTransport()
+        for _ in range(5):
+            assert (await transport.send(Request("PUT", url, body=FileBody(file, size, form=form)))).status == 204
+        await transport.close()
+
+
+class Busy:
+    """A storage that is busy as often as told, and then takes everything; it notes when it was asked."""
+
+    def __init__(self, times: int, retry_after: str) -> None:
+        self.asked: list[float] = []
+        self._times = times
+        self._retry_after = retry_after
+
+    async def send(self, request: Request) -> Response:
+        """Answer a request."""
+        self.asked.append(asyncio.get_running_loop().time())
+        if len(self.asked) <= self._times:
+            return Response(503, {"Retry-After": self._retry_after})
+        return Response(200)
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+def sent_to(storage: Busy, file: Path, remaining: float) -> str:
+    urls: list[SignedUploadUrl] = []
+
+    async def signed_url() -> SignedUploadUrl:
+        urls.append(SignedUploadUrl(upload_url="https://storage.test/x", upload_uid=f"u{len(urls)}"))
+        return urls[-1]
+
+    async def main() -> str:
+        async with LaunchClient(AccessToken("token"), transport=storage) as client:
+            return await upload(client.uploads, signed_url, file, on_progress=None, remaining=lambda: remaining)
+
+    return run(main())
+
+
+@pytest.mark.parametrize("retry_after", ["7", "40"])
+def test_a_busy_storage_is_not_asked_before_the_time_that_it_names(archive: Path, retry_after: str) -> None:
+    busy = Busy(2, retry_after)
+
+    assert sent_to(busy, archive, 60) == "u0"
+    assert [later - earlier for earlier, later in pairwise(busy.asked)] == [pytest.approx(float(retry_after))] * 2
+
+
+def test_a_busy_storage_that_wants_more_time_than_there_is_ends_the_upload_at_once(archive: Path) -> None:
+    busy = Busy(9, "120")
+
+    with pytest.raises(StorageError, match=r"Send the file again in 120 s") as caught:
+        sent_to(busy, archive, 60)
+    assert (caught.value.retry_after, caught.value.status, len(busy.asked)) == (120, 503, 1)
+
+
+@pytest.mark.parametrize("style", ["aws", "azure"])
+async def test_a_file_that_becomes_shorter_is_named_and_not_sent_again(tmp_path: Path, style: str) -> None:
+    file, heads = tmp_path / "site.zip", 0
+    file.write_bytes(bytes(20_000_000))
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal heads
+        await read_head(reader)
+        heads += 1
+        await reader.readexactly(1000)
+        with file.open("r+b") as opened:
+            opened.truncate(1000)
+        await reader.read()
+
+    async with storage(answer) as url, LaunchClient(AccessToken("token"), base_url="http://127.0.0.1:1") as client:
+        fields = (FormField(form_field_key="key", form_field_value="value"),) if style == "aws" else ()
+        signed = SignedUploadUrl(upload_url=url, upload_uid="u0", fields=fields)
+
+        async def signed_url() -> SignedUploadUrl:
+            return signed
+
+        with pytest.raises(StorageError, match=r"site\.zip became shorter while it was sent: it had 20,000,000 bytes"):
+            await upload(client.uploads, signed_url, file, on_progress=None)
+    assert heads <= 2  # aiohttp itself sends a PUT a second time
