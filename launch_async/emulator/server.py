@@ -23,7 +23,7 @@ from launch_async.emulator.dispatcher import STORAGE, Dispatcher
 from launch_async.emulator.ledger import Ledger
 from launch_async.emulator.options import IN_MEMORY, EmulatorKeywords, EmulatorOptions, with_changes
 from launch_async.emulator.persistence import Snapshot, StateFile
-from launch_async.emulator.routes.operations import PUBLIC, Router, describe, offered
+from launch_async.emulator.routes.operations import DOMAINS, PUBLIC, Router, describe, offered
 from launch_async.emulator.service import Service
 from launch_async.emulator.state import State, Uids
 from launch_async.emulator.traffic.budget import Budget
@@ -178,5 +178,5 @@ def _assemble(options: EmulatorOptions, snapshot: Snapshot | None) -> Service:
         latency=LatencyModel(options),
         faults=Faults((*(operation.id for operation in offered(options)), *STORAGE)),
         ledger=Ledger(clock.ticks),
-        openapi=describe(PUBLIC),
+        openapi=describe((*PUBLIC, *DOMAINS)),
     )
