@@ -178,5 +178,5 @@ def _assemble(options: EmulatorOptions, snapshot: Snapshot | None) -> Service:
         latency=LatencyModel(options),
         faults=Faults((*(operation.id for operation in offered(options)), *STORAGE)),
         ledger=Ledger(clock.ticks),
-        openapi=describe((*PUBLIC, *DOMAINS)),
+        openapi=describe((*PUBLIC, *(DOMAINS if options.domains else ()))),
     )

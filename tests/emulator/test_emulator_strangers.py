@@ -82,15 +82,12 @@ async def test_storage_closes_a_connection_that_nobody_uses_any_more(start, arch
     assert b"connection: close" not in answer.lower()
 
 
-async def test_a_connection_that_is_used_again_stays(start, archive):
-    async with start(storage_idle_seconds=0.2) as api:
-        await api.upload(archive)
-        before = len(api.session.connector._conns)
-        for _ in range(5):
-            await api.upload(archive)
-            await asyncio.sleep(0.1)
+async def test_a_connection_that_is_used_again_stays(api, archive):
+    await api.upload(archive)
+    timers = list(api.emulator._dispatcher._idle.values())
+    await api.get("/projects")
 
-    assert before == 1
+    assert [timer.cancelled() for timer in timers] == [True]
 
 
 async def test_a_project_does_not_repeat_its_provider(api):
