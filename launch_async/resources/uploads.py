@@ -191,12 +191,10 @@ def _refusal(response: Response, upload_url: SignedUploadUrl) -> StorageError:
     words = redact(read_envelope(response.body).message, [value for value in secrets if len(value) > 8])
     words = " ".join(words.split())[:300]
     retry_after = parse_retry_after(response.header("Retry-After"), date=response.header("Date"))
-    if response.status < 500:
-        advice = "Ask for a new URL and send the file again"
-    else:
-        advice = "Send the file again later" if retry_after is None else f"Send the file again in {retry_after:.0f} s"
+    later = "" if retry_after is None else f" in {retry_after:.0f} s"
     return StorageError(
-        f"the storage refused the upload{f': {words}' if words else ''}. {advice}",
+        f"the storage refused the upload{f': {words}' if words else ''}. Ask for a new URL and send the file "
+        f"again{later}",
         operation=_SEND,
         status=response.status,
         retryable=True,

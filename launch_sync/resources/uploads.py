@@ -71,8 +71,9 @@ class Uploads:
 
         Raises:
             InvalidArgumentError: The file is not there, too small or too large.
-            StorageError: The storage refused the file, broke off, or did not move for 120 s. Or nothing was sent,
-                because the URL is more than nine minutes old, or of plain http to another machine.
+            StorageError: The storage refused the file, broke off, or did not move for 120 s. The file became shorter
+                while it was sent. Or nothing was sent, because the URL is more than nine minutes old, or of plain http
+                to another machine.
         """
         upload_url = hidden_json(upload_url)
         _bridge.run(self._async.send(upload_url, file, on_progress=_bridge.delivered(on_progress)))

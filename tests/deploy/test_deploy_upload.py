@@ -422,7 +422,7 @@ def test_a_busy_storage_is_not_asked_before_the_time_that_it_names(archive: Path
 def test_a_busy_storage_that_wants_more_time_than_there_is_ends_the_upload_at_once(archive: Path) -> None:
     busy = Busy(9, "120")
 
-    with pytest.raises(StorageError, match=r"Send the file again in 120 s") as caught:
+    with pytest.raises(StorageError, match=r"send the file again in 120 s") as caught:
         sent_to(busy, archive, 60)
     assert (caught.value.retry_after, caught.value.status, len(busy.asked)) == (120, 503, 1)
 
