@@ -412,6 +412,7 @@ class Pipeline:
         if call.body is not None:
             # Only with a body: a body-less DELETE that declares JSON is answered with 400 (FACTS §3).
             headers["Content-Type"] = "application/json"
+        collect = None if call.collect is None else call.collect()
         return Request(
             method=call.operation.method,
             url=self._url(call),
@@ -420,7 +421,8 @@ class Pipeline:
             timeout=self._attempt_timeout,
             operation=call.operation.name,
             once=call.operation.once,
-            on_body=None if call.collect is None else call.collect(),
+            # A middleware sees every answer whole.
+            on_body=None if self._middleware else collect,
             response_limit=self._response_limit * (1 if call.collect is None else COLLECTED),
         )
 

@@ -25,7 +25,7 @@ from launch_async import (
     RetryPolicy,
     StorageError,
 )
-from launch_async.http import AiohttpTransport, Request, Response
+from launch_async.http import AiohttpTransport, Request, Response, Send
 from launch_async.http.base import sender
 from launch_async.models import SignedUploadUrl
 from launch_async.rate_limit import UnlimitedRateLimiter
@@ -223,6 +223,21 @@ async def test_a_long_log_comes_whole_and_lets_others_have_their_turn(launch_wit
     assert log[-1].message.startswith("line 39999,")
     assert [entry.message.split(",")[0] for entry in log] == [f"line {number}" for number in range(len(LINES))]
     assert [entry.message.split(",")[0] for entry in log[20_000:20_002]] == ["line 20000", "line 20001"]
+
+
+async def test_a_middleware_sees_the_whole_log() -> None:
+    seen = list[int]()
+
+    async def look(request: Request, send: Send) -> Response:
+        answer = await send(request)
+        seen.append(len(answer.body))
+        return answer
+
+    options = {"response_limit": len(LOG), "middleware": [look]}
+    async with serving(answering(LOG)) as origin, client_of(origin, **options) as launch:
+        log = await launch.deployments.logs(PROJECT, ENVIRONMENT, DEPLOYMENT)
+
+    assert (seen, len(log)) == ([len(LOG)], len(LINES))
 
 
 async def test_a_log_that_never_ends_is_too_large() -> None:
