@@ -31,7 +31,7 @@ _LAST_TRIES: Final = 3
 _LAST_DELAY: Final = 2.0
 _SELDOM: Final = 5.0
 _SMALL: Final = 500
-_LAST_STAMPS: Final = 5000
+_LAST_STAMPS: Final = 500
 _SAME_MOMENT: Final = 0.1
 """Seconds by which two followers may differ about when a log has settled."""
 
