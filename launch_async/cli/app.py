@@ -19,6 +19,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "site": ("sites", "Create a project from a folder or ZIP, deploy it and wait for it."),
     "deploy": ("sites", "Deploy to an environment and wait for it."),
     "restore": ("sites", "Deploy again what served before."),
+    "promote": ("sites", "Deploy to an environment what another one has."),
+    "resume-release": ("sites", "Finish a deploy or promote that was killed."),
     "wait": ("logs", "Wait until a deployment has ended."),
     "logs": ("logs", "Show the build log of a deployment."),
     "server-logs": ("logs", "Show the server log of a deployment."),

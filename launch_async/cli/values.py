@@ -13,6 +13,7 @@ import click
 
 from launch_async.deploy.release.check import Check
 from launch_async.deploy.sources import Commit, LatestCommit, PreviousUpload
+from launch_async.errors import InvalidArgumentError
 from launch_async.wire.secret import Secret
 
 __all__ = ["CHECK", "DURATION", "MOMENT", "SECONDS", "SOURCE", "TIMES", "read_value"]
@@ -86,17 +87,30 @@ class _Source(click.ParamType[Any]):
 
 
 class _Check(click.ParamType[Check]):
-    name = "check"
+    name = "path[,name=value...]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Check:  # noqa: ANN401
         if isinstance(value, Check):
             return value
-        path, tilde, contains = value.partition("~")
-        path, _, status = path.partition("=")
+        path, *settings = value.split(",")
+        given: dict[str, Any] = {}
+        for setting in settings:
+            name, equals, text = setting.partition("=")
+            if name not in _OF_A_CHECK or not equals:
+                self.fail(f"{setting!r} is none of {', '.join(_OF_A_CHECK)}, followed by = and a value", param, ctx)
+            read = _OF_A_CHECK[name]
+            given[name] = read(text, param, ctx) if isinstance(read, click.ParamType) else _read(self, read, setting)
         try:
-            return Check(path or "/", status=int(status or 200), contains=contains if tilde else None)
-        except ValueError as error:
-            self.fail(f"{value!r} is no check; write PATH, PATH=STATUS or PATH~TEXT ({error})", param, ctx)
+            return Check(path, **given)
+        except InvalidArgumentError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _read(kind: _Check, read: type, setting: str) -> object:
+    try:
+        return read(setting.partition("=")[2])
+    except ValueError:
+        kind.fail(f"{setting!r} needs a number")
 
 
 CHECK: Final = _Check()
@@ -104,6 +118,15 @@ DURATION: Final = _Duration()
 SECONDS: Final = _Seconds()
 MOMENT: Final = _Moment()
 TIMES: Final = _Time()
+_OF_A_CHECK: Final[dict[str, Any]] = {
+    "status": int,
+    "contains": str,
+    "header": str,
+    "within": SECONDS,
+    "attempts": int,
+    "every": SECONDS,
+    "grace": SECONDS,
+}
 SOURCE: Final = _Source()
 
 

@@ -270,3 +270,47 @@ def test_a_state_file_is_pulled_compared_and_applied(
     assert "no changes" in again.out
     assert [one.name for one in tmp_path.iterdir() if one.suffix == ".journal"] == []
     assert command("state", "resume").code == 4
+
+
+def test_state_is_pulled_compared_and_applied(command: Command, tmp_path: Path) -> None:
+    pulled = command("state", "pull", "--project", "shop-b")
+    again = command("state", "pull", "--project", "shop-b")
+    same = command("state", "diff")
+    text = Path("launch.toml").read_text()
+    Path("launch.toml").write_text(text.replace('framework_preset = "OTHER"', 'framework_preset = "ASTRO"'))
+    drift = command("state", "diff", "--json")
+    markdown = command("state", "diff", "--markdown")
+    refused = command("state", "apply")
+    applied = command("state", "apply", "--confirm", "1")
+    settled = command("state", "apply")
+
+    assert [one.code for one in (pulled, again, same)] == [0, ExitCode.USAGE, 0]
+    assert (drift.code, drift.document["changes"][0]["after"]) == (ExitCode.DRIFT, "ASTRO")
+    assert markdown.code == ExitCode.DRIFT
+    assert (refused.code, refused.err.startswith("error: confirm")) == (ExitCode.USAGE, True)
+    assert (applied.code, settled.out) == (0, same.out)
+    assert not Path("launch.toml.journal").exists()
+    assert command("state", "resume").code == ExitCode.USAGE
+
+
+def test_a_deployment_is_promoted_and_put_back(command: Command, folder: Path) -> None:
+    command("deploy", "shop", "preview", folder)
+    promoted = command("promote", "shop", "preview", "shop", "production", "--json")
+    restored = command("restore", "shop", "production", "--json")
+
+    assert (promoted.code, promoted.document["status"]) == (0, "LIVE")
+    assert (restored.code, restored.document["status"]) == (0, "LIVE")
+    assert command("promote", "shop", "preview", "shop", "preview").code == ExitCode.USAGE
+
+
+def test_a_check_that_fails_ends_with_1(command: Command, folder: Path) -> None:
+    healthy = command(
+        "deploy", "shop", "preview", folder, "--verify", "/", "--verify", "/,contains=night sky,status=200"
+    )
+    ill = command("deploy", "shop", "preview", folder, "--verify", "/no,grace=0,attempts=1", "--json")
+    odd = command("deploy", "shop", "preview", folder, "--verify", "/,status=ok")
+
+    unknown = command("deploy", "shop", "preview", folder, "--verify", "/,colour=red")
+
+    assert [one.code for one in (healthy, ill, odd, unknown)] == [0, ExitCode.FAILED, ExitCode.USAGE, ExitCode.USAGE]
+    assert ill.document["error"] == "DeploymentUnhealthy"

@@ -79,7 +79,7 @@ def test_a_shell_completes_commands() -> None:
     }
     ended = subprocess.run(TYPED, cwd=ROOT, capture_output=True, text=True, env={**os.environ, **variables})
 
-    assert ended.stdout == "plain,restore\n"
+    assert ended.stdout == "plain,restore\nplain,resume-release\n"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

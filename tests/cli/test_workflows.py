@@ -23,6 +23,8 @@ CALLS = {
     "site": ((LaunchClient.create_site,), {"environment_variables"}),
     "deploy": ((LaunchClient.deploy,), set[str]()),
     "restore": ((LaunchClient.restore,), set[str]()),
+    "promote": ((LaunchClient.promote,), set[str]()),
+    "resume-release": ((LaunchClient.resume_release,), set[str]()),
     "wait": ((LaunchClient.wait,), set[str]()),
     "logs": ((LaunchClient.follow_logs,), set[str]()),
     "server-logs": ((LaunchClient.tail_server_logs,), set[str]()),

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from launch_async.cli.commands._common import mode_of, reported, workflow
+from launch_async.cli.commands._common import workflow
+from launch_async.cli.commands._running import confirm, run_shown
 from launch_async.cli.parameters import taken_by
 from launch_async.cli.session import Session, pass_session
 from launch_async.cli.values import SOURCE, read_value
-from launch_sync.display import FleetProgress
-from launch_sync.fleet import Fleet, FleetReport, Plan, Selection
+from launch_sync.fleet import Fleet, Plan, Selection
 
 __all__ = ["fleet"]
 
@@ -116,17 +114,14 @@ def run(session: Session, plan: str, names: tuple[str, ...], **options: object) 
     loaded = Plan.load(plan)
     given = taken_by(Fleet.run, options)
     journal = str(given.setdefault("journal", f"{plan}.journal"))
-    if given.get("confirm") is None and sys.stdin.isatty() and not session.output.is_json:
-        session.output.note(str(loaded))
-        click.confirm(f"Change {len(loaded.operations)} environments?", abort=True, err=True)
-        given["confirm"] = len(loaded.operations)
-    try:
-        with FleetProgress(mode_of(session), file=sys.stderr) as progress:
-            report = session.client.fleet.run(loaded, variables=_values(names), on_event=progress, **given)
-    except KeyboardInterrupt:
-        _say_how_to_resume(session, journal)
-        raise
-    return _reported(session, report, journal)
+    confirm(session, given, loaded, len(loaded.operations))
+    bulk, values = session.client.fleet, _values(names)
+    code, _ = run_shown(
+        session,
+        lambda progress: bulk.run(loaded, variables=values, on_event=progress, **given),
+        go_on=f"fleet resume {journal}",
+    )
+    return code
 
 
 @fleet.command()
@@ -137,28 +132,18 @@ def run(session: Session, plan: str, names: tuple[str, ...], **options: object) 
 def resume(session: Session, journal: str, names: tuple[str, ...], **options: object) -> int:
     """Go on with a run from its JOURNAL."""
     given = taken_by(Fleet.resume, options)
-    try:
-        with FleetProgress(mode_of(session), file=sys.stderr) as progress:
-            report = session.client.fleet.resume(journal, variables=_values(names), on_event=progress, **given)
-    except KeyboardInterrupt:
-        _say_how_to_resume(session, journal)
-        raise
-    return _reported(session, report, journal)
-
-
-def _say_how_to_resume(session: Session, journal: str) -> None:
-    session.output.note(f"go on with: contentstack-launch fleet resume {journal}")
+    bulk, values = session.client.fleet, _values(names)
+    code, _ = run_shown(
+        session,
+        lambda progress: bulk.resume(journal, variables=values, on_event=progress, **given),
+        go_on=f"fleet resume {journal}",
+    )
+    return code
 
 
 def _values(names: tuple[str, ...]) -> dict[str, str] | None:
     pairs = [name.partition("=") for name in names]
     return {name: read_value(name, reference if equals else None) for name, equals, reference in pairs} or None
-
-
-def _reported(session: Session, report: FleetReport, journal: str) -> int:
-    if report.unfinished:
-        _say_how_to_resume(session, journal)
-    return reported(session, report)
 
 
 def _show_selection(session: Session, selection: Selection) -> None:

@@ -12,12 +12,13 @@ from types import FrameType
 import click
 
 from launch_async.cli.commands._common import environment_of, workflow
+from launch_async.cli.exit_codes import ExitCode
 from launch_async.cli.parameters import taken_by
 from launch_async.cli.session import Session, pass_session
 from launch_async.cli.values import SOURCE
 from launch_sync import Deployment, LaunchClient, LogLine
 
-__all__ = ["deploy", "restore", "site"]
+__all__ = ["deploy", "promote", "restore", "resume_release", "site"]
 
 
 @click.command()
@@ -70,6 +71,46 @@ def restore(session: Session, project: str, environment: str, **options: object)
     """Deploy again what served before; variables are not put back."""
     found = session.find(project, environment)
     _report(session, session.client.restore(*found, **taken_by(LaunchClient.restore, options)))
+
+
+@click.command()
+@click.argument("from_project")
+@click.argument("from_environment")
+@click.argument("project")
+@click.argument("environment")
+@click.option("--deployment", "deployment_uid", metavar="UID", help="Which deployment; the newest one by default.")
+@workflow(LaunchClient.promote)
+@pass_session
+def promote(
+    session: Session,
+    from_project: str,
+    from_environment: str,
+    project: str,
+    environment: str,
+    deployment_uid: str | None,
+    **options: object,
+) -> None:
+    """Deploy to an environment the same commit or ZIP that another one has."""
+    source = session.find_deployment(from_project, from_environment, deployment_uid)
+    found = session.find(project, environment)
+    _report(session, session.client.promote(source, *found, **taken_by(LaunchClient.promote, options)))
+
+
+@click.command("resume-release")
+@click.argument("journal", type=click.Path(exists=True, dir_okay=False))
+@workflow(LaunchClient.resume_release)
+@pass_session
+def resume_release(session: Session, journal: str, **options: object) -> int:
+    """Finish a deploy or promote whose process was killed, from its JOURNAL.
+
+    Exits with 1 if nothing was deployed yet: deploy again.
+    """
+    deployment = session.client.resume_release(journal, **taken_by(LaunchClient.resume_release, options))
+    if deployment is None:
+        session.output.result(None, "nothing was deployed yet: deploy again")
+        return ExitCode.FAILED
+    _report(session, deployment)
+    return ExitCode.DONE
 
 
 def _report(session: Session, deployment: Deployment) -> None:

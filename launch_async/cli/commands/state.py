@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from launch_async.cli.commands._common import mode_of, reported, workflow
+from launch_async.cli.commands._common import workflow
+from launch_async.cli.commands._running import confirm, run_shown
 from launch_async.cli.exit_codes import ExitCode
 from launch_async.cli.parameters import taken_by
 from launch_async.cli.session import Session, pass_session
@@ -63,33 +64,20 @@ def diff(session: Session, file: str, markdown: bool) -> int:
 @workflow(DeclaredState.apply)
 @pass_session
 def apply(session: Session, file: str, **options: object) -> int:
-    """Make what is there as FILE says.
+    """Make what is there as FILE says, after showing the changes.
 
-    Shows the changes first, and asks on a terminal. Its journal
-    (FILE.journal by default) finishes an interrupted run: type the same
-    command again, or `state resume`. One that is finished is removed.
+    Without --journal, an interrupted run is kept in FILE.journal until it is
+    resumed.
     """
-    declared = State.load(file)
-    bulk = session.client.state
-    plan = bulk.diff(declared)
     given = taken_by(DeclaredState.apply, options)
-    journal = str(given.setdefault("journal", f"{file}.journal"))
-    if plan.is_empty and not Path(journal).exists():
+    declared, plan = session.client.state, session.client.state.diff(State.load(file))
+    own = None if "journal" in given else Path(f"{file}.journal")
+    journal = Path(given.setdefault("journal", own))
+    if plan.is_empty and not journal.exists():
         session.output.result(plan)
         return ExitCode.DONE
-    if given.get("confirm") is None and sys.stdin.isatty() and not session.output.is_json:
-        session.output.note(str(plan))
-        click.confirm(f"Make {len(plan.changes)} changes?", abort=True, err=True)
-        given["confirm"] = len(plan.changes)
-    try:
-        with FleetProgress(mode_of(session), file=sys.stderr) as progress:
-            report = bulk.apply(plan, on_event=progress, **given)
-    except KeyboardInterrupt:
-        _say_how_to_resume(session, file, journal)
-        raise
-    if not report.unfinished and options.get("journal") is None:
-        Path(journal).unlink(missing_ok=True)
-    return _reported(session, report, file, journal)
+    confirm(session, given, plan, len(plan.changes))
+    return _run(session, lambda progress: declared.apply(plan, on_event=progress, **given), file, journal, own)
 
 
 @state.command()
@@ -98,23 +86,24 @@ def apply(session: Session, file: str, **options: object) -> int:
 @workflow(DeclaredState.resume, texts_of=DeclaredState.apply)
 @pass_session
 def resume(session: Session, file: str, journal: str | None, **options: object) -> int:
-    """Go on with an interrupted `state apply` of FILE."""
-    path = journal or f"{file}.journal"
-    given = taken_by(DeclaredState.resume, options)
-    try:
-        with FleetProgress(mode_of(session), file=sys.stderr) as progress:
-            report = session.client.state.resume(path, State.load(file), on_event=progress, **given)
-    except KeyboardInterrupt:
-        _say_how_to_resume(session, file, path)
-        raise
-    return _reported(session, report, file, path)
+    """Finish an interrupted apply of FILE."""
+    given, declared = taken_by(DeclaredState.resume, options), session.client.state
+    own = Path(f"{file}.journal") if journal is None else None
+    if own is not None and not own.exists():
+        raise click.UsageError(f"there is no {own}: nothing was interrupted, or give its journal with --journal")
+    document, kept = State.load(file), journal or str(own)
+    return _run(session, lambda progress: declared.resume(kept, document, on_event=progress, **given), file, kept, own)
 
 
-def _reported(session: Session, report: FleetReport, file: str, journal: str) -> int:
-    if report.unfinished:
-        _say_how_to_resume(session, file, journal)
-    return reported(session, report)
-
-
-def _say_how_to_resume(session: Session, file: str, journal: str) -> None:
-    session.output.note(f"go on with: contentstack-launch state resume {file} --journal {journal}")
+def _run(
+    session: Session,
+    run: Callable[[FleetProgress], FleetReport],
+    file: str,
+    journal: object,
+    own: Path | None,
+) -> int:
+    """Run it; a journal that nobody has asked for is removed when everything has ended."""
+    code, report = run_shown(session, run, go_on=f"state resume {file}{'' if own else f' --journal {journal}'}")
+    if own is not None and not report.unfinished:
+        own.unlink(missing_ok=True)
+    return code

@@ -1,0 +1,49 @@
+"""A bulk run of a command: confirmed, shown while it goes, and reported in the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from launch_async.cli.exit_codes import ExitCode
+from launch_async.cli.session import Session
+from launch_async.fleet.journal.journal import OperationState
+from launch_sync.display import FleetProgress
+from launch_sync.fleet import FleetReport
+
+__all__ = ["confirm", "run_shown"]
+
+
+def confirm(session: Session, given: dict[str, Any], plan: object, count: int) -> None:
+    """Show a plan on a terminal and ask, unless the confirmation was typed."""
+    if given.get("confirm") is not None or not sys.stdin.isatty() or session.output.is_json:
+        return
+    session.output.note(str(plan))
+    click.confirm(f"Make {count} changes?", abort=True, err=True)
+    given["confirm"] = count
+
+
+def run_shown(session: Session, run: Callable[[FleetProgress], FleetReport], *, go_on: str) -> tuple[int, FleetReport]:
+    """Run something and show it; return the exit code and the report.
+
+    Args:
+        session: The command's session.
+        run: Runs it, and tells the progress.
+        go_on: What to type to go on after an interruption.
+    """
+    words = f"go on with: contentstack-launch {go_on}"
+    try:
+        with FleetProgress("lines" if session.output.is_json else "auto", file=sys.stderr) as progress:
+            report = run(progress)
+    except KeyboardInterrupt:
+        session.output.note(words)
+        raise
+    session.output.result(report)
+    if report.unfinished:
+        session.output.note(words)
+    if report.totals.get(OperationState.AMBIGUOUS):
+        return ExitCode.AMBIGUOUS, report
+    return (ExitCode.DONE if report.is_success else ExitCode.FAILED), report
