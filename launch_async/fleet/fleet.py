@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -44,6 +45,7 @@ from launch_async.fleet.report.report import FleetReport
 from launch_async.fleet.run.checks import check_confirmation, check_values
 from launch_async.fleet.run.control import FleetControl
 from launch_async.fleet.run.events import FleetEvent
+from launch_async.fleet.run.kept_report import report_of
 from launch_async.fleet.run.options import RunOptions
 from launch_async.fleet.run.running import FleetRun
 from launch_async.fleet.services import FleetServices
@@ -410,6 +412,19 @@ class Fleet:
             return await FleetRun(self._services, plan, kept, options).run()
         finally:
             kept.close()
+
+    async def report(self, journal: str | os.PathLike[str]) -> FleetReport:
+        """Return the report of a run from the file of its journal; nothing is sent, and the file is not changed.
+
+        It also works while the run goes on, and after it was killed.
+
+        Args:
+            journal: The file.
+
+        Raises:
+            JournalError: There is no such file, or it is damaged.
+        """
+        return await asyncio.to_thread(report_of, journal)
 
     def _plan(
         self,

@@ -334,3 +334,16 @@ class Fleet:
                 verify=verify,
             )
         )
+
+    def report(self, journal: str | os.PathLike[str]) -> FleetReport:
+        """Return the report of a run from the file of its journal; nothing is sent, and the file is not changed.
+
+        It also works while the run goes on, and after it was killed.
+
+        Args:
+            journal: The file.
+
+        Raises:
+            JournalError: There is no such file, or it is damaged.
+        """
+        return _bridge.run(self._async.report(journal))

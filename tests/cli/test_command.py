@@ -148,6 +148,10 @@ def test_a_fleet_is_planned_run_and_reported(command: Command, tmp_path: Path) -
     refused = command("fleet", "run", "plan.json")
     ran = command("fleet", "run", "plan.json", "--confirm", "2", "--json")
     again = command("fleet", "resume", "plan.json.journal", "--json")
+    reported = command("fleet", "report", "plan.json.journal", "--json")
+    page, junit, markdown = (
+        command("fleet", "report", "plan.json.journal", "--format", form).out for form in ("html", "junit", "markdown")
+    )
 
     assert selected.out.startswith("2 of ")
     assert all(len(line) <= 80 for line in selected.out.splitlines())
@@ -155,6 +159,8 @@ def test_a_fleet_is_planned_run_and_reported(command: Command, tmp_path: Path) -
     assert (refused.code, refused.err.startswith("error: confirm")) == (ExitCode.USAGE, True)
     assert (ran.code, ran.document["totals"]) == (0, {"succeeded": 2})
     assert (again.code, again.document["totals"]) == (0, {"succeeded": 2})
+    assert reported.document["targets"] == ran.document["targets"]
+    assert [page[:15], junit[:5], markdown[:1]] == ["<!DOCTYPE html>", "<?xml", "#"]
 
 
 def test_a_fleet_with_a_failed_target_ends_with_1(command: Command, emulator: LaunchEmulator) -> None:

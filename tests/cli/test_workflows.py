@@ -40,6 +40,7 @@ CALLS = {
     "fleet plan purge": ((Fleet.select, Fleet.plan_revalidate), {"project_uids", "environment_uids"}),
     "fleet plan delete": ((Fleet.plan_delete,), set[str]()),
     "fleet run": ((Fleet.run,), {"variables"}),
+    "fleet report": ((Fleet.report,), set[str]()),
     "fleet resume": ((Fleet.resume,), {"variables"}),
     "purge": ((Environments.revalidate_cache,), set[str]()),
     "domains list": ((Domains.list,), {"limit", "skip"}),

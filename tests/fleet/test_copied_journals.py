@@ -238,3 +238,31 @@ async def test_a_run_whose_disk_is_full_at_any_byte_can_be_resumed(
     assert (await client.fleet.resume(path)).is_success
     assert created(emulator) == uids(plan)
     assert full > 2
+
+
+async def test_a_report_is_read_from_the_journal_while_the_run_goes_on_and_afterwards(
+    client: LaunchClient, plan: Plan, path: Path
+) -> None:
+    half_way: list[asyncio.Task[FleetReport]] = []
+    report = await client.fleet.run(
+        plan,
+        journal=path,
+        on_event=_after(2, lambda: half_way.append(asyncio.ensure_future(client.fleet.report(path)))),
+        concurrency=1,
+    )
+    content = path.read_bytes()
+
+    kept = await client.fleet.report(path)
+
+    assert _states(await half_way[0])[:2] == [OperationState.SUCCEEDED] * 2
+    assert kept.outcomes == report.outcomes
+    assert (kept.requests, kept.runs, kept.started_at) == (report.requests, 1, report.started_at)
+    assert path.read_bytes() == content
+
+
+async def test_there_is_no_report_of_a_journal_that_is_not_there_or_damaged(client: LaunchClient, path: Path) -> None:
+    with pytest.raises(JournalError, match="cannot be used"):
+        await client.fleet.report(path)
+    path.write_bytes(b"no journal")
+    with pytest.raises(JournalError):
+        await client.fleet.report(path)

@@ -141,6 +141,19 @@ def resume(session: Session, journal: str, names: tuple[str, ...], **options: ob
     return code
 
 
+@fleet.command()
+@click.argument("journal", type=click.Path(exists=True, dir_okay=False))
+@click.option(
+    "--format", "form", type=click.Choice(["text", "markdown", "junit", "html"]), default="text", help="What to write."
+)
+@pass_session
+def report(session: Session, journal: str, form: str) -> None:
+    """Show the report of a run from its JOURNAL; nothing is sent."""
+    found = session.client.fleet.report(journal)
+    ways = {"markdown": found.to_markdown, "junit": found.to_junit, "html": found.to_html}
+    session.output.result(found, ways[form]() if form in ways else str(found))
+
+
 def _values(names: tuple[str, ...]) -> dict[str, str] | None:
     pairs = [name.partition("=") for name in names]
     return {name: read_value(name, reference if equals else None) for name, equals, reference in pairs} or None

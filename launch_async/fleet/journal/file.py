@@ -28,7 +28,7 @@ from launch_async.fleet.journal.journal import Entry, moment_of, text_of
 from launch_async.fleet.journal.origin import identity, is_last_written, mark_time
 from launch_async.fleet.plan.plan import Plan
 
-__all__ = ["EARLIEST", "FileJournal"]
+__all__ = ["EARLIEST", "FileJournal", "read_journal"]
 
 _LOG: Final = logging.getLogger("launch_async.fleet")
 _FORMAT: Final = "contentstack-launch/fleet-journal"
@@ -120,24 +120,8 @@ class FileJournal:
         """Read all that the file tells, and refuse it where that cannot be gone on with."""
         with _translated(self.path):
             content = file.readall()
-        _check_beginning(self.path, content)
-        log = Log()
-        try:
-            header, *records = log.read(content) or [{}]
-            kept = _plan(self.path, header)
-            entries = {operation.key: Entry(key=operation.key) for operation in kept.operations}
-            opened: Mapping[str, object] = {}
-            for record in records:
-                if "opened" in record:
-                    opened = cast("Mapping[str, object]", record["opened"])
-                else:
-                    entry = Entry.from_dict(cast("Mapping[str, object]", record["entry"]))
-                    entries[_known(entry.key, entries)] = entry
-            since = moment_of(opened.get("missing_since"))
-        except (ValueError, TypeError, KeyError, InvalidArgumentError) as error:
-            raise JournalError(
-                f"{self.path} is damaged: {error}. Look at the service for what its run has done, and make a new plan"
-            ) from error
+        kept, entries, opened, log = _parsed(self.path, content)
+        since = moment_of(opened.get("missing_since"))
         if plan is not None and kept.uid != plan.uid:
             raise JournalError(
                 f"{self.path} is the journal of another plan ({kept.uid[:8]}, {kept.action}). "
@@ -230,6 +214,41 @@ def _plan(path: Path, header: Record) -> Plan:
             "resume it with the SDK that began it"
         )
     return Plan.from_json(json.dumps(header["plan"]))
+
+
+def read_journal(path: str | os.PathLike[str]) -> tuple[Plan, Sequence[Entry]]:
+    """Return what a journal's file tells, also while a run writes it; nothing is locked or written.
+
+    Raises:
+        JournalError: There is none, or it is damaged.
+    """
+    with _translated(Path(path)):
+        content = Path(path).read_bytes()
+    plan, entries, _, _ = _parsed(Path(path), content)
+    return plan, list(entries.values())
+
+
+def _parsed(path: Path, content: bytes) -> tuple[Plan, dict[str, Entry], Mapping[str, object], Log]:
+    """Return the plan of a journal, what is known of each operation, how it was opened last, and the log itself."""
+    _check_beginning(path, content)
+    log = Log()
+    try:
+        header, *records = log.read(content) or [{}]
+        plan = _plan(path, header)
+        entries = {operation.key: Entry(key=operation.key) for operation in plan.operations}
+        opened: Mapping[str, object] = {}
+        for record in records:
+            if "opened" in record:
+                opened = cast("Mapping[str, object]", record["opened"])
+                moment_of(opened.get("missing_since"))
+            else:
+                entry = Entry.from_dict(cast("Mapping[str, object]", record["entry"]))
+                entries[_known(entry.key, entries)] = entry
+    except (ValueError, TypeError, KeyError, InvalidArgumentError) as error:
+        raise JournalError(
+            f"{path} is damaged: {error}. Look at the service for what its run has done, and make a new plan"
+        ) from error
+    return plan, entries, opened, log
 
 
 def _last_moment(plan: Plan, entries: Collection[Entry]) -> datetime:
