@@ -72,7 +72,7 @@ def apply(session: Session, file: str, **options: object) -> int:
     given = taken_by(DeclaredState.apply, options)
     declared, plan = session.client.state, session.client.state.diff(State.load(file))
     own = None if "journal" in given else Path(f"{file}.journal")
-    journal = Path(given.setdefault("journal", own))
+    journal = Path(str(given.setdefault("journal", own)))
     if plan.is_empty and not journal.exists():
         session.output.result(plan)
         return ExitCode.DONE
