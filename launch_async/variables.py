@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
-import io
 import json
 import logging
 import os
@@ -26,11 +25,12 @@ from typing import Final, NoReturn
 import attrs
 
 from launch_async._views import Displayable
-from launch_async.errors import ConcurrentChangeError, ConfigurationError, InvalidArgumentError, LaunchError
+from launch_async.errors import ConcurrentChangeError, InvalidArgumentError, LaunchError
 from launch_async.models.environment import Environment
 from launch_async.resources._inputs import check_variables
 from launch_async.resources._resource import with_methods
 from launch_async.resources.environments import Environments
+from launch_async.wire.dotenv import DotenvError, read_dotenv
 from launch_async.wire.secret import hidden, hidden_json, kind_of
 
 __all__ = ["VariableValues", "Variables", "VariablesDiff"]
@@ -148,7 +148,7 @@ class Variables:
         Args:
             project_uid: The project.
             environment_uid: The environment.
-            desired: Values by name, or the path of a dotenv file (extra `dotenv`).
+            desired: Values by name, or the path of a dotenv file, as npm's `dotenv` reads it.
             remove: Whether to remove variables that are not desired; otherwise they stay.
 
         Returns:
@@ -158,7 +158,6 @@ class Variables:
             InvalidArgumentError: A UID is malformed, the file cannot be read, or the list would break a limit of
                 FACTS §4: at most 128 variables and 14 KB, none empty. With Cloud Functions the service allows 4 KB
                 only, which this does not check.
-            ConfigurationError: A dotenv file was given, and python-dotenv is not installed.
             NotFoundError: No such environment in this organization (404).
 
         API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
@@ -296,36 +295,18 @@ def _fingerprint(values: Mapping[str, str]) -> str:
 
 
 def _read_dotenv(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Return the variables of a dotenv file; of a name that occurs twice, the last value.
-
-    The syntax is python-dotenv's (extra `dotenv`). Values are taken literally: `${NAME}` is not replaced, so that no
-    variable of this machine ends up in an environment.
+    """Return the variables of a dotenv file.
 
     Raises:
-        ConfigurationError: python-dotenv is not installed.
         InvalidArgumentError: The file cannot be read, or a line of it is no assignment.
     """
     try:
-        from dotenv.parser import parse_stream
-    except ImportError:
-        raise ConfigurationError(
-            'reading dotenv files needs python-dotenv: pip install "contentstack-launch[dotenv]"'
-        ) from None
-    try:
-        text = Path(path).read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise InvalidArgumentError("desired", f"{os.fspath(path)} cannot be read: {reason}") from None
-    variables: dict[str, str] = {}
-    for binding in parse_stream(io.StringIO(text)):
-        # A name without "=" has no value, and a line without a name is a comment or blank.
-        if binding.error or (binding.key is not None and binding.value is None):
-            line = binding.original.line + _blank_lines_before(binding.original.string)
-            raise InvalidArgumentError("desired", f"{os.fspath(path)}, line {line}: no NAME=value")
-        if binding.key is not None and binding.value is not None:
-            variables[binding.key] = binding.value
-    return variables
-
-
-def _blank_lines_before(text: str) -> int:
-    return text[: len(text) - len(text.lstrip())].count("\n")
+        return read_dotenv(Path(path).read_text("utf-8-sig"))
+    except DotenvError as error:
+        problem = f", {error}"
+    except UnicodeDecodeError:
+        problem = " cannot be read: it is not UTF-8"
+    except OSError as error:
+        problem = f" cannot be read: {error.strerror}"
+    # Not from in there: the frames of the reader hold the values.
+    raise InvalidArgumentError("desired", f"{os.fspath(path)}{problem}")

@@ -50,7 +50,7 @@ class Variables:
         Args:
             project_uid: The project.
             environment_uid: The environment.
-            desired: Values by name, or the path of a dotenv file (extra `dotenv`).
+            desired: Values by name, or the path of a dotenv file, as npm's `dotenv` reads it.
             remove: Whether to remove variables that are not desired; otherwise they stay.
 
         Returns:
@@ -60,7 +60,6 @@ class Variables:
             InvalidArgumentError: A UID is malformed, the file cannot be read, or the list would break a limit of
                 FACTS §4: at most 128 variables and 14 KB, none empty. With Cloud Functions the service allows 4 KB
                 only, which this does not check.
-            ConfigurationError: A dotenv file was given, and python-dotenv is not installed.
             NotFoundError: No such environment in this organization (404).
 
         API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.

@@ -15,10 +15,8 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Final
 
 from launch_async import ConfigurationError, InvalidArgumentError, KeyringTokenStore
@@ -33,7 +31,6 @@ MODULES: Final = {
     "progress": "rich",
     "notebook": "pandas",
     "speed": "orjson",
-    "dotenv": "dotenv",
     "keyring": "keyring",
     "certificates": "cryptography",
     "state": "tomlkit",
@@ -111,15 +108,6 @@ def _speed(emulator: LaunchEmulator) -> None:
         raise ConfigurationError("contentstack-launch[speed] is not installed")
 
 
-def _dotenv(emulator: LaunchEmulator) -> None:
-    project = emulator.add_project("dotenv")
-    with tempfile.TemporaryDirectory() as folder, _client(emulator) as launch:
-        file = Path(folder, "site.env")
-        file.write_text("GREETING='good night'\n", "utf-8")
-        diff = launch.variables.diff(project.uid, next(iter(project.environments)), file)
-        assert "GREETING" in str(diff)
-
-
 def _keyring(emulator: LaunchEmulator) -> None:
     if find_spec("keyring"):
         import keyring
@@ -185,7 +173,6 @@ USES: Final[dict[str, Callable[[LaunchEmulator], None]]] = {
     "progress": _progress,
     "notebook": _notebook,
     "speed": _speed,
-    "dotenv": _dotenv,
     "keyring": _keyring,
     "certificates": _certificates,
     "state": _state,

@@ -14,11 +14,14 @@ SECRET = "secret"  # noqa: S105 - the reason, not a secret
 _NAMES = frozenset(
     {
         ".boto", ".dockercfg", ".git-credentials", ".htpasswd", ".my.cnf", ".netrc", ".pgpass", ".pypirc", ".s3cfg",
-        ".vault-token", "_netrc", "application_default_credentials.json", "credentials.json", "id_dsa", "id_ecdsa",
-        "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_rsa", "master.key",
+        ".vault-token", "_netrc", "application_default_credentials.json", "credentials.json", "credentials.tfrc.json",
+        "id_dsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk", "id_rsa", "master.key",
     }
 )  # fmt: skip
-_SUFFIXES = (".p12", ".pfx", ".jks", ".keystore", ".ppk", ".kdb", ".kdbx", ".tfstate", ".tfstate.backup")
+_SUFFIXES = (
+    ".p12", ".pfx", ".jks", ".keystore", ".ppk", ".kdb", ".kdbx", ".tfstate", ".tfstate.backup", ".tfvars",
+    ".tfvars.json",
+)  # fmt: skip
 _PATHS = ("/.aws/credentials", "/.docker/config.json", "/.kube/config", "/.cargo/credentials.toml", "/.gem/credentials")
 # What comes after `.env` must set it apart: `.envoy.yaml` and `.envelope.svg` are other names.
 _DOTENV = re.compile(r"\.(env|envrc|dev\.vars)([._~-].*)?")

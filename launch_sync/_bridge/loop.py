@@ -61,9 +61,9 @@ def current_loop() -> LoopThread:
         ClosedError: the interpreter is exiting.
     """
     loop = _process.loop
-    if _is_in_async():
-        if loop is not None and loop.is_here():
-            raise bridge_thread_error()
+    if loop is not None and loop.is_here():
+        raise bridge_thread_error()
+    if _is_in_async(loop):
         _warn_in_async()
     if loop is not None and loop.is_ours() and not loop.exiting:
         return loop
@@ -159,6 +159,10 @@ class LoopThread:
     def is_ours(self) -> bool:
         """Whether it was started by this process, and runs; a fork copies the object but not the thread."""
         return self._pid == os.getpid() and self._thread.is_alive()
+
+    def runs(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether that is its event loop."""
+        return self._loop is loop
 
     def is_here(self) -> bool:
         """Whether the current thread is the loop's."""
@@ -285,12 +289,13 @@ def _exited_error() -> ClosedError:
     return ClosedError("launch_sync is closed: the interpreter is exiting. Finish calls before the program ends.")
 
 
-def _is_in_async() -> bool:
+def _is_in_async(loop: LoopThread | None) -> bool:
     try:
-        asyncio.get_running_loop()
+        running = asyncio.get_running_loop()
     except RuntimeError:
         return False
-    return True
+    # With gevent our loop runs in a greenlet of this very thread, and nobody who calls is in a coroutine for that.
+    return loop is None or not loop.runs(running)
 
 
 def _warn_in_async() -> None:

@@ -485,6 +485,19 @@ async def test_a_warning_made_an_error_leaves_no_coroutine_behind() -> None:
         _bridge.run(answer(1))
 
 
+def test_where_greenlets_share_a_thread_with_the_loop_nothing_is_warned() -> None:
+    _bridge.run(answer(1))
+    loop = _loop._process.loop
+    assert loop is not None
+
+    # As gevent has it: the private loop runs in a greenlet, and asyncio takes it for the loop of everybody there.
+    asyncio.events._set_running_loop(loop._loop)
+    try:
+        assert _bridge.run(answer(2)) == 2
+    finally:
+        asyncio.events._set_running_loop(None)
+
+
 async def test_in_a_notebook_nothing_is_warned(monkeypatch: pytest.MonkeyPatch) -> None:
     class IPython:
         @staticmethod

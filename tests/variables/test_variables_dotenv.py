@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import sys
+import json
+import random
+import shutil
+import subprocess
+import traceback
 
 import pytest
 
-from launch_async import ConfigurationError, InvalidArgumentError
+from launch_async import InvalidArgumentError
+from launch_async.wire.dotenv import DotenvError, read_dotenv
 
 FILE = """\
 # what the site needs
@@ -77,8 +82,75 @@ async def test_a_file_that_is_not_utf8_is_refused(client, uids, tmp_path):
         await client.variables.diff(*uids, file)
 
 
-async def test_without_the_extra_the_error_names_it(client, uids, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "dotenv.parser", None)
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("A=abc#def", "abc"),
+        ("A=abc # def", "abc"),
+        ("A='abc#def' # x", "abc#def"),
+        ('A=`it\'s "here"`', 'it\'s "here"'),
+        ("A=`one\ntwo`", "one\ntwo"),
+        ('A="one\\ntwo\\t"', "one\ntwo\\t"),
+        ("A='one\\ntwo'", "one\\ntwo"),
+        ("A = x = y ", "x = y"),
+        ("  export A: x", "x"),
+        ("A=1\r\nA=2\r\n", "2"),
+        ("A=${HOME}", "${HOME}"),
+    ],
+)
+def test_a_file_is_read_as_npm_reads_it(text, value):
+    assert read_dotenv(text) == {"A": value}
 
-    with pytest.raises(ConfigurationError, match=r"contentstack-launch\[dotenv\]"):
-        await client.variables.diff(*uids, tmp_path / "any.env")
+
+@pytest.mark.parametrize("text", ["A+=1", "export A", "A", "A:x", 'A="x', "A='x' y", "=x"])
+def test_what_npm_skips_or_half_reads_is_refused(text):
+    with pytest.raises(DotenvError, match="line 2"):
+        read_dotenv(f"B=1\n{text}\n")
+
+
+async def test_a_refused_file_shows_no_value(client, uids, tmp_path):
+    file = tmp_path / "broken.env"
+    file.write_text("A=CANARYvalue\nB+=CANARYvalue\n", "utf-8")
+
+    with pytest.raises(InvalidArgumentError) as caught:
+        await client.variables.diff(*uids, file)
+
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert "CANARY" not in "".join(shown.format())
+
+
+# npm's dotenv, lib/main.js: how it cuts a file, and what it makes of a value.
+BY_NPM = r"""
+const LINE = /^\s*(?:export\s+)?([\w.-]+)(?:\s*=\s*?|:\s+?)(\s*'(?:\\'|[^'])*'|\s*"(?:\\"|[^"])*"|\s*`(?:\\`|[^`])*`|[^#\r\n]+)?\s*(?:#.*)?(?:$|$)/mg
+const read = source => Object.fromEntries([...source.replace(/\r\n?/mg, "\n").matchAll(LINE)].map(([, name, found]) => {
+  const text = (found || "").trim(), value = text.replace(/^(['"`])([\s\S]*)\1$/mg, "$2")
+  return [name, text[0] === '"' ? value.replace(/\\n/g, "\n").replace(/\\r/g, "\r") : value]
+}))
+console.log(JSON.stringify(JSON.parse(require("fs").readFileSync(0, "utf8")).map(read)))
+"""  # noqa: E501
+PIECES = ["a", " ", "#", "\\n", "\\", "$", "=", "'", '"', "`", "\n", "export ", "A", "x.y", ": ", "="]
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not here")
+def test_nobody_can_tell_the_reader_from_npms():
+    chance = random.Random(4)
+    files = ["".join(chance.choices(PIECES, k=chance.randint(1, 12))) for _ in range(4000)]
+    files += [
+        f"{name}{quote}{body}{quote}" for name in ("A=", "A: ") for quote in ("", "'", '"', "`") for body in files[:400]
+    ]
+    told = subprocess.run(["node", "-e", BY_NPM], input=json.dumps(files), capture_output=True, text=True, check=True)
+
+    differences = [
+        (file, ours, theirs)
+        for file, theirs in zip(files, json.loads(told.stdout), strict=True)
+        if (ours := read_or_none(file)) is not None and ours != theirs
+    ]
+
+    assert differences == []
+
+
+def read_or_none(text):
+    try:
+        return read_dotenv(text)
+    except DotenvError:
+        return None
