@@ -176,6 +176,16 @@ async def test_a_preview_is_extended_from_now(launch, shop):
     assert (shorter.owner, shorter.source) == ("alice", "branch moon")
 
 
+async def test_the_next_create_never_shortens_a_preview(launch, shop):
+    _, client = launch
+    preview = await client.previews.create(shop.uid, branch="moon", ttl=HOUR)
+    longer = await client.previews.extend(preview, 7 * DAY)
+
+    again = await client.previews.create(shop.uid, branch="moon", ttl=HOUR, owner="bob")
+
+    assert (again.expires_at, again.owner) == (longer.expires_at, "bob")
+
+
 async def test_a_preview_ends_with_its_pull_request(launch, shop):
     _, client = launch
     await client.previews.create(shop.uid, branch="feature/moon", ttl=DAY)

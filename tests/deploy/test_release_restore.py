@@ -186,6 +186,22 @@ async def test_a_restoration_that_fails_is_told_and_is_the_cause(launch, site, v
     assert unhealthy.value.__cause__ is not None
 
 
+async def test_what_could_not_be_put_back_can_be_tried_again(launch, site, version, tmp_path):
+    emulator, client = launch
+    journal = tmp_path / "release.journal"
+    emulator.faults.add("status_before", operation="downloadArchive", status=404)
+
+    with pytest.raises(DeploymentUnhealthy, match=r"launch.restore\(.*\) tries again"):
+        await client.deploy(*uids_of(site), version("bad"), verify=BAD, on_failure="restore")
+    with pytest.raises(DeploymentUnhealthy, match=r"launch.resume_release\(.*\) tries again"):
+        await client.deploy(*uids_of(site), version("worse"), verify=BAD, on_failure="restore", journal=journal)
+    emulator.faults.clear()
+
+    with pytest.raises(DeploymentUnhealthy) as unhealthy:
+        await client.resume_release(journal)
+    assert unhealthy.value.restored is not None
+
+
 @pytest.mark.parametrize("kind", ["reset_before", "truncate", "status_before"])
 async def test_a_zip_that_does_not_come_whole_is_fetched_again(launch, site, version, kind):
     emulator, client = launch

@@ -37,6 +37,8 @@ COMMANDS = {
     "deploy": ("deploy_folder.py",),
     "redeploy": ("redeploy_fleet.py", "--yes"),
     "release": ("release.py",),
+    "preview": ("preview.py",),
+    "sweep": ("preview.py", "--sweep", "--yes"),
     "look": ("redeploy_fleet.py",),
     "plan": ("roll_out_variable.py",),
     "roll out": ("roll_out_variable.py", "--yes"),
@@ -61,7 +63,7 @@ BLOCKS = {block.name: block for block in blocks("python")}
 SHOWN = {
     program.name: shown
     for program, shown in pairwise(blocks("python", "text"))
-    if shown.language == "text" and shown.page == program.page
+    if (program.language, shown.language) == ("python", "text") and shown.page == program.page
 }
 
 # A block marked so finds an emulator behind the settings of the environment.
@@ -319,6 +321,12 @@ async def test_what_is_published_is_purged_at_the_organization_that_the_environm
 
 def test_what_staging_has_proven_is_promoted(ended: dict[str, Future[Ended]]) -> None:
     assert re.fullmatch(r"staging: LIVE at http\S+\nproduction: LIVE at http\S+\n", output(ended["release"]))
+
+
+def test_a_branch_is_previewed(ended: dict[str, Future[Ended]]) -> None:
+    shown = r"preview-feature-moon-\w{6} at http\S+\npreview-\S+: branch feature/moon, of me, until \S+\n"
+    assert re.fullmatch(shown, output(ended["preview"]))
+    assert output(ended["sweep"]) == ""
 
 
 def test_a_roll_out_is_shown_before_it_is_made(ended: dict[str, Future[Ended]]) -> None:

@@ -57,5 +57,6 @@ def test_the_oracle_sees_a_broken_sdk(broken: Callable[[], AbstractContextManage
 
 
 def _kinds() -> Iterator[Kind]:
-    for seed in range(100):
+    # From the first seed on that shows a second build soon.
+    for seed in range(44, 200):
         yield from (one.kind for one in run_world(seed, WORLD, oracle=nothing_is_lost).violations)

@@ -85,8 +85,8 @@ class Previews:
         """Deploy a branch or files to a preview environment, which is created if it is not there yet.
 
         Called again for the same branch, it finds the environment by its name, deploys to it, and lets it live for
-        `ttl` from now. A new one has the build settings of another environment of the project, but not its variables:
-        those may be secrets of production.
+        `ttl` from now, or longer if it was extended. A new one has the build settings of another environment of the
+        project, but not its variables: those may be secrets of production.
 
         Args:
             project_uid: The project.
@@ -153,7 +153,7 @@ class Previews:
                         secrets,
                     )
                 else:
-                    environment = await self._prolonged(found, marker, branch)
+                    environment = await self._prolonged(found, marker, branch, keep_longer=True)
                     deployment = await self._deploying.deploy(
                         project_uid,
                         environment.uid,
@@ -312,8 +312,10 @@ class Previews:
         _LOG.info("deleted preview %r (%s)", environment.name, environment.uid)
         return True
 
-    async def _prolonged(self, environment: Environment, marker: Marker, branch: str | None) -> Environment:
-        """Return a preview with another end.
+    async def _prolonged(
+        self, environment: Environment, marker: Marker, branch: str | None, *, keep_longer: bool = False
+    ) -> Environment:
+        """Return a preview with another end; one that would live longer keeps its own if asked to.
 
         Raises:
             InvalidArgumentError: It is no preview.
@@ -324,7 +326,8 @@ class Previews:
                 "name",
                 f"environment {environment.name!r} is there and is no preview: it has no marker. Take another name",
             )
-        text = Marker(marker.expires_at, marker.owner or known.owner, marker.source).text
+        expires_at = max(marker.expires_at, known.expires_at) if keep_longer else marker.expires_at
+        text = Marker(expires_at, marker.owner or known.owner, marker.source).text
         if branch is None or branch == environment.git_branch:
             return await self._environments.update(environment.project_uid, environment.uid, description=text)
         return await self._environments.update(

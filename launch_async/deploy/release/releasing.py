@@ -232,7 +232,7 @@ class Releasing:
             try:
                 restored, done = await self._put_back(release, deployment)
             except LaunchError as error:
-                cause, done = error, f"Putting back what served before failed: {_told(error)}"
+                cause, done = error, f"Putting back what served before failed: {_told(error)}{_again(release, error)}"
         if cause is None or isinstance(cause, DeploymentFailed):
             release.note(outcome="unhealthy", done=done)
         unhealthy = _unhealthy(deployment, results, restored, done)
@@ -303,6 +303,15 @@ def _other_since(recent: Sequence[Deployment], bad: Deployment) -> str:
     if own is not None and not own.status.is_serving and now is not None:
         return f"deployment {now.uid} serves again already"
     return ""
+
+
+def _again(release: Release, error: LaunchError) -> str:
+    """Say how to try once more, where nothing may be on its way."""
+    if error.ambiguous or isinstance(error, DeploymentFailed):
+        return ""
+    if release.journal is not None:
+        return f". launch.resume_release({str(release.journal.path)!r}) tries again"
+    return f". launch.restore({release.place.project_uid!r}, {release.place.environment_uid!r}) tries again"
 
 
 def _told(error: LaunchError) -> str:

@@ -50,8 +50,8 @@ class Previews:
         """Deploy a branch or files to a preview environment, which is created if it is not there yet.
 
         Called again for the same branch, it finds the environment by its name, deploys to it, and lets it live for
-        `ttl` from now. A new one has the build settings of another environment of the project, but not its variables:
-        those may be secrets of production.
+        `ttl` from now, or longer if it was extended. A new one has the build settings of another environment of the
+        project, but not its variables: those may be secrets of production.
 
         Args:
             project_uid: The project.
