@@ -23,6 +23,7 @@ from launch_async.errors import (
     AttemptTimeout,
     ClosedError,
     ConfigurationError,
+    LaunchError,
     ResponseLost,
     TransportError,
 )
@@ -168,7 +169,7 @@ class AiohttpTransport:
         # aiohttp's view of the answer shows secrets: before anything is raised, this frame forgets it.
         answer: aiohttp.ClientResponse | None = None
         connecting = _Connecting()
-        token = _CONNECTING.set(connecting)
+        _CONNECTING.set(connecting)
         try:
             proxy = self._proxy_for(request.url)
             answer = await session.request(
@@ -199,8 +200,10 @@ class AiohttpTransport:
                     error_body = _without_password(await _read_beginning(answer), proxy)
                     return Response(status, answer.headers, error_body, max(1, tracker.attempts))
                 failure: TransportError = redirect_refused(request, status, answer.headers.get("Location", ""))
-        except TransportError:
-            raise
+        except LaunchError as error:
+            answer = None
+            # End the traceback here: the frames below hold the answer.
+            raise error.with_traceback(None) from None
         except BaseException as error:
             answer = None
             translation = translated(error, request, tracker.attempts, left=connecting.has_left)
@@ -213,8 +216,6 @@ class AiohttpTransport:
                 raise error.with_traceback(None) from None
             failure = translation
             failure.sends = max(1, tracker.attempts)
-        finally:
-            _CONNECTING.reset(token)
         answer = None
         raise failure
 

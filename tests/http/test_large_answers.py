@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import traceback
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
@@ -105,6 +106,19 @@ async def test_an_endless_answer_is_not_read_and_not_asked_for_again(
     assert not caught.value.ambiguous
     assert server.requests == 1
     assert server.blocks < 200
+
+
+@pytest.mark.parametrize("log", [False, True])
+async def test_no_frame_of_the_error_holds_the_token_or_the_answer(log: bool) -> None:
+    server = Endless(begin=b"the-answer")
+    async with serving(server) as origin, client_of(origin) as launch:
+        with pytest.raises(LaunchError) as caught:
+            await (launch.deployments.logs(PROJECT, ENVIRONMENT, DEPLOYMENT) if log else launch.projects.get(PROJECT))
+
+    frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    shown = [repr(frame.f_locals) for frame in frames if "launch_async" in frame.f_code.co_filename]
+    assert len(shown) > 3
+    assert not any("a-token" in text or "the-answer" in text or "ClientResponse" in text for text in shown)
 
 
 async def test_an_answer_that_announces_too_much_is_not_read() -> None:
