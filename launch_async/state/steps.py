@@ -35,6 +35,8 @@ class StepKind(enum.StrEnum):
 
 STAGES: Final = tuple(StepKind)
 """The order of steps: what must come first stands first."""
+CREATIONS: Final = (StepKind.CREATE_PROJECT, StepKind.CREATE_ENVIRONMENT)
+"""Steps that must not be done twice."""
 
 
 @attrs.frozen(kw_only=True)

@@ -97,7 +97,7 @@ def drift(state: State, fleet: Fleet) -> Comparison:
     return asyncio.run(compared(state, slots, lambda slot: listed[slot.actual.uid] if slot.actual else ()))
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(fleets)
 def test_a_pulled_document_differs_in_nothing_and_holds_no_secret(fleet: Fleet) -> None:
     text = pulled(fleet).to_toml()

@@ -108,7 +108,7 @@ def test_a_document_is_typed_data() -> None:
     assert state.groups["brands"] == DeclaredGroup(projects=("shop-*",), environments=("*",))
 
 
-@limits(max_examples=25)
+@limits(max_examples=15)
 @given(states, states)
 def test_what_is_written_new_or_into_a_loaded_file_is_read_back(loaded: State, changed: State) -> None:
     text = loaded.to_toml()

@@ -260,6 +260,7 @@ class Service:
         project = self.add_project(name, document["projectType"], author)
         environment = self.add_environment(project, document["environment"]["name"], author, implied=True)
         environment.listed_at += 1.0
+        environment.variables = _variables(document["environment"])
         if environment.kind == "FILEUPLOAD":
             self.begin(environment, author, content=content, implied=True)
         else:
@@ -271,6 +272,7 @@ class Service:
         if any(one.name == document["name"] for one in self.below(project_uid, "environment")):
             return refusal(409, "launch.ENVIRONMENT.DUPLICATE_NAME")
         environment = self.add_environment(project, document["name"], author)
+        environment.variables = _variables(document)
         self.begin(environment, author, content=self._uploaded(document.get("uploadUid")), implied=True)
         return 201, {"environment": self._shown(environment)}
 
@@ -285,7 +287,7 @@ class Service:
     def _update_environment(self, environment_uid: str, document: Document, author: str) -> tuple[int, Document]:
         environment = self._by_uid[environment_uid]
         if "environmentVariables" in document:
-            environment.variables = {one["key"]: one["value"] for one in document["environmentVariables"]}
+            environment.variables = _variables(document)
             self.writes.append((author, environment_uid, dict(environment.variables)))
             self._log("service", f"writes variables of {short(environment_uid)} for {author}")
         return 200, {"environment": self._shown(environment)}
@@ -360,6 +362,10 @@ class Service:
     def _stamp(self, at: float) -> str:
         moment = datetime.fromtimestamp(NOON + at + self.created_ahead, UTC)
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _variables(document: Document) -> dict[str, str]:
+    return {one["key"]: one["value"] for one in document.get("environmentVariables", ())}
 
 
 def refusal(status: int, code: str) -> tuple[int, Document]:

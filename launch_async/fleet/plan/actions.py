@@ -164,11 +164,13 @@ class Task:
         name: What it does, such as `update_environment`.
         details: What is to be known of it, as plain data without a secret.
         requests: Requests that it takes at the least.
+        is_repeatable: Whether it may be done again, as what reads before it writes: then nothing about it is in doubt.
     """
 
     name: str
     details: Mapping[str, JSONValue] = attrs.field(factory=dict[str, JSONValue], repr=False, hash=False)
     requests: int = 0
+    is_repeatable: bool = False
     kind: Literal["task"] = "task"
 
     def __str__(self) -> str:

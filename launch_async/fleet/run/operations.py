@@ -36,7 +36,7 @@ from launch_async.fleet.run.uploads import SharedUpload
 from launch_async.fleet.services import FleetServices
 from launch_async.http.metering import Meter, metered
 from launch_async.models.deployment import Deployment, DeploymentRef
-from launch_async.resources._create.reconciling import C, CreationLog, CreationOptions, ReconcilingCreate
+from launch_async.resources._create.reconciling import C, CreationLog, CreationOptions, ReconcilingCreate, may_pass
 from launch_async.resources._create.sending import SendRecord
 
 __all__ = ["HeldBackError", "Operations", "TaskWork"]
@@ -341,7 +341,12 @@ class Operations:
             if found is not None:
                 return found
             self._state.settle(operation)
-        await self._know_the_clock(operation)
+        try:
+            await self._know_the_clock(operation)
+        except LaunchError as error:
+            # Nothing was sent that changes anything.
+            error.retryable = may_pass(error)
+            raise
         log = _JournalledCreation(operation, self._state, self._check_not_held)
         creation = creation_of(options(log))
         made: list[C] = []

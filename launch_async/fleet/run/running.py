@@ -28,7 +28,7 @@ from launch_async.errors import (
     WaitTimeout,
 )
 from launch_async.fleet.journal.journal import Journal, OperationState
-from launch_async.fleet.plan.actions import Redeploy, SetVariables
+from launch_async.fleet.plan.actions import Redeploy, SetVariables, Task
 from launch_async.fleet.plan.operation import PlannedOperation
 from launch_async.fleet.plan.plan import Plan
 from launch_async.fleet.plan.targets import counted
@@ -324,6 +324,8 @@ class FleetRun:
 
     def _is_in_doubt(self, operation: PlannedOperation) -> bool:
         """Return whether an earlier run may have carried it out, and nobody could look: a resumption looks again."""
+        if isinstance(operation.action, Task) and operation.action.is_repeatable:
+            return False
         settled = self._state.settled_state(operation)
         return settled is OperationState.INTENDED or self._state.may_be_done(operation)
 

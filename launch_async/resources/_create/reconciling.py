@@ -39,7 +39,7 @@ from launch_async.resources._create.coordinator import CreationCoordinator, Unre
 from launch_async.resources._create.proof import Before, Finding, Proof, Verdict
 from launch_async.resources._create.sending import SendRecord
 
-__all__ = ["Created", "CreationLog", "CreationOptions", "ReconcilingCreate"]
+__all__ = ["Created", "CreationLog", "CreationOptions", "ReconcilingCreate", "may_pass"]
 
 _LOG: Final = logging.getLogger(__name__)
 _ROUNDS: Final = 3
@@ -254,7 +254,7 @@ class ReconcilingCreate(Generic[C]):
                 rivals = [rival for rival in place.lost if rival.request != self.request]
                 judged = [(one, await self._judged(one, existing, rivals, asked)) for one in existing]
         except LaunchError as error:
-            if _may_pass(error):
+            if may_pass(error):
                 return _Findings(failure=error)
             if lost is None:
                 raise
@@ -357,7 +357,7 @@ class ReconcilingCreate(Generic[C]):
         return f"{one.uid} ({told})" if told else one.uid
 
 
-def _may_pass(error: LaunchError) -> bool:
+def may_pass(error: LaunchError) -> bool:
     """Return whether the next look may succeed: nothing is sent meanwhile, so that looking again harms nobody."""
     unreadable = isinstance(error, DecodeError | MalformedResponse)
     return error.retryable or unreadable or (error.status or 0) >= 500

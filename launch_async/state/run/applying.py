@@ -37,7 +37,7 @@ from launch_async.state.plan import StatePlan, changes_of
 from launch_async.state.resolving import resolve
 from launch_async.state.run.journalled import operation_of, redeployment_of, step_of
 from launch_async.state.run.performing import StatePerformer
-from launch_async.state.steps import Step, StepKind
+from launch_async.state.steps import CREATIONS, Step, StepKind
 from launch_async.state.values import Delete, UnresolvedError, VariableSource
 from launch_async.wire.secret import Secret
 
@@ -47,7 +47,6 @@ RedeployWhen: TypeAlias = Literal["changed"]
 """Which environments are deployed again: those whose changes show only then."""
 
 _UNCONFIRMED: Final = 20
-_CREATIONS: Final = (StepKind.CREATE_PROJECT, StepKind.CREATE_ENVIRONMENT)
 
 
 async def applied(
@@ -205,7 +204,7 @@ def _check_token(services: FleetServices, operations: Iterable[PlannedOperation]
     """Refuse what only a user may do, where the token is an app's."""
     if not services.pipeline.is_for_app:
         return
-    names = [f"{one}" for one in StepKind if one in _CREATIONS]
+    names = [f"{one}" for one in StepKind if one in CREATIONS]
     refused = [
         one.label
         for one in operations
@@ -235,7 +234,7 @@ def _check_confirmation(plan: StatePlan, confirm: int | None, protected: Sequenc
     guarded = [
         step.label
         for step in plan.steps
-        if step.kind not in _CREATIONS
+        if step.kind not in CREATIONS
         and step.environment
         and (
             step.protected

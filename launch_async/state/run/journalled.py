@@ -23,7 +23,7 @@ from launch_async.models.project import ProjectType
 from launch_async.state.declarations import Declaration, DeclaredRepository
 from launch_async.state.matching import wanted_of
 from launch_async.state.plan import requests_of
-from launch_async.state.steps import STAGES, Step, StepKind
+from launch_async.state.steps import CREATIONS, STAGES, Step, StepKind
 from launch_async.state.values import DELETE, Delete, VariableSource
 
 __all__ = ["operation_of", "redeployment_of", "step_of", "value_mark"]
@@ -62,7 +62,12 @@ def operation_of(step: Step, steps: Sequence[Step], salt: str) -> PlannedOperati
         "protected": step.protected,
     }
     target = _target_of(step)
-    action = Task(name=str(step.kind), details=details, requests=requests_of(step))
+    action = Task(
+        name=str(step.kind),
+        details=details,
+        requests=requests_of(step),
+        is_repeatable=step.kind not in CREATIONS,
+    )
     return PlannedOperation(
         key=key_by_name(action, target),
         target=target,

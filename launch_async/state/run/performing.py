@@ -28,6 +28,7 @@ from launch_async.models.requests import (
     RepositoryInput,
 )
 from launch_async.models.upload import SignedUploadUrl
+from launch_async.resources._create.reconciling import may_pass
 from launch_async.resources._inputs import check_variables, environment_input
 from launch_async.resources.environments import environment_creation
 from launch_async.resources.projects import project_creation
@@ -81,13 +82,13 @@ class StatePerformer:
             case StepKind.CREATE_ENVIRONMENT:
                 await self._create_environment(work, step)
             case StepKind.UPDATE_PROJECT:
-                await work.in_turn(lambda: _again(self._update_project(work, step)))
+                await work.in_turn(lambda: _again(self._update_project, work, step))
             case StepKind.UPDATE_ENVIRONMENT:
-                await work.in_turn(lambda: _again(self._update_environment(work, step)))
+                await work.in_turn(lambda: _again(self._update_environment, work, step))
             case StepKind.DELETE_ENVIRONMENT:
-                await work.in_turn(lambda: _again(self._delete_environment(work, step)))
+                await work.in_turn(lambda: _again(self._delete_environment, work, step))
             case StepKind.DELETE_PROJECT:
-                await work.in_turn(lambda: _again(self._delete_project(work, step)))
+                await work.in_turn(lambda: _again(self._delete_project, work, step))
             case StepKind.REDEPLOY:
                 raise AssertionError("a fleet redeploys by itself")
 
@@ -99,7 +100,12 @@ class StatePerformer:
         project_uid = work.created["project_uid"]
         for seconds in (0.0, *_LOOKS):
             await work.sleep(seconds)
-            found = await self._services.environments.list(project_uid)
+            try:
+                found = await self._services.environments.list(project_uid)
+            except LaunchError as error:
+                if not may_pass(error):
+                    raise
+                continue
             if first := next((one for one in found if one.name == step.environment), None):
                 return work.done("created", project_uid=project_uid, environment_uid=first.uid)
         raise WaitTimeout(
@@ -338,12 +344,12 @@ def _conflict(
     return error
 
 
-async def _again(work: Awaitable[None]) -> None:
-    """Do work that may be done again: of a lost answer it only says that trying again may help."""
+async def _again(do: Callable[[Work, Step], Awaitable[None]], work: Work, step: Step) -> None:
+    """Do something that may be done again: of a lost or odd answer it only says that trying again may help."""
     try:
-        await work
+        await do(work, step)
     except LaunchError as error:
-        if error.ambiguous:
+        if error.ambiguous or may_pass(error):
             error.ambiguous, error.retryable = False, True
         raise
 
