@@ -6,14 +6,29 @@ shows. The classes import no view: they ask here, and the first question loads `
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FRAME", "HTML", "JUNIT", "MARKDOWN", "PAGE", "Displayable", "View"]
+__all__ = [
+    "FRAME",
+    "HTML",
+    "JUNIT",
+    "MARKDOWN",
+    "PAGE",
+    "TRACEBACK",
+    "Displayable",
+    "RunShown",
+    "StepsShown",
+    "View",
+    "at_a_prompt",
+    "progress_of_deployment",
+    "progress_of_run",
+]
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -53,6 +68,56 @@ MARKDOWN: Final = View[str]()
 """GitHub's Markdown, for the summary of a CI job."""
 PAGE: Final = View[str]()
 """A web page that stands by itself."""
+TRACEBACK: Final[View[list[str]]] = View()
+"""What IPython shows of an error, line by line."""
+
+
+class StepsShown(Protocol):
+    """What shows how a deployment gets on."""
+
+    def on_step(self, step: str) -> None:
+        """Take in what is done next."""
+
+    def on_progress(self, sent: int) -> None:
+        """Take in how many bytes were uploaded so far."""
+
+    def on_log(self, line: object) -> None:
+        """Take in a line of the build log."""
+
+    def on_update(self, deployment: object) -> None:
+        """Take in a state of the deployment."""
+
+    def __enter__(self) -> object: ...
+
+    def end(self, kind: type[BaseException] | None = None) -> None:
+        """Show how it ended."""
+
+
+class RunShown(Protocol):
+    """What shows how a run gets on."""
+
+    def __call__(self, event: object) -> None:
+        """Take in an event."""
+
+    def end(self, kind: type[BaseException] | None = None) -> None:
+        """Show how it ended."""
+
+
+def progress_of_deployment(title: str) -> StepsShown:
+    """Return what shows how a deployment gets on, wherever this program runs."""
+    notebook, session = (import_module(f"launch_async.display.live.{name}") for name in ("notebook", "session"))
+    return cast("StepsShown", notebook.Progress(title, mode="notebook" if session.in_notebook() else "lines"))
+
+
+def at_a_prompt() -> bool:
+    """Return whether somebody sits at a prompt: in a notebook, in IPython, or in Python's own shell."""
+    ipython = sys.modules.get("IPython")
+    return hasattr(sys, "ps1") or (ipython is not None and ipython.get_ipython() is not None)
+
+
+def progress_of_run() -> RunShown:
+    """Return what shows how a run of a fleet gets on, wherever this program runs."""
+    return cast("RunShown", import_module("launch_async.display.live.progress").FleetProgress())
 
 
 class Displayable:

@@ -19,7 +19,7 @@ from launch_async.errors import ConfigurationError
 from launch_async.http.aiohttp_transport import AiohttpTransport, check_transport
 from launch_async.http.base import RESPONSE_LIMIT, Middleware, Transport
 from launch_async.http.credentials import Credentials, Issuer, check_organization
-from launch_async.http.operation import Operation, check_text
+from launch_async.http.operation import Operation, check_callback, check_text
 from launch_async.http.pipeline import Call, Pipeline
 from launch_async.http.retry import RetryPolicy
 from launch_async.models.base import UNSET, JSONValue, Unset
@@ -28,6 +28,7 @@ from launch_async.rate_limit.registry import ShareBudget, check_share_budget, sh
 from launch_async.rate_limit.types import LimiterStatus, RateLimit, RateLimiter
 from launch_async.resources._cache import CachePurges
 from launch_async.settings import check_organization_uid, region_advice, resolve_app_url, resolve_endpoint
+from launch_async.watch.audience import Observers, showing_deployment
 from launch_async.wire.secret import Secret, hidden, hidden_json, kind_of
 
 if TYPE_CHECKING:
@@ -479,6 +480,7 @@ class LaunchClient:
         wait: bool = True,
         on_log: Callable[[LogLine], object] | None = None,
         on_progress: Callable[[int], object] | None = None,
+        progress: bool | None = None,
         timeout: float = 3600.0,
         secrets: SecretFiles = "refuse",
         skip_unchanged: str | os.PathLike[str] | None = None,
@@ -501,6 +503,9 @@ class LaunchClient:
             wait: Whether to wait for the end; otherwise the deployment is returned as it was created.
             on_log: Called with each line of the build log, every line once, while waiting.
             on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
+            progress: Whether to show how it gets on, without a request: as a card in a notebook, and elsewhere as one
+                line for each step on standard output. By default `launch_sync` does so in an interactive session
+                (Jupyter, IPython, a Python prompt) if there is no callback; `launch_async` does not.
             timeout: Seconds for everything together: packing, upload, creation and waiting. Checks have their own
                 times, and putting something back has as many seconds again.
             secrets: What to do about files that hold secrets: `refuse`, `drop` to leave them behind (a folder's only),
@@ -534,20 +539,22 @@ class LaunchClient:
         API: `getDeploymentUploadUrl`, `createDeployment`; scope `launch.projects:write` or `launch:manage`. With
         `on_failure="restore"` also `listDeployments` and `getDeploymentDownloadUrl`; `launch.projects:read`.
         """
-        return await self._deploying.deploy(
-            project_uid,
-            environment_uid,
-            source,
-            wait=wait,
-            on_log=on_log,
-            on_progress=on_progress,
-            timeout=timeout,
-            secrets=secrets,
-            skip_unchanged=skip_unchanged,
-            verify=verify,
-            on_failure=on_failure,
-            journal=journal,
-        )
+        check_callback(on_log=on_log, on_progress=on_progress)
+        given = Observers(on_log=on_log, on_progress=on_progress)
+        with showing_deployment(progress, f"Deployment to environment {environment_uid}", given) as observers:
+            return await self._deploying.deploy(
+                project_uid,
+                environment_uid,
+                source,
+                wait=wait,
+                observers=observers,
+                timeout=timeout,
+                secrets=secrets,
+                skip_unchanged=skip_unchanged,
+                verify=verify,
+                on_failure=on_failure,
+                journal=journal,
+            )
 
     async def restore(
         self,
@@ -686,6 +693,7 @@ class LaunchClient:
         wait: bool = True,
         on_log: Callable[[LogLine], object] | None = None,
         on_progress: Callable[[int], object] | None = None,
+        progress: bool | None = None,
         timeout: float = 3600.0,
         secrets: SecretFiles = "refuse",
     ) -> Site:
@@ -705,6 +713,9 @@ class LaunchClient:
             wait: Whether to wait for the end; otherwise the deployment is returned as it was found first.
             on_log: Called with each line of the build log, every line once, while waiting.
             on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
+            progress: Whether to show how it gets on, without a request: as a card in a notebook, and elsewhere as one
+                line for each step on standard output. By default `launch_sync` does so in an interactive session
+                (Jupyter, IPython, a Python prompt) if there is no callback; `launch_async` does not.
             timeout: Seconds for everything together: packing, upload, creation and waiting.
             secrets: What to do about files that hold secrets: `refuse`, `drop` to leave them behind (a folder's only),
                 or `send`.
@@ -738,15 +749,12 @@ class LaunchClient:
             server_command=server_command,
             environment_variables=environment_variables,
         )
-        return await self._deploying.create_site(
-            settings,
-            source,
-            wait=wait,
-            on_log=on_log,
-            on_progress=on_progress,
-            timeout=timeout,
-            secrets=secrets,
-        )
+        check_callback(on_log=on_log, on_progress=on_progress)
+        given = Observers(on_log=on_log, on_progress=on_progress)
+        with showing_deployment(progress, f"Site {name}", given) as observers:
+            return await self._deploying.create_site(
+                settings, source, wait=wait, observers=observers, timeout=timeout, secrets=secrets
+            )
 
     async def wait(
         self,
@@ -754,6 +762,7 @@ class LaunchClient:
         *,
         timeout: float = 3600.0,
         on_update: Callable[[Deployment], object] | None = None,
+        progress: bool | None = None,
     ) -> Deployment:
         """Wait until a deployment has ended; any number of waits for it share their polls.
 
@@ -765,6 +774,7 @@ class LaunchClient:
                 returned without a request.
             timeout: Seconds to wait at most.
             on_update: Called with each state that differs from the one before, beginning with the first.
+            progress: Whether to show how it gets on, as for `deploy`.
 
         Returns:
             The deployment: LIVE, or superseded (`status.is_superseded`) if another one has replaced it already. A
@@ -778,7 +788,10 @@ class LaunchClient:
 
         API: `getDeployment`, `listDeployments`; scope `launch.projects:read` or `launch:manage`.
         """
-        return await self._watching.wait(ref, timeout=timeout, on_update=on_update)
+        check_callback(on_update=on_update)
+        uid = getattr(ref, "deployment_uid", None) or getattr(ref, "uid", "")
+        with showing_deployment(progress, f"Deployment {uid}".strip(), Observers(on_update=on_update)) as observers:
+            return await self._watching.wait(ref, timeout=timeout, on_update=observers.on_update)
 
     async def wait_all(
         self,

@@ -63,6 +63,7 @@ from typing import Protocol, TypedDict, Unpack
 import attrs
 
 from launch_async._text import without_escapes
+from launch_async._views import TRACEBACK
 
 __all__ = [
     "APIError",
@@ -199,6 +200,10 @@ class LaunchError(Exception):
         )
         shown = "; ".join(filter(None, notes))
         return f"{self.message} [{without_escapes(shown)}]" if shown else self.message
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows: the caller's frames and the message, without the frames of the SDK."""
+        return TRACEBACK(self)
 
     def __reduce__(self) -> tuple[object, ...]:
         # BaseException pickles its positional arguments only, and would lose every detail.

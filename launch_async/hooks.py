@@ -1,13 +1,22 @@
 """What an observer sees of requests: attach a metric, a tracer or a progress display without touching the pipeline.
 
-Every method is called on the client's event loop, must return at once and must not raise; the events hold no secret.
+Every method is called on the client's event loop and must return at once; the events hold no secret. What a method
+raises is logged, once for each method, and never changes what becomes of the request.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from typing import Final, TypeVar
+
 import attrs
 
 __all__ = ["BudgetWait", "Hooks", "RequestFinished", "RequestRetried", "RequestStarted"]
+
+E = TypeVar("E")
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 @attrs.frozen
@@ -96,3 +105,34 @@ class Hooks:
 
     def request_finished(self, event: RequestFinished) -> None:
         """A call leaves the pipeline."""
+
+
+def guarded(hooks: Hooks) -> Hooks:
+    """Return an observer that hands everything on to another one, and logs what that raises."""
+    return hooks if isinstance(hooks, _Guarded) else _Guarded(hooks)
+
+
+class _Guarded(Hooks):
+    def __init__(self, hooks: Hooks) -> None:
+        self._hooks = hooks
+        self._failed: set[str] = set()
+
+    def request_started(self, event: RequestStarted) -> None:
+        self._hand_on("request_started", self._hooks.request_started, event)
+
+    def waited_for_budget(self, event: BudgetWait) -> None:
+        self._hand_on("waited_for_budget", self._hooks.waited_for_budget, event)
+
+    def request_retried(self, event: RequestRetried) -> None:
+        self._hand_on("request_retried", self._hooks.request_retried, event)
+
+    def request_finished(self, event: RequestFinished) -> None:
+        self._hand_on("request_finished", self._hooks.request_finished, event)
+
+    def _hand_on(self, name: str, method: Callable[[E], object], event: E) -> None:
+        try:
+            method(event)
+        except Exception:
+            if name not in self._failed:
+                self._failed.add(name)
+                _LOG.exception("hooks.%s failed, and is called again for the next event; the request goes on", name)

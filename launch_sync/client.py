@@ -383,6 +383,7 @@ class LaunchClient:
         wait: bool = True,
         on_log: Callable[[LogLine], object] | None = None,
         on_progress: Callable[[int], object] | None = None,
+        progress: bool | None = None,
         timeout: float = 3600.0,
         secrets: SecretFiles = "refuse",
         skip_unchanged: str | os.PathLike[str] | None = None,
@@ -405,6 +406,9 @@ class LaunchClient:
             wait: Whether to wait for the end; otherwise the deployment is returned as it was created.
             on_log: Called with each line of the build log, every line once, while waiting.
             on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
+            progress: Whether to show how it gets on, without a request: as a card in a notebook, and elsewhere as one
+                line for each step on standard output. By default `launch_sync` does so in an interactive session
+                (Jupyter, IPython, a Python prompt) if there is no callback; `launch_async` does not.
             timeout: Seconds for everything together: packing, upload, creation and waiting. Checks have their own
                 times, and putting something back has as many seconds again.
             secrets: What to do about files that hold secrets: `refuse`, `drop` to leave them behind (a folder's only),
@@ -446,6 +450,7 @@ class LaunchClient:
                 wait=wait,
                 on_log=_bridge.delivered(on_log),
                 on_progress=_bridge.delivered(on_progress),
+                progress=progress,
                 timeout=timeout,
                 secrets=secrets,
                 skip_unchanged=skip_unchanged,
@@ -585,6 +590,7 @@ class LaunchClient:
         wait: bool = True,
         on_log: Callable[[LogLine], object] | None = None,
         on_progress: Callable[[int], object] | None = None,
+        progress: bool | None = None,
         timeout: float = 3600.0,
         secrets: SecretFiles = "refuse",
     ) -> Site:
@@ -604,6 +610,9 @@ class LaunchClient:
             wait: Whether to wait for the end; otherwise the deployment is returned as it was found first.
             on_log: Called with each line of the build log, every line once, while waiting.
             on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
+            progress: Whether to show how it gets on, without a request: as a card in a notebook, and elsewhere as one
+                line for each step on standard output. By default `launch_sync` does so in an interactive session
+                (Jupyter, IPython, a Python prompt) if there is no callback; `launch_async` does not.
             timeout: Seconds for everything together: packing, upload, creation and waiting.
             secrets: What to do about files that hold secrets: `refuse`, `drop` to leave them behind (a folder's only),
                 or `send`.
@@ -638,6 +647,7 @@ class LaunchClient:
                 wait=wait,
                 on_log=_bridge.delivered(on_log),
                 on_progress=_bridge.delivered(on_progress),
+                progress=progress,
                 timeout=timeout,
                 secrets=secrets,
             )
@@ -649,6 +659,7 @@ class LaunchClient:
         *,
         timeout: float = 3600.0,
         on_update: Callable[[Deployment], object] | None = None,
+        progress: bool | None = None,
     ) -> Deployment:
         """Wait until a deployment has ended; any number of waits for it share their polls.
 
@@ -660,6 +671,7 @@ class LaunchClient:
                 returned without a request.
             timeout: Seconds to wait at most.
             on_update: Called with each state that differs from the one before, beginning with the first.
+            progress: Whether to show how it gets on, as for `deploy`.
 
         Returns:
             The deployment: LIVE, or superseded (`status.is_superseded`) if another one has replaced it already. A
@@ -673,7 +685,9 @@ class LaunchClient:
 
         API: `getDeployment`, `listDeployments`; scope `launch.projects:read` or `launch:manage`.
         """
-        return _bridge.run(self._async.wait(ref, timeout=timeout, on_update=_bridge.delivered(on_update)))
+        return _bridge.run(
+            self._async.wait(ref, timeout=timeout, on_update=_bridge.delivered(on_update), progress=progress)
+        )
 
     def wait_all(
         self,

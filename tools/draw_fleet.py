@@ -13,8 +13,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import DIMMED_MONOKAI
 
-from launch_async.display.snapshot import RunSnapshot
-from launch_async.display.terminal import LiveTable
+from launch_async.display.live.snapshot import RunSnapshot
+from launch_async.display.live.terminal import LiveTable
 from launch_sync import Authtoken, LaunchClient
 from launch_sync.emulator import LaunchEmulator
 from launch_sync.fleet import FleetEvent

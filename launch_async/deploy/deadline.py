@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 import attrs
 
@@ -23,15 +23,17 @@ class Deadline:
         at: When they are over, by the event loop's clock.
         step: What is being done.
         creates: Whether that creates something.
+        on_step: Called with each step as it begins.
     """
 
     timeout: float
     at: float
     step: str = "beginning"
     creates: bool = False
+    on_step: Callable[[str], object] | None = None
 
     @classmethod
-    def after(cls, timeout: float) -> Deadline:
+    def after(cls, timeout: float, *, on_step: Callable[[str], object] | None = None) -> Deadline:
         """Return a deadline that comes in so many seconds.
 
         Raises:
@@ -40,7 +42,7 @@ class Deadline:
         check_timeout(timeout)
         if not timeout > 0:
             raise InvalidArgumentError("timeout", f"must be a positive number of seconds, not {timeout!r}")
-        return cls(timeout, asyncio.get_running_loop().time() + timeout)
+        return cls(timeout, asyncio.get_running_loop().time() + timeout, on_step=on_step)
 
     @property
     def remaining(self) -> float:
@@ -50,6 +52,8 @@ class Deadline:
     def begin(self, step: str, *, creates: bool = False) -> None:
         """Note which step begins, in words that go on from "while"."""
         self.step, self.creates = step, creates
+        if self.on_step is not None:
+            self.on_step(step)
 
     @contextlib.asynccontextmanager
     async def held(self, operation: str) -> AsyncGenerator[None]:

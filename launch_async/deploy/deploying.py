@@ -27,11 +27,10 @@ from launch_async.deploy.sources import Commit, Files, LatestCommit, PreviousUpl
 from launch_async.deploy.unchanged import DeployedFiles, serves_unchanged
 from launch_async.deploy.uploading import upload
 from launch_async.errors import InvalidArgumentError, NotFoundError
-from launch_async.http.operation import check_callback, check_text, check_uid
+from launch_async.http.operation import check_text, check_uid
 from launch_async.models.deployment import Deployment
 from launch_async.models.environment import Environment
 from launch_async.models.framework_preset import FrameworkPreset
-from launch_async.models.log import LogLine
 from launch_async.models.project import Project
 from launch_async.resources._cache import CachePurges
 from launch_async.resources._create.reconciling import CreationLog, CreationOptions
@@ -40,6 +39,7 @@ from launch_async.resources.deployments import Deployments, deployment_creation
 from launch_async.resources.environments import Environments
 from launch_async.resources.projects import Projects
 from launch_async.resources.uploads import Uploads
+from launch_async.watch.audience import Observers
 from launch_async.watch.waiting import Watching
 
 __all__ = ["Deploying", "SiteSettings"]
@@ -111,8 +111,7 @@ class Deploying:
         source: Source,
         *,
         wait: bool,
-        on_log: Callable[[LogLine], object] | None,
-        on_progress: Callable[[int], object] | None,
+        observers: Observers,
         timeout: float,
         secrets: SecretFiles,
         skip_unchanged: str | os.PathLike[str] | None,
@@ -122,12 +121,11 @@ class Deploying:
     ) -> Deployment:
         """Do what `LaunchClient.deploy` promises."""
         place = Place(check_uid("project_uid", project_uid), check_uid("environment_uid", environment_uid))
-        check_callback(on_log=on_log, on_progress=on_progress)
         checks = checks_of(verify)
         check_on_failure(on_failure, checks)
         if checks and not wait:
             raise InvalidArgumentError("verify", "only a site that is live can be checked: leave out wait=False")
-        deadline = Deadline.after(timeout)
+        deadline = Deadline.after(timeout, on_step=observers.on_step)
         memory = await _memory(source, skip_unchanged)
         about = {"commit_hash": source.commit_hash if isinstance(source, Commit) else None}
         async with contextlib.AsyncExitStack() as packed:
@@ -137,7 +135,7 @@ class Deploying:
             async with self._releasing.begun(place, checks, on_failure, deadline, journal, about) as release:
                 async with deadline.held("deploy"):
                     with release.creating("sends") as log:
-                        created, is_new = await self._create(place, ready, deadline, on_progress, memory, log)
+                        created, is_new = await self._create(place, ready, deadline, observers, memory, log)
                 release.note(deployment=created.uid)
                 await packed.aclose()
                 if not is_new:
@@ -146,7 +144,7 @@ class Deploying:
                     return created
                 if created.status.is_final and not is_new:
                     return await self._releasing.checked(release, created)
-                return await self._releasing.ended(release, created, deadline.remaining, on_log=on_log)
+                return await self._releasing.ended(release, created, deadline.remaining, observers=observers)
 
     async def create_site(
         self,
@@ -154,14 +152,12 @@ class Deploying:
         files: Files,
         *,
         wait: bool,
-        on_log: Callable[[LogLine], object] | None,
-        on_progress: Callable[[int], object] | None,
+        observers: Observers,
         timeout: float,
         secrets: SecretFiles,
     ) -> Site:
         """Do what `LaunchClient.create_site` promises."""
-        check_callback(on_log=on_log, on_progress=on_progress)
-        deadline = Deadline.after(timeout)
+        deadline = Deadline.after(timeout, on_step=observers.on_step)
         async with deadline.held("create_site"):
             deadline.begin("packing the files")
             async with ready_archive(files, secrets=secrets) as archive:
@@ -170,7 +166,7 @@ class Deploying:
                     self._uploads,
                     self._uploads.url_for_project,
                     archive.path,
-                    on_progress=on_progress,
+                    on_progress=observers.on_progress,
                     remaining=lambda: deadline.remaining,
                 )
             deadline.begin("creating the project", creates=True)
@@ -188,7 +184,7 @@ class Deploying:
         environment = await self._first_environment(project, settings.environment_name, deadline)
         deployment = await self._first_deployment(project, environment, deadline)
         if wait:
-            deployment = await self._finish(deployment, on_log, deadline)
+            deployment = await self._finish(deployment, observers, deadline)
         return Site(project, environment, deployment)
 
     async def _create(
@@ -196,7 +192,7 @@ class Deploying:
         place: Place,
         source: Archive | Commit | LatestCommit | PreviousUpload,
         deadline: Deadline,
-        on_progress: Callable[[int], object] | None,
+        observers: Observers,
         memory: DeployedFiles | None,
         log: CreationLog,
     ) -> tuple[Deployment, bool]:
@@ -215,7 +211,7 @@ class Deploying:
             self._uploads,
             lambda: self._uploads.url_for_deployment(*uids),
             source.path,
-            on_progress=on_progress,
+            on_progress=observers.on_progress,
             remaining=lambda: deadline.remaining,
         )
         deadline.begin("creating the deployment", creates=True)
@@ -273,10 +269,10 @@ class Deploying:
         )
         return deployment
 
-    async def _finish(
-        self, created: Deployment, on_log: Callable[[LogLine], object] | None, deadline: Deadline
-    ) -> Deployment:
-        ended = await self._watching.watch(created, on_log=on_log, timeout=deadline.remaining)
+    async def _finish(self, created: Deployment, observers: Observers, deadline: Deadline) -> Deployment:
+        ended = await self._watching.watch(
+            created, on_log=observers.on_log, on_update=observers.on_update, timeout=deadline.remaining
+        )
         self._purges.deployed(ended.environment_uid)
         return ended
 

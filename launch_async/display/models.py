@@ -17,7 +17,7 @@ from launch_async.models.page import Listed, Page
 from launch_async.models.project import Project
 from launch_async.resources.pager import Pager
 
-__all__ = ["deployment_name", "status_badge", "text_line"]
+__all__ = ["deployment_name", "severity_of", "status_badge", "text_line"]
 
 _NAMES: Final = 10
 _SEVERITIES: Final = {
@@ -150,8 +150,12 @@ def deployment_name(deployment: Deployment) -> str:
 
 def status_badge(status: DeploymentStatus) -> _html.Markup:
     """Return a status as notebooks show it; one that nobody knows looks like one that is in flight."""
-    severity = _html.Severity.GOOD if status.is_success else _SEVERITIES.get(status, _html.Severity.BUSY)
-    return _html.badge(status or "not stated", severity)
+    return _html.badge(status or "not stated", severity_of(status))
+
+
+def severity_of(status: DeploymentStatus) -> _html.Severity:
+    """Return what a status means to a reader."""
+    return _html.Severity.GOOD if status.is_success else _SEVERITIES.get(status, _html.Severity.BUSY)
 
 
 def _commit(deployment: Deployment) -> _html.Markup:

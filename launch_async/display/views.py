@@ -1,5 +1,5 @@
 """Every view, so that importing this module registers them all; `launch_async._views` imports it."""
 
-from launch_async.display import fleet, frame, junit, markdown, models, state, workflows
+from launch_async.display import fleet, frame, junit, markdown, models, state, tracebacks, workflows
 
-__all__ = ["fleet", "frame", "junit", "markdown", "models", "state", "workflows"]
+__all__ = ["fleet", "frame", "junit", "markdown", "models", "state", "tracebacks", "workflows"]

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
+import attrs
+
 from launch_async.archive.archive import SecretFiles
 from launch_async.deploy.release.check import CheckLike, checks_of
 from launch_async.deploy.sources import Commit, LatestCommit, PreviousUpload, Source, ready_archive
@@ -57,6 +59,7 @@ from launch_async.rate_limit.types import Priority
 from launch_async.resources._inputs import check_variables
 from launch_async.resources._resource import with_methods
 from launch_async.resources.environments import check_revalidation
+from launch_async.watch.audience import showing_run
 from launch_async.wire.secret import hidden
 
 __all__ = ["Fleet"]
@@ -291,6 +294,7 @@ class Fleet:
         timeout: float | None = None,
         deployment_timeout: float = 3600.0,
         on_event: Callable[[FleetEvent], object] | None = None,
+        progress: bool | None = None,
         control: FleetControl | None = None,
         verify: CheckLike | Iterable[CheckLike] = (),
     ) -> FleetReport:
@@ -317,7 +321,11 @@ class Fleet:
                 them: then all are sent in one wave, unless `wave_size` says otherwise.
             timeout: Seconds for the whole run; None for no limit.
             deployment_timeout: Seconds that one deployment may take.
-            on_event: Called with each event.
+            on_event: Called with each event. An exception of it stops the run, whose journal can be resumed, and is
+                raised.
+            progress: Whether to show how the run gets on, as `FleetProgress` does. By default `launch_sync` does so in
+                an interactive session (Jupyter, IPython, a Python prompt) if there is no `on_event`; `launch_async`
+                does not.
             control: Pauses, resumes or stops the run from outside.
             verify: Checks of each live site, as for `LaunchClient.deploy`: a target whose site fails one has failed, so
                 that a canary is judged by its health. For redeployments only; nothing is put back.
@@ -352,7 +360,7 @@ class Fleet:
         kept = journal_of(journal)
         kept.open(plan, check=self._check_owner)
         try:
-            return await FleetRun(self._services, plan, kept, options).run()
+            return await self._run(plan, kept, options, progress, resumption=_resumption(plan, journal))
         finally:
             kept.close()
 
@@ -369,6 +377,7 @@ class Fleet:
         timeout: float | None = None,
         deployment_timeout: float = 3600.0,
         on_event: Callable[[FleetEvent], object] | None = None,
+        progress: bool | None = None,
         control: FleetControl | None = None,
         verify: CheckLike | Iterable[CheckLike] = (),
     ) -> FleetReport:
@@ -409,7 +418,7 @@ class Fleet:
         plan = kept.open(None, check=self._check_owner)
         try:
             check_values(plan, options)
-            return await FleetRun(self._services, plan, kept, options).run()
+            return await self._run(plan, kept, options, progress, resumption=_resumption(plan, journal))
         finally:
             kept.close()
 
@@ -425,6 +434,13 @@ class Fleet:
             JournalError: There is no such file, or it is damaged.
         """
         return await asyncio.to_thread(report_of, journal)
+
+    async def _run(
+        self, plan: Plan, journal: Journal, options: RunOptions, progress: bool | None, *, resumption: str | None
+    ) -> FleetReport:
+        with showing_run(progress, options.on_event) as on_event:
+            observed = attrs.evolve(options, on_event=on_event)
+            return await FleetRun(self._services, plan, journal, observed, resumption=resumption).run()
 
     def _plan(
         self,
@@ -472,3 +488,12 @@ async def _planned(source: Source | None, secrets: SecretFiles) -> PlannedSource
 
 def _absolute(source: str | os.PathLike[str]) -> str:
     return str(Path(source).absolute())
+
+
+def _resumption(plan: Plan, journal: str | os.PathLike[str] | Journal | None) -> str | None:
+    """Return the call that finishes a run after an interruption; None where nothing was kept."""
+    if journal is None:
+        return None
+    name = repr(os.fspath(journal)) if isinstance(journal, str | os.PathLike) else "journal"
+    values = ", variables=variables" if isinstance(plan.action, SetVariables) and plan.action.names else ""
+    return f"launch.fleet.resume({name}{values})"

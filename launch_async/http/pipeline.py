@@ -148,7 +148,7 @@ class Pipeline:
         self.timeout = timeout
         self._attempt_timeout = attempt_timeout
         self._response_limit = response_limit
-        self._hooks = hooks
+        self._hooks = None if hooks is None else _guarded(hooks)
         self._middleware = middleware
         self._user_agent = user_agent
         self._region_hint = region_hint
@@ -475,6 +475,12 @@ class Pipeline:
             return await credentials.refresh()
         finally:
             self._refreshing = None
+
+
+def _guarded(hooks: Hooks) -> Hooks:
+    from launch_async.hooks import guarded
+
+    return guarded(hooks)
 
 
 def _is_refused_token(error: LaunchError) -> bool:

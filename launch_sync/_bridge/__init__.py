@@ -5,6 +5,7 @@ many threads call. What holds for every call:
 
 - the coroutine sees the caller's context variables;
 - callbacks run in the caller's thread, in order; an exception in one cancels the coroutine and reaches the caller;
+  what only shows progress hears of the end as well, and long calls show it unasked where somebody sits at a prompt;
 - Ctrl-C cancels the coroutine, waits for its clean-up (5 s at most) and is raised again; a second one returns at once;
 - an iterator, and the body of a `with`, is one task from its first step to its last, so that time-outs and task groups
   of the async side may span steps.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import threading
 import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Generator, Iterable
@@ -25,7 +27,9 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Generic, ParamSpec, TypeAlias, TypeVar, cast, overload
 
+from launch_async._views import TRACEBACK, at_a_prompt
 from launch_async.errors import ClosedError
+from launch_async.watch.audience import AUDIENCE, Audience
 from launch_sync._bridge.loop import (
     Guard,
     bridge_thread_error,
@@ -46,7 +50,7 @@ _CLEAN_UP_SECONDS = 5.0
 # elsewhere a signal may arrive just before the wait begins.
 _SLICE_SECONDS = 0.1 if sys.platform == "win32" else 1.0
 
-_Mail: TypeAlias = "SimpleQueue[Callable[[], object] | None]"
+_Mail: TypeAlias = "SimpleQueue[_Delivery | None]"
 # Where the thread that waits for the current call reads what it is to run.
 _mail: ContextVar[_Mail | None] = ContextVar("launch_sync_mail", default=None)
 
@@ -113,8 +117,10 @@ def delivered(callback: Callable[P, object] | None) -> Callable[P, None] | None:
         if mail is None:
             callback(*args, **kwargs)
         else:
-            mail.put(partial(callback, *args, **kwargs))
+            mail.put(_Delivery(partial(callback, *args, **kwargs), to_the_end))
 
+    # A bound method is of the object that shows something.
+    to_the_end = getattr(getattr(callback, "__self__", callback), "to_the_end", False)
     return post
 
 
@@ -124,6 +130,14 @@ def gathered(items: T) -> T:
     if isinstance(given, Iterable) and not isinstance(given, Collection):
         return cast("T", list(cast("Iterable[object]", given)))
     return items
+
+
+class _Delivery:
+    """A callback that is to be run; `to_the_end`, also while a call that was broken off cleans up."""
+
+    def __init__(self, run: Callable[[], object], to_the_end: bool) -> None:
+        self.run = run
+        self.to_the_end = to_the_end
 
 
 class Lifetime:
@@ -184,6 +198,22 @@ class Lifetime:
         self._guard.release()
 
 
+def _say_of_the_call(error: KeyboardInterrupt, task: asyncio.Task[T] | None) -> None:
+    """Add what a call that was interrupted says of how to go on; at a prompt, show no frame of ours."""
+    try:
+        if task is not None and task.done():
+            task.result()
+    except BaseException as cancelled:
+        for note in getattr(cancelled, "__notes__", ()):
+            error.add_note(note)
+    if at_a_prompt():
+        error._render_traceback_ = partial(TRACEBACK, error)  # type: ignore[attr-defined]  # for IPython
+
+
+_AT_A_PROMPT = Audience(is_interactive=True, deliver=delivered)
+_ELSEWHERE = Audience(deliver=delivered)
+
+
 class _Call(Generic[T]):
     """A coroutine on the loop, and the thread that waits for it and runs what is delivered meanwhile."""
 
@@ -199,6 +229,11 @@ class _Call(Generic[T]):
             raise
         self._context: Context = copy_context()
         self._context.run(_mail.set, self._mail)
+        # Progress that nobody asked for is for one call at a time: not for those of a pool of threads.
+        if threading.current_thread() is threading.main_thread():
+            self._context.run(AUDIENCE.set, _AT_A_PROMPT if at_a_prompt() else _ELSEWHERE)
+        else:
+            self._context.run(AUDIENCE.set, _ELSEWHERE)
 
     def start(self) -> None:
         """Begin; runs on the loop."""
@@ -209,17 +244,19 @@ class _Call(Generic[T]):
         """Do something on the loop, wait until the loop answers, and return the task that ran it."""
         try:
             self._loop.post(action)
-            while (callback := self._read()) is not None:
-                callback()
-        except BaseException:
+            while (delivery := self._read()) is not None:
+                delivery.run()
+        except BaseException as error:
             self._abandon()
+            if isinstance(error, KeyboardInterrupt):
+                _say_of_the_call(error, self._task)
             raise
         return cast("asyncio.Task[T]", self._task)
 
     def finished(self) -> bool:
         return self._task is not None and self._task.done()
 
-    def _read(self) -> Callable[[], object] | None:
+    def _read(self) -> _Delivery | None:
         while True:
             with suppress(Empty):
                 return self._mail.get(timeout=_SLICE_SECONDS)
@@ -244,7 +281,9 @@ class _Call(Generic[T]):
         deadline = time.monotonic() + _CLEAN_UP_SECONDS
         while not self.finished() and (left := deadline - time.monotonic()) > 0:
             with suppress(Empty):
-                self._mail.get(timeout=min(left, _SLICE_SECONDS))
+                delivery = self._mail.get(timeout=min(left, _SLICE_SECONDS))
+                if delivery is not None and delivery.to_the_end:
+                    delivery.run()
 
     def _cancel(self) -> None:
         if self._task is None:

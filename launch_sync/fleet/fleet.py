@@ -221,6 +221,7 @@ class Fleet:
         timeout: float | None = None,
         deployment_timeout: float = 3600.0,
         on_event: Callable[[FleetEvent], object] | None = None,
+        progress: bool | None = None,
         control: FleetControl | None = None,
         verify: CheckLike | Iterable[CheckLike] = (),
     ) -> FleetReport:
@@ -247,7 +248,11 @@ class Fleet:
                 them: then all are sent in one wave, unless `wave_size` says otherwise.
             timeout: Seconds for the whole run; None for no limit.
             deployment_timeout: Seconds that one deployment may take.
-            on_event: Called with each event.
+            on_event: Called with each event. An exception of it stops the run, whose journal can be resumed, and is
+                raised.
+            progress: Whether to show how the run gets on, as `FleetProgress` does. By default `launch_sync` does so in
+                an interactive session (Jupyter, IPython, a Python prompt) if there is no `on_event`; `launch_async`
+                does not.
             control: Pauses, resumes or stops the run from outside.
             verify: Checks of each live site, as for `LaunchClient.deploy`: a target whose site fails one has failed, so
                 that a canary is judged by its health. For redeployments only; nothing is put back.
@@ -277,6 +282,7 @@ class Fleet:
                 timeout=timeout,
                 deployment_timeout=deployment_timeout,
                 on_event=_bridge.delivered(on_event),
+                progress=progress,
                 control=control,
                 verify=verify,
             )
@@ -295,6 +301,7 @@ class Fleet:
         timeout: float | None = None,
         deployment_timeout: float = 3600.0,
         on_event: Callable[[FleetEvent], object] | None = None,
+        progress: bool | None = None,
         control: FleetControl | None = None,
         verify: CheckLike | Iterable[CheckLike] = (),
     ) -> FleetReport:
@@ -330,6 +337,7 @@ class Fleet:
                 timeout=timeout,
                 deployment_timeout=deployment_timeout,
                 on_event=_bridge.delivered(on_event),
+                progress=progress,
                 control=control,
                 verify=verify,
             )

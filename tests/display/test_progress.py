@@ -10,7 +10,7 @@ import pytest
 from display_support import Reader
 
 from launch_async import Deployment, DeploymentStatus, LogLine, LogStage
-from launch_async.display.notebook import Progress
+from launch_async.display.live.notebook import Progress
 from launch_sync.display import Progress as SyncProgress
 
 LINE = LogLine(message="Building <the> site", stage=LogStage.BUILD)

@@ -88,15 +88,18 @@ async def test_a_rollback_makes_an_archived_deployment_live_again_without_a_buil
     other = api.emulator.add_project("rolled", deployments=5)
     ((uid, environment),) = other.environments.items()
     path, uids = f"/projects/{other.uid}/environments/{uid}", list(environment.deployments)
+    built = [(one.updated_at, one.created_at) for one in environment.deployments.values()]
     before = api.emulator.ledger.count()
     api.emulator.advance(7)
 
     api.emulator.roll_back(uids[1])
 
+    changed = [one.updated_at for one in environment.deployments.values()]
     shown = (await api.get(f"{path}/deployments")).json["deployments"][::-1]
     assert [one["status"] for one in shown] == ["ARCHIVED", "LIVE", "ARCHIVED", "ARCHIVED", "ARCHIVED"]
     assert [one["isRollbackEligible"] for one in shown] == [False, False, True, True, True]
-    assert [one["updatedAt"] > one["createdAt"] for one in shown] == [False, True, False, False, True]
+    assert [now > then for now, (then, _) in zip(changed, built, strict=True)] == [False, True, False, False, True]
+    assert all(ended > began for ended, began in built)
     assert api.emulator.ledger.count() == before + 1
 
     await api.post(f"{path}/deployments")

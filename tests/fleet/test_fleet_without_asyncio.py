@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,9 @@ def test_a_run_that_is_interrupted_with_ctrl_c_is_finished_by_a_resumption(tmp_p
     program = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
     assert program.returncode == 0, program.stderr
-    assert not program.stderr
+    (hint,) = program.stderr.splitlines()
+    assert re.match(r"The run was interrupted: 0 of 12 operations .*, \d are under way. launch.fleet.resume\('", hint)
+    assert hint.endswith("run.journal') does the rest")
 
 
 def test_a_second_ctrl_c_gives_up_what_was_sent_and_a_resumption_finds_it(tmp_path: Path) -> None:

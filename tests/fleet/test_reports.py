@@ -330,7 +330,7 @@ def test_a_notebook_is_shown_one_table_that_changes(monkeypatch: pytest.MonkeyPa
 def test_a_view_that_is_not_there_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "IPython.display", None)
     monkeypatch.setitem(sys.modules, "rich.live", None)
-    monkeypatch.delitem(sys.modules, "launch_async.display.terminal", raising=False)
+    monkeypatch.delitem(sys.modules, "launch_async.display.live.terminal", raising=False)
 
     with pytest.raises(ConfigurationError, match="needs IPython"):
         FleetProgress("notebook")

@@ -79,25 +79,6 @@ async def test_a_request_whose_answer_was_lost_answers_its_permit() -> None:
     assert [one is not None and one.lost for one in permits.settled] == [True, False]
 
 
-class Raising(Hooks):
-    """An observer with a fault."""
-
-    def waited_for_budget(self, event: BudgetWait) -> None:
-        raise ValueError("a fault of the observer")
-
-
-@virtual_time
-async def test_a_hook_that_raises_before_the_request_gives_its_permit_back() -> None:
-    permits, transport = Permits(), FakeTransport(DONE)
-
-    async with client_on(transport, limiter=permits, hooks=Raising()) as launch:
-        with pytest.raises(ValueError, match="a fault of the observer"):
-            await launch.request("GET", "/anything")
-
-    assert permits.settled == [None]
-    assert transport.requests == []
-
-
 @virtual_time
 async def test_a_meter_that_raises_before_the_request_burns_no_slot() -> None:
     def raising() -> None:

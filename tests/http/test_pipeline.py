@@ -880,6 +880,34 @@ async def test_an_observer_may_look_at_nothing() -> None:
     )
 
 
+class Faulty(Observer):
+    """Fails at each event, whatever it is."""
+
+    @property
+    def events(self) -> list[object]:
+        raise ZeroDivisionError
+
+    @events.setter
+    def events(self, _: object) -> None:
+        pass
+
+
+@virtual_time
+async def test_an_observer_that_fails_is_told_of_in_the_log_and_changes_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    transport = FakeTransport(answer(503), DONE, DONE)
+
+    async with client_on(transport, hooks=Faulty(), limiter=RecordingLimiter(wait=1.0)) as launch:
+        for _ in range(2):
+            await launch.request("GET", "/anything")
+
+    failed = [record.getMessage().partition(" ")[0] for record in caplog.records if record.name == "launch_async.hooks"]
+    methods = ("request_finished", "request_retried", "request_started", "waited_for_budget")
+    assert sorted(failed) == [f"hooks.{method}" for method in methods]
+    assert len(transport.requests) == 3
+
+
 @virtual_time
 async def test_an_observer_never_sees_the_secret_of_a_hook() -> None:
     observer = Observer()

@@ -32,6 +32,7 @@ from launch_async.resources.deployments import Deployments
 from launch_async.resources.environments import Environments
 from launch_async.resources.projects import Projects
 from launch_async.resources.uploads import Uploads
+from launch_async.watch.audience import Observers
 from launch_async.watch.waiting import Watching
 from launch_async.wire.secret import hidden
 
@@ -159,8 +160,7 @@ class Previews:
                         environment.uid,
                         LatestCommit() if source is None else source,
                         wait=False,
-                        on_log=None,
-                        on_progress=None,
+                        observers=Observers(),
                         timeout=deadline.remaining,
                         secrets=secrets,
                         skip_unchanged=None,

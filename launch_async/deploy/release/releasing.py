@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -37,11 +37,11 @@ from launch_async.errors import (
 )
 from launch_async.http.pipeline import Pipeline
 from launch_async.models.deployment import Deployment
-from launch_async.models.log import LogLine
 from launch_async.resources._cache import CachePurges
 from launch_async.resources._create.recent import recent_deployments
 from launch_async.resources._create.sending import SendRecord
 from launch_async.resources.deployments import Deployments
+from launch_async.watch.audience import Observers
 from launch_async.watch.waiting import Watching
 
 __all__ = ["Releasing"]
@@ -101,7 +101,7 @@ class Releasing:
         created: Deployment,
         timeout: float,
         *,
-        on_log: Callable[[LogLine], object] | None = None,
+        observers: Observers | None = None,
     ) -> Deployment:
         """Return a deployment of a release that has ended well, and whose site passes all checks.
 
@@ -109,8 +109,11 @@ class Releasing:
             DeploymentFailed: It ended otherwise.
             DeploymentUnhealthy: Its site does not pass.
         """
+        observers = observers or Observers()
         try:
-            ended = await self._watching.watch(created, on_log=on_log, timeout=timeout)
+            ended = await self._watching.watch(
+                created, on_log=observers.on_log, on_update=observers.on_update, timeout=timeout
+            )
         except DeploymentFailed:
             release.note(outcome="failed")
             raise

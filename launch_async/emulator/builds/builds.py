@@ -99,20 +99,21 @@ class Builds:
         return deployment
 
     def add_finished(self, environment: Environment, now: float) -> Deployment:
-        """Add a deployment that was built before ``now`` and serves; the one before it is superseded."""
+        """Add a deployment whose build has ended at ``now`` and serves; the one before it is superseded."""
+        began = now - self._options.build_seconds
         commit_hash = _newest_commit(environment)
         environment.numbered += 1
         deployment = Deployment(
             uid=self._uids.launch(),
             environment=environment,
             number=environment.numbered,
-            created_at=now,
+            created_at=began,
             updated_at=now,
             script=FINISHED,
             settings=environment.settings,
             commit_message=_commit_message(commit_hash),
             commit_hash=commit_hash,
-            started_at=now,
+            started_at=began,
         )
         self._state.keep(deployment)
         self._go_live(deployment, now)

@@ -8,6 +8,7 @@ import attrs
 
 from launch_async.fleet.journal.journal import OperationState
 from launch_async.fleet.plan.targets import Target
+from launch_async.fleet.report.report import FleetReport
 from launch_async.models.deployment import Deployment
 
 __all__ = ["FleetEvent", "FleetEventKind"]
@@ -27,6 +28,8 @@ class FleetEventKind(enum.StrEnum):
     STOPPING = "stopping"
     """Nothing more is sent; what was sent is finished."""
     RUN_ENDED = "run_ended"
+    INTERRUPTED = "interrupted"
+    """The run ends early, by an error, Ctrl-C or cancellation; the message says how to go on."""
 
 
 @attrs.frozen(kw_only=True)
@@ -43,6 +46,7 @@ class FleetEvent:
         state: State of the operation.
         deployment: State of its deployment.
         message: What happened, in words, without a secret.
+        report: The report, with the event `RUN_ENDED`.
     """
 
     kind: FleetEventKind
@@ -54,6 +58,7 @@ class FleetEvent:
     state: OperationState | None = None
     deployment: Deployment | None = None
     message: str = ""
+    report: FleetReport | None = None
 
     def __str__(self) -> str:
         """One plain line, for a log or for output that is no terminal."""

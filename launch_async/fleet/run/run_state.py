@@ -17,6 +17,7 @@ from launch_async.errors import DeploymentState
 from launch_async.fleet.journal.file import FileJournal
 from launch_async.fleet.journal.journal import Entry, Journal, OperationState, text_of
 from launch_async.fleet.plan.operation import PlannedOperation
+from launch_async.fleet.report.report import FleetReport
 from launch_async.fleet.run.events import FleetEvent, FleetEventKind
 from launch_async.fleet.run.totals import Totals
 from launch_async.fleet.services import FleetServices
@@ -257,8 +258,9 @@ class RunState:
         state: OperationState | None = None,
         deployment: Deployment | None = None,
         message: str = "",
+        report: FleetReport | None = None,
     ) -> None:
-        """Tell the observer."""
+        """Tell the observer; an error of it ends the run, and it is told nothing more."""
         if self._on_event is None:
             return
         event = FleetEvent(
@@ -271,11 +273,34 @@ class RunState:
             state=state,
             deployment=deployment,
             message=message,
+            report=report,
         )
         try:
             self._on_event(event)
         except Exception as error:
+            self._on_event = None
             raise BrokenRunError(error) from error
+
+    def tell_last(self, kind: FleetEventKind, *, message: str) -> None:
+        """Tell the observer as the run breaks off: that it breaks off counts, and not what the observer does."""
+        try:
+            self.tell(kind, message=message)
+        except BrokenRunError as error:
+            _LOG.warning("The observer of the run failed at its end: %r", error.cause)
+
+    @property
+    def progress(self) -> str:
+        """How many operations have ended, in words."""
+        under_way = sum(
+            entry.state in (OperationState.INTENDED, OperationState.SENT) for entry in self._entries.values()
+        )
+        return f"{self._ended} of {len(self._entries)} operations have ended, {under_way} are under way"
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether something was begun, and something is left to do."""
+        begun = any(entry.state is not OperationState.PLANNED for entry in self._entries.values())
+        return begun and self._ended < len(self._entries)
 
     def _write(self, entry: Entry) -> None:
         requests, waited, meter = self._costs[entry.key]

@@ -7,6 +7,7 @@ that fails, a quota that is used up) stops it: nothing more is sent, what was se
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Final
 
@@ -48,6 +49,7 @@ from launch_async.rate_limit.types import Priority
 
 __all__ = ["FleetRun"]
 
+_LOG: Final = logging.getLogger(__name__)
 _TRIES: Final = 4
 _PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
@@ -56,10 +58,28 @@ _LONGEST_PAUSE: Final = 30.0
 class FleetRun:
     """One run of a plan, from its journal's state to the end."""
 
-    def __init__(self, services: FleetServices, plan: Plan, journal: Journal, options: RunOptions) -> None:
+    def __init__(
+        self,
+        services: FleetServices,
+        plan: Plan,
+        journal: Journal,
+        options: RunOptions,
+        *,
+        resumption: str | None = "Resuming its journal",
+    ) -> None:
+        """Begin with a journal's state.
+
+        Args:
+            services: What a client offers.
+            plan: The plan.
+            journal: The journal, open.
+            options: How the plan is run.
+            resumption: What goes on after an interruption, such as a call; None if nothing can.
+        """
         self._services = services
         self._plan = plan
         self._options = options
+        self._resumption = resumption
         self._control = options.control
         self._meter = Meter(priority=Priority.WRITE)
         self._state = RunState(services, journal, options.on_event, self._meter)
@@ -72,6 +92,18 @@ class FleetRun:
 
         Cancelled, it sends nothing more, lets what was sent be written down, and leaves the rest to a resumption.
         """
+        try:
+            report = await self._whole_run()
+            self._state.tell(FleetEventKind.RUN_ENDED, message=report.summary, report=report)
+        except BrokenRunError as error:
+            self._say_how_to_go_on(error.cause)
+            raise error.cause from None
+        except BaseException as error:
+            self._say_how_to_go_on(error)
+            raise
+        return report
+
+    async def _whole_run(self) -> FleetReport:
         self._changed = self._control.changes()
         deadline = asyncio.timeout(self._options.timeout)
         with metered(self._meter):
@@ -81,17 +113,26 @@ class FleetRun:
                 self._tell_start()
                 async with deadline, self._uploads:
                     await self._run_waves()
-            except BrokenRunError as error:
-                raise error.cause from None
             except TimeoutError:
                 if not deadline.expired():
                     raise
                 self._stop(f"the run's timeout of {self._options.timeout or 0:g} s ran out")
             finally:
                 self._state.keep_totals()
-        report = self.report()
-        self._state.tell(FleetEventKind.RUN_ENDED, message=report.summary)
-        return report
+        return self.report()
+
+    def _say_how_to_go_on(self, error: BaseException) -> None:
+        """Say on an error, to the observer and in the log how an interrupted run is finished."""
+        words = self._state.progress
+        if self._state.is_under_way:
+            if self._resumption is None:
+                words += ". It has no journal and cannot be resumed: make a new plan for what is left"
+            else:
+                words += f". {self._resumption} does the rest"
+            error.add_note(f"The run was interrupted: {words}")
+        if not isinstance(error, Exception):
+            _LOG.warning("The run was interrupted: %s", words)
+        self._state.tell_last(FleetEventKind.INTERRUPTED, message=f"interrupted: {words}")
 
     def report(self) -> FleetReport:
         """Return what is known now."""

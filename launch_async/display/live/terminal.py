@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from launch_async._text import shortened
-from launch_async.display.snapshot import Row, RunSnapshot
+from launch_async.display.live.snapshot import Row, RunSnapshot
 from launch_async.fleet.journal.journal import OperationState
 
 __all__ = ["LiveTable"]

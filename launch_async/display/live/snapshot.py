@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import attrs
 
@@ -14,7 +14,10 @@ from launch_async._text import printable
 from launch_async.fleet.journal.journal import OperationState
 from launch_async.fleet.run.events import FleetEvent, FleetEventKind
 
-__all__ = ["Row", "RunSnapshot"]
+__all__ = ["Row", "RunSnapshot", "RunStage"]
+
+RunStage: TypeAlias = Literal["running", "paused", "stopping", "finished", "not all done", "interrupted"]
+"""How a run is."""
 
 _STAGES: Final = {OperationState.INTENDED: "sending"}
 
@@ -45,7 +48,7 @@ class RunSnapshot:
         self._lock = threading.Lock()
         self._rows: dict[tuple[str, str], Row] = {}
         self._told: tuple[float, float] | None = None
-        self._is_over = False
+        self.state: RunStage = "running"
         self.title: str = ""
         self.note: str = ""
         self.wave: int = 0
@@ -57,22 +60,36 @@ class RunSnapshot:
         with self._lock:
             self.wave, self.done, self.total = event.wave, event.done, event.total
             self._told = event.at, time.monotonic()
-            self._is_over = event.kind is FleetEventKind.RUN_ENDED
             match event.kind:
                 case FleetEventKind.RUN_STARTED:
                     self.title = printable(event.message)
                 case FleetEventKind.PAUSED:
-                    self.note = "paused: nothing new is sent"
+                    self.state, self.note = "paused", "paused: nothing new is sent"
                 case FleetEventKind.RESUMED:
-                    self.note = ""
+                    self.state, self.note = "running", ""
                 case FleetEventKind.STOPPING:
-                    self.note = f"stopping: {printable(event.message)}"
+                    self.state, self.note = "stopping", f"stopping: {printable(event.message)}"
                 case FleetEventKind.RUN_ENDED:
-                    self.note = printable(event.message)
+                    all_done = event.report is None or event.report.is_success
+                    self.state, self.note = "finished" if all_done else "not all done", printable(event.message)
+                case FleetEventKind.INTERRUPTED:
+                    self.state, self.note = "interrupted", printable(event.message)
                 case FleetEventKind.OPERATION | FleetEventKind.DEPLOYMENT:
                     self._take_target(event)
                 case FleetEventKind.WAVE_STARTED:
                     pass
+
+    def break_off(self, words: str) -> None:
+        """Take in that nothing more will be heard of the run, which has not ended."""
+        with self._lock:
+            now = self.seconds
+            self.state, self.note = "interrupted", f"{words}; {self.note}" if self.note else words
+            self._told = now, time.monotonic()
+
+    @property
+    def is_going(self) -> bool:
+        """Whether there was no end yet."""
+        return self.state in ("running", "paused", "stopping")
 
     @property
     def seconds(self) -> float:
@@ -80,7 +97,7 @@ class RunSnapshot:
         if self._told is None:
             return 0.0
         at, told = self._told
-        return at if self._is_over else at + time.monotonic() - told
+        return at if not self.is_going else at + time.monotonic() - told
 
     @property
     def under_way(self) -> Sequence[Row]:

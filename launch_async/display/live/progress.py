@@ -11,18 +11,21 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Literal, Self, TextIO, TypeAlias
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Literal, Self, TextIO, TypeAlias, cast
 
 from launch_async._text import duration, printable
 from launch_async.display import html as _html
 from launch_async.display.fleet import scrolling, state_badge, time_span
-from launch_async.display.notebook import front_end, in_notebook
-from launch_async.display.snapshot import Row, RunSnapshot
+from launch_async.display.live.output import Output
+from launch_async.display.live.session import front_end, in_notebook
+from launch_async.display.live.shown import Shown
+from launch_async.display.live.snapshot import Row, RunSnapshot, RunStage
 from launch_async.errors import ConfigurationError, InvalidArgumentError
-from launch_async.fleet.run.events import FleetEvent, FleetEventKind
+from launch_async.fleet.run.events import FleetEvent
 
 if TYPE_CHECKING:
-    from launch_async.display.terminal import LiveTable
+    from launch_async.display.live.terminal import LiveTable
 
 __all__ = ["FleetProgress", "ProgressMode"]
 
@@ -32,12 +35,22 @@ each event, `notebook` a table in a Jupyter notebook, `quiet` nothing. `auto` ta
 
 _MODES: Final = ("auto", "live", "lines", "notebook", "quiet")
 _NOTEBOOK_PAUSE: Final = 0.5
+_STATES: Final[dict[RunStage, _html.Severity]] = {
+    "running": _html.Severity.BUSY,
+    "paused": _html.Severity.WARNING,
+    "stopping": _html.Severity.WARNING,
+    "finished": _html.Severity.GOOD,
+    "not all done": _html.Severity.BAD,
+    "interrupted": _html.Severity.WARNING,
+}
 
 
-class FleetProgress:
+class FleetProgress(Shown):
     """Shows a run; give it as `on_event` to `fleet.run` or `fleet.resume`.
 
-    Use it as a context manager where a run may be interrupted: it then gives the terminal back in any case.
+    It never raises into the run: where nothing can be shown any more (the reader of a pipe is gone, a disk is full),
+    a warning is logged, once, and the run goes on. A run that is interrupted says so itself. Use it as a context
+    manager where something else may go wrong as well: it then gives the terminal back in any case.
 
     Args:
         mode: How; `auto` is a notebook's table in Jupyter, a live table in a terminal if rich is installed, and plain
@@ -52,10 +65,12 @@ class FleetProgress:
     def __init__(self, mode: ProgressMode = "auto", *, file: TextIO | None = None) -> None:
         if mode not in _MODES:
             raise InvalidArgumentError("mode", f"{mode!r} is none of {', '.join(_MODES)}")
-        self._file = file or sys.stdout
-        self.mode: ProgressMode = _fitting(self._file) if mode == "auto" else mode
+        super().__init__()
+        given = sys.stdout if file is None else file
+        self._output = Output(given)
+        self.mode: ProgressMode = _fitting(self._output, is_stdout=given is sys.stdout) if mode == "auto" else mode
         self._snapshot = RunSnapshot()
-        self._live: LiveTable | None = _live_table(self._snapshot, self._file) if self.mode == "live" else None
+        self._live: LiveTable | None = _live_table(self._snapshot, self._output) if self.mode == "live" else None
         self._show = _notebook() if self.mode == "notebook" else None
         self._redraw: Callable[[], object] | None = None
         self._shown_at = 0.0
@@ -63,46 +78,80 @@ class FleetProgress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.end(kind)
 
     def __call__(self, event: FleetEvent) -> None:
         """Show one event."""
-        self._snapshot.take(event)
-        match self.mode:
-            case "live":
-                self._draw(event)
-            case "notebook":
-                self._update(event)
-            case "lines":
-                self._file.write(f"{printable(str(event))}\n")
-                self._file.flush()
-            case _:
-                pass
+        self._safely(lambda: self._take(event))
 
     def close(self) -> None:
         """Give the terminal back; calling it again does nothing."""
+        self.end()
+
+    def end(self, kind: type[BaseException] | None = None) -> None:
+        """Show how it ended, if no event has told that, and give the terminal back.
+
+        Args:
+            kind: The error that it ended with; None for none.
+        """
+        self._safely(lambda: self._end(kind))
+        self._stop_ticking()
+
+    def _take(self, event: FleetEvent) -> None:
+        self._snapshot.take(event)
+        match self.mode:
+            case "live":
+                self._draw()
+            case "notebook":
+                self._update()
+            case "lines":
+                self._write(str(event))
+            case _:
+                pass
+
+    def _end(self, kind: type[BaseException] | None) -> None:
+        if self._snapshot.is_going:
+            self._snapshot.break_off("interrupted" if kind is None else f"interrupted by {kind.__name__}")
+            if self.mode == "lines":
+                self._write(f"[{self._snapshot.seconds:7.1f} s] {self._snapshot.note}")
+            if self._redraw is not None:
+                self._redraw()
         if self._live is not None:
             self._live.stop()
 
-    def _draw(self, event: FleetEvent) -> None:
+    def _write(self, line: str) -> None:
+        self._output.write(f"{printable(line)}\n")
+        self._output.flush()
+
+    def _draw(self) -> None:
         if self._live is None:
             return
-        if event.kind is FleetEventKind.RUN_ENDED:
-            self._live.stop()
-        else:
+        if self._snapshot.is_going:
             self._live.start()
+        else:
+            self._live.stop()
 
-    def _update(self, event: FleetEvent) -> None:
-        """Show the table again, a few times a second at most."""
+    def _update(self) -> None:
+        """Show the table again, twice a second at most; what comes in between is shown by the next tick."""
         now = time.monotonic()
         if self._redraw is None and self._show is not None:
             self._redraw = self._show(self)
-        elif now - self._shown_at < _NOTEBOOK_PAUSE and event.kind is not FleetEventKind.RUN_ENDED:
-            return
-        elif self._redraw is not None:
+            self._start_ticking()
+        elif self._redraw is not None and (now - self._shown_at >= _NOTEBOOK_PAUSE or not self._snapshot.is_going):
             self._redraw()
+        else:
+            return
+        if not self._snapshot.is_going:
+            self._stop_ticking()
         self._shown_at = now
+
+    def _tick(self) -> None:
+        if self._redraw is not None:
+            self._redraw()
+            self._shown_at = time.monotonic()
 
     def _repr_html_(self) -> str:
         snapshot = self._snapshot
@@ -111,6 +160,7 @@ class FleetProgress:
         rows = [*snapshot.failed, *snapshot.under_way]
         facts: dict[str, _html.Cell] = {
             "targets": ", ".join(f"{count} {name}" for name, count in snapshot.counts.items() if count),
+            "state": _html.badge(snapshot.state, _STATES[snapshot.state]),
             "wave": snapshot.wave or None,
             "took": duration(snapshot.seconds),
             "now": snapshot.note,
@@ -130,21 +180,21 @@ def _cells(row: Row, now: float) -> dict[str, _html.Cell]:
     }
 
 
-def _fitting(file: TextIO) -> ProgressMode:
-    if file is sys.stdout and in_notebook():
+def _fitting(output: Output, *, is_stdout: bool) -> ProgressMode:
+    if is_stdout and in_notebook():
         return "notebook"
-    is_terminal = file.isatty() and os.environ.get("TERM") != "dumb"
+    is_terminal = output.isatty() and os.environ.get("TERM") != "dumb"
     return "live" if is_terminal and importlib.util.find_spec("rich") is not None else "lines"
 
 
-def _live_table(snapshot: RunSnapshot, file: TextIO) -> LiveTable:
+def _live_table(snapshot: RunSnapshot, output: Output) -> LiveTable:
     try:
-        from launch_async.display.terminal import LiveTable
+        from launch_async.display.live.terminal import LiveTable
     except ImportError as error:
         raise ConfigurationError(
             "a live table needs rich: install contentstack-launch[progress], or use mode='lines'"
         ) from error
-    return LiveTable(snapshot, file)
+    return LiveTable(snapshot, cast("TextIO", output))
 
 
 def _notebook() -> Callable[[object], Callable[[], object]]:

@@ -1,0 +1,87 @@
+"""A stream for progress that never raises: it takes what it can, and is quiet once nobody takes anything any more.
+
+The reader may go away (`| head`), the disk may be full, standard output may be closed, and its encoding may lack a
+letter. The first failure is logged; what is shown goes on without being shown.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from typing import Final, TextIO
+
+__all__ = ["Output"]
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Output(io.TextIOBase):
+    """Writes to a stream as long as that works.
+
+    Args:
+        file: The stream; None where the program has no standard output.
+    """
+
+    def __init__(self, file: TextIO | None) -> None:
+        self._file = file
+        self._raw = None if file is None else _raw(file)
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """Encoding of the stream."""
+        return getattr(self._file, "encoding", None) or "utf-8"
+
+    def isatty(self) -> bool:
+        """Return whether the stream is a terminal."""
+        try:
+            return self._file is not None and self._file.isatty()
+        except ValueError:  # it is closed
+            return False
+
+    def writable(self) -> bool:
+        """Return whether anything can be written: always, for what cannot be written is left out."""
+        return True
+
+    def write(self, text: str, /) -> int:
+        """Write a text, with escapes for letters that the encoding lacks."""
+        if self._file is not None:
+            try:
+                self._write(self._file, text)
+            except Exception as error:
+                self._give_up(error)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand over what was written."""
+        if self._file is not None:
+            try:
+                self._file.flush()
+            except Exception as error:
+                self._give_up(error)
+
+    def close(self) -> None:
+        """Let the stream be: it is somebody else's, and may be closed already."""
+        self._file = None
+        super().close()
+
+    def _write(self, file: TextIO, text: str) -> None:
+        data = text.encode(self.encoding, "backslashreplace")
+        if self._raw is None:
+            file.write(data.decode(self.encoding))
+            return
+        # A buffer would keep what nobody takes, and complain of it when the program ends.
+        file.flush()
+        view = memoryview(data)
+        while view:
+            view = view[self._raw.write(view) or 0 :]
+
+    def _give_up(self, error: Exception) -> None:
+        self._file = None
+        _LOG.warning("Progress is not shown any more (%s: %s); the work goes on", type(error).__name__, error)
+
+
+def _raw(file: TextIO) -> io.FileIO | None:
+    """Return the file below a program's own stream; None for any other stream."""
+    buffer = getattr(file, "buffer", None)
+    raw = getattr(buffer, "raw", None) if type(file) is io.TextIOWrapper and type(buffer) is io.BufferedWriter else None
+    return raw if isinstance(raw, io.FileIO) else None

@@ -1,0 +1,115 @@
+"""Who sees how a long call gets on, and where: whoever asks for it, or gives callbacks of their own.
+
+`launch_sync` says that its caller sits at a prompt, and brings what is shown to the caller's thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator
+from contextvars import ContextVar
+from typing import Any, Final, TypeVar, cast
+
+import attrs
+
+from launch_async._views import progress_of_deployment, progress_of_run
+from launch_async.errors import InvalidArgumentError
+
+__all__ = ["AUDIENCE", "Audience", "Observers", "showing_deployment", "showing_run"]
+
+T = TypeVar("T")
+C = TypeVar("C", bound=Callable[..., object])
+
+
+def _here(callback: Callable[..., object]) -> Callable[..., object]:
+    return callback
+
+
+@attrs.frozen
+class Audience:
+    """Who called.
+
+    Attributes:
+        is_interactive: Whether somebody sits at a prompt, and sees progress without asking for it.
+        deliver: Returns a callback that runs the given one in the caller's thread.
+    """
+
+    is_interactive: bool = False
+    deliver: Callable[[Callable[..., object]], Callable[..., object]] = _here
+
+
+AUDIENCE: Final[ContextVar[Audience]] = ContextVar("launch_async_audience", default=Audience())  # noqa: B039
+
+
+@attrs.frozen(kw_only=True)
+class Observers:
+    """Callbacks of a deployment: the caller's own, and those of what is shown.
+
+    Attributes:
+        on_step: Called with what is done next.
+        on_progress: Called with the bytes that were uploaded so far.
+        on_log: Called with each line of the build log; only where somebody asked for lines, which cost requests.
+        on_update: Called with each state of the deployment.
+    """
+
+    on_step: Callable[[str], object] | None = None
+    on_progress: Callable[[int], object] | None = None
+    on_log: Callable[[Any], object] | None = None
+    on_update: Callable[[Any], object] | None = None
+
+
+@contextlib.contextmanager
+def showing_deployment(progress: bool | None, title: str, given: Observers) -> Generator[Observers]:
+    """Show how a deployment gets on, if it is to be shown; give the callbacks to call."""
+    if not _is_wanted(progress, given.on_progress, given.on_log, given.on_update):
+        yield given
+        return
+    deliver, shown = AUDIENCE.get().deliver, progress_of_deployment(title)
+    deliver(shown.__enter__)()
+    with _ended(deliver(shown.end)):
+        yield Observers(
+            on_step=deliver(shown.on_step),
+            on_progress=_both(given.on_progress, deliver(shown.on_progress)),
+            on_log=given.on_log and _both(given.on_log, deliver(shown.on_log)),
+            on_update=_both(given.on_update, deliver(shown.on_update)),
+        )
+
+
+@contextlib.contextmanager
+def showing_run(progress: bool | None, given: Callable[[T], object] | None) -> Generator[Callable[[T], object] | None]:
+    """Show how a run gets on, if it is to be shown; give the callback to call."""
+    if not _is_wanted(progress, given):
+        yield given
+        return
+    deliver, shown = AUDIENCE.get().deliver, progress_of_run()
+    with _ended(deliver(shown.end)):
+        yield _both(given, deliver(shown))
+
+
+@contextlib.contextmanager
+def _ended(end: Callable[..., object]) -> Generator[None]:
+    try:
+        yield
+    except BaseException as error:
+        end(type(error))
+        raise
+    end()
+
+
+def _is_wanted(progress: object, *callbacks: object) -> bool:
+    if progress is None:
+        return AUDIENCE.get().is_interactive and not any(callbacks)
+    if not isinstance(progress, bool):
+        raise InvalidArgumentError("progress", f"must be True, False or None, not {progress!r}")
+    return progress
+
+
+def _both(first: Callable[[T], object] | None, second: Callable[..., object]) -> Callable[[T], object]:
+    if first is None:
+        return cast("Callable[[T], object]", second)
+
+    def both(what: T) -> None:
+        first(what)
+        second(what)
+
+    return both
