@@ -318,6 +318,18 @@ def test_a_file_that_a_stopped_process_has_locked_falls_back_to_the_process(capl
     assert "locked" in caplog.text
 
 
+def test_a_loop_of_uvloop_shares_it_too():
+    uvloop = pytest.importorskip("uvloop")
+    budget, times = limiter(), []
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(burst(budget, 12, times))
+    assert file().exists()
+    asyncio.run(burst(limiter(), 5, times))
+
+    assert most_in_any(0.2, times) <= 5
+
+
 def test_a_loop_in_virtual_time_shares_within_the_process():
     run(send(limiter()))
 

@@ -13,6 +13,7 @@ import os
 import time
 import weakref
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,8 @@ _AT_ONCE: Final = 4096
 """Bytes that are read first; few states are longer."""
 _MOST: Final = 1 << 24
 _UNREADABLE_FOR_S: Final = 60.0
+_MOST_SWEPT: Final = 32
+"""Files that one sweep looks at."""
 _LOCK_TRY_EVERY_S: Final = 0.001
 _MOST_WAIT_S: Final = 0.7
 """Seconds to wait for the lock at most: only a process that was stopped holds it that long."""
@@ -106,7 +109,7 @@ class FileStore:
 def sweep(folder: Path) -> None:
     """Remove the files of budgets that are not in use."""
     with suppress(OSError):
-        for path in budget_files(folder):
+        for path in islice(budget_files(folder), _MOST_SWEPT):
             with suppress(OSError):
                 file = open_own(path, create=False)
                 try:

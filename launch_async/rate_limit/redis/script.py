@@ -43,14 +43,15 @@ def arguments(ask: Ask, *, with_memory: bool) -> list[str | bytes]:
 
 def read(answer: object) -> Reply:
     """Return what the script answered."""
-    figures, granted = cast("list[int]", answer)[:7], cast("list[int]", answer)[7:]
-    next_in, reservations, capacity, paused_for, epoch, number, state = figures
+    figures, granted = cast("list[int]", answer)[:8], cast("list[int]", answer)[8:]
+    next_in, reservations, capacity, per, paused_for, epoch, number, state = figures
     slots = zip(granted[::3], granted[1::3], granted[2::3], strict=True)
     return Reply(
         granted=tuple((slot, wait / 1e6, Priority(place - 1)) for slot, wait, place in slots),
         next_in=None if next_in < 0 else next_in / 1e6,
         reservations=reservations,
         capacity=capacity / 1e6,
+        per=per / 1e6,
         paused_for=paused_for / 1e6,
         memory=Memory(epoch, number, cast("bytes", state)),
     )
@@ -143,7 +144,7 @@ local function restore()
   if not state then
     state = {number = known_number, slots = {}, line = {}, ticket = 0, passed_over = {0, 0, 0}, written = 0, last = 0,
              next_poll = 0, paused = 0, spaced = 0, low = math.huge, since = 0,
-             stated = math.huge, lowest = plan, agreed = 0, turn = now,
+             stated = math.huge, lowest = plan, per = per, agreed = 0, turn = now,
              shortest = 0, shortest_before = 0, longest = 0, longest_before = 0}
   end
   shift()
@@ -161,7 +162,10 @@ end
 if forgot then restore() else shift() end
 
 -- Where workers name different figures the lowest is everybody's, for as long as somebody names it.
-if plan <= state.lowest or now > state.agreed then state.lowest, state.agreed = plan, now + 10 * per end
+if plan * state.per <= state.lowest * per or now > state.agreed then
+  state.lowest, state.per, state.agreed = plan, per, now + 10 * per
+end
+per = state.per
 if limit > 0 then state.stated = limit end
 
 -- The shortest and the longest round trip that anybody has seen in the last two minutes: what is safe for everybody.
@@ -374,7 +378,8 @@ state.line = others
 state.written = now
 local packed = cmsgpack.pack(state)
 redis.call('SET', KEYS[1], packed, 'EX', DAY)
-return {next_at and next_at - now or -1, #others, math.floor(capacity_now * SECOND), math.max(state.paused - now, 0),
+local paused_for = math.max(state.paused - now, 0)
+return {next_at and next_at - now or -1, #others, math.floor(capacity_now * SECOND), per, paused_for,
         state.epoch, state.number, packed, unpack(reply)}
 """
 

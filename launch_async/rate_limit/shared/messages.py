@@ -110,6 +110,7 @@ class Reply:
         next_in: The wait for the slot that is reserved; None if there is none.
         reservations: Slots that are reserved, for all workers.
         capacity: Requests per period that the budget allows at present; it may be below one.
+        per: The period that this is for, in seconds: of the lowest figure that a worker names.
         paused_for: The rest of a pause; 0 if there is none.
         memory: What to remember.
     """
@@ -118,6 +119,7 @@ class Reply:
     next_in: float | None
     reservations: int
     capacity: float
+    per: float
     paused_for: float
     memory: Memory
 

@@ -47,7 +47,7 @@ class ReportBuffer:
         self.urgent: bool = False
         self.limit: int = 0
         self.refused: int = 0
-        self._per = per
+        self.per: float = per
         self._kept_for = 2 * per + patience
         self._reports: list[Report] = []
         self._told: deque[tuple[int, float]] = deque()
@@ -80,7 +80,7 @@ class ReportBuffer:
         No slot of a slow request is to be given again, and none of an answered one is to be held longer than it must.
         """
         since = max(min(self._out.values(), default=math.inf), self._told_at)
-        return min(since + self._per / 2, self._wanted_at)
+        return min(since + self.per / 2, self._wanted_at)
 
     def left(self, grant: Grant) -> None:
         """A request has left."""
@@ -99,7 +99,7 @@ class ReportBuffer:
         self._out.pop(grant.number, None)
         code = REFUSED if answer.refused else LOST if answer.lost else ACCEPTED
         self._reports.append((grant.number, answer.answered_at, code if grant.number else EXTRA))
-        self._wanted_at = min(self._wanted_at, grant.not_before + _WANTED_AFTER * self._per)
+        self._wanted_at = min(self._wanted_at, grant.not_before + _WANTED_AFTER * self.per)
         self._reports += [(0, answer.answered_at, EXTRA)] * (max(answer.sends, 1) - 1)
         if not answer.lost:
             trip = max(answer.answered_at - grant.sent_at, 0.0)
@@ -108,7 +108,7 @@ class ReportBuffer:
         if answer.limit is not None and answer.limit >= 1:
             self.limit = int(answer.limit)
         self.refused += answer.refused
-        pause = pause_after(answer, self._per)
+        pause = pause_after(answer, self.per)
         if pause is not None:
             self._pause = self._pause.and_then(pause)
             self.urgent = True
@@ -145,5 +145,5 @@ class ReportBuffer:
         """Drop what nobody can count any more, and requests whose callers never said what became of them."""
         while self._told and self._told[0][1] < now - self._kept_for:
             self._told.popleft()
-        longest = self._per + _LONGEST_TRIP_S
+        longest = self.per + _LONGEST_TRIP_S
         self._out = {number: sent_at for number, sent_at in self._out.items() if sent_at > now - longest}

@@ -99,6 +99,7 @@ class BudgetState:
         since: When that was.
         stated: The limit that the service states; 0 for none.
         lowest: The lowest of the figures that the workers call the plan's; 0 for none.
+        per: The period that it is for.
         agreed_until: When that figure is forgotten unless somebody names it again.
         turned: When the figures of round trips were last renewed.
         shortest: The shortest round trip since then; 0 for none.
@@ -122,6 +123,7 @@ class BudgetState:
     since: float = -math.inf
     stated: int = 0
     lowest: int = 0
+    per: float = 1.0
     agreed_until: float = -math.inf
     turned: float = -math.inf
     shortest: float = 0.0
@@ -159,6 +161,8 @@ class BudgetState:
         """Do what a worker asks for."""
         self._shift(now)
         self._take_in(ask, now)
+        if ask.per != self.per:
+            ask = attrs.evolve(ask, per=self.per)
         for report in ask.reports:
             self._settle(report, ask, now)
         if ask.pause > 0:
@@ -173,7 +177,8 @@ class BudgetState:
             granted=tuple((number, at - now, priority) for number, at, priority in granted),
             next_in=None if next_at is None else next_at - now,
             reservations=len(self.line),
-            capacity=self.capacity(ask.per, now),
+            capacity=self.capacity(now),
+            per=self.per,
             paused_for=max(self.paused_until - now, 0.0),
             memory=Memory(),
         )
@@ -183,9 +188,9 @@ class BudgetState:
         """Requests per period: the lower of what the service states and what the workers call the plan's figure."""
         return min(self.stated or self.lowest, self.lowest)
 
-    def capacity(self, per: float, now: float) -> float:
+    def capacity(self, now: float) -> float:
         """Requests per period that the budget has at present, as far as was learnt; it may be below one."""
-        return capacity_at(Learnt(self.low, self.since), RateLimit(self.allowed, per), now)
+        return capacity_at(Learnt(self.low, self.since), RateLimit(self.allowed, self.per), now)
 
     @property
     def credit(self) -> float:
@@ -218,8 +223,9 @@ class BudgetState:
     def _take_in(self, ask: Ask, now: float) -> None:
         """Take in the figures that a worker knows."""
         # Where workers name different figures the lowest is everybody's, for as long as somebody names it.
-        if not 0 < self.lowest < ask.requests or now > self.agreed_until:
-            self.lowest, self.agreed_until = ask.requests, now + 10 * ask.per
+        is_higher = 0 < self.lowest * ask.per < ask.requests * self.per
+        if not is_higher or now > self.agreed_until:
+            self.lowest, self.per, self.agreed_until = ask.requests, ask.per, now + 10 * ask.per
         self.stated = ask.limit or self.stated
         if now - self.turned > _GENERATION_S:
             self.shortest_before, self.longest_before = self.shortest, self.longest
@@ -235,7 +241,7 @@ class BudgetState:
             return
         at, slot = now - age, self.out.pop(number, None)
         if code == REFUSED and slot is not None:
-            self._learn(slot, at, ask.per)
+            self._learn(slot, at)
         free = at + ask.per
         if code == OUT:
             latest = min(now + ask.per + self.hold_of(ask), at + ask.per + _LONGEST_TRIP_S)
@@ -253,9 +259,9 @@ class BudgetState:
         if code != UNUSED and free > now:
             bisect.insort(self.frees, free)
 
-    def _learn(self, slot: SlotOut, refused_at: float, per: float) -> None:
+    def _learn(self, slot: SlotOut, refused_at: float) -> None:
         in_use = 1 + len(self.out) + len(self.frees) - bisect.bisect_right(self.frees, refused_at)
-        learnt, rate_limit = Learnt(self.low, self.since), RateLimit(self.allowed, per)
+        learnt, rate_limit = Learnt(self.low, self.since), RateLimit(self.allowed, self.per)
         learnt = after_refusal(learnt, rate_limit, sent_at=slot.at, now=refused_at, in_use=in_use)
         self.low, self.since = learnt.low, learnt.since
 
@@ -278,7 +284,7 @@ class _Turn:
         self._waiting = list(ask.waiting)
         self._others = [place for place in state.line if place.worker != self._worker]
         self._mine = {place.priority: place for place in state.line if place.worker == self._worker}
-        self._capacity = state.capacity(ask.per, now)
+        self._capacity = state.capacity(now)
         self._slots = math.ceil(self._capacity)
         self._frees = sorted([*state.frees, *(slot.free for slot in state.out.values())])
 

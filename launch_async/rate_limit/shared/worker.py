@@ -85,6 +85,7 @@ class Worker:
         """Go on with another figure of the plan."""
         self._rate_limit = rate_limit
         self._bucket.change(rate_limit)
+        self._reports.per = rate_limit.per
 
     async def grant(self, priority: Priority, timeout: float | None) -> Grant:
         """Wait for a slot and its time, at most `timeout` seconds; refuse at once what would take longer."""
@@ -288,7 +289,8 @@ class Worker:
     def _hand_out(self, reply: Reply, began: float, late: float) -> None:
         ended = self.loop.time()
         self._memory = reply.memory
-        self._reservations, self.capacity = max(reply.reservations, 1), reply.capacity
+        self._reservations = max(reply.reservations, 1)
+        self.capacity = reply.capacity * self._rate_limit.per / reply.per
         self._reserved_at = None if reply.next_in is None else ended + reply.next_in
         self.paused_until = ended + reply.paused_for
         for number, wait, priority in reply.granted:

@@ -238,34 +238,53 @@ async def test_a_connection_may_be_encrypted(redis_server, tmp_path):
     assert budget.status().sent == 1
 
 
-async def test_a_cluster_works_as_well(redis_server, tmp_path):
+@pytest.fixture(params=["asyncio", "uvloop"])
+def on_a_loop(request):
+    """Run a coroutine on a loop of asyncio, and of uvloop where that is installed."""
+    factory = pytest.importorskip("uvloop").new_event_loop if request.param == "uvloop" else None
+
+    def run(main):
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(main)
+
+    return run
+
+
+def test_a_cluster_works_as_well(on_a_loop, redis_server, tmp_path):
     bus = free_port()
     server = RedisServer(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(bus))
     server.start()
-    try:
+
+    async def main():
         async with Redis.from_url(server.url) as client:
             await client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
             while b"cluster_state:ok" not in await client.execute_command("CLUSTER", "INFO"):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
-        budget = budget_of(server.url, cluster=True, patience=5.0)
         await asyncio.gather(*(send(budget) for _ in range(12)))
+
+    budget = budget_of(server.url, cluster=True, patience=5.0)
+    try:
+        on_a_loop(main())
     finally:
         server.stop()
 
     assert budget.status().sent == 12
 
 
-async def test_a_client_that_asks_a_sentinel_works_as_well(redis_server, tmp_path):
+def test_a_client_that_asks_a_sentinel_works_as_well(on_a_loop, redis_server, tmp_path):
     (tmp_path / "sentinel.conf").write_text(f"sentinel monitor main 127.0.0.1 {redis_server.port} 1\n")
     server = RedisServer(tmp_path, configuration=tmp_path / "sentinel.conf")
     server.start()
-    try:
+
+    async def main():
         sentinel = Sentinel([("127.0.0.1", server.port)])
         budget = budget_of(lambda: sentinel.master_for("main"), patience=5.0)
         await send(budget)
         for client in sentinel.sentinels:
             await client.aclose()
+        return budget.status().sent
+
+    try:
+        assert on_a_loop(main()) == 1
     finally:
         server.stop()
-
-    assert budget.status().sent == 1

@@ -24,6 +24,7 @@ STEPS = some.lists(
             "told": some.lists(some.sampled_from([ACCEPTED, ACCEPTED, REFUSED, LOST, OUT, UNUSED]), max_size=4),
             "extra": some.booleans(),
             "plan": some.sampled_from([10, 10, 4]),
+            "per": some.sampled_from([1.0, 1.0, 1.0, 0.5]),
             "limit": some.sampled_from([0, 0, 0, 6]),
             "pause": some.sampled_from([0, 0, 0, 0, 50, 700]),
             "trip": some.sampled_from([0.0, 0.004, 0.03]),
@@ -39,6 +40,7 @@ QUIET = {
     "told": [],
     "extra": False,
     "plan": 10,
+    "per": 1.0,
     "limit": 0,
     "pause": 0,
     "trip": 0.0,
@@ -65,7 +67,7 @@ class Twin:
             lead=0.003,
             late=0.05,
             requests=step["plan"],
-            per=1.0,
+            per=step["per"],
             shortest_trip=step["trip"],
             longest_trip=2 * step["trip"],
             limit=step["limit"],
@@ -87,6 +89,7 @@ def figures(reply: Reply) -> list[float]:
         -1.0 if reply.next_in is None else reply.next_in,
         reply.reservations,
         reply.capacity,
+        reply.per,
         reply.paused_for,
     ]
 

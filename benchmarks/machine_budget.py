@@ -1,0 +1,327 @@
+"""Processes on one budget without a server: real processes, real sockets, and a strict emulator in another process.
+
+Run `python -m benchmarks.machine_budget`; `--requests`, `--rounds`, `--json FILE`. From 1 to 25 processes send as fast
+as the budget lets them, against each way of counting. Then the same over a network of 20 ms each way, with a process
+that comes later, and with thirty kills among six processes. What is compared with the limit itself is the emulator's
+own ledger: most arrivals in any second, accepted and refused ones. The last rows are what a request costs in CPU time
+at ten a second, beside a timer alone; the goal is for what the file adds.
+About six minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
+
+import attrs
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks._report import Mark, Report, Row, arguments, hand_over
+from benchmarks.real_sockets import most_in_any_second
+from tests.support.emulator_process import Emulator, emulator
+
+PROCESSES = (1, 2, 5, 10, 25)
+MODES = ("sliding", "fixed", "bucket")
+LAN_S = 0.02
+MOST, GOODPUT, SHARE, COST_US = 10, 9.5, 0.75, 60.0
+CALLERS = 4
+FIRST_S = 1.5
+KILLS = 30
+COSTED = 100
+
+
+@attrs.frozen
+class Cell:
+    """What one run came to.
+
+    Attributes:
+        name: Which run.
+        most: The most requests that arrived within any second, refused ones included.
+        goodput: Accepted requests per second, from the first to the last.
+        refused: How many were refused.
+        requests: How many arrived.
+        share: What the process that sent least has sent, against the one that sent most; 1 where that says nothing.
+    """
+
+    name: str
+    most: int
+    goodput: float
+    refused: int
+    requests: int
+    share: float = 1.0
+
+
+def worker(base_url: str, organization_uid: str, authtoken: str, pipe: Connection) -> None:
+    """Send for ever, beginning when told to; when asked, say when requests were answered."""
+    from launch_async import Authtoken, LaunchClient, LaunchError
+
+    async def main() -> None:
+        answered: list[float] = []
+        async with LaunchClient(
+            Authtoken(authtoken), base_url=base_url, organization_uid=organization_uid, timeout=600
+        ) as launch:
+
+            async def caller() -> None:
+                while True:
+                    with contextlib.suppress(LaunchError):
+                        await launch.request("GET", "/projects", query={"limit": 1})
+                        answered.append(time.monotonic())
+
+            pipe.send("ready")
+            await asyncio.to_thread(pipe.recv)
+            callers = [asyncio.create_task(caller()) for _ in range(CALLERS)]
+            await asyncio.to_thread(pipe.recv)
+            for one in callers:
+                one.cancel()
+            await asyncio.gather(*callers, return_exceptions=True)
+            pipe.send(answered)
+
+    asyncio.run(main())
+
+
+class Worker:
+    """A process that sends."""
+
+    def __init__(self, context: ForkServerContext, where: Emulator) -> None:
+        self._pipe, theirs = context.Pipe()
+        arguments = (where.url, where.organization_uid, where.authtoken, theirs)
+        self.process: ForkServerProcess = context.Process(target=worker, args=arguments, daemon=True)
+        self.process.start()
+
+    def wait_until_ready(self) -> None:
+        """Wait until it only waits for the word."""
+        self._pipe.recv()
+
+    def begin(self) -> None:
+        """Let it send."""
+        self._pipe.send("begin")
+
+    def end(self) -> Sequence[float]:
+        """End it, and return when its requests were answered."""
+        self._pipe.send("end")
+        answered = self._pipe.recv()
+        self.process.join()
+        return answered
+
+    def kill(self) -> None:
+        """Kill it."""
+        self.process.kill()
+        self.process.join()
+
+
+@contextlib.contextmanager
+def service(window: str, latency: float = 0.0) -> Iterator[tuple[Emulator, ForkServerContext]]:
+    """Run a strict emulator, and what starts processes beside it."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["launch_async.client", "launch_async.rate_limit.machine.limiter", "aiohttp"])
+    with emulator(rate_limit=MOST, window=window, latency=latency) as where:
+        yield where, context
+
+
+def started(context: ForkServerContext, where: Emulator, processes: int) -> list[Worker]:
+    """Return processes that wait for the word."""
+    crew = [Worker(context, where) for _ in range(processes)]
+    for one in crew:
+        one.wait_until_ready()
+    return crew
+
+
+def cell(name: str, where: Emulator, share: float = 1.0) -> Cell:
+    """Return what has arrived at an emulator, and print it."""
+    arrivals = where.arrivals()
+    accepted = [when for when, accepted in arrivals if accepted]
+    one = Cell(
+        name,
+        most_in_any_second([when for when, _ in arrivals]),
+        (len(accepted) - 1) / (max(accepted) - min(accepted)),
+        len(arrivals) - len(accepted),
+        len(arrivals),
+        share,
+    )
+    refused = f"{one.refused} of {one.requests}"
+    print(f"{name:34} | {one.most:4} | {one.goodput:8.2f} | {refused:>12} | {one.share:.2f}", flush=True)
+    return one
+
+
+def saturated(window: str, processes: int, requests: int, latency: float = 0.0) -> Cell:
+    """Let processes send for as long as each needs for so many requests."""
+    with service(window, latency) as (where, context):
+        crew = started(context, where, processes)
+        for one in crew:
+            one.begin()
+        # The first ten requests are those of whoever begins first: shares are counted after that.
+        counted_from = time.monotonic() + FIRST_S
+        time.sleep(FIRST_S + max(requests * processes / MOST, 10.0))
+        counts = [sum(when >= counted_from for when in one.end()) for one in crew]
+        place = "20 ms each way" if latency else "loopback"
+        return cell(f"{window}, {place}, {processes} processes", where, min(counts) / max(counts))
+
+
+def newcomer(window: str) -> tuple[Cell, float]:
+    """Let a sixth process come to five; return its share of a fair one in its second five seconds."""
+    with service(window) as (where, context):
+        *crew, late = started(context, where, 6)
+        for one in crew:
+            one.begin()
+        time.sleep(5.0)
+        late.begin()
+        began = time.monotonic()
+        time.sleep(10.0)
+        answered = [one.end() for one in (*crew, late)]
+        lately = [sum(began + 5.0 <= when < began + 10.0 for when in times) for times in answered]
+        return cell(f"{window}, loopback, 5 and a newcomer", where), lately[-1] / (sum(lately) / len(lately))
+
+
+def killed(window: str, seconds: float = 30.0) -> Cell:
+    """Kill thirty of six processes, one after the other, and start another one each time."""
+    with service(window) as (where, context):
+        crew = started(context, where, 6)
+        for one in crew:
+            one.begin()
+        for place in itertools.islice(itertools.cycle(range(6)), KILLS):
+            time.sleep(seconds / KILLS)
+            crew[place].kill()
+            crew[place] = Worker(context, where)
+            crew[place].wait_until_ready()
+            crew[place].begin()
+        time.sleep(1.5)
+        for one in crew:
+            one.kill()
+        return cell(f"{window}, loopback, 6 and {KILLS} kills", where)
+
+
+async def _paced(limiter: object, requests: int) -> float:
+    """Return the CPU time of a request in microseconds: five callers, ten requests a second, and nothing else."""
+    from launch_async.rate_limit.types import Answer, RateLimiter
+
+    paced: RateLimiter = limiter  # type: ignore[assignment]
+    loop = asyncio.get_running_loop()
+
+    async def caller(each: int) -> None:
+        for _ in range(each):
+            permit = await paced.acquire()
+            await asyncio.sleep(0.004)
+            permit.answered(Answer(loop.time()))
+
+    await caller(3)
+    began = time.process_time()
+    await asyncio.gather(*(caller(requests // 5) for _ in range(5)))
+    return (time.process_time() - began) / requests * 1e6
+
+
+async def _unpaced(requests: int) -> float:
+    """Return what the same costs where a timer takes the place of the limiter."""
+
+    async def caller(each: int) -> None:
+        for _ in range(each):
+            await asyncio.sleep(0.496)
+            await asyncio.sleep(0.004)
+
+    began = time.process_time()
+    await asyncio.gather(*(caller(requests // 5) for _ in range(5)))
+    return (time.process_time() - began) / requests * 1e6
+
+
+def costs() -> dict[str, float]:
+    """Return what a request costs beyond a timer, in microseconds of CPU time, by limiter."""
+    from launch_async.rate_limit.local import LocalRateLimiter
+    from launch_async.rate_limit.machine.limiter import MachineRateLimiter
+    from launch_async.rate_limit.types import RateLimit
+
+    timer = asyncio.run(_unpaced(COSTED))
+    # What else the machine does can only make it more: the least of a few counts.
+    found = {
+        "machine": min(
+            asyncio.run(_paced(MachineRateLimiter("cost.example.com", "blt1", RateLimit(MOST)), COSTED))
+            for _ in range(3)
+        ),
+        "process": min(asyncio.run(_paced(LocalRateLimiter(RateLimit(MOST)), COSTED)) for _ in range(3)),
+    }
+    for name, figure in found.items():
+        print(f"a request on the budget of the {name}: {figure - timer:.0f} microseconds of CPU time", flush=True)
+    return {name: figure - timer for name, figure in found.items()}
+
+
+def report(cells: Sequence[Cell], shares: Sequence[float], cost: Sequence[dict[str, float]]) -> Report:
+    """Return runs as rows, one for each case."""
+    by_name: dict[str, list[Cell]] = {}
+    for one in cells:
+        by_name.setdefault(one.name, []).append(one)
+    return Report(
+        "Processes on one budget of 10 a second, without a server",
+        [
+            *(
+                Row(name, "most arrivals in any second", [one.most for one in found], "less")
+                for name, found in by_name.items()
+            ),
+            *(
+                Row(
+                    name,
+                    "accepted a second, and refused",
+                    [one.goodput for one in found],
+                    note=f"{sum(one.refused for one in found)} of {sum(one.requests for one in found)}",
+                )
+                for name, found in by_name.items()
+            ),
+            *(
+                Row(f"budget of the {name}", "microseconds of CPU a request", [one[name] for one in cost], "less")
+                for name in ("machine", "process")
+            ),
+        ],
+        [
+            Mark("most arrivals in any second, any run", [max(one.most for one in cells)], MOST, "less"),
+            Mark(
+                "accepted a second, worst run without kills",
+                [min(one.goodput for one in cells if "kills" not in one.name)],
+                GOODPUT,
+            ),
+            Mark("least against most of the processes, worst run", [min(one.share for one in cells)], SHARE),
+            Mark("newcomer's share of a fair one after 5 s", [min(shares)], SHARE),
+            Mark(
+                "what sharing adds to a request",
+                [one["machine"] - one["process"] for one in cost],
+                COST_US,
+                "less",
+                "microseconds of CPU",
+            ),
+        ],
+        {"runs": [attrs.asdict(one) for one in cells], "newcomers": list(shares)},
+    )
+
+
+def main() -> None:
+    """Measure and hand over."""
+    parser = arguments(__doc__, rounds=1)
+    parser.add_argument("--requests", type=int, default=12, help="requests of each process in a run; default 12")
+    options = parser.parse_args()
+    cells, shares, cost = list[Cell](), list[float](), list[dict[str, float]]()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_RUNTIME_DIR"] = folder
+        for _ in range(options.rounds):
+            cost.append(costs())
+            print("case                               | most | accepted |      refused | least against most")
+            for window in MODES:
+                cells += [saturated(window, processes, options.requests) for processes in PROCESSES]
+            cells += [saturated("sliding", processes, options.requests, LAN_S) for processes in (1, 5, 10)]
+            one, share = newcomer("sliding")
+            cells.append(one)
+            shares.append(share)
+            print(f"the newcomer has {share:.2f} of a fair share", flush=True)
+            cells.append(killed("sliding"))
+    print()
+    hand_over(report(cells, shares, cost), options.json)
+
+
+if __name__ == "__main__":
+    main()
