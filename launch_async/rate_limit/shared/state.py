@@ -36,10 +36,10 @@ from launch_async.rate_limit.types import Priority, RateLimit
 
 __all__ = ["BudgetState", "Place", "SlotOut"]
 
-GRACE_S: Final = 0.05
+GRACE_S: Final = 0.1
 """How much later than its time a place may be claimed."""
 _GENERATION_S: Final = 60.0
-_LEAST_TRIP_S: Final = 0.05
+_LEAST_TRIP_S: Final = 0.25
 _ASSUMED_TRIP_S: Final = 0.2
 _UNKNOWN_TRIP_S: Final = 1.0
 _LONGEST_TRIP_S: Final = 5.0

@@ -34,7 +34,7 @@ __all__ = ["Worker"]
 _MOST_WANTED: Final = 1000
 """Slots for which one call asks: what a script of Redis may return is limited."""
 _LINGER_S: Final = 5.0
-_RESERVATION_GRACE_S: Final = 0.05
+_RESERVATION_GRACE_S: Final = 0.1
 _BUSY_WAIT_S: Final = 0.005
 _LEAST_LATENESS_S: Final = 0.05
 _MOST_LATENESS_S: Final = 1.0
