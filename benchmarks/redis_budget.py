@@ -36,7 +36,7 @@ SKEWS = (-60.0, -17.0, 0.0, 3.5, 30.0, 60.0)
 CALLERS = 4
 MOST = 10
 GOODPUT = 9.3
-CALLS = 1.3
+CALLS = 1.5
 
 
 @attrs.frozen

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 
 from launch_async.rate_limit.local import LocalRateLimiter
 from launch_async.rate_limit.types import RateLimit
-from tests.support.rate_servers import NETWORKS, SERVERS, Server, saturate
+from tests.support.rate_servers import NETWORKS, SERVERS, Client, Server, saturate
 from tests.support.virtual_time import run
 
 LOCAL = (0.0003, 0.7)
@@ -54,7 +54,14 @@ def refused(accounts: Sequence[Account], start: float, end: float) -> float:
 
 
 def saturating(
-    server: str, network: str, *, starts: Sequence[float], until: float, seed: int, callers: int = 20
+    server: str,
+    network: str,
+    *,
+    starts: Sequence[float],
+    until: float,
+    seed: int,
+    callers: int = 20,
+    make: Callable[[], Client] = LocalRateLimiter,
 ) -> list[Account]:
     """Let as many programs of this SDK use a budget of 10 as fast as they can, each from its start on."""
     budget = SERVERS[server](10, phase=random.Random(seed).random())
@@ -62,7 +69,7 @@ def saturating(
 
     async def program(number: int, start: float) -> None:
         await asyncio.sleep(start)
-        limiter, chance = LocalRateLimiter(RateLimit(10)), seed * len(starts) + number
+        limiter, chance = make(), seed * len(starts) + number
         delays = DELAYS[network]
         await saturate(limiter, accounts[number], delays, requests=ENDLESS, seed=chance, callers=callers, until=until)
 

@@ -11,7 +11,7 @@ from launch_async.rate_limit.shared.state import BudgetState, Place, SlotOut
 __all__ = ["pack", "unpack"]
 
 _HEADER: Final = struct.Struct("<4sIII")
-_FIGURES: Final = struct.Struct("<dqqdddddd2qdd5d3q3q")
+_FIGURES: Final = struct.Struct("<dqqddddddd2qdd5d3q3q")
 _SLOT: Final = struct.Struct("<qdd?")
 _PLACE: Final = struct.Struct("<QBqd")
 _MEANING: Final = 1
@@ -30,6 +30,7 @@ def pack(state: BudgetState) -> bytes:
                 state.paused_until,
                 state.spaced_until,
                 state.last,
+                state.full_until,
                 state.next_poll,
                 state.low,
                 state.since,

@@ -132,7 +132,7 @@ local function shift()
   if back <= 0 then return end
   for _, slot in ipairs(state.slots) do slot[3], slot[4] = slot[3] - back, slot[4] - back end
   for _, place in ipairs(state.line) do place[4] = place[4] - back end
-  for _, name in ipairs({'paused', 'spaced', 'last', 'next_poll', 'since', 'turn', 'agreed'}) do
+  for _, name in ipairs({'paused', 'spaced', 'last', 'full', 'next_poll', 'since', 'turn', 'agreed'}) do
     state[name] = state[name] - back
   end
 end
@@ -143,7 +143,7 @@ local function restore()
   if seen ~= '' and (not state or went_back) then state = cmsgpack.unpack(seen) end
   if not state then
     state = {number = known_number, slots = {}, line = {}, ticket = 0, passed_over = {0, 0, 0}, written = 0, last = 0,
-             next_poll = 0, paused = 0, spaced = 0, low = math.huge, since = 0,
+             full = 0, next_poll = 0, paused = 0, spaced = 0, low = math.huge, since = 0,
              stated = math.huge, lowest = plan, per = per, agreed = 0, turn = now,
              shortest = 0, shortest_before = 0, longest = 0, longest_before = 0}
   end
@@ -299,6 +299,8 @@ local function room(ahead, frees)
   local over = #frees - most + rest
   if over >= 0 then at = math.max(at, frees[over + 1]) end
   at = at + turns * per
+  -- Who always takes all slots at once leaves no gap that another program could come in by.
+  if now < state.full then at = math.max(at, state.last + math.floor((ahead + 1) * 0.2 * per / most)) end
   -- A part of a slot is a longer wait.
   if at < state.spaced or is_lowered then
     at = math.max(at, state.last + math.floor((ahead + 1) * per / capacity_now))
@@ -361,6 +363,7 @@ for priority = 1, 3 do
     end
     at = math.max(at, polls_from)
     if #hopeful + #ahead >= most then
+      state.full = now + 2 * per
       -- Where requests wait they leave one by one, so that answers are known before their slots are given again; but so
       -- quickly that what a killed worker left unused is made good at once.
       for _, other in ipairs(ahead) do latest = math.max(latest, other[4]) end

@@ -47,6 +47,10 @@ _CREDIT_SHARE: Final = 0.5
 _MARGIN_SHARE: Final = 0.005
 _HOPE_SHARE: Final = 0.01
 """Share of a period after which a request that is out is taken for answered, where only a place is at stake."""
+_APART_SHARE: Final = 0.2
+"""Share of the even distance that requests keep where the budget is in full use."""
+_IN_FULL_USE_FOR: Final = 2.0
+"""Periods for which it counts as in full use after somebody had to wait for a slot."""
 _CLOSEST_SHARE: Final = 0.3
 """Share of the even distance that places keep: answers are then known before their slots are given again."""
 
@@ -94,6 +98,7 @@ class BudgetState:
         paused_until: When the first request may leave after a pause.
         spaced_until: Until when requests leave evenly.
         last: When the latest request may have left.
+        full_until: Until when the budget counts as in full use, because somebody had to wait for a slot.
         next_poll: When the next poll may leave.
         low: Requests per period right after the latest decrease; infinite if there was none.
         since: When that was.
@@ -118,6 +123,7 @@ class BudgetState:
     paused_until: float = -math.inf
     spaced_until: float = -math.inf
     last: float = -math.inf
+    full_until: float = -math.inf
     next_poll: float = -math.inf
     low: float = math.inf
     since: float = -math.inf
@@ -210,6 +216,7 @@ class BudgetState:
         self.paused_until -= back
         self.spaced_until -= back
         self.last -= back
+        self.full_until -= back
         self.next_poll -= back
         self.since -= back
         self.agreed_until -= back
@@ -327,6 +334,7 @@ class _Turn:
         polls_from = state.next_poll + polls * ask.poll_interval if place.priority == Priority.POLL else -math.inf
         at = max(at, polls_from)
         if len(hopeful) + len(ahead) >= self._slots:
+            state.full_until = now + _IN_FULL_USE_FOR * ask.per
             closest = _CLOSEST_SHARE * ask.per / self._slots
             at = max(at, max([state.last, *(other.at for other in ahead)]) + closest)
         return at if at > now + ask.lead else max(self._room(len(ahead), self._frees), polls_from)
@@ -383,6 +391,9 @@ class _Turn:
         if over >= 0:
             at = max(at, frees[over])
         at += turns * per
+        if self._now < state.full_until:
+            # Who always takes all slots at once leaves no gap that another program could come in by.
+            at = max(at, state.last + (ahead + 1) * _APART_SHARE * per / self._slots)
         # A part of a slot is a longer wait.
         if at < state.spaced_until or self._capacity < state.allowed:
             at = max(at, state.last + (ahead + 1) * per / self._capacity)
