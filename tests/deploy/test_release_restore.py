@@ -95,6 +95,30 @@ async def test_a_bad_commit_is_put_back(launch, git):
     assert emulator.ledger.count("uploadArchive") == 0
 
 
+async def test_the_same_commit_once_more_is_not_put_back(launch, git):
+    emulator, client = launch
+    await client.deploy(*git, Commit(FIRST))
+
+    with pytest.raises(DeploymentUnhealthy, match="The same version served before") as unhealthy:
+        await client.deploy(*git, Commit(FIRST), verify=BAD, on_failure="restore")
+
+    assert unhealthy.value.restored is None
+    assert emulator.ledger.count("createDeployment") == 2
+
+
+async def test_files_that_stood_already_are_not_put_back(launch, site, version, tmp_path):
+    emulator, client = launch
+    memory, journal = tmp_path / "deployed.json", tmp_path / "release.journal"
+    await client.deploy(*uids_of(site), version("bad"), skip_unchanged=memory)
+    before = emulator.ledger.count("createDeployment")
+    options = {"verify": BAD, "on_failure": "restore", "journal": journal, "skip_unchanged": memory}
+
+    with pytest.raises(DeploymentUnhealthy, match="It still serves"):
+        await client.deploy(*uids_of(site), version("bad"), **options)
+
+    assert emulator.ledger.count("createDeployment") == before
+
+
 async def test_a_project_with_nothing_good_before_says_so(launch, version):
     emulator, client = launch
     project = emulator.add_project("empty")

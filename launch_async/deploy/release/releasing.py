@@ -12,7 +12,6 @@ With a journal, each arrow is written down before it is taken: `resume` goes on 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
@@ -84,7 +83,7 @@ class Releasing:
             if journal is not None:
                 names = [name_of(check) for check in checks]
                 about = {**self._owner(), **attrs.asdict(place), **source, "checks": names, "on_failure": on_failure}
-                opened = await asyncio.to_thread(ReleaseJournal.begun, Path(journal), about)
+                opened = ReleaseJournal.begun(Path(journal), about)
                 kept.callback(opened.close)
                 release = attrs.evolve(release, journal=opened)
             if on_failure == "restore":
@@ -142,7 +141,7 @@ class Releasing:
     ) -> Deployment | None:
         """Do what `LaunchClient.resume_release` promises."""
         given, deadline = checks_of(checks), Deadline.after(timeout)
-        kept = await asyncio.to_thread(ReleaseJournal.reopened, Path(journal))
+        kept = ReleaseJournal.reopened(Path(journal))
         try:
             self._check_owner(kept.release)
             names = [name_of(check) for check in given]
@@ -247,7 +246,7 @@ class Releasing:
         """Put back what served before a bad deployment, unless somebody has deployed something else since."""
         deadline = Deadline.after(release.timeout)
         async with deadline.held("restore"):
-            created = None if release.journal is None else await self._put_back_before(release, deadline)
+            created = await self._put_back_before(release, deadline)
             if created is None:
                 recent = await self._recent(release.place)
                 if other := _other_since(recent, bad):
@@ -255,8 +254,8 @@ class Releasing:
                 previous = None if release.before is None else release.before.served_before(recent, bad)
                 if previous is None:
                     return None, "Nothing good served before it, so nothing can be put back: deploy one that works"
-                if bad.commit_hash and bad.commit_hash == previous.commit_hash:
-                    return None, "The same commit served before, so that putting it back would change nothing"
+                if previous.uid == bad.uid or (bad.commit_hash and bad.commit_hash == previous.commit_hash):
+                    return None, "The same version served before, so that putting it back would change nothing"
                 created = await self._copied(release, previous, deadline)
         restored = await self._watching.wait(created, timeout=deadline.remaining)
         self._purges.deployed(restored.environment_uid)
