@@ -132,7 +132,12 @@ def _log_moment(value: object, _: object) -> datetime | None:
 
 def _log_message(value: object, _: object) -> str:
     """Read the text of a log line; what is no text stands there as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return "(nested too deeply to be shown)"
 
 
 def _enum(value: object, kind: type[OpenEnum]) -> OpenEnum:

@@ -444,6 +444,14 @@ def test_a_message_that_is_no_text_is_shown_as_json(message: object, text: str) 
     assert line.extra == ({} if isinstance(message, str) else {"message": message})
 
 
+def test_a_message_that_is_nested_too_deeply_does_not_cost_the_line() -> None:
+    nested: object = "x"
+    for _ in range(100_000):
+        nested = [nested]
+
+    assert structure({"message": nested}, LogLine).message == "(nested too deeply to be shown)"
+
+
 def test_a_message_of_null_is_an_empty_line() -> None:
     assert structure({"message": None, "stage": "BUILD"}, LogLine).message == ""
 
