@@ -32,6 +32,8 @@ _LAST_DELAY: Final = 2.0
 _SELDOM: Final = 5.0
 _SMALL: Final = 500
 _LAST_STAMPS: Final = 500
+_BEHIND: Final = timedelta(seconds=10)
+"""How far behind the service's present lines are asked for again at the least."""
 _SAME_MOMENT: Final = 0.1
 """Seconds by which two followers may differ about when a log has settled."""
 
@@ -129,7 +131,12 @@ class Following:
             return []
         # So that the last poll has shown everything, whichever that will be.
         whole = self._cursor.lines < _SMALL and interval >= _SELDOM
-        return await self._new_lines(watched.ref, reads, None if whole else self._cursor.ask_after)
+        return await self._new_lines(watched.ref, reads, None if whole else self._after())
+
+    def _after(self) -> datetime | None:
+        """Return from where on to ask for lines: a line that is dated ahead hides none that comes until then."""
+        after = self._cursor.ask_after
+        return None if after is None else min(after, self._poller.polls.now - _BEHIND)
 
     async def _look_at_status(self, watched: PolledDeployment) -> None:
         await watched.poll(since=self._asked_at)

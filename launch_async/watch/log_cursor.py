@@ -44,7 +44,6 @@ _LONG_PAGE: Final = 2000
 _RUN: Final = 5000
 _FAR: Final = 5000
 _MANY: Final = 1000
-_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _RECENT, _UNDATED, _FORGOTTEN = -1, -2, -3
 
 
@@ -131,7 +130,7 @@ class SeenLines(Generic[L]):
         self._forget = forget
         self._recent: dict[int, tuple[datetime, int]] = {}
         self._spans: list[_Span] = []
-        self._forgotten_until = _NEVER
+        self._forgotten_until = _EPOCH - _INSTANT
         self._forgotten = 0
         self._undated = array("I")
         self._undated_forgotten = 0
@@ -235,8 +234,11 @@ class SeenLines(Generic[L]):
         return int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
 
     def _place(self, stamp: datetime | None) -> int:
-        """Return which span a line belongs to, or one of the negative places."""
-        if stamp is None:
+        """Return which span a line belongs to, or one of the negative places.
+
+        A time before 1970 is what programs write that have none, such as `0001-01-01T00:00:00Z`.
+        """
+        if stamp is None or stamp < _EPOCH:
             return _UNDATED
         if stamp > self._old_until:
             return _RECENT

@@ -1,6 +1,7 @@
 """Moments as the service writes them: ISO 8601 in documents, RFC 9110 dates in headers, milliseconds in some logs.
 
-Whatever names no zone is UTC, because the service writes UTC throughout (FACTS §4). Every moment that is read is aware.
+Whatever names no zone is UTC, because the service writes UTC throughout (FACTS §4). Every moment that is read is aware,
+and within the calendar of UTC: a moment of the year 9999 that is later by UTC becomes the last one that there is.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ def parse_iso(text: str) -> datetime:
         ValueError: The text is something else.
     """
     moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    return moment if 1 < moment.year < 9999 else _in_utc(moment)
 
 
 def parse_epoch_ms(milliseconds: float) -> datetime:
@@ -44,4 +47,11 @@ def parse_http_date(text: str | None) -> datetime | None:
 
 def format_iso(moment: datetime) -> str:
     """Return an aware moment as the service writes it: ISO 8601 in UTC, with milliseconds and `Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return _in_utc(moment).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return (datetime.max if moment.year > 1 else datetime.min).replace(tzinfo=UTC)

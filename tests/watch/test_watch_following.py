@@ -59,6 +59,26 @@ def test_every_line_comes_once_and_in_order(bound: Bound) -> None:
     assert messages.count("twin") == 2
 
 
+@pytest.mark.parametrize(
+    "stamp", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2100-01-01T00:00:00Z"]
+)
+@pytest.mark.parametrize("at", [1.0, 30.0])
+def test_a_line_of_any_time_is_given_and_hides_no_other(stamp: str, at: float) -> None:
+    lines = [*(Line(str(second), at=second + 0.5) for second in range(60)), Line("odd", at=at, stamp=stamp)]
+    launch, seen = Launch([Build(ends=60, lines=lines)]), dict[str, float]()
+
+    async def main() -> None:
+        async for line in launch.client().follow_logs(launch.ref(0)):
+            assert line.message not in seen
+            seen[line.message] = now()
+
+    run(main())
+
+    assert sorted(seen) == sorted(line.message for line in lines)
+    # While it is written, and not only when the whole log is read at the end.
+    assert seen["50"] < 60
+
+
 @pytest.mark.parametrize("late", [1.0, 4.0, 30.0, 60.4])
 def test_a_late_line_comes_late_and_once(late: float) -> None:
     lines = [Line("late", at=10.0, late=late - 10 if late > 10 else late), *[Line("x", at=at) for at in range(60)]]

@@ -196,3 +196,12 @@ def test_lines_that_all_share_one_moment_are_none_too_many() -> None:
         cursor.give(one)
 
     assert read(cursor, log) == ["19999"]
+
+
+def test_lines_of_the_first_and_the_last_moment_are_lines_like_others() -> None:
+    first, last = (datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC))
+    page = [LogLine(message=str(moment), timestamp=moment) for moment in (first, last)]
+    cursor = LogCursor()
+
+    assert len(read(cursor, page)) == 2
+    assert read(LogCursor.from_json(cursor.to_json()), page) == []

@@ -46,6 +46,25 @@ def test_a_header_that_is_no_date_is_nothing(text: str | None) -> None:
     assert parse_http_date(text) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59.999Z"),
+        ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00.000Z"),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000Z"),
+        ("9999-12-31T10:00:00-13:59", "9999-12-31T23:59:00.000Z"),
+    ],
+)
+def test_a_moment_beyond_the_calendar_is_its_first_or_last(text: str, written: str) -> None:
+    assert format_iso(parse_iso(text)) == written
+
+
+@pytest.mark.parametrize("moment", [datetime.min, datetime.max])
+@pytest.mark.parametrize("hours", [-14, 14])
+def test_a_moment_that_utc_cannot_name_is_written_all_the_same(moment: datetime, hours: int) -> None:
+    assert format_iso(moment.replace(tzinfo=timezone(timedelta(hours=hours))))[:4] in {"0001", "9999"}
+
+
 def test_a_moment_is_written_as_the_service_writes_it() -> None:
     east = timezone(timedelta(hours=5, minutes=30))
 
