@@ -919,7 +919,10 @@ class LaunchClient:
     ) -> AsyncIterator[ServerLogLine]:
         """Iterate over what the site's server writes, each line once, until `until`, or for ever without it.
 
-        A line that becomes readable up to fifteen seconds late is not missed.
+        Lines come live where the service offers that: a request opens a session, and each line arrives as it is
+        written. Sessions that end or break are opened again, and what was written meanwhile is read from the stored
+        log. Where there is no live log, the stored one is read every three seconds. A line that the stored log shows up
+        to fifteen seconds late is not missed.
 
         Args:
             ref: The deployment, as for `wait`.
@@ -928,10 +931,10 @@ class LaunchClient:
 
         Raises:
             InvalidArgumentError: `ref` names no deployment, or a time has no zone.
-            ServerLogsUnavailable: The deployment has no server log: a static site has none (FACTS §7).
+            ServerLogsUnavailable: The deployment has no server log: a static site has none.
             LaunchError: The log cannot be read.
 
-        API: `getServerLogs`; scope `launch.projects:read` or `launch:manage`.
+        API: `streamLiveServerLogs`, `getServerLogs`; scope `launch.projects:read` or `launch:manage`.
         """
         return self._watching.tail_server_logs(ref, since=since, until=until)
 

@@ -199,7 +199,8 @@ class Dispatcher:
         now = self._service.clock.now()
         self._service.builds.settle(now)
         call = Call(service=self._service, request=request, parameters=match.parameters, now=now, known_caller=caller)
-        return _answered(await operation.handler(call))
+        answer = await operation.handler(call)
+        return _answered(answer) if isinstance(answer, Answer) else answer
 
     async def _storage(self, request: web.BaseRequest) -> web.StreamResponse:
         return await self._service.storage.answer(request, request.path.split("/")[2:])

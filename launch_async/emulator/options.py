@@ -44,6 +44,8 @@ SupersededStatus: TypeAlias = Literal["ARCHIVED", "DEPLOYED"]
 UsageReset: TypeAlias = Literal["iso", "epoch_ms"]
 UsageScope: TypeAlias = Literal["any", "launch.projects:read", "launch:manage"]
 DomainUpdateBody: TypeAlias = Literal["empty", "domain"]
+LiveLogEntries: TypeAlias = Literal["object", "list"]
+LiveLogHeartbeat: TypeAlias = Literal["comment", "event"]
 UnsetFields: TypeAlias = Literal["omitted", "null"]
 RequiredSetting: TypeAlias = Literal["outputDirectory", "environmentVariables", "buildCommand"]
 Latency: TypeAlias = float | Callable[[], float]
@@ -145,6 +147,14 @@ class EmulatorOptions:
         failures_act: whether a fault of the kind ``status`` strikes after the server has acted (question 34).
         listing_delay: seconds by which lists show late what was created (question 35).
         log_retention: seconds after which log lines are gone; None keeps them (question 29).
+        live_logs_status: status of the live server log: 200, or 404, 405 or 501 for none (question 31).
+        live_log_event: type of the events that carry its lines; empty sends none (question 31).
+        live_log_entries: send each line as an object, or those of a moment as a list (question 31).
+        live_log_heartbeat: send heartbeats as comments or as events (question 31).
+        live_log_heartbeat_seconds: seconds between heartbeats; the first one comes at once (question 31).
+        live_log_cap: seconds after which a session ends (question 31).
+        live_log_resume: number the lines, and go on behind ``Last-Event-ID`` (question 31).
+        live_log_delay: seconds by which lines reach the live log late (question 31).
         second_factor_status: status that asks for the second factor at login: 400, 401 or 422.
         wrong_region: treat every credential as one of another region, answered in JSON (error 105) or XML.
         git_connected: whether the organizations have a usable Git connection.
@@ -225,6 +235,14 @@ class EmulatorOptions:
     failures_act: bool = False
     listing_delay: float = field(default=0.0, validator=ge(0))
     log_retention: float | None = field(default=None, validator=optional(gt(0)))
+    live_logs_status: int = field(default=200, validator=in_((200, 404, 405, 501)))
+    live_log_event: str = "log"
+    live_log_entries: LiveLogEntries = "object"
+    live_log_heartbeat: LiveLogHeartbeat = "comment"
+    live_log_heartbeat_seconds: float = field(default=15.0, validator=gt(0))
+    live_log_cap: float = field(default=900.0, validator=gt(0))
+    live_log_resume: bool = False
+    live_log_delay: float = field(default=0.0, validator=ge(0))
     second_factor_status: int = field(default=422, validator=in_((400, 401, 422)))
     wrong_region: WrongRegion | None = field(default=None, validator=optional(in_(get_args(WrongRegion))))
     git_connected: bool = True
@@ -311,6 +329,14 @@ class EmulatorKeywords(TypedDict, total=False):
     failures_act: bool
     listing_delay: float
     log_retention: float | None
+    live_logs_status: int
+    live_log_event: str
+    live_log_entries: LiveLogEntries
+    live_log_heartbeat: LiveLogHeartbeat
+    live_log_heartbeat_seconds: float
+    live_log_cap: float
+    live_log_resume: bool
+    live_log_delay: float
     second_factor_status: int
     wrong_region: WrongRegion | None
     git_connected: bool

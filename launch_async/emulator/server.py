@@ -21,6 +21,7 @@ from launch_async.emulator.control.faults import Faults
 from launch_async.emulator.control.orders import Control
 from launch_async.emulator.dispatcher import STORAGE, Dispatcher
 from launch_async.emulator.ledger import Ledger
+from launch_async.emulator.live_logs import LiveLogs
 from launch_async.emulator.options import IN_MEMORY, EmulatorKeywords, EmulatorOptions, with_changes
 from launch_async.emulator.persistence import Snapshot, StateFile
 from launch_async.emulator.routes.operations import DOMAINS, PUBLIC, Router, describe, offered
@@ -178,5 +179,6 @@ def _assemble(options: EmulatorOptions, snapshot: Snapshot | None) -> Service:
         latency=LatencyModel(options),
         faults=Faults((*(operation.id for operation in offered(options)), *STORAGE)),
         ledger=Ledger(clock.ticks),
+        live_logs=LiveLogs(options, clock),
         openapi=describe((*PUBLIC, *(DOMAINS if options.domains else ()))),
     )

@@ -14,6 +14,7 @@ from launch_async.emulator.builds.sites import Sites
 from launch_async.emulator.clock import Clock
 from launch_async.emulator.control.faults import Faults
 from launch_async.emulator.ledger import Creation, Ledger, Noun
+from launch_async.emulator.live_logs import LiveLogs
 from launch_async.emulator.options import EmulatorOptions
 from launch_async.emulator.shapes import as_object
 from launch_async.emulator.state import (
@@ -65,6 +66,7 @@ class Service:
     latency: LatencyModel
     faults: Faults
     ledger: Ledger
+    live_logs: LiveLogs
     changed: Callable[[], None] | None = None
     openapi: Record = field(factory=Record)
 
@@ -184,7 +186,7 @@ class Call:
         return int(text)
 
 
-OperationHandler: TypeAlias = Callable[[Call], Awaitable[Answer]]
+OperationHandler: TypeAlias = Callable[[Call], Awaitable[Answer | web.StreamResponse]]
 
 
 @frozen

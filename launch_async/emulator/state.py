@@ -219,12 +219,16 @@ class Domain(Kept):
 
 @frozen
 class ServerLine:
-    """A line that a site's server wrote: its time in epoch milliseconds, and from when it can be read."""
+    """A line that a site's server wrote: its time in epoch milliseconds, and from when it can be read.
+
+    Lines of a deployment are numbered from 1, in the order in which they were written.
+    """
 
     stamp: int
     source: str
     message: str
     visible_at: float = 0.0
+    number: int = 0
 
 
 @define(eq=False, kw_only=True, on_setattr=_noted)

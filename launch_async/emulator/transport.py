@@ -16,6 +16,7 @@ from attrs import define, frozen
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from launch_async.emulator.live_logs import LiveAnswer, LiveSession
 from launch_async.emulator.uploads.storage import StoredFile
 
 Dispatch: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -73,12 +74,14 @@ class Received:
     Attributes:
         status: HTTP status.
         headers: headers; the case of their names does not matter.
-        body: the whole body.
+        body: the whole body; empty where it is read while it comes.
+        stream: reads it while it comes, for a live log.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    stream: LiveSession | None = None
 
 
 class InMemoryTransport:
@@ -87,6 +90,8 @@ class InMemoryTransport:
     Latency, budget, faults and the ledger are those of the emulator. A dropped connection and a truncated body are a
     `ConnectionResetError`.
     """
+
+    streams: bool = True
 
     def __init__(self, dispatch: Dispatch) -> None:
         self._dispatch = dispatch
@@ -101,6 +106,8 @@ class InMemoryTransport:
         response = await self._dispatch(_incoming(request, connection))
         if connection.line.is_closing():
             raise ConnectionResetError("the emulator dropped the connection")
+        if isinstance(response, LiveAnswer):
+            return Received(response.status, response.headers, b"", response.session)
         return Received(response.status, response.headers, await _body(response))
 
     async def close(self) -> None:

@@ -12,6 +12,7 @@ import contextlib
 import functools
 import os
 import ssl
+import weakref
 from collections.abc import AsyncGenerator, Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final
@@ -66,6 +67,8 @@ class AiohttpTransport:
             proxy is malformed.
     """
 
+    streams: bool = True
+
     def __init__(
         self,
         *,
@@ -87,6 +90,7 @@ class AiohttpTransport:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
         self._inherited: object = None
+        self._streams: weakref.WeakSet[_AnswerStream] = weakref.WeakSet()
         self._closed = False
         self._redirects_are_answers = False
 
@@ -110,7 +114,7 @@ class AiohttpTransport:
         return await self._exchange(session, request, _tracker())
 
     async def close(self) -> None:
-        """Close the session, if it is our own, on the loop that it was made on.
+        """End every stream, and close the session, if it is our own, on the loop that it was made on.
 
         Raises:
             ConfigurationError: That loop is another one, and does not run.
@@ -119,16 +123,22 @@ class AiohttpTransport:
         if self._pid != os.getpid():
             self._leave_to_parent()
         session, self._session = self._session, None
-        if session is None or not self._owns_session:
+        if session is None or not (self._owns_session or self._streams):
             return
         home = self._loop
         if home is None or home.is_closed() or home is asyncio.get_running_loop():
-            await session.close()
+            await self._end(session)
         elif home.is_running():
-            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(session.close(), home))
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._end(session), home))
         else:
             self._session = session
             raise ConfigurationError("this client belongs to another event loop: use it and close it on the same one")
+
+    async def _end(self, session: aiohttp.ClientSession) -> None:
+        for stream in list(self._streams):
+            stream.end()
+        if self._owns_session:
+            await session.close()
 
     def _open(self) -> aiohttp.ClientSession:
         if self._closed:
@@ -154,6 +164,7 @@ class AiohttpTransport:
         # Kept, because destroying it would close the parent's connections.
         self._inherited = (self._session, self._inherited)
         self._session = self._loop = None
+        self._streams = weakref.WeakSet()
         self._owns_session = True
         self._pid = os.getpid()
 
@@ -190,6 +201,10 @@ class AiohttpTransport:
             status = answer.status
             if status < 300 or status == 304:
                 drop = _closer_of(answer)
+                if request.streamed:
+                    stream = _AnswerStream(answer, request)
+                    self._streams.add(stream)
+                    return Response(status, answer.headers, b"", max(1, tracker.attempts), drop, stream)
                 if file is not None:
                     await _check_all_sent(answer, request, tracker, file)
                 # Storage has nothing to say about an upload that it took.
@@ -254,6 +269,34 @@ class AiohttpTransport:
                 _check_proxy(proxy)
             self._proxies[origin] = proxy or None
         return self._proxies[origin]
+
+
+class _AnswerStream:
+    """The body of an answer, read while it comes; see `BodyStream`. aiohttp reads ahead by 128 KiB at most."""
+
+    def __init__(self, answer: aiohttp.ClientResponse, request: Request) -> None:
+        self._answer = answer
+        self._request = request
+
+    async def read(self) -> bytes:
+        """Return what has come; nothing at the end."""
+        try:
+            return await self._answer.content.readany()
+        except BaseException as error:
+            failure = translated(error, self._request, 1)
+            if failure is None:
+                raise error.with_traceback(None) from None
+        # Outside: aiohttp's error shows the address and the headers.
+        raise failure
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._answer.close()
+
+    def end(self) -> None:
+        """Let whoever reads know that the client was closed: aiohttp leaves a reader waiting."""
+        self._answer.content.set_exception(ConnectionAbortedError("the client was closed"))
+        self.close()
 
 
 @contextlib.asynccontextmanager

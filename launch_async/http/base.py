@@ -28,7 +28,17 @@ from launch_async.errors import (
 )
 from launch_async.http.deadlines import Deadline
 
-__all__ = ["RESPONSE_LIMIT", "FileBody", "Middleware", "Request", "Response", "ResponseLike", "Send", "Transport"]
+__all__ = [
+    "RESPONSE_LIMIT",
+    "BodyStream",
+    "FileBody",
+    "Middleware",
+    "Request",
+    "Response",
+    "ResponseLike",
+    "Send",
+    "Transport",
+]
 
 RESPONSE_LIMIT: Final = 64 * 1024 * 1024
 """Bytes, decompressed, that a client reads of an answer unless it is told otherwise."""
@@ -70,6 +80,8 @@ class Request:
         on_body: If it is there, a transport may call it with each part of a success's body, and return no body.
         once: Whether a transport must not send it a second time, whatever its method. aiohttp would by itself.
         response_limit: Bytes, decompressed, that the body of a success may have; what is longer is `ResponseTooLarge`.
+        streamed: Whether the body of a success is read while it comes. Only a transport that `streams` gets such a
+            request. It answers as soon as the headers are there, with the body as `Response.stream`.
     """
 
     method: str
@@ -81,12 +93,31 @@ class Request:
     on_body: Callable[[bytes], object] | None = attrs.field(default=None, repr=False, eq=False)
     once: bool = False
     response_limit: int = RESPONSE_LIMIT
+    streamed: bool = False
 
     def with_headers(self, headers: Mapping[str, str]) -> Request:
         """Return the same request with these headers, instead of those of the same name in any case."""
         names = {name.lower() for name in headers}
         kept = {name: value for name, value in self.headers.items() if name.lower() not in names}
         return attrs.evolve(self, headers={**kept, **headers})
+
+
+class BodyStream(Protocol):
+    """The body of an answer that is read while it comes. Whoever has it reads it, and closes it."""
+
+    async def read(self) -> bytes:
+        """Return what has come, as soon as there is something; nothing at the end of the body.
+
+        A read that is cancelled loses nothing: the next one returns it. What is not read stays with the sender.
+
+        Raises:
+            ResponseLost: The connection broke.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the connection without waiting; closing it again does nothing."""
+        ...
 
 
 class ResponseLike(Protocol):
@@ -119,6 +150,8 @@ class Response:
         sends: How often the request was really sent: aiohttp repeats some by itself.
         drop_connection: Closes the connection that the answer came on, which may hold another request's answer; None
             where the transport cannot tell.
+        stream: The body where it is read while it comes (`Request.streamed`); `body` is then empty. A middleware passes
+            it on, or closes it.
     """
 
     status: int
@@ -126,6 +159,7 @@ class Response:
     body: bytes = attrs.field(default=b"", repr=False)
     sends: int = 1
     drop_connection: Callable[[], object] | None = attrs.field(default=None, repr=False, eq=False)
+    stream: BodyStream | None = attrs.field(default=None, repr=False, eq=False)
 
     @property
     def is_success(self) -> bool:
@@ -146,6 +180,9 @@ class Transport(Protocol):
 
     It must not retry and must not follow redirects: the client retries where that is safe, and credentials must not
     reach another host. Its errors say whether the request may have been acted on.
+
+    A transport that can read a body while it comes says so by an attribute `streams` that is True, and does it where
+    `Request.streamed` asks for it. Without one, the client polls instead.
     """
 
     def send(self, request: Request) -> Awaitable[ResponseLike]:
@@ -187,7 +224,7 @@ def sender(
     async def exchange(request: Request) -> Response:
         try:
             with Deadline(request.timeout):
-                response = _response(await transport.send(request))
+                response = _response(await transport.send(request), streamed=request.streamed)
         except LaunchError:
             raise
         except OSError as error:
@@ -204,12 +241,12 @@ def sender(
 
 def _around(layer: Middleware, inner: Send) -> Send:
     async def send(request: Request) -> Response:
-        return _response(await layer(request, inner))
+        return _response(await layer(request, inner), streamed=request.streamed)
 
     return send
 
 
-def _response(answer: ResponseLike) -> Response:
+def _response(answer: ResponseLike, *, streamed: bool = False) -> Response:
     if isinstance(answer, Response):
         return answer
     missing = [name for name in ("status", "headers", "body") if not hasattr(answer, name)]
@@ -218,7 +255,8 @@ def _response(answer: ResponseLike) -> Response:
             f"a transport or a middleware answered with {type(answer).__name__}, which has no {', no '.join(missing)}: "
             "return a Response(status, headers, body), or an object with these attributes"
         )
-    return Response(answer.status, answer.headers, answer.body)
+    stream: BodyStream | None = getattr(answer, "stream", None) if streamed else None
+    return Response(answer.status, answer.headers, answer.body, stream=stream)
 
 
 _UNSENT: Final = "The request had not left."

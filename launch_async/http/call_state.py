@@ -26,7 +26,7 @@ from launch_async.errors import (
     RedirectRefused,
     TransportError,
 )
-from launch_async.http.base import Request, Response, Send, was_unsent
+from launch_async.http.base import BodyStream, Request, Response, Send, was_unsent
 from launch_async.http.deadlines import Deadline
 from launch_async.http.recording import received, request_id_of
 from launch_async.http.retry import TRANSIENT, Decision, RetryPolicy
@@ -103,6 +103,7 @@ class CallState:
     _refusals: int = attrs.field(init=False, default=0)
     _in_flight: bool = attrs.field(init=False, default=False)
     _is_connecting: bool = attrs.field(init=False, default=False)
+    _opened: list[BodyStream] = attrs.field(init=False, factory=list["BodyStream"])
 
     async def run(
         self,
@@ -168,11 +169,22 @@ class CallState:
             self.maybe_done |= not self.layered
             raise
         self._in_flight = False
+        self._note_stream(response)
         self.status = response.status
         received(request, response, clock() - sent_at)
         # aiohttp may send by itself a second time: this answer is the second one's, and the first one's was lost.
         self.maybe_done |= response.sends > 1 and not response.is_success
         return response
+
+    def close_streams(self, kept: BodyStream | None = None) -> None:
+        """Close every body that was opened for this call, but the one that it returns."""
+        for stream in self._opened:
+            if stream is not kept:
+                stream.close()
+
+    def _note_stream(self, response: Response) -> None:
+        if response.stream is not None:
+            self._opened.append(response.stream)
 
     def refusal(self, response: Response, *, secrets: tuple[str, ...], region_hint: str = "") -> APIError:
         """Return the error that an answer means which is no success."""
@@ -210,6 +222,7 @@ class CallState:
             self.maybe_done |= not was_unsent(error) and (not isinstance(error, LaunchError) or _may_have_acted(error))
             raise
         self.maybe_done |= response.is_success or self._is_ambiguous(response.status)
+        self._note_stream(response)
         return response
 
     async def _delay_after(

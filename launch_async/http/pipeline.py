@@ -75,6 +75,8 @@ class Call:
         user_only: Whether this variant of the operation needs a user's token.
         collect: Called before each attempt; returns what takes the parts of a success's body, which may then be much
             longer than other answers.
+        streamed: Whether the body of a success is read while it comes; for `Pipeline.stream` only.
+        attempt_timeout: Seconds for one exchange, if less than for others.
     """
 
     operation: Operation
@@ -87,6 +89,8 @@ class Call:
     reclassify: Callable[[APIError], Awaitable[LaunchError]] | None = attrs.field(default=None, repr=False)
     user_only: bool = False
     collect: Callable[[], Callable[[bytes], object]] | None = attrs.field(default=None, repr=False)
+    streamed: bool = False
+    attempt_timeout: float | None = None
 
     @property
     def shown_path(self) -> str:
@@ -251,10 +255,33 @@ class Pipeline:
         Raises:
             LaunchError: See `launch_async.errors`.
         """
+        return await self._run(call, self._state_of(call), reader)
+
+    @property
+    def streams(self) -> bool:
+        """Whether the transport can read a body while it comes."""
+        return getattr(self._transport, "streams", False) is True
+
+    async def stream(self, call: Call) -> Response:
+        """Send a call as `read` does, and return its answer as soon as the headers are there.
+
+        The deadline of the call ends here. Whoever gets the answer reads its `stream` and closes it. Where a middleware
+        has read the body, there is no stream.
+        """
+        one = self._state_of(call)
+        try:
+            answer = await self._run(attrs.evolve(call, streamed=True), one, _as_it_is)
+        except BaseException:
+            one.close_streams()
+            raise
+        one.close_streams(kept=answer.stream)
+        return answer
+
+    def _state_of(self, call: Call) -> CallState:
         self._check_open()
         if call.operation.authenticated:
             self._check_credentials(call)
-        one = CallState(
+        return CallState(
             operation=call.operation.name,
             retry=self.retry,
             timeout=self.timeout if call.timeout is None else call.timeout,
@@ -262,6 +289,8 @@ class Pipeline:
             changes_something=call.operation.method not in _SAFE_METHODS,
             layered=bool(self._middleware),
         )
+
+    async def _run(self, call: Call, one: CallState, reader: Callable[[Response], T]) -> T:
         if self._hooks is None and not _LOG.isEnabledFor(logging.DEBUG):
             return await self._sent(call, one, reader)
         return await self._observed(call, one, reader)
@@ -418,12 +447,13 @@ class Pipeline:
             url=self._url(call),
             headers=headers,
             body=None if call.body is None else dump_json(call.body),
-            timeout=self._attempt_timeout,
+            timeout=_least(self._attempt_timeout, call.attempt_timeout),
             operation=call.operation.name,
             once=call.operation.once,
             # A middleware sees every answer whole.
             on_body=None if self._middleware else collect,
             response_limit=self._response_limit * (1 if call.collect is None else COLLECTED),
+            streamed=call.streamed,
         )
 
     def _url(self, call: Call) -> str:
@@ -491,6 +521,10 @@ def _tokens_in(request: Request) -> Iterator[str]:
     for name, value in request.headers.items():
         if name.lower() in _SECRET_HEADERS:
             yield value.rpartition(" ")[2]
+
+
+def _least(one: float | None, other: float | None) -> float | None:
+    return min((limit for limit in (one, other) if limit is not None), default=None)
 
 
 def _as_it_is(response: Response) -> Response:

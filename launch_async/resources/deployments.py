@@ -14,7 +14,7 @@ import attrs
 from launch_async.errors import InternalServerError, InvalidArgumentError, LaunchError, ServerLogsUnavailable
 from launch_async.http.base import Request, Response
 from launch_async.http.operation import READ, WRITE, Operation, check_text, is_uid
-from launch_async.http.pipeline import Pipeline
+from launch_async.http.pipeline import Call, Pipeline
 from launch_async.models.base import JSONValue
 from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.log import Log, LogLine, ServerLogLine
@@ -44,6 +44,10 @@ _GET: Final = Operation("getDeployment", "GET", _ITEM, READ)
 _CREATE: Final = Operation("createDeployment", "POST", _PARENT, WRITE)
 _LOGS: Final = Operation("getDeploymentLogs", "GET", _ITEM + "/logs/deployment-logs", READ)
 _SERVER_LOGS: Final = Operation("getServerLogs", "GET", _ITEM + "/logs/server-logs", READ)
+_LIVE: Final = Operation("streamLiveServerLogs", "GET", _ITEM + "/logs/live", READ, once=True)
+_LIVE_PATIENCE: Final = 10.0
+"""Seconds within which a live log is opened: a proxy that buffers answers never, and is not waited for any longer."""
+
 _DOWNLOAD_TIMEOUT: Final = 300.0
 _UPLOADS_REMEMBERED: Final = 1000
 _DOWNLOAD: Final = Operation("getDeploymentDownloadUrl", "GET", _ITEM + "/download/signed_url", READ)
@@ -451,6 +455,33 @@ def deployment_creation(
         options: The workflow's way.
     """
     return deployments._creation(project_uid, environment_uid, commit_hash, upload_uid, options)  # noqa: SLF001
+
+
+async def open_live_log(pipeline: Pipeline, ref: DeploymentRef, *, last_id: str = "") -> Response:
+    """Open the live log of a deployment's server; whoever gets the answer reads its `stream` and closes it.
+
+    Args:
+        pipeline: The client's pipeline.
+        ref: The deployment.
+        last_id: The id of the last event of the stream before; empty for none.
+
+    Raises:
+        NotFoundError: There is no such deployment, or no live log (404).
+        APIError: There is no live log (405, 501), or it cannot be opened.
+
+    API: `streamLiveServerLogs`; scope `launch.projects:read` or `launch:manage`.
+    """
+    # A compressed stream would be held back until a block of it is full.
+    headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
+    if last_id:
+        headers["Last-Event-ID"] = last_id
+    call = Call(
+        operation=_LIVE,
+        path=_LIVE.render(attrs.asdict(ref)),
+        headers=headers,
+        attempt_timeout=_LIVE_PATIENCE,
+    )
+    return await pipeline.stream(call)
 
 
 def _proof(commit_hash: str | None, upload: str | None, sha256: str | None, zip_of: ZipOf) -> Proof[Deployment]:

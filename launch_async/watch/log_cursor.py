@@ -135,6 +135,8 @@ class SeenLines(Generic[L]):
         self._undated = array("I")
         self._undated_forgotten = 0
         self.newest: datetime | None = None
+        self.present: datetime | None = None
+        """What time it is, if that is known: no line that is dated ahead of it moves the horizon."""
 
     def __len__(self) -> int:
         dated = sum(len(span.keys) for span in self._spans) + sum(count for _, count in self._recent.values())
@@ -143,7 +145,22 @@ class SeenLines(Generic[L]):
     @property
     def horizon(self) -> datetime | None:
         """The moment from which on lines are asked for; None before the first dated line."""
-        return None if self.newest is None else max(self.newest, _EPOCH + 2 * self._look_back) - self._look_back
+        if self.newest is None:
+            return None
+        newest = self.newest if self.present is None else min(self.newest, self.present)
+        return max(newest, _EPOCH + 2 * self._look_back) - self._look_back
+
+    def key_of(self, line: L) -> int:
+        """Return what stands for a line: 64 bits of a hash."""
+        return self._key(line)
+
+    def recent(self) -> Counter[int]:
+        """Return how often each of the newest lines was added, by key."""
+        return Counter({key: count for key, (_, count) in self._recent.items()})
+
+    def has_forgotten(self, line: L) -> bool:
+        """Return whether a line is of a time that was forgotten, so that it counts as added."""
+        return self._place(line.timestamp) == _FORGOTTEN
 
     def missing(self, page: Iterable[L]) -> list[L]:
         """Return what a page holds beyond what was added: the last ones of equal lines."""

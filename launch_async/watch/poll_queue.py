@@ -15,12 +15,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 from launch_async.errors import AttemptTimeout
+from launch_async.http.base import Response
 from launch_async.http.metering import Meter, metered
 from launch_async.http.pipeline import Pipeline
 from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.models.log import LogLine, ServerLogLine
 from launch_async.rate_limit.types import Priority
-from launch_async.resources.deployments import Deployments
+from launch_async.resources.deployments import Deployments, open_live_log
 
 __all__ = ["PollQueue"]
 
@@ -39,6 +40,9 @@ class PollQueue:
         self._places = asyncio.Semaphore(_PLACES)
         self._ahead = -math.inf
         """Seconds by which the machine's clock was ahead of the loop's when they were compared."""
+
+        self.offers_live: bool = pipeline.streams
+        """Whether live server logs can be had, as far as is known."""
 
     @property
     def rate(self) -> float:
@@ -92,6 +96,11 @@ class PollQueue:
             return await self._deployments.server_logs(
                 ref.project_uid, ref.environment_uid, ref.deployment_uid, start=start, end=end
             )
+
+    async def live_log(self, ref: DeploymentRef, last_id: str) -> Response:
+        """Open the live server log; without a stream where a middleware has read it."""
+        async with self._place():
+            return await open_live_log(self._pipeline, ref, last_id=last_id)
 
     @contextlib.asynccontextmanager
     async def _place(self) -> AsyncGenerator[Meter]:

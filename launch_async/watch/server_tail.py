@@ -1,63 +1,359 @@
-"""`tail`: a running server's log, window by window, every line once.
+"""`ServerTail`: a server's log, every line once: live where the service offers that, window by window elsewhere.
+
+A session of the live log costs one request. It is opened again when it ends or breaks; what was written meanwhile is
+read from the stored log: at once, and a second time later, because lines may become readable late. Where there is no
+live log, or something between buffers it, windows of the stored log follow each other at short intervals.
 
 The service wants both ends of a window, in epoch milliseconds (FACTS §7). Each window begins a little before the end
-of the one before it, because lines may become readable late, and what was given already is left out.
+of the one before it, and what was given already is left out. Windows follow the service's clock, carried on by the
+monotonic one, and end at its present: how far the log was read is kept in ticks of the loop, and counts only while the
+clock agrees with the one it was read by. So neither this machine's clock nor a clock that is set hides a line.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from datetime import datetime, timedelta
+import logging
+import math
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from launch_async.errors import InvalidArgumentError, LaunchError, ServerLogsUnavailable
+from launch_async._text import without_escapes
+from launch_async.errors import (
+    APIError,
+    ClosedError,
+    ConfigurationError,
+    InvalidArgumentError,
+    LaunchError,
+    ServerLogsUnavailable,
+    TransportError,
+)
 from launch_async.models.deployment import DeploymentRef
 from launch_async.models.log import ServerLogLine
+from launch_async.watch.live_log import LiveLog, is_event_stream
 from launch_async.watch.log_cursor import SeenLines, by_time
 from launch_async.watch.poll_queue import PollQueue
 from launch_async.watch.schedule import FailureStreak
 
-__all__ = ["tail"]
+__all__ = ["ServerTail"]
 
+_LOG: Final = logging.getLogger(__name__)
 _INTERVAL: Final = 3.0
 _LOOK_BACK: Final = timedelta(seconds=15)
 _LONGEST_WINDOW: Final = timedelta(hours=1)
+_TOLERANCE: Final = timedelta(seconds=1)
+"""How exactly a relative beginning is kept: the service tells its time in whole seconds."""
+
+_SETTLING: Final = 1.0
+"""Seconds after the opening of a session until the stored log is sure to show what was written before it."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SAME_CLOCK: Final = 5.0
+"""Seconds by which two readings of one clock may differ."""
+
+_SHORT: Final = 5.0
+_SHORT_SESSIONS: Final = 5
+"""Sessions of less than `_SHORT` seconds in a row, after which the log is polled for good."""
+
+_LONGEST_REST: Final = 60.0
+_PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
+_NEVER_OFFERED: Final = frozenset({405, 501})
 
 
-async def tail(
-    polls: PollQueue, ref: DeploymentRef, *, since: datetime | timedelta | None, until: datetime | None
-) -> AsyncGenerator[ServerLogLine, None]:
-    """Give the lines from `since` on, for ever or until a window has reached `until`."""
-    _check_aware(since, until)
-    seen: SeenLines[ServerLogLine] = SeenLines(lambda line: line.source or "", look_back=_LOOK_BACK, forget=True)
-    failures, loop = FailureStreak(), asyncio.get_running_loop()
-    begin = reached = since if isinstance(since, datetime) else polls.now - (since or timedelta())
-    answered = False
-    while True:
-        now = polls.now
-        start = max(begin, reached - _LOOK_BACK)
-        end = min(start + _LONGEST_WINDOW, max(now, start))
-        end = end if until is None else min(end, max(until, start))
+class ServerTail:
+    """One reader of a server's log.
+
+    Args:
+        polls: The requests.
+        ref: The deployment.
+        since: Where to begin: a moment, or how long ago; None for now.
+        until: Where to end; None for never.
+
+    Raises:
+        InvalidArgumentError: A moment has no zone.
+    """
+
+    def __init__(
+        self, polls: PollQueue, ref: DeploymentRef, *, since: datetime | timedelta | None, until: datetime | None
+    ) -> None:
+        _check_aware(since, until)
+        self._polls = polls
+        self._ref = ref
+        self._since = since
+        self._until = until
+        self._clock = asyncio.get_running_loop().time
+        self._started = self._clock()
+        self._seen: SeenLines[ServerLogLine] = SeenLines(
+            lambda line: line.source or "", look_back=_LOOK_BACK, forget=True
+        )
+        self._repeats: Counter[int] = Counter()
+        """Lines that were given, and that a live session may bring again, by their keys."""
+
+        self._read = _ReadSoFar()
+        self._failures = FailureStreak()
+        self._answered = False
+        self._is_caught_up = False
+        self._tries_live = polls.offers_live
+        self._live_from = -math.inf
+        """When the next session may be opened, by the loop's clock."""
+
+        self._setbacks = 0
+        self._last_id = ""
+
+    async def lines(self) -> AsyncGenerator[ServerLogLine, None]:
+        """Give each line once.
+
+        Raises:
+            ServerLogsUnavailable: The deployment has no server log.
+            LaunchError: The log cannot be read.
+        """
+        while not self._is_over:
+            session = await self._opened()
+            if session is not None:
+                try:
+                    async for line in self._live(session):
+                        yield line
+                finally:
+                    session.close()
+            elif self._now < self._begin:
+                await asyncio.sleep(_INTERVAL)
+            else:
+                for line in await self._polled():
+                    yield line
+                if self._is_caught_up and not self._is_over:
+                    await asyncio.sleep(_INTERVAL)
+
+    @property
+    def _offset(self) -> float:
+        """Seconds by which the service's clock is ahead of the loop's."""
+        return self._now.timestamp() - self._clock()
+
+    @property
+    def _now(self) -> datetime:
+        return self._polls.now
+
+    @property
+    def _begin(self) -> datetime:
+        if isinstance(self._since, datetime):
+            return self._since
+        return datetime.fromtimestamp(self._started + self._offset, UTC) - (self._since or timedelta())
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether everything that is asked for was read."""
+        reached = self._read.until(self._offset)
+        if self._until is None or reached is None:
+            return False
+        return reached + self._offset >= max(self._until, self._begin).timestamp() - 0.001
+
+    # The stored log
+
+    async def _polled(self) -> list[ServerLogLine]:
+        """Read the next window, and return what is new in it; nothing after a failure that passes."""
         try:
-            lines = await polls.server_log(ref, start, end)
+            return await self._window()
         except LaunchError as error:
             # A static site answers 500 from the start; once there was a log, a 500 is a passing failure.
-            hopeless = isinstance(error, ServerLogsUnavailable) and not answered
-            if hopeless or failures.is_final(error, loop.time()):
+            hopeless = isinstance(error, ServerLogsUnavailable) and not self._answered
+            if hopeless or self._failures.is_final(error, self._clock()):
                 raise
-            await asyncio.sleep(failures.delay)
-            continue
-        answered = True
-        failures.clear()
-        for _, line in by_time(seen.missing(lines), lambda line: line.timestamp):
-            seen.add(line)
-            yield line
-        reached = end
-        if until is not None and end >= until:
+        self._is_caught_up = False
+        await asyncio.sleep(self._failures.delay)
+        return []
+
+    async def _window(self) -> list[ServerLogLine]:
+        now, offset = self._now, self._offset
+        start, end = self._bounds(now, offset)
+        lines = await self._polls.server_log(self._ref, start, end)
+        self._answered = True
+        self._failures.clear()
+        if abs(self._offset - offset) < _SAME_CLOCK:
+            self._read.note(offset, end.timestamp() - offset)
+            self._is_caught_up = end >= now or (self._until is not None and end >= self._until)
+        else:
+            # The answer has told that the clock was wrong, and with it the window.
+            self._is_caught_up = False
+        return list(self._new(lines))
+
+    def _bounds(self, now: datetime, offset: float) -> tuple[datetime, datetime]:
+        """Return the next window: from a little before what was read to the service's present."""
+        begin, reached = self._begin, self._read.until(offset)
+        if reached is not None:
+            start = max(begin, datetime.fromtimestamp(reached + offset, UTC) - _LOOK_BACK)
+        elif self._read.is_empty:
+            start = begin
+        else:
+            # Another clock than ever before: what it is ahead or behind cannot be told.
+            start = max(begin, now - _LONGEST_WINDOW)
+        start = min(start, now)
+        end = min(start + _LONGEST_WINDOW, now)
+        return start, end if self._until is None else min(end, max(self._until, start))
+
+    def _new(self, lines: Iterable[ServerLogLine]) -> Iterator[ServerLogLine]:
+        """Give the lines of the stored log that were not given, in time order."""
+        self._seen.present = self._now
+        earliest = _EPOCH if isinstance(self._since, datetime) else self._begin - _TOLERANCE
+        for _, line in by_time(self._seen.missing(lines), lambda line: line.timestamp):
+            if line.timestamp is None or not _EPOCH <= line.timestamp < earliest:
+                self._seen.add(line)
+                self._repeats[self._seen.key_of(line)] += 1
+                yield line
+
+    # The live log
+
+    async def _opened(self) -> LiveLog | None:
+        """Open a session of the live log; None where the stored log is polled instead, for good or for now."""
+        if not self._tries_live or self._clock() < self._live_from or not self._is_worth_a_session:
+            return None
+        try:
+            response = await self._polls.live_log(self._ref, self._last_id)
+        except (ClosedError, ConfigurationError, InvalidArgumentError):
+            raise
+        except LaunchError as error:
+            if isinstance(error, APIError) and error.status not in _PASSING:
+                self._polls.offers_live &= error.status not in _NEVER_OFFERED
+                self._give_up(error)
+            else:
+                self._rest(error)
+            return None
+        if response.stream is None:
+            self._give_up("the answer came without a stream")
+        elif not is_event_stream(response):
+            response.stream.close()
+            self._give_up("the answer is no stream of events")
+        else:
+            return LiveLog(response.stream, last_id=self._last_id)
+        return None
+
+    @property
+    def _is_worth_a_session(self) -> bool:
+        """Whether lines are asked for that are still to be written."""
+        return self._begin <= self._now and (self._until is None or self._now < self._until)
+
+    async def _live(self, session: LiveLog) -> AsyncGenerator[ServerLogLine, None]:
+        """Give the lines of a session, and before them those that were written before it."""
+        self._repeats = self._seen.recent()
+        # A first session that begins now has no past.
+        has_past = self._since is not None or not self._read.is_empty
+        fills = [self._clock() + _SETTLING, self._clock() + _LOOK_BACK.total_seconds()] if has_past else []
+        try:
+            while self._until is None or self._now < self._until:
+                if len(fills) == 2:
+                    # What comes live is newer, and waits in the connection.
+                    await asyncio.sleep(fills[0] - self._clock())
+                if fills and self._clock() >= fills[0]:
+                    for line in await self._filled(fills):
+                        yield line
+                    continue
+                lines = await session.read(until=min([*fills, self._ticks_of(self._until)]))
+                if lines is None:
+                    break
+                for line in lines:
+                    if self._is_new_live(line):
+                        yield line
+        except TransportError as error:
+            self._note_end(session, error)
+        else:
+            self._note_end(session, None)
+
+    async def _filled(self, fills: list[float]) -> list[ServerLogLine]:
+        """Read from the stored log what the session has missed; a failure is none of the session's."""
+        try:
+            lines = await self._window()
+        except (ClosedError, ConfigurationError):
+            raise
+        except LaunchError as error:
+            if self._failures.is_final(error, self._clock()):
+                _LOG.warning(
+                    "lines of the server log of deployment %s may be missing: the stored log cannot be read: %s",
+                    self._ref.deployment_uid,
+                    without_escapes(str(error)),
+                    extra={"deployment_uid": self._ref.deployment_uid, "operation": error.operation},
+                )
+                fills.clear()
+            else:
+                fills[0] = self._clock() + self._failures.delay
+            return []
+        if self._is_caught_up:
+            del fills[0]
+        return lines
+
+    def _is_new_live(self, line: ServerLogLine) -> bool:
+        """Take in a line of the live log; return whether it is given: not twice, and not beyond what is asked for."""
+        stamp = line.timestamp
+        if stamp is not None and stamp >= _EPOCH:
+            key = self._seen.key_of(line)
+            if self._repeats[key] > 0:
+                self._repeats[key] -= 1
+                return False
+            is_early = self._since is not None and stamp < self._begin
+            is_late = self._until is not None and stamp > self._until
+            if is_early or is_late or self._seen.has_forgotten(line):
+                return False
+        self._seen.present = self._now
+        self._seen.add(line)
+        return True
+
+    def _note_end(self, session: LiveLog, error: TransportError | None) -> None:
+        """Decide how to go on after a session."""
+        self._last_id = session.last_id
+        if not session.has_spoken:
+            self._give_up("no heartbeat came: something between buffers the stream")
             return
-        if end >= now:
-            await asyncio.sleep(_INTERVAL)
+        self._read.note(self._offset, session.heard_at)
+        if session.age >= _SHORT:
+            self._setbacks = 0
+        elif self._setbacks + 1 >= _SHORT_SESSIONS:
+            self._give_up("its sessions are too short")
+        else:
+            self._rest(error or "the session was short")
+
+    def _ticks_of(self, moment: datetime | None) -> float:
+        return math.inf if moment is None else moment.timestamp() - self._offset
+
+    def _rest(self, reason: object) -> None:
+        """Poll for a while, the first time not at all, before the next session."""
+        delay = 0.0 if self._setbacks == 0 else min(2.0**self._setbacks, _LONGEST_REST)
+        self._setbacks += 1
+        self._live_from = self._clock() + delay
+        self._tell("is opened again in %.0f s", delay, reason)
+
+    def _give_up(self, reason: object) -> None:
+        self._tries_live = False
+        self._tell("is polled instead", None, reason)
+
+    def _tell(self, what: str, delay: float | None, reason: object) -> None:
+        _LOG.debug(
+            "the live server log of deployment %s %s: %s",
+            self._ref.deployment_uid,
+            what if delay is None else what % delay,
+            without_escapes(str(reason)),
+            extra={"deployment_uid": self._ref.deployment_uid, "operation": "streamLiveServerLogs"},
+        )
+
+
+class _ReadSoFar:
+    """How far a log was read, in ticks of the loop, by each reading of the service's clock that there was."""
+
+    def __init__(self) -> None:
+        self._marks: list[tuple[float, float]] = []
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was read."""
+        return not self._marks
+
+    def note(self, offset: float, ticks: float) -> None:
+        """Note that everything was read until some ticks, by a clock that is ahead of them by an offset."""
+        reached = self.until(offset)
+        others = [mark for mark in self._marks if abs(mark[0] - offset) >= _SAME_CLOCK]
+        self._marks = [*others[-7:], (offset, ticks if reached is None else max(reached, ticks))]
+
+    def until(self, offset: float) -> float | None:
+        """Return how far was read by this clock; None for nothing."""
+        return next((ticks for known, ticks in self._marks if abs(known - offset) < _SAME_CLOCK), None)
 
 
 def _check_aware(since: datetime | timedelta | None, until: datetime | None) -> None:

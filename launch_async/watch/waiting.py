@@ -31,7 +31,7 @@ from launch_async.watch.log_level import LogLevel, at_least, check_level
 from launch_async.watch.merging import FollowedLine, merged
 from launch_async.watch.poll_queue import PollQueue
 from launch_async.watch.report import DeploymentReport, LogDigest
-from launch_async.watch.server_tail import tail
+from launch_async.watch.server_tail import ServerTail
 from launch_async.watch.task_scope import task_scope
 
 __all__ = ["DeploymentLike", "Watching"]
@@ -216,7 +216,8 @@ class Watching:
         self, ref: DeploymentLike, *, since: datetime | timedelta | None = None, until: datetime | None = None
     ) -> AsyncGenerator[ServerLogLine, None]:
         """Give each line of a server log once, for ever or until a moment."""
-        async with contextlib.aclosing(tail(self._queue, _ref_of(_target(ref)), since=since, until=until)) as lines:
+        server_tail = ServerTail(self._queue, _ref_of(_target(ref)), since=since, until=until)
+        async with contextlib.aclosing(server_tail.lines()) as lines:
             async for line in lines:
                 yield line
 

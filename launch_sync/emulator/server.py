@@ -355,12 +355,21 @@ class LaunchEmulator:
             message: the text.
             source: who wrote it.
             at: epoch seconds; by default now.
-            late: seconds after ``at`` from which the line can be read.
+            late: seconds after ``at`` from which the line can be read; whoever reads live gets it at once.
 
         Raises:
             KeyError: no such deployment.
         """
         self._async.add_server_log(deployment_uid, message, source=source, at=at, late=late)
+
+    def break_live_logs(self) -> int:
+        """Break every connection on which a server log is read live; returns how many there were."""
+        return self._async.break_live_logs()
+
+    @property
+    def live_log_readers(self) -> int:
+        """How many connections there are on which a server log is read live."""
+        return self._async.live_log_readers
 
     def revoke_token(self, token: str) -> bool:
         """End a bearer or refresh token at once; False if there was none."""

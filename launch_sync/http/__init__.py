@@ -12,6 +12,7 @@ from launch_async._lazy import lazy
 if TYPE_CHECKING:
     from launch_async.http.aiohttp_transport import AiohttpTransport as AiohttpTransport
     from launch_async.http.base import (
+        BodyStream as BodyStream,
         FileBody as FileBody,
         Middleware as Middleware,
         Request as Request,

@@ -108,7 +108,8 @@ class ApiDocument:
         for name, header in described.get("headers", {}).items():
             if name.lower() in headers:
                 return list(self._mismatches(header["schema"], headers[name.lower()], name))
-        return list(self._mismatches(content[media_type]["schema"], _encodable(json.loads(body)), f"{status}"))
+        value = body.decode() if media_type == "text/event-stream" else _encodable(json.loads(body))
+        return list(self._mismatches(content[media_type]["schema"], value, f"{status}"))
 
     def fields(self, operation: Described) -> set[str]:
         """Every parameter and every body field of an operation, dotted; those of the path left out."""

@@ -40,7 +40,7 @@ async def take_the_tour(folder: Path) -> list[Exchange]:
     archive = folder / "site.zip"
     archive.write_bytes(_archive())
     async with (
-        LaunchEmulator(rate_limit=None, build_seconds=0) as emulator,
+        LaunchEmulator(rate_limit=None, build_seconds=0, live_log_cap=0.05) as emulator,
         recording_proxy(emulator.url) as proxy,
     ):
         await _visit_projects(emulator, proxy.url, archive)
@@ -112,6 +112,8 @@ async def _visit_uploads(emulator: LaunchEmulator, url: str, archive: Path) -> N
         await client.deployments.server_logs(
             project.uid, environment.uid, deployment.uid, start=now - timedelta(minutes=1), end=now
         )
+        until = datetime.now(UTC) + timedelta(seconds=1.5)
+        assert [line async for line in client.tail_server_logs(deployment, since=timedelta(minutes=1), until=until)]
         await client.deployments.logs(project.uid, environment.uid, deployment.uid)
         await client.deployments.logs(project.uid, environment.uid, deployment.uid, after=now - timedelta(hours=2))
         await client.deployments.list(project.uid, environment.uid, limit=100, skip=1).page()

@@ -7,6 +7,7 @@ test_emulator_refusals.py, 28 in test_emulator_strangers.py.
 
 import asyncio
 
+import aiohttp
 import pytest
 from emulator.conftest import make_zip
 
@@ -481,6 +482,89 @@ async def test_29_how_long_logs_are_kept(start, options, expected):
         served = (await api.get(f"{path}/server-logs?startTime=0&endTime={now}")).json["logs"]
 
     assert ([line["message"] for line in lines], [line["message"] for line in served]) == expected
+
+
+async def live_log(api, *messages, **headers):
+    """A whole session of a live log, in which lines are written as soon as it is open."""
+    environment = place(api, git=True, framework_preset="NUXT", deployments=1)
+    deployment = (await api.newest(environment))["uid"]
+    url = f"{api.emulator.url}{environment}/deployments/{deployment}/logs/live"
+    async with api.session.get(url, headers={**api.headers, **headers}) as response:
+        for message in messages:
+            api.emulator.add_server_log(deployment, message, at=0.0)
+        api.emulator.advance(900)
+        return response.status, response.content_type, await response.text()
+
+
+@choices(
+    ({}, (": heartbeat", "event: log", "event: log")),
+    ({"live_log_event": "novel"}, (": heartbeat", "event: novel", "event: novel")),
+    ({"live_log_event": ""}, (": heartbeat", "data: {", "data: {")),
+    ({"live_log_entries": "list"}, (": heartbeat", "event: log\ndata: [{")),
+    ({"live_log_resume": True}, (": heartbeat", "id: 1\n", "id: 2\n")),
+    ({"live_log_heartbeat": "event"}, ("event: heartbeat", "event: log", "event: log")),
+)
+async def test_31_the_frames_of_the_live_log(start, options, expected):
+    heartbeat, *entries = expected
+    async with start(live_log_cap=900.0, live_log_heartbeat_seconds=1000.0, **options) as api:
+        status, kind, text = await live_log(api, "one", "two")
+    frames, beginnings = text.split("\n\n"), [heartbeat, "event: session\n", *entries, "event: session-ended\n", ""]
+
+    assert (status, kind) == (200, "text/event-stream")
+    assert [frame[: len(begin)] for frame, begin in zip(frames, beginnings, strict=True)] == beginnings
+    assert ['"message": "one"' in frames[2], '"message": "two"' in frames[-3]] == [True, True]
+
+
+async def test_31_heartbeats_and_the_delay_of_lines(start):
+    async with start(live_log_heartbeat_seconds=10.0, live_log_delay=15.0) as api:
+        environment = place(api, deployments=1)
+        deployment = (await api.newest(environment))["uid"]
+        url = f"{api.emulator.url}{environment}/deployments/{deployment}/logs/live"
+        async with api.session.get(url, headers=api.headers) as response:
+            pieces = [await response.content.readany()]
+            api.emulator.add_server_log(deployment, "one")
+            for seconds in (10, 5, 5):
+                api.emulator.advance(seconds)
+                pieces.append(await response.content.readany())
+
+    assert [b"heartbeat" in piece for piece in pieces] == [True, True, False, True]
+    assert [b"one" in piece for piece in pieces] == [False, False, True, False]
+
+
+async def test_31_a_session_goes_on_behind_the_line_that_was_had_last(start):
+    async with start(live_log_cap=0.001, live_log_resume=True) as api:
+        environment = place(api, git=True, framework_preset="NUXT", deployments=1)
+        deployment = (await api.newest(environment))["uid"]
+        for number in range(4):
+            api.emulator.add_server_log(deployment, f"line {number}")
+        url = f"{environment}/deployments/{deployment}/logs/live"
+        resumed = await api.get(url, headers={"Last-Event-ID": "2"})
+        fresh = await api.get(url)
+
+    assert [f"line {number}" in resumed.text for number in range(4)] == [False, False, True, True]
+    assert "line" not in fresh.text
+
+
+@choices(({"live_logs_status": 404}, 404), ({"live_logs_status": 405}, 405), ({"live_logs_status": 501}, 501))
+async def test_31_there_may_be_no_live_log(start, options, expected):
+    async with start(**options) as api:
+        status, _, text = await live_log(api)
+
+    assert (status, "launch.LIVE_LOGS.NOT_AVAILABLE" in text) == (expected, True)
+
+
+async def test_31_connections_are_broken_on_order(start):
+    async with start(control=True) as api:
+        environment = place(api, deployments=1)
+        deployment = (await api.newest(environment))["uid"]
+        url = f"{api.emulator.url}{environment}/deployments/{deployment}/logs/live"
+        async with api.session.get(url, headers=api.headers) as response:
+            control = api.with_headers({"Emulator-Secret": api.emulator.control_secret})
+            broken = await control.post("/__emulator__/live_log_breaks")
+            with pytest.raises(aiohttp.ClientError):
+                await response.read()
+
+    assert broken.json == {"broken": 1}
 
 
 @pytest.mark.parametrize(

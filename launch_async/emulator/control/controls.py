@@ -199,6 +199,7 @@ class EmulatorControls:
         """
         self._service.clock.advance(seconds)
         self._service.builds.settle(self._service.clock.now())
+        self._service.live_logs.wake()
 
     def script(
         self,
@@ -409,7 +410,7 @@ class EmulatorControls:
             message: the text.
             source: who wrote it.
             at: epoch seconds; by default now.
-            late: seconds after ``at`` from which the line can be read.
+            late: seconds after ``at`` from which the line can be read; whoever reads live gets it at once.
 
         Raises:
             KeyError: no such deployment.
@@ -417,8 +418,21 @@ class EmulatorControls:
         written = self.clock.now() if at is None else at
         deployment = self._service.state.deployments[deployment_uid]
         visible_at = written + late if late else 0.0
-        deployment.add_server_line(ServerLine(milliseconds(written), source, message, visible_at))
+        lines = deployment.server_lines
+        number = lines[-1].number + 1 if lines else 1
+        line = ServerLine(milliseconds(written), source, message, visible_at, number)
+        deployment.add_server_line(line)
+        self._service.live_logs.add(deployment, line)
         self._service.state.note(deployment)
+
+    def break_live_logs(self) -> int:
+        """Break every connection on which a server log is read live; returns how many there were."""
+        return self._service.live_logs.break_all()
+
+    @property
+    def live_log_readers(self) -> int:
+        """How many connections there are on which a server log is read live."""
+        return len(self._service.live_logs.sessions)
 
     def revoke_token(self, token: str) -> bool:
         """End a bearer or refresh token at once; False if there was none."""

@@ -58,6 +58,7 @@ class Control:
             "apps": (controls.add_app, 201, lambda app: {"client_id": app[0], "client_secret": app[1]}),
             "codes": (controls.authorize, 201, lambda code: {"code": code}),
             "server_logs": (controls.add_server_log, 201, lambda _: {}),
+            "live_log_breaks": (controls.break_live_logs, 200, lambda broken: {"broken": broken}),
             "pushes": (controls.push, 200, lambda uid: {"deployment_uid": uid}),
             "domains": (controls.add_domain, 201, lambda uid: {"uid": uid}),
             "organizations": (controls.add_organization, 201, asdict),

@@ -3,8 +3,11 @@
 import re
 from collections.abc import Mapping
 
+from aiohttp import web
+
 from launch_async.emulator import errors
 from launch_async.emulator.clock import iso_milliseconds, milliseconds, parse_iso
+from launch_async.emulator.live_logs import LiveAnswer
 from launch_async.emulator.routes.creation import GIT, check_git_allowed, deploy, received_upload
 from launch_async.emulator.routes.validation import NEW_DEPLOYMENT, check
 from launch_async.emulator.service import Answer, Call
@@ -72,6 +75,18 @@ async def get_server_logs(call: Call) -> Answer:
     ]
     key = call.service.options.server_logs_key
     return Answer(200, lines if key == "bare" else {key: lines})
+
+
+async def stream_live_server_logs(call: Call) -> web.StreamResponse:
+    """What the site's server writes from now on, as Server-Sent Events."""
+    status = call.service.options.live_logs_status
+    if status != 200:
+        raise errors.coded(status, "launch.LIVE_LOGS.NOT_AVAILABLE", "There are no live logs here.")
+    deployment = call.deployment()
+    if not deployment.server_rendered and call.service.options.static_server_logs_fail:
+        raise _no_server_logs()
+    session = call.service.live_logs.open(deployment, call.request.headers.get("Last-Event-ID"))
+    return LiveAnswer(session, call.request)
 
 
 async def get_upload_url(call: Call) -> Answer:

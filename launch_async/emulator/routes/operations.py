@@ -53,6 +53,7 @@ PUBLIC = (
     Operation("getDeployment", "GET", _D, deployments.get_deployment, READ),
     Operation("getDeploymentLogs", "GET", _D + "/logs/deployment-logs", deployments.get_deployment_logs, READ),
     Operation("getServerLogs", "GET", _D + "/logs/server-logs", deployments.get_server_logs, READ),
+    Operation("streamLiveServerLogs", "GET", _D + "/logs/live", deployments.stream_live_server_logs, READ),
     Operation(
         "getCacheRevalidationUsage",
         "GET",

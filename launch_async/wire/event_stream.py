@@ -1,0 +1,121 @@
+"""Server-Sent Events out of the bytes of a stream, by the algorithm of the HTML standard, in bounded memory.
+
+Lines end with CR, LF or both, wherever the bytes were cut. Comments are left out, and what stands behind the last blank
+line is no event yet. Nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+import codecs
+from typing import Final
+
+import attrs
+
+__all__ = ["EventDecoder", "EventTooLarge", "ServerSentEvent"]
+
+_MOST_BYTES: Final = 4 * 1024 * 1024
+
+
+class EventTooLarge(ValueError):
+    """An event, or a line of one, has more bytes than a decoder keeps."""
+
+
+@attrs.frozen
+class ServerSentEvent:
+    """One event.
+
+    Attributes:
+        event: Its type; `message` where the stream names none.
+        data: Its data, lines joined by line feeds.
+        last_id: The id that the stream named last; empty where it named none.
+    """
+
+    event: str
+    data: str
+    last_id: str
+
+
+class EventDecoder:
+    """Takes the bytes of one stream piece by piece, and gives the events that they complete.
+
+    Args:
+        last_id: The last id of the stream before, which this one goes on from.
+        most_bytes: Bytes of an event at the most.
+    """
+
+    def __init__(self, *, last_id: str = "", most_bytes: int = _MOST_BYTES) -> None:
+        self.last_id: str = last_id
+        self._most_bytes = most_bytes
+        self._head: bytes | None = b""
+        """What may be the beginning of a byte order mark; None once that is decided."""
+        self._pieces: list[bytes] = []
+        self._line_size = 0
+        self._data_size = 0
+        self._after_cr = False
+        self._event = ""
+        self._data: list[str] = []
+        self._id = last_id
+
+    def feed(self, piece: bytes) -> list[ServerSentEvent]:
+        """Return the events that are complete with these bytes.
+
+        Raises:
+            EventTooLarge: One has grown too large; the stream cannot be read on.
+        """
+        if self._head is not None:
+            piece = self._head + piece
+            if len(piece) < len(codecs.BOM_UTF8) and codecs.BOM_UTF8.startswith(piece):
+                self._head = piece
+                return []
+            self._head, piece = None, piece.removeprefix(codecs.BOM_UTF8)
+        if piece and self._after_cr:
+            self._after_cr, piece = False, piece.removeprefix(b"\n")
+        if not piece:
+            return []
+        self._after_cr = piece.endswith(b"\r")
+        # A mark at the end keeps the unfinished line apart, also where there is none.
+        *lines, rest = (piece + b"|").splitlines()
+        found: list[ServerSentEvent] = []
+        for line in lines:
+            self._grow(line)
+            event = self._line(b"".join(self._pieces).decode("utf-8", "replace"))
+            self._pieces.clear()
+            self._line_size = 0
+            if event is not None:
+                found.append(event)
+        self._grow(rest[:-1])
+        return found
+
+    def _grow(self, piece: bytes) -> None:
+        self._line_size += len(piece)
+        if self._line_size + self._data_size > self._most_bytes:
+            raise EventTooLarge(f"an event has more than {self._most_bytes} bytes")
+        if piece:
+            self._pieces.append(piece)
+
+    def _line(self, line: str) -> ServerSentEvent | None:
+        """Take in a whole line; a blank one ends an event."""
+        if not line:
+            return self._dispatched()
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        match name:
+            case "event":
+                self._event = value
+            case "data":
+                self._data.append(value)
+                self._data_size += self._line_size
+            case "id" if "\0" not in value:
+                self._id = value
+            case _:
+                # A comment has no name. `retry` is for programs that reconnect blindly.
+                pass
+        return None
+
+    def _dispatched(self) -> ServerSentEvent | None:
+        self.last_id = self._id
+        event, data = self._event or "message", "\n".join(self._data)
+        has_data = bool(self._data)
+        self._event, self._data_size = "", 0
+        self._data.clear()
+        return ServerSentEvent(event, data, self.last_id) if has_data else None
