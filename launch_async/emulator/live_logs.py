@@ -62,6 +62,12 @@ class LiveLogs:
             session.wake()
         return len(sessions)
 
+    def close_all(self) -> None:
+        """End every session without a word, so that the server can stop at once."""
+        for session in self.sessions:
+            session.close()
+            session.wake()
+
     @property
     def sessions(self) -> list[LiveSession]:
         """Those that have neither ended nor been left."""

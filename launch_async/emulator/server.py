@@ -93,6 +93,7 @@ class LaunchEmulator(EmulatorControls):
 
     async def stop(self) -> None:
         """Close every connection and remove every file."""
+        self._service.live_logs.close_all()
         await self._dispatcher.stop()
         await self._service.sites.stop()
         if self._runner is not None:

@@ -95,6 +95,9 @@ class ServerTail:
         self._failures = FailureStreak()
         self._answered = False
         self._is_caught_up = False
+        self._is_over = False
+        """Whether everything that is asked for was read."""
+
         self._tries_live = polls.offers_live
         self._live_from = -math.inf
         """When the next session may be opened, by the loop's clock."""
@@ -117,7 +120,7 @@ class ServerTail:
                         yield line
                 finally:
                     session.close()
-            elif self._now < self._begin:
+            elif self._is_early:
                 await asyncio.sleep(_INTERVAL)
             else:
                 for line in await self._polled():
@@ -141,12 +144,9 @@ class ServerTail:
         return datetime.fromtimestamp(self._started + self._offset, UTC) - (self._since or timedelta())
 
     @property
-    def _is_over(self) -> bool:
-        """Whether everything that is asked for was read."""
-        reached = self._read.until(self._offset)
-        if self._until is None or reached is None:
-            return False
-        return reached + self._offset >= max(self._until, self._begin).timestamp() - 0.001
+    def _is_early(self) -> bool:
+        """Whether the beginning that is asked for is still to come."""
+        return isinstance(self._since, datetime) and self._now < self._since
 
     # The stored log
 
@@ -171,7 +171,8 @@ class ServerTail:
         self._failures.clear()
         if abs(self._offset - offset) < _SAME_CLOCK:
             self._read.note(offset, end.timestamp() - offset)
-            self._is_caught_up = end >= now or (self._until is not None and end >= self._until)
+            self._is_over = self._until is not None and end >= self._until
+            self._is_caught_up = end >= now or self._is_over
         else:
             # The answer has told that the clock was wrong, and with it the window.
             self._is_caught_up = False
@@ -230,7 +231,7 @@ class ServerTail:
     @property
     def _is_worth_a_session(self) -> bool:
         """Whether lines are asked for that are still to be written."""
-        return self._begin <= self._now and (self._until is None or self._now < self._until)
+        return not self._is_early and (self._until is None or self._now < self._until)
 
     async def _live(self, session: LiveLog) -> AsyncGenerator[ServerLogLine, None]:
         """Give the lines of a session, and before them those that were written before it."""
