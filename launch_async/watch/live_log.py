@@ -14,7 +14,7 @@ from launch_async.errors import ResponseLost
 from launch_async.http.base import BodyStream, Response
 from launch_async.models.base import JSONValue
 from launch_async.models.log import ServerLogLine
-from launch_async.wire.converter import structure
+from launch_async.wire.documents import structure
 from launch_async.wire.event_stream import EventDecoder, EventTooLarge, ServerSentEvent
 from launch_async.wire.json_body import load_json
 
@@ -25,6 +25,9 @@ _FIRST_SIGN: Final = 5.0
 
 _SILENCE: Final = 45.0
 """Seconds without a sign after which a session counts as broken, at the least."""
+
+_SECOND_CHANCE: Final = 1.0
+"""Seconds more after that: a machine that was suspended finds the time over, and what has come not yet read."""
 
 _ENDED: Final = "session-ended"
 _SIGNS: Final = frozenset({"session", _ENDED, "heartbeat", "ping", "keepalive", "keep-alive"})
@@ -56,6 +59,7 @@ class LiveLog:
         self._opened_at = self.heard_at
         self._longest_silence = 0.0
         self._is_resumed = False
+        self._is_doubtful = False
 
     @property
     def last_id(self) -> str:
@@ -80,6 +84,8 @@ class LiveLog:
             # A reader that takes its time over lines does not make the stream a silent one.
             self._is_resumed, self.heard_at = False, self._clock()
         limit = self.heard_at + self._patience
+        if self._is_doubtful:
+            limit = max(limit, self._clock() + _SECOND_CHANCE)
         scope = asyncio.timeout_at(min(until, limit))
         try:
             async with scope:
@@ -88,6 +94,9 @@ class LiveLog:
             if not scope.expired():
                 raise
             if self._clock() < limit:
+                return []
+            if not self._is_doubtful:
+                self._is_doubtful = True
                 return []
             raise ResponseLost("the live log has fallen silent", operation="streamLiveServerLogs") from None
         except OSError as error:
@@ -114,7 +123,7 @@ class LiveLog:
         now = self._clock()
         if self.has_spoken:
             self._longest_silence = max(self._longest_silence, now - self.heard_at)
-        self.has_spoken, self.heard_at = True, now
+        self.has_spoken, self.heard_at, self._is_doubtful = True, now, False
 
     def _lines_of(self, event: ServerSentEvent) -> Iterator[ServerLogLine]:
         self.has_ended |= event.event == _ENDED

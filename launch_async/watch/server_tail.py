@@ -44,7 +44,7 @@ _INTERVAL: Final = 3.0
 _LOOK_BACK: Final = timedelta(seconds=15)
 _LONGEST_WINDOW: Final = timedelta(hours=1)
 _TOLERANCE: Final = timedelta(seconds=1)
-"""How exactly a relative beginning is kept: the service tells its time in whole seconds."""
+"""How much earlier than asked a tail may begin that begins now, or some time ago."""
 
 _SETTLING: Final = 1.0
 """Seconds after the opening of a session until the stored log is sure to show what was written before it."""
@@ -56,6 +56,9 @@ _SAME_CLOCK: Final = 5.0
 _SHORT: Final = 5.0
 _SHORT_SESSIONS: Final = 5
 """Sessions of less than `_SHORT` seconds in a row, after which the log is polled for good."""
+
+_MUTE_SESSIONS: Final = 2
+"""Sessions without a heartbeat in a row, after which the log is polled for good."""
 
 _LONGEST_REST: Final = 60.0
 _PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
@@ -103,6 +106,7 @@ class ServerTail:
         """When the next session may be opened, by the loop's clock."""
 
         self._setbacks = 0
+        self._mute_sessions = 0
         self._last_id = ""
 
     async def lines(self) -> AsyncGenerator[ServerLogLine, None]:
@@ -141,7 +145,8 @@ class ServerTail:
     def _begin(self) -> datetime:
         if isinstance(self._since, datetime):
             return self._since
-        return datetime.fromtimestamp(self._started + self._offset, UTC) - (self._since or timedelta())
+        # The service tells its time in whole seconds: a little too early loses nothing.
+        return datetime.fromtimestamp(self._started + self._offset, UTC) - (self._since or timedelta()) - _TOLERANCE
 
     @property
     def _is_early(self) -> bool:
@@ -195,7 +200,7 @@ class ServerTail:
     def _new(self, lines: Iterable[ServerLogLine]) -> Iterator[ServerLogLine]:
         """Give the lines of the stored log that were not given, in time order."""
         self._seen.present = self._now
-        earliest = _EPOCH if isinstance(self._since, datetime) else self._begin - _TOLERANCE
+        earliest = _EPOCH if isinstance(self._since, datetime) else self._begin
         for _, line in by_time(self._seen.missing(lines), lambda line: line.timestamp):
             if line.timestamp is None or not _EPOCH <= line.timestamp < earliest:
                 self._seen.add(line)
@@ -301,8 +306,13 @@ class ServerTail:
         """Decide how to go on after a session."""
         self._last_id = session.last_id
         if not session.has_spoken:
-            self._give_up("no heartbeat came: something between buffers the stream")
+            self._mute_sessions += 1
+            if self._mute_sessions >= _MUTE_SESSIONS:
+                self._give_up("no heartbeat came: something between buffers the stream")
+            else:
+                self._pause(_LONGEST_REST, "no heartbeat came")
             return
+        self._mute_sessions = 0
         self._read.note(self._offset, session.heard_at)
         if session.age >= _SHORT:
             self._setbacks = 0
@@ -318,18 +328,21 @@ class ServerTail:
         """Poll for a while, the first time not at all, before the next session."""
         delay = 0.0 if self._setbacks == 0 else min(2.0**self._setbacks, _LONGEST_REST)
         self._setbacks += 1
-        self._live_from = self._clock() + delay
-        self._tell("is opened again in %.0f s", delay, reason)
+        self._pause(delay, reason)
+
+    def _pause(self, seconds: float, reason: object) -> None:
+        self._live_from = self._clock() + seconds
+        self._tell(f"is opened again in {seconds:.0f} s", reason)
 
     def _give_up(self, reason: object) -> None:
         self._tries_live = False
-        self._tell("is polled instead", None, reason)
+        self._tell("is polled instead", reason)
 
-    def _tell(self, what: str, delay: float | None, reason: object) -> None:
+    def _tell(self, what: str, reason: object) -> None:
         _LOG.debug(
             "the live server log of deployment %s %s: %s",
             self._ref.deployment_uid,
-            what if delay is None else what % delay,
+            what,
             without_escapes(str(reason)),
             extra={"deployment_uid": self._ref.deployment_uid, "operation": "streamLiveServerLogs"},
         )
