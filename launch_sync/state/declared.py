@@ -90,7 +90,8 @@ class DeclaredState:
         written. Where somebody else changed the same thing since the comparison, nothing is written, and the target
         fails with `ConflictError`. A second apply sends no write.
 
-        A journal of an interrupted run that included all changes of this plan is gone on with, as by `resume`.
+        A journal of an interrupted run that included all changes of this plan is gone on with, as by `resume`. One
+        whose run is over makes room: its file gets `.previous` at the end of its name.
 
         Args:
             plan: What `diff` returned.

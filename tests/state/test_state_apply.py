@@ -395,14 +395,36 @@ async def test_an_interrupted_run_is_gone_on_with(
 
 async def test_a_journal_of_something_else_is_left_alone(client: LaunchClient, tmp_path: Path) -> None:
     journal = tmp_path / "run.journal"
-    await client.state.apply(await client.state.diff(staging(git_branch="release")), journal=journal)
-    content = journal.read_bytes()
+    control = FleetControl()
+    control.cancel("later")
+    plan = await client.state.diff(staging(git_branch="release"))
+    await client.state.apply(plan, journal=journal, control=control)
 
     with pytest.raises(JournalError, match="is the journal of another plan"):
         await client.state.apply(await client.state.diff(staging("shop-de", git_branch="x")), journal=journal)
-    assert journal.read_bytes() == content
     with pytest.raises(InvalidArgumentError, match=r"launch\.state\.resume\(journal, state\)"):
         await client.fleet.resume(journal)
+    assert (await client.state.resume(journal, plan.state)).is_success
+
+
+async def test_a_journal_whose_run_is_over_makes_room(client: LaunchClient, tmp_path: Path) -> None:
+    journal = tmp_path / "run.journal"
+    for branch in ("release", "main", "release"):
+        plan = await client.state.diff(staging(git_branch=branch))
+        assert (await client.state.apply(plan, journal=journal)).is_success
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.journal", "run.journal.previous"]
+    assert (await client.state.diff(staging(git_branch="release"))).is_empty
+
+
+async def test_a_service_that_does_not_obey_is_noticed(client: LaunchClient, emulator: LaunchEmulator) -> None:
+    emulator.change(variables_update="merge")
+    plan = await client.state.diff(staging(variables={"API_URL": DELETE}))
+
+    (failure,) = (await client.state.apply(plan)).failures
+
+    assert failure.error == "ConcurrentChangeError"
+    assert "the service shows something else: API_URL" in failure.message
 
 
 async def test_a_journal_of_a_fleet_is_no_journal_of_state(client: LaunchClient, tmp_path: Path) -> None:

@@ -74,6 +74,12 @@ class FileJournal:
         """Whether there is something at its path: a run was begun, or somebody put it there."""
         return os.path.lexists(self.path)
 
+    def set_aside(self) -> None:
+        """Give the file of a run that is over another name, with `.previous` at its end, to make room for a new run."""
+        path = _followed(self.path)
+        with _translated(self.path):
+            path.replace(path.with_name(f"{path.name}.previous"))
+
     @property
     def missing_since(self) -> datetime | None:
         """The time of the service after which its run may have done more than the file tells: a copy may be older.

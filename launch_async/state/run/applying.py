@@ -75,9 +75,14 @@ async def applied(
     except JournalInUse:
         raise
     except JournalError:
-        if not _is_continued(services, kept, planned):
-            raise
-        return await resumed(services, kept, plan.state, options=options)
+        match _fit(services, kept, planned):
+            case "unfinished":
+                return await resumed(services, kept, plan.state, options=options)
+            case "over" if isinstance(kept, FileJournal):
+                kept.set_aside()
+                kept.open(planned, check=lambda one: _check_owner(services, one.host, one.organization_uid))
+            case _:
+                raise
     return await _run(services, planned, kept, steps, values, plan.state, options)
 
 
@@ -151,21 +156,26 @@ def _shows_late(step: Step) -> bool:
     return step.kind is StepKind.UPDATE_ENVIRONMENT and any(one.needs_redeploy for one in changes_of([step]))
 
 
-def _is_continued(services: FleetServices, kept: Journal, planned: Plan) -> bool:
-    """Return whether a journal holds an unfinished run of all that a plan does: then that run is gone on with."""
-    keys = {one.key for one in planned.operations}
+def _fit(services: FleetServices, kept: Journal, planned: Plan) -> Literal["unfinished", "over", "foreign"]:
+    """Return what a journal of another plan is to this one.
+
+    An unfinished run of all that this plan does is gone on with. One that is over makes room. Anything else is foreign.
+    """
 
     def check(earlier: Plan) -> None:
         _check_owner(services, earlier.host, earlier.organization_uid)
-        if not isinstance(earlier.action, Mixed) or not keys <= {one.key for one in earlier.operations}:
+        if not isinstance(earlier.action, Mixed):
             raise JournalError("the journal is of something else")
 
     try:
-        kept.open(None, check=check)
-    except JournalError:
-        return False
+        earlier = kept.open(None, check=check)
+    except (JournalError, ConfigurationError):
+        return "foreign"
     try:
-        return not all(entry.state.is_final for entry in kept.entries())
+        if all(entry.state.is_final for entry in kept.entries()):
+            return "over"
+        keys = {one.key for one in earlier.operations}
+        return "unfinished" if {one.key for one in planned.operations} <= keys else "foreign"
     finally:
         kept.close()
 

@@ -13,7 +13,14 @@ from typing import Final, cast
 
 from launch_async.deploy.sources import ready_archive
 from launch_async.deploy.uploading import upload
-from launch_async.errors import ConflictError, InvalidArgumentError, LaunchError, NotFoundError, WaitTimeout
+from launch_async.errors import (
+    ConcurrentChangeError,
+    ConflictError,
+    InvalidArgumentError,
+    LaunchError,
+    NotFoundError,
+    WaitTimeout,
+)
 from launch_async.fleet.plan.confirmation import is_protected
 from launch_async.fleet.run.performing import Work
 from launch_async.fleet.services import FleetServices
@@ -190,7 +197,7 @@ class StatePerformer:
         protection = self._due_protection(step, actual, due.pop("password_protection", None))
         changed = [*due, *(step.variables if variables is not None else ()), *(["password"] if protection else ())]
         if changed:
-            await self._services.environments.update(
+            written = await self._services.environments.update(
                 target.project_uid,
                 target.environment_uid,
                 name=cast("str | Unset", due.get("name", UNSET)),
@@ -210,6 +217,7 @@ class StatePerformer:
                 environment_variables=UNSET if variables is None else variables,
                 password_protection=UNSET if protection is None else protection,
             )
+            _check_written(step, written, due, variables)
         work.done(_told(changed))
 
     def _due_variables(self, step: Step, current: Mapping[str, str]) -> dict[str, str] | None:
@@ -330,6 +338,26 @@ def _due(step: Step, now: Mapping[str, JSONValue]) -> dict[str, JSONValue]:
         shown = [f"{name} was {_json(expected[name])} and is {_json(found[name])} now" for name in others]
         raise _conflict(step, ", ".join(shown), expected, found)
     return due
+
+
+def _check_written(
+    step: Step, written: Environment, due: Mapping[str, JSONValue], variables: Mapping[str, str] | None
+) -> None:
+    """Compare what the service answered to a write with what was written, as far as the answer shows it.
+
+    Raises:
+        ConcurrentChangeError: It shows something else: somebody wrote at the same time, or the service did not obey.
+    """
+    settings, shown = settings_of(written), variables_of(written)
+    wrong = [name for name, value in due.items() if settings[name] not in (None, value)]
+    if variables is not None and shown:
+        wrong += [name for name in step.variables if shown.get(name) != variables.get(name)]
+    if wrong:
+        raise ConcurrentChangeError(
+            f"{step.label} was written, and the service shows something else: {', '.join(wrong)}. Somebody wrote at "
+            "the same time, or the service does not take that: look, then compare again",
+            keys=wrong,
+        )
 
 
 def _conflict(
