@@ -5,6 +5,7 @@ aiohttp's errors show addresses and headers, and those hold signatures and crede
 
 from __future__ import annotations
 
+import re
 import ssl
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -46,7 +47,7 @@ def translated(error: BaseException, request: Request, sends: int, *, left: bool
     elif isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
         # aiohttp may have sent it once by itself, on a connection that dropped, and could not send it again.
         left = sends > 1
-    elif (alert := _alert(error)) is not None:
+    elif (sends <= 1 or request.method == "GET") and (alert := _certificate_alert(error)) is not None:
         # In TLS 1.3 the server says so after the client has sent its request, and does not read that.
         return ConnectError(f"no secure connection to {host}: {alert}", operation=operation, retryable=False)
     is_network = isinstance(error, (aiohttp.ClientError, OSError))
@@ -137,6 +138,7 @@ def _certificate_fault(error: Exception) -> str:
     return "its certificate is not trusted. Give ssl_context= for a private certificate authority"
 
 
+_ABOUT_CERTIFICATE: Final = re.compile("ALERT_.*CERTIFICATE|ALERT_UNKNOWN_CA")
 _WANTS_CERTIFICATE: Final = (
     "it wants a client certificate: load one with ssl_context.load_cert_chain(), and give ssl_context="
 )
@@ -145,7 +147,7 @@ _WANTS_CERTIFICATE: Final = (
 def _handshake_fault(error: BaseException | None) -> str:
     """Return why a TLS handshake failed."""
     reason = str(getattr(error, "reason", "") or "")
-    if "CERTIFICATE" in reason:
+    if _ABOUT_CERTIFICATE.search(reason):
         return _WANTS_CERTIFICATE
     if "PROTOCOL" in reason or "VERSION" in reason.removeprefix("WRONG_VERSION"):
         return "it speaks no TLS version that this client takes, which is 1.2 or newer. Check ssl_context= and proxies"
@@ -157,10 +159,13 @@ def _handshake_fault(error: BaseException | None) -> str:
     return f"the TLS handshake failed{told}. Check base_url, proxies and ssl_context="
 
 
-def _alert(error: BaseException) -> str | None:
-    """Return why a server has ended the handshake that this side took for done; None where it has not."""
+def _certificate_alert(error: BaseException) -> str | None:
+    """Return what a server says about the client's certificate when this side took the handshake for done.
+
+    It has then not read the request. Any other alert may come later, when it has.
+    """
     for cause in (error, error.__cause__, error.__context__, getattr(error, "os_error", None)):
-        if isinstance(cause, ssl.SSLError) and "ALERT" in str(cause.reason):
+        if isinstance(cause, ssl.SSLError) and _ABOUT_CERTIFICATE.search(str(cause.reason)):
             return _handshake_fault(cause)
     return None
 

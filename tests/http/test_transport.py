@@ -58,6 +58,13 @@ async def failure_of(transport: AiohttpTransport, request: Request) -> LaunchErr
     return caught.value
 
 
+def caused(cause: ssl.SSLError) -> aiohttp.ClientOSError:
+    cause.reason = cause.args[1]
+    error = aiohttp.ClientOSError("broken")
+    error.__cause__ = cause
+    return error
+
+
 # Scripted answers: what aiohttp raises becomes one of ours
 
 
@@ -70,6 +77,8 @@ async def failure_of(transport: AiohttpTransport, request: Request) -> LaunchErr
             "no connection to launch.test: Connection refused. Check the network, proxies, and base_url if",
             True,
         ),
+        (caused(ssl.SSLError(1, "TLSV13_ALERT_CERTIFICATE_REQUIRED")), ConnectError, "it wants a client cert", False),
+        (caused(ssl.SSLError(1, "TLSV1_ALERT_INTERNAL_ERROR")), ResponseLost, "broke before the answer", True),
         (
             aiohttp.ClientConnectorDNSError(KEY, OSError(-2, "Name or service not known")),
             ConnectError,
