@@ -28,6 +28,7 @@ def problem(check: Check, status: int = 200, body: str = "", headers: Mapping[st
         (Check(), {}, ""),
         (Check(), {"status": 500}, "status 500 instead of 200"),
         (Check(status=(200, 404)), {"status": 404}, ""),
+        (Check(status=tuple(range(200, 300))), {"status": 500}, "status 500 instead of 200, 201, 202, 203 and 96 more"),
         (Check(status=301), {"status": 301, "headers": {"Location": "/b"}}, ""),
         (
             Check(),
@@ -142,6 +143,9 @@ def test_the_head_of_an_answer_has_no_secret(text: str) -> None:
         {"grace": -1},
         {"grace": "1"},
         {"successes": 0},
+        {"json": {1, 2}},
+        {"json": {"a": float("nan")}},
+        {"json": b"{}"},
     ],
 )
 def test_a_check_that_cannot_be_meant_is_refused(wrong: Any) -> None:

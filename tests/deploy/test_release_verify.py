@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import attrs
 import pytest
+from hypothesis import given, strategies as st
 
 from launch_async import (
     ArchiveError,
@@ -256,6 +257,27 @@ def test_a_site_that_wavers_has_failed_in_the_end():
 
     assert not result.passed
     assert len(asked) == 40
+
+
+@given(
+    good=st.lists(st.booleans(), min_size=1, max_size=60),
+    grace=st.integers(0, 20),
+    attempts=st.integers(1, 4),
+    successes=st.integers(1, 4),
+)
+def test_a_check_counts_as_it_says(good, grace, attempts, successes):
+    check = Check(every=1, grace=grace, attempts=attempts, successes=successes)
+    result, asked = decided(check, lambda now: GOOD if good[min(round(now), len(good) - 1)] else BAD)
+
+    answers = [good[min(number, len(good) - 1)] for number in range(len(asked))]
+    assert [round(moment) for moment in asked] == list(range(len(asked)))
+    if result.passed:
+        assert all(answers[-successes:])
+        assert not any(all(answers[start : start + successes]) for start in range(len(answers) - successes))
+    elif len(asked) - grace < 10 * (attempts + successes):
+        # It failed by bad answers in a row, all of them after the grace time, and the last one decided.
+        assert not any(answers[-attempts:])
+        assert len(asked) - attempts >= grace
 
 
 def test_an_old_version_in_a_cache_is_not_taken_for_the_new_one():

@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 import attrs
 
-from launch_async._text import printable
+from launch_async._text import listed, printable
 from launch_async.deploy.release.check import Check
 from launch_async.http.base import Response
 from launch_async.models.base import UNSET, JSONValue
@@ -98,7 +98,7 @@ def _refusal(check: Check, response: Response) -> str:
 
 def _problem(check: Check, response: Response, body: bytes) -> str:
     if response.status not in check.statuses:
-        wanted = " or ".join(map(str, check.statuses))
+        wanted = listed(list(map(str, check.statuses)), 4)
         return f"status {response.status} instead of {wanted}{_elsewhere(response)}"
     for name, value in check.headers.items():
         found = response.header(name)

@@ -7,6 +7,7 @@ yet, or still with the version before it.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from numbers import Real
@@ -14,7 +15,7 @@ from typing import Final, Literal, TypeAlias, cast, get_args
 
 import attrs
 
-from launch_async._text import printable
+from launch_async._text import listed, printable
 from launch_async._views import Displayable
 from launch_async.errors import InvalidArgumentError
 from launch_async.models.base import UNSET, JSONValue, Unset
@@ -68,6 +69,13 @@ def _text(_: object, __: object, contains: str | None) -> None:
     given: object = contains
     if given is not None and not (isinstance(given, str) and given):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidArgumentError("contains", f"must be a text that is not empty, not {given!r:.80}")
+
+
+def _check_json(document: object) -> None:
+    try:
+        json.dumps(document, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        raise InvalidArgumentError("json", f"must be what JSON can hold, not {document!r:.80}") from None
 
 
 def _seconds(_: object, attribute: attrs.Attribute[float], seconds: object) -> None:
@@ -124,6 +132,8 @@ class Check:
     def __attrs_post_init__(self) -> None:
         _statuses(self.status)
         _headers(self.header)
+        if self.json is not UNSET:
+            _check_json(self.json)
 
     @property
     def statuses(self) -> tuple[int, ...]:
@@ -138,7 +148,7 @@ class Check:
     def __str__(self) -> str:
         facts = [
             f"GET {self.path}",
-            f"status {' or '.join(map(str, self.statuses))}",
+            f"status {listed(list(map(str, self.statuses)), 4)}",
             "" if self.contains is None else f"contains {self.contains!r:.60}",
             *(f"header {name}: {value or 'any'}" for name, value in self.headers.items()),
             "" if self.json is UNSET else "JSON",
