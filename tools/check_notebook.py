@@ -4,7 +4,8 @@ It runs twice: with the emulator that it starts, and with an environment that na
 emulator here.
 
 A kernel has an event loop that runs while a cell does, and its stop button is a Ctrl-C: a second kernel shows that
-calls without await work there, warn of nothing, and leave the client usable when they are stopped.
+calls without await work there, warn of nothing, and leave the client usable when they are stopped. A third one shows
+that long calls show progress unasked, that errors come with the caller's frames only, and how to go on after a stop.
 
 With `--html` the notebook as it ran is written as a page, to be looked at; `--theme dark` draws it for a dark one.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -39,7 +41,7 @@ SHOWN = {
     "ended": ("✗&nbsp;FAILED", "TypeError: moon is not defined", "what was live before still serves", "npm ERR!"),
     "deployments": ("All 3", "✗&nbsp;FAILED", "✓&nbsp;LIVE", "✓&nbsp;ARCHIVED"),
     'frame[["deployment_number", "status", "created_at", "url"]]': ("<table", "FAILED", "ARCHIVED"),
-    "launch.budget": ("Budget of the organization", "9.9 requests per second"),
+    "launch.budget": ("Budget of the organization", "requests per second"),
 }
 """What the output of a cell must have, by the cell's last line."""
 
@@ -72,6 +74,41 @@ launch.__exit__(None, None, None)
 emulator.__exit__(None, None, None)
 """
 
+AT_THE_PROMPT = (
+    """
+import os, signal, threading
+from launch_sync import Authtoken, LaunchClient, LatestCommit
+from launch_sync.emulator import LaunchEmulator
+
+emulator = LaunchEmulator(rate_limit=None, build_seconds=1.5).__enter__()
+launch = LaunchClient(
+    Authtoken(emulator.authtoken), base_url=emulator.url, organization_uid=emulator.organization_uid
+).__enter__()
+project = emulator.add_project("shop", environments=["one", "two", "three"], git=True, deployments=1)
+plan = launch.fleet.plan_redeploy(launch.fleet.select())
+""",
+    'launch.environments.get("a" * 24, "b" * 24)',
+    "launch.fleet.run(plan, stop_on_failures=None)",
+    "launch.deploy(project.uid, next(iter(project.environments)), LatestCommit())",
+    """
+emulator.script(seconds=3600, times=None)
+plan = launch.fleet.plan_redeploy(launch.fleet.select())
+threading.Timer(1.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+launch.fleet.run(plan, journal="stopped.journal")
+""",
+    "launch.__exit__(None, None, None); emulator.__exit__(None, None, None)",
+)
+"""Cells of somebody who asks for nothing special."""
+PROMPT_SHOWS = (
+    (),
+    ("In[2]", "NotFoundError: ", "frames of the SDK are left out"),
+    ("3 of 3 done", "✓&nbsp;finished", "3 succeeded", "All 3 targets are done"),
+    ("Deployment to environment", "✓&nbsp;LIVE"),
+    ("!&nbsp;interrupted", "launch.fleet.resume(&#x27;stopped.journal&#x27;) does the rest", "KeyboardInterrupt"),
+    (),
+)
+LONGEST_TRACEBACK = 8
+
 SECRETS = ("not for your eyes", "good evening", "good night")
 
 
@@ -87,12 +124,13 @@ def main() -> int:
     run(notebook, {})
     problems += wrong_outputs(notebook, SHOWN)
     problems += trouble_when_stopped()
+    problems += trouble_at_the_prompt()
     if options.html:
         page, _ = HTMLExporter(theme=options.theme).from_notebook_node(notebook)
         options.html.write_text(page, "utf-8")
     for problem in problems:
         print(problem, file=sys.stderr)
-    print(f"{2 * len(SHOWN)} outputs of {NOTEBOOK.name} and a stopped call checked, {len(problems)} problems")
+    print(f"{2 * len(SHOWN)} outputs of {NOTEBOOK.name} a stopped call and a prompt checked, {len(problems)} problems")
     return int(bool(problems))
 
 
@@ -164,6 +202,24 @@ def trouble_when_stopped() -> Iterator[str]:
     finally:
         client.stop_channels()
         manager.shutdown_kernel()
+
+
+def trouble_at_the_prompt() -> Iterator[str]:
+    """Say where a kernel shows no progress, more of a traceback than its reader wants, or not how to go on."""
+    cells = [nbformat.v4.new_code_cell(source) for source in AT_THE_PROMPT]
+    with tempfile.TemporaryDirectory() as folder:
+        notebook, here = nbformat.v4.new_notebook(cells=cells), {"metadata": {"path": folder}}
+        NotebookClient(notebook, timeout=60, kernel_name="python3", resources=here, allow_errors=True).execute(
+            env={**os.environ, "PYTHONPATH": str(NOTEBOOK.parent.parent)}
+        )
+    for cell, phrases in zip(notebook.cells, PROMPT_SHOWS, strict=True):
+        tracebacks = ["\n".join(output.traceback) for output in cell.outputs if output.output_type == "error"]
+        text, last = "\n".join([outputs(cell), *tracebacks]), cell.source.splitlines()[-1]
+        missing = [phrase for phrase in phrases if phrase not in text]
+        if missing or (tracebacks and not phrases):
+            yield f"at the prompt, `{last}` does not show {missing}, but {text}"
+        if any(len(one.splitlines()) > LONGEST_TRACEBACK for one in tracebacks):
+            yield f"at the prompt, `{last}` shows a long traceback: {tracebacks}"
 
 
 def outputs(cell: NotebookNode) -> str:

@@ -56,6 +56,7 @@ _PRE: Final = f"{_MONO};line-height:1.4;margin:0;padding:.2em 0;max-height:24em;
 _HERE: Final = ("127.0.0.1", "localhost")
 _BADGE: Final = "white-space:nowrap;border-radius:.3em;padding:0 .5em"
 
+_UID: Final = re.compile("[0-9a-f]{24}")
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 # Control characters, half characters, and those that turn the direction of what follows them.
 _UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
@@ -187,8 +188,9 @@ def links(urls: Iterable[str | None], *, shown: int = 3) -> Markup:
 
 
 def code(value: str | None) -> Markup:
-    """Return an identifier or a command; nothing for nothing."""
-    return Markup(f'<code style="{_MONO};padding:0">{text(value)}</code>' if value else "")
+    """Return an identifier or a command; nothing for nothing. A UID is one word, that no line break divides."""
+    whole = ";white-space:nowrap" if value and _UID.fullmatch(value) else ""
+    return Markup(f'<code style="{_MONO};padding:0{whole}">{text(value)}</code>' if value else "")
 
 
 def ago(moment: datetime, now: datetime | None = None) -> Markup:

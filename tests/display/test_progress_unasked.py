@@ -1,0 +1,200 @@
+"""Long calls show how they get on at a prompt, and wherever somebody asks for it; scripts and services stay silent."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from launch_async import InvalidArgumentError, NotFoundError, PreviousUpload
+from launch_sync import LaunchClient
+from launch_sync.emulator import LaunchEmulator
+from launch_sync.fleet import FleetEvent, FleetEventKind, MemoryJournal, Plan
+from tests.support.clients import client_of, plain_client_of
+
+Call = Callable[..., object]
+
+
+@pytest.fixture
+def emulator() -> Iterator[LaunchEmulator]:
+    with LaunchEmulator(rate_limit=None, build_seconds=0.0) as emulator:
+        emulator.add_project("shop", environments=["qa", "preview"], deployments=1)
+        yield emulator
+
+
+@pytest.fixture
+def launch(emulator: LaunchEmulator) -> Iterator[LaunchClient]:
+    with plain_client_of(emulator) as launch:
+        yield launch
+
+
+@pytest.fixture
+def plan(launch: LaunchClient) -> Plan:
+    return launch.fleet.plan_redeploy(launch.fleet.select())
+
+
+@pytest.fixture
+def at_a_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+
+
+@pytest.fixture(params=["deploy", "wait", "create_site", "run", "resume"])
+def call(request: pytest.FixtureRequest, launch: LaunchClient, plan: Plan, tmp_path: Path) -> Call:
+    """One of the long calls, ready to be made."""
+    target = plan.operations[0].target
+    place = target.project_uid, target.environment_uid
+    (tmp_path / "index.html").write_text("x")
+    journal = MemoryJournal()
+    journal.open(plan, check=lambda _: None)
+    journal.close()
+    created = launch.deploy(*place, PreviousUpload(), wait=False, progress=False)
+    return {
+        "deploy": lambda **options: launch.deploy(*place, PreviousUpload(), **options),
+        "wait": lambda **options: launch.wait(created, **options),
+        "create_site": lambda **options: launch.create_site("moon", tmp_path, **options),
+        "run": lambda **options: launch.fleet.run(plan, **options),
+        "resume": lambda **options: launch.fleet.resume(journal, **options),
+    }[request.param]
+
+
+def test_a_script_stays_silent(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    call()
+
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("at_a_prompt")
+def test_at_a_prompt_it_is_shown_unasked(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    call()
+
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) >= 1
+    assert all(line.startswith("[") and " s] " in line for line in shown)
+    assert any(word in shown[-1] for word in ("LIVE", "ARCHIVED", "succeeded"))
+
+
+@pytest.mark.usefixtures("at_a_prompt")
+def test_it_is_turned_off(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    call(progress=False)
+
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.usefixtures("at_a_prompt")
+def test_a_pool_of_threads_is_not_at_a_prompt(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
+
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.usefixtures("at_a_prompt")
+def test_a_callback_replaces_it(launch: LaunchClient, plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    events: list[FleetEvent] = []
+
+    launch.fleet.run(plan, on_event=events.append)
+
+    assert events
+    assert capsys.readouterr().out == ""
+
+
+def test_whoever_asks_gets_both(launch: LaunchClient, plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    events: list[FleetEvent] = []
+
+    launch.fleet.run(plan, on_event=events.append, progress=True)
+
+    assert len(capsys.readouterr().out.splitlines()) == len(events)
+
+
+@pytest.mark.usefixtures("at_a_prompt")
+async def test_the_asynchronous_client_shows_it_where_it_is_asked_to(
+    emulator: LaunchEmulator, plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with client_of(emulator) as client:
+        await client.fleet.run(plan)
+        assert capsys.readouterr().out == ""
+
+        target = plan.operations[0].target
+        await client.deploy(target.project_uid, target.environment_uid, PreviousUpload(), progress=True)
+
+    assert "creating the deployment" in capsys.readouterr().out
+
+
+def test_what_is_neither_true_nor_false_is_refused(
+    call: Call, emulator: LaunchEmulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = emulator.ledger.count()
+
+    with pytest.raises(InvalidArgumentError, match="progress: must be True, False or None, not 'yes'"):
+        call(progress="yes")
+
+    assert emulator.ledger.count() == before
+
+
+@pytest.mark.usefixtures("at_a_prompt")
+def test_a_failure_is_named_at_the_end(launch: LaunchClient, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(NotFoundError):
+        launch.deploy("a" * 24, "b" * 24, PreviousUpload())
+
+    assert capsys.readouterr().out.splitlines()[-1].endswith(f"environment {'b' * 24}: NotFoundError")
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["journal", "no journal"])
+async def test_an_interrupted_run_says_how_to_go_on(
+    emulator: LaunchEmulator, plan: Plan, tmp_path: Path, is_kept: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, seen = tmp_path / "run.journal", list[FleetEvent]()
+
+    async with client_of(emulator) as client:
+        run = asyncio.create_task(
+            client.fleet.run(plan, journal=path if is_kept else None, on_event=lambda one: see(one), wave_size=1)
+        )
+
+        def see(event: FleetEvent) -> None:
+            seen.append(event)
+            if event.done == 1:
+                run.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await run
+
+    hint = f"launch.fleet.resume({str(path)!r}) does the rest" if is_kept else "make a new plan for what is left"
+    assert seen[-1].kind is FleetEventKind.INTERRUPTED
+    assert hint in seen[-1].message
+    assert [hint in record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [True]
+
+
+def test_what_an_observer_raises_leaves_a_journal_to_resume(launch: LaunchClient, plan: Plan, tmp_path: Path) -> None:
+    journal = tmp_path / "run.journal"
+
+    def stop(event: FleetEvent) -> None:
+        if event.done == 1:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        launch.fleet.run(plan, journal=journal, on_event=stop, wave_size=1)
+
+    assert launch.fleet.resume(journal).is_success
+
+
+def _raise_in_the_sdk(launch: LaunchClient) -> None:
+    launch.environments.get("a" * 24, "b" * 24)
+
+
+def test_ipython_shows_the_frames_of_the_caller(launch: LaunchClient) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        _raise_in_the_sdk(launch)
+
+    lines = caught.value._render_traceback_()
+
+    shown = "\n".join(lines)
+    assert len(lines) == 7
+    assert 'launch.environments.get("a" * 24, "b" * 24)' in shown
+    assert "launch_sync/" not in shown
+    assert lines[-2].startswith("launch_async.errors.NotFoundError: Project not found.")
+    assert lines[-1].endswith("frames of the SDK are left out; traceback.print_last() shows them)")
