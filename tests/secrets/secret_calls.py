@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from canaries import (
@@ -31,6 +32,7 @@ from launch_async import (
     PasswordProtection,
     RetryPolicy,
     SignedUploadUrl,
+    State,
     TokenSet,
     begin_authorization,
     finish_authorization,
@@ -43,6 +45,16 @@ from launch_async.fleet import Plan, SetVariables, Target
 from launch_async.models import FormField, UploadHeader
 from launch_async.models.base import JSONValue
 from launch_async.rate_limit import UnlimitedRateLimiter
+from launch_async.state import (
+    DeclaredEnvironment,
+    DeclaredPasswordProtection,
+    DeclaredProject,
+    LiteralValue,
+    StatePlan,
+    VariableSource,
+)
+from launch_async.state.plan import changes_of
+from launch_async.state.steps import Step, StepKind
 
 PROJECT, ENVIRONMENT, DEPLOYMENT = (f"66c0ffee00000000000000{end}" for end in ("a1", "b1", "c1"))
 UPLOAD = "66c0ffee00000000000000d1"
@@ -103,6 +115,8 @@ BY_CLIENT: dict[str, Call] = {
     "list_environments": lambda launch: launch.environments.list(PROJECT).first(),
     "variables_diff": lambda launch: launch.variables.diff(PROJECT, ENVIRONMENT, VARIABLES),
     "plan_variables": lambda launch: launch.fleet.plan_variables([TARGET], VARIABLES),
+    "state_pull": lambda launch: launch.state.pull(),
+    "state_diff": lambda launch: launch.state.diff(_declared()),
     "trigger_hook": lambda launch: launch.deploy_hooks.trigger(HOOK),
     "upload_url": lambda launch: launch.uploads.url_for_project(),
     "download_url": lambda launch: launch.deployments.download_url(PROJECT, ENVIRONMENT, DEPLOYMENT),
@@ -110,6 +124,14 @@ BY_CLIENT: dict[str, Call] = {
     "raw_body": lambda launch: launch.request("PUT", f"/projects/{PROJECT}/environments/{ENVIRONMENT}", json=RAW_BODY),
     "raw_hook": lambda launch: launch.request("POST", f"/manage/deploy/{HOOK}"),
 }
+
+
+def _declared() -> State:
+    """A document with secrets: behind a function, in a literal value, and as a password."""
+    protection = DeclaredPasswordProtection(is_enabled=True, username="user", password=lambda: PASSWORD)
+    variables: dict[str, VariableSource] = {"NAME": lambda: VARIABLE, "OTHER": LiteralValue(SIGNATURE)}
+    environment = DeclaredEnvironment(variables=variables, password_protection=protection)
+    return State(projects={"shop": DeclaredProject(environments={"www": environment})})
 
 
 def upload_to(url: str, *, form: bool) -> SignedUploadUrl:
@@ -167,6 +189,39 @@ async def _fleet(url: str) -> tuple[object, ...]:
         return plan, report, *(file.read_bytes() for file in Path(folder).iterdir())
 
 
+async def _state(url: str) -> tuple[object, ...]:
+    """A document that is applied to an environment, with all that it leaves in its journal."""
+    state = _declared()
+    wanted = state.projects["shop"].environments["www"]
+    assert wanted.password_protection is not None
+    step = Step(
+        kind=StepKind.UPDATE_ENVIRONMENT,
+        project="shop",
+        environment="www",
+        project_uid=PROJECT,
+        environment_uid=ENVIRONMENT,
+        after={"description": "new"},
+        before={"description": "old"},
+        variables=wanted.variables,
+        known={"NAME": NEXT_TOKEN, "OTHER": None},
+        password=wanted.password_protection.password,
+        known_password=CODE,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        async with client(url) as launch:
+            plan = StatePlan(
+                changes=tuple(changes_of([step])),
+                host=launch._host,
+                organization_uid=ORGANIZATION,
+                created_at=datetime.now(UTC),
+                state=state,
+                steps=(step,),
+            )
+            report = await launch.state.apply(plan, journal=Path(folder, "run"))
+        shown = str(plan), plan.to_json(), plan.to_markdown(), plan._repr_html_()
+        return plan, *shown, report, *(file.read_bytes() for file in Path(folder).iterdir())
+
+
 BY_URL: dict[str, Callable[[str], Awaitable[object]]] = {
     "upload_form": lambda url: _upload(url, form=True),
     "upload_raw": lambda url: _upload(url, form=False),
@@ -175,6 +230,7 @@ BY_URL: dict[str, Callable[[str], Awaitable[object]]] = {
     "authorize": _authorize,
     "create_site": _site,
     "fleet": _fleet,
+    "state": _state,
     "login": lambda url: login("user@example.com", PASSWORD, second_factor=SECOND_FACTOR, base_url=url),
     "request_sms": lambda url: request_sms("user@example.com", PASSWORD, base_url=url),
     "logout": lambda url: logout(Authtoken(TOKEN), base_url=url),
