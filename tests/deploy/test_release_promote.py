@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from launch_async import (
+    Authtoken,
     Check,
     Commit,
     Deployment,
@@ -17,11 +18,14 @@ from launch_async import (
     Environment,
     FrameworkPreset,
     InvalidArgumentError,
+    LaunchClient,
     NotFoundError,
     build_archive,
 )
 from launch_async.deploy.release.promoting import differences
+from launch_async.http import AiohttpTransport, Request, Response
 from launch_async.models import EnvironmentVariable
+from launch_async.rate_limit import UnlimitedRateLimiter
 from tests.support.clients import client_of
 
 NOBODY = "66c0aaaaaaaaaaaaaaaaaaaa"
@@ -82,6 +86,30 @@ async def test_another_client_sends_the_same_bytes_again(launch, staging):
     assert hashes[0] is not None
     assert hashes[0] == hashes[1]
     assert emulator.ledger.count("downloadArchive") >= 1
+
+
+async def test_zips_and_pages_may_be_larger_than_other_answers(launch, staging):
+    emulator, _ = launch
+    deployment, production = staging
+    limits: dict[str, int] = {}
+
+    class Noting(AiohttpTransport):
+        async def send(self, request: Request) -> Response:
+            limits[request.operation] = request.response_limit
+            return await super().send(request)
+
+    async with LaunchClient(
+        Authtoken(emulator.authtoken),
+        organization_uid=emulator.organization_uid,
+        base_url=emulator.url,
+        limiter=UnlimitedRateLimiter(),
+        transport=Noting(),
+    ) as other:
+        check = Check(contains="new", every=0.01, grace=0)
+        await other.promote(deployment.ref, *production, verify=check)
+
+    assert limits["download"] == 104_857_600
+    assert limits["verify"] > 10**12
 
 
 async def test_an_upload_that_does_not_hold_any_more_is_sent_again(launch, staging, fetch):

@@ -29,7 +29,7 @@ from launch_async.models.deployment import Deployment
 from launch_async.resources._create.reconciling import CreationLog, CreationOptions
 from launch_async.resources._create.sending import SendRecord
 from launch_async.resources.deployments import Deployments, deployment_creation, host_in_clear, upload_uid_of
-from launch_async.resources.uploads import Uploads
+from launch_async.resources.uploads import LARGEST_ARCHIVE, Uploads
 from launch_async.watch.waiting import Watching
 
 __all__ = ["Copying", "Place"]
@@ -209,7 +209,14 @@ class Copying:
             digest.update(part)
             file.write(part)
 
-        request = Request("GET", signed.url, timeout=_DOWNLOAD_SECONDS, operation=_OPERATION, on_body=keep)
+        request = Request(
+            "GET",
+            signed.url,
+            timeout=_DOWNLOAD_SECONDS,
+            operation=_OPERATION,
+            on_body=keep,
+            response_limit=LARGEST_ARCHIVE,
+        )
         try:
             response = await self._pipeline.send_file(request)
         except TransportError as error:

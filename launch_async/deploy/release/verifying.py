@@ -9,6 +9,7 @@ import asyncio
 import inspect
 import itertools
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, cast
 
@@ -151,7 +152,10 @@ def _request(url: str, check: Check, body: bytearray) -> Request:
     def keep(part: bytes) -> None:
         body.extend(part[: _MOST_READ - len(body)])
 
-    return Request("GET", url, _HEADERS, timeout=check.within, operation="verify", on_body=keep)
+    # A page may be of any size: no more than its beginning is kept.
+    return Request(
+        "GET", url, _HEADERS, timeout=check.within, operation="verify", on_body=keep, response_limit=sys.maxsize
+    )
 
 
 async def _called(check: Callable[[str], bool | Awaitable[bool]], url: str) -> Verdict:
