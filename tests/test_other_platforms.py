@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 HIDE = """
 import asyncio, importlib, multiprocessing, os, pathlib, pkgutil, shutil, signal, ssl, subprocess, sys, tempfile
-import aiohttp, aiohttp.web, pytest, redis.asyncio, rich.live
+import aiohttp, aiohttp.web, click, pytest, redis.asyncio, rich.live
 
 for name in ("fcntl", "grp", "posix", "pwd", "resource", "termios"):
     sys.modules[name] = None

@@ -20,6 +20,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "deploy": ("sites", "Deploy to an environment and wait for it."),
     "restore": ("sites", "Deploy again what served before."),
     "promote": ("sites", "Deploy to an environment what another one has."),
+    "preview": ("previews", "Environments that end by themselves."),
     "resume-release": ("sites", "Finish a deploy or promote that was killed."),
     "wait": ("logs", "Wait until a deployment has ended."),
     "logs": ("logs", "Show the build log of a deployment."),

@@ -320,3 +320,22 @@ def test_a_check_that_fails_ends_with_1(command: Command, folder: Path) -> None:
 
     assert [one.code for one in (healthy, ill, odd, unknown)] == [0, ExitCode.FAILED, ExitCode.USAGE, ExitCode.USAGE]
     assert ill.document["error"] == "DeploymentUnhealthy"
+
+
+def test_a_preview_is_made_listed_extended_and_swept(command: Command, emulator: LaunchEmulator, folder: Path) -> None:
+    made = command("preview", "create", "shop", "--source", folder, "--ttl", "1h", "--name", "preview-moon", "--json")
+    extended = command("preview", "extend", "shop", "preview-moon", "2h")
+    listed = command("preview", "list", "shop")
+    early = command("preview", "sweep", "--json")
+    emulator.advance(3 * 3600)
+    dry = command("preview", "sweep", "--project", "shop", "--dry-run", "--json")
+    swept = command("preview", "sweep", "--json")
+    gone = command("preview", "delete", "shop", "--name", "preview-moon")
+
+    assert [one.code for one in (made, extended, listed, early, dry, swept, gone)] == [0] * 7
+    assert made.document["name"] == "preview-moon"
+    assert "preview-moon" in listed.out
+    assert all(len(line) <= 80 for line in listed.out.splitlines())
+    assert early.document == []
+    assert [one["name"] for one in dry.document] == [one["name"] for one in swept.document] == ["preview-moon"]
+    assert gone.out == "there was none\n"

@@ -11,6 +11,7 @@ import pytest
 
 from launch_async.cli.parameters import CALLBACKS, texts_of_arguments
 from launch_sync import LaunchClient
+from launch_sync.deploy import Previews
 from launch_sync.fleet import Fleet
 from launch_sync.resources import Domains, Environments
 from launch_sync.state import DeclaredState
@@ -24,6 +25,11 @@ CALLS = {
     "deploy": ((LaunchClient.deploy,), set[str]()),
     "restore": ((LaunchClient.restore,), set[str]()),
     "promote": ((LaunchClient.promote,), set[str]()),
+    "preview create": ((Previews.create,), {"environment_variables"}),
+    "preview list": ((Previews.list,), set[str]()),
+    "preview extend": ((Previews.extend,), set[str]()),
+    "preview delete": ((Previews.delete,), set[str]()),
+    "preview sweep": ((Previews.sweep,), {"project_uid"}),
     "resume-release": ((LaunchClient.resume_release,), set[str]()),
     "wait": ((LaunchClient.wait,), set[str]()),
     "logs": ((LaunchClient.follow_logs,), set[str]()),
@@ -68,7 +74,7 @@ def _workflows(owner: type) -> Iterator[tuple[str, object]]:
             yield name, getattr(owner, name)
 
 
-@pytest.mark.parametrize("owner", [LaunchClient, Fleet, DeclaredState, Domains])
+@pytest.mark.parametrize("owner", [LaunchClient, Fleet, DeclaredState, Domains, Previews])
 def test_every_workflow_has_a_command(owner: type) -> None:
     called = {inspect.unwrap(call) for calls, _ in CALLS.values() for call in calls}
 

@@ -80,7 +80,7 @@ def budget_files(folder: Path) -> Iterator[Path]:
 
 
 def _check_owner(found: os.stat_result, path: Path) -> None:
-    if hasattr(os, "geteuid") and found.st_uid != os.geteuid():
+    if (user := _user()) is not None and found.st_uid != user:
         raise Unsafe(f"{path} belongs to somebody else")
 
 
@@ -88,7 +88,7 @@ def _parent() -> Path:
     """Return the user's folder for what lasts as long as they are logged in, or else for what can be made again."""
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}")
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{_user()}")
     if runtime.is_absolute() and _is_ours(runtime):
         return runtime
     if sys.platform == "darwin":
@@ -102,7 +102,12 @@ def _is_ours(folder: Path) -> bool:
         found = folder.stat()
     except OSError:
         return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == _user()
+
+
+def _user() -> int | None:
+    """Return the user of this process; None where files have no owners."""
+    return os.geteuid() if hasattr(os, "geteuid") else None
 
 
 @cache
