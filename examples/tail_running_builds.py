@@ -20,7 +20,7 @@ from launch_async.emulator import LaunchEmulator
 def prepare(emulator: LaunchEmulator) -> None:
     for name in ("shop", "blog", "docs"):
         project = emulator.add_project(name)
-        emulator.script(seconds=4.0, lines=["compiling", "done"], project_uid=project.uid)
+        emulator.script(seconds=8.0, lines=["compiling", "done"], project_uid=project.uid)
 
 
 async def start_some(launch: LaunchClient) -> None:
