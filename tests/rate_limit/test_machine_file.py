@@ -1,6 +1,7 @@
 """The file of the machine's budget: where it is, who may use it, what becomes of it; with real files and processes."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -328,6 +329,25 @@ def test_a_loop_of_uvloop_shares_it_too():
     asyncio.run(burst(limiter(), 5, times))
 
     assert most_in_any(0.2, times) <= 5
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_loop_that_is_closed_without_a_word_leaves_no_file_open_and_complains_about_nothing(caplog):
+    descriptors = Path("/proc/self/fd")
+
+    def open_files():
+        return len(list(descriptors.iterdir())) if descriptors.exists() else 0
+
+    gc.collect()
+    before = open_files()
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(send(limiter()))
+    loop.close()
+    del loop
+    gc.collect()
+
+    assert open_files() == before
+    assert caplog.records == []
 
 
 def test_a_loop_in_virtual_time_shares_within_the_process():

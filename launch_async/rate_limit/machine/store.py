@@ -43,9 +43,10 @@ class FileStore:
         StoreUnusable: There can be no such file.
     """
 
+    _file: int = -1
+
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = -1
         self._open()
         sweep(path.parent)
         _open_stores.add(self)
@@ -79,6 +80,9 @@ class FileStore:
         file, self._file = self._file, -1
         if file >= 0:
             os.close(file)
+
+    def __del__(self) -> None:
+        self.abandon()
 
     async def _lock(self) -> None:
         """Lock the file that stands at the path: the one that is open may have been removed meanwhile."""

@@ -178,6 +178,8 @@ class Worker:
             self._rests.set_result(True)
         if self._task is None:
             self._task = self.loop.create_task(self._serve())
+            # It rests for some seconds when there is nothing to do: who closes the loop then has done nothing wrong.
+            self._task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
 
     def _withdraw(self, waiter: _Waiter) -> None:
         """Take out a waiter that leaves without a request; its slot, if it has one, goes back."""
@@ -193,6 +195,7 @@ class Worker:
 
     async def _serve(self) -> None:
         """Talk to the store while there is something to do, and close the connection some seconds after that."""
+        is_collected = False
         try:
             while True:
                 if self._queue or self._reports.urgent or self._reports.due_at <= self.loop.time():
@@ -207,10 +210,15 @@ class Worker:
             if not self._queue and not isinstance(error, StoreUnusable):
                 raise
             self._fail_everybody(error)
+        except GeneratorExit:
+            # The loop was closed, and the collector runs this: nothing can be awaited any more.
+            is_collected = True
+            raise
         finally:
             self._task = None
-            await self._tell_at_the_end()
-            await self._connection.disconnect()
+            if not is_collected:
+                await self._tell_at_the_end()
+                await self._connection.disconnect()
 
     async def _tell_at_the_end(self) -> None:
         """Tell what is not told yet where that takes no time: whoever comes next waits less for it."""
