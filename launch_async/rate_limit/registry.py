@@ -29,7 +29,10 @@ _SDK_PACKAGES = ("launch_async.", "launch_sync.")
 
 
 class RateLimitMismatchWarning(UserWarning):
-    """Two clients of one process disagree about the same organization's rate limit; the lower figure is used."""
+    """Two clients of one process disagree about an organization's rate limit, or about who shares it.
+
+    The lower figure is used, and the first client says who shares it.
+    """
 
 
 _MOST_IDLE: Final = 8
@@ -56,7 +59,8 @@ def shared_limiter(
     """Return the process's one limiter for an organization at an API host; thread-safe.
 
     If an earlier caller believed that the plan allows something else, both use the lower figure, with a
-    `RateLimitMismatchWarning`. Whether it is shared with the machine is for the first caller to say.
+    `RateLimitMismatchWarning`. Whether it is shared with the machine is for the first caller to say; another one that
+    says otherwise is warned, too.
     """
     with _lock:
         key = host.lower(), organization_uid
@@ -82,6 +86,14 @@ def shared_limiter(
             f"two clients disagree about the rate limit of organization {organization_uid} at {host}: "
             f"{_text(known)} and {_text(rate_limit)}; both now use {_text(lower)}. "
             "Give every client the same rate_limit, with the plan's figure.",
+            RateLimitMismatchWarning,
+            stacklevel=_level_of_the_user(),
+        )
+    shared_by = "process" if isinstance(limiter, LocalRateLimiter) else "machine"
+    if shared_by != share_budget:
+        warnings.warn(
+            f"two clients disagree about who shares the budget of organization {organization_uid} at {host}: "
+            f"share_budget={shared_by!r} holds for both, as the first one said. Give every client the same.",
             RateLimitMismatchWarning,
             stacklevel=_level_of_the_user(),
         )

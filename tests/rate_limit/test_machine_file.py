@@ -17,7 +17,7 @@ import pytest
 
 from launch_async import Authtoken, LaunchClient
 from launch_async.errors import ConfigurationError
-from launch_async.rate_limit import LocalRateLimiter
+from launch_async.rate_limit import LocalRateLimiter, RateLimitMismatchWarning
 from launch_async.rate_limit.machine import store
 from launch_async.rate_limit.machine.folder import budget_path
 from launch_async.rate_limit.machine.layout import pack, unpack
@@ -363,6 +363,16 @@ def client(**options):
 def test_a_client_shares_the_machines_budget_unless_told_otherwise():
     assert isinstance(client(region="eu")._pipeline.limiter, MachineRateLimiter)
     assert isinstance(client(region="au", share_budget="process")._pipeline.limiter, LocalRateLimiter)
+
+
+def test_clients_that_disagree_about_who_shares_the_budget_are_told():
+    first = client(region="gcp-na", share_budget="process")
+
+    with pytest.warns(RateLimitMismatchWarning, match="share_budget='process' holds for both") as caught:
+        second = client(region="gcp-na")
+
+    assert first._pipeline.limiter is second._pipeline.limiter
+    assert caught[0].filename == __file__
 
 
 def test_the_environment_says_who_shares_the_budget(monkeypatch):
