@@ -10,15 +10,17 @@ import os
 import threading
 import warnings
 from collections import deque
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from weakref import WeakValueDictionary
 
 import attrs
 
 from launch_async.errors import ConfigurationError
-from launch_async.rate_limit.local import LocalRateLimiter
 from launch_async.rate_limit.machine.limiter import MachineRateLimiter
 from launch_async.rate_limit.types import RateLimit
+
+if TYPE_CHECKING:
+    from launch_async.rate_limit.local import LocalRateLimiter
 
 __all__ = ["RateLimitMismatchWarning", "ShareBudget", "check_share_budget", "shared_limiter"]
 
@@ -66,11 +68,7 @@ def shared_limiter(
         key = host.lower(), organization_uid
         limiter = _shared.get(key)
         if limiter is None:
-            limiter = _shared[key] = (
-                LocalRateLimiter(rate_limit)
-                if share_budget == "process"
-                else MachineRateLimiter(host.lower(), organization_uid, rate_limit)
-            )
+            limiter = _shared[key] = _limiter(*key, rate_limit, share_budget)
         if limiter in _latest:
             _latest.remove(limiter)
         _latest.append(limiter)
@@ -89,7 +87,7 @@ def shared_limiter(
             RateLimitMismatchWarning,
             stacklevel=_level_of_the_user(),
         )
-    shared_by = "process" if isinstance(limiter, LocalRateLimiter) else "machine"
+    shared_by = "machine" if isinstance(limiter, MachineRateLimiter) else "process"
     if shared_by != share_budget:
         warnings.warn(
             f"two clients disagree about who shares the budget of organization {organization_uid} at {host}: "
@@ -98,6 +96,16 @@ def shared_limiter(
             stacklevel=_level_of_the_user(),
         )
     return limiter
+
+
+def _limiter(
+    host: str, organization_uid: str, rate_limit: RateLimit, share_budget: ShareBudget
+) -> LocalRateLimiter | MachineRateLimiter:
+    if share_budget == "machine":
+        return MachineRateLimiter(host, organization_uid, rate_limit)
+    from launch_async.rate_limit.local import LocalRateLimiter
+
+    return LocalRateLimiter(rate_limit)
 
 
 def _text(figure: RateLimit) -> str:

@@ -193,7 +193,7 @@ async def test_a_refusal_that_a_full_budget_meets_makes_it_smaller_for_all_and_i
     await asyncio.sleep(60)
     await answered(other)
 
-    assert after == pytest.approx(7.5, abs=0.3)
+    assert 5 < after < 9
     assert other.status().rate == 10
 
 

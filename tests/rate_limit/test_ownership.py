@@ -8,7 +8,7 @@ import itertools
 
 import pytest
 
-from launch_async import AccessToken, LaunchClient
+from launch_async import AccessToken, LaunchClient, RateLimit
 from launch_async.rate_limit import registry
 from launch_async.rate_limit.local import LocalRateLimiter
 from tests.support.core import FakeTransport, answer, virtual_time
@@ -42,7 +42,8 @@ async def test_two_tokens_of_one_organization_share_its_budget_once_an_answer_na
     await other.request("GET", "/projects")
 
     assert one._pipeline.limiter is other._pipeline.limiter
-    assert one._pipeline.limiter is registry.shared_limiter("own.example.com", uid, one._pipeline.limiter.rate_limit)
+    of_organization = registry.shared_limiter("own.example.com", uid, RateLimit(10), "process")
+    assert one._pipeline.limiter is of_organization
 
 
 @virtual_time

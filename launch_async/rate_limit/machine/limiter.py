@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from launch_async.errors import ConnectError
 from launch_async.rate_limit.event_loops import keeps_machine_time
-from launch_async.rate_limit.local import LocalRateLimiter
 from launch_async.rate_limit.machine.folder import budget_path
 from launch_async.rate_limit.machine.store import FileStore
 from launch_async.rate_limit.shared.connection import Config
 from launch_async.rate_limit.shared.limiter import SharedBudget
 from launch_async.rate_limit.shared.messages import Store, StoreUnusable
 from launch_async.rate_limit.types import LimiterStatus, Operation, Permit, Priority, RateLimit
+
+if TYPE_CHECKING:
+    from launch_async.rate_limit.local import LocalRateLimiter
 
 __all__ = ["MachineRateLimiter"]
 
@@ -46,9 +49,20 @@ class MachineRateLimiter:
         self._host = host
         self._organization_uid = organization_uid
         self._rate_limit = rate_limit
-        self._alone = LocalRateLimiter(rate_limit)
         self._unusable = False
+        self._made: LocalRateLimiter | None = None
+        self._making = threading.Lock()
         self._budget = SharedBudget(self._configure)
+
+    @property
+    def _alone(self) -> LocalRateLimiter:
+        """The budget of this process, where it shares with no other: few programs need it, and its import."""
+        if self._made is None:
+            from launch_async.rate_limit.local import LocalRateLimiter
+
+            with self._making:
+                self._made = self._made or LocalRateLimiter(self._rate_limit)
+        return self._made
 
     def _configure(self) -> Config:
         return Config(
@@ -110,7 +124,10 @@ class MachineRateLimiter:
 
     def status(self) -> LimiterStatus:
         """Return what the limiter is doing now, as far as this process knows; from any thread."""
-        alone, shared = self._alone.status(), self._budget.status()
+        shared = self._budget.status()
+        if self._made is None:
+            return shared
+        alone = self._made.status()
         return attrs.evolve(
             alone if self._unusable else shared,
             queued=MappingProxyType({one: shared.queued[one] + alone.queued[one] for one in Priority}),
@@ -124,5 +141,6 @@ class MachineRateLimiter:
     def lower(self, rate_limit: RateLimit) -> None:
         """Go on with another figure of the plan; nobody loses their place."""
         self._rate_limit = rate_limit
-        self._alone.lower(rate_limit)
+        if self._made is not None:
+            self._made.lower(rate_limit)
         self._budget.change(rate_limit)
