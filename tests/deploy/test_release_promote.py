@@ -88,7 +88,7 @@ async def test_another_client_sends_the_same_bytes_again(launch, staging):
     assert emulator.ledger.count("downloadArchive") >= 1
 
 
-async def test_zips_and_pages_may_be_larger_than_other_answers(launch, staging):
+async def test_a_zip_may_be_larger_than_other_answers(launch, staging):
     emulator, _ = launch
     deployment, production = staging
     limits: dict[str, int] = {}
@@ -105,11 +105,9 @@ async def test_zips_and_pages_may_be_larger_than_other_answers(launch, staging):
         limiter=UnlimitedRateLimiter(),
         transport=Noting(),
     ) as other:
-        check = Check(contains="new", every=0.01, grace=0)
-        await other.promote(deployment.ref, *production, verify=check)
+        await other.promote(deployment.ref, *production)
 
     assert limits["download"] == 104_857_600
-    assert limits["verify"] > 10**12
 
 
 async def test_an_upload_that_does_not_hold_any_more_is_sent_again(launch, staging, fetch):

@@ -58,6 +58,19 @@ def uids_of(site: Any) -> tuple[str, str]:
     return site.project.uid, site.environment.uid
 
 
+async def test_a_page_may_be_larger_than_other_answers():
+    limits: list[int] = []
+
+    async def send(request: Request) -> Response:
+        limits.append(request.response_limit)
+        return Response(200, {}, b"version 1")
+
+    (result,) = await verify("https://site.test", [QUICK], send)
+
+    assert result.passed
+    assert min(limits) > 10**12
+
+
 async def test_a_healthy_release_is_returned(launch, site, version):
     emulator, client = launch
     before = len(emulator.ledger.requests)
