@@ -26,7 +26,7 @@ from launch_async.state.declarations import (
 )
 from launch_async.state.file.lines import KeyPath
 from launch_async.state.file.reading import problem_at
-from launch_async.state.matching import EnvironmentSlot, ProjectSlot
+from launch_async.state.matching import EnvironmentSlot, ProjectSlot, is_same
 from launch_async.state.steps import STAGES, Step, StepKind
 from launch_async.state.values import Delete, UnresolvedError, VariableSource, described
 from launch_async.wire.secret import Secret
@@ -165,7 +165,7 @@ class Comparison:
         before: dict[str, JSONValue] = {}
         after: dict[str, JSONValue] = {}
         assert actual is not None  # noqa: S101 - what is not there is created
-        if actual.name != project.name:
+        if not is_same(project.name, actual.name):
             self._check(project.path, "name", project.name, MAX_NAME)
             before["name"], after["name"] = actual.name, project.name
         if declared.description is not None and declared.description != (actual.description or ""):
@@ -255,7 +255,7 @@ class Comparison:
     def _update_environment(self, project: ProjectSlot, slot: EnvironmentSlot, actual: Environment) -> None:
         have, wanted = settings_of(actual), slot.wanted
         want: dict[str, JSONValue] = {
-            "name": slot.name,
+            "name": actual.name if slot.declared is None or is_same(slot.name, actual.name) else slot.name,
             **{name: getattr(wanted, name) or None for name in TEXTS if getattr(wanted, name) is not None},
             **{name: getattr(wanted, name) for name in SWITCHES if getattr(wanted, name) is not None},
         }

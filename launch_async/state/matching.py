@@ -24,7 +24,15 @@ from launch_async.state.declarations import (
 from launch_async.state.file.lines import KeyPath
 from launch_async.state.file.reading import problem_at
 
-__all__ = ["EnvironmentSlot", "ProjectSlot", "environment_slots", "inherited", "is_unmanaged", "project_slots"]
+__all__ = [
+    "EnvironmentSlot",
+    "ProjectSlot",
+    "environment_slots",
+    "inherited",
+    "is_same",
+    "is_unmanaged",
+    "project_slots",
+]
 
 
 @attrs.frozen(kw_only=True)
@@ -136,6 +144,11 @@ def is_unmanaged(state: Declaration, project: str, environment: str | None = Non
     return any(_fits(name, state.unmanaged, None) for name in names)
 
 
+def is_same(name: str, other: str | None) -> bool:
+    """Return whether two names are one, however Unicode spells it: `u` with a mark is one letter or two."""
+    return other is not None and unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", other)
+
+
 def _groups(
     state: Declaration, project: str, environment: str, actual_project: Project | None, actual: Environment | None
 ) -> Iterator[DeclaredGroup]:
@@ -172,7 +185,9 @@ def _matched(
     pairs: list[tuple[str, D | None, A | None]] = []
     taken: dict[str, str] = {}
     for name, one in declared.items():
-        found = by_uid.get(name) or next((item for item in left.values() if item.name == name), None)
+        exact = (item for item in left.values() if item.name == name)
+        same = (item for item in left.values() if is_same(name, item.name))
+        found = by_uid.get(name) or next(exact, None) or next(same, None)
         if found is not None and found.uid in taken:
             problems.append(
                 problem_at(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -120,11 +121,14 @@ def _from_file(reference: str, folder: Path) -> Secret:
 
 
 async def _called(source: Callable[[], str]) -> Secret:
+    name = described(source)
+    if inspect.iscoroutinefunction(source):
+        raise UnresolvedError(f"{name} is a coroutine function: give a plain one")
     try:
         value = await asyncio.to_thread(source)
     except Exception as error:
         # Its message may repeat the secret.
-        raise UnresolvedError(f"{described(source)} raised {type(error).__name__}") from None
+        raise UnresolvedError(f"{name} raised {type(error).__name__}") from None
     if not isinstance(value, str) or not value:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise UnresolvedError(f"{described(source)} returned no text")
+        raise UnresolvedError(f"{name} returned no text")
     return Secret(value)

@@ -24,7 +24,7 @@ from launch_async import (
     State,
 )
 from launch_async.emulator import LaunchEmulator
-from launch_async.fleet import FleetControl, FleetReport, OperationState
+from launch_async.fleet import FleetControl, FleetReport, OperationState, Plan
 from launch_async.state import (
     DELETE,
     DeclaredEnvironment,
@@ -502,3 +502,26 @@ def test_launch_sync_has_the_same(tmp_path: Path) -> None:
             assert report.is_success
             assert launch.state.resume(tmp_path / "run.journal", state).nothing_left
             assert launch.state.diff(state).is_empty
+
+
+async def test_a_mixed_plan_is_data_as_any_other(client: LaunchClient) -> None:
+    state = italy(production=DeclaredEnvironment(git_branch="main"), preview=DeclaredEnvironment(git_branch="main"))
+    state.projects["shop-uk"] = DeclaredProject(environments={"staging": DeclaredEnvironment(git_branch="release")})
+
+    plan = (await client.state.apply(await client.state.diff(state), redeploy="changed")).plan
+
+    assert Plan.from_json(plan.to_json()) == plan
+    assert [one.stage for one in plan.operations] == sorted(one.stage for one in plan.operations)
+    assert plan.operations[1].after == (plan.operations[0].key,)
+    assert plan.cost.requests >= 2 + 1 + 2 + 1
+    assert "  shop-it/production: create project\n  shop-it/preview: create environment\n" in str(plan)
+    assert "launch.state.apply(plan)" in str(plan)
+    with pytest.raises(InvalidArgumentError, match="cannot be split"):
+        plan.split(2)
+
+
+async def test_an_edited_mixed_plan_is_refused(client: LaunchClient) -> None:
+    plan = (await client.state.apply(await client.state.diff(staging(git_branch="release")))).plan
+
+    with pytest.raises(InvalidArgumentError, match="was edited: the key of production/staging does not fit"):
+        Plan.from_json(plan.to_json().replace('"shop-uk"', '"production"'))

@@ -339,3 +339,38 @@ async def test_a_password_is_compared_where_it_is_shown(client: LaunchClient) ->
 
     assert same.is_empty
     assert [(one.kind, one.field) for one in other.changes] == [(ChangeKind.UPDATE, "password_protection.password")]
+
+
+def test_what_has_no_name_is_not_renamed() -> None:
+    project = Project(uid="0" * 24, name="shop", project_type=ProjectType.GITPROVIDER)
+    environment = Environment(uid="1" * 24)
+
+    found = drift(State(groups={"all": DeclaredGroup(git_branch="release")}), [(project, [environment])])
+
+    assert [dict(step.after) for step in found.steps] == [{"git_branch": "release"}]
+
+
+@pytest.mark.parametrize(("declared", "actual"), [("M\u00fcller", "Mu\u0308ller"), ("Mu\u0308ller", "M\u00fcller")])
+def test_two_spellings_of_a_name_are_one(declared: str, actual: str) -> None:
+    project = Project(uid="0" * 24, name=actual, project_type=ProjectType.GITPROVIDER)
+    environment = Environment(uid="1" * 24, name=actual)
+    state = State(projects={declared: DeclaredProject(environments={declared: DeclaredEnvironment()})})
+
+    assert drift(state, [(project, [environment])]).steps == []
+
+
+async def test_a_coroutine_function_gives_no_value(client: LaunchClient) -> None:
+    async def token() -> str:
+        return "hunter3"
+
+    plan = await client.state.diff(State(defaults=DeclaredSettings(variables={"API_TOKEN": token})))  # type: ignore[dict-item]
+    assert plan.unresolved == ()
+    group = DeclaredGroup(variables={"API_TOKEN": token})  # type: ignore[dict-item]
+    assert [one.name for one in (await client.state.diff(State(groups={"all": group}))).unresolved] == ["token()"]
+
+
+def test_settings_can_be_members_of_enumerations() -> None:
+    state = State(defaults=DeclaredSettings(framework_preset=FrameworkPreset.NEXTJS))
+
+    assert State.from_toml(state.to_toml()) == state
+    assert 'framework_preset = "NEXTJS"' in state.to_toml()
