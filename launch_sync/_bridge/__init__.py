@@ -198,15 +198,15 @@ class Lifetime:
         self._guard.release()
 
 
-def _say_of_the_call(error: KeyboardInterrupt, task: asyncio.Task[T] | None) -> None:
-    """Add what a call that was interrupted says of how to go on; at a prompt, show no frame of ours."""
+def _say_of_the_call(error: BaseException, task: asyncio.Task[T] | None) -> None:
+    """Add what a call that was broken off says of how to go on; at a prompt, show no frame of ours after a Ctrl-C."""
     try:
         if task is not None and task.done():
             task.result()
     except BaseException as cancelled:
         for note in getattr(cancelled, "__notes__", ()):
             error.add_note(note)
-    if at_a_prompt():
+    if isinstance(error, KeyboardInterrupt) and at_a_prompt():
         error._render_traceback_ = partial(TRACEBACK, error)  # type: ignore[attr-defined]  # for IPython
 
 
@@ -248,8 +248,7 @@ class _Call(Generic[T]):
                 delivery.run()
         except BaseException as error:
             self._abandon()
-            if isinstance(error, KeyboardInterrupt):
-                _say_of_the_call(error, self._task)
+            _say_of_the_call(error, self._task)
             raise
         return cast("asyncio.Task[T]", self._task)
 

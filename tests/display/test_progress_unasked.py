@@ -176,9 +176,11 @@ def test_what_an_observer_raises_leaves_a_journal_to_resume(launch: LaunchClient
         if event.done == 1:
             raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError) as caught:
         launch.fleet.run(plan, journal=journal, on_event=stop, wave_size=1)
 
+    (note,) = caught.value.__notes__
+    assert note.endswith(f"launch.fleet.resume({str(journal)!r}) does the rest")
     assert launch.fleet.resume(journal).is_success
 
 

@@ -130,9 +130,10 @@ class FleetRun:
             else:
                 words += f". {self._resumption} does the rest"
             error.add_note(f"The run was interrupted: {words}")
+        # The observer first: a live table gives the terminal back, and a line in its midst would spoil it.
+        self._state.tell_last(FleetEventKind.INTERRUPTED, message=f"interrupted: {words}")
         if not isinstance(error, Exception):
             _LOG.warning("The run was interrupted: %s", words)
-        self._state.tell_last(FleetEventKind.INTERRUPTED, message=f"interrupted: {words}")
 
     def report(self) -> FleetReport:
         """Return what is known now."""
