@@ -15,6 +15,7 @@ import yaml
 
 from launch_sync.emulator import LaunchEmulator
 from tests.support.programs import ROOT
+from tools.pages import blocks
 
 CI = ROOT / "examples" / "ci"
 
@@ -82,3 +83,15 @@ def test_the_template_deploys(machine: dict[str, str], tmp_path: Path) -> None:
 
     assert "section_start:" in shown
     assert "LIVE  http://127.0.0.1:" in shown
+
+
+def test_the_page_uses_the_action_and_the_template_as_they_are() -> None:
+    github, gitlab = (yaml.safe_load(block.text) for block in blocks("yaml") if block.marker == "action")
+    inputs = yaml.safe_load((CI / "github" / "action.yml").read_text())["inputs"]
+    template = yaml.safe_load((CI / "gitlab.yml").read_text())
+    (step,) = github["steps"]
+
+    assert step["with"].keys() <= inputs.keys()
+    assert {name for name, one in inputs.items() if one.get("required")} <= step["with"].keys()
+    assert gitlab["deploy"]["extends"] in template
+    assert gitlab["deploy"]["variables"].keys() <= {"PROJECT", "SOURCE", *template[".launch"]["variables"]}

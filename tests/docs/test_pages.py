@@ -93,7 +93,7 @@ SCRIPTS = {
 
 
 def test_every_pipeline_of_the_documentation_can_be_read() -> None:
-    pipelines = {block.name: yaml.safe_load(block.text) for block in blocks("yaml")}
+    pipelines = {block.name: yaml.safe_load(block.text) for block in blocks("yaml") if not block.marker}
 
     assert len(pipelines) == 7
     assert all(SCRIPTS[name.partition(":")[0]] in str(pipeline) for name, pipeline in pipelines.items())
@@ -106,7 +106,7 @@ def test_pipelines_set_what_the_script_and_the_client_read(page: str) -> None:
     read = client | set(re.findall(r'"(LAUNCH_\w+)"', script))
 
     for pipeline in blocks("yaml"):
-        if pipeline.name.startswith(page):
+        if pipeline.name.startswith(page) and not pipeline.marker:
             named = set(re.findall(r"\b(?:CONTENTSTACK|LAUNCH)_\w+", pipeline.text))
             assert named <= read
             assert "CONTENTSTACK_REGION" in named
