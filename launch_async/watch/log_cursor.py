@@ -30,7 +30,7 @@ from launch_async.models.base import JSONValue
 from launch_async.models.log import LogLine, ServerLogLine
 from launch_async.wire.moments import parse_iso
 
-__all__ = ["LogCursor", "SeenLines", "by_time", "fresh_lines"]
+__all__ = ["LogCursor", "SeenLines", "by_time", "fresh_lines", "unseen_lines"]
 
 _LOOK_BACK: Final = timedelta(seconds=5)
 _INSTANT: Final = timedelta(milliseconds=1)
@@ -318,9 +318,14 @@ def by_time(items: Iterable[T], stamp_of: Callable[[T], datetime | None]) -> lis
 
 async def fresh_lines(cursor: LogCursor, page: Sequence[LogLine]) -> Sequence[LogLine]:
     """Return what `cursor.unseen` does. A long page is searched in many turns, and its lines are made one by one."""
+    return await unseen_lines(cursor._seen, page)  # noqa: SLF001
+
+
+async def unseen_lines(seen: SeenLines[L], page: Sequence[L]) -> Sequence[L]:
+    """Return the lines of a page that were not added, in time order, as `fresh_lines` does."""
     if len(page) <= _LONG_PAGE:
-        return cursor.unseen(page)
-    is_new, breather = cursor._seen.novelty(), Breather()  # noqa: SLF001
+        return [line for _, line in by_time(seen.missing(page), lambda line: line.timestamp)]
+    is_new, breather = seen.novelty(), Breather()
     places, stamps, latest, is_sorted = array("q"), array("q"), 0, True
     for place, line in enumerate(page):
         if is_new(line):
@@ -344,29 +349,29 @@ async def fresh_lines(cursor: LogCursor, page: Sequence[LogLine]) -> Sequence[Lo
     return _ChosenLines(page if far < _MANY else await _made(page, breather), ordered)
 
 
-async def _made(page: Sequence[LogLine], breather: Breather) -> list[LogLine]:
-    lines: list[LogLine] = []
+async def _made(page: Sequence[L], breather: Breather) -> list[L]:
+    lines: list[L] = []
     for line in page:
         lines.append(line)
         await breather.breathe()
     return lines
 
 
-class _ChosenLines(Sequence[LogLine]):
+class _ChosenLines(Sequence[L]):
     """Some lines of a page, in an order of their own."""
 
-    def __init__(self, page: Sequence[LogLine], places: array[int]) -> None:
-        self._page = page
+    def __init__(self, page: Sequence[L], places: array[int]) -> None:
+        self._page: Sequence[L] = page
         self._places = places
 
     def __len__(self) -> int:
         return len(self._places)
 
     @overload
-    def __getitem__(self, index: int) -> LogLine: ...
+    def __getitem__(self, index: int) -> L: ...
     @overload
-    def __getitem__(self, index: slice) -> Sequence[LogLine]: ...
-    def __getitem__(self, index: int | slice) -> LogLine | Sequence[LogLine]:
+    def __getitem__(self, index: slice) -> Sequence[L]: ...
+    def __getitem__(self, index: int | slice) -> L | Sequence[L]:
         if isinstance(index, slice):
             return _ChosenLines(self._page, self._places[index])
         return self._page[self._places[index]]

@@ -16,7 +16,7 @@ import asyncio
 import logging
 import math
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -33,7 +33,7 @@ from launch_async.errors import (
 from launch_async.models.deployment import DeploymentRef
 from launch_async.models.log import ServerLogLine
 from launch_async.watch.live_log import LiveLog, is_event_stream
-from launch_async.watch.log_cursor import SeenLines, by_time
+from launch_async.watch.log_cursor import SeenLines, unseen_lines
 from launch_async.watch.poll_queue import PollQueue
 from launch_async.watch.schedule import FailureStreak
 
@@ -128,7 +128,8 @@ class ServerTail:
                 await asyncio.sleep(_INTERVAL)
             else:
                 for line in await self._polled():
-                    yield line
+                    if self._is_wanted(line):
+                        yield line
                 if self._is_caught_up and not self._is_over:
                     await asyncio.sleep(_INTERVAL)
 
@@ -155,7 +156,7 @@ class ServerTail:
 
     # The stored log
 
-    async def _polled(self) -> list[ServerLogLine]:
+    async def _polled(self) -> Sequence[ServerLogLine]:
         """Read the next window, and return what is new in it; nothing after a failure that passes."""
         try:
             return await self._window()
@@ -168,7 +169,8 @@ class ServerTail:
         await asyncio.sleep(self._failures.delay)
         return []
 
-    async def _window(self) -> list[ServerLogLine]:
+    async def _window(self) -> Sequence[ServerLogLine]:
+        """Read the next window, and return its lines that were not given, in time order."""
         now, offset = self._now, self._offset
         start, end = self._bounds(now, offset)
         lines = await self._polls.server_log(self._ref, start, end)
@@ -181,7 +183,8 @@ class ServerTail:
         else:
             # The answer has told that the clock was wrong, and with it the window.
             self._is_caught_up = False
-        return list(self._new(lines))
+        self._seen.present = self._now
+        return await unseen_lines(self._seen, lines)
 
     def _bounds(self, now: datetime, offset: float) -> tuple[datetime, datetime]:
         """Return the next window: from a little before what was read to the service's present."""
@@ -197,15 +200,14 @@ class ServerTail:
         end = min(start + _LONGEST_WINDOW, now)
         return start, end if self._until is None else min(end, max(self._until, start))
 
-    def _new(self, lines: Iterable[ServerLogLine]) -> Iterator[ServerLogLine]:
-        """Give the lines of the stored log that were not given, in time order."""
-        self._seen.present = self._now
-        earliest = _EPOCH if isinstance(self._since, datetime) else self._begin
-        for _, line in by_time(self._seen.missing(lines), lambda line: line.timestamp):
-            if line.timestamp is None or not _EPOCH <= line.timestamp < earliest:
-                self._seen.add(line)
-                self._repeats[self._seen.key_of(line)] += 1
-                yield line
+    def _is_wanted(self, line: ServerLogLine) -> bool:
+        """Take in a new line of the stored log; return whether it is given: not where it was written too early."""
+        stamp = line.timestamp
+        if not isinstance(self._since, datetime) and stamp is not None and _EPOCH <= stamp < self._begin:
+            # The window was asked for by a clock that was wrong.
+            return False
+        self._seen.add(line)
+        return True
 
     # The live log
 
@@ -251,7 +253,9 @@ class ServerTail:
                     await asyncio.sleep(fills[0] - self._clock())
                 if fills and self._clock() >= fills[0]:
                     for line in await self._filled(fills):
-                        yield line
+                        if self._is_wanted(line):
+                            self._repeats[self._seen.key_of(line)] += 1
+                            yield line
                     continue
                 lines = await session.read(until=min([*fills, self._ticks_of(self._until)]))
                 if lines is None:
@@ -264,7 +268,7 @@ class ServerTail:
         else:
             self._note_end(session, None)
 
-    async def _filled(self, fills: list[float]) -> list[ServerLogLine]:
+    async def _filled(self, fills: list[float]) -> Sequence[ServerLogLine]:
         """Read from the stored log what the session has missed; a failure is none of the session's."""
         try:
             lines = await self._window()
@@ -305,6 +309,7 @@ class ServerTail:
     def _note_end(self, session: LiveLog, error: TransportError | None) -> None:
         """Decide how to go on after a session."""
         self._last_id = session.last_id
+        self._repeats.clear()
         if not session.has_spoken:
             self._mute_sessions += 1
             if self._mute_sessions >= _MUTE_SESSIONS:

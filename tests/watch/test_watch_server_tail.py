@@ -105,3 +105,10 @@ def test_a_deployment_that_is_not_there_ends_the_tail() -> None:
 def test_a_time_without_a_zone_is_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="since"):
         tailed(Launch([Build()]), since=datetime(2026, 1, 1))
+
+
+def test_a_long_window_is_read_once_and_in_order() -> None:
+    lines = [Line(str(number), at=-3000 + number / 10) for number in range(9_000)]
+    launch = Launch([Build(ends=0)], server_lines=[*lines[4_500:], *lines[:4_500]])
+
+    assert tailed(launch, since=timedelta(hours=2), seconds=10) == [line.message for line in lines]
