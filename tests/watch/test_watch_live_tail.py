@@ -286,6 +286,29 @@ def test_a_stream_that_falls_silent_is_opened_again() -> None:
     assert (launch.asked["streamLiveServerLogs"], streams[0].closed) == (2, 1)
 
 
+def test_what_was_late_only_because_the_machine_slept_is_taken() -> None:
+    launch, heard = launched(), asyncio.Event()
+
+    def change(request: Request, response: Response) -> Response:
+        inner = response.stream
+        if inner is None:
+            return response
+
+        async def reading() -> bytes:
+            await heard.wait()
+            return await inner.read()
+
+        return attrs.evolve(response, stream=Stream(reading, inner))
+
+    async def main() -> list[str]:
+        asyncio.get_running_loop().call_at(5.5, heard.set)
+        write(launch, [3.0])
+        return await tailed(launch, 1, client_of(launch, Between(launch.emulator.transport(), change)))
+
+    assert run(main()) == ["0 at 3.00"]
+    assert launch.asked == {"streamLiveServerLogs": 1}
+
+
 def test_who_takes_time_over_a_line_does_not_lose_the_stream() -> None:
     launch = launched()
 
@@ -497,15 +520,22 @@ def test_a_middleware_that_loses_an_answer_leaves_no_stream_open(failing: bool) 
 # Clocks
 
 
-def test_a_clock_of_this_machine_that_is_wrong_hides_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    launch, wall, ahead = launched(live_logs_status=404), time.time, [3600.0]
+@pytest.mark.parametrize("live", [200, 404, None])
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+def test_a_clock_of_this_machine_that_is_wrong_hides_no_line(
+    live: int | None, step: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch, wall, ahead = launched(live_logs_status=live or 200), time.time, [step]
     monkeypatch.setattr(time, "time", lambda: wall() + ahead[0])
 
     async def main() -> tuple[list[str], list[str]]:
+        transport = Between(launch.emulator.transport())
+        transport.streams = live is not None
         written = write(launch, [5 + number for number in range(20)])
-        asyncio.get_running_loop().call_at(10, ahead.clear)
-        asyncio.get_running_loop().call_at(10, ahead.append, 0.0)
-        return written, await tailed(launch, len(written))
+        asyncio.get_running_loop().call_at(10, ahead.__setitem__, 0, 0.0)
+        until = launch.beginning + timedelta(seconds=40)
+        lines = _lines(client_of(launch, transport), launch, until=until)
+        return written, [line.message async for line in lines]
 
     written, given = run(main())
 
