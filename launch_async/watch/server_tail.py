@@ -44,7 +44,7 @@ _INTERVAL: Final = 3.0
 _LOOK_BACK: Final = timedelta(seconds=15)
 _LONGEST_WINDOW: Final = timedelta(hours=1)
 _TOLERANCE: Final = timedelta(seconds=1)
-"""How much earlier than asked a tail may begin that begins now, or some time ago."""
+"""How exactly the service's clock is known: it tells its time in whole seconds."""
 
 _SETTLING: Final = 1.0
 """Seconds after the opening of a session until the stored log is sure to show what was written before it."""
@@ -131,7 +131,7 @@ class ServerTail:
                     if self._is_wanted(line):
                         yield line
                 if self._is_caught_up and not self._is_over:
-                    await asyncio.sleep(_INTERVAL)
+                    await asyncio.sleep(min(_INTERVAL, max(self._end_ticks - self._clock(), 0.0)))
 
     @property
     def _offset(self) -> float:
@@ -146,13 +146,24 @@ class ServerTail:
     def _begin(self) -> datetime:
         if isinstance(self._since, datetime):
             return self._since
-        # The service tells its time in whole seconds: a little too early loses nothing.
+        # A little too early loses nothing.
         return datetime.fromtimestamp(self._started + self._offset, UTC) - (self._since or timedelta()) - _TOLERANCE
 
     @property
     def _is_early(self) -> bool:
         """Whether the beginning that is asked for is still to come."""
         return isinstance(self._since, datetime) and self._now < self._since
+
+    def _has_ended(self, now: datetime) -> bool:
+        """Return whether the end that is asked for has surely come."""
+        return self._until is not None and now - _TOLERANCE >= self._until
+
+    @property
+    def _end_ticks(self) -> float:
+        """When that will be, by the loop's clock; infinity for never."""
+        if self._until is None:
+            return math.inf
+        return self._until.timestamp() + _TOLERANCE.total_seconds() - self._offset
 
     # The stored log
 
@@ -178,8 +189,8 @@ class ServerTail:
         self._failures.clear()
         if abs(self._offset - offset) < _SAME_CLOCK:
             self._read.note(offset, end.timestamp() - offset)
-            self._is_over = self._until is not None and end >= self._until
-            self._is_caught_up = end >= now or self._is_over
+            self._is_caught_up = end >= now or (self._until is not None and end >= self._until)
+            self._is_over = self._is_caught_up and self._has_ended(now)
         else:
             # The answer has told that the clock was wrong, and with it the window.
             self._is_caught_up = False
@@ -247,7 +258,7 @@ class ServerTail:
         has_past = self._since is not None or not self._read.is_empty
         fills = [self._clock() + _SETTLING, self._clock() + _LOOK_BACK.total_seconds()] if has_past else []
         try:
-            while self._until is None or self._now < self._until:
+            while not self._has_ended(self._now):
                 if len(fills) == 2:
                     # What comes live is newer, and waits in the connection.
                     await asyncio.sleep(fills[0] - self._clock())
@@ -257,7 +268,7 @@ class ServerTail:
                             self._repeats[self._seen.key_of(line)] += 1
                             yield line
                     continue
-                lines = await session.read(until=min([*fills, self._ticks_of(self._until)]))
+                lines = await session.read(until=min([*fills, self._end_ticks]))
                 if lines is None:
                     break
                 for line in lines:
@@ -325,9 +336,6 @@ class ServerTail:
             self._give_up("its sessions are too short")
         else:
             self._rest(error or "the session was short")
-
-    def _ticks_of(self, moment: datetime | None) -> float:
-        return math.inf if moment is None else moment.timestamp() - self._offset
 
     def _rest(self, reason: object) -> None:
         """Poll for a while, the first time not at all, before the next session."""
