@@ -13,11 +13,10 @@ from functools import cached_property, partial
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Final, Literal, NoReturn, Self, overload
 
-from launch_async.auth.auth_request import USER_AGENT
 from launch_async.auth.tokens import check_credentials
 from launch_async.errors import ConfigurationError
 from launch_async.http.aiohttp_transport import AiohttpTransport, check_transport
-from launch_async.http.base import RESPONSE_LIMIT, Middleware, Transport
+from launch_async.http.base import RESPONSE_LIMIT, USER_AGENT, Middleware, Transport
 from launch_async.http.credentials import Credentials, Issuer, check_organization
 from launch_async.http.operation import Operation, check_callback, check_text
 from launch_async.http.pipeline import Call, Pipeline

@@ -254,6 +254,29 @@ def test_importing_a_package_does_not_import_aiohttp(package: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
+ONE_CALL = """
+import sys
+from launch_sync import Authtoken, LaunchClient, Response
+from launch_sync.http import FakeTransport
+
+uid = "66c0aaaaaaaaaaaaaaaaaaaa"
+answer = Response(200, {}, b'{"project": {"uid": "%s", "name": "shop"}}' % uid.encode())
+with LaunchClient(
+    Authtoken("a-token"), organization_uid="blt0123456789abcdef", transport=FakeTransport(answer)
+) as launch:
+    assert launch.projects.get(uid).name == "shop"
+heavy = ["aiolimiter", "cattrs", "html", "redis", "rich", "launch_async.fleet.fleet", "launch_async.hooks"]
+heavy += ["launch_async.models.environment", "launch_async.models.requests", "launch_async.resources.environments"]
+sys.exit(", ".join(name for name in heavy if name in sys.modules) or None)
+"""
+
+
+def test_one_call_imports_only_what_it_needs() -> None:
+    ended = subprocess.run([sys.executable, "-c", ONE_CALL], cwd=ROOT, capture_output=True, text=True)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_the_package_knows_its_own_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 

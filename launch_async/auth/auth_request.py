@@ -5,23 +5,19 @@ A secret is sent to nobody but the host that it was issued for.
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar
 from urllib.parse import urlencode
 
 import attrs
 
-from launch_async._version import __version__
 from launch_async.errors import APIError, LaunchError, TokenRequestError
-from launch_async.http.base import Request, Response, Transport, sender
+from launch_async.http.base import USER_AGENT, Request, Response, Transport, sender
 from launch_async.http.call_state import CallState
 from launch_async.http.retry import RetryPolicy
 from launch_async.wire.secret import Secret
 
-__all__ = ["USER_AGENT", "AuthRequest", "form_request"]
-
-USER_AGENT: Final = f"contentstack-launch/{__version__} Python/{platform.python_version()}"
+__all__ = ["AuthRequest", "form_request"]
 
 _RETRY: Final = RetryPolicy(attempts=3, refusals=3, backoff_base=0.5, retry_after_cap=5.0)
 _ATTEMPT_TIMEOUT: Final = 10.0

@@ -14,7 +14,7 @@ from typing import Final
 
 import attrs
 
-from launch_async.auth.auth_request import USER_AGENT, AuthRequest, form_request, known_secrets, refusal
+from launch_async.auth.auth_request import AuthRequest, form_request, known_secrets, refusal
 from launch_async.auth.tokens import AccessToken, Authtoken, scope_set
 from launch_async.errors import (
     APIError,
@@ -25,7 +25,7 @@ from launch_async.errors import (
     TokenRequestError,
 )
 from launch_async.http.aiohttp_transport import borrowed
-from launch_async.http.base import Request, Response, Transport
+from launch_async.http.base import USER_AGENT, Request, Response, Transport
 from launch_async.models.base import JSONValue
 from launch_async.settings import resolve_app_url, resolve_login_url
 from launch_async.wire.json_body import dump_json, load_json

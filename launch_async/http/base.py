@@ -7,6 +7,7 @@ event loop. The client does all the rest: it retries, keeps to the budget and ad
 
 from __future__ import annotations
 
+import platform
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from launch_async._text import file_size
+from launch_async._version import __version__
 from launch_async.errors import (
     AttemptTimeout,
     ConfigurationError,
@@ -30,6 +32,7 @@ from launch_async.http.deadlines import Deadline
 
 __all__ = [
     "RESPONSE_LIMIT",
+    "USER_AGENT",
     "BodyStream",
     "FileBody",
     "Middleware",
@@ -40,6 +43,7 @@ __all__ = [
     "Transport",
 ]
 
+USER_AGENT: Final = f"contentstack-launch/{__version__} Python/{platform.python_version()}"
 RESPONSE_LIMIT: Final = 64 * 1024 * 1024
 """Bytes, decompressed, that a client reads of an answer unless it is told otherwise."""
 

@@ -16,11 +16,10 @@ from typing import Final, cast
 import attrs
 
 from launch_async._text import printable
-from launch_async.auth.auth_request import USER_AGENT
 from launch_async.deploy.release.answer import Verdict, head_of, redirect_of, verdict_of
 from launch_async.deploy.release.check import ATTEMPTS, EVERY, GRACE, SUCCESSES, Check, CheckLike, CheckResult, name_of
 from launch_async.errors import TransportError
-from launch_async.http.base import Request, Response, Send
+from launch_async.http.base import USER_AGENT, Request, Response, Send
 
 __all__ = ["failures_in", "verify"]
 
