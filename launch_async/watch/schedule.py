@@ -8,6 +8,7 @@ polled first when it has most likely ended.
 
 from __future__ import annotations
 
+import math
 from statistics import median
 from typing import Final
 
@@ -30,6 +31,7 @@ _SHORTEST: Final = 1.0
 _LONGEST: Final = 15.0
 _FAR: Final = 30.0
 _NEAR: Final = 0.8
+_URGENT_NEAR: Final = 0.9
 _LATE: Final = 1.1
 _EARLY_ROUNDS: Final = 4
 _OVERDUE: Final = 1.5
@@ -54,16 +56,17 @@ def until_next_poll(age: float, expected: float | None, *, interval: float = 0.0
         age: Seconds since the build was created.
         expected: Seconds that builds of its environment take from creation to end; None if nothing is known.
         interval: Seconds that a poll of every build takes together, with what the budget leaves to polls.
-        urgent: Whether much waits for its end: it is then found within a sixtieth of its time, or a second.
+        urgent: Whether much waits for its end: it is then found within a thirtieth of its time, or a second. Others are
+            waited for beside it, so a build that fails early is not looked for.
     """
     if expected is None or age > expected * _OVERDUE:
         return max(_clamped((0.015 if urgent else 0.15) * age, _SHORTEST, _LONGEST), interval)
-    near = min(expected * _NEAR + interval, expected * _LATE)
+    near = min(expected * (_URGENT_NEAR if urgent else _NEAR) + interval, expected * _LATE)
     if age < near:
         # Early failures are found, too, but later and later, and only where polls are plenty.
-        early = max(_clamped(0.5 * age, _BRISK, _FAR), _EARLY_ROUNDS * interval)
+        early = math.inf if urgent else max(_clamped(0.5 * age, _BRISK, _FAR), _EARLY_ROUNDS * interval)
         return max(_SHORTEST, min(near - age, early))
-    return max(_clamped((0.015 if urgent else 0.05) * expected, _SHORTEST, _CALM), interval)
+    return max(_clamped((0.03 if urgent else 0.05) * expected, _SHORTEST, _CALM), interval)
 
 
 def fair_interval(watched: int, rate: float) -> float:

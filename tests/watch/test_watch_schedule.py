@@ -54,8 +54,8 @@ def test_an_overdue_build_is_looked_at_less_and_less() -> None:
 
 
 def test_a_pressing_end_is_looked_for_more_often_but_not_before_it_is_near() -> None:
-    assert until_next_poll(20, 90, urgent=True) == until_next_poll(20, 90)
-    assert until_next_poll(80, 90, urgent=True) < until_next_poll(80, 90)
+    assert until_next_poll(20, 90, urgent=True) == pytest.approx(0.9 * 90 - 20)
+    assert until_next_poll(82, 90, urgent=True) < until_next_poll(82, 90)
     assert until_next_poll(80, None, urgent=True) < until_next_poll(80, None)
 
 
