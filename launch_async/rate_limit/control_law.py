@@ -1,10 +1,10 @@
 """How many requests per period the budget has at present: the plan's figure, or less while others use it, too.
 
 The control law, in pure functions on two numbers, so that processes can share what was learnt, and a store can decide
-by itself. A refusal that only a used-up budget explains takes a part of the capacity (multiplicative decrease): a
-quarter above half of the plan, where another program cannot have as much, and a tenth below. Then the capacity grows,
-by the same amount for everybody at first, and twice as fast after each `_DOUBLING` without a refusal. So programs that
-know nothing of each other come to equal shares, and who is alone again has the whole budget within half a minute.
+by itself. A refusal that only a used-up budget explains takes a part of the capacity (multiplicative decrease): the
+more, the more of the plan it is, because another program cannot have as much. Then the capacity grows, by the same
+amount for everybody at first, and twice as fast after each `_DOUBLING` without a refusal. So programs that know nothing
+of each other come to equal shares, and who is alone again has the whole budget within half a minute.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from launch_async.rate_limit.types import RateLimit
 __all__ = ["UNLEARNT", "Learnt", "after_refusal", "capacity_at"]
 
 _HALF: Final = 0.5
-_LEFT_ABOVE_HALF: Final = 0.75
+_NEARLY_ALL: Final = 0.75
+_LEFT_OF_NEARLY_ALL: Final = 0.6
+_LEFT_ABOVE_HALF: Final = 0.8
 _LEFT: Final = 0.9
-_GROWTH: Final = 0.09
+_GROWTH: Final = 0.08
 """Share of the plan's figure by which the capacity grows in the first `_DOUBLING` after a decrease."""
 # In periods.
 _DOUBLING: Final = 8.0
@@ -71,4 +73,6 @@ def after_refusal(learnt: Learnt, rate_limit: RateLimit, *, sent_at: float, now:
     capacity = capacity_at(learnt, rate_limit, now)
     if sent_at < learnt.since + _SETTLED_AFTER * rate_limit.per or in_use < _HALF * capacity:
         return learnt
-    return Learnt(capacity * (_LEFT_ABOVE_HALF if capacity > _HALF * rate_limit.requests else _LEFT), now)
+    share = capacity / rate_limit.requests
+    left = _LEFT_OF_NEARLY_ALL if share > _NEARLY_ALL else _LEFT_ABOVE_HALF if share > _HALF else _LEFT
+    return Learnt(left * capacity, now)

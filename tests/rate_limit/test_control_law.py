@@ -77,7 +77,7 @@ def test_refusals_of_one_moment_count_once() -> None:
     for _ in range(10):
         learnt = after_refusal(learnt, PLAN, sent_at=5.0, now=5.1, in_use=10)
 
-    assert learnt == Learnt(7.5, 5.1)
+    assert learnt == Learnt(6.0, 5.1)
 
 
 def test_a_refusal_says_nothing_about_a_capacity_that_was_not_used() -> None:
@@ -85,11 +85,12 @@ def test_a_refusal_says_nothing_about_a_capacity_that_was_not_used() -> None:
 
 
 def test_who_has_more_than_half_gives_back_more() -> None:
-    above = after_refusal(Learnt(6.0, 0.0), PLAN, sent_at=1.0, now=1.0, in_use=6)
-    below = after_refusal(Learnt(4.0, 0.0), PLAN, sent_at=1.0, now=1.0, in_use=4)
+    left = [
+        after_refusal(Learnt(low, 0.0), PLAN, sent_at=0.5, now=0.5, in_use=low).low / low
+        for low in (8.0, 6.0, 4.0, 0.4)
+    ]
 
-    assert above.low < 0.8 * 6
-    assert below.low > 0.89 * 4
+    assert left == pytest.approx([0.6, 0.8, 0.9, 0.9], abs=0.01)
 
 
 @given(

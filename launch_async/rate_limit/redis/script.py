@@ -115,7 +115,7 @@ local function capacity(at)
   if state.low >= all then return all end
   local small = math.min(state.low / (0.5 * all), 1) ^ 2
   local grown = 2 ^ math.min(math.max(at - state.since, 0) / per / 8, 50) - 1
-  return math.min(state.low + 0.09 * all * small * grown, all)
+  return math.min(state.low + 0.08 * all * small * grown, all)
 end
 local function learn(slot, refused_at)
   local in_use, most = 0, capacity(refused_at)
@@ -123,7 +123,8 @@ local function learn(slot, refused_at)
     if other == slot or (other[2] ~= GONE and (other[2] ~= DONE or other[4] > refused_at)) then in_use = in_use + 1 end
   end
   if slot[3] < state.since + 0.5 * per or in_use < 0.5 * most then return end
-  state.low, state.since = most * (most > 0.5 * allowed() and 0.75 or 0.9), refused_at
+  local share = most / allowed()
+  state.low, state.since = most * (share > 0.75 and 0.6 or share > 0.5 and 0.8 or 0.9), refused_at
 end
 
 -- The server's clock was set back, or is another machine's: keep every distance.
