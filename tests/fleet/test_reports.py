@@ -6,6 +6,7 @@ import io
 import json
 import re
 import sys
+import threading
 import types
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
@@ -298,33 +299,56 @@ def test_the_notebook_view_is_a_table_in_words() -> None:
     assert "QUEUED" in shown
 
 
+class _Notebook:
+    """A front end that keeps what it was shown, and a kernel behind it."""
+
+    kernel = "of a notebook"
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.shown: list[str] = []
+        self.updated = threading.Semaphore(0)
+        notebook = types.ModuleType("IPython")
+        notebook.display = types.SimpleNamespace(display=self.display)  # type: ignore[attr-defined]
+        notebook.get_ipython = lambda: self  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "IPython", notebook)
+        monkeypatch.setitem(sys.modules, "IPython.display", notebook.display)
+
+    def display(self, progress: FleetProgress, *, display_id: bool) -> _Notebook:
+        assert display_id
+        self.shown.append(progress._repr_html_())
+        return self
+
+    def update(self, progress: FleetProgress) -> None:
+        self.shown.append(progress._repr_html_())
+        self.updated.release()
+
+
 def test_a_notebook_is_shown_one_table_that_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[str] = []
-
-    class Handle:
-        def update(self, progress: FleetProgress) -> None:
-            shown.append(progress._repr_html_())
-
-    def display(progress: FleetProgress, *, display_id: bool) -> Handle:
-        shown.append(progress._repr_html_())
-        return Handle()
-
-    class Shell:
-        kernel = "of a notebook"
-
-    notebook = types.ModuleType("IPython")
-    notebook.display = types.SimpleNamespace(display=display)  # type: ignore[attr-defined]
-    notebook.get_ipython = Shell  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "IPython", notebook)
-    monkeypatch.setitem(sys.modules, "IPython.display", notebook.display)
+    notebook = _Notebook(monkeypatch)
     progress = FleetProgress()
 
     for event in [*_events(), FleetEvent(kind=FleetEventKind.RUN_ENDED, at=2.0, done=3, total=3, message="the end")]:
         progress(event)
 
     assert progress.mode == "notebook"
-    assert len(shown) < len(_events())
-    assert "the end" in shown[-1]
+    assert len(notebook.shown) < len(_events())
+    assert "the end" in notebook.shown[-1]
+    assert "finished" in notebook.shown[-1]
+
+
+def test_a_notebooks_table_catches_up_and_ticks_without_another_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("launch_async.display.live.shown._TICK_S", 0.01)
+    notebook = _Notebook(monkeypatch)
+
+    with FleetProgress() as progress:
+        for event in _events():
+            progress(event)
+        for _ in range(3):
+            assert notebook.updated.acquire(timeout=30)
+        assert "too many failed" in notebook.shown[-1]
+        assert "interrupted" not in notebook.shown[-1]
+
+    assert "interrupted" in notebook.shown[-1]
 
 
 def test_a_view_that_is_not_there_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
