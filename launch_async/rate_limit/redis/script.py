@@ -208,8 +208,10 @@ for number, age, code in string.gmatch(report, '(%d+),(%d+),(%d)') do
     free = math.max(slot and slot[4] or 0, math.min(now + per + hold(), at + per + LONGEST_TRIP))
   elseif code == AGAIN and kind == DONE then
     free = slot[4]
-  elseif code == UNUSED and slot and slot[5] > 0 then
-    state.next_poll = state.next_poll - poll_interval
+  elseif code == UNUSED and slot then
+    -- The one before it left that much earlier, or more.
+    if slot[3] == state.last then state.last = state.last - math.floor(per / capacity(now)) end
+    if slot[5] > 0 then state.next_poll = state.next_poll - poll_interval end
   end
   if code == REFUSED and slot then learn(slot, at) end
   if code ~= UNUSED and free > now then

@@ -257,8 +257,12 @@ class BudgetState:
                 slot.free = max(slot.free, latest)
                 self.out[number] = slot
             return
-        if code == UNUSED and slot is not None and slot.is_poll:
-            self.next_poll -= ask.poll_interval
+        if code == UNUSED and slot is not None:
+            if slot.at == self.last:
+                # The one before it left that much earlier, or more.
+                self.last -= ask.per / self.capacity(now)
+            if slot.is_poll:
+                self.next_poll -= ask.poll_interval
         if code == ACCEPTED:
             free -= self.credit
             if slot is not None:
