@@ -55,7 +55,6 @@ AT_AN_ORGANIZATION = {
     "real roll out": ("roll_out_variable.py", "--yes"),
     "real tail": ("tail_running_builds.py", "--projects", "shop"),
     "real clean up": ("clean_up.py", "--environments", "nothing"),
-    "real drift": ("keep_state.py", str(EXAMPLES / "launch.toml")),
 }
 SHARED_BUDGET = "docs/how-to/many-machines.md"
 BLOCKS = {block.name: block for block in blocks("python")}
@@ -340,9 +339,8 @@ def test_only_old_previews_are_cleaned_up_and_only_if_told_to(ended: dict[str, F
     assert "delete environments: 2 succeeded" in output(ended["clean up"])
 
 
-@pytest.mark.parametrize("title", ["drift", "real drift"])
-def test_drift_is_shown_and_ends_with_two(ended: dict[str, Future[Ended]], title: str) -> None:
-    program = ended[title].result()
+def test_drift_is_shown_and_ends_with_two(ended: dict[str, Future[Ended]]) -> None:
+    program = ended["drift"].result()
 
     assert (program.returncode, program.stderr) == (2, "")
     assert "+ cassini-it  create the project" in program.stdout

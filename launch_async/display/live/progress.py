@@ -70,6 +70,7 @@ class FleetProgress(Shown):
         self._output = Output(given)
         self.mode: ProgressMode = _fitting(self._output, is_stdout=given is sys.stdout) if mode == "auto" else mode
         self._snapshot = RunSnapshot()
+        self._has_heard = False
         self._live: LiveTable | None = _live_table(self._snapshot, self._output) if self.mode == "live" else None
         self._show = _notebook() if self.mode == "notebook" else None
         self._redraw: Callable[[], object] | None = None
@@ -101,6 +102,7 @@ class FleetProgress(Shown):
         self._stop_ticking()
 
     def _take(self, event: FleetEvent) -> None:
+        self._has_heard = True
         self._snapshot.take(event)
         match self.mode:
             case "live":
@@ -115,7 +117,8 @@ class FleetProgress(Shown):
     def _end(self, kind: type[BaseException] | None) -> None:
         if self._snapshot.is_going:
             self._snapshot.break_off("interrupted" if kind is None else f"interrupted by {kind.__name__}")
-            if self.mode == "lines":
+            # Of a run that was refused before it began there is nothing to say.
+            if self.mode == "lines" and self._has_heard:
                 self._write(f"[{self._snapshot.seconds:7.1f} s] {self._snapshot.note}")
             if self._redraw is not None:
                 self._redraw()
