@@ -203,7 +203,7 @@ for number, age, code in string.gmatch(report, '(%d+),(%d+),(%d)') do
   local free = at + per
   if code == ACCEPTED then
     free = free - credit
-    if slot then free = math.max(free, slot[3] + per + math.floor(per / 200)) end
+    if slot then free = math.max(free, slot[3] + per + math.floor(per * 0.01)) end
   elseif code == STILL_OUT then
     free = math.max(slot and slot[4] or 0, math.min(now + per + hold(), at + per + LONGEST_TRIP))
   elseif code == AGAIN and kind == DONE then

@@ -44,7 +44,7 @@ _ASSUMED_TRIP_S: Final = 0.2
 _UNKNOWN_TRIP_S: Final = 1.0
 _LONGEST_TRIP_S: Final = 5.0
 _CREDIT_SHARE: Final = 0.5
-_MARGIN_SHARE: Final = 0.005
+_MARGIN_SHARE: Final = 0.01
 _HOPE_SHARE: Final = 0.01
 """Share of a period after which a request that is out is taken for answered, where only a place is at stake."""
 _APART_SHARE: Final = 0.2
