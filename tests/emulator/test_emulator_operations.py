@@ -222,7 +222,7 @@ async def test_the_vendor_document_is_served_without_credentials(api):
 
     operations = [operation for path in document["paths"].values() for operation in path.values()]
     assert (document["openapi"], document["info"]["version"]) == ("3.0.0", "1.0")
-    assert len(operations) == 22
+    assert len(operations) == 26
 
 
 async def test_a_deploy_hook_needs_no_credentials(api, archive):

@@ -36,7 +36,7 @@ def _add_faults(emulator: LaunchEmulator, seed: int) -> None:
     emulator.faults.add("delay", probability=0.01, seed=seed + 99, delay=1.05)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 async def test_a_thousand_mixed_calls_under_faults_do_everything_once(seed: int) -> None:
     async with (
         LaunchEmulator(rate_limit=None, build_seconds=0.01) as emulator,

@@ -11,6 +11,7 @@ __all__ = ["KNOWN_SEEDS"]
 
 KNOWN_SEEDS: Final[dict[int, str]] = {
     25: "an answer that came twice, about another environment, was taken for that of a creation",
+    166: "a colleague's deployment of the same source was adopted, while that of the run was not listed yet",
     372: "a resumed run called failed what it could not look up, because the listing answered 524",
     397: "from a copy of a journal, a run took this machine's clock for the service's, and deployed again",
     691: "a resumed run called failed what it could not look up, because the listing answered 520",

@@ -149,6 +149,7 @@ class Operations:
             sleep=self._sleep,
             follow=lambda found: self._services.ended(found, timeout=self._options.deployment_timeout),
             counts=True,
+            is_patient=True,
             log=log or CreationLog(),
         )
 

@@ -85,6 +85,7 @@ class CreationOptions(Generic[C]):
         sleep: Waits between two looks; what it raises is raised.
         follow: Waits until something found has ended; None if the call may not take that long.
         counts: Whether it may cost a request to learn the highest number before it is sent, where times tell nothing.
+        is_patient: Whether a creation that names no source is looked up until nothing more can appear.
         log: Is told how far it is.
     """
 
@@ -95,6 +96,7 @@ class CreationOptions(Generic[C]):
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     follow: Callable[[C], Awaitable[object]] | None = None
     counts: bool = False
+    is_patient: bool = False
     log: CreationLog = attrs.field(factory=CreationLog)
 
 
@@ -221,13 +223,15 @@ class ReconcilingCreate(Generic[C]):
                 # However long the last look took: between two looks, others can send.
                 await self.options.sleep(max(self.retry.look_up_delays[0], began + moment - loop.time()))
                 findings = await self._look(place, asked, lost, deadline)
-                if findings.proven:
+                if findings.proven and not self._may_have_rivals:
                     return self._adopted(place, asked, findings.proven, lost)
                 if findings.open and not self.proof.is_possible:
                     break
                 if isinstance(lost, ConflictError) and not lost.ambiguous:
                     # Somebody else has had the name since before the first send.
                     return None
+            if findings.proven:
+                return self._adopted(place, asked, findings.proven, lost)
             if await self._followed(findings, lost, deadline):
                 # What is first seen now was made too late to be ours.
                 findings = (await self._look(place, asked, lost, deadline)).among(findings)
@@ -306,6 +310,11 @@ class ReconcilingCreate(Generic[C]):
         if numbered is False or timely is False:
             return False
         return True if numbered or timely else None
+
+    @property
+    def _may_have_rivals(self) -> bool:
+        """Whether what fits is taken only when nothing more can appear: others may deploy the same source meanwhile."""
+        return self.options.is_patient and not self.proof.is_exact
 
     def _adopted(
         self, place: CreationCoordinator, asked: UnresolvedCreation, proven: Sequence[C], lost: LaunchError | None
