@@ -21,7 +21,7 @@ def test_a_run_that_is_interrupted_with_ctrl_c_is_finished_by_a_resumption(tmp_p
 
     assert program.returncode == 0, program.stderr
     (hint,) = program.stderr.splitlines()
-    assert re.match(r"The run was interrupted: 0 of 12 operations .*, \d are under way. launch.fleet.resume\('", hint)
+    assert re.match(r"The run was interrupted: \d of 12 operations .*, \d are under way. launch.fleet.resume\('", hint)
     assert hint.endswith("run.journal') does the rest")
 
 

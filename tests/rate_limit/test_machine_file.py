@@ -292,8 +292,10 @@ from launch_async.rate_limit.types import RateLimit
 async def main():
     budget = MachineRateLimiter("api.example.com", "blt0123456789abcdef", RateLimit(5, per=0.2))
     await budget.acquire()
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
     await asyncio.gather(*(budget.acquire() for _ in range(7)))
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     print(budget.status().sent)
 
 asyncio.run(main())
