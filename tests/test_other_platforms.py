@@ -17,6 +17,7 @@ HIDE = """
 import asyncio, importlib, multiprocessing, os, pathlib, pkgutil, shutil, signal, ssl, subprocess, sys, tempfile
 import aiohttp, aiohttp.web, click, pytest, redis.asyncio, rich.live
 
+shutil._use_fd_functions = False  # as shutil finds out when it is imported there
 for name in ("fcntl", "grp", "posix", "pwd", "resource", "termios"):
     sys.modules[name] = None
 for module, names in {
