@@ -169,8 +169,12 @@ async def test_an_interrupted_run_says_how_to_go_on(
     assert [hint in record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [True]
 
 
-def test_what_an_observer_raises_leaves_a_journal_to_resume(launch: LaunchClient, plan: Plan, tmp_path: Path) -> None:
+def test_what_an_observer_raises_leaves_a_journal_to_resume(
+    launch: LaunchClient, emulator: LaunchEmulator, plan: Plan, tmp_path: Path
+) -> None:
     journal = tmp_path / "run.journal"
+    # The run does not wait for its observer: it is still going on when that raises.
+    emulator.script(seconds=3.0, environment_uid=plan.operations[1].target.environment_uid)
 
     def stop(event: FleetEvent) -> None:
         if event.done == 1:
