@@ -22,7 +22,7 @@ for name in ("fcntl", "grp", "posix", "pwd", "resource", "termios"):
     sys.modules[name] = None
 for module, names in {
     os: "fork forkpty register_at_fork getuid geteuid getgid getpgid killpg setsid fchmod fchown chown uname "
-    "posix_spawn O_NOFOLLOW O_NONBLOCK O_DIRECTORY O_CLOEXEC getloadavg",
+    "posix_spawn O_NOFOLLOW O_CLOEXEC getloadavg",
     signal: "SIGKILL SIGHUP SIGUSR1 SIGALRM pthread_sigmask pthread_kill siginterrupt setitimer",
 }.items():
     for name in names.split():
