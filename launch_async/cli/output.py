@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import TextIO
 
 import click
@@ -43,9 +43,9 @@ class Output:
             value: The result.
             text: What people read; the text of the value by default.
         """
-        self._write(sys.stdout, json.dumps(document_of(value), indent=2, ensure_ascii=False) if self.is_json else text)
-        if not self.is_json and text is None:
-            self._write(sys.stdout, str(value))
+        if self.is_json:
+            text = json.dumps(document_of(value), indent=2, ensure_ascii=False)
+        self._write(sys.stdout, str(value) if text is None else text)
 
     def item(self, value: object, text: str) -> None:
         """Write one item of a stream."""
@@ -109,16 +109,10 @@ class Output:
             self.note(f"::error title={kind}::{escaped}")
 
     @staticmethod
-    def _write(file: TextIO, text: str | None) -> None:
-        if text is not None:
-            file.write(f"{text}\n")
-            file.flush()
+    def _write(file: TextIO, text: str) -> None:
+        file.write(f"{text}\n")
+        file.flush()
 
 
 def _has_colours(file: TextIO) -> bool:
     return file.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def joined(parts: Iterable[str]) -> str:
-    """Return the parts that say something, side by side."""
-    return "  ".join(part for part in parts if part)

@@ -82,8 +82,9 @@ def _findings(session: Session) -> Iterator[Finding]:
     yield Finding("credentials", True, f"found in {sources.get('credentials', 'argument')}")
     address = sources.get("base_url", "default")
     source = address if address != "default" else sources.get("region", "default")
-    yield Finding("region", True, f"{_host(session)} ({source})")
-    yield _proxy(_host(session))
+    host = _host(session)
+    yield Finding("region", True, f"{host} ({source})")
+    yield _proxy(host)
     yield _authority()
     yield from _organization(client)
     yield Finding("rate limit", True, f"{client.budget.rate:.1f} requests per second at present")
@@ -118,9 +119,9 @@ def _organization(client: LaunchClient) -> Iterator[Finding]:
         try:
             page = client.projects.list().page()
         except LaunchError as error:
-            yield Finding("connection", not isinstance(error, TransportError), _short(error), _cure(error))
+            yield Finding("connection", not isinstance(error, TransportError), str(error), _cure(error))
             if not isinstance(error, TransportError):
-                yield Finding("organization", False, _short(error), _cure(error))
+                yield Finding("organization", False, str(error), _cure(error))
             return
     yield Finding("connection", True, "the API answers")
     yield Finding("organization", True, f"{len(page) if page.total is None else page.total} projects")
@@ -152,7 +153,3 @@ _CURES: tuple[tuple[type[LaunchError], str], ...] = (
 
 def _cure(error: LaunchError) -> str:
     return next((cure for kind, cure in _CURES if isinstance(error, kind)), "see the text")
-
-
-def _short(error: LaunchError) -> str:
-    return str(error)
