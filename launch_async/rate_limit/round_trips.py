@@ -34,10 +34,6 @@ class RoundTrips:
                 del self._sorted[bisect.bisect_left(self._sorted, self._recent.popleft())]
             self._cold = 0
 
-    def share_below(self, seconds: float) -> float:
-        """Return the share of them that were shorter."""
-        return bisect.bisect_left(self._sorted, seconds) / len(self._sorted) if self._sorted else 0.0
-
     @property
     def is_warm(self) -> bool:
         """Whether those of a cold start are forgotten."""
