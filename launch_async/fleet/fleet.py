@@ -47,7 +47,7 @@ from launch_async.fleet.report.report import FleetReport
 from launch_async.fleet.run.checks import check_confirmation, check_values
 from launch_async.fleet.run.control import FleetControl
 from launch_async.fleet.run.events import FleetEvent
-from launch_async.fleet.run.kept_report import report_of
+from launch_async.fleet.run.kept_report import kept_report
 from launch_async.fleet.run.options import RunOptions
 from launch_async.fleet.run.running import FleetRun
 from launch_async.fleet.services import FleetServices
@@ -433,7 +433,7 @@ class Fleet:
         Raises:
             JournalError: There is no such file, or it is damaged.
         """
-        return await asyncio.to_thread(report_of, journal)
+        return await asyncio.to_thread(kept_report, journal)
 
     async def _run(
         self, plan: Plan, journal: Journal, options: RunOptions, progress: bool | None, *, resumption: str | None

@@ -34,9 +34,10 @@ from launch_async.fleet.plan.operation import PlannedOperation
 from launch_async.fleet.plan.plan import Plan
 from launch_async.fleet.plan.targets import counted
 from launch_async.fleet.plan.waves import waves
-from launch_async.fleet.report.report import FleetReport, TargetOutcome
+from launch_async.fleet.report.report import FleetReport
 from launch_async.fleet.run.checks import check_names
 from launch_async.fleet.run.events import FleetEventKind
+from launch_async.fleet.run.kept_report import report_of
 from launch_async.fleet.run.names import names_now
 from launch_async.fleet.run.operations import HeldBackError, Operations
 from launch_async.fleet.run.options import RunOptions
@@ -137,16 +138,11 @@ class FleetRun:
 
     def report(self) -> FleetReport:
         """Return what is known now."""
-        totals = self._state.totals
-        return FleetReport(
-            plan=self._plan,
-            outcomes=tuple(TargetOutcome.of(one, self._state.entry(one)) for one in self._plan.operations),
-            seconds=totals.seconds,
-            requests=totals.requests,
-            waited=totals.waited,
+        return report_of(
+            self._plan,
+            self._state.entry,
+            self._state.totals,
             stopped=self._control.stopped,
-            runs=totals.runs,
-            started_at=totals.started_at,
             nothing_left=self._state.nothing_left,
         )
 
