@@ -78,3 +78,16 @@ async def fetch() -> AsyncIterator[Callable[[str | None], Any]]:
                 return await response.text()
 
         yield fetched
+
+
+@pytest.fixture
+def version(tmp_path: Path) -> Callable[[str], Path]:
+    """Makes a site that says something."""
+
+    def made(word: str) -> Path:
+        folder = tmp_path / f"site-{word}"
+        folder.mkdir(exist_ok=True)
+        (folder / "index.html").write_text(f"<h1>{word}</h1>" * 200)
+        return folder
+
+    return made

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import attrs
@@ -24,19 +23,6 @@ from launch_async.deploy.release.journal import ReleaseJournal
 from tests.support.clients import client_of
 
 CHECK = Check(contains="good", every=0.01, attempts=1, grace=0)
-
-
-@pytest.fixture
-def version(tmp_path: Path) -> Callable[[str], Path]:
-    """Makes a site that says something."""
-
-    def made(word: str) -> Path:
-        folder = tmp_path / f"site-{word}"
-        folder.mkdir(exist_ok=True)
-        (folder / "index.html").write_text(f"<h1>{word}</h1>" * 200)
-        return folder
-
-    return made
 
 
 @pytest.fixture

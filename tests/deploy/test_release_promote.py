@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,19 +29,6 @@ from tests.support.clients import client_of
 NOBODY = "66c0aaaaaaaaaaaaaaaaaaaa"
 LOGGER = "launch_async.deploy.release.promoting"
 SECRET = "canary-of-a-secret"
-
-
-@pytest.fixture
-def version(tmp_path: Path) -> Callable[[str], Path]:
-    """Makes a site that says something."""
-
-    def made(word: str) -> Path:
-        folder = tmp_path / f"site-{word}"
-        folder.mkdir(exist_ok=True)
-        (folder / "index.html").write_text(f"<h1>{word}</h1>" * 200)
-        return folder
-
-    return made
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,19 +28,6 @@ FIRST, SECOND = "a" * 40, "b" * 40
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fetch again at once."""
     monkeypatch.setattr(copying, "_PAUSE", 0.001)
-
-
-@pytest.fixture
-def version(tmp_path: Path) -> Callable[[str], Path]:
-    """Makes a site that says something."""
-
-    def made(word: str) -> Path:
-        folder = tmp_path / f"site-{word}"
-        folder.mkdir(exist_ok=True)
-        (folder / "index.html").write_text(f"<h1>{word}</h1>" * 200)
-        return folder
-
-    return made
 
 
 @pytest.fixture
