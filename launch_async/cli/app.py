@@ -10,6 +10,7 @@ import click
 
 from launch_async._version import __version__
 from launch_async.cli.exit_codes import ExitCode, exit_code_of
+from launch_async.cli.output import Output
 from launch_async.cli.session import Session, log_to_standard_error
 from launch_async.errors import LaunchError
 
@@ -121,9 +122,8 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    session = Session()
-    session.output.is_json = "--json" in arguments[:1]
-    output = session.output
+    output = Output()
+    output.is_json = "--json" in arguments[:1]
     try:
         returned: Any = command_line.main(arguments, "contentstack-launch", standalone_mode=False)
     except click.exceptions.Exit as ended:
