@@ -148,8 +148,7 @@ class Operations:
             turn=lambda: self._sending,
             sleep=self._sleep,
             follow=lambda found: self._services.ended(found, timeout=self._options.deployment_timeout),
-            counts=True,
-            is_patient=True,
+            is_thorough=True,
             log=log or CreationLog(),
         )
 

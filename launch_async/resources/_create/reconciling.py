@@ -84,8 +84,8 @@ class CreationOptions(Generic[C]):
         turn: Is entered while it is sent.
         sleep: Waits between two looks; what it raises is raised.
         follow: Waits until something found has ended; None if the call may not take that long.
-        counts: Whether it may cost a request to learn the highest number before it is sent, where times tell nothing.
-        is_patient: Whether a creation that names no source is looked up until nothing more can appear.
+        is_thorough: Whether certainty may cost a request before it is sent, where times tell nothing, and the whole
+            time of a look-up, where it names no source: others may deploy the same one meanwhile.
         log: Is told how far it is.
     """
 
@@ -95,8 +95,7 @@ class CreationOptions(Generic[C]):
     turn: Callable[[], AbstractAsyncContextManager[object]] = contextlib.nullcontext
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     follow: Callable[[C], Awaitable[object]] | None = None
-    counts: bool = False
-    is_patient: bool = False
+    is_thorough: bool = False
     log: CreationLog = attrs.field(factory=CreationLog)
 
 
@@ -145,7 +144,7 @@ class ReconcilingCreate(Generic[C]):
         """
         deadline = asyncio.get_running_loop().time() + self.options.timeout
         lost: LaunchError | None = None
-        if self.options.counts and self.record.known_number is None and self.is_untimed():
+        if self.options.is_thorough and self.record.known_number is None and self.is_untimed():
             await self._count()
         for _ in range(_ROUNDS):
             try:
@@ -313,8 +312,8 @@ class ReconcilingCreate(Generic[C]):
 
     @property
     def _may_have_rivals(self) -> bool:
-        """Whether what fits is taken only when nothing more can appear: others may deploy the same source meanwhile."""
-        return self.options.is_patient and not self.proof.is_exact
+        """Whether what fits is taken only when nothing more can appear."""
+        return self.options.is_thorough and not self.proof.is_exact
 
     def _adopted(
         self, place: CreationCoordinator, asked: UnresolvedCreation, proven: Sequence[C], lost: LaunchError | None
