@@ -88,10 +88,12 @@ class Builder:
             await reading
             return await process.wait()
         finally:
-            reading.cancel()
             if process.returncode is None:
                 _kill(process)
                 await process.wait()
+                # The pipe is closed when its end was read: a process may have ended before.
+                await asyncio.wait({reading}, timeout=LINGER)
+            reading.cancel()
 
     def _note(self, deployment: Deployment, line: str) -> None:
         deployment.output.append((milliseconds(self._clock.now()), line))
