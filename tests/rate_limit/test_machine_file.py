@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import warnings
+from array import array
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ from launch_async.rate_limit.machine import store
 from launch_async.rate_limit.machine.folder import budget_path
 from launch_async.rate_limit.machine.layout import pack, unpack
 from launch_async.rate_limit.machine.limiter import MachineRateLimiter
+from launch_async.rate_limit.shared.messages import Grant
+from launch_async.rate_limit.shared.report_buffer import ReportBuffer
 from launch_async.rate_limit.shared.state import BudgetState, Place, SlotOut
 from launch_async.rate_limit.types import Answer, RateLimit
 from tests.support.shared_budgets import most_in_any
@@ -185,7 +188,7 @@ def test_what_is_damaged_or_of_another_version_is_made_again_and_counts_as_spent
 
 def test_a_state_stands_in_the_file_as_it_was():
     state = BudgetState.begin(17.5)
-    state.frees = [18.0, 18.5]
+    state.frees = array("d", [18.0, 18.5])
     state.out = {3: SlotOut(17.0, 19.0)}
     state.line = [Place(0xABCDEF0123, 2, 9, 20.0)]
     state.passed_over = [1, 2, 3]
@@ -195,6 +198,34 @@ def test_a_state_stands_in_the_file_as_it_was():
     assert again is not None
     assert pack(again) == pack(state)
     assert (again.frees, again.out, again.passed_over) == (state.frees, state.out, state.passed_over)
+
+
+@pytest.mark.parametrize(("requests", "callers"), [(1000, 1), (10, 5)], ids=["below the limit", "at the limit"])
+def test_a_request_costs_one_exchange_with_the_file(requests, callers, monkeypatch):
+    exchanges, exchange = [], store.FileStore.exchange_now
+    monkeypatch.setattr(store.FileStore, "exchange_now", lambda *given: exchanges.append(1) or exchange(*given))
+
+    async def main():
+        budget = MachineRateLimiter("cost.example.com", ORGANIZATION, RateLimit(requests, per=0.5))
+        await asyncio.gather(*(send_in_turn(budget, 30 // callers) for _ in range(callers)))
+
+    asyncio.run(main())
+
+    # One for each request, and some at the start, at the end and for answers that are due.
+    assert 30 <= len(exchanges) <= 40
+
+
+async def send_in_turn(budget, requests):
+    for _ in range(requests):
+        (await budget.acquire()).answered(Answer(asyncio.get_running_loop().time()))
+
+
+def test_a_store_that_forgets_nothing_is_told_each_report_once():
+    reports = ReportBuffer(1.0, 2.0, repeats=False)
+    reports.answered(Grant(number=1, not_before=0.0, not_after=1.0), Answer(0.5))
+
+    assert [len(reports.tell(now).reports) for now in (0.6, 0.7)] == [1, 0]
+    assert reports.tell(0.8).repeated == ()
 
 
 def test_the_file_goes_with_the_last_one_that_leaves():
@@ -233,13 +264,13 @@ def test_a_file_that_was_removed_meanwhile_is_made_again():
 
 def test_a_clock_that_was_set_back_keeps_every_distance():
     state = BudgetState.begin(5000.0)
-    state.frees = [5000.9]
+    state.frees = array("d", [5000.9])
     file().parent.mkdir(parents=True)
     file().write_bytes(pack(state))
 
     state._shift(100.0)
 
-    assert state.frees == [pytest.approx(100.9)]
+    assert list(state.frees) == [pytest.approx(100.9)]
 
 
 @pytest.mark.parametrize("kind", ["link", "file", "not ours", "unwritable"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from array import array
 from typing import Final
 
 from launch_async.rate_limit.shared.state import BudgetState, Place, SlotOut
@@ -48,7 +49,7 @@ def pack(state: BudgetState) -> bytes:
                 len(state.out),
                 len(state.line),
             ),
-            struct.pack(f"<{len(state.frees)}d", *state.frees),
+            state.frees.tobytes(),
             *(_SLOT.pack(number, slot.at, slot.free, slot.is_poll) for number, slot in state.out.items()),
             *(_PLACE.pack(place.worker, place.priority, place.ticket, place.at) for place in state.line),
         ]
@@ -69,7 +70,7 @@ def unpack(content: bytes) -> BudgetState | None:
     places_at = slots_at + _SLOT.size * out
     state = BudgetState(*figures)
     state.passed_over = [interactive, write, poll]
-    state.frees = list(struct.unpack_from(f"<{frees}d", body, _FIGURES.size))
+    state.frees = array("d", body[_FIGURES.size : slots_at])
     state.out = {number: SlotOut(*slot) for number, *slot in _SLOT.iter_unpack(body[slots_at:places_at])}
     state.line = [Place(*fields) for fields in _PLACE.iter_unpack(body[places_at:])]
     return state

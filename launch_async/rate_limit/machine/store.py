@@ -57,16 +57,27 @@ class FileStore:
         Raises:
             StoreUnusable: The file cannot be read or written, or somebody else holds it for too long.
         """
-        await self._lock()
+        give_up_at = time.monotonic() + _MOST_WAIT_S
+        while (reply := self.exchange_now(ask)) is None:
+            if time.monotonic() > give_up_at:
+                raise StoreUnusable("another process has locked it for too long")
+            await asyncio.sleep(_LOCK_TRY_EVERY_S)
+        return reply
+
+    def exchange_now(self, ask: Ask) -> Reply | None:
+        """Do the same without waiting; return None if another process has locked the file."""
         try:
-            now = time.monotonic()
-            state = _read(self._file, ask, now)
-            reply = state.exchange(ask, now)
-            _write(self._file, state)
+            if not self._lock():
+                return None
+            try:
+                now = time.monotonic()
+                state = _read(self._file, ask, now)
+                reply = state.exchange(ask, now)
+                _write(self._file, state)
+            finally:
+                unlock(self._file)
         except OSError as error:
             raise StoreUnusable(_reason(error)) from error
-        finally:
-            unlock(self._file)
         return reply
 
     async def close(self) -> None:
@@ -84,23 +95,14 @@ class FileStore:
     def __del__(self) -> None:
         self.abandon()
 
-    async def _lock(self) -> None:
-        """Lock the file that stands at the path: the one that is open may have been removed meanwhile."""
-        give_up_at = time.monotonic() + _MOST_WAIT_S
-        while time.monotonic() < give_up_at:
-            try:
-                locked = lock(self._file)
-                removed = locked and os.fstat(self._file).st_nlink == 0
-            except OSError as error:
-                raise StoreUnusable(_reason(error)) from error
-            if removed:
-                self.abandon()
-                self._open()
-            elif locked:
-                return
-            else:
-                await asyncio.sleep(_LOCK_TRY_EVERY_S)
-        raise StoreUnusable("another process has locked it for too long")
+    def _lock(self) -> bool:
+        """Lock the file at the path, which may not be the open one any more; return False if another process has it."""
+        while lock(self._file):
+            if os.fstat(self._file).st_nlink > 0:
+                return True
+            self.abandon()
+            self._open()
+        return False
 
     def _open(self) -> None:
         try:
@@ -137,7 +139,8 @@ def _read(file: int, ask: Ask, now: float) -> BudgetState:
 def _content(file: int) -> bytes:
     os.lseek(file, 0, os.SEEK_SET)
     content = os.read(file, _AT_ONCE)
-    return content + os.read(file, _MOST) if len(content) == _AT_ONCE else content
+    more = os.fstat(file).st_size - _AT_ONCE if len(content) == _AT_ONCE else 0
+    return content + os.read(file, min(more, _MOST)) if more > 0 else content
 
 
 def _write(file: int, state: BudgetState) -> None:

@@ -13,7 +13,7 @@ import attrs
 from launch_async.errors import LaunchError
 from launch_async.rate_limit.round_trips import RoundTrips
 from launch_async.rate_limit.shared.local_share import LocalShare
-from launch_async.rate_limit.shared.messages import Ask, Reply, Store, StoreUnavailable
+from launch_async.rate_limit.shared.messages import Ask, ImmediateStore, Reply, Store, StoreUnavailable
 from launch_async.rate_limit.types import RateLimit
 
 __all__ = ["Config", "Connection"]
@@ -54,6 +54,7 @@ class Connection:
         self._config = config
         self._loop = loop
         self._store: Store | None = None
+        self._immediate: ImmediateStore | None = None
         self._durations = RoundTrips()
         self._failing_since: float | None = None
         self._failures = 0
@@ -75,13 +76,12 @@ class Connection:
             The reply; None if there was none, after a pause; the error of everybody who waits, if the store is gone and
             nothing may be sent without it.
         """
-        if self._store is None:
-            # Imports a package the first time, and that is no delay of the store's.
-            self._store = self._config.connect()
+        # The first connection imports a package, and that is not a delay of the store.
+        store = self._store or self._connect()
         began = self._loop.time()
         try:
             async with asyncio.timeout(self._config.patience / 2):
-                reply = await self._store.exchange(ask)
+                reply = await store.exchange(ask)
         except (StoreUnavailable, TimeoutError) as error:
             return await self._after_failure(str(error) or type(error).__name__, began)
         self._durations.add(self._loop.time() - began)
@@ -90,6 +90,23 @@ class Connection:
             self.gone = False
             _LOG.info("%s can be reached again", self._config.name)
         return reply
+
+    def ask_now(self, ask: Ask) -> Reply | None:
+        """Call a store on this machine, without waiting; return None if it is elsewhere or another process uses it.
+
+        Raises:
+            StoreUnusable: The store cannot be used; it has not acted.
+        """
+        if self._store is None:
+            self._connect()
+        if self._immediate is None or self._failures:
+            return None
+        return self._immediate.exchange_now(ask)
+
+    def _connect(self) -> Store:
+        self._store = store = self._config.connect()
+        self._immediate = store if isinstance(store, ImmediateStore) else None
+        return store
 
     async def _after_failure(self, reason: str, began: float) -> LaunchError | None:
         await self.disconnect()
@@ -116,7 +133,7 @@ class Connection:
 
     async def disconnect(self) -> None:
         """Close the connection, if there is one."""
-        store, self._store = self._store, None
+        store, self._store, self._immediate = self._store, None, None
         if store is not None:
             # A server that does not answer must not hold up the end either.
             with suppress(Exception):

@@ -6,7 +6,7 @@ Times are durations in seconds, so that no clock but that of the store matters.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
@@ -22,6 +22,7 @@ __all__ = [
     "UNUSED",
     "Ask",
     "Grant",
+    "ImmediateStore",
     "Memory",
     "Reply",
     "Report",
@@ -150,7 +151,7 @@ class StoreUnusable(Exception):
 
 
 class Store(Protocol):
-    """One event loop's way to the store; it belongs to one task."""
+    """One event loop's way to the store; it belongs to one worker."""
 
     async def exchange(self, ask: Ask) -> Reply:
         """Do what a worker asks for, in one step that no other worker's call comes between.
@@ -164,4 +165,17 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Close every connection."""
+        ...
+
+
+@runtime_checkable
+class ImmediateStore(Store, Protocol):
+    """A store on this machine: a call takes microseconds, and the store never forgets what it was told."""
+
+    def exchange_now(self, ask: Ask) -> Reply | None:
+        """Do the same as `exchange` without waiting; return None if another process uses the store at this moment.
+
+        Raises:
+            StoreUnusable: The store cannot be used; it has not acted.
+        """
         ...

@@ -41,14 +41,18 @@ class Reported:
 
 
 class ReportBuffer:
-    """What is to be told, about a plan with a period of `per` seconds, in calls repeated for `patience` seconds."""
+    """What is to be told, about a plan with a period of `per` seconds, in calls repeated for `patience` seconds.
 
-    def __init__(self, per: float, patience: float) -> None:
+    A store that may forget its state needs `repeats`: every report again until nobody can count it any more.
+    """
+
+    def __init__(self, per: float, patience: float, *, repeats: bool = True) -> None:
         self.urgent: bool = False
         self.limit: int = 0
         self.refused: int = 0
         self.per: float = per
         self._kept_for = 2 * per + patience
+        self._repeats = repeats
         self._reports: list[Report] = []
         self._told: deque[tuple[int, float]] = deque()
         self._out: dict[int, float] = {}
@@ -124,7 +128,8 @@ class ReportBuffer:
             repeated=tuple((number, at, AGAIN) for number, at in self._told),
             pause=self._pause,
         )
-        self._told.extend((number, at) for number, at, code in self._reports if number and code != UNUSED)
+        if self._repeats:
+            self._told.extend((number, at) for number, at, code in self._reports if number and code != UNUSED)
         self._reports = []
         self._wanted_at = math.inf
         self._pause = NO_PAUSE

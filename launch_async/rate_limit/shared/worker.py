@@ -55,7 +55,7 @@ class Worker:
         self._bucket = LoopBucket(loop, config.rate_limit)
         self._worker = os.urandom(5).hex()
         self._queue: FairQueue[_Waiter] = FairQueue()
-        self._reports = ReportBuffer(config.rate_limit.per, config.patience)
+        self._reports = ReportBuffer(config.rate_limit.per, config.patience, repeats=not config.is_immediate)
         self._connection = Connection(config, loop)
         self._task: asyncio.Task[None] | None = None
         self._rests: asyncio.Future[bool] | None = None
@@ -97,10 +97,14 @@ class Worker:
             raise deadline_too_near(expected, timeout)
         if not self._queue:
             self._eager = self._busy and now - self._departed_at < self._rate_limit.per / 2
+            if self._config.is_immediate and (grant := await self._grant_now(priority, now)):
+                return grant
         deadline = None if timeout is None else now + timeout
         waiter = _Waiter(priority, deadline, self.loop.create_future())
+        has_place = self._queue.counts[priority] > 0
         self._queue.join(waiter)
-        self._wake()
+        if not has_place:
+            self._wake()
         try:
             async with asyncio.timeout(timeout):
                 grant = await self._departure(waiter)
@@ -125,12 +129,8 @@ class Worker:
             if now <= grant.not_after:
                 await self._bucket.take_token()
                 waiter.departed = True
-                grant.sent_at = self._departed_at = now
-                self._departed = waiter.priority
-                self.sent += 1
-                self._reports.left(grant)
+                self._depart(grant, waiter.priority, now)
                 self._hurry()
-                self._lateness = max(0.98 * self._lateness, _LEAST_LATENESS_S)
                 return grant
             # The loop was held up. A slot that the others believe used a while ago must not be used now.
             self._lateness = min(2 * self._lateness, _MOST_LATENESS_S)
@@ -138,6 +138,41 @@ class Worker:
             waiter.served = self.loop.create_future()
             self._queue.join(waiter)
             self._wake()
+
+    async def _grant_now(self, priority: Priority, now: float) -> Grant | None:
+        """Return a slot that is free now, without the task; None if the caller has to wait.
+
+        A program that stays below its rate limit then pays for one call of the store, and for no switch between tasks.
+        """
+        reserved = self._reserved_at is not None and self._reserved_at > now
+        if reserved or self.paused_until > now or self._connection.is_doubtful or not self._bucket.has_token():
+            return None
+        told, late = self._reports.tell(now), self._lateness + self._connection.usual_duration
+        wanted = (int(priority == 0), int(priority == 1), int(priority == 2))
+        reply = self._connection.ask_now(self._call(told, late, 0.0, wanted, priority if self._eager else None))
+        if reply is None:
+            self._reports.untold(told, now)
+            return None
+        self._take_in(reply, self.loop.time())
+        if not reply.granted:
+            return None
+        grant = Grant(number=reply.granted[0][0], not_before=now, not_after=now + late)
+        await self._bucket.take_token()
+        self._depart(grant, priority, now)
+        self._busy = False
+        if self._task is None:
+            self._wake()
+        else:
+            self._hurry()
+        return grant
+
+    def _depart(self, grant: Grant, priority: Priority, now: float) -> None:
+        """Note that a request leaves with a grant."""
+        grant.sent_at = self._departed_at = now
+        self._departed = priority
+        self.sent += 1
+        self._reports.left(grant)
+        self._lateness = max(0.98 * self._lateness, _LEAST_LATENESS_S)
 
     def expected_wait(self, priority: Priority, now: float) -> float:
         """Return the seconds that a new caller would wait, as far as is known."""
@@ -226,7 +261,7 @@ class Worker:
         """Tell what is not told yet where that takes no time: whoever comes next waits less for it."""
         if self._reports.has_news and self._config.is_immediate:
             with suppress(StoreUnusable):
-                await self._connection.ask(self._call(self._reports.tell(self.loop.time()), 0.0, (0, 0, 0), None))
+                await self._connection.ask(self._call(self._reports.tell(self.loop.time()), 0.0, 0.0, (0, 0, 0), None))
 
     async def _act(self) -> None:
         now = self.loop.time()
@@ -265,7 +300,8 @@ class Worker:
         """Call the store once, and hand out what it gives."""
         told, late = self._reports.tell(began), self._lateness + self._connection.usual_duration
         reserve = self._departed if self._eager else None
-        reply = await self._connection.ask(self._call(told, late, self._waiting, reserve))
+        call = self._call(told, late, self._lead, self._waiting, reserve)
+        reply = self._connection.ask_now(call) or await self._connection.ask(call)
         if isinstance(reply, Reply):
             self._hand_out(reply, began, late)
             return
@@ -274,14 +310,16 @@ class Worker:
         if isinstance(reply, LaunchError):
             self._fail_everybody(reply)
 
-    def _call(self, told: Reported, late: float, waiting: tuple[int, int, int], reserve: Priority | None) -> Ask:
+    def _call(
+        self, told: Reported, late: float, lead: float, waiting: tuple[int, int, int], reserve: Priority | None
+    ) -> Ask:
         now = self.loop.time()
         return Ask(
             worker=self._worker,
             waiting=waiting,
             reserve=reserve,
             poll_interval=self._poll_interval,
-            lead=self._lead,
+            lead=lead,
             late=late,
             requests=self._rate_limit.requests,
             per=self._rate_limit.per,
@@ -298,14 +336,18 @@ class Worker:
 
     def _hand_out(self, reply: Reply, began: float, late: float) -> None:
         ended = self.loop.time()
+        self._take_in(reply, ended)
+        for number, wait, priority in reply.granted:
+            self._give_next(Grant(number=number, not_before=ended + wait, not_after=began + wait + late), priority)
+        self._refuse_hopeless(ended)
+
+    def _take_in(self, reply: Reply, ended: float) -> None:
+        """Take in what a reply says about the budget."""
         self._memory = reply.memory
         self._reservations = max(reply.reservations, 1)
         self.capacity = reply.capacity * self._rate_limit.per / reply.per
         self._reserved_at = None if reply.next_in is None else ended + reply.next_in
         self.paused_until = ended + reply.paused_for
-        for number, wait, priority in reply.granted:
-            self._give_next(Grant(number=number, not_before=ended + wait, not_after=began + wait + late), priority)
-        self._refuse_hopeless(ended)
 
     def _give_next(self, grant: Grant, priority: Priority | None = None) -> None:
         waiter = self._queue.next(_is_waiting, priority)
