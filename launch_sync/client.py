@@ -211,6 +211,14 @@ class LaunchClient:
         """Where `from_env` found each setting, by name and never with its value; empty for other clients."""
         return self._async.settings_sources
 
+    @property
+    def middleware(self) -> tuple[Middleware, ...]:
+        """The functions around each exchange, the outermost first. `with_options` can add more.
+
+        `launch.with_options(middleware=(mine, *launch.middleware))` derives a client with one more function.
+        """
+        return self._async.middleware
+
     def with_options(
         self,
         *,

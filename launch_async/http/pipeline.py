@@ -153,7 +153,7 @@ class Pipeline:
         self._attempt_timeout = attempt_timeout
         self._response_limit = response_limit
         self._hooks = None if hooks is None else _guarded(hooks)
-        self._middleware = middleware
+        self.middleware: Sequence[Middleware] = middleware
         self._user_agent = user_agent
         self._region_hint = region_hint
         self._parent = parent
@@ -185,7 +185,7 @@ class Pipeline:
             attempt_timeout=self._attempt_timeout if isinstance(attempt_timeout, Unset) else attempt_timeout,
             response_limit=self._response_limit if isinstance(response_limit, Unset) else response_limit,
             hooks=self._hooks if isinstance(hooks, Unset) else hooks,
-            middleware=self._middleware if isinstance(middleware, Unset) else middleware,
+            middleware=self.middleware if isinstance(middleware, Unset) else middleware,
             user_agent=self._user_agent,
             region_hint=self._region_hint,
             parent=self,
@@ -287,7 +287,7 @@ class Pipeline:
             timeout=self.timeout if call.timeout is None else call.timeout,
             repeatable=call.operation.method in IDEMPOTENT and not call.operation.once,
             changes_something=call.operation.method not in _SAFE_METHODS,
-            layered=bool(self._middleware),
+            layered=bool(self.middleware),
         )
 
     async def _run(self, call: Call, one: CallState, reader: Callable[[Response], T]) -> T:
@@ -451,7 +451,7 @@ class Pipeline:
             operation=call.operation.name,
             once=call.operation.once,
             # A middleware sees every answer whole.
-            on_body=None if self._middleware else collect,
+            on_body=None if self.middleware else collect,
             response_limit=self._response_limit * (1 if call.collect is None else COLLECTED),
             streamed=call.streamed,
         )
