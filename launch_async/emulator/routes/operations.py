@@ -153,7 +153,7 @@ def describe(operations: Sequence[Operation]) -> Record:
             for part in operation.template.split("/")
             if part.startswith("{")
         ]
-        parameters += [_parameter(*query) for query in QUERIES.get(operation.id, ())]
+        parameters += [_parameter(*query, required=query[0] in REQUIRED) for query in QUERIES.get(operation.id, ())]
         parameters.append(_parameter("x-cs-api-version", "header", "string"))
         paths.setdefault(operation.template, {})[operation.method.lower()] = {
             "operationId": operation.id,
@@ -175,6 +175,7 @@ QUERIES: Mapping[str, Sequence[tuple[str, str, str]]] = {
     "getServerLogs": (("startTime", "query", "string"), ("endTime", "query", "string")),
 }
 """What each operation reads from the query: name, place and type."""
+REQUIRED = ("startTime", "endTime")
 
 
 def _parameter(name: str, place: str, kind: str, *, required: bool = False) -> Record:
