@@ -37,7 +37,8 @@ LAYERS = (
     ("display",),
     ("client", "emulator"),
     ("",),  # `launch_async` and `launch_sync` themselves
-    ("pytest_plugin", "cli"),
+    ("pytest_plugin", "probe"),
+    ("cli",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 LARGEST = 15

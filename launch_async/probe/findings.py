@@ -1,0 +1,174 @@
+"""Collects the verdicts of a probe, each with its evidence, and the emulator options that follow from them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import attrs
+
+from launch_async.emulator.options import EmulatorOptions
+from launch_async.models.base import JSONValue
+from launch_async.probe.exchanges import as_object
+from launch_async.probe.questions import CHECKS, QUESTIONS, Question
+from launch_async.probe.report import ProbeRow
+
+__all__ = ["Findings", "field_names", "plain_name"]
+
+_KNOWN: Final[Mapping[str, Question]] = {one.key: one for one in (*QUESTIONS, *CHECKS)}
+_PLAIN: Final = re.compile(r"[A-Za-z_$@-]{1,40}(?:\.[A-Za-z_$@-]{1,40}){0,4}")
+_NO_MATERIAL: Final = "The probe found nothing in this organization that could show it."
+_MOST_NAMES: Final = 40
+
+
+@attrs.define
+class _Verdict:
+    value: JSONValue
+    how: str
+    evidence: tuple[str, ...]
+    open: str
+    contradicts: bool | None
+
+
+class Findings:
+    """The verdicts so far; the first verdict about a question counts, unless a later one says that it is better."""
+
+    def __init__(self) -> None:
+        self._verdicts: dict[str, _Verdict] = {}
+        self._reasons: dict[str, str] = {}
+        self._notes: dict[str, list[str]] = {}
+        self._parts: dict[str, dict[str, JSONValue]] = {}
+        self.options: dict[str, object] = {}
+
+    def decide(
+        self,
+        key: int | str,
+        value: JSONValue,
+        how: str,
+        *,
+        evidence: Iterable[str] = (),
+        still_open: str = "",
+        contradicts: bool | None = None,
+        options: Mapping[str, object] | None = None,
+    ) -> None:
+        """Note an answer that the evidence proves.
+
+        Args:
+            key: Number of the question, or name of the documented fact.
+            value: The answer.
+            how: How the answers of the service prove it.
+            evidence: What they showed.
+            still_open: Which part of the question remains open.
+            contradicts: Whether the answer differs from the default, where a comparison of values cannot tell.
+            options: Emulator options that follow; an option that the emulator does not offer is left out.
+        """
+        self._verdicts[str(key)] = _Verdict(value, how, tuple(evidence), still_open, contradicts)
+        self.offer(**(options or {}))
+
+    def part(
+        self,
+        key: int | str,
+        name: str,
+        value: JSONValue,
+        evidence: str,
+        *,
+        options: Mapping[str, object] | None = None,
+    ) -> None:
+        """Note a part of an answer; the question is decided when its needed parts are known."""
+        self._parts.setdefault(str(key), {})[name] = value
+        if evidence:
+            self.note(key, evidence)
+        self.offer(**(options or {}))
+
+    def is_decided(self, key: int | str) -> bool:
+        """Whether a question has an answer already."""
+        return str(key) in self._verdicts
+
+    def leave(self, key: int | str, reason: str) -> None:
+        """Note why a question cannot be decided; an answer noted before or afterwards counts more."""
+        self._reasons[str(key)] = reason
+
+    def note(self, key: int | str, evidence: str) -> None:
+        """Note what was seen and decides nothing by itself."""
+        notes = self._notes.setdefault(str(key), [])
+        if evidence not in notes:
+            notes.append(evidence)
+
+    def offer(self, **options: object) -> None:
+        """Note emulator options that follow; a choice that the emulator does not have is left out."""
+        for name, choice in options.items():
+            if _is_offered(name, choice):
+                self.options[name] = choice
+
+    def rows(self) -> tuple[ProbeRow, ...]:
+        """Return the verdicts about the open questions."""
+        return tuple(self._row(question) for question in QUESTIONS)
+
+    def checks(self) -> tuple[ProbeRow, ...]:
+        """Return the verdicts about documented facts."""
+        return tuple(self._row(question) for question in CHECKS)
+
+    def _composed(self, question: Question) -> _Verdict | None:
+        """Return the verdict that follows from the parts of an answer."""
+        parts = self._parts.get(question.key, {})
+        if not question.needed or not parts.keys() >= {*question.needed}:
+            return None
+        missing = [name for name in as_object(question.default) if name not in parts]
+        still_open = f"Not decided: {', '.join(missing)}." if missing else ""
+        return _Verdict(dict(parts), "", (), still_open, None)
+
+    def _row(self, question: Question) -> ProbeRow:
+        verdict = self._verdicts.get(question.key) or self._composed(question)
+        notes = tuple(self._notes.get(question.key, ()))
+        if verdict is None:
+            return ProbeRow(
+                number=question.number,
+                name=question.key,
+                question=question.text,
+                verdict="undecided",
+                reason=self._reasons.get(question.key) or question.never or _NO_MATERIAL,
+                evidence=notes,
+                default=question.default,
+                affects=question.affects,
+            )
+        contradicts = verdict.contradicts
+        return ProbeRow(
+            number=question.number,
+            name=question.key,
+            question=question.text,
+            verdict="decided",
+            value=verdict.value,
+            reason=verdict.open,
+            how=verdict.how,
+            evidence=(*verdict.evidence, *notes),
+            default=question.default,
+            contradicts_default=_differs(verdict.value, question.default) if contradicts is None else contradicts,
+            affects=question.affects,
+        )
+
+
+def _differs(value: JSONValue, default: JSONValue) -> bool:
+    """Return whether an answer differs from the default; of two objects, in the members that both have."""
+    if isinstance(value, dict) and isinstance(default, dict):
+        return any(value[name] != default[name] for name in value.keys() & default.keys())
+    return default is not None and value != default
+
+
+def _is_offered(name: str, choice: object) -> bool:
+    try:
+        EmulatorOptions(**{name: choice})  # type: ignore[arg-type]
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+def plain_name(name: str) -> str:
+    """Return the name of a field, as far as it can be shown: what has digits may be an identifier of a customer."""
+    return name if _PLAIN.fullmatch(name) else "(a name that is not shown)"
+
+
+def field_names(names: Iterable[str]) -> list[str]:
+    """Return the names of fields in order, without those that might be identifiers of a customer."""
+    shown: Sequence[str] = sorted({plain_name(name) for name in names})
+    return [*shown[:_MOST_NAMES], *(["..."] if len(shown) > _MOST_NAMES else [])]

@@ -1,0 +1,267 @@
+"""Verdicts as pure functions: from raw answers to a value, or to None where the answers prove nothing."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final, Literal, TypeAlias
+
+import attrs
+
+from launch_async.models.base import JSONValue
+from launch_async.probe.exchanges import Exchange, as_list, as_object
+from launch_async.wire.event_stream import EventDecoder, EventTooLarge
+from launch_async.wire.moments import format_iso, parse_http_date, parse_iso
+
+__all__ = [
+    "Heartbeat",
+    "LiveFrames",
+    "Record",
+    "date_of",
+    "envelope",
+    "expiry_unit",
+    "is_service_time",
+    "list_order",
+    "live_frames",
+    "log_bound",
+    "moment",
+    "text",
+    "unset_fields",
+    "upload_style",
+    "usage_reset",
+]
+
+Record: TypeAlias = Mapping[str, JSONValue]
+Heartbeat: TypeAlias = Literal["comment", "event"]
+
+HEARTBEATS: Final = frozenset({"heartbeat", "ping"})
+ENOUGH_ITEMS: Final = 5
+"""Items of a listing that are needed: fewer would often be in any order by chance."""
+_DAY: Final = 86_400.0
+_NULLABLE: Final[Mapping[str, tuple[str, ...]]] = {
+    "project": ("description", "cmsStackApiKey"),
+    "environment": (
+        "description",
+        "buildCommand",
+        "outputDirectory",
+        "serverCommand",
+        "gitBranch",
+        "autoDeployOnPush",
+        "passwordProtection",
+    ),
+    "deployment": ("previewUrl", "gitBranch", "commitHash", "commitUrl"),
+}
+"""Fields that may be unset, by the project's own description of the API."""
+
+
+def text(record: Record, name: str) -> str:
+    """Return a field that is a text; an empty text for anything else."""
+    value = record.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def moment(value: JSONValue) -> datetime | None:
+    """Return an ISO 8601 instant; None for anything else."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return parse_iso(value)
+    except ValueError:
+        return None
+
+
+def envelope(exchange: Exchange) -> str | None:
+    """Return the form of an error's body: `coded`, `fields`, `other_json`, `html`, `empty` or `text`."""
+    if exchange.status is None or exchange.is_success:
+        return None
+    if not exchange.body.strip():
+        return "empty"
+    if exchange.document is None:
+        return "html" if re.match(rb"\s*<", exchange.body) else "text"
+    entries = [as_object(entry) for entry in as_list(exchange.member("errors"))]
+    if entries and all(isinstance(entry.get("code"), str) for entry in entries):
+        return "coded"
+    if entries and all(any("code" in as_object(member) for member in entry.values()) for entry in entries):
+        return "fields"
+    return "other_json"
+
+
+def log_bound(whole: Sequence[JSONValue], since: str, answer: Sequence[JSONValue]) -> str | None:
+    """Return whether a read from the timestamp of a line excludes that line or includes it.
+
+    Args:
+        whole: Lines of the finished log.
+        since: The timestamp that was asked for; it is that of at least one of the lines, but not of the first.
+        answer: What the service answered.
+    """
+    bound = moment(since)
+    dated = [(moment(as_object(line).get("timestamp")), _line(line)) for line in whole]
+    if bound is None or any(at is None for at, _ in dated):
+        return None
+    got = Counter(_line(line) for line in answer)
+    at_or_after = Counter(line for at, line in dated if at is not None and at >= bound)
+    after = Counter(line for at, line in dated if at is not None and at > bound)
+    if at_or_after == after or at_or_after.total() == len(whole):
+        return None
+    return "inclusive" if got == at_or_after else "exclusive" if got == after else None
+
+
+def _line(line: JSONValue) -> tuple[str, str, str]:
+    record = as_object(line)
+    return text(record, "timestamp"), text(record, "stage"), text(record, "message")
+
+
+def list_order(records: Sequence[Record]) -> str | None:
+    """Return the order of one listing: `newest`, `oldest` or `uid`; None where it cannot be told from another one."""
+    if len(records) < ENOUGH_ITEMS:
+        return None
+    numbers = [record.get("deploymentNumber") for record in records]
+    created: list[float] | None = [
+        float(number) for number in numbers if isinstance(number, int) and not isinstance(number, bool)
+    ]
+    if len(created or ()) < len(records):
+        created = _times(records)
+    uids, names = ([text(record, field) for record in records] for field in ("uid", "name"))
+    fitting: set[str] = set()
+    if created is not None and len({*created}) == len(created):
+        fitting |= {"newest"} if created == sorted(created, reverse=True) else set()
+        fitting |= {"oldest"} if created == sorted(created) else set()
+    if all(uids) and not _holds_time(records):
+        fitting |= {"uid"} if uids == sorted(uids) else set()
+        fitting |= {"uid_reversed"} if uids == sorted(uids, reverse=True) else set()
+    if all(names):
+        folded = [name.casefold() for name in names]
+        fitting |= {"name"} if names == sorted(names) or folded == sorted(folded) else set()
+        fitting |= {"name_reversed"} if folded == sorted(folded, reverse=True) else set()
+    return fitting.pop() if len(fitting) == 1 and fitting <= {"newest", "oldest", "uid"} else None
+
+
+def _times(records: Iterable[Record]) -> list[float] | None:
+    moments = [moment(record.get("createdAt")) for record in records]
+    times = [at.timestamp() for at in moments if at is not None]
+    return times if len(times) == len(moments) else None
+
+
+def _holds_time(records: Iterable[Record]) -> bool:
+    """Return whether UIDs begin with the time of their creation, so that their order is the order of creation."""
+    for record in records:
+        at = moment(record.get("createdAt"))
+        uid = text(record, "uid")
+        if at is None or not re.fullmatch("[0-9a-f]{24}", uid) or abs(int(uid[:8], 16) - at.timestamp()) > _DAY:
+            return False
+    return True
+
+
+def expiry_unit(value: JSONValue, now: datetime) -> str | None:
+    """Return the unit of `expiresIn`: `seconds` or `epoch_ms`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    if 1 <= value <= _DAY:
+        return "seconds"
+    return "epoch_ms" if abs(value / 1000 - now.timestamp()) < _DAY else None
+
+
+def usage_reset(value: JSONValue, now: datetime) -> str | None:
+    """Return the type of `usageReset`: `iso`, `epoch_ms`, `epoch_s` or `seconds`."""
+    if isinstance(value, str):
+        return "iso" if (at := moment(value)) is not None and abs(at - now) < timedelta(days=40) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    near = 40 * _DAY
+    if abs(value / 1000 - now.timestamp()) < near:
+        return "epoch_ms"
+    return "epoch_s" if abs(value - now.timestamp()) < near else None
+
+
+def upload_style(target: Record) -> str | None:
+    """Return how a signed upload URL wants its file: `aws`, `azure`, `gcp` or `gcp_form`."""
+    fields = [text(as_object(field), "formFieldKey").lower() for field in as_list(target.get("fields"))]
+    headers = [text(as_object(header), "key").lower() for header in as_list(target.get("headers"))]
+    if fields:
+        return _only({"aws": "x-amz-signature" in fields, "gcp_form": "x-goog-signature" in fields})
+    return _only({"azure": "x-ms-blob-type" in headers, "gcp": "x-goog-content-length-range" in headers})
+
+
+def _only(choices: Mapping[str, bool]) -> str | None:
+    fitting = [name for name, fits in choices.items() if fits]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def unset_fields(records: Mapping[str, Sequence[Record]]) -> tuple[str, list[str], list[str]] | None:
+    """Return whether unset fields are `null`, `omitted` or `mixed`, with those that are null and those that are absent.
+
+    Args:
+        records: Records by their kind: project, environment, deployment.
+    """
+    null: set[str] = set()
+    absent: set[str] = set()
+    for kind, found in records.items():
+        for name in _NULLABLE[kind]:
+            if any(name in record and record[name] is None for record in found):
+                null.add(f"{kind}.{name}")
+            if any(name not in record for record in found):
+                absent.add(f"{kind}.{name}")
+    if not null and not absent:
+        return None
+    return "mixed" if null and absent else "null" if null else "omitted", sorted(null), sorted(absent)
+
+
+@attrs.frozen
+class LiveFrames:
+    """What a live log sent.
+
+    Attributes:
+        events: Type and data of each event.
+        comments: Whether comments came.
+    """
+
+    events: tuple[tuple[str, JSONValue], ...]
+    comments: bool
+
+    @property
+    def heartbeat(self) -> Heartbeat | None:
+        """The form of heartbeats; None where none came, or both forms."""
+        as_event = any(name in HEARTBEATS for name, _ in self.events)
+        if as_event == self.comments:
+            return None
+        return "event" if as_event else "comment"
+
+    @property
+    def entries(self) -> tuple[tuple[str, JSONValue], ...]:
+        """The events that carry lines of the log."""
+        return tuple(one for one in self.events if one[0] not in {*HEARTBEATS, "session", "session-ended"})
+
+    def session_end(self) -> datetime | None:
+        """The moment at which the session will end, if the stream announced it."""
+        ends = [moment(as_object(data).get("expiresAt")) for name, data in self.events if name == "session"]
+        return ends[0] if ends else None
+
+
+def live_frames(body: bytes) -> LiveFrames:
+    """Return what a live log sent, comments too, which readers of events leave out."""
+    decoder = EventDecoder()
+    try:
+        found = decoder.feed(body)
+    except EventTooLarge:
+        found = []
+    comments = any(line.startswith(b":") for line in body.splitlines())
+    return LiveFrames(tuple((one.event, _json(one.data)) for one in found), comments)
+
+
+def _json(data: str) -> JSONValue:
+    return Exchange("", "", body=data.encode()).document
+
+
+def date_of(exchanges: Sequence[Exchange]) -> datetime | None:
+    """Return the service's time by the last answer that shows it."""
+    found = (parse_http_date(exchange.headers.get("date")) for exchange in reversed(exchanges))
+    return next((at for at in found if at is not None), None)
+
+
+def is_service_time(value: JSONValue) -> bool:
+    """Return whether a value is a time as the service writes it: ISO 8601 in UTC with milliseconds."""
+    at = moment(value)
+    return at is not None and format_iso(at) == value

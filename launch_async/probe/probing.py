@@ -1,0 +1,127 @@
+"""`probe`: checks the contract with the service against a real organization."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from launch_async.client import LaunchClient
+from launch_async.errors import InvalidArgumentError
+from launch_async.http.operation import check_callback, check_text
+from launch_async.probe.exchanges import Asker
+from launch_async.probe.findings import Findings
+from launch_async.probe.openapi import compared
+from launch_async.probe.reading import Reader
+from launch_async.probe.report import ProbeReport
+from launch_async.probe.writing import scratch_project
+
+__all__ = ["probe", "probe_steps"]
+
+MOST_READS: Final = 60
+"""Requests of a probe that only reads."""
+_MOST_WRITES: Final = 150
+"""Further requests for the scratch project, most of them polls of its builds."""
+_MAX_NAME: Final = 200
+_READS: Final = (
+    f"Read with at most {MOST_READS} requests: the API document, projects, environments, deployments, logs, domains, "
+    "usage, one download URL, the beginning of one live log"
+)
+
+
+async def probe(
+    client: LaunchClient,
+    *,
+    write: bool = False,
+    project: str | None = None,
+    daring: bool = False,
+    on_step: Callable[[str], object] | None = None,
+) -> ProbeReport:
+    """Check the contract with the service against a real organization, and report what is true.
+
+    By default, the probe only reads. It sends at most 60 requests, deletes nothing, changes nothing, and provokes no
+    429. Its requests are polls: they use at most half of the rate limit, and all other requests go first.
+
+    The report contains no secret, no UID and no name of a project, an environment or a person.
+
+    Args:
+        client: A client of the organization. An authtoken and a bearer token decide different questions.
+        write: Whether to make a scratch project, which decides more questions. The probe sends up to 150 further
+            requests, uploads two small archives, builds four deployments, and uses one revalidation of the daily
+            quota. It deletes the project at the end, also after an error or a cancellation.
+        project: Name of the scratch project; needed with write. No project may have this name.
+        daring: Whether to ask once for a listing with limit=0, which may return everything in the organization.
+        on_step: Called with each step, in words, before the step begins.
+
+    Returns:
+        A verdict for each open question. A question is undecided unless the answers of the service prove one answer.
+
+    Raises:
+        InvalidArgumentError: `project` is missing, is given without `write`, or names a project that exists. Nothing
+            was changed.
+        LaunchError: The scratch project's name could not be checked. Nothing was changed.
+    """
+    check_callback(on_step=on_step)
+    name = _scratch_name(write, project)
+    tell: Callable[[str], object] = on_step or (lambda _: None)
+    asker, findings = Asker(client, MOST_READS), Findings()
+    leftover = ""
+    if name is not None:
+        asker.most = _MOST_WRITES
+    tell("Read the API document")
+    differences, problem = compared(await asker.openapi())
+    if name is None:
+        await Reader(asker, findings, daring=daring, tell=tell).read()
+    else:
+        async with scratch_project(client, asker, findings, name, tell=tell) as scratch:
+            await scratch.explore()
+            asker.most = asker.spent + MOST_READS
+            await Reader(asker, findings, daring=daring, tell=tell, first=scratch.uid).read()
+            tell("Delete the scratch project")
+        leftover = scratch.leftover
+    return ProbeReport(
+        rows=findings.rows(),
+        checks=findings.checks(),
+        openapi=differences,
+        openapi_problem=problem,
+        requests=asker.spent,
+        wrote=name is not None,
+        leftover=leftover,
+        options=findings.options,
+    )
+
+
+def probe_steps(*, write: bool = False, project: str | None = None, daring: bool = False) -> tuple[str, ...]:
+    """Return what `probe` will do with these arguments, step by step; nothing is sent.
+
+    Raises:
+        InvalidArgumentError: `project` is missing, or is given without `write`.
+    """
+    name = _scratch_name(write, project)
+    reads = [
+        _READS,
+        "Read one listing without the organization's UID, and with a bearer token also with another UID",
+    ]
+    if daring:
+        reads.append("Read one listing with limit=0, which may return everything in the organization")
+    if name is None:
+        return (*reads, "Change nothing and delete nothing")
+    return (
+        f"Make sure that no project is called {name!r}",
+        "Upload a site of one small page, and create the project from it",
+        "Update the project's first environment: with nothing, with its own name by PUT and PATCH",
+        "Send an empty object to PATCH of the project's Git repository",
+        "Create a second environment, give it the name of the first one, and set three variables",
+        "Let Launch manage the certificate of the first environment's domain, as it does by default",
+        "Revalidate one path of the site, which counts against the daily quota",
+        "Deploy the first environment twice, and wait for the builds",
+        *reads,
+        f"Delete the project {name!r}, whatever happens",
+    )
+
+
+def _scratch_name(write: bool, project: str | None) -> str | None:
+    if write and project is None:
+        raise InvalidArgumentError("project", "Give the scratch project a name that is not in use: project='probe-1'")
+    if not write and project is not None:
+        raise InvalidArgumentError("project", "A scratch project is made with write=True only")
+    return None if project is None else check_text("project", project, longest=_MAX_NAME)

@@ -1,0 +1,248 @@
+"""What a probe found: a verdict for each open question, and the differences from the vendor's own API document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias, cast
+
+import attrs
+
+from launch_async._text import printable
+from launch_async.emulator.options import EmulatorKeywords
+from launch_async.models.base import JSONValue
+
+__all__ = ["DocumentDifference", "ProbeReport", "ProbeRow"]
+
+Verdict: TypeAlias = Literal["decided", "undecided"]
+DifferenceKind: TypeAlias = Literal["new", "gone", "different"]
+
+_CELL: Final = 300
+
+
+@attrs.frozen(kw_only=True)
+class ProbeRow:
+    """The verdict about one question.
+
+    Attributes:
+        number: Number of the question in the facts, section 11; None for a documented fact that was checked as well.
+        name: The number as text, or the name of the documented fact.
+        question: The question.
+        verdict: `decided`, or `undecided` if the answers of the service prove nothing.
+        value: The answer, if the question is decided.
+        reason: Why the question is undecided; for a decided question, which part of it remains open.
+        how: How the question was decided.
+        evidence: What the answers showed: statuses, names of fields and counts. No UID, no name and no value of a
+            customer.
+        default: What the SDK's emulator does unless an option says otherwise; None if there is no default.
+        contradicts_default: Whether the answer differs from the default.
+        affects: What in the SDK depends on the answer.
+    """
+
+    number: int | None
+    name: str
+    question: str
+    verdict: Verdict
+    value: JSONValue = None
+    reason: str = ""
+    how: str = ""
+    evidence: tuple[str, ...] = ()
+    default: JSONValue = None
+    contradicts_default: bool = False
+    affects: str = ""
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the question is decided."""
+        return self.verdict == "decided"
+
+    def __str__(self) -> str:
+        told = f"{_text(self.value)}" if self.is_decided else f"undecided: {self.reason}"
+        mark = " (differs from the default)" if self.contradicts_default else ""
+        return f"{self.name}. {self.question}: {told}{mark}"
+
+
+@attrs.frozen(kw_only=True)
+class DocumentDifference:
+    """One difference between the API document of the service and the operations that the SDK knows.
+
+    Attributes:
+        kind: `new` is in the service's document only, `gone` in the SDK's only, `different` in both.
+        where: Operation, and the parameter or field.
+        ours: What the SDK assumes.
+        theirs: What the document says.
+    """
+
+    kind: DifferenceKind
+    where: str
+    ours: str = ""
+    theirs: str = ""
+
+    def __str__(self) -> str:
+        both = f": {self.theirs}, and the SDK assumes {self.ours}" if self.kind == "different" else ""
+        return f"{self.kind}: {self.where}{both}"
+
+
+@attrs.frozen(kw_only=True)
+class ProbeReport:
+    """What a probe found. It holds no secret, no UID and no name, so that it can be sent to others.
+
+    Attributes:
+        rows: The open questions of the facts, section 11, by number.
+        checks: Documented facts that were checked as well.
+        openapi: Differences of the service's own API document, if it could be compared.
+        openapi_problem: Why the document could not be compared; empty if it could.
+        requests: Requests that the probe sent, uploads and the deletion of the scratch project not counted.
+        wrote: Whether the probe made a scratch project.
+        leftover: What the probe could not remove, and how to remove it; empty if nothing is left.
+    """
+
+    rows: tuple[ProbeRow, ...]
+    checks: tuple[ProbeRow, ...] = ()
+    openapi: tuple[DocumentDifference, ...] = ()
+    openapi_problem: str = ""
+    requests: int = 0
+    wrote: bool = False
+    leftover: str = ""
+    _options: Mapping[str, object] = attrs.field(factory=dict[str, object], alias="options")
+
+    @property
+    def decided(self) -> tuple[ProbeRow, ...]:
+        """The questions that are decided."""
+        return tuple(row for row in self.rows if row.is_decided)
+
+    @property
+    def undecided(self) -> tuple[ProbeRow, ...]:
+        """The questions that are not decided; `reason` says why."""
+        return tuple(row for row in self.rows if not row.is_decided)
+
+    @property
+    def contradicted(self) -> tuple[ProbeRow, ...]:
+        """The questions and documented facts whose answer differs from the default."""
+        return tuple(row for row in (*self.rows, *self.checks) if row.contradicts_default)
+
+    def __getitem__(self, question: int | str) -> ProbeRow:
+        """Return the row of a question by its number, or of a documented fact by its name."""
+        for row in (*self.rows, *self.checks):
+            if question in (row.number, row.name):
+                return row
+        raise KeyError(question)
+
+    def __str__(self) -> str:
+        summary = [self._summary()]
+        if self.leftover:
+            summary.append(f"LEFT BEHIND: {self.leftover}")
+        rows = map(str, (*self.rows, *self.checks))
+        document = [f"API document: {self.openapi_problem}"] if self.openapi_problem else map(str, self.openapi)
+        return _lines([*summary, *rows, *document])
+
+    def _summary(self) -> str:
+        scratch = " and a scratch project" if self.wrote else ""
+        return (
+            f"{len(self.decided)} of {len(self.rows)} questions decided with {self.requests} requests{scratch}. "
+            f"{len(self.contradicted)} answers differ from the defaults."
+        )
+
+    def to_emulator_options(self) -> EmulatorKeywords:
+        """Return options of `LaunchEmulator` with which the emulator behaves as the service did, where that is decided.
+
+        `LaunchEmulator(**report.to_emulator_options())` makes such an emulator.
+        """
+        return cast("EmulatorKeywords", dict(self._options))
+
+    def to_dict(self) -> dict[str, JSONValue]:
+        """Return the report as data for JSON."""
+        return {
+            "format": "contentstack-launch probe 1",
+            "requests": self.requests,
+            "wrote": self.wrote,
+            "leftover": self.leftover,
+            "rows": [_row(row) for row in self.rows],
+            "checks": [_row(row) for row in self.checks],
+            "openapi": {
+                "problem": self.openapi_problem,
+                "differences": [
+                    {"kind": one.kind, "where": one.where, "ours": one.ours, "theirs": one.theirs}
+                    for one in self.openapi
+                ],
+            },
+            "emulator_options": cast("JSONValue", json.loads(json.dumps(self._options))),
+        }
+
+    def to_json(self) -> str:
+        """Return the report as JSON."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+
+    def to_markdown(self) -> str:
+        """Return the report as Markdown for an issue."""
+        lines = [
+            "## Probe of Contentstack Launch",
+            "",
+            self._summary(),
+            "",
+        ]
+        if self.leftover:
+            lines += [f"**Left behind:** {_cell(self.leftover)}", ""]
+        lines += _table("Differs from the default", self.contradicted)
+        lines += _table("Decided", self.decided)
+        lines += _table("Documented facts", self.checks)
+        lines += _table("Undecided", self.undecided)
+        lines += ["### API document", ""]
+        if self.openapi_problem:
+            lines.append(_cell(self.openapi_problem))
+        elif not self.openapi:
+            lines.append("The document agrees with the operations of the SDK.")
+        else:
+            lines += ["| Kind | Where | SDK | Document |", "|---|---|---|---|"]
+            lines += [
+                f"| {one.kind} | {_cell(one.where)} | {_cell(one.ours)} | {_cell(one.theirs)} |" for one in self.openapi
+            ]
+        options = json.dumps(self._options, indent=2)
+        lines += ["", "### Emulator options", "", "```json", options, "```", ""]
+        return "\n".join(lines)
+
+
+def _lines(lines: list[str]) -> str:
+    """Return lines as one text without control characters."""
+    return "\n".join(printable(line) for line in lines)
+
+
+def _table(title: str, rows: tuple[ProbeRow, ...]) -> list[str]:
+    if not rows:
+        return []
+    lines = [f"### {title}", "", "| # | Question | Answer | Evidence | In the SDK |", "|---|---|---|---|---|"]
+    for row in rows:
+        answer = f"`{_text(row.value)}`" if row.is_decided else "undecided"
+        if row.reason:
+            answer += f". {row.reason}"
+        if row.contradicts_default:
+            answer += f" Default: `{_text(row.default)}`."
+        evidence = " ".join(filter(None, [row.how, *row.evidence]))
+        cells = (row.name, row.question, answer, evidence, row.affects)
+        lines.append(f"| {' | '.join(map(_cell, cells))} |")
+    return [*lines, ""]
+
+
+def _cell(text: str) -> str:
+    shown = printable(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    return shown if len(shown) <= _CELL else f"{shown[:_CELL]}..."
+
+
+def _text(value: JSONValue) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _row(row: ProbeRow) -> JSONValue:
+    return {
+        "number": row.number,
+        "name": row.name,
+        "question": row.question,
+        "verdict": row.verdict,
+        "value": row.value,
+        "reason": row.reason,
+        "how": row.how,
+        "evidence": [*row.evidence],
+        "default": row.default,
+        "contradicts_default": row.contradicts_default,
+        "affects": row.affects,
+    }

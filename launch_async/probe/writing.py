@@ -1,0 +1,614 @@
+"""What the probe decides with a scratch project of its own, which it deletes at the end.
+
+The probe changes nothing but this project. It knows the project by its UID. If the answer to the creation is lost, it
+knows the project by the name of its first environment, which is random.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import tempfile
+import zipfile
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from launch_async.client import LaunchClient
+from launch_async.errors import InvalidArgumentError, LaunchError, NotFoundError
+from launch_async.http.recording import record_responses
+from launch_async.models.base import JSONValue
+from launch_async.models.upload import SignedUploadUrl
+from launch_async.probe import judging
+from launch_async.probe.exchanges import Asker, Exchange, OutOfRequests, as_list, as_object
+from launch_async.probe.findings import Findings, field_names, plain_name
+from launch_async.probe.judging import Record, text
+from launch_async.probe.reading import environment_path, is_uid
+
+__all__ = ["Scratch", "scratch_project"]
+
+_BUILD_TIMEOUT_S: Final = 900.0
+_APPEARS_WITHIN_S: Final = 60.0
+_PROJECTS_READ: Final = 100
+_LOOK_UPS: Final = 5
+_LOOK_UP_EVERY_S: Final = 3.0
+_IN_FLIGHT: Final = ("QUEUED", "DEPLOYING")
+_REQUIRABLE: Final[Mapping[str, JSONValue]] = {
+    "outputDirectory": "./",
+    "environmentVariables": [],
+    "buildCommand": "true",
+}
+_DOUBTED_S: Final = 30.0
+"""Seconds for which the SDK doubts that a creation has failed."""
+_POLL_EVERY_S: Final = 10.0
+_WRONG_METHOD: Final = (404, 405, 501)
+_WITH_A_PROJECT: Final = (1, 2, 15, 16, 17, 18, 20, 24, 35)
+_PADDING: Final = 1024
+"""Bytes that make the ZIP as large as it must be."""
+_SITE: Final = "<!doctype html><title>probe</title><p>This site was made by contentstack-launch probe.</p>\n"
+
+
+class Scratch:
+    """The scratch project of one probe.
+
+    Attributes:
+        uid: Its UID; empty before it is known.
+        leftover: How to remove it, if the probe could not; empty otherwise.
+    """
+
+    def __init__(
+        self, client: LaunchClient, asker: Asker, findings: Findings, name: str, tell: Callable[[str], object]
+    ) -> None:
+        self.uid: str = ""
+        self.leftover: str = ""
+        self._client = client
+        self._ask = asker
+        self._found = findings
+        self._name = name
+        self._tell = tell
+        self._mark = f"probe-{secrets.token_hex(8)}"
+        self._is_sent = False
+        self._method = "PUT"
+        self._created: dict[str, int] = {}
+
+    async def check_name(self) -> None:
+        """Make sure that no project has the name.
+
+        Raises:
+            InvalidArgumentError: A project of this name exists.
+        """
+        async for project in self._client.projects.list(limit=_PROJECTS_READ):
+            if (project.name or "").strip().casefold() == self._name.strip().casefold():
+                raise InvalidArgumentError(
+                    "project",
+                    f"A project with the name {self._name!r} exists. The probe makes a project and deletes it at the "
+                    "end, so it needs a name that is not in use",
+                )
+
+    async def explore(self) -> None:
+        """Make the project and everything in it, and note what the answers prove."""
+        try:
+            self._tell("Create the scratch project")
+            first = await self._create()
+            if first is None:
+                return
+            self._tell("Update its environment")
+            await self._update(first)
+            self._tell("Create a second environment")
+            second = await self._create_environment()
+            if second is not None:
+                await self._conflict(second)
+                await self._variables(second)
+            self._tell("Update its domain and revalidate a path")
+            await self._domains(first)
+            await self._revalidate(first)
+            self._tell("Deploy it twice and wait for the builds")
+            await self._deploy_twice(first)
+        except OutOfRequests:
+            self._found.note("delete", f"The scratch project was explored with {self._ask.most} requests.")
+
+    async def remove(self) -> None:
+        """Delete the project. If the answer to its creation was lost, find it by its first environment before."""
+        if not self._is_sent:
+            return
+        try:
+            if not self.uid:
+                self.uid = await self._look_up()
+            if self.uid:
+                await self._delete()
+        except LaunchError as error:
+            self.leftover = (
+                f"The scratch project {self._name!r} could not be deleted ({type(error).__name__}). Delete it in the "
+                "console"
+            )
+
+    async def _delete(self) -> None:
+        with record_responses() as answers:
+            try:
+                await self._client.projects.delete(self.uid)
+            except NotFoundError:
+                self._found.leave("delete", "The scratch project was gone already.")
+                return
+        if answers and 200 <= answers[-1].status < 300:
+            self._found.decide("delete", answers[-1].status, "The scratch project was deleted.")
+
+    async def _look_up(self) -> str:
+        """Return the UID of the project that has the random environment; empty if there is none."""
+        for attempt in range(_LOOK_UPS):
+            if attempt:
+                await asyncio.sleep(_LOOK_UP_EVERY_S)
+            async for project in self._client.projects.list(limit=_PROJECTS_READ):
+                if project.name != self._name:
+                    continue
+                async for environment in self._client.environments.list(project.uid):
+                    if environment.name == self._mark:
+                        return project.uid
+        self.leftover = (
+            f"The answer to the creation of the scratch project {self._name!r} was lost, and the project has not "
+            "appeared. Check the console later"
+        )
+        return ""
+
+    async def _upload(self, target: Callable[[], Awaitable[SignedUploadUrl]]) -> str | None:
+        """Send the site to storage, and return the UID of the upload."""
+        try:
+            signed = await self._ask.paced(target)
+            self._judge_upload_url(self._ask.exchanges[-1])
+            with tempfile.TemporaryDirectory(prefix="launch-probe-") as folder:
+                await self._client.uploads.send(signed, _write_site(Path(folder, "site.zip")))
+        except OutOfRequests:
+            raise
+        except LaunchError as error:
+            self._found.leave(28, f"An upload ended with {type(error).__name__}.")
+            self._found.leave(7, f"An upload ended with {type(error).__name__}.")
+            return None
+        return signed.upload_uid or None
+
+    def _judge_upload_url(self, exchange: Exchange) -> None:
+        target = as_object(exchange.document)
+        style = judging.upload_style(target)
+        if style is not None:
+            self._found.decide(
+                28,
+                style,
+                "The fields and headers of a signed upload URL are those of this cloud.",
+                contradicts=style == "gcp_form",
+                options={"upload_style": style},
+            )
+        else:
+            self._found.leave(28, f"A signed upload URL has these members: {', '.join(field_names(target))}.")
+        unit = judging.expiry_unit(target.get("expiresIn"), self._now)
+        if unit is not None:
+            self._found.decide(
+                7,
+                unit,
+                "expiresIn of a signed upload URL makes sense in this unit only.",
+                options={"upload_expiry": unit},
+            )
+        else:
+            self._found.leave(7, "expiresIn of a signed upload URL makes sense in no unit.")
+
+    async def _create(self) -> Record | None:
+        """Create the project, and return its first environment."""
+        upload_uid = await self._upload(self._ask.client.uploads.url_for_project)
+        if upload_uid is None:
+            return None
+        environment: dict[str, JSONValue] = {
+            "name": self._mark,
+            "frameworkPreset": "CSR",
+            "outputDirectory": "./",
+            "environmentVariables": [],
+        }
+        body: dict[str, JSONValue] = {
+            "name": self._name,
+            "projectType": "FILEUPLOAD",
+            "fileUpload": {"uploadUid": upload_uid},
+            "environment": environment,
+        }
+        self._is_sent = True
+        exchange, _ = await self._posted("/projects", body, environment)
+        uid = text(as_object(exchange.member("project")), "uid")
+        if exchange.is_success and is_uid(uid):
+            self.uid = uid
+        elif exchange.status is not None and 400 <= exchange.status < 500 and exchange.status != 408:
+            self._is_sent = False
+        if not self.uid:
+            codes = ", ".join(map(plain_name, exchange.codes))
+            reason = (
+                f"The creation of the scratch project ended with {exchange.outcome}{f' ({codes})' if codes else ''}."
+            )
+            for key in (*_WITH_A_PROJECT, "delete", "conflict", "empty_update"):
+                self._found.leave(key, reason)
+            return None
+        return await self._first_environment()
+
+    async def _first_environment(self) -> Record | None:
+        clock = asyncio.get_running_loop().time
+        began = missing = clock()
+        path = f"/projects/{self.uid}/environments"
+        while True:
+            exchange = await self._ask.ask("GET", path)
+            for environment in map(as_object, as_list(exchange.member("environments"))):
+                if environment.get("name") == self._mark and is_uid(text(environment, "uid")):
+                    self._judge_delay(missing - began, clock() - began)
+                    return environment
+            missing = clock()
+            if missing - began > _APPEARS_WITHIN_S:
+                self._found.leave(35, f"The first environment had not appeared after {_APPEARS_WITHIN_S:.0f} s.")
+                return None
+            await asyncio.sleep(1.0)
+
+    def _judge_delay(self, earliest: float, latest: float) -> None:
+        seen = f"The first environment appeared {earliest:.0f} to {latest:.0f} s after its project was created."
+        if earliest > _DOUBTED_S:
+            self._found.decide(35, {"at_least_s": round(earliest)}, seen, contradicts=True)
+            return
+        self._found.note(35, seen)
+        self._found.leave(35, "One creation cannot show the longest delay.")
+
+    async def _update(self, environment: Record) -> None:
+        path = self._path(environment)
+        for name, target in {"project": f"/projects/{self.uid}", "environment": path}.items():
+            exchange = await self._ask.ask("PUT", target, json={})
+            if exchange.status is not None and (exchange.is_success or exchange.status in (400, 422)):
+                told = f"An update of the {name} with an empty object ended with {exchange.outcome}."
+                self._found.part("empty_update", name, exchange.status, told)
+            else:
+                self._found.leave("empty_update", f"An empty update of the {name} ended with {exchange.outcome}.")
+        put, patch = [await self._ask.ask(method, path, json={"name": self._mark}) for method in ("PUT", "PATCH")]
+        self._judge_methods(put, patch)
+        exchange = await self._ask.ask("PATCH", f"/projects/{self.uid}/git-repository", json={})
+        if exchange.status is not None and (exchange.is_success or exchange.status in (400, 404, 405, 422, 501)):
+            self._found.decide(
+                15,
+                exchange.status,
+                "An empty object was sent for a project that has no repository.",
+                evidence=[f"Code: {plain_name(code)}." for code in exchange.codes],
+                still_open="The fields of the body.",
+                options={"git_repository_status": exchange.status},
+            )
+        else:
+            self._found.leave(15, f"PATCH with an empty object ended with {exchange.outcome}.")
+
+    def _judge_methods(self, put: Exchange, patch: Exchange) -> None:
+        works = {name: one.is_success for name, one in {"PUT": put, "PATCH": patch}.items()}
+        other = next((one for one in (put, patch) if not one.is_success), None)
+        if all(works.values()):
+            methods = "either"
+        elif other is not None and any(works.values()) and other.status in _WRONG_METHOD:
+            methods = "PUT" if works["PUT"] else "PATCH"
+            self._method = methods
+        else:
+            self._found.leave(16, f"PUT ended with {put.outcome}, and PATCH with {patch.outcome}.")
+            return
+        self._found.part(
+            16,
+            "methods",
+            methods,
+            f"An environment was renamed to its own name: PUT ended with {put.outcome}, PATCH with {patch.outcome}.",
+            options={"environment_update": methods},
+        )
+        if other is not None:
+            self._found.part(16, "other", other.status, "", options={"wrong_method_status": other.status})
+
+    async def _create_environment(self) -> Record | None:
+        """Create a second environment with as few settings as the service accepts."""
+        path = f"/projects/{self.uid}/environments"
+        upload_uid = await self._upload(lambda: self._ask.client.uploads.url_for_environment(self.uid))
+        if upload_uid is None:
+            return None
+        body: dict[str, JSONValue] = {"name": f"{self._mark}-2", "frameworkPreset": "CSR", "uploadUid": upload_uid}
+        exchange, required = await self._posted(path, body, body)
+        environment = as_object(exchange.member("environment"))
+        if not exchange.is_success:
+            reason = f"The creation of an environment ended with {exchange.outcome}."
+            self._found.leave(18, reason)
+            self._found.leave(1, reason)
+            self._found.leave(17, reason)
+            return None
+        self._found.part(
+            1, "environment", exchange.status, f"The creation of an environment ended with {exchange.outcome}."
+        )
+        self._created["environment"] = exchange.status or 0
+        self._found.decide(
+            18,
+            required,
+            "An environment was created with name, frameworkPreset and uploadUid alone."
+            if not required
+            else "The service named these fields as required, and accepted the environment with them.",
+            options={"required_settings": required},
+        )
+        return environment if is_uid(text(environment, "uid")) else None
+
+    async def _posted(
+        self, path: str, body: dict[str, JSONValue], environment: dict[str, JSONValue]
+    ) -> tuple[Exchange, list[JSONValue]]:
+        """Send a creation, with the settings of its environment that the service names as required; return those."""
+        required: list[JSONValue] = []
+        while True:
+            exchange = await self._ask.ask("POST", path, json=body)
+            fields = [name.removeprefix("environment.") for name in _required_fields(exchange)]
+            wanted = [name for name in fields if name in _REQUIRABLE and name not in environment]
+            if not wanted:
+                return exchange, required
+            required += wanted
+            environment |= {name: _REQUIRABLE[name] for name in wanted}
+
+    async def _conflict(self, second: Record) -> None:
+        exchange = await self._ask.ask(self._method, self._path(second), json={"name": self._mark})
+        if exchange.status is None or exchange.status >= 500:
+            self._found.leave("conflict", f"A name that is in use ended with {exchange.outcome}.")
+            return
+        self._found.decide(
+            "conflict",
+            {"status": exchange.status, "envelope": judging.envelope(exchange)},
+            "An environment of the scratch project was given the name of the other one.",
+            evidence=[f"Code: {plain_name(code)}." for code in exchange.codes],
+        )
+
+    async def _variables(self, environment: Record) -> None:
+        path = self._path(environment)
+        before = {"PROBE_A": "1", "PROBE_B": "2"}
+        after = {"PROBE_B": "3", "PROBE_C": "4"}
+        for variables in (before, after):
+            listed: list[JSONValue] = [{"key": key, "value": value} for key, value in variables.items()]
+            exchange = await self._ask.ask(self._method, path, json={"environmentVariables": listed})
+            if not exchange.is_success:
+                self._found.leave(17, f"An update of variables ended with {exchange.outcome}.")
+                return
+        shown = await self._ask.ask("GET", path)
+        entries = map(as_object, as_list(as_object(shown.member("environment")).get("environmentVariables")))
+        found = {text(entry, "key"): text(entry, "value") for entry in entries}
+        meaning = "replace" if found == after else "merge" if found == before | after else None
+        if meaning is None:
+            self._found.leave(17, f"Of three variables, {len(found)} were there at the end.")
+            return
+        self._found.decide(
+            17,
+            meaning,
+            "Two variables were set, and then two others of which one has an old name.",
+            evidence=[f"Afterwards there were {len(found)} variables."],
+            options={"variables_update": meaning},
+        )
+
+    async def _domains(self, environment: Record) -> None:
+        place = (self.uid, text(environment, "uid"))
+        path = f"{self._path(environment)}/domains"
+        listing = await self._ask.watch("GET", path, self._ask.client.domains.list(*place).page)
+        domains = [as_object(domain) for domain in as_list(listing.member("domains"))]
+        domain = next((one for one in domains if is_uid(text(one, "uid")) and text(one, "url")), None)
+        if domain is None:
+            return
+        uid, url = text(domain, "uid"), text(domain, "url")
+        before = len(self._ask.exchanges)
+        await self._ask.watch(
+            "PUT",
+            f"{path}/{uid}",
+            lambda: self._ask.client.domains.update(*place, uid, url=url, ssl_method="AUTOMATIC"),
+        )
+        exchange = next((one for one in self._ask.exchanges[before:] if one.method == "PUT"), None)
+        if exchange is None or not exchange.is_success:
+            outcome = "no request" if exchange is None else exchange.outcome
+            self._found.note(27, f"An update of a domain ended with {outcome}.")
+            return
+        document = exchange.document
+        body = "empty" if document in ({}, None) else "domain" if "domain" in as_object(document) else "other"
+        self._found.part(
+            27,
+            "update_body",
+            body,
+            f"An update of a domain ended with {exchange.outcome}.",
+            options={"domain_update_body": body},
+        )
+
+    async def _revalidate(self, environment: Record) -> None:
+        path = f"{self._path(environment)}/revalidate-cdn-cache"
+        exchange = await self._ask.ask("POST", path, json={"cachePath": {"path": "/probe", "isPrefix": False}})
+        if exchange.is_success:
+            self._found.part(
+                1,
+                "revalidation",
+                exchange.status,
+                f"A revalidation ended with {exchange.outcome}.",
+                options={"revalidate_status": exchange.status},
+            )
+            empty = not exchange.body.strip()
+            body = "none" if empty else "object" if exchange.document == {} else "other"
+            self._found.decide(
+                2,
+                body,
+                "A path of the scratch project's site was revalidated.",
+                contradicts=body == "other" or (empty and exchange.status != 204),
+                options={"revalidate_body": not empty} if exchange.status != 204 else {},
+            )
+            self._found.leave(24, "The quota was not used up, and the probe does not use it up.")
+            return
+        self._found.leave(2, f"A revalidation ended with {exchange.outcome}.")
+        self._found.leave(24, f"A revalidation ended with {exchange.outcome}.")
+        usage = await self._ask.ask("GET", "/usage-analytics/revalidate-cdn-cache")
+        current, most = (usage.member(f"{name}CacheRevalidations") for name in ("current", "max"))
+        is_used_up = isinstance(current, int) and isinstance(most, int) and current >= most
+        if is_used_up and exchange.status is not None and any(code.startswith("launch.") for code in exchange.codes):
+            self._found.decide(
+                24,
+                exchange.status,
+                "A revalidation was refused, and the usage shows that the quota is used up.",
+                evidence=[f"Code: {plain_name(code)}." for code in exchange.codes],
+                options={"quota_status": exchange.status},
+            )
+
+    async def _deploy_twice(self, environment: Record) -> None:
+        """Deploy twice without waiting in between, and watch both deployments and the one before them."""
+        path = f"{self._path(environment)}/deployments"
+        for key in (20, 21):
+            self._found.leave(key, "The first deployment of the scratch project did not go live.")
+        before = await self._settled(path, 1)
+        first = [uid for uid, record in before.items() if record.get("status") == "LIVE"]
+        if len(first) != 1:
+            return
+        one, other = [await self._ask.ask("POST", path, json={}) for _ in range(2)]
+        if not one.is_success:
+            self._found.leave(1, f"The creation of a deployment ended with {one.outcome}.")
+            self._found.leave(20, f"The creation of a deployment ended with {one.outcome}.")
+            return
+        self._found.part(1, "deployment", one.status, f"The creation of a deployment ended with {one.outcome}.")
+        if one.status == self._created.get("environment"):
+            self._found.offer(create_status=one.status)
+        records = [as_object(exchange.member("deployment")) for exchange in (one, other)]
+        uids = [text(record, "uid") for record in records if is_uid(text(record, "uid"))]
+        seen = [tuple(text(record, "status") for record in records)]
+        log_path = f"{path}/{uids[0]}/logs/deployment-logs" if uids else ""
+        early = await self._log(log_path)
+        end = await self._settled(path, len(before) + len(uids), watched=uids, seen=seen)
+        self._judge_whole_log(early, await self._log(log_path))
+        self._judge_previous(first[0], end)
+        await self._judge_side_by_side(path, other, seen, end, uids)
+
+    async def _log(self, path: str) -> list[JSONValue]:
+        exchange = await self._ask.ask("GET", path) if path else None
+        return [] if exchange is None or not exchange.is_success else [*as_list(exchange.member("deploymentLogs"))]
+
+    def _judge_whole_log(self, early: Sequence[JSONValue], late: Sequence[JSONValue]) -> None:
+        """Compare the beginning of a build log, read during the build, with the log at its end."""
+        if early and late and any(line not in late for line in early):
+            self._found.decide(
+                33,
+                len(late),
+                "Lines that were read during a build are missing from its log at the end.",
+                contradicts=True,
+                options={"build_log_lines": len(late)},
+            )
+
+    async def _judge_side_by_side(
+        self,
+        path: str,
+        other: Exchange,
+        seen: Sequence[tuple[str, ...]],
+        end: Mapping[str, Record],
+        uids: Sequence[str],
+    ) -> None:
+        outcome = [text(end[uid], "status") for uid in uids if uid in end]
+        meaning = None
+        if other.status is not None and 400 <= other.status < 500 and other.status != 429:
+            again = await self._ask.ask("POST", path, json={})
+            meaning = "refuse" if again.is_success else None
+        elif any(pair == ("DEPLOYING", "DEPLOYING") for pair in seen):
+            meaning = "parallel"
+        elif any(pair == ("DEPLOYING", "QUEUED") for pair in seen):
+            meaning = "queue"
+        elif outcome[:1] in (["FAILED"], ["CANCELLED"]) and outcome[1:] == ["LIVE"]:
+            meaning = "fail"
+        if meaning is None:
+            self._found.leave(20, "The two deployments were not seen to build at the same time.")
+            return
+        states = " ".join(dict.fromkeys("/".join(map(plain_name, pair)) for pair in seen))
+        self._found.decide(
+            20,
+            meaning,
+            "Two deployments of the scratch project were created without waiting in between.",
+            evidence=[f"Statuses seen: {states}. The second creation ended with {other.outcome}."],
+            options={"while_building": meaning},
+        )
+
+    def _judge_previous(self, uid: str, end: Mapping[str, Record]) -> None:
+        status = text(end.get(uid, {}), "status")
+        newer = [record for other, record in end.items() if other != uid and record.get("status") == "LIVE"]
+        if newer and status in ("ARCHIVED", "DEPLOYED"):
+            self._found.decide(
+                21,
+                status,
+                "A LIVE deployment of the scratch project was watched until a newer one was LIVE.",
+                options={"superseded_status": status},
+            )
+        else:
+            self._found.leave(21, f"The scratch project's first deployment ended as {plain_name(status) or 'nothing'}.")
+
+    async def _settled(
+        self,
+        path: str,
+        count: int,
+        *,
+        watched: Sequence[str] = (),
+        seen: list[tuple[str, ...]] | None = None,
+    ) -> Mapping[str, Record]:
+        """Wait until an environment has some number of deployments, all of which have ended; return them by UID.
+
+        Args:
+            path: Path of the environment's deployments.
+            count: How many there must be.
+            watched: UIDs of deployments whose statuses are collected on the way.
+            seen: Takes their statuses.
+        """
+        clock = asyncio.get_running_loop().time
+        ends, delay = clock() + _BUILD_TIMEOUT_S, 0.5
+        while True:
+            exchange = await self._ask.ask("GET", path)
+            records = {text(one, "uid"): one for one in map(as_object, as_list(exchange.member("deployments")))}
+            if seen is not None and all(uid in records for uid in watched):
+                seen.append(tuple(text(records[uid], "status") for uid in watched))
+            if len(records) >= count and not any(one.get("status") in _IN_FLIGHT for one in records.values()):
+                return records
+            if clock() > ends:
+                return {}
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, _POLL_EVERY_S)
+
+    def _path(self, environment: Record) -> str:
+        return environment_path({"uid": self.uid}, environment)
+
+    @property
+    def _now(self) -> datetime:
+        return judging.date_of(self._ask.exchanges[-20:]) or datetime.now(UTC)
+
+
+@contextlib.asynccontextmanager
+async def scratch_project(
+    client: LaunchClient, asker: Asker, findings: Findings, name: str, *, tell: Callable[[str], object]
+) -> AsyncGenerator[Scratch]:
+    """Explore with a scratch project, which is deleted at the end of the block, whatever happens in it.
+
+    Raises:
+        InvalidArgumentError: A project of this name exists; nothing was changed.
+    """
+    scratch = Scratch(client, asker, findings, name, tell)
+    tell("Make sure that the name of the scratch project is not in use")
+    await scratch.check_name()
+    try:
+        yield scratch
+    finally:
+        await _to_its_end(scratch.remove())
+
+
+async def _to_its_end(work: Coroutine[object, object, None]) -> None:
+    """Finish some work, also if this task is cancelled in the meantime."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    task.result()
+
+
+def _required_fields(exchange: Exchange) -> list[str]:
+    """Return the fields that a refusal names as required."""
+    if exchange.status not in (400, 422):
+        return []
+    return [
+        field
+        for entry in as_list(exchange.member("errors"))
+        for field, problem in as_object(entry).items()
+        if "REQUIRED" in text(as_object(problem), "code").upper()
+    ]
+
+
+def _write_site(path: Path) -> Path:
+    """Write the smallest site that storage accepts as a ZIP."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("index.html", _SITE + f"<!-- {' ' * _PADDING} -->\n")
+    return path
