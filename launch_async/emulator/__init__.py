@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     )
     from launch_async.emulator.options import EmulatorKeywords as EmulatorKeywords, EmulatorOptions as EmulatorOptions
     from launch_async.emulator.server import LaunchEmulator as LaunchEmulator
+    from launch_async.emulator.tape.recorder import Recorder as Recorder
+    from launch_async.emulator.tape.tape import Tape as Tape, TapedExchange as TapedExchange
     from launch_async.emulator.transport import InMemoryTransport as InMemoryTransport
 else:
     __getattr__, __dir__ = lazy(__name__)

@@ -24,12 +24,17 @@ from launch_async.emulator.ledger import LedgerEntry
 from launch_async.emulator.options import RefusalBody
 from launch_async.emulator.routes.operations import Match, Router
 from launch_async.emulator.service import Answer, Call, Operation, Service
+from launch_async.emulator.tape.replay import Replay, ReplayedAnswer
 
 _LOG: Final = logging.getLogger(__name__)
 # What the ledger and faults call the two things that storage does.
 STORAGE = ("uploadArchive", "downloadArchive")
 CREDENTIAL_HEADERS = ("authtoken", "authorization", "organization_uid")
 INTERNAL = ("/manage/", "/logs/")
+# What an emulator with a tape does itself: no tape has logins.
+NEVER_TAPED: Final = frozenset(
+    {"oauthToken", "oauthTokenAlt", "oauthTokenDevHub", "oauthIntrospect", "login", "logout", "listOrganizations"}
+)
 GATEWAY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
 TOO_MANY_PAGE = "<html><head><title>429 Too Many Requests</title></head><body></body></html>\n"
 
@@ -111,6 +116,8 @@ class Dispatcher:
     def _dated(self, entry: LedgerEntry, response: web.StreamResponse) -> web.StreamResponse:
         """Note the status, and tell the emulator's time, which a test may have moved."""
         entry.status = response.status
+        if isinstance(response, ReplayedAnswer):
+            return response
         response.headers["Date"] = http_date(int(self._service.clock.now()))
         return response
 
@@ -120,7 +127,8 @@ class Dispatcher:
         """Spend the budget, let faults strike, act; whatever goes wrong becomes an envelope."""
         headers: dict[str, str] = {}
         fault: Fault | None = None
-        caller = None if storage else self._identify(request, match)
+        replay = None if entry.operation in NEVER_TAPED else self._service.replay
+        caller = None if storage or replay else self._identify(request, match)
         try:
             headers = self._spend(entry, match, caller)
             fault = self._service.faults.pick(entry.operation, request.method)
@@ -129,7 +137,12 @@ class Dispatcher:
             early = await _strike_before(request, fault, acts=self._service.options.failures_act)
             if early is not None:
                 return early
-            response = await (self._storage(request) if storage else self._act(request, match, caller))
+            if replay is not None:
+                response = await _replayed(request, replay)
+            elif storage:
+                response = await self._storage(request)
+            else:
+                response = await self._act(request, match, caller)
         except errors.Refusal as refusal:
             response = _refused(refusal)
         except (ConnectionError, asyncio.CancelledError):
@@ -210,6 +223,16 @@ class Dispatcher:
         seconds = self._service.latency.draw()
         if seconds > 0:
             await asyncio.sleep(seconds)
+
+
+async def _replayed(request: web.BaseRequest, replay: Replay) -> web.StreamResponse:
+    """The answer that the tape has for a request.
+
+    Where the recorded answer was lost, the client gets half an answer. After a connection that is just dropped, some
+    clients send again on their own, which would take the next answer from the tape.
+    """
+    exchange = replay.next(request.method, request.rel_url.raw_path, request.query.items())
+    return ReplayedAnswer(exchange) if exchange.status is not None else await _truncated(request, web.Response())
 
 
 async def _let_send(request: web.BaseRequest) -> None:

@@ -78,6 +78,7 @@ class EmulatorOptions:
         control: answer under ``/__emulator__/``, where tests in other languages find what `LaunchEmulator` offers.
         build: really run the build command of an environment, as the user who runs the emulator.
         state: a file that keeps everything for the next emulator that is started with it.
+        tape: a tape that a `Recorder` has written; the emulator then answers from the tape and from nothing else.
         seed: draws the same uids, tokens and delays in every run.
         clock: the time in which everything happens; by default this machine's.
         rate_limit: requests per second and organization; None for no limit (question 8).
@@ -169,6 +170,7 @@ class EmulatorOptions:
     control: bool = field(default=False, metadata=AT_START)
     build: bool = field(default=False, metadata=AT_START)
     state: Path | None = field(default=None, converter=_resolved, metadata=AT_START)
+    tape: Path | None = field(default=None, converter=_resolved, metadata=AT_START)
     seed: int | None = field(default=None, metadata=AT_START)
     clock: Clock | None = field(default=None, metadata=AT_START)
     rate_limit: int | None = 10
@@ -252,6 +254,8 @@ class EmulatorOptions:
             raise ValueError(f"port must be from 0 to 65535, or None for no socket, got {self.port}")
         if self.rate_limit is not None and self.rate_limit < 1:
             raise ValueError(f"rate_limit must be at least 1, or None for no limit, got {self.rate_limit}")
+        if self.tape is not None and self.state is not None:
+            raise ValueError("tape and state exclude each other: an emulator with a tape has no state to keep")
         if not callable(self.latency) and not self.latency >= 0:
             raise ValueError(f"latency must be seconds of 0 or more, got {self.latency}")
 
@@ -265,6 +269,7 @@ class EmulatorKeywords(TypedDict, total=False):
     control: bool
     build: bool
     state: str | os.PathLike[str] | None
+    tape: str | os.PathLike[str] | None
     seed: int | None
     clock: Clock | None
     rate_limit: int | None

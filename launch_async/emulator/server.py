@@ -1,6 +1,7 @@
 """LaunchEmulator: a Launch to test against, in this process, on real sockets."""
 
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -27,6 +28,8 @@ from launch_async.emulator.persistence import Snapshot, StateFile
 from launch_async.emulator.routes.operations import DOMAINS, PUBLIC, Router, describe, offered
 from launch_async.emulator.service import Service
 from launch_async.emulator.state import State, Uids
+from launch_async.emulator.tape.replay import Replay
+from launch_async.emulator.tape.tape import Tape
 from launch_async.emulator.traffic.budget import Budget
 from launch_async.emulator.traffic.latency import LatencyModel
 from launch_async.emulator.transport import InMemoryTransport
@@ -46,7 +49,8 @@ class LaunchEmulator(EmulatorControls):
 
     Raises:
         TypeError: there is no such option.
-        ValueError: an option out of its range, or a state file that cannot be read.
+        ValueError: an option out of its range, or a state file or a tape that cannot be read.
+        OSError: there is no such tape.
     """
 
     def __init__(self, options: EmulatorOptions | None = None, **changes: Unpack[EmulatorKeywords]) -> None:
@@ -61,6 +65,25 @@ class LaunchEmulator(EmulatorControls):
         self._dispatcher = Dispatcher(self._service, Router(offered(options)), orders)
         if options.port is None:
             self.url: str = f"http://{IN_MEMORY}"
+
+    @classmethod
+    def from_tape(cls, path: str | os.PathLike[str], **changes: Unpack[EmulatorKeywords]) -> Self:
+        """Return an emulator that answers from a tape, which a `Recorder` has written.
+
+        The k-th request with one method, path and query gets the k-th answer that was recorded for it; the last one is
+        repeated. A request that is not on the tape gets a 421 with the code ``emulator.NOT_ON_TAPE``, which names the
+        nearest requests that are. Credentials are not checked, and no budget counts. `organization_uid` is that of
+        the tape.
+
+        Args:
+            path: The tape.
+            changes: Other options, such as ``port``; `EmulatorOptions` explains them.
+
+        Raises:
+            ValueError: The file is no tape of this version, or a line of it is damaged.
+            OSError: The file cannot be read.
+        """
+        return cls(with_changes(EmulatorOptions(), changes), tape=path)
 
     async def start(self) -> None:
         """Listen. Afterwards `url` is known.
@@ -181,5 +204,6 @@ def _assemble(options: EmulatorOptions, snapshot: Snapshot | None) -> Service:
         faults=Faults((*(operation.id for operation in offered(options)), *STORAGE)),
         ledger=Ledger(clock.ticks),
         live_logs=LiveLogs(options, clock),
+        replay=None if options.tape is None else Replay(Tape.load(options.tape)),
         openapi=describe((*PUBLIC, *(DOMAINS if options.domains else ()))),
     )

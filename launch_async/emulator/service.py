@@ -28,6 +28,7 @@ from launch_async.emulator.state import (
     Uids,
     in_order,
 )
+from launch_async.emulator.tape.replay import Replay
 from launch_async.emulator.traffic.budget import Budget
 from launch_async.emulator.traffic.latency import LatencyModel
 from launch_async.emulator.uploads.storage import Storage
@@ -67,6 +68,7 @@ class Service:
     faults: Faults
     ledger: Ledger
     live_logs: LiveLogs
+    replay: Replay | None = None
     changed: Callable[[], None] | None = None
     openapi: Record = field(factory=Record)
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         Purge as Purge,
     )
     from launch_async.emulator.options import EmulatorKeywords as EmulatorKeywords, EmulatorOptions as EmulatorOptions
+    from launch_async.emulator.tape.recorder import Recorder as Recorder
+    from launch_async.emulator.tape.tape import Tape as Tape, TapedExchange as TapedExchange
     from launch_async.emulator.transport import InMemoryTransport as InMemoryTransport
     from launch_sync.emulator.server import LaunchEmulator as LaunchEmulator
 else:

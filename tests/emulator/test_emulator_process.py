@@ -72,7 +72,8 @@ def test_every_option_is_explained_in_the_order_of_the_class():
 
 
 def test_every_option_is_a_keyword_of_the_same_type():
-    wider = {"state": str | os.PathLike[str] | None, "required_settings": Iterable[RequiredSetting]}
+    path = str | os.PathLike[str] | None
+    wider = {"state": path, "tape": path, "required_settings": Iterable[RequiredSetting]}
 
     assert get_type_hints(EmulatorKeywords) == {**TYPES, **wider}
 

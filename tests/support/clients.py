@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypedDict, Unpack
 
 import launch_async
 import launch_async.emulator
 import launch_sync
 import launch_sync.emulator
+from launch_async.http import Middleware
 from launch_async.rate_limit import RateLimiter, UnlimitedRateLimiter
 
 Emulator = launch_async.emulator.LaunchEmulator | launch_sync.emulator.LaunchEmulator
@@ -21,6 +23,7 @@ class Options(TypedDict, total=False):
     organization_uid: str
     limiter: RateLimiter
     retry: launch_async.RetryPolicy
+    middleware: Sequence[Middleware]
     attempt_timeout: float
 
 

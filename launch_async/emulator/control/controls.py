@@ -51,7 +51,7 @@ class EmulatorControls:
     def __init__(self, service: Service, first: OrganizationCredentials | None) -> None:
         self.url = ""
         self._service = service
-        self._first = self.add_organization("Emulated organization") if first is None else first
+        self._first = self._first_organization() if first is None else first
         self._control_secret = service.uids.secret("control")
 
     @property
@@ -145,11 +145,23 @@ class EmulatorControls:
             rate_limit: its requests per second, None for no limit; by default the emulator's.
             second_factor: the code that its user must give at login.
         """
+        limit = self._service.options.rate_limit if rate_limit == -1 else rate_limit
+        return self._add_organization(name, self._service.uids.platform(), limit, second_factor)
+
+    def _first_organization(self) -> OrganizationCredentials:
+        service = self._service
+        taped = None if service.replay is None else service.replay.tape.organization_uid
+        uid = service.uids.platform() if taped is None else taped
+        return self._add_organization("Emulated organization", uid, service.options.rate_limit, None)
+
+    def _add_organization(
+        self, name: str, uid: str, rate_limit: int | None, second_factor: str | None
+    ) -> OrganizationCredentials:
         service = self._service
         organization = Organization(
-            uid=service.uids.platform(),
+            uid=uid,
             name=name,
-            rate_limit=service.options.rate_limit if rate_limit == -1 else rate_limit,
+            rate_limit=rate_limit,
             revalidation_quota=service.options.revalidation_quota,
             user_uid=service.uids.platform(),
         )

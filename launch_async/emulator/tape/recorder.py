@@ -1,0 +1,295 @@
+"""Recorder: a middleware that writes each exchange of a client to a tape, masked.
+
+An error in here ends the recording, and never a call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar, cast
+
+import attrs
+
+from launch_async.emulator.clock import iso
+from launch_async.emulator.tape import masking
+from launch_async.emulator.tape.tape_file import FORMAT, TapeFile
+from launch_async.emulator.tape.vocabulary import is_known
+
+_LOG: Final = logging.getLogger(__name__)
+_LARGE_BYTES: Final = 256 * 1024
+"""A thread masks answers that are larger, so that the event loop does not wait."""
+_LONGEST_EVENT_BYTES: Final = 1024 * 1024
+_FAILURES: Final = frozenset({"ConnectError", "ResponseLost", "AttemptTimeout", "ResponseTooLarge"})
+_BETWEEN_EVENTS: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+
+
+class SizedFile(Protocol):
+    """A file as a body; only its size is recorded."""
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes."""
+        ...
+
+
+class SentRequest(Protocol):
+    """A request as a client sends it."""
+
+    @property
+    def method(self) -> str:
+        """HTTP method."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """Absolute URL, quoted."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers, credentials among them."""
+        ...
+
+    @property
+    def body(self) -> bytes | SizedFile | None:
+        """The body; None for none."""
+        ...
+
+
+class ReceivedAnswer(Protocol):
+    """An answer as a client gets it."""
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers."""
+        ...
+
+    @property
+    def body(self) -> bytes:
+        """The body."""
+        ...
+
+
+RequestT = TypeVar("RequestT", bound=SentRequest)
+AnswerT = TypeVar("AnswerT", bound=ReceivedAnswer)
+
+
+class Recorder:
+    """A middleware that records what a client sends and receives, masked, so that the tape may be mailed.
+
+    Give it to a client of `launch_async` or `launch_sync`: ``LaunchClient(middleware=[Recorder("tape.jsonl")])``.
+    Each exchange is one line of JSON, appended when the answer is there. Several clients, threads and processes may
+    record to the same tape at the same time. The file has mode 0600.
+
+    A recorder keeps only what its rules know: statuses, counts, choices, times, and the words of the service's own
+    messages. It masks everything else: credentials, names, e-mail addresses, UIDs, hosts, URLs, values of variables,
+    log texts, and fields that it does not know. The same value has the same stand-in wherever one process records.
+    Uploads, downloads and logins do not pass a middleware, so they are never on a tape.
+
+    A recorder changes no exchange, and no call fails because of it. If the tape cannot be written, the recorder logs
+    one warning, sets `failed` and records no more.
+
+    Args:
+        path: The tape. New exchanges are appended to those that it has.
+
+    Raises:
+        ValueError: The file exists and is not a tape.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path).absolute()
+        self._file = TapeFile(self._path)
+        self._failed = False
+        try:
+            self._file.check()
+        except OSError as error:
+            self._fail(error)
+
+    @property
+    def path(self) -> Path:
+        """The tape."""
+        return self._path
+
+    @property
+    def failed(self) -> bool:
+        """Whether the recording has stopped because the tape could not be written."""
+        return self._failed
+
+    async def __call__(self, request: RequestT, send: Callable[[RequestT], Awaitable[AnswerT]]) -> AnswerT:
+        """Pass a request on, record the exchange and return the answer."""
+        if self._failed:
+            return await send(request)
+        exchange = _Exchange(request)
+        try:
+            answer = await send(request)
+        except Exception as error:
+            self._write(partial(exchange.failed, error))
+            raise
+        if getattr(answer, "stream", None) is not None and attrs.has(type(answer)):
+            return self._tapped(exchange, answer)
+        if len(answer.body) > _LARGE_BYTES:
+            await asyncio.to_thread(self._write, partial(exchange.answered, answer))
+        else:
+            self._write(partial(exchange.answered, answer))
+        return answer
+
+    def _tapped(self, exchange: _Exchange, answer: AnswerT) -> AnswerT:
+        """Return an answer whose stream is recorded while the client reads it."""
+        streamed = cast("Any", answer)
+
+        def write(events: _Events, failure: Exception | None) -> None:
+            self._write(lambda: exchange.streamed(answer, events.take(), failure))
+
+        return cast("AnswerT", attrs.evolve(streamed, stream=_TappedStream(streamed.stream, write)))
+
+    def _write(self, compose: Callable[[], Mapping[str, object]]) -> None:
+        if self._failed:
+            return
+        try:
+            self._file.append(json.dumps(compose(), separators=(",", ":")).encode() + b"\n")
+        except Exception as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self._failed = True
+        # Never the error's own text: it may quote what was to be masked.
+        reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+        _LOG.warning(
+            "The tape %s cannot be written (%s). The recording has stopped; calls continue.", self._path, reason
+        )
+
+
+class _Stream(Protocol):
+    async def read(self) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class _Exchange:
+    """One exchange, from the moment when its request is sent."""
+
+    def __init__(self, request: SentRequest) -> None:
+        self._request = request
+        self._began = time.time()
+        self._ticks = time.perf_counter()
+
+    def answered(self, answer: ReceivedAnswer) -> Mapping[str, object]:
+        """Return the line of an answer."""
+        description = masking.target(self._request.url)[1] == "/openapi"
+        return self._line({"answer": {**_head(answer), **masking.body(answer.body, description=description)}})
+
+    def streamed(self, answer: ReceivedAnswer, events: list[str], failure: Exception | None) -> Mapping[str, object]:
+        """Return the line of an answer that was read while it came."""
+        broken = {} if failure is None else {"failure": _failure(failure)}
+        return self._line({"answer": {**_head(answer), "events": events}, **broken})
+
+    def failed(self, error: Exception) -> Mapping[str, object]:
+        """Return the line of an exchange without an answer."""
+        return self._line({"failure": _failure(error)})
+
+    def _line(self, outcome: Mapping[str, object]) -> Mapping[str, object]:
+        seconds = round(time.perf_counter() - self._ticks, 6)
+        return {"tape": FORMAT, "at": iso(self._began), "seconds": seconds, "request": self._sent(), **outcome}
+
+    def _sent(self) -> Mapping[str, object]:
+        request = self._request
+        host, path, query = masking.target(request.url)
+        operation = getattr(request, "operation", "")
+        named = {"operation": operation} if isinstance(operation, str) and is_known(operation) else {}
+        if isinstance(request.body, bytes):
+            body = masking.body(request.body)
+        else:
+            body = {} if request.body is None else {"file": request.body.size}
+        return {
+            **named,
+            "method": masking.method(request.method),
+            "host": host,
+            "path": path,
+            "query": query,
+            "headers": masking.headers(request.headers),
+            **body,
+        }
+
+
+def _head(answer: ReceivedAnswer) -> Mapping[str, object]:
+    return {"status": answer.status, "headers": masking.headers(answer.headers)}
+
+
+def _failure(error: Exception) -> str:
+    name = type(error).__name__
+    return name if name in _FAILURES else "OtherError"
+
+
+class _Events:
+    """The events of a stream, each masked when it is complete."""
+
+    def __init__(self) -> None:
+        self._masked: list[str] = []
+        self._rest = b""
+        self._problem: Exception | None = None
+
+    def feed(self, part: bytes) -> None:
+        """Add a part of the stream. An event that is too long is left out."""
+        try:
+            *complete, self._rest = _BETWEEN_EVENTS.split(self._rest + part)
+            self._masked.extend(masking.event(event.decode("utf-8", "replace")) for event in complete if event.strip())
+        except Exception as error:
+            self._problem = error
+        if len(self._rest) > _LONGEST_EVENT_BYTES:
+            self._rest = b""
+
+    def take(self) -> list[str]:
+        """Return the masked events.
+
+        Raises:
+            Exception: What went wrong with one of them.
+        """
+        if self._problem is not None:
+            raise self._problem
+        return self._masked
+
+
+class _TappedStream:
+    """A stream that is recorded while it is read. The exchange is written when the stream ends."""
+
+    def __init__(self, stream: _Stream, write: Callable[[_Events, Exception | None], None]) -> None:
+        self._stream = stream
+        self._write = write
+        self._events = _Events()
+        self._is_written = False
+
+    async def read(self) -> bytes:
+        """Return what has come."""
+        try:
+            part = await self._stream.read()
+        except Exception as error:
+            self._end(error)
+            raise
+        if part:
+            self._events.feed(part)
+        else:
+            self._end(None)
+        return part
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._stream.close()
+        self._end(None)
+
+    def _end(self, failure: Exception | None) -> None:
+        if not self._is_written:
+            self._is_written = True
+            self._write(self._events, failure)

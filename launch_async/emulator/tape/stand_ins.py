@@ -1,0 +1,134 @@
+"""Stand-ins for texts: the same text gets the same stand-in everywhere, within one process.
+
+A UID in a listing, in a path and inside a log message is so still the same UID. A stand-in is a keyed hash. The key
+exists in memory only, so that no one can guess a text and check the guess against a tape.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+from urllib.parse import unquote
+
+from launch_async.emulator.tape.vocabulary import is_known
+
+_KEY: Final = os.urandom(32)
+_UID: Final = r"blt[0-9a-f]{16}|[0-9a-f]{24}"
+_IS_UID: Final = re.compile(_UID)
+# Each pattern begins where no longer match could begin, so that the search takes linear time.
+_FINDS: Final = re.compile(
+    r"((?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://\S+"
+    r"|(?<!\S)[^\s@]+@[^\s@]+"
+    rf"|(?<![0-9A-Za-z])(?:{_UID})(?![0-9A-Za-z])"
+    r"|(?<![\w.-])(?!launch\.)(?:(?:[a-z0-9-]+\.)+[a-z]{2,24}|\d{1,3}(?:\.\d{1,3}){3})(?![\w.-])(?::\d+)?)"
+)
+_PUNCTUATION: Final = ".,;:!?()[]'\""
+_PLACES: Final = frozenset({"projects", "environments", "deployments", "domains", "deploy"})
+"""The segments of a path that a UID follows."""
+_LITERAL: Final = "upload"
+"""The only literal segment of the API's paths that follows one of these."""
+
+
+def word(text: str) -> str:
+    """Return the stand-in for any text."""
+    return f"masked_{_digest(text)[:12]}" if text else ""
+
+
+def is_uid(text: str) -> bool:
+    """Return whether a text has the form of a UID."""
+    return _IS_UID.fullmatch(text) is not None
+
+
+def uid(text: str) -> str:
+    """Return the stand-in for a UID; it has the form of a UID of the same kind."""
+    if not text:
+        return ""
+    return f"blt{_digest(text)[:16]}" if text.startswith("blt") and is_uid(text) else _digest(text)[:24]
+
+
+def commit(text: str) -> str:
+    """Return the stand-in for a commit hash: as long, and a short hash still begins the long one."""
+    return (_digest(text[:7])[:7] + "0" * len(text))[: len(text)]
+
+
+def mail(text: str) -> str:
+    """Return the stand-in for an e-mail address."""
+    return f"{word(text)}@mail.invalid"
+
+
+def host(text: str) -> str:
+    """Return the stand-in for a host, with its port if it has one."""
+    name = re.sub(r":(?:80|443)$", "", text.rpartition("@")[2].lower())
+    return f"host-{_digest(name)[:12]}.invalid" if name else ""
+
+
+def url(text: str) -> str:
+    """Return the stand-in for a URL, or for a bare host with a path: nothing of its query and its fragment is left."""
+    scheme, mark, rest = text.partition("://")
+    if not mark:
+        rest = text
+    rest, _, _ = rest.partition("#")
+    rest, question, _ = rest.partition("?")
+    place, slash, inside = rest.partition("/")
+    beginning = f"{scheme if scheme == 'http' else 'https'}://" if mark else ""
+    return f"{beginning}{host(place)}{slash}{path(inside)}{'?masked' if question else ''}"
+
+
+def path(text: str) -> str:
+    """Return a path with each segment masked that is no known word."""
+    return "/".join(_segments(text.split("/")))
+
+
+def _segments(segments: Iterable[str]) -> Iterator[str]:
+    before = ""
+    for segment in segments:
+        if not segment or (is_known(segment) and (before not in _PLACES or segment == _LITERAL)):
+            yield segment
+        else:
+            given = unquote(segment)
+            yield uid(given) if before in _PLACES or is_uid(given) else word(given)
+        before = segment
+
+
+def sentence(text: str) -> str:
+    """Return a message with its known words, the stand-ins of UIDs and addresses, and one for each run of others."""
+    parts = enumerate(_FINDS.split(text))
+    return "".join(_address(part) if position % 2 else _words(part) for position, part in parts)
+
+
+def _address(found: str) -> str:
+    if is_uid(found):
+        return uid(found)
+    if "://" in found:
+        return url(found)
+    return mail(found) if "@" in found else host(found)
+
+
+def _words(part: str) -> str:
+    """Mask each run of words that are not known; what stands between two words becomes a space."""
+    shown: list[str] = []
+    run: list[str] = []
+    for piece in part.split():
+        core = piece.strip(_PUNCTUATION)
+        if core and not _is_plain(core):
+            run.append(piece)
+            continue
+        if run:
+            shown.append(word(" ".join(run)))
+            run.clear()
+        shown.append(piece)
+    if run:
+        shown.append(word(" ".join(run)))
+    return f"{' ' if part[:1].isspace() else ''}{' '.join(shown)}{' ' if part[-1:].isspace() and shown else ''}"
+
+
+def _is_plain(core: str) -> bool:
+    """Return whether a word of a message is known; with a full stop inside, it might be a host."""
+    return is_known(core) and (core.startswith("launch.") or "." not in core)
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=_KEY, digest_size=32).hexdigest()
