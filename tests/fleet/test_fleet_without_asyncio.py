@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from launch_sync.emulator import LaunchEmulator
-from tests.fleet.conftest import uids
+from tests.fleet.conftest import QUICK, uids
 from tests.support.clients import plain_client_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +29,7 @@ def test_a_second_ctrl_c_gives_up_what_was_sent_and_a_resumption_finds_it(tmp_pa
     journal, saved = tmp_path / "run.journal", tmp_path / "plan.json"
     with (
         LaunchEmulator(rate_limit=None, build_seconds=0.0) as emulator,
-        plain_client_of(emulator) as launch,
+        plain_client_of(emulator, retry=QUICK) as launch,
     ):
         emulator.add_project("shop", environments=["one", "two", "three"], git=True)
         plan = launch.fleet.plan_redeploy(launch.fleet.select())
