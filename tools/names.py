@@ -20,6 +20,7 @@ PACKAGES: Final = ("launch_async", "launch_sync")
 MODULES: Final = {
     "": "The packages",
     "emulator": "Emulator",
+    "probe": "Probe",
     "display": "Notebooks and reports",
     "fleet": "Fleet",
     "rate_limit": "The rate limit",

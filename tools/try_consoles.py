@@ -32,6 +32,7 @@ CERTIFICATES: Final = "docs/how-to/proxies-and-certificates.md"
 EXAMPLES: Final = "docs/examples.md"
 VISITED: Final = (TUTORIAL, ORGANIZATION, TESTING, PIPELINES, CERTIFICATES, EXAMPLES)
 _MINUTES: Final = "measures for minutes, and says little on a machine that does something else"
+_PROBED: Final = "typed by tests/cli/test_probe_command.py"
 _BARE: Final = "typed on a bare Debian by .ci/bare"
 ELSEWHERE: Final = {
     "python3 tools/run.py bench": _MINUTES,
@@ -41,6 +42,10 @@ ELSEWHERE: Final = {
     "python -m benchmarks.worlds --seed 777": "one world of those that tests/worlds runs",
     "python3 -m venv .venv": _BARE,
     ".venv/bin/pip install .": _BARE,
+    "contentstack-launch probe": _PROBED,
+    "contentstack-launch probe --markdown report.md": _PROBED,
+    "contentstack-launch probe --json": _PROBED,
+    "contentstack-launch probe --write --project probe-1 --confirm": _PROBED,
     "python tools/generate_sync.py": "writes into the checkout; the session sync_check runs it with --check",
 }
 _SETTINGS: Final = """

@@ -32,6 +32,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "purge": ("domains", "Revalidate the cache of an environment."),
     "domains": ("domains", "List domains, and change their certificates."),
     "doctor": ("doctor", "Check credentials, network, clock and rate limit."),
+    "probe": ("probe", "Check what the SDK assumes about Launch against your organization."),
     "login": ("login", "Log in, and keep the login in the system's keyring."),
     "logout": ("login", "Log out, and remove the login from the keyring."),
     "emulator": ("emulator", "Run a Launch server on this machine."),

@@ -27,7 +27,9 @@ __all__ = ["CALLBACKS", "Call", "options_of", "taken_by", "texts_of_arguments"]
 
 Call: TypeAlias = Callable[..., object]
 
-CALLBACKS: Final = frozenset({"on_log", "on_progress", "on_update", "on_event", "control", "cursor", "progress"})
+CALLBACKS: Final = frozenset(
+    {"on_log", "on_progress", "on_update", "on_event", "on_step", "control", "cursor", "progress"}
+)
 """Parameters that only a program can give. The command shows progress and handles Ctrl-C by itself."""
 
 _CHOICES: Final[Mapping[str, Iterable[str]]] = {

@@ -31,6 +31,8 @@ T = TypeVar("T")
 LIVE_LOG_SECONDS: Final = 5.0
 """Seconds for which the probe reads a live log."""
 _LIVE_LOG_BYTES: Final = 64 * 1024
+_SILENCE_S: Final = 0.3
+"""Seconds without a line after which the probe closes a live log that has announced its session."""
 _REFUSALS: Final = 3
 """How often a request is sent that is refused with 429."""
 _SLOWER_S: Final = 1.0
@@ -252,13 +254,25 @@ async def _read_live_log(request: Request, send: Send) -> Response:
     parts: list[bytes] = []
     try:
         async with asyncio.timeout(LIVE_LOG_SECONDS):
-            while sum(map(len, parts)) < _LIVE_LOG_BYTES and (part := await stream.read()):
+            while sum(map(len, parts)) < _LIVE_LOG_BYTES:
+                # The stream never ends. Once it has shown what it is like, only lines of the log could follow.
+                begun = _has_begun(b"".join(parts))
+                async with asyncio.timeout(_SILENCE_S if begun else None):
+                    part = await stream.read()
+                if not part:
+                    break
                 parts.append(part)
     except (TimeoutError, LaunchError):
         pass
     finally:
         stream.close()
     return attrs.evolve(response, body=b"".join(parts), stream=None)
+
+
+def _has_begun(body: bytes) -> bool:
+    """Return whether a live log has announced its session and sent a heartbeat."""
+    has_heartbeat = body.startswith(b":") or any(mark in body for mark in (b"\n:", b"heartbeat", b"ping"))
+    return has_heartbeat and b"session" in body and b"expiresAt" in body
 
 
 def as_object(value: JSONValue) -> Mapping[str, JSONValue]:

@@ -46,7 +46,7 @@ async def probe(
     Args:
         client: A client of the organization. An authtoken and a bearer token decide different questions.
         write: Whether to make a scratch project, which decides more questions. The probe sends up to 150 further
-            requests, uploads two small archives, builds four deployments, and uses one revalidation of the daily
+            requests, uploads two small archives, builds up to five deployments, and uses one revalidation of the daily
             quota. It deletes the project at the end, also after an error or a cancellation.
         project: Name of the scratch project; needed with write. No project may have this name.
         daring: Whether to ask once for a listing with limit=0, which may return everything in the organization.

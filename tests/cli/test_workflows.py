@@ -13,6 +13,7 @@ from launch_async.cli.parameters import CALLBACKS, texts_of_arguments
 from launch_sync import LaunchClient
 from launch_sync.deploy import Previews
 from launch_sync.fleet import Fleet
+from launch_sync.probe import probe
 from launch_sync.resources import Domains, Environments
 from launch_sync.state import DeclaredState
 from launch_sync.variables import Variables
@@ -48,6 +49,7 @@ CALLS = {
     "fleet run": ((Fleet.run,), {"variables"}),
     "fleet report": ((Fleet.report,), set[str]()),
     "fleet resume": ((Fleet.resume,), {"variables"}),
+    "probe": ((probe,), set[str]()),
     "purge": ((Environments.revalidate_cache,), set[str]()),
     "domains list": ((Domains.list,), {"limit", "skip"}),
     "domains update": ((Domains.update,), {"url"}),
