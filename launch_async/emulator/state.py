@@ -325,6 +325,7 @@ class State:
         self.deployments: dict[str, Deployment] = {}
         self.hooks: dict[str, Environment] = {}
         self.uploads: dict[str, Upload] = {}
+        self._names: dict[tuple[str, str], Project | Environment] = {}
 
     def keep(self, one: Kept) -> None:
         """Put something where it belongs."""
@@ -333,10 +334,12 @@ class State:
                 self.organizations[one.uid] = one
             case Project():
                 one.organization.projects[one.uid] = one
+                self._names[one.organization.uid, one.name] = one
             case Environment():
                 one.project.environments[one.uid] = one
                 self.environments[one.uid] = one
                 self.hooks[one.hook_uid] = one
+                self._names[one.project.uid, one.name] = one
             case Domain():
                 one.environment.domains[one.uid] = one
             case Deployment():
@@ -354,14 +357,32 @@ class State:
         if self._changes is not None:
             self._changes.changed[one] = None
 
+    def named(self, parent: Organization | Project, name: str) -> Project | Environment | None:
+        """Return the project of an organization, or the environment of a project, that has a name."""
+        return self._names.get((parent.uid, name))
+
+    def rename_project(self, project: Project, name: str) -> None:
+        """Give a project another name."""
+        del self._names[project.organization.uid, project.name]
+        project.name = name
+        self._names[project.organization.uid, name] = project
+
+    def change_environment(self, environment: Environment, settings: Mapping[str, object]) -> None:
+        """Change some settings of an environment, among which its name may be."""
+        del self._names[environment.project.uid, environment.name]
+        environment.settings = {**environment.settings, **settings}
+        self._names[environment.project.uid, environment.name] = environment
+
     def drop_project(self, project: Project) -> None:
         """Forget a project that is empty."""
+        del self._names[project.organization.uid, project.name]
         del project.organization.projects[project.uid]
         self._gone("project", project)
 
     def drop_environment(self, environment: Environment) -> None:
         """Forget an environment, its hook, its domains and its deployments."""
         environment.deleted = True
+        self._names.pop((environment.project.uid, environment.name), None)
         environment.project.environments.pop(environment.uid, None)
         self.environments.pop(environment.uid, None)
         self.hooks.pop(environment.hook_uid, None)

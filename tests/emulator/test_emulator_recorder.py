@@ -432,6 +432,13 @@ async def _parts(stream):
         yield part
 
 
+async def test_a_large_answer_is_recorded_like_a_small_one(tmp_path):
+    line = await record(tmp_path / "tape.jsonl", asked(), answered({"projects": [{"name": "planted"}] * 20_000}))
+
+    assert len(line["answer"]["json"]["projects"]) == 20_000
+    assert "planted" not in json.dumps(line)
+
+
 async def test_an_exchange_without_an_answer_is_recorded_by_the_name_of_its_error_alone(tmp_path):
     line = await record(tmp_path / "tape.jsonl", asked(), ResponseLost("the connection to planted.com broke"))
 

@@ -2,8 +2,13 @@
 
 import asyncio
 import io
+import json
+import sys
 
 import pytest
+
+from launch_async.emulator import LaunchEmulator
+from launch_async.http import Request
 
 UID = "0" * 24
 FORM = "application/x-www-form-urlencoded"
@@ -155,6 +160,72 @@ async def test_names_are_unique(api, archive, environment):
     assert [reply.status for reply in replies] == [409, 409, 409]
     assert replies[0].code == "launch.PROJECT.DUPLICATE_NAME"
     assert same_again.status == 200
+
+
+async def test_a_name_is_free_again_after_a_change_and_after_a_deletion(api, environment):
+    project = environment.split("/environments")[0]
+    api.emulator.add_project("other")
+    body = {"name": "production", "frameworkPreset": "OTHER", "gitBranch": "main"}
+
+    await api.put(project, {"name": "renamed"})
+    await api.put(environment, {"name": "renamed"})
+    api.emulator.add_project("there")
+    with pytest.raises(ValueError, match="there is a project named 'renamed'"):
+        api.emulator.add_project("renamed")
+    git = api.emulator.add_project("git", git=True)
+    made = await api.post(f"/projects/{git.uid}/environments", {**body, "name": "again"})
+    taken = await api.post(f"/projects/{git.uid}/environments", {**body, "name": "again"})
+    await api.delete(f"/projects/{git.uid}/environments/{made.json['environment']['uid']}")
+    free = await api.post(f"/projects/{git.uid}/environments", {**body, "name": "again"})
+    await api.delete(project)
+    api.emulator.add_project("renamed")
+
+    assert (made.status, taken.status, free.status) == (201, 409, 201)
+
+
+@pytest.mark.parametrize("below", [False, True])
+async def test_what_is_deleted_while_its_change_comes_in_stays_deleted(api, environment, below):
+    project = environment.split("/environments")[0]
+    target = environment if below else project
+
+    async def slowly():
+        yield b'{"name": '
+        await api.delete(target)
+        yield b'"changed"}'
+
+    changed = await api.call("PUT", target, data=slowly(), headers={"Content-Type": "application/json"})
+
+    assert changed.status == 404
+    if not below:
+        api.emulator.add_project("changed")
+
+
+async def test_a_creation_among_many_projects_takes_as_many_steps_as_among_few():
+    async def steps(emulator, name):
+        counted = 0
+
+        def count(_frame, event, _argument):
+            nonlocal counted
+            counted += event == "call"
+
+        request = Request(
+            "POST", f"{emulator.url}/projects", headers, json.dumps({**GIT_PROJECT, "name": name}).encode()
+        )
+        sys.setprofile(count)
+        answer = await emulator.transport().send(request)
+        sys.setprofile(None)
+        assert answer.status == 201
+        return counted
+
+    async with LaunchEmulator(port=None, rate_limit=None) as emulator:
+        headers = {"authtoken": emulator.authtoken, "organization_uid": emulator.organization_uid}
+        await steps(emulator, "warm")
+        few = await steps(emulator, "few")
+        for number in range(300):
+            emulator.add_project(f"project {number}")
+        many = await steps(emulator, "many")
+
+    assert abs(many - few) < 50
 
 
 async def test_an_empty_update_is_refused(api, environment):

@@ -23,7 +23,7 @@ def add_project(
         ValueError: the organization has a project of that name, or two environments share theirs.
     """
     names = list(environments)
-    if any(project.name == name for project in list(organization.projects.values())):
+    if service.state.named(organization, name) is not None:
         raise ValueError(f"there is a project named {name!r} already")
     if len(set(names)) != len(names):
         raise ValueError(f"environment names must be unique within a project, got {names}")

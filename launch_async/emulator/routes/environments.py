@@ -53,7 +53,7 @@ async def create_environment(call: Call) -> Answer:
         raise errors.coded(403, "launch.ENVIRONMENT.LIMIT_REACHED", "The project cannot have more environments.")
     if upload is not None:
         await call.service.storage.unpacked(upload)
-    _check_name(project, str(body["name"]), None)
+    _check_name(call, project, str(body["name"]), None)
     environment = new_environment(call, project, body)
     await deploy(call, environment, upload=upload, commit_hash=NEWEST_COMMIT if git else None)
     return Answer(call.service.options.create_status, {"environment": call.shown(environment)})
@@ -61,19 +61,20 @@ async def create_environment(call: Call) -> Answer:
 
 async def update_environment(call: Call) -> Answer:
     """Change the fields that are sent; variables are replaced as a whole, or merged (FACTS §4, §11 row 17)."""
-    environment = call.environment()
+    call.environment()
     body = await call.json()
+    environment = call.environment()  # it may have been deleted while the body was still coming
     if not body:
         raise errors.coded(400, "launch.BODY_EMPTY", "Nothing to update.")
     check(body, CHANGED_ENVIRONMENT, "ENVIRONMENT")
     if "name" in body:
-        _check_name(environment.project, str(body["name"]), environment)
+        _check_name(call, environment.project, str(body["name"]), environment)
     known = {rule.name for rule in CHANGED_ENVIRONMENT}
     changed = {name: body[name] for name in body if name in known}
     if "environmentVariables" in changed and call.service.options.variables_update == "merge":
         changed["environmentVariables"] = _merged(environment.settings, changed)
         check(changed, CHANGED_ENVIRONMENT, "ENVIRONMENT")
-    environment.settings = {**environment.settings, **changed}
+    call.service.state.change_environment(environment, changed)
     environment.updated_at = call.now
     return Answer(200, {"environment": call.shown(environment)})
 
@@ -152,6 +153,6 @@ def _forget_yesterday(organization: Organization, now: float) -> None:
         organization.revalidations.popleft()
 
 
-def _check_name(project: Project, name: str, but: Environment | None) -> None:
-    if any(environment.name == name and environment is not but for environment in list(project.environments.values())):
+def _check_name(call: Call, project: Project, name: str, but: Environment | None) -> None:
+    if call.service.state.named(project, name) not in (None, but):
         raise errors.coded(409, "launch.ENVIRONMENT.DUPLICATE_NAME", "Name already in use.")

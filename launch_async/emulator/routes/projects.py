@@ -11,7 +11,7 @@ from launch_async.emulator.routes.creation import (
 from launch_async.emulator.routes.validation import CHANGED_PROJECT, NEW_PROJECT, check, check_required
 from launch_async.emulator.service import Answer, Call
 from launch_async.emulator.shapes import as_object
-from launch_async.emulator.state import NEWEST_COMMIT, Organization, Project
+from launch_async.emulator.state import NEWEST_COMMIT, Project
 
 
 async def list_projects(call: Call) -> Answer:
@@ -39,7 +39,7 @@ async def create_project(call: Call) -> Answer:
     )
     if git:
         check_git_allowed(call)
-    _check_name(call.organization, str(body["name"]), None)
+    _check_name(call, str(body["name"]), None)
     limit = call.service.options.project_limit
     if limit is not None and len(call.organization.projects) >= limit:
         raise errors.coded(403, "launch.PROJECT.LIMIT_REACHED", "The organization cannot have more projects.")
@@ -47,7 +47,7 @@ async def create_project(call: Call) -> Answer:
     if not git:
         upload = received_upload(call, (as_object(body["fileUpload"]) or {})["uploadUid"], "PROJECTS")
         await call.service.storage.unpacked(upload)
-        _check_name(call.organization, str(body["name"]), None)
+        _check_name(call, str(body["name"]), None)
     project = _new_project(call, body)
     delay = call.service.options.create_delay
     environment = new_environment(call, project, as_object(body["environment"]) or {}, delay)
@@ -57,8 +57,9 @@ async def create_project(call: Call) -> Answer:
 
 async def update_project(call: Call) -> Answer:
     """Change name or description, the only two fields that may be sent (FACTS §4)."""
-    project = call.project()
+    call.project()
     body = await call.json()
+    project = call.project()  # it may have been deleted while the body was still coming
     if not body:
         raise errors.coded(400, "launch.BODY_EMPTY", "Nothing to update.")
     foreign = [name for name in body if name not in ("name", "description")]
@@ -68,8 +69,8 @@ async def update_project(call: Call) -> Answer:
         )
     check(body, CHANGED_PROJECT, "PROJECTS")
     if "name" in body:
-        _check_name(call.organization, str(body["name"]), project)
-        project.name = str(body["name"])
+        _check_name(call, str(body["name"]), project)
+        call.service.state.rename_project(project, str(body["name"]))
     if "description" in body:
         project.description = None if body["description"] is None else str(body["description"])
     project.updated_at = call.now
@@ -119,6 +120,6 @@ def _repository(given: dict[str, object]) -> dict[str, object]:
     return {name: given[name] for name in ("repositoryName", "username", "repositoryUrl")}
 
 
-def _check_name(organization: Organization, name: str, but: Project | None) -> None:
-    if any(project.name == name and project is not but for project in list(organization.projects.values())):
+def _check_name(call: Call, name: str, but: Project | None) -> None:
+    if call.service.state.named(call.organization, name) not in (None, but):
         raise errors.coded(409, "launch.PROJECT.DUPLICATE_NAME", "Name already in use.")
