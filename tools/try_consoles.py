@@ -45,6 +45,7 @@ ELSEWHERE: Final = {
     "contentstack-launch probe": _PROBED,
     "contentstack-launch probe --markdown report.md": _PROBED,
     "contentstack-launch probe --json": _PROBED,
+    "contentstack-launch probe --tape probe.jsonl": _PROBED,
     "contentstack-launch probe --write --project probe-1 --confirm": _PROBED,
     '.venv/bin/pip install ".[cli]"': "tools/try_extras.py installs each extra",
     ".venv/bin/contentstack-launch site examples/site --emulator": "runs until Ctrl-C; tests/cli types it",

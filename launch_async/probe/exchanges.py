@@ -119,7 +119,7 @@ class Asker:
         self.exchanges: list[Exchange] = []
         self._whole = client
         self._observed = client.with_options(
-            middleware=(self._observe, *client.middleware, _read_live_log),
+            middleware=(self._observe, _read_live_log, *client.middleware),
             retry=RetryPolicy(attempts=1, refusals=1),
         )
         self._change: Callable[[Request], Request] | None = None
@@ -243,7 +243,7 @@ def _with_organization(uid: str) -> Callable[[Request], Request]:
 
 
 async def _read_live_log(request: Request, send: Send) -> Response:
-    """Read the beginning of a live log, which has no end; the innermost middleware, so that a tape holds the frames."""
+    """Read the beginning of a live log, which has no end."""
     if not request.url.partition("?")[0].endswith("/logs/live"):
         return await send(request)
     headers = {"Accept": "text/event-stream"}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Final
 
 from launch_async.client import LaunchClient
+from launch_async.emulator.tape.recorder import Recorder
 from launch_async.errors import InvalidArgumentError
 from launch_async.http.operation import check_callback, check_text
 from launch_async.probe.exchanges import Asker
@@ -34,6 +36,7 @@ async def probe(
     write: bool = False,
     project: str | None = None,
     daring: bool = False,
+    tape: str | os.PathLike[str] | None = None,
     on_step: Callable[[str], object] | None = None,
 ) -> ProbeReport:
     """Check the contract with the service against a real organization, and report what is true.
@@ -50,19 +53,22 @@ async def probe(
             quota. It deletes the project at the end, also after an error or a cancellation.
         project: Name of the scratch project; needed with write. No project may have this name.
         daring: Whether to ask once for a listing with limit=0, which may return everything in the organization.
+        tape: A file to which a `Recorder` adds each exchange, masked. `LaunchEmulator.from_tape` answers from it.
         on_step: Called with each step, in words, before the step begins.
 
     Returns:
         A verdict for each open question. A question is undecided unless the answers of the service prove one answer.
 
     Raises:
-        InvalidArgumentError: `project` is missing, is given without `write`, or names a project that exists. Nothing
-            was changed.
+        InvalidArgumentError: `project` is missing, is given without `write`, or names a project that exists; or `tape`
+            is a file that is not a tape. Nothing was changed.
         LaunchError: The scratch project's name could not be checked. Nothing was changed.
     """
     check_callback(on_step=on_step)
     name = _scratch_name(write, project)
     tell: Callable[[str], object] = on_step or (lambda _: None)
+    if tape is not None:
+        client = client.with_options(middleware=(*client.middleware, _recorder(tape)))
     asker, findings = Asker(client, MOST_READS), Findings()
     leftover = ""
     if name is not None:
@@ -117,6 +123,13 @@ def probe_steps(*, write: bool = False, project: str | None = None, daring: bool
         *reads,
         f"Delete the project {name!r}, whatever happens",
     )
+
+
+def _recorder(tape: str | os.PathLike[str]) -> Recorder:
+    try:
+        return Recorder(tape)
+    except ValueError as error:
+        raise InvalidArgumentError("tape", str(error)) from None
 
 
 def _scratch_name(write: bool, project: str | None) -> str | None:

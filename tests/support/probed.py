@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 from unittest import mock
 
@@ -85,11 +86,12 @@ def probed(
     bearer: bool = False,
     daring: bool = True,
     middleware: tuple[Middleware, ...] = (),
+    tape: Path | None = None,
 ) -> ProbeReport:
     """Return the report of a probe of an emulator, in virtual time."""
 
     async def main() -> ProbeReport:
         async with emulator, client_of(emulator, bearer=bearer, middleware=middleware) as client:
-            return await probe(client, write=write, project=SCRATCH if write else None, daring=daring)
+            return await probe(client, write=write, project=SCRATCH if write else None, daring=daring, tape=tape)
 
     return in_virtual_time(main())

@@ -159,10 +159,17 @@ def _masked(value: object, key: str, *, hidden: bool, string: Callable[[str, str
         return stand_ins.word(value) if hidden else string(value, key)
     if (members := as_object(value)) is not None:
         return {
-            _name(name, hidden=hidden): _masked(one, name, hidden=hidden or name in _VARIABLES, string=string)
+            _name(name, hidden=hidden): _masked(
+                one, name, hidden=hidden or (name in _VARIABLES and not _is_problem(one)), string=string
+            )
             for name, one in members.items()
         }
     return [_masked(one, key, hidden=hidden, string=string) for one in as_list(value) or ()]
+
+
+def _is_problem(value: object) -> bool:
+    """Return whether a value is what a refusal says about a field, such as a field for variables."""
+    return (as_object(value) or {}).keys() == {"code", "message"}
 
 
 def _name(name: str, *, hidden: bool = False) -> str:

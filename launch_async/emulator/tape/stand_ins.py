@@ -43,7 +43,9 @@ def is_uid(text: str) -> bool:
 
 
 def uid(text: str) -> str:
-    """Return the stand-in for a UID; it has the form of a UID of the same kind."""
+    """Return the stand-in for a UID; it has the form of a UID of the same kind. A UID of zeros names nothing."""
+    if not text.removeprefix("blt").strip("0"):
+        return text
     if not text:
         return ""
     return f"blt{_digest(text)[:16]}" if text.startswith("blt") and is_uid(text) else _digest(text)[:24]

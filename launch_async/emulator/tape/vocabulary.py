@@ -44,7 +44,7 @@ forwarded found from frame gateway gone gzip html http https identity if interna
 media methods must none nosniff octet only origin options permissions plain powered proxy public ratelimit ray
 referrer remaining request requests reset revalidate same sameorigin service set strict sub svc text trace transfer
 transport unauthorized unavailable unprocessable unsupported upgrade utf vary via www x xss age store chunked
-timing vnd goog blob ms
+timing vnd goog blob ms range
 """
 
 _OF_DOCUMENTS: Final = """
