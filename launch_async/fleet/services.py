@@ -12,9 +12,13 @@ from launch_async.errors import DecodeError, NotFoundError
 from launch_async.fleet.plan.targets import Target
 from launch_async.http.pipeline import Pipeline
 from launch_async.models.deployment import Deployment
-from launch_async.resources._create.recent import recent_deployments
 from launch_async.resources._create.reconciling import CreationOptions, ReconcilingCreate
-from launch_async.resources.deployments import Deployments, deployment_creation
+from launch_async.resources.deployments import (
+    Deployments,
+    deployment_creation,
+    newest_deployments,
+    tells_new_ones,
+)
 from launch_async.resources.domains import Domains
 from launch_async.resources.environments import Environments
 from launch_async.resources.projects import Projects
@@ -61,7 +65,11 @@ class FleetServices:
 
     async def recent(self, target: Target) -> Sequence[Deployment]:
         """Return the newest deployments of a target."""
-        return await recent_deployments(self.deployments, target.project_uid, target.environment_uid)
+        return await newest_deployments(self.deployments, target.project_uid, target.environment_uid)
+
+    def tells_new_ones(self, target: Target) -> bool:
+        """Return whether a deployment that is created now can be told from those that were there before."""
+        return tells_new_ones(self.deployments, target.environment_uid)
 
     def creation(
         self, target: Target, commit_hash: str | None, upload_uid: str | None, options: CreationOptions[Deployment]

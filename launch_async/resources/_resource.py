@@ -23,6 +23,7 @@ from launch_async.wire.readers import Mismatch
 if TYPE_CHECKING:
     from launch_async.resources._create.proof import Proof
     from launch_async.resources._create.reconciling import Created, CreationOptions, ReconcilingCreate
+    from launch_async.resources._create.sending import SendRecord
 
 __all__ = ["Resource"]
 
@@ -113,8 +114,7 @@ class Resource:
         send: Callable[[float], Awaitable[C]],
         look_up: Callable[[], Awaitable[Sequence[C]]],
         number_of: Callable[[C], int | None] = lambda _: None,
-        is_untimed: Callable[[], bool] = lambda: False,
-        known_number: int | None = None,
+        learn: Callable[[SendRecord], object] = lambda _: None,
         options: CreationOptions[C] | None = None,
     ) -> ReconcilingCreate[C]:
         """Return a creation that happens once, whatever becomes of the answer; see `ReconcilingCreate`."""
@@ -131,11 +131,11 @@ class Resource:
             send=send,
             look_up=look_up,
             number_of=number_of,
-            is_untimed=is_untimed,
+            learn=learn,
             clock=self._pipeline.clock,
             retry=self._pipeline.retry,
             send_timeout=self._pipeline.timeout,
-            record=options.record or SendRecord(known_number=known_number, sha256=options.sha256),
+            record=options.record or SendRecord(sha256=options.sha256),
             options=options,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ from launch_async.models.upload import DownloadUrl
 from launch_async.resources._create.proof import CommitProof, OwnSourceProof, Proof, UploadProof, ZipOf
 from launch_async.resources._create.recent import recent_deployments
 from launch_async.resources._create.reconciling import CreationOptions, ReconcilingCreate
+from launch_async.resources._create.sending import CreationClock, SendRecord
 from launch_async.resources._inputs import given
 from launch_async.resources._resource import Resource, foreign_answer, has_uid, mismatch, parsed
 from launch_async.resources._signed_urls import SignedUrls
@@ -33,10 +35,21 @@ from launch_async.wire.log_parts import LogParts
 from launch_async.wire.moments import format_iso
 from launch_async.wire.readers import Mismatch
 
-__all__ = ["Deployments", "KnownUpload", "deployment_creation", "host_in_clear", "upload_uid_of", "zip_hash_of"]
+__all__ = [
+    "Deployments",
+    "KnownUpload",
+    "deployment_creation",
+    "host_in_clear",
+    "newest_deployments",
+    "tells_new_ones",
+    "upload_uid_of",
+    "zip_hash_of",
+]
 
 L = TypeVar("L", LogLine, ServerLogLine)
 
+_JUST_LISTED_S: Final = 60.0
+"""Seconds for which a listing of deployments counts as the state right before a creation."""
 _PARENT: Final = "/projects/{project_uid}/environments/{environment_uid}/deployments"
 _ITEM: Final = _PARENT + "/{deployment_uid}"
 _LIST: Final = Operation("listDeployments", "GET", _PARENT, READ)
@@ -69,8 +82,9 @@ class Deployments(Resource):
         """Upload UIDs of deployments that were made here: the service does not tell them."""
         self._highest: dict[str, int] = {}
         """Highest deployment number seen, by environment: what comes later is newer."""
-        self._is_undated = False
-        """Whether the service hides when deployments were created."""
+        self._creation_clock = CreationClock()
+        self._listings: dict[str, _Listing] = {}
+        """The last listing of each environment's newest deployments."""
 
     def list(
         self, project_uid: str, environment_uid: str, *, limit: int | None = None, skip: int = 0
@@ -271,7 +285,15 @@ class Deployments(Resource):
         """Return the creation of a deployment, for a workflow that has it created in its own way."""
         body = CreateDeploymentRequest(commit_hash=given(commit_hash), upload_uid=given(upload_uid))
         uids = {"project_uid": project_uid, "environment_uid": environment_uid}
-        known = self._highest.get(environment_uid)
+        known: int | None = None
+
+        def learn(record: SendRecord) -> None:
+            nonlocal known
+            listing = self._listings.get(environment_uid)
+            known = record.known_number = self._highest.get(environment_uid)
+            record.known_uids = None if listing is None else listing.unnumbered
+            record.is_listed = self._is_just_listed(environment_uid)
+            record.not_before = self._creation_clock.now()
 
         def is_new(deployment: Deployment) -> str | None:
             number = deployment.deployment_number
@@ -290,12 +312,13 @@ class Deployments(Resource):
                 user_only=commit_hash is not None,
                 check=is_new,
             )
+            self._creation_clock.observe(deployment.created_at)
             if upload_uid is not None:
                 self._remember_upload(deployment.uid, upload_uid, None if options is None else options.sha256)
             return self._located(deployment, project_uid=project_uid, environment_uid=environment_uid)
 
         async def look_up() -> Sequence[Deployment]:
-            return await recent_deployments(self, project_uid, environment_uid)
+            return await newest_deployments(self, project_uid, environment_uid)
 
         sha256 = None if options is None else options.sha256
         return self._once(
@@ -306,10 +329,13 @@ class Deployments(Resource):
             send=send,
             look_up=look_up,
             number_of=lambda deployment: deployment.deployment_number,
-            is_untimed=lambda: self._is_undated or self._pipeline.clock.is_missing,
-            known_number=known,
+            learn=learn,
             options=options,
         )
+
+    def _is_just_listed(self, environment_uid: str) -> bool:
+        listing = self._listings.get(environment_uid)
+        return listing is not None and asyncio.get_running_loop().time() - listing.at <= _JUST_LISTED_S
 
     def _remember_upload(self, deployment_uid: str, upload_uid: str, sha256: str | None) -> None:
         self._upload_uids[deployment_uid] = upload_uid
@@ -353,7 +379,6 @@ class Deployments(Resource):
         if deployment.deployment_number is not None:
             highest = self._highest.get(environment_uid, 0)
             self._highest[environment_uid] = max(highest, deployment.deployment_number)
-        self._is_undated = deployment.created_at is None
         return attrs.evolve(
             deployment, project_uid=project_uid, environment_uid=environment_uid, scheme=self._site_scheme
         )
@@ -428,6 +453,36 @@ def upload_uid_of(deployments: Deployments, deployment: Deployment) -> KnownUplo
 def host_in_clear(deployments: Deployments, url: str) -> str:
     """Return the host that a URL would reach in clear against the client's settings; empty if it would not."""
     return "" if deployments._allow_http else plain_http_host(url)  # noqa: SLF001
+
+
+@attrs.frozen
+class _Listing:
+    """A listing of an environment's newest deployments.
+
+    Attributes:
+        at: When it was asked for, by the event loop's clock.
+        unnumbered: UIDs of the deployments in it that have no number.
+    """
+
+    at: float
+    unnumbered: frozenset[str]
+
+
+async def newest_deployments(deployments: Deployments, project_uid: str, environment_uid: str) -> Sequence[Deployment]:
+    """Return an environment's newest deployments, and remember them: a later creation is none of them."""
+    at = asyncio.get_running_loop().time()
+    found = await recent_deployments(deployments, project_uid, environment_uid)
+    unnumbered = frozenset(one.uid for one in found if one.deployment_number is None)
+    deployments._listings[environment_uid] = _Listing(at, unnumbered)  # noqa: SLF001
+    if not unnumbered:
+        deployments._highest.setdefault(environment_uid, 0)  # noqa: SLF001
+    return found
+
+
+def tells_new_ones(deployments: Deployments, environment_uid: str) -> bool:
+    """Return whether this client can tell what it creates in an environment now from what was there before."""
+    clock = deployments._creation_clock  # noqa: SLF001
+    return clock.now() is not None or deployments._is_just_listed(environment_uid)  # noqa: SLF001
 
 
 async def zip_hash_of(deployments: Deployments, deployment: Deployment) -> str | None:

@@ -18,9 +18,9 @@ answered, cancelled = threading.Event(), threading.Event()
 
 
 class OneCreation(UnlimitedRateLimiter):
-    """A budget for the first look and the first creation; whoever else waits for it waits until he is cancelled."""
+    """A budget for the names, one listing and the first creation; all other requests wait until they are cancelled."""
 
-    places = 2
+    places = 3
 
     async def acquire(
         self,

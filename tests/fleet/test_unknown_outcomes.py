@@ -228,3 +228,83 @@ async def test_a_middleware_that_breaks_before_it_sends_leaves_nothing_in_doubt(
 
     assert {entry.state for entry in journal.entries()} == {OperationState.PLANNED}
     assert service.posts() == []
+
+
+async def _killed_before_it_sent(service: UnreliableService, plan: Plan) -> MemoryJournal:
+    """The journal of a run that was killed after it wrote that it was about to deploy, and before it sent anything."""
+    journal, reached = MemoryJournal(), asyncio.Event()
+
+    async def held_back(request: Request, send: Send) -> Response:
+        if request.method == "POST" and len(service.posts()) == len(plan.operations) - 1:
+            reached.set()
+            await asyncio.Event().wait()
+        return await send(request)
+
+    async with service.client(middleware=[held_back]) as client:
+        killed = asyncio.ensure_future(client.fleet.run(plan, journal=journal, concurrency=1, stop_on_failures=None))
+        await reached.wait()
+        killed.cancel()
+        await asyncio.sleep(0)
+        killed.cancel()
+        await asyncio.wait([killed])
+    assert [entry.state for entry in journal.entries()][-1] is OperationState.INTENDED
+    return journal
+
+
+@pytest.mark.parametrize("created_ahead", [-60.0, 0.0, 60.0])
+@pytest.mark.parametrize("shows_numbers", [True, False])
+@virtual_time
+async def test_a_deployment_shortly_before_a_kill_is_not_taken_for_the_runs(
+    shows_numbers: bool, created_ahead: float
+) -> None:
+    service = UnreliableService(shows_numbers=shows_numbers, created_ahead=created_ahead)
+    environment = targets(1)[0].environment_uid
+    for at in (-3600.0, -120.0):
+        service.begin(environment, at=at)
+    async with service.client() as client:
+        plan = await plan_of(client, 1)
+    # Whoever runs the plan has never seen what is there.
+    journal = await _killed_before_it_sent(service, Plan.from_json(plan.to_json()))
+    async with service.client() as client:
+        report = await client.fleet.resume(journal)
+
+    assert report.is_success
+    assert deployed(service) == once_each(1)
+
+
+@pytest.mark.parametrize("created_ahead", [-60.0, 0.0, 60.0])
+@virtual_time
+async def test_later_in_a_run_such_a_deployment_is_reported_and_costs_no_listing(created_ahead: float) -> None:
+    service = UnreliableService(created_ahead=created_ahead)
+    last = targets(4)[-1].environment_uid
+    for at in (-3600.0, -30.0):
+        service.begin(last, at=at)
+    async with service.client() as client:
+        plan = Plan.from_json((await plan_of(client, 4)).to_json())
+    before = len(service.sent)
+    journal = await _killed_before_it_sent(service, plan)
+    about_the_last = [request.operation for _, request in service.sent[before:] if last in request.url]
+    async with service.client() as client:
+        report = await client.fleet.resume(journal)
+
+    assert about_the_last == []
+    assert states(report) == {"succeeded": 3, "ambiguous": 1}
+    assert "nothing says whether it was there before" in report.outcomes[-1].message
+    assert deployed(service) == once_each(3)
+
+
+@virtual_time
+async def test_what_a_colleague_deployed_after_the_plan_was_made_is_not_the_runs() -> None:
+    service = UnreliableService()
+    environment = targets(1)[0].environment_uid
+    service.begin(environment, at=-3600.0)
+    async with service.client() as client:
+        plan = await client.fleet.plan_redeploy(targets(1), look_up=True)
+        await asyncio.sleep(7200.0)
+        service.begin(environment)
+        await asyncio.sleep(120.0)
+        journal = await _killed_before_it_sent(service, plan)
+        report = await client.fleet.resume(journal)
+
+    assert report.is_success
+    assert deployed(service) == once_each(1)

@@ -37,6 +37,7 @@ class Claim:
         name: The name asked for.
         commit: The commit asked for.
         content: SHA-256 of the ZIP asked for.
+        looks_first: Whether the workflow promises to know what was there before it sends anything.
         told: What the caller was told.
         uid: UID that the caller was given.
         text: Further words, for the trace.
@@ -48,6 +49,7 @@ class Claim:
     name: str = ""
     commit: str | None = None
     content: str | None = None
+    looks_first: bool = False
     variables: dict[str, str] = attrs.field(factory=dict)
     told: Told = Told.NOTHING
     uid: str | None = None

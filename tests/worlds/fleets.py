@@ -39,7 +39,7 @@ async def redeployment(world: World) -> None:
         commit = world.service.new_commit()
     source = folder or (Commit(commit) if commit else None)
     for uid in environments:
-        world.claim(Claim(_JOB, "deployment", uid, commit=commit, content=content))
+        world.claim(Claim(_JOB, "deployment", uid, commit=commit, content=content, looks_first=True))
 
     async def plan(client: LaunchClient) -> Plan:
         return await client.fleet.plan_redeploy(await client.fleet.select(), source)

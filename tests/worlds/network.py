@@ -34,12 +34,14 @@ class Account:
         faults: Faults by their name.
         lost: Answers to creations that were lost, by job and place.
         sent: Creations that were about to be sent, by job and place, and by which process.
+        first_sent: When each was about to be sent first, in the world's time.
     """
 
     requests: int = 0
     faults: Counter[str] = attrs.field(factory=Counter[str])
     lost: Counter[tuple[str, str]] = attrs.field(factory=Counter[tuple[str, str]])
     sent: dict[tuple[str, str], set[Process]] = attrs.field(factory=dict[tuple[str, str], set[Process]])
+    first_sent: dict[tuple[str, str], float] = attrs.field(factory=dict[tuple[str, str], float])
 
     def doubt(self, process: Process) -> None:
         """Note that a process was killed: whatever it has sent may be in doubt."""
@@ -149,6 +151,7 @@ class _Exchange:
         self._tell(_described(fate))
         if self._is_write:
             account.sent.setdefault(self._key, set()).add(self._process)
+            account.first_sent.setdefault(self._key, network.loop.time())
         if not fate.leaves:
             await asyncio.sleep(fate.there)
             raise ConnectError("no connection", operation=self._request.operation)

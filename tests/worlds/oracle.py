@@ -5,14 +5,19 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import attrs
 
+from tests.worlds.chance import LISTED_WITHIN
 from tests.worlds.claims import Claim, Told
 from tests.worlds.network import Account
 from tests.worlds.service import Made, Service, short
 
 __all__ = ["Kind", "Violation", "violations_of"]
+
+_UNSEEN_FOR: Final = LISTED_WITHIN + 10.0
+"""Seconds before the first send in which a deployment may be made that no listing can have shown by then."""
 
 
 class Kind(enum.StrEnum):
@@ -50,7 +55,7 @@ def violations_of(claims: Sequence[Claim], service: Service, account: Account) -
     found: list[Violation] = []
     for claim in claims:
         ours = _made_for(claim, service)
-        found += _of_claim(claim, ours, service, in_doubt=account.lost[claim.job, claim.place] > 0)
+        found += _of_claim(claim, ours, service, account)
     return [*found, *_taken_twice(claims)]
 
 
@@ -62,7 +67,8 @@ def _made_for(claim: Claim, service: Service) -> list[Made]:
     ]
 
 
-def _of_claim(claim: Claim, ours: Sequence[Made], service: Service, *, in_doubt: bool) -> Iterator[Violation]:
+def _of_claim(claim: Claim, ours: Sequence[Made], service: Service, account: Account) -> Iterator[Violation]:
+    in_doubt = account.lost[claim.job, claim.place] > 0
     made = ", ".join(short(one.uid) for one in ours) or "nothing"
     story = f"{claim.job} at {short(claim.place)} was told {claim.told} ({claim.text}), and {made} was made"
     if len(ours) > 1:
@@ -70,7 +76,7 @@ def _of_claim(claim: Claim, ours: Sequence[Made], service: Service, *, in_doubt:
     match claim.told:
         case Told.MADE:
             entry = service.by_uid(claim.uid or "")
-            if entry is None or not _is_ours(claim, entry):
+            if entry is None or not _is_ours(claim, entry, account):
                 whose = "nobody's" if entry is None else f"{entry.author}'s"
                 kind = Kind.FOREIGN if ours else Kind.LOST
                 yield Violation(Kind.FOREIGN if entry else kind, f"{story}; {short(claim.uid or '')} is {whose}")
@@ -87,15 +93,17 @@ def _of_claim(claim: Claim, ours: Sequence[Made], service: Service, *, in_doubt:
             pass
 
 
-def _is_ours(claim: Claim, entry: Made) -> bool:
+def _is_ours(claim: Claim, entry: Made, account: Account) -> bool:
     """Return whether an entry is what a claim asked for.
 
-    Where the environment's own source was asked for, every deployment of it is as good: nobody can tell them apart.
+    If a claim asked for the environment's own source, every deployment of that source since then is as good: no look-up
+    can tell them apart.
     """
     if (entry.noun, entry.parent) != (claim.noun, claim.place):
         return False
     if claim.is_own_source:
-        return entry.is_own_source
+        first_sent = account.first_sent.get((claim.job, claim.place), 0.0)
+        return entry.is_own_source and (not claim.looks_first or entry.at >= first_sent - _UNSEEN_FOR)
     same = (entry.commit == claim.commit if claim.commit else True) and (
         entry.content == claim.content if claim.content else True
     )

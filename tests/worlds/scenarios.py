@@ -73,6 +73,9 @@ def furnished(world: World, name: str, kind: str) -> Made:
             service.begin(environment, "founder", at=-80_000.0 + number * 20_000.0, **source)
         if kind == "GITPROVIDER" and world.chance.happens(0.5):
             service.push(environment)
+        if world.chance.happens(0.3):
+            # Somebody has deployed the same source a few minutes ago: nobody may take that for what comes now.
+            service.begin(environment, "founder", at=dice.uniform(-280.0, -100.0))
     return project
 
 

@@ -54,6 +54,7 @@ class FileJournal:
         self._log = Log()
         self._entries: dict[str, Entry] = {}
         self._missing_since: datetime | None = None
+        self._last_step_at: datetime | None = None
 
     def __repr__(self) -> str:
         return f"FileJournal({str(self.path)!r})"
@@ -87,6 +88,14 @@ class FileJournal:
         None where the file is surely the one that its run wrote last; `EARLIEST` where the service has no clock.
         """
         return self._missing_since
+
+    @property
+    def last_step_at(self) -> datetime | None:
+        """The time of the journal's last step, as far as the service showed it; None if `missing_since` is.
+
+        It is later than `missing_since` if only the `Date` of answers showed it: creations may have another clock.
+        """
+        return self._last_step_at
 
     def open(self, plan: Plan | None, *, check: Callable[[Plan], None]) -> Plan:
         """Take the journal for this run; see `Journal.open`."""
@@ -127,7 +136,7 @@ class FileJournal:
         with _translated(self.path):
             content = file.readall()
         kept, entries, opened, log = _parsed(self.path, content)
-        since = moment_of(opened.get("missing_since"))
+        since, step = moment_of(opened.get("missing_since")), moment_of(opened.get("last_step_at"))
         if plan is not None and kept.uid != plan.uid:
             raise JournalError(
                 f"{self.path} is the journal of another plan ({kept.uid[:8]}, {kept.action}). "
@@ -137,9 +146,10 @@ class FileJournal:
         told = identity(file)
         is_original = is_new or (told is not None and told == opened.get("file") and is_last_written(file, log))
         if since is None and not is_original:
-            since = _last_moment(kept, entries.values())
-        self._file, self._log, self._entries, self._missing_since = file, log, entries, since
-        self._append({"opened": {"file": told, "missing_since": text_of(since)}})
+            since, step = _last_moment(kept, entries.values())
+        self._file, self._log, self._entries = file, log, entries
+        self._missing_since, self._last_step_at = since, step
+        self._append({"opened": {"file": told, "missing_since": text_of(since), "last_step_at": text_of(step)}})
         return kept
 
     def _append(self, record: Record) -> None:
@@ -247,6 +257,7 @@ def _parsed(path: Path, content: bytes) -> tuple[Plan, dict[str, Entry], Mapping
             if "opened" in record:
                 opened = cast("Mapping[str, object]", record["opened"])
                 moment_of(opened.get("missing_since"))
+                moment_of(opened.get("last_step_at"))
             else:
                 entry = Entry.from_dict(cast("Mapping[str, object]", record["entry"]))
                 entries[_known(entry.key, entries)] = entry
@@ -257,16 +268,16 @@ def _parsed(path: Path, content: bytes) -> tuple[Plan, dict[str, Entry], Mapping
     return plan, entries, opened, log
 
 
-def _last_moment(plan: Plan, entries: Collection[Entry]) -> datetime:
-    """Return a time of the service's that was over when a journal's last step was written.
+def _last_moment(plan: Plan, entries: Collection[Entry]) -> tuple[datetime, datetime]:
+    """Return a time of the service's that was surely over when a journal's last step was written, and most likely.
 
     The service may stamp its answers by one clock and what it creates by another: so the times of creation that the
     steps hold come first, and without one there is a margin. This machine's clock may be wrong, and does not count.
     """
     if created := _moments(entries, "created_at"):
-        return max(created)
+        return max(created), max(created)
     known = [*_moments(entries, "service_time"), *([plan.created_at] if plan.is_service_time else [])]
-    return max(known) - _CLOCKS_APART if known else EARLIEST
+    return (max(known) - _CLOCKS_APART, max(known)) if known else (EARLIEST, EARLIEST)
 
 
 def _moments(entries: Collection[Entry], name: str) -> list[datetime]:

@@ -124,7 +124,13 @@ class _Build:
 
 
 def _polls(lengths: Sequence[tuple[float, bool]], *, rate: float, poll_rate: float) -> int:
-    """Return how many polls it takes to see builds end that begin in this order: how long each takes, and if known."""
+    """Return how many polls it takes to see all builds of a wave end.
+
+    Args:
+        lengths: Seconds of each build, in the order of their beginnings, and whether the run knows them.
+        rate: Requests per second that the budget allows.
+        poll_rate: How many of them may be polls.
+    """
     budget, share = _Pace.of(rate, burst=True), _Pace.of(poll_rate, burst=False)
     now, polls, going = 0.0, 0, 0
     due: list[tuple[float, int]] = []

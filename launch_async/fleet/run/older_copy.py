@@ -19,20 +19,29 @@ from launch_async.resources._create.sending import SendRecord
 __all__ = ["sends_of_missing_steps", "unknown_deployment", "unknown_revalidation"]
 
 
-def sends_of_missing_steps(recent: Sequence[Deployment], since: datetime, now: datetime | None) -> SendRecord | None:
+def sends_of_missing_steps(
+    recent: Sequence[Deployment], since: datetime, step: datetime | None, now: datetime | None
+) -> SendRecord | None:
     """Return when a run may have deployed without the journal telling; None if nobody has deployed since its last step.
 
     Args:
         recent: The newest deployments of an environment.
-        since: A time that was over when the journal's last step was written.
+        since: A time that was surely over when the journal's last step was written.
+        step: The time of that step, as far as it is known.
         now: The time of the service; None if no answer has told.
     """
     older = [one for one in recent if one.created_at is not None and one.created_at < since]
     if len(older) == len(recent):
         return None
-    numbers = [one.deployment_number for one in older if one.deployment_number is not None]
-    first = None if since == EARLIEST else since
-    return SendRecord(first=first, last=now, known_number=max(numbers, default=None))
+    if since == EARLIEST:
+        return SendRecord(last=now)
+    return SendRecord(
+        first=since,
+        last=now,
+        known_number=max((one.deployment_number or 0 for one in older), default=0),
+        known_uids=frozenset(one.uid for one in older if one.deployment_number is None),
+        not_before=step,
+    )
 
 
 def unknown_deployment(operation: PlannedOperation, cause: AmbiguousOutcome) -> AmbiguousOutcome:

@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from launch_async.deploy.release.verifying import failures_in, verify
-from launch_async.errors import AmbiguousOutcome, ConcurrentChangeError, LaunchError, NotFoundError
+from launch_async.errors import (
+    AmbiguousOutcome,
+    APIError,
+    ConcurrentChangeError,
+    DecodeError,
+    LaunchError,
+    NotFoundError,
+)
 from launch_async.fleet.journal.journal import OperationState
 from launch_async.fleet.plan.actions import (
     Action,
@@ -38,9 +46,11 @@ from launch_async.http.metering import Meter, metered
 from launch_async.models.deployment import Deployment, DeploymentRef
 from launch_async.resources._create.reconciling import C, CreationLog, CreationOptions, ReconcilingCreate, may_pass
 from launch_async.resources._create.sending import SendRecord
+from launch_async.watch.report import build_lengths
 
 __all__ = ["HeldBackError", "Operations", "TaskWork"]
 
+_LOG: Final = logging.getLogger(__name__)
 _SENDERS: Final = 20
 """Operations that are being sent at the same time: enough for the budget, and none waits for it beyond its deadline."""
 _HELD_BACK_WITHIN: Final = 1.0
@@ -69,16 +79,13 @@ class Operations:
         self._control: FleetControl = options.control
         self._sending = asyncio.Semaphore(_SENDERS)
         self._clock_lock = asyncio.Lock()
+        self._listing = asyncio.Lock()
         self._clock_was_asked = False
         self._begun: dict[str, Deployment] = {}
+        self._build_seconds: dict[str, float] = {}
 
-    async def carry_out(self, operation: PlannedOperation, action: Action, *, is_new: bool = False) -> None:
+    async def carry_out(self, operation: PlannedOperation, action: Action) -> None:
         """Do what is left of an operation, and write down what came of it.
-
-        Args:
-            operation: The operation.
-            action: What it does.
-            is_new: Whether its target was created a moment ago, by another operation.
 
         Raises:
             HeldBackError: Nothing was sent, because the run is paused or stopped.
@@ -86,7 +93,7 @@ class Operations:
         """
         match action:
             case Redeploy():
-                await self._redeploy(operation, action, is_new=is_new)
+                await self._redeploy(operation, action)
             case SetVariables():
                 await self._in_turn(operation, lambda: self._set_variables(operation, action))
             case RevalidateCache():
@@ -100,26 +107,22 @@ class Operations:
                 interrupted = entered is OperationState.INTENDED or self._state.may_be_done(operation)
                 await self._in_turn(operation, lambda: self._delete(operation, interrupted=interrupted))
 
-    async def _redeploy(self, operation: PlannedOperation, action: Redeploy, *, is_new: bool) -> None:
+    async def _redeploy(self, operation: PlannedOperation, action: Redeploy) -> None:
         if self._state.entry(operation).state is OperationState.INTENDED:
             await self._adopt_interrupted(operation, action)
         elif self._state.may_be_done(operation):
             await self._adopt_missing(operation, action)
         if self._state.entry(operation).state is not OperationState.SENT:
-            await self._begin_deployment(operation, action, is_new=is_new)
+            await self._begin_deployment(operation, action)
         if self._state.entry(operation).state is OperationState.SENT:
             await self._finish_deployment(operation)
 
-    async def _begin_deployment(self, operation: PlannedOperation, action: Redeploy, *, is_new: bool) -> None:
+    async def _begin_deployment(self, operation: PlannedOperation, action: Redeploy) -> None:
         async with self._sending:
             self._check_not_held()
             if action.when_busy != "queue" and await self._was_busy(operation, action):
                 return
             upload_uid = await self._uploads.shared_uid()
-            await self._know_the_clock(operation)
-            if is_new:
-                # Its first deployment is too young for times to tell it from ours: its number does.
-                await self._services.recent(operation.target)
         try:
             await self._create(operation, action, upload_uid)
         except LaunchError as error:
@@ -127,9 +130,42 @@ class Operations:
                 raise
             await self._create(operation, action, await self._uploads.own_uid(operation.target))
 
+    @contextlib.asynccontextmanager
+    async def _turn_to_create(self, operation: PlannedOperation) -> AsyncGenerator[None]:
+        """Hold a turn to create a deployment, and know by then which ones there are."""
+        async with self._sending:
+            self._check_not_held()
+            await self._know_what_is_there(operation)
+            yield
+
+    async def _know_what_is_there(self, operation: PlannedOperation) -> None:
+        """Make sure that what is created next can be told from what is there, which takes a listing at first.
+
+        A deployment that was there before is never ours, whatever it deploys, and however recent it is.
+        """
+        async with self._listing:
+            # One at a time: the first creation that is answered spares all others their listing.
+            if self._services.tells_new_ones(operation.target):
+                return
+            try:
+                await self._recent(operation)
+            except (APIError, DecodeError) as error:
+                if error.retryable:
+                    raise
+                _LOG.debug("The deployments of %s could not be listed: %s", operation.target.label, error.message)
+
+    async def _recent(self, operation: PlannedOperation) -> Sequence[Deployment]:
+        """Return the newest deployments of a target, and remember how long its builds take."""
+        recent = await self._services.recent(operation.target)
+        if (seconds := next(iter(build_lengths(recent).values()), None)) is not None:
+            self._build_seconds[operation.key] = seconds
+        return recent
+
     async def _create(self, operation: PlannedOperation, action: Redeploy, upload_uid: str | None) -> None:
         log = _JournalledCreation(operation, self._state, self._check_not_held)
-        options = self._options_of(sha256=await self._uploads.sha256(), log=log)
+        options = self._options_of(
+            sha256=await self._uploads.sha256(), log=log, turn=lambda: self._turn_to_create(operation)
+        )
         creation = self._services.creation(operation.target, action.source.commit_hash, upload_uid, options)
 
         async def create() -> None:
@@ -139,13 +175,18 @@ class Operations:
         await _finished(create(), unless=lambda: not log.is_in_flight)
 
     def _options_of(
-        self, *, sha256: str | None, log: CreationLog | None = None, record: SendRecord | None = None
+        self,
+        *,
+        sha256: str | None,
+        log: CreationLog | None = None,
+        record: SendRecord | None = None,
+        turn: Callable[[], AbstractAsyncContextManager[object]] = contextlib.nullcontext,
     ) -> CreationOptions[Deployment]:
         return CreationOptions(
             timeout=math.inf,
             sha256=sha256,
             record=record,
-            turn=lambda: self._sending,
+            turn=turn,
             sleep=self._sleep,
             follow=lambda found: self._services.ended(found, timeout=self._options.deployment_timeout),
             is_thorough=True,
@@ -169,7 +210,7 @@ class Operations:
 
     async def _was_busy(self, operation: PlannedOperation, action: Redeploy) -> bool:
         """Attach to a running deployment, or skip the target; return False if there is none."""
-        running = [one for one in await self._services.recent(operation.target) if one.status.is_in_flight]
+        running = [one for one in await self._recent(operation) if one.status.is_in_flight]
         if not running:
             return False
         newest = max(running, key=lambda one: one.deployment_number or 0)
@@ -208,8 +249,10 @@ class Operations:
         assert self._state.missing_since is not None  # noqa: S101 - otherwise nothing may be missing
         async with self._sending:
             self._check_not_held()
-            recent = await self._services.recent(operation.target)
-        record = sends_of_missing_steps(recent, self._state.missing_since, self._services.service_time)
+            recent = await self._recent(operation)
+        record = sends_of_missing_steps(
+            recent, self._state.missing_since, self._state.last_step_at, self._services.service_time
+        )
         if record is None:
             return
         options = self._options_of(sha256=await self._uploads.sha256(), record=record)
@@ -234,7 +277,7 @@ class Operations:
             timeout=self._options.deployment_timeout,
             on_update=tell,
             urgent=True,
-            expected=target.last_seconds,
+            expected=target.last_seconds or self._build_seconds.get(operation.key),
         )
         state, detail = OperationState.SUCCEEDED, {"url": ended.url}
         if self._options.verify:

@@ -69,7 +69,9 @@ class RunState:
         self._began_at = services.now()
         self._earlier = Totals.last_of(self._entries.values())
         # Only a file can be an older copy of itself.
-        self.missing_since: datetime | None = journal.missing_since if isinstance(journal, FileJournal) else None
+        kept = journal if isinstance(journal, FileJournal) else None
+        self.missing_since: datetime | None = None if kept is None else kept.missing_since
+        self.last_step_at: datetime | None = None if kept is None else kept.last_step_at
         self._settled = {entry.key: entry.state for entry in self._entries.values()}
         self._intended: dict[str, float] = {}
         self._costs: dict[str, tuple[int, float, Meter]] = {}

@@ -283,7 +283,7 @@ class FleetRun:
             try:
                 ready = self._with_uids(operation)
                 action = operation.action or self._plan.action
-                await self._operations.carry_out(ready, action, is_new=ready is not operation)
+                await self._operations.carry_out(ready, action)
             except HeldBackError:
                 continue
             except UploadFailedError as error:

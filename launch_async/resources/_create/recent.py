@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -19,9 +20,15 @@ class _Listing(Protocol):
 
 async def recent_deployments(deployments: _Listing, project_uid: str, environment_uid: str) -> Sequence[Deployment]:
     """Return the newest deployments, whichever end of the listing they stand at (FACTS §11 row 22)."""
-    first = await deployments.list(project_uid, environment_uid).page()
-    rest = (first.total or 0) - len(first)
-    if rest <= 0:
-        return [*first]
+    page = await deployments.list(project_uid, environment_uid).page()
+    first, rest = [*page], (page.total or 0) - len(page)
+    if rest <= 0 or _is_newest_first(first):
+        return first
     last = await deployments.list(project_uid, environment_uid, skip=max(rest, len(first))).page()
     return [*{one.uid: one for one in (*first, *last)}.values()]
+
+
+def _is_newest_first(deployments: Sequence[Deployment]) -> bool:
+    """Return whether their numbers only fall, so that all newer deployments would be before them."""
+    numbers = [one.deployment_number for one in deployments if one.deployment_number is not None]
+    return len(numbers) == len(deployments) and all(before > after for before, after in itertools.pairwise(numbers))

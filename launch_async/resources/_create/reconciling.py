@@ -112,7 +112,7 @@ class ReconcilingCreate(Generic[C]):
         send: Sends the request, within the given number of seconds.
         look_up: Returns everything that it may be, and its like.
         number_of: Returns the number that the service has given something; numbers grow.
-        is_untimed: Returns whether times will not show what is new.
+        learn: Notes in the record what is known to be there, right before the first send.
         clock: The service's clock.
         retry: When to look, and when to send again.
         record: When it was sent, and what was known before.
@@ -128,7 +128,7 @@ class ReconcilingCreate(Generic[C]):
     send: Callable[[float], Awaitable[C]]
     look_up: Callable[[], Awaitable[Sequence[C]]]
     number_of: Callable[[C], int | None] = lambda _: None
-    is_untimed: Callable[[], bool] = lambda: False
+    learn: Callable[[SendRecord], object] = lambda _: None
     clock: ServiceClock
     retry: RetryPolicy
     record: SendRecord
@@ -144,8 +144,6 @@ class ReconcilingCreate(Generic[C]):
         """
         deadline = asyncio.get_running_loop().time() + self.options.timeout
         lost: LaunchError | None = None
-        if self.options.is_thorough and self.record.known_number is None and self.is_untimed():
-            await self._count()
         for _ in range(_ROUNDS):
             try:
                 created = await self._sent(deadline)
@@ -172,12 +170,6 @@ class ReconcilingCreate(Generic[C]):
             AmbiguousOutcome: It may have happened, and nobody can tell.
         """
         return await self._resolved(None, asyncio.get_running_loop().time() + self.options.timeout)
-
-    async def _count(self) -> None:
-        """Learn the highest number that was given before this call sends anything."""
-        with contextlib.suppress(LaunchError):
-            numbers = [self.number_of(one) for one in await self.look_up()]
-            self.record.known_number = max((number for number in numbers if number is not None), default=0)
 
     async def _sent(self, deadline: float) -> C:
         """Send the request when nobody looks for what others have created."""
@@ -207,6 +199,8 @@ class ReconcilingCreate(Generic[C]):
             return created
 
     def _note(self) -> None:
+        if not self.record.was_sent:
+            self.learn(self.record)
         self.record.note(self.clock)
         self.options.log.sending(self.record)
 
@@ -302,13 +296,17 @@ class ReconcilingCreate(Generic[C]):
         if self.options.record is None and coordinator_of(self.place).knows(one.uid):
             # Another call of this program has created it. Of those of an earlier process nothing is known.
             return False
-        number, known = self.number_of(one), self.record.known_number
-        numbered = None if number is None or known is None else number > known
+        is_unknown = self.record.is_unknown(one.uid, self.number_of(one))
         window = self.record.window(self.clock, self.retry.settle_after)
         timely = None if window is None or one.created_at is None else window[0] <= one.created_at <= window[1]
-        if numbered is False or timely is False:
+        if is_unknown is False or timely is False:
             return False
-        return True if numbered or timely else None
+        if is_unknown and self.record.is_listed:
+            return True
+        is_earlier = self.record.is_earlier(one.created_at, by_date=self.options.is_thorough)
+        if is_earlier is not None:
+            return None if is_earlier else True
+        return None if self.options.is_thorough else is_unknown or timely
 
     @property
     def _may_have_rivals(self) -> bool:
