@@ -569,6 +569,9 @@ class LaunchClient:
         environment_uid: str,
         *,
         to: Deployment | str | None = None,
+        on_log: Callable[[LogLine], object] | None = None,
+        on_progress: Callable[[int], object] | None = None,
+        progress: bool | None = None,
         timeout: float = 3600.0,
     ) -> Deployment:
         """Deploy again what served before, and wait until it serves: the same commit, or the same ZIP byte for byte.
@@ -582,6 +585,9 @@ class LaunchClient:
             environment_uid: The environment.
             to: The deployment to put back, or its UID. By default the last one that served before the one that serves
                 now, and had another commit or another ZIP.
+            on_log: Called with each line of the build log, every line once, while waiting.
+            on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
+            progress: Whether to show the progress, as for `deploy`.
             timeout: Seconds for everything together.
 
         Returns:
@@ -600,7 +606,12 @@ class LaunchClient:
         API: `listDeployments`, `getDeploymentDownloadUrl`, `getDeploymentUploadUrl`, `createDeployment`; scope
         `launch:manage`, or `launch.projects:read` and `launch.projects:write`.
         """
-        return await self._restoring.restore(project_uid, environment_uid, to=to, timeout=timeout)
+        check_callback(on_log=on_log, on_progress=on_progress)
+        given = Observers(on_log=on_log, on_progress=on_progress)
+        with showing_deployment(progress, f"Restore of environment {environment_uid}", given) as observers:
+            return await self._restoring.restore(
+                project_uid, environment_uid, to=to, timeout=timeout, observers=observers
+            )
 
     async def promote(
         self,
@@ -610,6 +621,9 @@ class LaunchClient:
         *,
         verify: CheckLike | Iterable[CheckLike] = (),
         on_failure: OnFailure = "keep",
+        on_log: Callable[[LogLine], object] | None = None,
+        on_progress: Callable[[int], object] | None = None,
+        progress: bool | None = None,
         timeout: float = 3600.0,
         journal: str | os.PathLike[str] | None = None,
     ) -> Deployment:
@@ -626,6 +640,9 @@ class LaunchClient:
             environment_uid: The environment to deploy to.
             verify: Checks of the live site, as for `deploy`.
             on_failure: What to do about a deployment that fails a check, as for `deploy`.
+            on_log: Called with each line of the build log, every line once, while waiting.
+            on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
+            progress: Whether to show the progress, as for `deploy`.
             timeout: Seconds for everything together but checks and putting something back, as for `deploy`.
             journal: A file in which to write how far the release is, as for `deploy`.
 
@@ -645,21 +662,28 @@ class LaunchClient:
         API: `getDeployment`, `getEnvironment`, `getDeploymentDownloadUrl`, `getDeploymentUploadUrl`,
         `createDeployment`; scope `launch:manage`, or `launch.projects:read` and `launch.projects:write`.
         """
-        return await self._promoting.promote(
-            source_ref,
-            project_uid,
-            environment_uid,
-            verify=verify,
-            on_failure=on_failure,
-            timeout=timeout,
-            journal=journal,
-        )
+        check_callback(on_log=on_log, on_progress=on_progress)
+        given = Observers(on_log=on_log, on_progress=on_progress)
+        with showing_deployment(progress, f"Promotion to environment {environment_uid}", given) as observers:
+            return await self._promoting.promote(
+                source_ref,
+                project_uid,
+                environment_uid,
+                verify=verify,
+                on_failure=on_failure,
+                timeout=timeout,
+                journal=journal,
+                observers=observers,
+            )
 
     async def resume_release(
         self,
         journal: str | os.PathLike[str],
         *,
         verify: CheckLike | Iterable[CheckLike] = (),
+        on_log: Callable[[LogLine], object] | None = None,
+        on_progress: Callable[[int], object] | None = None,
+        progress: bool | None = None,
         timeout: float = 3600.0,
     ) -> Deployment | None:
         """Finish a release whose process was killed: wait for it, check it, and put back what served before if needed.
@@ -669,6 +693,9 @@ class LaunchClient:
         Args:
             journal: The file that was given to `deploy` or `promote`.
             verify: The checks that the release began with, once more.
+            on_log: Called with each line of the build log, every line once, while waiting.
+            on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
+            progress: Whether to show the progress, as for `deploy`.
             timeout: Seconds for the deployment to end; putting something back has as many again.
 
         Returns:
@@ -683,7 +710,10 @@ class LaunchClient:
             DeploymentUnhealthy: Its site failed a check; `restored` is what was put back.
             WaitTimeout: It did not end in time; resume again.
         """
-        return await self._releasing.resume(journal, verify, timeout)
+        check_callback(on_log=on_log, on_progress=on_progress)
+        given = Observers(on_log=on_log, on_progress=on_progress)
+        with showing_deployment(progress, f"Release of {os.fspath(journal)}", given) as observers:
+            return await self._releasing.resume(journal, verify, timeout, observers=observers)
 
     async def create_site(
         self,

@@ -469,7 +469,15 @@ class LaunchClient:
         )
 
     def restore(
-        self, project_uid: str, environment_uid: str, *, to: Deployment | str | None = None, timeout: float = 3600.0
+        self,
+        project_uid: str,
+        environment_uid: str,
+        *,
+        to: Deployment | str | None = None,
+        on_log: Callable[[LogLine], object] | None = None,
+        on_progress: Callable[[int], object] | None = None,
+        progress: bool | None = None,
+        timeout: float = 3600.0,
     ) -> Deployment:
         """Deploy again what served before, and wait until it serves: the same commit, or the same ZIP byte for byte.
 
@@ -482,6 +490,9 @@ class LaunchClient:
             environment_uid: The environment.
             to: The deployment to put back, or its UID. By default the last one that served before the one that serves
                 now, and had another commit or another ZIP.
+            on_log: Called with each line of the build log, every line once, while waiting.
+            on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
+            progress: Whether to show the progress, as for `deploy`.
             timeout: Seconds for everything together.
 
         Returns:
@@ -500,7 +511,17 @@ class LaunchClient:
         API: `listDeployments`, `getDeploymentDownloadUrl`, `getDeploymentUploadUrl`, `createDeployment`; scope
         `launch:manage`, or `launch.projects:read` and `launch.projects:write`.
         """
-        return _bridge.run(self._async.restore(project_uid, environment_uid, to=to, timeout=timeout))
+        return _bridge.run(
+            self._async.restore(
+                project_uid,
+                environment_uid,
+                to=to,
+                on_log=_bridge.delivered(on_log),
+                on_progress=_bridge.delivered(on_progress),
+                progress=progress,
+                timeout=timeout,
+            )
+        )
 
     def promote(
         self,
@@ -510,6 +531,9 @@ class LaunchClient:
         *,
         verify: CheckLike | Iterable[CheckLike] = (),
         on_failure: OnFailure = "keep",
+        on_log: Callable[[LogLine], object] | None = None,
+        on_progress: Callable[[int], object] | None = None,
+        progress: bool | None = None,
         timeout: float = 3600.0,
         journal: str | os.PathLike[str] | None = None,
     ) -> Deployment:
@@ -526,6 +550,9 @@ class LaunchClient:
             environment_uid: The environment to deploy to.
             verify: Checks of the live site, as for `deploy`.
             on_failure: What to do about a deployment that fails a check, as for `deploy`.
+            on_log: Called with each line of the build log, every line once, while waiting.
+            on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
+            progress: Whether to show the progress, as for `deploy`.
             timeout: Seconds for everything together but checks and putting something back, as for `deploy`.
             journal: A file in which to write how far the release is, as for `deploy`.
 
@@ -552,13 +579,23 @@ class LaunchClient:
                 environment_uid,
                 verify=verify,
                 on_failure=on_failure,
+                on_log=_bridge.delivered(on_log),
+                on_progress=_bridge.delivered(on_progress),
+                progress=progress,
                 timeout=timeout,
                 journal=journal,
             )
         )
 
     def resume_release(
-        self, journal: str | os.PathLike[str], *, verify: CheckLike | Iterable[CheckLike] = (), timeout: float = 3600.0
+        self,
+        journal: str | os.PathLike[str],
+        *,
+        verify: CheckLike | Iterable[CheckLike] = (),
+        on_log: Callable[[LogLine], object] | None = None,
+        on_progress: Callable[[int], object] | None = None,
+        progress: bool | None = None,
+        timeout: float = 3600.0,
     ) -> Deployment | None:
         """Finish a release whose process was killed: wait for it, check it, and put back what served before if needed.
 
@@ -567,6 +604,9 @@ class LaunchClient:
         Args:
             journal: The file that was given to `deploy` or `promote`.
             verify: The checks that the release began with, once more.
+            on_log: Called with each line of the build log, every line once, while waiting.
+            on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
+            progress: Whether to show the progress, as for `deploy`.
             timeout: Seconds for the deployment to end; putting something back has as many again.
 
         Returns:
@@ -581,7 +621,16 @@ class LaunchClient:
             DeploymentUnhealthy: Its site failed a check; `restored` is what was put back.
             WaitTimeout: It did not end in time; resume again.
         """
-        return _bridge.run(self._async.resume_release(journal, verify=verify, timeout=timeout))
+        return _bridge.run(
+            self._async.resume_release(
+                journal,
+                verify=verify,
+                on_log=_bridge.delivered(on_log),
+                on_progress=_bridge.delivered(on_progress),
+                progress=progress,
+                timeout=timeout,
+            )
+        )
 
     def create_site(
         self,

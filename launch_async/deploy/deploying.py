@@ -132,7 +132,7 @@ class Deploying:
             async with deadline.held("deploy"):
                 deadline.begin("packing the files")
                 ready = await packed.enter_async_context(_ready(source, secrets))
-            async with self._releasing.begun(place, checks, on_failure, deadline, journal, about) as release:
+            async with self._releasing.begun(place, checks, on_failure, deadline, journal, about, observers) as release:
                 async with deadline.held("deploy"):
                     with release.creating("sends") as log:
                         created, is_new = await self._create(place, ready, deadline, observers, memory, log)
@@ -143,8 +143,9 @@ class Deploying:
                 if not wait:
                     return created
                 if created.status.is_final and not is_new:
+                    observers.show(created)
                     return await self._releasing.checked(release, created)
-                return await self._releasing.ended(release, created, deadline.remaining, observers=observers)
+                return await self._releasing.ended(release, created, deadline.remaining)
 
     async def create_site(
         self,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 
+import attrs
+
 from launch_async.errors import InvalidArgumentError, NotFoundError, StateError
 from launch_async.fleet.journal.journal import Journal
 from launch_async.fleet.plan.confirmation import PROTECTED
@@ -30,6 +32,7 @@ from launch_async.state.plan import StatePlan, changes_of
 from launch_async.state.pulling import Pull
 from launch_async.state.resolving import resolve, sources_of
 from launch_async.state.run.applying import RedeployWhen, applied, resumed
+from launch_async.watch.audience import showing_run
 
 __all__ = ["DeclaredState"]
 
@@ -125,6 +128,7 @@ class DeclaredState:
         timeout: float | None = None,
         deployment_timeout: float = 3600.0,
         on_event: Callable[[FleetEvent], object] | None = None,
+        progress: bool | None = None,
         control: FleetControl | None = None,
     ) -> FleetReport:
         """Make the changes of a plan, as a run of a fleet: in waves, with a journal, a report and a stop on failures.
@@ -153,6 +157,7 @@ class DeclaredState:
             timeout: Seconds for the whole run; None for no limit.
             deployment_timeout: Seconds that one deployment may take.
             on_event: Called with each event.
+            progress: Whether to show the progress of the run, as for `fleet.run`.
             control: Pauses, resumes or stops the run from outside.
 
         Returns:
@@ -184,7 +189,15 @@ class DeclaredState:
             on_event=on_event,
             control=control or FleetControl(),
         )
-        return await applied(self._services, plan, journal=journal, confirm=confirm, redeploy=redeploy, options=options)
+        with showing_run(progress, on_event) as shown:
+            return await applied(
+                self._services,
+                plan,
+                journal=journal,
+                confirm=confirm,
+                redeploy=redeploy,
+                options=attrs.evolve(options, on_event=shown),
+            )
 
     async def resume(
         self,
@@ -199,6 +212,7 @@ class DeclaredState:
         timeout: float | None = None,
         deployment_timeout: float = 3600.0,
         on_event: Callable[[FleetEvent], object] | None = None,
+        progress: bool | None = None,
         control: FleetControl | None = None,
     ) -> FleetReport:
         """Finish an interrupted `apply`: do what is missing, look up what is unknown, and nothing twice.
@@ -217,6 +231,7 @@ class DeclaredState:
             timeout: Seconds for the rest of the run; None for no limit.
             deployment_timeout: Seconds that one deployment may take.
             on_event: Called with each event.
+            progress: Whether to show the progress of the run, as for `fleet.run`.
             control: Pauses, resumes or stops the run from outside.
 
         Returns:
@@ -240,7 +255,8 @@ class DeclaredState:
             on_event=on_event,
             control=control or FleetControl(),
         )
-        return await resumed(self._services, journal, state, options=options)
+        with showing_run(progress, on_event) as shown:
+            return await resumed(self._services, journal, state, options=attrs.evolve(options, on_event=shown))
 
     async def _listings(self, projects: Sequence[Project]) -> list[tuple[Project, Sequence[Environment]]]:
         """Return projects with their environments; those that are gone are left out."""

@@ -57,6 +57,11 @@ class Observers:
     on_log: Callable[[Any], object] | None = None
     on_update: Callable[[Any], object] | None = None
 
+    def show(self, deployment: object) -> None:
+        """Show a state of the deployment that was read without waiting."""
+        if self.on_update is not None:
+            self.on_update(deployment)
+
 
 @contextlib.contextmanager
 def showing_deployment(progress: bool | None, title: str, given: Observers) -> Generator[Observers]:

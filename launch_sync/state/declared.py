@@ -81,6 +81,7 @@ class DeclaredState:
         timeout: float | None = None,
         deployment_timeout: float = 3600.0,
         on_event: Callable[[FleetEvent], object] | None = None,
+        progress: bool | None = None,
         control: FleetControl | None = None,
     ) -> FleetReport:
         """Make the changes of a plan, as a run of a fleet: in waves, with a journal, a report and a stop on failures.
@@ -109,6 +110,7 @@ class DeclaredState:
             timeout: Seconds for the whole run; None for no limit.
             deployment_timeout: Seconds that one deployment may take.
             on_event: Called with each event.
+            progress: Whether to show the progress of the run, as for `fleet.run`.
             control: Pauses, resumes or stops the run from outside.
 
         Returns:
@@ -139,6 +141,7 @@ class DeclaredState:
                 timeout=timeout,
                 deployment_timeout=deployment_timeout,
                 on_event=_bridge.delivered(on_event),
+                progress=progress,
                 control=control,
             )
         )
@@ -156,6 +159,7 @@ class DeclaredState:
         timeout: float | None = None,
         deployment_timeout: float = 3600.0,
         on_event: Callable[[FleetEvent], object] | None = None,
+        progress: bool | None = None,
         control: FleetControl | None = None,
     ) -> FleetReport:
         """Finish an interrupted `apply`: do what is missing, look up what is unknown, and nothing twice.
@@ -174,6 +178,7 @@ class DeclaredState:
             timeout: Seconds for the rest of the run; None for no limit.
             deployment_timeout: Seconds that one deployment may take.
             on_event: Called with each event.
+            progress: Whether to show the progress of the run, as for `fleet.run`.
             control: Pauses, resumes or stops the run from outside.
 
         Returns:
@@ -198,6 +203,7 @@ class DeclaredState:
                 timeout=timeout,
                 deployment_timeout=deployment_timeout,
                 on_event=_bridge.delivered(on_event),
+                progress=progress,
                 control=control,
             )
         )

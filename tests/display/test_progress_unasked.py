@@ -6,6 +6,7 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from launch_async import InvalidArgumentError, NotFoundError, PreviousUpload
 from launch_sync import LaunchClient
 from launch_sync.emulator import LaunchEmulator
 from launch_sync.fleet import FleetEvent, FleetEventKind, MemoryJournal, Plan
+from launch_sync.state import State
 from tests.support.clients import client_of, plain_client_of
 
 Call = Callable[..., object]
@@ -42,23 +44,49 @@ def at_a_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
 
 
-@pytest.fixture(params=["deploy", "wait", "create_site", "run", "resume"])
-def call(request: pytest.FixtureRequest, launch: LaunchClient, plan: Plan, tmp_path: Path) -> Call:
-    """One of the long calls, ready to be made."""
-    target = plan.operations[0].target
+def _call(name: str, launch: LaunchClient, plan: Plan, folder: Path) -> Call:
+    """Return a long call, with everything done that it needs to have something to show."""
+    target, other = plan.operations[0].target, plan.operations[1].target
     place = target.project_uid, target.environment_uid
-    (tmp_path / "index.html").write_text("x")
-    journal = MemoryJournal()
-    journal.open(plan, check=lambda _: None)
-    journal.close()
-    created = launch.deploy(*place, PreviousUpload(), wait=False, progress=False)
-    return {
-        "deploy": lambda **options: launch.deploy(*place, PreviousUpload(), **options),
-        "wait": lambda **options: launch.wait(created, **options),
-        "create_site": lambda **options: launch.create_site("moon", tmp_path, **options),
-        "run": lambda **options: launch.fleet.run(plan, **options),
-        "resume": lambda **options: launch.fleet.resume(journal, **options),
-    }[request.param]
+    (folder / "index.html").write_text("x")
+    journal, file = MemoryJournal(), folder / "release.journal"
+    created = launch.deploy(*place, PreviousUpload(), wait=name != "wait", progress=False, journal=file)
+    state = State.from_toml('[projects.shop.environments.qa.variables]\nCOLOUR = "blue"')
+    match name:
+        case "deploy":
+            return partial(launch.deploy, *place, PreviousUpload())
+        case "wait":
+            return partial(launch.wait, created)
+        case "create_site":
+            return partial(launch.create_site, "moon", folder)
+        case "restore":
+            return partial(launch.restore, *place, to=launch.deployments.list(*place).to_list()[-1])
+        case "promote":
+            return partial(launch.promote, created, other.project_uid, other.environment_uid)
+        case "resume_release":
+            return partial(launch.resume_release, file)
+        case "preview":
+            return partial(launch.previews.create, place[0], source=folder, name="preview-moon", ttl=60.0)
+        case "run":
+            return partial(launch.fleet.run, plan)
+        case "resume":
+            journal.open(plan, check=lambda _: None)
+            journal.close()
+            return partial(launch.fleet.resume, journal)
+        case "apply":
+            return partial(launch.state.apply, launch.state.diff(state))
+        case _:
+            launch.state.apply(launch.state.diff(state), journal=journal, progress=False)
+            return partial(launch.state.resume, journal, state)
+
+
+_DEPLOYMENTS = ["deploy", "wait", "create_site", "restore", "promote", "resume_release", "preview"]
+_RUNS = ["run", "resume", "apply", "resume_apply"]
+
+
+@pytest.fixture(params=[*_DEPLOYMENTS, *_RUNS])
+def call(request: pytest.FixtureRequest, launch: LaunchClient, plan: Plan, tmp_path: Path) -> Call:
+    return _call(request.param, launch, plan, tmp_path)
 
 
 def test_a_script_stays_silent(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,12 +122,17 @@ def test_a_pool_of_threads_is_not_at_a_prompt(call: Call, capsys: pytest.Capture
 
 
 @pytest.mark.usefixtures("at_a_prompt")
-def test_a_callback_replaces_it(launch: LaunchClient, plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
-    events: list[FleetEvent] = []
+@pytest.mark.parametrize("name", [*_DEPLOYMENTS, *_RUNS])
+def test_a_callback_replaces_it(
+    name: str, launch: LaunchClient, plan: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heard: list[object] = []
+    option = "on_event" if name in _RUNS else "on_update" if name == "wait" else "on_log"
 
-    launch.fleet.run(plan, on_event=events.append)
+    _call(name, launch, plan, tmp_path)(**{option: heard.append})
 
-    assert events
+    # A release that is over is read, and no log of it.
+    assert heard or name == "resume_release"
     assert capsys.readouterr().out == ""
 
 

@@ -11,6 +11,8 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
+import attrs
+
 from launch_async.archive.archive import SecretFiles
 from launch_async.deploy.appearing import appeared
 from launch_async.deploy.deadline import Deadline
@@ -32,7 +34,7 @@ from launch_async.resources.deployments import Deployments
 from launch_async.resources.environments import Environments
 from launch_async.resources.projects import Projects
 from launch_async.resources.uploads import Uploads
-from launch_async.watch.audience import Observers
+from launch_async.watch.audience import Observers, showing_deployment
 from launch_async.watch.waiting import Watching
 from launch_async.wire.secret import hidden
 
@@ -80,6 +82,8 @@ class Previews:
         environment_variables: Mapping[str, str] | None = None,
         wait: bool = True,
         on_log: Callable[[LogLine], object] | None = None,
+        on_progress: Callable[[int], object] | None = None,
+        progress: bool | None = None,
         timeout: float = 3600.0,
         secrets: SecretFiles = "refuse",
     ) -> Preview:
@@ -102,6 +106,8 @@ class Previews:
             environment_variables: Variables of a new preview: at most 128 and 14 KB, none empty.
             wait: Whether to wait until the site serves.
             on_log: Called with each line of the build log, every line once, while waiting.
+            on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
+            progress: Whether to show the progress, as for `LaunchClient.deploy`.
             timeout: Seconds for everything together.
             secrets: What to do about files that hold secrets, as for `LaunchClient.deploy`.
 
@@ -124,7 +130,7 @@ class Previews:
         # Rebound: a traceback with local variables must not show them.
         environment_variables = hidden(environment_variables)
         check_uid("project_uid", project_uid)
-        check_callback(on_log=on_log)
+        check_callback(on_log=on_log, on_progress=on_progress)
         if (branch is None) == (source is None):
             raise InvalidArgumentError("branch", "give either a branch or a source, and not both")
         if branch is not None:
@@ -134,50 +140,25 @@ class Previews:
         if environment_variables is not None:
             check_variables(environment_variables)
         life, wanted = lifetime(ttl), preview_name(name, branch, source)
-        deadline = Deadline.after(timeout)
-        for attempt in range(1, _ROUNDS + 1):
-            known = await self._environments.list(project_uid).to_list()
-            found = next((one for one in known if one.name == wanted), None)
-            marker = Marker(self._now() + life, owner, f"branch {branch}" if branch is not None else "files")
-            try:
-                if found is None:
-                    environment, deployment = await self._created(
-                        project_uid,
-                        wanted,
-                        branch,
-                        source,
-                        marker,
-                        known,
-                        settings_from,
-                        environment_variables,
-                        deadline,
-                        secrets,
-                    )
-                else:
-                    environment = await self._prolonged(found, marker, branch, keep_longer=True)
-                    deployment = await self._deploying.deploy(
-                        project_uid,
-                        environment.uid,
-                        LatestCommit() if source is None else source,
-                        wait=False,
-                        observers=Observers(),
-                        timeout=deadline.remaining,
-                        secrets=secrets,
-                        skip_unchanged=None,
-                        verify=(),
-                        on_failure="keep",
-                        journal=None,
-                    )
-            except (ConflictError, NotFoundError) as error:
-                # Somebody has created it since it was listed, or swept it.
-                if attempt == _ROUNDS:
-                    raise
-                _LOG.info("preview %r: looking again, because %s", wanted, error.message)
-                continue
+        given = Observers(on_log=on_log, on_progress=on_progress)
+        with showing_deployment(progress, f"Preview {wanted}", given) as observers:
+            deadline = Deadline.after(timeout, on_step=observers.on_step)
+            order = _Order(
+                project_uid=project_uid,
+                name=wanted,
+                branch=branch,
+                source=source,
+                settings_from=settings_from,
+                variables=environment_variables,
+                secrets=secrets,
+                observers=observers,
+            )
+            environment, deployment = await self._deployed(order, life, owner, deadline)
             if wait:
-                deployment = await self._watching.watch(deployment, on_log=on_log, timeout=deadline.remaining)
+                deployment = await self._watching.watch(
+                    deployment, on_log=observers.on_log, on_update=observers.on_update, timeout=deadline.remaining
+                )
             return self._preview(environment, deployment)
-        raise AssertionError("unreachable")
 
     async def list(self, project_uid: str | None = None) -> Sequence[Preview]:
         """Return the previews of a project, or of all projects, the one that ends first at the front.
@@ -334,86 +315,101 @@ class Previews:
             environment.project_uid, environment.uid, description=text, git_branch=branch
         )
 
+    async def _deployed(
+        self, order: _Order, life: timedelta, owner: str, deadline: Deadline
+    ) -> tuple[Environment, Deployment]:
+        """Create or find the environment of a preview; return it with a new deployment."""
+        for attempt in range(1, _ROUNDS + 1):
+            known = await self._environments.list(order.project_uid).to_list()
+            found = next((one for one in known if one.name == order.name), None)
+            source = f"branch {order.branch}" if order.branch is not None else "files"
+            marker = Marker(self._now() + life, owner, source)
+            try:
+                if found is None:
+                    return await self._created(order, marker, known, deadline)
+                environment = await self._prolonged(found, marker, order.branch, keep_longer=True)
+                deployment = await self._deploying.deploy(
+                    order.project_uid,
+                    environment.uid,
+                    LatestCommit() if order.source is None else order.source,
+                    wait=False,
+                    observers=order.observers,
+                    timeout=deadline.remaining,
+                    secrets=order.secrets,
+                    skip_unchanged=None,
+                    verify=(),
+                    on_failure="keep",
+                    journal=None,
+                )
+            except (ConflictError, NotFoundError) as error:
+                # Another program has created or swept the preview since the listing.
+                if attempt == _ROUNDS:
+                    raise
+                _LOG.info("preview %r: listing the environments again, because %s", order.name, error.message)
+            else:
+                return environment, deployment
+        raise AssertionError("unreachable")
+
     async def _created(
-        self,
-        project_uid: str,
-        name: str,
-        branch: str | None,
-        source: Files | None,
-        marker: Marker,
-        known: Sequence[Environment],
-        settings_from: str | None,
-        variables: Mapping[str, str] | None,
-        deadline: Deadline,
-        secrets: SecretFiles,
+        self, order: _Order, marker: Marker, known: Sequence[Environment], deadline: Deadline
     ) -> tuple[Environment, Deployment]:
         """Create the environment of a preview, and return it with its first deployment."""
         try:
-            environment = await self._new_environment(
-                project_uid, name, branch, source, marker, _model(known, settings_from), variables, deadline, secrets
-            )
+            model = _model(known, order.settings_from)
+            environment = await self._new_environment(order, marker, model, deadline)
         except APIError as error:
             if any(code.endswith("LIMIT_REACHED") for code in error.codes):
                 error.message = f"{error.message.rstrip('.')}. {self._which_could_go(known)}"
             raise
 
         async def look() -> Deployment | None:
-            found = (await self._deployments.list(project_uid, environment.uid).page()).items
+            found = (await self._deployments.list(order.project_uid, environment.uid).page()).items
             return min(found, key=lambda one: one.deployment_number or 0, default=None)
 
-        again = f"look with launch.deployments.list({project_uid!r}, {environment.uid!r})"
-        first = await appeared(look, "its first deployment", f"preview {name!r} ({environment.uid})", again, deadline)
-        return environment, first
+        again = f"look with launch.deployments.list({order.project_uid!r}, {environment.uid!r})"
+        created = f"preview {order.name!r} ({environment.uid})"
+        return environment, await appeared(look, "its first deployment", created, again, deadline)
 
     async def _new_environment(
-        self,
-        project_uid: str,
-        name: str,
-        branch: str | None,
-        source: Files | None,
-        marker: Marker,
-        model: Environment | None,
-        variables: Mapping[str, str] | None,
-        deadline: Deadline,
-        secrets: SecretFiles,
+        self, order: _Order, marker: Marker, model: Environment | None, deadline: Deadline
     ) -> Environment:
         async with deadline.held("create_preview"):
             preset = (model and model.framework_preset) or "OTHER"
-            if branch is not None:
+            if order.branch is not None:
                 deadline.begin("creating the environment", creates=True)
                 return await self._environments.create_from_git(
-                    project_uid,
-                    name,
-                    git_branch=branch,
+                    order.project_uid,
+                    order.name,
+                    git_branch=order.branch,
                     description=marker.text,
                     framework_preset=preset,
                     output_directory=model.output_directory if model else None,
                     build_command=model.build_command if model else None,
                     server_command=model.server_command if model else None,
-                    environment_variables=variables,
+                    environment_variables=order.variables,
                     is_streaming_enabled=model.is_streaming_enabled if model else None,
                 )
             deadline.begin("packing the files")
-            assert source is not None  # noqa: S101 - one of the two was given
-            async with ready_archive(source, secrets=secrets) as archive:
+            assert order.source is not None  # noqa: S101 - one of the two was given
+            async with ready_archive(order.source, secrets=order.secrets) as archive:
                 deadline.begin("uploading")
                 upload_uid = await upload(
                     self._uploads,
-                    lambda: self._uploads.url_for_environment(project_uid),
+                    lambda: self._uploads.url_for_environment(order.project_uid),
                     archive.path,
-                    on_progress=None,
+                    on_progress=order.observers.on_progress,
                 )
             deadline.begin("creating the environment", creates=True)
             return await self._environments.create_from_upload(
-                project_uid,
-                name,
+                order.project_uid,
+                order.name,
                 upload_uid=upload_uid,
                 description=marker.text,
                 framework_preset=preset,
                 output_directory=model.output_directory if model else None,
                 build_command=model.build_command if model else None,
                 server_command=model.server_command if model else None,
-                environment_variables=variables,
+                environment_variables=order.variables,
                 is_streaming_enabled=model.is_streaming_enabled if model else None,
             )
 
@@ -451,6 +447,20 @@ class Previews:
                 operation="previews",
             )
         return now
+
+
+@attrs.frozen(kw_only=True)
+class _Order:
+    """What a call of `create` asks for."""
+
+    project_uid: str
+    name: str
+    branch: str | None
+    source: Files | None
+    settings_from: str | None
+    variables: Mapping[str, str] | None = attrs.field(repr=False)
+    secrets: SecretFiles
+    observers: Observers
 
 
 def _model(known: Sequence[Environment], uid: str | None) -> Environment | None:

@@ -13,7 +13,7 @@ import os
 import random
 import tempfile
 import zipfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -67,6 +67,7 @@ class Copying:
         *,
         reuse_upload: bool,
         log: CreationLog | None = None,
+        on_progress: Callable[[int], object] | None = None,
     ) -> Deployment:
         """Return a new deployment of the same commit or the same ZIP; it goes on at the service.
 
@@ -77,6 +78,7 @@ class Copying:
             reuse_upload: Whether to try the upload that the source was made from, if it is known, before the ZIP is
                 sent once more.
             log: Is told how far the creation is.
+            on_progress: Called with the number of bytes uploaded so far.
 
         Raises:
             StorageError: The ZIP cannot be had, or not be sent.
@@ -101,19 +103,24 @@ class Copying:
                 self._uploads,
                 lambda: self._uploads.url_for_deployment(place.project_uid, place.environment_uid),
                 path,
-                on_progress=None,
+                on_progress=on_progress,
             )
         deadline.begin("creating the deployment", creates=True)
         return await self._create(place, deadline, log, upload_uid=upload_uid, sha256=sha256)
 
     async def put_back(
-        self, previous: Deployment, place: Place, deadline: Deadline, log: CreationLog | None = None
+        self,
+        previous: Deployment,
+        place: Place,
+        deadline: Deadline,
+        log: CreationLog | None = None,
+        on_progress: Callable[[int], object] | None = None,
     ) -> Deployment:
         """Return a deployment that puts back a previous one of its environment; it goes on at the service.
 
         If the service one day offers a rollback in its public API, this is the one place that changes.
         """
-        return await self.copy(previous, place, deadline, reuse_upload=False, log=log)
+        return await self.copy(previous, place, deadline, reuse_upload=False, log=log, on_progress=on_progress)
 
     async def found(
         self, place: Place, deadline: Deadline, record: SendRecord, commit_hash: str | None

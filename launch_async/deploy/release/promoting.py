@@ -21,6 +21,7 @@ from launch_async.http.operation import check_uid
 from launch_async.models.deployment import Deployment
 from launch_async.models.environment import Environment
 from launch_async.resources.environments import Environments
+from launch_async.watch.audience import Observers
 from launch_async.watch.waiting import DeploymentLike, Watching
 
 __all__ = ["Promoting", "differences"]
@@ -48,22 +49,25 @@ class Promoting:
         on_failure: OnFailure,
         timeout: float,
         journal: str | os.PathLike[str] | None,
+        observers: Observers,
     ) -> Deployment:
         """Do what `LaunchClient.promote` promises."""
         place = Place(check_uid("project_uid", project_uid), check_uid("environment_uid", environment_uid))
         checks = checks_of(verify)
         check_on_failure(on_failure, checks)
-        deadline = Deadline.after(timeout)
+        deadline = Deadline.after(timeout, on_step=observers.on_step)
         async with deadline.held("promote"):
             deadline.begin("reading what is promoted")
             source = await self._watching.poll_once(source_ref)
             _check_source(source, place)
             await self._warn_of_differences(source, place)
         about = {"commit_hash": source.commit_hash or None}
-        async with self._releasing.begun(place, checks, on_failure, deadline, journal, about) as release:
+        async with self._releasing.begun(place, checks, on_failure, deadline, journal, about, observers) as release:
             async with deadline.held("promote"):
                 with release.creating("sends") as log:
-                    created = await self._copying.copy(source, place, deadline, reuse_upload=True, log=log)
+                    created = await self._copying.copy(
+                        source, place, deadline, reuse_upload=True, log=log, on_progress=observers.on_progress
+                    )
             release.note(deployment=created.uid)
             return await self._releasing.ended(release, created, deadline.remaining)
 

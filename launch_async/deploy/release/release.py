@@ -14,6 +14,7 @@ from launch_async.deploy.release.serving import is_newer, newest_first, served_b
 from launch_async.errors import LaunchError
 from launch_async.models.deployment import Deployment
 from launch_async.resources._create.reconciling import CreationLog
+from launch_async.watch.audience import Observers
 
 __all__ = ["Before", "Release"]
 
@@ -64,6 +65,7 @@ class Release:
         before: What was there before it; None where that need not be known.
         timeout: Seconds for putting something back.
         journal: Where to write how far it is; None for nowhere.
+        observers: Callbacks that show the release's progress.
     """
 
     place: Place
@@ -72,6 +74,7 @@ class Release:
     before: Before | None
     timeout: float
     journal: ReleaseJournal | None = None
+    observers: Observers = attrs.field(factory=Observers)
 
     @contextlib.contextmanager
     def creating(self, name: str) -> Generator[CreationLog]:

@@ -74,10 +74,16 @@ class Releasing:
         deadline: Deadline,
         journal: str | os.PathLike[str] | None,
         source: Mapping[str, object],
+        observers: Observers,
     ) -> AsyncGenerator[Release]:
         """Give a release that is about to be deployed: what serves now is what would be put back."""
         release = Release(
-            place=place, checks=checks, on_failure=on_failure, before=None, timeout=deadline.timeout, journal=None
+            place=place,
+            checks=checks,
+            on_failure=on_failure,
+            before=None,
+            timeout=deadline.timeout,
+            observers=observers,
         )
         with contextlib.ExitStack() as kept:
             if journal is not None:
@@ -94,21 +100,14 @@ class Releasing:
                 release = attrs.evolve(release, before=before)
             yield release
 
-    async def ended(
-        self,
-        release: Release,
-        created: Deployment,
-        timeout: float,
-        *,
-        observers: Observers | None = None,
-    ) -> Deployment:
+    async def ended(self, release: Release, created: Deployment, timeout: float) -> Deployment:
         """Return a deployment of a release that has ended well, and whose site passes all checks.
 
         Raises:
             DeploymentFailed: It ended otherwise.
             DeploymentUnhealthy: Its site does not pass.
         """
-        observers = observers or Observers()
+        observers = release.observers
         try:
             ended = await self._watching.watch(
                 created, on_log=observers.on_log, on_update=observers.on_update, timeout=timeout
@@ -137,10 +136,15 @@ class Releasing:
         return await verify(deployment.url, checks, self._pipeline.to_sites())
 
     async def resume(
-        self, journal: str | os.PathLike[str], checks: CheckLike | Iterable[CheckLike], timeout: float
+        self,
+        journal: str | os.PathLike[str],
+        checks: CheckLike | Iterable[CheckLike],
+        timeout: float,
+        *,
+        observers: Observers,
     ) -> Deployment | None:
         """Do what `LaunchClient.resume_release` promises."""
-        given, deadline = checks_of(checks), Deadline.after(timeout)
+        given, deadline = checks_of(checks), Deadline.after(timeout, on_step=observers.on_step)
         kept = ReleaseJournal.reopened(Path(journal))
         try:
             self._check_owner(kept.release)
@@ -150,7 +154,8 @@ class Releasing:
                 told = ", ".join(map(str, cast("list[str]", kept.release["checks"]))) or "none"
                 raise InvalidArgumentError("verify", f"the release began with other checks; give these again: {told}")
             async with deadline.held("resume_release"):
-                release = await self._read(kept, given, timeout)
+                deadline.begin("reading how far the release is")
+                release = attrs.evolve(await self._read(kept, given, timeout), observers=observers)
                 deployment = await self._begun_deployment(release, kept, deadline)
             return None if deployment is None else await self._finished(release, kept, deployment, deadline)
         finally:
@@ -171,6 +176,7 @@ class Releasing:
         """Do what is left of a release; what is over is told again."""
         outcome, known = kept.facts.get("outcome"), kept.facts.get("results")
         if outcome == "healthy":
+            release.observers.show(deployment)
             return deployment
         if known is None:
             return await self.ended(release, deployment, deadline.remaining)
@@ -244,8 +250,10 @@ class Releasing:
 
     async def _put_back(self, release: Release, bad: Deployment) -> tuple[Deployment | None, str]:
         """Put back what served before a bad deployment, unless somebody has deployed something else since."""
-        deadline = Deadline.after(release.timeout)
+        observers = release.observers
+        deadline = Deadline.after(release.timeout, on_step=observers.on_step)
         async with deadline.held("restore"):
+            deadline.begin("looking for what to put back")
             created = await self._put_back_before(release, deadline)
             if created is None:
                 recent = await self._recent(release.place)
@@ -257,7 +265,7 @@ class Releasing:
                 if previous.uid == bad.uid or (bad.commit_hash and bad.commit_hash == previous.commit_hash):
                     return None, "The same version served before, so that putting it back would change nothing"
                 created = await self._copied(release, previous, deadline)
-        restored = await self._watching.wait(created, timeout=deadline.remaining)
+        restored = await self._watching.wait(created, timeout=deadline.remaining, on_update=observers.on_update)
         self._purges.deployed(restored.environment_uid)
         return restored, f"Deployment {restored.uid} serves instead, with what served before. {_VARIABLES}"
 
@@ -278,7 +286,9 @@ class Releasing:
         """Deploy again what served before."""
         release.note(restored_commit=previous.commit_hash)
         with release.creating("restore_sends") as log:
-            created = await self._copying.put_back(previous, release.place, deadline, log)
+            created = await self._copying.put_back(
+                previous, release.place, deadline, log, release.observers.on_progress
+            )
         release.note(restored=created.uid)
         return created
 

@@ -18,6 +18,7 @@ from launch_async.models.deployment import Deployment
 from launch_async.resources._cache import CachePurges
 from launch_async.resources._create.recent import recent_deployments
 from launch_async.resources.deployments import Deployments, zip_hash_of
+from launch_async.watch.audience import Observers
 from launch_async.watch.waiting import Watching
 
 __all__ = ["Restoring"]
@@ -35,7 +36,13 @@ class Restoring:
         self._purges = purges
 
     async def restore(
-        self, project_uid: str, environment_uid: str, *, to: Deployment | str | None, timeout: float
+        self,
+        project_uid: str,
+        environment_uid: str,
+        *,
+        to: Deployment | str | None,
+        timeout: float,
+        observers: Observers,
     ) -> Deployment:
         """Do what `LaunchClient.restore` promises."""
         check_uid("project_uid", project_uid)
@@ -43,7 +50,8 @@ class Restoring:
         wanted = to.uid if isinstance(to, Deployment) else to
         if wanted is not None:
             check_uid("to", wanted)
-        place, deadline = Place(project_uid, environment_uid), Deadline.after(timeout)
+        place = Place(project_uid, environment_uid)
+        deadline = Deadline.after(timeout, on_step=observers.on_step)
         async with deadline.held("restore"):
             deadline.begin("looking what served before")
             recent = await recent_deployments(self._deployments, project_uid, environment_uid)
@@ -54,10 +62,15 @@ class Restoring:
                 target = await self._named(recent, wanted, place)
             if now is not None and target.uid == now.uid:
                 _LOG.info("deployment %s serves already: nothing to restore", now.uid)
+                observers.show(now)
                 return now
             created = await self._on_its_way(recent, target, now)
-            created = created or await self._copying.put_back(target, place, deadline)
-        ended = await self._watching.wait(created, timeout=deadline.remaining)
+            created = created or await self._copying.put_back(
+                target, place, deadline, on_progress=observers.on_progress
+            )
+        ended = await self._watching.watch(
+            created, on_log=observers.on_log, on_update=observers.on_update, timeout=deadline.remaining
+        )
         self._purges.deployed(ended.environment_uid)
         return ended
 

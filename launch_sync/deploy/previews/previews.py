@@ -44,6 +44,8 @@ class Previews:
         environment_variables: Mapping[str, str] | None = None,
         wait: bool = True,
         on_log: Callable[[LogLine], object] | None = None,
+        on_progress: Callable[[int], object] | None = None,
+        progress: bool | None = None,
         timeout: float = 3600.0,
         secrets: SecretFiles = "refuse",
     ) -> Preview:
@@ -66,6 +68,8 @@ class Previews:
             environment_variables: Variables of a new preview: at most 128 and 14 KB, none empty.
             wait: Whether to wait until the site serves.
             on_log: Called with each line of the build log, every line once, while waiting.
+            on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
+            progress: Whether to show the progress, as for `LaunchClient.deploy`.
             timeout: Seconds for everything together.
             secrets: What to do about files that hold secrets, as for `LaunchClient.deploy`.
 
@@ -98,6 +102,8 @@ class Previews:
                 environment_variables=environment_variables,
                 wait=wait,
                 on_log=_bridge.delivered(on_log),
+                on_progress=_bridge.delivered(on_progress),
+                progress=progress,
                 timeout=timeout,
                 secrets=secrets,
             )
