@@ -1,4 +1,4 @@
-"""The organization's rate limit, shared by everything that sends requests."""
+"""The organization's rate limit, which all requests share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Event loops from outside: which one runs here, what time it is, and how to call something on another one."""
+"""Helpers for code that several event loops use: the current time, and calls on another loop."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import asyncio
 import time
 from collections.abc import Callable
 
-__all__ = ["call_on", "current_time", "keeps_machine_time"]
+__all__ = ["call_on", "current_time", "uses_machine_clock"]
 
 
 def call_on(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> bool:
-    """Call a function on a loop: at once if the loop runs here, soon if it runs elsewhere.
+    """Call a function on a loop: immediately if the loop runs in this thread, and soon otherwise.
 
     Returns:
-        False if the loop is closed, and the function will not be called.
+        False if the loop is closed. The function is then not called.
     """
     if loop is _running_loop():
         callback()
@@ -26,15 +26,15 @@ def call_on(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> bo
 
 
 def current_time() -> float:
-    """Return the running loop's time in seconds; where none runs, that of the clock that ordinary loops share."""
+    """Return the time of the running loop in seconds, or of the monotonic clock if no loop runs."""
     loop = _running_loop()
     return time.monotonic() if loop is None else loop.time()
 
 
-def keeps_machine_time(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether a loop's time passes as on the clock that all processes of the machine share: not if it is virtual."""
+def uses_machine_clock(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether a loop uses the clock that all processes of the machine share. A loop in virtual time does not."""
     if not isinstance(loop, asyncio.BaseEventLoop):
-        return True  # another implementation, such as uvloop, whose clock is the system's
+        return True  # Another implementation, such as uvloop, uses the clock of the system.
     return getattr(loop.time, "__func__", None) is asyncio.BaseEventLoop.time
 
 

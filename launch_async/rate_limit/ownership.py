@@ -1,8 +1,8 @@
-"""Whose budget a client's requests are counted on: the organization's, and until it is known, that of the credentials.
+"""The budget of a client: its organization's, or a separate one for its credentials until the organization is known.
 
-Two tokens of one organization whose owner never named it begin with a budget each. The first answer that names the
-organization joins them. For a while after that a request needs a permit of both budgets, so that what was sent on the
-old one is still counted.
+If two tokens of one organization do not name the organization, each starts with a separate budget. The first response
+that names the organization joins them. For a while after that, a request needs a permit of both budgets, so that the
+requests sent with the old budget still count.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ from launch_async.rate_limit.types import Answer, Operation, Permit, Priority, R
 __all__ = ["Ownership"]
 
 _ORGANIZATION: Final = re.compile(rb'"organizationUid"\s*:\s*"(blt[0-9a-f]{16})"')
-_BOTH_FOR_S: Final = 2.0
-_MOST_LEARNT: Final = 1000
+_OVERLAP_S: Final = 2.0
+"""Seconds during which a request needs a permit of the old and of the new budget."""
+_MAX_KNOWN: Final = 1000
 
 
 class Ownership:
-    """The budget of one client and of those that are derived from it.
+    """The budget of one client, and of the clients derived from it.
 
     Args:
-        limiter_for: Returns the budget of an organization, or of credentials whose organization is not known.
-        organization_uid: Returns the organization, as far as it was given or the credentials know it.
+        limiter_for: Returns the limiter of an organization, or of credentials whose organization is not known.
+        organization_uid: Returns the organization if the client or its credentials name it, or None.
         service: Address of the service.
-        identity: Names the credentials, without a secret; empty for none.
+        identity: Name of the credentials, without a secret; empty if there are none.
     """
 
     def __init__(
@@ -48,30 +49,30 @@ class Ownership:
         self._owner: str | None = None
         self._limiter: RateLimiter | None = None
         self._earlier: RateLimiter | None = None
-        self._both_until = 0.0
+        self._overlap_until = 0.0
 
     @property
     def limiter(self) -> RateLimiter:
-        """The budget."""
-        owner = self._organization_uid() or _learnt.get(self._key, self._identity)
+        """The current limiter."""
+        owner = self._organization_uid() or _known_organizations.get(self._key, self._identity)
         if self._limiter is None or owner != self._owner:
             self._owner, self._limiter = owner, self._limiter_for(owner)
         return self._limiter
 
     def learn(self, body: bytes) -> None:
-        """Take in an answer of the service to these credentials, which may name their organization."""
-        if not self._identity or self._key in _learnt or self._organization_uid() is not None:
+        """Remember the organization if a response to these credentials names it."""
+        if not self._identity or self._key in _known_organizations or self._organization_uid() is not None:
             return
         named = set(_ORGANIZATION.findall(body))
         if len(named) == 1:
-            _learnt[self._key] = named.pop().decode()
+            _known_organizations[self._key] = named.pop().decode()
 
     async def acquire(self, operation: Operation, *, priority: Priority, timeout: float) -> Permit:
-        """Wait for a permit of the budget, as `RateLimiter.acquire` does."""
+        """Wait for a permit, as `RateLimiter.acquire` does."""
         before, limiter, loop = self._limiter, self.limiter, asyncio.get_running_loop()
         if before is not None and before is not limiter:
-            self._earlier, self._both_until = before, loop.time() + _BOTH_FOR_S
-        if self._earlier is None or loop.time() > self._both_until:
+            self._earlier, self._overlap_until = before, loop.time() + _OVERLAP_S
+        if self._earlier is None or loop.time() > self._overlap_until:
             self._earlier = None
             return await limiter.acquire(operation, priority=priority, timeout=timeout)
         began = loop.time()
@@ -90,8 +91,8 @@ class Ownership:
         return Permit(first.waited + second.waited, settle)
 
 
-class _Learnt:
-    """The organizations of credentials at a service, the latest ones; from any thread."""
+class _KnownOrganizations:
+    """The organizations that responses have named, by service and credentials. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -106,8 +107,8 @@ class _Learnt:
     def __setitem__(self, key: str, organization_uid: str) -> None:
         with self._lock:
             self._known[key] = organization_uid
-            while len(self._known) > _MOST_LEARNT:
+            while len(self._known) > _MAX_KNOWN:
                 self._known.popitem(last=False)
 
 
-_learnt = _Learnt()
+_known_organizations = _KnownOrganizations()

@@ -1,4 +1,4 @@
-"""What everybody does after a 429: wait as long as the service asks, and then leave one by one."""
+"""Pauses after a 429: all requests wait for the time that the service asks for, and then leave at even intervals."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from launch_async.rate_limit.types import Answer
 
 __all__ = ["NO_PAUSE", "Pause", "pause_after"]
 
-_SHORTEST_S: Final = 0.05
-_LONGEST_S: Final = 60.0
+_MIN_PAUSE_S: Final = 0.05
+_MAX_PAUSE_S: Final = 60.0
 
 
 @attrs.frozen
 class Pause:
-    """A time in which nobody sends, and one in which requests leave evenly spaced; by the clock of the loop.
+    """A time without requests, followed by a time with evenly spaced requests. Times are those of the loop's clock.
 
     Attributes:
-        until: When the first request may leave.
-        spaced_until: Until when requests leave evenly spaced, for a server that says when to come back may let in only
-            one then; in the past where the server did not say.
+        until: Time at which the first request may leave.
+        spaced_until: Time until which requests leave at even intervals, because a server may accept only one request
+            at the time that it named. In the past if the server named no time.
     """
 
     until: float
     spaced_until: float
 
-    def and_then(self, other: Pause) -> Pause:
-        """Return what both ask for."""
+    def merge(self, other: Pause) -> Pause:
+        """Return a pause that covers both."""
         return Pause(max(self.until, other.until), max(self.spaced_until, other.spaced_until))
 
 
@@ -37,18 +37,18 @@ NO_PAUSE: Final = Pause(-math.inf, -math.inf)
 
 
 def pause_after(answer: Answer, per: float) -> Pause | None:
-    """Return the pause that an answer asks everybody for, with a period of `per` seconds; None if it asks for none."""
-    asked = _asked(answer, per)
+    """Return the pause after an answer, for a period of `per` seconds; None if there is no pause."""
+    asked = _requested_pause(answer, per)
     if asked is None and not answer.refused:
         return None
-    until = answer.answered_at + min(max(asked or 0.0, _SHORTEST_S * min(per, 1.0)), _LONGEST_S)
+    until = answer.answered_at + min(max(asked or 0.0, _MIN_PAUSE_S * min(per, 1.0)), _MAX_PAUSE_S)
     return Pause(until, until + per if asked is not None and asked > 0 else -math.inf)
 
 
-def _asked(answer: Answer, per: float) -> float | None:
-    """Return the seconds that the service asked for.
+def _requested_pause(answer: Answer, per: float) -> float | None:
+    """Return the seconds that the service asked to wait; None if it asked for no pause.
 
-    A reset within one period is ignored where nothing was refused: slots are more precise than whole seconds.
+    Ignore a reset within one period if the request was accepted: slots are more precise than whole seconds.
     """
     if answer.refused:
         return answer.reset_after if answer.retry_after is None else answer.retry_after

@@ -1,7 +1,7 @@
-"""When may the next poll leave: polls together use at most a share of the budget, over any ten seconds.
+"""The interval between polls. All polls together use at most a share of the budget in any ten seconds.
 
-Polls leave one by one, at least `poll_interval` apart. What is known about earlier polls is one number, the earliest
-time for the next one, so that processes can share it.
+Polls leave at least `poll_interval` apart. The state is one number, the earliest time of the next poll, so that
+processes can share it.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from launch_async.rate_limit.types import RateLimit
 
 __all__ = ["poll_interval"]
 
-_OVER_S: Final = 10.0
-_MARGIN: Final = 1.01
-"""By how much polls are farther apart than need be: the network delays them unevenly."""
+_WINDOW_S: Final = 10.0
+"""Seconds over which polls keep their share."""
+_JITTER_MARGIN: Final = 1.01
+"""Factor of the interval that covers uneven delays of the network."""
 
 
 def poll_interval(rate_limit: RateLimit, capacity: float) -> float:
-    """Return the least seconds between two polls; 0 if polls may use the whole budget.
+    """Return the minimum seconds between two polls; 0 if polls may use the whole budget.
 
     Args:
-        rate_limit: What the plan allows, and which share of it is for polls.
-        capacity: Requests per period that the budget really has at the moment.
+        rate_limit: The limit of the plan, with the share of polls.
+        capacity: Current capacity of the budget, in requests per period.
     """
     if rate_limit.poll_share >= 1:
         return 0.0
-    polls = rate_limit.poll_share * capacity * _OVER_S / rate_limit.per
-    return _MARGIN * _OVER_S / (math.floor(polls) if polls >= 1 else polls)
+    polls = rate_limit.poll_share * capacity * _WINDOW_S / rate_limit.per
+    return _JITTER_MARGIN * _WINDOW_S / (math.floor(polls) if polls >= 1 else polls)

@@ -1,4 +1,4 @@
-"""Who is served next: the most urgent first, and within a priority whoever came first; no priority starves."""
+"""The queue of waiting callers: by priority, first come, first served within a priority. No priority starves."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import attrs
 
 from launch_async.rate_limit.types import Priority
 
-__all__ = ["FairQueue", "Waiter", "choose"]
+__all__ = ["FairQueue", "Waiter", "choose_priority"]
 
-_SHARE: Final = 10
-"""Of so many permits in a row at least one goes to each priority that waits."""
+_GUARANTEED_EVERY: Final = 10
+"""Each priority with waiting callers gets at least one of this number of permits in a row."""
 
 
 @attrs.define(eq=False)
 class Waiter:
-    """One caller that waits.
+    """One waiting caller.
 
     Attributes:
-        priority: Its priority.
-        ticket: Its place among those of its priority, given when it first joins the queue.
+        priority: Priority of the caller.
+        ticket: Position among the callers of this priority, assigned when the caller first joins the queue.
     """
 
     priority: Priority
@@ -35,7 +35,7 @@ P = TypeVar("P", bound=int)
 
 
 class FairQueue(Generic[W]):
-    """The callers that have no permit yet."""
+    """The callers without a permit."""
 
     def __init__(self) -> None:
         self._tickets = itertools.count()
@@ -51,24 +51,24 @@ class FairQueue(Generic[W]):
 
     @property
     def counts(self) -> Mapping[Priority, int]:
-        """How many wait, by priority."""
+        """Number of waiting callers, by priority."""
         return {priority: len(waiters) for priority, waiters in self._waiting.items()}
 
     def join(self, waiter: W) -> None:
-        """Put a caller behind those of its priority; one that was here before, where it stood."""
+        """Add a caller to the end of its priority. A caller that returns gets its old position."""
         if waiter.ticket < 0:
             waiter.ticket = next(self._tickets)
         bisect.insort(self._waiting[waiter.priority], waiter, key=lambda other: other.ticket)
 
     def leave(self, waiter: W) -> None:
-        """Take a caller out, if it is there."""
+        """Remove a caller, if it is in the queue."""
         if waiter in self._waiting[waiter.priority]:
             self._waiting[waiter.priority].remove(waiter)
 
     def next(self, can_use: Callable[[W], bool], preferred: Priority | None = None) -> W | None:
-        """Take out the caller whose turn it is, of those that can use a permit now; None if there is none.
+        """Remove and return the next caller that can use a permit now; None if there is no such caller.
 
-        Who knows more than this queue names the priority that is served, if somebody of it waits.
+        The queue serves the `preferred` priority if it has waiting callers: a shared budget chooses the priority.
         """
         first = {
             priority: waiter
@@ -77,28 +77,30 @@ class FairQueue(Generic[W]):
         }
         if not first:
             return None
-        chosen = preferred if preferred is not None and preferred in first else choose(first, self._passed_over)
+        chosen = (
+            preferred if preferred is not None and preferred in first else choose_priority(first, self._passed_over)
+        )
         self._waiting[chosen].remove(first[chosen])
         return first[chosen]
 
-    def turn_of_new(self, priority: Priority) -> int:
-        """Return how many permits are given before a new caller has one."""
+    def position_of_new(self, priority: Priority) -> int:
+        """Return the number of permits that other callers get before a new caller gets one."""
         before = sum(len(waiters) for other, waiters in self._waiting.items() if other <= priority)
-        return _turn(before, len(self._waiting[priority]))
+        return _position(before, len(self._waiting[priority]))
 
-    def turns(self) -> Iterator[tuple[W, int]]:
-        """Yield every caller with the number of permits that are given before it has one."""
+    def positions(self) -> Iterator[tuple[W, int]]:
+        """Yield every caller with the number of permits that other callers get before it."""
         before = 0
         for waiters in self._waiting.values():
             for place, waiter in enumerate(tuple(waiters)):
-                yield waiter, _turn(before + place, place)
+                yield waiter, _position(before + place, place)
             before += len(waiters)
 
 
-def choose(waiting: Iterable[P], passed_over: list[int]) -> P:
-    """Return which of the priorities that wait is served next, and note which were passed over, by priority."""
+def choose_priority(waiting: Iterable[P], passed_over: list[int]) -> P:
+    """Return the waiting priority to serve next, and count in `passed_over` how often each was passed over."""
     waiting = list(waiting)
-    starved = [priority for priority in waiting if passed_over[priority] >= _SHARE - 2]
+    starved = [priority for priority in waiting if passed_over[priority] >= _GUARANTEED_EVERY - 2]
     chosen = max(starved) if starved else min(waiting)
     for priority in waiting:
         passed_over[priority] += 1
@@ -106,6 +108,6 @@ def choose(waiting: Iterable[P], passed_over: list[int]) -> P:
     return chosen
 
 
-def _turn(before: int, place: int) -> int:
-    """Return the permits given before a caller's: to all before it, unless its priority's share comes sooner."""
-    return min(before, _SHARE * (place + 1) - 1)
+def _position(before: int, place: int) -> int:
+    """Return the permits before a caller's: one for each caller before it, or fewer by its priority's guarantee."""
+    return min(before, _GUARANTEED_EVERY * (place + 1) - 1)

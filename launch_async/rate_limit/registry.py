@@ -1,6 +1,7 @@
-"""The process's limiters: one for each organization at an API host, shared by all clients that name the same two.
+"""The limiters of the process: one for each organization at an API host.
 
-A limiter lives as long as a client that has it, and the latest few beyond that.
+All clients with the same organization and host share one limiter. A limiter lives as long as a client uses it, and the
+most recent limiters live longer.
 """
 
 from __future__ import annotations
@@ -25,53 +26,52 @@ if TYPE_CHECKING:
 __all__ = ["RateLimitMismatchWarning", "ShareBudget", "check_share_budget", "shared_limiter"]
 
 ShareBudget: TypeAlias = Literal["machine", "process"]
-"""Who shares a budget: the processes of one user on this machine, or the clients of this process."""
+"""The programs that share a rate limit: all processes of one user on the machine, or the clients of one process."""
 
 _SDK_PACKAGES = ("launch_async.", "launch_sync.")
 
 
 class RateLimitMismatchWarning(UserWarning):
-    """Two clients of one process disagree about an organization's rate limit, or about who shares it.
+    """Two clients of one process set different rate limits for an organization, or different values of `share_budget`.
 
-    The lower figure is used, and the first client says who shares it.
+    Both clients use the lower rate limit, and the `share_budget` of the first client.
     """
 
 
-_MOST_IDLE: Final = 8
-"""Limiters that are kept although no client has them any more, for the organization's next client to go on with."""
+_MAX_IDLE: Final = 8
+"""Number of limiters to keep without a client, so that the organization's next client can use what they learned."""
 _shared: WeakValueDictionary[tuple[str, str], LocalRateLimiter | MachineRateLimiter] = WeakValueDictionary()
-_latest: deque[LocalRateLimiter | MachineRateLimiter] = deque(maxlen=_MOST_IDLE)
+_recent: deque[LocalRateLimiter | MachineRateLimiter] = deque(maxlen=_MAX_IDLE)
 _lock = threading.Lock()
 
 
 def check_share_budget(share_budget: str) -> ShareBudget:
-    """Return who shares a budget.
+    """Return the value of `share_budget`, checked.
 
     Raises:
-        ConfigurationError: It is neither "machine" nor "process".
+        ConfigurationError: The value is neither "machine" nor "process".
     """
     if share_budget not in ("machine", "process"):
-        raise ConfigurationError(f"share_budget must be 'machine' or 'process', not {share_budget!r}")
+        raise ConfigurationError(f"share_budget must be 'machine' or 'process', not {share_budget!r}.")
     return "machine" if share_budget == "machine" else "process"
 
 
 def shared_limiter(
     host: str, organization_uid: str, rate_limit: RateLimit, share_budget: ShareBudget = "machine"
 ) -> LocalRateLimiter | MachineRateLimiter:
-    """Return the process's one limiter for an organization at an API host; thread-safe.
+    """Return the process's limiter for an organization at an API host. Thread-safe.
 
-    If an earlier caller believed that the plan allows something else, both use the lower figure, with a
-    `RateLimitMismatchWarning`. Whether it is shared with the machine is for the first caller to say; another one that
-    says otherwise is warned, too.
+    If an earlier caller set another rate limit, both use the lower one, with a `RateLimitMismatchWarning`. The
+    `share_budget` of the first caller applies, and a different value also causes a warning.
     """
     with _lock:
         key = host.lower(), organization_uid
         limiter = _shared.get(key)
         if limiter is None:
             limiter = _shared[key] = _limiter(*key, rate_limit, share_budget)
-        if limiter in _latest:
-            _latest.remove(limiter)
-        _latest.append(limiter)
+        if limiter in _recent:
+            _recent.remove(limiter)
+        _recent.append(limiter)
         known = limiter.rate_limit
         lower = attrs.evolve(
             min(known, rate_limit, key=lambda figure: figure.requests / figure.per),
@@ -81,19 +81,19 @@ def shared_limiter(
             limiter.lower(lower)
     if known != rate_limit:
         warnings.warn(
-            f"two clients disagree about the rate limit of organization {organization_uid} at {host}: "
-            f"{_text(known)} and {_text(rate_limit)}; both now use {_text(lower)}. "
-            "Give every client the same rate_limit, with the plan's figure.",
+            f"Two clients set different rate limits for organization {organization_uid} at {host}: "
+            f"{_describe(known)} and {_describe(rate_limit)}. Both now use {_describe(lower)}. "
+            "Pass the same rate_limit to every client: the limit of the organization's plan.",
             RateLimitMismatchWarning,
-            stacklevel=_level_of_the_user(),
+            stacklevel=_user_stacklevel(),
         )
     shared_by = "machine" if isinstance(limiter, MachineRateLimiter) else "process"
     if shared_by != share_budget:
         warnings.warn(
-            f"two clients disagree about who shares the budget of organization {organization_uid} at {host}: "
-            f"share_budget={shared_by!r} holds for both, as the first one said. Give every client the same.",
+            f"Two clients set different values of share_budget for organization {organization_uid} at {host}. Both use "
+            f"share_budget={shared_by!r}, the value of the first client. Pass the same value to every client.",
             RateLimitMismatchWarning,
-            stacklevel=_level_of_the_user(),
+            stacklevel=_user_stacklevel(),
         )
     return limiter
 
@@ -108,14 +108,15 @@ def _limiter(
     return LocalRateLimiter(rate_limit)
 
 
-def _text(figure: RateLimit) -> str:
-    return f"{figure.requests} per {figure.per:g} s (polls: at most {figure.poll_share:.0%})"
+def _describe(rate_limit: RateLimit) -> str:
+    requests, per, polls = rate_limit.requests, rate_limit.per, rate_limit.poll_share
+    return f"{requests} requests per {per:g} s (polls: at most {polls:.0%})"
 
 
-def _level_of_the_user() -> int:
-    """Return the caller's `stacklevel` of the first frame outside this SDK, so that a warning names the user's line.
+def _user_stacklevel() -> int:
+    """Return the `stacklevel` of the first frame outside this SDK, so that a warning names the user's line.
 
-    Python 3.12 has `skip_file_prefixes` for this; Python 3.11 has nothing.
+    `skip_file_prefixes` does the same in Python 3.12, but does not exist in Python 3.11.
     """
     frame, level = inspect.currentframe(), 0
     while frame is not None and frame.f_globals.get("__name__", "").startswith(_SDK_PACKAGES):

@@ -1,7 +1,7 @@
-"""What the SDK asks of a budget, and what it tells it: the `RateLimiter` protocol and the values that it speaks of.
+"""The `RateLimiter` protocol, and the values that it uses.
 
-Before a request is sent, `acquire` waits for the budget and returns a `Permit`. The permit is then either answered
-(`answered`: the request was sent, and this is what became of it) or released (`release`: the request was not sent).
+The SDK calls `acquire` before it sends a request. `acquire` waits for the rate limit and returns a `Permit`. The SDK
+then settles the permit: with `answered` if the request was sent, or with `release` if it was not.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ __all__ = [
 
 @attrs.frozen
 class RateLimit:
-    """How many requests an organization may make in how many seconds, and how many of them may be polls.
+    """The number of requests that an organization may send per period, and the share of polls among them.
 
     Attributes:
         requests: Requests per period, a whole number, at least 1.
         per: Length of the period in seconds.
-        poll_share: Share of the budget that polls use at most over any ten seconds: waits, followed logs and tails of
-            server logs, all together. Above 0, and at most 1.
+        poll_share: Largest share of the rate limit that polls use in any ten seconds. Polls are waits, followed logs
+            and tails of server logs, all together. Above 0, and at most 1.
 
     Raises:
-        InvalidArgumentError: a figure is no number, not whole, or out of its range.
+        InvalidArgumentError: A value is not a number, not whole, or out of its range.
     """
 
     requests: int
@@ -55,23 +55,23 @@ class RateLimit:
         if not isinstance(self.poll_share, Real) or not 0 < self.poll_share <= 1:
             raise InvalidArgumentError(
                 "poll_share",
-                f"must be above 0 and at most 1, such as 0.5 for half of the budget, not {self.poll_share!r}",
+                f"must be above 0 and at most 1, such as 0.5 for half of the rate limit, not {self.poll_share!r}",
             )
 
 
 class Priority(enum.IntEnum):
-    """Who goes first when several wait: the lower number."""
+    """The order in which waiting requests are sent: a lower number goes first."""
 
     INTERACTIVE = 0
-    """A call that somebody waits for."""
+    """A call that a user waits for."""
     WRITE = 1
     """A write of a running operation, such as the next target of a fleet."""
     POLL = 2
-    """A look at something that is still going on."""
+    """A poll of a running deployment or of a log."""
 
 
 class Operation(Protocol):
-    """What a limiter may know about the request that it is asked for."""
+    """The request that a permit is for."""
 
     @property
     def name(self) -> str:
@@ -84,21 +84,22 @@ class Operation(Protocol):
         ...
 
 
-# Not frozen: one is made for every request, and a frozen class takes twice as long to make.
+# Not frozen: every request creates one, and an instance of a frozen class takes twice as long to create.
 @attrs.define
 class Answer:
-    """What became of a request that was sent: what the limiter learns from.
+    """The outcome of a request that was sent. The limiter learns from it.
 
     Attributes:
-        answered_at: When the head of the answer arrived, or when the answer was given up as lost, in seconds by the
-            clock of the event loop (`loop.time()`).
-        refused: Whether the service said 429.
-        lost: Whether no answer came (connection lost, attempt timed out).
-        sends: How often the request really left: aiohttp sends some a second time when a connection drops.
-        retry_after: Seconds that the service asked to wait, if it did.
-        limit: `X-RateLimit-Limit`, if it was there.
-        remaining: `X-RateLimit-Remaining`, if it was there.
-        reset_after: Seconds until the service's window starts anew, if it said so.
+        answered_at: Time at which the head of the response arrived, or at which the response was declared lost, in
+            seconds on the clock of the event loop (`loop.time()`).
+        refused: Whether the service answered with 429.
+        lost: Whether no response arrived (the connection was lost, or the attempt timed out).
+        sends: Number of times that the request was sent. aiohttp sends some requests a second time if a connection
+            drops.
+        retry_after: Seconds of the response's `Retry-After`; None if there was no such header.
+        limit: `X-RateLimit-Limit` of the response; None if there was no such header.
+        remaining: `X-RateLimit-Remaining` of the response; None if there was no such header.
+        reset_after: Seconds until the service starts a new window; None if the response did not say so.
     """
 
     answered_at: float
@@ -112,14 +113,14 @@ class Answer:
 
 
 class Permit:
-    """The right to send one request: answered if it was sent, released if it was not.
+    """The right to send one request.
 
-    The first call of `answered` or `release` settles the permit, and later calls do nothing. A permit that nobody
-    settles holds its part of the budget as a request does whose answer never comes: for a while, not for ever.
+    The first call of `answered` or `release` settles the permit, and later calls do nothing. If no call settles a
+    permit, it counts like a request without a response: it uses its part of the rate limit for a limited time.
 
     Args:
         waited: Seconds that `acquire` waited.
-        settle: Called once, with the answer, or with None if the permit is released; None if nobody wants to know.
+        settle: Called once, with the answer, or with None if the permit is released. None if there is nothing to call.
     """
 
     __slots__ = ("_settle", "_waited")
@@ -134,13 +135,13 @@ class Permit:
         return self._waited
 
     def answered(self, answer: Answer) -> None:
-        """Tell what became of the request; from any thread."""
+        """Report the outcome of the request. Thread-safe."""
         settle, self._settle = self._settle, None
         if settle is not None:
             settle(answer)
 
     def release(self) -> None:
-        """Give the permit back, because no request was sent with it; from any thread."""
+        """Return the permit, because no request was sent with it. Thread-safe."""
         settle, self._settle = self._settle, None
         if settle is not None:
             settle(None)
@@ -148,17 +149,17 @@ class Permit:
 
 @attrs.frozen(kw_only=True)
 class LimiterStatus(Displayable):
-    """What a limiter is doing at one moment.
+    """The state of a limiter at one moment.
 
     Attributes:
-        rate: Requests per second that it lets through at present.
-        queued: Callers that wait, by priority.
+        rate: Current rate, in requests per second.
+        queued: Number of waiting callers, by priority.
         expected_wait: Seconds that a new interactive caller would wait.
-        sent: Requests let through so far.
-        refused: Requests that the service refused with 429 so far.
-        paused_for: Seconds until the pause after a 429 ends; 0 if there is none.
-        poll_rate: Polls per second that it lets through at most at present, of all requests; infinite if it does not
-            limit them.
+        sent: Number of requests sent so far.
+        refused: Number of requests that the service has refused with 429 so far.
+        paused_for: Seconds until the pause after a 429 ends; 0 if there is no pause.
+        poll_rate: Current maximum rate of polls, in polls per second. Polls are also part of `rate`. Infinite if the
+            limiter does not limit polls.
     """
 
     rate: float
@@ -171,7 +172,7 @@ class LimiterStatus(Displayable):
 
 
 class RateLimiter(Protocol):
-    """What the SDK asks of a budget; implement it to share one between processes, or to replace the pacing."""
+    """The interface of a rate limiter. Implement it to share a rate limit in your own way, or to replace the pacing."""
 
     async def acquire(
         self,
@@ -180,30 +181,30 @@ class RateLimiter(Protocol):
         priority: Priority = Priority.INTERACTIVE,
         timeout: float | None = None,
     ) -> Permit:
-        """Wait until a request may be sent; if cancelled, nothing is spent.
+        """Wait until a request may be sent. A cancelled call uses nothing of the rate limit.
 
         Args:
-            operation: What the request does; None for a request that is not the SDK's.
-            priority: Who goes first when several wait.
-            timeout: Seconds to wait at most; None for no limit.
+            operation: The operation of the request; None for a request that the SDK does not send.
+            priority: The priority among waiting callers.
+            timeout: Maximum wait in seconds; None for no limit.
 
         Returns:
-            The permit, to be answered or released.
+            The permit. The caller must call its `answered` or `release`.
 
         Raises:
-            DeadlineExceeded: the wait would be, or became, longer than `timeout`; nothing was spent.
+            DeadlineExceeded: The wait would be longer than `timeout`, or has become longer. Nothing was sent.
         """
         ...
 
     def status(self) -> LimiterStatus:
-        """Return what the limiter is doing now; from any thread."""
+        """Return the current state of the limiter. Thread-safe."""
         ...
 
 
 def deadline_too_near(expected: float, timeout: float) -> DeadlineExceeded:
     """Return the error of a caller that would wait for `expected` seconds and has only `timeout`."""
     return DeadlineExceeded(
-        f"the organization's request budget is in use: the wait would be about {expected:.1f} s, "
-        f"and the deadline is {timeout:.1f} s away; allow more time or send less at once",
+        f"The organization's rate limit is in use. The wait would be about {expected:.1f} s, and the deadline is "
+        f"{timeout:.1f} s away. Use a longer timeout or send fewer requests at the same time.",
         expected_wait=expected,
     )

@@ -1,4 +1,4 @@
-"""A limiter that never makes anybody wait."""
+"""A limiter without a limit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["UnlimitedRateLimiter"]
 
 
 class UnlimitedRateLimiter:
-    """A limiter that never makes anybody wait: for tests, and for servers that do not count."""
+    """A limiter that never waits. Use it in tests, and for servers without a rate limit."""
 
     def __init__(self) -> None:
         self._sent = 0
@@ -23,12 +23,12 @@ class UnlimitedRateLimiter:
         priority: Priority = Priority.INTERACTIVE,  # noqa: ARG002, RUF100
         timeout: float | None = None,  # noqa: ARG002, RUF100
     ) -> Permit:
-        """Return a permit at once."""
+        """Return a permit immediately."""
         self._sent += 1
         return Permit(settle=self._settle)
 
     def status(self) -> LimiterStatus:
-        """Return the counts; nobody ever waits."""
+        """Return the counts. The expected wait is always 0."""
         return LimiterStatus(
             rate=float("inf"),
             queued=MappingProxyType(dict.fromkeys(Priority, 0)),

@@ -7,7 +7,7 @@ import math
 import pytest
 from hypothesis import given, strategies as some
 
-from launch_async.rate_limit.control_law import UNLEARNT, Learnt, after_refusal, capacity_at
+from launch_async.rate_limit.control_law import NO_DECREASE, Decrease, after_refusal, capacity_at
 from launch_async.rate_limit.types import RateLimit
 from tests.support.strangers import (
     after_spurious_refusals,
@@ -73,20 +73,20 @@ def test_single_refusals_in_a_busy_program_are_made_good_within_half_a_minute() 
 
 
 def test_refusals_of_one_moment_count_once() -> None:
-    learnt = UNLEARNT
+    decrease = NO_DECREASE
     for _ in range(10):
-        learnt = after_refusal(learnt, PLAN, sent_at=5.0, now=5.1, in_use=10)
+        decrease = after_refusal(decrease, PLAN, sent_at=5.0, now=5.1, in_use=10)
 
-    assert learnt == Learnt(6.0, 5.1)
+    assert decrease == Decrease(6.0, 5.1)
 
 
 def test_a_refusal_says_nothing_about_a_capacity_that_was_not_used() -> None:
-    assert after_refusal(UNLEARNT, PLAN, sent_at=5.0, now=5.1, in_use=4) is UNLEARNT
+    assert after_refusal(NO_DECREASE, PLAN, sent_at=5.0, now=5.1, in_use=4) is NO_DECREASE
 
 
 def test_who_has_more_than_half_gives_back_more() -> None:
     left = [
-        after_refusal(Learnt(low, 0.0), PLAN, sent_at=0.5, now=0.5, in_use=low).low / low
+        after_refusal(Decrease(low, 0.0), PLAN, sent_at=0.5, now=0.5, in_use=low).low / low
         for low in (8.0, 6.0, 4.0, 0.4)
     ]
 
@@ -101,17 +101,17 @@ def test_who_has_more_than_half_gives_back_more() -> None:
 def test_the_capacity_is_positive_never_above_the_plan_and_grows_until_the_next_refusal(
     plan: int, refusals: list[tuple[float, float]], later: float
 ) -> None:
-    rate_limit, learnt, now = RateLimit(plan), UNLEARNT, 0.0
+    rate_limit, decrease, now = RateLimit(plan), NO_DECREASE, 0.0
     for pause, trip in refusals:
         now += pause + trip
-        learnt = after_refusal(learnt, rate_limit, sent_at=now - trip, now=now, in_use=plan)
-        assert 0 < capacity_at(learnt, rate_limit, now) <= plan
+        decrease = after_refusal(decrease, rate_limit, sent_at=now - trip, now=now, in_use=plan)
+        assert 0 < capacity_at(decrease, rate_limit, now) <= plan
 
-    assert capacity_at(learnt, rate_limit, now + later) >= capacity_at(learnt, rate_limit, now)
-    assert capacity_at(learnt, rate_limit, now + 1000) == plan or learnt.low < plan / 100
+    assert capacity_at(decrease, rate_limit, now + later) >= capacity_at(decrease, rate_limit, now)
+    assert capacity_at(decrease, rate_limit, now + 1000) == plan or decrease.low < plan / 100
 
 
 @given(some.floats(-1e9, 1e9), some.integers(1, 100))
 def test_a_clock_that_goes_backwards_lowers_nothing(now: float, plan: int) -> None:
-    assert capacity_at(Learnt(plan / 2, 0.0), RateLimit(plan), now) >= plan / 2
-    assert not math.isnan(capacity_at(UNLEARNT, RateLimit(plan), now))
+    assert capacity_at(Decrease(plan / 2, 0.0), RateLimit(plan), now) >= plan / 2
+    assert not math.isnan(capacity_at(NO_DECREASE, RateLimit(plan), now))

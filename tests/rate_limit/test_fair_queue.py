@@ -62,8 +62,8 @@ def test_of_any_ten_turns_one_goes_to_each_priority_that_waits(priorities: list[
 @given(st.lists(st.sampled_from(Priority), max_size=40), st.sampled_from(Priority))
 def test_a_new_caller_is_promised_the_turn_that_it_then_has(priorities: list[Priority], priority: Priority) -> None:
     queue, _ = queue_of(*priorities)
-    promised, newcomer = queue.turn_of_new(priority), Waiter(priority)
+    promised, newcomer = queue.position_of_new(priority), Waiter(priority)
 
     queue.join(newcomer)
 
-    assert dict(queue.turns())[newcomer] == promised
+    assert dict(queue.positions())[newcomer] == promised

@@ -140,7 +140,9 @@ def test_one_organization_at_one_host_has_one_budget():
 
 def test_two_clients_that_disagree_are_warned_and_get_the_lower_figure():
     first = shared_limiter("three.example.com", "blt1", RateLimit(50))
-    with pytest.warns(RateLimitMismatchWarning, match=r"50 per 1 s \(polls: at most 50%\) and 10 per 1 s"):
+    with pytest.warns(
+        RateLimitMismatchWarning, match=r"50 requests per 1 s \(polls: at most 50%\) and 10 requests per 1 s"
+    ):
         second = shared_limiter("three.example.com", "blt1", RateLimit(10))
     with pytest.warns(RateLimitMismatchWarning):
         shared_limiter("three.example.com", "blt1", RateLimit(50))
@@ -167,7 +169,7 @@ def test_clients_that_disagree_are_told_where_the_second_is_made():
         return LaunchClient(Authtoken("token"), organization_uid="blt00000000000000d1", rate_limit=RateLimit(requests))
 
     generous = client(50)
-    with pytest.warns(RateLimitMismatchWarning, match="both now use 10 per 1 s") as caught:
+    with pytest.warns(RateLimitMismatchWarning, match="now use 10 requests per 1 s") as caught:
         careful = client(10)
 
     assert [warning.filename for warning in caught] == [__file__]
@@ -200,9 +202,9 @@ def test_a_lower_figure_is_kept_by_whoever_waits_already():
 
 def test_asking_again_makes_no_second_limiter():
     shared_limiter("six.example.com", "blt1", RateLimit(10))
-    known = len(local._every_limiter)
+    known = len(local._limiters)
     shared_limiter("six.example.com", "blt1", RateLimit(10))
-    assert len(local._every_limiter) == known
+    assert len(local._limiters) == known
 
 
 def test_the_registry_makes_one_limiter_for_threads_that_ask_at_once():

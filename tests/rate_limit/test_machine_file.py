@@ -25,7 +25,7 @@ from launch_async.rate_limit.machine.layout import pack, unpack
 from launch_async.rate_limit.machine.limiter import MachineRateLimiter
 from launch_async.rate_limit.shared.messages import Grant
 from launch_async.rate_limit.shared.report_buffer import ReportBuffer
-from launch_async.rate_limit.shared.state import BudgetState, Place, SlotOut
+from launch_async.rate_limit.shared.state import BudgetState, Reservation, SlotOut
 from launch_async.rate_limit.types import Answer, RateLimit
 from tests.support.shared_budgets import most_in_any
 from tests.support.virtual_time import run
@@ -190,7 +190,7 @@ def test_a_state_stands_in_the_file_as_it_was():
     state = BudgetState.begin(17.5)
     state.frees = array("d", [18.0, 18.5])
     state.out = {3: SlotOut(17.0, 19.0)}
-    state.line = [Place(0xABCDEF0123, 2, 9, 20.0)]
+    state.reservations = [Reservation(0xABCDEF0123, 2, 9, 20.0)]
     state.passed_over = [1, 2, 3]
 
     again = unpack(pack(state))
@@ -224,7 +224,7 @@ def test_a_store_that_forgets_nothing_is_told_each_report_once():
     reports = ReportBuffer(1.0, 2.0, repeats=False)
     reports.answered(Grant(number=1, not_before=0.0, not_after=1.0), Answer(0.5))
 
-    assert [len(reports.tell(now).reports) for now in (0.6, 0.7)] == [1, 0]
+    assert [len(reports.take(now).reports) for now in (0.6, 0.7)] == [1, 0]
     assert reports.tell(0.8).repeated == ()
 
 
@@ -335,7 +335,7 @@ asyncio.run(main())
 
     assert program.stdout == "8\n"
     assert program.stderr.count("\n") == 1
-    assert "launch_async.rate_limit.machine processes on this machine cannot share" in program.stderr
+    assert "launch_async.rate_limit.machine The processes on this machine cannot share" in program.stderr
 
 
 def test_a_file_that_a_stopped_process_has_locked_falls_back_to_the_process(caplog):
@@ -401,7 +401,7 @@ def test_a_client_shares_the_machines_budget_unless_told_otherwise():
 def test_clients_that_disagree_about_who_shares_the_budget_are_told():
     first = client(region="gcp-na", share_budget="process")
 
-    with pytest.warns(RateLimitMismatchWarning, match="share_budget='process' holds for both") as caught:
+    with pytest.warns(RateLimitMismatchWarning, match="Both use share_budget='process'") as caught:
         second = client(region="gcp-na")
 
     assert first._pipeline.limiter is second._pipeline.limiter

@@ -111,7 +111,7 @@ def test_limiters_of_tokens_that_are_gone_are_forgotten() -> None:
         del launch
     gc.collect()
 
-    assert len(registry._shared) <= max(known, registry._MOST_IDLE) + 1
+    assert len(registry._shared) <= max(known, registry._MAX_IDLE) + 1
 
 
 def test_a_client_that_is_closed_leaves_its_budget_to_the_next_one() -> None:

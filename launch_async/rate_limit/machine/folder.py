@@ -1,4 +1,4 @@
-"""The folder of the machine's budgets: where it is, that it is the user's alone, and what is swept out of it."""
+"""The folder of the machine's budgets: its location, and checks that only the user can access it."""
 
 from __future__ import annotations
 
@@ -18,52 +18,52 @@ _SUFFIX: Final = ".budget"
 
 
 class Unsafe(OSError):
-    """A folder or file that somebody else could have prepared; the text says why."""
+    """A folder or file that another user could have prepared. The text says why."""
 
 
 def budget_path(host: str, organization_uid: str) -> Path:
-    """Return the file of an organization's budget at an API host, on this machine since it was started.
+    """Return the file of an organization's budget at an API host, for this machine since its last start.
 
-    Its name tells neither of them.
+    The name of the file contains neither the organization nor the host.
 
     Raises:
-        RuntimeError: There is no home folder.
+        RuntimeError: The user has no home folder.
     """
     key = f"{_machine()}\n{host.lower()}\n{organization_uid}"
     return _parent() / _NAME / "budgets" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}{_SUFFIX}"
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder unless it is there, and check that nobody else can write to it.
+    """Create the folder if it does not exist, and check that no other user can write to it.
 
     Raises:
-        Unsafe: It is a link, or belongs to somebody else.
-        OSError: It cannot be made.
+        Unsafe: The folder is a link, or belongs to another user.
+        OSError: The folder cannot be created.
     """
     folder.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     for made in (folder.parent, folder):
         made.mkdir(mode=0o700, exist_ok=True)
         found = made.lstat()
         if not stat.S_ISDIR(found.st_mode):
-            raise Unsafe(f"{made} is no folder")
+            raise Unsafe(f"{made} is not a folder")
         _check_owner(found, made)
         if os.name == "posix" and stat.S_IMODE(found.st_mode) & 0o077:
             made.chmod(0o700)
 
 
 def open_own(path: Path, *, create: bool) -> int:
-    """Open a file of the folder to read and to write; return its descriptor.
+    """Open a file of the folder for reading and writing. Return its descriptor.
 
     Raises:
-        Unsafe: It is a link, no file, or belongs to somebody else.
-        OSError: It cannot be opened.
+        Unsafe: The path is a link or not a regular file, or the file belongs to another user.
+        OSError: The file cannot be opened.
     """
     flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
     file = os.open(path, flags | (os.O_CREAT if create else 0), 0o600)
     try:
         found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode):
-            raise Unsafe(f"{path} is no file")
+            raise Unsafe(f"{path} is not a file")
         _check_owner(found, path)
         if os.name == "posix" and stat.S_IMODE(found.st_mode) & 0o077:
             os.fchmod(file, 0o600)
@@ -74,18 +74,18 @@ def open_own(path: Path, *, create: bool) -> int:
 
 
 def budget_files(folder: Path) -> Iterator[Path]:
-    """Yield the files of budgets."""
+    """Yield the paths of all budget files."""
     with os.scandir(folder) as entries:
         yield from (Path(entry.path) for entry in entries if entry.name.endswith(_SUFFIX))
 
 
 def _check_owner(found: os.stat_result, path: Path) -> None:
     if (user := _user()) is not None and found.st_uid != user:
-        raise Unsafe(f"{path} belongs to somebody else")
+        raise Unsafe(f"{path} belongs to another user")
 
 
 def _parent() -> Path:
-    """Return the user's folder for what lasts as long as they are logged in, or else for what can be made again."""
+    """Return the user's runtime folder, or the user's cache folder if there is none."""
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{_user()}")
@@ -106,13 +106,13 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _user() -> int | None:
-    """Return the user of this process; None where files have no owners."""
+    """Return the user id of this process; None on a system without file owners."""
     return os.geteuid() if hasattr(os, "geteuid") else None
 
 
 @cache
 def _machine() -> str:
-    """Return what tells this run of this machine from others that see the same folder: their clocks differ."""
+    """Return an id of this machine since its last start. Other machines can share the folder, but not the clock."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     except (OSError, ValueError):

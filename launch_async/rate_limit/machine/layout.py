@@ -1,4 +1,4 @@
-"""How the state of a budget stands in its file: a header with the version and a checksum, figures, slots, places."""
+"""The layout of a budget's file: a header with the version and a checksum, numbers, slots, reservations."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import zlib
 from array import array
 from typing import Final
 
-from launch_async.rate_limit.shared.state import BudgetState, Place, SlotOut
+from launch_async.rate_limit.shared.state import BudgetState, Reservation, SlotOut
 
 __all__ = ["pack", "unpack"]
 
 _HEADER: Final = struct.Struct("<4sIII")
 _FIGURES: Final = struct.Struct("<dqqddddddd2qdd5d3q3q")
 _SLOT: Final = struct.Struct("<qdd?")
-_PLACE: Final = struct.Struct("<QBqd")
+_RESERVATION: Final = struct.Struct("<QBqd")
 _MEANING: Final = 1
-"""To be raised when a figure means something else than before."""
-_VERSION: Final = zlib.crc32(f"{_MEANING} {_FIGURES.format} {_SLOT.format} {_PLACE.format}".encode())
+"""Increase this number if the meaning of a field changes."""
+_VERSION: Final = zlib.crc32(f"{_MEANING} {_FIGURES.format} {_SLOT.format} {_RESERVATION.format}".encode())
 
 
 def pack(state: BudgetState) -> bytes:
-    """Return what stands in the file."""
+    """Return the content of the file."""
     body = b"".join(
         [
             _FIGURES.pack(
@@ -47,18 +47,21 @@ def pack(state: BudgetState) -> bytes:
                 *state.passed_over,
                 len(state.frees),
                 len(state.out),
-                len(state.line),
+                len(state.reservations),
             ),
             state.frees.tobytes(),
             *(_SLOT.pack(number, slot.at, slot.free, slot.is_poll) for number, slot in state.out.items()),
-            *(_PLACE.pack(place.worker, place.priority, place.ticket, place.at) for place in state.line),
+            *(
+                _RESERVATION.pack(reservation.worker, reservation.priority, reservation.ticket, reservation.at)
+                for reservation in state.reservations
+            ),
         ]
     )
     return _HEADER.pack(b"CSLB", _VERSION, len(body), zlib.crc32(body)) + body
 
 
 def unpack(content: bytes) -> BudgetState | None:
-    """Return the state that stands in a file; None if it is of another version, or damaged."""
+    """Return the state from the content of a file; None if the content has another version or is damaged."""
     if len(content) < _HEADER.size:
         return None
     magic, version, length, checksum = _HEADER.unpack_from(content)
@@ -67,10 +70,10 @@ def unpack(content: bytes) -> BudgetState | None:
         return None
     *figures, interactive, write, poll, frees, out, _ = _FIGURES.unpack_from(body)
     slots_at = _FIGURES.size + 8 * frees
-    places_at = slots_at + _SLOT.size * out
+    reservations_at = slots_at + _SLOT.size * out
     state = BudgetState(*figures)
     state.passed_over = [interactive, write, poll]
     state.frees = array("d", body[_FIGURES.size : slots_at])
-    state.out = {number: SlotOut(*slot) for number, *slot in _SLOT.iter_unpack(body[slots_at:places_at])}
-    state.line = [Place(*fields) for fields in _PLACE.iter_unpack(body[places_at:])]
+    state.out = {number: SlotOut(*slot) for number, *slot in _SLOT.iter_unpack(body[slots_at:reservations_at])}
+    state.reservations = [Reservation(*fields) for fields in _RESERVATION.iter_unpack(body[reservations_at:])]
     return state

@@ -1,8 +1,7 @@
-"""The machine's budget: what talks to one organization at one API host shares a small file, whatever the process.
+"""The machine's budget: all processes of one user share an organization's rate limit through a small file.
 
-Processes of one user on one machine need no server and no setting: six jobs, four workers of a web server and a
-notebook keep to one budget. Where there can be no such file, a process shares its budget only within itself, and says
-so once in its log.
+The processes need no server and no setting: six jobs, four workers of a web server and a notebook use one budget. If a
+process cannot use the file, it shares the budget only within itself, and logs one warning.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from launch_async.errors import ConnectError
-from launch_async.rate_limit.event_loops import keeps_machine_time
+from launch_async.rate_limit.event_loops import uses_machine_clock
 from launch_async.rate_limit.machine.folder import budget_path
 from launch_async.rate_limit.machine.store import FileStore
 from launch_async.rate_limit.shared.connection import Config
@@ -34,15 +33,15 @@ _PATIENCE_S: Final = 2.0
 
 
 class MachineRateLimiter:
-    """The budget of one organization, shared by the processes of one user on this machine.
+    """The rate limit of one organization, shared by the processes of one user on this machine.
 
-    Any number of event loops and threads may use one limiter. An event loop in virtual time, as tests have them, shares
-    within the process only. There is nothing to close.
+    Any number of event loops and threads can use one limiter. An event loop in virtual time, as in tests, shares the
+    budget within the process only. The limiter does not need to be closed.
 
     Args:
-        host: Host of the API, with its port if that is not the usual one.
-        organization_uid: The organization whose budget it is, or what stands for it.
-        rate_limit: What the organization's plan allows. Where processes name different figures the lowest one counts.
+        host: Host of the API, with the port if it is not the default.
+        organization_uid: The organization, or a key that stands for it.
+        rate_limit: The limit of the organization's plan. If processes name different limits, all use the lowest.
     """
 
     def __init__(self, host: str, organization_uid: str, rate_limit: RateLimit) -> None:
@@ -50,23 +49,23 @@ class MachineRateLimiter:
         self._organization_uid = organization_uid
         self._rate_limit = rate_limit
         self._unusable = False
-        self._made: LocalRateLimiter | None = None
-        self._making = threading.Lock()
+        self._created: LocalRateLimiter | None = None
+        self._creation_lock = threading.Lock()
         self._budget = SharedBudget(self._configure)
 
     @property
     def _alone(self) -> LocalRateLimiter:
-        """The budget of this process, where it shares with no other: few programs need it, and its import."""
-        if self._made is None:
+        """The budget of this process alone. Few programs need it, so it is imported on first use."""
+        if self._created is None:
             from launch_async.rate_limit.local import LocalRateLimiter
 
-            with self._making:
-                self._made = self._made or LocalRateLimiter(self._rate_limit)
-        return self._made
+            with self._creation_lock:
+                self._created = self._created or LocalRateLimiter(self._rate_limit)
+        return self._created
 
     def _configure(self) -> Config:
         return Config(
-            name="the machine's budget",
+            name="The machine's budget",
             connect=self._store,
             rate_limit=self._rate_limit,
             patience=_PATIENCE_S,
@@ -86,7 +85,7 @@ class MachineRateLimiter:
 
     @property
     def rate_limit(self) -> RateLimit:
-        """What the plan allows, as far as the limiter was told."""
+        """The limit of the plan that this limiter uses."""
         return self._rate_limit
 
     async def acquire(
@@ -96,38 +95,38 @@ class MachineRateLimiter:
         priority: Priority = Priority.INTERACTIVE,
         timeout: float | None = None,
     ) -> Permit:
-        """Wait until a request may be sent, as `RateLimiter.acquire` promises; all operations share one budget.
+        """Wait until a request may be sent. All operations share one limit.
 
         Raises:
-            DeadlineExceeded: the wait would be, or became, longer than `timeout` seconds; nothing was spent.
+            DeadlineExceeded: The wait would be longer than `timeout` seconds, or has become longer. Nothing was sent.
         """
         loop = asyncio.get_running_loop()
-        if not self._unusable and keeps_machine_time(loop):
+        if not self._unusable and uses_machine_clock(loop):
             began = loop.time()
             try:
                 return await self._budget.acquire(priority, timeout)
             except StoreUnusable as error:
-                self._give_up(error)
+                self._stop_sharing(error)
             timeout = None if timeout is None else max(timeout - (loop.time() - began), 0.0)
         return await self._alone.acquire(operation, priority=priority, timeout=timeout)
 
-    def _give_up(self, error: StoreUnusable) -> None:
+    def _stop_sharing(self, error: StoreUnusable) -> None:
         if not self._unusable:
             self._unusable = True
             _LOG.warning(
-                "processes on this machine cannot share the budget of %s at %s (%s); this one counts only its own "
-                "requests. share_budget='process' turns the sharing off",
-                self._organization_uid or "an organization",
+                "The processes on this machine cannot share the rate limit of %s at %s (%s). This process counts only "
+                "its own requests. To turn sharing off, set share_budget='process'.",
+                self._organization_uid or "the organization",
                 self._host,
                 error,
             )
 
     def status(self) -> LimiterStatus:
-        """Return what the limiter is doing now, as far as this process knows; from any thread."""
+        """Return the current state of the limiter, as far as this process knows it. Thread-safe."""
         shared = self._budget.status()
-        if self._made is None:
+        if self._created is None:
             return shared
-        alone = self._made.status()
+        alone = self._created.status()
         return attrs.evolve(
             alone if self._unusable else shared,
             queued=MappingProxyType({one: shared.queued[one] + alone.queued[one] for one in Priority}),
@@ -139,8 +138,8 @@ class MachineRateLimiter:
         )
 
     def lower(self, rate_limit: RateLimit) -> None:
-        """Go on with another figure of the plan; nobody loses their place."""
+        """Change the limit of the plan. Waiting callers keep their places."""
         self._rate_limit = rate_limit
-        if self._made is not None:
-            self._made.lower(rate_limit)
+        if self._created is not None:
+            self._created.lower(rate_limit)
         self._budget.change(rate_limit)

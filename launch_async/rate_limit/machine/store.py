@@ -1,9 +1,9 @@
-"""The file as the store of a shared budget: read, changed and written under a lock, for each exchange.
+"""A file as the store of a shared budget. Each exchange locks the file, reads and writes the state, and unlocks it.
 
-Nobody holds the lock while waiting for anything, so it is free within microseconds, and the system drops it with the
-process. The state is small, and written in one piece: a process that is killed meanwhile leaves the old one or the new
-one. What is damaged all the same, or of another version, is made again, and counts as spent.
-The file goes when a worker leaves a budget that is not in use, or is swept by whoever comes next.
+No process waits for anything while it holds the lock, so the lock is free within microseconds. The system releases the
+lock of a killed process. The state is small and written in one piece, so a killed process leaves the old state or the
+new one. If the state is damaged or of another version, the store creates a new one and counts the budget as used.
+A worker removes the file when it leaves a budget that is not in use. Otherwise the next process removes the file.
 """
 
 from __future__ import annotations
@@ -25,22 +25,23 @@ from launch_async.rate_limit.shared.state import BudgetState
 
 __all__ = ["FileStore", "sweep"]
 
-_AT_ONCE: Final = 4096
-"""Bytes that are read first; few states are longer."""
-_MOST: Final = 1 << 24
+_FIRST_READ_BYTES: Final = 4096
+"""Bytes of the first read. Few states are longer."""
+_MAX_BYTES: Final = 1 << 24
 _UNREADABLE_FOR_S: Final = 60.0
-_MOST_SWEPT: Final = 32
-"""Files that one sweep looks at."""
+"""Seconds after which a file that cannot be read is removed."""
+_MAX_SWEPT: Final = 32
+"""Maximum number of files that one sweep checks."""
 _LOCK_TRY_EVERY_S: Final = 0.001
-_MOST_WAIT_S: Final = 0.7
-"""Seconds to wait for the lock at most: only a process that was stopped holds it that long."""
+_MAX_WAIT_S: Final = 0.7
+"""Maximum seconds to wait for the lock. Only a process that was stopped holds it longer."""
 
 
 class FileStore:
-    """One event loop's way to a budget in a file.
+    """The file of a budget, as one event loop uses it.
 
     Raises:
-        StoreUnusable: There can be no such file.
+        StoreUnusable: The file cannot be created or opened.
     """
 
     _file: int = -1
@@ -52,20 +53,20 @@ class FileStore:
         _open_stores.add(self)
 
     async def exchange(self, ask: Ask) -> Reply:
-        """Do what a worker asks for.
+        """Process one call of a worker.
 
         Raises:
-            StoreUnusable: The file cannot be read or written, or somebody else holds it for too long.
+            StoreUnusable: The file cannot be read or written, or another process has locked it for too long.
         """
-        give_up_at = time.monotonic() + _MOST_WAIT_S
+        give_up_at = time.monotonic() + _MAX_WAIT_S
         while (reply := self.exchange_now(ask)) is None:
             if time.monotonic() > give_up_at:
-                raise StoreUnusable("another process has locked it for too long")
+                raise StoreUnusable("another process has locked the file for too long")
             await asyncio.sleep(_LOCK_TRY_EVERY_S)
         return reply
 
     def exchange_now(self, ask: Ask) -> Reply | None:
-        """Do the same without waiting; return None if another process has locked the file."""
+        """Do the same without waiting. Return None if another process has locked the file."""
         try:
             if not self._lock():
                 return None
@@ -81,13 +82,13 @@ class FileStore:
         return reply
 
     async def close(self) -> None:
-        """Leave the budget; remove its file if it is not in use."""
+        """Leave the budget. Remove its file if the budget is not in use."""
         if self._file >= 0 and lock(self._file):
             _remove_if_idle(self._file, self._path)
         self.abandon()
 
     def abandon(self) -> None:
-        """Close the file and nothing else."""
+        """Close the file without removing it."""
         file, self._file = self._file, -1
         if file >= 0:
             os.close(file)
@@ -96,7 +97,7 @@ class FileStore:
         self.abandon()
 
     def _lock(self) -> bool:
-        """Lock the file at the path, which may not be the open one any more; return False if another process has it."""
+        """Lock the file at the path. Open it again if it was removed. Return False if another process has the lock."""
         while lock(self._file):
             if os.fstat(self._file).st_nlink > 0:
                 return True
@@ -113,9 +114,9 @@ class FileStore:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the files of budgets that are not in use."""
+    """Remove the files of unused budgets."""
     with suppress(OSError):
-        for path in islice(budget_files(folder), _MOST_SWEPT):
+        for path in islice(budget_files(folder), _MAX_SWEPT):
             with suppress(OSError):
                 file = open_own(path, create=False)
                 try:
@@ -126,7 +127,7 @@ def sweep(folder: Path) -> None:
 
 
 def _read(file: int, ask: Ask, now: float) -> BudgetState:
-    """Return the state of a locked file; a new one where there is none yet, or none that can be read."""
+    """Return the state of a locked file, or a new state if the file is empty or cannot be read."""
     content = _content(file)
     state = unpack(content)
     if state is None:
@@ -138,9 +139,9 @@ def _read(file: int, ask: Ask, now: float) -> BudgetState:
 
 def _content(file: int) -> bytes:
     os.lseek(file, 0, os.SEEK_SET)
-    content = os.read(file, _AT_ONCE)
-    more = os.fstat(file).st_size - _AT_ONCE if len(content) == _AT_ONCE else 0
-    return content + os.read(file, min(more, _MOST)) if more > 0 else content
+    content = os.read(file, _FIRST_READ_BYTES)
+    more = os.fstat(file).st_size - _FIRST_READ_BYTES if len(content) == _FIRST_READ_BYTES else 0
+    return content + os.read(file, min(more, _MAX_BYTES)) if more > 0 else content
 
 
 def _write(file: int, state: BudgetState) -> None:
@@ -151,12 +152,12 @@ def _write(file: int, state: BudgetState) -> None:
 
 
 def _remove_if_idle(file: int, path: Path) -> None:
-    """Remove a locked file that nobody needs: what it says is over, or nobody has been able to read it for a while."""
+    """Remove a locked file if its budget is not in use, or if the file has been unreadable for a while."""
     found = os.fstat(file)
     state = unpack(_content(file))
     unreadable = state is None and (found.st_size == 0 or time.time() - found.st_mtime > _UNREADABLE_FOR_S)
     if found.st_nlink > 0 and (unreadable or (state is not None and state.is_idle(time.monotonic()))):
-        # Where an open file cannot be removed, somebody else's sweep will do it.
+        # If the system cannot remove an open file, a later sweep removes it.
         with suppress(OSError):
             path.unlink()
 
@@ -169,7 +170,7 @@ _open_stores: weakref.WeakSet[FileStore] = weakref.WeakSet()
 
 
 def _close_in_child() -> None:
-    """A child shares its parent's open files, and locks: with one of them it would hold the lock of its parent."""
+    """Close the files in a forked child. It shares open files with its parent, so it would hold the parent's lock."""
     for store in list(_open_stores):
         store.abandon()
 

@@ -1,4 +1,4 @@
-"""The organization's rate limit shared by several machines through Redis."""
+"""The organization's rate limit, shared by several machines through Redis."""
 
 from __future__ import annotations
 

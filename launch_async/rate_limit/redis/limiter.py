@@ -1,13 +1,13 @@
-"""The organization's budget in Redis: one for all processes and machines that are given the same Redis.
+"""The organization's rate limit in Redis, shared by all processes and machines that use the same Redis.
 
-A `RedisRateLimiter` takes the place of the process's own budget: `LaunchClient(limiter=...)`, in either package. All
-limiters of one organization at one API host share one key. Slots are given by one script, on the clock of Redis, with
-one call per request; the clocks of the machines do not matter. A 429 that one process meets pauses all of them, and
-what is learnt is shared. Within a process callers are served by priority, between processes in turn.
+Pass a `RedisRateLimiter` as `LaunchClient(limiter=...)`, in either package. All limiters of one organization at one
+API host share one key. A script in Redis gives the slots, on the clock of Redis and with one call per request. The
+clocks of the machines do not matter. If one process receives a 429, all processes pause and learn from it. Within a
+process, callers are served by priority. Processes take turns.
 
-If Redis cannot be reached for longer than `patience`, either each process goes on with a small share of the budget
-(`when_unreachable="local"`, with a warning in the log) or calls fail with `BudgetUnavailable` (`"error"`). Needs the
-extra `redis`; made for Redis 5 and newer, and what speaks its protocol.
+If Redis cannot be reached for longer than `patience`, each process continues with a small share of the rate limit
+(`when_unreachable="local"`, with a warning in the log), or calls fail with `BudgetUnavailable` (`"error"`). This module
+needs the extra `redis`. It works with Redis 5 and newer, and with servers that use the same protocol.
 """
 
 from __future__ import annotations
@@ -35,33 +35,35 @@ _KEY_PART = re.compile(r"[^\s{}]+")
 
 
 class BudgetUnavailable(ConnectError):
-    """The shared budget in Redis cannot be reached, so the request was not sent; nothing happened at the service."""
+    """The shared rate limit in Redis cannot be reached. The request was not sent, and the service did nothing."""
 
 
 class RedisRateLimiter:
-    """The budget of one organization, shared through Redis.
+    """The rate limit of one organization, shared through Redis.
 
-    Any number of event loops and threads may use one limiter. A connection is made when it is needed, belongs to the
-    event loop that needs it, and is closed some seconds after the last request or when the loop ends: there is nothing
-    to close. What Redis may have forgotten by a restart or failover counts as spent.
+    Any number of event loops and threads can use one limiter. The limiter opens a connection per event loop when it is
+    needed, and closes the connection some seconds after the last request or when the loop ends. The limiter does not
+    need to be closed. After a restart or failover of Redis, requests that Redis may have forgotten count as sent.
 
     Args:
-        url: Where Redis is: `redis://`, `rediss://` (TLS) or `unix://`, with user name and password where it has ACLs,
-            as `redis.asyncio.Redis.from_url` takes it. Or a function that makes a `redis.asyncio` client, as for
-            Sentinel.
-        organization_uid: The organization whose budget it is.
-        region: Region of the organization, as for `LaunchClient`; each API host has budgets of its own.
-        base_url: Address of the API instead of a region's, as for `LaunchClient`.
-        rate_limit: What the organization's plan allows.
-        when_unreachable: What to do without Redis: go on with a share of the budget in each process, or fail.
-        local_share: That share, above 0 and at most 1. With *k* processes, 1/*k* or less is safe.
-        patience: Seconds that Redis may be away before that; a single call to it may take half of them.
-        cluster: Whether the URL is that of a Redis Cluster.
-        prefix: What the key begins with; the key is `prefix:{host:organization_uid}`.
+        url: Address of Redis, as in `redis.asyncio.Redis.from_url`: `redis://`, `rediss://` (TLS) or `unix://`, with
+            user name and password if Redis requires them. Or a function that returns a `redis.asyncio` client, for
+            example for Sentinel.
+        organization_uid: The organization.
+        region: Region of the organization, as in `LaunchClient`. Each API host has separate rate limits.
+        base_url: Address of the API instead of a region, as in `LaunchClient`.
+        rate_limit: The limit of the organization's plan.
+        when_unreachable: Behaviour without Redis: "local" continues with a share of the rate limit in each process,
+            and "error" makes calls fail.
+        local_share: The share for "local", above 0 and at most 1. With *k* processes, 1/*k* or less is safe.
+        patience: Seconds without an answer after which Redis counts as unreachable. A single call waits for half of
+            them.
+        cluster: Whether the URL is the address of a Redis Cluster.
+        prefix: Start of the key. The key is `prefix:{host:organization_uid}`.
 
     Raises:
-        ConfigurationError: the package `redis` is missing, or region, address or URL is malformed.
-        InvalidArgumentError: a figure is out of its range.
+        ConfigurationError: The package `redis` is not installed, or the region, address or URL is malformed.
+        InvalidArgumentError: A value is out of its range.
     """
 
     def __init__(
@@ -79,13 +81,15 @@ class RedisRateLimiter:
         prefix: str = "launch",
     ) -> None:
         if importlib.util.find_spec("redis") is None:
-            raise ConfigurationError("the package redis is missing: pip install 'contentstack-launch[redis]'")
+            raise ConfigurationError(
+                "The package redis is not installed. Install it with: pip install 'contentstack-launch[redis]'"
+            )
         _check_url(url)
         for name, text in {"organization_uid": organization_uid, "prefix": prefix}.items():
             if not text or not _KEY_PART.fullmatch(text):
-                raise InvalidArgumentError(name, "must not be empty, and have neither white space nor braces")
+                raise InvalidArgumentError(name, f"must not be empty or contain white space or braces, not {text!r}")
         if when_unreachable not in ("local", "error"):
-            raise InvalidArgumentError("when_unreachable", "must be 'local' or 'error'")
+            raise InvalidArgumentError("when_unreachable", f"must be 'local' or 'error', not {when_unreachable!r}")
         if not 0 < local_share <= 1:
             raise InvalidArgumentError("local_share", f"must be above 0 and at most 1, not {local_share}")
         if not (patience > 0 and math.isfinite(patience)):
@@ -99,7 +103,7 @@ class RedisRateLimiter:
 
     def _configure(self) -> Config:
         return Config(
-            name="the shared budget in Redis",
+            name="The shared rate limit in Redis",
             connect=partial(RedisStore, cast("Callable[[], Client]", self._connect), self._key),
             rate_limit=self._rate_limit,
             patience=self._patience,
@@ -112,12 +116,12 @@ class RedisRateLimiter:
 
     @property
     def key(self) -> str:
-        """The budget's key in Redis; delete it to forget what was learnt."""
+        """The key in Redis. Delete the key to discard what the limiter has learned."""
         return self._key
 
     @property
     def rate_limit(self) -> RateLimit:
-        """What the plan allows, as far as the limiter was told."""
+        """The limit of the plan that this limiter uses."""
         return self._rate_limit
 
     async def acquire(
@@ -127,40 +131,38 @@ class RedisRateLimiter:
         priority: Priority = Priority.INTERACTIVE,
         timeout: float | None = None,
     ) -> Permit:
-        """Wait until a request may be sent, as `RateLimiter.acquire` promises; all operations share one budget.
-
-        `priority` says who goes first when several wait in this event loop.
+        """Wait until a request may be sent. All operations share one limit.
 
         Raises:
-            DeadlineExceeded: the wait would be, or became, longer than `timeout` seconds; nothing was spent.
+            DeadlineExceeded: The wait would be longer than `timeout` seconds, or has become longer. Nothing was sent.
             BudgetUnavailable: Redis cannot be reached, and `when_unreachable` is "error".
         """
         return await self._budget.acquire(priority, timeout)
 
     def status(self) -> LimiterStatus:
-        """Return what the limiter is doing now, as far as this process knows; from any thread."""
+        """Return the current state of the limiter, as far as this process knows it. Thread-safe."""
         return self._budget.status()
 
 
 def _check_url(url: object) -> None:
     if not isinstance(url, str):
         if not callable(url):
-            raise ConfigurationError(f"url must be an address, or a function that makes a client, not {url!r}")
+            raise ConfigurationError(f"url must be an address or a function that returns a client, not {url!r}.")
         return
     try:
         parts = urlsplit(url)
         if parts.scheme not in _SCHEMES:
-            raise ConfigurationError("the URL of Redis must begin with redis://, rediss:// or unix://")
+            raise ConfigurationError("The URL of Redis must start with redis://, rediss:// or unix://.")
         _ = parts.port
     except ValueError:
-        # Its words would show a part of the password.
+        # The text of the original error can contain a part of the password.
         raise ConfigurationError(
-            "the URL of Redis cannot be read: give the port in digits, and / # ? @ of a password as %2F %23 %3F %40"
+            "The URL of Redis is malformed. Write the port in digits, and / # ? @ in a password as %2F %23 %3F %40."
         ) from None
 
 
 def _client(url: str, cluster: bool, patience: float) -> object:  # noqa: FBT001, RUF100
-    """Return a client that neither retries by itself (its second try would take a second slot) nor waits for long."""
+    """Return a client with short timeouts and without retries. A retry would take a second slot."""
     from redis.asyncio import Redis, RedisCluster
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
@@ -176,6 +178,6 @@ class _FromURL(Protocol):
 
 def _unavailable(reason: str) -> BudgetUnavailable:
     return BudgetUnavailable(
-        f"the shared budget in Redis cannot be reached ({reason}); nothing was sent. Check the URL and the server, or "
-        "use when_unreachable='local' to go on with a share of the budget"
+        f"The shared rate limit in Redis cannot be reached ({reason}). The request was not sent. Check the URL and the "
+        "server, or use when_unreachable='local' to continue with a share of the rate limit in each process."
     )

@@ -1,10 +1,11 @@
-"""The shared budget as one script: what Redis does, in one step and by its own clock, when a worker calls.
+"""The shared budget as a script that Redis runs for each call of a worker, atomically and with the clock of Redis.
 
-The algorithm is that of `rate_limit.shared.state`, which explains it, in the one language that Redis runs. Both are
-held to the same answers by a test. What is here alone is what only a server needs:
+The algorithm is that of `rate_limit.shared.state`, which explains it. A test checks that both give the same answers. In
+addition, the script handles the loss of its state:
 
-What Redis may have forgotten (a restart, a failover, an evicted key) counts as spent, until the workers have said again
-what they sent. A restarted server is known by its run id, a lost or an old state by the number that the worker knows.
+Requests that Redis may have forgotten (after a restart, a failover or the eviction of the key) count as sent, until the
+workers have reported their requests again. The script recognizes a restarted server by its run id, and a lost or old
+state by the number that the worker knows.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ __all__ = ["DIGEST", "TEXT", "arguments", "read"]
 
 
 def arguments(ask: Ask, *, with_memory: bool) -> list[str | bytes]:
-    """Return the script's arguments; with what the worker remembers, if the server has asked for that."""
+    """Return the script's arguments, with the worker's copy of the state if the server has asked for it."""
     figures = (
         *ask.waiting,
         0 if ask.reserve is None else ask.reserve + 1,
@@ -42,7 +43,7 @@ def arguments(ask: Ask, *, with_memory: bool) -> list[str | bytes]:
 
 
 def read(answer: object) -> Reply:
-    """Return what the script answered."""
+    """Return the reply from the script's result."""
     figures, granted = cast("list[int]", answer)[:8], cast("list[int]", answer)[8:]
     next_in, reservations, capacity, per, paused_for, epoch, number, state = figures
     slots = zip(granted[::3], granted[1::3], granted[2::3], strict=True)
@@ -61,9 +62,9 @@ def _micros(seconds: float) -> int:
     return max(round(seconds * 1e6), 0)
 
 
-# A slot is {number, kind, from, free, poll}: its time, when it is free again, and 1 if a poll leaves with it. Kind 1 is
-# a request that is out, 2 one that was answered, 3 one that may have been given and was forgotten. All times are
-# microseconds of the server's clock. Where it does not forget, it does what `rate_limit.shared.state` does.
+# A slot is {number, kind, from, free, poll}: its time, the time at which it is free again, and 1 for a poll. Kind 1 is
+# a request without an answer, kind 2 an answered request, and kind 3 a slot that may have been given and was forgotten.
+# All times are microseconds of the server's clock.
 TEXT: Final = """\
 local OUT, DONE, ASSUMED, GONE = 1, 2, 3, 4
 local POLL = 3
@@ -84,8 +85,8 @@ local now = time[1] * SECOND + time[2]
 local stored = redis.call('GET', KEYS[1])
 local state = stored and cmsgpack.unpack(stored)
 
--- Which run of which server this is: a restart or a failover may have lost the latest state. An account that may not
--- ask is told nothing, and then only a missing key and an old number show that something was forgotten.
+-- The run id of the server. After a restart or a failover, the latest state may be lost. An account without the right
+-- to read the run id receives an error. Then only a missing key or an old number shows that the state was lost.
 local info = redis.pcall('INFO', 'server')
 local server = type(info) == 'string' and string.match(info, 'run_id:(%w+)') or ''
 
@@ -93,7 +94,7 @@ local went_back = state and known_epoch == state.epoch and known_number > state.
 local forgot = not state or state.server ~= server or went_back
 if forgot and seen == '' and known_number > 0 then return false end
 
--- How long beyond its period a slot without an answer is held: until its request has surely arrived.
+-- The time beyond its period that a slot without an answer is held, until its request has certainly arrived.
 local function hold(unknown)
   local trip = math.max(longest, state and math.max(state.longest, state.longest_before) or 0)
   if trip == 0 then trip = unknown or UNKNOWN_TRIP end
@@ -106,10 +107,10 @@ local function add(kind, from, free, poll)
   return state.number
 end
 
--- What the budget allows: the lower of what the service states, and what the workers call the plan.
+-- Allowed requests per period: the lower of the service's stated limit and the lowest limit of the workers.
 local function allowed() return math.min(state.stated, state.lowest) end
 
--- What the budget has at present: `rate_limit.control_law`.
+-- Current capacity, as in `rate_limit.control_law`.
 local function capacity(at)
   local all = allowed()
   if state.low >= all then return all end
@@ -127,24 +128,24 @@ local function learn(slot, refused_at)
   state.low, state.since = most * (share > 0.75 and 0.6 or share > 0.5 and 0.8 or 0.9), refused_at
 end
 
--- The server's clock was set back, or is another machine's: keep every distance.
+-- Keep all intervals if the server's clock was set back, or if another machine answers now.
 local function shift()
   local back = state.written - now
   if back <= 0 then return end
   for _, slot in ipairs(state.slots) do slot[3], slot[4] = slot[3] - back, slot[4] - back end
-  for _, place in ipairs(state.line) do place[4] = place[4] - back end
+  for _, place in ipairs(state.reservations) do place[4] = place[4] - back end
   for _, name in ipairs({'paused', 'spaced', 'last', 'full', 'next_poll', 'since', 'turn', 'agreed'}) do
     state[name] = state[name] - back
   end
 end
 
--- What was forgotten was given out of the slots that could be free by now: all of those count as taken just now, until
--- their workers tell what they did with them.
+-- Forgotten slots were given from the slots that could be free by now. All of these count as taken now, until their
+-- workers report them.
 local function restore()
   if seen ~= '' and (not state or went_back) then state = cmsgpack.unpack(seen) end
   if not state then
-    state = {number = known_number, slots = {}, line = {}, ticket = 0, passed_over = {0, 0, 0}, written = 0, last = 0,
-             full = 0, next_poll = 0, paused = 0, spaced = 0, low = math.huge, since = 0,
+    state = {number = known_number, slots = {}, reservations = {}, ticket = 0, passed_over = {0, 0, 0}, written = 0,
+             last = 0, full = 0, next_poll = 0, paused = 0, spaced = 0, low = math.huge, since = 0,
              stated = math.huge, lowest = plan, per = per, agreed = 0, turn = now,
              shortest = 0, shortest_before = 0, longest = 0, longest_before = 0}
   end
@@ -154,7 +155,7 @@ local function restore()
     if slot[3] + per > now then table.insert(sure, slot) end
   end
   state.slots = sure
-  -- Numbers that were given and forgotten must not be given again: reports about them are still to come.
+  -- Do not give forgotten numbers again, because reports about them can still arrive.
   state.number = math.max(state.number + 1000, known_number + 1000, math.floor(now / 1000))
   state.epoch, state.base, state.server = now, state.number, server
   for _ = #sure + 1, math.min(math.ceil(capacity(now)), plan) do add(ASSUMED, now, now + per + hold(ASSUMED_TRIP)) end
@@ -162,14 +163,14 @@ end
 
 if forgot then restore() else shift() end
 
--- Where workers name different figures the lowest is everybody's, for as long as somebody names it.
+-- If workers name different limits, all use the lowest, as long as a worker names it.
 if plan * state.per <= state.lowest * per or now > state.agreed then
   state.lowest, state.per, state.agreed = plan, per, now + 10 * per
 end
 per = state.per
 if limit > 0 then state.stated = limit end
 
--- The shortest and the longest round trip that anybody has seen in the last two minutes: what is safe for everybody.
+-- The shortest and the longest round trip of all workers in the last two minutes, which are safe for every worker.
 local function least(one, other)
   if one == 0 or other == 0 then return math.max(one, other) end
   return math.min(one, other)
@@ -181,7 +182,7 @@ end
 state.shortest, state.longest = least(state.shortest, shortest), math.max(state.longest, longest)
 local credit = math.floor(0.5 * least(state.shortest, state.shortest_before))
 
--- Slots are found by their number, and taken out together below: a scan for each report would take too long for many.
+-- Index the slots by number and remove them together below, because a scan per report would take too long.
 local by_number, first_assumed = {}, 1
 for _, slot in ipairs(state.slots) do by_number[slot[1]] = slot end
 local function take(number)
@@ -209,13 +210,13 @@ for number, age, code in string.gmatch(report, '(%d+),(%d+),(%d)') do
   elseif code == AGAIN and kind == DONE then
     free = slot[4]
   elseif code == UNUSED and slot then
-    -- The one before it left that much earlier, or more.
+    -- The request before it left at least one interval earlier.
     if slot[3] == state.last then state.last = state.last - math.floor(per / capacity(now)) end
     if slot[5] > 0 then state.next_poll = state.next_poll - poll_interval end
   end
   if code == REFUSED and slot then learn(slot, at) end
   if code ~= UNUSED and free > now then
-    -- One that was forgotten takes the place of one that was assumed.
+    -- A forgotten slot replaces an assumed one.
     if not slot and number > 0 and number <= state.base then take_assumed() end
     local told = {number, code == STILL_OUT and OUT or DONE, slot and slot[3] or at, free, slot and slot[5] or 0}
     table.insert(state.slots, told)
@@ -235,10 +236,10 @@ state.slots = live
 local capacity_now = capacity(now)
 local most, is_lowered = math.ceil(capacity_now), capacity_now < allowed()
 
--- The line: places {worker, priority, ticket, time}, in the order of their tickets. Who does not come in time has lost
--- the place, so a killed worker costs the others next to nothing.
+-- Reservations {worker, priority, ticket, time}, in the order of their tickets. A reservation that is not used in time
+-- expires, so a killed worker delays the others very little.
 local others, mine = {}, {}
-for _, place in ipairs(state.line) do
+for _, place in ipairs(state.reservations) do
   if place[4] + GRACE >= now then
     if place[1] == worker then mine[place[2]] = place else table.insert(others, place) end
   end
@@ -254,8 +255,8 @@ local function place_of(priority)
   return mine[priority]
 end
 
--- Which of some places of the worker, by priority, is served first, and those of others that are served before it: the
--- most urgent first, those that came first before the others, and of ten in a row one of each priority that waits.
+-- The worker's reservation that is served first, and the reservations of others before it. The most urgent is first,
+-- then the earliest. Each waiting priority gets at least one of ten slots in a row.
 local function turn(places)
   local queues, heads, passed_over, served = {{}, {}, {}}, {1, 1, 1}, {}, {}
   for i = 1, 3 do passed_over[i] = state.passed_over[i] end
@@ -282,8 +283,8 @@ local function turn(places)
   end
 end
 
--- When the slots are free, the earliest first. A hopeful answer, for a place in the line, takes requests that are out
--- for answered in good time; whoever claims a place is told the strict one.
+-- The times at which the slots are free, in order. For a reservation, the answers are assumed to arrive as usual
+-- (`hopeful`). For a slot that is given now, they are not.
 local function frees_of(hopeful)
   local frees = {}
   for _, slot in ipairs(state.slots) do
@@ -295,16 +296,16 @@ local function frees_of(hopeful)
   return frees
 end
 
--- When there is room for one more, after so many others that have not left yet.
+-- The time of the next free slot, after `ahead` other requests that have not left yet.
 local function room(ahead, frees)
   local at = math.max(now, state.paused)
   local turns, rest = math.floor(ahead / most), ahead % most
   local over = #frees - most + rest
   if over >= 0 then at = math.max(at, frees[over + 1]) end
   at = at + turns * per
-  -- Who always takes all slots at once leaves no gap that another program could come in by.
+  -- Spread the requests, so that the server has free slots when another program sends its first request.
   if now < state.full then at = math.max(at, state.last + math.floor((ahead + 1) * 0.2 * per / most)) end
-  -- A part of a slot is a longer wait.
+  -- A fractional slot is a longer wait.
   if at < state.spaced or is_lowered then
     at = math.max(at, state.last + math.floor((ahead + 1) * per / capacity_now))
   end
@@ -349,7 +350,7 @@ while true do
   table.insert(reply, place[2])
 end
 
--- A place for each priority that still waits, sooner than is sure if answers come as usual.
+-- A reservation for each priority that still waits, at the time that is expected if answers arrive as usual.
 if reserve > 0 and waiting[1] + waiting[2] + waiting[3] == 0 then waiting[reserve] = 1 end
 local next_at
 local hopeful = frees_of(true)
@@ -367,8 +368,8 @@ for priority = 1, 3 do
     at = math.max(at, polls_from)
     if #hopeful + #ahead >= most then
       state.full = now + 2 * per
-      -- Where requests wait they leave one by one, so that answers are known before their slots are given again; but so
-      -- quickly that what a killed worker left unused is made good at once.
+      -- Waiting requests leave one by one, so that answers arrive before the next turn. The interval is short enough to
+      -- use the slots that a killed worker left unused.
       for _, other in ipairs(ahead) do latest = math.max(latest, other[4]) end
       at = math.max(at, latest + math.floor(0.3 * per / most))
     end
@@ -380,7 +381,7 @@ for priority = 1, 3 do
     next_at = math.min(next_at or at, at)
   end
 end
-state.line = others
+state.reservations = others
 state.written = now
 local packed = cmsgpack.pack(state)
 redis.call('SET', KEYS[1], packed, 'EX', DAY)

@@ -1,4 +1,4 @@
-"""Redis as the store of a shared budget: the script runs there, with one call for each exchange."""
+"""Redis as the store of a shared budget. Each exchange is one call of a script in Redis."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["Client", "RedisStore"]
 
 
 class Client(Protocol):
-    """What is used of a `redis.asyncio` client."""
+    """The methods of a `redis.asyncio` client that the store uses."""
 
     async def evalsha(self, sha: str, numkeys: int, *keys_and_args: str | bytes) -> object:
-        """Run a script that the server knows."""
+        """Run a script that is in the server's cache."""
         ...
 
     async def eval(self, script: str, numkeys: int, *keys_and_args: str | bytes) -> object:
-        """Run a script, and have the server know it from now on."""
+        """Run a script, and add it to the server's cache."""
         ...
 
     async def aclose(self) -> None:
@@ -30,7 +30,7 @@ class Client(Protocol):
 
 
 class RedisStore:
-    """One event loop's way to a budget in Redis."""
+    """The budget in Redis, as one event loop uses it."""
 
     def __init__(self, connect: Callable[[], Client], key: str) -> None:
         self._key = key
@@ -38,14 +38,14 @@ class RedisStore:
             self._client = connect()
 
     async def exchange(self, ask: Ask) -> Reply:
-        """Do what a worker asks for."""
+        """Process one call of a worker."""
         from redis.exceptions import RedisClusterException, RedisError
 
         try:
             with _explained():
                 answer = await self._run(arguments(ask, with_memory=False))
                 if answer is None:
-                    # The server has forgotten the budget, and it can be restored from what the worker remembers.
+                    # The server has lost the state, and can restore it from the worker's copy.
                     answer = await self._run(arguments(ask, with_memory=True))
                 return read(answer)
         except (RedisError, RedisClusterException, OSError) as error:
@@ -67,11 +67,11 @@ class RedisStore:
 
 @contextmanager
 def _explained() -> Generator[None]:
-    """Say what is wrong with a client that is none, or that answers with text."""
+    """Explain errors of a client that is not a Redis client, or that returns text."""
     try:
         yield
     except (AttributeError, TypeError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"the client of Redis cannot be used ({type(error).__name__}: {error}). A URL may have options that "
-            "redis.asyncio knows; a function must return one of its clients; neither may set decode_responses"
+            f"The Redis client cannot be used ({type(error).__name__}: {error}). A URL may contain only options of "
+            "redis.asyncio. A function must return a client of redis.asyncio. Do not set decode_responses."
         ) from error

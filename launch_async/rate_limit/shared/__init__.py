@@ -1,1 +1,1 @@
-"""A budget that several processes share: everything but the store that keeps it (Redis: `rate_limit.redis`)."""
+"""A budget that several processes share, without the store that keeps it (`rate_limit.machine`, `rate_limit.redis`)."""

@@ -1,4 +1,4 @@
-"""One event loop's connection to the store: a call at a time, a new one after each failure, and whether it is gone."""
+"""The connection of one event loop to the store. It makes one call at a time and reconnects after a failure."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _PROBE_EVERY_S: Final = 1.0
 
 @attrs.frozen(kw_only=True)
 class Config:
-    """What all workers of a limiter have in common.
+    """The settings that all workers of a limiter share.
 
     Attributes:
-        name: What the budget is called in the log, such as "the shared budget in Redis".
-        connect: Makes a way to the store, for one event loop.
-        rate_limit: What the plan allows.
-        patience: Seconds without the store before it counts as gone.
-        share: What may be sent then; None for nothing.
-        is_immediate: Whether a call takes no time worth mentioning.
-        unavailable: Makes the error of calls that are refused for that, from the reason.
+        name: Name of the budget in the log, at the start of a sentence, such as "The shared budget in Redis".
+        connect: Creates a store for one event loop.
+        rate_limit: The limit of the plan.
+        patience: Seconds without an answer after which the store counts as unavailable.
+        share: Requests that the process may send while the store is unavailable; None for no requests.
+        is_immediate: Whether a call takes a negligible time.
+        unavailable: Creates the error of calls that are refused while the store is unavailable, from the reason.
     """
 
     name: str
@@ -46,10 +46,10 @@ class Config:
 
 
 class Connection:
-    """The connection, made when it is needed."""
+    """A connection that opens when it is needed."""
 
     def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:
-        self.gone: bool = False
+        self.is_down: bool = False
         self.probe_at: float = 0.0
         self._config = config
         self._loop = loop
@@ -61,20 +61,20 @@ class Connection:
 
     @property
     def usual_duration(self) -> float:
-        """Seconds that a call usually takes; 0 if there was none yet."""
+        """Median duration of a call in seconds; 0 before the first call."""
         return self._durations.median
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether the last call failed: the next one may reach a server that has forgotten something."""
+        """Whether the last call failed. The next call may reach a server that has lost its state."""
         return self._failures > 0
 
     async def ask(self, ask: Ask) -> Reply | LaunchError | None:
         """Call the store once.
 
         Returns:
-            The reply; None if there was none, after a pause; the error of everybody who waits, if the store is gone and
-            nothing may be sent without it.
+            The reply. None after a failure that the caller should retry. An error for all waiting callers if the store
+            is unavailable and no request may be sent without it.
         """
         # The first connection imports a package, and that is not a delay of the store.
         store = self._store or self._connect()
@@ -86,16 +86,16 @@ class Connection:
             return await self._after_failure(str(error) or type(error).__name__, began)
         self._durations.add(self._loop.time() - began)
         self._failing_since, self._failures = None, 0
-        if self.gone:
-            self.gone = False
-            _LOG.info("%s can be reached again", self._config.name)
+        if self.is_down:
+            self.is_down = False
+            _LOG.info("%s is available again.", self._config.name)
         return reply
 
     def ask_now(self, ask: Ask) -> Reply | None:
-        """Call a store on this machine, without waiting; return None if it is elsewhere or another process uses it.
+        """Call a store on this machine without waiting. Return None if it is on another machine or in use.
 
         Raises:
-            StoreUnusable: The store cannot be used; it has not acted.
+            StoreUnusable: The store cannot be used. It did not process the call.
         """
         if self._store is None:
             self._connect()
@@ -117,14 +117,15 @@ class Connection:
             await asyncio.sleep(min(0.01 * 2**self._failures, 0.1))
             return None
         self.probe_at = now + _PROBE_EVERY_S
-        was_gone, self.gone = self.gone, True
+        was_down, self.is_down = self.is_down, True
         share = self._config.share
         if share is None:
             return self._config.unavailable(reason)
-        if not was_gone:
+        if not was_down:
             share.begin(now)
             _LOG.warning(
-                "%s cannot be reached (%s); this process sends at most one request per %.2f s until it can",
+                "%s cannot be reached (%s). Until the connection works again, this process sends at most one "
+                "request per %.2f s.",
                 self._config.name,
                 reason,
                 share.interval,
@@ -132,10 +133,10 @@ class Connection:
         return None
 
     async def disconnect(self) -> None:
-        """Close the connection, if there is one."""
+        """Close the connection if it is open."""
         store, self._store, self._immediate = self._store, None, None
         if store is not None:
-            # A server that does not answer must not hold up the end either.
+            # A server that does not answer must not delay the end of the program.
             with suppress(Exception):
                 async with asyncio.timeout(1.0):
                     await store.close()

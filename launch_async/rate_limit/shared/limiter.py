@@ -1,4 +1,4 @@
-"""A shared budget within one process: a worker for each event loop that sends, and what they come to together."""
+"""The part of a shared budget in one process: a worker for each event loop, and the status of all workers."""
 
 from __future__ import annotations
 
@@ -21,22 +21,24 @@ __all__ = ["SharedBudget"]
 
 
 class SharedBudget:
-    """What every limiter of a shared budget does, whatever the store; any number of loops and threads may use it.
+    """The common part of all limiters with a shared budget. Any number of loops and threads can use it.
 
-    `configure` makes what the workers have in common; it is called again in a forked child.
+    `configure` creates the settings of the workers. A forked child process calls it again.
     """
 
     def __init__(self, configure: Callable[[], Config]) -> None:
         self._configure = configure
-        self._begin()
+        self._reset()
 
-    def _begin(self) -> None:
-        """Start with no loop known; again in a forked child, which must not use its parent's connections."""
+    def _reset(self) -> None:
+        """Start without workers. A forked child does this again, because it must not use its parent's connections."""
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._sent = self._refused = 0
         self._config = self._configure()
-        self._inherited = getattr(self, "_workers", None)  # collecting its connections here would close the parent's
+        self._inherited = getattr(
+            self, "_workers", None
+        )  # keep them: collecting the connections would close the parent's
         self._workers: dict[asyncio.AbstractEventLoop, Worker] = {}
 
     async def acquire(self, priority: Priority, timeout: float | None) -> Permit:
@@ -48,8 +50,8 @@ class SharedBudget:
         return Permit(loop.time() - since, partial(worker.settle, grant))
 
     def status(self) -> LimiterStatus:
-        """Return what the limiter is doing now, as far as this process knows; from any thread."""
-        self._begin_in_child()
+        """Return the current state of the limiter, as far as this process knows it. Thread-safe."""
+        self._reset_in_child()
         now, rate_limit = current_time(), self._config.rate_limit
         with self._lock:
             workers = list(self._workers.values())
@@ -66,19 +68,19 @@ class SharedBudget:
         )
 
     def change(self, rate_limit: RateLimit) -> None:
-        """Go on with another figure of the plan."""
-        self._begin_in_child()
+        """Change the limit of the plan."""
+        self._reset_in_child()
         with self._lock:
             self._config = attrs.evolve(self._config, rate_limit=rate_limit)
             for loop, worker in self._workers.items():
                 call_on(loop, partial(worker.change, rate_limit))
 
-    def _begin_in_child(self) -> None:
+    def _reset_in_child(self) -> None:
         if self._pid != os.getpid():
-            self._begin()
+            self._reset()
 
     def _worker(self, loop: asyncio.AbstractEventLoop) -> Worker:
-        self._begin_in_child()
+        self._reset_in_child()
         with self._lock:
             for known in [known for known in self._workers if known.is_closed()]:
                 gone = self._workers.pop(known)

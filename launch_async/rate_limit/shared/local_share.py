@@ -1,4 +1,4 @@
-"""What a process may send while the store of the shared budget is gone."""
+"""The requests that a process may send while the store of the shared budget is unavailable."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["LocalShare"]
 
 
 class LocalShare:
-    """Requests at even intervals, in seconds, beginning somewhere in the first one."""
+    """Requests at even intervals. The first request leaves at a random time within the first interval."""
 
     def __init__(self, interval: float) -> None:
         self.interval = interval
@@ -17,17 +17,17 @@ class LocalShare:
         self._next = 0.0
 
     def begin(self, now: float) -> None:
-        """The store is gone: the processes that notice it together do not begin together."""
+        """Start when the store becomes unavailable, at a random time, so that processes do not start together."""
         with self._lock:
             self._next = max(self._next, now + random.random() * self.interval)  # noqa: S311
 
     def turn_at(self, now: float) -> float:
-        """Return when the next request may leave."""
+        """Return the time at which the next request may leave."""
         with self._lock:
             return max(self._next, now)
 
     def take(self, now: float) -> bool:
-        """Take the next turn, if its time has come."""
+        """Take the next turn if its time has come. Return whether it was taken."""
         with self._lock:
             if self._next > now:
                 return False
@@ -35,6 +35,6 @@ class LocalShare:
             return True
 
     def delay(self, until: float) -> None:
-        """Let nothing leave before a moment."""
+        """Send nothing before a given time."""
         with self._lock:
             self._next = max(self._next, until)

@@ -1,6 +1,6 @@
-"""What a worker and the store of a shared budget say to each other, and what a store must do.
+"""The messages between a worker and the store of a shared budget, and the protocol of a store.
 
-Times are durations in seconds, so that no clock but that of the store matters.
+Times are durations in seconds, so that only the clock of the store matters.
 """
 
 from __future__ import annotations
@@ -32,25 +32,32 @@ __all__ = [
 ]
 
 ACCEPTED: Final = 0
+"""The service accepted the request."""
 REFUSED: Final = 1
+"""The service refused the request with 429."""
 UNUSED: Final = 2
+"""No request was sent with the slot."""
 LOST: Final = 3
+"""No answer arrived."""
 EXTRA: Final = 4
+"""A request was sent without a slot of the shared budget."""
 OUT: Final = 5
+"""The request was sent, and its answer has not arrived yet."""
 AGAIN: Final = 6
+"""The worker has already reported the slot. The store needs the report only if it has lost its state."""
 
 Report: TypeAlias = tuple[int, float, int]
-"""Number of the slot, seconds since its answer (since it left, for `OUT`), and one of the codes above."""
+"""Number of the slot, seconds since its answer (since the request left, for `OUT`), and one of the codes above."""
 
 
 @attrs.frozen
 class Memory:
-    """What a worker last saw of the shared state, with which it can be restored.
+    """The shared state as a worker last saw it. A store that has lost its state can restore it from this.
 
     Attributes:
-        epoch: When the state began, or was last restored; 0 if the worker has seen none.
-        number: Number of the last slot that was given then.
-        state: The state itself, as the store packs it.
+        epoch: Time at which the state was created or last restored; 0 if the worker has seen no state.
+        number: Number of the last slot that was given at that time.
+        state: The state, as packed by the store.
     """
 
     epoch: int = 0
@@ -63,23 +70,24 @@ class Ask:
     """One call of a worker.
 
     Attributes:
-        worker: Who calls.
-        waiting: How many requests of each priority wait to be sent.
-        poll_interval: How far apart polls leave at least; 0 for no rule.
-        reserve: For which priority to reserve a slot even if nobody waits after that; None for none.
-        lead: How long before its time a slot may be given for good.
-        late: How much later than given a slot may be used, and no later.
-        requests: The plan's figure.
-        per: The plan's period.
-        shortest_trip: The shortest round trip to the service of late; 0 if unknown.
-        longest_trip: The longest one; 0 if unknown.
-        limit: What the service calls its limit; 0 if it says nothing.
-        pause: How long nobody may send, from now on.
-        spaced: How long requests leave evenly spaced, from now on: a pause that the service asked for, and a period.
-        reports: What became of earlier requests.
-        repeated: What was reported before, for a store that may have forgotten it.
-        doubtful: Whether this one may have: the last call failed.
-        memory: What the worker last saw.
+        worker: Id of the calling worker.
+        waiting: Number of waiting requests, by priority.
+        poll_interval: Minimum seconds between polls; 0 for no minimum.
+        reserve: Priority for which to reserve a slot even if no request waits; None for no reservation.
+        lead: Seconds before its time at which a slot may already be given.
+        late: Maximum seconds after its time at which a slot may still be used.
+        requests: Requests per period of the plan.
+        per: Period of the plan.
+        shortest_trip: Shortest recent round trip to the service; 0 if unknown.
+        longest_trip: Longest recent round trip to the service; 0 if unknown.
+        limit: Limit that the service states; 0 if it states none.
+        pause: Seconds from now during which no process may send.
+        spaced: Seconds from now during which requests leave at even intervals: the pause that the service asked for,
+            and one period.
+        reports: Outcomes of earlier requests.
+        repeated: Outcomes that were reported before, for a store that may have lost them.
+        doubtful: Whether the store may have lost its state, because the last call failed.
+        memory: The state as the worker last saw it.
     """
 
     worker: str
@@ -103,17 +111,16 @@ class Ask:
 
 @attrs.frozen(kw_only=True)
 class Reply:
-    """What a call brought; times are seconds from the moment of the call.
+    """The reply to a call. Times are seconds from the time of the call.
 
     Attributes:
-        granted: Numbers of the slots that were given for good, each with the wait until its time, and the priority that
-            it is for.
-        next_in: The wait for the slot that is reserved; None if there is none.
-        reservations: Slots that are reserved, for all workers.
-        capacity: Requests per period that the budget allows at present; it may be below one.
-        per: The period that this is for, in seconds: of the lowest figure that a worker names.
-        paused_for: The rest of a pause; 0 if there is none.
-        memory: What to remember.
+        granted: The slots that were given: for each, its number, the wait until its time, and its priority.
+        next_in: Wait for the reserved slot; None if no slot is reserved.
+        reservations: Number of reserved slots of all workers.
+        capacity: Current capacity of the budget, in requests per period. It can be below one.
+        per: The period of `capacity` in seconds: that of the lowest limit that a worker names.
+        paused_for: Rest of a pause; 0 if there is no pause.
+        memory: The state to remember.
     """
 
     granted: tuple[tuple[int, float, Priority], ...]
@@ -127,13 +134,13 @@ class Reply:
 
 @attrs.define(eq=False, kw_only=True)
 class Grant:
-    """A slot that was given for good; number 0 if it is of the local share.
+    """A slot that a request may use.
 
     Attributes:
-        number: Its number in the shared state.
-        not_before: When it begins, by the loop's clock.
-        not_after: From when on it would be too late to be sure how long the service counts the request.
-        sent_at: When the request left.
+        number: Number in the shared state; 0 for a slot of the local share.
+        not_before: Earliest time of the request, on the loop's clock.
+        not_after: Latest time of the request. After that, the other processes count the slot as free too early.
+        sent_at: Time at which the request left.
     """
 
     number: int
@@ -143,23 +150,23 @@ class Grant:
 
 
 class StoreUnavailable(Exception):
-    """The store did not answer; the text says why."""
+    """The store did not answer. The text says why."""
 
 
 class StoreUnusable(Exception):
-    """The store cannot be used by this process, now or later; the text says why."""
+    """This process cannot use the store, now or later. The text says why."""
 
 
 class Store(Protocol):
-    """One event loop's way to the store; it belongs to one worker."""
+    """The store as one event loop uses it. It belongs to one worker."""
 
     async def exchange(self, ask: Ask) -> Reply:
-        """Do what a worker asks for, in one step that no other worker's call comes between.
+        """Process one call of a worker, atomically.
 
         Raises:
-            StoreUnavailable: The store did not answer; whether it has acted is not known.
-            StoreUnusable: The store cannot be used; it has not acted.
-            ConfigurationError: The store cannot be used at all.
+            StoreUnavailable: The store did not answer. It is not known whether it processed the call.
+            StoreUnusable: The store cannot be used. It did not process the call.
+            ConfigurationError: The store is configured wrongly.
         """
         ...
 
@@ -170,12 +177,12 @@ class Store(Protocol):
 
 @runtime_checkable
 class ImmediateStore(Store, Protocol):
-    """A store on this machine: a call takes microseconds, and the store never forgets what it was told."""
+    """A store on this machine. A call takes microseconds, and the store never loses its state."""
 
     def exchange_now(self, ask: Ask) -> Reply | None:
-        """Do the same as `exchange` without waiting; return None if another process uses the store at this moment.
+        """Do the same as `exchange`, without waiting. Return None if another process is using the store.
 
         Raises:
-            StoreUnusable: The store cannot be used; it has not acted.
+            StoreUnusable: The store cannot be used. It did not process the call.
         """
         ...

@@ -1,12 +1,12 @@
-"""The shared budget itself: what one call of a worker does to it, whatever the store that keeps it.
+"""The state of a shared budget, and the effect of a worker's call on it. Independent of the store that keeps it.
 
-A slot is free again one period after its answer came, less a credit, as in `AckClockedWindow`. A worker's call tells
-what became of its requests, takes the slots that are free and its turn, and keeps a place in the line for each priority
-that still waits. A place has a time, so nobody asks before it; whoever does not come within `GRACE_S` of it has lost
-it, so a killed worker costs the others next to nothing. The line is served as `FairQueue` serves callers, with a turn
-for each worker: a worker that was served goes to the end.
+A slot is free again one period after its answer arrived, minus a credit, as in `AckClockedWindow`. A call of a worker
+reports the outcomes of its requests, takes the free slots that are its turn, and makes a reservation for each priority
+that still waits. A reservation has a time, so a worker does not ask before that time. A reservation that is not used
+within `GRACE_S` of its time expires, so a killed worker delays the others very little. Reservations are served like
+the callers of a `FairQueue`, with one turn per worker: a served worker goes to the end.
 
-This is the algorithm in Python, for a store that can run it. Redis runs its twin, `rate_limit.redis.script`.
+This is the algorithm in Python, for a store that can run it. `rate_limit.redis.script` is the same for Redis.
 All times are seconds of one clock, which the caller reads.
 """
 
@@ -20,8 +20,8 @@ from typing import Final
 
 import attrs
 
-from launch_async.rate_limit.control_law import Learnt, after_refusal, capacity_at
-from launch_async.rate_limit.queue import choose
+from launch_async.rate_limit.control_law import Decrease, after_refusal, capacity_at
+from launch_async.rate_limit.queue import choose_priority
 from launch_async.rate_limit.shared.messages import (
     ACCEPTED,
     AGAIN,
@@ -35,35 +35,36 @@ from launch_async.rate_limit.shared.messages import (
 )
 from launch_async.rate_limit.types import Priority, RateLimit
 
-__all__ = ["BudgetState", "Place", "SlotOut"]
+__all__ = ["BudgetState", "Reservation", "SlotOut"]
 
 GRACE_S: Final = 0.1
-"""How much later than its time a place may be claimed."""
+"""Seconds after its time during which a reservation may be used."""
 _GENERATION_S: Final = 60.0
+"""Seconds after which the shortest and the longest round trip are measured again."""
 _LEAST_TRIP_S: Final = 0.25
 _ASSUMED_TRIP_S: Final = 0.2
 _UNKNOWN_TRIP_S: Final = 1.0
 _LONGEST_TRIP_S: Final = 5.0
 _CREDIT_SHARE: Final = 0.5
 _MARGIN_SHARE: Final = 0.01
-_HOPE_SHARE: Final = 0.01
-"""Share of a period after which a request that is out is taken for answered, where only a place is at stake."""
-_APART_SHARE: Final = 0.2
-"""Share of the even distance that requests keep where the budget is in full use."""
-_IN_FULL_USE_FOR: Final = 2.0
-"""Periods for which it counts as in full use after somebody had to wait for a slot."""
-_CLOSEST_SHARE: Final = 0.3
-"""Share of the even distance that places keep: answers are then known before their slots are given again."""
+_EARLY_ANSWER_SHARE: Final = 0.01
+"""Share of a period after which a reservation assumes that a request has been answered."""
+_MIN_SPACING_SHARE: Final = 0.2
+"""Minimum interval between requests while the budget is fully used, as a share of the mean interval."""
+_FULL_USE_PERIODS: Final = 2.0
+"""Periods during which the budget counts as fully used after a request had to wait for a slot."""
+_RESERVATION_SPACING_SHARE: Final = 0.3
+"""Minimum interval between reservations, as a share of the mean interval. Answers then arrive before the next turn."""
 
 
 @attrs.define
 class SlotOut:
-    """A slot of a request whose answer is not known.
+    """A slot of a request without an answer.
 
     Attributes:
-        at: The time from which it may be used.
-        free: When it is free at the latest.
-        is_poll: Whether a poll was to leave with it.
+        at: Time from which the slot may be used.
+        free: Latest time at which the slot is free again.
+        is_poll: Whether the slot is for a poll.
     """
 
     at: float
@@ -72,14 +73,14 @@ class SlotOut:
 
 
 @attrs.define(eq=False)
-class Place:
-    """A worker's place in the line.
+class Reservation:
+    """A worker's reservation of a slot.
 
     Attributes:
-        worker: Whose it is.
-        priority: That of the caller who waits there.
-        ticket: Who came first: the lower number.
-        at: When its turn comes, as far as is known.
+        worker: Id of the worker.
+        priority: Priority of the waiting caller.
+        ticket: Position in the order of arrival.
+        at: Expected time of the slot.
     """
 
     worker: int
@@ -97,29 +98,29 @@ class BudgetState:
     """The budget of one organization.
 
     Attributes:
-        written: When it was last changed.
-        number: Number of the slot that was given last.
-        ticket: The last ticket of the line.
-        paused_until: When the first request may leave after a pause.
-        spaced_until: Until when requests leave evenly.
-        last: When the latest request may have left.
-        full_until: Until when the budget counts as in full use, because somebody had to wait for a slot.
-        next_poll: When the next poll may leave.
-        low: Requests per period right after the latest decrease; infinite if there was none.
-        since: When that was.
-        stated: The limit that the service states; 0 for none.
-        lowest: The lowest of the figures that the workers call the plan's; 0 for none.
-        per: The period that it is for.
-        agreed_until: When that figure is forgotten unless somebody names it again.
-        turned: When the figures of round trips were last renewed.
-        shortest: The shortest round trip since then; 0 for none.
-        shortest_before: The shortest one in the minute before that.
-        longest: The longest one since then.
-        longest_before: The longest one in the minute before.
-        passed_over: For each priority, how many others were served since it was.
-        frees: When the slots of answered requests are free, the earliest first.
-        out: The slots without an answer, by number.
-        line: Who waits, in the order in which they came.
+        written: Time of the last change.
+        number: Number of the last slot that was given.
+        ticket: The last ticket of the reservations.
+        paused_until: Time at which the first request may leave after a pause.
+        spaced_until: Time until which requests leave at even intervals.
+        last: Latest time at which a request may have left.
+        full_until: Time until which the budget counts as fully used, because a request had to wait for a slot.
+        next_poll: Earliest time of the next poll.
+        low: Capacity right after the latest decrease, in requests per period; infinite if there was no decrease.
+        since: Time of the latest decrease.
+        stated: Limit that the service states; 0 if it states none.
+        lowest: Lowest limit that the workers name as the plan's; 0 for none.
+        per: Period of `lowest`.
+        agreed_until: Time at which `lowest` expires, unless a worker names it again.
+        turned: Time at which the measurement of round trips was last restarted.
+        shortest: Shortest round trip since `turned`; 0 for none.
+        shortest_before: Shortest round trip in the minute before `turned`.
+        longest: Longest round trip since `turned`.
+        longest_before: Longest round trip in the minute before `turned`.
+        passed_over: For each priority, the number of slots that other priorities got since its last slot.
+        frees: Times at which the slots of answered requests are free, in order.
+        out: Slots without an answer, by number.
+        reservations: Reservations, in the order of arrival.
     """
 
     written: float
@@ -144,34 +145,34 @@ class BudgetState:
     passed_over: list[int] = attrs.field(factory=lambda: [0] * len(Priority))
     frees: array[float] = attrs.field(factory=_no_times)
     out: dict[int, SlotOut] = attrs.field(factory=dict[int, SlotOut])
-    line: list[Place] = attrs.field(factory=list[Place])
+    reservations: list[Reservation] = attrs.field(factory=list[Reservation])
 
     @classmethod
     def begin(cls, now: float) -> BudgetState:
-        """Return the state of a budget of which nothing was used lately."""
+        """Return the state of a budget that was not used recently."""
         return cls(now, int(now * 1e6))
 
     def spend(self, requests: int, per: float, now: float) -> None:
-        """Count the whole budget as used just now: nobody knows what was."""
+        """Count the whole budget as used now, because it is not known what was used."""
         self.frees.extend([now + per + _ASSUMED_TRIP_S] * requests)
 
     def is_idle(self, now: float) -> bool:
-        """Whether nobody loses anything if the state is forgotten; false where the clock was set back."""
+        """Whether the state can be removed without an effect on any process; false if the clock was set back."""
         busy_until = max(
             [
                 self.paused_until,
                 self.spaced_until,
                 *self.frees[-1:],
                 *(slot.free for slot in self.out.values()),
-                *(place.at + GRACE_S for place in self.line),
+                *(reservation.at + GRACE_S for reservation in self.reservations),
             ],
         )
         return self.written <= now and busy_until <= now
 
     def exchange(self, ask: Ask, now: float) -> Reply:
-        """Do what a worker asks for."""
+        """Process one call of a worker."""
         self._shift(now)
-        self._take_in(ask, now)
+        self._update_limits(ask, now)
         if ask.per != self.per:
             ask = attrs.evolve(ask, per=self.per)
         for report in ask.reports:
@@ -182,12 +183,12 @@ class BudgetState:
         self._drop(now)
         turn = _Turn(self, ask, now)
         granted = turn.grants()
-        next_at = turn.keep_places()
+        next_at = turn.reserve()
         self.written = now
         return Reply(
             granted=tuple((number, at - now, priority) for number, at, priority in granted),
             next_in=None if next_at is None else next_at - now,
-            reservations=len(self.line),
+            reservations=len(self.reservations),
             capacity=self.capacity(now),
             per=self.per,
             paused_for=max(self.paused_until - now, 0.0),
@@ -196,25 +197,25 @@ class BudgetState:
 
     @property
     def allowed(self) -> int:
-        """Requests per period: the lower of what the service states and what the workers call the plan's figure."""
+        """Allowed requests per period: the lower of the service's stated limit and the lowest limit of the workers."""
         return min(self.stated or self.lowest, self.lowest)
 
     def capacity(self, now: float) -> float:
-        """Requests per period that the budget has at present, as far as was learnt; it may be below one."""
-        return capacity_at(Learnt(self.low, self.since), RateLimit(self.allowed, self.per), now)
+        """Current capacity of the budget, in requests per period. It can be below one."""
+        return capacity_at(Decrease(self.low, self.since), RateLimit(self.allowed, self.per), now)
 
     @property
     def credit(self) -> float:
-        """Seconds by which a slot is free earlier than a period after its answer: safe for every worker."""
+        """Seconds by which a slot is free earlier than one period after its answer. Safe for every worker."""
         return _CREDIT_SHARE * _least(self.shortest, self.shortest_before)
 
     def hold_of(self, ask: Ask) -> float:
-        """Seconds beyond its period that a slot without an answer is held: until its request has surely arrived."""
+        """Seconds beyond its period that a slot without an answer is held, until its request has certainly arrived."""
         trip = max(self.longest, self.longest_before) or _UNKNOWN_TRIP_S
         return ask.late + min(max(trip, _LEAST_TRIP_S), _LONGEST_TRIP_S)
 
     def _shift(self, now: float) -> None:
-        """Keep every distance where the clock was set back: the machine was started again."""
+        """Keep all intervals if the clock was set back, as after a restart of the machine."""
         back = self.written - now
         if back <= 0:
             return
@@ -229,12 +230,12 @@ class BudgetState:
         self.frees = array("d", [free - back for free in self.frees])
         for slot in self.out.values():
             slot.at, slot.free = slot.at - back, slot.free - back
-        for place in self.line:
-            place.at -= back
+        for reservation in self.reservations:
+            reservation.at -= back
 
-    def _take_in(self, ask: Ask, now: float) -> None:
-        """Take in the figures that a worker knows."""
-        # Where workers name different figures the lowest is everybody's, for as long as somebody names it.
+    def _update_limits(self, ask: Ask, now: float) -> None:
+        """Update the limits and round trips from a worker's call."""
+        # If workers name different limits, all use the lowest, as long as a worker names it.
         is_higher = 0 < self.lowest * ask.per < ask.requests * self.per
         if not is_higher or now > self.agreed_until:
             self.lowest, self.per, self.agreed_until = ask.requests, ask.per, now + 10 * ask.per
@@ -247,7 +248,7 @@ class BudgetState:
         self.longest = max(self.longest, ask.longest_trip)
 
     def _settle(self, report: Report, ask: Ask, now: float) -> None:
-        """Take in what became of one request."""
+        """Process the outcome of one request."""
         number, age, code = report
         if code == AGAIN:
             return
@@ -264,7 +265,7 @@ class BudgetState:
             return
         if code == UNUSED and slot is not None:
             if slot.at == self.last:
-                # The one before it left that much earlier, or more.
+                # The request before it left at least one interval earlier.
                 self.last -= ask.per / self.capacity(now)
             if slot.is_poll:
                 self.next_poll -= ask.poll_interval
@@ -277,20 +278,20 @@ class BudgetState:
 
     def _learn(self, slot: SlotOut, refused_at: float) -> None:
         in_use = 1 + len(self.out) + len(self.frees) - bisect.bisect_right(self.frees, refused_at)
-        learnt, rate_limit = Learnt(self.low, self.since), RateLimit(self.allowed, self.per)
-        learnt = after_refusal(learnt, rate_limit, sent_at=slot.at, now=refused_at, in_use=in_use)
-        self.low, self.since = learnt.low, learnt.since
+        decrease, rate_limit = Decrease(self.low, self.since), RateLimit(self.allowed, self.per)
+        decrease = after_refusal(decrease, rate_limit, sent_at=slot.at, now=refused_at, in_use=in_use)
+        self.low, self.since = decrease.low, decrease.since
 
     def _drop(self, now: float) -> None:
-        """Forget the slots that are free, and the places that nobody has claimed."""
+        """Remove the slots that are free, and the reservations that have expired."""
         del self.frees[: bisect.bisect_right(self.frees, now)]
         if any(slot.free <= now for slot in self.out.values()):
             self.out = {number: slot for number, slot in self.out.items() if slot.free > now}
-        self.line = [place for place in self.line if place.at + GRACE_S >= now]
+        self.reservations = [reservation for reservation in self.reservations if reservation.at + GRACE_S >= now]
 
 
 class _Turn:
-    """What one call may take, and where it stands in the line."""
+    """The slots and reservations of one call."""
 
     def __init__(self, state: BudgetState, ask: Ask, now: float) -> None:
         self._state = state
@@ -298,76 +299,80 @@ class _Turn:
         self._now = now
         self._worker = int(ask.worker, 16)
         self._waiting = list(ask.waiting)
-        self._others = [place for place in state.line if place.worker != self._worker]
-        self._mine = {place.priority: place for place in state.line if place.worker == self._worker}
+        self._others = [reservation for reservation in state.reservations if reservation.worker != self._worker]
+        self._mine = {
+            reservation.priority: reservation
+            for reservation in state.reservations
+            if reservation.worker == self._worker
+        }
         self._capacity = state.capacity(now)
         self._slots = math.ceil(self._capacity)
         self._frees = _merged(state.frees, (slot.free for slot in state.out.values()))
 
     def grants(self) -> Sequence[tuple[int, float, Priority]]:
-        """Give the worker the slots that are free and its turn; return their numbers, times and priorities."""
+        """Give the worker the free slots that are its turn. Return their numbers, times and priorities."""
         granted: list[tuple[int, float, Priority]] = []
         hold = self._state.hold_of(self._ask)
-        while mine := [self._place(one) for one in Priority if self._waiting[one] and self._is_due(one)]:
-            place, ahead = self._turn(mine)
-            before = [other for other in ahead if other.at <= max(place.at, self._now)]
-            at = self._room(len(before), self._frees)
-            if place.priority == Priority.POLL:
+        while mine := [self._reservation(one) for one in Priority if self._waiting[one] and self._is_due(one)]:
+            reservation, ahead = self._turn(mine)
+            before = [other for other in ahead if other.at <= max(reservation.at, self._now)]
+            at = self._time_of_slot(len(before), self._frees)
+            if reservation.priority == Priority.POLL:
                 at = max(at, self._state.next_poll)
             if at > self._now + self._ask.lead:
                 break
-            granted.append((self._give(place, at, at + self._ask.per + hold), at, Priority(place.priority)))
+            granted.append((self._give(reservation, at, at + self._ask.per + hold), at, Priority(reservation.priority)))
         return granted
 
-    def keep_places(self) -> float | None:
-        """Keep a place for each priority that waits; return the time of the first one, None if nobody waits."""
+    def reserve(self) -> float | None:
+        """Make a reservation for each waiting priority. Return the earliest time, or None if no request waits."""
         state, ask = self._state, self._ask
         if ask.reserve is not None and not any(self._waiting):
             self._waiting[ask.reserve] = 1
-        kept = [self._place(priority) for priority in Priority if self._waiting[priority]]
-        state.line = self._others
-        for place in kept:
-            _, ahead = self._turn([place])
-            place.at = self._time_of(place, ahead)
-            bisect.insort(state.line, place, key=lambda one: one.ticket)
-            self._others = state.line
-        return min((place.at for place in kept), default=None)
+        reserved = [self._reservation(priority) for priority in Priority if self._waiting[priority]]
+        state.reservations = self._others
+        for reservation in reserved:
+            _, ahead = self._turn([reservation])
+            reservation.at = self._time_of(reservation, ahead)
+            bisect.insort(state.reservations, reservation, key=lambda one: one.ticket)
+            self._others = state.reservations
+        return min((reservation.at for reservation in reserved), default=None)
 
-    def _time_of(self, place: Place, ahead: Sequence[Place]) -> float:
-        """Return when a place's turn comes: sooner than is sure, if answers come as usual."""
+    def _time_of(self, reservation: Reservation, ahead: Sequence[Reservation]) -> float:
+        """Return the expected time of a reservation. It can be too early, because it assumes usual answers."""
         state, ask, now = self._state, self._ask, self._now
-        soon = (1 + _HOPE_SHARE) * ask.per
-        hopeful = _merged(state.frees, (min(slot.free, slot.at + soon) for slot in state.out.values()))
-        at = self._room(len(ahead), hopeful)
+        soon = (1 + _EARLY_ANSWER_SHARE) * ask.per
+        expected_frees = _merged(state.frees, (min(slot.free, slot.at + soon) for slot in state.out.values()))
+        at = self._time_of_slot(len(ahead), expected_frees)
         polls = sum(other.priority == Priority.POLL for other in ahead)
-        polls_from = state.next_poll + polls * ask.poll_interval if place.priority == Priority.POLL else -math.inf
+        polls_from = state.next_poll + polls * ask.poll_interval if reservation.priority == Priority.POLL else -math.inf
         at = max(at, polls_from)
-        if len(hopeful) + len(ahead) >= self._slots:
-            state.full_until = now + _IN_FULL_USE_FOR * ask.per
-            closest = _CLOSEST_SHARE * ask.per / self._slots
-            at = max(at, max([state.last, *(other.at for other in ahead)]) + closest)
-        return at if at > now + ask.lead else max(self._room(len(ahead), self._frees), polls_from)
+        if len(expected_frees) + len(ahead) >= self._slots:
+            state.full_until = now + _FULL_USE_PERIODS * ask.per
+            spacing = _RESERVATION_SPACING_SHARE * ask.per / self._slots
+            at = max(at, max([state.last, *(other.at for other in ahead)]) + spacing)
+        return at if at > now + ask.lead else max(self._time_of_slot(len(ahead), self._frees), polls_from)
 
     def _is_due(self, priority: int) -> bool:
         return priority != Priority.POLL or self._state.next_poll <= self._now + self._ask.lead
 
-    def _place(self, priority: int) -> Place:
-        place = self._mine.get(priority)
-        if place is None:
+    def _reservation(self, priority: int) -> Reservation:
+        reservation = self._mine.get(priority)
+        if reservation is None:
             self._state.ticket += 1
-            place = self._mine[priority] = Place(self._worker, priority, self._state.ticket, math.inf)
-        return place
+            reservation = self._mine[priority] = Reservation(self._worker, priority, self._state.ticket, math.inf)
+        return reservation
 
-    def _give(self, place: Place, at: float, free: float) -> int:
+    def _give(self, reservation: Reservation, at: float, free: float) -> int:
         state = self._state
         waits = {other.priority for other in self._others} | {one for one in Priority if self._waiting[one]}
         for priority in waits:
             state.passed_over[priority] += 1
-        state.passed_over[place.priority] = 0
-        self._waiting[place.priority] -= 1
-        del self._mine[place.priority]
+        state.passed_over[reservation.priority] = 0
+        self._waiting[reservation.priority] -= 1
+        del self._mine[reservation.priority]
         state.number += 1
-        is_poll = place.priority == Priority.POLL
+        is_poll = reservation.priority == Priority.POLL
         if is_poll:
             state.next_poll = at + self._ask.poll_interval
         state.out[state.number] = SlotOut(at, free, is_poll)
@@ -375,24 +380,24 @@ class _Turn:
         bisect.insort(self._frees, free)
         return state.number
 
-    def _turn(self, mine: Sequence[Place]) -> tuple[Place, Sequence[Place]]:
-        """Return which of the worker's places is served first, and those of others that are served before it."""
+    def _turn(self, mine: Sequence[Reservation]) -> tuple[Reservation, Sequence[Reservation]]:
+        """Return the worker's reservation that is served first, and the reservations of others before it."""
         if len(mine) == 1 and not self._others:
             return mine[0], ()
-        queues: dict[int, list[Place]] = {}
-        own = {place.priority for place in mine}
-        for place in sorted([*self._others, *mine], key=lambda place: -place.ticket):
-            if place.priority in own or self._is_due(place.priority):
-                queues.setdefault(place.priority, []).append(place)
-        passed_over, served = list(self._state.passed_over), list[Place]()
-        while (following := queues[chosen := choose(queues, passed_over)].pop()) not in mine:
+        queues: dict[int, list[Reservation]] = {}
+        own = {reservation.priority for reservation in mine}
+        for reservation in sorted([*self._others, *mine], key=lambda reservation: -reservation.ticket):
+            if reservation.priority in own or self._is_due(reservation.priority):
+                queues.setdefault(reservation.priority, []).append(reservation)
+        passed_over, served = list(self._state.passed_over), list[Reservation]()
+        while (following := queues[chosen := choose_priority(queues, passed_over)].pop()) not in mine:
             served.append(following)
             if not queues[chosen]:
                 del queues[chosen]
         return following, served
 
-    def _room(self, ahead: int, frees: Sequence[float]) -> float:
-        """Return when there is room for one more, after so many others that have not left yet."""
+    def _time_of_slot(self, ahead: int, frees: Sequence[float]) -> float:
+        """Return the time of the next free slot, after a number of other requests that have not left yet."""
         state, per = self._state, self._ask.per
         at = max(self._now, state.paused_until)
         turns, rest = divmod(ahead, self._slots)
@@ -401,16 +406,16 @@ class _Turn:
             at = max(at, frees[over])
         at += turns * per
         if self._now < state.full_until:
-            # Who always takes all slots at once leaves no gap that another program could come in by.
-            at = max(at, state.last + (ahead + 1) * _APART_SHARE * per / self._slots)
-        # A part of a slot is a longer wait.
+            # Spread the requests, so that the server has free slots when another program sends its first request.
+            at = max(at, state.last + (ahead + 1) * _MIN_SPACING_SHARE * per / self._slots)
+        # A fractional slot is a longer wait.
         if at < state.spaced_until or self._capacity < state.allowed:
             at = max(at, state.last + (ahead + 1) * per / self._capacity)
         return at
 
 
 def _merged(frees: array[float], others: Iterable[float]) -> array[float]:
-    """Return sorted times with others in their places: copying is quick, also for thousands of slots."""
+    """Return sorted times with others inserted. A copy is fast, even with thousands of slots."""
     merged = frees[:]
     for other in others:
         bisect.insort(merged, other)
@@ -418,5 +423,5 @@ def _merged(frees: array[float], others: Iterable[float]) -> array[float]:
 
 
 def _least(one: float, other: float) -> float:
-    """Return the smaller of two figures of which 0 is none."""
+    """Return the smaller of two numbers, where 0 stands for no number."""
     return min(one, other) if one and other else max(one, other)

@@ -1,8 +1,8 @@
-"""One event loop's worker at the shared budget: a queue of callers, and one task that calls the store for all of them.
+"""The worker of one event loop for a shared budget: a queue of callers, and one task that calls the store for them.
 
-The task lives while there is something to do, and a little longer; it owns the connection, and ends with the loop. Its
-call shortly before the time of its reservation takes the slot, tells what became of earlier requests, and reserves the
-next slot: one call per request where requests wait, two for the first of a busy time.
+The task owns the connection. It lives while there is something to do and a few seconds longer, and ends with the loop.
+Shortly before the time of its reservation, the task makes one call that takes the slot, reports earlier requests, and
+reserves the next slot. This is one call per request while requests wait, and two for the first request of a busy time.
 """
 
 from __future__ import annotations
@@ -26,24 +26,26 @@ from launch_async.rate_limit.queue import FairQueue, Waiter
 from launch_async.rate_limit.shared.connection import Config, Connection
 from launch_async.rate_limit.shared.local_share import LocalShare
 from launch_async.rate_limit.shared.messages import Ask, Grant, Memory, Reply, StoreUnusable
-from launch_async.rate_limit.shared.report_buffer import ReportBuffer, Reported
+from launch_async.rate_limit.shared.report_buffer import ReportBatch, ReportBuffer
 from launch_async.rate_limit.types import Answer, Priority, RateLimit, deadline_too_near
 
 __all__ = ["Worker"]
 
-_MOST_WANTED: Final = 1000
-"""Slots for which one call asks: what a script of Redis may return is limited."""
+_MAX_SLOTS_PER_CALL: Final = 1000
+"""Maximum number of slots that one call requests, because the result of a Redis script is limited."""
 _LINGER_S: Final = 5.0
+"""Seconds without work after which the task closes the connection."""
 _WARNS_WHEN_COLLECTED: Final = "_log_destroy_pending"
 """The attribute of an asyncio task that has no public name."""
 _RESERVATION_GRACE_S: Final = 0.1
 _BUSY_WAIT_S: Final = 0.005
-_LEAST_LATENESS_S: Final = 0.05
-_MOST_LATENESS_S: Final = 1.0
+"""Wait of a request, in seconds, above which the budget counts as busy."""
+_MIN_LATENESS_S: Final = 0.05
+_MAX_LATENESS_S: Final = 1.0
 
 
 class Worker:
-    """The side of one event loop; everything but `settle` is called on that loop."""
+    """The worker of one event loop. All methods except `settle` must be called on that loop."""
 
     def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -58,39 +60,39 @@ class Worker:
         self._reports = ReportBuffer(config.rate_limit.per, config.patience, repeats=not config.is_immediate)
         self._connection = Connection(config, loop)
         self._task: asyncio.Task[None] | None = None
-        self._rests: asyncio.Future[bool] | None = None
-        self._rests_until = math.inf
+        self._sleeper: asyncio.Future[bool] | None = None
+        self._sleeps_until = math.inf
         self._memory = Memory()
         self._reserved_at: float | None = None
         self._reservations = 1
-        self._lateness = _LEAST_LATENESS_S
+        self._lateness = _MIN_LATENESS_S
         self._busy = self._eager = False
         self._departed_at = 0.0
         self._departed = Priority.INTERACTIVE
 
     @property
     def refused(self) -> int:
-        """Requests that the service refused."""
+        """Number of requests that the service has refused."""
         return self._reports.refused
 
     @property
     def poll_rate(self) -> float:
-        """Polls per second that are let through at most."""
+        """Current maximum rate of polls, in polls per second."""
         return 1 / max(self._poll_interval, self._rate_limit.per / self.capacity)
 
     @property
     def queued(self) -> Mapping[Priority, int]:
-        """Callers that wait, by priority."""
+        """Number of waiting callers, by priority."""
         return self._queue.counts
 
     def change(self, rate_limit: RateLimit) -> None:
-        """Go on with another figure of the plan."""
+        """Change the limit of the plan."""
         self._rate_limit = rate_limit
         self._bucket.change(rate_limit)
         self._reports.per = rate_limit.per
 
     async def grant(self, priority: Priority, timeout: float | None) -> Grant:
-        """Wait for a slot and its time, at most `timeout` seconds; refuse at once what would take longer."""
+        """Wait for a slot and its time. Raise `DeadlineExceeded` immediately if this takes longer than `timeout`."""
         now = self.loop.time()
         expected = self.expected_wait(priority, now)
         if timeout is not None and expected > timeout:
@@ -101,13 +103,13 @@ class Worker:
                 return grant
         deadline = None if timeout is None else now + timeout
         waiter = _Waiter(priority, deadline, self.loop.create_future())
-        has_place = self._queue.counts[priority] > 0
+        has_reservation = self._queue.counts[priority] > 0
         self._queue.join(waiter)
-        if not has_place:
+        if not has_reservation:
             self._wake()
         try:
             async with asyncio.timeout(timeout):
-                grant = await self._departure(waiter)
+                grant = await self._wait_for_grant(waiter)
         except TimeoutError as error:
             if isinstance(error, DeadlineExceeded):
                 raise
@@ -118,7 +120,7 @@ class Worker:
         self._busy = grant.sent_at - now > _BUSY_WAIT_S
         return grant
 
-    async def _departure(self, waiter: _Waiter) -> Grant:
+    async def _wait_for_grant(self, waiter: _Waiter) -> Grant:
         while True:
             grant = await waiter.served
             if (ahead := grant.not_before - self.loop.time()) > 0:
@@ -130,30 +132,30 @@ class Worker:
                 await self._bucket.take_token()
                 waiter.departed = True
                 self._depart(grant, waiter.priority, now)
-                self._hurry()
+                self._wake_if_due()
                 return grant
-            # The loop was held up. A slot that the others believe used a while ago must not be used now.
-            self._lateness = min(2 * self._lateness, _MOST_LATENESS_S)
+            # The loop was blocked. The slot is too old: other processes may count it as free already.
+            self._lateness = min(2 * self._lateness, _MAX_LATENESS_S)
             self._reports.unused(grant, now)
             waiter.served = self.loop.create_future()
             self._queue.join(waiter)
             self._wake()
 
     async def _grant_now(self, priority: Priority, now: float) -> Grant | None:
-        """Return a slot that is free now, without the task; None if the caller has to wait.
+        """Return a slot that is free now, without the task; None if the caller must wait.
 
-        A program that stays below its rate limit then pays for one call of the store, and for no switch between tasks.
+        A program below its rate limit then needs one call of the store, and no switch between tasks.
         """
         reserved = self._reserved_at is not None and self._reserved_at > now
         if reserved or self.paused_until > now or self._connection.is_doubtful or not self._bucket.has_token():
             return None
-        told, late = self._reports.tell(now), self._lateness + self._connection.usual_duration
+        batch, late = self._reports.take(now), self._lateness + self._connection.usual_duration
         wanted = (int(priority == 0), int(priority == 1), int(priority == 2))
-        reply = self._connection.ask_now(self._call(told, late, 0.0, wanted, priority if self._eager else None))
+        reply = self._connection.ask_now(self._next_ask(batch, late, 0.0, wanted, priority if self._eager else None))
         if reply is None:
-            self._reports.untold(told, now)
+            self._reports.restore(batch, now)
             return None
-        self._take_in(reply, self.loop.time())
+        self._update(reply, self.loop.time())
         if not reply.granted:
             return None
         grant = Grant(number=reply.granted[0][0], not_before=now, not_after=now + late)
@@ -163,21 +165,21 @@ class Worker:
         if self._task is None:
             self._wake()
         else:
-            self._hurry()
+            self._wake_if_due()
         return grant
 
     def _depart(self, grant: Grant, priority: Priority, now: float) -> None:
-        """Note that a request leaves with a grant."""
+        """Record that a request leaves with a grant."""
         grant.sent_at = self._departed_at = now
         self._departed = priority
         self.sent += 1
-        self._reports.left(grant)
-        self._lateness = max(0.98 * self._lateness, _LEAST_LATENESS_S)
+        self._reports.sent(grant)
+        self._lateness = max(0.98 * self._lateness, _MIN_LATENESS_S)
 
     def expected_wait(self, priority: Priority, now: float) -> float:
-        """Return the seconds that a new caller would wait, as far as is known."""
-        place = self._queue.turn_of_new(priority)
-        if self._connection.gone and self._config.share is not None:
+        """Return the seconds that a new caller would wait, as far as this process knows."""
+        place = self._queue.position_of_new(priority)
+        if self._connection.is_down and self._config.share is not None:
             return self._config.share.turn_at(now) - now + place * self._config.share.interval
         expected = self._until_reservation(now) + place * self._step
         if priority is Priority.POLL:
@@ -185,8 +187,8 @@ class Worker:
         return expected
 
     def settle(self, grant: Grant, answer: Answer | None) -> None:
-        """Take in what became of a grant, None if no request left with it; from any thread."""
-        # Where the loop is closed nobody is left to be told: the slot is held as for a request without an answer.
+        """Report the outcome of a grant; None if no request was sent. Thread-safe."""
+        # If the loop is closed, nothing is reported. The slot then counts like a request without an answer.
         call_on(self.loop, partial(self._give_back, grant) if answer is None else partial(self._learn, grant, answer))
 
     def _give_back(self, grant: Grant) -> None:
@@ -203,41 +205,41 @@ class Worker:
                 self._config.share.delay(pause.until)
             self._wake()
         else:
-            self._hurry()
+            self._wake_if_due()
 
-    def _hurry(self) -> None:
-        """Wake the task if the next call has become due before it wakes by itself."""
-        if self._rests is not None and self._reports.due_at < self._rests_until:
+    def _wake_if_due(self) -> None:
+        """Wake the task if the next call is due before the end of its sleep."""
+        if self._sleeper is not None and self._reports.due_at < self._sleeps_until:
             self._wake()
 
     def _wake(self) -> None:
-        if self._rests is not None and not self._rests.done():
-            self._rests.set_result(True)
+        if self._sleeper is not None and not self._sleeper.done():
+            self._sleeper.set_result(True)
         if self._task is None:
             self._task = self.loop.create_task(self._serve())
-            # It rests for some seconds when there is nothing to do: who closes the loop then has done nothing wrong.
+            # The idle task sleeps for some seconds. asyncio must not warn if the program closes the loop in that time.
             setattr(self._task, _WARNS_WHEN_COLLECTED, False)
 
     def _withdraw(self, waiter: _Waiter) -> None:
-        """Take out a waiter that leaves without a request; its slot, if it has one, goes back."""
+        """Remove a waiter that does not send a request. Return its slot, if it has one."""
         self._queue.leave(waiter)
         served = waiter.served
         if served.done() and not served.cancelled() and served.exception() is None:
             self._reports.unused(served.result(), self.loop.time())
             self._wake()
         elif self._reserved_at is not None and not self._queue:
-            # Nobody is left who would claim the reservation.
+            # No caller is left to use the reservation.
             self._reports.urgent = True
             self._wake()
 
     async def _serve(self) -> None:
-        """Talk to the store while there is something to do, and close the connection some seconds after that."""
+        """Call the store while there is something to do, and close the connection some seconds later."""
         is_collected = False
         try:
             while True:
                 if self._queue or self._reports.urgent or self._reports.due_at <= self.loop.time():
-                    await self._act()
-                elif not await self._rest(min(_LINGER_S, self._reports.due_at - self.loop.time())):
+                    await self._work()
+                elif not await self._sleep(min(_LINGER_S, self._reports.due_at - self.loop.time())):
                     if self._reports.due_at < math.inf:
                         continue
                     await self._connection.disconnect()
@@ -246,72 +248,74 @@ class Worker:
         except Exception as error:
             if not self._queue and not isinstance(error, StoreUnusable):
                 raise
-            self._fail_everybody(error)
+            self._fail_all(error)
         except GeneratorExit:
-            # The loop was closed, and the collector runs this: nothing can be awaited any more.
+            # The loop is closed and the garbage collector runs this code, so nothing can be awaited any more.
             is_collected = True
             raise
         finally:
             self._task = None
             if not is_collected:
-                await self._tell_at_the_end()
+                await self._report_at_exit()
                 await self._connection.disconnect()
 
-    async def _tell_at_the_end(self) -> None:
-        """Tell what is not told yet where that takes no time: whoever comes next waits less for it."""
-        if self._reports.has_news and self._config.is_immediate:
+    async def _report_at_exit(self) -> None:
+        """Send the remaining reports if calls are fast, so that the next process waits less."""
+        if self._reports.has_reports and self._config.is_immediate:
             with suppress(StoreUnusable):
-                await self._connection.ask(self._call(self._reports.tell(self.loop.time()), 0.0, 0.0, (0, 0, 0), None))
+                await self._connection.ask(
+                    self._next_ask(self._reports.take(self.loop.time()), 0.0, 0.0, (0, 0, 0), None)
+                )
 
-    async def _act(self) -> None:
+    async def _work(self) -> None:
         now = self.loop.time()
-        if self._connection.gone and self._config.share is not None and now < self._connection.probe_at:
-            await self._act_alone(self._config.share, now)
+        if self._connection.is_down and self._config.share is not None and now < self._connection.probe_at:
+            await self._work_without_store(self._config.share, now)
             return
         if self._reserved_at is not None and now > self._reserved_at + _RESERVATION_GRACE_S:
             self._reserved_at = None
-        # What is claimed early has to wait for its time: where calls take no time worth mentioning, none is.
+        # A slot that is taken early must wait for its time. If calls are fast, take no slot early.
         early = 0.0 if self._config.is_immediate else self._lead
         ahead = 0.0 if self._reserved_at is None else min(self._reserved_at - early, self._reports.due_at) - now
         if ahead > 0 and not self._reports.urgent:
-            await self._rest(ahead)
+            await self._sleep(ahead)
         else:
-            await self._ask(now)
+            await self._call_store(now)
 
-    async def _act_alone(self, share: LocalShare, now: float) -> None:
+    async def _work_without_store(self, share: LocalShare, now: float) -> None:
         self._reports.urgent = False
         if self._queue and share.take(now):
-            self._give_next(Grant(number=0, not_before=now, not_after=now + self._config.patience))
+            self._give_to_next(Grant(number=0, not_before=now, not_after=now + self._config.patience))
         else:
             turn = share.turn_at(now) if self._queue else math.inf
-            await self._rest(min(turn, self._connection.probe_at) - now)
+            await self._sleep(min(turn, self._connection.probe_at) - now)
 
-    async def _rest(self, seconds: float) -> bool:
-        """Wait for reports; return whether there are any."""
-        self._rests, self._rests_until = self.loop.create_future(), self.loop.time() + seconds
-        timer = self.loop.call_at(self._rests_until, _end_rest, self._rests)
+    async def _sleep(self, seconds: float) -> bool:
+        """Sleep, at most for the given seconds. Return whether the task was woken."""
+        self._sleeper, self._sleeps_until = self.loop.create_future(), self.loop.time() + seconds
+        timer = self.loop.call_at(self._sleeps_until, _end_sleep, self._sleeper)
         try:
-            return await self._rests
+            return await self._sleeper
         finally:
             timer.cancel()
-            self._rests = None
+            self._sleeper = None
 
-    async def _ask(self, began: float) -> None:
-        """Call the store once, and hand out what it gives."""
-        told, late = self._reports.tell(began), self._lateness + self._connection.usual_duration
+    async def _call_store(self, began: float) -> None:
+        """Call the store once, and distribute the slots of its reply."""
+        batch, late = self._reports.take(began), self._lateness + self._connection.usual_duration
         reserve = self._departed if self._eager else None
-        call = self._call(told, late, self._lead, self._waiting, reserve)
+        call = self._next_ask(batch, late, self._lead, self._waiting, reserve)
         reply = self._connection.ask_now(call) or await self._connection.ask(call)
         if isinstance(reply, Reply):
-            self._hand_out(reply, began, late)
+            self._distribute(reply, began, late)
             return
-        self._reports.untold(told, self.loop.time())
+        self._reports.restore(batch, self.loop.time())
         self._reserved_at = None
         if isinstance(reply, LaunchError):
-            self._fail_everybody(reply)
+            self._fail_all(reply)
 
-    def _call(
-        self, told: Reported, late: float, lead: float, waiting: tuple[int, int, int], reserve: Priority | None
+    def _next_ask(
+        self, batch: ReportBatch, late: float, lead: float, waiting: tuple[int, int, int], reserve: Priority | None
     ) -> Ask:
         now = self.loop.time()
         return Ask(
@@ -326,55 +330,55 @@ class Worker:
             shortest_trip=self._reports.shortest_trip,
             longest_trip=self._reports.longest_trip,
             limit=self._reports.limit,
-            pause=max(told.pause.until - now, 0.0),
-            spaced=max(told.pause.spaced_until - now, 0.0),
-            reports=[(number, now - at, code) for number, at, code in (*told.reports, *self._reports.still_out())],
-            repeated=[(number, now - at, code) for number, at, code in told.repeated],
+            pause=max(batch.pause.until - now, 0.0),
+            spaced=max(batch.pause.spaced_until - now, 0.0),
+            reports=[(number, now - at, code) for number, at, code in (*batch.reports, *self._reports.unanswered())],
+            repeated=[(number, now - at, code) for number, at, code in batch.repeated],
             doubtful=self._connection.is_doubtful,
             memory=self._memory,
         )
 
-    def _hand_out(self, reply: Reply, began: float, late: float) -> None:
+    def _distribute(self, reply: Reply, began: float, late: float) -> None:
         ended = self.loop.time()
-        self._take_in(reply, ended)
+        self._update(reply, ended)
         for number, wait, priority in reply.granted:
-            self._give_next(Grant(number=number, not_before=ended + wait, not_after=began + wait + late), priority)
-        self._refuse_hopeless(ended)
+            self._give_to_next(Grant(number=number, not_before=ended + wait, not_after=began + wait + late), priority)
+        self._refuse_late(ended)
 
-    def _take_in(self, reply: Reply, ended: float) -> None:
-        """Take in what a reply says about the budget."""
+    def _update(self, reply: Reply, ended: float) -> None:
+        """Update the view of the budget from a reply."""
         self._memory = reply.memory
         self._reservations = max(reply.reservations, 1)
         self.capacity = reply.capacity * self._rate_limit.per / reply.per
         self._reserved_at = None if reply.next_in is None else ended + reply.next_in
         self.paused_until = ended + reply.paused_for
 
-    def _give_next(self, grant: Grant, priority: Priority | None = None) -> None:
+    def _give_to_next(self, grant: Grant, priority: Priority | None = None) -> None:
         waiter = self._queue.next(_is_waiting, priority)
         if waiter is None:
             self._reports.unused(grant, self.loop.time())
         else:
             waiter.served.set_result(grant)
 
-    def _refuse_hopeless(self, now: float) -> None:
-        """Refuse the waiters whose deadlines cannot be met, now that more is known."""
-        for waiter, turn in self._queue.turns():
+    def _refuse_late(self, now: float) -> None:
+        """Refuse the waiters whose deadlines are too close, according to the latest reply."""
+        for waiter, turn in self._queue.positions():
             expected = self._until_reservation(now) + turn * self._step
             if waiter.deadline is not None and now + expected > waiter.deadline and _is_waiting(waiter):
                 self._queue.leave(waiter)
                 waiter.served.set_exception(deadline_too_near(expected, waiter.deadline - now))
 
-    def _fail_everybody(self, error: Exception) -> None:
+    def _fail_all(self, error: Exception) -> None:
         for waiter in self._queue:
             self._queue.leave(waiter)
             if _is_waiting(waiter):
-                # Each call notes in its error what became of it: they must not share one.
+                # Each call adds its own details to its error, so calls must not share an error object.
                 waiter.served.set_exception(copy.copy(error))
 
     @property
     def _waiting(self) -> tuple[int, int, int]:
         counts = self._queue.counts
-        interactive, write, poll = (min(counts[priority], _MOST_WANTED // 3) for priority in Priority)
+        interactive, write, poll = (min(counts[priority], _MAX_SLOTS_PER_CALL // 3) for priority in Priority)
         return interactive, write, poll
 
     def _until_reservation(self, now: float) -> float:
@@ -382,7 +386,7 @@ class Worker:
 
     @property
     def _step(self) -> float:
-        """Seconds between two requests of this worker while the others wait, too."""
+        """Seconds between two requests of this worker while other workers also wait."""
         return self._rate_limit.per / self.capacity * self._reservations
 
     @property
@@ -399,9 +403,9 @@ class _Waiter(Waiter):
     """One caller.
 
     Attributes:
-        deadline: When it gives up, by the loop's clock; None for never.
-        served: What it waits for.
-        departed: Whether it has its grant and may send.
+        deadline: Time at which the caller gives up, on the loop's clock; None for never.
+        served: Future that receives the grant.
+        departed: Whether the caller has taken its grant and may send.
     """
 
     deadline: float | None
@@ -409,11 +413,11 @@ class _Waiter(Waiter):
     departed: bool = False
 
 
-def _end_rest(rests: asyncio.Future[bool]) -> None:
-    if not rests.done():
-        rests.set_result(False)
+def _end_sleep(sleeper: asyncio.Future[bool]) -> None:
+    if not sleeper.done():
+        sleeper.set_result(False)
 
 
 def _is_waiting(waiter: _Waiter) -> bool:
-    """Whether it can be given something: a caller that was cancelled stays in the queue until its task has run."""
+    """Whether the waiter can receive a grant. A cancelled caller stays in the queue until its task has run."""
     return not waiter.served.done()

@@ -17,15 +17,15 @@ async def test_callers_cancelled_in_the_turn_in_which_redis_answers_harm_nobody(
     budget, loop = limiter(rate_limit=RateLimit(100, per=0.1)), asyncio.get_running_loop()
     await send(budget)
     worker = budget._budget._workers[loop]
-    hand_out, doomed = worker._hand_out, []
+    distribute, doomed = worker._distribute, []
 
-    def cancel_and_hand_out(*args):
+    def cancel_and_distribute(*args):
         for task in doomed[:2]:
             task.cancel()
         del doomed[:2]
-        hand_out(*args)
+        distribute(*args)
 
-    worker._hand_out = cancel_and_hand_out
+    worker._distribute = cancel_and_distribute
     for _ in range(20):
         doomed += [asyncio.create_task(budget.acquire()) for _ in range(2)]
         patient = [asyncio.create_task(send(budget)) for _ in range(3)]
@@ -100,7 +100,7 @@ async def test_without_its_cluster_a_call_fails_clearly_where_that_is_wanted():
     url = f"redis://127.0.0.1:{free_port()}"
     budget = RedisRateLimiter(url, "blt1", cluster=True, patience=0.2, when_unreachable="error")
 
-    with pytest.raises(BudgetUnavailable, match="nothing was sent"):
+    with pytest.raises(BudgetUnavailable, match="was not sent"):
         await budget.acquire()
 
 

@@ -97,7 +97,7 @@ async def test_without_redis_a_process_goes_on_with_its_share_and_recovers(own_s
         await asyncio.gather(*(send(budget, times) for _ in range(4)))
         alone = budget.status().expected_wait
         own_server.start()
-        while "can be reached again" not in caplog.text:
+        while "is available again" not in caplog.text:
             await send(budget, times)
 
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
@@ -122,7 +122,7 @@ async def test_without_redis_calls_fail_clearly_where_that_is_wanted(own_server)
     await served(budget)
     own_server.stop()
 
-    with pytest.raises(BudgetUnavailable, match="nothing was sent"):
+    with pytest.raises(BudgetUnavailable, match="was not sent"):
         await budget.acquire()
     errors = await asyncio.gather(budget.acquire(), budget.acquire(), return_exceptions=True)
     assert [type(error) for error in errors] == [BudgetUnavailable] * 2
@@ -170,7 +170,7 @@ async def test_a_fault_of_the_client_reaches_the_callers(caplog):
 async def test_a_url_with_an_option_that_cannot_be_is_a_clear_error(redis_server, caplog, option):
     budget = RedisRateLimiter(f"{redis_server.url}?{option}", "blt1")
 
-    with pytest.raises(ConfigurationError, match="the client of Redis cannot be used"):
+    with pytest.raises(ConfigurationError, match="Redis client cannot be used"):
         await budget.acquire()
     await asyncio.sleep(0)
 
@@ -182,7 +182,7 @@ async def test_a_function_that_makes_no_client_is_a_clear_error(redis_server, cl
     other = SyncRedis.from_url(redis_server.url)
     budget = RedisRateLimiter(lambda: client and other, "blt1")
 
-    with pytest.raises(ConfigurationError, match=r"must return one of its clients"):
+    with pytest.raises(ConfigurationError, match="must return a client"):
         await budget.acquire()
 
     other.close()
