@@ -16,6 +16,9 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = ["tests", "demo"]
 nox.options.error_on_external_run = True
 
+# The tests start hundreds of interpreters. Without compiled modules, each of them compiles every module again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 PROJECT = nox.project.load_toml("pyproject.toml")
 PACKAGES = ("launch_async", "launch_sync")
 
@@ -170,9 +173,9 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 
-# One worker more than the processors of a small machine: a third of the time a test waits. In alphabetical order the
-# long ones do not all come last.
-WORKERS = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+# Two workers more than the processors of a small machine, because tests also wait. In alphabetical order the long ones
+# do not all come last.
+WORKERS = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def built(session: nox.Session) -> list[Path]:

@@ -10,7 +10,11 @@ from typing import Any
 import attrs
 import pytest
 
+import launch_async.client
 from launch_async.cli.app import run
+from launch_async.rate_limit import UnlimitedRateLimiter
+from launch_async.watch import deployment_poller
+from launch_async.watch.log_pace import LogPace
 from launch_sync.emulator import LaunchEmulator
 
 
@@ -45,8 +49,27 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def frequent_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Poll every few milliseconds. The emulator builds in 50 ms, and tests/watch checks the real intervals."""
+    monkeypatch.setattr(deployment_poller, "until_next_poll", lambda *_, **__: 0.02)
+    monkeypatch.setattr(LogPace, "interval", lambda *_: 0.02)
+    monkeypatch.setattr(LogPace, "settling", lambda *_: 0.02)
+
+
+@pytest.fixture
+def no_rate_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send without the limit of 10 requests per second, because the emulator has none."""
+    monkeypatch.setattr(launch_async.client, "shared_limiter", lambda *_, **__: UnlimitedRateLimiter())
+
+
+@pytest.fixture
 def command(
-    emulator: LaunchEmulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    emulator: LaunchEmulator,
+    frequent_polls: None,
+    no_rate_limit: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> Command:
     for name in ("GITHUB_ACTIONS", "GITLAB_CI", "CONTENTSTACK_ACCESS_TOKEN", "CONTENTSTACK_CLIENT_ID"):
         monkeypatch.delenv(name, raising=False)
