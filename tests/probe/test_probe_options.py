@@ -3,64 +3,107 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast, get_args, get_origin
 
+import attrs
 import pytest
 
 from launch_async.emulator import EmulatorOptions
+from launch_async.emulator.options import TYPES
 from launch_async.probe import ProbeReport
 from tests.support.probed import SCRATCH, emulator_with_content, probed
 
-# One option each, with the question that it answers; more options where the behaviour shows in their company only.
-SWITCHED: list[tuple[int | str, dict[str, Any]]] = [
-    (1, {"create_status": 200}),
-    (1, {"create_status": 202}),
-    (1, {"revalidate_status": 201}),
-    (1, {"revalidate_status": 204}),
-    (2, {"revalidate_body": False}),
-    (3, {"download_key": "url"}),
-    (3, {"download_key": "signedUrl"}),
-    (4, {"server_logs_key": "serverLogs"}),
-    (4, {"server_logs_key": "bare"}),
-    (5, {"server_logs_window_status": 500}),
-    (5, {"static_server_logs_fail": True}),
-    (6, {"log_bound": "inclusive"}),
-    (7, {"upload_expiry": "epoch_ms"}),
-    (8, {"rate_limit": 3}),
-    (8, {"rate_limit": 3, "refusal_body": "html"}),
-    (8, {"rate_limit": 3, "refusal_body": "empty"}),
-    (13, {"missing_organization_status": 401}),
-    (15, {"git_repository_status": 501}),
-    (16, {"environment_update": "PATCH"}),
-    (16, {"environment_update": "either"}),
-    (16, {"wrong_method_status": 404}),
-    (17, {"variables_update": "merge"}),
-    (18, {"required_settings": ["outputDirectory"]}),
-    (18, {"required_settings": ["environmentVariables", "buildCommand"]}),
-    (20, {"while_building": "refuse"}),
-    (20, {"while_building": "fail"}),
-    (21, {"superseded_status": "DEPLOYED"}),
-    (22, {"list_order": "oldest"}),
-    (22, {"list_order": "uid"}),
-    (23, {"usage_reset": "epoch_ms"}),
-    (24, {"quota_status": 403, "revalidation_quota": 0}),
-    (26, {"unset_fields": "null"}),
-    (27, {"domain_header": True}),
-    (27, {"domain_update_body": "domain"}),
-    (27, {"dns_records_key": "dnsRecords"}),
-    (27, {"domains": False}),
-    (28, {"upload_style": "azure"}),
-    (28, {"upload_style": "gcp"}),
-    (28, {"upload_style": "gcp_form"}),
-    (29, {"log_retention": 3.5 * 86_400.0}),
-    (31, {"live_logs_status": 404}),
-    (31, {"live_logs_status": 501}),
-    (31, {"live_log_heartbeat": "event"}),
-    (31, {"live_log_cap": 300.0}),
-    (32, {"zero_limit": "refused"}),
-    (33, {"build_log_lines": 3}),
-    ("retention", {"rollback_retention": 1}),
-]
+# The question that each option answers.
+QUESTIONS: Mapping[str, int | str] = {
+    "create_status": 1,
+    "revalidate_status": 1,
+    "revalidate_body": 2,
+    "download_key": 3,
+    "server_logs_key": 4,
+    "server_logs_window_status": 5,
+    "static_server_logs_fail": 5,
+    "log_bound": 6,
+    "upload_expiry": 7,
+    "refusal_body": 8,
+    "missing_organization_status": 13,
+    "git_repository_status": 15,
+    "environment_update": 16,
+    "wrong_method_status": 16,
+    "variables_update": 17,
+    "required_settings": 18,
+    "while_building": 20,
+    "superseded_status": 21,
+    "list_order": 22,
+    "usage_reset": 23,
+    "quota_status": 24,
+    "unset_fields": 26,
+    "domain_header": 27,
+    "domain_update_body": 27,
+    "dns_records_key": 27,
+    "domains": 27,
+    "upload_style": 28,
+    "log_retention": 29,
+    "live_logs_status": 31,
+    "live_log_heartbeat": 31,
+    "live_log_cap": 31,
+    "zero_limit": 32,
+    "build_log_lines": 33,
+    "rollback_retention": "retention",
+}
+# Emulators with options that do not hide each other. Between them, every choice of every option is switched on.
+SWITCHED: Mapping[str, dict[str, Any]] = {
+    "first": {
+        "create_status": 200,
+        "revalidate_status": 201,
+        "download_key": "url",
+        "server_logs_key": "serverLogs",
+        "server_logs_window_status": 500,
+        "log_bound": "inclusive",
+        "upload_expiry": "epoch_ms",
+        "missing_organization_status": 401,
+        "git_repository_status": 501,
+        "environment_update": "PATCH",
+        "variables_update": "merge",
+        "while_building": "fail",
+        "superseded_status": "DEPLOYED",
+        "list_order": "oldest",
+        "usage_reset": "epoch_ms",
+        "unset_fields": "null",
+        "domain_header": True,
+        "upload_style": "azure",
+        "live_logs_status": 404,
+        "zero_limit": "refused",
+    },
+    "second": {
+        "create_status": 202,
+        "revalidate_status": 204,
+        "download_key": "signedUrl",
+        "server_logs_key": "bare",
+        "static_server_logs_fail": True,
+        "environment_update": "either",
+        "required_settings": ["outputDirectory"],
+        "while_building": "refuse",
+        "list_order": "uid",
+        "domain_update_body": "domain",
+        "dns_records_key": "dnsRecords",
+        "upload_style": "gcp",
+        "live_log_heartbeat": "event",
+        "log_retention": 3.5 * 86_400.0,
+        "rollback_retention": 1,
+    },
+    "third": {
+        "revalidate_body": False,
+        "wrong_method_status": 404,
+        "required_settings": ["environmentVariables", "buildCommand"],
+        "upload_style": "gcp_form",
+        "live_log_cap": 300.0,
+        "build_log_lines": 3,
+    },
+    "fourth": {"domains": False, "live_logs_status": 405, "quota_status": 403, "revalidation_quota": 0},
+    "fifth": {"rate_limit": 3, "refusal_body": "html", "live_logs_status": 501},
+    "sixth": {"rate_limit": 3, "refusal_body": "empty"},
+    "seventh": {"rate_limit": 3},
+}
 
 
 def test_a_probe_of_the_emulator_decides_24_questions_and_contradicts_nothing() -> None:
@@ -72,21 +115,37 @@ def test_a_probe_of_the_emulator_decides_24_questions_and_contradicts_nothing() 
     assert_never_wrong(report, {})
 
 
-@pytest.mark.parametrize(
-    ("question", "options"),
-    SWITCHED,
-    ids=[",".join(f"{name}={value}" for name, value in one.items()) for _, one in SWITCHED],
-)
-def test_an_option_that_is_switched_is_seen_and_nothing_is_decided_wrongly(
-    question: int | str, options: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize("world", SWITCHED)
+def test_an_option_that_is_switched_is_seen_and_nothing_is_decided_wrongly(world: str) -> None:
+    options = SWITCHED[world]
+
     report = probed(emulator_with_content(**options))
 
-    assert report[question].is_decided, str(report[question])
-    assert report[question].contradicts_default or options.keys() <= {"upload_style", "rate_limit"}, report[question]
+    asked = {name: report[QUESTIONS[name]] for name in options if name in QUESTIONS}
+    assert [str(row) for row in asked.values() if not row.is_decided] == []
+    assert [name for name, row in asked.items() if not row.contradicts_default and name != "upload_style"] == []
     assert len(report.decided) >= 20
     assert report.leftover == ""
     assert_never_wrong(report, options)
+
+
+def test_every_choice_of_every_option_that_a_question_is_about_is_switched() -> None:
+    missing = {
+        (name, choice)
+        for name in QUESTIONS
+        for choice in _choices(name)
+        if choice != getattr(EmulatorOptions(), name) and all(one.get(name) != choice for one in SWITCHED.values())
+    }
+
+    assert missing == set()
+
+
+def _choices(name: str) -> tuple[object, ...]:
+    kind = TYPES[name]
+    if kind is bool:
+        return (False, True)
+    validator = attrs.fields_dict(EmulatorOptions)[name].validator
+    return get_args(kind) if get_origin(kind) is Literal else tuple(getattr(validator, "options", ()))
 
 
 @pytest.mark.parametrize("options", [{}, {"check_bearer_organization": True}])
@@ -101,19 +160,11 @@ def test_a_bearer_token_decides_whether_the_organization_matters(options: dict[s
 @pytest.mark.parametrize(
     "options",
     [
-        {"rate_limit": 50, "rate_headers": True},
-        {"listing_delay": 3.0},
-        {"create_delay": 4.0},
-        {"queue_seconds": 2.0},
-        {"latency": 0.4},
-        {"split_rate": True, "rate_limit": 4},
-        {"failures_act": True},
-        {"usage_scope": "launch:manage"},
-        {"live_log_event": ""},
-        {"live_log_resume": True},
+        {"rate_limit": 50, "rate_headers": True, "listing_delay": 3.0, "live_log_resume": True},
+        {"create_delay": 4.0, "queue_seconds": 2.0, "latency": 0.4, "failures_act": True, "live_log_event": ""},
+        {"split_rate": True, "rate_limit": 4, "usage_scope": "launch:manage", "git_connected": False},
         {"project_limit": 13},
         {"environment_limit": 1},
-        {"git_connected": False},
     ],
     ids=str,
 )
