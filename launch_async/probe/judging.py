@@ -32,14 +32,16 @@ __all__ = [
     "unset_fields",
     "upload_style",
     "usage_reset",
+    "waited",
 ]
 
 Record: TypeAlias = Mapping[str, JSONValue]
 Heartbeat: TypeAlias = Literal["comment", "event"]
 
 HEARTBEATS: Final = frozenset({"heartbeat", "ping"})
-ENOUGH_ITEMS: Final = 5
-"""Items of a listing that are needed: fewer would often be in any order by chance."""
+_LEAST_ITEMS: Final = 2
+ENOUGH_CHANCES: Final = 24
+"""Orders that the items of all listings could be in: four items of one listing, or three of each of two."""
 _DAY: Final = 86_400.0
 _NULLABLE: Final[Mapping[str, tuple[str, ...]]] = {
     "project": ("description", "cmsStackApiKey"),
@@ -114,10 +116,41 @@ def _line(line: JSONValue) -> tuple[str, str, str]:
     return text(record, "timestamp"), text(record, "stage"), text(record, "message")
 
 
-def list_order(records: Sequence[Record]) -> str | None:
-    """Return the order of one listing: `newest`, `oldest` or `uid`; None where it cannot be told from another one."""
-    if len(records) < ENOUGH_ITEMS:
+def waited(record: Record, before: Sequence[JSONValue], own: Sequence[JSONValue]) -> bool:
+    """Return whether a deployment was created while another one built, and began only when that one had ended.
+
+    Args:
+        record: The deployment.
+        before: The log of the other one.
+        own: Its log.
+    """
+    ended = [moment(as_object(line).get("timestamp")) for line in before[-1:]]
+    began = [moment(as_object(line).get("timestamp")) for line in own[:1]]
+    created = moment(record.get("createdAt"))
+    if created is None or not ended or not began or ended[0] is None or began[0] is None:
+        return False
+    return created < ended[0] <= began[0]
+
+
+def list_order(listings: Iterable[Sequence[Record]]) -> str | None:
+    """Return the order of listings of one kind: `newest`, `oldest` or `uid`; None where it cannot be told.
+
+    All listings must fit this order and no other one, and together be too long to fit it by chance.
+    """
+    fitting: set[str] | None = None
+    chances = 1
+    for records in listings:
+        if len(records) >= _LEAST_ITEMS:
+            orders = _orders(records)
+            fitting = orders if fitting is None else fitting & orders
+            chances *= math.factorial(min(len(records), ENOUGH_CHANCES))
+    if fitting is None or len(fitting) != 1 or chances < ENOUGH_CHANCES:
         return None
+    return fitting.pop() if fitting <= {"newest", "oldest", "uid"} else None
+
+
+def _orders(records: Sequence[Record]) -> set[str]:
+    """Return every order that a listing fits."""
     numbers = [record.get("deploymentNumber") for record in records]
     created: list[float] | None = [
         float(number) for number in numbers if isinstance(number, int) and not isinstance(number, bool)
@@ -136,7 +169,7 @@ def list_order(records: Sequence[Record]) -> str | None:
         folded = [name.casefold() for name in names]
         fitting |= {"name"} if names == sorted(names) or folded == sorted(folded) else set()
         fitting |= {"name_reversed"} if folded == sorted(folded, reverse=True) else set()
-    return fitting.pop() if len(fitting) == 1 and fitting <= {"newest", "oldest", "uid"} else None
+    return fitting
 
 
 def _times(records: Iterable[Record]) -> list[float] | None:

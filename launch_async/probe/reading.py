@@ -24,6 +24,7 @@ _PROJECTS: Final = 6
 _ENVIRONMENTS: Final = 8
 _LOGS: Final = 3
 _OLD_LOGS: Final = 3
+_ENOUGH_SUCCESSES: Final = 10
 _GONE_LOGS: Final = 2
 """Empty logs that are needed: a single deployment may have written nothing."""
 _DAY_S: Final = 86_400.0
@@ -208,15 +209,12 @@ class Reader:
         self._judge_superseded(listings)
 
     def _judge_order(self, kind: str, listings: Iterable[Sequence[Record]]) -> None:
-        orders = {order for records in listings if (order := judging.list_order(records)) is not None}
-        if len(orders) == 1:
-            order = orders.pop()
-            self._orders[kind] = order
-            self._found.part(22, kind, order, f"The listing of {kind} fits no other order.")
-        elif orders:
-            self._found.leave(22, f"Listings of {kind} have different orders.")
-        else:
-            self._found.leave(22, f"No listing has {judging.ENOUGH_ITEMS} items that fit one order only.")
+        order = judging.list_order(listings)
+        if order is None:
+            self._found.leave(22, f"The listings of {kind} are too short, or fit no order or several.")
+            return
+        self._orders[kind] = order
+        self._found.part(22, kind, order, f"The listings of {kind} fit no other order.")
 
     def _judge_superseded(self, listings: Iterable[Sequence[Record]]) -> None:
         statuses: set[str] = set()
@@ -653,11 +651,7 @@ class Reader:
         self._judge_rate_limit()
 
     def _judge_unset_fields(self) -> None:
-        records: dict[str, list[Record]] = {
-            "project": [*self._projects, *self._singles["project"]],
-            "environment": [*(one for _, one in self._environments), *self._singles["environment"]],
-            "deployment": [*(place.deployment for place in self._places), *self._singles["deployment"]],
-        }
+        records = self._records()
         found = judging.unset_fields(records) if all(records.values()) else None
         if found is None:
             self._found.leave(26, "No field is unset.")
@@ -672,6 +666,14 @@ class Reader:
             f"{sum(map(len, records.values()))} projects, environments and deployments were read.",
             options={} if kind == "mixed" else {"unset_fields": kind},
         )
+
+    def _records(self) -> dict[str, list[Record]]:
+        """Return everything that was read, by its kind."""
+        return {
+            "project": [*self._projects, *self._singles["project"]],
+            "environment": [*(one for _, one in self._environments), *self._singles["environment"]],
+            "deployment": [*(place.deployment for place in self._places), *self._singles["deployment"]],
+        }
 
     @staticmethod
     def _are_known(records: Mapping[str, Sequence[Record]]) -> bool:
@@ -709,11 +711,16 @@ class Reader:
         announced = any(name.startswith("x-ratelimit-") for one in answers for name in one.headers)
         refused = [one for one in answers if one.status == 429]
         if not refused:
-            told = "with" if announced else "without"
-            if announced:
-                self._found.offer(rate_headers=True)
-            self._found.note(8, f"{len(answers)} answers came {told} X-RateLimit headers.")
             self._found.leave(8, "No request was refused with 429, and the probe provokes none.")
+            successes = [one for one in answers if one.is_success]
+            if len(successes) >= _ENOUGH_SUCCESSES and self._places and self._are_known(self._records()):
+                self._found.decide(
+                    8,
+                    {"headers": announced},
+                    f"{len(successes)} successes came {'with' if announced else 'without'} X-RateLimit headers.",
+                    still_open="Body and Retry-After of a 429, which the probe does not provoke; how requests count.",
+                    options={"rate_headers": announced},
+                )
             return
         forms = Counter(_refusal_form(one) for one in refused)
         retry_after = any("retry-after" in one.headers for one in refused)
