@@ -102,10 +102,10 @@ def sync_check(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The documentation, where any warning is an error; `-- serve` to read it in a browser."""
+    """The documentation by both builders, where any warning is an error; `-- serve` to read it in a browser."""
     install(session, "docs")
-    build = ["build", "--strict", "--site-dir", f"{session.create_tmp()}/site"]
-    session.run("mkdocs", *(session.posargs or build), env={"NO_MKDOCS_2_WARNING": "1"})
+    serve = ["--serve"] if session.posargs == ["serve"] else session.posargs
+    session.run("python", "-m", "tools.website", f"{session.create_tmp()}/site", *serve)
 
 
 @nox.session

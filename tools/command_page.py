@@ -1,7 +1,7 @@
 """The reference of the command `contentstack-launch`, made from the command itself.
 
-As a hook of mkdocs it fills `docs/reference/command.md`. `python -m tools.command_page` writes the text of `--help`,
-which the command answers without loading anything; a test fails when it is stale.
+`tools.website.pages` fills `docs/reference/command.md` with it. `python -m tools.command_page` writes the text of
+`--help`, which the command prints without loading anything; a test fails when the text is stale.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def commands() -> Iterator[tuple[str, click.Command, click.Context]]:
         yield from _below(app.command_line, context)
 
 
-def on_page_markdown(markdown: str, **_: object) -> str:
-    """Put the reference in place of the mark."""
+def expand(markdown: str) -> str:
+    """Return a page with the reference in place of the mark, if it has one."""
     return markdown.replace(MARK, "\n".join(_reference())) if MARK in markdown else markdown
 
 

@@ -122,7 +122,7 @@ def test_the_text_of_help_is_that_of_the_command() -> None:
 
 
 def test_the_page_names_every_command() -> None:
-    page = command_page.on_page_markdown(Path("docs/reference/command.md").read_text("utf-8"))
+    page = command_page.expand(Path("docs/reference/command.md").read_text("utf-8"))
 
     assert [name for name in COMMANDS if f"\n## {name}\n" not in page] == []
-    assert command_page.on_page_markdown("# Another page") == "# Another page"
+    assert command_page.expand("# Another page") == "# Another page"

@@ -6,11 +6,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tools import charts, diagrams, flows
-from tools.charts import chart
-from tools.diagrams import sequence
-from tools.flows import flow
 from tools.pages import blocks
+from tools.website.charts import chart
+from tools.website.diagrams import sequence
+from tools.website.flows import flow
 
 TEXT = """
 program, SDK
@@ -21,11 +20,6 @@ SDK: looks it up
 
 
 SVG = "{http://www.w3.org/2000/svg}"
-
-
-class Config:
-    def __init__(self) -> None:
-        self.mdx_configs: dict[str, dict[str, list[dict[str, object]]]] = {}
 
 
 def words(picture: str) -> list[str | None]:
@@ -47,19 +41,6 @@ def test_a_picture_loads_nothing() -> None:
 def test_what_makes_no_sense_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match=r"does not take part|neither a message nor a note"):
         sequence(f"program, SDK\n{line}")
-
-
-def test_every_kind_of_fence_draws_what_it_is_given() -> None:
-    config = Config()
-
-    for hook in (diagrams, flows, charts):
-        hook.on_config(config)
-
-    fences = config.mdx_configs["pymdownx.superfences"]["custom_fences"]
-    drawn = {str(fence["name"]): fence["format"] for fence in fences}
-    assert list(drawn) == ["sequence", "flow", "chart"]
-    assert callable(drawn["flow"])
-    assert drawn["flow"]("a -> b", "flow", "flow", {}, None) == flow("a -> b")
 
 
 def test_every_picture_of_the_documentation_can_be_drawn() -> None:

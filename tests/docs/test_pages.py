@@ -6,7 +6,6 @@ import re
 import tomllib
 from collections.abc import Iterator
 from importlib import import_module
-from typing import NamedTuple
 
 import pytest
 import yaml
@@ -14,9 +13,8 @@ import yaml
 from launch_async import errors
 from tests.docs.test_programs import COMMANDS
 from tests.support.programs import ROOT
-from tools import facts
-from tools.names import MODULES, PACKAGES, offered, on_page_markdown
 from tools.pages import PAGES, blocks, every_block
+from tools.website.names import MODULES, PACKAGES, expand, offered
 
 REFERENCE = "".join(page.read_text("utf-8") for page in sorted((ROOT / "docs" / "reference").glob("*.md")))
 DESCRIBED = set(re.findall(r"^ *::: ([\w.]+)$", REFERENCE, re.MULTILINE))
@@ -58,7 +56,7 @@ def test_every_described_module_is_there_and_offers_something(package: str) -> N
 
 
 def test_names_stand_side_by_side() -> None:
-    page = on_page_markdown("# Every name\n\n<!-- names -->\n")
+    page = expand("# Every name\n\n<!-- names -->\n")
 
     assert "\n| [`NotFoundError`][launch_async.errors.NotFoundError] | the same | 404: no such resource in " in page
     login = "[`await login(...)`][launch_async.auth.sessions.login] | [`login(...)`][launch_sync.auth.sessions.login]"
@@ -66,22 +64,7 @@ def test_names_stand_side_by_side() -> None:
     assert "\n| none | [`BridgeThreadError`][launch_sync._bridge.loop.BridgeThreadError] | " in page
     assert "\n| [`UNSET`][launch_async.UNSET] | the same | An argument that was not given" in page
     assert "\n| [`LogLine`][launch_async.emulator.builds.script.LogLine] | the same | One build-log line. |" in page
-    assert on_page_markdown("# Another page") == "# Another page"
-
-
-class _Page(NamedTuple):
-    url: str
-
-
-def test_a_reference_to_the_facts_leads_to_their_section() -> None:
-    page = _Page("reference/client/")
-    text = "<p>Safe (FACTS §4, §11 row 17). <code>FACTS §1</code></p>"
-
-    assert facts.on_page_content(text, page=page) == (
-        '<p>Safe (<a href="../../reference/facts/#4-resources">FACTS §4</a>, '
-        '<a href="../../reference/facts/#11-open-questions-with-the-safest-behaviour">§11</a> row 17). '
-        "<code>FACTS §1</code></p>"
-    )
+    assert expand("# Another page") == "# Another page"
 
 
 SCRIPTS = {
@@ -154,7 +137,7 @@ def test_every_open_question_of_the_facts_is_answered() -> None:
 
 
 def test_whoever_asks_for_a_page_that_is_not_there_is_led_to_pages_that_are() -> None:
-    links = re.findall(r"\{\{ '([\w/-]+)/' \| url \}\}", (ROOT / "tools/theme/404.html").read_text("utf-8"))
+    links = re.findall(r"\{\{ '([\w/-]+)/' \| url \}\}", (ROOT / "tools/website/theme/404.html").read_text("utf-8"))
 
     assert len(links) == 4
     assert [link for link in links if not (ROOT / "docs" / f"{link}.md").exists()] == []

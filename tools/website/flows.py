@@ -13,17 +13,12 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final
 
-from tools.diagrams import HALO, LABEL, Config, register
+from tools.website.diagrams import HALO, LABEL
 
 _ARROW: Final = re.compile(r"(?P<above>[^:>]+?) -> (?P<below>[^:>]+?)(?:: (?P<words>.+))?")
 _BOX: Final = (210, 36)
 _COLUMN: Final = 250
 _ROW: Final = 92
-
-
-def on_config(config: Config) -> None:
-    """Register the fence with mkdocs."""
-    register(config, "flow", flow)
 
 
 def flow(source: str) -> str:

@@ -15,8 +15,6 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
-from tools.diagrams import Config, register
-
 _WIDTH: Final = 760
 _HEIGHT: Final = 300
 _LEFT: Final = 44
@@ -25,11 +23,6 @@ _BOTTOM: Final = 56
 _LEGEND: Final = 26
 # Dashes tell the lines apart where colours do not; the colours have contrast on white and on slate.
 _PENS: Final = (("#4f83e0", ""), ("#d9822b", "7 4"), ("#2f9e6e", "2 3"), ("#c05299", "10 3 2 3"))
-
-
-def on_config(config: Config) -> None:
-    """Register the fence with mkdocs."""
-    register(config, "chart", chart)
 
 
 def chart(source: str) -> str:

@@ -12,11 +12,9 @@ first line names who takes part; each further line is a message, a message that 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
-from typing import Final, Protocol, TypeAlias
-
-Fence: TypeAlias = Mapping[str, object]
+from typing import Final
 
 _MESSAGE: Final = re.compile(r"(?P<sender>[^:]+?) -(?P<end>[>x]) (?P<receiver>[^:]+?): (?P<text>.+)")
 _NOTE: Final = re.compile(r"(?P<name>[^:]+?): (?P<text>.+)")
@@ -29,33 +27,6 @@ _TOP: Final = 56
 LABEL: Final = 'text-anchor="middle" font-size="14" fill="currentColor"'
 # A word covers the line that it stands on, in light and in dark.
 HALO: Final = 'style="paint-order: stroke; stroke: var(--md-default-bg-color); stroke-width: 6px"'
-
-
-class Config(Protocol):
-    """What mkdocs hands to a hook, as far as this one looks."""
-
-    mdx_configs: dict[str, dict[str, list[Fence]]]
-
-
-def on_config(config: Config) -> None:
-    """Register the fence with mkdocs."""
-    register(config, "sequence", sequence)
-
-
-def register(config: Config, name: str, draw: Callable[[str], str]) -> None:
-    """Have mkdocs draw the fences of a name.
-
-    Args:
-        config: What mkdocs hands to a hook.
-        name: The language of the fence.
-        draw: Returns the picture of a fence's text.
-    """
-
-    def fence(source: str, language: str, css_class: str, options: object, md: object, **_: object) -> str:
-        return draw(source)
-
-    fences = config.mdx_configs.setdefault("pymdownx.superfences", {}).setdefault("custom_fences", [])
-    fences.append({"name": name, "class": name, "format": fence})
 
 
 def sequence(source: str) -> str:

@@ -39,8 +39,8 @@ MODULES: Final = {
 """What users import from, below `launch_async` and `launch_sync` alike, and what the page calls it."""
 
 
-def on_page_markdown(markdown: str, **_: object) -> str:
-    """Put the tables into a page that asks for them, as mkdocs calls it."""
+def expand(markdown: str) -> str:
+    """Return a page with the tables, if it asks for them."""
     return markdown.replace(MARK, "\n".join(_sections())) if MARK in markdown else markdown
 
 
@@ -98,7 +98,7 @@ def _row(name: str, homes: Sequence[str | None], summary: str) -> str:
 
 @cache
 def _source(package: str) -> griffe.Object | griffe.Alias:
-    return griffe.load(package, search_paths=[Path(__file__).parent.parent])
+    return griffe.load(package, search_paths=[Path(__file__).parent.parent.parent])
 
 
 def _summary(module: str, name: str) -> str:
