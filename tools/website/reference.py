@@ -106,7 +106,7 @@ def canonical(path: str) -> str:
     Raises:
         KeyError: There is no such object.
     """
-    return find(path).canonical_path
+    return str(find(path).canonical_path)
 
 
 @cache
@@ -212,7 +212,7 @@ def _function_signature(thing: Documented) -> str:
 
 
 def _attribute_signature(thing: Documented, options: Options) -> str:
-    words = thing.name
+    words = str(thing.name)
     if thing.annotation is not None:
         words += f": {thing.annotation}"
     if options.show_attribute_values and thing.value is not None and "property" not in thing.labels:
