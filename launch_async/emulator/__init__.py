@@ -1,7 +1,7 @@
-"""A faithful Contentstack Launch to test against, in this process or as ``python -m launch_async.emulator``.
+"""A Contentstack Launch server for tests, in this process or as ``python -m launch_async.emulator``.
 
-It shares no code with the client, so that a mistake of the client cannot hide behind a matching one here. It is loaded
-when it is first touched, so that the pytest plugin costs a test run nothing.
+The emulator shares no code with the client, so a mistake in the client cannot be hidden by the same mistake here. The
+package is loaded when it is first used, so the pytest plugin costs a test run nothing.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """``python -m launch_async.emulator``: an emulator as a process, for tests in any language.
 
-Its first line on standard output is one JSON object with ``url``, ``organization_uid``, ``authtoken``,
-``access_token``, ``client_id``, ``client_secret``, ``email``, ``password`` and, with ``--control``, ``control_secret``;
-by then it answers.
-SIGTERM or SIGINT end it with exit code 0.
+The first line on standard output is one JSON object with ``url``, ``organization_uid``, ``authtoken``,
+``access_token``, ``client_id``, ``client_secret``, ``email``, ``password`` and, with ``--control``, ``control_secret``.
+When the line is there, the emulator answers. SIGTERM or SIGINT end it with exit code 0.
 """
 
 import argparse
@@ -25,7 +24,7 @@ from launch_async.emulator.server import LaunchEmulator
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the emulator until it is told to stop; returns the exit code."""
+    """Run the emulator until a signal stops it, and return the exit code."""
     return asyncio.run(_serve(vars(_parser().parse_args(arguments))))
 
 
@@ -33,16 +32,21 @@ async def _serve(options: dict[str, Any]) -> int:
     try:
         certificate, key = options.pop("tls_cert"), options.pop("tls_key")
         emulator = LaunchEmulator(tls=_tls(certificate, key), **options)
-        with _stop_signals() as told:
+        with _stop_signals() as stopped:
             async with emulator:
                 _announce(emulator, control=options["control"])
-                await told.wait()
+                await stopped.wait()
     except (OSError, ValueError) as error:
-        # A validator's error holds more than its text.
-        reason = error.args[0] if isinstance(error, ValueError) else error
-        sys.stderr.write(f"launch emulator: {reason}\n")
+        sys.stderr.write(f"launch emulator: {_reason(error)}\n")
         return 2
     return 0
+
+
+def _reason(error: OSError | ValueError) -> str:
+    """Return an error in one line."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def _announce(emulator: LaunchEmulator, *, control: bool) -> None:
@@ -64,16 +68,16 @@ def _announce(emulator: LaunchEmulator, *, control: bool) -> None:
 
 @contextlib.contextmanager
 def _stop_signals() -> Generator[asyncio.Event, None, None]:
-    """An event that SIGTERM and SIGINT set; whoever reads the announcement may send one at once."""
-    told = asyncio.Event()
+    """Return an event that SIGTERM and SIGINT set. A reader of the first line may send a signal immediately."""
+    stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def tell(_number: int, _frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(told.set)
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(stopped.set)
 
-    before = {number: signal.signal(number, tell) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield told
+        yield stopped
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -82,49 +86,52 @@ def _stop_signals() -> Generator[asyncio.Event, None, None]:
 def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     if certificate is None:
         if key is not None:
-            raise ValueError(f"--tls-key {key} needs --tls-cert")
+            raise ValueError(f"--tls-key {key} needs a certificate: add --tls-cert FILE")
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(certificate, key)
-    except OSError as error:  # it names no file
+    except OSError as error:  # the error does not name a file
         files = " and ".join(str(file) for file in (certificate, key) if file)
-        raise ValueError(f"no usable certificate and key in {files}: {error}") from None
+        raise ValueError(f"No certificate and key can be read from {files}: {error}") from None
     return context
 
 
 def _parser() -> argparse.ArgumentParser:
-    """Every option of `EmulatorOptions` under its name; one that is on by default is turned off by ``--no-...``."""
+    """Return a parser for every option of `EmulatorOptions`. ``--no-...`` turns off an option that is on by default."""
     parser = argparse.ArgumentParser(
-        prog="python -m launch_async.emulator", description="A Contentstack Launch to test against."
+        prog="python -m launch_async.emulator", description="Run a Contentstack Launch server on this machine."
     )
-    told = explanations()
+    descriptions = explanations()
     for option in attrs.fields(EmulatorOptions):
         if option.name == "tls":
-            parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="serve https with this certificate (PEM)")
-            parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its key, if it is in another file")
+            parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="Certificate for https (PEM).")
+            parser.add_argument(
+                "--tls-key", type=Path, metavar="FILE", help="Key of the certificate, if another file has it (PEM)."
+            )
         elif option.name != "clock":
-            _add(parser, option.name, option.default, told.get(option.name, ""))
+            _add(parser, option.name, option.default, descriptions.get(option.name, ""))
     return parser
 
 
-def _add(parser: argparse.ArgumentParser, name: str, default: object, told: str) -> None:
-    """Add one option, in the way that its type asks for."""
-    flag, told = name.replace("_", "-"), told.replace("%", "%%")
+def _add(parser: argparse.ArgumentParser, name: str, default: object, description: str) -> None:
+    """Add one option in the form that its type needs."""
+    flag, text = name.replace("_", "-"), description.replace("%", "%%")
     kinds: tuple[Any, ...] = get_args(TYPES[name]) if get_origin(TYPES[name]) in (Union, UnionType) else (TYPES[name],)
     kind = kinds[0]
     if kind is bool and default:
-        parser.add_argument(f"--no-{flag}", dest=name, action="store_false", help=f"not: {told}")
+        parser.add_argument(f"--no-{flag}", dest=name, action="store_false", help=f"Turn this off: {text}")
     elif kind is bool:
-        parser.add_argument(f"--{flag}", action="store_true", help=told)
+        parser.add_argument(f"--{flag}", action="store_true", help=text)
     elif get_origin(kind) is tuple:
-        parser.add_argument(f"--{flag}", nargs="*", choices=get_args(get_args(kind)[0]), default=default, help=told)
+        parser.add_argument(f"--{flag}", nargs="*", choices=get_args(get_args(kind)[0]), default=default, help=text)
     elif get_origin(kind) is Literal:
-        parser.add_argument(f"--{flag}", choices=get_args(kind), default=default, help=f"{told} (default: {default})")
+        parser.add_argument(f"--{flag}", choices=get_args(kind), default=default, help=f"{text} Default: {default}.")
     else:
         read = _or_none(kind) if NoneType in kinds else kind
-        told = f"{told} (default: {default})"
-        parser.add_argument(f"--{flag}", type=read, default=default, metavar=_METAVARS[kind], help=told)
+        shown = "none" if default is None else default
+        text = f"{text} Default: {shown}."
+        parser.add_argument(f"--{flag}", type=read, default=default, metavar=_METAVARS[kind], help=text)
 
 
 _METAVARS: Mapping[object, str] = {int: "N", float: "X", str: "TEXT", Path: "FILE"}

@@ -1,4 +1,4 @@
-"""The emulator's time: the wall clock, plus whatever ``advance`` has added to it."""
+"""The emulator's time: the time of this machine, plus what ``advance`` has added."""
 
 import time
 from collections.abc import Callable
@@ -10,14 +10,19 @@ _END = datetime(9000, 12, 31, tzinfo=UTC).timestamp()
 
 
 class Clock:
-    """Seconds since the epoch that never run backwards and can be moved forward at once.
+    """A clock in seconds since the epoch that never runs backwards and can be moved forward.
 
-    Builds, log lines, tokens, signed URLs and the revalidation quota live in this time. The request budget and the
-    ledger count ``ticks``, which `advance` does not move.
+    Builds, log lines, tokens, signed URLs and the revalidation quota follow this clock. The rate limit and the ledger
+    follow ``ticks``, which `advance` does not move.
 
     Args:
-        ticks: gives monotonic seconds; an event loop's ``time`` makes the emulator run in the time of that loop.
-        advanced: seconds by which the clock is ahead from the start.
+        ticks: Function that returns monotonic seconds. With the ``time`` of an event loop, the emulator runs in the
+            time of that loop.
+        advanced: Seconds by which the clock is ahead from the start.
+
+    Attributes:
+        ticks: The function that returns monotonic seconds.
+        advanced: Seconds by which the clock is ahead.
     """
 
     def __init__(self, ticks: Callable[[], float] = time.monotonic, *, advanced: float = 0.0) -> None:
@@ -26,34 +31,34 @@ class Clock:
         self.advanced: float = advanced
 
     def now(self) -> float:
-        """Seconds since the epoch."""
+        """Return the seconds since the epoch."""
         return self._origin + self.ticks() + self.advanced
 
     def advance(self, seconds: float) -> None:
-        """Move forward by ``seconds``.
+        """Move the clock forward by ``seconds``.
 
         Raises:
-            ValueError: for a negative figure, and for one beyond the dates that there are.
+            ValueError: ``seconds`` is negative, or leads beyond the year 9000.
         """
         if not seconds >= 0:
-            raise ValueError(f"time only moves forward, got {seconds!r} seconds")
+            raise ValueError(f"The clock cannot move by {seconds!r} seconds: it only moves forward, by 0 s or more")
         if self.now() + seconds > _END:
-            raise ValueError(f"time ends with the year 9000, and {seconds!r} seconds lead beyond it")
+            raise ValueError(f"The clock cannot move by {seconds!r} seconds: it ends with the year 9000")
         self.advanced += seconds
 
 
 def milliseconds(seconds: float) -> int:
-    """Epoch seconds as whole epoch milliseconds, the service's resolution."""
+    """Return epoch seconds as whole epoch milliseconds, the resolution of the service."""
     return int(seconds * 1000)
 
 
 def iso(seconds: float) -> str:
-    """Epoch seconds as ISO 8601 with milliseconds and ``Z`` (FACTS §4)."""
+    """Return epoch seconds as ISO 8601 with milliseconds and ``Z`` (FACTS §4)."""
     return iso_milliseconds(milliseconds(seconds))
 
 
 def iso_milliseconds(stamp: int) -> str:
-    """Epoch milliseconds as ISO 8601 with milliseconds and ``Z``."""
+    """Return epoch milliseconds as ISO 8601 with milliseconds and ``Z``."""
     whole, rest = divmod(stamp, 1000)
     return f"{_iso_second(whole)}.{rest:03d}Z"
 
@@ -65,12 +70,12 @@ def _iso_second(whole: int) -> str:
 
 @lru_cache(maxsize=16)
 def http_date(whole: int) -> str:
-    """Whole epoch seconds as the header ``Date`` has them."""
+    """Return whole epoch seconds in the form of the header ``Date``."""
     return formatdate(whole, usegmt=True)
 
 
 def parse_iso(text: str) -> int | None:
-    """Epoch milliseconds of an ISO 8601 instant; None if it is not one. Without an offset it is UTC."""
+    """Return an ISO 8601 instant as epoch milliseconds; None for another text. Without an offset, it is UTC."""
     try:
         instant = datetime.fromisoformat(text)
         if instant.tzinfo is None:

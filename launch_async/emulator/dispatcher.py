@@ -1,6 +1,6 @@
-"""Every request passes here, in the order latency, ledger, credentials, budget, faults, operation.
+"""The way of every request: latency, ledger, credentials, rate limit, faults, operation.
 
-The budget is spent on arrival, before anything else is judged, by whoever presents a valid credential.
+A request with a valid credential spends the rate limit on arrival, before anything else is checked.
 """
 
 import asyncio
@@ -27,11 +27,11 @@ from launch_async.emulator.service import Answer, Call, Operation, Service
 from launch_async.emulator.tape.replay import Replay, ReplayedAnswer
 
 _LOG: Final = logging.getLogger(__name__)
-# What the ledger and faults call the two things that storage does.
+# Names of the two operations of storage, in the ledger and in faults.
 STORAGE = ("uploadArchive", "downloadArchive")
 CREDENTIAL_HEADERS = ("authtoken", "authorization", "organization_uid")
 INTERNAL = ("/manage/", "/logs/")
-# What an emulator with a tape does itself: no tape has logins.
+# The operations that an emulator with a tape answers itself, because a tape never contains logins.
 NEVER_TAPED: Final = frozenset(
     {"oauthToken", "oauthTokenAlt", "oauthTokenDevHub", "oauthIntrospect", "login", "logout", "listOrganizations"}
 )
@@ -40,7 +40,7 @@ TOO_MANY_PAGE = "<html><head><title>429 Too Many Requests</title></head><body></
 
 
 class Dispatcher:
-    """Answers what comes in on the main port and on the ports of the sites."""
+    """Answers the requests on the main port and on the ports of the sites."""
 
     def __init__(self, service: Service, router: Router, control: Control | None) -> None:
         self._service = service
@@ -50,7 +50,7 @@ class Dispatcher:
         self._late: set[asyncio.Task[None]] = set()
 
     async def stop(self) -> None:
-        """Do nothing more of what faults have put off."""
+        """Cancel all actions that faults have delayed."""
         for task in self._late:
             task.cancel()
         await asyncio.gather(*self._late, return_exceptions=True)
@@ -103,7 +103,7 @@ class Dispatcher:
         return self._dated(entry, response)
 
     def _close_when_idle(self, transport: asyncio.Transport | None) -> None:
-        """Close a connection that an upload came on unless it is used again soon, as storage does (FACTS §10.18)."""
+        """Close the connection of an upload when it has been idle for some seconds, as storage does (FACTS §10.18)."""
         if transport is not None and not transport.is_closing():
             seconds = self._service.options.storage_idle_seconds
             self._idle[transport] = asyncio.get_running_loop().call_later(seconds, transport.close)
@@ -114,7 +114,7 @@ class Dispatcher:
             timer.cancel()
 
     def _dated(self, entry: LedgerEntry, response: web.StreamResponse) -> web.StreamResponse:
-        """Note the status, and tell the emulator's time, which a test may have moved."""
+        """Note the status, and add the Date of the emulator's clock, which a test may have moved."""
         entry.status = response.status
         if isinstance(response, ReplayedAnswer):
             return response
@@ -124,7 +124,7 @@ class Dispatcher:
     async def _guarded(
         self, request: web.BaseRequest, entry: LedgerEntry, match: Match, storage: bool
     ) -> web.StreamResponse:
-        """Spend the budget, let faults strike, act; whatever goes wrong becomes an envelope."""
+        """Spend the rate limit, apply faults, and act. Every error becomes an envelope."""
         headers: dict[str, str] = {}
         fault: Fault | None = None
         replay = None if entry.operation in NEVER_TAPED else self._service.replay
@@ -147,10 +147,10 @@ class Dispatcher:
             response = _refused(refusal)
         except (ConnectionError, asyncio.CancelledError):
             raise
-        except web.RequestPayloadError:  # it cannot be decompressed
+        except web.RequestPayloadError:  # the body cannot be decompressed
             response = _refused(errors.coded(400, "launch.MALFORMED_BODY", "The body is not what its headers say."))
         except Exception:
-            _LOG.exception("%s failed inside the emulator", entry.operation)
+            _LOG.exception("%s failed inside the emulator. The emulator answers 500", entry.operation)
             response = _refused(errors.coded(500, "launch.INTERNAL_ERROR", "Internal error."))
         response.headers.update(headers)
         return await _strike_after(request, fault, response)
@@ -158,7 +158,7 @@ class Dispatcher:
     async def _put_off(
         self, request: web.BaseRequest, match: Match, caller: Caller | errors.Refusal | None, fault: Fault
     ) -> web.Response:
-        """Answer now, and act later (FACTS §11 row 35)."""
+        """Answer immediately, and act later (FACTS §11 row 35)."""
         await request.read()
 
         async def act() -> None:
@@ -179,10 +179,10 @@ class Dispatcher:
         return self._service.credentials.identify(request.headers)
 
     def _spend(self, entry: LedgerEntry, match: Match, caller: Caller | errors.Refusal | None) -> dict[str, str]:
-        """Count an arrival; returns what the headers tell.
+        """Count a request, and return the headers about the rate limit.
 
         Raises:
-            Refusal: 429, envelope A unless chosen otherwise (FACTS §11 row 8).
+            Refusal: 429, in the form that the options choose (FACTS §11 row 8).
         """
         if not isinstance(caller, Caller) or match.operation is None or not match.operation.counted:
             return {}
@@ -219,31 +219,31 @@ class Dispatcher:
         return await self._service.storage.answer(request, request.path.split("/")[2:])
 
     async def _delay(self) -> None:
-        """Wait as long as a request or an answer takes."""
+        """Wait for the time that a request or an answer takes on the network."""
         seconds = self._service.latency.draw()
         if seconds > 0:
             await asyncio.sleep(seconds)
 
 
 async def _replayed(request: web.BaseRequest, replay: Replay) -> web.StreamResponse:
-    """The answer that the tape has for a request.
+    """Return the answer that the tape has for a request.
 
-    Where the recorded answer was lost, the client gets half an answer. After a connection that is just dropped, some
-    clients send again on their own, which would take the next answer from the tape.
+    If the recorded answer was lost, the client gets half an answer. Some HTTP clients send a request again when the
+    connection is dropped before any answer, and would then take the next answer from the tape.
     """
     exchange = replay.next(request.method, request.rel_url.raw_path, request.query.items())
     return ReplayedAnswer(exchange) if exchange.status is not None else await _truncated(request, web.Response())
 
 
 async def _let_send(request: web.BaseRequest) -> None:
-    """Tell a client that asks first, as curl does with large files, to send its body."""
+    """Ask a client that expects ``100 Continue``, as curl does for large files, to send the body."""
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # that was no part of the answer
+        request.writer.output_size = 0  # the interim answer is not part of the final one
 
 
 async def _controlled(request: web.BaseRequest, control: Control, order: str) -> web.Response:
-    """Orders to the emulator itself pass by ledger, budget and faults."""
+    """Answer an order to the emulator. Ledger, rate limit and faults do not apply to orders."""
     try:
         return _answered(await control.answer(request, order))
     except errors.Refusal as refusal:
@@ -266,7 +266,7 @@ def _too_many_requests(headers: Mapping[str, str]) -> errors.Refusal:
 
 
 def _over_budget(body: RefusalBody, headers: Mapping[str, str]) -> errors.Refusal:
-    """A 429 of the budget; its body is not known (FACTS §11 row 8)."""
+    """Return a 429. The real service's body is not known (FACTS §11 row 8)."""
     if body == "coded":
         return _too_many_requests(headers)
     page = TOO_MANY_PAGE if body == "html" else ""
@@ -276,8 +276,8 @@ def _over_budget(body: RefusalBody, headers: Mapping[str, str]) -> errors.Refusa
 def _no_route(path: str, match: Match, wrong_method_status: int) -> errors.Refusal:
     if path.startswith(INTERNAL):
         message = (
-            f"The emulator has no {path}: below /manage and /logs, where the console and the command line tools find "
-            "theirs, it has deploy hooks and nothing else, and no GraphQL. Use the public API."
+            f"The emulator does not have {path}. Of the internal API below /manage and /logs, which the console and "
+            "the command line tools use, it has only deploy hooks. Use the public API."
         )
         return errors.coded(501, "launch.NOT_IMPLEMENTED", message)
     if match.allowed and wrong_method_status == 405:
@@ -294,7 +294,7 @@ def _check_permission(operation: Operation, caller: Caller, app_token_git_status
 
 
 def _check_bodyless_delete(request: web.BaseRequest) -> None:
-    """A DELETE that declares JSON and has no body gets 400 (FACTS §3)."""
+    """Refuse a DELETE that declares JSON and has no body (FACTS §3)."""
     if request.method == "DELETE" and request.content_type == "application/json" and not request.body_exists:
         raise errors.coded(400, "launch.BODY_EMPTY", "Body cannot be empty when content-type is 'application/json'.")
 
@@ -305,7 +305,7 @@ def _refused(refusal: errors.Refusal) -> web.Response:
 
 
 async def _strike_before(request: web.BaseRequest, fault: Fault | None, *, acts: bool) -> web.StreamResponse | None:
-    """The answer of a fault that keeps the server from acting; None to act."""
+    """Return the answer of a fault that prevents the server from acting; None if the server acts."""
     match None if fault is None else fault.kind:
         case "status_before":
             return _spoiled(cast("Fault", fault))
@@ -327,7 +327,7 @@ async def _strike_before(request: web.BaseRequest, fault: Fault | None, *, acts:
 async def _strike_after(
     request: web.BaseRequest, fault: Fault | None, response: web.StreamResponse
 ) -> web.StreamResponse:
-    """What a fault makes of an answer after the server acted."""
+    """Return the answer after a fault that strikes when the server has acted."""
     match None if fault is None else fault.kind:
         case "status_after" | "status":
             return _spoiled(cast("Fault", fault))
@@ -358,9 +358,9 @@ def _retry_later(fault: Fault) -> web.Response:
 
 
 def _drop(request: web.BaseRequest) -> web.StreamResponse:
-    """Reset the connection; the response that is returned goes nowhere.
+    """Reset the connection; the returned response is not sent.
 
-    Lingering is turned off so that the peer sees a reset and not an orderly end.
+    Without lingering, the client sees a reset instead of an orderly end.
     """
     transport = request.transport
     if transport is not None:
@@ -372,7 +372,7 @@ def _drop(request: web.BaseRequest) -> web.StreamResponse:
 
 
 async def _truncated(request: web.BaseRequest, response: web.StreamResponse) -> web.StreamResponse:
-    """Announce the whole body, send half of it, and hang up."""
+    """Announce the whole body, send half of it, and close the connection."""
     body = response.body if isinstance(response, web.Response) and isinstance(response.body, bytes) else b""
     cut = web.StreamResponse(status=response.status, headers={"Content-Type": response.content_type})
     cut.content_length = max(2, len(body))

@@ -1,4 +1,4 @@
-"""The refusals of the service: every error envelope of FACTS §9, as exceptions that know their own answer."""
+"""The refusals of the service: every error envelope of FACTS §9, as exceptions that contain the answer."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,13 +6,13 @@ from xml.sax.saxutils import escape
 
 
 class Refusal(Exception):
-    """An answer other than success, raised by whoever finds the reason.
+    """An answer other than a success. The code that finds the reason raises it.
 
     Attributes:
         status: HTTP status.
-        body: the encoded body.
-        content_type: its media type.
-        headers: further response headers.
+        body: The encoded body.
+        content_type: Media type of the body.
+        headers: Further headers of the answer.
     """
 
     def __init__(
@@ -31,56 +31,56 @@ class Refusal(Exception):
 
 
 def coded(status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None) -> Refusal:
-    """Envelope A: ``{"errors": [{"code", "message"}], "status"}``."""
+    """Return envelope A: ``{"errors": [{"code", "message"}], "status"}``."""
     body = {"errors": [{"code": code, "message": message}], "status": status}
     return Refusal(status, json.dumps(body), headers=headers)
 
 
 def not_found(noun: str) -> Refusal:
-    """Envelope A, 404, for a project, an environment or a deployment."""
+    """Return envelope A, 404, for a project, an environment, a deployment or a domain."""
     return coded(404, f"launch.{noun.upper()}.NOT_FOUND", f"{noun.capitalize()} not found.")
 
 
 def invalid_fields(problems: Sequence[tuple[str, str, str]]) -> Refusal:
-    """Envelope B: one entry for each ``(dotted field, code, message)``."""
+    """Return envelope B: one entry for each ``(dotted field, code, message)``."""
     errors = [{field: {"code": code, "message": message}} for field, code, message in problems]
     return Refusal(400, json.dumps({"errors": errors, "status": 400}))
 
 
 def unauthorized() -> Refusal:
-    """Envelope C: as A with a bare code."""
+    """Return envelope C: as A, with a bare code."""
     return coded(401, "Unauthorized", "Unauthorized")
 
 
 def forbidden(message: str = "Forbidden.") -> Refusal:
-    """Envelope A, 403 launch.FORBIDDEN_RESOURCE."""
+    """Return envelope A, 403 launch.FORBIDDEN_RESOURCE."""
     return coded(403, "launch.FORBIDDEN_RESOURCE", message)
 
 
 def no_git_for_apps(status: int) -> Refusal:
-    """What an app token gets that is used for a Git repository (FACTS §11 row 14)."""
+    """Return the refusal of an app token for a Git repository (FACTS §11 row 14)."""
     if status == 401:
         return coded(401, "launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS", "Git account not reachable.")
     return forbidden("App tokens cannot be used with Git repositories.")
 
 
 def platform(status: int, error_code: int, error_message: str, **extra: str) -> Refusal:
-    """Envelope D, the one of the platform's gateways: ``{"error_message", "error_code", ...}``."""
+    """Return envelope D, which the platform's gateways send: ``{"error_message", "error_code", ...}``."""
     body: dict[str, object] = {"error_message": error_message, "error_code": error_code, "errors": [], **extra}
     return Refusal(status, json.dumps(body))
 
 
 def invalid_token() -> Refusal:
-    """Envelope D, 401, error 105: also what a token of another region gets (FACTS §1)."""
+    """Return envelope D, 401, error 105. A token of another region gets it, too (FACTS §1)."""
     return platform(401, 105, "The access token is invalid or expired or revoked.")
 
 
 def xml(status: int, code: str, message: str) -> Refusal:
-    """Envelope E: the XML of object storage and of the wrong host."""
+    """Return envelope E: the XML of object storage and of a wrong host."""
     error = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
     return Refusal(status, f'<?xml version="1.0" encoding="UTF-8"?>\n{error}', content_type="application/xml")
 
 
 def oauth(status: int, error: str, description: str) -> Refusal:
-    """Envelope F: ``{"error", "error_description"}``."""
+    """Return envelope F: ``{"error", "error_description"}``."""
     return Refusal(status, json.dumps({"error": error, "error_description": description}))

@@ -1,4 +1,4 @@
-"""The record of every request that arrived and of everything that was really created, to ask after a test."""
+"""The ledger: every request that arrived, and everything that was really created or purged."""
 
 import time
 from collections import deque
@@ -16,15 +16,15 @@ class LedgerEntry:
     """One request.
 
     Attributes:
-        operation: its operationId in the API document; otherwise ``site``, ``uploadArchive``, ``downloadArchive`` or
+        operation: OperationId in the API document; otherwise ``site``, ``uploadArchive``, ``downloadArchive`` or
             ``unknown``.
         method: HTTP method.
-        path: path without the query, which may hold signatures.
-        organization: uid of the organization it was counted for; None where no valid credential told.
-        arrival: when it arrived, in seconds of the clock's ``ticks``: of `time.monotonic`, unless chosen otherwise.
-        status: status of the answer; None while it is under way or if the connection was dropped instead.
-        refused: whether the budget refused it.
-        credentials: names, never values, of the headers that held credentials.
+        path: Path without the query, which may contain signatures.
+        organization: UID of the organization whose rate limit counted the request; None without a valid credential.
+        arrival: Time of arrival in seconds of the clock's ``ticks``, which is `time.monotonic` by default.
+        status: Status of the answer; None while the request is running, or if the connection was dropped.
+        refused: Whether the rate limit refused the request.
+        credentials: Names of the headers that contained credentials, never their values.
     """
 
     operation: str
@@ -39,13 +39,13 @@ class LedgerEntry:
 
 @frozen
 class Creation:
-    """One thing that came into being.
+    """A project, an environment or a deployment that was created.
 
     Attributes:
-        noun: what it is.
-        uid: its uid.
-        name: its name; of a deployment, its number.
-        parent: uid of what it belongs to; of a project, the organization's.
+        noun: Kind of the resource.
+        uid: UID of the resource.
+        name: Name of the resource; of a deployment, its number.
+        parent: UID of the organization, the project or the environment that contains the resource.
     """
 
     noun: Noun
@@ -56,12 +56,12 @@ class Creation:
 
 @frozen
 class Purge:
-    """One thing that a revalidation purged.
+    """A path, a tag or a host name that a revalidation purged.
 
     Attributes:
-        environment_uid: of which environment.
-        kind: what kind of thing.
-        what: its path, tag or host name.
+        environment_uid: UID of the environment.
+        kind: Kind of the purge.
+        what: The path, the tag or the host name.
     """
 
     environment_uid: str
@@ -70,12 +70,12 @@ class Purge:
 
 
 class Ledger:
-    """What has happened since the emulator started, or since `clear`.
+    """Everything that has happened since the emulator started, or since `clear`.
 
     Attributes:
-        requests: every request, in order of arrival.
-        created: what requests, and pushes to Git, created, in that order; `add_project` is not in it.
-        purged: everything that revalidations purged from the CDN.
+        requests: Every request, in order of arrival.
+        created: Everything that requests and pushes to Git created, in that order. `add_project` adds nothing to it.
+        purged: Everything that revalidations purged from the CDN.
     """
 
     def __init__(self, ticks: Callable[[], float] = time.monotonic) -> None:
@@ -85,21 +85,26 @@ class Ledger:
         self.purged: list[Purge] = []
 
     def arrive(self, operation: str, method: str, path: str, credentials: tuple[str, ...]) -> LedgerEntry:
-        """Note a request that arrives now."""
+        """Add a request that arrives now."""
         entry = LedgerEntry(operation, method, path, self._ticks(), credentials)
         self.requests.append(entry)
         return entry
 
     def count(self, operation: str | None = None, status: int | None = None) -> int:
-        """How many requests there were, of one operation or with one status if asked."""
+        """Return the number of requests, of one operation or with one status if given."""
         return sum(1 for _ in self._matching(operation, status))
 
     def max_in_window(
         self, seconds: float = 1.0, *, organization: str | None = None, include_refused: bool = True
     ) -> int:
-        """The largest number of an organization's requests (None: of all organizations) that arrived in any window.
+        """Return the largest number of requests that arrived within any window. A window excludes its end.
 
-        Only requests that count against the budget are looked at. A window of ``seconds`` is open at its end.
+        Only requests that count against a rate limit are included.
+
+        Args:
+            seconds: Length of the window in seconds.
+            organization: UID of the organization; None for all organizations together.
+            include_refused: Also count requests that the rate limit refused.
         """
         window: deque[float] = deque()
         largest = 0
@@ -115,7 +120,7 @@ class Ledger:
         return largest
 
     def clear(self) -> None:
-        """Forget everything noted so far."""
+        """Remove all entries."""
         self.requests.clear()
         self.created.clear()
         self.purged.clear()

@@ -1,7 +1,7 @@
-"""The live server log: sessions of Server-Sent Events that are told of each line as it is written (FACTS §7).
+"""The live server log: sessions of Server-Sent Events that send each line when it is written (FACTS §7).
 
-A session begins with a heartbeat and the event ``session``, and ends after its cap with ``session-ended``. Nothing of
-this is established but those two names; the options play what else it may look like (FACTS §11 row 31).
+A session begins with a heartbeat and the event ``session``, and ends after its cap with ``session-ended``. Only these
+two names are known. Options choose the rest (FACTS §11 row 31).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from launch_async.emulator.clock import Clock, iso, iso_milliseconds
 from launch_async.emulator.options import EmulatorOptions
 from launch_async.emulator.state import Deployment, Record, ServerLine
 
-# How soon a session notices that its reader has gone.
-LOOKS_EVERY: Final = 0.2
-SHORTEST: Final = 0.001
+READER_CHECK_S: Final = 0.2
+"""Seconds between checks whether the reader has closed the connection."""
+SHORTEST_WAIT_S: Final = 0.001
 
 
 class LiveLogs:
-    """The sessions that are open."""
+    """All open sessions."""
 
     def __init__(self, options: EmulatorOptions, clock: Clock) -> None:
         self._options = options
@@ -34,7 +34,7 @@ class LiveLogs:
         self._sessions: WeakSet[LiveSession] = WeakSet()
 
     def open(self, deployment: Deployment, last_event_id: str | None) -> LiveSession:
-        """Open a session; with ``live_log_resume`` it begins behind the line that the reader had last."""
+        """Open a session. With ``live_log_resume``, it begins after the last line that the reader has received."""
         session = LiveSession(deployment, self._options, self._clock)
         if self._options.live_log_resume and last_event_id is not None and last_event_id.isdecimal():
             for line in deployment.server_lines or ():
@@ -44,18 +44,18 @@ class LiveLogs:
         return session
 
     def add(self, deployment: Deployment, line: ServerLine) -> None:
-        """Tell whoever reads the log of a deployment; a test may do so from another thread than the server's."""
+        """Send a line to all readers of a deployment's log. A test may call this on another thread."""
         for session in self.sessions:
             if session.deployment is deployment:
                 session.add(line)
 
     def wake(self) -> None:
-        """Have every session look at the clock, which was moved."""
+        """Let every session check the clock, which has been moved."""
         for session in self.sessions:
             session.wake()
 
     def break_all(self) -> int:
-        """Break every connection; returns how many there were."""
+        """Break every connection, and return the number of connections."""
         sessions = self.sessions
         for session in sessions:
             session.is_broken = True
@@ -63,19 +63,19 @@ class LiveLogs:
         return len(sessions)
 
     def close_all(self) -> None:
-        """End every session without a word, so that the server can stop at once."""
+        """End every session silently, so that the server can stop immediately."""
         for session in self.sessions:
             session.close()
             session.wake()
 
     @property
     def sessions(self) -> list[LiveSession]:
-        """Those that have neither ended nor been left."""
+        """Sessions that have not ended and still have a reader."""
         return [session for session in list(self._sessions) if not session.is_over]
 
 
 class LiveSession:
-    """One reader's session, without a way to send it."""
+    """The session of one reader: its events, not the connection."""
 
     def __init__(self, deployment: Deployment, options: EmulatorOptions, clock: Clock) -> None:
         self.deployment: Deployment = deployment
@@ -97,15 +97,15 @@ class LiveSession:
         self.wake()
 
     def wake(self) -> None:
-        """Look again at what is due."""
+        """Check again for events that are due."""
         with contextlib.suppress(RuntimeError):  # its loop has ended
             self._loop.call_soon_threadsafe(self._news.set)
 
     def take(self) -> bytes:
-        """Everything that is due now; nothing if nothing is.
+        """Return all events that are due; empty if there are none.
 
         Raises:
-            ConnectionResetError: the connection is to break.
+            ConnectionResetError: A test has asked for a break of the connection.
         """
         if self.is_broken:
             self.is_over = True
@@ -129,16 +129,16 @@ class LiveSession:
         return "".join(frames).encode()
 
     async def wait(self, at_most: float | None = None) -> None:
-        """Wait until something may be due."""
+        """Wait until an event may be due."""
         moments = [self._beats, self._ends, *(due for due, *_ in self._lines[:1])]
-        seconds = max(min(moments) - self._clock.now(), SHORTEST)
+        seconds = max(min(moments) - self._clock.now(), SHORTEST_WAIT_S)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds if at_most is None else min(seconds, at_most)):
                 await self._news.wait()
         self._news.clear()
 
     async def read(self) -> bytes:
-        """What is due next, as soon as there is something; nothing at the end. A read may be cancelled."""
+        """Return the next events as soon as there are any; empty at the end. A read may be cancelled."""
         while True:
             part = self.take()
             if part or self.is_over:
@@ -146,12 +146,12 @@ class LiveSession:
             await self.wait()
 
     def close(self) -> None:
-        """The reader has gone."""
+        """End the session, because the reader has closed the connection."""
         self.is_over = True
 
 
 class LiveAnswer(web.StreamResponse):
-    """A session on a connection."""
+    """The answer that sends a session over a connection."""
 
     def __init__(self, session: LiveSession, request: web.BaseRequest) -> None:
         super().__init__(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
@@ -159,13 +159,13 @@ class LiveAnswer(web.StreamResponse):
         self._of = request
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """Send the session to its end, or until its reader has gone."""
+        """Send the session until it ends or the reader closes the connection."""
         try:
             while not self.session.is_over and self._of.transport is not None and not self._of.transport.is_closing():
                 if part := self.session.take():
                     await self.write(part)
                 else:
-                    await self.session.wait(LOOKS_EVERY)
+                    await self.session.wait(READER_CHECK_S)
         except ConnectionResetError:
             if self._of.transport is not None:
                 self._of.transport.abort()
@@ -180,7 +180,7 @@ def _heartbeat(options: EmulatorOptions) -> str:
 
 
 def _entries(lines: list[ServerLine], options: EmulatorOptions) -> list[str]:
-    """The events of some lines: one for each, or one for all of them."""
+    """Return the events of some lines: one for each line, or one for all lines."""
     if not lines:
         return []
     groups = [lines] if options.live_log_entries == "list" else [[line] for line in lines]

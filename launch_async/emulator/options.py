@@ -1,7 +1,8 @@
-"""What can be chosen about an emulator, most of it where nobody knows how the real service behaves (FACTS §11).
+"""The options of an emulator. Most of them choose a behaviour that is not known of the real service (FACTS §11).
 
-An option is stated here only: `EmulatorOptions` says what it is, `EmulatorKeywords` makes it a keyword that type
-checkers know. The arguments of `LaunchEmulator` and of the command, the order ``options`` and pytest's marker follow.
+This module is the only place that states an option. `EmulatorOptions` describes it, and `EmulatorKeywords` makes it a
+keyword for type checkers. The arguments of `LaunchEmulator`, the command, the order ``options`` and the pytest marker
+are derived from these two.
 """
 
 import inspect
@@ -11,18 +12,18 @@ import ssl
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Final, Literal, TypeAlias, TypedDict, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, TypeAlias, TypedDict, get_args, get_origin, get_type_hints
 
 import attrs
 from attrs import define, field
-from attrs.validators import deep_iterable, ge, gt, in_, optional
+from attrs.validators import deep_iterable, ge, gt, optional
 
 from launch_async.emulator.clock import Clock
 
 IN_MEMORY = "emulator.localhost"
-"""The host in the URLs of an emulator without a socket."""
+"""Host in the URLs of an emulator without a socket."""
 AT_START: Final[Mapping[str, bool]] = {"at_start": True}
-"""Marks what cannot be changed while an emulator runs."""
+"""Metadata of an option that cannot be changed while an emulator runs."""
 
 RateWindow: TypeAlias = Literal["sliding", "fixed", "bucket"]
 UploadStyle: TypeAlias = Literal["aws", "azure", "gcp", "gcp_form"]
@@ -59,109 +60,131 @@ def _tuple(names: Iterable[RequiredSetting]) -> tuple[RequiredSetting, ...]:
     return tuple(names)
 
 
-def _hold_to_choices(owner: type, fields: "list[attrs.Attribute[object]]") -> "list[attrs.Attribute[object]]":
-    """Give each option that has a choice of values a validator."""
+def one_of(choices: tuple[object, ...]) -> Callable[[object, "attrs.Attribute[Any]", object], None]:
+    """Return a validator for a fixed choice of values. The text of its error is one sentence, unlike that of attrs."""
+
+    def check(_instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if value not in choices:
+            raise ValueError(f"{attribute.name} is {value!r}: choose {', '.join(map(str, choices))}")
+
+    return check
+
+
+def _with_validators(owner: type, fields: "list[attrs.Attribute[object]]") -> "list[attrs.Attribute[object]]":
+    """Give each option with a fixed choice of values a validator."""
     return [
-        one if one.validator or get_origin(one.type) is not Literal else one.evolve(validator=in_(get_args(one.type)))
+        one
+        if one.validator or get_origin(one.type) is not Literal
+        else one.evolve(validator=one_of(get_args(one.type)))
         for one in fields
     ]
 
 
-@define(kw_only=True, field_transformer=_hold_to_choices)
+@define(kw_only=True, field_transformer=_with_validators)
 class EmulatorOptions:
-    """The options of an emulator. Those with a question number play what is not known of the service.
+    """The options of an emulator.
+
+    Some options choose a behaviour that is not known of the real service. Their descriptions name the question, whose
+    number is that of the table "Behaviour that nobody knows" on the documentation page of the emulator.
 
     Attributes:
-        host: address to listen on.
-        port: port to listen on; 0 takes a free one, None opens no socket: only `LaunchEmulator.transport` is left.
-        tls: serve https with this context, sites included; on the command line ``--tls-cert`` and ``--tls-key``.
-        control: answer under ``/__emulator__/``, where tests in other languages find what `LaunchEmulator` offers.
-        build: really run the build command of an environment, as the user who runs the emulator.
-        state: a file that keeps everything for the next emulator that is started with it.
-        tape: a tape that a `Recorder` has written; the emulator then answers from the tape and from nothing else.
-        seed: draws the same uids, tokens and delays in every run.
-        clock: the time in which everything happens; by default this machine's.
-        rate_limit: requests per second and organization; None for no limit (question 8).
-        rate_window: how they are counted: in any second, in a second of the clock, or by a token bucket (question 8).
-        rate_headers: send ``X-RateLimit-*``, and ``Retry-After`` with a 429 (question 8).
-        split_rate: count reads and writes apart (question 8).
-        count_refused: let refused requests spend budget too (question 8).
-        count_deletes: let DELETE spend budget, as every other method does (question 8).
-        refusal_body: body of a 429 of the budget: a coded error, a gateway's page, or nothing (question 8).
-        latency: median one-way delay in seconds, or a function that draws delays; each request takes it twice.
-        latency_sigma: spread of the delays, log-normal: 0.2 is a good network, 0.9 a bad one.
-        build_seconds: length in seconds of builds that no script governs.
-        queue_seconds: seconds that a deployment spends QUEUED even if nothing else runs.
-        create_delay: seconds by which a new project's first environment shows late; its deployment takes twice that.
-        token_seconds: life of bearer tokens in seconds.
-        upload_seconds: life of signed URLs in seconds.
-        unpacked_limit: bytes that an archive may unpack to.
-        site_cold_seconds: seconds after a deployment has gone live in which its site answers 503.
-        site_stale_seconds: seconds after that in which the site still serves what was LIVE before, if anything was.
-        site_listeners: environments that get a port of their own; later ones get a path on the main port.
-        revalidation_quota: revalidations per organization and day.
-        project_limit: projects that an organization may have; None for any number (question 30).
-        environment_limit: environments that a project may have; None for any number (question 30).
-        create_status: status of environment and deployment creation: 200, 201 or 202 (question 1).
-        revalidate_status: status of revalidations: 200, 201 or 204 (question 1).
-        revalidate_body: answer revalidations with ``{}``, or with no body at all (question 2).
-        download_key: name of the URL in the answer of the download operation (question 3).
-        server_logs_key: name of the list in the answer of the server logs; ``bare`` sends a bare list (question 4).
-        server_logs_window_status: status for server logs without both ends of a window: 400 or 500 (question 5).
-        static_server_logs_fail: answer 500 to server logs of a static site (question 5).
-        log_bound: whether ``timestamp`` excludes or includes the line at that instant (question 6).
-        upload_expiry: ``expiresIn`` as seconds or as an epoch in milliseconds (question 7).
-        oauth_path: the only path under which tokens are issued, the others being 404; or any of the three (question 9).
-        scope_parameter: the only name under which token requests can ask for scopes; or either of two (question 10).
-        machine_refresh_token: hand out refresh tokens to M2M apps, too (question 11).
-        check_bearer_organization: refuse a bearer beside which ``organization_uid`` names another organization
+        host: Address to listen on.
+        port: Port to listen on. 0 takes a free port. None opens no socket: use `LaunchEmulator.transport` instead.
+        tls: TLS context for https, also for the sites; on the command line ``--tls-cert`` and ``--tls-key``.
+        control: Accept orders under ``/__emulator__/``, with which other languages do what `LaunchEmulator` does in
+            Python.
+        build: Run the build command of an environment, as the user who runs the emulator.
+        state: File that keeps the emulator's state. The next emulator that starts with the file continues from there.
+        tape: Tape that a `Recorder` has written. The emulator then answers from the tape only.
+        seed: Number from which UIDs, tokens and delays are drawn, the same ones in every run.
+        clock: Clock of builds, tokens and logs; by default the clock of this machine.
+        rate_limit: Requests per second that an organization may send; None for no limit (question 8).
+        rate_window: How requests are counted: in any second, in a second of the clock, or by a token bucket
+            (question 8).
+        rate_headers: Send ``X-RateLimit-*``, and ``Retry-After`` with a 429 (question 8).
+        split_rate: Count reads and writes separately (question 8).
+        count_refused: Let refused requests spend the rate limit, too (question 8).
+        count_deletes: Let DELETE spend the rate limit, as every other method does (question 8).
+        refusal_body: Body of a 429: a coded error, the page of a gateway, or nothing (question 8).
+        latency: Median one-way delay in seconds, or a function that returns a delay. Each request takes the delay
+            twice.
+        latency_sigma: Spread of the delays, log-normal: 0.2 is a good network, 0.9 a bad one.
+        build_seconds: Length in seconds of a build without a script.
+        queue_seconds: Seconds that a deployment spends QUEUED even if no other one is running.
+        create_delay: Seconds after which the first environment of a new project is shown. Its deployment is shown
+            after twice that time.
+        token_seconds: Life of bearer tokens in seconds.
+        upload_seconds: Life of signed URLs in seconds.
+        unpacked_limit: Bytes that an archive may unpack to.
+        site_cold_seconds: Seconds after a deployment has gone live during which its site answers 503.
+        site_stale_seconds: Seconds after a deployment has gone live during which its site still shows the previous one.
+        site_listeners: Environments that get a separate port. Further environments get a path on the main port.
+        revalidation_quota: Revalidations per organization and day.
+        project_limit: Projects that an organization may have; None for no limit (question 30).
+        environment_limit: Environments that a project may have; None for no limit (question 30).
+        create_status: Status of environment and deployment creation: 200, 201 or 202 (question 1).
+        revalidate_status: Status of revalidations: 200, 201 or 204 (question 1).
+        revalidate_body: Answer revalidations with ``{}`` instead of an empty body (question 2).
+        download_key: Name of the URL in the answer of the download operation (question 3).
+        server_logs_key: Name of the list in the answer of the server logs. ``bare`` sends the list alone (question 4).
+        server_logs_window_status: Status for server logs without both ends of a window: 400 or 500 (question 5).
+        static_server_logs_fail: Answer 500 to requests for the server logs of a static site (question 5).
+        log_bound: Whether ``timestamp`` excludes or includes the line at that instant (question 6).
+        upload_expiry: Form of ``expiresIn``: seconds, or an epoch in milliseconds (question 7).
+        oauth_path: The only path that issues tokens, while the others are 404; or ``any`` of the three (question 9).
+        scope_parameter: Name under which token requests ask for scopes; or ``either`` (question 10).
+        machine_refresh_token: Issue refresh tokens to M2M apps, too (question 11).
+        check_bearer_organization: Refuse a bearer token if ``organization_uid`` names another organization
             (question 12).
-        missing_organization_status: status of an authtoken without ``organization_uid``: 403 or 401 (question 13).
-        app_token_git_status: status that an app token gets for a Git variant: 403 ``launch.FORBIDDEN_RESOURCE``, or 401
+        missing_organization_status: Status for an authtoken without ``organization_uid``: 403 or 401 (question 13).
+        app_token_git_status: Status for an app token on a Git variant: 403 ``launch.FORBIDDEN_RESOURCE``, or 401
             ``launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS`` (question 14).
-        git_repository_status: status of the undocumented PATCH of a project's repository: 200 with an echo, or 501
+        git_repository_status: Status of the undocumented PATCH of a project's repository: 200 with an echo, or 501
             (question 15).
-        environment_update: the method that changes an environment (question 16).
-        wrong_method_status: status of a method that a path does not have: 405 or 404 (question 16).
-        variables_update: whether the variables in an update replace the old ones, or are merged by key (question 17).
-        required_settings: further fields that a new environment must have, under their wire names (question 18).
-        commit_form: take seven hex digits or more of a commit, or the forty of a whole hash only (question 19).
-        git_needs_commit: refuse a deployment of a Git project that names no commit (question 19).
-        while_building: what a new deployment does while another one builds: it waits, it is refused with 400, or the
-            other one becomes FAILED (question 20).
-        superseded_status: what the LIVE deployment becomes when another one goes live (question 21).
-        rollback_retention: superseded deployments of an environment, the newest ones, that the console can roll back
-            to. Launch's plans have 1 (Free), 3 (Self-Serve) and 5 (Enterprise) (question 21).
-        list_order: order of lists: newest first, oldest first, or by uid (question 22).
-        usage_reset: ``usageReset`` as an ISO date or as an epoch in milliseconds (question 23).
-        usage_scope: the scope that the usage of the quota asks for (question 23).
-        quota_status: status of a revalidation beyond the quota: 429 or 403 (question 24).
-        unset_fields: leave out what is unset, or send null (question 26).
-        domains: have the operations on domains: list, update, and check again, which is not public (question 27).
-        domain_header: demand ``x-project-uid`` for them, as an older example of the vendor sent it (question 27).
-        domain_update_body: answer an update with ``{}``, or with the domain (question 27).
-        dns_records_key: name of the field of ``domainInfo`` that holds DNS records; None sends none (question 27).
-        upload_style: the cloud behind signed uploads; ``gcp_form`` is the multipart way of GCP (question 28).
-        storage_idle_seconds: seconds after which storage closes a connection that an upload came on.
-        zero_limit: what ``limit=0`` in a listing means: everything, or 400 (question 32).
-        build_log_lines: lines of a build log that one answer holds, the newest ones; None for all (question 33).
-        failures_act: whether a fault of the kind ``status`` strikes after the server has acted (question 34).
-        listing_delay: seconds by which lists show late what was created (question 35).
-        log_retention: seconds after which log lines are gone; None keeps them (question 29).
-        live_logs_status: status of the live server log: 200, or 404, 405 or 501 for none (question 31).
-        live_log_event: type of the events that carry its lines; empty sends none (question 31).
-        live_log_entries: send each line as an object, or those of a moment as a list (question 31).
-        live_log_heartbeat: send heartbeats as comments or as events (question 31).
-        live_log_heartbeat_seconds: seconds between heartbeats; the first one comes at once (question 31).
-        live_log_cap: seconds after which a session ends (question 31).
-        live_log_resume: number the lines, and go on behind ``Last-Event-ID`` (question 31).
-        live_log_delay: seconds by which lines reach the live log late (question 31).
-        second_factor_status: status that asks for the second factor at login: 400, 401 or 422.
-        wrong_region: treat every credential as one of another region, answered in JSON (error 105) or XML.
-        git_connected: whether the organizations have a usable Git connection.
+        environment_update: Method that changes an environment (question 16).
+        wrong_method_status: Status for a method that a path does not have: 405 or 404 (question 16).
+        variables_update: Whether the variables in an update replace the old ones, or are merged by key (question 17).
+        required_settings: Further fields that a new environment must have, under their wire names (question 18).
+        commit_form: Accepted commit hashes: ``short`` for seven hex digits or more, ``full`` for all forty
+            (question 19).
+        git_needs_commit: Refuse a deployment of a Git project that names no commit (question 19).
+        while_building: What happens to a new deployment while another one builds: it waits, it is refused with 400, or
+            the other one becomes FAILED (question 20).
+        superseded_status: Status of the LIVE deployment after another one has gone live (question 21).
+        rollback_retention: Number of superseded deployments, the newest ones, that the console can roll back to.
+            Launch's plans have 1 (Free), 3 (Self-Serve) and 5 (Enterprise) (question 21).
+        list_order: Order of lists: newest first, oldest first, or by UID (question 22).
+        usage_reset: Form of ``usageReset``: an ISO date, or an epoch in milliseconds (question 23).
+        usage_scope: Scope that the usage operation needs (question 23).
+        quota_status: Status of a revalidation beyond the quota: 429 or 403 (question 24).
+        unset_fields: Leave out unset fields, or send them as null (question 26).
+        domains: Offer the operations on domains: list, update, and check again. The last one is not public
+            (question 27).
+        domain_header: Require ``x-project-uid`` for them, as an older example of the vendor sent it (question 27).
+        domain_update_body: Answer an update of a domain with ``{}``, or with the domain (question 27).
+        dns_records_key: Name of the field of ``domainInfo`` that holds DNS records; None sends no records
+            (question 27).
+        upload_style: Cloud behind the signed uploads; ``gcp_form`` is the multipart form of GCP (question 28).
+        storage_idle_seconds: Seconds after which storage closes an idle connection that an upload came on.
+        zero_limit: Answer to ``limit=0`` in a listing: everything, or 400 (question 32).
+        build_log_lines: Lines of a build log in one answer, the newest ones; None for all lines (question 33).
+        failures_act: Let the server act before a fault of the kind ``status`` strikes (question 34).
+        listing_delay: Seconds after which lists show a new project, environment or deployment (question 35).
+        log_retention: Seconds after which log lines disappear; None keeps them (question 29).
+        live_logs_status: Status of the live server log: 200, or 404, 405 or 501 for a service without it (question 31).
+        live_log_event: Type of the events that carry log lines; empty sends no type (question 31).
+        live_log_entries: Send each line as an object, or all lines of a moment as a list (question 31).
+        live_log_heartbeat: Send heartbeats as comments or as events (question 31).
+        live_log_heartbeat_seconds: Seconds between heartbeats; the first one comes immediately (question 31).
+        live_log_cap: Seconds after which a session ends (question 31).
+        live_log_resume: Number the lines, and continue after ``Last-Event-ID`` (question 31).
+        live_log_delay: Seconds by which lines reach the live log late (question 31).
+        second_factor_status: Status that asks for the second factor at login: 400, 401 or 422.
+        wrong_region: Refuse every credential as one of another region, in JSON (error 105) or in XML.
+        git_connected: Give the organizations a usable Git connection.
 
     Raises:
-        ValueError: an option out of its range.
+        ValueError: An option is out of its range.
     """
 
     host: str = field(default="127.0.0.1", metadata=AT_START)
@@ -194,12 +217,12 @@ class EmulatorOptions:
     revalidation_quota: int = field(default=500, validator=ge(0))
     project_limit: int | None = field(default=None, validator=optional(ge(0)))
     environment_limit: int | None = field(default=None, validator=optional(ge(0)))
-    create_status: int = field(default=201, validator=in_((200, 201, 202)))
-    revalidate_status: int = field(default=200, validator=in_((200, 201, 204)))
+    create_status: int = field(default=201, validator=one_of((200, 201, 202)))
+    revalidate_status: int = field(default=200, validator=one_of((200, 201, 204)))
     revalidate_body: bool = True
     download_key: DownloadKey = "downloadUrl"
     server_logs_key: ServerLogsKey = "logs"
-    server_logs_window_status: int = field(default=400, validator=in_((400, 500)))
+    server_logs_window_status: int = field(default=400, validator=one_of((400, 500)))
     static_server_logs_fail: bool = False
     log_bound: LogBound = "exclusive"
     upload_expiry: UploadExpiry = "seconds"
@@ -207,14 +230,14 @@ class EmulatorOptions:
     scope_parameter: ScopeParameter = "either"
     machine_refresh_token: bool = False
     check_bearer_organization: bool = False
-    missing_organization_status: int = field(default=403, validator=in_((401, 403)))
-    app_token_git_status: int = field(default=403, validator=in_((401, 403)))
-    git_repository_status: int = field(default=200, validator=in_((200, 501)))
+    missing_organization_status: int = field(default=403, validator=one_of((401, 403)))
+    app_token_git_status: int = field(default=403, validator=one_of((401, 403)))
+    git_repository_status: int = field(default=200, validator=one_of((200, 501)))
     environment_update: UpdateMethod = field(default="PUT", metadata=AT_START)
-    wrong_method_status: int = field(default=405, validator=in_((404, 405)))
+    wrong_method_status: int = field(default=405, validator=one_of((404, 405)))
     variables_update: VariablesUpdate = "replace"
     required_settings: tuple[RequiredSetting, ...] = field(
-        default=(), converter=_tuple, validator=deep_iterable(in_(get_args(RequiredSetting)))
+        default=(), converter=_tuple, validator=deep_iterable(one_of(get_args(RequiredSetting)))
     )
     commit_form: CommitForm = "short"
     git_needs_commit: bool = False
@@ -224,7 +247,7 @@ class EmulatorOptions:
     list_order: ListOrder = "newest"
     usage_reset: UsageReset = "iso"
     usage_scope: UsageScope = field(default="any", metadata=AT_START)
-    quota_status: int = field(default=429, validator=in_((403, 429)))
+    quota_status: int = field(default=429, validator=one_of((403, 429)))
     unset_fields: UnsetFields = "omitted"
     domains: bool = field(default=True, metadata=AT_START)
     domain_header: bool = False
@@ -237,7 +260,7 @@ class EmulatorOptions:
     failures_act: bool = False
     listing_delay: float = field(default=0.0, validator=ge(0))
     log_retention: float | None = field(default=None, validator=optional(gt(0)))
-    live_logs_status: int = field(default=200, validator=in_((200, 404, 405, 501)))
+    live_logs_status: int = field(default=200, validator=one_of((200, 404, 405, 501)))
     live_log_event: str = "log"
     live_log_entries: LiveLogEntries = "object"
     live_log_heartbeat: LiveLogHeartbeat = "comment"
@@ -245,19 +268,19 @@ class EmulatorOptions:
     live_log_cap: float = field(default=900.0, validator=gt(0))
     live_log_resume: bool = False
     live_log_delay: float = field(default=0.0, validator=ge(0))
-    second_factor_status: int = field(default=422, validator=in_((400, 401, 422)))
-    wrong_region: WrongRegion | None = field(default=None, validator=optional(in_(get_args(WrongRegion))))
+    second_factor_status: int = field(default=422, validator=one_of((400, 401, 422)))
+    wrong_region: WrongRegion | None = field(default=None, validator=optional(one_of(get_args(WrongRegion))))
     git_connected: bool = True
 
     def __attrs_post_init__(self) -> None:
         if self.port is not None and not 0 <= self.port <= 65535:
-            raise ValueError(f"port must be from 0 to 65535, or None for no socket, got {self.port}")
+            raise ValueError(f"port is {self.port}: choose a port from 0 to 65535, or None for no socket")
         if self.rate_limit is not None and self.rate_limit < 1:
-            raise ValueError(f"rate_limit must be at least 1, or None for no limit, got {self.rate_limit}")
+            raise ValueError(f"rate_limit is {self.rate_limit}: choose at least 1, or None for no limit")
         if self.tape is not None and self.state is not None:
-            raise ValueError("tape and state exclude each other: an emulator with a tape has no state to keep")
+            raise ValueError("tape and state exclude each other: an emulator that answers from a tape has no state")
         if not callable(self.latency) and not self.latency >= 0:
-            raise ValueError(f"latency must be seconds of 0 or more, got {self.latency}")
+            raise ValueError(f"latency is {self.latency}: choose 0 seconds or more, or a function that returns seconds")
 
 
 class EmulatorKeywords(TypedDict, total=False):
@@ -356,11 +379,13 @@ def with_changes(options: EmulatorOptions, changes: EmulatorKeywords) -> Emulato
     """Return a copy of options with some of them changed.
 
     Raises:
-        TypeError: there is no such option.
-        ValueError: an option out of its range.
+        TypeError: There is no such option.
+        ValueError: An option is out of its range.
     """
     if not attrs.has(type(options)):
-        raise TypeError(f"options: expected EmulatorOptions, got {type(options).__name__}; give single ones by keyword")
+        raise TypeError(
+            f"options must be EmulatorOptions, not {type(options).__name__}. Pass single options by keyword."
+        )
     for name in changes:
         if name not in NAMES:
             close = get_close_matches(name, NAMES, n=1)
@@ -370,7 +395,7 @@ def with_changes(options: EmulatorOptions, changes: EmulatorKeywords) -> Emulato
 
 
 def explanations() -> dict[str, str]:
-    """What each option is, as the class says it."""
+    """Return the description of each option, from the docstring of the class."""
     text = (inspect.getdoc(EmulatorOptions) or "").partition("Raises:")[0]
     entries = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", text, re.MULTILINE)
-    return {name: re.sub(r"\s+", " ", told).replace("``", "") for name, told in entries}
+    return {name: re.sub(r"\s+", " ", text).replace("`", "") for name, text in entries}

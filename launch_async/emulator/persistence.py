@@ -1,9 +1,9 @@
-"""The state in a file: what an emulator knew is there again when the next one is started with the same file.
+"""The state file: an emulator that starts with the file continues with the state of the emulator before.
 
-The file holds JSON lines. Each line is what one request changed, as ``[kind, key, fields]``, with null in place of the
-fields of what is gone; the last word about a thing counts. A last line without its end was cut off, and is left out.
-Archives and sites lie in a folder beside the file. Scripts, faults, the ledger and signed URLs do not outlive the
-process. A build that was under way goes on, or is run again if its command was really running.
+The file has JSON lines. Each line contains the changes of one request, as ``[kind, key, fields]``. The last entry about
+a resource counts; null instead of the fields means that the resource is gone. A last line without a line break was cut
+off, and is ignored. Archives and sites are in a folder next to the file. Scripts, faults, the ledger and signed URLs
+are not saved. A build that was running continues. If its command was really running, the command starts again.
 """
 
 import json
@@ -38,7 +38,7 @@ from launch_async.emulator.uploads.unpacking import safe_name
 Entry: TypeAlias = tuple[str, str, object]
 VERSION: Final = 4
 EMULATOR: Final = "emulator"
-# In the order in which they are made: a thing refers to those before it.
+# In the order in which they are read: a resource refers only to kinds before its own.
 KINDS: Final[Mapping[str, type[Any]]] = {
     "organization": Organization,
     "user": User,
@@ -62,7 +62,7 @@ REFERRED: Final[Mapping[type[Any], tuple[str, str]]] = {
     User: ("user", "email"),
     App: ("app", "client_id"),
 }
-# What follows from the things that are inside, and what refers to them.
+# Attributes that are derived from the contained resources, and attributes that refer to these.
 INSIDE: Final = ("projects", "environments", "deployments", "domains", "changes")
 CURRENT: Final = ("live", "building", "waiting")
 
@@ -72,7 +72,7 @@ for _kind in (Organization, Project, Upload, Environment, Domain, Deployment):
 
 @define(eq=False)
 class Snapshot:
-    """Everything that outlives a process."""
+    """Everything that is saved."""
 
     advanced: float
     first: OrganizationCredentials
@@ -81,10 +81,10 @@ class Snapshot:
 
 
 class StateFile:
-    """Where an emulator keeps its state.
+    """The state file of an emulator.
 
     Args:
-        path: the file.
+        path: The file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -94,11 +94,11 @@ class StateFile:
 
     @property
     def folder(self) -> Path:
-        """The folder for archives and sites."""
+        """Folder of the archives and the sites."""
         return self._path.with_name(f"{self._path.name}.files")
 
     def save(self, service: Service, first: OrganizationCredentials) -> None:
-        """Append what has changed since the last time; the first time, write a new file."""
+        """Append the changes since the last call. The first call writes a new file."""
         new = self._advanced is None
         entries = [*self._form.changed(service.state, service.credentials.issued)]
         if service.clock.advanced != self._advanced:
@@ -111,7 +111,7 @@ class StateFile:
         if new:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         target = self._path.with_name(f"{self._path.name}.partial") if new else self._path
-        # It holds credentials and the values of variables.
+        # The file contains credentials and the values of variables, so only its owner may read it.
         flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if new else os.O_APPEND)
         with os.fdopen(os.open(target, flags, 0o600), "w", encoding="utf-8") as file:
             file.write(line)
@@ -119,21 +119,24 @@ class StateFile:
             target.replace(self._path)
 
     def load(self) -> Snapshot | None:
-        """What was saved; None without a file.
+        """Return the saved state; None if there is no file.
 
         Raises:
-            ValueError: it is not a state file of this version of the emulator.
+            ValueError: The file is not a state file of this version of the emulator.
         """
         if not self._path.exists():
             return None
         try:
             return self._form.snapshot(_entries(self._path.read_text("utf-8")))
         except Exception as error:
-            raise ValueError(f"{self._path} is not a state file of this version of the emulator: {error}") from error
+            raise ValueError(
+                f"{self._path} is not a state file of this version of the emulator: {error}. Delete the file to start "
+                "without a state, or choose another file"
+            ) from error
 
 
 class _Form:
-    """The things as JSON, and back: one thing refers to another by its key, and to a file by its name in the folder."""
+    """Converts resources to JSON and back. A resource refers to another one by key, and to a file by name."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -155,7 +158,7 @@ class _Form:
             self._read[name] = make_dict_structure_fn(kind, converter, **inside, **current)
 
     def changed(self, state: State, issued: Issued) -> Iterator[Entry]:
-        """Take what has changed."""
+        """Yield an entry for each change, and forget the changes."""
         for name, key in state.take_gone():
             yield name, key, None
         for name, table in issued.tables().items():
@@ -167,11 +170,11 @@ class _Form:
             yield name, entity.uid, self._write[name](entity)
 
     def _fields(self, name: str, value: object) -> object:
-        """What is kept of somebody or something that can be recognized; of a session, whose it is."""
+        """Return the saved form of a user, an app or a token; of a session, the key of its user."""
         return self._converter.unstructure(value) if name == "session" else self._write[name](value)
 
     def snapshot(self, entries: Iterator[Entry]) -> Snapshot:
-        """What the entries of a file come to."""
+        """Return the state that the entries of a file describe."""
         last: dict[str, dict[str, Any]] = {name: {} for name in (EMULATOR, *KINDS)}
         for name, key, fields in entries:
             if fields is None:
@@ -180,7 +183,7 @@ class _Form:
                 last[name][key] = fields
         about = last[EMULATOR][""]
         if about["version"] != VERSION:
-            raise ValueError(f"version {about['version']}")
+            raise ValueError(f"it has version {about['version']}, not {VERSION}")
         self._known = {name: {} for name in KINDS}
         state, issued = State(tracked=True), Issued(tracked=True)
         for name, kind in KINDS.items():
@@ -213,7 +216,7 @@ def _key_of(attribute: str) -> Callable[[Any], Any]:
 
 
 def _entries(text: str) -> Iterator[Entry]:
-    """Every entry of a file, in order."""
+    """Yield every entry of a file, in order."""
     *lines, _ = text.split("\n")
     if not lines:
         raise ValueError("it has no whole line")

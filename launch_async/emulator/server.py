@@ -1,4 +1,4 @@
-"""LaunchEmulator: a Launch to test against, in this process, on real sockets."""
+"""LaunchEmulator: a Launch server for tests, in this process and on real sockets."""
 
 import logging
 import os
@@ -37,20 +37,20 @@ from launch_async.emulator.uploads.storage import Storage
 
 
 class LaunchEmulator(EmulatorControls):
-    """A faithful Contentstack Launch server on loopback.
+    """A Contentstack Launch server on loopback.
 
-    Use it as an async context manager, or call `start` and `stop`; the attribute `url` is its address. It has one
-    organization at first, whose credentials are the attributes `organization_uid`, `authtoken`, `access_token`,
-    `client_id` and `client_secret`.
+    Use it as an async context manager, or call `start` and `stop`. The attribute `url` is its address. It starts with
+    one organization, whose credentials are the attributes `organization_uid`, `authtoken`, `access_token`, `client_id`
+    and `client_secret`.
 
     Args:
-        options: all options at once.
-        changes: single options, in place of those; `EmulatorOptions` explains them.
+        options: All options at once.
+        changes: Single options, which replace those in `options`; `EmulatorOptions` describes them.
 
     Raises:
-        TypeError: there is no such option.
-        ValueError: an option out of its range, or a state file or a tape that cannot be read.
-        OSError: there is no such tape.
+        TypeError: There is no such option.
+        ValueError: An option is out of its range, or a state file or a tape cannot be read.
+        OSError: There is no such tape.
     """
 
     def __init__(self, options: EmulatorOptions | None = None, **changes: Unpack[EmulatorKeywords]) -> None:
@@ -70,14 +70,15 @@ class LaunchEmulator(EmulatorControls):
     def from_tape(cls, path: str | os.PathLike[str], **changes: Unpack[EmulatorKeywords]) -> Self:
         """Return an emulator that answers from a tape, which a `Recorder` has written.
 
-        The k-th request with one method, path and query gets the k-th answer that was recorded for it; the last one is
-        repeated. A request that is not on the tape gets a 421 with the code ``emulator.NOT_ON_TAPE``, which names the
-        nearest requests that are. Credentials are not checked, and no budget counts. `organization_uid` is that of
-        the tape.
+        Requests are the same if their method, path and query are the same. The first such request gets the first
+        answer that was recorded for it, the second request gets the second answer, and so on. The last answer is
+        repeated. A request that is not on the tape gets a 421 with the code ``emulator.NOT_ON_TAPE``, which lists the
+        nearest recorded requests. The emulator does not check credentials and has no rate limit. `organization_uid` is
+        the organization of the tape.
 
         Args:
             path: The tape.
-            changes: Other options, such as ``port``; `EmulatorOptions` explains them.
+            changes: Other options, such as ``port``; `EmulatorOptions` describes them.
 
         Raises:
             ValueError: The file is no tape of this version, or a line of it is damaged.
@@ -86,10 +87,10 @@ class LaunchEmulator(EmulatorControls):
         return cls(with_changes(EmulatorOptions(), changes), tape=path)
 
     async def start(self) -> None:
-        """Listen. Afterwards `url` is known.
+        """Start to listen. Afterwards `url` is known.
 
         Raises:
-            OSError: the port is taken.
+            OSError: Another program uses the port.
         """
         if self._folder is not None:
             return
@@ -111,11 +112,11 @@ class LaunchEmulator(EmulatorControls):
                     await service.sites.open(environment)
 
     def transport(self) -> InMemoryTransport:
-        """A way in without a socket, for `LaunchClient(transport=...)`; uploads need a started emulator."""
+        """Return a transport for `LaunchClient(transport=...)` without a socket. Uploads need a started emulator."""
         return InMemoryTransport(self._dispatcher.main)
 
     async def stop(self) -> None:
-        """Close every connection and remove every file."""
+        """Close every connection and remove every file, except the state file."""
         self._service.live_logs.close_all()
         await self._dispatcher.stop()
         await self._service.sites.stop()
@@ -132,7 +133,7 @@ class LaunchEmulator(EmulatorControls):
         self._folder = None
 
     async def _listen(self, port: int) -> str:
-        """Open the main port; returns its address and sets `url`."""
+        """Open the main port, set `url` and return the address."""
         options = self._service.options
         self._runner = web.ServerRunner(_http_server(self._dispatcher.main), shutdown_timeout=0.1)
         await self._runner.setup()
@@ -170,9 +171,9 @@ class LaunchEmulator(EmulatorControls):
 
 
 def _http_server(answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> web.Server:
-    """A server that writes no log of requests, nor of what its callers do wrong.
+    """Return a server that logs neither requests nor the mistakes of its clients.
 
-    What is no HTTP gets a 400. Who hangs up in the middle of a request gets nothing, and needs no traceback.
+    Data that is not HTTP gets a 400. A client that closes its connection within a request causes no traceback.
     """
     log = logging.getLogger("launch_async.emulator.http")
     log.addFilter(_is_our_fault)
@@ -187,7 +188,7 @@ def _assemble(options: EmulatorOptions, snapshot: Snapshot | None) -> Service:
     tracked = options.state is not None
     clock, state, uids = options.clock or Clock(), State(tracked=tracked), Uids(options.seed)
     if snapshot is not None:
-        # A seed would draw the uids again that the state already holds.
+        # A seed would draw the UIDs again that the state already contains.
         clock, state, uids = Clock(clock.ticks, advanced=snapshot.advanced), snapshot.state, Uids(None)
     issued = Issued(tracked=tracked) if snapshot is None else snapshot.issued
     return Service(

@@ -1,4 +1,4 @@
-"""The parts of one emulator together, and the call that an operation answers."""
+"""The parts of an emulator, and the call of an operation."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -35,7 +35,7 @@ from launch_async.emulator.uploads.storage import Storage
 
 Access: TypeAlias = Literal["caller", "open"]
 DEFAULT_LIMIT = 10
-# What the API document lets be null, and what an emulator that was told nothing of it has not got.
+# Fields that may be null in the API document, and that the emulator does not always have.
 NULLABLE: Mapping[type[object], tuple[str, ...]] = {
     Project: ("description", "cmsStackApiKey"),
     Environment: (
@@ -53,7 +53,7 @@ NULLABLE: Mapping[type[object], tuple[str, ...]] = {
 
 @define(eq=False, kw_only=True)
 class Service:
-    """Everything an operation may touch."""
+    """Everything that an operation may use."""
 
     options: EmulatorOptions
     clock: Clock
@@ -73,13 +73,13 @@ class Service:
     openapi: Record = field(factory=Record)
 
     def created(self, noun: Noun, uid: str, name: str, parent: str) -> None:
-        """Note in the ledger that something came into being."""
+        """Note in the ledger that a resource was created."""
         self.ledger.created.append(Creation(noun, uid, name, parent))
 
 
 @frozen
 class Answer:
-    """A success: its status and its JSON, None for no body at all."""
+    """A success: the status and the JSON of the body; None for no body."""
 
     status: int
     body: object = None
@@ -87,7 +87,7 @@ class Answer:
 
 @define(eq=False, kw_only=True)
 class Call:
-    """One request for an operation, recognized and decoded."""
+    """One request for a known operation."""
 
     service: Service
     request: web.BaseRequest
@@ -97,10 +97,10 @@ class Call:
 
     @property
     def caller(self) -> Caller:
-        """Who calls; operations that are open to everybody have none.
+        """The caller. Operations that need no credentials have none.
 
         Raises:
-            Refusal: 401, for nobody.
+            Refusal: 401, if there is none.
         """
         if self.known_caller is None:
             raise errors.unauthorized()
@@ -108,14 +108,14 @@ class Call:
 
     @property
     def organization(self) -> Organization:
-        """The caller's organization."""
+        """Organization of the caller."""
         return self.caller.organization
 
     def project(self) -> Project:
-        """The project of the path.
+        """Return the project of the path.
 
         Raises:
-            Refusal: 404, also for one of another organization.
+            Refusal: 404, also for a project of another organization.
         """
         project = self.organization.projects.get(self.parameters["project_uid"])
         if project is None or project.visible_at > self.now:
@@ -123,7 +123,7 @@ class Call:
         return project
 
     def environment(self) -> Environment:
-        """The environment of the path.
+        """Return the environment of the path.
 
         Raises:
             Refusal: 404.
@@ -134,7 +134,7 @@ class Call:
         return environment
 
     def deployment(self) -> Deployment:
-        """The deployment of the path.
+        """Return the deployment of the path.
 
         Raises:
             Refusal: 404.
@@ -145,21 +145,21 @@ class Call:
         return deployment
 
     async def json(self) -> dict[str, object]:
-        """The body as a JSON object.
+        """Return the body, a JSON object.
 
         Raises:
-            Refusal: 400, for anything else.
+            Refusal: 400, for any other body.
         """
         return await read_object(self.request)
 
     def shown(self, item: Shown) -> Record:
-        """The wire form of ``item``; what is unset is left out, or null if so chosen (FACTS §11 row 26)."""
+        """Return the wire form of ``item``. An option decides whether unset fields are null (FACTS §11 row 26)."""
         if self.service.options.unset_fields == "omitted":
             return item.to_json()
         return {**dict.fromkeys(NULLABLE.get(type(item), ())), **item.to_json()}
 
     def page(self, noun: str, items: Sequence[Shown]) -> Answer:
-        """One page of a list, with the quirks of FACTS §4: null skip, limit 10, limit 0 for everything or refused.
+        """Return one page of a list, with the quirks of FACTS §4: null skip, limit 10, limit 0 for everything or 400.
 
         Raises:
             Refusal: 400, for a limit or skip that is not a whole number of 0 or more.
@@ -175,10 +175,10 @@ class Call:
         return Answer(200, {"pagination": pagination, noun: [self.shown(item) for item in cut]})
 
     def whole_number(self, name: str, default: int) -> int:
-        """A parameter of the query that is a whole number of 0 or more.
+        """Return a parameter of the query that is a whole number of 0 or more.
 
         Raises:
-            Refusal: 400, for anything else.
+            Refusal: 400, for any other text.
         """
         text = self.request.query.get(name)
         if text is None:
@@ -193,17 +193,17 @@ OperationHandler: TypeAlias = Callable[[Call], Awaitable[Answer | web.StreamResp
 
 @frozen
 class Operation:
-    """One operation of the API, stated: where it is, who may call it, and what answers.
+    """One operation of the API.
 
     Attributes:
-        id: operationId of the API document.
+        id: OperationId of the API document.
         method: HTTP method.
-        template: path with ``{parameters}``.
-        handler: answers a recognized call.
-        scope: the scope a bearer token needs; None for any.
-        users_only: refuses app tokens altogether.
-        access: ``open`` operations take no credentials.
-        counted: whether it spends the organization's budget.
+        template: Path with ``{parameters}``.
+        handler: Function that answers a call.
+        scope: Scope that a bearer token needs; None for any scope.
+        users_only: Whether app tokens are refused.
+        access: ``caller`` if the operation needs credentials, ``open`` if it does not.
+        counted: Whether the operation spends the rate limit of the organization.
     """
 
     id: str
@@ -217,10 +217,10 @@ class Operation:
 
 
 async def read_object(request: web.BaseRequest) -> Record:
-    """The body as a JSON object.
+    """Return the body of a request, a JSON object.
 
     Raises:
-        Refusal: 400, for anything else.
+        Refusal: 400, for any other body.
     """
     try:
         decoded: object = json.loads(await request.read(), parse_constant=_refuse_constant)

@@ -1,13 +1,13 @@
-"""What a decoded JSON value is, so that the rest can work with real types."""
+"""Types of decoded JSON values, for the type checkers."""
 
 from typing import cast
 
 
 def as_object(value: object) -> dict[str, object] | None:
-    """``value`` if it is a JSON object."""
+    """Return ``value`` if it is a JSON object, otherwise None."""
     return cast("dict[str, object]", value) if isinstance(value, dict) else None
 
 
 def as_list(value: object) -> list[object] | None:
-    """``value`` if it is a JSON array."""
+    """Return ``value`` if it is a JSON array, otherwise None."""
     return cast("list[object]", value) if isinstance(value, list) else None

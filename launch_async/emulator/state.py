@@ -1,4 +1,4 @@
-"""What Launch knows: organizations, their projects, environments and deployments, as plain data in wire terms."""
+"""The state of the emulator: organizations, projects, environments and deployments, in the terms of the wire."""
 
 import random
 import secrets
@@ -35,29 +35,29 @@ Value = TypeVar("Value")
 
 
 class Uids:
-    """Draws identifiers; the same seed draws the same ones."""
+    """Draws identifiers; the same seed draws the same identifiers."""
 
     def __init__(self, seed: int | None) -> None:
-        # Identifiers must be repeatable from a seed; what protects them is that everything listens on loopback.
+        # Identifiers must be repeatable from a seed. They need no protection, because everything listens on loopback.
         self._random = random.Random(secrets.randbits(128) if seed is None else seed)  # noqa: S311
 
     def launch(self) -> str:
-        """24 lower-case hex digits, as projects, environments, deployments, uploads and hooks have."""
+        """Return 24 lower-case hex digits, the form of projects, environments, deployments, uploads and hooks."""
         return f"{self._random.getrandbits(96):024x}"
 
     def platform(self) -> str:
-        """``blt`` and 16 hex digits, as organizations and users have."""
+        """Return ``blt`` and 16 hex digits, the form of organizations and users."""
         return f"blt{self._random.getrandbits(64):016x}"
 
     def secret(self, prefix: str) -> str:
-        """A token or client secret that tells by its prefix what it is."""
+        """Return a token or a client secret. The prefix shows its kind."""
         return f"{prefix}{self._random.getrandbits(160):040x}"
 
 
 class Changes:
-    """What has changed since it was last taken, for an emulator that keeps its state.
+    """Changes that are not saved yet, for an emulator that keeps its state.
 
-    It is a dictionary for its order: what was created first is saved first, and listed in that order after a restart.
+    A dictionary keeps the order: the resource that was created first is saved first, and listed first after a restart.
     """
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Changes:
 
 
 def _noted(kept: "Kept", _attribute: object, value: Value) -> Value:
-    """Note that something changes, as it does."""
+    """Note a change of an attribute."""
     if kept.changes is not None:
         kept.changes.changed[kept] = None
     return value
@@ -74,7 +74,7 @@ def _noted(kept: "Kept", _attribute: object, value: Value) -> Value:
 
 @define(eq=False, kw_only=True, on_setattr=_noted)
 class Kept:
-    """Something with a uid that notes its changes."""
+    """A resource with a UID that notes its changes."""
 
     uid: str
     changes: Changes | None = field(default=None, init=False, repr=False)
@@ -82,7 +82,7 @@ class Kept:
 
 @define(eq=False, kw_only=True, on_setattr=_noted)
 class Organization(Kept):
-    """One tenant: it has its own projects, request budget and revalidation quota."""
+    """An organization, with its own projects, rate limit and revalidation quota."""
 
     name: str
     rate_limit: int | None
@@ -94,7 +94,7 @@ class Organization(Kept):
 
 @define(eq=False, kw_only=True, on_setattr=_noted)
 class Project(Kept):
-    """A project as the API shows it; ``repository`` and ``description`` are absent unless set (FACTS §4)."""
+    """A project. The API leaves out ``repository`` and ``description`` if they are not set (FACTS §4)."""
 
     organization: Organization
     name: str
@@ -107,7 +107,7 @@ class Project(Kept):
     visible_at: float = 0.0
 
     def to_json(self) -> Record:
-        """The wire form of ``Project``."""
+        """Return the wire form of ``Project``."""
         user = self.organization.user_uid
         shown: Record = {
             "uid": self.uid,
@@ -143,7 +143,7 @@ class Upload(Kept):
 
 @define(eq=False, kw_only=True, on_setattr=_noted)
 class Environment(Kept):
-    """An environment; ``settings`` holds its fields under their wire names and is replaced, never changed."""
+    """An environment. ``settings`` contains its fields under their wire names; it is replaced, never changed."""
 
     project: Project
     settings: Mapping[str, object]
@@ -163,11 +163,11 @@ class Environment(Kept):
 
     @property
     def name(self) -> str:
-        """Its name, unique within the project."""
+        """Name of the environment, unique within the project."""
         return str(self.settings["name"])
 
     def to_json(self) -> Record:
-        """The wire form of ``Environment``; unset fields are left out."""
+        """Return the wire form of ``Environment``, without unset fields."""
         user = self.project.organization.user_uid
         return {
             "uid": self.uid,
@@ -188,7 +188,7 @@ class Environment(Kept):
 
 @define(eq=False, kw_only=True, on_setattr=_noted)
 class Domain(Kept):
-    """A domain of an environment: its own address, unless it has a ``url``, which makes it a custom one."""
+    """A domain of an environment: a custom domain if it has a ``url``, otherwise the environment's own address."""
 
     environment: Environment
     url: str = ""
@@ -198,15 +198,15 @@ class Domain(Kept):
 
     @property
     def custom(self) -> bool:
-        """Whether somebody brought it along."""
+        """Whether the domain belongs to the customer."""
         return bool(self.url)
 
     def info(self) -> Record:
-        """The wire form of ``DomainInfo``."""
+        """Return the wire form of ``DomainInfo``."""
         return {"status": "active", "sslStatus": "active"}
 
     def to_json(self) -> Record:
-        """The wire form of ``Domain``."""
+        """Return the wire form of ``Domain``."""
         return {
             "uid": self.uid,
             "url": self.url or self.environment.address or "",
@@ -219,9 +219,10 @@ class Domain(Kept):
 
 @frozen
 class ServerLine:
-    """A line that a site's server wrote: its time in epoch milliseconds, and from when it can be read.
+    """A line that the server of a site wrote.
 
-    Lines of a deployment are numbered from 1, in the order in which they were written.
+    ``stamp`` is its time in epoch milliseconds. Requests return the line from ``visible_at`` on. The lines of a
+    deployment are numbered from 1, in the order in which they were written.
     """
 
     stamp: int
@@ -233,9 +234,9 @@ class ServerLine:
 
 @define(eq=False, kw_only=True, on_setattr=_noted)
 class Deployment(Kept):
-    """One deployment. Its log and its end follow from ``script`` and ``started_at`` (see `builds`).
+    """A deployment. Its log and its end follow from ``script`` and ``started_at`` (see `builds`).
 
-    With a ``command`` they follow from the real run of that command instead, whose lines are ``output``.
+    With a ``command``, they follow from the real run of the command instead. ``output`` contains the lines of the run.
     """
 
     environment: Environment
@@ -260,27 +261,27 @@ class Deployment(Kept):
 
     @property
     def output_directory(self) -> str:
-        """Where the built site lies, relative to the unpacked archive."""
+        """Folder of the built site, relative to the unpacked archive."""
         chosen = self.settings.get("outputDirectory")
         return str(chosen) if chosen else DEFAULT_OUTPUT[str(self.settings["frameworkPreset"])]
 
     @property
     def server_rendered(self) -> bool:
-        """Whether a server process answers for it, so that it has server logs (FACTS §7).
+        """Whether the site has a server, and so has server logs (FACTS §7).
 
-        A server command means something for presets that allow one only, and of those all but OTHER have a server.
+        A server command counts only for presets that allow one. All of these except OTHER always have a server.
         """
         preset = self.settings["frameworkPreset"]
         return preset in SERVER_RENDERED or (preset == "OTHER" and bool(self.settings.get("serverCommand")))
 
     def add_server_line(self, line: ServerLine) -> None:
-        """Add a line to the server log, which keeps the newest ones."""
+        """Add a line to the server log, which keeps the newest lines."""
         if self.server_lines is None:
             self.server_lines = deque(maxlen=SERVER_LINES_KEPT)
         self.server_lines.append(line)
 
     def to_json(self) -> Record:
-        """The wire form of ``Deployment``; ``deploymentUrl`` has no scheme (FACTS §4)."""
+        """Return the wire form of ``Deployment``. ``deploymentUrl`` has no scheme (FACTS §4)."""
         shown: Record = {
             "uid": self.uid,
             "environment": self.environment.uid,
@@ -302,7 +303,7 @@ Shown = TypeVar("Shown", Project, Environment, Deployment, Domain)
 
 
 def in_order(items: Iterable[Shown], now: float, order: ListOrder, *, late: float = 0.0) -> list[Shown]:
-    """Those that a list shows at ``now``, in the order that was chosen (FACTS §11 rows 22 and 35; §10 quirk 9)."""
+    """Return the items that a list shows at ``now``, in the given order (FACTS §11 rows 22 and 35; §10 quirk 9)."""
     there = [item for item in items if item.visible_at <= now]
     if late:
         there = [item for item in there if isinstance(item, Domain) or item.created_at + late <= now]
@@ -312,10 +313,10 @@ def in_order(items: Iterable[Shown], now: float, order: ListOrder, *, late: floa
 
 
 class State:
-    """All organizations, and direct ways to what their projects contain.
+    """All organizations, and indexes of everything in their projects.
 
     Args:
-        tracked: note what changes, for `take_changed` and `take_gone`.
+        tracked: Note changes, for `take_changed` and `take_gone`.
     """
 
     def __init__(self, *, tracked: bool = False) -> None:
@@ -328,7 +329,7 @@ class State:
         self._names: dict[tuple[str, str], Project | Environment] = {}
 
     def keep(self, one: Kept) -> None:
-        """Put something where it belongs."""
+        """Add a resource to its parent and to the indexes."""
         match one:
             case Organization():
                 self.organizations[one.uid] = one
@@ -353,7 +354,7 @@ class State:
         self.note(one)
 
     def note(self, one: Kept) -> None:
-        """Note a change that no attribute shows, such as a line more in a log."""
+        """Note a change that no assignment to an attribute shows, such as a new line of a log."""
         if self._changes is not None:
             self._changes.changed[one] = None
 
@@ -368,19 +369,19 @@ class State:
         self._names[project.organization.uid, name] = project
 
     def change_environment(self, environment: Environment, settings: Mapping[str, object]) -> None:
-        """Change some settings of an environment, among which its name may be."""
+        """Change some settings of an environment, such as its name."""
         del self._names[environment.project.uid, environment.name]
         environment.settings = {**environment.settings, **settings}
         self._names[environment.project.uid, environment.name] = environment
 
     def drop_project(self, project: Project) -> None:
-        """Forget a project that is empty."""
+        """Remove a project without environments."""
         del self._names[project.organization.uid, project.name]
         del project.organization.projects[project.uid]
         self._gone("project", project)
 
     def drop_environment(self, environment: Environment) -> None:
-        """Forget an environment, its hook, its domains and its deployments."""
+        """Remove an environment, its hook, its domains and its deployments."""
         environment.deleted = True
         self._names.pop((environment.project.uid, environment.name), None)
         environment.project.environments.pop(environment.uid, None)
@@ -394,13 +395,13 @@ class State:
         self._gone("environment", environment)
 
     def take_changed(self) -> Iterator[Kept]:
-        """Give everything that has changed, once."""
+        """Yield each changed resource once."""
         if self._changes is not None:
             changed, self._changes.changed = self._changes.changed, {}
             yield from changed
 
     def take_gone(self) -> Iterator[tuple[str, str]]:
-        """Give the kind and the uid of everything that is gone, once."""
+        """Yield the kind and the UID of each removed resource once."""
         while self._changes is not None and self._changes.gone:
             yield self._changes.gone.pop()
 

@@ -1,4 +1,4 @@
-"""Requests that reach an emulator without a socket, for instance in the time of an event loop that never waits."""
+"""A transport that reaches an emulator without a socket, for example on an event loop with virtual time."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ class FileInBody(Protocol):
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """Path of the file."""
         ...
 
     @property
     def fields(self) -> Sequence[tuple[str, str]]:
-        """Form fields that go before it."""
+        """Form fields before the file."""
         ...
 
     @property
     def form(self) -> bool:
-        """Whether it is part of a form."""
+        """Whether the file is part of a form."""
         ...
 
 
@@ -73,9 +73,9 @@ class Received:
 
     Attributes:
         status: HTTP status.
-        headers: headers; the case of their names does not matter.
-        body: the whole body; empty where it is read while it comes.
-        stream: reads it while it comes, for a live log.
+        headers: Headers; the case of their names does not matter.
+        body: The whole body; empty if there is a stream.
+        stream: The body of a live log, which the client reads while it arrives.
     """
 
     status: int
@@ -85,10 +85,13 @@ class Received:
 
 
 class InMemoryTransport:
-    """Hands requests to an emulator and its answers back; give it to a client as its ``transport``.
+    """A transport that passes requests to an emulator in this process: ``LaunchClient(transport=...)``.
 
-    Latency, budget, faults and the ledger are those of the emulator. A dropped connection and a truncated body are a
+    Latency, rate limit, faults and ledger work as they do over sockets. A dropped connection and a truncated body raise
     `ConnectionResetError`.
+
+    Attributes:
+        streams: Whether the transport can read a body while it arrives: always true.
     """
 
     streams: bool = True
@@ -97,10 +100,10 @@ class InMemoryTransport:
         self._dispatch = dispatch
 
     async def send(self, request: Sent) -> Received:
-        """Have a request answered.
+        """Send a request and return the answer.
 
         Raises:
-            ConnectionResetError: a fault dropped the connection.
+            ConnectionResetError: A fault dropped the connection.
         """
         connection = _Connection(asyncio.get_running_loop())
         response = await self._dispatch(_incoming(request, connection))
@@ -111,11 +114,11 @@ class InMemoryTransport:
         return Received(response.status, response.headers, await _body(response))
 
     async def close(self) -> None:
-        """Do nothing: the emulator belongs to whoever made it."""
+        """Do nothing: the program that started the emulator also stops it."""
 
 
 def _incoming(request: Sent, connection: _Connection) -> web.BaseRequest:
-    """The request as the emulator's server would have read it."""
+    """Return the request as the server of the emulator would have read it."""
     url = URL(request.url, encoded=True)
     headers = CIMultiDict(request.headers)
     headers.setdefault("Host", url.authority)
@@ -144,7 +147,7 @@ def _incoming(request: Sent, connection: _Connection) -> web.BaseRequest:
 
 
 def _encoded(file: FileInBody | None, headers: CIMultiDict[str]) -> bytes | None:
-    """The bytes of a file, or of the form that it is the last part of."""
+    """Return the bytes of a file, or of a form with the file as its last part."""
     if file is None or not file.form:
         return None if file is None else file.path.read_bytes()
     boundary = secrets.token_hex(16)
@@ -162,7 +165,7 @@ async def _body(response: web.StreamResponse) -> bytes:
 
 
 class _Connection(BaseProtocol):
-    """What a request knows of the connection that it came in on."""
+    """The connection of a request, as far as aiohttp needs one."""
 
     ssl_context = None
     peername = None
@@ -195,7 +198,7 @@ class _Line(asyncio.Transport):
 
 @define
 class _Nowhere(AbstractStreamWriter):
-    """Takes what a fault sends of a truncated body; nobody reads it."""
+    """A writer that discards everything, such as the truncated body of a fault."""
 
     async def write(self, chunk: bytes | bytearray | memoryview) -> None:
         pass

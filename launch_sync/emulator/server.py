@@ -26,20 +26,20 @@ __all__ = ["LaunchEmulator"]
 
 
 class LaunchEmulator:
-    """A faithful Contentstack Launch server on loopback.
+    """A Contentstack Launch server on loopback.
 
-    Use it as a context manager, or call `start` and `stop`; the attribute `url` is its address. It has one
-    organization at first, whose credentials are the attributes `organization_uid`, `authtoken`, `access_token`,
-    `client_id` and `client_secret`.
+    Use it as a context manager, or call `start` and `stop`. The attribute `url` is its address. It starts with
+    one organization, whose credentials are the attributes `organization_uid`, `authtoken`, `access_token`, `client_id`
+    and `client_secret`.
 
     Args:
-        options: all options at once.
-        changes: single options, in place of those; `EmulatorOptions` explains them.
+        options: All options at once.
+        changes: Single options, which replace those in `options`; `EmulatorOptions` describes them.
 
     Raises:
-        TypeError: there is no such option.
-        ValueError: an option out of its range, or a state file or a tape that cannot be read.
-        OSError: there is no such tape.
+        TypeError: There is no such option.
+        ValueError: An option is out of its range, or a state file or a tape cannot be read.
+        OSError: There is no such tape.
     """
 
     def __init__(self, options: EmulatorOptions | None = None, **changes: Unpack[EmulatorKeywords]) -> None:
@@ -60,73 +60,73 @@ class LaunchEmulator:
 
     @property
     def organization_uid(self) -> str:
-        """Uid of the first organization."""
+        """UID of the first organization."""
         return self._async.organization_uid
 
     @property
     def authtoken(self) -> str:
-        """Session token of its user."""
+        """Session token of the first organization's user."""
         return self._async.authtoken
 
     @property
     def access_token(self) -> str:
-        """Bearer token of its user, scope ``launch:manage``."""
+        """Bearer token of the first organization's user, scope ``launch:manage``."""
         return self._async.access_token
 
     @property
     def client_id(self) -> str:
-        """Client id of its M2M app."""
+        """Client id of the first organization's M2M app."""
         return self._async.client_id
 
     @property
     def client_secret(self) -> str:
-        """Client secret of its M2M app."""
+        """Client secret of the first organization's M2M app."""
         return self._async.client_secret
 
     @property
     def email(self) -> str:
-        """Login name of its user."""
+        """E-mail address with which the first organization's user logs in."""
         return self._async.email
 
     @property
     def password(self) -> str:
-        """Password of its user."""
+        """Password with which the first organization's user logs in."""
         return self._async.password
 
     @property
     def control_secret(self) -> str:
-        """What an order under ``/__emulator__/`` must have in its header ``Emulator-Secret``."""
+        """Secret that each order under ``/__emulator__/`` must have in its header ``Emulator-Secret``."""
         return self._async.control_secret
 
     @property
     def faults(self) -> Faults:
-        """Failures on demand."""
+        """Rules that make requests fail."""
         return self._async.faults
 
     @property
     def ledger(self) -> Ledger:
-        """Every request that arrived, and what was created."""
+        """Record of every request, of everything that was created, and of every purge."""
         return self._async.ledger
 
     @property
     def clock(self) -> Clock:
-        """The time in which builds run and credentials expire."""
+        """Clock of builds, logs and credentials."""
         return self._async.clock
 
     @property
     def scripts(self) -> Scripts:
-        """The scripts that wait for a deployment."""
+        """Scripts for the next deployments."""
         return self._async.scripts
 
     def change(self, **changes: Unpack[EmulatorKeywords]) -> None:
-        """Change options while the emulator runs. The budget counts from zero where its options change.
+        """Change options while the emulator runs. If an option of the rate limit changes, counting starts from zero.
 
         Args:
-            changes: the options; `EmulatorOptions` explains them.
+            changes: The options; `EmulatorOptions` describes them.
 
         Raises:
-            TypeError: there is no such option.
-            ValueError: an option out of its range, or one that counts only when the emulator starts.
+            TypeError: There is no such option.
+            ValueError: An option is out of its range, or cannot be changed after the start.
         """
         self._async.change(**changes)
 
@@ -136,9 +136,9 @@ class LaunchEmulator:
         """Add an organization with a user and an M2M app.
 
         Args:
-            name: as the organization list shows it.
-            rate_limit: its requests per second, None for no limit; by default the emulator's.
-            second_factor: the code that its user must give at login.
+            name: Name in the list of organizations.
+            rate_limit: Requests per second; None for no limit. The default is the option of the emulator.
+            second_factor: Code that the user must enter at login.
         """
         return self._async.add_organization(name, rate_limit=rate_limit, second_factor=second_factor)
 
@@ -150,25 +150,25 @@ class LaunchEmulator:
         seconds: float | None = None,
         organization_uid: str | None = None,
     ) -> str:
-        """A new bearer token.
+        """Return a new bearer token.
 
         Args:
-            scopes: what it may do; ``launch:manage`` by default, which is everything.
-            kind: of a user, or of an app (M2M), which may not use Git repositories.
-            seconds: its life; by default the emulator's ``token_seconds``.
-            organization_uid: whose it is; by default the first organization's.
+            scopes: Scopes of the token. The default, ``launch:manage``, allows everything.
+            kind: Owner of the token: a user, or an M2M app, which cannot use Git repositories.
+            seconds: Life of the token in seconds. The default is the option ``token_seconds``.
+            organization_uid: Organization of the token. The default is the first organization.
 
         Raises:
-            ValueError: a scope that Launch does not have.
-            KeyError: no such organization.
+            ValueError: Launch does not have such a scope.
+            KeyError: There is no such organization.
         """
         return self._async.issue_token(scopes=scopes, kind=kind, seconds=seconds, organization_uid=organization_uid)
 
     def advance(self, seconds: float) -> None:
-        """Move the time of builds, logs, tokens and signed URLs forward at once.
+        """Move the time of builds, logs, tokens and signed URLs forward.
 
         Raises:
-            ValueError: ``seconds`` is negative.
+            ValueError: ``seconds`` is negative, or leads beyond the year 9000.
         """
         self._async.advance(seconds)
 
@@ -184,7 +184,7 @@ class LaunchEmulator:
         project_uid: str | None = None,
         environment_uid: str | None = None,
     ) -> None:
-        """Have the next ``times`` matching deployments go as told; see `Script` and `Scripts.add`."""
+        """Set the course of the next ``times`` matching deployments; see `Script` and `Scripts.add`."""
         self._async.script(
             outcome,
             seconds=seconds,
@@ -207,22 +207,23 @@ class LaunchEmulator:
         running_status: str = "DEPLOYING",
         at: float | None = None,
     ) -> str:
-        """Put a deployment into an environment without a request; it builds beside whatever else builds there.
+        """Add a deployment to an environment without a request. It does not wait for other builds.
 
         Args:
-            environment_uid: the environment.
-            outcome: its last status; it and the four below are those of `Script`.
-            seconds: see `Script`.
-            queue_seconds: see `Script`.
-            lines: see `Script`.
-            running_status: see `Script`.
-            at: when it is created, in epoch seconds: now by default, or earlier, or later, and then it shows later.
+            environment_uid: UID of the environment.
+            outcome: Last status of the deployment. This and the next four arguments are those of `Script`.
+            seconds: See `Script`.
+            queue_seconds: See `Script`.
+            lines: See `Script`.
+            running_status: See `Script`.
+            at: Time of its creation in epoch seconds; by default now. A deployment with a later time is shown from then
+                on.
 
         Returns:
-            Its uid.
+            UID of the deployment.
 
         Raises:
-            KeyError: no such environment.
+            KeyError: There is no such environment.
         """
         return self._async.add_deployment(
             environment_uid,
@@ -235,24 +236,28 @@ class LaunchEmulator:
         )
 
     def roll_back(self, deployment_uid: str) -> None:
-        """Do what "rollback" in the console does: a superseded deployment is LIVE again at once, without a build.
+        """Roll back as the console does: make a superseded deployment LIVE again, without a build.
 
-        The LIVE deployment is superseded. The site has the files and the settings of the deployment that is LIVE again.
+        The deployment that was LIVE is superseded. The site gets the files and the settings of the restored deployment.
 
         Args:
-            deployment_uid: a deployment with `isRollbackEligible`.
+            deployment_uid: UID of a deployment with `isRollbackEligible`.
 
         Raises:
-            KeyError: no such deployment.
-            ValueError: the deployment is not eligible for a rollback.
+            KeyError: There is no such deployment.
+            ValueError: The deployment is not eligible for a rollback.
         """
         self._async.roll_back(deployment_uid)
 
     def add_app(self, *, machine_to_machine: bool = False, organization_uid: str | None = None) -> tuple[str, str]:
-        """Register an OAuth app: a standard one, for `authorize`, or an M2M one; returns its client id and secret.
+        """Register an OAuth app, and return its client id and client secret.
+
+        Args:
+            machine_to_machine: Register an M2M app instead of a standard app, which `authorize` needs.
+            organization_uid: Organization of the app. The default is the first organization.
 
         Raises:
-            KeyError: no such organization.
+            KeyError: There is no such organization.
         """
         return self._async.add_app(machine_to_machine=machine_to_machine, organization_uid=organization_uid)
 
@@ -265,20 +270,20 @@ class LaunchEmulator:
         code_challenge: str | None = None,
         code_challenge_method: Literal["plain", "S256"] = "S256",
     ) -> str:
-        """What a user does in the browser: allow an app, and get the code that its redirect carries.
+        """Authorize an app, as a user does in the browser, and return the code of the redirect.
 
         Args:
-            client_id: of the app.
-            redirect_uri: must come back with the code.
-            scopes: what the user allows; ``launch:manage`` by default, which is everything.
-            code_challenge: for PKCE; without it the app needs its secret.
-            code_challenge_method: how the challenge was made from the verifier.
+            client_id: Client id of the app.
+            redirect_uri: Redirect URI. The exchange of the code must name the same URI.
+            scopes: Scopes that the user allows. The default, ``launch:manage``, allows everything.
+            code_challenge: Challenge for PKCE. Without one, the app needs its secret.
+            code_challenge_method: Method by which the challenge was made from the verifier.
 
         Returns:
-            A code, good for one exchange within 60 s.
+            A code that can be exchanged once, within 60 s.
 
         Raises:
-            KeyError: no such app.
+            KeyError: There is no such app.
         """
         return self._async.authorize(
             client_id,
@@ -299,21 +304,21 @@ class LaunchEmulator:
         deployments: int = 0,
         organization_uid: str | None = None,
     ) -> Project:
-        """Put a project into the state directly, without a request.
+        """Add a project without a request.
 
         Args:
-            name: its name.
-            environments: names of its environments.
-            git: a GITPROVIDER project instead of a FILEUPLOAD one.
-            framework_preset: of all its environments.
-            variables: of all its environments, as (key, value).
-            deployments: how many deployments each environment has behind it; the last one is LIVE.
-            organization_uid: whose it is; by default the first organization's.
+            name: Name of the project.
+            environments: Names of its environments.
+            git: Make a GITPROVIDER project instead of a FILEUPLOAD project.
+            framework_preset: Framework preset of all its environments.
+            variables: Variables of all its environments, as (key, value).
+            deployments: Number of finished deployments of each environment; the last one is LIVE.
+            organization_uid: Organization of the project. The default is the first organization.
 
         Raises:
-            ValueError: the organization has a project of that name, two environments share theirs, or ``environments``
-                is one name.
-            KeyError: no such organization.
+            ValueError: The organization has a project with this name, two environments have the same name, or
+                ``environments`` is a string.
+            KeyError: There is no such organization.
         """
         return self._async.add_project(
             name,
@@ -326,31 +331,31 @@ class LaunchEmulator:
         )
 
     def deploy_hook_url(self, environment_uid: str) -> str:
-        """The secret URL that deploys an environment.
+        """Return the deploy hook of an environment: a secret URL that deploys it.
 
         Raises:
-            KeyError: no such environment.
+            KeyError: There is no such environment.
         """
         return self._async.deploy_hook_url(environment_uid)
 
     def push(self, environment_uid: str, commit_hash: str) -> str | None:
-        """Have the Git host tell of a new commit, which deploys an environment with ``autoDeployOnPush``.
+        """Announce a new commit as the Git host does, which deploys an environment with ``autoDeployOnPush``.
 
-        Without a usable Git connection nothing comes of it, as it happened to the service (FACTS §10 quirk 14).
+        Without a usable Git connection, nothing is deployed. The real service has had such outages.
 
         Returns:
-            Uid of the deployment; None if nothing is deployed.
+            UID of the deployment; None if nothing is deployed.
 
         Raises:
-            KeyError: no such environment.
+            KeyError: There is no such environment.
         """
         return self._async.push(environment_uid, commit_hash)
 
     def add_domain(self, environment_uid: str, url: str) -> str:
-        """Give an environment a custom domain; returns its uid.
+        """Add a custom domain to an environment, and return the UID of the domain.
 
         Raises:
-            KeyError: no such environment.
+            KeyError: There is no such environment.
         """
         return self._async.add_domain(environment_uid, url)
 
@@ -360,42 +365,43 @@ class LaunchEmulator:
         """Add a line to a deployment's server log.
 
         Args:
-            deployment_uid: whose log.
-            message: the text.
-            source: who wrote it.
-            at: epoch seconds; by default now.
-            late: seconds after ``at`` from which the line can be read; whoever reads live gets it at once.
+            deployment_uid: UID of the deployment.
+            message: Text of the line.
+            source: Part of the site that wrote the line.
+            at: Time of the line in epoch seconds; by default now.
+            late: Seconds after ``at`` from which requests return the line. The live log sends it immediately.
 
         Raises:
-            KeyError: no such deployment.
+            KeyError: There is no such deployment.
         """
         self._async.add_server_log(deployment_uid, message, source=source, at=at, late=late)
 
     def break_live_logs(self) -> int:
-        """Break every connection on which a server log is read live; returns how many there were."""
+        """Break every connection that reads a live server log, and return the number of connections."""
         return self._async.break_live_logs()
 
     @property
     def live_log_readers(self) -> int:
-        """How many connections there are on which a server log is read live."""
+        """Number of connections that read a live server log."""
         return self._async.live_log_readers
 
     def revoke_token(self, token: str) -> bool:
-        """End a bearer or refresh token at once; False if there was none."""
+        """Revoke a bearer or refresh token. Return False if there is no such token."""
         return self._async.revoke_token(token)
 
     @classmethod
     def from_tape(cls, path: str | os.PathLike[str], **changes: Unpack[EmulatorKeywords]) -> Self:
         """Return an emulator that answers from a tape, which a `Recorder` has written.
 
-        The k-th request with one method, path and query gets the k-th answer that was recorded for it; the last one is
-        repeated. A request that is not on the tape gets a 421 with the code ``emulator.NOT_ON_TAPE``, which names the
-        nearest requests that are. Credentials are not checked, and no budget counts. `organization_uid` is that of
-        the tape.
+        Requests are the same if their method, path and query are the same. The first such request gets the first
+        answer that was recorded for it, the second request gets the second answer, and so on. The last answer is
+        repeated. A request that is not on the tape gets a 421 with the code ``emulator.NOT_ON_TAPE``, which lists the
+        nearest recorded requests. The emulator does not check credentials and has no rate limit. `organization_uid` is
+        the organization of the tape.
 
         Args:
             path: The tape.
-            changes: Other options, such as ``port``; `EmulatorOptions` explains them.
+            changes: Other options, such as ``port``; `EmulatorOptions` describes them.
 
         Raises:
             ValueError: The file is no tape of this version, or a line of it is damaged.
@@ -404,19 +410,19 @@ class LaunchEmulator:
         return cls._wrap(AsyncLaunchEmulator.from_tape(path, **changes))
 
     def start(self) -> None:
-        """Listen. Afterwards `url` is known.
+        """Start to listen. Afterwards `url` is known.
 
         Raises:
-            OSError: the port is taken.
+            OSError: Another program uses the port.
         """
         _bridge.run(self._async.start())
 
     def transport(self) -> InMemoryTransport:
-        """A way in without a socket, for `LaunchClient(transport=...)`; uploads need a started emulator."""
+        """Return a transport for `LaunchClient(transport=...)` without a socket. Uploads need a started emulator."""
         return self._async.transport()
 
     def stop(self) -> None:
-        """Close every connection and remove every file."""
+        """Close every connection and remove every file, except the state file."""
         self._lifetime.close()
 
     def __enter__(self) -> Self:

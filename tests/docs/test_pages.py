@@ -63,7 +63,9 @@ def test_names_stand_side_by_side() -> None:
     assert f"\n| {login} | Log in; " in page
     assert "\n| none | [`BridgeThreadError`][launch_sync._bridge.loop.BridgeThreadError] | " in page
     assert "\n| [`UNSET`][launch_async.UNSET] | the same | An argument that was not given" in page
-    assert "\n| [`LogLine`][launch_async.emulator.builds.script.LogLine] | the same | One build-log line. |" in page
+    assert (
+        "\n| [`LogLine`][launch_async.emulator.builds.script.LogLine] | the same | One line of a build log. |" in page
+    )
     assert expand("# Another page") == "# Another page"
 
 

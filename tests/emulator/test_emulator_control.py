@@ -57,7 +57,7 @@ async def test_a_refusal_lists_the_names_that_there_are(control):
     operation = await control.post("/__emulator__/faults", {"kind": "empty", "operation": "x"})
 
     assert "scripts, advance" in order.text
-    assert "there is no second here; there is seconds" in field.text
+    assert "Unknown parameters: second. The parameters are seconds" in field.text
     assert "createDeployment, createEnvironment" in operation.text
 
 

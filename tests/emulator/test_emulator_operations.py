@@ -338,7 +338,7 @@ async def test_preloaded_projects_cost_no_requests_and_look_like_others(api):
     assert environments[0]["environmentVariables"] == [{"key": "K", "value": "V"}]
     with pytest.raises(ValueError, match="big"):
         api.emulator.add_project("big")
-    with pytest.raises(ValueError, match="unique"):
+    with pytest.raises(ValueError, match="same name"):
         api.emulator.add_project("other", environments=["a", "a"])
 
 

@@ -170,7 +170,7 @@ async def test_a_name_is_free_again_after_a_change_and_after_a_deletion(api, env
     await api.put(project, {"name": "renamed"})
     await api.put(environment, {"name": "renamed"})
     api.emulator.add_project("there")
-    with pytest.raises(ValueError, match="there is a project named 'renamed'"):
+    with pytest.raises(ValueError, match="'renamed' already"):
         api.emulator.add_project("renamed")
     git = api.emulator.add_project("git", git=True)
     made = await api.post(f"/projects/{git.uid}/environments", {**body, "name": "again"})
@@ -403,7 +403,7 @@ async def test_a_failure_inside_the_emulator_is_a_500_without_a_trace(api, monke
 
     assert (reply.status, reply.code) == (500, "launch.INTERNAL_ERROR")
     assert "Traceback" not in reply.text
-    assert "createDeployment failed" in caplog.text
+    assert "createDeployment failed inside the emulator" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ async def test_a_request_that_the_tape_lacks_is_refused_with_the_nearest(tape):
     async with LaunchEmulator.from_tape(tape) as emulator, client_of(emulator) as client:
         with pytest.raises(APIError) as refused:
             await client.projects.get("66c0ffee00000000000000a1")
-        with pytest.raises(APIError, match="has no POST at all"):
+        with pytest.raises(APIError, match="tape has no POST"):
             await client.request("POST", "/projects", json={})
         requests = [(entry.status, entry.operation) for entry in emulator.ledger.requests]
 
@@ -152,11 +152,11 @@ LINE = json.dumps(
     ("content", "reason"),
     [
         ("", "is empty"),
-        (f"{LINE}\n{LINE[:40]}", "Line 2 .*not valid JSON.*cut off"),
+        (f"{LINE}\n{LINE[:40]}", "Line 2 .*not valid JSON.*end of the line is missing"),
         (f"{LINE}\n{LINE[:40]}\n{LINE}\n", "Line 2 .*not valid JSON"),
         (f"{LINE}\n\n", "Line 2 .*not valid JSON"),
-        ('{"name": "a document"}\n', "Line 1 .*is the file a tape"),
-        ("[]\n", "Line 1 .*is the file a tape"),
+        ('{"name": "a document"}\n', "Line 1 .*Check that the file is a tape"),
+        ("[]\n", "Line 1 .*Check that the file is a tape"),
         (LINE.replace('"tape": 1', '"tape": 0') + "\n", "Line 1 .*format 0.*reads format 1"),
         (LINE.replace('"status": 200', '"status": "ok"') + "\n", "Line 1 .*'status' is 'ok'"),
         (LINE.replace('"query": []', '"query": [["a"]]') + "\n", "Line 1 .*'query'"),

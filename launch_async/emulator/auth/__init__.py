@@ -1,1 +1,1 @@
-"""Who may call: users, their sessions, OAuth apps and tokens, and the endpoints that hand them out."""
+"""Credentials: users, their sessions, OAuth apps and tokens, and the endpoints that issue them."""

@@ -1,4 +1,4 @@
-"""Who is calling: users and their authtokens, bearer tokens with scopes and an end, and M2M apps."""
+"""The credentials of callers: users and their authtokens, bearer tokens with scopes, and M2M apps."""
 
 import base64
 import hashlib
@@ -23,20 +23,20 @@ CODE_SECONDS = 60.0
 
 @frozen
 class Caller:
-    """A recognized caller: on whose behalf, and what it may do."""
+    """A known caller: its organization, its kind and its scopes."""
 
     organization: Organization
     kind: TokenKind
     scopes: frozenset[str]
 
     def may(self, scope: str | None) -> bool:
-        """Whether it holds ``scope``, or the one that covers everything."""
+        """Return whether the caller has ``scope``, or ``launch:manage``, which includes every scope."""
         return scope is None or MANAGE in self.scopes or scope in self.scopes
 
 
 @define(eq=False)
 class User:
-    """A person who logs in with a password; the last twenty authtokens count (FACTS §3)."""
+    """A person who logs in with a password. Only the newest twenty authtokens are valid (FACTS §3)."""
 
     uid: str
     email: str
@@ -48,7 +48,7 @@ class User:
 
 @frozen
 class Token:
-    """What stands behind an access or refresh token."""
+    """The rights of an access or refresh token."""
 
     organization: Organization
     kind: TokenKind
@@ -59,7 +59,7 @@ class Token:
 
 @frozen
 class App:
-    """An OAuth app: M2M apps get tokens by client_credentials, standard ones by code."""
+    """An OAuth app. M2M apps get tokens by client_credentials, standard apps by code."""
 
     client_id: str
     client_secret: str = field(repr=False)
@@ -69,7 +69,7 @@ class App:
 
 @frozen
 class Grant:
-    """An authorization code that waits to be redeemed; it lives 60 s (FACTS §3)."""
+    """The grant of an authorization code, which can be redeemed for 60 s (FACTS §3)."""
 
     app: App
     redirect_uri: str
@@ -79,7 +79,7 @@ class Grant:
     challenge_method: str
 
     def proves(self, verifier: str | None) -> bool:
-        """Whether ``verifier`` is the secret behind the PKCE challenge."""
+        """Return whether ``verifier`` fits the PKCE challenge."""
         if self.challenge is None or verifier is None:
             return self.challenge is None
         shown = verifier
@@ -90,7 +90,7 @@ class Grant:
 
 
 class Table(dict[str, Value]):
-    """A dictionary that notes which of its keys were put in or taken out, for an emulator that keeps its state."""
+    """A dictionary that notes which keys were added or removed, for an emulator that keeps its state."""
 
     def __init__(self, *, tracked: bool) -> None:
         super().__init__()
@@ -101,12 +101,12 @@ class Table(dict[str, Value]):
         self._touch(key)
 
     def take(self, key: str) -> Value | None:
-        """Take a value out; None if there was none."""
+        """Remove a value and return it; None if there was none."""
         self._touch(key)
         return self.pop(key, None)
 
     def take_touched(self) -> Iterator[str]:
-        """Give every key that was put in or taken out, once."""
+        """Yield every key that was added or removed, once."""
         while self._touched:
             yield self._touched.pop()
 
@@ -116,7 +116,7 @@ class Table(dict[str, Value]):
 
 
 class Issued:
-    """Everybody and everything that can be recognized."""
+    """All users, apps and tokens."""
 
     def __init__(self, *, tracked: bool = False) -> None:
         self.users: Table[User] = Table(tracked=tracked)
@@ -127,7 +127,7 @@ class Issued:
         self.grants: Table[Grant] = Table(tracked=tracked)
 
     def tables(self) -> "dict[str, Table[Any]]":
-        """All of it, by the kind of what is in it."""
+        """Return all tables by the kind of their entries."""
         return {
             "user": self.users,
             "app": self.apps,
@@ -139,7 +139,7 @@ class Issued:
 
 
 class Credentials:
-    """Issues credentials and recognizes them."""
+    """Issues and checks credentials."""
 
     def __init__(self, options: EmulatorOptions, state: State, uids: Uids, clock: Clock, issued: Issued) -> None:
         self._options = options
@@ -149,7 +149,7 @@ class Credentials:
         self.issued = issued
 
     def identify(self, headers: Mapping[str, str]) -> Caller | errors.Refusal:
-        """The caller behind a request's headers, or the refusal it gets (FACTS §3, §9)."""
+        """Return the caller that the headers of a request identify, or the refusal (FACTS §3, §9)."""
         authorization = headers.get("Authorization")
         authtoken = headers.get("authtoken")
         if authorization is None and authtoken is None:
@@ -185,19 +185,19 @@ class Credentials:
         return Caller(organization, "user", frozenset({MANAGE}))
 
     def access(self, value: str) -> Token | None:
-        """The access token of that value, unless it has expired or never was."""
+        """Return the access token of a value; None if it has expired or does not exist."""
         return self._current(self.issued.access, value)
 
     def refresh(self, value: str) -> Token | None:
-        """The refresh token of that value, unless it was revoked or never was."""
+        """Return the refresh token of a value; None if it was revoked or does not exist."""
         return self._current(self.issued.refresh, value)
 
     def session(self, authtoken: str) -> User | None:
-        """The user whose authtoken it is."""
+        """Return the user of an authtoken; None if there is none."""
         return self.issued.sessions.get(authtoken)
 
     def log_in(self, user: User) -> str:
-        """A new authtoken; the oldest beyond twenty is dropped silently."""
+        """Return a new authtoken. Beyond twenty, the oldest authtoken becomes invalid silently."""
         authtoken = self._uids.secret("blt")
         user.authtokens.append(authtoken)
         self.issued.sessions[authtoken] = user
@@ -206,20 +206,20 @@ class Credentials:
         return authtoken
 
     def log_out(self, authtoken: str) -> bool:
-        """End a session; False if there was none."""
+        """End a session. Return False if there was none."""
         user = self.issued.sessions.take(authtoken)
         if user is not None:
             user.authtokens.remove(authtoken)
         return user is not None
 
     def add_user(self, email: str, password: str, second_factor: str | None, organizations: list[Organization]) -> User:
-        """Register a person."""
+        """Add a user."""
         user = User(self._uids.platform(), email, password, second_factor, organizations)
         self.issued.users[email] = user
         return user
 
     def add_app(self, organization: Organization, *, machine_to_machine: bool) -> App:
-        """Register an OAuth app."""
+        """Add an OAuth app."""
         app = App(self._uids.launch(), self._uids.secret("cs"), organization, machine_to_machine)
         self.issued.apps[app.client_id] = app
         return app
@@ -227,15 +227,15 @@ class Credentials:
     def issue_access(
         self, organization: Organization, kind: TokenKind, scopes: Iterable[str], seconds: float, client_id: str = ""
     ) -> str:
-        """A bearer token that lives ``seconds``.
+        """Return a bearer token that is valid for ``seconds``.
 
         Raises:
-            ValueError: a scope that Launch does not have.
+            ValueError: Launch does not have such a scope.
         """
         granted = frozenset(scopes)
         unknown = granted.difference(SCOPES)
         if unknown:
-            raise ValueError(f"unknown scopes: {', '.join(sorted(unknown))}; Launch has {', '.join(SCOPES)}")
+            raise ValueError(f"Launch has no scope {', '.join(sorted(unknown))}. Its scopes are {', '.join(SCOPES)}")
         value = self._uids.secret("cs")
         self.issued.access[value] = Token(organization, kind, granted, self._clock.now() + seconds, client_id)
         return value
@@ -243,23 +243,23 @@ class Credentials:
     def issue_refresh(
         self, organization: Organization, scopes: frozenset[str], client_id: str, kind: TokenKind = "user"
     ) -> str:
-        """A refresh token of a user's grant, or of an app's; it does not end by time."""
+        """Return a refresh token for a user or an app. The token does not expire."""
         value = self._uids.secret("csr")
         self.issued.refresh[value] = Token(organization, kind, scopes, float("inf"), client_id)
         return value
 
     def revoke(self, value: str) -> bool:
-        """End a bearer or refresh token; False if there was none."""
+        """Revoke a bearer or refresh token. Return False if there was none."""
         return self.issued.access.take(value) is not None or self.issued.refresh.take(value) is not None
 
     def issue_code(self, grant: Grant) -> str:
-        """A code for ``grant``, as the browser step hands it over."""
+        """Return a code for ``grant``, as the redirect in the browser contains one."""
         code = self._uids.secret("")
         self.issued.grants[code] = grant
         return code
 
     def redeem(self, code: str) -> Grant | None:
-        """The grant behind a code, which can be used once and for 60 s."""
+        """Return the grant of a code; None if the code is invalid. A code can be used once, within 60 s."""
         grant = self.issued.grants.take(code)
         return grant if grant is not None and grant.expires_at > self._clock.now() else None
 

@@ -1,4 +1,4 @@
-"""Where credentials come from: password login, the three token endpoints, introspection, the list of organizations."""
+"""The endpoints for credentials: password login, token endpoints, introspection, the list of organizations."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ BAD_LOGIN = 104
 
 
 async def log_in(call: Call) -> Answer:
-    """Exchange a password for an authtoken; 294 asks for the second factor (FACTS §3)."""
+    """Return an authtoken for a password; error 294 asks for the second factor (FACTS §3)."""
     given = await _user(call)
     user = call.service.credentials.issued.users.get(str(given.get("email")))
     if user is None or given.get("password") != user.password:
@@ -39,7 +39,7 @@ async def log_out(call: Call) -> Answer:
 
 
 async def list_organizations(call: Call) -> Answer:
-    """The organizations that the caller belongs to."""
+    """Return the organizations of the caller."""
     organizations = _organizations(call)
     skip, limit = _number(call, "skip", 0), _number(call, "limit", 100)
     if "asc" in call.request.query:
@@ -55,7 +55,7 @@ async def list_organizations(call: Call) -> Answer:
 
 
 async def issue_tokens(call: Call) -> Answer:
-    """The token endpoint, under any of its three paths (FACTS §3)."""
+    """Answer the token endpoint, under any of its three paths (FACTS §3)."""
     form = await _form(call)
     app = call.service.credentials.issued.apps.get(form.get("client_id", ""))
     if app is None:
@@ -72,7 +72,7 @@ async def issue_tokens(call: Call) -> Answer:
 
 
 async def introspect(call: Call) -> Answer:
-    """Whether a token is good, and for what."""
+    """Return whether a token is valid, and its scopes."""
     form = await _form(call)
     credentials, value = call.service.credentials, form.get("token", "")
     token = credentials.access(value) or credentials.refresh(value)
@@ -82,10 +82,10 @@ async def introspect(call: Call) -> Answer:
 
 
 async def _user(call: Call) -> Record:
-    """What the body says of the user.
+    """Return the user object of the body.
 
     Raises:
-        Refusal: 422; the login host documents no other one.
+        Refusal: 422, the only status that the login host documents.
     """
     try:
         return as_object((await call.json()).get("user")) or {}
@@ -98,7 +98,7 @@ def _bad_login() -> errors.Refusal:
 
 
 def _machine_token(call: Call, app: App, form: Mapping[str, str]) -> Answer:
-    """client_credentials: only for M2M apps, and without a refresh token unless so chosen (FACTS §11 row 11)."""
+    """Answer client_credentials, only for M2M apps. An option adds a refresh token (FACTS §11 row 11)."""
     if form.get("client_secret") != app.client_secret:
         raise errors.oauth(401, "invalid_client", "Wrong client id or secret.")
     if not app.machine_to_machine:
@@ -116,14 +116,14 @@ def _machine_token(call: Call, app: App, form: Mapping[str, str]) -> Answer:
 
 
 def _asked_scopes(call: Call, form: Mapping[str, str]) -> list[str]:
-    """The scopes that a form asks for, under the names that are read (FACTS §11 row 10); everything by default."""
+    """Return the scopes that a form asks for, by default launch:manage (FACTS §11 row 10)."""
     chosen = call.service.options.scope_parameter
     names = ("scopes", "scope") if chosen == "either" else (chosen,)
     return next((form[name] for name in names if name in form), MANAGE).split()
 
 
 def _redeem(call: Call, app: App, form: Mapping[str, str]) -> Answer:
-    """authorization_code: once, for the same redirect_uri, with the verifier or the secret."""
+    """Answer authorization_code: once, for the same redirect_uri, with the verifier or the secret."""
     grant = call.service.credentials.redeem(form.get("code", ""))
     if grant is None or grant.app is not app or form.get("redirect_uri") != grant.redirect_uri:
         raise errors.oauth(400, "invalid_grant", "The code is invalid or expired.")
@@ -135,7 +135,7 @@ def _redeem(call: Call, app: App, form: Mapping[str, str]) -> Answer:
 
 
 def _refresh(call: Call, app: App, form: Mapping[str, str]) -> Answer:
-    """refresh_token: the old one ends, a new pair comes."""
+    """Answer refresh_token: revoke the old token, and issue a new pair."""
     value = form.get("refresh_token", "")
     token = call.service.credentials.refresh(value)
     if token is None or token.client_id != app.client_id:
@@ -189,10 +189,10 @@ def _number(call: Call, name: str, default: int) -> int:
 
 
 async def _form(call: Call) -> dict[str, str]:
-    """The urlencoded body.
+    """Return the fields of an urlencoded body.
 
     Raises:
-        Refusal: 400, envelope F, for another media type, and for what cannot be decoded.
+        Refusal: 400, envelope F, for another media type and for a body that cannot be decoded.
     """
     if call.request.content_type != "application/x-www-form-urlencoded":
         raise errors.oauth(400, "invalid_request", "The body must be application/x-www-form-urlencoded.")

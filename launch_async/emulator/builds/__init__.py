@@ -1,1 +1,1 @@
-"""Builds of the emulator and the sites they make."""
+"""Builds, and the sites that they make."""

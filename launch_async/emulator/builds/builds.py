@@ -1,8 +1,9 @@
-"""The life of deployments: a heap of dated events, played up to now whenever somebody looks.
+"""The course of deployments: a heap of events with times. Each request first applies the events that are due.
 
-Nothing runs in between: a deployment costs one object and at most one event, and moving the clock moves every build.
-A build starts when its environment is free; a later one waits, and displaces the one that waited before it (SKIPPED).
-The LIVE one is superseded when the next goes live, and a rollback in the console makes it LIVE again (FACTS §6).
+Nothing runs in the background: a deployment costs one object and at most one event, and moving the clock moves every
+build. A build starts when its environment is free. A later deployment waits, and replaces the one that waited before,
+which becomes SKIPPED. The LIVE deployment is superseded when the next one goes live. A rollback in the console makes it
+LIVE again (FACTS §6).
 """
 
 import heapq
@@ -44,7 +45,7 @@ class Builds:
         commit_hash: str | None = None,
         visible_at: float = 0.0,
     ) -> Deployment:
-        """Queue a deployment; if nothing runs in its environment it starts ``queue_seconds`` from now."""
+        """Queue a deployment. If its environment is free, the build starts ``queue_seconds`` from now."""
         environment.numbered += 1
         deployment = Deployment(
             uid=self._uids.launch(),
@@ -78,7 +79,7 @@ class Builds:
         return deployment
 
     def add(self, environment: Environment, script: Script, at: float) -> Deployment:
-        """Add a deployment that is created at ``at``, which may lie behind or ahead; it waits for no other one."""
+        """Add a deployment that is created at ``at``, in the past or the future. It does not wait for other builds."""
         commit_hash = _newest_commit(environment)
         environment.numbered += 1
         deployment = Deployment(
@@ -99,7 +100,7 @@ class Builds:
         return deployment
 
     def add_finished(self, environment: Environment, now: float) -> Deployment:
-        """Add a deployment whose build has ended at ``now`` and serves; the one before it is superseded."""
+        """Add a deployment that has gone live at ``now``. The deployment that was LIVE is superseded."""
         began = now - self._options.build_seconds
         commit_hash = _newest_commit(environment)
         environment.numbered += 1
@@ -121,18 +122,21 @@ class Builds:
         return deployment
 
     def roll_back(self, deployment: Deployment, now: float) -> None:
-        """Make a superseded deployment LIVE again, without a build; the LIVE one is superseded.
+        """Make a superseded deployment LIVE again, without a build. The LIVE deployment is superseded.
 
         Raises:
-            ValueError: it is not eligible.
+            ValueError: The deployment is not eligible for a rollback.
         """
         with self._lock:
             if not deployment.rollback_eligible:
-                raise ValueError(f"deployment {deployment.uid} is {deployment.status} and not eligible for a rollback")
+                raise ValueError(
+                    f"The deployment {deployment.uid} is {deployment.status} and not eligible for a rollback: choose a "
+                    "deployment with isRollbackEligible"
+                )
             self._go_live(deployment, now)
 
     def settle(self, now: float) -> None:
-        """Play every event that is due; a test may do so from another thread than the server's."""
+        """Apply every event that is due. A test may call this on another thread than the server's."""
         with self._lock:
             while self._events and self._events[0][0] <= now:
                 due, _, deployment = heapq.heappop(self._events)
@@ -144,7 +148,7 @@ class Builds:
                     self._finish(deployment, due)
 
     def complete(self, deployment: Deployment, now: float, problem: str | None) -> None:
-        """End a deployment whose command has run."""
+        """End a deployment whose build command has ended."""
         with self._lock:
             if deployment.environment.deleted or deployment.ended_at is not None:
                 return
@@ -152,7 +156,7 @@ class Builds:
             self._finish(deployment, now)
 
     def resume(self) -> None:
-        """Put the builds that the state says are under way back on the heap."""
+        """Schedule the builds that were running when the state was saved."""
         for environment in self._state.environments.values():
             deployment = environment.building
             if deployment is None:
@@ -166,12 +170,12 @@ class Builds:
                 self._schedule(deployment.started_at + self.seconds(deployment), deployment)
 
     def seconds(self, deployment: Deployment) -> float:
-        """How long the build takes once it runs."""
+        """Return the length of a build in seconds."""
         chosen = deployment.script.seconds
         return self._options.build_seconds if chosen is None else chosen
 
     def lines(self, deployment: Deployment, now: float) -> Iterator[tuple[int, Record]]:
-        """The log lines readable at ``now``: (epoch milliseconds, wire form), oldest first."""
+        """Yield the log lines that can be read at ``now``, oldest first: epoch milliseconds and wire form."""
         if deployment.started_at is None:
             return
         if deployment.command is not None:
@@ -212,7 +216,7 @@ class Builds:
             self._schedule(at + self.seconds(deployment), deployment)
 
     def _command(self, environment: Environment, upload: Upload | None) -> str | None:
-        """The command that really builds it, if real builds are on and there is something to build."""
+        """Return the build command to run; None without real builds or without an archive."""
         command = environment.settings.get("buildCommand")
         if self.run_command is None or not command or upload is None or upload.problem is not None:
             return None
@@ -243,12 +247,12 @@ class Builds:
         self._offer_rollbacks(deployment.environment)
 
     def _offer_rollbacks(self, environment: Environment) -> None:
-        """Keep the newest superseded deployments eligible for a rollback, as many as the plan retains (FACTS §6)."""
+        """Make the newest superseded deployments eligible for a rollback, as many as the plan keeps (FACTS §6)."""
         superseded = (one for one in reversed(environment.deployments.values()) if one.status in SUPERSEDED)
         for place, deployment in enumerate(superseded):
             is_retained = place < self._options.rollback_retention
             if not is_retained and not deployment.rollback_eligible:
-                return  # The older ones are not eligible either.
+                return  # The older deployments are not eligible either.
             deployment.rollback_eligible = is_retained
 
     def _end(self, deployment: Deployment, status: str, at: float) -> None:
@@ -260,7 +264,7 @@ class Builds:
 
 
 def _command_lines(deployment: Deployment) -> Iterator[tuple[int, Record]]:
-    """What the build command wrote, and why it failed if it did."""
+    """Yield the output of the build command, and the reason of a failure."""
     for stamp, message in deployment.output:
         yield stamp, {"message": message, "stage": BUILD, "timestamp": iso_milliseconds(stamp)}
     if deployment.problem is not None and deployment.ended_at is not None:

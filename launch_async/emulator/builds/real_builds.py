@@ -1,7 +1,7 @@
-"""Real builds: the environment's build command, run in a copy of the unpacked archive. Off unless asked for.
+"""Real builds: run the build command of an environment in a copy of the unpacked archive.
 
-The command gets the environment's variables and, of this process's own, only what a shell needs. It runs as the user
-of the emulator: deploy only what you would run yourself.
+The option ``build`` turns them on. The command gets the environment's variables and, of this process's environment,
+only the variables that a shell needs. It runs as the user of the emulator: deploy only code that you trust.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ from launch_async.emulator.state import Deployment
 
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "TEMP", "SYSTEMROOT", "COMSPEC", "PATHEXT")
 CHUNK = 64 * 1024
-LOOK = 0.1
-"""Seconds between looks whether a command has ended."""
-LINGER = 0.5
-"""Seconds after its end in which output of what it left running still counts."""
+CHECK_S = 0.1
+"""Seconds between checks whether a command has ended."""
+LINGER_S = 0.5
+"""Seconds after the end of a command in which the output of its child processes is still read."""
 
 
 class Builder:
-    """Runs build commands, each in a task that it owns."""
+    """Runs build commands, each in a separate task."""
 
     def __init__(self, builds: Builds, clock: Clock, folder: Path) -> None:
         self._builds = builds
@@ -38,11 +38,11 @@ class Builder:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self, deployment: Deployment) -> None:
-        """Start the build of a deployment; may be called from any thread."""
+        """Start the build of a deployment; safe to call on any thread."""
         self._loop.call_soon_threadsafe(self._spawn, deployment)
 
     async def stop(self) -> None:
-        """End every build and wait until its processes are gone."""
+        """End every build, and wait until its processes have ended."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -79,11 +79,11 @@ class Builder:
         reading = asyncio.create_task(_each_line(process, lambda line: self._note(deployment, line)))
         try:
             while not reading.done() and process.returncode is None:
-                await asyncio.wait({reading}, timeout=LOOK)
-            await asyncio.wait({reading}, timeout=LINGER)
+                await asyncio.wait({reading}, timeout=CHECK_S)
+            await asyncio.wait({reading}, timeout=LINGER_S)
             if not reading.done() and process.returncode is not None:
-                _kill(process)  # what the command left running holds its output open
-                await asyncio.wait({reading}, timeout=LINGER)
+                _kill(process)  # a child process of the command keeps the output open
+                await asyncio.wait({reading}, timeout=LINGER_S)
                 return process.returncode
             await reading
             return await process.wait()
@@ -91,8 +91,8 @@ class Builder:
             if process.returncode is None:
                 _kill(process)
                 await process.wait()
-                # The pipe is closed when its end was read: a process may have ended before.
-                await asyncio.wait({reading}, timeout=LINGER)
+                # The pipe is closed when its end has been read, which may be after the end of the process.
+                await asyncio.wait({reading}, timeout=LINGER_S)
             reading.cancel()
 
     def _note(self, deployment: Deployment, line: str) -> None:
@@ -100,7 +100,7 @@ class Builder:
 
 
 async def _each_line(process: Process, note: Callable[[str], None]) -> None:
-    """Pass on the output line by line, however long a line is."""
+    """Pass on the output line by line; a line may have any length."""
     if process.stdout is None:
         return
     rest = b""
@@ -121,7 +121,7 @@ def _environment(deployment: Deployment) -> dict[str, str]:
 
 
 def _kill(process: Process) -> None:
-    """End the whole process group, since a build starts children."""
+    """Kill the whole process group, because a build starts child processes."""
     with contextlib.suppress(ProcessLookupError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""How a build goes: its length, its outcome and its log, scripted or by default."""
+"""The course of a build: its length, its outcome and its log, scripted or by default."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -12,14 +12,14 @@ BUILD = "BUILD"
 
 @frozen
 class LogLine:
-    """One build-log line.
+    """One line of a build log.
 
     Attributes:
-        message: the text.
-        stage: an open string (FACTS §11 row 25).
-        at: seconds between the start of the build and the line's timestamp.
-        late: seconds by which the line can be read later than its timestamp says; it may outlast the build.
-        timestamp: shown in place of the computed one, for instance an unreadable one.
+        message: Text of the line.
+        stage: Stage of the build; any string.
+        at: Seconds from the start of the build to the timestamp of the line.
+        late: Seconds after its timestamp from which the line can be read. This may be after the end of the build.
+        timestamp: Timestamp to show instead of the computed one, such as an unreadable one.
     """
 
     message: str
@@ -34,11 +34,12 @@ class Script:
     """The course of one build.
 
     Attributes:
-        outcome: the last status: LIVE, FAILED, CANCELLED, or anything else the service might say one day.
-        seconds: time from DEPLOYING to the outcome; None takes the emulator's ``build_seconds``.
-        queue_seconds: time from creation to DEPLOYING when nothing else runs; None takes the emulator's.
-        lines: the log; None takes the default one.
-        running_status: shown while it builds.
+        outcome: Last status: LIVE, FAILED, CANCELLED, or any other text, such as a status of a future service.
+        seconds: Seconds from DEPLOYING to the outcome; None takes the option ``build_seconds``.
+        queue_seconds: Seconds from the creation to DEPLOYING if no other build is running; None takes the option
+            ``queue_seconds``.
+        lines: Lines of the log; None takes a default log.
+        running_status: Status while the build is running.
     """
 
     outcome: str = "LIVE"
@@ -50,7 +51,7 @@ class Script:
 
 @lru_cache(maxsize=256)
 def default_lines(seconds: float, outcome: str) -> tuple[LogLine, ...]:
-    """The log of a build of ``seconds``; two of its lines share a millisecond (FACTS §10 quirk 15)."""
+    """Return the default log of a build of ``seconds``. Two lines share a millisecond (FACTS §10 quirk 15)."""
     last = "Deployment is live" if outcome == "LIVE" else f"Deployment ended {outcome}"
     return (
         LogLine("Preparing the build machine", INSTALL, at=0.0),
@@ -72,7 +73,7 @@ class _Pending:
 
 
 class Scripts:
-    """The scripts that wait for a deployment to play them. The first that matches is taken."""
+    """The scripts for the next deployments. A new deployment takes the first script that matches."""
 
     def __init__(self) -> None:
         self._pending: list[_Pending] = []
@@ -85,21 +86,27 @@ class Scripts:
         project_uid: str | None = None,
         environment_uid: str | None = None,
     ) -> None:
-        """Have the next ``times`` deployments (None: all) of that project or environment (None: any) follow ``script``.
+        """Add a script.
+
+        Args:
+            script: Course of the builds.
+            times: Number of deployments that follow the script; None for all deployments from now on.
+            project_uid: Project of these deployments; None for any project.
+            environment_uid: Environment of these deployments; None for any environment.
 
         Raises:
             ValueError: ``times`` is less than 1.
         """
         if times is not None and times < 1:
-            raise ValueError(f"times must be at least 1 or None, got {times}")
+            raise ValueError(f"times is {times}: choose at least 1, or None for all deployments")
         self._pending.append(_Pending(script, times, project_uid, environment_uid))
 
     def clear(self) -> None:
-        """Forget the scripts that have not been played."""
+        """Remove all scripts that no deployment has taken yet."""
         self._pending.clear()
 
     def take(self, project_uid: str, environment_uid: str) -> Script:
-        """The script for a new deployment; the default one if none waits for it."""
+        """Return the script for a new deployment; the default script if no other one matches."""
         for pending in self._pending:
             if pending.project_uid in (None, project_uid) and pending.environment_uid in (None, environment_uid):
                 if pending.times is not None:
@@ -118,9 +125,13 @@ def script_of(
     lines: Iterable[LogLine | str] | None = None,
     running_status: str = "DEPLOYING",
 ) -> Script:
-    """A script from convenient pieces: a string among the lines is one of stage BUILD at the start of the build."""
+    """Return a script. A string in ``lines`` becomes a line of stage BUILD at the start of the build.
+
+    Raises:
+        ValueError: A value is out of its range, or ``lines`` is a string.
+    """
     if isinstance(lines, str):
-        raise ValueError(f"lines are several, such as [{lines!r}]")
+        raise ValueError(f"lines is a string: pass a list of lines, such as [{lines!r}]")
     spelled = None if lines is None else tuple(LogLine(line) if isinstance(line, str) else line for line in lines)
     return Script(
         outcome=outcome, seconds=seconds, queue_seconds=queue_seconds, lines=spelled, running_status=running_status

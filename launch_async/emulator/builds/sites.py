@@ -1,6 +1,6 @@
-"""The deployed sites: each environment on a loopback port of its own, serving the files of its LIVE deployment.
+"""The deployed sites: each environment has a separate loopback port with the files of its LIVE deployment.
 
-A port of its own makes root-relative links work. Beyond a number of listeners a site becomes a path on the main port.
+With a separate port, root-relative links work. Beyond ``site_listeners``, a site is a path on the main port.
 """
 
 import base64
@@ -36,7 +36,7 @@ class Sites:
         self._by_port: dict[int, Environment] = {}
 
     async def start(self, server: web.Server) -> None:
-        """Be ready to open listeners; ``server`` answers what comes in on them."""
+        """Prepare to open listeners, whose requests ``server`` answers."""
         self._runner = web.ServerRunner(server)
         await self._runner.setup()
 
@@ -49,7 +49,7 @@ class Sites:
         self._by_port.clear()
 
     async def open(self, environment: Environment) -> None:
-        """Give an environment its address, if it has none of its own yet."""
+        """Open a listener for an environment, and set its address."""
         if environment.uid in self._listeners:
             return
         if self._runner is None or len(self._listeners) >= self._options.site_listeners:
@@ -70,15 +70,15 @@ class Sites:
             await listener.stop()
 
     def fallback_address(self, environment: Environment) -> str:
-        """The site's address as a path on the main port."""
+        """Return the address of a site that is a path on the main port."""
         return f"{self.main_address}/sites/{environment.uid}"
 
     def on_port(self, port: int) -> Environment | None:
-        """The environment whose site listens there."""
+        """Return the environment whose site has a port; None if there is none."""
         return self._by_port.get(port)
 
     def answer(self, request: web.BaseRequest, environment: Environment | None, prefix: str = "") -> web.StreamResponse:
-        """Serve one page of a site; ``prefix`` is the part of the path that is not the site's."""
+        """Answer a request for a page of a site. ``prefix`` is the part of the path before the site's own path."""
         live = None if environment is None or environment.deleted else self._shown(environment)
         if live is None:
             return _page(404, "<!doctype html><title>Not found</title><h1>There is no site here yet</h1>\n")
@@ -95,7 +95,7 @@ class Sites:
         return response
 
     def _shown(self, environment: Environment) -> Deployment | None:
-        """The deployment whose site is served: the LIVE one, or the one before it while caches still hold that."""
+        """Return the deployment that visitors get: the LIVE one, or the previous one while caches still have it."""
         live = environment.live
         if live is None or self._clock.now() >= live.updated_at + self._options.site_stale_seconds:
             return live
@@ -122,13 +122,13 @@ class Sites:
 
 
 def netloc(host: str, port: int) -> str:
-    """Host and port as a URL has them: an IPv6 address in brackets, and this machine's for one that means all."""
+    """Return host and port for a URL: IPv6 addresses in brackets, and loopback for an address of all interfaces."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - nothing is bound here
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def output_folder(folder: Path, directory: str) -> Path | None:
-    """The folder that is served; None if it is not there or lies outside of ``folder``."""
+    """Return the folder of the built site; None if it does not exist or is outside of ``folder``."""
     if "\0" in directory:
         return None
     chosen = (folder / directory.lstrip("/")).resolve()
@@ -136,9 +136,9 @@ def output_folder(folder: Path, directory: str) -> Path | None:
 
 
 def find(root: Path, raw_path: str) -> Path | None:
-    """The file for a request path; a folder if only the slash at its end is missing; None if there is nothing.
+    """Return the file for a path, a folder if only the slash at the end is missing, or None.
 
-    ``/about/`` is ``about/index.html``; ``/about`` is the file ``about`` or else ``about.html``.
+    ``/about/`` is ``about/index.html``. ``/about`` is the file ``about``, or ``about.html`` if there is no such file.
     """
     parts = [unquote(part) for part in raw_path.split("/") if part]
     if any("\0" in part for part in parts):
@@ -161,7 +161,7 @@ def find(root: Path, raw_path: str) -> Path | None:
 
 
 def _admitted(settings: Mapping[str, object], authorization: str | None) -> bool:
-    """Whether a visitor passes the environment's password protection."""
+    """Return whether a visitor's credentials fit the password protection of the environment."""
     protection = as_object(settings.get("passwordProtection"))
     if protection is None or not protection.get("isEnabled"):
         return True

@@ -1,1 +1,1 @@
-"""Steering the emulator: controls, orders, faults, projects put in directly."""
+"""Control of the emulator: Python methods, orders over HTTP, faults, projects without a request."""

@@ -1,4 +1,4 @@
-"""What a test can do to Launch besides calling it: tokens, scripts, faults, time, and things put there directly."""
+"""The controls of an emulator: tokens, scripts, faults, time, and projects or deployments without a request."""
 
 from collections.abc import Iterable
 from typing import Final, Literal, Unpack
@@ -21,16 +21,16 @@ LATENCY_OPTIONS: Final = frozenset({"latency", "latency_sigma"})
 
 @frozen(repr=False)
 class OrganizationCredentials:
-    """An organization of the emulator with everything one can call it with.
+    """An organization of the emulator, with its credentials.
 
     Attributes:
         organization_uid: ``blt`` and 16 hex digits.
-        authtoken: session token of a user of the organization.
-        access_token: bearer token of that user, scope ``launch:manage``.
-        client_id: of an M2M app of the organization.
-        client_secret: its secret.
-        email: with which that user logs in.
-        password: with which that user logs in.
+        authtoken: Session token of a user of the organization.
+        access_token: Bearer token of that user, scope ``launch:manage``.
+        client_id: Client id of an M2M app of the organization.
+        client_secret: Client secret of the app.
+        email: E-mail address with which the user logs in.
+        password: Password with which the user logs in.
     """
 
     organization_uid: str
@@ -46,7 +46,7 @@ class OrganizationCredentials:
 
 
 class EmulatorControls:
-    """The part of `LaunchEmulator` that needs no socket."""
+    """Base of `LaunchEmulator`: everything that needs no socket."""
 
     def __init__(self, service: Service, first: OrganizationCredentials | None) -> None:
         self.url = ""
@@ -56,78 +56,78 @@ class EmulatorControls:
 
     @property
     def organization_uid(self) -> str:
-        """Uid of the first organization."""
+        """UID of the first organization."""
         return self._first.organization_uid
 
     @property
     def authtoken(self) -> str:
-        """Session token of its user."""
+        """Session token of the first organization's user."""
         return self._first.authtoken
 
     @property
     def access_token(self) -> str:
-        """Bearer token of its user, scope ``launch:manage``."""
+        """Bearer token of the first organization's user, scope ``launch:manage``."""
         return self._first.access_token
 
     @property
     def client_id(self) -> str:
-        """Client id of its M2M app."""
+        """Client id of the first organization's M2M app."""
         return self._first.client_id
 
     @property
     def client_secret(self) -> str:
-        """Client secret of its M2M app."""
+        """Client secret of the first organization's M2M app."""
         return self._first.client_secret
 
     @property
     def email(self) -> str:
-        """Login name of its user."""
+        """E-mail address with which the first organization's user logs in."""
         return self._first.email
 
     @property
     def password(self) -> str:
-        """Password of its user."""
+        """Password with which the first organization's user logs in."""
         return self._first.password
 
     @property
     def control_secret(self) -> str:
-        """What an order under ``/__emulator__/`` must have in its header ``Emulator-Secret``."""
+        """Secret that each order under ``/__emulator__/`` must have in its header ``Emulator-Secret``."""
         return self._control_secret
 
     @property
     def faults(self) -> Faults:
-        """Failures on demand."""
+        """Rules that make requests fail."""
         return self._service.faults
 
     @property
     def ledger(self) -> Ledger:
-        """Every request that arrived, and what was created."""
+        """Record of every request, of everything that was created, and of every purge."""
         return self._service.ledger
 
     @property
     def clock(self) -> Clock:
-        """The time in which builds run and credentials expire."""
+        """Clock of builds, logs and credentials."""
         return self._service.clock
 
     @property
     def scripts(self) -> Scripts:
-        """The scripts that wait for a deployment."""
+        """Scripts for the next deployments."""
         return self._service.builds.scripts
 
     def change(self, **changes: Unpack[EmulatorKeywords]) -> None:
-        """Change options while the emulator runs. The budget counts from zero where its options change.
+        """Change options while the emulator runs. If an option of the rate limit changes, counting starts from zero.
 
         Args:
-            changes: the options; `EmulatorOptions` explains them.
+            changes: The options; `EmulatorOptions` describes them.
 
         Raises:
-            TypeError: there is no such option.
-            ValueError: an option out of its range, or one that counts only when the emulator starts.
+            TypeError: There is no such option.
+            ValueError: An option is out of its range, or cannot be changed after the start.
         """
         options = self._service.options
         chosen = with_changes(options, changes)
         if late := sorted(FIXED & changes.keys()):
-            raise ValueError(f"{', '.join(late)}: chosen when an emulator is made, and not changed later")
+            raise ValueError(f"{', '.join(late)} cannot be changed while an emulator runs: start another emulator")
         for name in changes:
             setattr(options, name, getattr(chosen, name))
         if changes.keys() & BUDGET_OPTIONS:
@@ -141,9 +141,9 @@ class EmulatorControls:
         """Add an organization with a user and an M2M app.
 
         Args:
-            name: as the organization list shows it.
-            rate_limit: its requests per second, None for no limit; by default the emulator's.
-            second_factor: the code that its user must give at login.
+            name: Name in the list of organizations.
+            rate_limit: Requests per second; None for no limit. The default is the option of the emulator.
+            second_factor: Code that the user must enter at login.
         """
         limit = self._service.options.rate_limit if rate_limit == -1 else rate_limit
         return self._add_organization(name, self._service.uids.platform(), limit, second_factor)
@@ -188,26 +188,26 @@ class EmulatorControls:
         seconds: float | None = None,
         organization_uid: str | None = None,
     ) -> str:
-        """A new bearer token.
+        """Return a new bearer token.
 
         Args:
-            scopes: what it may do; ``launch:manage`` by default, which is everything.
-            kind: of a user, or of an app (M2M), which may not use Git repositories.
-            seconds: its life; by default the emulator's ``token_seconds``.
-            organization_uid: whose it is; by default the first organization's.
+            scopes: Scopes of the token. The default, ``launch:manage``, allows everything.
+            kind: Owner of the token: a user, or an M2M app, which cannot use Git repositories.
+            seconds: Life of the token in seconds. The default is the option ``token_seconds``.
+            organization_uid: Organization of the token. The default is the first organization.
 
         Raises:
-            ValueError: a scope that Launch does not have.
-            KeyError: no such organization.
+            ValueError: Launch does not have such a scope.
+            KeyError: There is no such organization.
         """
         life = self._service.options.token_seconds if seconds is None else seconds
         return self._service.credentials.issue_access(self._organization(organization_uid), kind, scopes, life)
 
     def advance(self, seconds: float) -> None:
-        """Move the time of builds, logs, tokens and signed URLs forward at once.
+        """Move the time of builds, logs, tokens and signed URLs forward.
 
         Raises:
-            ValueError: ``seconds`` is negative.
+            ValueError: ``seconds`` is negative, or leads beyond the year 9000.
         """
         self._service.clock.advance(seconds)
         self._service.builds.settle(self._service.clock.now())
@@ -225,7 +225,7 @@ class EmulatorControls:
         project_uid: str | None = None,
         environment_uid: str | None = None,
     ) -> None:
-        """Have the next ``times`` matching deployments go as told; see `Script` and `Scripts.add`."""
+        """Set the course of the next ``times`` matching deployments; see `Script` and `Scripts.add`."""
         course = script_of(
             outcome, seconds=seconds, queue_seconds=queue_seconds, lines=lines, running_status=running_status
         )
@@ -242,22 +242,23 @@ class EmulatorControls:
         running_status: str = "DEPLOYING",
         at: float | None = None,
     ) -> str:
-        """Put a deployment into an environment without a request; it builds beside whatever else builds there.
+        """Add a deployment to an environment without a request. It does not wait for other builds.
 
         Args:
-            environment_uid: the environment.
-            outcome: its last status; it and the four below are those of `Script`.
-            seconds: see `Script`.
-            queue_seconds: see `Script`.
-            lines: see `Script`.
-            running_status: see `Script`.
-            at: when it is created, in epoch seconds: now by default, or earlier, or later, and then it shows later.
+            environment_uid: UID of the environment.
+            outcome: Last status of the deployment. This and the next four arguments are those of `Script`.
+            seconds: See `Script`.
+            queue_seconds: See `Script`.
+            lines: See `Script`.
+            running_status: See `Script`.
+            at: Time of its creation in epoch seconds; by default now. A deployment with a later time is shown from then
+                on.
 
         Returns:
-            Its uid.
+            UID of the deployment.
 
         Raises:
-            KeyError: no such environment.
+            KeyError: There is no such environment.
         """
         course = script_of(
             outcome, seconds=seconds, queue_seconds=queue_seconds, lines=lines, running_status=running_status
@@ -269,26 +270,30 @@ class EmulatorControls:
         return deployment.uid
 
     def roll_back(self, deployment_uid: str) -> None:
-        """Do what "rollback" in the console does: a superseded deployment is LIVE again at once, without a build.
+        """Roll back as the console does: make a superseded deployment LIVE again, without a build.
 
-        The LIVE deployment is superseded. The site has the files and the settings of the deployment that is LIVE again.
+        The deployment that was LIVE is superseded. The site gets the files and the settings of the restored deployment.
 
         Args:
-            deployment_uid: a deployment with `isRollbackEligible`.
+            deployment_uid: UID of a deployment with `isRollbackEligible`.
 
         Raises:
-            KeyError: no such deployment.
-            ValueError: the deployment is not eligible for a rollback.
+            KeyError: There is no such deployment.
+            ValueError: The deployment is not eligible for a rollback.
         """
         now = self.clock.now()
         self._service.builds.settle(now)
         self._service.builds.roll_back(self._service.state.deployments[deployment_uid], now)
 
     def add_app(self, *, machine_to_machine: bool = False, organization_uid: str | None = None) -> tuple[str, str]:
-        """Register an OAuth app: a standard one, for `authorize`, or an M2M one; returns its client id and secret.
+        """Register an OAuth app, and return its client id and client secret.
+
+        Args:
+            machine_to_machine: Register an M2M app instead of a standard app, which `authorize` needs.
+            organization_uid: Organization of the app. The default is the first organization.
 
         Raises:
-            KeyError: no such organization.
+            KeyError: There is no such organization.
         """
         organization = self._organization(organization_uid)
         app = self._service.credentials.add_app(organization, machine_to_machine=machine_to_machine)
@@ -303,20 +308,20 @@ class EmulatorControls:
         code_challenge: str | None = None,
         code_challenge_method: Literal["plain", "S256"] = "S256",
     ) -> str:
-        """What a user does in the browser: allow an app, and get the code that its redirect carries.
+        """Authorize an app, as a user does in the browser, and return the code of the redirect.
 
         Args:
-            client_id: of the app.
-            redirect_uri: must come back with the code.
-            scopes: what the user allows; ``launch:manage`` by default, which is everything.
-            code_challenge: for PKCE; without it the app needs its secret.
-            code_challenge_method: how the challenge was made from the verifier.
+            client_id: Client id of the app.
+            redirect_uri: Redirect URI. The exchange of the code must name the same URI.
+            scopes: Scopes that the user allows. The default, ``launch:manage``, allows everything.
+            code_challenge: Challenge for PKCE. Without one, the app needs its secret.
+            code_challenge_method: Method by which the challenge was made from the verifier.
 
         Returns:
-            A code, good for one exchange within 60 s.
+            A code that can be exchanged once, within 60 s.
 
         Raises:
-            KeyError: no such app.
+            KeyError: There is no such app.
         """
         return self._service.credentials.issue_code(
             Grant(
@@ -340,24 +345,24 @@ class EmulatorControls:
         deployments: int = 0,
         organization_uid: str | None = None,
     ) -> Project:
-        """Put a project into the state directly, without a request.
+        """Add a project without a request.
 
         Args:
-            name: its name.
-            environments: names of its environments.
-            git: a GITPROVIDER project instead of a FILEUPLOAD one.
-            framework_preset: of all its environments.
-            variables: of all its environments, as (key, value).
-            deployments: how many deployments each environment has behind it; the last one is LIVE.
-            organization_uid: whose it is; by default the first organization's.
+            name: Name of the project.
+            environments: Names of its environments.
+            git: Make a GITPROVIDER project instead of a FILEUPLOAD project.
+            framework_preset: Framework preset of all its environments.
+            variables: Variables of all its environments, as (key, value).
+            deployments: Number of finished deployments of each environment; the last one is LIVE.
+            organization_uid: Organization of the project. The default is the first organization.
 
         Raises:
-            ValueError: the organization has a project of that name, two environments share theirs, or ``environments``
-                is one name.
-            KeyError: no such organization.
+            ValueError: The organization has a project with this name, two environments have the same name, or
+                ``environments`` is a string.
+            KeyError: There is no such organization.
         """
         if isinstance(environments, str):
-            raise ValueError(f"environments are several names, such as [{environments!r}]")
+            raise ValueError(f"environments is a string: pass a list of names, such as [{environments!r}]")
         settings: dict[str, object] = {
             "frameworkPreset": framework_preset,
             "environmentVariables": [{"key": key, "value": value} for key, value in variables],
@@ -373,23 +378,23 @@ class EmulatorControls:
         )
 
     def deploy_hook_url(self, environment_uid: str) -> str:
-        """The secret URL that deploys an environment.
+        """Return the deploy hook of an environment: a secret URL that deploys it.
 
         Raises:
-            KeyError: no such environment.
+            KeyError: There is no such environment.
         """
         return f"{self.url}/manage/deploy/{self._service.state.environments[environment_uid].hook_uid}"
 
     def push(self, environment_uid: str, commit_hash: str) -> str | None:
-        """Have the Git host tell of a new commit, which deploys an environment with ``autoDeployOnPush``.
+        """Announce a new commit as the Git host does, which deploys an environment with ``autoDeployOnPush``.
 
-        Without a usable Git connection nothing comes of it, as it happened to the service (FACTS §10 quirk 14).
+        Without a usable Git connection, nothing is deployed. The real service has had such outages.
 
         Returns:
-            Uid of the deployment; None if nothing is deployed.
+            UID of the deployment; None if nothing is deployed.
 
         Raises:
-            KeyError: no such environment.
+            KeyError: There is no such environment.
         """
         service = self._service
         environment = service.state.environments[environment_uid]
@@ -402,10 +407,10 @@ class EmulatorControls:
         return deployment.uid
 
     def add_domain(self, environment_uid: str, url: str) -> str:
-        """Give an environment a custom domain; returns its uid.
+        """Add a custom domain to an environment, and return the UID of the domain.
 
         Raises:
-            KeyError: no such environment.
+            KeyError: There is no such environment.
         """
         environment = self._service.state.environments[environment_uid]
         domain = Domain(uid=self._service.uids.launch(), environment=environment, url=url)
@@ -418,14 +423,14 @@ class EmulatorControls:
         """Add a line to a deployment's server log.
 
         Args:
-            deployment_uid: whose log.
-            message: the text.
-            source: who wrote it.
-            at: epoch seconds; by default now.
-            late: seconds after ``at`` from which the line can be read; whoever reads live gets it at once.
+            deployment_uid: UID of the deployment.
+            message: Text of the line.
+            source: Part of the site that wrote the line.
+            at: Time of the line in epoch seconds; by default now.
+            late: Seconds after ``at`` from which requests return the line. The live log sends it immediately.
 
         Raises:
-            KeyError: no such deployment.
+            KeyError: There is no such deployment.
         """
         written = self.clock.now() if at is None else at
         deployment = self._service.state.deployments[deployment_uid]
@@ -438,16 +443,16 @@ class EmulatorControls:
         self._service.state.note(deployment)
 
     def break_live_logs(self) -> int:
-        """Break every connection on which a server log is read live; returns how many there were."""
+        """Break every connection that reads a live server log, and return the number of connections."""
         return self._service.live_logs.break_all()
 
     @property
     def live_log_readers(self) -> int:
-        """How many connections there are on which a server log is read live."""
+        """Number of connections that read a live server log."""
         return len(self._service.live_logs.sessions)
 
     def revoke_token(self, token: str) -> bool:
-        """End a bearer or refresh token at once; False if there was none."""
+        """Revoke a bearer or refresh token. Return False if there is no such token."""
         return self._service.credentials.revoke(token)
 
     def _organization(self, uid: str | None) -> Organization:

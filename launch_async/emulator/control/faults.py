@@ -1,4 +1,4 @@
-"""Failures on demand: before the server acts, after it acted, or in the middle of its answer."""
+"""Faults: requests fail before the server acts, after the server has acted, or in the middle of an answer."""
 
 import random
 from collections.abc import Iterable, Mapping
@@ -6,7 +6,9 @@ from difflib import get_close_matches
 from typing import Literal, TypeAlias, get_args
 
 from attrs import define, field
-from attrs.validators import ge, in_, instance_of, optional
+from attrs.validators import ge, instance_of, optional
+
+from launch_async.emulator.options import one_of
 
 FaultKind: TypeAlias = Literal[
     "status_before",
@@ -21,16 +23,16 @@ FaultKind: TypeAlias = Literal[
     "delay",
     "retry_after",
 ]
-"""How a request fails; `Faults.add` explains the kinds."""
+"""How a request fails; `Faults.add` describes the kinds."""
 
 KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 
 
 @define(eq=False, kw_only=True)
 class Fault:
-    """One rule about which requests fail, and how; `Faults.add` explains the fields."""
+    """One rule: which requests fail, and how; `Faults.add` describes the fields."""
 
-    kind: FaultKind = field(validator=in_(KINDS))
+    kind: FaultKind = field(validator=one_of(KINDS))
     operation: str | None = None
     method: str | None = None
     nth: int | None = field(default=None, validator=optional(ge(1)))
@@ -45,7 +47,7 @@ class Fault:
     dice: random.Random = field(factory=random.Random, repr=False)
 
     def strikes(self, operation: str, method: str) -> bool:
-        """Whether this request is to fail; counts it if it matches."""
+        """Return whether a request fails, and count the request if it matches."""
         if self.operation not in (None, operation) or self.method not in (None, method):
             return False
         if self.times is not None and self.struck >= self.times:
@@ -60,7 +62,11 @@ class Fault:
 
 
 class Faults:
-    """The rules in force, in the order they were added; the first that strikes decides a request."""
+    """The rules in force, in the order in which they were added. The first rule that strikes decides a request.
+
+    Attributes:
+        active: The rules.
+    """
 
     def __init__(self, operations: Iterable[str]) -> None:
         self._operations = frozenset(operations)
@@ -84,29 +90,37 @@ class Faults:
         """Make requests fail.
 
         Args:
-            kind: ``status_before`` answers without acting, ``status_after`` acts first, and ``status`` does what the
-                option ``failures_act`` says; ``late`` answers at once, and acts ``delay`` seconds later;
-                ``reset_before`` and ``reset_after`` drop the connection; ``truncate`` acts and sends half of the body;
-                ``empty`` acts and answers 200 with nothing; ``html`` is a gateway's 502 page, without acting; ``delay``
-                acts ``delay`` seconds later; ``retry_after`` is a 429 with ``Retry-After``, without acting.
-            operation: only this operationId; ``uploadArchive`` and ``downloadArchive`` are what storage does.
-            method: only this HTTP method.
-            nth: only the n-th matching request, counted from 1.
-            times: strike at most so often.
-            probability: strike with this probability.
-            seed: of the dice for ``probability``.
-            status: for the kinds with a status; 503 by default, 504 for ``late``.
-            delay: seconds, 1 by default, for ``delay``, ``late`` and ``retry_after`` (its header).
-            body: in place of the default body of an error.
-            headers: further response headers.
+            kind: How the request fails.
+
+                - ``status_before`` answers with a status and does not act.
+                - ``status_after`` acts, and then answers with a status.
+                - ``status`` answers with a status. The option ``failures_act`` decides whether it acts.
+                - ``late`` answers immediately, and acts ``delay`` seconds later.
+                - ``reset_before`` drops the connection and does not act.
+                - ``reset_after`` acts, and then drops the connection.
+                - ``truncate`` acts, and sends half of the body.
+                - ``empty`` acts, and answers 200 with an empty body.
+                - ``html`` answers with the 502 page of a gateway and does not act.
+                - ``delay`` waits ``delay`` seconds, and then acts and answers.
+                - ``retry_after`` answers 429 with ``Retry-After`` and does not act.
+            operation: Only requests of this operationId. Storage has ``uploadArchive`` and ``downloadArchive``.
+            method: Only requests of this HTTP method.
+            nth: Only the n-th matching request, counted from 1.
+            times: Most requests that fail.
+            probability: Probability with which a matching request fails.
+            seed: Seed of the random numbers for ``probability``.
+            status: Status of the answer; by default 503, or 504 for ``late``.
+            delay: Seconds for ``delay`` and ``late``, and in the header of ``retry_after``; by default 1.
+            body: Body of the answer, instead of a default body.
+            headers: Further headers of the answer.
 
         Raises:
-            ValueError: a value out of its range, an operation that does not exist, or a header that cannot be sent.
+            ValueError: A value is out of its range, there is no such operation, or a header cannot be sent.
         """
         if operation is not None and operation not in self._operations:
-            raise ValueError(f"there is no operation {operation!r}{_perhaps(operation, self._operations)}")
+            raise ValueError(f"There is no operation {operation!r}. {_suggestion(operation, self._operations)}")
         if any(character < " " for header in (headers or {}).items() for text in header for character in text):
-            raise ValueError("a header holds a control character, such as a line break")
+            raise ValueError("A header contains a control character, such as a line break: remove the character")
         fault = Fault(
             kind=kind,
             operation=operation,
@@ -124,18 +138,18 @@ class Faults:
         return fault
 
     def clear(self) -> None:
-        """Let everything work again."""
+        """Remove all rules."""
         self.active.clear()
 
     def pick(self, operation: str, method: str) -> Fault | None:
-        """The rule that strikes this request, if any."""
+        """Return the rule that strikes a request; None if no rule does."""
         for fault in self.active:
             if fault.strikes(operation, method):
                 return fault
         return None
 
 
-def _perhaps(wrong: str, names: Iterable[str]) -> str:
-    """The name that may be meant; without one, all names."""
+def _suggestion(wrong: str, names: Iterable[str]) -> str:
+    """Return a hint with the closest name; without one, with all names."""
     close = get_close_matches(wrong, names, n=1)
-    return f"; perhaps {close[0]}" if close else f"; there are {', '.join(sorted(names))}"
+    return f"Did you mean {close[0]}?" if close else f"The operations are {', '.join(sorted(names))}."

@@ -1,6 +1,6 @@
-"""The control endpoint ``/__emulator__/...``: what `LaunchEmulator` offers in Python, for tests in other languages.
+"""The control endpoint ``/__emulator__/...``: the methods of `LaunchEmulator` for tests in other languages.
 
-It is off unless asked for. What it is sent is an object with the parameters of the Python method that it stands for.
+The option ``control`` turns it on. The body of an order is an object with the parameters of the Python method.
 """
 
 import hmac
@@ -47,7 +47,7 @@ class Control:
             "faults": controls.faults.clear,
             "scripts": controls.scripts.clear,
         }
-        # What carries out an order, the status of its answer, and the answer.
+        # For each order: the method, the status of the answer, and the function that makes the answer.
         self._ordered: dict[str, tuple[Callable[..., Any], int, Callable[[Any], Record]]] = {
             "options": (controls.change, 200, lambda _: self._options()),
             "faults": (controls.faults.add, 201, lambda _: {"faults": len(controls.faults.active)}),
@@ -71,34 +71,33 @@ class Control:
         """Carry out one order.
 
         Raises:
-            Refusal: 403 without the secret or from a page of another site, 404 for an order there is none of, 400 for
-                one that makes no sense.
+            Refusal: 403 without the secret or from a page of another site, 404 for an unknown order, 400 for an order
+                with invalid parameters.
         """
         self._admit(request)
         try:
             if request.method == "POST":
-                carry_out, status, told = _named(self._ordered, name)
-                return Answer(status, told(carry_out(**self._arguments(carry_out, await read_object(request)))))
+                carry_out, status, shown = _named(self._ordered, name)
+                return Answer(status, shown(carry_out(**self._arguments(carry_out, await read_object(request)))))
             if request.method == "DELETE":
                 _named(self._cleared, name)()
                 return Answer(204)
             return Answer(200, _named(self._shown, name)())
         except cattrs.BaseValidationError as error:
-            raise _nonsense("; ".join(cattrs.transform_error(error))) from None
+            raise _invalid("; ".join(cattrs.transform_error(error))) from None
         except (TypeError, ValueError, cattrs.errors.CattrsError) as error:
-            # A validator's error holds more than its text.
-            raise _nonsense(str(error.args[0])) from None
+            raise _invalid(str(error.args[0])) from None
         except KeyError as error:
-            raise _nonsense(f"there is no {error.args[0]!r}") from None
+            raise _invalid(f"The emulator does not have {error.args[0]!r}") from None
 
     def _arguments(self, carry_out: Callable[..., object], body: Record) -> Record:
-        """The parameters of a method from an object.
+        """Return the parameters of a method from the body of an order.
 
         Raises:
-            ValueError: one that there is not, or that is missing.
+            ValueError: A parameter is unknown or missing.
         """
         if carry_out == self._controls.change:
-            # JSON cannot hold the function that a latency may be.
+            # A latency may be a function, which JSON cannot contain.
             types, needed = {**TYPES, "latency": float}, set[str]()
         else:
             parameters = inspect.signature(carry_out).parameters.values()
@@ -106,28 +105,32 @@ class Control:
             types = {one.name: hints[one.name] for one in parameters}
             needed = {one.name for one in parameters if one.default is one.empty}
         if unknown := sorted(body.keys() - types.keys()):
-            raise ValueError(f"there is no {', '.join(unknown)} here; there is {', '.join(types)}")
+            raise ValueError(f"Unknown parameters: {', '.join(unknown)}. The parameters are {', '.join(types)}")
         if missing := sorted(needed - body.keys()):
-            raise ValueError(f"{', '.join(missing)} is missing")
+            raise ValueError(f"Missing parameters: {', '.join(missing)}")
         return {name: self._read(value, types[name]) for name, value in body.items()}
 
     def _read(self, value: object, kind: object) -> object:
-        """A value of the type that a method asks for; pairs come as an object."""
+        """Return a value as the type that a method needs. JSON has an object for pairs."""
         if get_origin(kind) is abc.Iterable and get_origin(get_args(kind)[0]) is tuple:
             return self._converter.structure(value, dict[str, str]).items()
         return self._converter.structure(value, cast("type[object]", _in_json(kind)))
 
     def _admit(self, request: web.BaseRequest) -> None:
-        """Let in only who knows the secret, and no page of a browser: with real builds, orders run commands."""
+        """Check the secret, and refuse the pages of a browser: with real builds, orders run commands.
+
+        Raises:
+            Refusal: 403.
+        """
         own = urlsplit(self._controls.url)
         origin = request.headers.get("Origin")
         if origin not in (None, f"{own.scheme}://{own.netloc}"):
-            raise _not_admitted(f"Orders are not taken from the origin {origin}.")
+            raise _not_admitted(f"The emulator takes no orders from web pages, and this one comes from {origin}.")
         if self._service.options.host not in EVERYWHERE and _host(request) not in {*LOOPBACK, own.hostname}:
-            raise _not_admitted("Orders are not taken for another host than the emulator's.")
+            raise _not_admitted("The Host header names another host. Send orders to the emulator's own address.")
         given = request.headers.get(HEADER, "")
         if not hmac.compare_digest(given.encode("utf-8", "replace"), self._controls.control_secret.encode()):
-            raise _not_admitted(f"Orders need the header {HEADER} with the control_secret of the first line.")
+            raise _not_admitted(f"Send the header {HEADER} with the control_secret of the emulator's first line.")
 
     def _ledger(self) -> Record:
         ledger = self._controls.ledger
@@ -151,7 +154,7 @@ class Control:
         }
 
     def _options(self) -> Record:
-        """Every option that JSON can say, as it is now."""
+        """Return the current value of every option that JSON can contain."""
         shown = {name: getattr(self._service.options, name) for name in NAMES}
         return {
             name: str(value) if isinstance(value, Path) else value
@@ -169,7 +172,7 @@ class Control:
 
 
 def _in_json(kind: object) -> object:
-    """The type as which JSON holds what a method takes: lists of what can be iterated, lines as texts or objects."""
+    """Return the type in JSON for the type of a parameter: a list for an iterable, a `LogLine` for a line."""
     parts = get_args(kind)
     if get_origin(kind) is abc.Iterable:
         return list[_in_json(parts[0])]  # type: ignore[misc]
@@ -184,7 +187,7 @@ def _in_json(kind: object) -> object:
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
     for primitive in (str, int, float, bool):
-        converter.register_structure_hook(primitive, _as_it_is)
+        converter.register_structure_hook(primitive, _unconverted)
 
     def each(value: object, kind: type[list[object]]) -> list[object]:
         if not isinstance(value, list):
@@ -206,8 +209,8 @@ def _is_list(kind: object) -> bool:
     return get_origin(kind) is list
 
 
-def _as_it_is(value: object, kind: type[object]) -> object:
-    # cattrs would make "5" a number, 5 a text, and true the number 1.
+def _unconverted(value: object, kind: type[object]) -> object:
+    # By default, cattrs converts "5" to a number, 5 to a text, and true to the number 1.
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
@@ -216,19 +219,19 @@ def _as_it_is(value: object, kind: type[object]) -> object:
 
 
 def _named(known: Mapping[str, Known], name: str) -> Known:
-    """Return what a name stands for.
+    """Return the entry of an order.
 
     Raises:
-        Refusal: 404, with the names that there are.
+        Refusal: 404, with the names of all orders.
     """
     if name not in known:
-        told = f"There is no such order for this method; there are {', '.join(known)}."
-        raise errors.coded(404, "emulator.NO_SUCH_ORDER", told)
+        message = f"There is no order {name!r} for this method. The orders are {', '.join(known)}."
+        raise errors.coded(404, "emulator.NO_SUCH_ORDER", message)
     return known[name]
 
 
 def _host(request: web.BaseRequest) -> str | None:
-    """The host that a request is for, without its port."""
+    """Return the host of the Host header, without the port."""
     try:
         return urlsplit(f"//{request.headers.get('Host', '')}").hostname
     except ValueError:
@@ -239,5 +242,5 @@ def _not_admitted(reason: str) -> errors.Refusal:
     return errors.coded(403, "emulator.FORBIDDEN", reason)
 
 
-def _nonsense(reason: str) -> errors.Refusal:
+def _invalid(reason: str) -> errors.Refusal:
     return errors.coded(400, "emulator.INVALID", reason)

@@ -1,4 +1,4 @@
-"""Projects put into the state directly, for tests and benchmarks that need many of them at once."""
+"""Add projects without a request, for tests and benchmarks that need many of them."""
 
 from collections.abc import Iterable
 
@@ -17,16 +17,16 @@ def add_project(
     settings: Record,
     deployments: int,
 ) -> Project:
-    """Add a project; `LaunchEmulator.add_project` explains the parameters.
+    """Add a project; `LaunchEmulator.add_project` describes the parameters.
 
     Raises:
-        ValueError: the organization has a project of that name, or two environments share theirs.
+        ValueError: The organization has a project with this name, or two environments have the same name.
     """
     names = list(environments)
     if service.state.named(organization, name) is not None:
-        raise ValueError(f"there is a project named {name!r} already")
+        raise ValueError(f"The organization has a project with the name {name!r} already: choose another name")
     if len(set(names)) != len(names):
-        raise ValueError(f"environment names must be unique within a project, got {names}")
+        raise ValueError(f"Two environments have the same name: give each of {names} a different one")
     now = service.clock.now()
     project = Project(
         uid=service.uids.launch(),

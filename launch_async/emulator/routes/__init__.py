@@ -1,1 +1,1 @@
-"""What the operations do, one module for each section of the API reference."""
+"""The operations of the API, one module for each section of the API reference."""

@@ -1,4 +1,4 @@
-"""The steps that making a project, an environment and a deployment share."""
+"""The common steps of creating a project, an environment and a deployment."""
 
 from collections.abc import Mapping
 
@@ -13,10 +13,10 @@ _SETTINGS = tuple(rule.name for rule in CHANGED_ENVIRONMENT)
 
 
 def check_git_allowed(call: Call) -> None:
-    """Git variants need a user and a connected Git account (FACTS §3, §10 quirk 4, §11 row 14).
+    """Check that a caller may use Git: a user with a connected Git account (FACTS §3, §10 quirk 4, §11 row 14).
 
     Raises:
-        Refusal: 403 for an app token (401 if so chosen), 401 launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS without the
+        Refusal: 403 or 401 for an app token, as the options say; 401 launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS without an
             account.
     """
     if call.caller.kind == "app":
@@ -26,10 +26,10 @@ def check_git_allowed(call: Call) -> None:
 
 
 def received_upload(call: Call, uid: object, noun: str) -> Upload:
-    """The archive behind an uploadUid.
+    """Return the archive of an uploadUid.
 
     Raises:
-        Refusal: 404 for an unknown one, 400 if nothing, or a form, has been sent to its signed URL (FACTS §5).
+        Refusal: 404 for an unknown uploadUid, 400 if its signed URL has received nothing or a form (FACTS §5).
     """
     upload = call.service.state.uploads.get(str(uid))
     if upload is None or upload.organization is not call.organization:
@@ -43,7 +43,7 @@ def received_upload(call: Call, uid: object, noun: str) -> Upload:
 
 
 def new_environment(call: Call, project: Project, body: Mapping[str, object], delay: float = 0.0) -> Environment:
-    """Make an environment from a checked body; it shows ``delay`` seconds from now."""
+    """Create an environment from a checked body. It is shown ``delay`` seconds from now."""
     service = call.service
     settings = {name: body[name] for name in _SETTINGS if name in body}
     settings.setdefault("environmentVariables", [])
@@ -69,14 +69,14 @@ async def deploy(
     commit_hash: str | None = None,
     delay: float = 0.0,
 ) -> Deployment:
-    """Queue a deployment of an archive or a commit; it shows ``delay`` seconds from now.
+    """Queue a deployment of an archive or a commit. It is shown ``delay`` seconds from now.
 
     Raises:
-        Refusal: 400, if another one builds and nothing may wait for it (FACTS §11 row 20).
+        Refusal: 400, if another one is building and the options allow no queue (FACTS §11 row 20).
     """
     service = call.service
     if service.options.while_building == "refuse" and environment.building is not None:
-        raise errors.coded(400, "launch.DEPLOYMENT.CREATE_FAILED", "Another deployment is under way.")
+        raise errors.coded(400, "launch.DEPLOYMENT.CREATE_FAILED", "Another deployment is running.")
     await service.sites.open(environment)
     if upload is not None:
         await service.storage.unpacked(upload)
@@ -92,7 +92,7 @@ async def deploy(
 
 
 def _check_output(deployment: Deployment) -> None:
-    """Without its output directory a build fails, unless a build command or a server would have made it."""
+    """Let a build without its output directory fail, unless a build command or a server would make the directory."""
     if deployment.folder is None or deployment.settings.get("buildCommand") or deployment.server_rendered:
         return
     if output_folder(deployment.folder, deployment.output_directory) is None:

@@ -1,4 +1,4 @@
-"""Deployments: list, create, read; their logs; deploy hooks; and the archives they are made from."""
+"""Deployments: list, create and read; their logs; deploy hooks; uploads and downloads of archives."""
 
 import re
 from collections.abc import Mapping
@@ -15,17 +15,17 @@ from launch_async.emulator.state import NEWEST_COMMIT
 
 
 async def list_deployments(call: Call) -> Answer:
-    """One page of an environment's deployments, newest first."""
+    """Return one page of the deployments of an environment."""
     return call.page("deployments", list(call.environment().deployments.values()))
 
 
 async def get_deployment(call: Call) -> Answer:
-    """One deployment."""
+    """Return one deployment."""
     return Answer(200, {"deployment": call.shown(call.deployment())})
 
 
 async def create_deployment(call: Call) -> Answer:
-    """Start a deployment of a commit or an archive; ``{}`` is the newest commit or the previous archive (FACTS §6)."""
+    """Deploy a commit or an archive; an empty body deploys the newest commit or the previous archive."""
     environment = call.environment()
     body = await call.json()
     check(body, NEW_DEPLOYMENT, "DEPLOYMENT")
@@ -44,7 +44,7 @@ async def create_deployment(call: Call) -> Answer:
 
 
 async def get_deployment_logs(call: Call) -> Answer:
-    """The build log, oldest first; with ``timestamp``, what came after it (FACTS §7)."""
+    """Return the build log, oldest line first; with timestamp, only the lines after that time."""
     deployment = call.deployment()
     text = call.request.query.get("timestamp")
     after = None if text is None else parse_iso(text)
@@ -63,7 +63,7 @@ async def get_deployment_logs(call: Call) -> Answer:
 
 
 async def get_server_logs(call: Call) -> Answer:
-    """What the site's server wrote in a window; only server-rendered deployments have it (FACTS §7)."""
+    """Return the lines that the server of a server-rendered site has written between startTime and endTime."""
     deployment = call.deployment()
     if not deployment.server_rendered and call.service.options.static_server_logs_fail:
         raise _no_server_logs()
@@ -78,7 +78,7 @@ async def get_server_logs(call: Call) -> Answer:
 
 
 async def stream_live_server_logs(call: Call) -> web.StreamResponse:
-    """What the site's server writes from now on, as Server-Sent Events."""
+    """Send the lines that the server of a site writes from now on, as Server-Sent Events."""
     status = call.service.options.live_logs_status
     if status != 200:
         raise errors.coded(status, "launch.LIVE_LOGS.NOT_AVAILABLE", "There are no live logs here.")
@@ -90,7 +90,7 @@ async def stream_live_server_logs(call: Call) -> web.StreamResponse:
 
 
 async def get_upload_url(call: Call) -> Answer:
-    """A signed target; all three levels give the same (FACTS §5)."""
+    """Return a signed URL for the upload of an archive."""
     if "environment_uid" in call.parameters:
         call.environment()
     elif "project_uid" in call.parameters:
@@ -100,7 +100,10 @@ async def get_upload_url(call: Call) -> Answer:
 
 
 async def get_download_url(call: Call) -> Answer:
-    """A signed link to the archive that a file-upload deployment was built from; a sample, if a test put it here."""
+    """Return a signed URL of the archive that a file-upload deployment was built from.
+
+    A deployment that a test has added without a request gets a sample.
+    """
     deployment = call.deployment()
     if deployment.environment.project.kind == GIT:
         raise errors.coded(404, "launch.DEPLOYMENT.UPLOADED_FILE_NOT_FOUND_ERROR", "Uploaded file not found.")
@@ -108,7 +111,7 @@ async def get_download_url(call: Call) -> Answer:
 
 
 async def trigger_deploy_hook(call: Call) -> Answer:
-    """Deploy without credentials: the URL is the secret (FACTS §4)."""
+    """Deploy an environment without credentials; the URL is a secret."""
     environment = call.service.state.hooks.get(call.parameters["deploy_hook_uid"])
     if environment is None:
         raise errors.coded(404, "launch.DEPLOY_HOOK.NOT_FOUND", "Deploy hook not found.")
@@ -123,15 +126,15 @@ async def trigger_deploy_hook(call: Call) -> Answer:
 
 
 async def get_openapi(call: Call) -> Answer:
-    """The service's own description of itself."""
+    """Return the API document."""
     return Answer(200, call.service.openapi)
 
 
 def _commit(call: Call, body: Mapping[str, object]) -> str:
-    """The commit that a body means.
+    """Return the commit of a body, by default the newest one.
 
     Raises:
-        Refusal: 400, where it must be named, or in full (FACTS §11 row 19).
+        Refusal: 400, if the options require a commit or a whole hash (FACTS §11 row 19).
     """
     options, code = call.service.options, "launch.DEPLOYMENT.COMMIT_HASH"
     if "commitHash" not in body and options.git_needs_commit:
@@ -143,7 +146,7 @@ def _commit(call: Call, body: Mapping[str, object]) -> str:
 
 
 def _oldest(call: Call) -> int:
-    """Epoch milliseconds of the oldest log line that is still there (FACTS §11 row 29)."""
+    """Return the epoch milliseconds of the oldest log line that is still kept (FACTS §11 row 29)."""
     retention = call.service.options.log_retention
     return 0 if retention is None else milliseconds(call.now - retention)
 

@@ -13,12 +13,12 @@ from launch_async.emulator.state import Domain, Record
 
 MOST_ON_A_PAGE = 100
 CERTIFICATE_SECONDS = 90 * 86_400.0
-# The two times of a certificate's validity, as DER writes them: with two digits of the year, or with four.
+# The two times of a certificate's validity in DER, with two or four digits for the year.
 VALIDITY = re.compile(rb"0[\x1e\x20\x22](?:\x17\x0d\d{12}Z|\x18\x0f\d{14}Z)(?:\x17\x0d(\d{12})Z|\x18\x0f(\d{14})Z)")
 
 
 async def list_domains(call: Call) -> Answer:
-    """One page of an environment's domains; unlike elsewhere, ``limit`` must be 1 to 100 (FACTS §4)."""
+    """Return one page of the domains of an environment; limit must be from 1 to 100."""
     domains = list(_domains(call).values())
     if not 1 <= call.whole_number("limit", DEFAULT_LIMIT) <= MOST_ON_A_PAGE:
         raise errors.invalid_fields([("limit", "launch.LIMIT.INVALID", "limit must be from 1 to 100.")])
@@ -29,9 +29,9 @@ async def list_domains(call: Call) -> Answer:
 
 
 async def update_domain(call: Call) -> Answer:
-    """Rename a domain, give it a certificate, or have Launch manage that (FACTS §10 quirk 16).
+    """Rename a domain, or change where its certificate comes from.
 
-    A certificate is ignored without sslMethod CUSTOM.
+    A certificate is ignored without sslMethod CUSTOM (FACTS §10 quirk 16).
     """
     domain = _domain(call)
     body = await call.json()
@@ -52,19 +52,19 @@ async def update_domain(call: Call) -> Answer:
 
 
 async def revalidate_domain(call: Call) -> Answer:
-    """The state of a domain, checked again."""
+    """Check a domain again, and return its state."""
     return Answer(200, {"domainInfo": _domain(call).info()})
 
 
 def _add_records(call: Call, shown: Record) -> None:
-    """Add what a domain's owner must put into the DNS; the name of the field is not known (FACTS §11 row 27)."""
+    """Add the DNS records of a domain. The service's name of the field is not known (FACTS §11 row 27)."""
     key, info = call.service.options.dns_records_key, as_object(shown["domainInfo"])
     if key is not None and info is not None:
         shown["domainInfo"] = {**info, key: [{"type": "CNAME", "name": shown["url"], "value": "launch.example.com"}]}
 
 
 def _expiry(pem: str) -> float | None:
-    """Epoch seconds at which a certificate expires; None if it is none."""
+    """Return the epoch seconds at which a certificate expires; None for another text."""
     try:
         found = VALIDITY.search(ssl.PEM_cert_to_DER_cert(pem.strip()))
     except ValueError:
@@ -76,10 +76,10 @@ def _expiry(pem: str) -> float | None:
 
 
 def _domains(call: Call) -> dict[str, Domain]:
-    """The domains of the path's environment.
+    """Return the domains of the environment in the path.
 
     Raises:
-        Refusal: 404; 403 without the header x-project-uid where it is demanded (FACTS §11 row 27).
+        Refusal: 404; 403 without the header x-project-uid, if the options require it (FACTS §11 row 27).
     """
     environment = call.environment()
     header = call.request.headers.get("x-project-uid")

@@ -27,17 +27,17 @@ DAY = 86_400.0
 
 
 async def list_environments(call: Call) -> Answer:
-    """One page of a project's environments."""
+    """Return one page of the environments of a project."""
     return call.page("environments", list(call.project().environments.values()))
 
 
 async def get_environment(call: Call) -> Answer:
-    """One environment, variables in clear text."""
+    """Return one environment, with its variables in clear text."""
     return Answer(200, {"environment": call.shown(call.environment())})
 
 
 async def create_environment(call: Call) -> Answer:
-    """Make an environment and start its first deployment."""
+    """Create an environment and start its first deployment."""
     project = call.project()
     body = await call.json()
     check(body, NEW_ENVIRONMENT, "ENVIRONMENT")
@@ -60,7 +60,10 @@ async def create_environment(call: Call) -> Answer:
 
 
 async def update_environment(call: Call) -> Answer:
-    """Change the fields that are sent; variables are replaced as a whole, or merged (FACTS §4, §11 row 17)."""
+    """Change some fields of an environment.
+
+    Variables are replaced as a whole, or merged (FACTS §4, §11 row 17).
+    """
     call.environment()
     body = await call.json()
     environment = call.environment()  # it may have been deleted while the body was still coming
@@ -88,9 +91,9 @@ async def delete_environment(call: Call) -> Answer:
 
 
 async def revalidate_cdn_cache(call: Call) -> Answer:
-    """Purge, and count against the organization's daily quota.
+    """Purge a path, tags or host names from the CDN, which counts against the daily quota of the organization.
 
-    hostnames beside cachePath is not refused, and purges the whole of them, as the service does (FACTS §8).
+    hostnames together with cachePath is not refused, and purges the whole host names, as the service does (FACTS §8).
     """
     environment = call.environment()
     body = await call.json()
@@ -114,7 +117,7 @@ async def revalidate_cdn_cache(call: Call) -> Answer:
 
 
 async def get_cache_revalidation_usage(call: Call) -> Answer:
-    """How much of the daily quota is used."""
+    """Return how much of the daily quota is used."""
     organization = call.organization
     _forget_yesterday(organization, call.now)
     oldest = organization.revalidations[0] if organization.revalidations else call.now
@@ -130,7 +133,7 @@ async def get_cache_revalidation_usage(call: Call) -> Answer:
 
 
 def _purges(environment: Environment, body: Mapping[str, object]) -> list[Purge]:
-    """What a lawful body purges; a tag that comes twice counts once."""
+    """Return the purges of a valid body; a repeated tag counts once."""
     if "hostnames" in body:
         return [Purge(environment.uid, "hostname", str(name)) for name in as_list(body["hostnames"]) or []]
     if "cacheTags" in body:
@@ -140,7 +143,7 @@ def _purges(environment: Environment, body: Mapping[str, object]) -> list[Purge]
 
 
 def _merged(settings: Mapping[str, object], changed: Mapping[str, object]) -> list[object]:
-    """The old variables with the new ones among them, by key."""
+    """Return the old and the new variables, merged by key."""
     merged: dict[object, object] = {}
     for source in (settings, changed):
         for variable in as_list(source.get("environmentVariables")) or []:

@@ -1,4 +1,4 @@
-"""The operations of the API in one table, and the way from a path to one of them."""
+"""The table of the API's operations, and the router that finds the operation of a path."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -79,7 +79,7 @@ OPEN = (
     Operation("logout", "DELETE", "/v3/user-session", login.log_out, access="open", counted=False),
     Operation("listOrganizations", "GET", "/v3/organizations", login.list_organizations, access="open", counted=False),
 )
-# The last one is not public (FACTS §11 row 27).
+# The last of these is not public (FACTS §11 row 27).
 DOMAINS = (
     Operation("listDomains", "GET", _E + "/domains", domains.list_domains, READ),
     Operation("updateDomain", "PUT", _E + "/domains/{domain_uid}", domains.update_domain, WRITE),
@@ -88,7 +88,7 @@ DOMAINS = (
 
 
 def offered(options: EmulatorOptions) -> list[Operation]:
-    """The operations that an emulator with these options has."""
+    """Return the operations of an emulator with these options."""
     return [
         variant
         for operation in (*PUBLIC, *OPEN, *(DOMAINS if options.domains else ()))
@@ -97,7 +97,7 @@ def offered(options: EmulatorOptions) -> list[Operation]:
 
 
 def _variants(operation: Operation, options: EmulatorOptions) -> list[Operation]:
-    """What the options make of one operation: nothing, itself, another one, or two."""
+    """Return the variants of an operation that the options choose: none, one or two."""
     match operation.id:
         case "updateEnvironment":
             methods = ("PUT", "PATCH") if options.environment_update == "either" else (options.environment_update,)
@@ -112,7 +112,7 @@ def _variants(operation: Operation, options: EmulatorOptions) -> list[Operation]
 
 @frozen
 class Match:
-    """The operation a request means, with its path parameters; without one, the methods its path has."""
+    """The operation of a request, with its path parameters; without one, the methods that the path allows."""
 
     operation: Operation | None
     parameters: Mapping[str, str]
@@ -120,7 +120,7 @@ class Match:
 
 
 class Router:
-    """Finds operations; a literal segment wins over a parameter."""
+    """Finds operations. A literal segment takes precedence over a parameter."""
 
     def __init__(self, operations: Sequence[Operation]) -> None:
         self._by_length: dict[int, list[tuple[tuple[str, ...], Operation]]] = {}
@@ -133,7 +133,7 @@ class Router:
             candidates.sort(key=lambda candidate: sum(segment.startswith("{") for segment in candidate[0]))
 
     def match(self, method: str, raw_path: str) -> Match:
-        """The operation for a method and a still quoted path."""
+        """Return the operation for a method and a quoted path."""
         given = raw_path[1:].split("/")
         for segments, operation in self._by_method.get((method, len(given)), ()):
             parameters = _parameters(segments, given)
@@ -145,7 +145,7 @@ class Router:
 
 
 def describe(operations: Sequence[Operation]) -> Record:
-    """The vendor's kind of document: OpenAPI 3.0.0, info.version 1.0 (FACTS §1)."""
+    """Return a document of the vendor's kind: OpenAPI 3.0.0, info.version 1.0 (FACTS §1)."""
     paths: dict[str, dict[str, object]] = {}
     for operation in operations:
         parameters = [
@@ -174,7 +174,7 @@ QUERIES: Mapping[str, Sequence[tuple[str, str, str]]] = {
     "getDeploymentLogs": (("timestamp", "query", "string"),),
     "getServerLogs": (("startTime", "query", "string"), ("endTime", "query", "string")),
 }
-"""What each operation reads from the query: name, place and type."""
+"""Query parameters of each operation: name, place and type."""
 REQUIRED = ("startTime", "endTime")
 
 
@@ -183,7 +183,7 @@ def _parameter(name: str, place: str, kind: str, *, required: bool = False) -> R
 
 
 def _summary(operation_id: str) -> str:
-    """``getServerLogs`` as ``Get Server Logs``."""
+    """Return ``getServerLogs`` as ``Get Server Logs``."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", operation_id[0].upper() + operation_id[1:])
 
 

@@ -15,17 +15,20 @@ from launch_async.emulator.state import NEWEST_COMMIT, Project
 
 
 async def list_projects(call: Call) -> Answer:
-    """One page of the organization's projects."""
+    """Return one page of the projects of the organization."""
     return call.page("projects", list(call.organization.projects.values()))
 
 
 async def get_project(call: Call) -> Answer:
-    """One project."""
+    """Return one project."""
     return Answer(200, {"project": call.shown(call.project())})
 
 
 async def create_project(call: Call) -> Answer:
-    """Make a project; its first environment and deployment follow, late if so chosen (FACTS §10 quirk 9)."""
+    """Create a project with its first environment and deployment.
+
+    An option delays these two (FACTS §10 quirk 9).
+    """
     body = await call.json()
     check(body, NEW_PROJECT, "PROJECTS")
     git = body["projectType"] == GIT
@@ -56,7 +59,7 @@ async def create_project(call: Call) -> Answer:
 
 
 async def update_project(call: Call) -> Answer:
-    """Change name or description, the only two fields that may be sent (FACTS §4)."""
+    """Change the name or the description of a project; other fields are refused."""
     call.project()
     body = await call.json()
     project = call.project()  # it may have been deleted while the body was still coming
@@ -78,7 +81,7 @@ async def update_project(call: Call) -> Answer:
 
 
 async def delete_project(call: Call) -> Answer:
-    """Delete a project with all that is in it."""
+    """Delete a project with all its environments and deployments."""
     project = call.project()
     environments = list(project.environments.values())
     for environment in environments:
@@ -90,7 +93,10 @@ async def delete_project(call: Call) -> Answer:
 
 
 async def update_git_repository(call: Call) -> Answer:
-    """Echo the body, or say that there is no such thing; what the service does is not known (FACTS §11 row 15)."""
+    """Return the body unchanged, or 501.
+
+    The behaviour of the service is not known (FACTS §11 row 15).
+    """
     call.project()
     if call.service.options.git_repository_status == 501:
         raise errors.coded(501, "launch.NOT_IMPLEMENTED", "Not implemented.")
@@ -116,7 +122,7 @@ def _new_project(call: Call, body: dict[str, object]) -> Project:
 
 
 def _repository(given: dict[str, object]) -> dict[str, object]:
-    """What a project shows of its repository: the vendor's example does not repeat the provider."""
+    """Return the repository of a project. As in the vendor's example, it does not contain the provider."""
     return {name: given[name] for name in ("repositoryName", "username", "repositoryUrl")}
 
 

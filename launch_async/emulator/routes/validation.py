@@ -1,4 +1,4 @@
-"""The rules for request bodies, as tables; a body that breaks some gets envelope B with every broken field."""
+"""The rules for request bodies, as tables. An invalid body gets envelope B with every invalid field."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -105,12 +105,12 @@ REVALIDATION = (
 
 
 def check(body: Mapping[str, object], fields: tuple[Field, ...], family: str) -> None:
-    """Hold ``body`` against its table.
+    """Check ``body`` by its table.
 
     Args:
-        body: the decoded object.
-        fields: the table.
-        family: the noun in error codes, such as PROJECTS.
+        body: The decoded object.
+        fields: The table.
+        family: Noun in error codes, such as PROJECTS.
 
     Raises:
         Refusal: 400, envelope B.
@@ -121,7 +121,7 @@ def check(body: Mapping[str, object], fields: tuple[Field, ...], family: str) ->
 
 
 def check_required(body: Mapping[str, object], names: Iterable[str], family: str, prefix: str = "") -> None:
-    """See that ``body`` has the fields that an option requires; ``prefix`` is put before them in the refusal.
+    """Check that ``body`` has the fields that an option requires. The refusal names them with ``prefix``.
 
     Raises:
         Refusal: 400, envelope B.
@@ -130,7 +130,7 @@ def check_required(body: Mapping[str, object], names: Iterable[str], family: str
     if absent:
         raise errors.invalid_fields(
             [
-                (f"{prefix}{name}", f"launch.{family}.{_shouted(name)}.REQUIRED", f"{prefix}{name} is required.")
+                (f"{prefix}{name}", f"launch.{family}.{_upper_snake(name)}.REQUIRED", f"{prefix}{name} is required.")
                 for name in absent
             ]
         )
@@ -139,7 +139,7 @@ def check_required(body: Mapping[str, object], names: Iterable[str], family: str
 def _object(body: Mapping[str, object], fields: tuple[Field, ...], family: str, prefix: str) -> Iterator[Problem]:
     for rule in fields:
         path = f"{prefix}{rule.name}"
-        code = f"launch.{family}.{_shouted(rule.name)}"
+        code = f"launch.{family}.{_upper_snake(rule.name)}"
         if rule.name not in body:
             if rule.required:
                 yield path, f"{code}.REQUIRED", f"{path} is required."
@@ -203,6 +203,6 @@ def _variables(values: list[object], path: str, code: str) -> Iterator[Problem]:
         yield path, f"{code}.TOO_LARGE", f"All variables together must not exceed {VARIABLE_BYTES_AT_MOST} bytes."
 
 
-def _shouted(name: str) -> str:
-    """``environmentVariables`` as ``ENVIRONMENT_VARIABLES``."""
+def _upper_snake(name: str) -> str:
+    """Return ``environmentVariables`` as ``ENVIRONMENT_VARIABLES``."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()

@@ -1,6 +1,6 @@
-"""Mask an exchange: replace everything secret or personal by a stand-in.
+"""Mask an exchange: replace everything private by stand-ins.
 
-The rules say what is kept, never what is masked. A name, a value, a header or a number that no rule knows is masked.
+The rules state what is kept. Every other name, value, header and number is masked.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _IS_VERSION: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){0,2}")
 
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 _ROOTS: Final = frozenset({"projects", "usage-analytics", "openapi", "manage"})
-"""The first segments of the API's paths. What comes before them is a prefix of the base URL."""
+"""First segments of the API's paths. Everything before them is a prefix of the base URL."""
 _IDENTITIES: Final = frozenset({"project", "environment", "deployment", "createdBy", "updatedBy", "deletedBy"})
 _ADDRESSES: Final = frozenset(
     {"url", "deploymentUrl", "previewUrl", "uploadUrl", "downloadUrl", "signedUrl", "repositoryUrl", "commitUrl"}
@@ -59,7 +59,7 @@ def method(name: str) -> str:
 
 
 def target(url: str) -> tuple[str, str, list[list[str]]]:
-    """Return the host, the path and the query of a request, masked. The path begins with the API's first segment."""
+    """Return the host, the path and the query of a request, masked. The path has no prefix of the base URL."""
     parts = urlsplit(url)
     segments = parts.path.split("/")
     root = next((position for position, segment in enumerate(segments) if segment in _ROOTS), 1)
@@ -69,7 +69,7 @@ def target(url: str) -> tuple[str, str, list[list[str]]]:
 
 
 def headers(given: Mapping[str, str]) -> dict[str, str]:
-    """Return headers by their names in lower case, masked; those of cookies are left out."""
+    """Return headers by their names in lower case, masked and without cookies."""
     lower = {name.lower(): value for name, value in given.items()}
     return {_name(name): _header(name, value) for name, value in lower.items() if name not in _GONE}
 
@@ -111,7 +111,7 @@ def body(content: bytes, *, description: bool = False) -> dict[str, object]:
 
 
 def _markup(content: str) -> str:
-    """Return a page without its content. Of an ``<Error>``, which storage and gateways send, the code is kept."""
+    """Return a document without its content. The code of an ``<Error>``, which storage and gateways send, is kept."""
     if re.search(r"<Error\b", content):
         code = re.search(r"<Code>([^<>]*)</Code>", content)
         shown = code[1] if code and is_known(code[1]) else "masked"
@@ -122,7 +122,7 @@ def _markup(content: str) -> str:
 
 
 def event(frame: str) -> str:
-    """Return one event of a stream of events, masked: its type, its id, its data and its comments."""
+    """Return one Server-Sent Event, masked."""
     kept: list[str] = []
     data: list[str] = []
     for line in frame.splitlines():
@@ -168,12 +168,12 @@ def _masked(value: object, key: str, *, hidden: bool, string: Callable[[str, str
 
 
 def _is_problem(value: object) -> bool:
-    """Return whether a value is what a refusal says about a field, such as a field for variables."""
+    """Return whether a value is the error of a field, such as the field for variables, and not the field itself."""
     return (as_object(value) or {}).keys() == {"code", "message"}
 
 
 def _name(name: str, *, hidden: bool = False) -> str:
-    """Return the name of a member, of a parameter or of a header; those of variables are the user's own."""
+    """Return the name of a field, a parameter or a header. Names of environment variables (``hidden``) are private."""
     if hidden:
         return name if name in ("key", "value") else stand_ins.word(name)
     if stand_ins.is_uid(name):
@@ -182,7 +182,7 @@ def _name(name: str, *, hidden: bool = False) -> str:
 
 
 def _is_count(key: str, value: float) -> bool:
-    """Return whether a number counts or measures something, or is a time. An account number or a PIN does not."""
+    """Return whether a number is a count, a measure or a time, and not an account number or a PIN, for example."""
     last = re.split(r"[-_]|(?=[A-Z])", key)[-1].lower()
     return last in _COUNTS and is_known(key) and abs(value) < 10**15
 

@@ -1,6 +1,6 @@
 """Recorder: a middleware that writes each exchange of a client to a tape, masked.
 
-An error in here ends the recording, and never a call.
+An error in this module ends the recording. It never ends a call.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from launch_async.emulator.tape.vocabulary import is_known
 
 _LOG: Final = logging.getLogger(__name__)
 _LARGE_BYTES: Final = 256 * 1024
-"""A thread masks answers that are larger, so that the event loop does not wait."""
+"""Larger answers are masked on another thread, so that the event loop does not wait."""
 _LONGEST_EVENT_BYTES: Final = 1024 * 1024
 _FAILURES: Final = frozenset({"ConnectError", "ResponseLost", "AttemptTimeout", "ResponseTooLarge"})
 _BETWEEN_EVENTS: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
 
 class SizedFile(Protocol):
-    """A file as a body; only its size is recorded."""
+    """A file as a body. Only its size is recorded."""
 
     @property
     def size(self) -> int:
-        """Its size in bytes."""
+        """Size of the file in bytes."""
         ...
 
 
@@ -88,22 +88,22 @@ AnswerT = TypeVar("AnswerT", bound=ReceivedAnswer)
 
 
 class Recorder:
-    """A middleware that records what a client sends and receives, masked, so that the tape may be mailed.
+    """A middleware that records what a client sends and receives. It masks private data, so that tapes can be shared.
 
     Give it to a client of `launch_async` or `launch_sync`: ``LaunchClient(middleware=[Recorder("tape.jsonl")])``.
     Each exchange is one line of JSON, appended when the answer is there. Several clients, threads and processes may
     record to the same tape at the same time. The file has mode 0600.
 
-    A recorder keeps only what its rules know: statuses, counts, choices, times, and the words of the service's own
-    messages. It masks everything else: credentials, names, e-mail addresses, UIDs, hosts, URLs, values of variables,
-    log texts, and fields that it does not know. The same value has the same stand-in wherever one process records.
-    Uploads, downloads and logins do not pass a middleware, so they are never on a tape.
+    A recorder keeps only what its rules name: statuses, counts, fixed choices, times, and common words of messages. It
+    masks everything else: credentials, names, e-mail addresses, UIDs, hosts, URLs, values of variables, log texts, and
+    unknown fields. Within one process, the same value always has the same stand-in. Uploads, downloads and logins do
+    not pass a middleware, so a tape never contains them.
 
-    A recorder changes no exchange, and no call fails because of it. If the tape cannot be written, the recorder logs
-    one warning, sets `failed` and records no more.
+    A recorder does not change an exchange, and never makes a call fail. If it cannot write the tape, it logs one
+    warning, sets `failed` and stops recording.
 
     Args:
-        path: The tape. New exchanges are appended to those that it has.
+        path: The tape. A recorder appends to an existing tape.
 
     Raises:
         ValueError: The file exists and is not a tape.
@@ -165,11 +165,9 @@ class Recorder:
 
     def _fail(self, error: Exception) -> None:
         self._failed = True
-        # Never the error's own text: it may quote what was to be masked.
+        # The text of the error is left out, because it may quote unmasked content.
         reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
-        _LOG.warning(
-            "The tape %s cannot be written (%s). The recording has stopped; calls continue.", self._path, reason
-        )
+        _LOG.warning("The tape %s cannot be written (%s). The recording stops, and calls continue.", self._path, reason)
 
 
 class _Stream(Protocol):
@@ -179,7 +177,7 @@ class _Stream(Protocol):
 
 
 class _Exchange:
-    """One exchange, from the moment when its request is sent."""
+    """One exchange, which begins when the request is sent."""
 
     def __init__(self, request: SentRequest) -> None:
         self._request = request
@@ -192,7 +190,7 @@ class _Exchange:
         return self._line({"answer": {**_head(answer), **masking.body(answer.body, description=description)}})
 
     def streamed(self, answer: ReceivedAnswer, events: list[str], failure: Exception | None) -> Mapping[str, object]:
-        """Return the line of an answer that was read while it came."""
+        """Return the line of an answer that the client has read while it arrived."""
         broken = {} if failure is None else {"failure": _failure(failure)}
         return self._line({"answer": {**_head(answer), "events": events}, **broken})
 
@@ -255,7 +253,7 @@ class _Events:
         """Return the masked events.
 
         Raises:
-            Exception: What went wrong with one of them.
+            Exception: An event could not be masked.
         """
         if self._problem is not None:
             raise self._problem
@@ -272,7 +270,7 @@ class _TappedStream:
         self._is_written = False
 
     async def read(self) -> bytes:
-        """Return what has come."""
+        """Return the next part of the body."""
         try:
             part = await self._stream.read()
         except Exception as error:

@@ -15,20 +15,20 @@ from launch_async.emulator.shapes import as_list
 from launch_async.emulator.tape.tape import Body, Tape, TapedExchange
 
 NOT_ON_TAPE: Final = 421
-"""A status that Launch does not send, that means no success and no missing resource, and that no client repeats."""
+"""A status that Launch does not use, that no client retries, and that does not mean a missing resource."""
 _NEAREST: Final = 3
 _ANOTHER_BODY: Final = frozenset(
     {"content-length", "content-encoding", "transfer-encoding", "connection", "keep-alive"}
 )
-"""Headers that described the connection, or the body as it was sent."""
+"""Headers about the connection or the encoding of the recorded body."""
 _ADDED: Final = (hdrs.DATE, hdrs.SERVER, hdrs.CONTENT_TYPE)
-"""Headers that aiohttp adds if they are missing."""
+"""Headers that aiohttp adds."""
 
 _Key: TypeAlias = tuple[str, str, tuple[tuple[str, str], ...]]
 
 
 class ReplayedAnswer(web.Response):
-    """The recorded answer of an exchange: aiohttp adds no Date, no Server and no type to its headers."""
+    """The recorded answer of an exchange, without the headers that aiohttp would add."""
 
     def __init__(self, exchange: TapedExchange) -> None:
         kept = {name: value for name, value in exchange.headers.items() if name not in _ANOTHER_BODY}
@@ -42,10 +42,10 @@ class ReplayedAnswer(web.Response):
 
 
 class Replay:
-    """The answers of a tape. The k-th request of a kind gets the k-th answer that was recorded for it.
+    """The answers of a tape.
 
-    Requests are of one kind if method, path and query are the same; the order in the query does not matter. After the
-    last answer of a kind, that answer is repeated.
+    Requests are the same if method, path and query are the same. The order of the query does not matter. The k-th such
+    request gets the k-th recorded answer. The last answer is repeated.
     """
 
     def __init__(self, tape: Tape) -> None:
@@ -73,10 +73,10 @@ class Replay:
         wanted = _shown(key)
         shown = {_shown(one): one for one in self._recorded}
         nearest = get_close_matches(wanted, [text for text, one in shown.items() if one[0] == key[0]], _NEAREST, 0.0)
-        hint = f"The nearest recorded requests are {'; '.join(nearest)}." if nearest else f"It has no {key[0]} at all."
+        hint = f"The nearest recorded requests are {'; '.join(nearest)}." if nearest else f"The tape has no {key[0]}."
         message = (
-            f"The tape {self.tape.path.name} has no answer for {wanted}. {hint} Send the requests that were recorded, "
-            "with the UIDs that the tape's listings show, or record a new tape."
+            f"The tape {self.tape.path.name} has no answer for {wanted}. {hint} Send a recorded request, with the UIDs "
+            "from the tape's listings, or record a new tape."
         )
         body = {
             "errors": [{"code": "emulator.NOT_ON_TAPE", "message": message}],

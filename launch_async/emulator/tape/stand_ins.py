@@ -1,7 +1,7 @@
 """Stand-ins for texts: the same text gets the same stand-in everywhere, within one process.
 
-A UID in a listing, in a path and inside a log message is so still the same UID. A stand-in is a keyed hash. The key
-exists in memory only, so that no one can guess a text and check the guess against a tape.
+So a UID in a listing, in a path and inside a log message is still the same UID. A stand-in is a keyed hash. The key is
+only in memory, so no reader of a tape can check a guess.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from launch_async.emulator.tape.vocabulary import is_known
 _KEY: Final = os.urandom(32)
 _UID: Final = r"blt[0-9a-f]{16}|[0-9a-f]{24}"
 _IS_UID: Final = re.compile(_UID)
-# Each pattern begins where no longer match could begin, so that the search takes linear time.
+# Each pattern can only begin at the start of a token, so that the search takes linear time.
 _FINDS: Final = re.compile(
     r"((?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://\S+"
     r"|(?<!\S)[^\s@]+@[^\s@]+"
@@ -27,9 +27,9 @@ _FINDS: Final = re.compile(
 )
 _PUNCTUATION: Final = ".,;:!?()[]'\""
 _PLACES: Final = frozenset({"projects", "environments", "deployments", "domains", "deploy"})
-"""The segments of a path that a UID follows."""
+"""Segments of a path that are followed by a UID."""
 _LITERAL: Final = "upload"
-"""The only literal segment of the API's paths that follows one of these."""
+"""The only segment that follows one of these and is not a UID."""
 
 
 def word(text: str) -> str:
@@ -43,16 +43,14 @@ def is_uid(text: str) -> bool:
 
 
 def uid(text: str) -> str:
-    """Return the stand-in for a UID; it has the form of a UID of the same kind. A UID of zeros names nothing."""
+    """Return the stand-in for a UID, in the form of a UID of the same kind. A UID of zeros names nothing: keep it."""
     if not text.removeprefix("blt").strip("0"):
         return text
-    if not text:
-        return ""
     return f"blt{_digest(text)[:16]}" if text.startswith("blt") and is_uid(text) else _digest(text)[:24]
 
 
 def commit(text: str) -> str:
-    """Return the stand-in for a commit hash: as long, and a short hash still begins the long one."""
+    """Return the stand-in for a commit hash, of the same length. A short hash still begins the long one."""
     return (_digest(text[:7])[:7] + "0" * len(text))[: len(text)]
 
 
@@ -62,13 +60,13 @@ def mail(text: str) -> str:
 
 
 def host(text: str) -> str:
-    """Return the stand-in for a host, with its port if it has one."""
+    """Return the stand-in for a host. Hosts with different ports have different stand-ins."""
     name = re.sub(r":(?:80|443)$", "", text.rpartition("@")[2].lower())
     return f"host-{_digest(name)[:12]}.invalid" if name else ""
 
 
 def url(text: str) -> str:
-    """Return the stand-in for a URL, or for a bare host with a path: nothing of its query and its fragment is left."""
+    """Return the stand-in for a URL, or for a host with a path. Query and fragment are removed."""
     scheme, mark, rest = text.partition("://")
     if not mark:
         rest = text
@@ -80,7 +78,7 @@ def url(text: str) -> str:
 
 
 def path(text: str) -> str:
-    """Return a path with each segment masked that is no known word."""
+    """Return a path in which every segment is masked that does not consist of known words."""
     return "/".join(_segments(text.split("/")))
 
 
@@ -96,7 +94,7 @@ def _segments(segments: Iterable[str]) -> Iterator[str]:
 
 
 def sentence(text: str) -> str:
-    """Return a message with its known words, the stand-ins of UIDs and addresses, and one for each run of others."""
+    """Return a message with its known words, and stand-ins for UIDs, addresses and each run of other words."""
     parts = enumerate(_FINDS.split(text))
     return "".join(_address(part) if position % 2 else _words(part) for position, part in parts)
 
@@ -110,7 +108,7 @@ def _address(found: str) -> str:
 
 
 def _words(part: str) -> str:
-    """Mask each run of words that are not known; what stands between two words becomes a space."""
+    """Mask each run of unknown words, and reduce white space to single spaces."""
     shown: list[str] = []
     run: list[str] = []
     for piece in part.split():
@@ -128,7 +126,7 @@ def _words(part: str) -> str:
 
 
 def _is_plain(core: str) -> bool:
-    """Return whether a word of a message is known; with a full stop inside, it might be a host."""
+    """Return whether a word of a message is known. A word with a full stop inside may be a host, so it is not."""
     return is_known(core) and (core.startswith("launch.") or "." not in core)
 
 

@@ -1,4 +1,4 @@
-"""A tape that was recorded, read back: its exchanges in the order in which they were written."""
+"""Read a tape: its exchanges, in the order in which they were written."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class TapedExchange:
         path: Path, without host and query.
         query: Names and values of the query, in its order.
         request_headers: Headers of the request by their names in lower case.
-        request_body: Body of the request: ``{"json": document}``, ``{"text": text}``, ``{"file": bytes}``, or ``{}``.
+        request_body: Body of the request: ``{"json": document}``, ``{"text": text}``, ``{"file": bytes}`` with the size
+            of an uploaded file, or ``{}``.
         status: HTTP status; None if there was no answer.
         headers: Headers of the answer by their names in lower case.
         body: Body of the answer: ``{"json": document}``, ``{"text": text}``, ``{"events": [text, ...]}``, or ``{}``.
@@ -60,7 +61,7 @@ class Tape:
 
     Attributes:
         path: The file.
-        exchanges: What it holds, in the order in which the answers came.
+        exchanges: The exchanges, in the order of the answers.
     """
 
     path: Path
@@ -71,18 +72,18 @@ class Tape:
         """Read a tape.
 
         Raises:
-            ValueError: The file is no tape of this version, or one of its lines is damaged; the text names the line.
+            ValueError: The file is not a tape of this version, or a line is damaged. The text names the line.
             OSError: The file cannot be read.
         """
         file = Path(path)
         exchanges = tuple(_exchanges(file))
         if not exchanges:
-            raise ValueError(f"The tape {str(file)!r} is empty: record some calls with Recorder({str(file)!r}) first.")
+            raise ValueError(f"The tape {str(file)!r} is empty. Record some calls with Recorder({str(file)!r}) first.")
         return cls(file, exchanges)
 
     @property
     def organization_uid(self) -> str | None:
-        """The first organization that a request or an answer names."""
+        """UID of the first organization that a request or an answer names; None if there is none."""
         for exchange in self.exchanges:
             for name in _ORGANIZATION_HEADERS:
                 if named := exchange.request_headers.get(name):
@@ -112,17 +113,17 @@ def _exchanges(file: Path) -> Iterator[TapedExchange]:
 
 
 class _Damage(Exception):
-    """Why a line cannot be read."""
+    """The reason why a line cannot be read."""
 
 
 def _exchange(number: int, line: bytes) -> TapedExchange:
     try:
         document = as_object(json.loads(line))
     except (ValueError, RecursionError):
-        cut = "" if line.endswith(b"\n") else " It seems to be cut off: delete the line, and read the tape again."
-        raise _Damage(f"is not valid JSON.{cut or ' Restore the line or delete it.'}") from None
+        cause = "" if line.endswith(b"\n") else " The end of the line is missing."
+        raise _Damage(f"is not valid JSON.{cause} Restore the line or delete it.") from None
     if document is None or "tape" not in document:
-        raise _Damage("is no exchange that a Recorder has written: is the file a tape?")
+        raise _Damage("is not an exchange that a Recorder has written. Check that the file is a tape.")
     version = document["tape"]
     if version != FORMAT:
         raise _Damage(

@@ -1,4 +1,4 @@
-"""The file of a tape: one line of JSON for each exchange, appended whole, by any number of programs."""
+"""The file of a tape. Any number of programs append whole lines of JSON to it, one for each exchange."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Final
 from launch_async._file_lock import NoFileLocks, lock
 
 FORMAT: Final = 1
-"""The version that each line begins with."""
+"""Version of the format, with which each line begins."""
 _BEGINNING: Final = b'{"tape":'
 _LOCK_WAIT_S: Final = 2.0
 _LOCK_STEP_S: Final = 0.005
@@ -22,30 +22,30 @@ _CHUNK_BYTES: Final = 64 * 1024
 
 
 class TapeFile:
-    """A tape to append to. It is opened for each line, so that it holds nothing open and can be moved away.
+    """A tape to append to. The file is opened for each line, so that it can be moved between two lines.
 
     Args:
-        path: The file; made with mode 0600 if it is not there.
+        path: The file. It is created with mode 0600.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def check(self) -> None:
-        """Make the file if it is not there.
+        """Create the file if it does not exist.
 
         Raises:
-            ValueError: The file is something else than a tape.
+            ValueError: The file is not a tape.
             OSError: The file cannot be written.
         """
         with self._opened():
             pass
 
     def append(self, line: bytes) -> None:
-        """Append a line. If that fails, nothing of the line is left.
+        """Append a line. After a failure, the file contains no part of the line.
 
         Raises:
-            ValueError: The file is something else than a tape by now.
+            ValueError: Another program has replaced the tape by another file.
             OSError: The line cannot be written.
         """
         with self._opened() as (descriptor, size):
@@ -61,7 +61,7 @@ class TapeFile:
 
     @contextlib.contextmanager
     def _opened(self) -> Generator[tuple[int, int | None]]:
-        """Open the file; if it can be locked, lock it, and tell its size."""
+        """Open and lock the file. Return its descriptor, and its size if it is locked."""
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         descriptor = os.open(self._path, flags, 0o600)
         try:
@@ -77,7 +77,7 @@ class TapeFile:
         beginning = _read(descriptor, 0, len(_BEGINNING))
         if beginning not in (b"", _BEGINNING):
             raise ValueError(
-                f"The file {str(self._path)!r} exists and is not a tape. A recorder appends to tapes only: choose "
+                f"The file {str(self._path)!r} exists and is not a tape. A recorder appends only to tapes: choose "
                 "another path."
             )
         _keep_private(descriptor)
@@ -85,10 +85,10 @@ class TapeFile:
 
 
 def _is_locked(descriptor: int) -> bool:
-    """Wait for the lock; return False where files cannot be locked.
+    """Wait for the lock. Return False on a platform without file locks.
 
     Raises:
-        OSError: Another program has held the lock for too long.
+        OSError: Another program has kept the lock for too long.
     """
     ends = time.monotonic() + _LOCK_WAIT_S
     try:
@@ -109,7 +109,7 @@ def _keep_private(descriptor: int) -> None:
 
 
 def _cut_to_whole_lines(descriptor: int) -> int:
-    """Cut off a last line that a killed program has left without its end; return the size."""
+    """Remove an incomplete last line, which a killed program has left, and return the size."""
     size = os.fstat(descriptor).st_size
     end = size
     while end:

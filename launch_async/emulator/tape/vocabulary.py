@@ -1,7 +1,7 @@
-"""The words that a tape may contain: those of the API, of HTTP, and of the service's own messages.
+"""The words that a tape may contain: words of the API, of HTTP, and of common messages.
 
-A name, a code or a word of a message reaches the tape only if it consists of these words. The list contains no
-name of a person, a place or a product, and no word that is usual as the name of a project, an environment or a branch.
+A name, a code or a word of a message is kept on a tape only if it consists of these words. Add no names of persons or
+places, and no words that people use as names of projects, environments or branches.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ process support supported allowed denied unable unexpected occurred internal suc
 
 WORDS: Final = frozenset(f"{_OF_THE_API} {_OF_HTTP} {_OF_DOCUMENTS} {_OF_MESSAGES}".split())
 LONGEST: Final = 120
-"""Characters of the longest name that may consist of these words."""
+"""Most characters of a name that is kept."""
 
 _SHAPE: Final = re.compile(r"(?:[A-Za-z]|[0-9]{1,3}(?![0-9])|[-_./:{}#$])+")
 _PARTS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[A-Z]")

@@ -1,6 +1,6 @@
-"""The organization's request budget as the service might count it: sliding second, clock second or token bucket.
+"""The rate limit of an organization: sliding second, clock second or token bucket.
 
-Which of them the real service uses is unknown (FACTS §9, §11 row 8); each is an option.
+The real service's way of counting is not known (FACTS §9, §11 row 8). Each of these is an option.
 """
 
 import math
@@ -16,7 +16,7 @@ from launch_async.emulator.state import Organization, State
 
 @frozen
 class Verdict:
-    """What the budget says to one arrival: whether there is room, and what the headers would tell."""
+    """The decision about one request, and the figures for the headers."""
 
     granted: bool
     limit: int
@@ -24,7 +24,7 @@ class Verdict:
     wait: float
 
     def headers(self) -> dict[str, str]:
-        """``X-RateLimit-*``, and ``Retry-After`` in whole seconds on a refusal."""
+        """Return ``X-RateLimit-*``, and for a refusal ``Retry-After`` in whole seconds."""
         shown = {
             "X-RateLimit-Limit": str(self.limit),
             "X-RateLimit-Remaining": str(self.remaining),
@@ -36,15 +36,15 @@ class Verdict:
 
 
 class Counter(Protocol):
-    """One way of counting arrivals."""
+    """One way of counting requests."""
 
     def arrive(self, now: float) -> Verdict:
-        """Judge, and count, a request that arrives at ``now`` (monotonic seconds)."""
+        """Count a request that arrives at ``now`` (monotonic seconds), and decide about it."""
         ...
 
 
 class SlidingSecond:
-    """At most ``limit`` arrivals in any second."""
+    """At most ``limit`` requests in any second."""
 
     def __init__(self, limit: int, *, count_refused: bool) -> None:
         self._limit = limit
@@ -52,7 +52,7 @@ class SlidingSecond:
         self._arrivals: deque[float] = deque()
 
     def arrive(self, now: float) -> Verdict:
-        """Judge, and count, a request that arrives at ``now``."""
+        """Count a request that arrives at ``now``, and decide about it."""
         arrivals = self._arrivals
         while arrivals and arrivals[0] <= now - 1.0:
             arrivals.popleft()
@@ -64,7 +64,7 @@ class SlidingSecond:
 
 
 class ClockSecond:
-    """At most ``limit`` arrivals within one second of the clock."""
+    """At most ``limit`` requests within one second of the clock."""
 
     def __init__(self, limit: int, *, count_refused: bool) -> None:
         self._limit = limit
@@ -73,7 +73,7 @@ class ClockSecond:
         self._counted = 0
 
     def arrive(self, now: float) -> Verdict:
-        """Judge, and count, a request that arrives at ``now``."""
+        """Count a request that arrives at ``now``, and decide about it."""
         second = math.floor(now)
         if second != self._second:
             self._second, self._counted = second, 0
@@ -84,7 +84,7 @@ class ClockSecond:
 
 
 class TokenBucket:
-    """``limit`` tokens, refilled at ``limit`` a second."""
+    """A bucket of ``limit`` tokens, refilled with ``limit`` tokens per second."""
 
     def __init__(self, limit: int, *, count_refused: bool) -> None:
         self._limit = limit
@@ -93,7 +93,7 @@ class TokenBucket:
         self._at = -math.inf
 
     def arrive(self, now: float) -> Verdict:
-        """Judge, and count, a request that arrives at ``now``."""
+        """Count a request that arrives at ``now``, and decide about it."""
         self._tokens = min(float(self._limit), self._tokens + (now - self._at) * self._limit)
         self._at = now
         granted = self._tokens >= 1.0
@@ -111,7 +111,7 @@ COUNTERS: dict[RateWindow, type[SlidingSecond] | type[ClockSecond] | type[TokenB
 
 
 class Budget:
-    """One counter for each organization, or two where reads and writes are counted apart."""
+    """The counters of all organizations: one for each, or two if reads and writes are counted separately."""
 
     def __init__(self, options: EmulatorOptions, state: State, clock: Clock) -> None:
         self._options = options
@@ -121,17 +121,17 @@ class Budget:
 
     @property
     def headers(self) -> bool:
-        """Whether answers tell of the budget."""
+        """Whether answers have headers about the rate limit."""
         return self._options.rate_headers
 
     def restart(self) -> None:
-        """Count from zero, as the options say now, for every organization that is there."""
+        """Start to count from zero with the current options, for every existing organization."""
         self._counters = {}
         for organization in list(self._state.organizations.values()):
             organization.rate_limit = self._options.rate_limit
 
     def arrive(self, organization: Organization, *, write: bool) -> Verdict | None:
-        """Judge, and count, a request of ``organization`` that arrives now; None without a limit."""
+        """Count a request of ``organization`` that arrives now, and decide about it; None without a limit."""
         if organization.rate_limit is None:
             return None
         key = (organization.uid, write and self._options.split_rate)

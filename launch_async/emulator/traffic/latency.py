@@ -1,4 +1,4 @@
-"""How long requests and answers take: no time, always the same, or a time drawn from a distribution."""
+"""Latency of requests and answers: none, a constant, or drawn from a distribution."""
 
 import math
 import random
@@ -7,18 +7,18 @@ from launch_async.emulator.options import EmulatorOptions
 
 
 class LatencyModel:
-    """The time that a request takes to arrive, and an answer to come back, as the options say."""
+    """Draws the one-way delay of a request or an answer, as the options say."""
 
     def __init__(self, options: EmulatorOptions) -> None:
         self._options = options
         self.restart()
 
     def restart(self) -> None:
-        """Draw the delays of the seed again from the first."""
+        """Start again with the first delay of the seed."""
         self._dice = random.Random(self._options.seed)  # noqa: S311
 
     def draw(self) -> float:
-        """Seconds for one way."""
+        """Return the seconds for one way."""
         latency = self._options.latency
         if callable(latency):
             return latency()

@@ -1,1 +1,1 @@
-"""Archives: signed targets of object storage, and what is unpacked from them."""
+"""Archives: signed URLs of object storage, and the unpacking of archives."""

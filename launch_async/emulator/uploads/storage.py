@@ -1,8 +1,8 @@
-"""Object storage of three clouds: signed targets for one archive each, their signatures and ends really checked.
+"""Object storage of three clouds. Each signed URL is for one archive; its signature and its expiry are checked.
 
-AWS takes a multipart POST under a policy, Azure and GCP a raw PUT (FACTS §5). A form that is sent to Azure or GCP is
-stored as well; no deployment can be made of it. A request that carries a credential of Contentstack is refused:
-storage must never see one.
+AWS takes a multipart POST with a policy, Azure and GCP a raw PUT (FACTS §5). A form that is sent to Azure or GCP is
+stored, too, but no deployment can use it. A request with a credential of Contentstack is refused, because storage must
+never see one.
 """
 
 import asyncio
@@ -37,8 +37,8 @@ CHUNK = 256 * 1024
 FIELD_LIMIT = 64 * 1024
 BUCKET = "launch-uploads"
 SAMPLE = "sample"
-# In the order in which they are handed out; the last two are the policy and its signature. The ones of GCP are those of
-# its own documentation of signed policy documents: nobody has seen Launch hand them out (FACTS §11 row 28).
+# In the order of the answer; the last two are the policy and its signature. The fields of GCP are from GCP's own
+# documentation of signed policy documents. Whether Launch ever sends them is not known (FACTS §11 row 28).
 POLICY_FIELDS: Mapping[str, tuple[str, ...]] = {
     "aws": (
         "bucket",
@@ -74,7 +74,7 @@ class StoredFile(web.FileResponse):
     """A file as an answer.
 
     Attributes:
-        path: the file.
+        path: The file.
     """
 
     def __init__(self, path: Path, *, status: int = 200, headers: Mapping[str, str]) -> None:
@@ -83,7 +83,7 @@ class StoredFile(web.FileResponse):
 
 
 class Storage:
-    """Hands out signed targets, takes archives in and gives them back."""
+    """Issues signed URLs, receives archives and returns them."""
 
     def __init__(self, options: EmulatorOptions, state: State, uids: Uids, clock: Clock) -> None:
         self._origin = ""
@@ -96,14 +96,14 @@ class Storage:
         self._unpacking: dict[str, asyncio.Lock] = {}
 
     def open(self, origin: str, folder: Path) -> None:
-        """Keep archives in ``folder`` and hand out targets under ``origin``."""
+        """Keep archives in ``folder``, and issue URLs below ``origin``."""
         self._origin = origin
         self._folder = folder
 
     def new_upload(self, organization: Organization) -> Upload:
-        """A target that nothing has been sent to yet."""
+        """Return a new upload, without an archive yet."""
         if not self._origin:
-            raise RuntimeError("archives need a folder: start the emulator first")
+            raise RuntimeError("The emulator has no folder for archives yet: start the emulator first")
         uid = self._uids.launch()
         upload = Upload(
             uid=uid,
@@ -115,7 +115,7 @@ class Storage:
         return upload
 
     def upload_target(self, upload: Upload) -> Record:
-        """The wire form of ``SignedUploadUrl``, in the style of the chosen cloud."""
+        """Return the wire form of ``SignedUploadUrl``, in the style of the chosen cloud."""
         expires_in = int(self._options.upload_seconds)
         if self._options.upload_expiry == "epoch_ms":
             expires_in = milliseconds(upload.expires_at)
@@ -136,7 +136,7 @@ class Storage:
         return {"uploadUrl": url, **shared, "method": "PUT", "fields": None, "headers": headers}
 
     def download_target(self, upload: Upload | None) -> Record:
-        """The wire form of ``DownloadUrl`` under the chosen name (FACTS §11 row 3); a sample's without an upload."""
+        """Return the wire form of ``DownloadUrl`` (FACTS §11 row 3). Without an upload, the URL is that of a sample."""
         name = SAMPLE if upload is None else upload.uid
         url = self._signed("GET", f"/storage/archive/{name}", self._clock.now() + self._options.upload_seconds)
         return {self._options.download_key: url, "expiresIn": int(self._options.upload_seconds)}
@@ -145,7 +145,7 @@ class Storage:
         """Answer a request to storage.
 
         Raises:
-            Refusal: in XML, as storage refuses.
+            Refusal: In XML, as storage answers.
         """
         for name in FOREIGN_HEADERS:
             if name in request.headers:
@@ -175,7 +175,7 @@ class Storage:
                 raise errors.xml(404, "NoSuchBucket", "No such bucket or method.")
 
     async def unpacked(self, upload: Upload) -> None:
-        """Unpack an archive once; afterwards the upload has a folder or a problem."""
+        """Unpack an archive once. Afterwards, the upload has a folder or a problem."""
         async with self._unpacking.setdefault(upload.uid, asyncio.Lock()):
             if upload.folder is not None or upload.problem is not None:
                 return
@@ -237,7 +237,7 @@ class Storage:
         return web.Response(status=204)
 
     def _check_policy(self, cloud: str, fields: Mapping[str, str]) -> Upload:
-        """Hold the fields before the file against their policy. Their order and the file's type do not matter."""
+        """Check the fields before the file by their policy. Their order and the file's type do not matter."""
         *_, policy_name, signature_name = POLICY_FIELDS[cloud]
         wanted = frozenset(POLICY_FIELDS[cloud])
         if wrong := ", ".join(sorted(wanted ^ fields.keys())):
@@ -274,7 +274,7 @@ class Storage:
         return web.Response(status=success)
 
     async def _receive(self, upload: Upload, chunks: AsyncIterator[bytes]) -> None:
-        """Write an archive to disk as it comes in; it takes its place only when it is whole and of a lawful size."""
+        """Write an archive to disk while it arrives. It replaces an earlier one when its size has been checked."""
         partial = upload.archive.with_suffix(f".{self._uids.launch()}")
         try:
             with _create(partial) as sink:
@@ -314,7 +314,7 @@ class Storage:
 
 @functools.cache
 def sample_archive() -> bytes:
-    """Return the ZIP of deployments that a test has put here without one."""
+    """Return the ZIP of deployments that a test has added without an archive."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr(zipfile.ZipInfo("index.html"), "<!doctype html><title>A sample</title>\n" + " " * SMALLEST)
@@ -322,10 +322,10 @@ def sample_archive() -> bytes:
 
 
 def _check_length_range(request: web.BaseRequest) -> None:
-    """See that the header is there that a signed URL of GCP demands (FACTS §5).
+    """Check the header that a signed URL of GCP needs (FACTS §5).
 
     Raises:
-        Refusal: 400 without it, 403 for another range.
+        Refusal: 400 without the header, 403 for another range.
     """
     given = request.headers.get(LENGTH_RANGE)
     if given is None:

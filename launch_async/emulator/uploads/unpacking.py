@@ -1,4 +1,4 @@
-"""Unpacking of uploaded archives: everything inside its folder and within a size, or not at all."""
+"""Unpack uploaded archives: completely, within one folder and a size limit, or not at all."""
 
 import shutil
 import stat
@@ -12,20 +12,20 @@ CHUNK = 256 * 1024
 
 
 class BrokenArchive(Exception):
-    """The archive cannot be deployed; the text says why and ends in the build log."""
+    """The archive cannot be deployed. The build log shows the text."""
 
 
 def unpack(archive: Path, folder: Path, limit: int) -> None:
-    """Unpack ``archive`` into the new ``folder``; blocks, so run it in a thread.
+    """Unpack ``archive`` into the new ``folder``. This blocks, so run it in a thread.
 
     Args:
-        archive: the zip as it was uploaded.
-        folder: made here, and removed again on failure.
-        limit: bytes that all files together may have.
+        archive: The uploaded ZIP.
+        folder: Folder to make. It is removed after a failure.
+        limit: Bytes that all files together may have.
 
     Raises:
-        BrokenArchive: not a zip, damaged, encrypted, empty or too large; or with an entry that is a link or would leave
-            the folder.
+        BrokenArchive: The archive is not a ZIP, damaged, encrypted, empty or too large, or an entry is a link or leads
+            out of the folder.
     """
     folder.mkdir(parents=True)
     try:
@@ -40,15 +40,15 @@ def unpack(archive: Path, folder: Path, limit: int) -> None:
 
 
 def safe_name(name: str) -> PurePosixPath:
-    """The relative path that an entry's name means.
+    """Return the relative path of an entry.
 
     Raises:
-        BrokenArchive: the name is absolute, climbs out, is very deep, or cannot be a file's name.
+        BrokenArchive: The name is absolute, leads out of the folder, is very deep, or is no valid file name.
     """
     path = PurePosixPath(name)
     windows = PureWindowsPath(name)
-    climbs = path.is_absolute() or bool(windows.drive) or ".." in path.parts
-    if climbs or not 0 < len(path.parts) <= DEEPEST or "\0" in name or "\\" in name:
+    leaves = path.is_absolute() or bool(windows.drive) or ".." in path.parts
+    if leaves or not 0 < len(path.parts) <= DEEPEST or "\0" in name or "\\" in name:
         raise BrokenArchive(f"the archive contains the unsafe name {name[:200]!r}")
     return path
 
@@ -77,7 +77,7 @@ def _unpack_entries(opened: zipfile.ZipFile, folder: Path, limit: int) -> None:
 
 
 def _unpack_file(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, room: int) -> int:
-    """Write one file and return its size; what counts is what comes out, not what the header claims."""
+    """Write one file and return its real size, which may differ from the size in the header."""
     written = 0
     with opened.open(entry) as source, target.open("wb") as sink:
         while chunk := source.read(CHUNK):
