@@ -10,6 +10,7 @@ import asyncio
 import json
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 from types import MappingProxyType
 from typing import Final, TypeVar, cast
@@ -23,6 +24,7 @@ from launch_async.http.metering import Meter, metered
 from launch_async.http.retry import RetryPolicy
 from launch_async.models.base import JSONValue
 from launch_async.rate_limit.types import Priority
+from launch_async.wire.moments import parse_http_date
 
 __all__ = ["Asker", "Exchange", "OutOfRequests", "as_list", "as_object"]
 
@@ -132,6 +134,17 @@ class Asker:
     def client(self) -> LaunchClient:
         """The client that counts its requests here."""
         return self._observed
+
+    @property
+    def now(self) -> datetime:
+        """The service's time by its last answers; this machine's if they show none."""
+        return self.date or datetime.now(UTC)
+
+    @property
+    def date(self) -> datetime | None:
+        """The service's time by the last answer that shows it."""
+        found = (parse_http_date(exchange.headers.get("date")) for exchange in reversed(self.exchanges))
+        return next((at for at in found if at is not None), None)
 
     async def ask(
         self,

@@ -10,11 +10,11 @@ import attrs
 
 from launch_async.emulator.options import EmulatorOptions
 from launch_async.models.base import JSONValue
-from launch_async.probe.exchanges import as_object
+from launch_async.probe.exchanges import Exchange, as_object
 from launch_async.probe.questions import CHECKS, QUESTIONS, Question
 from launch_async.probe.report import ProbeRow
 
-__all__ = ["Findings", "field_names", "plain_name"]
+__all__ = ["Findings", "codes_of", "field_names", "plain_name"]
 
 _KNOWN: Final[Mapping[str, Question]] = {one.key: one for one in (*QUESTIONS, *CHECKS)}
 _PLAIN: Final = re.compile(r"[A-Za-z_$@-]{1,40}(?:\.[A-Za-z_$@-]{1,40}){0,4}")
@@ -39,6 +39,7 @@ class Findings:
         self._reasons: dict[str, str] = {}
         self._notes: dict[str, list[str]] = {}
         self._parts: dict[str, dict[str, JSONValue]] = {}
+        self._stopped = ""
         self.options: dict[str, object] = {}
 
     def decide(
@@ -89,6 +90,10 @@ class Findings:
         """Note why a question cannot be decided; an answer noted before or afterwards counts more."""
         self._reasons[str(key)] = reason
 
+    def stopped(self, reason: str) -> None:
+        """Note why questions that have no other reason were not asked."""
+        self._stopped = reason
+
     def note(self, key: int | str, evidence: str) -> None:
         """Note what was seen and decides nothing by itself."""
         notes = self._notes.setdefault(str(key), [])
@@ -127,7 +132,7 @@ class Findings:
                 name=question.key,
                 question=question.text,
                 verdict="undecided",
-                reason=self._reasons.get(question.key) or question.never or _NO_MATERIAL,
+                reason=self._reasons.get(question.key) or question.never or self._stopped or _NO_MATERIAL,
                 evidence=notes,
                 default=question.default,
                 affects=question.affects,
@@ -172,3 +177,8 @@ def field_names(names: Iterable[str]) -> list[str]:
     """Return the names of fields in order, without those that might be identifiers of a customer."""
     shown: Sequence[str] = sorted({plain_name(name) for name in names})
     return [*shown[:_MOST_NAMES], *(["..."] if len(shown) > _MOST_NAMES else [])]
+
+
+def codes_of(exchange: Exchange) -> list[str]:
+    """Return the codes of an error as evidence."""
+    return [f"Code: {plain_name(code)}." for code in dict.fromkeys(exchange.codes)]

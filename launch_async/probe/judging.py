@@ -14,13 +14,12 @@ import attrs
 from launch_async.models.base import JSONValue
 from launch_async.probe.exchanges import Exchange, as_list, as_object
 from launch_async.wire.event_stream import EventDecoder, EventTooLarge
-from launch_async.wire.moments import format_iso, parse_http_date, parse_iso
+from launch_async.wire.moments import format_iso, parse_iso
 
 __all__ = [
     "Heartbeat",
     "LiveFrames",
     "Record",
-    "date_of",
     "envelope",
     "expiry_unit",
     "is_service_time",
@@ -286,12 +285,6 @@ def live_frames(body: bytes) -> LiveFrames:
 
 def _json(data: str) -> JSONValue:
     return Exchange("", "", body=data.encode()).document
-
-
-def date_of(exchanges: Sequence[Exchange]) -> datetime | None:
-    """Return the service's time by the last answer that shows it."""
-    found = (parse_http_date(exchange.headers.get("date")) for exchange in reversed(exchanges))
-    return next((at for at in found if at is not None), None)
 
 
 def is_service_time(value: JSONValue) -> bool:

@@ -15,7 +15,8 @@ from launch_async.probe.findings import Findings
 from launch_async.probe.openapi import compared
 from launch_async.probe.reading import Reader
 from launch_async.probe.report import ProbeReport
-from launch_async.probe.writing import scratch_project
+from launch_async.probe.scratch import scratch_project
+from launch_async.probe.writing import Writer
 
 __all__ = ["probe", "probe_steps"]
 
@@ -78,8 +79,9 @@ async def probe(
     if name is None:
         await Reader(asker, findings, daring=daring, tell=tell).read()
     else:
-        async with scratch_project(client, asker, findings, name, tell=tell) as scratch:
-            await scratch.explore()
+        tell("Make sure that the name of the scratch project is not in use")
+        async with scratch_project(client, findings, name) as scratch:
+            await Writer(client, asker, findings, scratch, tell=tell).explore()
             asker.most = asker.spent + MOST_READS
             await Reader(asker, findings, daring=daring, tell=tell, first=scratch.uid).read()
             tell("Delete the scratch project")

@@ -1,39 +1,30 @@
-"""What the probe decides with a scratch project of its own, which it deletes at the end.
-
-The probe changes nothing but this project. It knows the project by its UID. If the answer to the creation is lost, it
-knows the project by the name of its first environment, which is random.
-"""
+"""What the probe decides by writing. It changes nothing but its scratch project."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import secrets
 import tempfile
 import zipfile
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from launch_async.client import LaunchClient
-from launch_async.errors import InvalidArgumentError, LaunchError, NotFoundError
-from launch_async.http.recording import record_responses
+from launch_async.errors import LaunchError
+from launch_async.http.operation import is_uid
 from launch_async.models.base import JSONValue
 from launch_async.models.upload import SignedUploadUrl
 from launch_async.probe import judging
 from launch_async.probe.exchanges import Asker, Exchange, OutOfRequests, as_list, as_object
-from launch_async.probe.findings import Findings, field_names, plain_name
+from launch_async.probe.findings import Findings, codes_of, field_names, plain_name
 from launch_async.probe.judging import Record, text
-from launch_async.probe.reading import environment_path, is_uid
+from launch_async.probe.scratch import Scratch
+from launch_async.probe.survey import environment_path
 
-__all__ = ["Scratch", "scratch_project"]
+__all__ = ["Writer"]
 
 _BUILD_TIMEOUT_S: Final = 900.0
 _APPEARS_WITHIN_S: Final = 60.0
-_PROJECTS_READ: Final = 100
-_LOOK_UPS: Final = 5
-_LOOK_UP_EVERY_S: Final = 3.0
 _IN_FLIGHT: Final = ("QUEUED", "DEPLOYING")
 _REQUIRABLE: Final[Mapping[str, JSONValue]] = {
     "outputDirectory": "./",
@@ -51,42 +42,33 @@ _PADDING: Final = 1024
 _SITE: Final = "<!doctype html><title>probe</title><p>This site was made by contentstack-launch probe.</p>\n"
 
 
-class Scratch:
-    """The scratch project of one probe.
+class Writer:
+    """Makes the scratch project and changes it, and notes what the answers prove.
 
-    Attributes:
-        uid: Its UID; empty before it is known.
-        leftover: How to remove it, if the probe could not; empty otherwise.
+    Args:
+        client: The client to upload with.
+        asker: Sends the requests.
+        findings: Takes the verdicts.
+        scratch: The project to make.
+        tell: Called with each step before it begins.
     """
 
     def __init__(
-        self, client: LaunchClient, asker: Asker, findings: Findings, name: str, tell: Callable[[str], object]
+        self,
+        client: LaunchClient,
+        asker: Asker,
+        findings: Findings,
+        scratch: Scratch,
+        *,
+        tell: Callable[[str], object],
     ) -> None:
-        self.uid: str = ""
-        self.leftover: str = ""
         self._client = client
         self._ask = asker
         self._found = findings
-        self._name = name
+        self._scratch = scratch
         self._tell = tell
-        self._mark = f"probe-{secrets.token_hex(8)}"
-        self._is_sent = False
         self._method = "PUT"
         self._created: dict[str, int] = {}
-
-    async def check_name(self) -> None:
-        """Make sure that no project has the name.
-
-        Raises:
-            InvalidArgumentError: A project of this name exists.
-        """
-        async for project in self._client.projects.list(limit=_PROJECTS_READ):
-            if (project.name or "").strip().casefold() == self._name.strip().casefold():
-                raise InvalidArgumentError(
-                    "project",
-                    f"A project with the name {self._name!r} exists. The probe makes a project and deletes it at the "
-                    "end, so it needs a name that is not in use",
-                )
 
     async def explore(self) -> None:
         """Make the project and everything in it, and note what the answers prove."""
@@ -108,49 +90,7 @@ class Scratch:
             self._tell("Deploy it twice and wait for the builds")
             await self._deploy_twice(first)
         except OutOfRequests:
-            self._found.note("delete", f"The scratch project was explored with {self._ask.most} requests.")
-
-    async def remove(self) -> None:
-        """Delete the project. If the answer to its creation was lost, find it by its first environment before."""
-        if not self._is_sent:
-            return
-        try:
-            if not self.uid:
-                self.uid = await self._look_up()
-            if self.uid:
-                await self._delete()
-        except LaunchError as error:
-            self.leftover = (
-                f"The scratch project {self._name!r} could not be deleted ({type(error).__name__}). Delete it in the "
-                "console"
-            )
-
-    async def _delete(self) -> None:
-        with record_responses() as answers:
-            try:
-                await self._client.projects.delete(self.uid)
-            except NotFoundError:
-                self._found.leave("delete", "The scratch project was gone already.")
-                return
-        if answers and 200 <= answers[-1].status < 300:
-            self._found.decide("delete", answers[-1].status, "The scratch project was deleted.")
-
-    async def _look_up(self) -> str:
-        """Return the UID of the project that has the random environment; empty if there is none."""
-        for attempt in range(_LOOK_UPS):
-            if attempt:
-                await asyncio.sleep(_LOOK_UP_EVERY_S)
-            async for project in self._client.projects.list(limit=_PROJECTS_READ):
-                if project.name != self._name:
-                    continue
-                async for environment in self._client.environments.list(project.uid):
-                    if environment.name == self._mark:
-                        return project.uid
-        self.leftover = (
-            f"The answer to the creation of the scratch project {self._name!r} was lost, and the project has not "
-            "appeared. Check the console later"
-        )
-        return ""
+            self._found.stopped(f"The probe stopped its writes at {self._ask.most} requests, its limit.")
 
     async def _upload(self, target: Callable[[], Awaitable[SignedUploadUrl]]) -> str | None:
         """Send the site to storage, and return the UID of the upload."""
@@ -184,7 +124,7 @@ class Scratch:
             )
         else:
             self._found.leave(28, f"A signed upload URL has these members: {', '.join(field_names(target))}.")
-        unit = judging.expiry_unit(target.get("expiresIn"), self._now)
+        unit = judging.expiry_unit(target.get("expiresIn"), self._ask.now)
         if unit is not None:
             self._found.decide(
                 7,
@@ -201,25 +141,21 @@ class Scratch:
         if upload_uid is None:
             return None
         environment: dict[str, JSONValue] = {
-            "name": self._mark,
+            "name": self._scratch.mark,
             "frameworkPreset": "CSR",
             "outputDirectory": "./",
             "environmentVariables": [],
         }
         body: dict[str, JSONValue] = {
-            "name": self._name,
+            "name": self._scratch.name,
             "projectType": "FILEUPLOAD",
             "fileUpload": {"uploadUid": upload_uid},
             "environment": environment,
         }
-        self._is_sent = True
+        self._scratch.will_be_created()
         exchange, _ = await self._posted("/projects", body, environment)
-        uid = text(as_object(exchange.member("project")), "uid")
-        if exchange.is_success and is_uid(uid):
-            self.uid = uid
-        elif exchange.status is not None and 400 <= exchange.status < 500 and exchange.status != 408:
-            self._is_sent = False
-        if not self.uid:
+        self._scratch.was_answered(exchange)
+        if not self._scratch.uid:
             codes = ", ".join(map(plain_name, exchange.codes))
             reason = (
                 f"The creation of the scratch project ended with {exchange.outcome}{f' ({codes})' if codes else ''}."
@@ -232,7 +168,7 @@ class Scratch:
     async def _first_environment(self) -> Record | None:
         clock = asyncio.get_running_loop().time
         began = missing = clock()
-        path = f"/projects/{self.uid}/environments"
+        path = f"/projects/{self._scratch.uid}/environments"
         while True:
             exchange = await self._ask.ask("GET", path)
             for environment in map(as_object, as_list(exchange.member("environments"))):
@@ -257,22 +193,24 @@ class Scratch:
 
     async def _update(self, environment: Record) -> None:
         path = self._path(environment)
-        for name, target in {"project": f"/projects/{self.uid}", "environment": path}.items():
+        for name, target in {"project": f"/projects/{self._scratch.uid}", "environment": path}.items():
             exchange = await self._ask.ask("PUT", target, json={})
             if exchange.status is not None and (exchange.is_success or exchange.status in (400, 422)):
                 told = f"An update of the {name} with an empty object ended with {exchange.outcome}."
                 self._found.part("empty_update", name, exchange.status, told)
             else:
                 self._found.leave("empty_update", f"An empty update of the {name} ended with {exchange.outcome}.")
-        put, patch = [await self._ask.ask(method, path, json={"name": self._mark}) for method in ("PUT", "PATCH")]
+        put, patch = [
+            await self._ask.ask(method, path, json={"name": self._scratch.mark}) for method in ("PUT", "PATCH")
+        ]
         self._judge_methods(put, patch)
-        exchange = await self._ask.ask("PATCH", f"/projects/{self.uid}/git-repository", json={})
+        exchange = await self._ask.ask("PATCH", f"/projects/{self._scratch.uid}/git-repository", json={})
         if exchange.status is not None and (exchange.is_success or exchange.status in (400, 404, 405, 422, 501)):
             self._found.decide(
                 15,
                 exchange.status,
                 "An empty object was sent for a project that has no repository.",
-                evidence=[f"Code: {plain_name(code)}." for code in exchange.codes],
+                evidence=codes_of(exchange),
                 still_open="The fields of the body.",
                 options={"git_repository_status": exchange.status},
             )
@@ -302,11 +240,15 @@ class Scratch:
 
     async def _create_environment(self) -> Record | None:
         """Create a second environment with as few settings as the service accepts."""
-        path = f"/projects/{self.uid}/environments"
-        upload_uid = await self._upload(lambda: self._ask.client.uploads.url_for_environment(self.uid))
+        path = f"/projects/{self._scratch.uid}/environments"
+        upload_uid = await self._upload(lambda: self._ask.client.uploads.url_for_environment(self._scratch.uid))
         if upload_uid is None:
             return None
-        body: dict[str, JSONValue] = {"name": f"{self._mark}-2", "frameworkPreset": "CSR", "uploadUid": upload_uid}
+        body: dict[str, JSONValue] = {
+            "name": f"{self._scratch.mark}-2",
+            "frameworkPreset": "CSR",
+            "uploadUid": upload_uid,
+        }
         exchange, required = await self._posted(path, body, body)
         environment = as_object(exchange.member("environment"))
         if not exchange.is_success:
@@ -344,7 +286,7 @@ class Scratch:
             environment |= {name: _REQUIRABLE[name] for name in wanted}
 
     async def _conflict(self, second: Record) -> None:
-        exchange = await self._ask.ask(self._method, self._path(second), json={"name": self._mark})
+        exchange = await self._ask.ask(self._method, self._path(second), json={"name": self._scratch.mark})
         if exchange.status is None or exchange.status >= 500:
             self._found.leave("conflict", f"A name that is in use ended with {exchange.outcome}.")
             return
@@ -352,7 +294,7 @@ class Scratch:
             "conflict",
             {"status": exchange.status, "envelope": judging.envelope(exchange)},
             "An environment of the scratch project was given the name of the other one.",
-            evidence=[f"Code: {plain_name(code)}." for code in exchange.codes],
+            evidence=codes_of(exchange),
         )
 
     async def _variables(self, environment: Record) -> None:
@@ -383,7 +325,7 @@ class Scratch:
         )
 
     async def _domains(self, environment: Record) -> None:
-        place = (self.uid, text(environment, "uid"))
+        place = (self._scratch.uid, text(environment, "uid"))
         path = f"{self._path(environment)}/domains"
         listing = await self._ask.watch("GET", path, self._ask.client.domains.list(*place).page)
         domains = [as_object(domain) for domain in as_list(listing.member("domains"))]
@@ -444,7 +386,7 @@ class Scratch:
                 24,
                 exchange.status,
                 "A revalidation was refused, and the usage shows that the quota is used up.",
-                evidence=[f"Code: {plain_name(code)}." for code in exchange.codes],
+                evidence=codes_of(exchange),
                 options={"quota_status": exchange.status},
             )
 
@@ -568,43 +510,7 @@ class Scratch:
             delay = min(2 * delay, _POLL_EVERY_S)
 
     def _path(self, environment: Record) -> str:
-        return environment_path({"uid": self.uid}, environment)
-
-    @property
-    def _now(self) -> datetime:
-        return judging.date_of(self._ask.exchanges[-20:]) or datetime.now(UTC)
-
-
-@contextlib.asynccontextmanager
-async def scratch_project(
-    client: LaunchClient, asker: Asker, findings: Findings, name: str, *, tell: Callable[[str], object]
-) -> AsyncGenerator[Scratch]:
-    """Explore with a scratch project, which is deleted at the end of the block, whatever happens in it.
-
-    Raises:
-        InvalidArgumentError: A project of this name exists; nothing was changed.
-    """
-    scratch = Scratch(client, asker, findings, name, tell)
-    tell("Make sure that the name of the scratch project is not in use")
-    await scratch.check_name()
-    try:
-        yield scratch
-    finally:
-        await _to_its_end(scratch.remove())
-
-
-async def _to_its_end(work: Coroutine[object, object, None]) -> None:
-    """Finish some work, also if this task is cancelled in the meantime."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-    task.result()
+        return environment_path({"uid": self._scratch.uid}, environment)
 
 
 def _required_fields(exchange: Exchange) -> list[str]:

@@ -189,13 +189,14 @@ def test_a_project_of_that_name_that_appears_meanwhile_is_not_deleted() -> None:
     assert report.leftover == ""
 
 
-def test_a_project_that_cannot_be_deleted_is_reported() -> None:
+def test_a_project_that_cannot_be_deleted_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     emulator = emulator_with_content()
     emulator.faults.add("status_before", operation="deleteProject", status=403)
 
     report = probed(emulator)
 
     assert SCRATCH in report.leftover
+    assert report.leftover in caplog.text
     assert "LEFT BEHIND" in str(report)
     assert "Left behind" in report.to_markdown()
 
