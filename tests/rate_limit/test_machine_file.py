@@ -225,7 +225,7 @@ def test_a_store_that_forgets_nothing_is_told_each_report_once():
     reports.answered(Grant(number=1, not_before=0.0, not_after=1.0), Answer(0.5))
 
     assert [len(reports.take(now).reports) for now in (0.6, 0.7)] == [1, 0]
-    assert reports.tell(0.8).repeated == ()
+    assert reports.take(0.8).repeated == ()
 
 
 def test_the_file_goes_with_the_last_one_that_leaves():
