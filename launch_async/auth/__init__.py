@@ -1,4 +1,4 @@
-"""Credentials, the tokens they are exchanged for, and logging in."""
+"""Credentials, tokens and login."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Calls to the hosts that issue tokens: few, with a deadline of their own, not counted against the budget.
+"""Requests to the hosts that issue tokens.
 
-A secret is sent to nobody but the host that it was issued for.
+These requests are few, have a separate deadline, and do not count against the rate limit. The SDK sends a secret only
+to the host that issued the secret.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ from launch_async.wire.secret import Secret
 __all__ = ["AuthRequest", "form_request"]
 
 _RETRY: Final = RetryPolicy(attempts=3, refusals=3, backoff_base=0.5, retry_after_cap=5.0)
-_ATTEMPT_TIMEOUT: Final = 10.0
+_ATTEMPT_TIMEOUT_S: Final = 10.0
 R = TypeVar("R", bound=TokenRequestError)
 
 
 @attrs.frozen(kw_only=True)
 class AuthRequest:
-    """How one such call is sent.
+    """How to send one request to a host that issues tokens.
 
     Attributes:
-        transport: Performs the exchanges.
-        secrets: Values that no error may repeat.
-        repeatable: Whether it may be sent again although an earlier attempt may have been acted on.
-        timeout: Seconds for everything together.
+        transport: The transport that sends the request.
+        secrets: Values that errors must not contain.
+        repeatable: Whether a retry is safe although the service may have processed an earlier attempt.
+        timeout: Total time for the call, including retries, in seconds.
     """
 
     transport: Transport
@@ -41,7 +42,7 @@ class AuthRequest:
     timeout: float = 30.0
 
     async def send(self, request: Request) -> Response:
-        """Send a request and return its success."""
+        """Send a request and return the successful response."""
         one = CallState(
             operation=request.operation,
             retry=_RETRY,
@@ -51,7 +52,7 @@ class AuthRequest:
             paced=False,
         )
         send = sender(self.transport)
-        timed = attrs.evolve(request, timeout=min(_ATTEMPT_TIMEOUT, self.timeout))
+        timed = attrs.evolve(request, timeout=min(_ATTEMPT_TIMEOUT_S, self.timeout))
 
         async def attempt() -> Response | LaunchError:
             outcome = await one.exchange(send, timed)
@@ -69,10 +70,10 @@ def form_request(url: str, fields: Mapping[str, str], operation: str) -> Request
 
 
 def refusal(kind: type[R], error: APIError, advice: str) -> R:
-    """Return the error of a refused login or token, with the service's words and our own advice."""
+    """Return the error of a refused login or token, with the message of the service and our advice."""
     from launch_async.wire.error_bodies import read_envelope
 
-    words = " ".join(read_envelope(error.body.encode()).message.split()) or f"the service answered {error.status}"
+    words = " ".join(read_envelope(error.body.encode()).message.split()) or f"The service answered {error.status}"
     refused = kind(
         f"{words.rstrip('.')}. {advice}",
         operation=error.operation,
@@ -89,5 +90,5 @@ def refusal(kind: type[R], error: APIError, advice: str) -> R:
 
 
 def known_secrets(values: Iterable[str | None]) -> tuple[str, ...]:
-    """Return those of the values that are there, marked."""
+    """Return the values that are not empty, marked as secrets."""
     return tuple(Secret(value) for value in values if value)

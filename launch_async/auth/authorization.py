@@ -1,7 +1,8 @@
-"""A user authorizes an app in the browser: authorization code with PKCE (S256) and `state` (FACTS §3).
+"""Let a user authorize an app in the browser: authorization code with PKCE (S256) and `state`.
 
-`begin_authorization` gives the address to open; `finish_authorization` turns the address that the browser is sent back
-to into `OAuthCredentials`. How the browser is opened, and how that address is received, is the program's business.
+`begin_authorization` returns the address to open in the browser. Launch then redirects the browser to the redirect URI
+of your program. `finish_authorization` exchanges the redirect address for `OAuthCredentials`. Your program opens the
+browser and receives the redirect.
 """
 
 from __future__ import annotations
@@ -34,15 +35,15 @@ _MANAGE: Final = ("launch:manage",)
 
 @attrs.frozen(kw_only=True)
 class AuthorizationRequest:
-    """A browser step that is under way. Keep it until the browser comes back; it holds secrets that are never shown.
+    """A running authorization. Keep the object until the browser returns; its `repr` does not show the secrets.
 
     Attributes:
         url: The address to open in the user's browser.
-        client_id: The app's id.
-        redirect_uri: Where the browser is sent afterwards.
-        app_url: The app host that was asked.
-        state: What must come back with the browser.
-        code_verifier: Proves that whoever redeems the code has asked for it (PKCE).
+        client_id: The app's client id.
+        redirect_uri: The address to which Launch redirects the browser.
+        app_url: The address of the app host.
+        state: A random text. The redirect address must contain it.
+        code_verifier: The PKCE secret. It proves that the program that exchanges the code started the authorization.
     """
 
     url: str = attrs.field(repr=False)
@@ -62,18 +63,18 @@ def begin_authorization(
     region: str = "na",
     app_url: str | None = None,
 ) -> AuthorizationRequest:
-    """Return the address where a user authorizes an app, with what is needed to finish (FACTS §3).
+    """Return the address at which a user authorizes an app, and the data that `finish_authorization` needs.
 
     Args:
         app_uid: The app's UID, from Developer Hub.
-        client_id: Its client id.
-        redirect_uri: One of the app's redirect URIs; the browser comes back there.
-        scopes: OAuth scopes to ask the user for; `launch:manage` by default.
-        region: Where the organization lives, by any alias, such as `eu`.
-        app_url: Address of the app host instead of the region's.
+        client_id: The app's client id.
+        redirect_uri: One of the app's redirect URIs. Launch redirects the browser to this address.
+        scopes: OAuth scopes to request from the user; `launch:manage` by default.
+        region: The region of the organization, by any alias, such as `eu`.
+        app_url: Address of the app host, instead of the region's address.
 
     Raises:
-        ConfigurationError: The region is unknown, or `app_url` is not an address.
+        ConfigurationError: The region is unknown, or `app_url` is not a valid address.
     """
     host = resolve_app_url(region, None, app_url)
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
@@ -108,23 +109,25 @@ async def finish_authorization(
     proxy: str | None = None,
     transport: Transport | None = None,
 ) -> OAuthCredentials:
-    """Redeem what the browser came back with, within 60 s, and return credentials for clients of the same region.
+    """Exchange the code in the redirect address for tokens, and return credentials for clients of the same region.
+
+    The code is valid for 60 s.
 
     Args:
-        request: What `begin_authorization` returned.
-        redirected_to: The whole address that the browser was sent to.
-        store: Where the tokens shall live; only in memory by default.
-        client_secret: The app's secret, unless it is a public app.
+        request: The return value of `begin_authorization`.
+        redirected_to: The complete address to which Launch redirected the browser.
+        store: Storage for the tokens; by default only in memory.
+        client_secret: The app's client secret; None for a public app.
         token_path: Path of the token endpoint; by default as for `OAuthCredentials`.
-        ssl_context: How to verify the app host.
-        proxy: Proxy URL; by default what the environment says, empty for none.
-        transport: Performs the exchange instead of aiohttp; it stays yours to close.
+        ssl_context: TLS settings for the connection to the app host.
+        proxy: Proxy URL; by default from the environment variables, empty for no proxy.
+        transport: Transport to use instead of aiohttp. You must close it.
 
     Raises:
-        AuthorizationError: The user refused, or the address does not belong to the request (`state`).
-        TokenRequestError: The code is used, too old or another app's.
+        AuthorizationError: The user refused, or the redirect address does not belong to the request (`state`).
+        TokenRequestError: The code was used before, has expired, or belongs to another app.
     """
-    # Rebound: a traceback with local variables must not show them.
+    # Rebind the names, so that a traceback with local variables does not show the secrets.
     redirected_to = Secret(redirected_to)
     client_secret = Secret(client_secret) if client_secret else None
     code = _code_of(redirected_to, request.state)
@@ -153,16 +156,16 @@ async def finish_authorization(
 
 
 def _code_of(address: str, state: str) -> Secret:
-    """Return the code in the address that the browser was sent to."""
+    """Return the code from the redirect address."""
     found = {name: Secret(values[-1]) for name, values in parse_qs(urlsplit(address).query).items()}
     if not hmac.compare_digest(found.get("state", "").encode(), state.encode()):
         raise AuthorizationError(
-            "the address that the browser came back with does not belong to this request (its state differs): somebody "
-            "else may have made it. Begin again"
+            "The redirect address does not belong to this authorization, because its state differs. Another person may "
+            "have created the address. Call begin_authorization(...) again."
         )
     if "error" in found:
         said = " ".join(str(found.get("error_description", found["error"])).split())[:200]
-        raise AuthorizationError(f"the app was not authorized: {said}")
+        raise AuthorizationError(f"The app was not authorized: {said}.")
     if not found.get("code"):
-        raise AuthorizationError("the address that the browser came back with carries no code. Begin again")
+        raise AuthorizationError("The redirect address contains no code. Call begin_authorization(...) again.")
     return found["code"]

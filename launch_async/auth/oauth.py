@@ -1,8 +1,9 @@
-"""Credentials that fetch and renew their own tokens: of an app (client credentials), or of a user (refresh token).
+"""Credentials that fetch and renew their tokens: of an app (client credentials), or of a user (refresh token).
 
-Give either to any number of clients, in any threads and on any event loops: they share its tokens, which are renewed
-60 s before their end, once for all of them (FACTS §3). The token endpoint is the app host of the client's region; a
-secret is never sent to a second one. `launch_async.auth.authorization` gets a user's first tokens.
+You can pass the credentials to any number of clients, in any threads and on any event loops. The clients share the
+tokens. The SDK renews the tokens once for all clients, 60 s before they expire. The token endpoint is on the app host
+of the client's region; the SDK never sends a secret to a second token endpoint. `launch_async.auth.authorization` gets
+the first tokens of a user.
 """
 
 from __future__ import annotations
@@ -24,44 +25,44 @@ from launch_async.wire.secret import Secret
 __all__ = ["AppCredentials", "MemoryTokenStore", "OAuthCredentials", "TokenSet", "TokenStore"]
 
 _MANAGE: Final = ("launch:manage",)
-_GRACE: Final = 5.0
-"""Seconds that a renewal which must not be cut off may go on after its caller was cancelled."""
+_RENEWAL_GRACE_S: Final = 5.0
+"""How long a renewal may continue after its caller was cancelled, because its answer must not be lost."""
 T = TypeVar("T")
 
 
 class TokenStore(Protocol):
-    """Where a user's tokens live between two runs of a program; it is called on the client's event loop."""
+    """Storage for a user's tokens between two runs of a program. The SDK calls it on the client's event loop."""
 
     async def load(self) -> TokenSet | None:
-        """Return the tokens that were saved last; None if there are none."""
+        """Return the tokens of the last `save`; None if there are none."""
         ...
 
     async def save(self, tokens: TokenSet) -> None:
-        """Keep new tokens. The refresh token before them may be worthless from now on."""
+        """Store new tokens. The previous refresh token may no longer work."""
         ...
 
 
 class MemoryTokenStore:
-    """A store that forgets everything when the program ends.
+    """A token store in memory; it loses the tokens when the program ends.
 
     Args:
-        tokens: What it holds at first.
+        tokens: The initial tokens; None for an empty store.
     """
 
     def __init__(self, tokens: TokenSet | None = None) -> None:
         self._tokens = tokens
 
     async def load(self) -> TokenSet | None:
-        """Return the tokens that were saved last."""
+        """Return the tokens of the last `save`; None if there are none."""
         return self._tokens
 
     async def save(self, tokens: TokenSet) -> None:
-        """Keep new tokens until the program ends."""
+        """Store new tokens until the program ends."""
         self._tokens = tokens
 
 
 class _Renewing(Credentials):
-    """What both kinds share: a state of their own, and a view of it for each client."""
+    """The common part of both kinds: a shared token state, and a view of the state for each client."""
 
     client_id: str
     token_path: str | None
@@ -69,37 +70,42 @@ class _Renewing(Credentials):
 
     @property
     def identity(self) -> str:
-        """A digest of the app's id: until the organization is known, its clients share a budget."""
+        """A digest of the client id.
+
+        Until the organization is known, clients with the same digest share a rate limit.
+        """
         return f"app-{hashlib.sha256(self.client_id.encode()).hexdigest()[:16]}"
 
     @property
     def organization_uid(self) -> str | None:
-        """The organization that the last tokens belong to; None before the first ones."""
+        """The organization of the current tokens; None before the first tokens."""
         tokens = self.state.tokens
         return tokens.organization_uid if tokens else None
 
     @property
     def location(self) -> str | None:
-        """The region that issued the last tokens; None before the first ones."""
+        """The region that issued the current tokens; None before the first tokens."""
         tokens = self.state.tokens
         return tokens.location if tokens else None
 
     def bound(self, issuer: Issuer) -> Credentials:
-        """Return the view of one client, which knows from where to fetch tokens.
+        """Return a view for one client, with the token endpoint of this client.
 
         Raises:
-            ConfigurationError: They are in use with another token endpoint.
+            ConfigurationError: The credentials are already in use with another token endpoint.
         """
         self.state.settle(issuer.app_url)
         return _View(self, issuer)
 
     async def headers(self) -> Mapping[str, str]:
-        """Refuse: only a client knows the token endpoint.
+        """Raise an error, because only a client knows the token endpoint.
 
         Raises:
             ConfigurationError: Always.
         """
-        raise ConfigurationError(f"{type(self).__name__} fetch tokens through a client: pass them to LaunchClient(...)")
+        raise ConfigurationError(
+            f"{type(self).__name__} need a client to fetch tokens. Pass them to LaunchClient(...)."
+        )
 
     async def renewed(self, issuer: Issuer, tokens: TokenSet | None, refused: str | None) -> TokenSet:
         """Fetch new tokens."""
@@ -108,12 +114,12 @@ class _Renewing(Credentials):
 
 @attrs.define(eq=False)
 class _View(Credentials):
-    """Renewing credentials as one client sees them."""
+    """The view of one client on credentials that renew their tokens."""
 
     _owner: _Renewing
     _issuer: Issuer
     _given: str | None = attrs.field(default=None, init=False, repr=False)
-    """The access token that this client was given last."""
+    """The last access token that this client received."""
 
     @property
     def organization_uid(self) -> str | None:
@@ -150,21 +156,22 @@ class _View(Credentials):
 
 @attrs.frozen(init=False)
 class AppCredentials(_Renewing):
-    """An app's own credentials, for programs without a user (machine to machine; the app's plan must include it).
+    """Credentials of an M2M app (machine to machine), for programs without a user. Your plan must include M2M.
 
-    They may do everything that their scopes allow except the Git variants of creation (FACTS §3).
+    An app may do everything that its scopes allow, except create projects, environments and deployments from Git
+    repositories.
 
     Attributes:
-        client_id: The app's id, from Developer Hub.
-        client_secret: Its secret; never shown.
-        requested_scopes: The OAuth scopes to ask for (the argument `scopes`): `launch:manage` by default, or some of
-            `launch.projects:read`, `launch.projects:write` and `launch.projects:delete`. What they do not allow is
-            refused before a request.
-        token_path: Path of the token endpoint; by default `/apps-api/apps/token`, and `/apps-api/token` where that is
-            not found (FACTS §11 row 9).
+        client_id: The app's client id, from Developer Hub.
+        client_secret: The app's client secret. The SDK never shows it.
+        requested_scopes: The OAuth scopes to request (the argument `scopes`): `launch:manage` by default, or some of
+            `launch.projects:read`, `launch.projects:write` and `launch.projects:delete`. If the scopes do not allow an
+            operation, the call raises `MissingScopeError` and sends no request.
+        token_path: Path of the token endpoint. By default the SDK uses `/apps-api/apps/token`, and `/apps-api/token`
+            if the first path does not exist.
 
     Raises:
-        ConfigurationError: The id or the secret is empty.
+        ConfigurationError: The client id or the client secret is empty.
     """
 
     client_id: str
@@ -206,12 +213,12 @@ class AppCredentials(_Renewing):
 
     @property
     def scopes(self) -> frozenset[str] | None:
-        """What the token endpoint granted, or until then what it is asked for."""
+        """The scopes that the token endpoint granted; the requested scopes until then."""
         tokens = self.state.tokens
         return tokens.scopes if tokens and tokens.scopes is not None else self.requested_scopes
 
     async def renewed(self, issuer: Issuer, tokens: TokenSet | None, refused: str | None) -> TokenSet:
-        """Ask for a new token; there is no refresh token for apps (FACTS §11 row 11)."""
+        """Ask for a new token; apps have no refresh token."""
         fields = {
             "grant_type": "client_credentials",
             "client_id": self.client_id,
@@ -223,18 +230,21 @@ class AppCredentials(_Renewing):
 
 @attrs.frozen(init=False)
 class OAuthCredentials(_Renewing):
-    """A user's authorization of an app, renewed by its refresh token; `finish_authorization` makes the first ones.
+    """A user's authorization of an app. The SDK renews the tokens with the refresh token.
+
+    `finish_authorization` returns credentials with the first tokens. Later runs of a program can create the credentials
+    from a store.
 
     Attributes:
-        client_id: The app's id, from Developer Hub.
-        redirect_uri: The one that the app was authorized with.
-        store: Where the tokens live; each renewal is saved there.
-        client_secret: The app's secret, unless it is a public one; never shown.
-        token_path: Path of the token endpoint; by default `/apps-api/apps/token`, and `/apps-api/token` where that is
-            not found (FACTS §11 row 9).
+        client_id: The app's client id, from Developer Hub.
+        redirect_uri: The redirect URI of the authorization.
+        store: The storage for the tokens. The SDK saves each renewal in the store.
+        client_secret: The app's client secret; None for a public app. The SDK never shows it.
+        token_path: Path of the token endpoint. By default the SDK uses `/apps-api/apps/token`, and `/apps-api/token`
+            if the first path does not exist.
 
     Raises:
-        ConfigurationError: The id or the redirect URI is empty.
+        ConfigurationError: The client id or the redirect URI is empty.
     """
 
     client_id: str
@@ -282,22 +292,22 @@ class OAuthCredentials(_Renewing):
 
     @property
     def scopes(self) -> frozenset[str] | None:
-        """What the user granted, where the token endpoint says so."""
+        """The scopes that the user granted; None if the token endpoint did not report them."""
         tokens = self.state.tokens
         return tokens.scopes if tokens else None
 
     async def renewed(self, issuer: Issuer, tokens: TokenSet | None, refused: str | None) -> TokenSet:
-        """Return what another process has renewed and stored, or else renew by the refresh token."""
+        """Return tokens that another process has renewed and stored; otherwise renew with the refresh token."""
         stored = await self.store.load() or tokens
         if (usable := self._usable(stored, refused)) is not None:
             return usable
         if stored is None or stored.refresh_token is None:
             raise AuthorizationError(
-                f"there are no tokens that can be renewed for app {self.client_id}: authorize it again "
-                "(begin_authorization)"
+                f"The token store contains no refresh token for the app {self.client_id}. Authorize the app again with "
+                "begin_authorization(...)."
             )
         try:
-            # A cancelled caller must not lose the answer: the old refresh token may be worthless by then.
+            # Finish the request even if the caller is cancelled: the old refresh token may no longer work.
             return await _finished(self._refreshed(issuer, stored))
         except TokenRequestError:
             if (usable := self._usable(await self.store.load(), refused)) is not None:
@@ -324,28 +334,30 @@ class OAuthCredentials(_Renewing):
 
 
 async def _finished(work: Coroutine[object, object, T]) -> T:
-    """Return the result of some work; if cancelled, give it a few seconds to end before passing that on."""
+    """Return the result of the work. If the caller is cancelled, wait a few seconds for the work before raising."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait({task}, timeout=_GRACE)
+        await asyncio.wait({task}, timeout=_RENEWAL_GRACE_S)
         if not task.cancel():
             task.exception()
         raise
 
 
 def _stripped(text: str) -> str:
-    """Return a text without the white space that copying has left around it; what is none is refused later."""
+    """Return the text without the white space around it. `_check` refuses a value that is not a text."""
     return text.strip() if isinstance(text, str) else text  # pyright: ignore[reportUnnecessaryIsInstance]
 
 
 def _check(kind: type, **texts: str) -> None:
     for name in texts:
         if not isinstance(texts[name], str) or not texts[name].strip():  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"{kind.__name__}: {name} is missing")
+            raise ConfigurationError(f"The argument {name} of {kind.__name__} is missing or empty.")
         if is_quoted(texts[name]):
-            raise ConfigurationError(f"{kind.__name__}: {name} has quotes around it; give it without them")
+            raise ConfigurationError(
+                f"The argument {name} of {kind.__name__} has quotes around it. Pass it without the quotes."
+            )
 
 
 def _set(frozen: object, **values: object) -> None:

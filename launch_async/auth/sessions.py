@@ -1,8 +1,8 @@
-"""Log in with e-mail and password, log out, and ask what a token is good for (FACTS §3).
+"""Log in with e-mail and password, log out, and check a token.
 
-`login` gives an `Authtoken`. It does not end by time, but a user has at most 20 of them, and the next login silently
-drops the oldest: log in once and keep the token, or `logout` when done. Users of single sign-on (SSO) get none; for
-them, as for programs without a user, there is `launch_async.auth.oauth`.
+`login` returns an `Authtoken`. An authtoken does not expire, but a user has at most 20 authtokens. The next login
+silently deletes the oldest one. Log in once and keep the token, or call `logout` when you are done. Users of single
+sign-on (SSO) cannot get an authtoken. For these users, and for programs without a user, use `launch_async.auth.oauth`.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class Session:
     """A user who is logged in.
 
     Attributes:
-        credentials: What `LaunchClient` takes, with one of the organizations beside it.
-        user_uid: UID of the user; None if the service did not say.
-        organization_uids: The organizations that the user belongs to, as far as the service says.
+        credentials: The credentials for `LaunchClient`. Pass one of the organizations as well.
+        user_uid: UID of the user; None if the service did not report it.
+        organization_uids: UIDs of the user's organizations; empty if the service did not report them.
     """
 
     credentials: Authtoken
@@ -54,11 +54,11 @@ class Session:
 
 @attrs.frozen(kw_only=True)
 class Introspection:
-    """What the service says of a token.
+    """The service's description of a token.
 
     Attributes:
-        active: Whether it is good.
-        scopes: What it may do; None if the service does not say.
+        active: Whether the token is valid.
+        scopes: The scopes of the token; None if the service did not report them.
     """
 
     active: bool
@@ -77,38 +77,41 @@ async def login(
     transport: Transport | None = None,
     timeout: float = 30.0,
 ) -> Session:
-    """Log in; each login makes a new token, and a user's twenty-first silently drops the oldest (FACTS §3).
+    """Log in with e-mail and password, and return a new authtoken.
+
+    A user has at most 20 authtokens. The 21st login silently deletes the oldest authtoken.
 
     Args:
         email: The user's e-mail address.
-        password: The user's password; never shown.
-        second_factor: The code of the authenticator app, or of the message that `request_sms` has sent.
-        region: Where the user's account lives.
-        base_url: Address of the login service instead of the region's, such as an emulator's.
-        ssl_context: How to verify the service.
-        proxy: Proxy URL; by default what the environment says, empty for none.
-        transport: Performs the exchange instead of aiohttp; it stays yours to close.
-        timeout: Seconds for everything together.
+        password: The user's password. The SDK never shows it.
+        second_factor: The code from the authenticator app, or from the message that `request_sms` has requested.
+        region: The region of the user's account.
+        base_url: Address of the login service, instead of the region's address, such as an emulator's.
+        ssl_context: TLS settings for the connection to the service.
+        proxy: Proxy URL; by default from the environment variables, empty for no proxy.
+        transport: Transport to use instead of aiohttp. You must close it.
+        timeout: Total time for the call, including retries, in seconds.
 
     Raises:
-        SecondFactorRequired: A code is wanted, or the given one is wrong (error code 294); `method` says which.
-        TokenRequestError: The e-mail address or the password is wrong, or the user has to use SSO.
+        SecondFactorRequired: The account requires a code, or the code is wrong (error code 294). `method` is the kind
+            of the code.
+        TokenRequestError: The e-mail address or the password is wrong, or the user must use SSO.
         ConfigurationError: The e-mail address or the password is empty, or the region is unknown.
 
     API: `POST /v3/user-session` of the content management API.
     """
-    # Rebound: a traceback with local variables must not show them.
+    # Rebind the names, so that a traceback with local variables does not show the secrets.
     password = Secret(password or "")
     second_factor = Secret(second_factor) if second_factor else None
     user = _user(email, password, second_factor)
     way = _Way(resolve_login_url(region, base_url), borrowed(transport, ssl_context, proxy), timeout)
     request = way.json_request("POST", "/v3/user-session", {"user": user}, "login")
     try:
-        # A lost answer may have made a session: another one is not made on a guess.
+        # Do not retry: a request whose answer was lost may have created a session.
         response = await way.send(request, (password, second_factor), repeatable=False)
     except APIError as error:
         raise _refused(error, region) from None
-    # A login service of one's own may stand in any region.
+    # The region of another login service is unknown.
     session = _session(response, region if base_url is None else None)
     if session is None:
         raise _unexpected(way.host, "login", response)
@@ -126,20 +129,20 @@ async def request_sms(
     transport: Transport | None = None,
     timeout: float = 30.0,
 ) -> None:
-    """Have the code of the second factor sent to the user's telephone; then call `login` with it.
+    """Request an SMS with the code for `login(second_factor=...)`.
 
     Args:
         email: The user's e-mail address.
-        password: The user's password; never shown.
-        region: Where the user's account lives.
-        base_url: Address of the login service instead of the region's.
-        ssl_context: How to verify the service.
-        proxy: Proxy URL; by default what the environment says, empty for none.
-        transport: Performs the exchange instead of aiohttp; it stays yours to close.
-        timeout: Seconds for everything together.
+        password: The user's password. The SDK never shows it.
+        region: The region of the user's account.
+        base_url: Address of the login service, instead of the region's address.
+        ssl_context: TLS settings for the connection to the service.
+        proxy: Proxy URL; by default from the environment variables, empty for no proxy.
+        transport: Transport to use instead of aiohttp. You must close it.
+        timeout: Total time for the call, including retries, in seconds.
 
     Raises:
-        TokenRequestError: The e-mail address or the password is wrong, or the user has no telephone there.
+        TokenRequestError: The e-mail address or the password is wrong, or the account has no phone number.
 
     API: `POST /v3/user/request_token_sms` of the content management API.
     """
@@ -163,23 +166,25 @@ async def logout(
     transport: Transport | None = None,
     timeout: float = 30.0,
 ) -> None:
-    """End a session; its token is worthless from then on. Where an answer is lost, it is sent again.
+    """Log out. The token becomes invalid.
+
+    The SDK retries the request if the answer is lost.
 
     Args:
-        credentials: What `login` gave.
-        region: Where the user's account lives.
-        base_url: Address of the login service instead of the region's.
-        ssl_context: How to verify the service.
-        proxy: Proxy URL; by default what the environment says, empty for none.
-        transport: Performs the exchange instead of aiohttp; it stays yours to close.
-        timeout: Seconds for everything together.
+        credentials: The credentials that `login` returned.
+        region: The region of the user's account.
+        base_url: Address of the login service, instead of the region's address.
+        ssl_context: TLS settings for the connection to the service.
+        proxy: Proxy URL; by default from the environment variables, empty for no proxy.
+        transport: Transport to use instead of aiohttp. You must close it.
+        timeout: Total time for the call, including retries, in seconds.
 
     Raises:
-        InvalidTokenError: There was no such session before the first attempt.
+        InvalidTokenError: The token was already invalid before the first attempt.
 
     API: `DELETE /v3/user-session` of the content management API.
     """
-    # Rebound: a traceback with local variables must not show a bare token.
+    # Rebind the name, so that a traceback with local variables does not show the token.
     credentials = hidden_json(credentials)
     _check_kind(credentials, Authtoken)
     way = _Way(resolve_login_url(region, base_url), borrowed(transport, ssl_context, proxy), timeout)
@@ -188,7 +193,7 @@ async def logout(
     try:
         await way.send(request, (credentials.token,), repeatable=True)
     except InvalidTokenError as error:
-        # After a lost answer this is its echo: an earlier attempt has ended the session.
+        # After a lost answer, this error means that an earlier attempt has ended the session.
         if not error.ambiguous:
             raise
 
@@ -203,23 +208,25 @@ async def introspect(
     transport: Transport | None = None,
     timeout: float = 30.0,
 ) -> Introspection:
-    """Return whether an access token is good, and for what; it is sent in the body, and in no header.
+    """Return whether an access token is valid, and which scopes it has.
+
+    The SDK sends the token in the body of the request, and in no header.
 
     Args:
-        credentials: The token.
-        region: Where it was issued.
-        app_url: Address of the app host instead of the region's, such as an emulator's.
-        ssl_context: How to verify the service.
-        proxy: Proxy URL; by default what the environment says, empty for none.
-        transport: Performs the exchange instead of aiohttp; it stays yours to close.
-        timeout: Seconds for everything together.
+        credentials: The token to check.
+        region: The region that issued the token.
+        app_url: Address of the app host, instead of the region's address, such as an emulator's.
+        ssl_context: TLS settings for the connection to the service.
+        proxy: Proxy URL; by default from the environment variables, empty for no proxy.
+        transport: Transport to use instead of aiohttp. You must close it.
+        timeout: Total time for the call, including retries, in seconds.
 
     Raises:
-        ConfigurationError: The region is unknown, or `app_url` is not an address.
+        ConfigurationError: The region is unknown, or `app_url` is not a valid address.
 
-    API: `POST /apps-api/introspect` of the app host (FACTS §3).
+    API: `POST /apps-api/introspect` of the app host.
     """
-    # Rebound: a traceback with local variables must not show a bare token.
+    # Rebind the name, so that a traceback with local variables does not show the token.
     credentials = hidden_json(credentials)
     _check_kind(credentials, AccessToken)
     way = _Way(resolve_app_url(region, None, app_url), borrowed(transport, ssl_context, proxy), timeout)
@@ -234,7 +241,7 @@ async def introspect(
 
 @attrs.frozen
 class _Way:
-    """The way to one host, for one call."""
+    """The connection to one host, for one call."""
 
     host: str
     transport: AbstractAsyncContextManager[Transport]
@@ -254,20 +261,20 @@ class _Way:
 
 def _check_kind(credentials: object, kind: type) -> None:
     if not isinstance(credentials, kind):
-        raise ConfigurationError(f"credentials must be {kind.__name__}(...), not a {kind_of(credentials)}")
+        raise ConfigurationError(f"The credentials must be {kind.__name__}(...), not a {kind_of(credentials)}.")
 
 
 def _user(email: str, password: str, second_factor: str | None) -> dict[str, JSONValue]:
     missing = [name for name, text in {"email": email, "password": password}.items() if not text]
     if missing:
-        raise ConfigurationError(f"login: {' and '.join(missing)} missing")
+        raise ConfigurationError(f"The login needs an e-mail address and a password. Missing: {', '.join(missing)}.")
     return {"email": email, "password": password, **({"tfa_token": second_factor} if second_factor else {})}
 
 
 def _refused(error: APIError, region: str) -> APIError:
-    """Return what a refused login means; the error code decides, its status varies (FACTS §3)."""
+    """Return the error for a refused login. The error code decides, because the status varies."""
     if _SECOND_FACTOR in error.codes:
-        wanted = refusal(SecondFactorRequired, error, "Log in again with second_factor='the code'")
+        wanted = refusal(SecondFactorRequired, error, "Log in again with second_factor='the code'.")
         method = _parsed(error.body.encode()).get("tfa_type")
         wanted.method = method if isinstance(method, str) else None
         return wanted
@@ -275,8 +282,8 @@ def _refused(error: APIError, region: str) -> APIError:
         return refusal(
             TokenRequestError,
             error,
-            f"Check the e-mail address, the password and the region ({region}). Users of single sign-on get no "
-            "authtoken: let them authorize an app (begin_authorization)",
+            f"Check the e-mail address, the password and the region ({region}). Users of single sign-on cannot get an "
+            "authtoken. Let them authorize an app with begin_authorization(...).",
         )
     return error
 
@@ -317,8 +324,8 @@ def _parsed(body: bytes) -> Mapping[str, JSONValue]:
 
 def _unexpected(host: str, operation: str, response: Response) -> DecodeError:
     return DecodeError(
-        f"the answer of {host} does not have the promised shape. Check the address and proxies: something else may "
-        "have answered",
+        f"The answer of {host} does not have the documented format. Check the address and the proxies: another server "
+        "may have answered.",
         operation=operation,
         status=response.status,
     )

@@ -1,4 +1,4 @@
-"""A user's tokens in the system's keyring: Keychain, Credential Manager, Secret Service (extra `keyring`)."""
+"""A token store in the system's keyring: Keychain, Credential Manager or Secret Service (extra `keyring`)."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["Keyring", "KeyringTokenStore"]
 
 
 class Keyring(Protocol):
-    """What is asked of a keyring; every backend of the `keyring` package is one."""
+    """The methods that a keyring needs. Every backend of the `keyring` package has them."""
 
     def get_password(self, service: str, username: str, /) -> str | None:
-        """Return an entry; None if there is none."""
+        """Return the text of an entry; None if the entry does not exist."""
         ...
 
     def set_password(self, service: str, username: str, password: str, /) -> None:
@@ -29,14 +29,15 @@ class Keyring(Protocol):
 
 
 class KeyringTokenStore:
-    """A `TokenStore` on the system's keyring; install `contentstack-launch[keyring]`.
+    """A `TokenStore` in the system's keyring. It needs the extra: `pip install 'contentstack-launch[keyring]'`.
 
-    The keyring is asked in a thread, because it may ask the user. Processes that use the same account share its tokens.
+    The SDK calls the keyring in a thread, because the keyring may ask the user for permission. Processes with the same
+    account share the tokens.
 
     Args:
-        account: Which entry: one for each user and app, such as the app's client id.
-        service: The name under which the keyring files it.
-        backend: A keyring of your own instead of the system's.
+        account: The name of the entry. Use one entry for each user and app, for example the app's client id.
+        service: The name of the service in the keyring.
+        backend: Another keyring, instead of the system's keyring.
     """
 
     def __init__(self, account: str, *, service: str = "contentstack-launch", backend: Keyring | None = None) -> None:
@@ -48,16 +49,16 @@ class KeyringTokenStore:
         return f"KeyringTokenStore({self._account!r}, service={self._service!r})"
 
     async def load(self) -> TokenSet | None:
-        """Return the tokens that were saved last; None if there are none.
+        """Return the tokens of the last `save`; None if there are none.
 
         Raises:
-            ConfigurationError: There is no keyring, or its entry is not ours.
+            ConfigurationError: There is no keyring, or the entry contains something else.
         """
         text = await asyncio.to_thread(lambda: _marked(self._open().get_password(self._service, self._account)))
         return None if text is None else TokenSet.from_json(text)
 
     async def save(self, tokens: TokenSet) -> None:
-        """Keep new tokens.
+        """Store new tokens.
 
         Raises:
             ConfigurationError: There is no keyring.
@@ -66,7 +67,7 @@ class KeyringTokenStore:
         await asyncio.to_thread(lambda: self._open().set_password(self._service, self._account, text))
 
     async def forget(self) -> None:
-        """Remove the entry; without one nothing happens. Beside `launch_sync`: `asyncio.run(store.forget())`.
+        """Remove the entry, if it exists. In a program that uses `launch_sync`, call `asyncio.run(store.forget())`.
 
         Raises:
             ConfigurationError: There is no keyring.
@@ -85,11 +86,11 @@ class KeyringTokenStore:
             import keyring
         except ImportError:
             raise ConfigurationError(
-                "KeyringTokenStore needs the extra: pip install 'contentstack-launch[keyring]'"
+                "KeyringTokenStore needs the extra keyring: pip install 'contentstack-launch[keyring]'"
             ) from None
         backend = keyring.get_keyring()
         if backend.priority <= 0:
-            raise ConfigurationError("this machine has no keyring that can keep a secret: use another TokenStore")
+            raise ConfigurationError("This machine has no keyring that can store secrets. Use another TokenStore.")
         return cast("Keyring", backend)
 
 

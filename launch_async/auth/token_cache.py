@@ -1,8 +1,8 @@
-"""Tokens that end and are renewed: what is known of one set, and the one flight that fetches the next.
+"""The current tokens of some credentials, and their renewal.
 
-All clients that use the same credentials share a `TokenState`, whatever task, thread or event loop they run in. Who
-finds the tokens too old fetches new ones, and everybody else waits for that. If the one who fetches is cancelled, or
-its loop ends, the next one takes over; if the fetch fails, all who waited for it get its error.
+All clients that use the same credentials share a `TokenState`, in any task, thread or event loop. The first caller that
+finds expired tokens renews them, and the other callers wait for this renewal. If the first caller is cancelled, or its
+loop ends, the next caller renews the tokens. If the renewal fails, all waiting callers get its error.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ from launch_async.wire.secret import Secret
 
 __all__ = ["TokenSet", "TokenState", "read_token_answer"]
 
-LIFETIME: Final = 3600.0
-"""Seconds that tokens of either kind live (FACTS §3)."""
-
-_LEAD: Final = 60.0
-_FLIGHT_LIMIT: Final = 60.0
+LIFETIME_S: Final = 3600.0
+"""The lifetime of tokens of both kinds."""
+_LEAD_S: Final = 60.0
+"""The SDK renews tokens this long before they expire."""
+_RENEWAL_LIMIT_S: Final = 60.0
+"""A caller waits at most this long for the renewal of another caller."""
 
 Kind: TypeAlias = Literal["user", "app"]
 
@@ -46,18 +47,18 @@ def _optional_secret(text: str | None) -> str | None:
 
 @attrs.frozen(kw_only=True)
 class TokenSet:
-    """What the token endpoint issued (FACTS §3). Its `repr` shows no token.
+    """The tokens that the token endpoint issued. The `repr` does not show them.
 
     Attributes:
         access_token: The bearer token.
-        issued_at: When it was issued, in seconds since the epoch, by this machine's clock.
-        expires_at: When it ends, in the same unit.
-        refresh_token: What the next token is requested with; None for apps.
-        organization_uid: The organization that it belongs to.
-        user_uid: The user behind it; None for apps.
-        location: The region that issued it, in the service's spelling, such as `AZURE_NA`.
-        kind: `"user"` or `"app"`, by who is behind it; None if the service did not say.
-        scopes: OAuth scopes that were granted; None if the service did not say.
+        issued_at: The time of issue, in seconds since the epoch, by this machine's clock.
+        expires_at: The time of expiry, in seconds since the epoch, by this machine's clock.
+        refresh_token: The token for the next renewal; None for apps.
+        organization_uid: The organization of the token.
+        user_uid: The user of the token; None for apps.
+        location: The region that issued the token, in the service's spelling, such as `AZURE_NA`.
+        kind: `"user"` or `"app"`, depending on the owner of the token; None if the service did not report it.
+        scopes: The granted OAuth scopes; None if the service did not report them.
     """
 
     access_token: str = attrs.field(repr=False, converter=_secret)
@@ -71,31 +72,32 @@ class TokenSet:
     scopes: frozenset[str] | None = None
 
     def is_fresh(self, now: float) -> bool:
-        """Return whether it need not be renewed yet.
+        """Return whether the access token does not need a renewal yet.
 
-        It is fresh until 60 s before its end; one that lives for less than 2 minutes, for half of that time.
+        A token is fresh until 60 s before it expires. A token with a lifetime of less than 2 minutes is fresh for half
+        of its lifetime.
 
         Args:
             now: Seconds since the epoch.
         """
-        return now < self.expires_at - min(_LEAD, (self.expires_at - self.issued_at) / 2)
+        return now < self.expires_at - min(_LEAD_S, (self.expires_at - self.issued_at) / 2)
 
     def to_json(self) -> str:
-        """Return it as a JSON text, for a `TokenStore`; it holds the tokens and belongs where secrets are kept."""
+        """Return the tokens as a JSON text, for a `TokenStore`. The text contains secrets: store it safely."""
         fields = attrs.asdict(self)
         return json.dumps({**fields, "scopes": None if self.scopes is None else sorted(self.scopes)})
 
     @classmethod
     def from_json(cls, text: str) -> TokenSet:
-        """Return what `to_json` wrote.
+        """Return the tokens from a text of `to_json`.
 
         Raises:
-            ConfigurationError: The text is something else.
+            ConfigurationError: The text does not contain tokens.
         """
         text = Secret(text)
         found = _from_json(text)
         if found is None:
-            raise ConfigurationError("what the token store holds cannot be read: authorize again")
+            raise ConfigurationError("The content of the token store cannot be read. Authorize the app again.")
         return found
 
 
@@ -109,9 +111,10 @@ def _from_json(text: str) -> TokenSet | None:
 
 
 def read_token_answer(body: bytes, previous: TokenSet | None, now: float) -> TokenSet | None:
-    """Return what an answer of the token endpoint holds; None if that is no token.
+    """Return the tokens in an answer of the token endpoint; None if it contains no token.
 
-    The refresh token of the previous ones stays good if no new one comes (FACTS §3). `now` is seconds since the epoch.
+    If the answer contains no refresh token, the previous one stays valid. `now` is in seconds since the
+    epoch.
     """
     try:
         answer = load_json(body)
@@ -146,78 +149,78 @@ def _text(answer: Mapping[str, object], name: str) -> str | None:
 
 
 def _lifetime(value: object) -> float:
-    """Return the seconds that a token lives; never more than the platform's hour, whatever an answer says."""
+    """Return the lifetime of a token in seconds. It is at most one hour, even if an answer says more."""
     try:
         seconds = float(cast("float", value))
     except (TypeError, ValueError):
-        return LIFETIME
-    return min(seconds, LIFETIME) if seconds > 0 else LIFETIME
+        return LIFETIME_S
+    return min(seconds, LIFETIME_S) if seconds > 0 else LIFETIME_S
 
 
 Renewal: TypeAlias = Callable[["TokenSet | None", "str | None"], Awaitable[TokenSet]]
-"""Returns new tokens, given the present ones and the access token that was refused, if one was."""
+"""Returns new tokens. The arguments are the current tokens, and the access token that the service refused, if any."""
 
 
 class TokenState:
-    """The present tokens of some credentials, and the flight that renews them; thread-safe, bound to no event loop."""
+    """The current tokens of some credentials, and their renewal. Thread-safe, and not bound to an event loop."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
         self._tokens: TokenSet | None = None
         self._home: str | None = None
-        self.begin()
+        self.reset()
         _every_state.add(self)
 
-    def begin(self) -> None:
-        """Start with no lock held and nobody under way; again in a forked child."""
-        # Re-entrant, because the garbage collector may end a flight whose loop is gone, within any call.
+    def reset(self) -> None:
+        """Start without a held lock and without a running renewal. A forked child does this again."""
+        # Re-entrant, because the garbage collector may finish a renewal of a closed loop during any call.
         self._lock = threading.RLock()
-        self._flight: Future[LaunchError | None] | None = None
+        self._renewal: Future[LaunchError | None] | None = None
 
     @property
     def tokens(self) -> TokenSet | None:
-        """The present tokens, fresh or not; None before the first ones."""
+        """The current tokens, which may have expired; None before the first tokens."""
         return self._tokens
 
     def settle(self, home: str) -> None:
-        """Note where the tokens are issued; secrets are never sent to two such places.
+        """Set the host that issues the tokens, because a secret must be sent to only one host.
 
         Raises:
-            ConfigurationError: They are issued elsewhere.
+            ConfigurationError: Another host already issues the tokens.
         """
         with self._lock:
             known, self._home = self._home, self._home or home
         if known is not None and known != home:
             raise ConfigurationError(
-                f"these credentials are in use with {known}, and this client asks {home} for tokens: a secret goes to "
-                "one place only. Make credentials of their own for each region"
+                f"These credentials are already in use with {known}, and this client requests tokens from {home}. The "
+                "SDK sends a secret to only one host. Create separate credentials for each region."
             )
 
     def keep(self, tokens: TokenSet) -> None:
-        """Take over tokens that were got otherwise."""
+        """Set the current tokens."""
         with self._lock:
             self._tokens = tokens
 
     async def current(self, renew: Renewal, *, refused: str | None = None) -> TokenSet:
-        """Return tokens that are fresh, renewed if need be, by whoever comes first.
+        """Return fresh tokens. The first caller renews expired tokens, and the other callers wait for the renewal.
 
-        `refused` is the access token that the service has just refused, however fresh it looks.
+        `refused` is an access token that the service has just refused. It needs a renewal, even if it has not expired.
         """
         while True:
             with self._lock:
-                tokens, flight = self._tokens, self._flight
+                tokens, renewal = self._tokens, self._renewal
                 if tokens is not None and tokens.access_token != refused and tokens.is_fresh(self.clock()):
                     return tokens
-                own = None if flight else Future[LaunchError | None]()
-                self._flight = flight or own
+                own = None if renewal else Future[LaunchError | None]()
+                self._renewal = renewal or own
             if own is not None:
-                return await self._fly(own, renew, tokens, refused)
-            failure = await self._landed(flight) if flight else None
+                return await self._renew(own, renew, tokens, refused)
+            failure = await self._wait_for(renewal) if renewal else None
             if failure is not None:
                 raise copy.copy(failure)
 
-    async def _fly(
-        self, flight: Future[LaunchError | None], renew: Renewal, tokens: TokenSet | None, refused: str | None
+    async def _renew(
+        self, renewal: Future[LaunchError | None], renew: Renewal, tokens: TokenSet | None, refused: str | None
     ) -> TokenSet:
         failure: LaunchError | None = None
         try:
@@ -228,41 +231,41 @@ class TokenState:
             failure = copy.copy(error)
             raise
         finally:
-            self._land(flight, failure)
+            self._finish(renewal, failure)
 
-    def _land(self, flight: Future[LaunchError | None], failure: LaunchError | None) -> None:
+    def _finish(self, renewal: Future[LaunchError | None], failure: LaunchError | None) -> None:
         with self._lock:
-            if self._flight is flight:
-                self._flight = None
-        if not flight.done():
-            flight.set_result(failure)
+            if self._renewal is renewal:
+                self._renewal = None
+        if not renewal.done():
+            renewal.set_result(failure)
 
-    async def _landed(self, flight: Future[LaunchError | None]) -> LaunchError | None:
-        """Wait for another's flight, whichever loop it is on; give up one whose loop has stopped."""
+    async def _wait_for(self, renewal: Future[LaunchError | None]) -> LaunchError | None:
+        """Wait for the renewal of another caller, on any loop. Abandon the renewal if it takes too long."""
         loop = asyncio.get_running_loop()
         woken = asyncio.Event()
 
         def wake(_: object) -> None:
-            # The loop may have been closed since.
+            # The loop may be closed by now.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(woken.set)
 
-        flight.add_done_callback(wake)
+        renewal.add_done_callback(wake)
         try:
-            async with asyncio.timeout(_FLIGHT_LIMIT):
+            async with asyncio.timeout(_RENEWAL_LIMIT_S):
                 await woken.wait()
         except TimeoutError:
-            self._land(flight, None)
-        return flight.result(timeout=0)
+            self._finish(renewal, None)
+        return renewal.result(timeout=0)
 
 
 _every_state: weakref.WeakSet[TokenState] = weakref.WeakSet()
 
 
-def _begin_anew_in_child() -> None:
+def _reset_in_child() -> None:
     for state in _every_state:
-        state.begin()
+        state.reset()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew_in_child)
+    os.register_at_fork(after_in_child=_reset_in_child)

@@ -1,4 +1,4 @@
-"""The token endpoint: asks for tokens, of every grant, and explains its refusals (FACTS §3, §11 rows 9 to 11)."""
+"""Requests to the token endpoint, for every kind of grant."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["fetch_tokens", "secret_field"]
 
 _LOG: Final = logging.getLogger(__name__)
 _PATHS: Final = ("/apps-api/apps/token", "/apps-api/token")
-"""Both are current; the second is asked where the first one does not exist (FACTS §11 row 9)."""
+"""Both paths are documented. The SDK uses the second path if the first one does not exist."""
 _OPERATION: Final = "oauthToken"
 _SECRETS: Final = ("client_secret", "refresh_token", "code", "code_verifier")
 _REFUSALS: Final = frozenset({400, 401, 403, 404})
@@ -26,11 +26,11 @@ _REFUSALS: Final = frozenset({400, 401, 403, 404})
 async def fetch_tokens(
     issuer: Issuer, token_path: str | None, fields: Mapping[str, str], previous: TokenSet | None, state: TokenState
 ) -> TokenSet:
-    """Ask the token endpoint, at each of its paths until one exists."""
+    """Request tokens at each path of the token endpoint, until a path exists."""
     call = AuthRequest(
         transport=issuer.transport,
         secrets=known_secrets(fields.get(name) for name in _SECRETS),
-        # A code counts once; the other grants may be asked for again after a lost answer.
+        # A code works only once. After a lost answer, the other grants can be requested again.
         repeatable="code" not in fields,
     )
     paths = (token_path,) if token_path else _PATHS
@@ -43,17 +43,18 @@ async def fetch_tokens(
     tokens = read_token_answer(response.body, previous, state.clock())
     if tokens is None:
         raise DecodeError(
-            f"the answer of {issuer.app_url} holds no bearer token. Check app_url and proxies: something else may have "
-            "answered",
+            f"The answer of {issuer.app_url} contains no bearer token. Check app_url and the proxies: another server "
+            "may have answered.",
             operation=_OPERATION,
             status=response.status,
         )
-    _LOG.debug("got a token for %.0f s", tokens.expires_at - tokens.issued_at, extra={"operation": _OPERATION})
+    lifetime = tokens.expires_at - tokens.issued_at
+    _LOG.debug("Received a token that is valid for %.0f s.", lifetime, extra={"operation": _OPERATION})
     return tokens
 
 
 async def _first_answer(call: AuthRequest, app_url: str, paths: Sequence[str], fields: Mapping[str, str]) -> Response:
-    """Send to each path in turn; only where one does not exist is the next one tried."""
+    """Send the request to each path in turn, until a path exists."""
     *others, last = paths
     for path in others:
         with contextlib.suppress(NotFoundError):
@@ -62,23 +63,23 @@ async def _first_answer(call: AuthRequest, app_url: str, paths: Sequence[str], f
 
 
 def _advice(error: APIError, fields: Mapping[str, str], app_url: str) -> str:
-    """Say what to do about a refusal (FACTS §3)."""
+    """Return advice on how to fix a refusal."""
     if error.status == 404:
-        return f"There is no token endpoint at {app_url}: give token_path= or app_url="
+        return f"There is no token endpoint at {app_url}. Pass token_path= or app_url=."
     if "invalid grant_type" in error.body and fields["grant_type"] == "client_credentials":
         return (
-            "The app is a standard app and not a machine-to-machine one: make an M2M app in Developer Hub (the plan "
-            "must include it), or let a user authorize this one (begin_authorization)"
+            "The app is a standard app, not a machine-to-machine (M2M) app. Create an M2M app in Developer Hub (your "
+            "plan must include M2M), or let a user authorize this app with begin_authorization(...)."
         )
     if "code" in fields:
-        return "A code counts once and for 60 s: begin the authorization again"
+        return "A code works only once and for 60 s. Call begin_authorization(...) again."
     if "refresh_token" in fields and error.status == 400:
-        return "The refresh token was used or revoked: authorize the app again (begin_authorization)"
+        return "The refresh token was used or revoked. Authorize the app again with begin_authorization(...)."
     if "invalid_scope" in error.body:
-        return "Give the app these scopes in Developer Hub, or ask for fewer (scopes=)"
-    return f"Check the client id, the secret and the region: the token was asked for at {app_url}"
+        return "Add these scopes to the app in Developer Hub, or request fewer scopes with scopes=."
+    return f"Check the client id, the client secret and the region. The request was sent to {app_url}."
 
 
 def secret_field(client_secret: str | None) -> dict[str, str]:
-    """Return the form field of a client secret, if there is one."""
+    """Return the form field of the client secret; empty without a client secret."""
     return {"client_secret": client_secret} if client_secret else {}

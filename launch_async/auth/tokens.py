@@ -1,7 +1,7 @@
-"""Credentials: what a request carries so that Launch knows who sends it.
+"""Credentials with a fixed token, which authenticate the requests of a client.
 
-`Authtoken` is a user's session and needs the organization beside it; `AccessToken` is an OAuth bearer token, which
-knows its organization by itself (FACTS §3). `launch_async.auth.oauth` has those that renew themselves.
+An `Authtoken` is the session of a user, and also needs the organization. An `AccessToken` is an OAuth bearer token,
+which contains its organization. `launch_async.auth.oauth` has credentials that renew their tokens.
 """
 
 from __future__ import annotations
@@ -24,65 +24,69 @@ _SCHEME: Final = re.compile(r"^\s*bearer(\s+|$)", re.IGNORECASE)
 
 
 def scope_set(scopes: Collection[str] | None) -> frozenset[str] | None:
-    """Return scopes as a set, also where they are one text with blanks between, as OAuth writes them."""
+    """Return scopes as a set. They can also be one text with spaces between, as in OAuth."""
     if scopes is None:
         return None
     if not isinstance(scopes, Collection):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(f"scopes are a list or one text with blanks between, not a {type(scopes).__name__}")
+        raise ConfigurationError(
+            f"The scopes must be a list, or one text with spaces between the scopes, not a {type(scopes).__name__}."
+        )
     return frozenset(scopes.split() if isinstance(scopes, str) else scopes)
 
 
 def check_credentials(credentials: object) -> None:
-    """Check that what a caller passes as credentials can be asked for headers, and is not the bare token."""
+    """Raise an error if the argument is not a credentials object, for example if it is the bare token."""
     if credentials is not None and (isinstance(credentials, type) or not hasattr(credentials, "bound")):
-        # Never itself: it may be the token.
+        # Name the type only: the value may be the token.
         kind = "class" if isinstance(credentials, type) else kind_of(credentials)
-        raise ConfigurationError(f"credentials must be AccessToken(...), Authtoken(...) or the like, not a {kind}")
+        raise ConfigurationError(
+            f"The credentials must be an object such as AccessToken(...) or Authtoken(...), not a {kind}."
+        )
 
 
 def is_quoted(text: str) -> bool:
-    """Return whether a text still has the quotes around it that a shell or a settings file should have taken away."""
+    """Return whether a text has quotes around it, as a settings file may contain them."""
     return len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
 
 
 def _bare(token: str, name: str) -> Secret:
-    """Return a token without its scheme and the white space around it, marked as a secret; empty for what is none."""
+    """Return a token as a secret, without its scheme and white space; empty if it is not a string."""
     if not isinstance(token, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         return Secret()
     return Secret((_SCHEME.sub("", token) if name == "AccessToken" else token).strip())
 
 
 def _check_token(token: str, given: type, name: str) -> None:
-    """Check that a token may stand in a header, without ever repeating it in an error."""
+    """Raise an error if a token cannot be sent in a header. The error does not contain the token."""
     if not issubclass(given, str):
-        # What comes from an environment variable that is not set is None, whatever the annotation says.
-        raise ConfigurationError(f"{name}: the token is missing, got {given.__name__} instead of a string")
+        # An environment variable that is not set returns None.
+        raise ConfigurationError(f"The token of {name} is missing: expected a string, got {given.__name__}.")
     if not token:
-        raise ConfigurationError(f"{name}: the token is empty")
+        raise ConfigurationError(f"The token of {name} is empty.")
     if _UNSAFE_IN_HEADER.search(token):
-        raise ConfigurationError(f"{name}: the token contains white space, control or non-ASCII characters")
+        raise ConfigurationError(f"The token of {name} contains white space, control or non-ASCII characters.")
     if is_quoted(token):
-        raise ConfigurationError(f"{name}: the token has quotes around it; give it without them")
+        raise ConfigurationError(f"The token of {name} has quotes around it. Pass the token without the quotes.")
 
 
 @attrs.frozen(init=False)
 class Authtoken(Credentials):
-    """A user's session token, from logging in; `LaunchClient` needs `organization_uid` beside it (FACTS §3).
+    """The session token of a user, from `login()`. `LaunchClient` also needs `organization_uid`.
 
     Attributes:
-        token: The token; never shown.
-        location: The region where the user logged in, if you know: an error about the wrong region then names it.
+        token: The token. The SDK never shows it.
+        location: The region of the login, if known. An error about the wrong region then names this region.
 
     Raises:
-        ConfigurationError: The token is empty or would break a header.
+        ConfigurationError: The token is empty, or contains characters that a header cannot contain.
     """
 
     token: str = attrs.field(repr=False)
-    # An attribute where the protocol has a property: reading it is the same.
+    # The protocol declares a property. For a reader, an attribute is the same.
     location: str | None = attrs.field(eq=False)  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def __init__(self, token: str, *, location: str | None = None) -> None:
-        # Rebound and set before any check: a traceback that shows local variables shows this frame, too.
+        # Rebind the name before any check, so that a traceback with local variables does not show the token.
         given, token = type(token), _bare(token, "Authtoken")
         object.__setattr__(self, "token", token)
         object.__setattr__(self, "location", location)
@@ -90,7 +94,7 @@ class Authtoken(Credentials):
 
     @property
     def needs_organization(self) -> bool:
-        """Always true: Launch refuses an authtoken without `organization_uid`."""
+        """Always true, because Launch refuses an authtoken without `organization_uid`."""
         return True
 
     @property
@@ -105,17 +109,17 @@ class Authtoken(Credentials):
 
 @attrs.frozen(init=False)
 class AccessToken(Credentials):
-    """An OAuth bearer token of a user or an app, sent as `Authorization: Bearer` (FACTS §3).
+    """An OAuth bearer token of a user or an app. The SDK sends it as `Authorization: Bearer`.
 
     Attributes:
-        token: The token, with or without `Bearer ` before it; never shown.
-        kind: `"user"` or `"app"`, if you know who is behind it: what an app cannot do is then refused before a
-            request.
-        scopes: The OAuth scopes it was issued for, if you know: what they do not allow is then refused before a
-            request.
+        token: The token, with or without the prefix `Bearer `. The SDK never shows it.
+        kind: `"user"` or `"app"`, if known. An operation that an app cannot do then raises `MissingScopeError`, and the
+            SDK sends no request.
+        scopes: The OAuth scopes of the token, if known. An operation that the scopes do not allow then raises
+            `MissingScopeError`, and the SDK sends no request.
 
     Raises:
-        ConfigurationError: The token is empty or would break a header.
+        ConfigurationError: The token is empty, or contains characters that a header cannot contain.
     """
 
     token: str = attrs.field(repr=False)
@@ -123,7 +127,7 @@ class AccessToken(Credentials):
     scopes: frozenset[str] | None  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def __init__(self, token: str, *, kind: TokenKind | None = None, scopes: Collection[str] | None = None) -> None:
-        # Rebound and set before any check: a traceback that shows local variables shows this frame, too.
+        # Rebind the name before any check, so that a traceback with local variables does not show the token.
         given, token = type(token), _bare(token, "AccessToken")
         object.__setattr__(self, "token", token)
         object.__setattr__(self, "kind", kind)
@@ -133,7 +137,7 @@ class AccessToken(Credentials):
 
     @property
     def identity(self) -> str:
-        """A digest of the token: clients with the same one share a budget."""
+        """A digest of the token. Clients with the same digest share a rate limit."""
         return f"token-{hashlib.sha256(self.token.encode()).hexdigest()[:16]}"
 
     async def headers(self) -> Mapping[str, str]:

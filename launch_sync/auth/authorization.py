@@ -27,21 +27,23 @@ def finish_authorization(
     proxy: str | None = None,
     transport: Transport | None = None,
 ) -> OAuthCredentials:
-    """Redeem what the browser came back with, within 60 s, and return credentials for clients of the same region.
+    """Exchange the code in the redirect address for tokens, and return credentials for clients of the same region.
+
+    The code is valid for 60 s.
 
     Args:
-        request: What `begin_authorization` returned.
-        redirected_to: The whole address that the browser was sent to.
-        store: Where the tokens shall live; only in memory by default.
-        client_secret: The app's secret, unless it is a public app.
+        request: The return value of `begin_authorization`.
+        redirected_to: The complete address to which Launch redirected the browser.
+        store: Storage for the tokens; by default only in memory.
+        client_secret: The app's client secret; None for a public app.
         token_path: Path of the token endpoint; by default as for `OAuthCredentials`.
-        ssl_context: How to verify the app host.
-        proxy: Proxy URL; by default what the environment says, empty for none.
-        transport: Performs the exchange instead of aiohttp; it stays yours to close.
+        ssl_context: TLS settings for the connection to the app host.
+        proxy: Proxy URL; by default from the environment variables, empty for no proxy.
+        transport: Transport to use instead of aiohttp. You must close it.
 
     Raises:
-        AuthorizationError: The user refused, or the address does not belong to the request (`state`).
-        TokenRequestError: The code is used, too old or another app's.
+        AuthorizationError: The user refused, or the redirect address does not belong to the request (`state`).
+        TokenRequestError: The code was used before, has expired, or belongs to another app.
     """
     redirected_to = Secret(redirected_to)
     client_secret = Secret(client_secret) if client_secret else None

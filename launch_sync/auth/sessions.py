@@ -35,22 +35,25 @@ def login(
     transport: Transport | None = None,
     timeout: float = 30.0,
 ) -> Session:
-    """Log in; each login makes a new token, and a user's twenty-first silently drops the oldest (FACTS §3).
+    """Log in with e-mail and password, and return a new authtoken.
+
+    A user has at most 20 authtokens. The 21st login silently deletes the oldest authtoken.
 
     Args:
         email: The user's e-mail address.
-        password: The user's password; never shown.
-        second_factor: The code of the authenticator app, or of the message that `request_sms` has sent.
-        region: Where the user's account lives.
-        base_url: Address of the login service instead of the region's, such as an emulator's.
-        ssl_context: How to verify the service.
-        proxy: Proxy URL; by default what the environment says, empty for none.
-        transport: Performs the exchange instead of aiohttp; it stays yours to close.
-        timeout: Seconds for everything together.
+        password: The user's password. The SDK never shows it.
+        second_factor: The code from the authenticator app, or from the message that `request_sms` has requested.
+        region: The region of the user's account.
+        base_url: Address of the login service, instead of the region's address, such as an emulator's.
+        ssl_context: TLS settings for the connection to the service.
+        proxy: Proxy URL; by default from the environment variables, empty for no proxy.
+        transport: Transport to use instead of aiohttp. You must close it.
+        timeout: Total time for the call, including retries, in seconds.
 
     Raises:
-        SecondFactorRequired: A code is wanted, or the given one is wrong (error code 294); `method` says which.
-        TokenRequestError: The e-mail address or the password is wrong, or the user has to use SSO.
+        SecondFactorRequired: The account requires a code, or the code is wrong (error code 294). `method` is the kind
+            of the code.
+        TokenRequestError: The e-mail address or the password is wrong, or the user must use SSO.
         ConfigurationError: The e-mail address or the password is empty, or the region is unknown.
 
     API: `POST /v3/user-session` of the content management API.
@@ -83,20 +86,20 @@ def request_sms(
     transport: Transport | None = None,
     timeout: float = 30.0,
 ) -> None:
-    """Have the code of the second factor sent to the user's telephone; then call `login` with it.
+    """Request an SMS with the code for `login(second_factor=...)`.
 
     Args:
         email: The user's e-mail address.
-        password: The user's password; never shown.
-        region: Where the user's account lives.
-        base_url: Address of the login service instead of the region's.
-        ssl_context: How to verify the service.
-        proxy: Proxy URL; by default what the environment says, empty for none.
-        transport: Performs the exchange instead of aiohttp; it stays yours to close.
-        timeout: Seconds for everything together.
+        password: The user's password. The SDK never shows it.
+        region: The region of the user's account.
+        base_url: Address of the login service, instead of the region's address.
+        ssl_context: TLS settings for the connection to the service.
+        proxy: Proxy URL; by default from the environment variables, empty for no proxy.
+        transport: Transport to use instead of aiohttp. You must close it.
+        timeout: Total time for the call, including retries, in seconds.
 
     Raises:
-        TokenRequestError: The e-mail address or the password is wrong, or the user has no telephone there.
+        TokenRequestError: The e-mail address or the password is wrong, or the account has no phone number.
 
     API: `POST /v3/user/request_token_sms` of the content management API.
     """
@@ -125,19 +128,21 @@ def logout(
     transport: Transport | None = None,
     timeout: float = 30.0,
 ) -> None:
-    """End a session; its token is worthless from then on. Where an answer is lost, it is sent again.
+    """Log out. The token becomes invalid.
+
+    The SDK retries the request if the answer is lost.
 
     Args:
-        credentials: What `login` gave.
-        region: Where the user's account lives.
-        base_url: Address of the login service instead of the region's.
-        ssl_context: How to verify the service.
-        proxy: Proxy URL; by default what the environment says, empty for none.
-        transport: Performs the exchange instead of aiohttp; it stays yours to close.
-        timeout: Seconds for everything together.
+        credentials: The credentials that `login` returned.
+        region: The region of the user's account.
+        base_url: Address of the login service, instead of the region's address.
+        ssl_context: TLS settings for the connection to the service.
+        proxy: Proxy URL; by default from the environment variables, empty for no proxy.
+        transport: Transport to use instead of aiohttp. You must close it.
+        timeout: Total time for the call, including retries, in seconds.
 
     Raises:
-        InvalidTokenError: There was no such session before the first attempt.
+        InvalidTokenError: The token was already invalid before the first attempt.
 
     API: `DELETE /v3/user-session` of the content management API.
     """
@@ -165,21 +170,23 @@ def introspect(
     transport: Transport | None = None,
     timeout: float = 30.0,
 ) -> Introspection:
-    """Return whether an access token is good, and for what; it is sent in the body, and in no header.
+    """Return whether an access token is valid, and which scopes it has.
+
+    The SDK sends the token in the body of the request, and in no header.
 
     Args:
-        credentials: The token.
-        region: Where it was issued.
-        app_url: Address of the app host instead of the region's, such as an emulator's.
-        ssl_context: How to verify the service.
-        proxy: Proxy URL; by default what the environment says, empty for none.
-        transport: Performs the exchange instead of aiohttp; it stays yours to close.
-        timeout: Seconds for everything together.
+        credentials: The token to check.
+        region: The region that issued the token.
+        app_url: Address of the app host, instead of the region's address, such as an emulator's.
+        ssl_context: TLS settings for the connection to the service.
+        proxy: Proxy URL; by default from the environment variables, empty for no proxy.
+        transport: Transport to use instead of aiohttp. You must close it.
+        timeout: Total time for the call, including retries, in seconds.
 
     Raises:
-        ConfigurationError: The region is unknown, or `app_url` is not an address.
+        ConfigurationError: The region is unknown, or `app_url` is not a valid address.
 
-    API: `POST /apps-api/introspect` of the app host (FACTS §3).
+    API: `POST /apps-api/introspect` of the app host.
     """
     credentials = hidden_json(credentials)
     return _bridge.run(

@@ -77,7 +77,7 @@ async def test_another_refusal_does_not_lead_to_the_second_path() -> None:
 async def test_a_path_of_ones_own_is_the_only_one_asked() -> None:
     issuer = TokenIssuer(refusal(404))
 
-    with pytest.raises(TokenRequestError, match="give token_path= or app_url="):
+    with pytest.raises(TokenRequestError, match="Pass token_path= or app_url="):
         await token_of(bound_to(app(token_path="/token"), issuer))
 
     assert issuer.paths == ["/token"]
@@ -87,7 +87,7 @@ async def test_a_standard_app_is_told_what_it_lacks(emulator: LaunchEmulator) ->
     client_id, client_secret = emulator.add_app(machine_to_machine=False)
 
     async with LaunchClient(AppCredentials(client_id, client_secret), base_url=emulator.url) as launch:
-        with pytest.raises(TokenRequestError, match="make an M2M app in Developer Hub") as caught:
+        with pytest.raises(TokenRequestError, match="Create an M2M app in Developer Hub") as caught:
             await launch.usage.cache_revalidations()
 
     assert caught.value.status == 400
@@ -96,8 +96,11 @@ async def test_a_standard_app_is_told_what_it_lacks(emulator: LaunchEmulator) ->
 @pytest.mark.parametrize(
     ("answer", "advice"),
     [
-        (refusal(401, {"error": "invalid_client", "error_description": "no"}), "Check the client id, the secret"),
-        (refusal(400, {"error": "invalid_scope"}), "ask for fewer"),
+        (
+            refusal(401, {"error": "invalid_client", "error_description": "no"}),
+            "Check the client id, the client secret",
+        ),
+        (refusal(400, {"error": "invalid_scope"}), "request fewer scopes"),
         (refusal(403, {"message": "Forbidden"}), "https://app.contentstack.com"),
     ],
 )
@@ -150,7 +153,7 @@ async def test_an_error_of_the_token_endpoint_keeps_its_own_attempts_in_a_call(m
     ],
 )
 async def test_an_answer_without_a_bearer_token_is_refused_without_repeating_it(body: bytes) -> None:
-    with pytest.raises(DecodeError, match="holds no bearer token") as caught:
+    with pytest.raises(DecodeError, match="contains no bearer token") as caught:
         await token_of(bound_to(app(), TokenIssuer(Response(200, {}, body))))
 
     assert body.decode() not in str(caught.value)
@@ -228,7 +231,7 @@ async def test_a_secret_goes_to_one_token_endpoint_only() -> None:
     credentials = app()
     bound_to(credentials, TokenIssuer())
 
-    with pytest.raises(ConfigurationError, match="a secret goes to one place only"):
+    with pytest.raises(ConfigurationError, match="sends a secret to only one host"):
         LaunchClient(credentials, region="eu")
 
 
@@ -247,7 +250,7 @@ def test_an_absent_id_or_secret_is_refused_at_once(client_id: str, secret: str) 
 def test_quotes_around_an_id_or_secret_are_found_before_the_token_endpoint_refuses_them(
     client_id: str, secret: str
 ) -> None:
-    with pytest.raises(ConfigurationError, match="has quotes around it; give it without them") as caught:
+    with pytest.raises(ConfigurationError, match=r"has quotes around it\. Pass it without the quotes") as caught:
         AppCredentials(client_id, secret)
 
     assert SECRET not in str(caught.value)

@@ -96,7 +96,7 @@ async def test_an_address_with_another_state_is_not_redeemed(emulator: LaunchEmu
     request = begun(emulator, emulator.add_app()[0])
     address = come_back(emulator, request).replace(f"&state={request.state}", state)
 
-    with pytest.raises(AuthorizationError, match="does not belong to this request"):
+    with pytest.raises(AuthorizationError, match="does not belong to this authorization"):
         await finish_authorization(request, address)
 
     assert emulator.ledger.count("oauthToken") == 0
@@ -122,7 +122,7 @@ async def test_a_code_counts_once(emulator: LaunchEmulator) -> None:
     address = come_back(emulator, request)
     await finish_authorization(request, address)
 
-    with pytest.raises(TokenRequestError, match="counts once and for 60 s"):
+    with pytest.raises(TokenRequestError, match="works only once and for 60 s"):
         await finish_authorization(request, address)
 
 
@@ -150,7 +150,7 @@ async def test_an_authorization_is_good_for_the_region_that_gave_it_only(emulato
     request = begun(emulator, emulator.add_app()[0])
     credentials = await finish_authorization(request, come_back(emulator, request))
 
-    with pytest.raises(ConfigurationError, match="one place only"):
+    with pytest.raises(ConfigurationError, match="only one host"):
         LaunchClient(credentials, region="eu")
 
 
@@ -227,7 +227,7 @@ async def test_a_lost_race_with_another_process_is_no_failure() -> None:
 async def test_a_refresh_token_that_is_no_longer_good_says_to_authorize_again() -> None:
     issuer = TokenIssuer(refusal(400, {"error": "invalid_grant", "error_description": "revoked"}))
 
-    with pytest.raises(TokenRequestError, match="authorize the app again"):
+    with pytest.raises(TokenRequestError, match="Authorize the app again"):
         await token_of(bound_to(user(), issuer))
 
 
@@ -259,7 +259,7 @@ async def test_a_cancelled_caller_does_not_lose_the_new_refresh_token() -> None:
 
 
 async def test_a_renewal_that_hangs_is_cut_off_after_its_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("launch_async.auth.oauth._GRACE", 0.0)
+    monkeypatch.setattr("launch_async.auth.oauth._RENEWAL_GRACE_S", 0.0)
     issuer = TokenIssuer(gate=asyncio.Event())
     call = asyncio.ensure_future(token_of(bound_to(user(), issuer)))
     await until(lambda: len(issuer.requests) == 1)

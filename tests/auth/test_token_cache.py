@@ -140,8 +140,8 @@ def test_a_waiter_on_another_loop_takes_over_from_one_whose_loop_ended() -> None
         thread.join()
 
 
-async def test_a_flight_whose_loop_just_stopped_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("launch_async.auth.token_cache._FLIGHT_LIMIT", 0.01)
+async def test_a_renewal_whose_loop_has_just_stopped_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("launch_async.auth.token_cache._RENEWAL_LIMIT_S", 0.01)
     credentials, loop = app(), asyncio.new_event_loop()
     abandoned = TokenIssuer(gate=asyncio.Event())
 
@@ -207,7 +207,7 @@ def test_tokens_come_back_from_json_as_they_were() -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"access_token": 1}', "null", '{"secret-word": 1}'])
 def test_json_that_holds_no_tokens_is_refused_without_repeating_it(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="authorize again") as caught:
+    with pytest.raises(ConfigurationError, match="Authorize the app again") as caught:
         TokenSet.from_json(text)
 
     assert "secret-word" not in str(caught.value)

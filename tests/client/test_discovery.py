@@ -198,7 +198,7 @@ def test_a_malformed_token_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_bare_token_is_no_credentials_and_not_repeated() -> None:
-    with pytest.raises(ConfigurationError, match=r"credentials must be AccessToken\(\.\.\.\)") as caught:
+    with pytest.raises(ConfigurationError, match=r"must be an object such as AccessToken\(\.\.\.\)") as caught:
         LaunchClient.from_env(CANARY)  # type: ignore[arg-type]
 
     assert CANARY not in str(caught.value)

@@ -122,15 +122,15 @@ def test_loopback_is_this_machine_only(host: str, loopback: bool) -> None:
 @pytest.mark.parametrize(
     ("token", "problem"),
     [
-        ("", "the token is empty"),
-        ("  \n", "the token is empty"),
+        ("", "is empty"),
+        ("  \n", "is empty"),
         (f"{TOKEN}\r\nX-Evil: 1", "white space, control or non-ASCII"),
         (f"{TOKEN} x", "white space, control or non-ASCII"),
         (f"{TOKEN}\x00", "white space, control or non-ASCII"),
         (f"{TOKEN}é", "white space, control or non-ASCII"),
-        (f'"{TOKEN}"', "the token has quotes around it; give it without them"),
-        (f" '{TOKEN}'\n", "the token has quotes around it; give it without them"),
-        (None, "the token is missing, got NoneType instead of a string"),
+        (f'"{TOKEN}"', "has quotes around it. Pass the token without the quotes"),
+        (f" '{TOKEN}'\n", "has quotes around it. Pass the token without the quotes"),
+        (None, "is missing: expected a string, got NoneType"),
     ],
     ids=repr,
 )
@@ -149,7 +149,7 @@ async def test_a_bearer_token_may_be_pasted_with_its_scheme(written: str) -> Non
 
 @pytest.mark.parametrize("written", ["Bearer", "Bearer ", " bearer\n"])
 def test_a_scheme_without_a_token_is_no_token(written: str) -> None:
-    with pytest.raises(ConfigurationError, match="the token is empty"):
+    with pytest.raises(ConfigurationError, match="The token of AccessToken is empty"):
         AccessToken(written)
 
 
@@ -209,7 +209,9 @@ async def test_a_derived_client_takes_no_retry_of_another_kind_either() -> None:
 
 @pytest.mark.parametrize(("credentials", "kind"), [(TOKEN, "str"), (AccessToken, "class")])
 def test_a_token_of_no_kind_is_refused_and_not_repeated(credentials: object, kind: str) -> None:
-    with pytest.raises(ConfigurationError, match=rf"must be AccessToken\(\.\.\.\), .* not a {kind}$"):
+    with pytest.raises(
+        ConfigurationError, match=rf"must be an object such as AccessToken\(\.\.\.\) .* not a {kind}\.$"
+    ):
         LaunchClient(credentials)  # type: ignore[arg-type]
 
 
