@@ -36,7 +36,7 @@ from launch_async.fleet.plan.selecting import (
     gather,
     look_up_newest,
     read_targets,
-    sampled_build_seconds,
+    sampled,
     select,
     target_of,
     with_readings,
@@ -170,7 +170,8 @@ class Fleet:
         chosen = list(targets)
         if look_up:
             chosen = await look_up_newest(self._services, chosen)
-        return self._plan(action, chosen, build_seconds=await sampled_build_seconds(self._services, chosen))
+        chosen, build_seconds = await sampled(self._services, chosen)
+        return self._plan(action, chosen, build_seconds=build_seconds)
 
     async def plan_variables(
         self,

@@ -17,6 +17,7 @@ from launch_async.resources.deployments import (
     Deployments,
     deployment_creation,
     newest_deployments,
+    note_number,
     tells_new_ones,
 )
 from launch_async.resources.domains import Domains
@@ -75,6 +76,8 @@ class FleetServices:
         self, target: Target, commit_hash: str | None, upload_uid: str | None, options: CreationOptions[Deployment]
     ) -> ReconcilingCreate[Deployment]:
         """Return the creation of a deployment of a target."""
+        if target.last_number is not None:
+            note_number(self.deployments, target.environment_uid, target.last_number)
         return deployment_creation(
             self.deployments,
             target.project_uid,

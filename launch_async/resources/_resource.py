@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -80,10 +81,12 @@ class Resource:
         timeout: float | None = None,
         user_only: bool = False,
         check: Callable[[M], str | None] | None = None,
+        named: list[str] | None = None,
     ) -> Coroutine[object, object, M]:
         """Return the model that an operation answers with, under `key` of its envelope or as the bare object.
 
-        `check` says why it is not the answer to this request, if it is not.
+        `check` says why it is not the answer to this request, if it is not. `named` takes the UID that is in an answer
+        which cannot be read, such as one that was cut off.
         """
 
         def read(response: Response) -> M:
@@ -96,6 +99,8 @@ class Resource:
                         operation, response, member(operation, response, parsed(operation, response), key), kind, key
                     )
             except DecodeError as error:
+                if named is not None and key is not None:
+                    named.extend(_uids_in(response.body, key))
                 raise error.with_traceback(None) from None
             if check is not None and (problem := check(model)) is not None:
                 raise foreign_answer(operation, response, f"{'$' if key is None else f'$.{key}'}: {problem}")
@@ -115,6 +120,7 @@ class Resource:
         look_up: Callable[[], Awaitable[Sequence[C]]],
         number_of: Callable[[C], int | None] = lambda _: None,
         learn: Callable[[SendRecord], object] = lambda _: None,
+        named: Sequence[str] = (),
         options: CreationOptions[C] | None = None,
     ) -> ReconcilingCreate[C]:
         """Return a creation that happens once, whatever becomes of the answer; see `ReconcilingCreate`."""
@@ -132,6 +138,7 @@ class Resource:
             look_up=look_up,
             number_of=number_of,
             learn=learn,
+            named=named,
             clock=self._pipeline.clock,
             retry=self._pipeline.retry,
             send_timeout=self._pipeline.timeout,
@@ -236,6 +243,12 @@ def undisclosed(reader: Callable[[Response], U], response: Response) -> U:
         return reader(response)
     except DecodeError as error:
         raise error.with_traceback(None) from None
+
+
+def _uids_in(body: bytes, key: str) -> list[str]:
+    """Return the UID of what is under a key of an envelope whose end may be missing; none if it is not there."""
+    found = re.match(rb'\s*\{\s*"%b"\s*:\s*\{[^{}\[\]]*?"uid"\s*:\s*"([0-9a-f]{24})"' % key.encode(), body)
+    return [] if found is None else [found[1].decode()]
 
 
 def parsed(operation: Operation, response: Response) -> JSONValue:

@@ -41,6 +41,7 @@ __all__ = [
     "deployment_creation",
     "host_in_clear",
     "newest_deployments",
+    "note_number",
     "tells_new_ones",
     "upload_uid_of",
     "zip_hash_of",
@@ -58,6 +59,8 @@ _CREATE: Final = Operation("createDeployment", "POST", _PARENT, WRITE)
 _LOGS: Final = Operation("getDeploymentLogs", "GET", _ITEM + "/logs/deployment-logs", READ)
 _SERVER_LOGS: Final = Operation("getServerLogs", "GET", _ITEM + "/logs/server-logs", READ)
 _LIVE: Final = Operation("streamLiveServerLogs", "GET", _ITEM + "/logs/live", READ, once=True)
+_DOWNLOADS: Final = 3
+"""Tries of a download that fails."""
 _LIVE_PATIENCE: Final = 10.0
 """Seconds within which a live log is opened: a proxy that buffers answers never, and is not waited for any longer."""
 
@@ -301,6 +304,8 @@ class Deployments(Resource):
                 return _elsewhere(deployment, environment_uid=environment_uid)
             return f"deployment {deployment.uid} with number {number} was there before"
 
+        named: list[str] = []
+
         async def send(timeout: float) -> Deployment:
             deployment = await self._one(
                 _CREATE,
@@ -311,6 +316,7 @@ class Deployments(Resource):
                 timeout=timeout,
                 user_only=commit_hash is not None,
                 check=is_new,
+                named=named,
             )
             self._creation_clock.observe(deployment.created_at)
             if upload_uid is not None:
@@ -329,6 +335,7 @@ class Deployments(Resource):
             send=send,
             look_up=look_up,
             number_of=lambda deployment: deployment.deployment_number,
+            named=named,
             learn=learn,
             options=options,
         )
@@ -351,27 +358,35 @@ class Deployments(Resource):
         """
         if deployment.uid in self._zip_hashes:
             return self._zip_hashes[deployment.uid]
-        digest = hashlib.sha256()
         try:
             signed = await self.download_url(deployment.project_uid, deployment.environment_uid, deployment.uid)
-            if not self._allow_http and plain_http_host(signed.url):
-                return None
-            response = await self._pipeline.send_file(
-                Request(
-                    "GET",
-                    signed.url,
-                    timeout=_DOWNLOAD_TIMEOUT,
-                    operation="download",
-                    on_body=digest.update,
-                    response_limit=LARGEST_ARCHIVE,
-                )
-            )
+        except LaunchError:
+            return None
+        if not self._allow_http and plain_http_host(signed.url):
+            return None
+        for _ in range(_DOWNLOADS):
+            if (found := await self._downloaded_hash(signed.url)) is not None:
+                self._zip_hashes[deployment.uid] = found
+                return found
+        return None
+
+    async def _downloaded_hash(self, url: str) -> str | None:
+        digest = hashlib.sha256()
+        request = Request(
+            "GET",
+            url,
+            timeout=_DOWNLOAD_TIMEOUT,
+            operation="download",
+            on_body=digest.update,
+            response_limit=LARGEST_ARCHIVE,
+        )
+        try:
+            response = await self._pipeline.send_file(request)
         except LaunchError:
             return None
         if response.status != 200:
             return None
         digest.update(response.body)
-        self._zip_hashes[deployment.uid] = digest.hexdigest()
         return digest.hexdigest()
 
     def _located(self, deployment: Deployment, *, project_uid: str, environment_uid: str) -> Deployment:
@@ -477,6 +492,12 @@ async def newest_deployments(deployments: Deployments, project_uid: str, environ
     if not unnumbered:
         deployments._highest.setdefault(environment_uid, 0)  # noqa: SLF001
     return found
+
+
+def note_number(deployments: Deployments, environment_uid: str, number: int) -> None:
+    """Take in the number of a deployment that an environment is known to have: what is created later is newer."""
+    highest = deployments._highest  # noqa: SLF001
+    highest[environment_uid] = max(highest.get(environment_uid, 0), number)
 
 
 def tells_new_ones(deployments: Deployments, environment_uid: str) -> bool:

@@ -356,6 +356,8 @@ class Environments(Resource):
     def _creation(
         self, project_uid: str, body: EnvironmentInput, options: CreationOptions[Environment] | None = None
     ) -> ReconcilingCreate[Environment]:
+        named: list[str] = []
+
         async def send(timeout: float) -> Environment:
             environment = await self._one(
                 _CREATE,
@@ -366,6 +368,7 @@ class Environments(Resource):
                 timeout=timeout,
                 user_only=body.git_branch is not UNSET,
                 check=has_name(body.name),
+                named=named,
             )
             return attrs.evolve(environment, project_uid=project_uid)
 
@@ -378,6 +381,7 @@ class Environments(Resource):
             parent=project_uid,
             proof=NameProof[Environment](),
             send=send,
+            named=named,
             look_up=look_up,
             options=options,
         )

@@ -289,6 +289,8 @@ class Projects(Resource):
     def _creation(
         self, body: CreateProjectRequest, options: CreationOptions[Project] | None = None
     ) -> ReconcilingCreate[Project]:
+        named: list[str] = []
+
         async def send(timeout: float) -> Project:
             return await self._one(
                 _CREATE,
@@ -298,6 +300,7 @@ class Projects(Resource):
                 timeout=timeout,
                 user_only=body.repository is not UNSET,
                 check=has_name(body.name),
+                named=named,
             )
 
         async def look_up() -> Sequence[Project]:
@@ -310,6 +313,7 @@ class Projects(Resource):
             f"project {body.name!r}",
             proof=NameProof[Project](),
             send=send,
+            named=named,
             look_up=look_up,
             options=options,
         )

@@ -37,7 +37,7 @@ __all__ = [
     "gather",
     "look_up_newest",
     "read_targets",
-    "sampled_build_seconds",
+    "sampled",
     "select",
     "target_of",
     "with_readings",
@@ -192,17 +192,28 @@ async def with_readings(services: FleetServices, targets: Sequence[Target]) -> l
     return [found.get(one.environment_uid, one) for one in targets]
 
 
-async def sampled_build_seconds(services: FleetServices, targets: Sequence[Target]) -> tuple[float, ...]:
-    """Return how long builds of a few targets took of which nothing is known, as far as that can be found out."""
+async def sampled(services: FleetServices, targets: Sequence[Target]) -> tuple[list[Target], tuple[float, ...]]:
+    """Look at the deployments of a few targets whose build times are not known.
+
+    Returns:
+        All targets, a few of them with the number of their newest deployment, and how long builds took; as far as that
+        can be found out.
+    """
     unknown = [target for target in targets if target.last_seconds is None]
-    sample = unknown[:: max(1, -(-len(unknown) // _SAMPLE))]
+    count = min(_SAMPLE, len(unknown))
+    sample = [unknown[number * len(unknown) // count] for number in range(count)]
     try:
         with metered(Meter(priority=Priority.WRITE)):
             found = await _recent(services, sample)
     except LaunchError as error:
         _LOG.info("nobody knows how long builds take: %s", error.message)
-        return ()
-    return tuple(seconds for _, several in found for seconds in list(build_lengths(several or ()).values())[:1])
+        return [*targets], ()
+    numbers = {one.environment_uid: _number(deployments) for one, deployments in found if deployments is not None}
+    lengths = tuple(seconds for _, several in found for seconds in list(build_lengths(several or ()).values())[:1])
+    return [
+        attrs.evolve(one, last_number=numbers[one.environment_uid]) if one.environment_uid in numbers else one
+        for one in targets
+    ], lengths
 
 
 async def _recent(
@@ -223,12 +234,19 @@ def _newest(deployments: Sequence[Deployment]) -> Deployment | None:
     return max(deployments, key=lambda one: one.deployment_number or 0, default=None)
 
 
+def _number(deployments: Sequence[Deployment]) -> int | None:
+    """Return the highest number of deployments; 0 if there are none, None if they show no numbers."""
+    numbers = [one.deployment_number for one in deployments if one.deployment_number is not None]
+    return max(numbers) if numbers else None if deployments else 0
+
+
 def _informed(target: Target, deployments: Sequence[Deployment]) -> Target:
     newest = _newest(deployments)
     return attrs.evolve(
         target,
         last_status=None if newest is None else newest.status,
         last_deployed_at=None if newest is None else newest.created_at,
+        last_number=_number(deployments),
         last_seconds=next(iter(build_lengths(deployments).values()), None),
     )
 

@@ -36,6 +36,7 @@ class Target:
         framework_preset: How the site is built.
         last_status: Status of the newest deployment, if it was looked up.
         last_deployed_at: When the newest deployment was created, if it was looked up.
+        last_number: Number of the newest deployment when the plan was made, if it is known: a run's own are newer.
         last_seconds: How long the build that serves took, if it was looked up: a run orders builds by it.
         reading: Its variables, if they were read; in this process only.
     """
@@ -49,6 +50,7 @@ class Target:
     framework_preset: str | None = None
     last_status: DeploymentStatus | None = None
     last_deployed_at: datetime | None = None
+    last_number: int | None = None
     last_seconds: float | None = None
     reading: Reading | None = attrs.field(default=None, eq=False, repr=False)
 
@@ -89,7 +91,7 @@ class Target:
         if missing:
             raise ValueError(f"a target without {' and '.join(sorted(missing))}")
         status, moment = texts.pop("last_status", None), texts.pop("last_deployed_at", None)
-        seconds = fields.get("last_seconds")
+        number, seconds = fields.get("last_number"), fields.get("last_seconds")
         uids = {name: texts.pop(name) for name in ("project_uid", "environment_uid")}
         for name, uid in uids.items():
             if is_there or uid:
@@ -99,6 +101,7 @@ class Target:
             **texts,
             last_status=None if status is None else DeploymentStatus(status),
             last_deployed_at=None if moment is None else parse_iso(moment),
+            last_number=number if isinstance(number, int) else None,
             last_seconds=float(seconds) if isinstance(seconds, int | float) else None,
         )
 

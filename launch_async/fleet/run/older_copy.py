@@ -20,7 +20,12 @@ __all__ = ["sends_of_missing_steps", "unknown_deployment", "unknown_revalidation
 
 
 def sends_of_missing_steps(
-    recent: Sequence[Deployment], since: datetime, step: datetime | None, now: datetime | None
+    recent: Sequence[Deployment],
+    since: datetime,
+    *,
+    step: datetime | None,
+    planned: int | None,
+    now: datetime | None,
 ) -> SendRecord | None:
     """Return when a run may have deployed without the journal telling; None if nobody has deployed since its last step.
 
@@ -28,19 +33,25 @@ def sends_of_missing_steps(
         recent: The newest deployments of an environment.
         since: A time that was surely over when the journal's last step was written.
         step: The time of that step, as far as it is known.
+        planned: Number of the newest deployment when the plan was made; None if it is not known.
         now: The time of the service; None if no answer has told.
     """
-    older = [one for one in recent if one.created_at is not None and one.created_at < since]
+    older = [
+        one
+        for one in recent
+        if (one.created_at is not None and one.created_at < since)
+        or (planned is not None and one.deployment_number is not None and one.deployment_number <= planned)
+    ]
     if len(older) == len(recent):
         return None
-    if since == EARLIEST:
-        return SendRecord(last=now)
+    is_timed = since != EARLIEST
     return SendRecord(
-        first=since,
+        first=since if is_timed else None,
         last=now,
-        known_number=max((one.deployment_number or 0 for one in older), default=0),
-        known_uids=frozenset(one.uid for one in older if one.deployment_number is None),
-        not_before=step,
+        known_number=max((one.deployment_number or 0 for one in older), default=planned),
+        known_uids=frozenset(one.uid for one in older if one.deployment_number is None) if is_timed else None,
+        is_listed=planned is not None,
+        not_before=step if is_timed else None,
     )
 
 

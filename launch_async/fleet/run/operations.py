@@ -251,7 +251,11 @@ class Operations:
             self._check_not_held()
             recent = await self._recent(operation)
         record = sends_of_missing_steps(
-            recent, self._state.missing_since, self._state.last_step_at, self._services.service_time
+            recent,
+            self._state.missing_since,
+            step=self._state.last_step_at,
+            planned=operation.target.last_number,
+            now=self._services.service_time,
         )
         if record is None:
             return

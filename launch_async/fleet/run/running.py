@@ -278,11 +278,10 @@ class FleetRun:
 
     async def _tried(self, operation: PlannedOperation) -> None:
         """Carry out an operation, again after a pause where nothing has happened that counts."""
-        tries = 0
+        tries, action = 0, operation.action or self._plan.action
         while await self._may_start(operation):
             try:
                 ready = self._with_uids(operation)
-                action = operation.action or self._plan.action
                 await self._operations.carry_out(ready, action)
             except HeldBackError:
                 continue
@@ -290,7 +289,8 @@ class FleetRun:
                 self._stop(f"the upload failed: {error.cause.message}")
             except LaunchError as error:
                 tries += 1
-                if tries < _TRIES and _happened_nothing(error) and not self._is_sent(operation):
+                again = _happened_nothing(error) or (error.ambiguous and isinstance(action, SetVariables))
+                if tries < _TRIES and again and not self._is_sent(operation):
                     self._state.leave_open(
                         operation, self._state.settled_state(operation), f"{error.message} It is tried again"
                     )

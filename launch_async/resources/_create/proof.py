@@ -12,7 +12,7 @@ A rule says nothing of when something was made: `ReconcilingCreate` does. What a
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, Protocol, TypeVar
 
 import attrs
@@ -69,14 +69,19 @@ class Before(Generic[B]):
     """What was made before something, as far as that is seen.
 
     Attributes:
-        it: What was made right before it; None if it is the first.
+        earlier: What was made before it, the newest first.
         call: What was last made before this call first sent its request; None if nothing was.
         is_expected: Whether no more was made since than this program has asked for.
     """
 
-    it: B | None = None
+    earlier: Sequence[B] = ()
     call: B | None = None
     is_expected: bool = True
+
+    @property
+    def it(self) -> B | None:
+        """What was made right before it; None if it is the first."""
+        return next(iter(self.earlier), None)
 
 
 class Proof(Protocol[C_contra]):
@@ -188,19 +193,30 @@ class OwnSourceProof:
         found = await self.zip_of(one)
         if found is None:
             return _no_zip(one, "the service shows neither its commit nor its ZIP")
-        earlier = [other for other in (before.it, before.call) if other is not None]
-        known = [await self.zip_of(other) for other in earlier]
-        if found in known:
+        if found in [await self.zip_of(other) for other in (before.it, before.call) if other is not None]:
             return _ASKED_FOR
-        if known and None not in known and earlier[0].status.is_success and _follows(one, earlier[0]):
+        sources = _possible_sources(one, before.earlier)
+        known = [await self.zip_of(other) for other in sources]
+        if known and None not in known and found not in known:
             return _OTHER
         return Finding(Verdict.UNKNOWN, "its ZIP is another one than before, which did not succeed or cannot be had")
 
 
-def _follows(one: Deployment, earlier: Deployment) -> bool:
-    """Return whether nothing was made between two deployments that is not listed yet."""
-    number, before = one.deployment_number, earlier.deployment_number
-    return number is not None and before is not None and number == before + 1
+def _possible_sources(one: Deployment, earlier: Sequence[Deployment]) -> list[Deployment]:
+    """Return the deployments whose ZIP the service may have deployed again; none if some of them may not be listed yet.
+
+    They go back to the last one that succeeded.
+    """
+    sources: list[Deployment] = []
+    number = one.deployment_number
+    for other in earlier:
+        if number is None or other.deployment_number != number - 1:
+            return []
+        sources.append(other)
+        if other.status.is_success:
+            return sources
+        number = other.deployment_number
+    return sources if number == 1 else []
 
 
 def _no_zip(one: Deployment, why: str = "its ZIP cannot be had") -> Finding:

@@ -43,6 +43,8 @@ __all__ = ["Created", "CreationLog", "CreationOptions", "ReconcilingCreate", "ma
 
 _LOG: Final = logging.getLogger(__name__)
 _ROUNDS: Final = 3
+_MORE_LOOKS: Final = 3
+"""Looks after the last one, if that one fails: without one that succeeds, the outcome is unknown."""
 
 
 class Created(Protocol):
@@ -113,6 +115,7 @@ class ReconcilingCreate(Generic[C]):
         look_up: Returns everything that it may be, and its like.
         number_of: Returns the number that the service has given something; numbers grow.
         learn: Notes in the record what is known to be there, right before the first send.
+        named: UIDs that answers have named which could not be read: they are of what was created.
         clock: The service's clock.
         retry: When to look, and when to send again.
         record: When it was sent, and what was known before.
@@ -129,6 +132,7 @@ class ReconcilingCreate(Generic[C]):
     look_up: Callable[[], Awaitable[Sequence[C]]]
     number_of: Callable[[C], int | None] = lambda _: None
     learn: Callable[[SendRecord], object] = lambda _: None
+    named: Sequence[str] = ()
     clock: ServiceClock
     retry: RetryPolicy
     record: SendRecord
@@ -208,21 +212,26 @@ class ReconcilingCreate(Generic[C]):
         """Return what a lost answer was about; None if the request did nothing, and will do nothing any more."""
         loop, place = asyncio.get_running_loop(), coordinator_of(self.place)
         asked = UnresolvedCreation(self.request, self.proof.fits if self.proof.is_exact else None)
-        began, findings = loop.time(), _Findings[C]()
+        findings = _Findings[C]()
         with place.losing(asked):
-            for moment in self.retry.look_times():
-                if began + moment >= deadline:
+            for moment in self._look_times():
+                if moment >= deadline:
                     raise self._unknown(lost, findings.open)
                 # However long the last look took: between two looks, others can send.
-                await self.options.sleep(max(self.retry.look_up_delays[0], began + moment - loop.time()))
+                await self.options.sleep(max(self.retry.look_up_delays[0], moment - loop.time()))
                 findings = await self._look(place, asked, lost, deadline)
-                if findings.proven and not self._may_have_rivals:
+                if findings.is_certain or (findings.proven and not self._may_have_rivals):
                     return self._adopted(place, asked, findings.proven, lost)
                 if findings.open and not self.proof.is_possible:
                     break
                 if isinstance(lost, ConflictError) and not lost.ambiguous:
                     # Somebody else has had the name since before the first send.
                     return None
+            for _ in range(_MORE_LOOKS):
+                if findings.failure is None:
+                    break
+                await self.options.sleep(self.retry.look_up_delays[-1])
+                findings = await self._look(place, asked, lost, deadline)
             if findings.proven:
                 return self._adopted(place, asked, findings.proven, lost)
             if await self._followed(findings, lost, deadline):
@@ -238,6 +247,13 @@ class ReconcilingCreate(Generic[C]):
             raise self._unknown(lost, findings.open) from lost
         return None
 
+    def _look_times(self) -> list[float]:
+        """Return when to look, by the event loop's clock: ever more rarely, until the last send has settled."""
+        now = asyncio.get_running_loop().time()
+        settled = (now if self.record.last_at is None else self.record.last_at) + self.retry.resend_after
+        times = [now + moment for moment in self.retry.look_times()]
+        return [*(moment for moment in times if moment < settled), max(settled, times[0])]
+
     async def _look(
         self, place: CreationCoordinator, asked: UnresolvedCreation, lost: LaunchError | None, deadline: float
     ) -> _Findings[C]:
@@ -249,6 +265,8 @@ class ReconcilingCreate(Generic[C]):
                     # Whoever has the name may be our own lost request, unless it is known to be another one.
                     lost.ambiguous = not any(self._newness(one) is False for one in existing)
                 rivals = [rival for rival in place.lost if rival.request != self.request]
+                if created := [one for one in existing if one.uid in self.named and self._newness(one) is not False]:
+                    return _Findings(proven=created, is_certain=True)
                 judged = [(one, await self._judged(one, existing, rivals, asked)) for one in existing]
         except LaunchError as error:
             if may_pass(error):
@@ -286,7 +304,7 @@ class ReconcilingCreate(Generic[C]):
         old = [other for other in newest_first if self._newness(other) is False]
         since = [other for other in existing if self._newness(other) is not False]
         return Before(
-            next(iter(newest_first), None),
+            newest_first,
             next(iter(old), None),
             len(since) <= len(coordinator_of(self.place).lost),
         )
@@ -377,11 +395,13 @@ class _Findings(Generic[C]):
         proven: What is proven to be what was asked for.
         open: What may be it, and why that is not proven.
         failure: Why nothing could be seen; the next look may see something.
+        is_certain: Whether the service has said that this is what was created.
     """
 
     proven: Sequence[C] = ()
     open: Sequence[tuple[C, Finding]] = ()
     failure: LaunchError | None = None
+    is_certain: bool = False
 
     def among(self, earlier: _Findings[C]) -> _Findings[C]:
         """Return the part of this that was there at an earlier look."""
