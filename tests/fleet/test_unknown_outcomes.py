@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
-from launch_async import Commit, ConfigurationError, LaunchClient, PreviousUpload
-from launch_async.fleet import Entry, FleetReport, MemoryJournal, OperationState, Plan, Target
+from launch_async import Commit, ConfigurationError, LaunchClient, PreviousUpload, RetryPolicy
+from launch_async.fleet import Entry, FileJournal, FleetReport, MemoryJournal, OperationState, Plan, Target
 from launch_async.http import Request, Response, Send
 from launch_async.resources._create.sending import SendRecord
-from tests.support.core import PROJECT, virtual_time
+from tests.support.core import PROJECT, FakeTransport, answer, client_on, virtual_time
 from tests.support.unreliable_service import NOON, Lost, Refused, UnreliableService
 from tests.support.virtual_time import run
 
@@ -230,6 +232,16 @@ async def test_a_middleware_that_breaks_before_it_sends_leaves_nothing_in_doubt(
     assert service.posts() == []
 
 
+def _without_numbers(plan: Plan) -> Plan:
+    """A plan that says of no target which deployment is its newest, as for most targets of a large plan."""
+    return attrs.evolve(
+        plan,
+        operations=tuple(
+            attrs.evolve(one, target=attrs.evolve(one.target, last_number=None)) for one in plan.operations
+        ),
+    )
+
+
 async def _killed_before_it_sent(service: UnreliableService, plan: Plan) -> MemoryJournal:
     """The journal of a run that was killed after it wrote that it was about to deploy, and before it sent anything."""
     journal, reached = MemoryJournal(), asyncio.Event()
@@ -280,7 +292,7 @@ async def test_later_in_a_run_such_a_deployment_is_reported_and_costs_no_listing
     for at in (-3600.0, -30.0):
         service.begin(last, at=at)
     async with service.client() as client:
-        plan = Plan.from_json((await plan_of(client, 4)).to_json())
+        plan = _without_numbers(await plan_of(client, 4))
     before = len(service.sent)
     journal = await _killed_before_it_sent(service, plan)
     about_the_last = [request.operation for _, request in service.sent[before:] if last in request.url]
@@ -308,3 +320,78 @@ async def test_what_a_colleague_deployed_after_the_plan_was_made_is_not_the_runs
 
     assert report.is_success
     assert deployed(service) == once_each(1)
+
+
+@virtual_time
+async def test_what_was_there_when_the_plan_was_made_is_not_the_runs() -> None:
+    service = UnreliableService()
+    last = targets(4)[-1].environment_uid
+    for at in (-3600.0, -30.0):
+        service.begin(last, at=at)
+    async with service.client() as client:
+        plan = Plan.from_json((await plan_of(client, 4)).to_json())
+    assert plan.operations[-1].target.last_number == 2
+    journal = await _killed_before_it_sent(service, plan)
+    async with service.client() as client:
+        report = await client.fleet.resume(journal)
+
+    assert report.is_success
+    assert deployed(service) == once_each(4)
+
+
+@virtual_time
+async def test_without_a_date_a_copy_of_a_journal_knows_what_was_there_when_the_plan_was_made(tmp_path: Path) -> None:
+    service = UnreliableService(date_ahead=None)
+    for target in targets(2):
+        service.begin(target.environment_uid, at=-3600.0)
+    async with service.client() as client:
+        plan = await plan_of(client, 2)
+        with FileJournal(tmp_path / "journal") as journal:
+            journal.open(plan, check=lambda _: None)
+        shutil.copy(tmp_path / "journal", tmp_path / "copy")
+        service.begin(targets(1)[0].environment_uid, by_us=True)
+        report = await client.fleet.resume(tmp_path / "copy")
+
+    assert report.is_success
+    assert deployed(service) == once_each(2)
+
+
+@virtual_time
+async def test_without_a_date_a_copy_that_knows_nothing_takes_nothing_for_its_own(tmp_path: Path) -> None:
+    service = UnreliableService(date_ahead=None)
+    service.begin(targets(1)[0].environment_uid, commit=COMMIT, at=-3600.0)
+    async with service.client() as client:
+        plan = _without_numbers(await plan_of(client, 1, Commit(COMMIT)))
+        with FileJournal(tmp_path / "journal") as journal:
+            journal.open(plan, check=lambda _: None)
+        shutil.copy(tmp_path / "journal", tmp_path / "copy")
+        report = await client.fleet.resume(tmp_path / "copy")
+
+    assert states(report) == {"ambiguous": 1}
+    assert service.posts() == []
+
+
+@pytest.mark.parametrize("status", [502, 504])
+@virtual_time
+async def test_variables_whose_answer_was_lost_are_compared_and_written_again(status: int) -> None:
+    fates = [status, status, None]
+    written: list[bytes] = []
+
+    async def respond(request: Request) -> Response:
+        if request.method == "PUT":
+            fate = fates.pop(0)
+            if fate is not None:
+                return answer(fate, {"errors": []})
+            assert isinstance(request.body, bytes)
+            written.append(request.body)
+        return answer(200, {"environment": {"uid": targets(1)[0].environment_uid, "environmentVariables": shown()}})
+
+    def shown() -> list[dict[str, str]]:
+        return [{"key": "A", "value": "1"}] if written else []
+
+    async with client_on(FakeTransport(respond), retry=RetryPolicy(attempts=1)) as client:
+        plan = await client.fleet.plan_variables(targets(1), {"A": "1"})
+        report = await client.fleet.run(plan, variables={"A": "1"}, protected=())
+
+    assert report.is_success
+    assert len(written) == 1

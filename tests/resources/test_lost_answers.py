@@ -460,3 +460,109 @@ async def test_what_a_deadline_cuts_off_is_not_known() -> None:
     async with client_on(FakeTransport(silent), timeout=0.05) as launch:
         with pytest.raises(AmbiguousOutcome):
             await launch.deployments.create(PROJECT, ENVIRONMENT)
+
+
+# What an answer that cannot be read, a late loss and a look that fails still tell
+
+
+@virtual_time
+async def test_an_answer_that_was_cut_off_names_what_was_created() -> None:
+    service = UnreliableService(shows_commits=False)
+    service.begin(at=-60.0)
+
+    async def cut_off(request: Request, send: Send) -> Response:
+        response = await send(request)
+        if request.method == "POST":
+            service.begin()
+            return Response(response.status, response.headers, response.body[:60])
+        return response
+
+    async with service.client(middleware=[cut_off]) as launch:
+        deployment = await launch.deployments.create(PROJECT, ENVIRONMENT)
+
+    assert [deployment.uid] == service.ours
+
+
+@virtual_time
+async def test_the_answer_to_another_request_names_nothing() -> None:
+    service = UnreliableService([NEVER])
+    service.begin(at=-60.0)
+    listing = {"deployments": [{"uid": service.made[0].uid}]}
+
+    async def mixed_up(request: Request, send: Send) -> Response:
+        try:
+            return await send(request)
+        except ResponseLost:
+            return answer(201, listing)
+
+    async with service.client(middleware=[mixed_up]) as launch:
+        await launch.deployments.list(PROJECT, ENVIRONMENT).to_list()
+        with pytest.raises(AmbiguousOutcome):
+            await launch.deployments.create(PROJECT, ENVIRONMENT)
+
+
+@virtual_time
+async def test_the_time_counts_from_the_send_and_not_from_the_loss() -> None:
+    service = UnreliableService([NEVER])
+
+    async def silent(request: Request, send: Send) -> Response:
+        try:
+            return await send(request)
+        except ResponseLost:
+            await asyncio.sleep(29.0)
+            raise
+
+    async with service.client(middleware=[silent]) as launch:
+        deployment = await launch.deployments.create(PROJECT, ENVIRONMENT)
+
+    assert [deployment.uid] == service.ours
+    first, second = service.posts()
+    assert 50 <= second - first < 52
+
+
+@virtual_time
+async def test_the_last_look_is_repeated_where_it_fails() -> None:
+    service = UnreliableService([NEVER])
+
+    async def failing(request: Request, send: Send) -> Response:
+        now = asyncio.get_running_loop().time()
+        if request.operation == "listDeployments" and 49 < now < 52:
+            return answer(500, {"errors": []})
+        return await send(request)
+
+    async with service.client(middleware=[failing]) as launch:
+        deployment = await launch.deployments.create(PROJECT, ENVIRONMENT)
+
+    assert [deployment.uid] == service.ours
+
+
+@virtual_time
+async def test_a_download_that_fails_is_repeated() -> None:
+    service, failed_at = UnreliableService([Lost()], kind="upload"), -9.0
+    service.begin(content=b"before", at=-900.0)
+
+    async def failing(request: Request, send: Send) -> Response:
+        nonlocal failed_at
+        now = asyncio.get_running_loop().time()
+        if request.operation == "download" and now > failed_at + 0.1:
+            failed_at = now
+            raise ResponseLost("the connection broke")
+        return await send(request)
+
+    async with service.client(middleware=[failing]) as launch:
+        deployment = await launch.deploy(PROJECT, ENVIRONMENT, PreviousUpload(), wait=False)
+
+    assert [deployment.uid] == service.ours
+
+
+@virtual_time
+async def test_new_files_are_not_the_previous_zip_although_the_last_deployment_failed() -> None:
+    service = UnreliableService([NEVER], kind="upload")
+    service.begin(content=b"good", at=-900.0)
+    service.begin(content=b"bad", at=-800.0).fails = True
+    async with service.client() as launch:
+        await launch.deployments.list(PROJECT, ENVIRONMENT).to_list()
+        service.later(3.0, lambda: service.begin(content=b"theirs"))
+        deployment = await launch.deploy(PROJECT, ENVIRONMENT, PreviousUpload(), wait=False)
+
+    assert [deployment.uid] == service.ours

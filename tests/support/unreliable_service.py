@@ -57,6 +57,7 @@ class Made:
         content: Its ZIP; None for one of a commit.
         by_us: Whether a request of the client made it.
         seconds: How long it takes.
+        fails: Whether it ends FAILED.
     """
 
     number: int
@@ -66,6 +67,7 @@ class Made:
     content: bytes | None
     by_us: bool
     seconds: float
+    fails: bool = False
     uid: str = attrs.field(factory=lambda: f"{next(_uids):024x}")
 
 
@@ -256,7 +258,7 @@ class UnreliableService:
         shown: dict[str, Any] = {
             "uid": one.uid,
             "createdAt": self._stamp(one.at),
-            "status": "LIVE" if ended else "DEPLOYING",
+            "status": "DEPLOYING" if not ended else "FAILED" if one.fails else "LIVE",
             "updatedAt": self._stamp(min(self._now(), one.at + one.seconds)),
         }
         if self.shows_numbers:
