@@ -1,10 +1,9 @@
-"""How the pacing learns: what is accepted at first and later, what is refused, and while the budget is smaller.
+"""How the pacing learns: accepted requests at first and later, refused requests, and a smaller budget for a while.
 
-Three ways of counting behind the worst network, which each ask for another answer of a limiter that knows none at
-first; `aiolimiter` beside it where learning saves refusals; and a budget that shrinks and comes back, by another limit
-or another program. What is printed at first are the charts of `docs/explanation/the-budget.md`, to be copied from here.
-Virtual time throughout: the figures depend on the seeds only, not on the machine; a round is a seed, and the charts are
-those of the first.
+The benchmark measures three ways of counting behind the worst network, which need different answers from a limiter that
+knows nothing at first; `aiolimiter` for comparison; and a budget that shrinks and recovers, because of another limit or
+another program. It first prints the charts of `docs/explanation/the-budget.md`, to be copied from there. Virtual time:
+the figures depend on the seeds only, not on the machine. A round is a seed, and the charts show the first seed.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ def measure(rounds: int) -> Report:
             *(
                 Row(
                     f"launch_async, {name}, {start}-{end} s",
-                    "accepted a second, uneven network",
+                    "accepted per second, uneven network",
                     [one.between(start, end)[0] for one in outcomes],
                 )
                 for name, outcomes in counted.items()
@@ -69,7 +68,7 @@ def measure(rounds: int) -> Report:
             *(
                 Row(
                     f"launch_async, {BRIEFLY[title]}: {phase}",
-                    "accepted a second, budget smaller for 100 s",
+                    "accepted per second, smaller budget for 100 s",
                     [one.between(*times)[0] for one in outcomes],
                 )
                 for title, outcomes in smaller.items()
@@ -84,20 +83,20 @@ def charts(
     counted: dict[str, list[Outcome]], refused: dict[str, list[Outcome]], smaller: dict[str, list[Outcome]]
 ) -> None:
     """Print the figures of three charts."""
-    print("What is accepted while it learns, behind an uneven network\n")
+    print("Accepted requests while the limiter learns, behind an uneven network\n")
     print("accepted per second; seconds since the first request")
     print_lines(counted, until=60, step=4, figure=lambda outcome, times: outcome.between(*times)[0])
-    print("\nWhat is refused by a sliding second, with and without learning\n")
+    print("\nRefused requests if any second counts, with and without learning\n")
     print("percent refused; seconds since the first request")
     print_lines(refused, until=60, step=4, figure=lambda outcome, times: 100 * outcome.between(*times)[1])
-    print("\nWhat is accepted while the budget is smaller from 100 s to 200 s\n")
+    print("\nAccepted requests with a smaller budget from 100 s to 200 s\n")
     print("accepted per second; seconds")
     print_lines(smaller, until=300, step=10, figure=lambda outcome, times: outcome.between(*times)[0])
     print()
 
 
 def follow(server: str, network: str, *, until: float, client: Callable[[], Client], seed: int) -> Outcome:
-    """Send as fast as a client lets for some virtual seconds."""
+    """Send as fast as the client allows for some virtual seconds."""
 
     async def sending() -> Outcome:
         counting = SERVERS[server](10, phase=0.3)

@@ -1,9 +1,9 @@
-"""How near the limit: what gets through of ten requests a second, and what is refused, by the way of sending.
+"""Accepted and refused requests of five ways to send ten requests per second.
 
-A client that always has something to send, in virtual time, against a server that counts ten a second in one of three
-ways, over a network of 20 ms or 60 ms. Beside this SDK stand `aiolimiter` as it comes, the two schemes that one would
-write by hand, and what generated clients do: no pacing, and after a 429 a wait of half a second, a second, and so on up
-to eight. `benchmarks.pacing` has every cell and the goals.
+A client that always has a request to send runs in virtual time. The server has one of two ways of counting, and the
+network delays by 20 ms or 60 ms. The contestants are `aiolimiter` with its defaults, two schemes that programs write
+by hand, and the behaviour of generated clients. Those have no pacing, and after a 429 they wait for half a second,
+one second, and so on up to eight. `benchmarks.pacing` has all cases and the goals.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ REQUESTS = 1500
 
 
 class WaitsWhenRefused:
-    """No pacing: each caller sends at once, and waits longer after each 429 in a row."""
+    """No pacing: each caller sends immediately, and waits longer after each 429 in a row."""
 
     def __init__(self) -> None:
         self._refusals: Counter[object] = Counter()
         self._chance = random.Random(1)
 
     async def acquire(self) -> Permit:
-        """Wait where the last answer was a 429; callers are told apart by their tasks."""
+        """Wait if the last answer was a 429. A caller is identified by its task."""
         task = asyncio.current_task()
         refusals = self._refusals[task]
         delay = min(8.0, 0.5 * 2.0 ** (refusals - 1)) * self._chance.uniform(0.75, 1.0) if refusals else 0.0
@@ -61,9 +61,9 @@ def measure(rounds: int) -> Report:
     best = {cell: [BEST_FIXED[server][network]] * rounds for (server, network), cell in CELLS.items()}
     each = [(f"{cell}, {name}", runs) for cell, of_cell in found.items() for name, runs in of_cell.items()]
     return Report(
-        "What gets through of 10 requests a second",
+        "Accepted requests of 10 per second, by way of sending",
         [
-            *(Row(name, "accepted a second", [one.goodput for one in runs]) for name, runs in each),
+            *(Row(name, "accepted per second", [one.goodput for one in runs]) for name, runs in each),
             *(Row(name, "percent refused", [100 * one.refused for one in runs], "less") for name, runs in each),
         ],
         [

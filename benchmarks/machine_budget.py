@@ -1,11 +1,10 @@
-"""Processes on one budget without a server: real processes, real sockets, and a strict emulator in another process.
+"""Processes on one rate limit without a server: real processes, real sockets, a strict emulator in another process.
 
-Run `python -m benchmarks.machine_budget`; `--requests`, `--rounds`, `--json FILE`. From 1 to 25 processes send as fast
-as the budget lets them, against each way of counting. Then the same over a network of 20 ms each way, with a process
-that comes later, and with thirty kills among six processes. What is compared with the limit itself is the emulator's
-own ledger: most arrivals in any second, accepted and refused ones. The last rows are what a request costs in CPU time
-at ten a second, beside a timer alone; the goal is for what the file adds.
-About six minutes.
+Run `python -m benchmarks.machine_budget`; options: `--requests`, `--rounds`, `--json FILE`. From 1 to 25 processes send
+as fast as the rate limit allows, against each way of counting. Further runs use a network of 20 ms each way, a process
+that starts later, and thirty kills among six processes. The emulator's ledger gives the results: the most arrivals in
+any second, and the accepted and refused requests. The last rows show the CPU time of a request at ten per second, minus
+that of a timer. The goal is for the part that the file adds. About six minutes.
 """
 
 from __future__ import annotations
@@ -43,15 +42,16 @@ COSTED = 100
 
 @attrs.frozen
 class Cell:
-    """What one run came to.
+    """The result of one run.
 
     Attributes:
-        name: Which run.
-        most: The most requests that arrived within any second, refused ones included.
+        name: Name of the run.
+        most: The most requests that arrived in any second, including refused requests.
         goodput: Accepted requests per second, from the first to the last.
-        refused: How many were refused.
-        requests: How many arrived.
-        share: What the process that sent least has sent, against the one that sent most; 1 where that says nothing.
+        refused: Number of refused requests.
+        requests: Number of requests that arrived.
+        share: Requests of the process that sent least, divided by those of the process that sent most; 1 if this ratio
+            has no meaning in the run.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Cell:
 
 
 def worker(base_url: str, organization_uid: str, authtoken: str, pipe: Connection) -> None:
-    """Send for ever, beginning when told to; when asked, say when requests were answered."""
+    """Send until the process is killed. Start on command, and return the times of the responses on request."""
     from launch_async import Authtoken, LaunchClient, LaunchError
 
     async def main() -> None:
@@ -100,29 +100,29 @@ class Worker:
         self.process.start()
 
     def wait_until_ready(self) -> None:
-        """Wait until it only waits for the word."""
+        """Wait until the process is ready to start."""
         self._pipe.recv()
 
     def begin(self) -> None:
-        """Let it send."""
+        """Start sending."""
         self._pipe.send("begin")
 
     def end(self) -> Sequence[float]:
-        """End it, and return when its requests were answered."""
+        """Stop the process, and return the times of its responses."""
         self._pipe.send("end")
         answered = self._pipe.recv()
         self.process.join()
         return answered
 
     def kill(self) -> None:
-        """Kill it."""
+        """Kill the process."""
         self.process.kill()
         self.process.join()
 
 
 @contextlib.contextmanager
 def service(window: str, latency: float = 0.0) -> Iterator[tuple[Emulator, ForkServerContext]]:
-    """Run a strict emulator, and what starts processes beside it."""
+    """Run a strict emulator, and the server that forks processes."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["launch_async.client", "launch_async.rate_limit.machine.limiter", "aiohttp"])
     with emulator(rate_limit=MOST, window=window, latency=latency) as where:
@@ -130,7 +130,7 @@ def service(window: str, latency: float = 0.0) -> Iterator[tuple[Emulator, ForkS
 
 
 def started(context: ForkServerContext, where: Emulator, processes: int) -> list[Worker]:
-    """Return processes that wait for the word."""
+    """Return processes that are ready to start."""
     crew = [Worker(context, where) for _ in range(processes)]
     for one in crew:
         one.wait_until_ready()
@@ -138,7 +138,7 @@ def started(context: ForkServerContext, where: Emulator, processes: int) -> list
 
 
 def cell(name: str, where: Emulator, share: float = 1.0) -> Cell:
-    """Return what has arrived at an emulator, and print it."""
+    """Return the requests that arrived at an emulator, and print the result."""
     arrivals = where.arrivals()
     accepted = [when for when, accepted in arrivals if accepted]
     one = Cell(
@@ -155,12 +155,12 @@ def cell(name: str, where: Emulator, share: float = 1.0) -> Cell:
 
 
 def saturated(window: str, processes: int, requests: int, latency: float = 0.0) -> Cell:
-    """Let processes send for as long as each needs for so many requests."""
+    """Let processes send until each has sent the given number of requests."""
     with service(window, latency) as (where, context):
         crew = started(context, where, processes)
         for one in crew:
             one.begin()
-        # The first ten requests are those of whoever begins first: shares are counted after that.
+        # The first process to start sends the first ten requests, so shares are counted after that.
         counted_from = time.monotonic() + FIRST_S
         time.sleep(FIRST_S + max(requests * processes / MOST, 10.0))
         counts = [sum(when >= counted_from for when in one.end()) for one in crew]
@@ -169,7 +169,7 @@ def saturated(window: str, processes: int, requests: int, latency: float = 0.0) 
 
 
 def newcomer(window: str) -> tuple[Cell, float]:
-    """Let a sixth process come to five; return its share of a fair one in its second five seconds."""
+    """Add a sixth process to five. Return its share between 5 s and 10 s, as a part of a fair share."""
     with service(window) as (where, context):
         *crew, late = started(context, where, 6)
         for one in crew:
@@ -180,11 +180,11 @@ def newcomer(window: str) -> tuple[Cell, float]:
         time.sleep(10.0)
         answered = [one.end() for one in (*crew, late)]
         lately = [sum(began + 5.0 <= when < began + 10.0 for when in times) for times in answered]
-        return cell(f"{window}, loopback, 5 and a newcomer", where), lately[-1] / (sum(lately) / len(lately))
+        return cell(f"{window}, loopback, 5 and a new process", where), lately[-1] / (sum(lately) / len(lately))
 
 
 def killed(window: str, seconds: float = 30.0) -> Cell:
-    """Kill thirty of six processes, one after the other, and start another one each time."""
+    """Kill thirty processes of six, one after the other, and replace each."""
     with service(window) as (where, context):
         crew = started(context, where, 6)
         for one in crew:
@@ -202,7 +202,7 @@ def killed(window: str, seconds: float = 30.0) -> Cell:
 
 
 async def _paced(limiter: object, requests: int) -> float:
-    """Return the CPU time of a request in microseconds: five callers, ten requests a second, and nothing else."""
+    """Return the CPU time of a request in microseconds, with five callers and ten requests per second."""
     from launch_async.rate_limit.types import Answer, RateLimiter
 
     paced: RateLimiter = limiter  # type: ignore[assignment]
@@ -221,7 +221,7 @@ async def _paced(limiter: object, requests: int) -> float:
 
 
 async def _unpaced(requests: int) -> float:
-    """Return what the same costs where a timer takes the place of the limiter."""
+    """Return the same with a timer instead of the limiter."""
 
     async def caller(each: int) -> None:
         for _ in range(each):
@@ -234,13 +234,13 @@ async def _unpaced(requests: int) -> float:
 
 
 def costs() -> dict[str, float]:
-    """Return what a request costs beyond a timer, in microseconds of CPU time, by limiter."""
+    """Return the CPU time of a request minus that of a timer, in microseconds, by limiter."""
     from launch_async.rate_limit.local import LocalRateLimiter
     from launch_async.rate_limit.machine.limiter import MachineRateLimiter
     from launch_async.rate_limit.types import RateLimit
 
     timer = asyncio.run(_unpaced(COSTED))
-    # What else the machine does can only make it more: the least of a few counts.
+    # Other work of the machine can only increase the time, so the least of a few runs counts.
     found = {
         "machine": min(
             asyncio.run(_paced(MachineRateLimiter("cost.example.com", "blt1", RateLimit(MOST)), COSTED))
@@ -259,7 +259,7 @@ def report(cells: Sequence[Cell], shares: Sequence[float], cost: Sequence[dict[s
     for one in cells:
         by_name.setdefault(one.name, []).append(one)
     return Report(
-        "Processes on one budget of 10 a second, without a server",
+        "Processes on one rate limit of 10 per second, without a server",
         [
             *(
                 Row(name, "most arrivals in any second", [one.most for one in found], "less")
@@ -268,28 +268,28 @@ def report(cells: Sequence[Cell], shares: Sequence[float], cost: Sequence[dict[s
             *(
                 Row(
                     name,
-                    "accepted a second, and refused",
+                    "accepted per second, and refused",
                     [one.goodput for one in found],
                     note=f"{sum(one.refused for one in found)} of {sum(one.requests for one in found)}",
                 )
                 for name, found in by_name.items()
             ),
             *(
-                Row(f"budget of the {name}", "microseconds of CPU a request", [one[name] for one in cost], "less")
+                Row(f"budget of the {name}", "microseconds of CPU per request", [one[name] for one in cost], "less")
                 for name in ("machine", "process")
             ),
         ],
         [
             Mark("most arrivals in any second, any run", [max(one.most for one in cells)], MOST, "less"),
             Mark(
-                "accepted a second, worst run without kills",
+                "accepted per second, worst run without kills",
                 [min(one.goodput for one in cells if "kills" not in one.name)],
                 GOODPUT,
             ),
-            Mark("least against most of the processes, worst run", [min(one.share for one in cells)], SHARE),
-            Mark("newcomer's share of a fair one after 5 s", [min(shares)], SHARE),
+            Mark("least-served process / most-served process, worst run", [min(one.share for one in cells)], SHARE),
+            Mark("share of a new process after 5 s, of a fair share", [min(shares)], SHARE),
             Mark(
-                "what sharing adds to a request",
+                "cost of sharing per request",
                 [one["machine"] - one["process"] for one in cost],
                 COST_US,
                 "less",
@@ -301,7 +301,7 @@ def report(cells: Sequence[Cell], shares: Sequence[float], cost: Sequence[dict[s
 
 
 def main() -> None:
-    """Measure and hand over."""
+    """Measure, and pass the report on."""
     parser = arguments(__doc__, rounds=1)
     parser.add_argument("--requests", type=int, default=12, help="requests of each process in a run; default 12")
     options = parser.parse_args()

@@ -1,10 +1,10 @@
-"""How much of the budget each pacing scheme gets through, against every server and network of the study.
+"""Throughput of each pacing scheme, against every server and network of the study.
 
-Run `python -m benchmarks.pacing`; `--requests`, `--rounds` (seeds), `--json FILE`. Beside this SDK stand what a program
-would use instead: `aiolimiter` as it comes, even spacing below the limit, and never more than ten in any second; and,
-as what there is to reach, the best that any fixed scheme came to that was tuned for that very cell. Nobody knows how
-the service counts, so a scheme must do well in all cells, and goodput alone proves nothing: what is refused stands
-beside it. Virtual time throughout: the figures depend on the seeds only, not on the machine.
+Run `python -m benchmarks.pacing`; options: `--requests`, `--rounds` (seeds), `--json FILE`. The contestants are
+`aiolimiter` with its defaults, even spacing below the limit, and never more than ten requests in any second. The first
+row of each case is the best fixed scheme, tuned for that case alone. It is not known how the service counts, so a
+scheme must do well in all cases. Throughput alone proves nothing, so the share of refused requests is next to it.
+Virtual time: the figures depend on the seeds only, not on the machine.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ DELAYS = {"none": "no delay", "lan": "20 ms", "wan": "60 ms, uneven", "bad": "12
 
 
 class LeakyBucket:
-    """`AsyncLimiter(10, 1)` by itself."""
+    """`AsyncLimiter(10, 1)` alone."""
 
     def __init__(self) -> None:
         self._limiter = AsyncLimiter(10, 1)
         self._turn = asyncio.Lock()
 
     async def acquire(self) -> Permit:
-        """Wait for the bucket; the look before keeps it from spinning on a clock that stands still."""
+        """Wait for the bucket. The check before avoids an endless loop on a clock that does not move."""
         async with self._turn:
             while not self._limiter.has_capacity():  # noqa: ASYNC110 - the bucket has no event to wait for
                 await asyncio.sleep(0.01)
@@ -67,7 +67,7 @@ class Paced:
         self._next = 0.0
 
     async def acquire(self) -> Permit:
-        """Wait for one's turn."""
+        """Wait for the next turn."""
         now = asyncio.get_running_loop().time()
         turn = max(self._next, now)
         self._next = turn + 1 / 8
@@ -82,7 +82,7 @@ class TenPerSlidingSecond:
         self._turns: collections.deque[float] = collections.deque(maxlen=10)
 
     async def acquire(self) -> Permit:
-        """Wait until the tenth request before this one is a second old."""
+        """Wait until the tenth request before this one is one second old."""
         now = asyncio.get_running_loop().time()
         turn = max(now, self._turns[0] + 1) if len(self._turns) == 10 else now
         self._turns.append(turn)
@@ -100,7 +100,7 @@ SCHEMES: dict[str, Callable[[], Client]] = {
 
 @attrs.frozen
 class Cell:
-    """What every scheme came to against one server behind one network."""
+    """The results of every scheme against one server behind one network."""
 
     server: str
     network: str
@@ -108,32 +108,32 @@ class Cell:
 
     @property
     def best(self) -> float:
-        """Goodput of the best fixed scheme."""
+        """Throughput of the best fixed scheme."""
         return BEST_FIXED[self.server][self.network]
 
     @property
     def share(self) -> float:
-        """Our goodput against that one's, with our worst seed."""
+        """Throughput of this SDK with its worst seed, as a share of the best fixed scheme."""
         return min(one.goodput for one in self.outcomes["ours"]) / self.best
 
     @property
     def margin(self) -> float:
-        """What the share is above its goal."""
+        """Margin of the share above its goal."""
         return self.share - least_share(self.server, self.network)
 
     @property
     def refused(self) -> float:
-        """Share that is refused of ours, with our worst seed."""
+        """Share of refused requests of this SDK, with its worst seed."""
         return max(one.refused for one in self.outcomes["ours"])
 
     @property
     def is_met(self) -> bool:
-        """Whether the goals of the cell are reached."""
+        """Whether the case reaches its goals."""
         return self.margin >= 0 and self.refused <= MOST_REFUSED
 
     def rows(self) -> list[Row]:
-        """Return the cell as rows: first what there is to reach."""
-        name, unit = DELAYS[self.network], f"accepted a second, and refused, where {COUNTS[self.server]} counts"
+        """Return the case as rows, with the best fixed scheme first."""
+        name, unit = DELAYS[self.network], f"accepted per second, and refused, if {COUNTS[self.server]} counts"
         return [
             Row(f"{name}: best fixed scheme", unit, [self.best], reference=True, note="at most 1 %"),
             *(
@@ -167,7 +167,7 @@ class Cell:
 
 
 def cells(requests: int, seeds: int) -> list[Cell]:
-    """Measure every scheme in every cell; the plain ones with one seed."""
+    """Measure every scheme in every case, the fixed schemes with one seed."""
     found: list[Cell] = []
     for server in SERVERS:
         for network in NETWORKS:
@@ -204,7 +204,7 @@ PHASES = {"before": (50, 100), "first 10 s": (100, 110), "during": (110, 200), "
 
 
 def disturbed(disturbance: str, server: str, network: str) -> dict[str, object]:
-    """Measure a run of 300 s that is disturbed from 100 s to 200 s."""
+    """Measure a run of 300 s with a disturbance from 100 s to 200 s."""
     counting = SERVERS[server](10, phase=0.3)
 
     async def main() -> Outcome:
@@ -246,7 +246,7 @@ DISTURBANCES = {"limit 10 -> 6 -> 10": limit_falls_to_six, "another program, 4/s
 
 
 def report(requests: int, seeds: int) -> Report:
-    """Measure all cells, and what disturbs."""
+    """Measure all cases and all disturbances."""
     print("goodput per second and share refused after the first 300; ours: mean (worst)")
     print("server  net   design |", " | ".join(SCHEMES), "|")
     table = cells(requests, seeds)
@@ -257,7 +257,7 @@ def report(requests: int, seeds: int) -> Report:
         runs += [disturbed(disturbance, server, network) for server in SERVERS for network in ("lan", "wan", "bad")]
     print()
     return Report(
-        "Of 10 requests a second, by way of counting and network",
+        "Accepted requests of 10 per second, by way of counting and network",
         [row for cell in table for row in cell.rows()],
         [mark for server in SERVERS for mark in marks(server, [cell for cell in table if cell.server == server])],
         {"cells": [cell.document() for cell in table], "disturbed": runs},
@@ -265,7 +265,7 @@ def report(requests: int, seeds: int) -> Report:
 
 
 def marks(server: str, table: Sequence[Cell]) -> list[Mark]:
-    """Return the goals for one way of counting; they hold for every network and seed."""
+    """Return the goals for one way of counting. They apply to every network and seed."""
     goals = sorted({least_share(cell.server, cell.network) for cell in table}, reverse=True)
     shares = {goal: [cell for cell in table if least_share(cell.server, cell.network) == goal] for goal in goals}
     return [
@@ -282,7 +282,7 @@ def marks(server: str, table: Sequence[Cell]) -> list[Mark]:
 
 
 def main() -> None:
-    """Measure and hand over."""
+    """Measure, and pass the report on."""
     parser = arguments(__doc__, rounds=3)
     parser.add_argument("--requests", type=int, default=3000, help="accepted requests per run; default 3000")
     parser.add_argument("--seeds", dest="rounds", type=int, default=argparse.SUPPRESS, help="the same as --rounds")

@@ -1,10 +1,10 @@
-"""One budget over real sockets: two event loops and a thread pool against an emulator in a process of its own.
+"""One rate limit over real sockets: two event loops and a thread pool against an emulator in another process.
 
-Run `python -m benchmarks.real_sockets`; `--requests`, `--rounds`, `--json FILE`. What is compared with the limit itself
-is what simulation cannot show: that sockets, threads and loops which know nothing of each other keep to one budget of
-ten, and waste little of it. For each way of counting and each latency it tells the most requests that arrived within
-any second by the emulator's own ledger, accepted requests per second, and refused ones. About a minute for each of the
-six at 600 requests. How the plain schemes do is in `benchmarks.pacing`.
+Run `python -m benchmarks.real_sockets`; options: `--requests`, `--rounds`, `--json FILE`. A simulation cannot show that
+separate sockets, threads and loops share a limit of ten and use most of it. For each way of counting and each latency,
+the emulator's ledger gives the most requests that arrived in any second, the accepted requests per second, and the
+refused requests. About one minute for each of the six cases with 600 requests. `benchmarks.pacing` has the other
+schemes.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ def most_in_any_second(arrivals: Sequence[float]) -> int:
 
 @attrs.frozen
 class Line:
-    """What one run came to.
+    """The result of one run.
 
     Attributes:
-        window: How the emulator counts.
-        latency: Its latency, in seconds.
-        most: The most requests that arrived in any second, refused ones included.
+        window: The emulator's way of counting.
+        latency: The emulator's latency in seconds.
+        most: The most requests that arrived in any second, including refused requests.
         goodput: Accepted requests per second.
-        refused: How many were refused.
-        requests: How many arrived.
+        refused: Number of refused requests.
+        requests: Number of requests that arrived.
     """
 
     window: str
@@ -61,12 +61,12 @@ class Line:
 
     @property
     def name(self) -> str:
-        """The case it belongs to."""
+        """Name of the case."""
         return f"{self.window}, {1000 * self.latency:.0f} ms"
 
 
 def measure(window: str, latency: float, requests: int) -> Line:
-    """Run once, and print it."""
+    """Run once, and print the result."""
     with emulator(rate_limit=MOST_PER_SECOND, window=window, latency=latency) as where:
         use(where, rate_limit=MOST_PER_SECOND, requests=requests)
         arrivals = where.arrivals()
@@ -94,7 +94,7 @@ def report(lines: Sequence[Line]) -> Report:
     for line in lines:
         cases.setdefault(line.name, []).append(line)
     return Report(
-        "Two event loops and a thread pool on one budget of 10 a second",
+        "Two event loops and a thread pool on one rate limit of 10 per second",
         [
             *(
                 Row(f"launch_async, {name}", "most arrivals in any second", [one.most for one in found], "less")
@@ -103,7 +103,7 @@ def report(lines: Sequence[Line]) -> Report:
             *(
                 Row(
                     f"launch_async, {name}",
-                    "accepted a second, and refused",
+                    "accepted per second, and refused",
                     [one.goodput for one in found],
                     note=f"{sum(one.refused for one in found)} of {sum(one.requests for one in found)}",
                 )
@@ -112,13 +112,13 @@ def report(lines: Sequence[Line]) -> Report:
         ],
         [
             Mark("most arrivals in any second, any run", [max(one.most for one in lines)], MOST_PER_SECOND, "less"),
-            Mark("accepted a second, worst run", [min(one.goodput for one in lines)], LEAST_GOODPUT),
+            Mark("accepted per second, worst run", [min(one.goodput for one in lines)], LEAST_GOODPUT),
         ],
     )
 
 
 def main() -> None:
-    """Measure and hand over."""
+    """Measure, and pass the report on."""
     parser = arguments(__doc__, rounds=1)
     parser.add_argument("--requests", type=int, default=600, help="calls per run; default 600")
     options = parser.parse_args()

@@ -1,11 +1,11 @@
-"""Six processes on two budgets, shared through a real Redis, beside a limiter of its own in each process.
+"""Six processes on two rate limits, shared through a real Redis, compared with a separate limiter in each process.
 
-Run `python -m benchmarks.redis_budget`; `--requests`, `--rounds`, `--no-calm`, `--json FILE`. The comparison is what a
-program has without Redis: a budget for each process, which together ask for three times what there is. Two emulators,
-in processes of their own, count by sliding seconds, and three processes send to each as fast as they may. Their wall
-clocks are wrong by up to a minute, one of them is killed by SIGKILL every second and replaced, and Redis, which keeps
-nothing, is restarted twice; `--calm`, as it is by default, measures without these faults, too. About two minutes at 600
-requests. Needs `redis-server`.
+Run `python -m benchmarks.redis_budget`; options: `--requests`, `--rounds`, `--no-calm`, `--json FILE`. Without Redis,
+the processes have separate limits and together send three times the allowed requests. Two emulators in separate
+processes count any second, and three processes send to each as fast as they may. The wall clocks of the processes are
+wrong by up to a minute, one process is killed by SIGKILL every second and replaced, and Redis, without persistence, is
+restarted twice. `--calm` (the default) also measures without these faults. About two minutes with 600 requests. Needs
+`redis-server`.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ CALLS = 1.5
 
 @attrs.frozen
 class Outcome:
-    """What one run came to.
+    """The result of one run.
 
     Attributes:
-        shared: Whether the processes share their budgets.
-        faults: What was done to them; empty for nothing.
+        shared: Whether the processes share their rate limits.
+        faults: The faults of the run; empty for none.
         most: The most requests that arrived in any second at either emulator.
-        goodput: Accepted requests per second on the budget that got less.
-        refused: Share that was refused.
+        goodput: Accepted requests per second on the limit with fewer requests.
+        refused: Share of refused requests.
         calls: Calls to Redis per request.
     """
 
@@ -61,7 +61,7 @@ class Outcome:
 
     @property
     def limiter(self) -> str:
-        """Which limiter it was."""
+        """Name of the limiter."""
         return "shared" if self.shared else "one per process"
 
     @property
@@ -71,7 +71,7 @@ class Outcome:
 
 
 def worker(base_url: str, organization_uid: str, token: str, redis_url: str, skew: float) -> None:
-    """Send for ever, with a wrong clock; with a limiter of its own if there is no URL of Redis."""
+    """Send until the process is killed, with a wrong clock. Use a separate limiter if there is no URL of Redis."""
     true_time = time.time
     time.time = lambda: true_time() + skew
 
@@ -99,7 +99,7 @@ def worker(base_url: str, organization_uid: str, token: str, redis_url: str, ske
 
 
 def serve(pipe: Connection) -> None:
-    """Be an emulator: say where it is, and then, each time when asked, when requests arrived and were refused."""
+    """Run an emulator. Send its address, and then on request the times of arrivals and refusals."""
     from launch_async.emulator import LaunchEmulator
 
     async def main() -> None:
@@ -116,7 +116,7 @@ def serve(pipe: Connection) -> None:
 
 
 class Emulator:
-    """An emulator in a process of its own, and what has arrived there."""
+    """An emulator in a separate process, and the requests that arrived there."""
 
     def __init__(self, context: ForkServerContext) -> None:
         self._pipe, theirs = context.Pipe()
@@ -125,34 +125,34 @@ class Emulator:
         self.arrivals: list[tuple[float, bool]] = []
 
     def look(self) -> None:
-        """Learn what has arrived since the last look."""
+        """Fetch the requests that arrived since the last call."""
         self._pipe.send(True)
         self.arrivals += self._pipe.recv()
 
     def end(self) -> None:
-        """End it."""
+        """Stop the emulator."""
         self._pipe.send(False)
         self._pipe.close()
 
     @property
     def accepted(self) -> int:
-        """How many requests were accepted."""
+        """Number of accepted requests."""
         return sum(not refused for _, refused in self.arrivals)
 
     @property
     def most_in_a_second(self) -> int:
-        """The most requests that arrived in any second, refused ones included."""
+        """The most requests that arrived in any second, including refused requests."""
         times = sorted(when for when, _ in self.arrivals)
         return max(bisect.bisect_left(times, start + 1.0) - place for place, start in enumerate(times))
 
     def goodput(self, each: int) -> float:
-        """Accepted requests per second, over the first so many of them."""
+        """Accepted requests per second, over the given number of first requests."""
         times = [when for when, refused in self.arrivals if not refused][:each]
         return (len(times) - 1) / (times[-1] - times[0])
 
 
 class Workers:
-    """The worker processes, and what is done to them."""
+    """The worker processes, with their starts and kills."""
 
     def __init__(
         self, stack: ExitStack, context: ForkServerContext, emulators: Sequence[Emulator], redis_url: str
@@ -171,7 +171,7 @@ class Workers:
         self._processes[place].start()
 
     async def kill_one_a_second(self) -> None:
-        """Kill, and start another one in its place."""
+        """Kill a worker, and start another one in its place."""
         for place in itertools.cycle(range(PROCESSES)):
             await asyncio.sleep(1)
             self._processes[place].kill()
@@ -186,10 +186,10 @@ class Workers:
 
 
 async def measure(requests: int, *, shared: bool, faults: bool) -> Outcome:
-    """Let six processes send until each budget has accepted its half of the requests."""
+    """Let six processes send until each limit has accepted half of the requests."""
     from redis_server import RedisServer
 
-    # Workers are forked from a server that has imported everything: what starting costs is not measured here.
+    # Workers are forked from a server that has imported everything, so the result does not include startup time.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
         ["launch_async.client", "launch_async.rate_limit.redis.limiter", "aiohttp", "redis.asyncio"]
@@ -233,14 +233,14 @@ async def measure(requests: int, *, shared: bool, faults: bool) -> Outcome:
 
 
 async def least(emulators: Sequence[Emulator]) -> int:
-    """Return how many requests the emulator has accepted that has accepted less."""
+    """Return the accepted requests of the emulator that has accepted fewer."""
     for emulator in emulators:
         await asyncio.to_thread(emulator.look)
     return min(emulator.accepted for emulator in emulators)
 
 
 async def scripts_run(url: str) -> int:
-    """Return how many scripts Redis has run since it started."""
+    """Return the number of scripts that Redis has run since it started."""
     from redis.asyncio import Redis
 
     client = Redis.from_url(url)
@@ -253,7 +253,7 @@ async def scripts_run(url: str) -> int:
 
 UNITS: dict[str, tuple[Literal["more", "less"], Callable[[Outcome], float]]] = {
     "most arrivals in any second": ("less", lambda one: one.most),
-    "accepted a second on each budget": ("more", lambda one: one.goodput),
+    "accepted per second on each limit": ("more", lambda one: one.goodput),
     "percent refused": ("less", lambda one: 100 * one.refused),
     "calls to Redis per request": ("less", lambda one: one.calls),
 }
@@ -263,11 +263,11 @@ def report(outcomes: Sequence[Outcome]) -> Report:
     """Return runs as rows, one for each case."""
     cases: dict[str, list[Outcome]] = {}
     for one in outcomes:
-        name = "launch_async.rate_limit.redis.limiter, shared" if one.shared else "a limiter per process"
+        name = "launch_async, shared through Redis" if one.shared else "a limiter per process"
         cases.setdefault(name + ", faults" * bool(one.faults), []).append(one)
     ours = [one for one in outcomes if one.shared]
     return Report(
-        "Six processes on two budgets of 10 a second, over sockets",
+        "Six processes on two rate limits of 10 per second, over sockets",
         [
             Row(name, unit, [of(one) for one in found], better)
             for unit, (better, of) in UNITS.items()
@@ -275,7 +275,7 @@ def report(outcomes: Sequence[Outcome]) -> Report:
         ],
         [
             Mark("shared: most arrivals in any second", [max(one.most for one in ours)], MOST, "less"),
-            Mark("shared: accepted a second, worst run", [min(one.goodput for one in ours)], GOODPUT),
+            Mark("shared: accepted per second, worst run", [min(one.goodput for one in ours)], GOODPUT),
             Mark("shared: calls to Redis per request", [max(one.calls for one in ours)], CALLS, "less"),
         ],
         {"runs": [attrs.asdict(one) for one in outcomes]},
@@ -283,7 +283,7 @@ def report(outcomes: Sequence[Outcome]) -> Report:
 
 
 def main() -> None:
-    """Measure and hand over."""
+    """Measure, and pass the report on."""
     parser = arguments(__doc__, rounds=1)
     parser.add_argument("--requests", type=int, default=600, help="accepted requests per run; default 600")
     parser.add_argument("--calm", action=argparse.BooleanOptionalAction, default=True, help="also without faults")

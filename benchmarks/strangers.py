@@ -1,10 +1,11 @@
-"""Strangers: programs that use one budget of 10 requests a second, and know nothing of each other.
+"""Independent programs that use one rate limit of 10 requests per second and do not know of each other.
 
-Each program of this SDK has a limiter of its own, as on another machine. Shares and refusals: two that use all they
-get; one that comes 30 s after the other; five and twenty-five; beside a foreign program that sends five a second
-evenly, or four at random, and does not look at answers; and single refusals for no reason in an idle program. The
-goals hold for the worst of all seeds behind steady networks, where a second and where the clock's second counts.
-Virtual time throughout: the figures depend on the seeds only, not on the machine; a round is a seed.
+Each program of this SDK has a separate limiter, as on another machine. The benchmark measures shares and refusals of
+two programs that start together, of a second program that starts 30 s later, and of five and 25 programs. It also
+measures a program next to one that ignores 429s and sends five requests per second evenly, or four at random. The
+last case is four refusals without a reason in an idle program. The goals apply to the worst of all seeds behind
+steady networks, if any second or the clock's second counts. Virtual time: the figures depend on the seeds only, not
+on the machine. A round is a seed.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ BUDGET: Final = 10
 
 
 class Table:
-    """Rows and marks, collected and printed as they come."""
+    """Rows and marks. The table prints each row when it is added."""
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
@@ -42,8 +43,8 @@ class Table:
 
 
 def two(table: Table, rounds: int, *, newcomer: float) -> None:
-    """Measure two programs that use all they get; the second comes `newcomer` seconds after the first."""
-    name = f"one comes {newcomer:g} s later" if newcomer else "two at once"
+    """Measure two programs that use all they get. The second starts `newcomer` seconds after the first."""
+    name = f"second starts {newcomer:g} s later" if newcomer else "two start together"
     for server, counts in COUNTS.items():
         for network, delay in NETWORKS.items():
             runs = [
@@ -73,10 +74,12 @@ def many(table: Table, rounds: int, programs: int) -> None:
             for seed in range(1, rounds + 1)
         ]
         shares = [[one.accepted(60, 180) for one in run] for run in runs]
-        table.add(f"{programs} at once: least / most", counts, "", [min(one) / max(one) for one in shares])
-        table.add(f"{programs} at once: accepted", counts, "a second", [sum(one) for one in shares])
         table.add(
-            f"{programs} at once: refused",
+            f"{programs} programs: smallest / largest share", counts, "ratio", [min(one) / max(one) for one in shares]
+        )
+        table.add(f"{programs} programs: accepted", counts, "per second", [sum(one) for one in shares])
+        table.add(
+            f"{programs} programs: refused",
             counts,
             "percent",
             [100 * refused(run, 60, 180) for run in runs],
@@ -85,8 +88,8 @@ def many(table: Table, rounds: int, programs: int) -> None:
 
 
 def foreign(table: Table, rounds: int, *, rate: float, steady: bool) -> list[float]:
-    """Measure beside a foreign program from 30 s to 130 s; return the shares that were refused of its requests."""
-    name = f"beside {rate:g}/s {'evenly' if steady else 'at random'}"
+    """Measure next to another program from 30 s to 130 s. Return the shares of its refused requests."""
+    name = f"next to {rate:g}/s {'evenly' if steady else 'at random'}"
     found: list[float] = []
     for server, counts in COUNTS.items():
         for network in ("local", "lan"):
@@ -99,12 +102,12 @@ def foreign(table: Table, rounds: int, *, rate: float, steady: bool) -> list[flo
             ]
             theirs = [100 * refused([one], 30, 130) for _, one in runs]
             found += theirs
-            table.add(f"{name}: refused of its requests", cell, "percent", theirs, better="less")
+            table.add(f"{name}: its refused requests", cell, "percent", theirs, better="less")
             ours = [one for one, _ in runs]
-            table.add(f"{name}: accepted of ours", cell, "a second", [one.accepted(40, 130) for one in ours])
+            table.add(f"{name}: our accepted requests", cell, "per second", [one.accepted(40, 130) for one in ours])
             share = [100 * refused([one], 40, 130) for one in ours]
-            table.add(f"{name}: refused of ours", cell, "percent", share, better="less")
-            table.add(f"{name}: whole budget again", cell, "s", _whole_again(ours), better="less")
+            table.add(f"{name}: our refused requests", cell, "percent", share, better="less")
+            table.add(f"{name}: whole limit used again", cell, "s", _whole_again(ours), better="less")
     return found
 
 
@@ -113,7 +116,7 @@ def _whole_again(accounts: Sequence[Account]) -> list[float]:
 
 
 def spurious(table: Table, rounds: int) -> list[float]:
-    """Measure a program right after four single refusals for no reason; return what it got then."""
+    """Measure a program right after four refusals without a reason. Return its accepted requests per second."""
     found: list[float] = []
     for rate in (0.5, 2.0):
         runs = [
@@ -123,7 +126,7 @@ def spurious(table: Table, rounds: int) -> list[float]:
             for seed in range(1, rounds + 1)
         ]
         got = [one.accepted(52, 65) for one in runs]
-        table.add("after four 429s in an idle program", f"{rate:g} requests a second before", "a second", got)
+        table.add("after four 429s in an idle program", f"{rate:g} requests per second before", "per second", got)
         found += got
     return found
 
@@ -140,7 +143,7 @@ def measure(rounds: int) -> Report:
     idle = spurious(table, rounds)
     print()
     return Report(
-        "Strangers at one budget of 10 requests a second",
+        "Independent programs on one rate limit of 10 requests per second",
         table.rows,
         [
             *(
@@ -151,9 +154,9 @@ def measure(rounds: int) -> Report:
                 Mark(f"{name}: most refused in 90 s, steady networks", [max(shares)], 5.0, "less", "percent")
                 for name, shares in table.refused.items()
             ),
-            Mark("foreign 5/s evenly: most refused of its requests", [max(steady)], 12.0, "less", "percent"),
-            Mark("foreign 4/s at random: most refused of its requests", [max(random)], None, "less", "percent"),
-            Mark("after four 429s in an idle program", [min(idle)], 9.5, "more", "a second"),
+            Mark("next to 5/s evenly: most of its requests refused", [max(steady)], 12.0, "less", "percent"),
+            Mark("next to 4/s at random: most of its requests refused", [max(random)], None, "less", "percent"),
+            Mark("after four 429s in an idle program", [min(idle)], 9.5, "more", "per second"),
         ],
     )
 
