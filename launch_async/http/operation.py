@@ -87,9 +87,7 @@ def check_uid(name: str, uid: str, *, operation: str | None = None) -> str:
         raise InvalidArgumentError(name, f"expected a string, got {type(uid).__name__}{instead}", operation=operation)
     if not is_uid(uid):
         advice = _ADVICE.get(name.rpartition(".")[2], "").format(text=uid[:60])
-        problem = (
-            "is empty" if not uid else f"{uid[:60]!r} is not 24 lower-case hex digits; {advice}".removesuffix("; ")
-        )
+        problem = "is empty" if not uid else f"{uid[:60]!r} is not 24 lower-case hex digits{advice}"
         raise InvalidArgumentError(name, problem, rule="FACTS §4", operation=operation)
     return uid
 
