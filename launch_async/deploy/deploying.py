@@ -130,7 +130,8 @@ class Deploying:
         about = {"commit_hash": source.commit_hash if isinstance(source, Commit) else None}
         async with contextlib.AsyncExitStack() as packed:
             async with deadline.held("deploy"):
-                deadline.begin("packing the files")
+                if not isinstance(source, Commit | LatestCommit | PreviousUpload):
+                    deadline.begin("packing the files")
                 ready = await packed.enter_async_context(_ready(source, secrets))
             async with self._releasing.begun(place, checks, on_failure, deadline, journal, about, observers) as release:
                 async with deadline.held("deploy"):

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import TextIO
 
 import pytest
+from rich.console import Console
 
 from launch_async import LaunchClient
 from launch_async.display import FleetProgress, Progress
 from launch_async.display.live.output import Output
+from launch_async.display.live.snapshot import RunSnapshot
+from launch_async.display.live.terminal import LiveTable
 from launch_async.emulator import LaunchEmulator
 from launch_async.fleet import FleetEvent, FleetEventKind, OperationState, Target
 from tests.support.clients import client_of
@@ -110,6 +113,21 @@ def test_letters_that_the_encoding_lacks_are_escaped(mode, caplog: pytest.LogCap
     stream.seek(0)
     assert r"m\xfcller/qa" in stream.read() or mode == "live"
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_each_line_of_the_live_table_leaves_room_for_the_echo_of_ctrl_c(count: int) -> None:
+    # In a line that fills the terminal the echo would begin another line, and the table would be drawn twice.
+    snapshot = RunSnapshot()
+    for event in _events()[:count]:
+        snapshot.take(event)
+    snapshot.break_off("interrupted: 0 of 1 operations have ended, 1 are under way. launch.fleet.resume('run.journal')")
+    console = Console(file=io.StringIO(), width=60, force_terminal=True, color_system=None)
+
+    lines = console.render_lines(LiveTable(snapshot, console.file), pad=False)
+
+    assert len(lines) >= 4
+    assert max(sum(segment.cell_length for segment in line) for line in lines) <= 58
 
 
 def test_what_the_reader_has_not_taken_does_not_fail_again_at_the_end() -> None:

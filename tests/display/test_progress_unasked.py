@@ -122,18 +122,35 @@ def test_a_pool_of_threads_is_not_at_a_prompt(call: Call, capsys: pytest.Capture
 
 
 @pytest.mark.usefixtures("at_a_prompt")
-@pytest.mark.parametrize("name", [*_DEPLOYMENTS, *_RUNS])
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("create_site", "on_progress"),
+        ("restore", "on_progress"),
+        ("preview", "on_progress"),
+        ("wait", "on_update"),
+        ("promote", "on_log"),
+        ("run", "on_event"),
+        ("apply", "on_event"),
+    ],
+)
 def test_a_callback_replaces_it(
-    name: str, launch: LaunchClient, plan: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, option: str, launch: LaunchClient, plan: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     heard: list[object] = []
-    option = "on_event" if name in _RUNS else "on_update" if name == "wait" else "on_log"
 
     _call(name, launch, plan, tmp_path)(**{option: heard.append})
 
-    # A release that is over is read, and no log of it.
-    assert heard or name == "resume_release"
+    assert heard
     assert capsys.readouterr().out == ""
+
+
+def test_only_files_are_packed(launch: LaunchClient, plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    target = plan.operations[0].target
+
+    launch.deploy(target.project_uid, target.environment_uid, PreviousUpload(), progress=True)
+
+    assert "packing" not in capsys.readouterr().out
 
 
 def test_whoever_asks_gets_both(launch: LaunchClient, plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:

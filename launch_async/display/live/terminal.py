@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final, TextIO
 
 from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.constrain import Constrain
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -29,6 +30,8 @@ _STYLES: Final[dict[str, str]] = {
     OperationState.AMBIGUOUS: "bold yellow",
 }
 _TIME: Final = 5
+_ECHO: Final = 2
+"""Free columns. A terminal writes `^C` there; in a full line the echo would start a new line and break the table."""
 
 
 class LiveTable:
@@ -58,17 +61,18 @@ class LiveTable:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Give the lines of this moment, as many as the terminal has room for."""
         snapshot = self._snapshot
-        room = max(3, min(_MOST, console.height - _AROUND))
+        room, width = max(3, min(_MOST, console.height - _AROUND)), max(1, console.width - _ECHO)
         failed, under_way = snapshot.failed, snapshot.under_way
         shown_failed = failed[:_MOST_FAILED]
-        yield Group(
+        lines = Group(
             Text(snapshot.title, style="bold", no_wrap=True, overflow="ellipsis"),
-            self._totals(console.width),
+            self._totals(width),
             self._counts(),
             *([Text(snapshot.note, style="bold")] if snapshot.note else []),
-            self._rows([*shown_failed, *under_way[: room - len(shown_failed)]], console.width),
+            self._rows([*shown_failed, *under_way[: room - len(shown_failed)]], width),
             *self._rest(len(failed) - len(shown_failed), len(under_way) - max(0, room - len(shown_failed))),
         )
+        yield Constrain(lines, width)
 
     def _totals(self, width: int) -> Table:
         snapshot = self._snapshot
