@@ -1,4 +1,4 @@
-"""What the API speaks, as immutable attrs classes: one module per noun."""
+"""The resources of the API as immutable attrs classes, one module for each resource."""
 
 from __future__ import annotations
 

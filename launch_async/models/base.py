@@ -1,4 +1,4 @@
-"""What all wire models share: unknown fields are kept, explicit nulls are told from absent fields, enums are open."""
+"""The base of all models: they keep unknown fields, distinguish null from absent, and have open enumerations."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Final, Self, TypeAlias
 import attrs
 
 JSONValue: TypeAlias = "str | int | float | bool | list[JSONValue] | dict[str, JSONValue] | None"
-"""Anything that a JSON document can hold."""
+"""Any value of a JSON document."""
 
 _NOTHING: Final[Mapping[str, JSONValue]] = MappingProxyType({})
 
 
 class Unset(enum.Enum):
-    """Type of `UNSET`: an argument that was not given, where None has a meaning of its own."""
+    """Type of `UNSET`, for arguments for which None means something else than "not given"."""
 
     UNSET = "UNSET"
 
@@ -29,13 +29,13 @@ class Unset(enum.Enum):
 
 
 UNSET: Final = Unset.UNSET
-"""An argument that was not given: the field is left out of the request."""
+"""An argument that was not given. The request leaves out the field."""
 
 
 class OpenEnum(enum.StrEnum):
-    """A string enumeration that accepts values it does not know: they keep their text and are named UNKNOWN.
+    """A string enumeration that accepts unknown values. An unknown value keeps its text and has the name UNKNOWN.
 
-    Members are strings: `deployment.status == "LIVE"` works as well as `is DeploymentStatus.LIVE`.
+    Members are strings: `deployment.status == "LIVE"` and `deployment.status is DeploymentStatus.LIVE` both work.
     """
 
     @classmethod
@@ -48,7 +48,7 @@ class OpenEnum(enum.StrEnum):
         return member
 
     def __reduce_ex__(self, protocol: object) -> tuple[type[Self], tuple[str]]:  # noqa: ARG002, RUF100
-        # By value: early releases of Python 3.11 pickle and copy by name, and no class has a member UNKNOWN.
+        # Early releases of Python 3.11 pickle and copy by name, and no class has a member UNKNOWN. So use the value.
         return type(self), (self.value,)
 
     @property
@@ -58,20 +58,20 @@ class OpenEnum(enum.StrEnum):
 
 
 SECRET: Final = MappingProxyType({"secret": True})
-"""Metadata of a field whose value must never be shown: redacted in errors and logs, and left out of repr."""
+"""Metadata of a field whose value must never be shown. Errors and logs redact it, and `repr` leaves it out."""
 
 LOCAL: Final = MappingProxyType({"local": True})
-"""Metadata of a field that the client fills in; it never stands on the wire."""
+"""Metadata of a field that the client fills in. The service never sends it."""
 
 
-# Without slots, because the fast path of reading (`wire.readers`) fills the dictionary of an instance.
+# Without slots, because the fast reader (`wire.readers`) fills the dictionary of an instance.
 @attrs.frozen(slots=False, kw_only=True)
 class WireModel:
     """Base of everything that the service sends. Instances are immutable, comparable, hashable and picklable.
 
     Attributes:
-        extra: Fields that this SDK does not know, by wire name, as they came.
-        nulls: Python names of the fields that came as an explicit null; a field that is None and not listed here was
+        extra: Fields that this SDK does not know, by wire name and unchanged.
+        nulls: Python names of the fields that the service sent as null. A field that is None and not in this set was
             absent.
     """
 
@@ -85,7 +85,7 @@ class WireModel:
 
 @attrs.frozen(slots=False, kw_only=True)
 class IdentifiedModel(WireModel):
-    """Base of what has a UID of its own, the one field that is always there (FACTS §4).
+    """Base of resources with a UID, the only field that the service always sends.
 
     Attributes:
         uid: 24 lower-case hex digits.
@@ -96,7 +96,7 @@ class IdentifiedModel(WireModel):
 
 @attrs.frozen(slots=False, kw_only=True)
 class RequestModel:
-    """Base of every request body: fields left UNSET are not sent, None is sent as null."""
+    """Base of every request body. UNSET fields are not sent, and None is sent as null."""
 
 
 def camel_case(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The CDN cache: what to purge, and how much of the daily quota is used."""
+"""The CDN cache: the daily quota of revalidations."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from launch_async.models.base import JSONValue, WireModel
 
 @attrs.frozen(slots=False, kw_only=True)
 class CacheRevalidationUsage(Displayable, WireModel):
-    """How much of the organization's daily quota is used (`CacheRevalidationUsage` in `openapi.yaml`).
+    """The usage of the organization's daily quota of cache revalidations (`CacheRevalidationUsage` in `openapi.yaml`).
 
     Attributes:
         current_cache_revalidations: Revalidations so far.
         max_cache_revalidations: Revalidations allowed.
-        usage_reset: When counting starts anew, as the service sends it (FACTS §11 row 23).
+        usage_reset: Time at which counting starts again, unchanged. Whether it is a date or an epoch is not documented.
     """
 
     current_cache_revalidations: int | None = None
@@ -24,7 +24,7 @@ class CacheRevalidationUsage(Displayable, WireModel):
 
     @property
     def remaining(self) -> int | None:
-        """Revalidations that are left; None where the service does not say."""
+        """Revalidations that are left; None if the service does not send both figures."""
         if self.current_cache_revalidations is None or self.max_cache_revalidations is None:
             return None
         return max(0, self.max_cache_revalidations - self.current_cache_revalidations)

@@ -1,4 +1,4 @@
-"""Deployments: one build of an environment, and how it ended."""
+"""Deployments: one build of an environment, and its result."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from launch_async.models.base import LOCAL, IdentifiedModel, OpenEnum
 
 
 class DeploymentStatus(OpenEnum):
-    """State of a deployment (FACTS §6). Any other value counts as in flight.
+    """Status of a deployment. An unknown status counts as in flight.
 
-    A deployment that has ended keeps its status, with one exception: which of the successful deployments of an
-    environment serves may change at any time. A newer deployment supersedes the LIVE one, and a rollback in the console
-    makes a superseded one LIVE again, without a build.
+    A deployment that has ended keeps its status, with one exception: another successful deployment of the environment
+    may become LIVE. A newer deployment supersedes the LIVE deployment. A rollback in the console makes a superseded
+    deployment LIVE again, without a build.
 
     Attributes:
-        QUEUED: In flight: it waits for a running deployment of the same environment.
-        DEPLOYING: In flight: it is building or publishing.
-        LIVE: A success: it has ended and serves now.
-        DEPLOYED: A success, superseded: it was LIVE, and another one serves instead. An older name of ARCHIVED.
-        FAILED: A failure.
-        SKIPPED: A failure: it was queued, and a newer one took its place.
-        CANCELLED: A failure: a user or the limit of build hours ended it.
-        ARCHIVED: A success, superseded: it was LIVE, and another one serves instead.
+        QUEUED: In flight: the deployment waits for a running deployment of the same environment.
+        DEPLOYING: In flight: the deployment is building or publishing.
+        LIVE: Success: the deployment has ended, and visitors of the site get it.
+        DEPLOYED: Success, superseded: the deployment was LIVE until another one replaced it. An older name of ARCHIVED.
+        FAILED: Failure.
+        SKIPPED: Failure: the deployment was queued, and a newer one replaced it.
+        CANCELLED: Failure: a user ended the deployment, or the limit of build hours did.
+        ARCHIVED: Success, superseded: the deployment was LIVE until another one replaced it.
     """
 
     QUEUED = "QUEUED"
@@ -41,12 +41,12 @@ class DeploymentStatus(OpenEnum):
 
     @property
     def is_success(self) -> bool:
-        """Whether the deployment ended well: it serves now, or it did until another one replaced it."""
+        """Whether the deployment succeeded: it is LIVE, or it was LIVE until another one replaced it."""
         return self.is_serving or self.is_superseded
 
     @property
     def is_serving(self) -> bool:
-        """Whether the deployment is the one that the site's visitors get (LIVE)."""
+        """Whether visitors of the site get this deployment (LIVE)."""
         return self is DeploymentStatus.LIVE
 
     @property
@@ -56,7 +56,7 @@ class DeploymentStatus(OpenEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the deployment has ended, well or not, so that a wait for it is over.
+        """Whether the deployment has ended, with success or failure, so that a wait for it ends.
 
         A rollback in the console may still make a superseded deployment LIVE again.
         """
@@ -64,7 +64,7 @@ class DeploymentStatus(OpenEnum):
 
     @property
     def is_in_flight(self) -> bool:
-        """Whether the deployment goes on; a status that this SDK does not know counts as such."""
+        """Whether the deployment has not ended yet. A status that this SDK does not know counts as in flight."""
         return not self.is_final
 
 
@@ -75,7 +75,7 @@ _FAILURE = frozenset({DeploymentStatus.FAILED, DeploymentStatus.SKIPPED, Deploym
 
 @attrs.frozen
 class DeploymentRef:
-    """Names one deployment, so that another process can take over: plain data, JSON in and out.
+    """A reference to one deployment, as plain data, so that another process can continue with it.
 
     Attributes:
         project_uid: UID of the project.
@@ -96,40 +96,43 @@ class DeploymentRef:
         """Read what `to_json` wrote.
 
         Raises:
-            ValueError: The text is not such an object.
+            ValueError: The text is not a reference.
         """
         document: object = json.loads(text)
         names = [field.name for field in attrs.fields(cls)]
         found = [cast("dict[str, object]", document).get(name) for name in names] if isinstance(document, dict) else []
         uids = [uid for uid in found if isinstance(uid, str)]
         if len(uids) != len(names):
-            raise ValueError(f"a deployment reference is a JSON object with the strings {', '.join(names)}")
+            raise ValueError(
+                f"The text is not a deployment reference: pass a JSON object with the strings {', '.join(names)}, as "
+                "DeploymentRef.to_json() returns it"
+            )
         return cls(*uids)
 
 
 @attrs.frozen(slots=False, kw_only=True)
 class Deployment(Displayable, IdentifiedModel):
-    """A deployment (`Deployment` in `openapi.yaml`). Any field but `uid` may be missing (FACTS §4).
+    """A deployment (`Deployment` in `openapi.yaml`). The service may leave out any field but `uid`.
 
     Attributes:
         uid: 24 lower-case hex digits.
-        status: How far it is; empty and unknown where the service sends none.
-        deployment_number: Its number among the environment's deployments.
+        status: Status of the deployment; an empty, unknown status if the service sends none.
+        deployment_number: Number of the deployment within its environment.
         deployment_url: Host name as the service sends it, usually without a scheme; `url` is absolute.
         preview_url: Host name of the preview, as the service sends it.
-        environment: UID of its environment, where the service sends it; `environment_uid` is always there.
+        environment: UID of the environment, if the service sends it; `environment_uid` is always set.
         git_branch: Branch that was deployed.
         commit_hash: Commit that was deployed.
-        commit_message: Its message.
-        commit_url: Its address.
-        is_rollback_eligible: Whether the console offers to roll back to it, which would make it LIVE again without a
-            build; None where the service does not say.
-        created_at: When it was created.
-        updated_at: When it last changed.
-        project_uid: UID of its project, filled in by the client.
-        environment_uid: UID of its environment, filled in by the client.
-        scheme: Scheme of `url` where the service sends none, filled in by the client: `https`, or `http` where the
-            client talks plain http to this machine.
+        commit_message: Message of the commit.
+        commit_url: URL of the commit.
+        is_rollback_eligible: Whether the console offers a rollback to this deployment, which would make it LIVE again
+            without a build; None if the service does not send it.
+        created_at: Time of the creation.
+        updated_at: Time of the last change.
+        project_uid: UID of the project, filled in by the client.
+        environment_uid: UID of the environment, filled in by the client.
+        scheme: Scheme of `url` if the service sends none, filled in by the client: `https`, or `http` if the client
+            itself uses plain http to this machine.
     """
 
     status: DeploymentStatus = _UNSTATED
@@ -150,12 +153,12 @@ class Deployment(Displayable, IdentifiedModel):
 
     @property
     def url(self) -> str | None:
-        """Absolute URL of the site; None while the service gives none."""
+        """Absolute URL of the site; None if the service has not sent one yet."""
         if not self.deployment_url or "://" in self.deployment_url:
             return self.deployment_url or None
         return f"{self.scheme}://{self.deployment_url}"
 
     @property
     def ref(self) -> DeploymentRef:
-        """A reference to this deployment that can be stored."""
+        """Reference to this deployment, which can be stored."""
         return DeploymentRef(self.project_uid, self.environment_uid, self.uid)

@@ -1,4 +1,4 @@
-"""Domains: the host names under which environments are served, and their certificates."""
+"""Domains: the host names of environments, and their certificates."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class SslMethod(OpenEnum):
     """Where the certificate of a domain comes from.
 
     Attributes:
-        AUTOMATIC: Launch obtains and renews it.
-        CUSTOM: The customer uploads it.
+        AUTOMATIC: Launch obtains and renews the certificate.
+        CUSTOM: The customer uploads the certificate.
     """
 
     AUTOMATIC = "AUTOMATIC"
@@ -24,12 +24,12 @@ class SslMethod(OpenEnum):
 
 @attrs.frozen(slots=False, kw_only=True)
 class DomainInfo(WireModel):
-    """State of a domain, in the service's words. The DNS records that verify it are in `extra`, as they came.
+    """State of a domain, in the words of the service. `extra` contains the DNS records that verify the domain.
 
     Attributes:
         status: State of the domain.
-        domain_status_description: The same for people.
-        ssl_status: State of its certificate.
+        domain_status_description: Description of the state, for people.
+        ssl_status: State of the certificate.
     """
 
     status: str | None = None
@@ -39,18 +39,18 @@ class DomainInfo(WireModel):
 
 @attrs.frozen(slots=False, kw_only=True)
 class Domain(Displayable, IdentifiedModel):
-    """A host name under which an environment is served (`Domain` in `openapi.yaml`).
+    """A host name of an environment (`Domain` in `openapi.yaml`).
 
-    The names of the fields that hold DNS records are not documented. The records are in `extra` and in
-    `domain_info.extra`, as they came.
+    The names of the fields with DNS records are not documented. The records are in `extra` and in `domain_info.extra`,
+    unchanged.
 
     Attributes:
-        uid: Identifier of the domain; empty where the service names none, as in `Environment.domains`.
+        uid: UID of the domain; empty if the service sends none, as in `Environment.domains`.
         url: Host name, usually without a scheme.
-        is_custom_domain: Whether it is the customer's own.
-        ssl_method: Where its certificate comes from.
-        custom_certificate_expires_at: When a custom certificate expires.
-        domain_info: Its state.
+        is_custom_domain: Whether the domain belongs to the customer.
+        ssl_method: Where the certificate comes from.
+        custom_certificate_expires_at: Time at which a custom certificate expires.
+        domain_info: State of the domain.
     """
 
     uid: str = ""

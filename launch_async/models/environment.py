@@ -1,4 +1,4 @@
-"""Environments: what gets deployments and serves a site."""
+"""Environments: the parts of a project that have deployments and a site."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from launch_async.models.framework_preset import FrameworkPreset
 
 @attrs.frozen(slots=False, kw_only=True)
 class EnvironmentVariable(WireModel):
-    """One environment variable; its value is never shown by `repr`.
+    """One environment variable. `repr` never shows the value.
 
     Attributes:
         key: Name of the variable.
-        value: Its value, in clear (FACTS §4).
+        value: Value of the variable. The service sends it in clear text.
     """
 
     key: str
@@ -27,12 +27,12 @@ class EnvironmentVariable(WireModel):
 
 @attrs.frozen(slots=False, kw_only=True)
 class PasswordProtection(WireModel):
-    """Basic authentication in front of a site; the password is never shown by `repr`.
+    """Password protection of a site (HTTP basic authentication). `repr` never shows the password.
 
     Attributes:
         is_enabled: Whether visitors must log in.
-        username: Name they log in with.
-        password: Password they log in with.
+        username: User name for the login.
+        password: Password for the login.
     """
 
     is_enabled: bool | None = None
@@ -42,33 +42,33 @@ class PasswordProtection(WireModel):
 
 @attrs.frozen(slots=False, kw_only=True)
 class Environment(Displayable, IdentifiedModel):
-    """An environment (`Environment` in `openapi.yaml`). Any field but `uid` may be missing (FACTS §4).
+    """An environment (`Environment` in `openapi.yaml`). The service may leave out any field but `uid`.
 
     Attributes:
         uid: 24 lower-case hex digits.
-        name: Unique in the project.
+        name: Name, unique within the project.
         description: Free text.
-        project: UID of its project, where the service sends it; `project_uid` is always there.
-        framework_preset: How the site is built and served.
-        build_command: Command that builds it.
-        output_directory: Folder that is served, relative to the project's root.
+        project: UID of the project, if the service sends it; `project_uid` is always set.
+        framework_preset: Framework of the site, which decides how Launch builds it.
+        build_command: Command that builds the site.
+        output_directory: Folder of the built site, relative to the project's root.
         server_command: Command that starts the server.
         git_branch: Branch that is deployed.
-        auto_deploy_on_push: Whether a push deploys.
+        auto_deploy_on_push: Whether a push to the branch deploys the environment.
         environment_variables: Variables of the next deployment.
-        password_protection: Basic authentication in front of the site.
-        is_cache_priming_enabled: Whether the CDN is warmed after each deployment.
-        has_lytics_enabled: Whether the Lytics tag is injected.
-        is_streaming_enabled: Whether responses are streamed.
+        password_protection: Password protection of the site.
+        is_cache_priming_enabled: Whether Launch fills the CDN cache after each deployment.
+        has_lytics_enabled: Whether Launch adds the Lytics tag to pages.
+        is_streaming_enabled: Whether Launch streams responses.
         is_contentstack_authentication_enabled: Whether visitors must be logged in to Contentstack.
-        domains: Host names under which it is served.
-        created_at: When it was created.
-        updated_at: When it was last changed.
-        created_by: UID of the user who created it.
-        updated_by: UID of the user who last changed it.
-        deleted_at: When it was deleted.
-        deleted_by: UID of the user who deleted it.
-        project_uid: UID of its project, filled in by the client.
+        domains: Host names of the environment.
+        created_at: Time of the creation.
+        updated_at: Time of the last change.
+        created_by: UID of the user who created the environment.
+        updated_by: UID of the user who last changed the environment.
+        deleted_at: Time of the deletion; None if the environment exists.
+        deleted_by: UID of the user who deleted the environment; None if it exists.
+        project_uid: UID of the project, filled in by the client.
     """
 
     name: str | None = None

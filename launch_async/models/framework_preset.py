@@ -1,4 +1,4 @@
-"""Framework presets: how a site is built and served."""
+"""Framework presets: the frameworks that Launch can build."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from launch_async.models.base import OpenEnum
 
 
 class FrameworkPreset(OpenEnum):
-    """How a site is built and served (FACTS §4).
+    """Framework of a site, which decides how Launch builds and runs the site.
 
     Attributes:
         GATSBY: Gatsby.
@@ -23,7 +23,7 @@ class FrameworkPreset(OpenEnum):
         ASTRO: Astro.
         VUEJS: Vue.js.
         REMIX: Remix.
-        OTHER: Anything else.
+        OTHER: Any other framework, or none.
     """
 
     GATSBY = "GATSBY"
@@ -40,7 +40,7 @@ class FrameworkPreset(OpenEnum):
 
     @property
     def default_output_directory(self) -> str:
-        """The output directory that the vendor's tools use for this preset, such as `./.next` (FACTS §4)."""
+        """Output directory that the vendor's tools use for this preset, such as `./.next`."""
         return _OUTPUT_DIRECTORIES.get(self, "./")
 
 

@@ -1,4 +1,4 @@
-"""Log lines: of a build, and of a running server."""
+"""Log lines of a build and of a running server."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class LogStage(OpenEnum):
-    """Part of a build that a line belongs to; there may be others (FACTS §11 row 25).
+    """Stage of a build. The service may send other stages, too.
 
     Attributes:
-        INSTALLING_DEPENDENCIES: The packages that the site needs are installed.
-        BUILD: The site is built.
+        INSTALLING_DEPENDENCIES: Installation of the packages that the site needs.
+        BUILD: Build of the site.
     """
 
     INSTALLING_DEPENDENCIES = "INSTALLING_DEPENDENCIES"
@@ -32,13 +32,13 @@ class LogLine(Displayable, WireModel):
     """One line of a deployment's build log (`DeploymentLog` in `openapi.yaml`).
 
     Attributes:
-        message: The text; JSON where the service sent something else.
-        stage: Part of the build.
-        timestamp: When it was written; None if the service gave none or one that cannot be read, whose text is then
-            in `extra["timestamp"]`.
+        message: Text of the line; JSON if the service sent something else than a text.
+        stage: Stage of the build.
+        timestamp: Time of the line; None if the service sent no timestamp, or an unreadable one. `extra["timestamp"]`
+            then contains its text.
         deployment_uid: UID of the deployment.
 
-    A field that cannot be read does not cost the line: its value is in `extra`, under its wire name.
+    If a field cannot be read, the line is still returned. `extra` contains the value under its wire name.
     """
 
     message: str = ""
@@ -55,12 +55,12 @@ class ServerLogLine(Displayable, WireModel):
     """One line of a server's log (`ServerLog` in `openapi.yaml`).
 
     Attributes:
-        message: The text; JSON where the service sent something else.
-        source: What wrote it.
-        timestamp: When it was written; None if the service gave none or one that cannot be read, whose text is then
-            in `extra["timestamp"]`.
+        message: Text of the line; JSON if the service sent something else than a text.
+        source: Part of the site that wrote the line.
+        timestamp: Time of the line; None if the service sent no timestamp, or an unreadable one. `extra["timestamp"]`
+            then contains its text.
 
-    A field that cannot be read does not cost the line: its value is in `extra`, under its wire name.
+    If a field cannot be read, the line is still returned. `extra` contains the value under its wire name.
     """
 
     message: str = ""
@@ -75,16 +75,16 @@ L = TypeVar("L", LogLine, ServerLogLine)
 
 
 class Log(Displayable, Sequence[L]):
-    """Log lines, oldest first: a sequence that notebooks show as a log.
+    """A sequence of log lines, oldest first. Notebooks show it as a log.
 
-    The lines of a long log are made when they are asked for, because a million of them would take a gigabyte.
+    A long log creates its lines when you read them, because a million lines would take a gigabyte.
 
     Args:
         lines: The lines.
     """
 
     def __init__(self, lines: Iterable[L] = ()) -> None:
-        # What makes its lines itself stays as it is.
+        # A sequence is not copied: it may create its lines when they are read.
         self._lines: Sequence[L] = lines if isinstance(lines, Sequence) else tuple(lines)
 
     def __len__(self) -> int:
@@ -116,7 +116,7 @@ class Log(Displayable, Sequence[L]):
         return "\n".join(line.message for line in self)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a data frame with a row for each line.
+        """Return a pandas data frame with a row for each line.
 
         Raises:
             ConfigurationError: pandas is not installed.

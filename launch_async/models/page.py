@@ -1,4 +1,4 @@
-"""One page of a listing, and where it stands in the whole."""
+"""One page of a listing."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ T_co = TypeVar("T_co", covariant=True)
 
 @attrs.frozen(slots=False, kw_only=True)
 class Pagination(WireModel):
-    """What the service says about a page (`Pagination` in `openapi.yaml`).
+    """The service's figures about a page (`Pagination` in `openapi.yaml`).
 
     Attributes:
-        count: Total number of items in the listing, not on this page; None where the service does not say.
+        count: Number of items in the whole listing; None if the service does not send it.
         limit: Page size that the service used.
-        skip: Items before this page; the service sends null for 0 (FACTS §4).
+        skip: Number of items before this page; the service sends null for 0.
     """
 
     count: int | None = None
@@ -34,12 +34,12 @@ class Pagination(WireModel):
 
 @attrs.frozen
 class Page(Displayable, Generic[T_co]):
-    """One page of a listing; a sequence of its items.
+    """One page of a listing: a sequence of its items.
 
     Attributes:
-        items: The items, in the service's order (which is not documented, FACTS §11 row 22).
-        skip: How many items stand before this page.
-        total: Number of items in the whole listing; None where the service does not say.
+        items: The items in the order of the service, which is not documented.
+        skip: Number of items before this page.
+        total: Number of items in the whole listing; None if the service does not send it.
     """
 
     items: tuple[T_co, ...]
@@ -60,7 +60,7 @@ class Page(Displayable, Generic[T_co]):
         return self.items[index]
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a data frame with a row for each item of the page.
+        """Return a pandas data frame with a row for each item of the page.
 
         Raises:
             ConfigurationError: pandas is not installed.
@@ -69,4 +69,4 @@ class Page(Displayable, Generic[T_co]):
 
 
 class Listed(Displayable, list[T]):
-    """Items in a list that notebooks show as a table."""
+    """A list that notebooks show as a table."""

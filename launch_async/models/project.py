@@ -1,4 +1,4 @@
-"""Projects: what holds environments."""
+"""Projects: the containers of environments."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from launch_async.models.base import IdentifiedModel, OpenEnum, WireModel
 
 
 class ProjectType(OpenEnum):
-    """Where a project's source comes from (FACTS §4).
+    """Where a project's source comes from.
 
     Attributes:
         GITPROVIDER: A Git repository.
-        FILEUPLOAD: ZIPs that are uploaded.
+        FILEUPLOAD: Uploaded ZIPs.
     """
 
     GITPROVIDER = "GITPROVIDER"
@@ -23,11 +23,11 @@ class ProjectType(OpenEnum):
 
 
 class GitProvider(OpenEnum):
-    """Kind of Git account (FACTS §4).
+    """Kind of Git account.
 
     Attributes:
-        GITHUB: GitHub, `GitHub` on the wire.
-        EXTERNAL: Every other one, `ExternalGitProvider` on the wire.
+        GITHUB: GitHub; `GitHub` on the wire.
+        EXTERNAL: Any other Git provider; `ExternalGitProvider` on the wire.
     """
 
     GITHUB = "GitHub"
@@ -40,9 +40,9 @@ class Repository(WireModel):
 
     Attributes:
         repository_name: `owner/name`.
-        username: Namespace that owns it.
-        repository_url: Address of the repository.
-        git_provider: Kind of Git account, as the service spells it.
+        username: Namespace that owns the repository.
+        repository_url: URL of the repository.
+        git_provider: Kind of Git account, as the service sends it.
     """
 
     repository_name: str | None = None
@@ -55,23 +55,23 @@ class Repository(WireModel):
 class Project(Displayable, IdentifiedModel):
     """A project (`Project` in `openapi.yaml`).
 
-    Any field but `uid` may be missing (FACTS §4). FILEUPLOAD projects have neither `repository` nor, unless it was
-    set, `description`.
+    The service may leave out any field but `uid`. FILEUPLOAD projects have no `repository`, and a `description` only if
+    it was set.
 
     Attributes:
         uid: 24 lower-case hex digits.
-        name: Unique in the organization.
+        name: Name, unique within the organization.
         description: Free text.
         project_type: Git or file upload.
-        organization_uid: The organization that owns it.
-        repository: The Git repository of a GITPROVIDER project.
-        cms_stack_api_key: Key of a connected stack.
-        created_at: When it was created.
-        updated_at: When it was last changed.
-        created_by: UID of the user who created it.
-        updated_by: UID of the user who last changed it.
-        deleted_at: When it was deleted; None while it exists.
-        deleted_by: UID of the user who deleted it; None while it exists.
+        organization_uid: UID of the organization.
+        repository: Git repository of a GITPROVIDER project.
+        cms_stack_api_key: API key of a connected stack.
+        created_at: Time of the creation.
+        updated_at: Time of the last change.
+        created_by: UID of the user who created the project.
+        updated_by: UID of the user who last changed the project.
+        deleted_at: Time of the deletion; None if the project exists.
+        deleted_by: UID of the user who deleted the project; None if it exists.
     """
 
     name: str | None = None

@@ -1,4 +1,4 @@
-"""Bodies of requests, by the names of `openapi.yaml`. Nothing loads them before something is to be written."""
+"""Request bodies, with the names of `openapi.yaml`. This module is loaded by the first write."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class VariableInput(RequestModel):
 
 @attrs.frozen(slots=False, kw_only=True)
 class PasswordProtectionInput(RequestModel):
-    """Basic authentication in a request."""
+    """Password protection in a request."""
 
     is_enabled: bool | Unset = UNSET
     username: str | Unset = UNSET
@@ -29,7 +29,7 @@ class PasswordProtectionInput(RequestModel):
 
 @attrs.frozen(slots=False, kw_only=True)
 class EnvironmentSettings(RequestModel):
-    """What creation and update of an environment have in common."""
+    """The common fields of creating and updating an environment."""
 
     description: str | Unset | None = UNSET
     build_command: str | Unset | None = UNSET
@@ -44,7 +44,7 @@ class EnvironmentSettings(RequestModel):
 
 @attrs.frozen(slots=False, kw_only=True)
 class EnvironmentInput(EnvironmentSettings):
-    """An environment to be created (`ProjectEnvironmentInput`, `CreateEnvironmentRequest`)."""
+    """A new environment (`ProjectEnvironmentInput`, `CreateEnvironmentRequest`)."""
 
     name: str
     framework_preset: FrameworkPreset
@@ -53,7 +53,7 @@ class EnvironmentInput(EnvironmentSettings):
 
 @attrs.frozen(slots=False, kw_only=True)
 class UpdateEnvironmentRequest(EnvironmentSettings):
-    """Body of `updateEnvironment`: fields left out keep their value (FACTS §4)."""
+    """Body of `updateEnvironment`. Fields that are not sent keep their value."""
 
     name: str | Unset = UNSET
     framework_preset: FrameworkPreset | Unset = UNSET
@@ -71,7 +71,7 @@ class GitProviderMetadata(RequestModel):
 
 @attrs.frozen(slots=False, kw_only=True)
 class RepositoryInput(RequestModel):
-    """The Git repository of a project to be created (`RepositoryInput`)."""
+    """The Git repository of a new project (`RepositoryInput`)."""
 
     repository_name: str
     username: str
@@ -81,7 +81,7 @@ class RepositoryInput(RequestModel):
 
 @attrs.frozen(slots=False, kw_only=True)
 class FileUploadInput(RequestModel):
-    """The uploaded ZIP of a project to be created (`FileUploadInput`)."""
+    """The uploaded ZIP of a new project (`FileUploadInput`)."""
 
     upload_uid: str
 
@@ -100,7 +100,7 @@ class CreateProjectRequest(RequestModel):
 
 @attrs.frozen(slots=False, kw_only=True)
 class UpdateProjectRequest(RequestModel):
-    """Body of `updateProject`: only these two are accepted (FACTS §4)."""
+    """Body of `updateProject`. The service accepts only these two fields."""
 
     name: str | Unset = UNSET
     description: str | Unset | None = UNSET
@@ -108,7 +108,7 @@ class UpdateProjectRequest(RequestModel):
 
 @attrs.frozen(slots=False, kw_only=True)
 class CreateDeploymentRequest(RequestModel):
-    """Body of `createDeployment`: at most one of the two."""
+    """Body of `createDeployment`, with at most one of the two fields."""
 
     commit_hash: str | Unset = UNSET
     upload_uid: str | Unset = UNSET
@@ -124,7 +124,7 @@ class CachePath(RequestModel):
 
 @attrs.frozen(slots=False, kw_only=True)
 class RevalidateCacheRequest(RequestModel):
-    """Body of `revalidateCdnCache`: exactly one of the three (FACTS §8)."""
+    """Body of `revalidateCdnCache`, with exactly one of the three fields."""
 
     cache_path: CachePath | Unset = UNSET
     cache_tags: tuple[str, ...] | Unset = UNSET
@@ -133,7 +133,7 @@ class RevalidateCacheRequest(RequestModel):
 
 @attrs.frozen(slots=False, kw_only=True)
 class UpdateDomainRequest(RequestModel):
-    """Body of `updateDomain`: `url` is always there, and a different one would rename the domain."""
+    """Body of `updateDomain`. `url` is required, and a different `url` would rename the domain."""
 
     url: str
     ssl_method: SslMethod | Unset = UNSET

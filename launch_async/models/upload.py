@@ -1,4 +1,4 @@
-"""Signed URLs: where a ZIP is sent to, and where one is fetched from."""
+"""Signed URLs for the upload and the download of a ZIP."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class UploadMethod(OpenEnum):
     """HTTP method of an upload.
 
     Attributes:
-        POST: A form: its fields, and then the file.
+        POST: A form: first its fields, then the file.
         PUT: The raw bytes.
     """
 
@@ -23,11 +23,11 @@ class UploadMethod(OpenEnum):
 
 @attrs.frozen(slots=False, kw_only=True)
 class FormField(WireModel):
-    """One field of a form upload, sent before the file in the given order.
+    """One field of a form upload. The fields are sent before the file, in the order of the service.
 
     Attributes:
         form_field_key: Name of the field.
-        form_field_value: Its value; a secret, never shown by `repr`.
+        form_field_value: Value of the field, a secret that `repr` never shows.
     """
 
     form_field_key: str
@@ -40,7 +40,7 @@ class UploadHeader(WireModel):
 
     Attributes:
         key: Name of the header.
-        value: Its value; a secret, never shown by `repr`.
+        value: Value of the header, a secret that `repr` never shows.
     """
 
     key: str
@@ -49,16 +49,18 @@ class UploadHeader(WireModel):
 
 @attrs.frozen(slots=False, kw_only=True)
 class SignedUploadUrl(WireModel):
-    """Where to send a ZIP (`SignedUploadUrl` in `openapi.yaml`). The URL is a secret and valid for ten minutes.
+    """A signed URL to which a ZIP is uploaded (`SignedUploadUrl` in `openapi.yaml`).
+
+    The URL is a secret. It is valid for ten minutes.
 
     Attributes:
-        upload_url: Address at the storage service.
-        upload_uid: What the call that creates a project, an environment or a deployment takes as `upload_uid`.
-        method: POST for a form, PUT for the raw bytes; None where the service does not say.
-        expires_in: As the service sends it, in seconds or as an epoch; do not compute with it (FACTS §11 row 7).
+        upload_url: URL at the storage service.
+        upload_uid: UID of the upload. Pass it as `upload_uid` to create a project, an environment or a deployment.
+        method: POST for a form, PUT for the raw bytes; None if the service does not send it.
+        expires_in: Expiry as the service sends it, in seconds or as an epoch. Use `received_at` instead.
         fields: Form fields; empty for a raw upload.
         headers: Headers of a raw upload.
-        received_at: When the client got it; ten minutes count from here.
+        received_at: Time at which the client received the URL. The ten minutes begin here.
     """
 
     upload_url: str = attrs.field(repr=False, metadata=SECRET)
@@ -72,11 +74,13 @@ class SignedUploadUrl(WireModel):
 
 @attrs.frozen(slots=False, kw_only=True)
 class DownloadUrl(WireModel):
-    """Where to fetch a deployment's ZIP (`DownloadUrl` in `openapi.yaml`). The URL is a secret.
+    """A signed URL from which the ZIP of a deployment is downloaded (`DownloadUrl` in `openapi.yaml`).
+
+    The URL is a secret.
 
     Attributes:
-        url: Address at the storage service, under whichever name the service gave it (FACTS §11 row 3).
-        expires_in: As the service sends it, in seconds or as an epoch; do not compute with it (FACTS §11 row 7).
+        url: URL at the storage service. The service's name of this field is not documented; the SDK knows several.
+        expires_in: Expiry as the service sends it, in seconds or as an epoch. Do not calculate with it.
     """
 
     url: str = attrs.field(repr=False, metadata=SECRET)
