@@ -85,7 +85,7 @@ class EmulatorOptions:
     """The options of an emulator.
 
     Some options choose a behaviour that is not known of the real service. Their descriptions name the question, whose
-    number is that of the table "Behaviour that nobody knows" on the documentation page of the emulator.
+    number is that of the table "Undocumented behaviour" on the documentation page of the emulator.
 
     Attributes:
         host: Address to listen on.
