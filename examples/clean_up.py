@@ -1,9 +1,9 @@
-"""Clean up: delete environments whose name fits and whose newest deployment is old. Made for a scheduler.
+"""Delete environments with a matching name and an old newest deployment. Run this program on a schedule.
 
     python examples/clean_up.py [--environments PATTERN] [--days N] [--yes]
 
-Without `--yes` it only says what it would delete. Runs against an emulator, or against your organization if
-`CONTENTSTACK_*` variables name credentials.
+Without `--yes`, the program only shows the environments that it would delete. The program uses an emulator, or your
+organization if `CONTENTSTACK_*` variables contain credentials.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def prepare(emulator: LaunchEmulator) -> None:
 
 
 async def main() -> None:
-    parser = argparse.ArgumentParser(description="Delete environments that nobody deploys to any more.")
+    parser = argparse.ArgumentParser(description="Delete environments without a recent deployment.")
     parser.add_argument("--environments", default="preview-*", help="name pattern (default: %(default)s)")
-    parser.add_argument("--days", type=float, default=14.0, help="least age of the newest deployment")
-    parser.add_argument("--yes", action="store_true", help="delete them")
+    parser.add_argument("--days", type=float, default=14.0, help="minimum age of the newest deployment, in days")
+    parser.add_argument("--yes", action="store_true", help="delete the environments")
     options = parser.parse_args()
     async with open_cloud(prepare) as launch:
         old = await launch.fleet.select(environments=options.environments, idle_for=timedelta(days=options.days))

@@ -1,4 +1,7 @@
-"""Where the examples run: an emulator that they start, or your organization if the environment names credentials."""
+"""Open a client for the examples: for an emulator, or for your organization.
+
+The examples use your organization if the environment variables contain credentials.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ _CREDENTIALS = ("CONTENTSTACK_ACCESS_TOKEN", "CONTENTSTACK_CLIENT_ID", "CONTENTS
 
 
 def is_real() -> bool:
-    """Return whether the environment names credentials, and so a real organization."""
+    """Return whether the environment variables contain credentials of a real organization."""
     return any(os.environ.get(name) for name in _CREDENTIALS)
 
 
@@ -23,7 +26,7 @@ def is_real() -> bool:
 async def open_cloud(
     prepare: Callable[[LaunchEmulator], object] | None = None,
 ) -> AsyncIterator[launch_async.LaunchClient]:
-    """Open a client of your organization, or of an emulator that `prepare` has put something into."""
+    """Open a client for your organization, or for an emulator that `prepare` has filled."""
     if is_real():
         async with launch_async.LaunchClient.from_env() as launch:
             yield launch
@@ -43,7 +46,7 @@ async def open_cloud(
 def open_cloud_sync(
     prepare: Callable[[SyncLaunchEmulator], object] | None = None,
 ) -> Iterator[launch_sync.LaunchClient]:
-    """Do the same without `await`."""
+    """Open the client like `open_cloud`, without `await`."""
     if is_real():
         with launch_sync.LaunchClient.from_env() as launch:
             yield launch

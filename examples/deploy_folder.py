@@ -1,8 +1,8 @@
-"""Deploy a folder: to the environment of that name if it exists, else as a new project.
+"""Deploy a folder to the environment with the given name, or as a new project if the project does not exist.
 
     python examples/deploy_folder.py [FOLDER] [--project NAME] [--environment NAME]
 
-Runs against an emulator, or against your organization if `CONTENTSTACK_*` variables name credentials.
+The program uses an emulator, or your organization if `CONTENTSTACK_*` variables contain credentials.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""A FastAPI service that deploys: one client for the whole life of the process, and deployments that outlive a request.
+"""A FastAPI service that deploys. It has one client for the whole process, and requests do not wait for deployments.
 
     uvicorn --app-dir examples fastapi_service:app
 
-`POST /deployments` starts one and answers at once; `GET /deployments` with its reference says how far it is. Runs
-against an emulator, or against your organization if `CONTENTSTACK_*` variables name credentials. Needs fastapi and
-uvicorn.
+`POST /deployments` starts a deployment and answers immediately. `GET /deployments` with the reference of the deployment
+returns its progress. The service uses an emulator, or your organization if `CONTENTSTACK_*` variables contain
+credentials. It needs fastapi and uvicorn.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from launch_async.emulator import LaunchEmulator
 
 
 class Progress(BaseModel):
-    """How far a deployment is."""
+    """The progress of a deployment."""
 
     deployment_uid: str
     status: str
@@ -32,7 +32,7 @@ class Progress(BaseModel):
 
     @classmethod
     def of(cls, deployment: Deployment) -> Self:
-        """Tell it of a deployment."""
+        """Return the progress of a deployment."""
         status = deployment.status
         return cls(deployment_uid=deployment.uid, status=status, is_final=status.is_final, url=deployment.url)
 
@@ -58,8 +58,8 @@ app = FastAPI(title="Deployments", lifespan=lifespan)
 
 
 @app.exception_handler(LaunchError)
-async def tell(_: Request, error: LaunchError) -> JSONResponse:
-    """Answer with the error's own words, which hold no secret, and with what the caller can do about it."""
+async def report_error(_: Request, error: LaunchError) -> JSONResponse:
+    """Answer with the text of the error, which contains no secret, and with the time after which to retry."""
     status = 404 if isinstance(error, NotFoundError) else 503 if error.retryable else 502
     headers = {"Retry-After": f"{error.retry_after:.0f}"} if error.retry_after else None
     return JSONResponse({"error": type(error).__name__, "message": str(error)}, status, headers)
@@ -79,5 +79,5 @@ async def start(project_uid: str, environment_uid: str, launch: Launch) -> Progr
 
 
 @app.get("/deployments")
-async def look(project_uid: str, environment_uid: str, deployment_uid: str, launch: Launch) -> Progress:
+async def progress(project_uid: str, environment_uid: str, deployment_uid: str, launch: Launch) -> Progress:
     return Progress.of(await launch.poll_once(DeploymentRef(project_uid, environment_uid, deployment_uid)))

@@ -1,9 +1,9 @@
-"""Keep a fleet as a state file says: show the drift, and with `--yes` mend it.
+"""Show how a fleet differs from a state file. With `--yes`, apply the file.
 
     python examples/keep_state.py [FILE] [--redeploy] [--yes]
 
-Without `--yes` it ends with exit code 2 if something differs. Runs against an emulator with three brands, or against
-your organization if `CONTENTSTACK_*` variables name credentials. Then name a file of your own.
+Without `--yes`, the program ends with exit code 2 if the fleet differs. The program uses an emulator with three brands,
+or your organization if `CONTENTSTACK_*` variables contain credentials. For your organization, pass your own file.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def prepare(emulator: LaunchEmulator) -> None:
 async def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("file", nargs="?", type=Path, default=None if is_real() else BRANDS)
-    parser.add_argument("--redeploy", action="store_true", help="deploy what changed again, and wait for it")
+    parser.add_argument("--redeploy", action="store_true", help="redeploy the changed environments, and wait for them")
     parser.add_argument("--yes", action="store_true", help="make the changes")
     options = parser.parse_args()
     if options.file is None:
-        sys.exit("Name the state file of your organization.")
+        sys.exit("Pass the state file of your organization.")
     async with open_cloud(prepare) as launch:
         state = State.load(options.file)
         plan = await launch.state.diff(state)
@@ -49,7 +49,7 @@ async def main() -> None:
             return
         if not options.yes:
             sys.exit(2)
-        # The plan was just shown, and --yes confirms it.
+        # The program has shown the plan, and --yes confirms it.
         report = await launch.state.apply(
             plan, confirm=len(plan.changes), redeploy="changed" if options.redeploy else None
         )
@@ -57,7 +57,7 @@ async def main() -> None:
         if not report.is_success:
             sys.exit(1)
         left = await launch.state.diff(state)
-        print(f"Left to do: {left.summary}")
+        print(f"Remaining: {left.summary}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The main job: deploy a folder, watch the build, look at the site, change a page and deploy it again.
+"""Do the main job: deploy a folder, watch the build, check the site, change a page and deploy again.
 
-Runs against an emulator that it starts itself. `main_job_sync.py` is the same without `await`.
+The program starts an emulator. `main_job_sync.py` is the same program without `await`.
 """
 
 from __future__ import annotations

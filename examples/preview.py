@@ -1,10 +1,11 @@
-"""Previews: an environment for a branch that ends by itself; list them, and delete those whose time is over.
+"""Create a preview for a branch, list previews, and delete expired previews.
 
     python examples/preview.py [--project NAME] [--branch BRANCH] [--days N]
     python examples/preview.py --sweep [--yes]
 
-Without `--yes` a sweep only says what it would delete. Runs against an emulator, or against your organization if
-`CONTENTSTACK_*` variables name credentials. A Git project needs a user's token.
+A preview is an environment with an expiry time. Without `--yes`, `--sweep` only shows the previews that it would
+delete. The program uses an emulator, or your organization if `CONTENTSTACK_*` variables contain credentials. A Git
+project needs a user's token.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ def prepare(emulator: LaunchEmulator) -> None:
 async def main() -> None:
     parser = argparse.ArgumentParser(description="Create, list or sweep previews.")
     parser.add_argument("--project", default="shop", help="name of the project (default: %(default)s)")
-    parser.add_argument("--branch", default="feature/moon", help="branch to show (default: %(default)s)")
-    parser.add_argument("--days", type=float, default=3.0, help="how long it lives (default: %(default)s)")
-    parser.add_argument("--sweep", action="store_true", help="delete previews of all projects whose time is over")
-    parser.add_argument("--yes", action="store_true", help="really delete them")
+    parser.add_argument("--branch", default="feature/moon", help="branch to deploy (default: %(default)s)")
+    parser.add_argument("--days", type=float, default=3.0, help="lifetime in days (default: %(default)s)")
+    parser.add_argument("--sweep", action="store_true", help="delete expired previews of all projects")
+    parser.add_argument("--yes", action="store_true", help="delete the previews")
     options = parser.parse_args()
     async with open_cloud(prepare) as launch:
         if options.sweep:

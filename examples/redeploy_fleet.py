@@ -1,9 +1,9 @@
-"""Redeploy many environments in waves, watch them, and write the reports that CI keeps.
+"""Redeploy many environments in waves, watch the builds, and write reports for CI.
 
     python examples/redeploy_fleet.py [--projects PATTERN] [--environments PATTERN] [--reports FOLDER] [--yes]
 
-Without `--yes` it only shows the plan. A run that was killed is finished with `--resume JOURNAL`. Runs against an
-emulator, or against your organization if `CONTENTSTACK_*` variables name credentials.
+Without `--yes`, the program only shows the plan. `--resume JOURNAL` resumes an interrupted run. The program uses an
+emulator, or your organization if `CONTENTSTACK_*` variables contain credentials.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def prepare(emulator: LaunchEmulator) -> None:
 
 
 async def redeploy(launch: LaunchClient, options: argparse.Namespace) -> FleetReport | None:
-    """Resume, or show what would be done, and do it if it is wanted."""
+    """Resume a run, or show the plan and run it if `--yes` is given."""
     with FleetProgress() as progress:
         if options.resume:
             return await launch.fleet.resume(options.resume, on_event=progress)
@@ -45,7 +45,7 @@ async def redeploy(launch: LaunchClient, options: argparse.Namespace) -> FleetRe
 
 
 def write(report: FleetReport, folder: Path) -> None:
-    """Write the report in the formats that CI systems and people read."""
+    """Write the report as HTML, Markdown, JUnit XML and JSON."""
     for name, text in {
         "report.html": report.to_html(),
         "report.md": report.to_markdown(),
@@ -61,7 +61,7 @@ async def main() -> None:
     parser.add_argument("--environments", default="*", help="name pattern (default: all)")
     parser.add_argument("--reports", type=Path, default=Path(), help="folder for journal and reports (default: here)")
     parser.add_argument("--resume", type=Path, help="journal of a run that was interrupted")
-    parser.add_argument("--yes", action="store_true", help="redeploy them")
+    parser.add_argument("--yes", action="store_true", help="run the plan")
     options = parser.parse_args()
     async with open_cloud(prepare) as launch:
         report = await redeploy(launch, options)

@@ -1,8 +1,8 @@
-"""Release to staging, promote to production what staging has proven, and put back what served before if it is bad.
+"""Release to staging, promote the release to production, and restore the previous deployment if a check fails.
 
     python examples/release.py FOLDER [--project NAME]
 
-Runs against an emulator, or against your organization if `CONTENTSTACK_*` variables name credentials. The project needs
+The program uses an emulator, or your organization if `CONTENTSTACK_*` variables contain credentials. The project needs
 the environments `staging` and `production`.
 """
 
@@ -30,8 +30,10 @@ def environment_of(launch: LaunchClient, project_uid: str, name: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Release a folder by way of staging.")
-    parser.add_argument("folder", nargs="?", type=Path, default=SITE, help="what to release (default: the sample site)")
+    parser = argparse.ArgumentParser(description="Release a folder through staging.")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=SITE, help="folder to release (default: the sample site)"
+    )
     parser.add_argument("--project", default="night-sky", help="name of the project (default: %(default)s)")
     options = parser.parse_args()
     with open_cloud_sync(prepare) as launch:

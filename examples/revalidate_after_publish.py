@@ -1,11 +1,11 @@
-"""Revalidate after publishing: a webhook that gathers what was published, and purges it with few requests.
+"""Run a webhook that collects published entries, and purges them from the cache with few requests.
 
     python examples/revalidate_after_publish.py PROJECT_UID ENVIRONMENT_UID [--port 8080]
 
-Point a webhook of your stack at it, for publishing and unpublishing entries. It expects that your site tags its
-responses with the content type and the UID of the entries in them. An organization has 500 or 2000 revalidations a day,
-depending on its plan, and each takes up to 100 tags: so what is published within a few seconds shares one. Without
-arguments it runs against an emulator and sends itself three events.
+Create a webhook in your stack for publishing and unpublishing entries, with the address of this program. Your site must
+tag its responses with the content type and the UID of the entries in them. An organization has 500 or 2000
+revalidations a day, depending on its plan. Each revalidation takes up to 100 tags, so entries that are published within
+a few seconds share a revalidation. Without arguments, the program uses an emulator and sends itself three events.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MOST_TAGS = 100
 
 
 class Purges:
-    """Gathers tags, and purges all of them some seconds after the first."""
+    """Collects tags, and purges all of them some seconds after the first one."""
 
     def __init__(self, launch: LaunchClient, project_uid: str, environment_uid: str, *, gather: float) -> None:
         self._launch = launch
@@ -37,7 +37,7 @@ class Purges:
         self._wanted = asyncio.Event()
 
     def want(self, *tags: str) -> None:
-        """Have these tags purged soon."""
+        """Purge these tags soon."""
         self._tags.update(dict.fromkeys(tags))
         self._wanted.set()
 
@@ -92,11 +92,11 @@ async def send_some(port: int) -> None:
 
 
 async def main() -> None:
-    parser = argparse.ArgumentParser(description="Purge the CDN cache of what is published.")
+    parser = argparse.ArgumentParser(description="Purge published entries from the CDN cache.")
     parser.add_argument("project_uid", nargs="?")
     parser.add_argument("environment_uid", nargs="?")
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--gather", type=float, default=5.0, help="seconds (default: %(default)s)")
+    parser.add_argument("--gather", type=float, default=5.0, help="seconds to collect tags (default: %(default)s)")
     options = parser.parse_args()
     made: dict[str, str] = {}
 
@@ -110,7 +110,7 @@ async def main() -> None:
             options.environment_uid or made.get("environment_uid"),
         )
         if not project_uid or not environment_uid:
-            sys.exit("Name the project and the environment.")
+            sys.exit("Pass the UIDs of the project and the environment.")
         async with Purges(launch, project_uid, environment_uid, gather=options.gather) as purges:
             runner = web.AppRunner(webhook(purges))
             await runner.setup()

@@ -1,10 +1,10 @@
-"""Roll out a variable: show what would change in which environment, and change it with `--yes`.
+"""Set a variable in many environments. Without `--yes`, only show the changes.
 
     FEATURE_FLAG=on python examples/roll_out_variable.py FEATURE_FLAG [--environments PATTERN] [--yes]
 
-The value comes from the environment variable of the same name, so that no list of processes shows it. It reaches a site
-with its next deployment. Runs against an emulator, or against your organization if `CONTENTSTACK_*` variables name
-credentials.
+The value comes from the environment variable with the same name, so that the list of processes does not show the value.
+A site uses the new value from its next deployment on. The program uses an emulator, or your organization if
+`CONTENTSTACK_*` variables contain credentials.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description="Set a variable in many environments.")
     parser.add_argument("name", nargs="?", default="FEATURE_FLAG")
     parser.add_argument("--environments", default="staging", help="name pattern (default: %(default)s)")
-    parser.add_argument("--yes", action="store_true", help="change them")
+    parser.add_argument("--yes", action="store_true", help="change the environments")
     options = parser.parse_args()
     value = os.environ.get(options.name) or ("" if is_real() else "on")
     if not value:
-        sys.exit(f"Set {options.name} in the environment; an empty value is refused by Launch.")
+        sys.exit(f"Set the environment variable {options.name}. Launch refuses an empty value.")
 
     async with open_cloud(prepare) as launch:
         targets = await launch.fleet.select(environments=options.environments)
         if not targets:
-            sys.exit(f"No environment is called {options.environments}.")
+            sys.exit(f"No environment has a name that matches {options.environments}.")
         plan = await launch.fleet.plan_variables(targets, {options.name: value})
         print(plan)
         if options.yes:

@@ -2,8 +2,8 @@
 
     uvicorn --app-dir examples stream_logs:app
 
-Open `/` in a browser. After a break, the page reconnects by itself and continues at the line where it stopped. Runs
-against an emulator, or against your organization if `CONTENTSTACK_*` variables name credentials. Needs fastapi and
+Open `/` in a browser. After a lost connection, the page reconnects automatically and continues with the next line. The
+service uses an emulator, or your organization if `CONTENTSTACK_*` variables contain credentials. It needs fastapi and
 uvicorn.
 """
 
@@ -70,7 +70,7 @@ async def logs(
 
 
 async def events(launch: LaunchClient, ref: DeploymentRef, cursor: LogCursor) -> AsyncIterator[str]:
-    """Give each line as one event; its id is the cursor from which the browser continues after a break."""
+    """Yield each line as one event. The id of an event is the cursor after its line, for reconnects."""
     async for line in launch.follow_logs(ref, cursor=cursor):
         data = "".join(f"data: {part}\n" for part in line.message.splitlines() or [""])
         yield f"id: {cursor.to_json()}\n{data}\n"

@@ -1,8 +1,8 @@
-"""Tail all running builds of the organization in one stream, until all have ended.
+"""Show the logs of all running builds of the organization in one stream, until all builds have ended.
 
     python examples/tail_running_builds.py [--projects PATTERN]
 
-Runs against an emulator, or against your organization if `CONTENTSTACK_*` variables name credentials.
+The program uses an emulator, or your organization if `CONTENTSTACK_*` variables contain credentials.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ async def start_some(launch: LaunchClient) -> None:
 
 
 async def running(launch: LaunchClient, projects: str) -> dict[str, Deployment]:
-    """Return the deployments that are under way, by `project/environment`."""
+    """Return the running deployments, by `project/environment`."""
     targets = await launch.fleet.select(projects=projects, last_status=["QUEUED", "DEPLOYING"])
     found: dict[str, Deployment] = {}
     for target in targets:

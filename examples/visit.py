@@ -1,4 +1,4 @@
-"""Visit a deployed site and compare it with the folder that it was made from."""
+"""Compare a deployed site with its folder."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from urllib.request import ProxyHandler, build_opener
 
 PAGE = "index.html"
 
-# The emulator is on this machine, where a proxy would not find it.
+# Use no proxy, because a proxy cannot reach an emulator on this machine.
 _BROWSER = build_opener(ProxyHandler({}))
 
 
 def expect_same(url: str | None, folder: Path) -> None:
-    """Fetch the front page and every file of `folder` from `url`, and end the program where one differs."""
+    """Fetch the front page and every file of `folder` from `url`, and end the program if a file differs."""
     if url is None:
         sys.exit("The deployment has no URL.")
     root = url.rstrip("/") + "/"

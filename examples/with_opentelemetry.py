@@ -1,6 +1,6 @@
-"""Trace the SDK with OpenTelemetry: one span for each call, with its waits and repetitions as events.
+"""Trace the SDK with OpenTelemetry: one span for each call, with its waits and retries as events.
 
-Runs against an emulator that it starts itself, and shows the spans that an in-memory exporter has collected. Needs
+The program starts an emulator, and shows the spans that an in-memory exporter has collected. It needs
 opentelemetry-sdk.
 """
 
@@ -28,14 +28,14 @@ from launch_async.emulator import LaunchEmulator
 
 
 class Tracing(Hooks):
-    """Opens a span when a call starts and ends it when the call does; what it writes holds no secret."""
+    """Starts a span with each call, and ends the span with the call. The spans contain no secrets."""
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
         self._spans: dict[str, Span] = {}
 
     def request_started(self, event: RequestStarted) -> None:
-        """Open a span below the current one."""
+        """Start a child span of the current span."""
         self._spans[event.request_id] = self._tracer.start_span(
             f"launch {event.operation}",
             kind=SpanKind.CLIENT,
@@ -47,11 +47,11 @@ class Tracing(Hooks):
         )
 
     def waited_for_budget(self, event: BudgetWait) -> None:
-        """Note a wait for the organization's budget."""
+        """Record a wait for the rate limit."""
         self._spans[event.request_id].add_event("waited for budget", {"seconds": event.waited})
 
     def request_retried(self, event: RequestRetried) -> None:
-        """Note a repetition."""
+        """Record a retry."""
         self._spans[event.request_id].add_event("sent again", {"delay": event.delay, "reason": event.reason})
 
     def request_finished(self, event: RequestFinished) -> None:

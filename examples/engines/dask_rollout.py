@@ -1,7 +1,8 @@
-"""Roll out with Dask: parts of a plan on the workers of a cluster, each carried out once whatever happens to a worker.
+"""Roll out with Dask: the workers of a cluster run the parts of a plan, each part once.
 
-`python dask_rollout.py tcp://scheduler:8786 plan.json report.json`. The workers need `part.py` and what its first lines
-name. Dask runs a part again when a worker is lost, even one that was finished there; its journal makes that harmless.
+Start the program with `python dask_rollout.py tcp://scheduler:8786 plan.json report.json`. The workers need `part.py`
+and its environment variables. If Dask loses a worker, it repeats the worker's parts, even finished ones. The journals
+make such a repetition harmless.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""What a worker does, whatever the engine: one part of a plan, begun or gone on with, inside the budget of all workers.
+"""The worker function for every engine: start or resume one part of a plan, within the rate limit of all workers.
 
-The worker's environment says where everything is: `CONTENTSTACK_*` for Launch, `REDIS_URL` for the shared budget, and
-`ROLLOUT_JOURNALS` for the journals: a folder that all workers see, or the URL of a PostgreSQL database.
+The worker reads these environment variables: `CONTENTSTACK_*` for Launch, `REDIS_URL` for the shared rate limit, and
+`ROLLOUT_JOURNALS` for the journals. The last one is a folder that all workers can reach, or the URL of a PostgreSQL
+database.
 """
 
 from __future__ import annotations
@@ -17,21 +18,21 @@ from launch_sync.fleet import FileJournal, FleetReport, Plan
 
 
 def run_part(part: Plan, *, patience: float = 120.0) -> FleetReport:
-    """Do what is left of a part; if everything is done, only tell of it, without a request."""
+    """Run the remaining operations of a part. If all are done, return the report without sending a request."""
     give_up_at = time.monotonic() + patience
     with launch_client() as launch:
         while True:
             try:
                 return launch.fleet.run(part, journal=journal_of(part), confirm=len(part.operations))
             except JournalInUse:
-                # An engine that took a slow worker for a dead one has begun the part a second time.
+                # Another worker still runs this part: the engine has treated that worker as lost.
                 if time.monotonic() > give_up_at:
                     raise
                 time.sleep(0.5)
 
 
 def launch_client() -> LaunchClient:
-    """Return a client that shares the organization's budget with all other workers."""
+    """Return a client that shares the organization's rate limit with all other workers."""
     budget = RedisRateLimiter(
         os.environ["REDIS_URL"],
         os.environ["CONTENTSTACK_ORGANIZATION_UID"],
@@ -42,7 +43,7 @@ def launch_client() -> LaunchClient:
 
 
 def journal_of(part: Plan) -> Journal:
-    """Return the journal of a part, the same for whichever worker asks."""
+    """Return the journal of a part. It is the same for all workers."""
     place = os.environ["ROLLOUT_JOURNALS"]
     if place.startswith("postgresql:"):
         from postgres_journal import PostgresJournal

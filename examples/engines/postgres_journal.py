@@ -1,7 +1,8 @@
-"""A fleet journal in PostgreSQL, for workers on machines that share no disk: the journal protocol, and nothing else.
+"""A fleet journal in PostgreSQL, for workers on machines that do not share a disk.
 
-`fleet.run(plan, journal=PostgresJournal(url, plan.uid))`. A session-level advisory lock keeps a second runner out; it
-goes with the connection, so a killed process gives its journal free. Needs psycopg; the tables are made when needed.
+Use it with `fleet.run(plan, journal=PostgresJournal(url, plan.uid))`. A session-level advisory lock keeps out a second
+runner. The lock ends with the connection, so the journal of a killed process is free again. The journal needs psycopg,
+and creates its tables on first use.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class PostgresJournal:
     """One journal of a database.
 
     Args:
-        url: Where the database is, as `postgresql://user@host/name`.
+        url: Address of the database, such as `postgresql://user@host/name`.
         name: Name of the journal.
     """
 
@@ -44,9 +45,9 @@ class PostgresJournal:
         return f"PostgresJournal({self._name!r})"
 
     def open(self, plan: Plan | None, *, check: Callable[[Plan], None]) -> Plan:
-        """Take the journal: begin it with a plan, or go on with the plan that it holds."""
+        """Lock the journal. Start it with the plan, or return the plan that it contains."""
         with self._translated():
-            # Each statement is committed, durably, before the next begins.
+            # Commit each statement durably before the next one starts.
             connection = psycopg.connect(self._url, autocommit=True)
         try:
             kept = self._taken(connection, plan, check)
@@ -60,18 +61,20 @@ class PostgresJournal:
         with self._translated():
             lock = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (self._name,)).fetchone()
             if lock != (True,):
-                raise JournalInUse(f"journal {self._name} is in use by another run; wait for it, or end it")
-            # Two that come first at the same time would both make the tables.
+                raise JournalInUse(f"The journal {self._name} is in use by another run. Wait for that run, or stop it.")
+            # Lock, because two processes could create the tables at the same time.
             with connection.transaction():
                 connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('launch_journal', 1))")
                 connection.execute(TABLES)
             row = connection.execute("SELECT plan FROM launch_journal WHERE name = %s", (self._name,)).fetchone()
         if row is None and plan is None:
-            raise JournalError(f"there is no journal {self._name}; begin a run with fleet.run(plan, journal=...)")
+            raise JournalError(
+                f"The journal {self._name} does not exist. Start a run with fleet.run(plan, journal=...)."
+            )
         kept = plan if row is None else Plan.from_json(row[0])
         assert kept is not None
         if plan is not None and plan.uid != kept.uid:
-            raise JournalError(f"journal {self._name} is of another plan ({kept.uid[:8]}, {kept.action})")
+            raise JournalError(f"The journal {self._name} belongs to another plan ({kept.uid[:8]}, {kept.action}).")
         check(kept)
         if row is None:
             with self._translated(), connection.transaction(), connection.cursor() as cursor:
@@ -83,14 +86,14 @@ class PostgresJournal:
         return kept
 
     def entries(self) -> Sequence[Entry]:
-        """Return what is known of every operation, in the plan's order."""
+        """Return the entry of every operation, in the order of the plan."""
         with self._translated():
             rows = self._opened().execute("SELECT entry FROM launch_operation WHERE journal = %s", (self._name,))
             known = {entry.key: entry for entry in (Entry.from_dict(row[0]) for row in rows)}
         return [known[key] for key in self._order]
 
     def write(self, entry: Entry) -> None:
-        """Replace what is known of one operation."""
+        """Replace the entry of one operation."""
         with self._translated():
             self._opened().execute(
                 "UPDATE launch_operation SET entry = %s WHERE journal = %s AND key = %s",
@@ -98,14 +101,14 @@ class PostgresJournal:
             )
 
     def close(self) -> None:
-        """Give the journal back."""
+        """Release the journal."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
 
     def _opened(self) -> psycopg.Connection:
         if self._connection is None:
-            raise JournalError(f"journal {self._name} is not open")
+            raise JournalError(f"The journal {self._name} is not open.")
         return self._connection
 
     @contextlib.contextmanager
@@ -113,5 +116,5 @@ class PostgresJournal:
         try:
             yield
         except psycopg.Error as error:
-            # Its text may name the host, but holds no password.
-            raise JournalError(f"journal {self._name} cannot be used: {error}") from error
+            # The text of the error may contain the host, but no password.
+            raise JournalError(f"The journal {self._name} cannot be used: {error}") from error

@@ -1,8 +1,9 @@
-"""Roll out with Prefect: a flow cuts a plan into parts, and workers of a work pool carry them out, each once.
+"""Roll out with Prefect: a flow splits a plan into parts, and the workers of a work pool run each part once.
 
-`python prefect_rollout.py deploy POOL` makes the part known to a pool; `python prefect_rollout.py run plan.json
-report.json` rolls out. The workers need `part.py` and what its first lines name. State, retries and the UI are
-Prefect's; what was done is in the journals, so that a part may be run again, by whichever worker, after any crash.
+`python prefect_rollout.py deploy POOL` registers the flow of a part with a pool.
+`python prefect_rollout.py run plan.json report.json` starts the rollout. The workers need `part.py` and its environment
+variables. Prefect provides the state, the retries and the user interface. The journals record the finished operations,
+so any worker can repeat a part after a crash.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ FOLDER = Path(__file__).resolve().parent
 
 
 class PartFailed(Exception):
-    """A part did not come to a good end; Prefect shows why."""
+    """A part failed. Prefect shows the reason."""
 
 
 @flow(name="launch-part", log_prints=True)
 def launch_part(part: str) -> None:
-    """Carry out one part; this runs on the workers."""
+    """Run one part. The workers call this flow."""
     report = run_part(Plan.from_json(part))
     print(report)
     if report.failures or report.unfinished:
@@ -38,7 +39,7 @@ def launch_part(part: str) -> None:
 
 @task(name="part", retries=4, retry_delay_seconds=1)
 def carry(part: str, patience: float) -> None:
-    """Have a worker carry out a part; Prefect calls this again if the worker crashes or is not heard of."""
+    """Let a worker run a part. Prefect retries this task if the worker crashes or does not respond."""
     run = run_deployment("launch-part/worker", parameters={"part": part}, timeout=0)
     assert isinstance(run, FlowRun)
     with get_client(sync_client=True) as prefect:
@@ -47,27 +48,27 @@ def carry(part: str, patience: float) -> None:
             time.sleep(1)
             state = prefect.read_flow_run(run.id).state
         if state is None or not state.is_final():
-            # Its machine may be gone. If it is not, the journal keeps the next attempt waiting until it has ended.
-            prefect.set_flow_run_state(run.id, Crashed(message=f"not heard of for {patience:g} s"), force=True)
+            # The machine may be lost. If it still runs the part, the next attempt waits for the journal.
+            prefect.set_flow_run_state(run.id, Crashed(message=f"no response for {patience:g} s"), force=True)
     if state is None or not state.is_completed():
-        raise PartFailed(f"the part's flow run {run.name} is {'unknown' if state is None else state.name}")
+        raise PartFailed(f"The flow run {run.name} of the part is {'unknown' if state is None else state.name}")
 
 
 def _is_overdue(state: State, patience: float) -> bool:
-    """Whether a worker has had a part for too long; one that waits for a free worker is not lost."""
+    """Whether a part runs for too long. A part that waits for a free worker is not overdue."""
     return not state.is_scheduled() and datetime.now(UTC) - state.timestamp > timedelta(seconds=patience)
 
 
 @flow(name="launch-rollout", log_prints=True)
 def launch_rollout(plan: str, size: int = 20, patience: float = 1800.0) -> None:
-    """Cut a plan into parts, and wait until the workers have carried out all of them."""
+    """Split a plan into parts, and wait until the workers have run all of them."""
     parts = [part.to_json() for part in Plan.from_json(plan).split(size)]
     carry.map(parts, patience).result()
 
 
 def main(plan: Plan, size: int = 20, patience: float = 1800.0) -> FleetReport:
     launch_rollout(plan.to_json(), size, patience)
-    # Everything is done: asked again, the journals only tell.
+    # All parts are done, so this only reads the journals.
     return FleetReport.joined(plan, [run_part(part) for part in plan.split(size)])
 
 

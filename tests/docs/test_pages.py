@@ -60,7 +60,7 @@ def test_names_stand_side_by_side() -> None:
 
     assert "\n| [`NotFoundError`][launch_async.errors.NotFoundError] | the same | 404: no such resource in " in page
     login = "[`await login(...)`][launch_async.auth.sessions.login] | [`login(...)`][launch_sync.auth.sessions.login]"
-    assert f"\n| {login} | Log in; " in page
+    assert f"\n| {login} | Log in with e-mail and password, " in page
     assert "\n| none | [`BridgeThreadError`][launch_sync._bridge.loop.BridgeThreadError] | " in page
     assert "\n| [`UNSET`][launch_async.UNSET] | the same | An argument that was not given" in page
     assert (

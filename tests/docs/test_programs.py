@@ -347,7 +347,7 @@ def test_drift_is_shown_and_ends_with_two(ended: dict[str, Future[Ended]]) -> No
 
 
 def test_drift_is_mended_if_told_to(ended: dict[str, Future[Ended]]) -> None:
-    assert output(ended["mend"]).endswith("Left to do: no changes\n")
+    assert output(ended["mend"]).endswith("Remaining: no changes\n")
 
 
 def test_what_is_published_at_once_costs_one_revalidation(ended: dict[str, Future[Ended]]) -> None:
