@@ -1,6 +1,6 @@
 """The command `contentstack-launch`: `pip install 'contentstack-launch[cli]'`, also `python -m launch_async.cli`.
 
-`--help` is answered without loading anything: its text is in `help.txt`, which `tools/command_page.py` writes.
+`--help` loads no other module. Its text is in `help.txt`, which `tools/command_page.py` writes.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import sys
 __all__ = ["main"]
 
 _MISSING = (
-    "contentstack-launch needs its extra: pip install 'contentstack-launch[cli]' "
-    "(or: uvx --from 'contentstack-launch[cli]' contentstack-launch --help)\n"
+    "The command contentstack-launch needs the extra cli. Install it with: pip install 'contentstack-launch[cli]'\n"
+    "Or run it without an installation: uvx --from 'contentstack-launch[cli]' contentstack-launch --help\n"
 )
 
 
 def main() -> None:
-    """Run the command with the arguments of this process, and exit with its code."""
+    """Run the command with the arguments of this process, and exit with the command's exit code."""
     if sys.argv[1:] in ([], ["--help"], ["-h"]) and "_CONTENTSTACK_LAUNCH_COMPLETE" not in os.environ:
         with open(f"{__file__.rpartition('__init__')[0]}help.txt", encoding="utf-8") as text:  # noqa: PTH123 - quick to load
             sys.stdout.write(text.read())

@@ -1,4 +1,4 @@
-"""`python -m launch_async.cli`: the command without its script."""
+"""Runs the command as `python -m launch_async.cli`."""
 
 from launch_async.cli import main
 

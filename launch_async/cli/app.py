@@ -1,4 +1,4 @@
-"""The command and its options; a sub-command is loaded when it is used."""
+"""The command and its options. The module of a sub-command is loaded when the sub-command is used."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ __all__ = ["COMMANDS", "command_line", "run"]
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "site": ("sites", "Create a project from a folder or ZIP, deploy it and wait for it."),
     "deploy": ("sites", "Deploy to an environment and wait for it."),
-    "restore": ("sites", "Deploy again what served before."),
-    "promote": ("sites", "Deploy to an environment what another one has."),
-    "preview": ("previews", "Environments that end by themselves."),
-    "resume-release": ("sites", "Finish a deploy or promote that was killed."),
+    "restore": ("sites", "Deploy the previous version again."),
+    "promote": ("sites", "Deploy the version of one environment to another environment."),
+    "preview": ("previews", "Create, list, extend and delete preview environments."),
+    "resume-release": ("sites", "Finish a deploy or promote whose process was killed."),
     "wait": ("logs", "Wait until a deployment has ended."),
     "logs": ("logs", "Show the build log of a deployment."),
     "server-logs": ("logs", "Show the server log of a deployment."),
     "vars": ("variables", "Compare and change environment variables."),
-    "state": ("state", "Declare a fleet in one file; see the drift, and mend it."),
-    "fleet": ("fleet", "Do one thing to many environments."),
-    "purge": ("domains", "Revalidate the cache of an environment."),
-    "domains": ("domains", "List domains, and change their certificates."),
+    "state": ("state", "Declare projects and environments in a file, and apply the file."),
+    "fleet": ("fleet", "Run bulk operations on many environments."),
+    "purge": ("domains", "Revalidate the CDN cache of an environment."),
+    "domains": ("domains", "List domains and change their certificates."),
     "doctor": ("doctor", "Check credentials, network, clock and rate limit."),
-    "probe": ("probe", "Check what the SDK assumes about Launch against your organization."),
-    "login": ("login", "Log in, and keep the login in the system's keyring."),
-    "logout": ("login", "Log out, and remove the login from the keyring."),
-    "emulator": ("emulator", "Run a Launch server on this machine."),
+    "probe": ("probe", "Check the SDK's assumptions about Launch in your organization."),
+    "login": ("login", "Log in and store the token in the system's keyring."),
+    "logout": ("login", "Log out and remove the token from the keyring."),
+    "emulator": ("emulator", "Run a Launch server for tests on this machine."),
 }
-"""Each command with its module below `commands`, and what it does in one line."""
+"""Each command with its module in `commands`, and a description of one line."""
 
 
 class _Commands(click.Group):
-    """Loads a command when it is used."""
+    """A group that loads the module of a command when the command is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*COMMANDS]
@@ -66,20 +66,24 @@ class _Commands(click.Group):
 
             close = difflib.get_close_matches(name, COMMANDS, n=1)
             hint = f" Did you mean {close[0]}?" if close else ""
-            raise click.UsageError(f"There is no command {name!r}.{hint} --help lists all of them.", ctx)
+            raise click.UsageError(f"There is no command {name!r}.{hint} Type --help for a list of all commands.", ctx)
         return super().resolve_command(ctx, args)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
-@click.option("--region", help="Region of the organization: na, eu, au, azure-na, azure-eu, gcp-na, gcp-eu.")
+@click.option("--region", help="Region of the organization: na, eu, au, azure-na, azure-eu, gcp-na or gcp-eu.")
 @click.option("--organization", "organization_uid", metavar="UID", help="UID of the organization.")
-@click.option("--base-url", metavar="URL", help="Address of the API instead of the region's, such as an emulator's.")
-@click.option("--rate-limit", type=int, metavar="N", help="Requests per second that your plan allows; 10 by default.")
-@click.option("--json", "is_json", is_flag=True, help="Write JSON for programs. Works behind a command, too.")
+@click.option(
+    "--base-url",
+    metavar="URL",
+    help="Address of the API, instead of the region's address.",
+)
+@click.option("--rate-limit", type=int, metavar="N", help="Requests per second of your plan; 10 by default.")
+@click.option("--json", "is_json", is_flag=True, help="Write JSON. The option can also follow the command.")
 @click.option(
     "--log",
     type=click.Choice(["debug", "info", "warning"], case_sensitive=False),
-    help="Show the SDK's log on standard error.",
+    help="Write the SDK's log to standard error, from this level on.",
 )
 @click.version_option(__version__, prog_name="contentstack-launch")
 @click.pass_context
@@ -94,13 +98,14 @@ def command_line(
 ) -> None:
     """Deploy sites to Contentstack Launch, follow builds, and run bulk operations.
 
-    Credentials come from the environment (CONTENTSTACK_ACCESS_TOKEN; or
-    CONTENTSTACK_CLIENT_ID and CONTENTSTACK_CLIENT_SECRET; or
-    CONTENTSTACK_AUTHTOKEN) or from `login`. PROJECT and ENVIRONMENT are names,
-    globs or UIDs.
+    Credentials come from environment variables or from `login`. The variables
+    are CONTENTSTACK_ACCESS_TOKEN; or CONTENTSTACK_CLIENT_ID and
+    CONTENTSTACK_CLIENT_SECRET; or CONTENTSTACK_AUTHTOKEN.
 
-    Exit codes: 0 done, 1 failed, 2 drift, 3 ambiguous, 4 usage or
-    configuration, 5 refused by the service, 130 interrupted.
+    PROJECT and ENVIRONMENT are names, globs or UIDs.
+
+    Exit codes: 0 done, 1 failed, 2 differences found, 3 outcome unknown,
+    4 wrong usage or configuration, 5 refused by the service, 130 interrupted.
     """
     session = Session(
         region=region, organization_uid=organization_uid, base_url=base_url, requests_per_second=rate_limit
@@ -113,11 +118,11 @@ def command_line(
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command with some arguments, and return its exit code."""
+    """Run the command with some arguments, and return the exit code."""
     typed = [*arguments]
     rest = typed.index("--") if "--" in typed else len(typed)
     if "--json" in typed[:rest]:
-        # It may stand anywhere: click knows it in front of a command only.
+        # click accepts the option only before a command. Users also type it after the command.
         typed = ["--json", *(one for one in typed[:rest] if one != "--json"), *typed[rest:]]
     return _run(typed)
 
@@ -135,7 +140,7 @@ def _run(arguments: list[str]) -> int:
         output.failure("UsageError", error.format_message())
         return ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt) as error:
-        output.note("interrupted")
+        output.note("Interrupted.")
         return exit_code_of(error)
     except (LaunchError, click.ClickException, OSError) as error:
         words = error.format_message() if isinstance(error, click.ClickException) else str(error)

@@ -1,4 +1,4 @@
-"""What `--json` writes: the objects of the SDK as JSON documents, with their Python names."""
+"""Converts the objects of the SDK to the JSON that `--json` writes. Fields keep their Python names."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _LEFT_OUT = frozenset({"extra", "nulls"})
 
 
 def document_of(value: object) -> JSONValue:
-    """Return an object as JSON. Secrets and values of variables are left out.
+    """Return an object as JSON, without secrets and without values of variables.
 
     Args:
-        value: A model, a report, a plan, or a collection of such things.
+        value: A model, a report, a plan, or a collection of these.
     """
     if isinstance(value, enum.Enum):
         return document_of(cast("object", value.value))
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
-        # A marked secret too is a string, of another class.
+        # A secret is a string of a subclass.
         return str(value) if type(value) is str else None
     if isinstance(value, datetime):
         return value.isoformat()

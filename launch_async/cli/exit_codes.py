@@ -1,4 +1,4 @@
-"""What the command's exit codes mean, and which one an error has."""
+"""The exit codes of the command, and the exit code of each error."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ class ExitCode(enum.IntEnum):
     """The exit codes of every command."""
 
     DONE = 0
-    """Done."""
+    """The command is done."""
     FAILED = 1
-    """It failed: a build, a check, the network, or some targets of a bulk operation."""
+    """Something failed: a build, a check, the network, or some targets of a bulk operation."""
     DRIFT = 2
     """A comparison found differences."""
     AMBIGUOUS = 3
-    """Nobody can tell whether it happened. Look before you repeat it."""
+    """The outcome of a change is unknown. Check it before you repeat the command."""
     USAGE = 4
     """An argument, a name, a file or the configuration is wrong. Nothing was changed."""
     REFUSED = 5
-    """The service refused it."""
+    """The service refused a request."""
     INTERRUPTED = 130
-    """Interrupted with Ctrl-C. The last line says how to go on."""
+    """The user pressed Ctrl-C. The last lines show how to continue, if that is possible."""
 
 
 _USAGE: Final = (ConfigurationError, InvalidArgumentError, JournalError, NameNotFound, AmbiguousName)
 
 
 def exit_code_of(error: BaseException) -> ExitCode:
-    """Return the exit code for an error that ended a command."""
+    """Return the exit code of a command that ended with an error."""
     if isinstance(error, KeyboardInterrupt | click.Abort):
         return ExitCode.INTERRUPTED
     if isinstance(error, AmbiguousOutcome) or (isinstance(error, LaunchError) and error.ambiguous):

@@ -1,4 +1,4 @@
-"""What `login` keeps in the system's keyring, and `logout` removes (extra `keyring`)."""
+"""Stores the token of `login` in the system's keyring, and removes it for `logout` (extra `keyring`)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _ACCOUNT: Final = "command line"
 
 @attrs.frozen
 class KeptLogin:
-    """A login.
+    """A login that the keyring stores.
 
     Attributes:
         authtoken: The token.
-        organization_uid: The organization that commands use; None if it has to be named.
+        organization_uid: The organization that commands use; None if `--organization` must name it.
         region: The region of the account.
     """
 
@@ -32,31 +32,31 @@ class KeptLogin:
 
 
 def keep_login(login: KeptLogin) -> None:
-    """Keep a login.
+    """Store a login.
 
     Raises:
-        ConfigurationError: This machine has no keyring, or the extra is missing.
+        ConfigurationError: This machine has no keyring, or the extra is not installed.
     """
     try:
         import keyring
         import keyring.errors
     except ImportError:
         raise ConfigurationError(
-            "login needs the extra keyring: pip install 'contentstack-launch[cli,keyring]'. Without it, set "
-            "CONTENTSTACK_AUTHTOKEN and CONTENTSTACK_ORGANIZATION_UID"
+            "The command login needs the extra keyring. Install it with: pip install "
+            "'contentstack-launch[cli,keyring]'. Or set CONTENTSTACK_AUTHTOKEN and CONTENTSTACK_ORGANIZATION_UID"
         ) from None
     text = Secret(json.dumps(attrs.asdict(login)))
     try:
         keyring.set_password(_SERVICE, _ACCOUNT, text)
     except keyring.errors.KeyringError as error:
         raise ConfigurationError(
-            f"this machine has no keyring that can keep a secret ({type(error).__name__}). Set CONTENTSTACK_AUTHTOKEN "
+            f"The keyring of this machine cannot store the token ({type(error).__name__}). Set CONTENTSTACK_AUTHTOKEN "
             "and CONTENTSTACK_ORGANIZATION_UID instead"
         ) from None
 
 
 def kept_login() -> KeptLogin | None:
-    """Return what was kept; None if nothing was, or if this machine has no keyring."""
+    """Return the stored login; None if there is none, or if this machine has no keyring."""
     try:
         import keyring
         import keyring.errors
@@ -75,7 +75,7 @@ def kept_login() -> KeptLogin | None:
 
 
 def forget_login() -> None:
-    """Remove what was kept."""
+    """Remove the stored login."""
     import keyring
 
     if keyring.get_password(_SERVICE, _ACCOUNT) is not None:

@@ -1,7 +1,7 @@
-"""Where a command writes: results to standard output, everything else to standard error.
+"""Writes the results of a command to standard output, and everything else to standard error.
 
-People get text and tables, CI systems get plain lines with their groups and annotations, and `--json` gives programs
-one document, or one line for each item of a stream.
+The output is text and tables. On GitHub and GitLab it has their groups and annotations. With `--json` it is one JSON
+document, or one line of JSON for each item of a stream.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _WIDTH = 80
 
 
 class Output:
-    """What one command writes.
+    """The output of one command.
 
     Attributes:
         is_json: Whether `--json` was given.
@@ -37,11 +37,11 @@ class Output:
         self._gitlab = os.environ.get("GITLAB_CI") == "true"
 
     def result(self, value: object, text: str | None = None) -> None:
-        """Write the result of a command: as one JSON document, or as text.
+        """Write the result of a command as text, or with `--json` as one JSON document.
 
         Args:
             value: The result.
-            text: What people read; the text of the value by default.
+            text: The text; `str(value)` by default.
         """
         if self.is_json:
             text = json.dumps(document_of(value), indent=2, ensure_ascii=False)
@@ -52,7 +52,7 @@ class Output:
         self._write(sys.stdout, json.dumps(document_of(value), ensure_ascii=False) if self.is_json else text)
 
     def table(self, value: object, rows: Sequence[Mapping[str, str]], *, title: str = "") -> None:
-        """Write a result as a table that fits 80 columns, or the terminal; as one JSON document with `--json`."""
+        """Write a result as a table that fits the terminal or 80 columns, or with `--json` as one JSON document."""
         if self.is_json:
             self.result(value)
             return
@@ -67,7 +67,7 @@ class Output:
         console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
         table = Table(box=None, pad_edge=False)
         for name in rows[0]:
-            # UIDs are copied: they are never cut.
+            # Users copy UIDs, so the table never cuts them.
             is_uid = name.endswith("uid")
             table.add_column(name, no_wrap=is_uid, overflow="fold", min_width=24 if is_uid else None)
         for row in rows:
@@ -75,16 +75,16 @@ class Output:
         console.print(table)
 
     def note(self, text: str) -> None:
-        """Write something beside the result."""
+        """Write a line to standard error."""
         self._write(sys.stderr, text)
 
     def log(self, message: str) -> None:
-        """Write a line of a build log beside the result."""
+        """Write a line of a build log to standard error."""
         self.note(without_escapes(message))
 
     @contextlib.contextmanager
     def section(self, title: str) -> Generator[None]:
-        """Group what is written in the block, where a CI system can fold it."""
+        """Put the output of a block into a group that the CI system can fold."""
         name = f"launch_{time.monotonic_ns()}"
         if self._github:
             self.note(f"::group::{title}")
@@ -99,7 +99,7 @@ class Output:
                 self.note(f"\x1b[0Ksection_end:{int(time.time())}:{name}\r\x1b[0K")
 
     def failure(self, kind: str, message: str) -> None:
-        """Write why a command failed; on GitHub as an annotation, too."""
+        """Write the error of a command; on GitHub also as an annotation."""
         if self.is_json:
             self._write(sys.stdout, json.dumps({"error": kind, "message": message}, ensure_ascii=False))
         lines = "\n".join(without_escapes(line) for line in message.splitlines())

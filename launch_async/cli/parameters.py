@@ -1,6 +1,6 @@
-"""Options of a command, from the signature and the docstring of the call that it makes.
+"""Makes the options of a command from the signature and the docstring of the call that the command makes.
 
-So each keyword argument of a workflow is an option of its command under the same name, with the same text.
+Each keyword argument of the call becomes an option with the same name and the same description.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias, cast, get_args
 import click
 
 from launch_async.archive.archive import SecretFiles
-from launch_async.cli.values import CHECK, DURATION, MOMENT, SECONDS, TIMES
+from launch_async.cli.values import CHECK, DURATION, MOMENT, SECONDS, TIMES, duration_text
 from launch_async.deploy.release.check import OnFailure
 from launch_async.fleet.plan.actions import WhenBusy
 from launch_async.models.deployment import DeploymentStatus
@@ -30,7 +30,7 @@ Call: TypeAlias = Callable[..., object]
 CALLBACKS: Final = frozenset(
     {"on_log", "on_progress", "on_update", "on_event", "on_step", "control", "cursor", "progress"}
 )
-"""Parameters that only a program can give. The command shows progress and handles Ctrl-C by itself."""
+"""Arguments that only a program can pass. The command has its own progress output and its own way to handle Ctrl-C."""
 
 _CHOICES: Final[Mapping[str, Iterable[str]]] = {
     "SecretFiles": get_args(SecretFiles),
@@ -54,34 +54,40 @@ _KINDS: Final[Mapping[str, click.ParamType[Any] | type]] = {
     "str | os.PathLike[str]": click.Path(),
     "str | os.PathLike[str] | Journal": click.Path(dir_okay=False),
 }
+_CHECK_TEXT: Final = (
+    "Check of the live site after the deployment: a path such as /health, also with conditions, such as "
+    "/,status=200,contains=Welcome. Repeatable. A site that fails a check is a failure."
+)
 _MANY: Final = re.compile(r"(?:Iterable|Sequence)\[(.*)\]")
 
 
 def options_of(*calls: Call, without: Collection[str] = (), texts_of: Call | None = None) -> list[click.Option]:
-    """Return an option for each keyword argument of some calls; of two with one name, the first counts.
+    """Return an option for each keyword argument of some calls; if two have the same name, the first one counts.
 
     Args:
         calls: The calls of a command.
-        without: Arguments that the command gives in another way.
-        texts_of: A call that describes the arguments which the calls themselves do not describe.
+        without: Arguments that the command sets in another way.
+        texts_of: A call whose docstring describes arguments that the docstrings of `calls` do not describe.
     """
     options: dict[str, click.Option] = {}
     described = {} if texts_of is None else texts_of_arguments(texts_of)
     for call in calls:
         texts = described | texts_of_arguments(call)
+        names = inspect.signature(call).parameters.keys()
         for parameter in _keywords(call, {*without, *CALLBACKS}):
-            options.setdefault(parameter.name, _option(parameter, texts.get(parameter.name, "")))
+            text = _as_typed(texts.get(parameter.name, ""), parameter, names)
+            options.setdefault(parameter.name, _option(parameter, text))
     return list(options.values())
 
 
 def taken_by(call: Call, given: Mapping[str, object]) -> dict[str, Any]:
-    """Return those of the given options that a call takes and that somebody has typed."""
+    """Return the options that a call accepts and that the user has typed."""
     known = {parameter.name for parameter in _keywords(call, ())}
     return {name: value for name, value in given.items() if name in known and value not in (None, ())}
 
 
 def texts_of_arguments(call: Call) -> dict[str, str]:
-    """Return what the docstring of a call says about each argument."""
+    """Return the description of each argument from the docstring of a call."""
     section = re.search(r"^Args:\n(.*?)(?=^\S|\Z)", inspect.getdoc(call) or "", re.MULTILINE | re.DOTALL)
     if section is None:
         return {}
@@ -97,13 +103,41 @@ def _keywords(call: Call, without: Collection[str]) -> list[inspect.Parameter]:
     ]
 
 
+def _as_typed(text: str, parameter: inspect.Parameter, names: Collection[str]) -> str:
+    """Return the description of an argument for a user who types options.
+
+    Other arguments become their options, seconds become a time, and None, which nobody can type, becomes the default.
+    """
+    kind = str(parameter.annotation)
+    if "CheckLike" in kind:
+        return _CHECK_TEXT
+    if kind.endswith("| Journal"):
+        text = re.sub(r",? or a journal\b[^.]*", "", text)
+    if parameter.default is None:
+        text = re.sub(r"\bNone for\b", "the default is", text)
+    else:
+        text = re.sub(r"(?:(?:^|(?<=\.)) ?None for\b[^.]*\.|[;,] None for\b[^.]*)", "", text).strip()
+    if _is_time(parameter):
+        text = re.sub(r"^Seconds\b", "Time", text)
+    for name in names:
+        if "_" in name:
+            text = re.sub(rf"\b{name}\b", f"--{name.replace('_', '-')}", text)
+    text = re.sub(r"\bLaunchClient\.(\w+)", r"the command \1", text)
+    text = re.sub(r"\bresume_release\b", "the command resume-release", text)
+    return text[:1].upper() + text[1:]
+
+
+def _is_time(parameter: inspect.Parameter) -> bool:
+    return parameter.name.endswith("timeout")
+
+
 def _option(parameter: inspect.Parameter, text: str) -> click.Option:
     flag = parameter.name.replace("_", "-")
     kind = _without(str(parameter.annotation), "None", "Unset")
     if kind == "bool":
         is_on = parameter.default is True
         name = f"--no-{flag}" if is_on else f"--{flag}"
-        # A flag that is not typed is not given, so that the call's own default holds.
+        # A flag that the user has not typed is not passed, so that the default of the call applies.
         return click.Option(
             [name, parameter.name],
             is_flag=True,
@@ -114,7 +148,7 @@ def _option(parameter: inspect.Parameter, text: str) -> click.Option:
         )
     many = _MANY.search(kind)
     single = _without(re.sub(r" \| (?:Iterable|Sequence)\[.*\]", "", kind) if many is None else many[1])
-    default = _shown(parameter.default)
+    default = _shown(parameter)
     return click.Option(
         [f"--{flag}", parameter.name],
         type=_kind_of(parameter, single),
@@ -125,7 +159,7 @@ def _option(parameter: inspect.Parameter, text: str) -> click.Option:
 
 
 def _flag_text(text: str, *, is_on: bool) -> str:
-    """Return the text of a flag: `Whether to wait` becomes `Do not wait` where waiting is the default."""
+    """Return the description of a flag: `Whether to wait` becomes `Wait`, or `Do not wait` for a flag that is on."""
     what = text.removeprefix("Whether to ")
     if what == text:
         return text
@@ -133,7 +167,7 @@ def _flag_text(text: str, *, is_on: bool) -> str:
 
 
 def _kind_of(parameter: inspect.Parameter, kind: str) -> click.ParamType[Any] | type:
-    if parameter.name.endswith("timeout"):
+    if _is_time(parameter):
         return SECONDS
     if kind.startswith("Literal["):
         choices: Iterable[str] = ast.literal_eval(f"({kind[len('Literal[') : -1]},)")
@@ -150,7 +184,10 @@ def _without(kind: str, *names: str) -> str:
     return " | ".join(part for part in kind.split(" | ") if part not in names)
 
 
-def _shown(default: object) -> str:
+def _shown(parameter: inspect.Parameter) -> str:
+    default: object = parameter.default
     if default is inspect.Parameter.empty or default in (None, ()):
         return ""
+    if isinstance(default, float) and _is_time(parameter):
+        return duration_text(default)
     return ", ".join(map(str, cast("tuple[object, ...]", default))) if isinstance(default, tuple) else str(default)

@@ -1,4 +1,4 @@
-"""The client of one command: from the environment, the options before the command, or what `login` has kept."""
+"""Makes the client of one command from the environment, the options before the command, or the stored login."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ R = TypeVar("R")
 
 @attrs.define
 class Session:
-    """What the options before a command say, and the client that they make.
+    """The options before a command, and the client that they make.
 
     Attributes:
-        output: Where the command writes.
-        region: Name of the region; None for what the environment says.
-        organization_uid: The organization, likewise.
-        base_url: Address of the API, likewise.
-        requests_per_second: What the organization's plan allows; None for 10.
+        output: The output of the command.
+        region: Name of the region; None for the value of the environment.
+        organization_uid: UID of the organization; None for the value of the environment.
+        base_url: Address of the API; None for the value of the environment.
+        requests_per_second: Requests per second that the plan of the organization allows; None for 10.
     """
 
     output: Output = attrs.field(factory=Output)
@@ -46,25 +46,25 @@ class Session:
 
     @property
     def client(self) -> LaunchClient:
-        """The client; it is opened when it is first asked for, and closed with the session."""
+        """The client. The first use opens it, and `close` closes it."""
         if self._client is None:
             self._client = self._exits.enter_context(self._open())
         return self._client
 
     def close(self) -> None:
-        """Close the client, if there is one."""
+        """Close the client if it is open."""
         self._exits.close()
 
     def use(self, client: LaunchClient) -> None:
-        """Use another client than that of the environment; the caller closes it."""
+        """Use a client of the caller, who also closes it."""
         self._client = client
 
     def find(self, project: str, environment: str) -> FoundEnvironment:
-        """Return the UIDs of an environment by names, globs or UIDs."""
+        """Return the UIDs of an environment, given by names, globs or UIDs."""
         return self.client.find(project, environment)
 
     def find_deployment(self, project: str, environment: str, deployment_uid: str | None) -> DeploymentRef:
-        """Return a deployment by its UID, or the newest one of its environment."""
+        """Return the deployment with a UID, or the newest deployment of an environment."""
         from launch_sync import DeploymentRef
 
         found = self.find(project, environment)
@@ -72,7 +72,7 @@ class Session:
             return DeploymentRef(found.project_uid, found.environment_uid, deployment_uid)
         page = self.client.deployments.list(found.project_uid, found.environment_uid).page()
         if not page:
-            raise click.UsageError(f"{project}/{environment} has no deployment yet")
+            raise click.UsageError(f"The environment {project}/{environment} has no deployment yet.")
         return max(page, key=lambda deployment: deployment.deployment_number or 0).ref
 
     def _open(self) -> LaunchClient:
@@ -96,10 +96,10 @@ class Session:
 
 
 def pass_session(function: Callable[..., R]) -> Callable[..., R]:
-    """Give a command its session as the first argument."""
+    """Pass the session to a command as the first argument."""
     return click.pass_obj(function)
 
 
 def log_to_standard_error(level: str) -> None:
-    """Show the SDK's log."""
+    """Write the SDK's log to standard error."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=level.upper())

@@ -1,4 +1,4 @@
-"""Values that are typed on a command line: durations, moments, sources and references to values."""
+"""Reads values from the command line: durations, times, sources, checks, and references to values of variables."""
 
 from __future__ import annotations
 
@@ -16,15 +16,23 @@ from launch_async.deploy.sources import Commit, LatestCommit, PreviousUpload
 from launch_async.errors import InvalidArgumentError
 from launch_async.wire.secret import Secret
 
-__all__ = ["CHECK", "DURATION", "MOMENT", "SECONDS", "SOURCE", "TIMES", "read_value"]
+__all__ = ["CHECK", "DURATION", "MOMENT", "SECONDS", "SOURCE", "TIMES", "duration_text", "read_value"]
 
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def _seconds(text: str) -> float | None:
-    """Return the seconds of `90`, `90s`, `15m`, `2h`, `7d`; None if it is none of these."""
+    """Return the seconds of a text such as `90`, `90s`, `15m`, `2h` or `7d`; None for any other text."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
     return None if found is None else float(found[1]) * _UNITS[found[2] or "s"]
+
+
+def duration_text(seconds: float) -> str:
+    """Return seconds as a user types them, such as `1h` or `90s`."""
+    for unit, size in reversed(_UNITS.items()):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"
 
 
 class _Duration(click.ParamType[timedelta]):
@@ -35,7 +43,7 @@ class _Duration(click.ParamType[timedelta]):
             return value
         seconds = _seconds(value)
         if seconds is None:
-            self.fail(f"{value!r} is no duration; write 90s, 15m, 2h or 7d", param, ctx)
+            self.fail(f"{value!r} is not a duration. Write a duration as 90s, 15m, 2h or 7d.", param, ctx)
         return timedelta(seconds=seconds)
 
 
@@ -55,7 +63,7 @@ class _Moment(click.ParamType[datetime]):
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
-            self.fail(f"{value!r} is no time; write it as 2026-05-04T12:00:00Z", param, ctx)
+            self.fail(f"{value!r} is not a time. Write a time as 2026-05-04T12:00:00Z.", param, ctx)
         return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
@@ -82,7 +90,11 @@ class _Source(click.ParamType[Any]):
         if colon and kind == "commit" and rest:
             return Commit(rest)
         if not Path(value).exists():
-            self.fail(f"{value} is no folder and no ZIP; write latest, previous or commit:HASH otherwise", param, ctx)
+            self.fail(
+                f"The folder or ZIP {value!r} does not exist. Other sources: latest, previous, commit:HASH.",
+                param,
+                ctx,
+            )
         return value
 
 
@@ -97,7 +109,11 @@ class _Check(click.ParamType[Check]):
         for setting in settings:
             name, equals, text = setting.partition("=")
             if name not in _OF_A_CHECK or not equals:
-                self.fail(f"{setting!r} is none of {', '.join(_OF_A_CHECK)}, followed by = and a value", param, ctx)
+                self.fail(
+                    f"{setting!r} is not NAME=VALUE with a name of {', '.join(_OF_A_CHECK)}.",
+                    param,
+                    ctx,
+                )
             read = _OF_A_CHECK[name]
             given[name] = read(text, param, ctx) if isinstance(read, click.ParamType) else _read(self, read, setting)
         try:
@@ -110,7 +126,7 @@ def _read(kind: _Check, read: type, setting: str) -> object:
     try:
         return read(setting.partition("=")[2])
     except ValueError:
-        kind.fail(f"{setting!r} needs a number")
+        kind.fail(f"The value in {setting!r} must be a number.")
 
 
 CHECK: Final = _Check()
@@ -131,14 +147,15 @@ SOURCE: Final = _Source()
 
 
 def read_value(name: str, reference: str | None) -> str:
-    """Return the value of a variable, which never stands on the command line.
+    """Return the value of a variable, which is never an argument of the command.
 
     Args:
-        name: The variable.
-        reference: `env:NAME` or `file:PATH`; None to ask for it on a terminal, or read it from standard input.
+        name: Name of the variable.
+        reference: `env:NAME` or `file:PATH`; None to ask for the value on a terminal, or to read it from standard
+            input.
 
     Raises:
-        click.UsageError: There is no such value.
+        click.UsageError: The reference is malformed, or there is no such value.
     """
     if reference is None:
         if sys.stdin.isatty():
@@ -147,14 +164,14 @@ def read_value(name: str, reference: str | None) -> str:
     kind, _, where = reference.partition(":")
     if kind == "env":
         if where not in os.environ:
-            raise click.UsageError(f"{name}: the environment has no {where}")
+            raise click.UsageError(f"{name}: The environment variable {where} is not set.")
         return Secret(os.environ[where])
     if kind == "file":
         try:
             return Secret(Path(where).read_text("utf-8").rstrip("\r\n"))
         except (OSError, UnicodeDecodeError) as error:
-            raise click.UsageError(f"{name}: {where} cannot be read: {error}") from None
+            raise click.UsageError(f"{name}: The file {where} cannot be read: {error}") from None
     raise click.UsageError(
-        f"{name}: a value does not belong on a command line, where others can see it. Write {name} alone to be asked "
-        f"for it or to give it on standard input, {name}=env:VARIABLE or {name}=file:PATH"
+        f"{name}: A value cannot be an argument, because other users of the machine can see arguments. Write {name} to "
+        f"type the value or to pass it on standard input, {name}=env:VARIABLE, or {name}=file:PATH."
     )

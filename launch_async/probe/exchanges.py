@@ -89,7 +89,7 @@ class Exchange:
 
     @property
     def outcome(self) -> str:
-        """What happened, in a few words that hold nothing of the answer's content."""
+        """The result in a few words, without the content of the answer."""
         if self.status is None:
             return f"no answer ({self.failure})"
         return f"status {self.status}"

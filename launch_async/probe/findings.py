@@ -59,9 +59,9 @@ class Findings:
             key: Number of the question, or name of the documented fact.
             value: The answer.
             how: How the answers of the service prove it.
-            evidence: What they showed.
-            still_open: Which part of the question remains open.
-            contradicts: Whether the answer differs from the default, where a comparison of values cannot tell.
+            evidence: Details of these answers.
+            still_open: The part of the question that remains open.
+            contradicts: Whether the answer differs from the default; None to compare the values.
             options: Emulator options that follow; an option that the emulator does not offer is left out.
         """
         self._verdicts[str(key)] = _Verdict(value, how, tuple(evidence), still_open, contradicts)
@@ -95,7 +95,7 @@ class Findings:
         self._stopped = reason
 
     def note(self, key: int | str, evidence: str) -> None:
-        """Note what was seen and decides nothing by itself."""
+        """Note an observation that alone decides nothing."""
         notes = self._notes.setdefault(str(key), [])
         if evidence not in notes:
             notes.append(evidence)

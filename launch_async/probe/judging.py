@@ -96,7 +96,7 @@ def log_bound(whole: Sequence[JSONValue], since: str, answer: Sequence[JSONValue
     Args:
         whole: Lines of the finished log.
         since: The timestamp that was asked for; it is that of at least one of the lines, but not of the first.
-        answer: What the service answered.
+        answer: Lines of the answer.
     """
     bound = moment(since)
     dated = [(moment(as_object(line).get("timestamp")), _line(line)) for line in whole]
@@ -132,7 +132,7 @@ def waited(record: Record, before: Sequence[JSONValue], own: Sequence[JSONValue]
 
 
 def list_order(listings: Iterable[Sequence[Record]]) -> str | None:
-    """Return the order of listings of one kind: `newest`, `oldest` or `uid`; None where it cannot be told.
+    """Return the order of listings of one kind: `newest`, `oldest` or `uid`; None if the listings do not prove one.
 
     All listings must fit this order and no other one, and together be too long to fit it by chance.
     """
@@ -243,7 +243,7 @@ def unset_fields(records: Mapping[str, Sequence[Record]]) -> tuple[str, list[str
 
 @attrs.frozen
 class LiveFrames:
-    """What a live log sent.
+    """The beginning of a live log.
 
     Attributes:
         events: Type and data of each event.

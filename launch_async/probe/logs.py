@@ -1,4 +1,4 @@
-"""What build logs, server logs and live logs prove."""
+"""Decides questions about build logs, server logs and live logs."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _PREFIXES: Final = ("/manage", "/apps-api", "/v3", "/token")
 
 
 def compared(exchange: Exchange) -> tuple[tuple[DocumentDifference, ...], str]:
-    """Return the differences between the document of the service and the SDK, and why they cannot be told if so."""
+    """Return the differences between the service's document and the SDK, and the reason if there is no comparison."""
     if not exchange.is_success:
         return (), f"GET /openapi ended with {exchange.outcome}."
     theirs = operations_of(exchange.document)

@@ -54,7 +54,7 @@ async def probe(
             quota. It deletes the project at the end, also after an error or a cancellation.
         project: Name of the scratch project; needed with write. No project may have this name.
         daring: Whether to ask once for a listing with limit=0, which may return everything in the organization.
-        tape: A file to which a `Recorder` adds each exchange, masked. `LaunchEmulator.from_tape` answers from it.
+        tape: A file to which the probe adds each exchange, masked. An emulator can answer from such a tape.
         on_step: Called with each step, in words, before the step begins.
 
     Returns:
@@ -67,24 +67,24 @@ async def probe(
     """
     check_callback(on_step=on_step)
     name = _scratch_name(write, project)
-    tell: Callable[[str], object] = on_step or (lambda _: None)
+    begin: Callable[[str], object] = on_step or (lambda _: None)
     if tape is not None:
         client = client.with_options(middleware=(*client.middleware, _recorder(tape)))
     asker, findings = Asker(client, MOST_READS), Findings()
     leftover = ""
     if name is not None:
         asker.most = _MOST_WRITES
-    tell("Read the API document")
+    begin("Read the API document")
     differences, problem = compared(await asker.openapi())
     if name is None:
-        await Reader(asker, findings, daring=daring, tell=tell).read()
+        await Reader(asker, findings, daring=daring, on_step=begin).read()
     else:
-        tell("Make sure that the name of the scratch project is not in use")
+        begin("Make sure that the name of the scratch project is not in use")
         async with scratch_project(client, findings, name) as scratch:
-            await Writer(client, asker, findings, scratch, tell=tell).explore()
+            await Writer(client, asker, findings, scratch, on_step=begin).explore()
             asker.most = asker.spent + MOST_READS
-            await Reader(asker, findings, daring=daring, tell=tell, first=scratch.uid).read()
-            tell("Delete the scratch project")
+            await Reader(asker, findings, daring=daring, on_step=begin, first=scratch.uid).read()
+            begin("Delete the scratch project")
         leftover = scratch.leftover
     return ProbeReport(
         rows=findings.rows(),
@@ -123,7 +123,7 @@ def probe_steps(*, write: bool = False, project: str | None = None, daring: bool
         "Revalidate one path of the site, which counts against the daily quota",
         "Deploy the first environment twice, and wait for the builds",
         *reads,
-        f"Delete the project {name!r}, whatever happens",
+        f"Delete the project {name!r}, also after an error",
     )
 
 

@@ -18,8 +18,8 @@ class Question:
     Attributes:
         key: Its number in the facts, as text; or the name of a documented fact that the probe checks as well.
         text: The question.
-        default: What the emulator does unless an option says otherwise; None if there is no default to compare with.
-        affects: What in the SDK depends on the answer.
+        default: The emulator's behaviour without options; None if there is nothing to compare with.
+        affects: The part of the SDK that depends on the answer.
         never: Why the probe never asks the question; empty if it does.
         needed: For a question of several parts, the parts without which it is undecided.
     """
@@ -134,7 +134,7 @@ QUESTIONS: Final = (
     ),
     Question(
         "16",
-        "Which methods change an environment, and the status for the other one",
+        "Methods that change an environment, and the status for the other method",
         {"methods": "PUT", "other": 405},
         "`environments.update` sends PUT.",
         needed=("methods",),
@@ -147,16 +147,16 @@ QUESTIONS: Final = (
     ),
     Question(
         "18",
-        "Which further settings a new environment needs",
+        "Further settings that a new environment needs",
         [],
         "The SDK always sends outputDirectory and environmentVariables.",
     ),
     Question("19", "Form of commitHash in a new deployment", None, "`Commit` passes the hash through.", _NO_GIT),
     Question(
         "20",
-        "What happens to a deployment that is created while another one builds",
+        "Outcome of a deployment that is created while another one builds",
         "queue",
-        "`deploy` waits for the UID that the service returned, whatever happens to other deployments.",
+        "`deploy` waits for the UID that the service returned, and ignores other deployments.",
     ),
     Question(
         "21",
@@ -229,7 +229,7 @@ QUESTIONS: Final = (
     ),
     Question(
         "32",
-        "What limit=0 means in a listing",
+        "Meaning of limit=0 in a listing",
         "everything",
         "The SDK never sends limit=0.",
     ),
@@ -260,7 +260,7 @@ CHECKS: Final = (
         "pagination",
         "Pages: count is the total, skip is null on the first page, limit is 10 by default",
         {"count": "total", "first_skip": None, "default_limit": 10},
-        "Pagers read count, and go on without it.",
+        "Pagers read count, and also work without it.",
         needed=("count", "first_skip"),
     ),
     Question(

@@ -1,4 +1,4 @@
-"""What the probe decides by reading. Nothing here changes anything, and nothing is deleted."""
+"""Decides questions by reading. These requests change and delete nothing."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class Reader:
         asker: Sends the requests.
         findings: Takes the verdicts.
         daring: Whether to ask for a listing with limit=0.
-        tell: Called with each step before it begins.
+        on_step: Called with each step before it begins.
         first: UID of a project to read first.
     """
 
     def __init__(
-        self, asker: Asker, findings: Findings, *, daring: bool, tell: Callable[[str], object], first: str = ""
+        self, asker: Asker, findings: Findings, *, daring: bool, on_step: Callable[[str], object], first: str = ""
     ) -> None:
         self._ask = asker
-        self._tell = tell
+        self._on_step = on_step
         self._found = findings
         self._is_daring = daring
         self._survey = Survey(asker, findings, first)
@@ -67,7 +67,7 @@ class Reader:
             self._found.leave(32, "limit=0 may return the whole organization. Only a daring probe sends it.")
         try:
             for title, step in steps.items():
-                self._tell(title)
+                self._on_step(title)
                 await step()
         except OutOfRequests:
             self._found.stopped(f"The probe stopped when it had sent {self._ask.spent} requests, its limit.")
@@ -169,13 +169,15 @@ class Reader:
             exchange = await self._ask.watch("GET", path, self._ask.client.domains.list(*uids).page)
         if exchange.is_success:
             needed = not plain.is_success
-            told = f"A listing without x-project-uid ended with {plain.outcome}, and with it with {exchange.outcome}."
+            evidence = (
+                f"A listing without x-project-uid ended with {plain.outcome}, and with it with {exchange.outcome}."
+            )
             without = "A listing without x-project-uid ended with status 200."
             self._found.part(
                 27,
                 "header_needed",
                 needed,
-                told if needed else without,
+                evidence if needed else without,
                 options={"domain_header": needed, "domains": True},
             )
             self._judge_domains([as_object(domain) for domain in as_list(exchange.member("domains"))])
@@ -229,7 +231,8 @@ class Reader:
             meaning = {0: "nothing", 10: "default", count: "everything"}[got]
         else:
             self._found.leave(
-                32, f"A listing of {count} items was answered with {exchange.outcome} and {got} items: too few to tell."
+                32,
+                f"A listing of {count} items was answered with {exchange.outcome} and {got} items, which are too few.",
             )
             return
         self._found.decide(

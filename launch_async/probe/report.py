@@ -1,4 +1,4 @@
-"""What a probe found: a verdict for each open question, and the differences from the vendor's own API document."""
+"""The report of a probe: a verdict for each question, and the differences from the service's API document."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class ProbeRow:
         verdict: `decided`, or `undecided` if the answers of the service prove nothing.
         value: The answer, if the question is decided.
         reason: Why the question is undecided; for a decided question, which part of it remains open.
-        how: How the question was decided.
-        evidence: What the answers showed: statuses, names of fields and counts. No UID, no name and no value of a
-            customer.
-        default: What the SDK's emulator does unless an option says otherwise; None if there is no default.
+        how: The answers of the service that prove the verdict.
+        evidence: Details of the answers: statuses, names of fields and counts. There is no UID, no name and no value
+            of a customer.
+        default: The behaviour of the SDK's emulator without options; None if there is no default.
         contradicts_default: Whether the answer differs from the default.
-        affects: What in the SDK depends on the answer.
+        affects: The part of the SDK that depends on the answer.
     """
 
     number: int | None
@@ -57,9 +57,9 @@ class ProbeRow:
         return self.verdict == "decided"
 
     def __str__(self) -> str:
-        told = f"{_text(self.value)}" if self.is_decided else f"undecided: {self.reason}"
+        answer = _text(self.value) if self.is_decided else f"undecided: {self.reason}"
         mark = " (differs from the default)" if self.contradicts_default else ""
-        return f"{self.name}. {self.question}: {told}{mark}"
+        return f"{self.name}. {self.question}: {answer}{mark}"
 
 
 @attrs.frozen(kw_only=True)
@@ -68,9 +68,9 @@ class DocumentDifference:
 
     Attributes:
         kind: `new` is in the service's document only, `gone` in the SDK's only, `different` in both.
-        where: Operation, and the parameter or field.
-        ours: What the SDK assumes.
-        theirs: What the document says.
+        where: The operation, and the parameter or field.
+        ours: The assumption of the SDK.
+        theirs: The statement of the document.
     """
 
     kind: DifferenceKind
@@ -85,7 +85,7 @@ class DocumentDifference:
 
 @attrs.frozen(kw_only=True)
 class ProbeReport:
-    """What a probe found. It holds no secret, no UID and no name, so that it can be sent to others.
+    """The result of a probe. The report has no secret, no UID and no name, so that users can send it to others.
 
     Attributes:
         rows: The open questions of the facts, section 11, by number.
@@ -94,7 +94,7 @@ class ProbeReport:
         openapi_problem: Why the document could not be compared; empty if it could.
         requests: Requests that the probe sent, uploads and the deletion of the scratch project not counted.
         wrote: Whether the probe made a scratch project.
-        leftover: What the probe could not remove, and how to remove it; empty if nothing is left.
+        leftover: The scratch project that the probe could not delete, and how to delete it; empty if nothing is left.
     """
 
     rows: tuple[ProbeRow, ...]

@@ -1,6 +1,7 @@
-"""The scratch project of a probe: it is known by its UID, and deleted whatever happens.
+"""The scratch project of a probe, which is always deleted at the end.
 
-If the answer to the creation is lost, the project is known by the name of its first environment, which is random.
+The probe knows the project by its UID. If the answer to the creation is lost, the probe recognizes the project by the
+random name of its first environment.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Scratch:
         self._is_sent = True
 
     def was_answered(self, exchange: Exchange) -> None:
-        """Note what came of the creation."""
+        """Note the answer to the creation."""
         uid = text(as_object(exchange.member("project")), "uid")
         if exchange.is_success and is_uid(uid):
             self.uid = uid
@@ -125,7 +126,7 @@ class Scratch:
 
 @contextlib.asynccontextmanager
 async def scratch_project(client: LaunchClient, findings: Findings, name: str) -> AsyncGenerator[Scratch]:
-    """Give a block a scratch project, which is deleted at the end of the block, whatever happens in it.
+    """Give a block a scratch project, which is deleted at the end of the block, also after an error.
 
     Raises:
         InvalidArgumentError: A project of this name exists; nothing was changed.

@@ -1,4 +1,4 @@
-"""What there is to look at: projects, environments and deployments, and what their listings prove."""
+"""Lists projects, environments and deployments, and decides questions about listings."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Survey:
         self._singles: dict[str, list[Record]] = {"project": [], "environment": [], "deployment": []}
 
     def judge(self) -> None:
-        """Note what all records together prove."""
+        """Decide the questions that need all records."""
         if len({*self._orders.values()}) == 1:
             self._found.offer(list_order=next(iter(self._orders.values())))
         self._judge_unset_fields()

@@ -1,4 +1,4 @@
-"""What the probe decides by writing. It changes nothing but its scratch project."""
+"""Decides questions by writing to the scratch project. Nothing else is changed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Writer:
         asker: Sends the requests.
         findings: Takes the verdicts.
         scratch: The project to make.
-        tell: Called with each step before it begins.
+        on_step: Called with each step before it begins.
     """
 
     def __init__(
@@ -60,34 +60,34 @@ class Writer:
         findings: Findings,
         scratch: Scratch,
         *,
-        tell: Callable[[str], object],
+        on_step: Callable[[str], object],
     ) -> None:
         self._client = client
         self._ask = asker
         self._found = findings
         self._scratch = scratch
-        self._tell = tell
+        self._on_step = on_step
         self._method = "PUT"
         self._created: dict[str, int] = {}
 
     async def explore(self) -> None:
         """Make the project and everything in it, and note what the answers prove."""
         try:
-            self._tell("Create the scratch project")
+            self._on_step("Create the scratch project")
             first = await self._create()
             if first is None:
                 return
-            self._tell("Update its environment")
+            self._on_step("Update its environment")
             await self._update(first)
-            self._tell("Create a second environment")
+            self._on_step("Create a second environment")
             second = await self._create_environment()
             if second is not None:
                 await self._conflict(second)
                 await self._variables(second)
-            self._tell("Update its domain and revalidate a path")
+            self._on_step("Update its domain and revalidate a path")
             await self._domains(first)
             await self._revalidate(first)
-            self._tell("Deploy it twice and wait for the builds")
+            self._on_step("Deploy it twice and wait for the builds")
             await self._deploy_twice(first)
         except OutOfRequests:
             self._found.stopped(f"The probe stopped its writes at {self._ask.most} requests, its limit.")
@@ -196,8 +196,8 @@ class Writer:
         for name, target in {"project": f"/projects/{self._scratch.uid}", "environment": path}.items():
             exchange = await self._ask.ask("PUT", target, json={})
             if exchange.status is not None and (exchange.is_success or exchange.status in (400, 422)):
-                told = f"An update of the {name} with an empty object ended with {exchange.outcome}."
-                self._found.part("empty_update", name, exchange.status, told)
+                evidence = f"An update of the {name} with an empty object ended with {exchange.outcome}."
+                self._found.part("empty_update", name, exchange.status, evidence)
             else:
                 self._found.leave("empty_update", f"An empty update of the {name} ended with {exchange.outcome}.")
         put, patch = [

@@ -39,7 +39,7 @@ def probe(
             quota. It deletes the project at the end, also after an error or a cancellation.
         project: Name of the scratch project; needed with write. No project may have this name.
         daring: Whether to ask once for a listing with limit=0, which may return everything in the organization.
-        tape: A file to which a `Recorder` adds each exchange, masked. `LaunchEmulator.from_tape` answers from it.
+        tape: A file to which the probe adds each exchange, masked. An emulator can answer from such a tape.
         on_step: Called with each step, in words, before the step begins.
 
     Returns:

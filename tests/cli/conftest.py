@@ -20,7 +20,7 @@ from launch_sync.emulator import LaunchEmulator
 
 @attrs.frozen
 class Ended:
-    """What came of one command."""
+    """The result of one command."""
 
     code: int
     out: str

@@ -140,6 +140,6 @@ def test_an_interrupted_fleet_says_how_to_go_on(slow: LaunchEmulator, tmp_path: 
 
     assert code == 130
     assert [line for line in lines if line.strip()][-2:] == [
-        "go on with: contentstack-launch fleet resume plan.json.journal\n",
-        "interrupted\n",
+        "Continue with: contentstack-launch fleet resume plan.json.journal\n",
+        "Interrupted.\n",
     ]

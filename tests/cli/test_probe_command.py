@@ -67,7 +67,7 @@ def test_writing_shows_the_steps_and_needs_a_confirmation(command: Command, emul
     ended = command("probe", "--write", "--project", "scratch")
 
     assert ended.code == ExitCode.USAGE
-    assert "Delete the project 'scratch', whatever happens" in ended.err
+    assert "Delete the project 'scratch', also after an error" in ended.err
     assert "--confirm 1" in ended.err
     assert len(emulator.ledger.requests) == before
 
@@ -122,4 +122,4 @@ def test_ctrl_c_deletes_the_scratch_project() -> None:
         deleted = [entry.status for entry in emulator.ledger.requests if entry.method == "DELETE"]
 
     assert (process.returncode, deleted) == (ExitCode.INTERRUPTED, [204])
-    assert err.endswith("interrupted\n")
+    assert err.endswith("Interrupted.\n")

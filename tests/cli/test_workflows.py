@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,6 +108,15 @@ def test_every_option_says_what_it_does(name: str) -> None:
     options = [one for one in COMMANDS[name].params if isinstance(one, click.Option)]
 
     assert [one.name for one in options if not one.help] == []
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_options_are_described_for_somebody_who_types_them(name: str) -> None:
+    texts = [one.help or "" for one in COMMANDS[name].params if isinstance(one, click.Option)]
+
+    # JSON files have fields that are written with an underscore.
+    python = r"\bNone\b|LaunchClient|\b(?!project_uid|environment_uid)[a-z]+_[a-z]+\b|\.\.$|^[a-z]"
+    assert [text for text in texts if re.search(python, text)] == []
 
 
 def test_texts_of_arguments_come_from_docstrings() -> None:

@@ -1,4 +1,4 @@
-"""What a probe sends and never sends, and what it leaves behind: nothing, whatever happens."""
+"""A probe sends few requests, leaves half of the budget to others, and always removes its scratch project."""
 
 from __future__ import annotations
 

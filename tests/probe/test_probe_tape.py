@@ -1,4 +1,4 @@
-"""What a probe records: it leads to the same verdicts, and the derived emulator answers in the same way."""
+"""A tape of a probe leads to the same verdicts, and the derived emulator answers in the same way."""
 
 from __future__ import annotations
 

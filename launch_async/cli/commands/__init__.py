@@ -1,1 +1,1 @@
-"""The commands, a module for each theme."""
+"""The commands, one module for each topic."""

@@ -1,4 +1,4 @@
-"""What commands share."""
+"""Decorators that several commands use."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def workflow(*calls: Call, without: Collection[str] = (), texts_of: Call | None = None) -> Callable[[F], F]:
-    """Give a command an option for each keyword argument of the calls that it makes; see `options_of`."""
+    """Return a decorator that adds an option for each keyword argument of some calls; see `options_of`."""
 
     def with_options(function: F) -> F:
         for option in reversed(options_of(*calls, without=without, texts_of=texts_of)):
-            # As click's own decorators do.
+            # The decorators of click store options in the same way.
             function.__dict__.setdefault("__click_params__", []).append(option)
         return function
 
@@ -27,5 +27,5 @@ def workflow(*calls: Call, without: Collection[str] = (), texts_of: Call | None 
 
 
 def environment_of(function: F) -> F:
-    """Give a command the arguments PROJECT and ENVIRONMENT."""
+    """Add the arguments PROJECT and ENVIRONMENT to a command."""
     return click.argument("project")(click.argument("environment")(function))

@@ -1,4 +1,4 @@
-"""A bulk run of a command: confirmed, shown while it goes, and reported in the end."""
+"""Confirms a bulk run, shows its progress, and writes its report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["confirm", "run_shown"]
 
 
 def confirm(session: Session, given: dict[str, Any], plan: object, count: int) -> None:
-    """Show a plan on a terminal and ask, unless the confirmation was typed."""
+    """Show a plan and ask for a confirmation on a terminal, unless the user has typed `--confirm`."""
     if given.get("confirm") is not None or not sys.stdin.isatty() or session.output.is_json:
         return
     session.output.note(str(plan))
@@ -27,14 +27,14 @@ def confirm(session: Session, given: dict[str, Any], plan: object, count: int) -
 
 
 def run_shown(session: Session, run: Callable[[FleetProgress], FleetReport], *, go_on: str) -> tuple[int, FleetReport]:
-    """Run something and show it; return the exit code and the report.
+    """Run a plan and show the progress; return the exit code and the report.
 
     Args:
-        session: The command's session.
-        run: Runs it, and tells the progress.
-        go_on: What to type to go on after an interruption.
+        session: The session of the command.
+        run: Runs the plan, and reports its progress to its argument.
+        go_on: The command that continues the run after an interruption.
     """
-    words = f"go on with: contentstack-launch {go_on}"
+    words = f"Continue with: contentstack-launch {go_on}"
     try:
         with FleetProgress("lines" if session.output.is_json else "auto", file=sys.stderr) as progress:
             report = run(progress)

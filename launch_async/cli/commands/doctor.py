@@ -1,4 +1,4 @@
-"""`doctor`: what a client needs, tried one after the other, each with its cure."""
+"""`doctor`: checks each thing that a client needs, and shows what to do about a problem."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ _CLOCKS_APART = 30.0
 
 @attrs.frozen
 class Finding:
-    """What came of one check.
+    """The result of one check.
 
     Attributes:
-        check: What was checked.
-        is_ok: Whether it is as it should be.
-        tried: What was tried, and what came of it.
-        cure: What to do; empty if nothing has to be done.
+        check: Name of the check.
+        is_ok: Whether there is no problem.
+        tried: The result in words.
+        cure: The way to fix a problem; empty if there is none.
     """
 
     check: str
@@ -54,9 +54,9 @@ class Finding:
 @click.command()
 @pass_session
 def doctor(session: Session) -> int:
-    """Check credentials, network, clock and rate limit. Nothing is changed.
+    """Check credentials, network, clock and rate limit. Change nothing.
 
-    It takes one request. Exits with 1 if something is wrong.
+    The command sends one request. The exit code is 1 if a check fails.
     """
     findings: list[Finding] = []
     for finding in _findings(session):
@@ -76,10 +76,10 @@ def _findings(session: Session) -> Iterator[Finding]:
     try:
         client = session.client
     except ConfigurationError as error:
-        yield Finding("credentials", False, "looked in the environment and in the keyring", error.message)
+        yield Finding("credentials", False, "none in the environment and in the keyring", error.message)
         return
     sources = client.settings_sources
-    yield Finding("credentials", True, f"found in {sources.get('credentials', 'argument')}")
+    yield Finding("credentials", True, f"from {sources.get('credentials', 'an argument')}")
     address = sources.get("base_url", "default")
     source = address if address != "default" else sources.get("region", "default")
     host = _host(session)
@@ -87,7 +87,7 @@ def _findings(session: Session) -> Iterator[Finding]:
     yield _proxy(host)
     yield _authority()
     yield from _organization(client)
-    yield Finding("rate limit", True, f"{client.budget.rate:.1f} requests per second at present")
+    yield Finding("rate limit", True, f"currently {client.budget.rate:.1f} requests per second")
 
 
 def _host(session: Session) -> str:
@@ -99,7 +99,7 @@ def _proxy(address: str) -> Finding:
     parts = urlsplit(address)
     proxy = environment_proxy(parts.scheme, parts.hostname or "", parts.port)
     if proxy is None:
-        return Finding("proxy", True, "none for this host")
+        return Finding("proxy", True, "no proxy for this host")
     at = urlsplit(proxy)
     return Finding("proxy", True, f"{at.scheme}://{at.hostname}:{at.port or 80} (from the environment)")
 
@@ -107,9 +107,9 @@ def _proxy(address: str) -> Finding:
 def _authority() -> Finding:
     path = os.environ.get("SSL_CERT_FILE")
     if path is None:
-        return Finding("certificates", True, "the system's authorities")
+        return Finding("certificates", True, "certificate authorities of the system")
     is_there = Path(path).is_file()
-    cure = "" if is_there else "SSL_CERT_FILE names a file that is not there: correct it, or unset it"
+    cure = "" if is_there else "Set SSL_CERT_FILE to a file that exists, or unset it."
     return Finding("certificates", is_there, f"SSL_CERT_FILE={path}", cure)
 
 
@@ -123,33 +123,33 @@ def _organization(client: LaunchClient) -> Iterator[Finding]:
             if not isinstance(error, TransportError):
                 yield Finding("organization", False, str(error), _cure(error))
             return
-    yield Finding("connection", True, "the API answers")
-    yield Finding("organization", True, f"{len(page) if page.total is None else page.total} projects")
+    yield Finding("connection", True, "The API answers.")
+    yield Finding("organization", True, f"It has {len(page) if page.total is None else page.total} projects.")
     yield _clock(asked_at, next((answer.headers.get("date") for answer in answers), None))
 
 
 def _clock(asked_at: datetime, date: str | None) -> Finding:
     moment = None if date is None else parse_http_date(date)
     if moment is None:
-        return Finding("clock", True, "the service tells no time")
+        return Finding("clock", True, "The service sends no time.")
     apart = (asked_at - moment).total_seconds()
     if abs(apart) <= _CLOCKS_APART:
-        return Finding("clock", True, f"{abs(apart):.0f} s apart from the service")
+        return Finding("clock", True, f"The clock differs from the service's by {abs(apart):.0f} s.")
     return Finding(
         "clock",
         False,
-        f"{abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} the service",
-        "set the clock of this machine: certificates and times in logs depend on it",
+        f"The clock is {abs(apart):.0f} s {'ahead of' if apart > 0 else 'behind'} the service.",
+        "Set the clock of this machine. Certificates and times in logs depend on it.",
     )
 
 
 _CURES: tuple[tuple[type[LaunchError], str], ...] = (
-    (InvalidTokenError, "get a new token, or set the region that it was issued in"),
-    (UnauthorizedError, "check which credentials are set; launch.settings_sources shows where they came from"),
-    (ForbiddenError, "check the UID of the organization, and the scopes of the token"),
-    (TransportError, "check the network, the proxy and the certificates"),
+    (InvalidTokenError, "Get a new token, or set the region in which the token was issued."),
+    (UnauthorizedError, "Check which credentials are set. The line 'credentials' shows where they come from."),
+    (ForbiddenError, "Check the UID of the organization and the scopes of the token."),
+    (TransportError, "Check the network, the proxy and the certificates."),
 )
 
 
 def _cure(error: LaunchError) -> str:
-    return next((cure for kind, cure in _CURES if isinstance(error, kind)), "see the text")
+    return next((cure for kind, cure in _CURES if isinstance(error, kind)), "See the message.")

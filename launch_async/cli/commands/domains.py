@@ -1,4 +1,4 @@
-"""`domains` and `purge`."""
+"""`domains` and `purge`: domains, certificates and the CDN cache."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["domains", "purge"]
 
 @click.group()
 def domains() -> None:
-    """List domains, and change their certificates."""
+    """List domains and change their certificates."""
 
 
 @domains.command("list")
@@ -38,9 +38,9 @@ def list_(session: Session, project: str, environment: str) -> None:
 @click.option(
     "--private-key",
     type=click.Path(exists=True, dir_okay=False, allow_dash=True),
-    help="PEM file of its key, without a passphrase; - reads standard input.",
+    help="PEM file of the key, without a passphrase; - for standard input.",
 )
-@click.option("--chain", type=click.Path(exists=True, dir_okay=False), help="PEM file of the chain.")
+@click.option("--chain", type=click.Path(exists=True, dir_okay=False), help="PEM file of intermediate certificates.")
 @workflow(Domains.update, without={"url", "certificate", "private_key", "chain"})
 @pass_session
 def update(
@@ -53,11 +53,13 @@ def update(
     chain: str | None,
     **options: object,
 ) -> None:
-    """Give DOMAIN (a host name or UID) a certificate, or go back to Launch's own."""
+    """Set the certificate of DOMAIN (a host name or UID), or let Launch manage it."""
     place = session.find(project, environment)
     fitting = [one for one in session.client.domains.list(*place) if domain in (one.uid, one.url)]
     if not fitting:
-        raise click.UsageError(f"{project}/{environment} has no domain {domain}; domains list shows what there is")
+        raise click.UsageError(
+            f"The environment {project}/{environment} has no domain {domain}. The command `domains list` lists them."
+        )
     changed = session.client.domains.update(
         *place,
         fitting[0].uid,
@@ -75,12 +77,13 @@ def update(
 @workflow(Environments.revalidate_cache)
 @pass_session
 def purge(session: Session, project: str, environment: str, **options: object) -> None:
-    """Revalidate the cache: give one of --path, --cache-tags and --hostnames."""
+    """Revalidate the CDN cache of --path, --cache-tags or --hostnames (exactly one)."""
     found = session.find(project, environment)
     session.client.environments.revalidate_cache(*found, **taken_by(Environments.revalidate_cache, options))
     usage = session.client.usage.cache_revalidations()
     session.output.result(
-        usage, f"done; {usage.current_cache_revalidations} of {usage.max_cache_revalidations} of today's revalidations"
+        usage,
+        f"Revalidated. Today's quota: {usage.current_cache_revalidations} of {usage.max_cache_revalidations} used.",
     )
 
 

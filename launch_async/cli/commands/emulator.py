@@ -1,4 +1,4 @@
-"""`emulator`: a Launch server on this machine."""
+"""`emulator`: runs a Launch server for tests on this machine."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ __all__ = ["emulator"]
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []}, add_help_option=False)
 @click.argument("options", nargs=-1, type=click.UNPROCESSED)
 def emulator(options: tuple[str, ...]) -> int:
-    """Run an emulator: `emulator --help` lists its options.
+    """Run a Launch server for tests. `emulator --help` lists its options.
 
-    Its first line is JSON: the URL and the credentials. It runs until Ctrl-C.
+    The first line of output is JSON with the URL and the credentials. The
+    server runs until Ctrl-C.
     """
     from launch_async.emulator.__main__ import main
 

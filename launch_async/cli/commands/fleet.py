@@ -1,4 +1,4 @@
-"""`fleet`: one thing for many environments, planned first, run in waves, and resumed after a crash."""
+"""`fleet`: bulk operations that are planned first, run in waves, and can be resumed after a crash."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SELECTION = {"project_uids", "environment_uids"}
 
 @click.group()
 def fleet() -> None:
-    """Do one thing to many environments: plan it, look at it, run it."""
+    """Run bulk operations on many environments: select, plan, run, resume."""
 
 
 @fleet.command()
@@ -27,24 +27,24 @@ def fleet() -> None:
 @workflow(Fleet.select, without={*_SELECTION, "projects", "environments"})
 @pass_session
 def select(session: Session, **options: object) -> None:
-    """Show which environments fit."""
+    """Show the environments that a selection matches."""
     _show_selection(session, session.client.fleet.select(**taken_by(Fleet.select, options)))
 
 
 @fleet.group()
 def plan() -> None:
-    """Write a plan to a file, or show it; nothing is changed."""
+    """Write a plan to a file, or show it. Change nothing."""
 
 
 def _planned(session: Session, plan: Plan, output: str | None) -> None:
     if output is not None:
         plan.save(output)
-        session.output.note(f"written to {output}; look at it, and then: contentstack-launch fleet run {output}")
+        session.output.note(f"The plan is in {output}. Read it, then type: contentstack-launch fleet run {output}")
     session.output.result(plan)
 
 
 def _selecting(function: click.decorators.FC) -> click.decorators.FC:
-    """Give a planning command the options that select its environments, and the file that it writes."""
+    """Add the options that select environments, and the option for the file of the plan."""
     function = click.option("--output", "-o", type=click.Path(dir_okay=False), help="File for the plan.")(function)
     function = workflow(Fleet.select, without={*_SELECTION, "projects", "environments"})(function)
     function = click.option("--environment", "environments", multiple=True, metavar="GLOB", help="As for select.")(
@@ -59,7 +59,7 @@ def _selecting(function: click.decorators.FC) -> click.decorators.FC:
 @workflow(Fleet.plan_redeploy)
 @pass_session
 def redeploy(session: Session, source: object, output: str | None, **options: object) -> None:
-    """Plan to deploy SOURCE everywhere; by default what each environment has."""
+    """Plan to deploy SOURCE, or the current version of each environment."""
     bulk = session.client.fleet
     chosen = bulk.select(**taken_by(Fleet.select, options))
     _planned(
@@ -77,7 +77,7 @@ def redeploy(session: Session, source: object, output: str | None, **options: ob
 def variables(
     session: Session, names: tuple[str, ...], remove: tuple[str, ...], output: str | None, **options: object
 ) -> None:
-    """Plan to set variables: NAME, NAME=env:VARIABLE or NAME=file:PATH, as for `vars set`."""
+    """Plan to set variables: NAME, NAME=env:VARIABLE or NAME=file:PATH (see `vars set`)."""
     bulk = session.client.fleet
     chosen = bulk.select(**taken_by(Fleet.select, options))
     _planned(session, bulk.plan_variables(chosen, _values(names), remove=remove), output)
@@ -88,7 +88,7 @@ def variables(
 @workflow(Fleet.plan_revalidate)
 @pass_session
 def purge(session: Session, output: str | None, **options: object) -> None:
-    """Plan to revalidate the cache everywhere."""
+    """Plan to revalidate the CDN cache of environments."""
     bulk = session.client.fleet
     chosen = bulk.select(**taken_by(Fleet.select, options))
     _planned(session, bulk.plan_revalidate(chosen, **taken_by(Fleet.plan_revalidate, options)), output)
@@ -99,18 +99,24 @@ def purge(session: Session, output: str | None, **options: object) -> None:
 @click.option("--output", "-o", type=click.Path(dir_okay=False), help="File for the plan.")
 @pass_session
 def delete(session: Session, environments: tuple[str, ...], output: str | None) -> None:
-    """Plan to delete environments, each by its whole name or UID."""
+    """Plan to delete environments, given by complete names or UIDs."""
     pairs = [(project, environment) for project, _, environment in (one.partition("/") for one in environments)]
     _planned(session, session.client.fleet.plan_delete(pairs), output)
 
 
 @fleet.command()
 @click.argument("plan", type=click.Path(exists=True, dir_okay=False))
-@click.option("--set", "names", multiple=True, metavar="NAME[=REFERENCE]", help="Value of a variable that it sets.")
+@click.option(
+    "--set",
+    "names",
+    multiple=True,
+    metavar="NAME[=REFERENCE]",
+    help="Value of a variable; see `vars set`.",
+)
 @workflow(Fleet.run, without={"variables"})
 @pass_session
 def run(session: Session, plan: str, names: tuple[str, ...], **options: object) -> int:
-    """Run a PLAN file. Its journal (PLAN.journal by default) resumes it after a crash."""
+    """Run a PLAN file. The journal, PLAN.journal by default, allows a resumption."""
     loaded = Plan.load(plan)
     given = taken_by(Fleet.run, options)
     journal = str(given.setdefault("journal", f"{plan}.journal"))
@@ -126,11 +132,17 @@ def run(session: Session, plan: str, names: tuple[str, ...], **options: object) 
 
 @fleet.command()
 @click.argument("journal", type=click.Path(exists=True, dir_okay=False))
-@click.option("--set", "names", multiple=True, metavar="NAME[=REFERENCE]", help="Value of a variable that it sets.")
+@click.option(
+    "--set",
+    "names",
+    multiple=True,
+    metavar="NAME[=REFERENCE]",
+    help="Value of a variable; see `vars set`.",
+)
 @workflow(Fleet.resume, without={"variables"}, texts_of=Fleet.run)
 @pass_session
 def resume(session: Session, journal: str, names: tuple[str, ...], **options: object) -> int:
-    """Go on with a run from its JOURNAL."""
+    """Continue an interrupted run from its JOURNAL."""
     given = taken_by(Fleet.resume, options)
     bulk, values = session.client.fleet, _values(names)
     code, _ = run_shown(
@@ -144,11 +156,15 @@ def resume(session: Session, journal: str, names: tuple[str, ...], **options: ob
 @fleet.command()
 @click.argument("journal", type=click.Path(exists=True, dir_okay=False))
 @click.option(
-    "--format", "form", type=click.Choice(["text", "markdown", "junit", "html"]), default="text", help="What to write."
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown", "junit", "html"]),
+    default="text",
+    help="Format of the report.",
 )
 @pass_session
 def report(session: Session, journal: str, form: str) -> None:
-    """Show the report of a run from its JOURNAL; nothing is sent."""
+    """Show the report of a run from its JOURNAL. Send no request."""
     found = session.client.fleet.report(journal)
     ways = {"markdown": found.to_markdown, "junit": found.to_junit, "html": found.to_html}
     session.output.result(found, ways[form]() if form in ways else str(found))

@@ -1,4 +1,4 @@
-"""`login` and `logout`."""
+"""`login` and `logout`: the token in the system's keyring."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ __all__ = ["login", "logout"]
 
 
 @click.command()
-@click.option("--email", help="E-mail address; asked for by default.")
+@click.option("--email", help="E-mail address. Without this option, the command asks for it.")
 @pass_session
 def login(session: Session, email: str | None) -> None:
-    """Log in with e-mail and password, and keep the token in the system's keyring.
+    """Log in with e-mail and password, and store the token in the keyring.
 
-    The password is asked for, or read from standard input. Users of single
-    sign-on have none: use an app, or CONTENTSTACK_AUTHTOKEN.
+    The command asks for the password, or reads it from standard input. Users
+    of single sign-on have no password. They use an app or
+    CONTENTSTACK_AUTHTOKEN instead.
     """
     region = session.region or "na"
     email = email or click.prompt("E-mail", err=True)
@@ -36,22 +37,22 @@ def login(session: Session, email: str | None) -> None:
     if organization is None and len(made.organization_uids) == 1:
         (organization,) = made.organization_uids
     keep_login(KeptLogin(made.credentials.token, organization, region))
-    session.output.result({"organization_uid": organization, "region": region}, "logged in")
+    session.output.result({"organization_uid": organization, "region": region}, "Logged in.")
     if organization is None:
-        session.output.note(f"name one of your organizations with --organization: {', '.join(made.organization_uids)}")
+        session.output.note(f"Choose an organization with --organization: {', '.join(made.organization_uids)}")
 
 
 @click.command()
 @pass_session
 def logout(session: Session) -> None:
-    """Log out, and remove the token from the keyring."""
+    """Log out and remove the token from the keyring."""
     kept = kept_login()
     if kept is None:
-        session.output.result({"was_logged_in": False}, "nobody was logged in")
+        session.output.result({"was_logged_in": False}, "There is no stored login.")
         return
     log_out(Authtoken(kept.authtoken), region=kept.region, base_url=session.base_url)
     forget_login()
-    session.output.result({"was_logged_in": True}, "logged out")
+    session.output.result({"was_logged_in": True}, "Logged out.")
 
 
 def _asked(what: str) -> str:

@@ -1,4 +1,4 @@
-"""`logs`, `server-logs`, `wait`."""
+"""`logs`, `server-logs` and `wait`: what a deployment does."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["logs", "server_logs", "wait"]
 @click.command()
 @environment_of
 @click.argument("deployment", required=False)
-@click.option("--follow", is_flag=True, help="Go on until the deployment has ended.")
+@click.option("--follow", is_flag=True, help="Show new lines until the deployment has ended.")
 @workflow(LaunchClient.follow_logs)
 @pass_session
 def logs(
     session: Session, project: str, environment: str, deployment: str | None, follow: bool, **options: object
 ) -> None:
-    """Show the build log of DEPLOYMENT (a UID), or of the newest one."""
+    """Show the build log of DEPLOYMENT (a UID) or of the newest deployment."""
     ref = session.find_deployment(project, environment, deployment)
     lines = (
         session.client.follow_logs(ref, **taken_by(LaunchClient.follow_logs, options))
@@ -36,16 +36,16 @@ def logs(
 @click.command("server-logs")
 @environment_of
 @click.argument("deployment", required=False)
-@click.option("--follow", is_flag=True, help="Go on until Ctrl-C, or until --until.")
+@click.option("--follow", is_flag=True, help="Show new lines until Ctrl-C or --until.")
 @workflow(LaunchClient.tail_server_logs)
 @pass_session
 def server_logs(
     session: Session, project: str, environment: str, deployment: str | None, follow: bool, **options: object
 ) -> None:
-    """Show the server log of DEPLOYMENT (a UID), or of the newest one.
+    """Show the server log of DEPLOYMENT (a UID) or of the newest deployment.
 
-    Without --follow: what was logged between --since (15 minutes ago by
-    default) and --until (now by default).
+    Without --follow, the command shows the lines between --since and --until.
+    The defaults are 15 minutes ago and now.
     """
     from datetime import UTC, datetime, timedelta
 
@@ -68,9 +68,9 @@ def server_logs(
 @workflow(LaunchClient.wait)
 @pass_session
 def wait(session: Session, project: str, environment: str, deployment: str | None, **options: object) -> None:
-    """Wait until DEPLOYMENT (a UID), or the newest one, has ended.
+    """Wait until DEPLOYMENT (a UID) or the newest deployment has ended.
 
-    Exits with 1 if it failed.
+    The exit code is 1 if the deployment has failed.
     """
     ref = session.find_deployment(project, environment, deployment)
 

@@ -1,4 +1,4 @@
-"""`preview`: environments that end by themselves."""
+"""`preview`: preview environments, which expire."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ __all__ = ["preview"]
 
 @click.group()
 def preview() -> None:
-    """Environments for branches and folders that end by themselves."""
+    """Create, list, extend and delete preview environments. They expire."""
 
 
 @preview.command()
 @click.argument("project")
-@click.option("--source", type=SOURCE, help="A folder or ZIP, for file-upload projects.")
-@click.option("--ttl", type=DURATION, required=True, help="How long it lives from now, such as 3d.")
+@click.option("--source", type=SOURCE, help="Folder or ZIP to deploy, for file-upload projects.")
+@click.option("--ttl", type=DURATION, required=True, help="Time until the preview expires, such as 3d.")
 @workflow(Previews.create, without={"source", "ttl", "environment_variables"})
 @pass_session
 def create(session: Session, project: str, source: object, ttl: timedelta, **options: object) -> None:
-    """Deploy --branch or --source of PROJECT to its preview, and wait for it."""
+    """Deploy --branch or --source to a preview of PROJECT, and wait for it."""
     found = session.client.find(project)
     with session.output.section(f"Build log of a preview of {project}"):
         made = session.client.previews.create(
@@ -47,7 +47,7 @@ def create(session: Session, project: str, source: object, ttl: timedelta, **opt
 @click.argument("project", required=False)
 @pass_session
 def list_(session: Session, project: str | None) -> None:
-    """List the previews of PROJECT, or of all projects."""
+    """List the previews of PROJECT or of all projects."""
     project_uid = None if project is None else session.client.find(project).project_uid
     _show(session, session.client.previews.list(project_uid))
 
@@ -57,31 +57,31 @@ def list_(session: Session, project: str | None) -> None:
 @click.argument("ttl", type=DURATION)
 @pass_session
 def extend(session: Session, project: str, environment: str, ttl: timedelta) -> None:
-    """Let a preview live for TTL from now, such as 7d."""
+    """Let a preview expire TTL from now, such as 7d."""
     found = session.find(project, environment)
     extended = session.client.previews.extend((found.project_uid, found.environment_uid), ttl)
-    session.output.result(extended, f"{extended.name} ends at {extended.expires_at:%Y-%m-%d %H:%M %Z}")
+    session.output.result(extended, f"The preview {extended.name} expires at {extended.expires_at:%Y-%m-%d %H:%M %Z}.")
 
 
 @preview.command()
 @click.argument("project")
-@click.option("--branch", help="The branch that it was created for.")
-@click.option("--name", help="The name of its environment instead.")
+@click.option("--branch", help="Branch of the preview.")
+@click.option("--name", help="Name of the preview's environment, instead of a branch.")
 @pass_session
 def delete(session: Session, project: str, branch: str | None, name: str | None) -> int:
-    """Delete the preview of a branch, or of a name. None is no error."""
+    """Delete a preview by --branch or --name. A missing preview is no error."""
     found = session.client.find(project)
     gone = session.client.previews.delete(found.project_uid, branch=branch, name=name)
-    session.output.result(gone, "there was none" if gone is None else f"{gone.name} is deleted")
+    session.output.result(gone, "There is no such preview." if gone is None else f"The preview {gone.name} is deleted.")
     return ExitCode.DONE
 
 
 @preview.command()
-@click.option("--project", help="Only previews of this project.")
+@click.option("--project", help="Delete only previews of this project.")
 @workflow(Previews.sweep, without={"project_uid"})
 @pass_session
 def sweep(session: Session, project: str | None, **options: object) -> None:
-    """Delete the previews whose time is over."""
+    """Delete the previews that have expired."""
     project_uid = None if project is None else session.client.find(project).project_uid
     _show(session, session.client.previews.sweep(project_uid=project_uid, **taken_by(Previews.sweep, options)))
 
@@ -91,7 +91,7 @@ def _show(session: Session, previews: Sequence[Preview]) -> None:
         {
             "preview": one.name,
             "owner": one.owner,
-            "ends in": "over" if one.is_over else duration(one.time_left.total_seconds()),
+            "expires in": "expired" if one.is_over else duration(one.time_left.total_seconds()),
             "environment_uid": one.environment_uid,
         }
         for one in previews

@@ -1,4 +1,4 @@
-"""`probe`: check what the SDK assumes about the service against a real organization."""
+"""`probe`: checks the SDK's assumptions about the service in a real organization."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ __all__ = ["probe"]
 def probe(
     session: Session, markdown: str | None, to_emulator_options: bool, confirm: int | None, **options: object
 ) -> int:
-    """Check what the SDK assumes about Launch against your organization.
+    """Check the SDK's assumptions about Launch in your organization.
 
     The probe only reads, with at most 60 requests at half of your rate limit.
     With --write it makes one scratch project, and deletes it at the end. The

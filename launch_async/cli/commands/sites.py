@@ -1,4 +1,4 @@
-"""`site`, `deploy`, `restore`, `promote`."""
+"""`site`, `deploy`, `restore`, `promote` and `resume-release`: deployments."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ __all__ = ["deploy", "promote", "restore", "resume_release", "site"]
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True))
-@click.option("--name", help="Name of the project; that of the folder by default.")
-@click.option("--emulator", is_flag=True, help="Deploy to an emulator on this machine, and serve the site.")
+@click.option("--name", help="Name of the project. The default is the name of the folder.")
+@click.option("--emulator", is_flag=True, help="Deploy to an emulator, which serves the site until Ctrl-C.")
 @workflow(LaunchClient.create_site, without={"environment_variables"})
 @pass_session
 def site(session: Session, folder: str, name: str | None, emulator: bool, **options: object) -> None:
-    """Create a project from FOLDER (a folder or ZIP), deploy it, and wait for it."""
+    """Create a project from FOLDER (a folder or ZIP), deploy it and wait for it."""
     name = name or Path(folder).resolve().stem
     with _emulator(session) if emulator else contextlib.nullcontext():
         with session.output.section(f"Build log of {name}"):
@@ -38,7 +38,7 @@ def site(session: Session, folder: str, name: str | None, emulator: bool, **opti
         deployment = made.deployment
         session.output.result(made, f"{deployment.status}  {deployment.url}")
         if emulator:
-            session.output.note("The emulator serves the site. Press Ctrl-C to end it.")
+            session.output.note("The emulator serves the site. Press Ctrl-C to stop it.")
             _wait_for_interrupt()
 
 
@@ -50,7 +50,7 @@ def site(session: Session, folder: str, name: str | None, emulator: bool, **opti
 def deploy(session: Session, project: str, environment: str, source: object, **options: object) -> None:
     """Deploy SOURCE: a folder, a ZIP, `latest`, `previous` or `commit:HASH`.
 
-    Exits with 1 if the build fails; the last lines of its log say why.
+    The exit code is 1 if the build fails. The last lines of the log show why.
     """
     found = session.find(project, environment)
     with session.output.section(f"Build log of {project}/{environment}"):
@@ -68,7 +68,7 @@ def deploy(session: Session, project: str, environment: str, source: object, **o
 @workflow(LaunchClient.restore)
 @pass_session
 def restore(session: Session, project: str, environment: str, **options: object) -> None:
-    """Deploy again what served before; variables are not put back."""
+    """Deploy the previous version again. Variables stay as they are."""
     found = session.find(project, environment)
     _report(session, session.client.restore(*found, **taken_by(LaunchClient.restore, options)))
 
@@ -78,7 +78,7 @@ def restore(session: Session, project: str, environment: str, **options: object)
 @click.argument("from_environment")
 @click.argument("project")
 @click.argument("environment")
-@click.option("--deployment", "deployment_uid", metavar="UID", help="Which deployment; the newest one by default.")
+@click.option("--deployment", "deployment_uid", metavar="UID", help="The deployment; the newest one by default.")
 @workflow(LaunchClient.promote)
 @pass_session
 def promote(
@@ -90,7 +90,7 @@ def promote(
     deployment_uid: str | None,
     **options: object,
 ) -> None:
-    """Deploy to an environment the same commit or ZIP that another one has."""
+    """Deploy the commit or ZIP of one environment to another environment."""
     source = session.find_deployment(from_project, from_environment, deployment_uid)
     found = session.find(project, environment)
     _report(session, session.client.promote(source, *found, **taken_by(LaunchClient.promote, options)))
@@ -103,11 +103,12 @@ def promote(
 def resume_release(session: Session, journal: str, **options: object) -> int:
     """Finish a deploy or promote whose process was killed, from its JOURNAL.
 
-    Exits with 1 if nothing was deployed yet: deploy again.
+    The exit code is 1 if the process had not created a deployment. Deploy
+    again in this case.
     """
     deployment = session.client.resume_release(journal, **taken_by(LaunchClient.resume_release, options))
     if deployment is None:
-        session.output.result(None, "nothing was deployed yet: deploy again")
+        session.output.result(None, "There is no deployment yet. Deploy again.")
         return ExitCode.FAILED
     _report(session, deployment)
     return ExitCode.DONE
@@ -137,7 +138,7 @@ def _emulator(session: Session) -> Generator[None]:
 
 
 def _wait_for_interrupt() -> None:
-    """Return when Ctrl-C or SIGTERM comes."""
+    """Wait for Ctrl-C or SIGTERM."""
     ended = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:

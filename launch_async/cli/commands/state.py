@@ -1,4 +1,4 @@
-"""`state`: one file says what a fleet should be."""
+"""`state`: declared state of projects and environments in a file."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ _FILE = click.argument("file", type=click.Path(dir_okay=False), default="launch.
 
 @click.group()
 def state() -> None:
-    """Declare a fleet in one file (launch.toml by default)."""
+    """Declare projects and environments in a file (launch.toml by default)."""
 
 
 @state.command()
 @_FILE
-@click.option("--project", "projects", multiple=True, metavar="GLOB", help="Only these projects; repeatable.")
-@click.option("--overwrite", is_flag=True, help="Replace the file if it is there.")
+@click.option("--project", "projects", multiple=True, metavar="GLOB", help="Read only these projects; repeatable.")
+@click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")
 @pass_session
 def pull(session: Session, file: str, projects: tuple[str, ...], overwrite: bool) -> None:
-    """Write FILE from what is there now.
+    """Write the current projects and environments to FILE.
 
-    Values that look like secrets become references. What to set for them is
-    listed in the end.
+    References replace values that look like secrets. The last lines list the
+    references that must be set before `state apply`.
     """
     if Path(file).exists() and not overwrite:
-        raise click.UsageError(f"{file} is there: give another name, or --overwrite")
+        raise click.UsageError(f"The file {file} exists. Give another name, or add --overwrite.")
     pulled = session.client.state.pull(projects or None)
     pulled.save(file)
     session.output.result({"file": file, "references": pulled.references, "notes": pulled.notes}, f"{pulled}: {file}")
     for reference in pulled.references:
-        session.output.note(f"to be set before apply: {reference}")
+        session.output.note(f"Set before state apply: {reference}")
     for note in pulled.notes:
         session.output.note(str(note))
 
@@ -53,7 +53,7 @@ def pull(session: Session, file: str, projects: tuple[str, ...], overwrite: bool
 @click.option("--markdown", is_flag=True, help="Write Markdown, such as for a pull request.")
 @pass_session
 def diff(session: Session, file: str, markdown: bool) -> int:
-    """Show how what is there differs from FILE. Exits with 2 if it does."""
+    """Show how the organization differs from FILE. The exit code is then 2."""
     plan = session.client.state.diff(State.load(file))
     session.output.result(plan, plan.to_markdown() if markdown else str(plan))
     return ExitCode.DONE if plan.is_empty else ExitCode.DRIFT
@@ -64,10 +64,10 @@ def diff(session: Session, file: str, markdown: bool) -> int:
 @workflow(DeclaredState.apply)
 @pass_session
 def apply(session: Session, file: str, **options: object) -> int:
-    """Make what is there as FILE says, after showing the changes.
+    """Show how the organization differs from FILE, and make the changes.
 
-    Without --journal, an interrupted run is kept in FILE.journal until it is
-    resumed.
+    Without --journal, the journal of an interrupted run stays in FILE.journal
+    until `state resume` has finished the run.
     """
     given = taken_by(DeclaredState.apply, options)
     declared, plan = session.client.state, session.client.state.diff(State.load(file))
@@ -82,7 +82,9 @@ def apply(session: Session, file: str, **options: object) -> int:
 
 @state.command()
 @_FILE
-@click.option("--journal", type=click.Path(exists=True, dir_okay=False), help="The journal; FILE.journal by default.")
+@click.option(
+    "--journal", type=click.Path(exists=True, dir_okay=False), help="Journal of the run; FILE.journal by default."
+)
 @workflow(DeclaredState.resume, texts_of=DeclaredState.apply)
 @pass_session
 def resume(session: Session, file: str, journal: str | None, **options: object) -> int:
@@ -90,7 +92,9 @@ def resume(session: Session, file: str, journal: str | None, **options: object) 
     given, declared = taken_by(DeclaredState.resume, options), session.client.state
     own = Path(f"{file}.journal") if journal is None else None
     if own is not None and not own.exists():
-        raise click.UsageError(f"there is no {own}: nothing was interrupted, or give its journal with --journal")
+        raise click.UsageError(
+            f"The journal {own} does not exist, so no run was interrupted. --journal names another one."
+        )
     document, kept = State.load(file), journal or str(own)
     return _run(session, lambda progress: declared.resume(kept, document, on_event=progress, **given), file, kept, own)
 
@@ -102,7 +106,7 @@ def _run(
     journal: object,
     own: Path | None,
 ) -> int:
-    """Run it; a journal that nobody has asked for is removed when everything has ended."""
+    """Run a plan. Remove the journal at the end, unless the user has named it or something is unfinished."""
     code, report = run_shown(session, run, go_on=f"state resume {file}{'' if own else f' --journal {journal}'}")
     if own is not None and not report.unfinished:
         own.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""`vars`: compare and change the variables of an environment."""
+"""`vars`: environment variables."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ __all__ = ["vars"]
 
 @click.group()
 def vars() -> None:  # noqa: A001 - the name of the command
-    """Compare and change environment variables; values are never shown.
+    """Compare and change environment variables. Values are never shown.
 
-    The next deployment applies a change.
+    A change takes effect with the next deployment.
     """
 
 
 @vars.command()
 @environment_of
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@click.option("--remove", is_flag=True, help="Count variables that the file does not have as differences.")
+@click.option("--remove", is_flag=True, help="Also count variables that are not in the file as differences.")
 @pass_session
 def diff(session: Session, project: str, environment: str, file: str, remove: bool) -> int:
-    """Compare with a dotenv FILE. Exits with 2 if there are differences."""
+    """Compare variables with a dotenv FILE. The exit code is 2 if they differ."""
     found = session.find(project, environment)
     difference = session.client.variables.diff(*found, file, remove=remove)
     session.output.result(difference)
@@ -39,28 +39,28 @@ def diff(session: Session, project: str, environment: str, file: str, remove: bo
 @vars.command("import")
 @environment_of
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@click.option("--remove", is_flag=True, help="Remove variables that the file does not have.")
-@click.option("--dry-run", is_flag=True, help="Only show what would change.")
+@click.option("--remove", is_flag=True, help="Remove variables that are not in the file.")
+@click.option("--dry-run", is_flag=True, help="Show the changes, and do not make them.")
 @pass_session
 def import_(session: Session, project: str, environment: str, file: str, remove: bool, dry_run: bool) -> None:
-    """Write the variables of a dotenv FILE."""
+    """Set the variables of a dotenv FILE."""
     found = session.find(project, environment)
     _apply(session, session.client.variables.diff(*found, file, remove=remove), dry_run=dry_run)
 
 
 @vars.command(
     "set",
-    help="""Set variables. A value is never an argument, because others can see it.
+    help="""Set variables. Values are not arguments: other users could see them.
 
     \b
-    NAME                  asks for the value, or reads a line of standard input
-    NAME=env:VARIABLE     takes it from the environment
-    NAME=file:PATH        takes it from a file
+    NAME                ask for the value, or read a line of standard input
+    NAME=env:VARIABLE   read the value from an environment variable
+    NAME=file:PATH      read the value from a file
     """,
 )
 @environment_of
 @click.argument("names", nargs=-1, required=True, metavar="NAME[=REFERENCE]...")
-@click.option("--dry-run", is_flag=True, help="Only show what would change.")
+@click.option("--dry-run", is_flag=True, help="Show the changes, and do not make them.")
 @pass_session
 def set_(session: Session, project: str, environment: str, names: tuple[str, ...], dry_run: bool) -> None:
     """Set variables."""
@@ -75,10 +75,10 @@ def set_(session: Session, project: str, environment: str, names: tuple[str, ...
 @vars.command()
 @environment_of
 @click.argument("names", nargs=-1, required=True)
-@click.option("--dry-run", is_flag=True, help="Only show what would change.")
+@click.option("--dry-run", is_flag=True, help="Show the changes, and do not make them.")
 @pass_session
 def unset(session: Session, project: str, environment: str, names: tuple[str, ...], dry_run: bool) -> None:
-    """Remove variables. One that is not there is no error."""
+    """Remove variables. A missing variable is no error."""
     found = session.find(project, environment)
     variables = session.client.variables
     kept: Mapping[str, str] = {name: value for name, value in variables.read(*found).items() if name not in names}
