@@ -112,6 +112,7 @@ def docs(session: nox.Session) -> None:
 def package(session: nox.Session) -> None:
     """Wheel and sdist: built, checked, and the wheel used as the pages say, and with each of its extras alone."""
     (wheel,) = (file for file in built(session) if file.suffix == ".whl")
+    session.run("python", "-m", "tools.check_wheel", str(wheel), str(built_elsewhere(session)))
 
     # A script's own folder is on the path and the checkout is not, so these meet the installed packages.
     plain = clean_environment(session, "plain")
@@ -180,7 +181,15 @@ WORKERS = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 
 def built(session: nox.Session) -> list[Path]:
     """Build wheel and sdist, check both, and return them."""
-    install(session, requirements=["build>=1.2", "twine>=6", "check-wheel-contents>=0.6"])
+    install(
+        session,
+        requirements=[
+            "build>=1.2",
+            "twine>=6",
+            "check-wheel-contents>=0.6",
+            "cyclonedx-python-lib[json-validation]>=11.6",
+        ],
+    )
     dist = Path(session.create_tmp()) / "dist"
     shutil.rmtree(dist, ignore_errors=True)
     session.run("python", "-m", "build", "--outdir", str(dist))
@@ -188,6 +197,20 @@ def built(session: nox.Session) -> list[Path]:
     session.run("twine", "check", "--strict", *map(str, files))
     session.run("check-wheel-contents", *(str(file) for file in files if file.suffix == ".whl"))
     return files
+
+
+def built_elsewhere(session: nox.Session) -> Path:
+    """Build the wheel a second time, from a copy in another folder with other permissions, and return it."""
+    copy = Path(session.create_tmp()) / "elsewhere" / "a copy"
+    shutil.rmtree(copy.parent, ignore_errors=True)
+    files = str(session.run("git", "ls-files", "-z", "--cached", external=True, silent=True)).split("\0")
+    for name in filter(None, files):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(name, copy / name)
+        (copy / name).chmod(0o600)
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(copy / "dist"), str(copy))
+    (wheel,) = (copy / "dist").iterdir()
+    return wheel
 
 
 def clean_environment(session: nox.Session, name: str, like: Path | None = None) -> Path:
