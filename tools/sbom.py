@@ -63,19 +63,24 @@ def sbom(
 
 
 def _components(dependencies: Sequence[str], extras: Mapping[str, Sequence[str]]) -> Iterator[dict[str, Any]]:
-    required = {canonicalize_name(Requirement(each).name): Requirement(each) for each in dependencies}
-    yield from (_component(name, requirement, "required", []) for name, requirement in required.items())
+    required = {_name(requirement): requirement for requirement in map(Requirement, dependencies)}
+    for name, requirement in required.items():
+        yield _component(name, requirement, "required", [])
     optional: dict[str, Requirement] = {}
     needed_by: dict[str, list[str]] = {}
     for extra, requirements in sorted(extras.items()):
         for requirement in map(Requirement, requirements):
-            name = canonicalize_name(requirement.name)
+            name = _name(requirement)
             if optional.setdefault(name, requirement).specifier != requirement.specifier:
                 raise ValueError(f"the extras accept different versions of {name}")
             needed_by.setdefault(name, []).append(extra)
     for name, requirement in optional.items():
         if name not in required:
             yield _component(name, requirement, "optional", needed_by[name])
+
+
+def _name(requirement: Requirement) -> str:
+    return canonicalize_name(requirement.name)
 
 
 def _component(name: str, requirement: Requirement, scope: str, extras: Sequence[str]) -> dict[str, Any]:
