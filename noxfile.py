@@ -85,12 +85,13 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Both checkers in strict mode, and every public name fully typed."""
+    """Our own code by two checkers in strict mode, every public name fully typed, and the code of users by five."""
     install(session, "lint")
     session.run("mypy")
     session.run("pyright")
     for package in PACKAGES:
         session.run("pyright", "--ignoreexternal", "--verifytypes", package)
+    session.run("python", "-m", "tools.check_user_code")
 
 
 @nox.session

@@ -6,7 +6,7 @@ The examples use your organization if the environment variables contain credenti
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 
 import launch_async
@@ -25,7 +25,7 @@ def is_real() -> bool:
 @asynccontextmanager
 async def open_cloud(
     prepare: Callable[[LaunchEmulator], object] | None = None,
-) -> AsyncIterator[launch_async.LaunchClient]:
+) -> AsyncGenerator[launch_async.LaunchClient, None]:
     """Open a client for your organization, or for an emulator that `prepare` has filled."""
     if is_real():
         async with launch_async.LaunchClient.from_env() as launch:
@@ -45,7 +45,7 @@ async def open_cloud(
 @contextmanager
 def open_cloud_sync(
     prepare: Callable[[SyncLaunchEmulator], object] | None = None,
-) -> Iterator[launch_sync.LaunchClient]:
+) -> Generator[launch_sync.LaunchClient, None, None]:
     """Open the client like `open_cloud`, without `await`."""
     if is_real():
         with launch_sync.LaunchClient.from_env() as launch:

@@ -9,7 +9,7 @@ uvicorn.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
 
@@ -32,7 +32,7 @@ def prepare(emulator: LaunchEmulator) -> None:
 
 
 @asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     async with open_cloud(prepare) as launch:
         app.state.launch = launch
         yield

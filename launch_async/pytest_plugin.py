@@ -8,7 +8,7 @@ asynchronous tests alike. ``launch_client`` and ``sync_launch_client`` are open 
 from collections.abc import AsyncIterator, Callable, Iterator
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import pytest
 
@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def launch_emulator(request: pytest.FixtureRequest) -> "Iterator[LaunchEmulator]":
     """A running emulator of this test's own, on a free port."""
     misplaced: tuple[object, ...] = ()
-    options: dict[str, object] = {}
+    options: dict[str, Any] = {}
     for marker in request.node.iter_markers("launch_emulator"):
         misplaced += marker.args  # refused, where they would be overlooked
         options = {**marker.kwargs, **options}

@@ -204,15 +204,15 @@ class EmulatorOptions:
     count_deletes: bool = True
     refusal_body: RefusalBody = "coded"
     latency: Latency = 0.0
-    latency_sigma: float = field(default=0.0, validator=ge(0))
-    build_seconds: float = field(default=0.3, validator=ge(0))
-    queue_seconds: float = field(default=0.0, validator=ge(0))
-    create_delay: float = field(default=0.0, validator=ge(0))
+    latency_sigma: float = field(default=0.0, validator=ge(0.0))
+    build_seconds: float = field(default=0.3, validator=ge(0.0))
+    queue_seconds: float = field(default=0.0, validator=ge(0.0))
+    create_delay: float = field(default=0.0, validator=ge(0.0))
     token_seconds: float = field(default=3600.0, validator=gt(0))
     upload_seconds: float = field(default=600.0, validator=gt(0))
     unpacked_limit: int = field(default=512 * 1024 * 1024, validator=gt(0))
-    site_cold_seconds: float = field(default=0.0, validator=ge(0))
-    site_stale_seconds: float = field(default=0.0, validator=ge(0))
+    site_cold_seconds: float = field(default=0.0, validator=ge(0.0))
+    site_stale_seconds: float = field(default=0.0, validator=ge(0.0))
     site_listeners: int = field(default=200, validator=ge(0))
     revalidation_quota: int = field(default=500, validator=ge(0))
     project_limit: int | None = field(default=None, validator=optional(ge(0)))
@@ -258,7 +258,7 @@ class EmulatorOptions:
     zero_limit: ZeroLimit = "everything"
     build_log_lines: int | None = field(default=None, validator=optional(ge(1)))
     failures_act: bool = False
-    listing_delay: float = field(default=0.0, validator=ge(0))
+    listing_delay: float = field(default=0.0, validator=ge(0.0))
     log_retention: float | None = field(default=None, validator=optional(gt(0)))
     live_logs_status: int = field(default=200, validator=one_of((200, 404, 405, 501)))
     live_log_event: str = "log"
@@ -267,7 +267,7 @@ class EmulatorOptions:
     live_log_heartbeat_seconds: float = field(default=15.0, validator=gt(0))
     live_log_cap: float = field(default=900.0, validator=gt(0))
     live_log_resume: bool = False
-    live_log_delay: float = field(default=0.0, validator=ge(0))
+    live_log_delay: float = field(default=0.0, validator=ge(0.0))
     second_factor_status: int = field(default=422, validator=one_of((400, 401, 422)))
     wrong_region: WrongRegion | None = field(default=None, validator=optional(one_of(get_args(WrongRegion))))
     git_connected: bool = True

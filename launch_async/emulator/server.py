@@ -181,7 +181,7 @@ def _http_server(answer: Callable[[web.BaseRequest], Awaitable[web.StreamRespons
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
-    return record.exc_info is None or not isinstance(record.exc_info[1], (HttpProcessingError, ConnectionError))
+    return not record.exc_info or not isinstance(record.exc_info[1], (HttpProcessingError, ConnectionError))
 
 
 def _assemble(options: EmulatorOptions, snapshot: Snapshot | None) -> Service:

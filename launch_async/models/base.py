@@ -47,7 +47,7 @@ class OpenEnum(enum.StrEnum):
         member._value_ = value
         return member
 
-    def __reduce_ex__(self, protocol: object) -> tuple[type[Self], tuple[str]]:  # noqa: ARG002, RUF100
+    def __reduce_ex__(self, proto: object) -> tuple[type[Self], tuple[str]]:  # noqa: ARG002, RUF100
         # Early releases of Python 3.11 pickle and copy by name, and no class has a member UNKNOWN. So use the value.
         return type(self), (self.value,)
 

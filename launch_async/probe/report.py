@@ -217,7 +217,7 @@ def _table(title: str, rows: tuple[ProbeRow, ...]) -> list[str]:
             answer += f". {row.reason}"
         if row.contradicts_default:
             answer += f" Default: `{_text(row.default)}`."
-        evidence = " ".join(filter(None, [row.how, *row.evidence]))
+        evidence = " ".join(part for part in (row.how, *row.evidence) if part)
         cells = (row.name, row.question, answer, evidence, row.affects)
         lines.append(f"| {' | '.join(map(_cell, cells))} |")
     return [*lines, ""]

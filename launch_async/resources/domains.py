@@ -22,7 +22,6 @@ from launch_async.resources._resource import Resource, foreign_answer
 from launch_async.resources.pager import Pager
 from launch_async.wire.documents import structure
 from launch_async.wire.json_body import load_json
-from launch_async.wire.readers import Mismatch
 from launch_async.wire.secret import Secret
 
 __all__ = ["Domains"]
@@ -238,7 +237,7 @@ def _shown(domain_uid: str, response: Response) -> Domain | None:
         document = load_json(response.body)
         inner = document.get("domain", document) if isinstance(document, dict) else None
         domain = structure(inner, Domain)
-    except (ValueError, Mismatch):
+    except ValueError:
         return None
     if domain.uid != domain_uid and is_uid(domain.uid):
         raise foreign_answer(_UPDATE, response, f"its uid is {domain.uid}, and {domain_uid} was asked for")

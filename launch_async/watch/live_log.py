@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from typing import Final, cast
+from typing import Final
 
 from launch_async.errors import ResponseLost
 from launch_async.http.base import BodyStream, Response
@@ -143,5 +143,5 @@ def _entries(document: JSONValue) -> list[JSONValue]:
     if isinstance(document, dict):
         inner = next((document[name] for name in _LISTS if isinstance(document.get(name), list)), None)
         document = [document] if inner is None else inner
-    entries = document if isinstance(document, list) else [document]
-    return [entry for entry in cast("list[JSONValue]", entries) if isinstance(entry, dict | str) and entry]
+    entries: list[JSONValue] = document if isinstance(document, list) else [document]
+    return [entry for entry in entries if isinstance(entry, dict | str) and entry]

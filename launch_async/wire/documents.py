@@ -5,6 +5,7 @@ The converter is imported when it is needed: a read that meets nothing odd does 
 
 from __future__ import annotations
 
+from types import GenericAlias
 from typing import TypeVar, cast
 
 from launch_async.models.base import JSONValue, WireModel
@@ -44,4 +45,4 @@ def structure_list(documents: list[JSONValue], kind: type[T]) -> tuple[T, ...]:
         pass
     from launch_async.wire.converter import structure_carefully
 
-    return structure_carefully(documents, cast("type[tuple[T, ...]]", tuple[kind, ...]))  # type: ignore[valid-type]
+    return structure_carefully(documents, cast("type[tuple[T, ...]]", GenericAlias(tuple, (kind, ...))))

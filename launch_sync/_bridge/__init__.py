@@ -207,7 +207,7 @@ def _say_of_the_call(error: BaseException, task: asyncio.Task[T] | None) -> None
         for note in getattr(cancelled, "__notes__", ()):
             error.add_note(note)
     if isinstance(error, KeyboardInterrupt) and at_a_prompt():
-        error._render_traceback_ = partial(TRACEBACK, error)  # type: ignore[attr-defined]  # for IPython
+        error.__dict__["_render_traceback_"] = partial(TRACEBACK, error)  # for IPython
 
 
 _AT_A_PROMPT = Audience(is_interactive=True, deliver=delivered)

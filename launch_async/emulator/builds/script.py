@@ -25,7 +25,7 @@ class LogLine:
     message: str
     stage: str = BUILD
     at: float = field(default=0.0, kw_only=True)
-    late: float = field(default=0.0, kw_only=True, validator=ge(0))
+    late: float = field(default=0.0, kw_only=True, validator=ge(0.0))
     timestamp: str | None = field(default=None, kw_only=True)
 
 
@@ -43,8 +43,8 @@ class Script:
     """
 
     outcome: str = "LIVE"
-    seconds: float | None = field(default=None, validator=optional(ge(0)))
-    queue_seconds: float | None = field(default=None, validator=optional(ge(0)))
+    seconds: float | None = field(default=None, validator=optional(ge(0.0)))
+    queue_seconds: float | None = field(default=None, validator=optional(ge(0.0)))
     lines: tuple[LogLine, ...] | None = None
     running_status: str = "DEPLOYING"
 

@@ -37,9 +37,9 @@ class Fault:
     method: str | None = None
     nth: int | None = field(default=None, validator=optional(ge(1)))
     times: int | None = field(default=None, validator=optional(ge(1)))
-    probability: float = field(default=1.0, validator=[instance_of((int, float)), ge(0)])
+    probability: float = field(default=1.0, validator=[instance_of((int, float)), ge(0.0)])
     status: int = field(default=503, validator=ge(200))
-    delay: float = field(default=0.0, validator=ge(0))
+    delay: float = field(default=0.0, validator=ge(0.0))
     body: str | None = None
     headers: Mapping[str, str] = field(factory=dict[str, str])
     met: int = 0

@@ -8,7 +8,7 @@ import inspect
 from collections import abc
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import NoneType, UnionType
+from types import GenericAlias, NoneType, UnionType
 from typing import Any, Final, Optional, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
@@ -175,7 +175,7 @@ def _in_json(kind: object) -> object:
     """Return the type in JSON for the type of a parameter: a list for an iterable, a `LogLine` for a line."""
     parts = get_args(kind)
     if get_origin(kind) is abc.Iterable:
-        return list[_in_json(parts[0])]  # type: ignore[misc]
+        return GenericAlias(list, (_in_json(parts[0]),))
     if get_origin(kind) not in (Union, UnionType):
         return kind
     if LogLine in parts:

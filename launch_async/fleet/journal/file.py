@@ -23,7 +23,7 @@ import attrs
 
 from launch_async._checked_lines import Log, Record
 from launch_async._file_lock import NoFileLocks, lock
-from launch_async.errors import InvalidArgumentError, JournalError, JournalInUse
+from launch_async.errors import JournalError, JournalInUse
 from launch_async.fleet.journal.journal import Entry, moment_of, text_of
 from launch_async.fleet.journal.origin import identity, is_last_written, mark_time
 from launch_async.fleet.plan.plan import Plan
@@ -261,7 +261,7 @@ def _parsed(path: Path, content: bytes) -> tuple[Plan, dict[str, Entry], Mapping
             else:
                 entry = Entry.from_dict(cast("Mapping[str, object]", record["entry"]))
                 entries[_known(entry.key, entries)] = entry
-    except (ValueError, TypeError, KeyError, InvalidArgumentError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise JournalError(
             f"{path} is damaged: {error}. Look at the service for what its run has done, and make a new plan"
         ) from error
