@@ -7,6 +7,7 @@ event loop. The client does all the rest: it retries, keeps to the budget and ad
 
 from __future__ import annotations
 
+import functools
 import platform
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -70,7 +71,7 @@ class FileBody:
     idle_timeout: float = 120.0
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Request:
     """One HTTP request, as it leaves.
 
@@ -143,7 +144,7 @@ class ResponseLike(Protocol):
         ...
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)
 class Response:
     """One HTTP response, read to its end.
 
@@ -172,11 +173,14 @@ class Response:
 
     def header(self, name: str) -> str | None:
         """Return a header, whatever the case of its name; None if it is not there."""
-        wanted = name.lower()
-        for key, value in self.headers.items():
-            if key.lower() == wanted:
-                return value
-        return None
+        return self._by_name.get(name.lower())
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name, value in self.headers.items():
+            found.setdefault(name.lower(), value)
+        return found
 
 
 class Transport(Protocol):

@@ -64,10 +64,6 @@ def _may_have_acted(error: LaunchError) -> bool:
     return isinstance(error, TransportError) and not isinstance(error, ConnectError)
 
 
-def _new_id() -> str:
-    return f"{_PROCESS}-{next(_numbers)}"
-
-
 @attrs.define(eq=False, kw_only=True)
 class CallState:
     """The state of one call.
@@ -81,7 +77,6 @@ class CallState:
         paced: Whether a limiter holds requests back after a 429.
         layered: Whether middleware stands around each exchange, so that `noting` tells what became of it.
         ends: When the call must end, by the loop's clock.
-        request_id: The client's own id of the call: unique in logs, and never sent.
         attempts: How often it was sent.
         status: Status of the last answer.
         maybe_done: Whether an attempt may have been acted on although its answer was lost.
@@ -95,7 +90,6 @@ class CallState:
     paced: bool = True
     layered: bool = False
     ends: float = attrs.field(init=False, default=0.0)
-    request_id: str = attrs.field(init=False, factory=_new_id)
     attempts: int = attrs.field(init=False, default=0)
     status: int | None = attrs.field(init=False, default=None)
     maybe_done: bool = attrs.field(init=False, default=False)
@@ -103,7 +97,14 @@ class CallState:
     _refusals: int = attrs.field(init=False, default=0)
     _in_flight: bool = attrs.field(init=False, default=False)
     _is_connecting: bool = attrs.field(init=False, default=False)
-    _opened: list[BodyStream] = attrs.field(init=False, factory=list["BodyStream"])
+    _opened: tuple[BodyStream, ...] = attrs.field(init=False, default=())
+    _request_id: str = attrs.field(init=False, default="")
+
+    @property
+    def request_id(self) -> str:
+        """The client's own id of the call: unique in logs, and never sent."""
+        self._request_id = self._request_id or f"{_PROCESS}-{next(_numbers)}"
+        return self._request_id
 
     async def run(
         self,
@@ -153,7 +154,8 @@ class CallState:
         clock = asyncio.get_running_loop().time
         self.attempts += 1
         self._in_flight, sent_at = not self.layered, clock()
-        _UNDER_WAY.set(self)
+        if self.layered:
+            _UNDER_WAY.set(self)
         try:
             response = await send(request)
         except LaunchError as error:
@@ -184,7 +186,7 @@ class CallState:
 
     def _note_stream(self, response: Response) -> None:
         if response.stream is not None:
-            self._opened.append(response.stream)
+            self._opened += (response.stream,)
 
     def refusal(self, response: Response, *, secrets: tuple[str, ...], region_hint: str = "") -> APIError:
         """Return the error that an answer means which is no success."""

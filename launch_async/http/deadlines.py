@@ -36,14 +36,17 @@ class Deadline:
         self._seconds = seconds
 
     def __enter__(self) -> Self:
-        watch = self._watch = _watch_of_this_loop()
-        task = asyncio.current_task(watch.loop)
+        loop, watch = asyncio.get_running_loop(), _here.watch
+        if watch is None or watch.loop is not loop:
+            watch = _here.watch = _Watch(loop)
+        self._watch = watch
+        task = asyncio.current_task(loop)
         if task is None:
             raise RuntimeError("a deadline needs a task that it can cancel")
         self._task = task
         self._cancelling = task.cancelling()
         if self._seconds is not None:
-            self.when = watch.loop.time() + self._seconds
+            self.when = loop.time() + self._seconds
             watch.entered.add(self)
             if self.when < watch.looks_at:
                 watch.look_at(self.when)
@@ -96,10 +99,3 @@ class _Here(threading.local):
 
 
 _here: Final = _Here()
-
-
-def _watch_of_this_loop() -> _Watch:
-    loop, watch = asyncio.get_running_loop(), _here.watch
-    if watch is None or watch.loop is not loop:
-        watch = _here.watch = _Watch(loop)
-    return watch

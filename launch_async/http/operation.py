@@ -64,13 +64,14 @@ class Operation:
             InvalidArgumentError: A UID is malformed.
         """
         for name, uid in uids.items():
-            check_uid(name, uid, operation=self.name)
+            if not is_uid(uid):
+                check_uid(name, uid, operation=self.name)
         return self.path.format(**uids)
 
 
-def is_uid(text: str) -> bool:
-    """Return whether a text is a well-formed UID: 24 lower-case hex digits (FACTS §4)."""
-    return _UID.fullmatch(text) is not None
+def is_uid(text: object) -> bool:
+    """Return whether a value is a well-formed UID: 24 lower-case hex digits (FACTS §4)."""
+    return isinstance(text, str) and _UID.fullmatch(text) is not None
 
 
 def check_uid(name: str, uid: str, *, operation: str | None = None) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -37,7 +38,7 @@ from launch_async.http.metering import METERS, Meter
 from launch_async.http.operation import Operation
 from launch_async.http.recording import received
 from launch_async.http.retry import IDEMPOTENT, Decision, RetryPolicy
-from launch_async.http.service_clock import ServiceClock, note_change
+from launch_async.http.service_clock import CHANGING, ServiceClock, note_change
 from launch_async.models.base import JSONValue, Unset
 from launch_async.rate_limit.ownership import Ownership
 from launch_async.rate_limit.types import Answer, Permit, Priority, RateLimiter
@@ -255,7 +256,10 @@ class Pipeline:
         Raises:
             LaunchError: See `launch_async.errors`.
         """
-        return await self._run(call, self._state_of(call), reader)
+        one = self._state_of(call)
+        if self._is_observed:
+            return await self._observed(call, one, reader)
+        return await self._sent(call, one, reader)
 
     @property
     def streams(self) -> bool:
@@ -270,7 +274,9 @@ class Pipeline:
         """
         one = self._state_of(call)
         try:
-            answer = await self._run(attrs.evolve(call, streamed=True), one, _as_it_is)
+            streamed = attrs.evolve(call, streamed=True)
+            send = self._observed if self._is_observed else self._sent
+            answer = await send(streamed, one, _as_it_is)
         except BaseException:
             one.close_streams()
             raise
@@ -290,10 +296,9 @@ class Pipeline:
             layered=bool(self.middleware),
         )
 
-    async def _run(self, call: Call, one: CallState, reader: Callable[[Response], T]) -> T:
-        if self._hooks is None and not _LOG.isEnabledFor(logging.DEBUG):
-            return await self._sent(call, one, reader)
-        return await self._observed(call, one, reader)
+    @property
+    def _is_observed(self) -> bool:
+        return self._hooks is not None or _LOG.isEnabledFor(logging.DEBUG)
 
     async def _observed(self, call: Call, one: CallState, reader: Callable[[Response], T]) -> T:
         from launch_async.hooks import Hooks, RequestFinished, RequestStarted
@@ -357,7 +362,9 @@ class Pipeline:
             raise DeadlineExceeded(f"no time is left to send {operation.name} in")
         permit = await self._permit(operation, one, left) if operation.budgeted else None
         sent_at = clock()
-        note_change(operation.method)
+        changes = operation.method in CHANGING
+        if changes:
+            note_change()
         try:
             response = await one.exchange(self._send, request)
         except BaseException as error:
@@ -365,7 +372,8 @@ class Pipeline:
                 _settle_without_answer(permit, error, clock())
             raise
         finally:
-            note_change(operation.method)
+            if changes:
+                note_change()
             for meter in METERS.get():
                 meter.maybe_done |= one.maybe_done
         if isinstance(response, LaunchError):
@@ -390,7 +398,7 @@ class Pipeline:
     async def _permit(self, operation: Operation, one: CallState, left: float) -> Permit:
         """Wait for the budget, and tell observers how long that took."""
         meters = METERS.get()
-        priority = max((meter.priority for meter in meters), default=Priority.INTERACTIVE)
+        priority = max(meter.priority for meter in meters) if meters else Priority.INTERACTIVE
         permit = await self._budget.acquire(operation, priority=priority, timeout=left)
         if meters or permit.waited:
             try:
@@ -434,7 +442,9 @@ class Pipeline:
 
     def _request(self, call: Call, credentials: Mapping[str, str]) -> Request:
         """Return the request of a call, with the credentials of this moment."""
-        headers = {"Accept": "application/json", "User-Agent": self._user_agent, **call.headers, **credentials}
+        headers = {"Accept": "application/json", "User-Agent": self._user_agent, **credentials}
+        if call.headers:
+            headers = {**headers, **call.headers, **credentials}
         organization_uid = self.organization_uid
         if call.operation.authenticated and organization_uid is not None:
             headers["organization_uid"] = organization_uid
@@ -447,7 +457,9 @@ class Pipeline:
             url=self._url(call),
             headers=headers,
             body=None if call.body is None else dump_json(call.body),
-            timeout=_least(self._attempt_timeout, call.attempt_timeout),
+            timeout=self._attempt_timeout
+            if call.attempt_timeout is None
+            else min(call.attempt_timeout, self._attempt_timeout or math.inf),
             operation=call.operation.name,
             once=call.operation.once,
             # A middleware sees every answer whole.
@@ -457,8 +469,9 @@ class Pipeline:
         )
 
     def _url(self, call: Call) -> str:
-        query = {name: value for name, value in call.query.items() if value is not None}
-        return f"{self.base_url}{call.path}{f'?{urlencode(query)}' if query else ''}"
+        url = f"{self.base_url}{call.path}"
+        query = {name: value for name, value in call.query.items() if value is not None} if call.query else {}
+        return f"{url}?{urlencode(query)}" if query else url
 
     def _report_wait(self, one: CallState, meters: Sequence[Meter], waited: float) -> None:
         for meter in meters:
@@ -521,10 +534,6 @@ def _tokens_in(request: Request) -> Iterator[str]:
     for name, value in request.headers.items():
         if name.lower() in _SECRET_HEADERS:
             yield value.rpartition(" ")[2]
-
-
-def _least(one: float | None, other: float | None) -> float | None:
-    return min((limit for limit in (one, other) if limit is not None), default=None)
 
 
 def _as_it_is(response: Response) -> Response:

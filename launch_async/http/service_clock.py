@@ -16,18 +16,18 @@ from launch_async.wire.moments import parse_http_date
 
 __all__ = ["ServiceClock", "note_change", "unchanged_since"]
 
-_CHANGING: Final = frozenset({"PUT", "PATCH", "DELETE"})
+CHANGING: Final = frozenset({"PUT", "PATCH", "DELETE"})
+"""Methods that change something that exists. A POST only creates."""
 _last_change = -math.inf
 
 
-def note_change(method: str) -> None:
-    """Take in that this process sends a request, or has an answer: what was read before a change may be out of date.
+def note_change() -> None:
+    """Record that this process has sent a request of a `CHANGING` method, or has received the response to one.
 
-    A request that only reads or creates changes nothing that is there.
+    A value that was read before that moment may be out of date.
     """
     global _last_change
-    if method in _CHANGING:
-        _last_change = time.monotonic()
+    _last_change = time.monotonic()
 
 
 def unchanged_since(moment: float) -> bool:
