@@ -1,4 +1,4 @@
-"""A client made of aiohttp alone, so that the emulator is judged by the wire and not by our own client."""
+"""A test client of aiohttp alone, so that the tests check the wire and do not depend on the SDK's client."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class Reply:
 
     @property
     def code(self) -> str:
-        """The code of the first error, whatever envelope it came in."""
+        """The code of the first error, in any envelope."""
         first = self.json["errors"][0]
         return first["code"] if "code" in first else next(iter(first.values()))["code"]
 
 
 def hold_to_the_document(method: str, path: str, reply: Reply) -> None:
-    """Every answer that these tests see is one of the document, unless FACTS knows more than the document does."""
+    """Check that an answer fits the API document, except where FACTS knows more than the document."""
     document = answers_document()
     operation = document.find(method, path)
     if operation is None or (operation.id, reply.status) in BESIDE_THE_DOCUMENT:
@@ -88,14 +88,14 @@ class Api:
         return await self.call("DELETE", path, **options)
 
     async def upload(self, archive: bytes) -> str:
-        """Ask for a signed URL, send `archive` to it, return the uploadUid."""
+        """Get a signed URL, send `archive` to it, and return the uploadUid."""
         target = (await self.get("/projects/upload/signed_url")).json
         reply = await self.send(target, archive)
         assert reply.status in (200, 201, 204), reply.text
         return target["uploadUid"]
 
     async def send(self, target: Mapping[str, Any], archive: bytes, headers: Mapping[str, str] | None = None) -> Reply:
-        """Send `archive` to a signed URL as its answer tells."""
+        """Send `archive` to a signed URL in the form that the answer requires."""
         given = dict(headers or {})
         if target.get("fields"):
             form = aiohttp.FormData()
@@ -110,7 +110,7 @@ class Api:
             return Reply(response.status, await response.text(errors="replace"), response.headers)
 
     async def site(self, archive: bytes, name: str = "site", **environment: object) -> str:
-        """A new project from an archive; the path of its environment."""
+        """Create a project from an archive, and return the path of its environment."""
         body = {
             "name": name,
             "projectType": "FILEUPLOAD",
@@ -148,7 +148,7 @@ Start = Callable[..., AbstractAsyncContextManager[Api]]
 
 @pytest.fixture
 def start() -> Start:
-    """Start an emulator with options; gives an `Api` that holds its authtoken.
+    """Start an emulator with options, and return an `Api` with its authtoken.
 
     The budget is off unless asked for. Where there is one, all requests come in one moment, however long they take.
     """
@@ -166,7 +166,7 @@ def start() -> Start:
 
 @pytest.fixture
 async def api(start: Start) -> AsyncIterator[Api]:
-    """An `Api` on an emulator of its own whose builds take a minute of virtual time."""
+    """An `Api` on a separate emulator whose builds take a minute of virtual time."""
     async with start() as started:
         yield started
 
@@ -179,5 +179,5 @@ def archive() -> bytes:
 
 @pytest.fixture
 def zip_of() -> Callable[..., bytes]:
-    """Makes archives."""
+    """Return a function that makes archives."""
     return make_zip

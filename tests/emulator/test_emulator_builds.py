@@ -1,4 +1,4 @@
-"""The emulator is judged: deployments live as the service's do, and their logs come as they should."""
+"""Deployments and their logs in the emulator follow the course that the service documents."""
 
 from email.utils import parsedate_to_datetime
 

@@ -1,4 +1,4 @@
-"""The emulator is judged: tests in any language can order what Python can, and only if they were let in."""
+"""Orders over HTTP do what the Python methods do, and only with the secret."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ def secret_of(api):
 
 @pytest.fixture
 async def control(start):
-    """An `Api` without credentials of Launch on an emulator that takes orders."""
+    """An `Api` without credentials of Launch, on an emulator that accepts orders."""
     async with start(control=True) as api:
         yield api.with_headers(secret_of(api))
 

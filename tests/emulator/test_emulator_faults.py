@@ -1,4 +1,4 @@
-"""The emulator is judged: budget, faults and ledger do what they are told."""
+"""Rate limit, faults and ledger of the emulator work as documented."""
 
 import asyncio
 import math

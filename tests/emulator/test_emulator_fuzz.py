@@ -1,4 +1,4 @@
-"""The emulator is judged: whatever is sent to it, it answers with a documented kind of error and never fails itself."""
+"""The emulator answers any input with a documented kind of error, and never fails itself."""
 
 import asyncio
 
@@ -29,7 +29,7 @@ SEGMENTS = st.sampled_from(
 
 
 class LongLived:
-    """One emulator, with things in it, on a loop that outlives the examples of a property."""
+    """One emulator with projects, on a loop that outlives the examples of a property."""
 
     def __init__(self, start):
         self._loop = asyncio.new_event_loop()

@@ -1,4 +1,4 @@
-"""The emulator is judged: credentials are handed out the way the platform does."""
+"""The emulator issues credentials as the platform does."""
 
 import base64
 import hashlib

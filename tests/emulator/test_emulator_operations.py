@@ -1,4 +1,4 @@
-"""The emulator is judged: every public operation answers as the API document says."""
+"""Every public operation of the emulator answers as the API document says."""
 
 import asyncio
 import re
@@ -26,7 +26,7 @@ WIDE = [f"p{number}" for number in range(16, -1, -1)]
 
 
 class WideApi:
-    """One emulator with 17 projects and a loop that outlives the examples of a property."""
+    """One emulator with 17 projects, on a loop that outlives the examples of a property."""
 
     def __init__(self, start):
         self._loop = asyncio.new_event_loop()

@@ -1,4 +1,4 @@
-"""The emulator is judged: it starts, stops and runs as a process without a trace left behind."""
+"""The emulator starts, runs and stops as a process, and leaves nothing behind."""
 
 import asyncio
 import io
@@ -36,7 +36,7 @@ async def run(*arguments):
 
 
 async def stopped(process, line):
-    """End an emulator; give its first line."""
+    """End an emulator, and return its first line."""
     process.terminate()
     await process.communicate()
     return line

@@ -1,4 +1,4 @@
-"""The pytest plugin is judged: its fixtures work in parallel; that they work alone is seen in tests/docs."""
+"""The fixtures of the pytest plugin work in parallel. tests/docs shows that they work in one process."""
 
 import os
 import subprocess
@@ -48,7 +48,7 @@ PLUGINS = [part for name in ("asyncio", *ENTRY_POINTS) for part in ("-p", name)]
 
 
 def install(folder):
-    """What an installation tells pytest: the entry points of the project, wherever the packages are."""
+    """Register the entry points of the project with pytest, as an installation does."""
     metadata = folder / "contentstack_launch-0.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: contentstack-launch\nVersion: 0\n")
@@ -58,7 +58,7 @@ def install(folder):
 
 @pytest.fixture
 def users_tests(tmp_path, monkeypatch):
-    """A folder with tests that somebody wrote with our fixtures."""
+    """A folder with the tests of a user of the fixtures."""
     organization = LaunchEmulator(seed=1).organization_uid
     (tmp_path / "test_users_of_the_emulator.py").write_text(TESTS.replace("ORGANIZATION", organization))
     (tmp_path / "pytest.ini").write_text(

@@ -1,4 +1,4 @@
-"""The emulator is judged: asked to build, it really runs the build command of what was uploaded."""
+"""With real builds, the emulator runs the build command of an uploaded archive."""
 
 import asyncio
 import sys
@@ -20,7 +20,7 @@ SOURCE = {
 
 @pytest.fixture
 async def builder(start):
-    """An `Api` on an emulator that builds for real."""
+    """An `Api` on an emulator with real builds."""
     async with start(build=True) as api:
         yield api
 

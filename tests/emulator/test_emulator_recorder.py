@@ -1,4 +1,4 @@
-"""A recorder writes what may be mailed, writes it whole, and never breaks a call."""
+"""A recorder masks private data, writes whole lines, and never makes a call fail."""
 
 import base64
 import contextlib
@@ -30,7 +30,7 @@ API = "https://launch-api.acme-corp.com"
 
 
 async def record(path, request, answer):
-    """Record one exchange; give its line, decoded."""
+    """Record one exchange, and return its decoded line."""
 
     async def send(_request):
         if isinstance(answer, Exception):
@@ -56,7 +56,7 @@ def asked(path="/projects", **fields):
 
 
 class Planter:
-    """Makes secrets of every kind, and remembers them."""
+    """Makes secrets of every kind, and keeps them for the check."""
 
     def __init__(self, seed):
         self.random = random.Random(seed)
@@ -66,7 +66,7 @@ class Planter:
         return "".join(self.random.choices(letters, k=size))
 
     def __call__(self, *, number=False):
-        """A new secret."""
+        """Return a new secret."""
         word = self.some(string.ascii_lowercase, 9)
         kinds = [
             lambda: self.some(string.ascii_letters + string.digits, 40),
@@ -91,7 +91,7 @@ class Planter:
         return int(secret) if number else secret
 
     def exchange(self):
-        """A request and its answer with secrets wherever a secret can be."""
+        """Return a request and its answer with secrets in every place."""
         segment = quote(self(), safe="")
         signed = (
             f"https://{self()}.s3.amazonaws.com/{segment}?X-Amz-Signature={quote_plus(self())}&Policy={quote(self())}"
@@ -192,7 +192,7 @@ class Planter:
 
 
 def forms_of(secret):
-    """A secret as itself and in the encodings in which it might be written."""
+    """Return a secret in plain text and in several encodings."""
     raw = secret.encode()
     return {
         secret, quote(secret), quote(secret, safe=""), quote_plus(secret), html.escape(secret),

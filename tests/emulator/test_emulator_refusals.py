@@ -1,4 +1,4 @@
-"""The emulator is judged: bad requests get the error the service would give, and credentials open what they should."""
+"""Invalid requests and credentials get the errors of the service."""
 
 import asyncio
 import io

@@ -1,4 +1,4 @@
-"""An emulator answers from a tape, and from nothing else."""
+"""An emulator with a tape answers only from the tape."""
 
 import json
 
@@ -19,7 +19,7 @@ def tape(tmp_path):
 
 
 async def explore(client):
-    """What a program finds that starts from the listing; the same calls each time."""
+    """Return what a program finds that starts with the listing of projects."""
     found = []
     async for project in client.projects.list():
         async for environment in client.environments.list(project.uid):

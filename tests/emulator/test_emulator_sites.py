@@ -1,4 +1,4 @@
-"""The emulator is judged: what was deployed is really served, exactly from the moment it is LIVE."""
+"""Visitors get the deployed files, exactly from the moment when the deployment is LIVE."""
 
 import base64
 
@@ -76,7 +76,7 @@ def test_no_path_leads_out_of_a_site(fenced_site, parts):
 
 @pytest.fixture(scope="module")
 def fenced_site(tmp_path_factory):
-    """A site with something to steal beside it, and a link to it that a build has left behind."""
+    """A site next to a private file, with a link to the file that a build has left."""
     outside = tmp_path_factory.mktemp("outside").resolve()
     site = outside / "site"
     (site / "a").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The emulator is judged: with a state file, the next one goes on where the last one stopped."""
+"""With a state file, the next emulator continues where the last one stopped."""
 
 import json
 import os

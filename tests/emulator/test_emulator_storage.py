@@ -1,4 +1,4 @@
-"""The emulator is judged: storage of three clouds takes lawful archives and nothing else."""
+"""The storage of three clouds accepts valid archives only."""
 
 import io
 import stat

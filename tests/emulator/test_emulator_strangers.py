@@ -1,4 +1,4 @@
-"""The emulator is judged by programs that are not ours: their forms, their connections, what they ask of it."""
+"""The emulator works with other programs: their forms, their connections and their requests."""
 
 import asyncio
 import re

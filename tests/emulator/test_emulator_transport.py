@@ -1,4 +1,4 @@
-"""The emulator without a socket and in another clock's time: the same service, reached through a transport."""
+"""The emulator without a socket and with another clock is the same service, reached through a transport."""
 
 import asyncio
 import zipfile

@@ -1,4 +1,4 @@
-"""The emulator is judged: where nobody knows what the service does, it does the safe thing, or the other one if asked.
+"""For undocumented behaviour, the emulator's default is the safe one, and an option chooses the alternative.
 
 The numbers are the rows of FACTS §11. Rows that are not here: 3, 4, 6 and 25 are in test_emulator_builds.py and
 test_emulator_operations.py, 7 in test_emulator_storage.py, most of 8 in test_emulator_faults.py, 30 in
@@ -29,7 +29,7 @@ WHOLE_HASH = "0123456789abcdef0123456789abcdef01234567"
 
 
 def choices(*pairs):
-    """Parametrize over the default (no option) and the other behaviours, with what is expected of each."""
+    """Parametrize over the default (no option) and the alternatives, each with the expected result."""
     return pytest.mark.parametrize(("options", "expected"), pairs)
 
 
@@ -415,7 +415,7 @@ async def test_27_domains_and_their_certificates(start):
 
 
 async def own_domain(api, environment):
-    """The domain that the customer has brought along, as the listing shows it."""
+    """The custom domain of the customer, as the listing shows it."""
     (own,) = (one for one in (await api.get(f"{environment}/domains")).json["domains"] if one["isCustomDomain"])
     return own
 
@@ -485,7 +485,7 @@ async def test_29_how_long_logs_are_kept(start, options, expected):
 
 
 async def live_log(api, *messages, **headers):
-    """A whole session of a live log, in which lines are written as soon as it is open."""
+    """Return a whole session of a live log, in which lines are written when the session is open."""
     environment = place(api, git=True, framework_preset="NUXT", deployments=1)
     deployment = (await api.newest(environment))["uid"]
     url = f"{api.emulator.url}{environment}/deployments/{deployment}/logs/live"
