@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from collections.abc import Iterator
@@ -125,6 +126,25 @@ def test_every_error_is_listed_with_cause_and_cure() -> None:
     raised = [name for name in errors.__all__ if issubclass(getattr(errors, name), Exception)]
     elsewhere = {"BridgeThreadError", "BudgetUnavailable", "LaunchSyncInAsyncWarning", "RateLimitMismatchWarning"}
     assert sorted(rows) == sorted({*raised, *elsewhere})
+
+
+def _literals() -> Iterator[str]:
+    """Yield every literal text of the packages; of a text with placeholders, its parts."""
+    for path in [*(ROOT / "launch_async").rglob("*.py"), *(ROOT / "launch_sync" / "_bridge").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def test_the_page_on_troubleshooting_quotes_the_texts_of_the_errors() -> None:
+    page = (ROOT / "docs/how-to/troubleshooting.md").read_text("utf-8")
+    literals = "\n".join(_literals())
+
+    quotes = [quote for kind, quote in re.findall(r"`(\w+): ([^`]+)`", page) if kind != "RuntimeError"]
+    parts = {part for quote in quotes for part in re.split(r" ?\.\.\. ?", quote) if part}
+
+    assert len(quotes) > 20
+    assert sorted(part for part in parts if part not in literals) == []
 
 
 def test_every_open_question_of_the_facts_is_answered() -> None:
