@@ -1,4 +1,4 @@
-"""The layout of docs/decisions/0001-layout.md, held: who may import whom, and what is public."""
+"""The rules of docs/decisions/0001-layout.md: which package may import which, and which names are public."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("launch_async", "launch_sync")
 
-# From the bottom up: a room, a package or module right below `launch_async`, imports from rooms above it in this list.
-# Rooms of one line stand side by side, and do not import each other.
+# From the bottom up: a package or module right below `launch_async` imports only from the lines above it in this list.
+# Packages of one line do not import each other.
 LAYERS = (
     ("_version", "_breather", "_checked_lines", "_file_lock", "_lazy", "_proxies", "_text", "_views"),
     ("errors", "hooks"),
@@ -42,11 +42,11 @@ LAYERS = (
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 LARGEST = 15
-"""Modules of a package, beside its sub-packages."""
+"""Maximum number of modules in a package, not counting its sub-packages."""
 
 
 def _modules(package: str) -> dict[str, Path]:
-    """Every module of `package` by its dotted name."""
+    """Return every module of `package` by its dotted name."""
     found = {}
     for path in sorted((ROOT / package).rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
@@ -57,15 +57,15 @@ def _modules(package: str) -> dict[str, Path]:
 ASYNC_MODULES = _modules("launch_async")
 MODULES = {name: path for package in PACKAGES for name, path in _modules(package).items()}
 PUBLIC = sorted(name for name in MODULES if not any(part.startswith("_") for part in name.split(".")))
-# What users import from: a package is the door of its modules.
+# The modules that users import from: a package exports the names of its modules.
 SURFACE = [name for name in PUBLIC if name.count(".") < 2 or MODULES[name].name == "__init__.py"]
-# A door only offers what its modules define: whoever imports a name from it depends on the module that defines the
-# name, and nobody depends on what else it offers. So doors are looked through, and are no nodes of the graph.
-DOORS = {name for name, path in MODULES.items() if path.name == "__init__.py"}
-CORE = sorted(ASYNC_MODULES.keys() - DOORS)
+# The `__init__.py` of a package only exports names. An import from it depends on the module that defines the name, and
+# on no other module. The files are therefore not nodes of the graph of imports.
+EXPORTS = {name for name, path in MODULES.items() if path.name == "__init__.py"}
+CORE = sorted(ASYNC_MODULES.keys() - EXPORTS)
 VIEWS = "launch_async._views"
-"""The one module that loads what is above it, by name and only when asked: the views that `display` registers."""
-SUBPACKAGES = sorted(name for name in DOORS if name.startswith("launch_async"))
+"""The only module that loads a package above it: `display`, by name and on first use, for its registered views."""
+SUBPACKAGES = sorted(name for name in EXPORTS if name.startswith("launch_async"))
 
 
 @cache
@@ -75,7 +75,7 @@ def _tree(module: str) -> ast.Module:
 
 @cache
 def _imports(module: str) -> set[str]:
-    """The modules of ours that a module imports: at its top, in its functions, by name, and for type checkers only."""
+    """Return our modules that a module imports: at its top, in functions, by name, and for type checkers only."""
     found: set[str] = set()
     for node in ast.walk(_tree(module)):
         if isinstance(node, ast.Import):
@@ -88,49 +88,49 @@ def _imports(module: str) -> set[str]:
 
 
 def _home(module: str, name: str) -> str:
-    """Return the module that an import from a module leads to: through doors, to where the name is defined."""
+    """Return the module that defines an imported name. Imports from an `__init__.py` lead to another module."""
     if f"{module}.{name}" in MODULES:
         return f"{module}.{name}"
-    if module not in DOORS:
+    if module not in EXPORTS:
         return module
     behind = (node for node in ast.walk(_tree(module)) if isinstance(node, ast.ImportFrom) and node.module)
     homes = {alias.asname or alias.name: (node.module, alias.name) for node in behind for alias in node.names}
     return _home(*homes[name]) if name in homes else module
 
 
-def _room(module: str) -> str:
+def _part(module: str) -> str:
     return ".".join(module.split(".")[1:2])
 
 
-@pytest.mark.parametrize("module", [name for name in CORE if _room(name) != "emulator"])
+@pytest.mark.parametrize("module", [name for name in CORE if _part(name) != "emulator"])
 def test_imports_point_downward_only(module: str) -> None:
-    room = _room(module)
-    assert room in RANK, f"say in LAYERS where {module} belongs"
-    others = {name for name in _imports(module) if _room(name) != room}
+    part = _part(module)
+    assert part in RANK, f"say in LAYERS where {module} belongs"
+    others = {name for name in _imports(module) if _part(name) != part}
 
-    assert {name for name in others if RANK.get(_room(name), len(LAYERS)) >= RANK[room]} == set()
+    assert {name for name in others if RANK.get(_part(name), len(LAYERS)) >= RANK[part]} == set()
 
 
-@pytest.mark.parametrize("module", [name for name in CORE if _room(name) == "emulator"])
+@pytest.mark.parametrize("module", [name for name in CORE if _part(name) == "emulator"])
 def test_the_emulator_shares_nothing_with_the_client_but_the_models(module: str) -> None:
     assert {
-        name for name in _imports(module) if _room(name) not in ("emulator", "models", "_lazy", "_file_lock")
+        name for name in _imports(module) if _part(name) not in ("emulator", "models", "_lazy", "_file_lock")
     } == set()
 
 
-@pytest.mark.parametrize("module", [name for name in CORE if _room(name) not in ("display", "cli")])
+@pytest.mark.parametrize("module", [name for name in CORE if _part(name) not in ("display", "cli")])
 def test_nothing_but_the_command_imports_the_views(module: str) -> None:
-    assert {name for name in _imports(module) if _room(name) == "display"} == set()
+    assert {name for name in _imports(module) if _part(name) == "display"} == set()
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    graph = {name: _imports(name) - DOORS for name in MODULES.keys() - DOORS}
+    graph = {name: _imports(name) - EXPORTS for name in MODULES.keys() - EXPORTS}
 
     graphlib.TopologicalSorter(graph).prepare()
 
 
 def test_no_packages_import_each_other_in_a_circle() -> None:
-    # A package and a sub-package of its own may use each other: the modules of both are sorted by the test above.
+    # A package and its sub-package may use each other. The test above checks the order of their modules.
     graph: dict[str, set[str]] = {}
     for module in CORE:
         mine = _package(module)
@@ -143,15 +143,15 @@ def test_no_packages_import_each_other_in_a_circle() -> None:
 
 
 def _package(module: str) -> str:
-    """Return the package of a module; a module right below `launch_async` is a room of its own."""
-    return module if module in DOORS or module.count(".") < 2 else module.rpartition(".")[0]
+    """Return the package of a module. A module right below `launch_async` counts as a package."""
+    return module if module in EXPORTS or module.count(".") < 2 else module.rpartition(".")[0]
 
 
-@pytest.mark.parametrize("door", [name for name in SUBPACKAGES if _room(name) in RANK and _room(name)])
+@pytest.mark.parametrize("door", [name for name in SUBPACKAGES if _part(name) in RANK and _part(name)])
 def test_a_door_offers_nothing_from_above_it(door: str) -> None:
-    others = {name for name in _imports(door) if _room(name) != _room(door)}
+    others = {name for name in _imports(door) if _part(name) != _part(door)}
 
-    assert {name for name in others if RANK[_room(name)] >= RANK[_room(door)]} == set()
+    assert {name for name in others if RANK[_part(name)] >= RANK[_part(door)]} == set()
 
 
 @pytest.mark.parametrize("package", SUBPACKAGES)
@@ -259,7 +259,7 @@ def test_importing_a_package_does_not_import_aiohttp(package: str) -> None:
 
 ONE_CALL = """
 import sys
-before = {*sys.modules}  # what measures coverage has its own
+before = {*sys.modules}  # the coverage tool imports modules as well
 from launch_sync import Authtoken, LaunchClient, Response
 from launch_sync.http import FakeTransport
 

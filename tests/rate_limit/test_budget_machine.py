@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order, on loops that come and go, the budget neither loses nor invents capacity."""
+"""The budget neither loses nor invents capacity, for any order of events and loops that start and stop."""
 
 import asyncio
 
@@ -16,13 +16,13 @@ LONG_ENOUGH = 400.0
 
 
 class Clock:
-    """A time that several loops share: virtual loops read it, and only `Budget.pass_time` moves it."""
+    """A clock that several virtual loops share. Only `Budget.pass_time` moves it."""
 
     now = 0.0
 
 
 class SharedTimeLoop(VirtualTimeLoop):
-    """A virtual loop whose clock stands still while it runs."""
+    """A virtual loop whose clock does not move while the loop runs."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -39,7 +39,7 @@ class SharedTimeLoop(VirtualTimeLoop):
 
 
 class Caller:
-    """One call of `acquire`, and what became of it."""
+    """One call of `acquire`, with its outcome."""
 
     def __init__(self, loop: SharedTimeLoop, priority: Priority, number: int) -> None:
         self.loop, self.priority, self.number = loop, priority, number
@@ -58,7 +58,7 @@ class Caller:
 
 
 class Budget(RuleBasedStateMachine):
-    """Two loops share one budget; callers come, are cancelled, time out, get answers; loops die."""
+    """Two loops share one budget. Callers start, are cancelled, time out and get answers, and loops are closed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class Budget(RuleBasedStateMachine):
     @precondition(lambda self: self._waiting())
     @rule(which=st.integers(0, 100), tenths=st.integers(1, 15))
     def cancel_in_the_moment_of_being_served(self, which: int, tenths: int) -> None:
-        # Time has passed, and its loop has not run yet: whatever it is given now, it is given to one who leaves.
+        # Time has passed, and its loop has not run yet. A slot that it receives now goes to a caller that leaves.
         waiting = self._waiting()
         self.clock.now += tenths * TENTH
         with self.limiter._lock:
@@ -124,7 +124,7 @@ class Budget(RuleBasedStateMachine):
     def send_nothing(self, which: int, twice: bool) -> None:
         caller = self.out.pop(which % len(self.out))
         self.left.remove(caller)
-        # On a loop, because elsewhere the time is another one.
+        # Run on a loop, because the time differs outside of it.
         for _ in range(1 + twice):
             self.loops[0].call_soon(caller.permit.release)
         self._settle()
@@ -161,7 +161,7 @@ class Budget(RuleBasedStateMachine):
                 assert numbers == sorted(numbers)
 
     def teardown(self) -> None:
-        """However it went, everybody who still waits is served; then there is what was not learnt to be gone."""
+        """All waiting callers are served at the end. The rest of the capacity is then available again."""
         for caller in self.out:
             self._answer(caller, "accepted")
         self.out.clear()
@@ -193,7 +193,7 @@ class Budget(RuleBasedStateMachine):
         self._settle()
 
     def _status(self) -> LimiterStatus:
-        """Ask on a loop, because elsewhere the time is another one."""
+        """Return the status on a loop, because the time differs outside of it."""
 
         async def ask() -> LimiterStatus:
             return self.limiter.status()

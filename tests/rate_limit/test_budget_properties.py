@@ -1,4 +1,4 @@
-"""No interleaving of calls, cancellations, deadlines, pauses and dying loops loses or invents capacity."""
+"""The budget keeps its capacity for any interleaving of calls, cancellations, deadlines, pauses and closed loops."""
 
 import asyncio
 
@@ -26,7 +26,7 @@ TENTH = 0.1
 
 
 class Run:
-    """Callers on one virtual loop, and what became of each."""
+    """Callers on one virtual loop, with their outcomes."""
 
     def __init__(self, limiter):
         self.limiter = limiter

@@ -1,4 +1,4 @@
-"""How a program shares the budget with programs that it knows nothing of."""
+"""The control law shares the rate limit with programs that do not cooperate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What aiohttp sends by itself is counted against the budget."""
+"""Requests that aiohttp sends again automatically count against the budget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is served next: by priority, then by arrival, and nobody starves."""
+"""The queue serves callers by priority and then by arrival, and no priority starves."""
 
 from hypothesis import given, strategies as st
 

@@ -1,4 +1,4 @@
-"""A budget of any size: what it costs to keep does not grow with it, and what it says does not change."""
+"""The cost and the answers of a limiter do not depend on the size of its budget."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ STEPS = some.lists(
 
 
 class Thorough(Pacer):
-    """Looks through every slot each time, as if there were few."""
+    """A pacer that scans every slot each time."""
 
     def ready_at(self, now: float) -> float:
         self._looks_at = 0
@@ -24,7 +24,7 @@ class Thorough(Pacer):
 
 
 def told(pacer: Pacer, steps: list[tuple[str, float]]) -> list[object]:
-    """Send, answer and refuse; return all that the pacer has said meanwhile."""
+    """Send requests, answer and refuse them, and return all answers of the pacer."""
     said: list[object] = []
     now, out = 0.0, list[Slot]()
     for what, later in steps:

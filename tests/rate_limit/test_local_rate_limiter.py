@@ -1,4 +1,4 @@
-"""What LocalRateLimiter promises to its callers, in virtual time."""
+"""The guarantees of LocalRateLimiter, in virtual time."""
 
 import asyncio
 import itertools

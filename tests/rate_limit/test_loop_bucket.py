@@ -1,4 +1,4 @@
-"""What aiolimiter guarantees for a loop where the pacing is misled: n at once, and n per period after that."""
+"""aiolimiter bounds a loop even if the pacing is wrong: a burst of n, then n per period."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from tests.support.virtual_time import run
 
 
 def within_the_bound(times, rate_limit):
-    """Whether no stretch of the departures has more than a full bucket and what flows in meanwhile."""
+    """Whether each interval has at most a full bucket of departures, plus the tokens that arrive in it."""
     times = sorted(times)
     return all(
         last - first + 1 <= rate_limit.requests * (1 + (times[last] - times[first]) / rate_limit.per) + 1e-6

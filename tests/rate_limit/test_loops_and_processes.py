@@ -1,4 +1,4 @@
-"""One budget for several loops, threads and a forked child; where real clocks are needed, without timed assertions."""
+"""Several loops, threads and a forked child share one budget. Real clocks where needed, without timed assertions."""
 
 import asyncio
 import os

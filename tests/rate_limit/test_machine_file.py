@@ -1,4 +1,4 @@
-"""The file of the machine's budget: where it is, who may use it, what becomes of it; with real files and processes."""
+"""The file of the machine's budget: location, permissions, contents and removal, with real files and processes."""
 
 import asyncio
 import gc
@@ -74,7 +74,7 @@ def test_the_file_is_the_users_alone_and_its_name_tells_nothing():
 
 
 def test_without_a_runtime_folder_the_users_cache_is_taken(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_RUNTIME_DIR", "/proc")  # is there, and nobody's
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/proc")  # exists, and belongs to another user
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
@@ -211,7 +211,7 @@ def test_a_request_costs_one_exchange_with_the_file(requests, callers, monkeypat
 
     asyncio.run(main())
 
-    # One for each request, and some at the start, at the end and for answers that are due.
+    # One call per request, and some at the start, at the end and for answers that are due.
     assert 30 <= len(exchanges) <= 40
 
 

@@ -1,4 +1,4 @@
-"""Processes that share the machine's budget, in virtual time: never more than ten in a second, and fair shares."""
+"""Processes share the machine's budget in virtual time: never more than ten requests in a second, and fair shares."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""Which budget counts a request: that of an organization that an answer has named, and nobody's that is gone."""
+"""Requests count against the budget of the organization that a response has named. Unused limiters are removed."""
 
 from __future__ import annotations
 

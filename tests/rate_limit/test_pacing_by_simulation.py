@@ -1,4 +1,4 @@
-"""The study's cells, driven through LocalRateLimiter itself in virtual time, with fixed seeds."""
+"""The cases of the pacing study, with LocalRateLimiter in virtual time and fixed seeds."""
 
 import asyncio
 import random

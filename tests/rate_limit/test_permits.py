@@ -1,4 +1,4 @@
-"""A permit is answered or released: whatever happens to it, its slot is neither lost nor used twice."""
+"""The slot of a permit is neither lost nor used twice."""
 
 import asyncio
 import gc
@@ -12,7 +12,7 @@ from tests.support.virtual_time import run
 
 
 async def waits(limiter: LocalRateLimiter, requests: int) -> list[float]:
-    """Send some requests one after the other; return what each waited."""
+    """Send requests one after the other, and return the wait of each."""
     return [(await limiter.acquire()).waited for _ in range(requests)]
 
 

@@ -1,4 +1,4 @@
-"""Polls use at most their share of the budget, over any ten seconds, whoever sends them."""
+"""All polls together use at most their share of the budget in any ten seconds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INTERACTIVE, POLL = Priority.INTERACTIVE, Priority.POLL
 
 
 async def send(limiter: LocalRateLimiter, priority: Priority, times: list[float]) -> None:
-    """Send one request, and note when it left."""
+    """Send one request, and record its time."""
     permit = await limiter.acquire(priority=priority)
     now = asyncio.get_running_loop().time()
     times.append(now)
@@ -30,7 +30,7 @@ def most_in_ten_seconds(times: Sequence[float]) -> int:
 
 
 def sent(rate_limit: RateLimit, *, polls: int, calls: int) -> tuple[list[float], list[float]]:
-    """Send all of them as fast as the limiter lets; return when the polls and when the calls left."""
+    """Send polls and calls as fast as the limiter allows, and return their times."""
     times: dict[Priority, list[float]] = {POLL: [], INTERACTIVE: []}
 
     async def main() -> None:

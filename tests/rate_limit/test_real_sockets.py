@@ -1,7 +1,7 @@
-"""One budget for two event loops and a thread pool, over sockets, and a server in a process of its own that counts.
+"""Two event loops and a thread pool share one budget over sockets. A server in a separate process counts.
 
-How many requests a server sees in a second depends on how busy its machine is, so that is measured by
-`benchmarks/real_sockets.py`. What no load can shorten is the time that a kept budget takes at least.
+The number of requests per second depends on the load of the machine, so `benchmarks/real_sockets.py` measures it. These
+tests check the minimum time of a kept budget, which no load can shorten.
 """
 
 import time
@@ -20,5 +20,5 @@ def test_clients_on_several_loops_and_threads_share_one_budget(window: str, rate
         took = time.monotonic() - began
         arrivals = where.arrivals()
     assert sum(accepted for _, accepted in arrivals) == requests
-    # However the slots lie, a third second must have begun: three budgets side by side would need one second.
+    # With one shared limit, the requests need at least two seconds. Three separate limits would need one second.
     assert took >= 2.0

@@ -1,4 +1,4 @@
-"""A real Redis for all tests of this folder, and limiters that share it as processes would."""
+"""A real Redis for all tests of this folder, and limiters that share it like processes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def organization() -> str:
 
 @pytest.fixture
 def limiter(redis_server: RedisServer, organization: str) -> Callable[..., RedisRateLimiter]:
-    """Makes limiters of one budget: each is to the others what another process would be."""
+    """Create limiters of one budget. Each limiter acts like a separate process."""
 
     def make(**options: object) -> RedisRateLimiter:
         settings = {"rate_limit": RateLimit(10, per=0.05), "patience": 1.0}
@@ -47,7 +47,7 @@ def limiter(redis_server: RedisServer, organization: str) -> Callable[..., Redis
 
 @attrs.frozen
 class VirtualLimiters:
-    """Makes limiters of one budget for a loop in virtual time."""
+    """Create limiters of one budget for a loop in virtual time."""
 
     server: VirtualRedis
     organization: str

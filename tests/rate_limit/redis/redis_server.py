@@ -1,4 +1,4 @@
-"""A real redis-server on a free loopback port, started and ended by its process id."""
+"""A real redis-server on a free loopback port. It is stopped by its process id."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ PROGRAM = shutil.which("redis-server") or shutil.which("valkey-server") or "redi
 
 
 class RedisServer:
-    """One server; what it was given as options stays the same when it starts again.
+    """One server. Its options stay the same after a restart.
 
     Args:
-        folder: Where its files go.
+        folder: Folder for the files of the server.
         options: Its options, as on its command line.
         tls: Whether its port is encrypted.
         configuration: A file that makes it a Sentinel.
@@ -24,7 +24,7 @@ class RedisServer:
     def __init__(self, folder: Path, *options: str, tls: bool = False, configuration: Path | None = None) -> None:
         self.port = free_port()
         ports = ("--port", "0", "--tls-port", str(self.port)) if tls else ("--port", str(self.port))
-        # A configuration that Sentinel may write to makes this one; it keeps no data.
+        # Sentinel needs a configuration file that it can write to. The server stores no data.
         kind = ["--save", ""] if configuration is None else ["--sentinel"]
         first = [] if configuration is None else [str(configuration)]
         self._command = [PROGRAM, *first, "--bind", "127.0.0.1", *ports, *kind, "--dir", str(folder), *options]

@@ -1,4 +1,4 @@
-"""Callers that are cancelled, a script cache that is emptied, a cluster that is gone: nobody else is harmed."""
+"""Cancelled callers, an emptied script cache and a lost cluster do not affect other callers."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Processes that are killed and a Redis that forgets: never more than ten in a second, hardly less, in virtual time.
+"""Killed processes and a Redis that loses its state never cause more than ten requests in a second (virtual time).
 
 Each budget has three workers; with one of the six killed every second, each budget loses one every two seconds.
 """
@@ -80,7 +80,7 @@ async def test_the_slot_of_a_request_without_an_answer_is_not_given_again(redis,
     await asyncio.gather(*(send(0.01) for _ in range(5)))
     await slow
 
-    # The slow one may be counted as late as its answer: beside it there is room for one per second.
+    # The service may count the slow request as late as its answer, which leaves one slot per second for others.
     beside = [when for when in sent if sent[1] < when < sent[1] + 3.5]
     assert most_in_any(1.0, beside) <= 1
 

@@ -1,4 +1,4 @@
-"""Redis restarted, emptied, stopped, slow or gone: no burst, no hang."""
+"""A restarted, emptied, stopped, slow or lost Redis causes neither a burst nor a hang."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from tests.support.shared_budgets import in_virtual_time, most_in_any
 
 @pytest.fixture
 def own_server(redis_server, tmp_path):
-    """A Redis that a test may hurt."""
+    """A Redis that a test may stop and restart."""
     server = RedisServer(tmp_path)
     server.start()
     yield server
@@ -32,7 +32,7 @@ def budget_of(url, **options):
 
 
 async def served(budget):
-    """Send once Redis has answered; whether it does so within the patience is up to how busy the machine is."""
+    """Send when Redis has answered. On a busy machine, Redis may need longer than the patience."""
     while True:
         try:
             return await send(budget)
@@ -240,7 +240,7 @@ async def test_a_connection_may_be_encrypted(redis_server, tmp_path):
 
 @pytest.fixture(params=["asyncio", "uvloop"])
 def on_a_loop(request):
-    """Run a coroutine on a loop of asyncio, and of uvloop where that is installed."""
+    """Run a coroutine on a loop of asyncio, and of uvloop if it is installed."""
     factory = pytest.importorskip("uvloop").new_event_loop if request.param == "uvloop" else None
 
     def run(main):

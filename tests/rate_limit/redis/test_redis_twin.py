@@ -1,4 +1,4 @@
-"""The script of Redis and the shared state in Python are one algorithm: the same calls have the same answers."""
+"""The script in Redis and the shared state in Python give the same answers to the same calls."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ QUIET = {
 
 @attrs.define
 class Twin:
-    """One of the two, and the slots that its workers have been given and have not answered: number and time."""
+    """One of the two implementations, with the slots that its workers have not answered: number and time."""
 
     out: dict[str, list[tuple[int, float]]]
 
     def ask(self, step: dict[str, object], now: float) -> Ask:
-        """Return the call of a step, with the numbers that this one has given."""
+        """Return the call of a step, with the slot numbers of this implementation."""
         mine = self.out[step["worker"]]
         reports = [(number, max(now - at, 0.0) / 2, code) for code, (number, at) in zip(step["told"], mine)]  # noqa: B905
         kept = [slot for slot, code in zip(mine, step["told"]) if code == OUT]  # noqa: B905
@@ -77,12 +77,12 @@ class Twin:
         )
 
     def note(self, worker: str, reply: Reply, now: float) -> None:
-        """Take in what was given."""
+        """Record the slots of a reply."""
         self.out[worker] += [(number, now + wait) for number, wait, _ in reply.granted]
 
 
 def figures(reply: Reply) -> list[float]:
-    """Return what is said, but for the slots' numbers."""
+    """Return the contents of a reply without the slot numbers."""
     return [
         len(reply.granted),
         *(figure for _, wait, priority in reply.granted for figure in (wait, priority)),
@@ -113,10 +113,10 @@ def test_the_same_calls_have_the_same_answers(script, steps):
         given = arguments(ask, with_memory=False)
         return read(redis.evalsha(digest, 1, "twin", *given, at // 10**6, at % 10**6, "run"))
 
-    # The server counts a budget that it does not know as spent: that is over before the first step.
+    # The server counts an unknown budget as used. That time is over before the first step.
     in_redis(Twin({WORKERS[0]: []}).ask({**QUIET, "worker": WORKERS[0]}, now))
     for place, step in enumerate(steps):
-        # No two moments are multiples of the same thing, so that nothing is a tie.
+        # No two times are multiples of the same number, so that there are no ties.
         now += 0.001 * step["later"] + 0.000137 * place + (20.0 if place == 0 else 0.0)
         expected, answer = state.exchange(one.ask(step, now), now), in_redis(other.ask(step, now))
         assert figures(answer) == pytest.approx(figures(expected), abs=0.001)

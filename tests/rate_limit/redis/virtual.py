@@ -1,4 +1,4 @@
-"""Workers at a real Redis whose clock is the virtual one of their loop: no time passes, and no load disturbs."""
+"""Workers with a real Redis that uses the virtual clock of their loop, so that load has no effect."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def timed(text: str) -> str:
 
 
 class VirtualRedis:
-    """The limiter's script as it is, but for the time, which is that of the loop, and the run of the server.
+    """The limiter's script with the time of the loop, and with a replaceable run id of the server.
 
     Args:
         redis: A real server.
-        seconds: How long a call is under way, one way.
+        seconds: Duration of a call, one way.
     """
 
     def __init__(self, redis: Redis, seconds: Callable[[], float] = lambda: 0.0005) -> None:
@@ -41,7 +41,7 @@ class VirtualRedis:
         self._keys: set[str] = set()
 
     def forget(self) -> None:
-        """Lose everything, as a server without persistence does when it is restarted."""
+        """Lose all data, like a server without persistence after a restart."""
         self.run += 1
         self.forget_scripts()
         self._redis.delete(*self._keys)
@@ -51,11 +51,11 @@ class VirtualRedis:
         self._digests.clear()
 
     async def evalsha(self, digest: str, numkeys: int, key: str, *arguments: str | bytes) -> object:
-        """Run a script that is known."""
+        """Run a script that is in the cache."""
         return await self._run(lambda: self._digests.get(digest), key, arguments)
 
     async def eval(self, text: str, numkeys: int, key: str, *arguments: str | bytes) -> object:
-        """Run a script, and know it from now on."""
+        """Run a script, and add it to the cache."""
 
         def load() -> str:
             self._digests[hashlib.sha1(text.encode()).hexdigest()] = self._redis.script_load(timed(text))
@@ -81,7 +81,7 @@ class VirtualRedis:
             raise ConnectionRefused
 
     async def aclose(self) -> None:
-        """There is nothing to close."""
+        """Do nothing, because there is nothing to close."""
 
 
 async def saturate(
@@ -95,7 +95,7 @@ async def saturate(
     restarts: int = 0,
     down: float = 0.15,
 ) -> Outcome:
-    """Have workers send until enough requests have arrived."""
+    """Let workers send until enough requests have arrived."""
     server = VirtualRedis(redis, lambda: network.way(network.call))
 
     def limiter() -> RedisRateLimiter:
