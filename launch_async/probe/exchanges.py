@@ -18,7 +18,7 @@ from typing import Final, TypeVar, cast
 import attrs
 
 from launch_async.client import LaunchClient
-from launch_async.errors import LaunchError
+from launch_async.errors import ClosedError, ConfigurationError, LaunchError, MissingScopeError
 from launch_async.http.base import Request, Response, Send
 from launch_async.http.metering import Meter, metered
 from launch_async.http.retry import RetryPolicy
@@ -188,7 +188,9 @@ class Asker:
         failure = ""
         try:
             await self.paced(call)
-        except OutOfRequests:
+        except MissingScopeError:
+            failure = MissingScopeError.__name__
+        except (OutOfRequests, ConfigurationError, ClosedError):
             raise
         except LaunchError as error:
             failure = type(error).__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from html import escape
 from typing import Final, Literal, TypeAlias, cast
 
 import attrs
@@ -92,7 +93,8 @@ class ProbeReport:
         checks: Documented facts that were checked as well.
         openapi: Differences of the service's own API document, if it could be compared.
         openapi_problem: Why the document could not be compared; empty if it could.
-        requests: Requests that the probe sent, uploads and the deletion of the scratch project not counted.
+        requests: Requests that the probe sent to decide questions. The check of the scratch project's name, its uploads
+            and its deletion are not counted.
         wrote: Whether the probe made a scratch project.
         leftover: The scratch project that the probe could not delete, and how to delete it; empty if nothing is left.
     """
@@ -135,6 +137,17 @@ class ProbeReport:
         rows = map(str, (*self.rows, *self.checks))
         document = [f"API document: {self.openapi_problem}"] if self.openapi_problem else map(str, self.openapi)
         return _lines([*summary, *rows, *document])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{row.name}</td><td>{escape(row.question)}</td>"
+            f"<td>{escape(_text(row.value)) if row.is_decided else 'undecided'}</td>"
+            f"<td>{'yes' if row.contradicts_default else ''}</td><td>{escape(row.reason)}</td></tr>"
+            for row in (*self.rows, *self.checks)
+        )
+        heads = "".join(f"<th>{head}</th>" for head in ("#", "Question", "Answer", "Differs", "Open"))
+        leftover = f"<p><b>{escape(self.leftover)}</b></p>" if self.leftover else ""
+        return f"<p>{escape(self._summary())}</p>{leftover}<table><tr>{heads}</tr>{rows}</table>"
 
     def _summary(self) -> str:
         scratch = " and a scratch project" if self.wrote else ""

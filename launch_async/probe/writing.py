@@ -24,6 +24,8 @@ from launch_async.probe.survey import environment_path
 __all__ = ["Writer"]
 
 _BUILD_TIMEOUT_S: Final = 900.0
+_FAILURES: Final = 3
+"""Polls that may fail in a row."""
 _APPEARS_WITHIN_S: Final = 60.0
 _IN_FLIGHT: Final = ("QUEUED", "DEPLOYING")
 _REQUIRABLE: Final[Mapping[str, JSONValue]] = {
@@ -177,6 +179,9 @@ class Writer:
                     self._judge_delay(missing - began, clock() - began)
                     return environment
             missing = clock()
+            if exchange.status == 404:
+                self._found.leave(35, "The new project is not there any more.")
+                return None
             if missing - began > _APPEARS_WITHIN_S:
                 self._found.leave(35, f"The first environment had not appeared after {_APPEARS_WITHIN_S:.0f} s.")
                 return None
@@ -496,15 +501,16 @@ class Writer:
             seen: Takes their statuses.
         """
         clock = asyncio.get_running_loop().time
-        ends, delay = clock() + _BUILD_TIMEOUT_S, 0.5
+        ends, delay, failures = clock() + _BUILD_TIMEOUT_S, 0.5, 0
         while True:
             exchange = await self._ask.ask("GET", path)
+            failures = 0 if exchange.is_success else failures + 1
             records = {text(one, "uid"): one for one in map(as_object, as_list(exchange.member("deployments")))}
             if seen is not None and all(uid in records for uid in watched):
                 seen.append(tuple(text(records[uid], "status") for uid in watched))
             if len(records) >= count and not any(one.get("status") in _IN_FLIGHT for one in records.values()):
                 return records
-            if clock() > ends:
+            if clock() > ends or failures == _FAILURES:
                 return {}
             await asyncio.sleep(delay)
             delay = min(2 * delay, _POLL_EVERY_S)

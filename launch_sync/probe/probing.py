@@ -48,6 +48,7 @@ def probe(
     Raises:
         InvalidArgumentError: `project` is missing, is given without `write`, or names a project that exists; or `tape`
             is a file that is not a tape. Nothing was changed.
+        ConfigurationError: The client has no credentials. Nothing was sent.
         LaunchError: The scratch project's name could not be checked. Nothing was changed.
     """
     return _bridge.run(

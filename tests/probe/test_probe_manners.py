@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from launch_async import AccessToken, InvalidArgumentError, LaunchClient, LaunchError, ResponseLost
+from launch_async import AccessToken, ConfigurationError, InvalidArgumentError, LaunchClient, LaunchError, ResponseLost
 from launch_async.emulator import LaunchEmulator
 from launch_async.http import Request, Response, Send
 from launch_async.probe import ProbeReport, probe, probe_steps
@@ -277,6 +277,45 @@ def test_a_report_holds_no_name_no_uid_and_no_secret() -> None:
 
     assert [uid for uid in uids if uid in texts] == []
     assert [name for name in (SCRATCH, "landing", "atlas", "example.com", "emulator.localhost") if name in texts] == []
+
+
+def test_a_scratch_project_that_a_colleague_deletes_ends_the_writes_soon() -> None:
+    emulator = emulator_with_content()
+    began = emulator.clock.now()
+
+    async def delete_meanwhile(request: Request, send: Send) -> Response:
+        answer = await send(request)
+        if request.url.endswith("/revalidate-cdn-cache"):
+            scratch = next(one for one in emulator.ledger.created if one.name == SCRATCH)
+            async with client_of(emulator) as colleague:
+                with contextlib.suppress(LaunchError):
+                    await colleague.projects.delete(scratch.uid)
+        return answer
+
+    report = probed(emulator, middleware=(delete_meanwhile,))
+
+    assert emulator.clock.now() - began < 60
+    assert report.leftover == ""
+    assert not report[20].is_decided
+    assert report[17].is_decided
+
+
+def test_a_client_without_credentials_is_refused() -> None:
+    emulator = emulator_with_content()
+
+    async def main() -> None:
+        async with LaunchClient(base_url=emulator.url, transport=emulator.transport()) as client:
+            await probe(client)
+
+    with pytest.raises(ConfigurationError, match="credentials"):
+        in_virtual_time(main())
+
+
+def test_a_notebook_shows_the_report_as_a_table() -> None:
+    html = probed(emulator_with_content(), write=False)._repr_html_()
+
+    assert html.count("<tr>") == 1 + 35 + 8
+    assert "<td>downloadUrl</td>" in html
 
 
 def test_a_report_as_json_has_everything() -> None:
