@@ -100,7 +100,9 @@ def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
 def _parser() -> argparse.ArgumentParser:
     """Return a parser for every option of `EmulatorOptions`. ``--no-...`` turns off an option that is on by default."""
     parser = argparse.ArgumentParser(
-        prog="python -m launch_async.emulator", description="Run a Contentstack Launch server on this machine."
+        prog="python -m launch_async.emulator",
+        description="Run a Contentstack Launch server on this machine.",
+        epilog="The table 'Undocumented behaviour' in the documentation lists the questions by their numbers.",
     )
     descriptions = explanations()
     for option in attrs.fields(EmulatorOptions):
@@ -119,6 +121,7 @@ def _add(parser: argparse.ArgumentParser, name: str, default: object, descriptio
     flag, text = name.replace("_", "-"), description.replace("%", "%%")
     kinds: tuple[Any, ...] = get_args(TYPES[name]) if get_origin(TYPES[name]) in (Union, UnionType) else (TYPES[name],)
     kind = kinds[0]
+    shown = "none" if default is None else default
     if kind is bool and default:
         parser.add_argument(f"--no-{flag}", dest=name, action="store_false", help=f"Turn this off: {text}")
     elif kind is bool:
@@ -126,10 +129,9 @@ def _add(parser: argparse.ArgumentParser, name: str, default: object, descriptio
     elif get_origin(kind) is tuple:
         parser.add_argument(f"--{flag}", nargs="*", choices=get_args(get_args(kind)[0]), default=default, help=text)
     elif get_origin(kind) is Literal:
-        parser.add_argument(f"--{flag}", choices=get_args(kind), default=default, help=f"{text} Default: {default}.")
+        parser.add_argument(f"--{flag}", choices=get_args(kind), default=default, help=f"{text} Default: {shown}.")
     else:
         read = _or_none(kind) if NoneType in kinds else kind
-        shown = "none" if default is None else default
         text = f"{text} Default: {shown}."
         parser.add_argument(f"--{flag}", type=read, default=default, metavar=_METAVARS[kind], help=text)
 

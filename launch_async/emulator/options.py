@@ -91,12 +91,11 @@ class EmulatorOptions:
         host: Address to listen on.
         port: Port to listen on. 0 takes a free port. None opens no socket: use `LaunchEmulator.transport` instead.
         tls: TLS context for https, also for the sites; on the command line ``--tls-cert`` and ``--tls-key``.
-        control: Accept orders under ``/__emulator__/``, with which other languages do what `LaunchEmulator` does in
-            Python.
+        control: Accept orders under ``/__emulator__/``, with which other languages call methods of `LaunchEmulator`.
         build: Run the build command of an environment, as the user who runs the emulator.
         state: File that keeps the emulator's state. The next emulator that starts with the file continues from there.
         tape: Tape that a `Recorder` has written. The emulator then answers from the tape only.
-        seed: Number from which UIDs, tokens and delays are drawn, the same ones in every run.
+        seed: Seed of the random UIDs, tokens and delays, which are then the same in every run.
         clock: Clock of builds, tokens and logs; by default the clock of this machine.
         rate_limit: Requests per second that an organization may send; None for no limit (question 8).
         rate_window: How requests are counted: in any second, in a second of the clock, or by a token bucket
@@ -109,7 +108,7 @@ class EmulatorOptions:
         latency: Median one-way delay in seconds, or a function that returns a delay. Each request takes the delay
             twice.
         latency_sigma: Spread of the delays, log-normal: 0.2 is a good network, 0.9 a bad one.
-        build_seconds: Length in seconds of a build without a script.
+        build_seconds: Length of a build without a script, in seconds.
         queue_seconds: Seconds that a deployment spends QUEUED even if no other one is running.
         create_delay: Seconds after which the first environment of a new project is shown. Its deployment is shown
             after twice that time.
@@ -160,7 +159,8 @@ class EmulatorOptions:
         unset_fields: Leave out unset fields, or send them as null (question 26).
         domains: Offer the operations on domains: list, update, and check again. The last one is not public
             (question 27).
-        domain_header: Require ``x-project-uid`` for them, as an older example of the vendor sent it (question 27).
+        domain_header: Require ``x-project-uid`` for operations on domains, as in an older example of the vendor
+            (question 27).
         domain_update_body: Answer an update of a domain with ``{}``, or with the domain (question 27).
         dns_records_key: Name of the field of ``domainInfo`` that holds DNS records; None sends no records
             (question 27).
