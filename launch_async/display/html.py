@@ -56,7 +56,7 @@ _PRE: Final = f"{_MONO};line-height:1.4;margin:0;padding:.2em 0;max-height:24em;
 _HERE: Final = ("127.0.0.1", "localhost")
 _BADGE: Final = "white-space:nowrap;border-radius:.3em;padding:0 .5em"
 
-_UID: Final = re.compile("[0-9a-f]{24}")
+_UID: Final = re.compile(r"\b[0-9a-f]{24}\b")
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 # Control characters, half characters, and those that turn the direction of what follows them.
 _UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
@@ -109,7 +109,7 @@ def row(item: object) -> Mapping[str, Cell]:
 def card(title: str, facts: Mapping[str, Cell], *below: Markup) -> str:
     """Return one object: a title, its facts by name, and what stands below them."""
     rows = "".join(
-        f'<tr><th scope="row" style="{_HEAD}">{text(name)}</th><td style="{_CELL}">{text(fact)}</td></tr>'
+        f'<tr><th scope="row" style="{_HEAD}">{text(name)}</th><td style="{_CELL}">{_cell(fact)}</td></tr>'
         for name, fact in facts.items()
         if _says_something(fact)
     )
@@ -233,7 +233,13 @@ def _rest(count: int) -> Markup:
 
 
 def _cells(cells: Mapping[str, Cell], columns: Iterable[str]) -> str:
-    return "".join(f'<td style="{_CELL}">{text(cells.get(column))}</td>' for column in columns)
+    return "".join(f'<td style="{_CELL}">{_cell(cells.get(column))}</td>' for column in columns)
+
+
+def _cell(value: Cell) -> str:
+    """Return the content of a cell. A cell may break a long word at any place, but never a UID."""
+    shown = text(value)
+    return shown if isinstance(value, Markup) else _UID.sub(r'<span style="white-space:nowrap">\g<0></span>', shown)
 
 
 def _says_something(value: Cell) -> bool:

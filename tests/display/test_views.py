@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -44,6 +45,7 @@ from launch_async import (
 from launch_async._views import HTML, Displayable
 from launch_async.archive import ArchiveEntry, Exclusion
 from launch_async.deploy.previews.marker import Marker
+from launch_async.display import html as _html
 from launch_async.fleet import FleetReport, Plan, Selection
 from launch_async.models import EnvironmentVariable, Repository
 from launch_async.models.page import Listed
@@ -205,6 +207,22 @@ def lines(shown: object) -> list[str]:
 def test_no_view_shows_a_secret(shown: object) -> None:
     assert CANARY not in "\n".join(lines(shown))
     assert CANARY not in shown._repr_html_()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("shown", EVERYTHING.values(), ids=EVERYTHING.keys())
+def test_no_line_break_divides_a_uid_in_a_table(shown: object) -> None:
+    cells = re.findall(r"<td [^>]*>(.*?)</td>", shown._repr_html_(), re.DOTALL)  # type: ignore[attr-defined]
+
+    breakable = [
+        re.sub(r"<(\w+) [^>]*white-space:nowrap[^>]*>.*?</\1>|<a [^>]*>|title=\"[^\"]*\"", "", cell) for cell in cells
+    ]
+    assert [cell for cell in breakable if re.search(r"[0-9a-f]{24}", cell)] == []
+
+
+def test_a_target_without_names_is_shown_by_uids_that_stay_whole() -> None:
+    shown = _html.table("", [UID], cells=lambda uid: {"target": f"{uid}/{uid}"})
+
+    assert shown.count(f'<span style="white-space:nowrap">{UID}</span>') == 2
 
 
 @pytest.mark.parametrize("shown", EVERYTHING.values(), ids=EVERYTHING.keys())

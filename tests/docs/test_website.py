@@ -45,6 +45,15 @@ def test_no_group_of_the_navigation_has_more_than_seven_entries() -> None:
     assert {title: length for title, length in groups.items() if length > 7} == {}
 
 
+def test_the_programs_of_the_home_page_fit_a_screen_of_1280_pixels(pages: dict[str, str]) -> None:
+    home = (DOCS / "index.md").read_text("utf-8")
+    programs = re.findall(r"```python\n(.*?)```", pages["index.md"], re.DOTALL)
+
+    # Without a table of contents there is room for 115 characters.
+    assert "hide: [toc]" in home.partition("\n---\n")[0]
+    assert max(len(line) for program in programs for line in program.splitlines()) <= 115
+
+
 def test_a_page_lists_the_decisions(pages: dict[str, str]) -> None:
     listed = re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", pages["decisions/index.md"])
 
