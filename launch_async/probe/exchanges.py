@@ -178,6 +178,14 @@ class Asker:
         finally:
             self._change, self._is_quiet = None, False
 
+    async def confirmed(self, path: str, query: Mapping[str, str | int | None] = MappingProxyType({})) -> Exchange:
+        """Read something, and again after a 5xx: a single failure of the service says nothing about the question."""
+        first = await self.ask("GET", path, query=query)
+        if first.status is None or first.status < 500:
+            return first
+        second = await self.ask("GET", path, query=query)
+        return second if second.status != first.status else first
+
     async def openapi(self) -> Exchange:
         """Ask the service for its own description of the API."""
         return await self.watch("GET", "/openapi", self._observed.openapi)

@@ -22,10 +22,12 @@ __all__ = [
     "Record",
     "envelope",
     "expiry_unit",
+    "is_older",
     "is_service_time",
     "list_order",
     "live_frames",
     "log_bound",
+    "missing_beginning",
     "moment",
     "text",
     "unset_fields",
@@ -129,6 +131,18 @@ def waited(record: Record, before: Sequence[JSONValue], own: Sequence[JSONValue]
     if created is None or not ended or not began or ended[0] is None or began[0] is None:
         return False
     return created < ended[0] <= began[0]
+
+
+def missing_beginning(early: Sequence[JSONValue], late: Sequence[JSONValue]) -> list[JSONValue]:
+    """Return the lines of a log that were read early and are missing later, if they are the first ones of the log."""
+    missing = [line for line in early if _line(line) not in map(_line, late)]
+    return missing if late and all(is_older(line, late[0]) for line in missing) else []
+
+
+def is_older(line: JSONValue, other: JSONValue) -> bool:
+    """Return whether a line of a log is not newer than another one; False if a timestamp cannot be read."""
+    at, limit = (moment(as_object(one).get("timestamp")) for one in (line, other))
+    return at is not None and limit is not None and at <= limit
 
 
 def list_order(listings: Iterable[Sequence[Record]]) -> str | None:

@@ -160,7 +160,7 @@ class Logs:
         window = self._window()
         answered: Place | None = None
         for place in rendered[:3]:
-            exchange = await self._ask.ask("GET", f"{place.path}/logs/server-logs", query=window)
+            exchange = await self._ask.confirmed(f"{place.path}/logs/server-logs", window)
             if exchange.is_success and self._judge_server_logs(exchange):
                 answered = place
                 break
@@ -170,12 +170,12 @@ class Logs:
             self._found.leave(5, f"The server logs ended with {exchange.outcome}.")
         static = next((place for place in live if place.is_static), None)
         if static is not None:
-            exchange = await self._ask.ask("GET", f"{static.path}/logs/server-logs", query=window)
+            exchange = await self._ask.confirmed(f"{static.path}/logs/server-logs", window)
             self._judge_static(exchange, compared=answered is not None)
             if answered is None and exchange.is_success and self._judge_server_logs(exchange):
                 answered = static
         if answered is not None:
-            exchange = await self._ask.ask("GET", f"{answered.path}/logs/server-logs")
+            exchange = await self._ask.confirmed(f"{answered.path}/logs/server-logs")
             if exchange.status is not None and (exchange.is_success or exchange.status in (400, 422, 500)):
                 self._found.part(
                     5,
@@ -229,7 +229,7 @@ class Logs:
         if not live:
             self._found.leave(31, "There is no LIVE deployment that may have a server.")
             return
-        exchange = await self._ask.ask("GET", f"{live[0].path}/logs/live")
+        exchange = await self._ask.confirmed(f"{live[0].path}/logs/live")
         if exchange.status in _NOT_OFFERED:
             self._found.decide(
                 31,

@@ -275,7 +275,7 @@ class Reader:
                     {"headers": announced},
                     f"{len(successes)} successes came {'with' if announced else 'without'} X-RateLimit headers.",
                     still_open="Body and Retry-After of a 429, which the probe does not provoke; how requests count.",
-                    options={"rate_headers": announced},
+                    options={"rate_headers": True} if announced else {},
                 )
             return
         forms = Counter(_refusal_form(one) for one in refused)

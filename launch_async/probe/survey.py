@@ -227,14 +227,16 @@ class Survey:
             self._found.leave(26, "No field is unset.")
             return
         kind, null, absent = found
-        if kind == "mixed" and not self.are_known():
-            self._found.leave(26, "The records do not look like those of the service.")
+        if kind == "mixed":
+            self._found.note(26, f"Null: {', '.join(null)}.")
+            self._found.note(26, f"Absent: {', '.join(absent)}.")
+            self._found.leave(26, "Some unset fields are null, and others are absent.")
             return
         self._found.decide(
             26,
             {"unset": kind, "null": [*null], "absent": [*absent]},
             f"{sum(map(len, records.values()))} projects, environments and deployments were read.",
-            options={} if kind == "mixed" else {"unset_fields": kind},
+            options={"unset_fields": kind},
         )
 
     def _records(self) -> dict[str, list[Record]]:

@@ -419,7 +419,8 @@ class Writer:
         early = await self._log(log_path)
         end = await self._settled(path, len(before) + len(uids), watched=uids, seen=seen)
         late = await self._log(log_path)
-        self._judge_whole_log(early, late)
+        if missing := judging.missing_beginning(early, late):
+            await self._judge_whole_log(missing, len(late), f"{path}/{first[0]}/{_LOG}")
         self._judge_previous(first[0], end)
         if len(uids) > 1 and judging.waited(end.get(uids[1], {}), late, await self._log(f"{path}/{uids[1]}/{_LOG}")):
             seen.append(("DEPLOYING", "QUEUED"))
@@ -429,15 +430,19 @@ class Writer:
         exchange = await self._ask.ask("GET", path) if path else None
         return [] if exchange is None or not exchange.is_success else [*as_list(exchange.member("deploymentLogs"))]
 
-    def _judge_whole_log(self, early: Sequence[JSONValue], late: Sequence[JSONValue]) -> None:
-        """Compare the beginning of a build log, read during the build, with the log at its end."""
-        if early and late and any(line not in late for line in early):
+    async def _judge_whole_log(self, missing: Sequence[JSONValue], length: int, older: str) -> None:
+        """Decide by lines that were read during a build and are missing at its end.
+
+        The service may have deleted them because of their age. It has not if an older log is still there.
+        """
+        kept = await self._log(older)
+        if kept and judging.is_older(kept[0], missing[0]):
             self._found.decide(
                 33,
-                len(late),
-                "Lines that were read during a build are missing from its log at the end.",
+                length,
+                "Lines that were read during a build are missing from its log at the end, and an older log is there.",
                 contradicts=True,
-                options={"build_log_lines": len(late)},
+                options={"build_log_lines": length},
             )
 
     async def _judge_side_by_side(

@@ -326,3 +326,25 @@ def test_a_report_as_json_has_everything() -> None:
     assert document["emulator_options"] == dict(report.to_emulator_options())
     assert {row["verdict"] for row in document["rows"]} == {"decided", "undecided"}
     assert report.to_markdown().count("\n| ") >= len(report.rows)
+
+
+def test_a_single_failure_of_the_service_decides_nothing() -> None:
+    failed: set[str] = set()
+
+    async def fail_once(request: Request, send: Send) -> Response:
+        if "/logs/" in request.url and request.url not in failed:
+            failed.add(request.url)
+            return Response(500, {}, b"{}")
+        return await send(request)
+
+    report = probed(emulator_with_content(), middleware=(fail_once,))
+
+    assert report[5].value == {"static": 200, "without_window": 400}
+    assert report[31].value == {"status": 200, "heartbeat": "comment", "session_s": 900}
+
+
+def test_lines_that_have_become_too_old_are_not_taken_for_a_short_log() -> None:
+    report = probed(emulator_with_content(log_retention=2.0))
+
+    assert not report[33].is_decided
+    assert "build_log_lines" not in report.to_emulator_options()
