@@ -1,56 +1,56 @@
-"""Every error that the SDK raises, as one tree.
+"""Every error that the SDK raises.
 
-Catch `LaunchError` for everything, a branch for a cause, a leaf for one case:
+Catch `LaunchError` for every error, a base class for a group of errors, or one class for one case:
 
     LaunchError
     ├── ConfigurationError                 settings or credentials are missing or contradict each other
-    │   └── MissingScopeError              the token cannot do that; no request was sent
-    ├── InvalidArgumentError               an argument breaks a rule; nothing was sent (also ValueError)
-    │   ├── ArchiveError                   a folder or ZIP cannot be uploaded as it is
-    │   └── StateError                     a document of declared state is wrong; `problems` says where
-    ├── ClosedError                        the client was closed
-    ├── DeadlineExceeded                   `timeout` ran out or cannot be met (also TimeoutError)
-    ├── TransportError                     no usable answer came back (also ConnectionError)
-    │   ├── ConnectError                   the request provably never left
-    │   ├── ResponseLost                   sent, but the answer was lost
+    │   └── MissingScopeError              the token does not allow the operation
+    ├── InvalidArgumentError               an argument breaks a rule (also ValueError)
+    │   ├── ArchiveError                   a folder or ZIP cannot be uploaded
+    │   └── StateError                     a state document is wrong; see `problems`
+    ├── ClosedError                        the client is closed
+    ├── DeadlineExceeded                   `timeout` ran out, or cannot be met (also TimeoutError)
+    ├── TransportError                     there is no usable response (also ConnectionError)
+    │   ├── ConnectError                   the request was certainly not sent
+    │   ├── ResponseLost                   the request was sent, and the response was lost
     │   ├── AttemptTimeout                 one attempt took too long (also TimeoutError)
-    │   ├── ResponseTooLarge               the answer is longer than the client reads
-    │   ├── MalformedResponse              what came back breaks the rules of HTTP
-    │   └── RedirectRefused                the server wanted to send us elsewhere
-    ├── DecodeError                        a success whose body does not have the promised shape
+    │   ├── ResponseTooLarge               the response is longer than `response_limit`
+    │   ├── MalformedResponse              the response is not valid HTTP
+    │   └── RedirectRefused                the server answered with a redirect
+    ├── DecodeError                        the body of a success has an unexpected structure
     ├── APIError                           the service answered with an error status
-    │   ├── BadRequestError                400; `field_errors` says which fields
+    │   ├── BadRequestError                400; `field_errors` names the fields
     │   ├── UnauthorizedError              401
     │   │   ├── InvalidTokenError          invalid, expired, revoked, or of another region (105)
-    │   │   ├── TokenRequestError          the token endpoint or the login refuses to issue a token
-    │   │   │   └── SecondFactorRequired   the login wants a code as well (294)
+    │   │   ├── TokenRequestError          the token endpoint or the login issued no token
+    │   │   │   └── SecondFactorRequired   the login also needs a code (294)
     │   │   └── GitProviderError           Launch cannot reach the Git account (launch.GIT_PROVIDER.*)
     │   ├── ForbiddenError                 403
     │   ├── NotFoundError                  404
     │   │   └── NameNotFound               no project or environment has the name that was looked up
     │   ├── ConflictError                  409
-    │   ├── RateLimitError                 429: too fast
+    │   ├── RateLimitError                 429
     │   ├── QuotaExceededError             the daily quota of cache revalidations is used up
     │   └── ServerError                    5xx
     │       ├── InternalServerError        500
-    │       │   └── ServerLogsUnavailable  500 of the server-log endpoint, as for static sites
+    │       │   └── ServerLogsUnavailable  500 for server logs, as for static sites
     │       ├── BadGatewayError            502
     │       ├── ServiceUnavailableError    503
     │       └── GatewayTimeoutError        504
-    ├── AmbiguousName                      several projects or environments fit the name that was looked up
-    ├── AuthorizationError                 the user or the browser step did not grant what was asked for
+    ├── AmbiguousName                      the name fits several projects or environments
+    ├── AuthorizationError                 the authorization in the browser failed
     ├── StorageError                       the signed storage URL refused an upload or a download
-    ├── AmbiguousOutcome                   a creation was sent, its answer lost, and a look-up cannot tell
-    ├── DeploymentFailed                   a deployment ended without success; `report` says why
-    ├── DeploymentsFailed                  of several deployments, some ended without success
-    ├── DeploymentUnhealthy                a deployment went live, and a check of its site failed
+    ├── AmbiguousOutcome                   nobody knows whether an operation happened
+    ├── DeploymentFailed                   a deployment ended without success; see `report`
+    ├── DeploymentsFailed                  some of several deployments ended without success
+    ├── DeploymentUnhealthy                a deployment went live, and its site failed a check
     ├── WaitTimeout                        a deployment did not end in time (also TimeoutError)
-    ├── JournalError                       a fleet journal cannot be used; the file was left as it was
-    │   └── JournalInUse                   another run has it
-    └── ConcurrentChangeError              somebody else changed what was about to be written
+    ├── JournalError                       a fleet journal cannot be used
+    │   └── JournalInUse                   another run uses the journal
+    └── ConcurrentChangeError              the data has changed since it was compared
 
-All of them can be pickled, and none of them ever holds a token, a signed URL or a variable's value. Two more live where
-they are raised: `launch_async.rate_limit.redis.BudgetUnavailable`, a `ConnectError`, and
+Every error can be pickled. No error contains a token, a signed URL or the value of a variable. Two more errors are in
+the modules that raise them: `launch_async.rate_limit.redis.BudgetUnavailable`, which is a `ConnectError`, and
 `launch_sync.BridgeThreadError`.
 """
 
@@ -119,12 +119,12 @@ __all__ = [
 
 @attrs.frozen
 class FieldError:
-    """What the service says is wrong with one field of a request (FACTS §9, envelope B).
+    """A problem that the service reports for one field of a request.
 
     Attributes:
-        field: The field's wire name, dotted where nested: `environmentVariables.0.value`.
-        code: The service's code, such as `launch.PROJECTS.NAME.TOO_LONG`; empty where none was given.
-        message: The service's words; empty where none were given.
+        field: Name of the field in the request. The name of a nested field has dots: `environmentVariables.0.value`.
+        code: Code of the service, such as `launch.PROJECTS.NAME.TOO_LONG`; empty if the service sent none.
+        message: Text of the service; empty if the service sent none.
     """
 
     field: str
@@ -133,7 +133,7 @@ class FieldError:
 
 
 class ErrorDetails(TypedDict, total=False):
-    """What is known of a call that failed; attributes of `LaunchError`."""
+    """Details of a failed call, which become attributes of `LaunchError`."""
 
     operation: str | None
     status: int | None
@@ -143,20 +143,21 @@ class ErrorDetails(TypedDict, total=False):
 
 
 class LaunchError(Exception):
-    """Root of every error that this SDK raises.
+    """Base class of every error that this SDK raises.
 
     Attributes:
-        message: What happened and what to do next, in one or two sentences, without anything that steers a terminal.
-        raw_message: The same with every character as it came from the service. It may steer a terminal.
-        operation: Name of the API operation or workflow, such as `getProject`; None where there was none.
-        status: HTTP status of the answer; None where there was no answer.
-        codes: The service's error codes, in its order; empty where it gave none.
-        field_errors: What the service says about single fields; empty where it says nothing.
-        request_id: The request id that the service gave, or else the client's own; None before any request.
-        attempts: How many times the request was sent, or tried to be.
+        message: What happened and what to do next, without the control characters that the service may have sent.
+        raw_message: The same text with all characters. It may contain escape sequences for terminals.
+        operation: Name of the API operation or workflow, such as `getProject`; None if the error has none.
+        status: HTTP status of the response; None if there was no response.
+        codes: Error codes of the service, in the order of the response; empty if the response has none.
+        field_errors: Problems that the service reports for single fields; empty if the response has none.
+        request_id: Request id of the service, or the request id of the client if the service sent none. None if the
+            client sent no request.
+        attempts: Number of times that the client sent the request, or tried to send it.
         retryable: Whether the same call may succeed later without a change.
-        retry_after: Seconds to wait before that, if anybody said so.
-        ambiguous: Whether the operation may have happened although this error was raised.
+        retry_after: Seconds to wait before the next call; None if the response did not say.
+        ambiguous: Whether the operation may have happened although the SDK raised this error.
     """
 
     _retryable_default = False
@@ -175,7 +176,7 @@ class LaunchError(Exception):
         retry_after: float | None = None,
         ambiguous: bool = False,
     ) -> None:
-        # The report of a failed build has several lines.
+        # Keep line breaks: the report of a failed build has several lines.
         shown = "\n".join(map(without_escapes, message.split("\n")))
         super().__init__(shown)
         self.message: str = shown
@@ -202,11 +203,11 @@ class LaunchError(Exception):
         return f"{self.message} [{without_escapes(shown)}]" if shown else self.message
 
     def _render_traceback_(self) -> list[str]:
-        """Return what IPython shows: the caller's frames and the message, without the frames of the SDK."""
+        """Return the traceback for IPython: the frames of the caller and the message, without the frames of the SDK."""
         return TRACEBACK(self)
 
     def __reduce__(self) -> tuple[object, ...]:
-        # BaseException pickles its positional arguments only, and would lose every detail.
+        # BaseException pickles only its positional arguments, so the other attributes would be lost.
         return _restore, (type(self), dict(self.__dict__), self.args)
 
 
@@ -218,33 +219,33 @@ def _restore(kind: type[LaunchError], state: Mapping[str, object], args: tuple[o
 
 
 class ConfigurationError(LaunchError):
-    """Settings or credentials are missing, malformed or contradict each other; no request was sent."""
+    """Settings or credentials are missing, are malformed, or contradict each other. The SDK sent no request."""
 
 
 class MissingScopeError(ConfigurationError):
-    """The token's kind or scopes do not allow the operation; no request was sent (FACTS §3)."""
+    """The kind or the scopes of the token do not allow the operation. The SDK sent no request."""
 
 
 class InvalidArgumentError(LaunchError, ValueError):
-    """An argument breaks a rule that the service is known to have; no request was sent.
+    """An argument breaks a rule of the service. The SDK sent no request.
 
     Attributes:
         parameter: Name of the argument.
-        rule: Where the rule comes from, such as `FACTS §4` or an `openapi.yaml` operation.
+        rule: Source of the rule, such as `openapi.yaml` or a section of the project's facts about the service; empty if
+            the rule has no such source.
     """
 
     def __init__(self, parameter: str, problem: str, *, rule: str = "", operation: str | None = None) -> None:
-        source = f" (rule: {rule})" if rule else ""
-        super().__init__(f"{parameter}: {problem}{source}", operation=operation)
+        super().__init__(f"{parameter}: {problem}", operation=operation)
         self.parameter: str = parameter
         self.rule: str = rule
 
 
 class ArchiveError(InvalidArgumentError):
-    """A folder or ZIP cannot be uploaded as it is; no request was sent.
+    """A folder or ZIP cannot be uploaded. The SDK sent no request.
 
     Attributes:
-        paths: The files that are to blame, relative to the folder.
+        paths: The files that cause the error, relative to the folder.
     """
 
     def __init__(self, parameter: str, problem: str, *, rule: str = "", paths: Sequence[str] = ()) -> None:
@@ -254,13 +255,13 @@ class ArchiveError(InvalidArgumentError):
 
 @attrs.frozen(kw_only=True)
 class StateProblem:
-    """One thing that is wrong with a document of declared state.
+    """One problem of a state document.
 
     Attributes:
-        file: The file; empty for a document that was not read from one.
-        line: The line, from 1; None if that is not known.
-        key: The key, as TOML writes it; empty where the text is no TOML.
-        message: What is wrong.
+        file: Path of the file; empty if the document was not read from a file.
+        line: Number of the line, from 1; None if it is not known.
+        key: The key as written in TOML; empty if the text is not valid TOML.
+        message: Description of the problem.
     """
 
     file: str
@@ -274,10 +275,10 @@ class StateProblem:
 
 
 class StateError(InvalidArgumentError):
-    """A document of declared state is wrong; no request was sent that changes anything.
+    """A state document is wrong. The SDK sent no request that changes anything.
 
     Attributes:
-        problems: Everything that is wrong, in the order of the lines.
+        problems: All problems, in the order of the lines.
     """
 
     def __init__(self, problems: Sequence[StateProblem]) -> None:
@@ -287,15 +288,14 @@ class StateError(InvalidArgumentError):
 
 
 class ClosedError(LaunchError):
-    """The client, or the aiohttp session that it was given, is closed; or the interpreter is exiting."""
+    """The client is closed, or the aiohttp session that it uses is closed, or the interpreter is exiting."""
 
 
 class DeadlineExceeded(LaunchError, TimeoutError):
-    """The call's total `timeout` ran out, or could not be met and was refused before anything was spent.
+    """The `timeout` of the whole call ran out, or the SDK could not meet the `timeout` and sent no request.
 
     Attributes:
-        expected_wait: Seconds that the wait for the organization's budget was expected to take; None if that was not
-            the reason.
+        expected_wait: Expected wait for the rate limit, in seconds; None if the rate limit was not the reason.
     """
 
     _retryable_default = True
@@ -306,10 +306,10 @@ class DeadlineExceeded(LaunchError, TimeoutError):
 
 
 class TransportError(LaunchError, ConnectionError):
-    """No usable answer came back over the network.
+    """The client got no usable response from the network.
 
     Attributes:
-        sends: How often the request may have left: aiohttp sends some a second time by itself.
+        sends: Number of times that the request may have been sent. aiohttp sends some requests a second time.
     """
 
     _retryable_default = True
@@ -317,23 +317,23 @@ class TransportError(LaunchError, ConnectionError):
 
 
 class ConnectError(TransportError):
-    """The request provably never left: no connection, no name, no TLS. Nothing happened at the service."""
+    """The request was certainly not sent, because the host name, the connection or TLS failed."""
 
 
 class ResponseLost(TransportError):
-    """The request was sent, wholly or in part, and the answer was lost: the service may have acted."""
+    """The request was sent completely or in part, and the response was lost. The service may have acted."""
 
 
 class AttemptTimeout(TransportError, TimeoutError):
-    """One attempt took longer than `attempt_timeout`: the service may have acted."""
+    """One attempt took longer than `attempt_timeout`. The service may have acted."""
 
 
 class ResponseTooLarge(TransportError):
-    """The answer is longer than `response_limit` allows; the rest of it was not read. The service may have acted.
+    """The response is longer than `response_limit`. The client did not read the rest. The service may have acted.
 
     Attributes:
-        limit: Bytes that are read at most.
-        size: Bytes that the answer announced; None where it announced nothing, or was compressed.
+        limit: Maximum size of the response, in bytes.
+        size: Size that the response announced, in bytes; None if it announced no size, or was compressed.
     """
 
     _retryable_default = False
@@ -347,22 +347,22 @@ class ResponseTooLarge(TransportError):
 
 
 class MalformedResponse(TransportError):
-    """What came back breaks the rules of HTTP, so nobody can read it. The service may have acted."""
+    """The response is not valid HTTP, so the client cannot read it. The service may have acted."""
 
     _retryable_default = False
 
 
 class RedirectRefused(TransportError):
-    """The server answered with a redirect, which is never followed: credentials stay where they were issued for."""
+    """The server answered with a redirect. The client follows none, so that no other host gets the credentials."""
 
     _retryable_default = False
 
 
 class DecodeError(LaunchError):
-    """A success whose body does not have the promised shape.
+    """The service answered with success, and the body has an unexpected structure.
 
     Attributes:
-        problems: What did not fit, each with its path in the body, such as `$.project.uid: expected a string`.
+        problems: All problems, each with its path in the body, such as `$.project.uid: expected a string`.
     """
 
     def __init__(self, message: str, *, problems: Sequence[str] = (), **details: Unpack[ErrorDetails]) -> None:
@@ -374,34 +374,34 @@ class APIError(LaunchError):
     """The service answered with an error status.
 
     Attributes:
-        body: What the service sent, cut to 2,000 characters, with everything that looks like a secret removed. Control
-            characters are still in it.
+        body: Body of the response, cut to 2,000 characters, without anything that looks like a secret. It may contain
+            control characters.
     """
 
     body: str = ""
 
 
 class BadRequestError(APIError):
-    """400: the service refused the input; `field_errors` says which fields."""
+    """400: The service refused the input; `field_errors` names the fields."""
 
 
 class UnauthorizedError(APIError):
-    """401: the credentials are missing, wrong or expired."""
+    """401: The credentials are missing, wrong or expired."""
 
 
 class InvalidTokenError(UnauthorizedError):
-    """The token is invalid, expired or revoked, or belongs to another region (error code 105, FACTS §1)."""
+    """The token is invalid, expired or revoked, or belongs to another region (error code 105)."""
 
 
 class TokenRequestError(UnauthorizedError):
-    """The token endpoint or the login refuses to issue a token, with whichever status (FACTS §3)."""
+    """The token endpoint or the login refused to issue a token, with any status."""
 
 
 class SecondFactorRequired(TokenRequestError):
-    """The login wants a code as well (error code 294): ask the user, and log in again with it (FACTS §3).
+    """The login also needs a code (error code 294). Ask the user for the code, and log in again with it.
 
     Attributes:
-        method: Where the code comes from, in the service's words, such as `totp_authenticator` or `sms`; None if it
+        method: Source of the code as the service names it, such as `totp_authenticator` or `sms`; None if the service
             did not say. For `sms`, call `request_sms()` first.
     """
 
@@ -409,22 +409,22 @@ class SecondFactorRequired(TokenRequestError):
 
 
 class GitProviderError(UnauthorizedError):
-    """Launch cannot reach the project's Git account (launch.GIT_PROVIDER.*); not a problem of your credentials."""
+    """Launch cannot reach the Git account of the project (code launch.GIT_PROVIDER.*). Your token is valid."""
 
 
 class ForbiddenError(APIError):
-    """403: these credentials may not do that."""
+    """403: These credentials do not allow the operation."""
 
 
 class NotFoundError(APIError):
-    """404: no such resource in this organization and region."""
+    """404: The resource does not exist in this organization and region."""
 
 
 class NameNotFound(NotFoundError):
-    """No project or environment fits the name or glob that was looked up; the service gave no error, so no `status`.
+    """No project or environment has the name, or fits the glob. `status` is None, because the service sent no error.
 
     Attributes:
-        candidates: Close names, by UID.
+        candidates: Similar names, by UID.
     """
 
     def __init__(
@@ -435,7 +435,7 @@ class NameNotFound(NotFoundError):
 
 
 class AmbiguousName(LaunchError):
-    """Several projects or environments fit the name or glob that was looked up, and one was wanted.
+    """The name or glob fits several projects or environments, and the call needs exactly one.
 
     Attributes:
         candidates: The names that fit, by UID.
@@ -449,13 +449,14 @@ class AmbiguousName(LaunchError):
 
 
 class ConflictError(APIError):
-    """409: it conflicts with what is there, such as a name that is taken; `codes` and the text say what.
+    """409: The request conflicts with the current state, for example because a name is taken.
 
-    Applying declared state raises it without a status, where somebody changed the same thing since it was compared.
+    In a report of `launch.state.apply`, the error has no status. There it means that another person or program has
+    changed a setting since the comparison.
 
     Attributes:
-        expected: What was there when it was compared, by name; secrets are `[hidden]`.
-        found: What is there now.
+        expected: Values at the time of the comparison, by name; secrets are `[hidden]`.
+        found: Current values, by name.
     """
 
     expected: Mapping[str, object] = MappingProxyType({})
@@ -463,59 +464,59 @@ class ConflictError(APIError):
 
 
 class RateLimitError(APIError):
-    """429: more requests than the organization's budget allows, from all of its programs together."""
+    """429: All programs together send more requests than the rate limit of the organization allows."""
 
     _retryable_default = True
 
 
 class QuotaExceededError(APIError):
-    """The organization's daily quota of cache revalidations is used up (FACTS §8)."""
+    """The organization has used its daily quota of cache revalidations."""
 
 
 class ServerError(APIError):
-    """5xx: the service or a gateway failed."""
+    """5xx: The service or a gateway failed."""
 
 
 class InternalServerError(ServerError):
-    """500: the service failed; never repeated automatically."""
+    """500: The service failed. The SDK does not repeat the request."""
 
 
 class ServerLogsUnavailable(InternalServerError):
-    """500 of the server-log endpoint: only server-rendered deployments have server logs (FACTS §7)."""
+    """500 for server logs: Only deployments that are rendered on a server have server logs."""
 
 
 class BadGatewayError(ServerError):
-    """502: a gateway got a bad answer."""
+    """502: A gateway received an invalid response."""
 
     _retryable_default = True
 
 
 class ServiceUnavailableError(ServerError):
-    """503: the service is temporarily unavailable."""
+    """503: The service is temporarily unavailable."""
 
     _retryable_default = True
 
 
 class GatewayTimeoutError(ServerError):
-    """504: a gateway gave up waiting."""
+    """504: A gateway did not receive a response in time."""
 
     _retryable_default = True
 
 
 class AuthorizationError(LaunchError):
-    """The browser step was refused, does not belong to the request it should answer, or must be done again."""
+    """The authorization in the browser was refused, belongs to another request, or must be repeated."""
 
 
 class StorageError(LaunchError):
-    """The signed storage URL refused an upload or a download, or could not be reached (FACTS §5)."""
+    """The storage behind a signed URL refused an upload or a download, or could not be reached."""
 
 
 class AmbiguousOutcome(LaunchError):
-    """A creation or a change of a domain was sent, its answer was lost, and a look-up cannot tell whether it happened.
+    """The response to a creation or to a change of a domain was lost, and the SDK cannot find out whether it happened.
 
     Attributes:
-        candidates: UIDs of the resources that may be the one asked for, or of the domain; look at them before you send
-            it again.
+        candidates: UIDs of the resources that the call may have created, or the UID of the domain. Check them before
+            you call again.
     """
 
     def __init__(self, message: str, *, candidates: Sequence[str] = (), **details: Unpack[ErrorDetails]) -> None:
@@ -525,7 +526,7 @@ class AmbiguousOutcome(LaunchError):
 
 
 class DeploymentState(Protocol):
-    """What an error tells of a deployment; the object is a `launch_async.Deployment`."""
+    """The deployment in an error; at run time a `launch_async.Deployment`."""
 
     @property
     def uid(self) -> str:
@@ -534,21 +535,21 @@ class DeploymentState(Protocol):
 
     @property
     def status(self) -> str:
-        """Its status, such as `FAILED`."""
+        """Status of the deployment, such as `FAILED`."""
         ...
 
     @property
     def url(self) -> str | None:
-        """Absolute URL of the site; None while the service gives none."""
+        """Absolute URL of the site; None if the service has not assigned a URL yet."""
         ...
 
 
 class FailureReport(Protocol):
-    """What an error tells of a deployment that has failed; the object is a `launch_async.DeploymentReport`."""
+    """The report of a failed deployment in an error; at run time a `launch_async.DeploymentReport`."""
 
     @property
     def deployment(self) -> DeploymentState:
-        """The last known state of the deployment."""
+        """Last known state of the deployment."""
         ...
 
     @property
@@ -568,7 +569,7 @@ class FailureReport(Protocol):
 
     @property
     def log_tail(self) -> Sequence[object]:
-        """The last lines of the log; `str` of each gives its text."""
+        """Last lines of the log; `str(line)` is the text of a line."""
         ...
 
     def to_dict(self) -> Mapping[str, object]:
@@ -589,11 +590,11 @@ class DeploymentFailed(LaunchError):
 
 
 class DeploymentsFailed(LaunchError):
-    """Several deployments were waited for; all have ended, and some of them without success.
+    """All of the deployments have ended, and some of them ended without success.
 
     Attributes:
-        failures: The reports of those that failed, in the order in which they were given.
-        deployments: Every deployment in its last state, in the order in which they were given.
+        failures: Reports of the failed deployments, in the order of the call.
+        deployments: Last state of every deployment, in the order of the call.
     """
 
     def __init__(self, failures: Sequence[FailureReport], deployments: Sequence[DeploymentState]) -> None:
@@ -604,31 +605,32 @@ class DeploymentsFailed(LaunchError):
 
 
 class CheckOutcome(Protocol):
-    """What an error tells of a check of a site; the object is a `launch_async.CheckResult`."""
+    """The result of a check in an error; at run time a `launch_async.CheckResult`."""
 
     @property
     def name(self) -> str:
-        """What was checked."""
+        """Name of the check."""
         ...
 
     @property
     def passed(self) -> bool:
-        """Whether the site passed it."""
+        """Whether the site passed the check."""
         ...
 
     @property
     def problem(self) -> str:
-        """What was wrong at the last attempt; empty if nothing was."""
+        """Problem at the last attempt; empty if the site passed."""
         ...
 
 
 class DeploymentUnhealthy(LaunchError):
-    """A deployment went live, and a check of its site failed.
+    """A deployment went live, and its site failed a check.
 
     Attributes:
-        deployment: The deployment that failed the check.
-        results: What came of each check, in the order in which they were given.
-        restored: The deployment that put back what served before; None if nothing was put back. The text says why.
+        deployment: The deployment whose site failed the check.
+        results: Result of each check, in the order of the call.
+        restored: The deployment that restored the previous version; None if nothing was restored. The text of the
+            error says why.
     """
 
     def __init__(
@@ -646,10 +648,10 @@ class DeploymentUnhealthy(LaunchError):
 
 
 class WaitTimeout(LaunchError, TimeoutError):
-    """A deployment did not end in time. It goes on at the service: wait again with the same reference.
+    """A deployment did not end in time. The service continues it, so you can wait again with the same reference.
 
     Attributes:
-        last: The last known state; None if the service never answered.
+        last: Last known state of the deployment; None if the service never answered.
     """
 
     _retryable_default = True
@@ -660,26 +662,27 @@ class WaitTimeout(LaunchError, TimeoutError):
 
 
 class JournalError(LaunchError):
-    """A fleet journal cannot be used: locked by another run, foreign, damaged, or of another version or organization.
+    """A fleet journal cannot be used. The SDK did not change the file.
 
-    The file was left as it was.
+    The file is damaged, is not a journal, is used by another run, or belongs to another version or organization.
     """
 
 
 class JournalInUse(JournalError):
-    """Another run has the fleet journal, perhaps in another process: wait for it, or end it.
+    """Another run uses the fleet journal, perhaps in another process. Wait until it has ended, or end it.
 
-    A workflow engine that takes a slow worker for a dead one, and begins its part of a rollout again, meets this.
+    The error also occurs if a workflow engine believes that a slow worker is dead, and starts its part of a rollout
+    again.
     """
 
     _retryable_default = True
 
 
 class ConcurrentChangeError(LaunchError):
-    """Somebody else changed what was about to be written; the message says whether anything was written.
+    """Another person or program has changed the data since it was compared. The text says whether anything was written.
 
     Attributes:
-        keys: Names of what changed meanwhile.
+        keys: Names of the values that have changed.
     """
 
     def __init__(self, message: str, *, keys: Sequence[str] = ()) -> None:
