@@ -59,7 +59,7 @@ def test_every_described_module_is_there_and_offers_something(package: str) -> N
 def test_names_stand_side_by_side() -> None:
     page = expand("# Every name\n\n<!-- names -->\n")
 
-    assert "\n| [`NotFoundError`][launch_async.errors.NotFoundError] | the same | 404: The resource does not exist in " in page
+    assert "\n| [`NotFoundError`][launch_async.errors.NotFoundError] | the same | 404: The resource does " in page
     login = "[`await login(...)`][launch_async.auth.sessions.login] | [`login(...)`][launch_sync.auth.sessions.login]"
     assert f"\n| {login} | Log in with e-mail and password, " in page
     assert "\n| none | [`BridgeThreadError`][launch_sync._bridge.loop.BridgeThreadError] | " in page
