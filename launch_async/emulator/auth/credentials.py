@@ -175,7 +175,7 @@ class Credentials:
         if not organization_uid:
             if self._options.missing_organization_status == 401:
                 return errors.unauthorized()
-            return errors.forbidden("The header organization_uid is required beside an authtoken.")
+            return errors.forbidden("The header organization_uid is required with an authtoken.")
         user = self.issued.sessions.get(authtoken)
         if user is None:
             return errors.unauthorized()
