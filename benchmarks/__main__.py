@@ -1,13 +1,14 @@
-"""The one runner: every benchmark, or those that are named; tables, JSON, pictures, and what became slower.
+"""Run all benchmarks, or the named ones. Write tables, JSON and pictures, and report what has become slower.
 
     python -m benchmarks [NAME ...] [--rounds N] [--requests N] [--no-store]
 
-Each benchmark is a program of its own (`python -m benchmarks.NAME`) and gets a process of its own. What it measured
-goes to `benchmarks/results/NAME.json` and is drawn as `docs/images/performance-NAME.svg`. Before that, it is compared
-with what was stored there last: ratios of one run first of all, because they hardly depend on the machine.
+Each benchmark is a separate program (`python -m benchmarks.NAME`) and runs in a separate process. The runner writes its
+results to `benchmarks/results/NAME.json` and draws them as `docs/images/performance-NAME.svg`. Before that, it compares
+the results with the stored ones. It compares ratios of one run first, because they hardly depend on the machine.
 Benchmarks in virtual time import their clock, servers and services from `tests/support/`, so that tests and benchmarks
-measure the same thing. No test imports a benchmark.
-For a quick look rather than for figures, make it short and keep nothing: `--rounds 1 --requests 300 --no-store`.
+measure the same code. No test imports a benchmark.
+
+For a quick look, make the run short and do not store it: `--rounds 1 --requests 300 --no-store`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ SLOWER = 0.10
 
 
 def main() -> int:
-    """Run, store, draw, compare."""
+    """Run the benchmarks, compare, store and draw the results."""
     names = sorted(path.stem for path in HERE.glob("[!_]*.py"))
     parser = argparse.ArgumentParser(
         prog="benchmarks", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -57,7 +58,7 @@ def main() -> int:
 
 
 def run(name: str, rounds: int | None, requests: int | None, *, store: bool) -> bool:
-    """Run one benchmark; return whether it ended well and reached its marks."""
+    """Run one benchmark. Return whether it succeeded and reached its goals."""
     kept = RESULTS / f"{name}.json"
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "result.json"
@@ -79,12 +80,12 @@ def run(name: str, rounds: int | None, requests: int | None, *, store: bool) -> 
 
 
 def takes_requests(name: str) -> bool:
-    """Whether a benchmark lets one say how many requests it sends; it is asked without being run."""
+    """Return whether a benchmark has the option `--requests`, without running the benchmark."""
     return '"--requests"' in (HERE / f"{name}.py").read_text()
 
 
 def slower(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """Return what is worse by more than chance would have it."""
+    """Return the results that are worse by more than random variation."""
     found: list[str] = []
     for part, key in (("marks", "what"), ("rows", "name")):
         last = {(entry[key], entry["unit"]): entry for entry in before[part]}

@@ -1,7 +1,7 @@
-"""Contestants, each in a process of its own, that take turns: nobody meets another one's imports, memory or weather.
+"""Run contestants in separate processes that take turns, so that they do not share imports, memory or other load.
 
-A benchmark runs `Contest(...)` over the names of contestants; the process of each is this module, which opens the
-contestant once, keeps its connections, and does as many calls as it is told, when it is told.
+A benchmark runs `Contest(...)` with the names of contestants. The process of each contestant is this module. It opens
+the contestant once, keeps the connections, and makes calls when the benchmark asks for them.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from benchmarks._contestants import ASYNC, SYNC
 
 @attrs.frozen
 class Turn:
-    """What one turn cost.
+    """The cost of one turn.
 
     Attributes:
         rate: Calls per second.
         cpu: Seconds of processor time per 1000 calls.
-        median: Seconds that the median call took.
-        memory: Bytes that the process holds.
+        median: Duration of the median call in seconds.
+        memory: Memory of the process in bytes.
     """
 
     rate: float
@@ -41,7 +41,7 @@ class Turn:
 
 @attrs.frozen
 class Task:
-    """What a contestant is told to do: `what` (get or list), so many calls, so many at a time."""
+    """The task of a contestant: the operation (get or list), the number of calls, and how many run at a time."""
 
     what: str
     calls: int
@@ -57,7 +57,7 @@ class Contest:
         self._processes: dict[str, subprocess.Popen[str]] = {}
 
     def turns(self, task: Task | Mapping[str, Task], rounds: int) -> dict[str, list[Turn]]:
-        """Let everybody warm up, then take turns, each round in another order; the value is what each turn cost."""
+        """Run all contestants in turn, in a new order in each round, after a warm-up. Return the cost of each turn."""
         tasks = task if isinstance(task, Mapping) else dict.fromkeys(self._names, task)
         for name in tasks:
             self.turn(name, attrs.evolve(tasks[name], calls=max(tasks[name].concurrency, tasks[name].calls // 4)))

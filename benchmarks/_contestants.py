@@ -1,7 +1,7 @@
-"""Who takes part: this SDK, the limit (aiohttp by hand), and the clients that people know.
+"""The contestants: this SDK, the limit (aiohttp by hand), and widely used clients.
 
-Each is opened once and offers `get` (one project) and `list` (a page of a hundred). Imports stand inside, so that the
-process of one contestant never holds another one.
+The benchmark opens each contestant once. A contestant offers `get` (one project) and `list` (a page of a hundred
+projects). Imports are inside the functions, so that the process of one contestant does not import another one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CLOUDFLARE = {"Authorization": "Bearer token", "Accept": "application/json"}
 
 @contextlib.asynccontextmanager
 async def aiohttp_by_hand(address: str) -> AsyncGenerator[Actions]:
-    """What somebody would write who knows aiohttp well and wants a dict."""
+    """A program by an author who knows aiohttp well and needs a dict."""
     import aiohttp
 
     async with aiohttp.ClientSession(
@@ -47,7 +47,7 @@ async def aiohttp_by_hand(address: str) -> AsyncGenerator[Actions]:
 
 @contextlib.asynccontextmanager
 async def aiohttp_as_it_comes(address: str) -> AsyncGenerator[Actions]:
-    """What most would write: a session with its defaults, and `await answer.json()`."""
+    """A typical program: a session with the default settings, and `await answer.json()`."""
     import aiohttp
 
     async with aiohttp.ClientSession(headers=LAUNCH) as session:
@@ -64,7 +64,7 @@ async def aiohttp_as_it_comes(address: str) -> AsyncGenerator[Actions]:
 
 @contextlib.asynccontextmanager
 async def launch_async_client(address: str) -> AsyncGenerator[Actions]:
-    """This SDK, pacing off, the standard library's json."""
+    """This SDK, without a rate limit, with the standard library's json."""
     sys.modules["orjson"] = None  # type: ignore[assignment]  # as if it were not installed
     async with launch_async_fast(address) as actions:
         yield actions
@@ -72,7 +72,7 @@ async def launch_async_client(address: str) -> AsyncGenerator[Actions]:
 
 @contextlib.asynccontextmanager
 async def launch_async_fast(address: str) -> AsyncGenerator[Actions]:
-    """This SDK, pacing off, with the extra `speed` (orjson)."""
+    """This SDK, without a rate limit, with the extra `speed` (orjson)."""
     from launch_async import Authtoken, LaunchClient
     from launch_async.rate_limit import UnlimitedRateLimiter
 
@@ -88,7 +88,7 @@ async def launch_async_fast(address: str) -> AsyncGenerator[Actions]:
 
 @contextlib.asynccontextmanager
 async def httpx_async(address: str) -> AsyncGenerator[Actions]:
-    """By hand with httpx: dicts, no models."""
+    """A program with httpx: dicts, no models."""
     import httpx
 
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
@@ -107,7 +107,7 @@ async def httpx_async(address: str) -> AsyncGenerator[Actions]:
 
 @contextlib.asynccontextmanager
 async def cloudflare_aiohttp(address: str) -> AsyncGenerator[Actions]:
-    """The generated client of a peer, on its faster backend."""
+    """The generated client of another service, with its faster backend."""
     from cloudflare import AsyncCloudflare, DefaultAioHttpClient
 
     async with AsyncCloudflare(api_token="token", base_url=address, http_client=DefaultAioHttpClient()) as client:
@@ -121,7 +121,7 @@ async def cloudflare_aiohttp(address: str) -> AsyncGenerator[Actions]:
 
 @contextlib.asynccontextmanager
 async def cloudflare_async(address: str) -> AsyncGenerator[Actions]:
-    """The generated client of a peer, as it comes (httpx)."""
+    """The generated client of another service, with its default backend (httpx)."""
     from cloudflare import AsyncCloudflare
 
     async with AsyncCloudflare(api_token="token", base_url=address) as client:
@@ -135,7 +135,7 @@ async def cloudflare_async(address: str) -> AsyncGenerator[Actions]:
 
 @contextlib.contextmanager
 def launch_sync_client(address: str) -> Generator[PlainActions]:
-    """This SDK without await, pacing off."""
+    """This SDK without await, without a rate limit."""
     sys.modules["orjson"] = None  # type: ignore[assignment]  # as if it were not installed
     from launch_sync import Authtoken, LaunchClient
     from launch_sync.rate_limit import UnlimitedRateLimiter
@@ -152,7 +152,7 @@ def launch_sync_client(address: str) -> Generator[PlainActions]:
 
 @contextlib.contextmanager
 def aiohttp_in_a_thread(address: str) -> Generator[PlainActions]:
-    """By hand with aiohttp on a loop in a thread of its own, called in the way that asyncio offers for it."""
+    """A program with aiohttp on a loop in a separate thread, called with the functions of asyncio."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -176,7 +176,7 @@ def aiohttp_in_a_thread(address: str) -> Generator[PlainActions]:
 
 @contextlib.contextmanager
 def httpx_sync(address: str) -> Generator[PlainActions]:
-    """By hand with httpx.Client: dicts, no models."""
+    """A program with httpx.Client: dicts, no models."""
     import httpx
 
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
@@ -193,7 +193,7 @@ def httpx_sync(address: str) -> Generator[PlainActions]:
 
 @contextlib.contextmanager
 def requests_session(address: str) -> Generator[PlainActions]:
-    """One requests.Session by hand: dicts, no models."""
+    """A program with one requests.Session: dicts, no models."""
     import requests
     from requests.adapters import HTTPAdapter
 
@@ -215,7 +215,7 @@ def requests_session(address: str) -> Generator[PlainActions]:
 
 @contextlib.contextmanager
 def cloudflare_sync(address: str) -> Generator[PlainActions]:
-    """The generated client of a peer."""
+    """The generated client of another service."""
     from cloudflare import Cloudflare
 
     with Cloudflare(api_token="token", base_url=address) as client:
@@ -228,7 +228,7 @@ def cloudflare_sync(address: str) -> Generator[PlainActions]:
 
 @contextlib.contextmanager
 def management_client(address: str) -> Generator[PlainActions]:
-    """Contentstack's own SDK of the CMS, one stack: the same GET with the same headers, parsed into a dict."""
+    """Contentstack's own SDK of the CMS, for one stack: the same GET with the same headers, parsed to a dict."""
     import contentstack_management
 
     client = contentstack_management.Client(authtoken=LAUNCH["authtoken"])

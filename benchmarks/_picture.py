@@ -1,4 +1,4 @@
-"""A picture of a result: a figure and a bar for each row, its spread as a line over it, the marks below; plain SVG."""
+"""Draw a result as plain SVG: a figure and a bar for each row, a line for the spread, and the goals below."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 from benchmarks._report import figure
 
 WIDTH, LABELS, STEP, BAR = 760, 290, 20, 13
-# Figures stand between names and bars, where a narrow screen shows them without scrolling.
+# Put the figures between the names and the bars, so that a narrow screen shows them without scrolling.
 FIGURE, NOTE = 64, 130
 OURS, OTHERS, INK, FAINT = "#3f51b5", "#b0b7c3", "#4d5561", "#6b727d"
 

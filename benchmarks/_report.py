@@ -1,4 +1,4 @@
-"""What a benchmark hands over: rows of samples, marks to reach, and the same as a table and as JSON."""
+"""The report of a benchmark: rows of samples and goals, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ import attrs
 
 @attrs.frozen
 class Row:
-    """What one contestant did, a sample per round.
+    """The result of one contestant, with a sample for each round.
 
     Attributes:
-        name: The contestant, and what it did.
+        name: The contestant and its task.
         unit: Unit of the samples.
-        samples: One figure per round.
-        better: Which direction is better.
-        reference: Whether the others are compared with this one.
-        note: What stands beside the figure; it is not compared.
+        samples: One figure for each round.
+        better: Whether more or less is better.
+        reference: Whether the report compares the other rows with this row.
+        note: A text next to the figure. The report does not compare it.
     """
 
     name: str
@@ -36,19 +36,19 @@ class Row:
 
     @property
     def median(self) -> float:
-        """The middle of the samples."""
+        """Median of the samples."""
         return statistics.median(self.samples)
 
 
 @attrs.frozen
 class Mark:
-    """A figure with its goal.
+    """A figure with a goal.
 
     Attributes:
-        what: What is measured.
-        samples: One figure per round, usually the ratio of two contestants in that round.
-        goal: The figure to reach, or None where there is nothing but the figure to show.
-        better: Whether the goal is the least or the most that is allowed.
+        what: The measured quantity.
+        samples: One figure for each round, usually the ratio of two contestants in that round.
+        goal: The goal, or None if the report only shows the figure.
+        better: Whether the goal is a minimum or a maximum.
         unit: Unit of the figure; empty for a ratio.
     """
 
@@ -60,7 +60,7 @@ class Mark:
 
     @property
     def median(self) -> float:
-        """The middle of the samples."""
+        """Median of the samples."""
         return statistics.median(self.samples)
 
     @property
@@ -73,13 +73,13 @@ class Mark:
 
 @attrs.frozen
 class Report:
-    """The outcome of one benchmark.
+    """The result of one benchmark.
 
     Attributes:
-        title: What it is about.
-        rows: What each contestant did.
+        title: The subject of the benchmark.
+        rows: The results of the contestants.
         marks: The figures with a goal.
-        details: More figures, for the JSON only.
+        details: More figures, only for the JSON.
     """
 
     title: str
@@ -131,28 +131,28 @@ class Report:
 
 
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
-    """Return the ratio of each round; pairs of one round met the same weather on the machine."""
+    """Return the ratio of each round. Both samples of a round were measured under the same load of the machine."""
     return [one / other for one, other in zip(ours, theirs, strict=True)]
 
 
 def present(measure: Callable[[int], Report], doc: str | None, *, rounds: int) -> None:
-    """Run a benchmark as a program: measure, print the table, keep the JSON where asked.
+    """Run a benchmark as a program: measure, print the table, and write the JSON if requested.
 
     Args:
-        measure: Measures that many rounds.
-        doc: What the program says about itself.
-        rounds: How many by default.
+        measure: Measures the given number of rounds.
+        doc: The description of the program.
+        rounds: Default number of rounds.
     """
     options = arguments(doc, rounds=rounds).parse_args()
-    hand_over(measure(options.rounds), options.json)
+    write_report(measure(options.rounds), options.json)
 
 
 def arguments(doc: str | None, *, rounds: int) -> argparse.ArgumentParser:
-    """Return what every benchmark understands; one with options of its own adds them.
+    """Return a parser with the options of every benchmark. A benchmark can add more options.
 
     Args:
-        doc: What the program says about itself.
-        rounds: How many by default.
+        doc: The description of the program.
+        rounds: Default number of rounds.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=rounds, help=f"samples of each figure; default {rounds}")
@@ -160,8 +160,8 @@ def arguments(doc: str | None, *, rounds: int) -> argparse.ArgumentParser:
     return parser
 
 
-def hand_over(report: Report, file: Path | None) -> None:
-    """Print the table, and write the JSON if there is a file for it."""
+def write_report(report: Report, file: Path | None) -> None:
+    """Print the table, and write the JSON if a file is given."""
     print(report.table())
     if file:
         file.write_text(json.dumps(report.document(), indent=1) + "\n")
@@ -180,7 +180,7 @@ def _spread(samples: Sequence[float]) -> str:
 
 
 def figure(value: float) -> str:
-    """Return a figure as tables and pictures show it."""
+    """Return a figure as text for tables and pictures."""
     if abs(value) >= 100 or value == int(value):
         return f"{value:,.0f}".replace(",", " ")
     return f"{value:.{2 if abs(value) >= 1 else 3 if abs(value) >= 0.1 else 4}f}"

@@ -1,8 +1,8 @@
-"""A server in a process of its own that answers at once, always the same: what is measured is the client.
+"""A server in a separate process that always answers immediately, so that a benchmark measures only the client.
 
-It speaks just enough HTTP for GET requests on kept-alive connections. Launch's projects are as `openapi.yaml` has them;
-Cloudflare's Pages projects have as many fields, so that nobody parses more than the other. The emulator is no match
-for them: it needs about 100 microseconds of CPU time for an answer, and the fastest client 85 for a call.
+The server supports GET requests on kept-alive connections. Launch's projects follow `openapi.yaml`. Cloudflare's Pages
+projects have as many fields, so that all clients parse the same amount. The emulator is too slow for these benchmarks:
+it needs about 100 microseconds of CPU time for an answer, and the fastest client needs 85 for a call.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ORGANIZATION = "blt0123456789abcdef"
 
 @contextlib.contextmanager
 def service() -> Generator[str]:
-    """Run the server; the value is its address."""
+    """Run the server, and yield its address."""
     command = [sys.executable, "-m", "benchmarks._service"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -34,7 +34,7 @@ def service() -> Generator[str]:
 
 
 def launch_project(number: int) -> dict[str, object]:
-    """Return a project as Launch has it."""
+    """Return a project in the format of Launch."""
     return {
         "uid": f"{int(UID, 16) + number:024x}",
         "name": f"site-{number}",
@@ -58,7 +58,7 @@ def launch_project(number: int) -> dict[str, object]:
 
 
 def pages_project(number: int) -> dict[str, object]:
-    """Return a project as Cloudflare Pages has it."""
+    """Return a project in the format of Cloudflare Pages."""
     return {
         "id": f"{number:032x}",
         "name": f"site-{number}",
@@ -81,7 +81,7 @@ def pages_project(number: int) -> dict[str, object]:
 
 
 def answers(moment: float) -> dict[bytes, bytes]:
-    """Return the four answers at a time: one project and a hundred, in either dialect."""
+    """Return the four answers for a time: one project and a hundred projects, in both formats."""
     hundred = range(100)
     cloudflare: dict[str, object] = {"success": True, "errors": [], "messages": []}
     info = {"page": 1, "per_page": 100, "count": 100, "total_count": 100}
@@ -132,7 +132,7 @@ async def _serve() -> None:
     _Connection.known = answers(time.time())
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     while True:
-        # A client may learn from the Date header: it is true, as everywhere.
+        # Send the true time, because a client may use the Date header.
         await asyncio.sleep(1.0)
         _Connection.known = answers(time.time())
 

@@ -1,7 +1,7 @@
-"""Archive of 20 000 files against the standard library's zipfile, same files, same compression level.
+"""Archive of 20 000 files, compared with the zipfile of the standard library: same files, same compression level.
 
-`zip -r` shows what C alone does. Goal: 1.5 times the speed of zipfile, byte-identical from run to run.
-`build_archive` also searches for ignore files and secrets, and hashes every file and the ZIP; the others only pack.
+`zip -r` shows the speed of C code. Goals: 1.5 times the speed of zipfile, and the same bytes in each run.
+`build_archive` also searches for ignore files and secrets, and hashes every file and the ZIP. The others only pack.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WORDS = [
 
 
 def measure(rounds: int) -> Report:
-    """Let everybody pack the same tree, in turn."""
+    """Let each contestant pack the same tree, in turn."""
     seconds: dict[str, list[float]] = {"zipfile": [], "build_archive": [], "  of it, list_archive": [], "zip -r": []}
     hashes: set[str] = set()
     with tempfile.TemporaryDirectory() as folder:
@@ -48,7 +48,7 @@ def measure(rounds: int) -> Report:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Return how many seconds it takes."""
+    """Return the duration of a call in seconds."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started

@@ -1,10 +1,10 @@
-"""A typed call against the same call by hand, and against a peer's typed client, 50 at a time.
+"""A typed call, compared with the same call by hand and with the typed client of another service, 50 calls at a time.
 
-The limit is aiohttp with `json.loads`: what one would write who needs no types, no pacing and no retries; aiohttp as it
-comes, with `await answer.json()`, stands beside it. httpx is what most SDKs stand on, and the async client of the
-`cloudflare` package, on its aiohttp backend, is the nearest typed peer; it gets Pages projects with as many fields.
-Pacing is off, the server answers at once, every contestant is a process. Processor time is shown beside the calls per
-second: it does not suffer from other work on the machine.
+The limit is aiohttp with `json.loads`: a program without types, pacing and retries. Another contestant is aiohttp with
+its default settings and `await answer.json()`. Most SDKs use httpx. The nearest typed client is the async client of the
+`cloudflare` package with its aiohttp backend; it reads Pages projects with as many fields. The SDK has no rate limit
+here, the server answers immediately, and each contestant is a process. The benchmark also shows the processor time,
+which does not depend on other work of the machine.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _rows(what: str, found: dict[str, list[Turn]]) -> list[Row]:
 
 
 def _marks(what: str, found: dict[str, list[Turn]], ours: str, theirs: str, goal: float | None) -> list[Mark]:
-    """Return the ratio of calls per second, and what it would be by processor time, on a machine with nothing else."""
+    """Return the ratio of calls per second, and the ratio of processor time."""
     rates = ratios([turn.rate for turn in found[ours]], [turn.rate for turn in found[theirs]])
     processor = ratios([turn.cpu for turn in found[theirs]], [turn.cpu for turn in found[ours]])
     return [Mark(what, rates, goal), Mark(f"{what}, by CPU", processor, goal)]

@@ -1,8 +1,8 @@
-"""What a call costs as more of them are under way: 1, 10, 100 and 1000 at a time, against aiohttp by hand and httpx.
+"""The cost of a call with 1, 10, 100 and 1000 concurrent calls, compared with aiohttp by hand and httpx.
 
-A client that looks through a list for each call, or arms a timer for each, gets dearer the more there are. Pacing is
-off, the server answers at once, every contestant is a process, and what counts is the processor time of a call: ours
-at 1000 at a time against ours at 10 at a time says whether it grows.
+A client that searches a list for each call, or sets a timer for each call, becomes slower with more concurrent calls.
+The SDK has no rate limit here, the server answers immediately, and each contestant is a process. The benchmark measures
+the processor time of a call. The ratio between 1000 and 10 concurrent calls shows whether the cost grows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CALLS = {
 
 
 def measure(rounds: int) -> Report:
-    """Measure each number of calls at a time."""
+    """Measure each number of concurrent calls."""
     found: dict[int, dict[str, list[Turn]]] = {}
     with service() as address, contest(address, [*CALLS]) as players:
         for at_a_time in CALLS[OURS]:

@@ -1,9 +1,9 @@
-"""What it costs to make objects of answers: one at a time and a page of a hundred, without a network.
+"""The cost of converting answers to objects: one object and a page of a hundred, without a network.
 
-The JSON parser makes dictionaries, and that is what making objects of them is held against. Beside ours stand our own
-converter without its fast path, cattrs as it comes (no strict primitives, no unknown fields, no nulls told from absent
-fields) and the `cloudflare` package, which makes pydantic models without validating them. Each gets parsed documents
-with as many fields; processor time counts.
+The benchmark compares each converter with the JSON parser, which returns dictionaries. The converters are ours, our
+converter without its fast path, cattrs with its defaults (no strict primitives, no unknown fields, no distinction
+between null and absent), and the `cloudflare` package, which creates pydantic models without validation. Each converter
+gets parsed documents with the same number of fields. The benchmark measures processor time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TURNS = {1: 2000, PAGE: 40}
 
 @attrs.frozen
 class Repository:
-    """What `launch_async.models.Repository` has."""
+    """The fields of `launch_async.models.Repository`."""
 
     repositoryName: str | None  # noqa: N815 - as on the wire
     username: str | None
@@ -40,7 +40,7 @@ class Repository:
 
 @attrs.frozen
 class PlainProject:
-    """What `launch_async.Project` has, named as on the wire."""
+    """The fields of `launch_async.Project`, with the names of the API."""
 
     uid: str
     name: str | None
@@ -85,15 +85,15 @@ def measure(rounds: int) -> Report:
 
 
 def contestants() -> tuple[dict[str, Callable[[], object]], dict[str, Callable[[], object]]]:
-    """Return what makes one object, and what makes a page of them."""
-    from cloudflare._models import construct_type  # what its client makes every answer with
+    """Return a function that creates one object, and a function that creates a page of objects."""
+    from cloudflare._models import construct_type  # the function that its client uses for every answer
     from cloudflare.types.pages import Project as PagesProject
 
     converter = cattrs.Converter()
     converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
     text = json.dumps([launch_project(number) for number in range(PAGE)]).encode()
     texts = json.dumps(launch_project(0)).encode()
-    # Parsed, not as made: the parser's strings are not the ones that Python keeps once, and take longer to look up.
+    # Parse the documents, because the strings of a parser are not interned, and their lookup takes longer.
     documents, pages = json.loads(text), [pages_project(number) for number in range(PAGE)]
 
     def theirs(document: object) -> object:

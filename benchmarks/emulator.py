@@ -1,10 +1,10 @@
-"""How light the emulator is: its start, its requests per second, and ten thousand deployments.
+"""The cost of the emulator: its start, its requests per second, and ten thousand deployments.
 
-Goals: it starts within 150 ms in a process that has imported it, answers 2,000 simple requests a second on one core
-with the budget off, and holds 10,000 deployments. The emulator is a process of its own that is bound to one core; the
-requests come from another process on the other cores, 50 at a time. Both figures are told: what goes through the
-sockets in a second of the clock, which includes the client's speed, and what that is in a second of the emulator's CPU
-time. A start is that of a test: the first one of a process takes longest, and is told apart.
+Goals: the emulator starts within 150 ms in a process that has imported it. Without a rate limit, it answers 2,000
+simple requests per second on one core. It holds 10,000 deployments. The emulator is a separate process on one core. The
+requests come from another process on the other cores, 50 at a time. The benchmark shows requests per second of elapsed
+time, which includes the speed of the client, and requests per second of the emulator's CPU time. It measures starts as
+in tests. The first start of a process takes longest, and is shown separately.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STARTS = 10
 
 
 def measure(rounds: int) -> Report:
-    """Measure its starts, and the requests that it answers."""
+    """Measure the starts, and the requests that the emulator answers."""
     command = [sys.executable, "-m", "benchmarks.emulator", "serve"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         bind(first_core=False)
@@ -58,7 +58,7 @@ def measure(rounds: int) -> Report:
 
 
 def bind(*, first_core: bool) -> None:
-    """Keep this process on the first of its cores, or off it, where the system can."""
+    """Bind this process to the first of its cores, or to the other cores, if the system supports it."""
     if not hasattr(os, "sched_setaffinity"):
         return
     first, *others = sorted(os.sched_getaffinity(0))
@@ -66,7 +66,7 @@ def bind(*, first_core: bool) -> None:
 
 
 def ask(server: subprocess.Popen[str]) -> dict[str, Any]:
-    """What the server tells next; it tells something at first, and again after each line."""
+    """Return the next line of the server. It writes a line when it starts, and after each line that it reads."""
     assert server.stdin is not None
     assert server.stdout is not None
     server.stdin.write("\n")
@@ -76,7 +76,7 @@ def ask(server: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 def serving(server: subprocess.Popen[str], told: dict[str, Any], path: str) -> tuple[float, float]:
-    """Requests in a second of the clock, and in a second of the server's CPU time."""
+    """Return requests per second of elapsed time, and per second of the server's CPU time."""
     before = ask(server)
     seconds = asyncio.run(load(told, path))
     after = ask(server)
@@ -85,7 +85,7 @@ def serving(server: subprocess.Popen[str], told: dict[str, Any], path: str) -> t
 
 
 async def load(told: dict[str, Any], path: str) -> float:
-    """Send requests as fast as they are answered; return how many seconds that took."""
+    """Send requests as fast as possible, and return the duration in seconds."""
     headers = {"authtoken": told["authtoken"], "organization_uid": told["organization_uid"]}
     async with aiohttp.ClientSession(headers=headers) as session:
 
@@ -103,7 +103,10 @@ async def load(told: dict[str, Any], path: str) -> float:
 
 
 async def serve() -> None:
-    """Be the server: tell how long starts took and what is there; after each line, how much has been served."""
+    """Run the server.
+
+    It writes the duration of its starts and its addresses, and after each line the number of served requests.
+    """
     from launch_async.emulator.server import LaunchEmulator
 
     bind(first_core=True)

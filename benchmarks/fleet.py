@@ -1,13 +1,13 @@
-"""Fleet: 200 environments redeployed and waited for, and what a target costs from 10 to 2000 of them.
+"""A fleet of 200 environments, redeployed and waited for, and the cost of a target with 10 to 2000 targets.
 
-Makespan in virtual time, builds of 30-90 s, ten requests a second counted in a sliding window at the other end of a
-50 ms network. The bound is max(requests / 10, longest build): no run can end before it. Where nobody knows how long
-builds take, the longest may be the one that the budget lets begin last, 20 s after the first; all the creations are
-out by then, so nothing can be learnt in time. A plan that has looked (`look_up=True`) begins with the slowest.
-A run that knows nothing is therefore measured against the end of the last build, too. A run that stops on failures
-has waves, and each takes as long as its slowest build: it is measured as well. Polls have half of the budget: their
-share of it is measured over every ten seconds.
-What a run itself costs is measured in CPU time and in traced memory, with a journal on disk.
+The benchmark measures the total time in virtual time, with builds of 30-90 s. The server counts ten requests per second
+in a sliding window, and the network takes 50 ms. The bound is max(requests / 10, longest build): no run can be faster.
+If the build times are unknown, the longest build may be the last one to start, 20 s after the first. All builds have
+started by then, so the run cannot learn build times early enough. A plan with look-ups (`look_up=True`) starts the
+slowest builds first. The benchmark therefore also compares a run without look-ups with the end of the last build. A run
+that stops on failures has waves, and each wave takes as long as its slowest build; the benchmark measures such a run,
+too. Polls may use half of the rate limit; the benchmark measures their share in every ten seconds. The cost of a run is
+its CPU time and its traced memory, with a journal on disk.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ SIZES: Final = (10, 100, 500, 1000, 2000)
 
 @attrs.frozen
 class Outcome:
-    """What one run came to.
+    """The result of one run.
 
     Attributes:
-        report: The run's report.
-        longest: Seconds of the longest build.
-        late: Seconds from the last end of a build to the end of the run.
-        refused: Requests that were refused as too fast.
-        polls: Largest share of the budget that polls took over any ten seconds.
+        report: The report of the run.
+        longest: Duration of the longest build in seconds.
+        late: Seconds from the end of the last build to the end of the run.
+        refused: Number of requests that were refused with 429.
+        polls: The largest share of the rate limit that polls used in any ten seconds.
     """
 
     report: FleetReport
@@ -52,17 +52,17 @@ class Outcome:
 
     @property
     def bound(self) -> float:
-        """Seconds that no run with as many requests can stay below."""
+        """Seconds that every run with the same number of requests needs at least."""
         return max(self.report.requests / RATE, self.longest)
 
     @property
     def ratio(self) -> float:
-        """The run's time against its bound."""
+        """The duration of the run, divided by its bound."""
         return self.report.seconds / self.bound
 
     @property
     def ratio_in_order(self) -> float:
-        """The run's time against what no run that begins the builds in the same order can stay below."""
+        """The duration of the run, divided by the bound for builds that start in the same order."""
         return self.report.seconds / max(self.bound, self.report.seconds - self.late)
 
     @property
@@ -72,7 +72,7 @@ class Outcome:
 
 
 def outcomes(seeds: int, *, known: bool, stop_on_failures: float | None = None) -> list[Outcome]:
-    """Run once for each seed, and print how near each run comes to its bound."""
+    """Run once for each seed, and print how close each run is to its bound."""
     print(
         f"\n{TARGETS} environments, builds of 30-90 s, {RATE} requests/s; "
         f"earlier builds {'' if known else 'not '}known, "
@@ -94,13 +94,13 @@ def outcomes(seeds: int, *, known: bool, stop_on_failures: float | None = None) 
 
 
 def share_of_polls(fleet: Fleet) -> float:
-    """Return the largest share of the budget that polls took over any ten seconds."""
+    """Return the largest share of the rate limit that polls used in any ten seconds."""
     polls = [at for at, operation, _ in fleet.seen if operation in POLLS]
     return max(sum(start <= at < start + 10 for at in polls) for start in polls) / (10 * RATE)
 
 
 def cost(targets: int) -> tuple[float, float]:
-    """Return the CPU seconds of a run, and the most bytes that it has at a time."""
+    """Return the CPU seconds of a run, and its peak memory in bytes."""
     figures: list[float] = []
     for traced in (False, True):
         fleet = Fleet.of(targets, seed=1)
@@ -117,7 +117,7 @@ def cost(targets: int) -> tuple[float, float]:
 
 
 def growth() -> dict[int, tuple[float, float]]:
-    """Return what a run costs by its number of targets, and print it."""
+    """Return the cost of a run for each number of targets, and print it."""
     print("\ntargets  CPU time  per target  memory     per target")
     found: dict[int, tuple[float, float]] = {}
     for targets in SIZES:
@@ -130,7 +130,7 @@ def growth() -> dict[int, tuple[float, float]]:
 
 
 def measure(rounds: int) -> Report:
-    """Run with as many seeds, and once with each number of targets."""
+    """Run with the given number of seeds, and once with each number of targets."""
     known, unknown = outcomes(rounds, known=True), outcomes(rounds, known=False)
     known_waves, waves = (outcomes(rounds, known=told, stop_on_failures=0.25) for told in (True, False))
     grown = growth()

@@ -1,8 +1,9 @@
-"""Fleet under faults: `python -m benchmarks.fleet_faults`: what is lost, and what is done twice.
+"""A fleet with faults: `python -m benchmarks.fleet_faults`. Counts lost and repeated operations.
 
-A fifth of all calls fails, in the ways a network and a gateway fail: reset before or after the service acted, 502 and
-504 after it acted, 429, a truncated body. The run is cut off again and again and resumed from its journal. At the end
-the service is asked what happened. Runs that are killed with SIGKILL are in `tests/fleet/test_killed_runs.py`.
+A fifth of all calls fails like in a real network: a reset before or after the service acted, 502 and 504 after the
+service acted, 429, or a truncated body. The benchmark interrupts the run again and again, and resumes it from its
+journal. At the end, it reads the deployments from the service. `tests/fleet/test_killed_runs.py` has runs that are
+killed with SIGKILL.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def _client(emulator: LaunchEmulator) -> LaunchClient:
 async def _was_cut_off(client: LaunchClient, journal: Path, plan: Plan, after: float) -> bool:
     try:
         async with asyncio.timeout(after):
-            # Giving the plan again goes on with its journal, too.
+            # The same plan continues with its journal, too.
             await client.fleet.run(plan, journal=journal, confirm=TARGETS, stop_on_failures=1.0)
     except TimeoutError:
         return True
@@ -59,7 +60,7 @@ async def _was_cut_off(client: LaunchClient, journal: Path, plan: Plan, after: f
 
 
 async def faulty(seed: int) -> tuple[FleetReport, Counter[str], int]:
-    """Return the last report, how often each environment was deployed, and the interruptions."""
+    """Return the last report, the number of deployments of each environment, and the number of interruptions."""
     dice = random.Random(seed)
     interruptions = 0
     with tempfile.TemporaryDirectory() as folder:
@@ -71,7 +72,7 @@ async def faulty(seed: int) -> tuple[FleetReport, Counter[str], int]:
             for number, (kind, status) in enumerate(FAULTS):
                 emulator.faults.add(kind, status=status, probability=SHARE / len(FAULTS), seed=seed * 100 + number)
             for _ in range(INTERRUPTIONS):
-                # Each attempt is a client of its own, which knows nothing of what the one before has seen.
+                # Each attempt has a separate client, which does not know the results of the last one.
                 async with _client(emulator) as client:
                     interruptions += await _was_cut_off(client, journal, plan, dice.uniform(0.005, 0.03))
             emulator.faults.clear()
@@ -82,7 +83,7 @@ async def faulty(seed: int) -> tuple[FleetReport, Counter[str], int]:
 
 
 def measure(rounds: int) -> Report:
-    """Run with as many seeds, and print what became of each."""
+    """Run with the given number of seeds, and print the result of each run."""
     logging.disable(logging.WARNING)
     print(f"{TARGETS} targets, {SHARE:.0%} of all calls fail, up to {INTERRUPTIONS} times cut off and resumed")
     print("seed  cut off  done once  twice  lost  reported as ambiguous  failed")

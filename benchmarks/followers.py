@@ -1,14 +1,15 @@
-"""What it costs to follow many deployments at once: lines lost or repeated, requests, memory.
+"""The cost of following many deployments at the same time: lost or repeated lines, requests, memory.
 
-Builds, network and budget (10 requests a second) are simulated in virtual time, so that the figures do not depend on
-the machine; a round is a seed. Builds take 60 or 300 s give or take a third, or 30 to 90 s. They are followed by the
-`Deployment` that their creation returned, or by reference only.
+Builds, network and rate limit (10 requests per second) run in virtual time, so the figures do not depend on the
+machine. A round is a seed. Builds take 60 s or 300 s, plus or minus a third, or 30 to 90 s. The benchmark follows a
+build by the `Deployment` that its creation returned, or only by a reference.
 
-The least. Somebody who knew in advance when each line can be read and when each build ends would need for each
-deployment: one look at the status after the end, one at the log after that (for late lines), and in between the fewest
-looks at the log that show every line no later than our reader showed it. The last look counts as one of those. The
-second ratio asks less of that somebody: every line within the one limit that 95 of 100 lines kept within here, although
-our reader looks more often once fewer builds are left.
+The benchmark compares the requests with a minimum. The minimum is the number of requests of a reader that knows in
+advance when each line appears and when each build ends. For each deployment, this reader needs one poll of the status
+after the end, and one read of the log after that, for late lines. It also needs the smallest number of reads that show
+every line no later than our reader. The last read counts as one of those. The second ratio uses a weaker reader. It
+only has to show every line within the time in which our reader shows 95 of 100 lines, although our reader reads more
+often when few builds are left.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ UNITS: Final[dict[str, Callable[[Figures], float]]] = {
 
 
 def memory_of_a_long_build(lines: int = 50_000) -> float:
-    """Return the bytes that a follower of a build of an hour keeps for having given its lines."""
+    """Return the bytes that a follower of a build of one hour keeps after it has returned the lines."""
     gc.collect()
     tracemalloc.start()
     cursor, start = LogCursor(), datetime(2026, 1, 1, tzinfo=UTC)
@@ -55,7 +56,7 @@ def memory_of_a_long_build(lines: int = 50_000) -> float:
 
 
 def measure(rounds: int) -> Report:
-    """Follow builds of all lengths, with as many seeds as there are rounds."""
+    """Follow builds of all lengths, with one seed for each round."""
     found = {
         (count, length, known): [
             follow(count, *LENGTHS[length], created=known == CREATED, seed=seed) for seed in range(rounds)

@@ -1,7 +1,7 @@
-"""How long imports take, each in a fresh interpreter: ours against aiohttp's, and the clients that people know.
+"""Import time in a fresh interpreter, compared with aiohttp and widely used clients.
 
-aiohttp builds two TLS contexts when it is imported, so ours imports it with the first request. Modules are read from
-`__pycache__`; an interpreter that imports nothing is taken off.
+aiohttp creates two TLS contexts when it is imported, so the SDK imports aiohttp with the first request. Modules are
+read from `__pycache__`. The benchmark subtracts the time of an interpreter that imports nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STATEMENTS = {
 
 
 def measure(rounds: int) -> Report:
-    """Import each, round by round."""
+    """Measure each import in every round."""
     found: dict[str, list[float]] = {name: [] for name in STATEMENTS}
     for statement in STATEMENTS.values():
         milliseconds(statement)
@@ -45,7 +45,7 @@ def measure(rounds: int) -> Report:
 
 
 def milliseconds(statement: str) -> float:
-    """Return the processor time of an interpreter that runs one statement: it does not depend on others' work."""
+    """Return the processor time of an interpreter that runs one statement. It does not depend on other work."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-c", statement], check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

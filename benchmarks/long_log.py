@@ -1,9 +1,9 @@
-"""A build log of 200 MB, read whole and followed: how long the event loop stands still, and how far memory grows.
+"""A build log of 200 MB, read as a whole and followed: pauses of the event loop, and memory growth.
 
-Goals: no pause over 50 ms, and at most three times the log's size in memory. A log of more than a million lines would
-take a gigabyte as objects, so they are made when they are asked for. The service is a process of its own. A pause is
-the processor time between two turns of a task that asks for one each millisecond: on a machine that others use, too,
-time itself would measure them. Each sample has a process of its own.
+Goals: no pause longer than 50 ms, and memory of at most three times the size of the log. The lines of the log would
+take a gigabyte as objects, so the SDK creates the objects on access. The service is a separate process. A pause is the
+processor time between two turns of a task that runs every millisecond. Elapsed time would include the load of other
+programs. Each sample has a separate process.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WAYS = ("deployments.logs", "follow_logs")
 
 
 def measure(rounds: int) -> Report:
-    """Measure each way in fresh processes, round by round."""
+    """Measure each way in fresh processes, in every round."""
     pauses: dict[str, list[float]] = {way: [] for way in WAYS}
     growth: dict[str, list[float]] = {way: [] for way in WAYS}
     with subprocess.Popen(command("serve"), stdout=subprocess.PIPE, text=True) as service:
@@ -60,12 +60,12 @@ def measure(rounds: int) -> Report:
 
 
 def command(*arguments: str) -> list[str]:
-    """Return the command that runs a part of this benchmark in a process of its own."""
+    """Return the command that runs a part of this benchmark in a separate process."""
     return [sys.executable, "-m", "benchmarks.long_log", *arguments]
 
 
 async def read(way: str, address: str) -> tuple[float, float]:
-    """Read the log in one way; return the longest pause in ms, and the MB by which memory has grown at its peak."""
+    """Read the log in one way. Return the longest pause in ms, and the peak growth of memory in MB."""
     pauses: list[float] = []
     async with LaunchClient(
         AccessToken("token"),
@@ -89,7 +89,7 @@ async def read(way: str, address: str) -> tuple[float, float]:
 
 
 async def take_turns(pauses: list[float]) -> None:
-    """Note the processor time between turns."""
+    """Record the processor time between turns."""
     while True:
         since = time.thread_time()
         await asyncio.sleep(0.001)
@@ -97,7 +97,7 @@ async def take_turns(pauses: list[float]) -> None:
 
 
 async def serve() -> None:
-    """Serve one deployment that ended long ago, and its log."""
+    """Serve one finished deployment and its log."""
     start, size, lines = datetime(2026, 5, 4, 9, tzinfo=UTC), 0, list[bytes]()
     while size < SIZE:
         stamp = (start + timedelta(milliseconds=len(lines) // 3)).isoformat(timespec="milliseconds")

@@ -26,7 +26,7 @@ import attrs
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks._report import Mark, Report, Row, arguments, hand_over
+from benchmarks._report import Mark, Report, Row, arguments, write_report
 from benchmarks.real_sockets import most_in_any_second
 from tests.support.emulator_process import Emulator, emulator
 
@@ -320,7 +320,7 @@ def main() -> None:
             print(f"the newcomer has {share:.2f} of a fair share", flush=True)
             cells.append(killed("sliding"))
     print()
-    hand_over(report(cells, shares, cost), options.json)
+    write_report(report(cells, shares, cost), options.json)
 
 
 if __name__ == "__main__":

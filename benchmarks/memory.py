@@ -1,10 +1,10 @@
-"""What clients and waits hold while nothing happens: 1000 clients that have made a call, and 1000 builds waited for.
+"""The memory of idle clients and waits: 1000 clients that have made a call, and 1000 waits for a build.
 
-Somebody who serves many organizations keeps a client for each. Each contestant gets a process of its own, opens its
-clients, makes one call with each and lets them rest; what the process has grown by since the first client was there is
-shared out. Beside them stand a bare `aiohttp.ClientSession` and `httpx.AsyncClient`, of which there are 100, because
-each reads the system's certificates. Waits run in virtual time against builds that do not end; beside them stand tasks
-that only sleep.
+A program that works for many organizations keeps one client for each. Each contestant has a separate process. It opens
+the clients, makes one call with each, and keeps them. The result is the growth of the process since the first client,
+divided by the number of clients. For comparison, there are `aiohttp.ClientSession` and 100 `httpx.AsyncClient`s,
+because each of those reads the certificates of the system. The waits run in virtual time for builds that do not end.
+For comparison, there are tasks that only sleep.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WAITERS = 1000
 
 
 def measure(rounds: int) -> Report:
-    """Measure each in fresh processes, round by round."""
+    """Measure each contestant in fresh processes, in every round."""
     clients: dict[str, list[float]] = {name: [] for name in CLIENTS}
     waits: dict[str, list[float]] = {SLEEPS: [], WAITS: []}
     with service() as address:
@@ -53,15 +53,15 @@ def measure(rounds: int) -> Report:
 
 
 def kibibytes(name: str, address: str) -> float:
-    """Return what each of many takes, in a process of its own."""
+    """Return the memory of one object in KiB, measured with many objects in a separate process."""
     command = [sys.executable, "-m", "benchmarks.memory", "hold", name, address]
     return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 async def hold_clients(name: str, address: str) -> float:
-    """Open clients and keep them; return the KiB of each."""
+    """Open clients and keep them. Return the KiB of each."""
     async with contextlib.AsyncExitStack() as stack:
-        # The first one brings the imports, and what all share.
+        # Do not count the first client: it imports modules and creates shared objects.
         await (await stack.enter_async_context(ASYNC[name](address)))["get"]()
         before = resident()
         for _ in range(CLIENTS[name]):
@@ -70,7 +70,7 @@ async def hold_clients(name: str, address: str) -> float:
 
 
 async def hold_waits() -> float:
-    """Wait for builds that do not end; return the KiB of each wait."""
+    """Wait for builds that do not end. Return the KiB of each wait."""
     launch = Launch([Build(ends=1e9, environment=number // 10) for number in range(WAITERS + 1)])
     async with launch.client() as client:
         tasks = [asyncio.ensure_future(client.wait(launch.ref(WAITERS), timeout=1e9))]
@@ -82,14 +82,14 @@ async def hold_waits() -> float:
 
 
 async def hold_sleeps() -> float:
-    """Keep tasks that sleep; return the KiB of each."""
+    """Keep sleeping tasks. Return the KiB of each."""
     before = resident()
     return await ended([asyncio.ensure_future(asyncio.sleep(1e9)) for _ in range(WAITERS)], before)
 
 
 async def ended(tasks: Sequence[asyncio.Future[Any]], before: float) -> float:
-    """Cancel tasks, and return what each had taken."""
-    # Sleeping ones begin only now.
+    """Cancel tasks, and return the memory of each."""
+    # Let the tasks start to sleep.
     await asyncio.sleep(0)
     taken = (resident() - before) / WAITERS
     for task in tasks:
@@ -99,14 +99,14 @@ async def ended(tasks: Sequence[asyncio.Future[Any]], before: float) -> float:
 
 
 def resident() -> float:
-    """Return the KiB that this process holds."""
+    """Return the memory of this process in KiB."""
     gc.collect()
     with open("/proc/self/statm") as statm:  # noqa: PTH123 - read in the middle of a measurement
         return int(statm.read().split()[1]) * 4.0
 
 
 def hold(name: str, address: str) -> float:
-    """Hold what is named; return the KiB of each."""
+    """Keep the named objects. Return the KiB of each."""
     if name == WAITS:
         return run(hold_waits())
     return run(hold_sleeps()) if name == SLEEPS else asyncio.run(hold_clients(name, address))

@@ -23,7 +23,7 @@ from aiolimiter import AsyncLimiter
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks._report import Mark, Report, Row, arguments, hand_over
+from benchmarks._report import Mark, Report, Row, arguments, write_report
 from launch_async.rate_limit.local import LocalRateLimiter
 from launch_async.rate_limit.types import Permit, RateLimit
 from tests.support.rate_servers import (
@@ -287,7 +287,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=3000, help="accepted requests per run; default 3000")
     parser.add_argument("--seeds", dest="rounds", type=int, default=argparse.SUPPRESS, help="the same as --rounds")
     options = parser.parse_args()
-    hand_over(report(options.requests, options.rounds), options.json)
+    write_report(report(options.requests, options.rounds), options.json)
 
 
 if __name__ == "__main__":

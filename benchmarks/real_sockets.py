@@ -18,7 +18,7 @@ import attrs
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks._report import Mark, Report, Row, arguments, hand_over
+from benchmarks._report import Mark, Report, Row, arguments, write_report
 from tests.support.emulator_process import emulator, use
 
 MODES = ("sliding", "fixed", "bucket")
@@ -130,7 +130,7 @@ def main() -> None:
         for latency in LATENCIES
     ]
     print()
-    hand_over(report(lines), options.json)
+    write_report(report(lines), options.json)
 
 
 if __name__ == "__main__":

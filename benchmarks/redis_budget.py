@@ -27,7 +27,7 @@ from typing import Literal
 
 import attrs
 
-from benchmarks._report import Mark, Report, Row, arguments, hand_over
+from benchmarks._report import Mark, Report, Row, arguments, write_report
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "rate_limit" / "redis"))
 
@@ -302,7 +302,7 @@ def main() -> None:
         )
         outcomes.append(one)
     print()
-    hand_over(report(outcomes), options.json)
+    write_report(report(outcomes), options.json)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Releases and previews in virtual time: `python -m benchmarks.releases`: what is lost, done twice, or a false alarm.
+"""Releases and previews in virtual time: `python -m benchmarks.releases`. Counts losses, repetitions and false alarms.
 
-A thousand bad releases, each in a world of its own (`tests/worlds/releases.py`): a fifth of all requests fails, the
-process is killed at any await and another one resumes. Ten thousand healthy releases over an edge that is cold for 30
-seconds, with default checks. Five hundred previews whose creators and sweepers are killed, on machines with wrong
-clocks. And what it costs to put something back, besides polls.
+A thousand bad releases run in separate worlds (`tests/worlds/releases.py`): a fifth of all requests fails, the process
+is killed at any await, and another process resumes. Ten thousand healthy releases run with default checks and an edge
+that is cold for 30 seconds. Five hundred previews have creators and sweepers that are killed, on machines with wrong
+clocks. The benchmark also counts the requests of a restore, besides polls.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
-from benchmarks._report import Mark, Report, arguments, hand_over
+from benchmarks._report import Mark, Report, arguments, write_report
 from tests.support.timed_releases import COLD, healthy_releases, preview_life, requests_of_restoration
 from tests.worlds.oracle import Kind
 from tests.worlds.releases import bad_release, nothing_is_lost
@@ -27,7 +27,7 @@ PREVIEWS: Final = 500
 
 
 def measure(seed: int, bad: int, healthy: int, previews: int) -> Report:
-    """Run everything once."""
+    """Run each part once."""
     logging.disable(logging.WARNING)
     began = time.perf_counter()
     wrong, killed, restored = _bad_releases(seed, bad)
@@ -56,7 +56,7 @@ def measure(seed: int, bad: int, healthy: int, previews: int) -> Report:
 
 
 def _bad_releases(seed: int, count: int) -> tuple[Counter[Kind], int, int]:
-    """Return what was wrong, how many processes were killed, and how many releases were put back."""
+    """Return the faults, the number of killed processes, and the number of restored releases."""
     wrong, killed, restored = Counter[Kind](), 0, 0
     for number in range(seed * count, (seed + 1) * count):
         ending = run_world(number, {"bad release": bad_release}, oracle=nothing_is_lost)
@@ -69,7 +69,7 @@ def _bad_releases(seed: int, count: int) -> tuple[Counter[Kind], int, int]:
 
 
 def main() -> None:
-    """Measure, and hand the figures over."""
+    """Measure, and write the report."""
     parser = arguments(__doc__, rounds=1)
     parser.add_argument("--seed", type=int, default=0, help="another one gives other worlds; default 0")
     parser.add_argument("--bad", type=int, default=BAD, help=f"bad releases; default {BAD}")
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--previews", type=int, default=PREVIEWS, help=f"previews; default {PREVIEWS}")
     options = parser.parse_args()
     report = measure(options.seed, options.bad, options.healthy, options.previews)
-    hand_over(report, options.json)
+    write_report(report, options.json)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Requests of a job: the budget of ten a second is what a job waits for, so its requests are what it costs.
+"""Requests of a job. A job waits for the rate limit of ten requests per second, so its requests are its cost.
 
-A variable that all environments hold already is selected, planned and run. Then 200 environments are redeployed and
-waited for, in virtual time with builds of 30-90 s, polls included: once in one wave and once in the default waves,
-and what the plan said before is compared with what was sent.
+The first job selects, plans and sets a variable that all environments already have. The second job redeploys 200
+environments and waits for them, in virtual time with builds of 30-90 s, polls included: once in one wave, and once in
+the default waves. The benchmark compares the requests with the forecast of the plan.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ VALUES: Final = {"FLAG": "on"}
 
 
 def held_already() -> float:
-    """Return the requests of setting a variable that every environment has already."""
+    """Return the requests for setting a variable that every environment already has."""
     service = Launch(rate_limit=RATE)
     for number in range(PROJECTS):
         names = [f"environment-{one}" for one in range(ENVIRONMENTS)]
@@ -43,7 +43,7 @@ def held_already() -> float:
 
 
 def redeployed(seed: int, *, stop_on_failures: float | None) -> tuple[float, float]:
-    """Return the requests per target of a redeployment, looked up before, and those that its plan foretold."""
+    """Return the requests for each target of a redeployment, counted by the service and forecast by the plan."""
     service = Fleet.of(TARGETS, seed=seed, rate_limit=RATE)
 
     async def main() -> tuple[float, float]:
@@ -58,7 +58,7 @@ def redeployed(seed: int, *, stop_on_failures: float | None) -> tuple[float, flo
 
 
 def measure(rounds: int) -> Report:
-    """Do each job, with as many seeds as there are rounds."""
+    """Do each job with one seed for each round."""
     held = held_already()
     one_wave = [redeployed(seed, stop_on_failures=None)[0] for seed in range(rounds)]
     in_waves = [redeployed(seed, stop_on_failures=0.25) for seed in range(rounds)]

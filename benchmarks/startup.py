@@ -1,7 +1,7 @@
-"""What a script with one call costs as a whole process: ours against aiohttp by hand, and the clients that people know.
+"""The cost of a script with one call as a whole process, compared with aiohttp by hand and widely used clients.
 
-Processor time from the start of the interpreter to its end: imports, one GET, and closing. Modules are read from
-`__pycache__`. The server answers at once.
+The benchmark measures processor time from the start of the interpreter to its end: imports, one GET, and closing.
+Modules are read from `__pycache__`. The server answers immediately.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ with Cloudflare(api_token="a-token", base_url=sys.argv[1]) as client:
 
 
 def measure(rounds: int) -> Report:
-    """Run each script, round by round."""
+    """Run each script in every round."""
     found: dict[str, list[float]] = {name: [] for name in SCRIPTS}
     with service() as address, tempfile.TemporaryDirectory() as compiled:
         for script in SCRIPTS.values():
@@ -85,7 +85,7 @@ def measure(rounds: int) -> Report:
 
 
 def milliseconds(script: str, address: str, compiled: str) -> float:
-    """Return the processor time of an interpreter that runs one script: it does not depend on others' work."""
+    """Return the processor time of an interpreter that runs one script. It does not depend on other work."""
     environment = {**os.environ, "PYTHONPYCACHEPREFIX": compiled}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

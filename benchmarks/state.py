@@ -1,9 +1,9 @@
-"""Declared state: what drift and an apply cost, in virtual time, and what 50 kills leave behind.
+"""Declared state: the cost of a drift check and an apply in virtual time, and the result after 50 kills.
 
-The drift of 1000 environments in 100 projects is found in listings: one request for the projects, one for each project.
-An apply of 200 changes reads each environment before it writes it: its time is compared with that of its reads and
-writes at ten a second. Last, a document is applied by processes that are killed with SIGKILL at 50 moments, while a
-fifth of all calls fails, with another seed in each round.
+A drift check of 1000 environments in 100 projects uses lists: one request for the projects, and one for each project.
+An apply of 200 changes reads each environment before it writes: the benchmark compares its time with the time of its
+reads and writes at ten requests per second. The last part kills processes that apply a document with SIGKILL, at 50
+moments, while a fifth of all calls fails. Each round uses another seed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KILLS: Final = 50
 
 
 def fleet(projects: int) -> Launch:
-    """Return a service with as many projects, each with ten environments."""
+    """Return a service with the given number of projects, each with ten environments."""
     service = Launch(environments=ENVIRONMENTS, rate_limit=RATE, is_dated=True)
     for number in range(projects - 1):
         names = [f"environment-{one}" for one in range(ENVIRONMENTS)]
@@ -37,7 +37,7 @@ def fleet(projects: int) -> Launch:
 
 
 def drift() -> float:
-    """Return the requests of the drift of 1000 environments."""
+    """Return the requests of a drift check of 1000 environments."""
     service = fleet(PROJECTS)
     state = State(groups={"all": DeclaredGroup(git_branch="main")})
 
@@ -53,7 +53,7 @@ def drift() -> float:
 
 
 def applied() -> tuple[float, float]:
-    """Return the seconds of an apply of 200 changes, and those of its reads and writes at ten a second."""
+    """Return the seconds of an apply of 200 changes, and the seconds of its reads and writes at ten per second."""
     service = fleet(CHANGED // ENVIRONMENTS)
     state = State(groups={"all": DeclaredGroup(projects=("*",), variables={"FLAG": "on"})})
 
@@ -69,7 +69,7 @@ def applied() -> tuple[float, float]:
 
 
 def measure(rounds: int) -> Report:
-    """Count and time each job once, and kill in as many rounds."""
+    """Count and time each job once, and run the kills once for each round."""
     requests = drift()
     seconds, bound = applied()
     left, twice, kills = [], [], []

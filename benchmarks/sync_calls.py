@@ -1,10 +1,10 @@
-"""What a call costs without await: against the async client one at a time, and against httpx.Client in 16 threads.
+"""The cost of a call without await, compared with one async call at a time, and with httpx.Client in 16 threads.
 
-One at a time shows the way through the private event loop and back, which is all that the facade adds; the median call
-of each is compared. Two threads have to be woken for it, and how long that takes is the machine's affair: what the same
-way adds to aiohttp by hand, with what asyncio offers for it, stands beside it. In 16 threads one client is shared,
-which is what a thread pool does; requests and the sync client of the `cloudflare` package stand beside it. The server
-answers at once and pacing is off.
+Single calls show the cost of the private event loop, which is all that the facade adds. The benchmark compares the
+median calls. A call wakes two threads, and the time for this depends on the machine. For comparison, the benchmark also
+calls aiohttp by hand through the functions of asyncio. In the second part, 16 threads share one client, like in a
+thread pool, compared also with requests and the sync client of the `cloudflare` package. The server answers
+immediately, and the SDK has no rate limit here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ POOL = {OURS: 1600, HTTPX: 480, "requests by hand": 480, "cloudflare (sync)": 32
 
 
 def measure(rounds: int) -> Report:
-    """Measure both."""
+    """Measure both parts."""
     with service() as address, contest(address, [ASYNC_US, AIOHTTP, *SYNC]) as players:
         awaited = dict.fromkeys([ASYNC_US, AIOHTTP], Task("get", 400, 1))
         alone = players.turns({**awaited, **dict.fromkeys(SYNC, Task("get", 200, 1))}, rounds)

@@ -1,8 +1,7 @@
-"""Upload of a 100 MiB ZIP against aiohttp streaming the same file: speed, and how far memory grows.
+"""Upload of a 100 MiB ZIP, compared with aiohttp streaming the same file: speed and memory growth.
 
-Goals (design §5): 0.95 of aiohttp's speed, and at most 16 MiB of peak memory growth. The storage is a process of its
-own that takes bytes in and throws them away. Both ways of uploading are measured, the form (AWS) and the raw
-bytes (Azure, GCP).
+Goals: 0.95 of aiohttp's speed, and at most 16 MiB of peak memory growth. The storage is a separate process that reads
+the bytes and discards them. The benchmark measures both ways to upload, the form (AWS) and the raw bytes (Azure, GCP).
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ FIELDS = dict.fromkeys(("bucket", "key", "Policy", "X-Amz-Signature", "X-Amz-Sec
 
 
 def measure(rounds: int) -> Report:
-    """Start the storage, and compare."""
+    """Start the storage, and compare the contestants."""
     command = [sys.executable, "-m", "benchmarks.upload", "--serve"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as storage:
         try:
@@ -41,7 +40,7 @@ def measure(rounds: int) -> Report:
 
 
 async def compare(address: str, rounds: int) -> Report:
-    """Let everybody send the same file, in turn."""
+    """Let each contestant send the same file, in turn."""
     raw = SignedUploadUrl(upload_url=address, upload_uid="upload", method=UploadMethod.PUT)
     fields = tuple(FormField(form_field_key=name, form_field_value=value) for name, value in FIELDS.items())
     form = SignedUploadUrl(upload_url=address, upload_uid="upload", method=UploadMethod.POST, fields=fields)
@@ -97,13 +96,13 @@ async def aiohttp_form(session: aiohttp.ClientSession, address: str, file: Path)
 
 
 def reset_peak_memory() -> int:
-    """Forget the peak so far (Linux), and return the memory that is in use now, in bytes."""
+    """Reset the recorded peak (Linux), and return the current memory in bytes."""
     Path("/proc/self/clear_refs").write_text("5")
     return memory("VmRSS")
 
 
 def peak_memory() -> int:
-    """Return the most memory that was in use since `reset_peak_memory`, in bytes."""
+    """Return the peak memory since `reset_peak_memory`, in bytes."""
     return memory("VmHWM")
 
 
@@ -114,7 +113,7 @@ def memory(name: str) -> int:
 
 
 class Sink(asyncio.BufferedProtocol):
-    """Takes one request after the other, whatever is in it, and says thank you."""
+    """Reads requests with any content, and answers each one."""
 
     def __init__(self) -> None:
         self._buffer = bytearray(256 * 1024)
@@ -122,16 +121,16 @@ class Sink(asyncio.BufferedProtocol):
         self._missing = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember where answers go."""
+        """Keep the transport for the answers."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def get_buffer(self, sizehint: int) -> bytearray:
-        """Give the one buffer, over and over."""
+        """Return the same buffer each time."""
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Count what came; answer when it is all of a request."""
+        """Count the received bytes, and answer at the end of a request."""
         if not self._missing:
             self._head += self._buffer[:nbytes]
             head, separator, body = self._head.partition(b"\r\n\r\n")

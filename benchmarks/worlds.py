@@ -1,8 +1,8 @@
-"""Whole worlds in virtual time: `python -m benchmarks.worlds --seeds 10000`, and `--seed N` to see one again.
+"""Whole worlds in virtual time: `python -m benchmarks.worlds --seeds 10000`, and `--seed N` to repeat one world.
 
-Each seed is a world of its own: processes that create, deploy and run fleets, that are killed at any await and resumed,
-while colleagues deploy, answers are lost, clocks are set and disks get full. At the end an oracle compares what the
-service really did with what the callers were told. How worlds are made stands in `tests/worlds`.
+Each seed is a separate world. Its processes create, deploy and run fleets, and they are killed at any await and
+resumed. At the same time, colleagues deploy, answers are lost, clocks change, and disks get full. At the end, an oracle
+compares the actions of the service with the results that the callers got. `tests/worlds` creates the worlds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 
 import attrs
 
-from benchmarks._report import Mark, Report, arguments, hand_over
+from benchmarks._report import Mark, Report, arguments, write_report
 from tests.worlds import SCENARIOS
 from tests.worlds.claims import Told
 from tests.worlds.oracle import Kind
@@ -35,7 +35,7 @@ WRONG: Final = {
 
 @attrs.define
 class Tally:
-    """What all worlds together came to."""
+    """The results of all worlds together."""
 
     worlds: Counter[str] = attrs.field(factory=Counter[str])
     requests: int = 0
@@ -45,7 +45,7 @@ class Tally:
     virtual_seconds: float = 0.0
 
     def add(self, ending: Ending) -> None:
-        """Count one world."""
+        """Add one world."""
         self.worlds[ending.scenario] += 1
         self.requests += ending.account.requests
         self.faults += ending.account.faults
@@ -55,12 +55,12 @@ class Tally:
 
     @property
     def unknown(self) -> float:
-        """Operations that ended as unknown, for each hundred faults."""
+        """Operations with an unknown outcome, for each hundred faults."""
         return 100 * self.told[Told.UNKNOWN] / max(self.faults.total(), 1)
 
 
 def measure(first: int, seeds: int) -> Report:
-    """Run as many worlds, and print the trace of each in which something is wrong."""
+    """Run the given number of worlds, and print the trace of each world with a fault."""
     logging.disable(logging.WARNING)
     tally, began = Tally(), time.perf_counter()
     for seed in range(first, first + seeds):
@@ -86,14 +86,14 @@ def measure(first: int, seeds: int) -> Report:
 
 
 def main() -> None:
-    """Run many worlds, or show one."""
+    """Run many worlds, or show one world."""
     parser = arguments(__doc__, rounds=1)
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"how many worlds; default {SEEDS}")
     parser.add_argument("--first", type=int, default=0, help="the first seed; default 0")
     parser.add_argument("--seed", type=int, help="run the world of this seed alone, and print its trace")
     options = parser.parse_args()
     if options.seed is None:
-        hand_over(measure(options.first, options.rounds * options.seeds), options.json)
+        write_report(measure(options.first, options.rounds * options.seeds), options.json)
         return
     logging.disable(logging.WARNING)
     ending = run_world(options.seed, SCENARIOS)
