@@ -1,4 +1,4 @@
-"""What the tests of credentials share: a transport that issues tokens from a script, and short ways to use it."""
+"""Helpers for the tests of credentials: a transport that issues tokens from a script, and shortcuts to use it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ORGANIZATION = "blt0123456789abcdef"
 
 
 def token_answer(number: int, **more: Any) -> Response:
-    """What the token endpoint answers: the number-th access token."""
+    """Return an answer of the token endpoint with the access token of the given number."""
     document = {"access_token": f"token-{number}", "token_type": "Bearer", "expires_in": 3600, **more}
     return Response(200, {}, json.dumps(document).encode())
 
@@ -25,7 +25,7 @@ def refusal(status: int, document: object = None) -> Response:
 
 
 class TokenIssuer:
-    """A transport that answers with one token after the other, or with what a script says first."""
+    """A transport that answers with a new token each time, after the answers of a script."""
 
     def __init__(self, *script: Response | Exception, gate: asyncio.Event | None = None, **more: Any) -> None:
         self.script = list(script)
@@ -62,7 +62,7 @@ class TokenIssuer:
 
 
 class Wall:
-    """A clock that stands until it is moved."""
+    """A clock that moves only when the test moves it."""
 
     def __init__(self) -> None:
         self.now = 1_000_000.0
@@ -72,7 +72,7 @@ class Wall:
 
 
 def bound_to(credentials: Any, transport: Any, app_url: str = APP) -> Any:
-    """Credentials as a client has them."""
+    """Return the credentials as bound to a client."""
     return credentials.bound(Issuer(app_url, transport))
 
 

@@ -1,4 +1,4 @@
-"""What the tests of credentials share."""
+"""Fixtures for the tests of credentials."""
 
 from __future__ import annotations
 

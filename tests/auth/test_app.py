@@ -1,4 +1,4 @@
-"""An app's credentials are exchanged for tokens as the platform wants it, and what goes wrong is explained."""
+"""The credentials of an app get tokens in the format of the platform, and errors explain what went wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client binds its credentials to one place, derives others, and cannot be pickled by accident."""
+"""A client binds its credentials to one token endpoint, derives other credentials, and cannot be pickled."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ async def test_the_budget_of_an_app_is_that_of_its_organization(emulator: Launch
 
 
 class Refusing(TokenIssuer):
-    """Issues tokens of a region, and accepts none of them."""
+    """A transport that issues tokens of a region, and refuses all of them."""
 
     async def send(self, request: Request) -> Response:
         return await super().send(request) if request.url.endswith("/token") else DENIED
@@ -270,7 +270,7 @@ async def usage(_: web.BaseRequest) -> web.Response:
 
 @pytest.fixture
 async def exacting(authority: trustme.CA) -> AsyncIterator[str]:
-    """A server that wants a client certificate."""
+    """A server that requires a client certificate."""
     context = server_context(authority)
     context.verify_mode = ssl.CERT_REQUIRED
     authority.configure_trust(context)

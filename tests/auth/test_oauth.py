@@ -1,4 +1,4 @@
-"""A user's authorization: the browser step cannot be forged, and its tokens are renewed and kept."""
+"""A user's authorization: an attacker cannot forge the browser step, and the SDK renews and stores the tokens."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def challenge_of(request: AuthorizationRequest) -> str:
 
 
 def come_back(emulator: LaunchEmulator, request: AuthorizationRequest, **more: str) -> str:
-    """What the browser is sent to after the user has agreed."""
+    """Return the redirect address after the user has agreed."""
     code = emulator.authorize(request.client_id, REDIRECT, code_challenge=challenge_of(request))
     query = "".join(f"&{name}={value}" for name, value in {"state": request.state, **more}.items())
     return f"{REDIRECT}/?code={code}{query}&location=NA"

@@ -1,4 +1,4 @@
-"""A user logs in with a password, with a second factor where one is wanted, and out again."""
+"""A user logs in with a password, with a second factor if the account requires one, and logs out."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.core import repeat_at_once
 
 
 async def answering(document: object, status: int = 200, seen: list[object] | None = None) -> TestServer:
-    """A server that answers everything with the same document."""
+    """A server that answers every request with the same document."""
 
     async def answer(request: web.Request) -> web.Response:
         if seen is not None:

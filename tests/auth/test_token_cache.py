@@ -1,4 +1,4 @@
-"""However many clients, tasks, threads and loops use the same credentials, tokens are fetched once."""
+"""Any number of clients, tasks, threads and loops with the same credentials fetch tokens only once."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ async def test_a_renewal_whose_loop_has_just_stopped_is_abandoned(monkeypatch: p
     def begin() -> None:
         task = loop.create_task(token_of(bound_to(credentials, abandoned)))
         loop.run_until_complete(until(lambda: len(abandoned.requests) == 1))
-        task.cancel()  # but the loop never runs again until the end of the test
+        task.cancel()  # The loop does not run again before the end of the test.
 
     await asyncio.to_thread(begin)
     assert await token_of(bound_to(credentials, TokenIssuer())) == "token-1"
@@ -172,7 +172,7 @@ async def test_everybody_who_waited_for_a_failed_fetch_gets_its_error_and_nobody
     assert await token_of(view) == "token-1"
 
 
-# Whoever runs the tests may have threads of its own: pytest-xdist has.
+# Compare with the threads before the test, because pytest-xdist has its own threads.
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_goes_on_although_the_parent_was_fetching() -> None:

@@ -1,4 +1,4 @@
-"""What the public interface has gained and lost since a tag is reported, and a break needs a version that says so."""
+"""The report lists added and removed public names since a tag. A breaking change needs a matching version number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every line for a shell that a page shows is typed for each change, and the shell that types it keeps its word."""
+"""CI types every shell command of the pages, and the shell that types them behaves as expected."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STEPS = set(
 
 
 def typed(page: str) -> list[str]:
-    """The lines of a page, without what they say to the reader only."""
+    """Return the commands of a page, without their comments."""
     return [re.sub(r" +#.*", "", line.text) for line in lines_of(page)]
 
 
@@ -103,7 +103,7 @@ sys.exit(int(sys.argv[1]))
 
 @pytest.fixture
 def server(tmp_path: Path) -> str:
-    """What to type to start something that goes on, before the status that it ends with."""
+    """Return a command that starts a server. The exit status follows the command."""
     (tmp_path / "server.py").write_text(SERVER)
     return f"{shlex.quote(sys.executable)} server.py"
 

@@ -1,4 +1,4 @@
-"""The documentation's pictures: what the text says is in them, and nothing else is accepted."""
+"""The drawings of the documentation show their text, and invalid drawings are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages list is complete, and what they name exists."""
+"""The lists on the pages are complete, and the named things exist."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DESCRIBED = set(re.findall(r"^ *::: ([\w.]+)$", REFERENCE, re.MULTILINE))
 
 
 def _described() -> Iterator[object]:
-    """Everything that the directives of the reference describe: single things, and what modules offer."""
+    """Yield every object that the reference describes: single objects, and the public names of modules."""
     for name in DESCRIBED:
         if _is_module(name):
             yield from (getattr(import_module(name), offer) for offer in import_module(name).__all__)
@@ -75,7 +75,7 @@ SCRIPTS = {
     "docs/how-to/declared-state.md": "python drift.py",
     "docs/how-to/previews.md": "python preview.py",
 }
-"""What the pipelines of a page run, which is the last program before them."""
+"""The command in the pipelines of a page. It runs the last program before the pipelines."""
 
 
 def test_every_pipeline_of_the_documentation_can_be_read() -> None:

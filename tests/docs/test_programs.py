@@ -1,6 +1,6 @@
-"""What the documentation and the examples show, runs: every Python block, and every example, as a program of its own.
+"""Every Python block of the documentation and every example runs as a separate program.
 
-All of them are under way at the same time, because they mostly wait for builds of an emulator.
+All programs run at the same time, because they mostly wait for builds of an emulator.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tools.pages import Block, blocks
 EXAMPLES = ROOT / "examples"
 Started = Callable[..., Future[Ended]]
 
-# The slowest first.
+# Start the slowest programs first.
 COMMANDS = {
     "tail": ("tail_running_builds.py",),
     "deploy": ("deploy_folder.py",),
@@ -58,14 +58,14 @@ AT_AN_ORGANIZATION = {
 }
 SHARED_BUDGET = "docs/how-to/many-machines.md"
 BLOCKS = {block.name: block for block in blocks("python")}
-# What is called text is what the program before it prints.
+# A block with the language `text` shows the output of the program before it.
 SHOWN = {
     program.name: shown
     for program, shown in pairwise(blocks("python", "text"))
     if (program.language, shown.language) == ("python", "text") and shown.page == program.page
 }
 
-# A block marked so finds an emulator behind the settings of the environment.
+# For a block with this mark, the environment variables name an emulator.
 EMULATOR = """
 import os
 from launch_sync.emulator import LaunchEmulator
@@ -85,7 +85,7 @@ os.environ.update(
 {block}
 _emulator.stop()
 """
-# A block marked so logs in, and asks the person at the keyboard.
+# A block with this mark logs in, and asks the user for input.
 LOGIN = """
 import builtins
 import functools
@@ -101,7 +101,7 @@ with LaunchEmulator() as _emulator:
     getpass.getpass = lambda: _user.password
     exec({block!r})
 """
-# A block marked so is a file of tests.
+# A block with this mark is a file of tests.
 PYTEST = """
 import sys
 from importlib.metadata import entry_points
@@ -114,11 +114,11 @@ sys.exit(pytest.main([{path!r}, *options]))
 
 
 def program(block: Block, folder: Path) -> str:
-    """The program that a block stands for; it may leave files in the folder."""
+    """Return the program for a block. It may write files to the folder."""
     if block.marker == "pytest":
         tests = folder / "test_block.py"
         tests.write_text(block.text, "utf-8")
-        # Its own settings, whatever lies above the folder: temporary files may be kept within a checkout.
+        # Use separate settings, because the temporary folder may be inside a checkout.
         (folder / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n", "utf-8")
         return PYTEST.format(path=str(tests))
     if block.marker == "login":
@@ -128,14 +128,14 @@ def program(block: Block, folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def organization() -> Iterator[LaunchEmulator]:
-    """What the environment names instead of a real organization."""
+    """An emulator that the environment variables name as the organization."""
     with LaunchEmulator() as emulator:
         emulator.add_project("shop", environments=["preview", "staging"], git=True, deployments=1)
         yield emulator
 
 
 def settings_of(organization: LaunchEmulator) -> dict[str, str]:
-    """The variables that lead a program there."""
+    """Return the environment variables for an emulator."""
     return {
         "CONTENTSTACK_LAUNCH_URL": organization.url,
         "CONTENTSTACK_AUTHTOKEN": organization.authtoken,
@@ -145,13 +145,13 @@ def settings_of(organization: LaunchEmulator) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where each program has a folder of its own to work in."""
+    """The folder with one working folder for each program."""
     return tmp_path_factory.mktemp("programs")
 
 
 @pytest.fixture(scope="module")
 def redis_url(folder: Path) -> Iterator[str | None]:
-    """A Redis of our own; None where the program is not installed."""
+    """A separate Redis; None if the program is not installed."""
     program = shutil.which("redis-server")
     if program is None:
         yield None
@@ -170,7 +170,7 @@ def redis_url(folder: Path) -> Iterator[str | None]:
 def ended(
     request: pytest.FixtureRequest, folder: Path, organization: LaunchEmulator, redis_url: str | None
 ) -> Iterator[dict[str, Future[Ended]]]:
-    """The programs, by title or by page and line; of the blocks those that were chosen."""
+    """The finished programs, by title or by page and line. Only the selected blocks run."""
     variables = {**settings_of(organization), "FEATURE_FLAG": "on"}
     authority = issued()
     certificate = issued("www.example.com", by=authority)
@@ -209,7 +209,7 @@ def output(ending: Future[Ended]) -> str:
 
 @asynccontextmanager
 async def serving(monkeypatch: pytest.MonkeyPatch, name: str = "fastapi_service") -> AsyncIterator[str]:
-    """A FastAPI service, at the address that is given."""
+    """Run a FastAPI service, and yield its address."""
     monkeypatch.syspath_prepend(EXAMPLES)
     module = __import__(name)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -280,7 +280,7 @@ async def test_a_browser_that_reconnects_gets_the_rest_of_the_log(monkeypatch: p
 
 
 def _events(stream: str) -> list[dict[str, str]]:
-    """The events of a whole stream."""
+    """Return the events of a whole stream."""
     return [
         {name: value for name, _, value in (line.partition(": ") for line in event.splitlines())}
         for event in stream.split("\n\n")
@@ -290,7 +290,7 @@ def _events(stream: str) -> list[dict[str, str]]:
 
 @pytest.fixture
 def quiet_organization() -> Iterator[LaunchEmulator]:
-    """One that nobody else uses, so that no request is refused and sent again."""
+    """An emulator without other callers, so that no request gets a 429 and a retry."""
     with LaunchEmulator() as emulator:
         yield emulator
 
@@ -407,7 +407,7 @@ def test_a_block_of_the_documentation_runs(ended: dict[str, Future[Ended]], name
 
 
 def without_chance(text: str) -> str:
-    """What a program prints, without the numbers that differ from run to run."""
+    """Return the output of a program, without the numbers that differ in each run."""
     return re.sub(r"\b[0-9a-f]{24}\b|(?<=Plan )[0-9a-f]{8}|(?<=127.0.0.1:)\d+", "#", text)
 
 

@@ -1,4 +1,4 @@
-"""The checker of prose finds what the rules name, at the right place, and reads no code."""
+"""The checker of prose finds violations of the rules at the right place, and ignores code."""
 
 from __future__ import annotations
 

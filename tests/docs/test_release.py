@@ -1,4 +1,4 @@
-"""A release without addresses, or whose version is not the same everywhere, is refused with what to write where."""
+"""A release without addresses, or with different versions in its files, is refused with instructions."""
 
 from __future__ import annotations
 

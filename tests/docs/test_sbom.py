@@ -1,4 +1,4 @@
-"""The SBOM of the wheel lists what the package needs, with the versions it accepts, and is always the same."""
+"""The SBOM of the wheel lists the dependencies with their version ranges, and is reproducible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state files that pages show are state files."""
+"""The state files on the pages are valid."""
 
 from __future__ import annotations
 

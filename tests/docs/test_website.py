@@ -1,4 +1,4 @@
-"""The pages before their builder: plain Markdown with nothing left to expand; and the checks of what comes out."""
+"""The expanded pages are plain Markdown, and the checks of the site work."""
 
 from __future__ import annotations
 

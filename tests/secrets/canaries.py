@@ -1,4 +1,4 @@
-"""Values that must not turn up where they don't belong, and the search for them."""
+"""Secret values that must not appear in outputs, and the search for them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ALL = {
 
 
 def forms(value: str) -> set[str]:
-    """A value as text, JSON, a URL, a form, HTML, `repr` and base64 write it."""
+    """Return a value in the forms of text, JSON, a URL, a form, HTML, `repr` and base64."""
     in_json = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
     in_urls = {quote(value), quote(value, safe=""), quote_plus(value)}
     in_base64 = {base64.b64encode(f"user:{value}".encode()).decode()}
@@ -53,7 +53,7 @@ FORMS = {name: forms(value) for name, value in ALL.items()}
 
 
 def found_in(texts: Iterable[str]) -> list[str]:
-    """Names of the canaries in some texts, each with what surrounds it."""
+    """Return the names of the canaries in some texts, each with the surrounding text."""
     return [
         f"{name} in ...{text[max(0, text.index(form) - 160) : text.index(form) + len(form) + 40]}..."
         for text in texts
@@ -64,9 +64,9 @@ def found_in(texts: Iterable[str]) -> list[str]:
 
 
 def texts_of(error: BaseException, seen: frozenset[int] = frozenset()) -> Iterator[str]:
-    """Everything that can be read off an error: text, attributes, traceback with locals, pickle, and what it wraps.
+    """Return all texts of an error: its text, attributes, traceback with local variables and pickle.
 
-    Also what it wraps and does not show: a program that reports errors may look there.
+    The result includes the errors that it wraps, even hidden ones, because a program that reports errors may read them.
     """
     yield str(error)
     yield repr(error)
@@ -84,7 +84,7 @@ def texts_of(error: BaseException, seen: frozenset[int] = frozenset()) -> Iterat
 
 
 def texts_of_result(result: object) -> Iterator[str]:
-    """Everything that a result shows of itself: as text, in a notebook, and in every form that a report has."""
+    """Return all texts of a result: as text, in a notebook, and in every format of a report."""
     if isinstance(result, tuple):
         yield from (text for one in result for text in texts_of_result(one))
     if isinstance(result, bytes):
@@ -97,13 +97,13 @@ def texts_of_result(result: object) -> Iterator[str]:
 
 
 def _with_locals(trace: TracebackType | None) -> Iterator[str]:
-    """The local variables of all frames but the tests' own, as the standard library formats them."""
+    """Return the local variables of all frames except the tests, in the format of the standard library."""
     frames = (pair for pair in traceback.walk_tb(trace) if TESTS not in Path(pair[0].f_code.co_filename).parents)
     for frame in traceback.StackSummary.extract(frames, capture_locals=True):
         yield from (f"{frame.filename} {frame.name}: {name}={text}" for name, text in (frame.locals or {}).items())
 
 
 def texts_of_log(records: Iterable[logging.LogRecord]) -> Iterator[str]:
-    """What a handler could write of log records: the message and everything that hangs on it."""
+    """Return all texts of log records that a handler could write: the message and all attributes."""
     for record in records:
         yield f"{record.name}: {record.getMessage()} {vars(record)!r}"

@@ -1,4 +1,4 @@
-"""A server that repeats in its errors whatever it was sent: the worst that a service could do."""
+"""A server that repeats every request in its errors, as the worst possible service."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _json(document: object, status: int) -> web.Response:
 
 
 def envelopes(status: int) -> Mapping[str, Answer]:
-    """Every error envelope of FACTS §9, each repeating the request wherever it has room for text."""
+    """Return every documented error envelope. Each text in an envelope repeats the request."""
     return {
         "A": lambda _, said: _json({"errors": [{"code": "launch.X", "message": said}], "status": status}, status),
         "B": lambda _, said: _json(
@@ -34,24 +34,24 @@ def envelopes(status: int) -> Mapping[str, Answer]:
 
 
 def redirect(request: web.BaseRequest, said: str) -> web.Response:
-    """To another host, with everything in its address."""
+    """Return a redirect to another host, with the whole request in its address."""
     return web.Response(status=307, headers={"Location": f"https://elsewhere.example.com{request.path_qs}"})
 
 
 def wrong_shape(_: web.BaseRequest, said: str) -> web.Response:
-    """A success that is not what was promised, full of secrets."""
+    """Return a success with an undocumented format, full of secrets."""
     inner = {"value": said, "uid": [said], "key": said}
     names = ("project", "environment", "deployment", "uploadUrl", "user", "access_token", "environments", "projects")
     return _json({**dict.fromkeys(names, inner), "uploadUid": said, "method": [said]}, 200)
 
 
 def no_json(_: web.BaseRequest, said: str) -> web.Response:
-    """A success that is no JSON at all."""
+    """Return a success that is not JSON."""
     return web.Response(text=said)
 
 
 def dropped(request: web.BaseRequest, _: str) -> web.Response:
-    """The connection, instead of an answer."""
+    """Drop the connection instead of an answer."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
@@ -59,7 +59,7 @@ def dropped(request: web.BaseRequest, _: str) -> web.Response:
 
 @asynccontextmanager
 async def echoing(answer: Answer) -> AsyncIterator[str]:
-    """Serve one answer to everything, or none at all; gives the server's address."""
+    """Serve the same answer to every request, or no answer. Yield the address of the server."""
 
     gone = asyncio.Event()
 
@@ -83,7 +83,7 @@ async def echoing(answer: Answer) -> AsyncIterator[str]:
 
 
 def _values(body: str) -> str:
-    """The values of a JSON body as they are, not as JSON writes them."""
+    """Return the values of a JSON body, without the escapes of JSON."""
     try:
         document = json.loads(body)
     except ValueError:

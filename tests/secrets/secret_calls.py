@@ -1,4 +1,4 @@
-"""Every kind of call that carries or brings a secret."""
+"""Every kind of call that sends or receives a secret."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ BY_CLIENT: dict[str, Call] = {
 
 
 def _declared() -> State:
-    """A document with secrets: behind a function, in a literal value, and as a password."""
+    """Return a document with secrets: from a function, in a literal value, and as a password."""
     protection = DeclaredPasswordProtection(is_enabled=True, username="user", password=lambda: PASSWORD)
     variables: dict[str, VariableSource] = {"NAME": lambda: VARIABLE, "OTHER": LiteralValue(SIGNATURE)}
     environment = DeclaredEnvironment(variables=variables, password_protection=protection)
@@ -135,7 +135,7 @@ def _declared() -> State:
 
 
 def upload_to(url: str, *, form: bool) -> SignedUploadUrl:
-    """A signed URL with secrets in its query, its fields and its headers."""
+    """Return a signed URL with secrets in its query, its fields and its headers."""
     return SignedUploadUrl(
         upload_url=f"{url}/bucket?X-Amz-Signature={SIGNATURE}",
         upload_uid=UPLOAD,
@@ -180,7 +180,7 @@ async def _site(url: str) -> None:
 
 
 async def _fleet(url: str) -> tuple[object, ...]:
-    """A run over an environment, with all that it leaves in its journal."""
+    """Run a plan for one environment. Return the plan, the report and the content of the journal."""
     with tempfile.TemporaryDirectory() as folder:
         async with client(url) as launch:
             action = SetVariables(names=tuple(VARIABLES))
@@ -190,7 +190,7 @@ async def _fleet(url: str) -> tuple[object, ...]:
 
 
 async def _state(url: str) -> tuple[object, ...]:
-    """A document that is applied to an environment, with all that it leaves in its journal."""
+    """Apply a document to one environment. Return the results and the content of the journal."""
     state = _declared()
     wanted = state.projects["shop"].environments["www"]
     assert wanted.password_protection is not None

@@ -1,4 +1,4 @@
-"""The private key of a certificate: sent to the service, and shown nowhere, whatever comes of the update."""
+"""The SDK sends the private key of a certificate to the service and never shows it, with any outcome of the update."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def update(launch: LaunchClient, **change: Any) -> Any:
 
 
 def listing_first(answer: Answer) -> Answer:
-    """The listing of domains to whoever reads, and the answer to an update."""
+    """Answer a read with the list of domains, and an update with the given answer."""
     listing = {"domains": [{"uid": DOMAIN, "url": HOST}]}
     return lambda request, said: web.json_response(listing) if request.method == "GET" else answer(request, said)
 

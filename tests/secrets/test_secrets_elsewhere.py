@@ -1,4 +1,4 @@
-"""Where nothing fails, too: results, logs, hooks, proxies, other hosts and refused arguments hold no secret."""
+"""Results, logs, hooks, proxies, other hosts and refused arguments contain no secret, even if no call fails."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ from tests.support.clients import client_of
 
 
 def tell_tale(texts: list[str], *values: str) -> list[str]:
-    """The secrets of an emulator that turn up in some texts."""
+    """Return the secrets of an emulator that appear in some texts."""
     return [value for value in values for text in texts for form in forms(value) if form in text]
 
 
@@ -156,7 +156,7 @@ async def test_no_host_but_the_one_that_was_asked_sees_anything(call: Callable[[
 
 
 async def _through(proxy: str, caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What a call through a proxy leaves behind."""
+    """Return the traces of a call through a proxy."""
     with caplog.at_level(logging.DEBUG):
         async with client("http://127.0.0.1:9", AccessToken(TOKEN), proxy=proxy) as launch:
             with pytest.raises(LaunchError) as caught:
@@ -265,7 +265,7 @@ PACKAGES = (launch_async, launch_sync)
 
 
 def misuses(package: Any, launch: Any, given: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Calls that get a secret in a form, or in a place, that is not meant for it."""
+    """Calls with a secret in a wrong form or a wrong place."""
     make = partial(package.LaunchClient, base_url=NOBODY, organization_uid=ORGANIZATION)
     update = partial(launch.environments.update, PROJECT, ENVIRONMENT)
     authorization = begin_authorization("app", "client", "http://localhost", app_url=NOBODY)

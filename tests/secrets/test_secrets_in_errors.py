@@ -1,4 +1,4 @@
-"""However a call fails, nothing that can be read off its error, its log or its hooks holds a secret."""
+"""The error, the log and the hooks of a failed call contain no secret, for any kind of failure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ANSWERS: dict[str, Answer] = {
 
 
 class Recording(Hooks):
-    """Keeps what an observer sees."""
+    """Records the events of an observer."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -68,7 +68,7 @@ async def test_no_failing_exchange_of_secrets_tells_them(
     assert found_in([*texts, *texts_of_log(caplog.records)]) == []
 
 
-# A run of the fleet is not among them: cancelled, it finishes what it sends.
+# Leave out runs of the fleet, because a cancelled run finishes its current requests.
 @pytest.mark.parametrize("name", [*BY_CLIENT, *(name for name in BY_URL if name != "fleet")])
 async def test_no_call_that_is_cancelled_tells_a_secret(name: str, caplog: pytest.LogCaptureFixture) -> None:
     reached = asyncio.Event()
@@ -85,7 +85,7 @@ async def test_no_call_that_is_cancelled_tells_a_secret(name: str, caplog: pytes
 
 
 async def _outcome(call: Awaitable[object]) -> list[str]:
-    """What can be read off the error, or off the result where the answer happens to be a success."""
+    """Return the texts of the error, or of the result if the answer is a success."""
     try:
         result = await call
     except LaunchError as error:
