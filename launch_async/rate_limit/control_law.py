@@ -27,7 +27,9 @@ _FACTOR_BELOW_HALF: Final = 0.9
 _FIRST_GROWTH: Final = 0.08
 """Share of the plan's limit by which the capacity grows in the first `_DOUBLING_PERIODS` after a decrease."""
 _DOUBLING_PERIODS: Final = 8.0
+"""Periods without a refusal after which the capacity grows twice as fast."""
 _SETTLING_PERIODS: Final = 0.5
+"""Periods after a decrease, during which refusals do not count."""
 _MAX_DOUBLINGS: Final = 50.0
 
 

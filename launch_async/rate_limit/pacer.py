@@ -24,6 +24,7 @@ from launch_async.rate_limit.windows import Slot
 __all__ = ["Pacer"]
 
 _CLOCK_JUMP_S: Final = 1.0
+"""Seconds by which the time must go back to count as a new clock."""
 _MIN_SCAN_SLOTS: Final = 64
 """Number of taken slots up to which every call may scan all of them."""
 _MIN_SPACING_SHARE: Final = 0.2

@@ -13,6 +13,7 @@ __all__ = ["NO_PAUSE", "Pause", "pause_after"]
 
 _MIN_PAUSE_S: Final = 0.05
 _MAX_PAUSE_S: Final = 60.0
+"""Bounds of a pause, for any value that the service asks for."""
 
 
 @attrs.frozen

@@ -14,11 +14,15 @@ _MIN_LOSS_FOR_BONUS: Final = 0.07
 """Share of the budget that the window loses without a bonus, above which a bonus is tried."""
 _REFUSED_WEIGHT: Final = math.log(0.04 / 0.008)
 _ACCEPTED_WEIGHT: Final = math.log(0.96 / 0.992)
+"""Log-likelihood ratios of an answer, for 4 % refused requests against 0.8 %."""
 _EVIDENCE_LIMIT: Final = 4.0
+"""Sum of log-likelihood ratios above which a trial without a bonus starts."""
 _RESTORED_SHARE: Final = 0.9
 """Share of the bonus that returns after a trial without it. The rest is lost, because the trial had a reason."""
 _SETTLING_PERIODS: Final = 1.5
+"""Periods at the start of a trial, whose answers are ignored."""
 _TRIAL_PERIODS: Final = 6.0
+"""Length of a trial without a bonus."""
 
 
 class WindowLearning:

@@ -11,11 +11,15 @@ from launch_async.rate_limit.round_trips import RoundTrips
 __all__ = ["AckClockedWindow", "Slot"]
 
 _SAFE_SHARE_OF_SHORTEST: Final = 0.75
+"""Share of the shortest round trip that is a safe credit."""
 _MARGIN_SHARE: Final = 0.005
+"""Share of a period that a slot is held longer while a bonus is in use."""
 _SPACING_SHARE: Final = 0.015
 """Share of a period that a slot is held longer, because a busy machine can delay one request and not the next."""
 _HOLD_UNKNOWN_S: Final = 1.0
+"""Seconds that a slot is held beyond its period before the first answer has arrived."""
 _SHORTEST_HOLD_S: Final = 1.0
+"""Minimum seconds that a slot without an answer is held beyond its period."""
 _LONGEST_HOLD_TRIPS: Final = 5.0
 """Median round trips beyond the period, after which a slot without an answer is free."""
 

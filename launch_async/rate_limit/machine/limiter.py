@@ -30,6 +30,7 @@ __all__ = ["MachineRateLimiter"]
 
 _LOG: Final = logging.getLogger("launch_async.rate_limit.machine")
 _PATIENCE_S: Final = 2.0
+"""Seconds without an answer of the file after which it counts as unavailable."""
 
 
 class MachineRateLimiter:

@@ -33,6 +33,7 @@ _UNREADABLE_FOR_S: Final = 60.0
 _MAX_SWEPT: Final = 32
 """Maximum number of files that one sweep checks."""
 _LOCK_TRY_EVERY_S: Final = 0.001
+"""Seconds between two attempts to lock the file."""
 _MAX_WAIT_S: Final = 0.7
 """Maximum seconds to wait for the lock. Only a process that was stopped holds it longer."""
 

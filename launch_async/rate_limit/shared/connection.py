@@ -20,6 +20,7 @@ __all__ = ["Config", "Connection"]
 
 _LOG: Final = logging.getLogger(__name__)
 _PROBE_EVERY_S: Final = 1.0
+"""Seconds between attempts to reach an unavailable store."""
 
 
 @attrs.frozen(kw_only=True)

@@ -42,11 +42,17 @@ GRACE_S: Final = 0.1
 _GENERATION_S: Final = 60.0
 """Seconds after which the shortest and the longest round trip are measured again."""
 _LEAST_TRIP_S: Final = 0.25
+"""Minimum seconds beyond its period that a slot without an answer is held."""
 _ASSUMED_TRIP_S: Final = 0.2
+"""Round trip in seconds of requests that the state has lost."""
 _UNKNOWN_TRIP_S: Final = 1.0
+"""Round trip in seconds before the first answer."""
 _LONGEST_TRIP_S: Final = 5.0
+"""Maximum seconds beyond its period that a slot without an answer is held."""
 _CREDIT_SHARE: Final = 0.5
+"""Share of the shortest round trip by which a slot is free earlier than one period after its answer."""
 _MARGIN_SHARE: Final = 0.01
+"""Share of a period that a slot is held longer, because of imprecise clocks."""
 _EARLY_ANSWER_SHARE: Final = 0.01
 """Share of a period after which a reservation assumes that a request has been answered."""
 _MIN_SPACING_SHARE: Final = 0.2

@@ -36,12 +36,14 @@ _MAX_SLOTS_PER_CALL: Final = 1000
 _LINGER_S: Final = 5.0
 """Seconds without work after which the task closes the connection."""
 _WARNS_WHEN_COLLECTED: Final = "_log_destroy_pending"
-"""The attribute of an asyncio task that has no public name."""
+"""Attribute of an asyncio task, without a public name. False means no warning when a pending task is collected."""
 _RESERVATION_GRACE_S: Final = 0.1
+"""Seconds after its time, after which a reservation has expired."""
 _BUSY_WAIT_S: Final = 0.005
 """Wait of a request, in seconds, above which the budget counts as busy."""
 _MIN_LATENESS_S: Final = 0.05
 _MAX_LATENESS_S: Final = 1.0
+"""Bounds of the seconds after its time during which a slot may be used. The value grows while the loop is blocked."""
 
 
 class Worker:
