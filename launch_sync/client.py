@@ -50,43 +50,44 @@ __all__ = ["LaunchClient"]
 
 
 class LaunchClient:
-    """A client of one organization's Launch.
+    """A client for one organization.
 
-    Use it as a context manager, or call `close()`. A client of launch_async belongs to the event loop of its first
-    request; a client of launch_sync may be used by any number of threads. All clients of an organization share its
-    budget.
+    Use the client as a context manager, or call `close()`. A client of launch_async belongs to the event loop of its
+    first request. Any number of threads can use a client of launch_sync. All clients of an organization share its rate
+    limit.
 
     Args:
         credentials: `Authtoken` (with `organization_uid`), `AccessToken`, `AppCredentials` or `OAuthCredentials`; None
             allows only `openapi()` and `deploy_hooks`.
-        region: Where the organization lives, by any alias: `na`, `eu`, `au`, `azure-na`, `azure-eu`, `gcp-na`,
-            `gcp-eu` (FACTS §1).
-        base_url: Address of the API instead of a region's, such as an emulator's.
-        app_url: Address that issues tokens instead of the region's app host; a `base_url` on this machine issues its
-            own.
-        organization_uid: `blt` and 16 hex digits; required beside an `Authtoken` (FACTS §3).
-        rate_limit: Requests that the organization's plan allows. All clients of an organization share it; where they
-            disagree, a `RateLimitMismatchWarning` says so and all of them use the lower figure.
-        share_budget: Who shares the budget: `machine`, all processes of this user on this machine, through a small file
-            in the user's runtime or cache folder; or `process`, the clients of this process.
-        limiter: A budget of your own, instead of a shared one.
-        retry: Which failures are sent again, and when.
-        timeout: Seconds for a whole call: waits for the budget and retries included.
-        attempt_timeout: Seconds for one exchange.
-        response_limit: Bytes, decompressed, that an answer may have, 64 MiB by default; a log may have eight times as
-            many, because it is kept as it came. What is longer is not read: `ResponseTooLarge`.
-        transport: Performs the exchanges instead of aiohttp, as for tests: an object with `async def send(request)`,
-            which returns an object with `status`, `headers` and `body`, and `async def close()`. Like all that is
-            plugged in, it is asynchronous in both packages, and closed with the client.
-        ssl_context: How to verify servers, as for a private certificate authority.
-        proxy: Proxy URL; by default what the environment says, empty for none.
-        hooks: An observer of requests.
-        middleware: Functions around each exchange, the outermost first. `async def middleware(request, send)` gets a
+        region: Region of the organization, by its name or an alias: `na`, `eu`, `au`, `azure-na`, `azure-eu`,
+            `gcp-na`, `gcp-eu`.
+        base_url: Address of the API, for example of an emulator; replaces the address of the region.
+        app_url: Address that issues tokens; replaces the app host of the region. A server on this machine that
+            `base_url` names issues its own tokens.
+        organization_uid: UID of the organization, `blt` and 16 hex digits. An `Authtoken` requires it.
+        rate_limit: Requests that the plan of the organization allows. All clients of an organization share the limit.
+            If clients have different limits, a `RateLimitMismatchWarning` reports this, and all use the lower limit.
+        share_budget: Who shares the rate limit. `machine`: all processes of this user on this machine, through a small
+            file in the runtime or cache folder of the user. `process`: the clients of this process.
+        limiter: A rate limiter of your own, which replaces the shared one.
+        retry: Which requests are retried after a failure, and when.
+        timeout: Seconds for a whole call, including retries and the wait for the rate limit.
+        attempt_timeout: Seconds for one attempt.
+        response_limit: Maximum size of a response in bytes after decompression, 64 MiB by default. A log may be eight
+            times as large. A larger response raises `ResponseTooLarge`.
+        transport: Sends the requests instead of aiohttp, for example in tests: an object with
+            `async def send(request)`, which returns an object with `status`, `headers` and `body`, and with
+            `async def close()`. It is asynchronous in both packages. The client closes it.
+        ssl_context: Verifies the servers, for example with a private certificate authority.
+        proxy: URL of a proxy; empty for none. By default the environment variables decide.
+        hooks: An observer of the requests.
+        middleware: Functions around each attempt, the outermost first. `async def middleware(request, send)` gets a
             request with `method`, `url`, `headers` and `body`, and returns `await send(request)` or another response.
-        allow_http: Whether plain http may go elsewhere than to this machine; credentials would travel in clear.
+        allow_http: Whether the client may use plain http for other hosts than this machine. Credentials are then sent
+            unencrypted.
 
     Raises:
-        ConfigurationError: Something is missing, malformed or contradictory.
+        ConfigurationError: A setting is missing, is malformed, or contradicts another one.
     """
 
     def __init__(
@@ -167,17 +168,17 @@ class LaunchClient:
         middleware: Sequence[Middleware] = (),
         allow_http: bool = False,
     ) -> Self:
-        """Return a client whose settings come from the environment and from `.cs-launch.json`, as far as not given.
+        """Return a client with settings from the environment and from `.cs-launch.json`.
 
-        `CONTENTSTACK_REGION`, `CONTENTSTACK_CLIENT_ID` and `CONTENTSTACK_CLIENT_SECRET` are the names of the vendor's
-        own examples; the others are in the documentation's list of environment variables. `settings_sources` says
-        afterwards where each setting came from.
+        The environment variables are `CONTENTSTACK_REGION`, `CONTENTSTACK_CLIENT_ID` and `CONTENTSTACK_CLIENT_SECRET`,
+        as in the examples of the vendor, and others that the documentation lists. `settings_sources` then shows the
+        source of each setting.
 
-        `folder` is where to begin to look for `.cs-launch.json`, upward; the working directory by default. All other
-        arguments are those of `LaunchClient`, and beat what is found.
+        The search for `.cs-launch.json` starts in `folder`, by default the working directory, and continues in the
+        folders above it. All other arguments are those of `LaunchClient`. They take precedence.
 
         Raises:
-            ConfigurationError: Something is missing or malformed; the text lists all of it.
+            ConfigurationError: Settings are missing or malformed; the text lists all of them.
         """
         credentials = hidden_json(credentials)
         limiter = hidden_json(limiter)
@@ -208,7 +209,7 @@ class LaunchClient:
 
     @property
     def settings_sources(self) -> Mapping[str, str]:
-        """Where `from_env` found each setting, by name and never with its value; empty for other clients."""
+        """The source of each setting that `from_env` found, by name, without its value. Empty for other clients."""
         return self._async.settings_sources
 
     @property
@@ -229,13 +230,13 @@ class LaunchClient:
         hooks: Hooks | Unset | None = UNSET,
         middleware: Sequence[Middleware] | Unset = UNSET,
     ) -> Self:
-        """Return a client with other options that shares this one's connections, credentials and budget.
+        """Return a client with other options that shares the connections, credentials and rate limit of this client.
 
-        The options are those of `LaunchClient`, each instead of this client's. Closing it does not close this one; when
-        this one is closed, it cannot send any more either.
+        The options are those of `LaunchClient`. An option that you leave out keeps its value. Closing the new client
+        does not close this client. When this client is closed, the new client cannot send requests either.
 
         Raises:
-            ConfigurationError: A time is not positive, or `retry` is no policy.
+            ConfigurationError: A time is not positive, or `retry` is not a `RetryPolicy`.
         """
         return self._wrap(
             self._async.with_options(
@@ -262,21 +263,21 @@ class LaunchClient:
         self._lifetime.exit(exc_type, exc_value, traceback)
 
     def close(self) -> None:
-        """Close every connection; calling it again does nothing.
+        """Close all connections. Closing the client again does nothing.
 
         Raises:
-            ConfigurationError: It was used on another event loop, which does not run now.
+            ConfigurationError: The client belongs to another event loop, and this loop is not running.
         """
         self._lifetime.close()
 
     @property
     def budget(self) -> LimiterStatus:
-        """What the organization's budget is doing now: rate, queue, expected wait."""
+        """The current state of the rate limit: rate, queue and expected wait."""
         return self._async.budget
 
     @property
     def projects(self) -> Projects:
-        """The organization's projects."""
+        """The projects of the organization."""
         from launch_sync.resources.projects import Projects
 
         return Projects(self._async.projects, self)
@@ -304,49 +305,49 @@ class LaunchClient:
 
     @property
     def uploads(self) -> Uploads:
-        """Signed URLs for ZIPs, and the upload itself."""
+        """Signed URLs for ZIPs, and the upload of ZIPs."""
         from launch_sync.resources.uploads import Uploads
 
         return Uploads(self._async.uploads, self)
 
     @property
     def usage(self) -> Usage:
-        """The organization's quotas."""
+        """The quotas of the organization."""
         from launch_sync.resources.usage import Usage
 
         return Usage(self._async.usage, self)
 
     @property
     def deploy_hooks(self) -> DeployHooks:
-        """Deploy hooks: start a deployment with nothing but a secret."""
+        """Deploy hooks, which start a deployment with a secret instead of credentials."""
         from launch_sync.resources.deploy_hooks import DeployHooks
 
         return DeployHooks(self._async.deploy_hooks, self)
 
     @property
     def variables(self) -> Variables:
-        """Environment variables, compared and changed safely."""
+        """Environment variables: compare them, and change them safely."""
         from launch_sync.variables import Variables
 
         return Variables(self._async.variables, self)
 
     @property
     def previews(self) -> Previews:
-        """Preview environments: one for each branch or folder, which end by themselves."""
+        """Preview environments for branches or folders, with an expiry time."""
         from launch_sync.deploy.previews.previews import Previews
 
         return Previews(self._async.previews, self)
 
     @property
     def fleet(self) -> Fleet:
-        """Bulk operations: select, plan, run, resume, report."""
+        """Bulk operations on many environments: select, plan, run, resume, report."""
         from launch_sync.fleet.fleet import Fleet
 
         return Fleet(self._async.fleet, self)
 
     @property
     def state(self) -> DeclaredState:
-        """Declared state: a document says what a fleet should be; pull it, show the drift, apply it."""
+        """Declared state: a document describes the wanted state of a fleet. Pull it, compare it, apply it."""
         from launch_sync.state.declared import DeclaredState
 
         return DeclaredState(self._async.state, self)
@@ -360,23 +361,23 @@ class LaunchClient:
     def find(self, project: str, environment: str | None = None) -> FoundProject | FoundEnvironment:
         """Return the UIDs of a project and an environment by their names, for calls that take UIDs.
 
-        It takes a listing of the projects and one of the project's environments, a request for each 100 of them. A UID
-        takes none: it is returned as it is.
+        The call lists the projects, and then the environments of the project, with one request for each 100 of them. A
+        UID needs no request and is returned unchanged.
 
         Args:
-            project: Name, glob (`*`, `?`, `[...]`) or UID of a project. Case matters, an exact name beats a glob, and
-                24 lower-case hex digits are a UID.
-            environment: The same for an environment of that project.
+            project: Name, glob (`*`, `?`, `[...]`) or UID of a project. Names are case-sensitive. An exact name takes
+                precedence over a glob. A text of 24 lower-case hex digits is a UID.
+            environment: Name, glob or UID of an environment of the project.
 
         Returns:
-            A tuple with `project_uid` and, if an environment was given, `environment_uid`; so `deploy(*found, source)`
-            deploys there.
+            A tuple with `project_uid` and, if you passed an environment, `environment_uid`. You can deploy with
+            `deploy(*found, source)`.
 
         Raises:
-            InvalidArgumentError: A name is empty or no text; nothing was requested.
-            NameNotFound: None fits; `candidates` are close names by UID.
-            AmbiguousName: Several fit; `candidates` are their names by UID.
-            NotFoundError: The project of that UID does not exist (404).
+            InvalidArgumentError: A name is empty or not a string; no request was sent.
+            NameNotFound: No name fits; `candidates` contains similar names by UID.
+            AmbiguousName: Several names fit; `candidates` contains these names by UID.
+            NotFoundError: There is no project with this UID (404).
 
         API: `listProjects`, `listEnvironments`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -399,53 +400,56 @@ class LaunchClient:
         on_failure: OnFailure = "keep",
         journal: str | os.PathLike[str] | None = None,
     ) -> Deployment:
-        """Deploy to an environment that exists, and wait until the deployment has ended; check its site if asked to.
+        """Deploy to an existing environment, and wait until the deployment has ended. Check the site if you ask for it.
 
-        Launch's public API has no rollback. `on_failure="restore"` deploys again what served before: it is built
-        again, and takes as long as a build. `PreviousUpload()` would deploy the bad version again.
+        The public API of Launch has no rollback. `on_failure="restore"` deploys the previous version again. The service
+        builds it again, so this takes as long as a build. `PreviousUpload()` would deploy the bad version again.
 
         Args:
             project_uid: The project.
             environment_uid: The environment.
-            source: A folder or a .zip, the bytes of a ZIP, an open binary file or an upload stream that gives them, an
-                `ArchiveListing` or an `Archive` (file-upload projects); `Commit("sha")` or `LatestCommit()` (Git
-                projects; app tokens cannot do this, FACTS §3); `PreviousUpload()` for the ZIP that was deployed last. A
-                file or stream is read once, from where it stands to its end, and stays open.
-            wait: Whether to wait for the end; otherwise the deployment is returned as it was created.
-            on_log: Called with each line of the build log, every line once, while waiting.
-            on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
-            progress: Whether to show how it gets on, without a request: as a card in a notebook, and elsewhere as one
-                line for each step on standard output. By default `launch_sync` does so in an interactive session
-                (Jupyter, IPython, a Python prompt) if there is no callback; `launch_async` does not.
-            timeout: Seconds for everything together: packing, upload, creation and waiting. Checks have their own
-                times, and putting something back has as many seconds again.
-            secrets: What to do about files that hold secrets: `refuse`, `drop` to leave them behind (a folder's only),
-                or `send`.
-            skip_unchanged: A file in which to remember what was deployed, for files only; it need not exist yet. If the
-                environment still serves the same files, and has not been changed since, nothing is uploaded.
-            verify: Checks of the live site: each a `Check`, or a function that gets the site's URL and returns whether
-                it is healthy. They run side by side, without credentials, and cost no budget.
-            on_failure: What to do about a deployment that fails a check: `keep` it, or `restore` what served before:
-                the same commit, or the same ZIP byte for byte. Variables and settings are not put back.
-            journal: A file in which to write how far the release is, so that `resume_release` can finish it after a
-                kill. A file whose release is over is used again.
+            source: For a project with file upload: a folder or a .zip, the bytes of a ZIP, an open binary file or an
+                upload stream with the bytes of a ZIP, an `ArchiveListing`, an `Archive`, or `PreviousUpload()` for the
+                ZIP of the last deployment. For a Git project: `Commit("sha")` or `LatestCommit()`, for which the
+                service does not accept the token of an app. A file or stream is read once, from its current position
+                to its end, and stays open.
+            wait: Whether to wait for the end. Otherwise the call returns the deployment right after its creation.
+            on_log: Called once with each line of the build log while waiting.
+            on_progress: Called with the number of uploaded bytes. It starts again from 0 if the upload starts again.
+            progress: Whether to show the progress: as a card in a notebook, and elsewhere as one line for each step on
+                standard output. This sends no requests. By default, `launch_sync` shows the progress in an interactive
+                session (Jupyter, IPython, a Python prompt) if there is no callback. `launch_async` does not.
+            timeout: Seconds for packing, upload, creation and waiting together. Checks have their own timeouts.
+                Restoring the previous version has the same number of seconds again.
+            secrets: What to do with files that contain secrets: `refuse` the deployment, `drop` the files (only from a
+                folder), or `send` them.
+            skip_unchanged: Path of a file that records the deployed files; it does not need to exist. If the
+                environment still serves the same files, and nobody has changed the environment since, nothing is
+                uploaded. Only for sources that are files.
+            verify: Checks of the live site: each a `Check`, or a function that gets the URL of the site and returns
+                whether the site is healthy. They run at the same time, without credentials, and do not count against
+                the rate limit.
+            on_failure: What to do with a deployment that fails a check: `keep` it, or `restore` the previous version,
+                which is the same commit or exactly the same ZIP. Variables and settings are not restored.
+            journal: Path of a file that records the progress of the release, so that `resume_release` can finish the
+                release after a crash. The file of a finished release is used again.
 
         Returns:
-            The deployment that went live, also if another one has superseded it already (`status.is_superseded`); the
-            one that serves already if there was nothing to deploy.
+            The deployment that went live, even if another one has already superseded it (`status.is_superseded`). If
+            there was nothing to deploy, the deployment that is already live.
 
         Raises:
-            ArchiveError: The folder or ZIP cannot be uploaded as it is; nothing was requested.
-            InvalidArgumentError: A UID or an argument is malformed; nothing was requested.
-            MissingScopeError: A commit was given, and the token is known to belong to an app; nothing was sent.
-            StorageError: The upload failed for good; nothing was deployed.
-            AmbiguousOutcome: The answer to the creation was lost, and a look-up cannot tell whether it happened.
-            DeploymentFailed: It ended without success; `report` says why.
-            DeploymentUnhealthy: It went live, and its site failed a check; `results` says which, and `restored` is
-                what was put back.
-            WaitTimeout: It did not end in time; it goes on at the service.
-            DeadlineExceeded: The time ran out before there was a deployment.
-            JournalError: The journal cannot be used, or holds a release that is not over.
+            ArchiveError: The folder or ZIP cannot be uploaded; no request was sent.
+            InvalidArgumentError: A UID or an argument is malformed; no request was sent.
+            MissingScopeError: The source is a commit, and the token belongs to an app; no request was sent.
+            StorageError: The upload failed permanently; nothing was deployed.
+            AmbiguousOutcome: The response to the creation was lost, and the SDK cannot find out whether it happened.
+            DeploymentFailed: The deployment ended without success; `report` says why.
+            DeploymentUnhealthy: The deployment went live, and its site failed a check. `results` contains the result of
+                each check, and `restored` is the deployment that restored the previous version.
+            WaitTimeout: The deployment did not end in time. The service continues it.
+            DeadlineExceeded: The time ran out before the deployment was created.
+            JournalError: The journal cannot be used, or contains a release that is not finished.
 
         API: `getDeploymentUploadUrl`, `createDeployment`; scope `launch.projects:write` or `launch:manage`. With
         `on_failure="restore"` also `listDeployments` and `getDeploymentDownloadUrl`; `launch.projects:read`.
@@ -479,34 +483,34 @@ class LaunchClient:
         progress: bool | None = None,
         timeout: float = 3600.0,
     ) -> Deployment:
-        """Deploy again what served before, and wait until it serves: the same commit, or the same ZIP byte for byte.
+        """Deploy the previous version again, and wait until it is live: the same commit, or exactly the same ZIP.
 
-        Launch's public API has no instant rollback: what is put back is built again, and takes as long as a build.
-        Variables and settings are not put back; the build uses those that the environment has now. `PreviousUpload()`
-        is something else: it deploys the ZIP that was deployed last, which is the bad one.
+        The public API of Launch has no instant rollback. The service builds the version again, so this takes as long as
+        a build. Variables and settings are not restored; the build uses the current ones of the environment.
+        `PreviousUpload()` is different: it deploys the ZIP of the last deployment, which is the bad one.
 
         Args:
             project_uid: The project.
             environment_uid: The environment.
-            to: The deployment to put back, or its UID. By default the last one that served before the one that serves
-                now, and had another commit or another ZIP.
-            on_log: Called with each line of the build log, every line once, while waiting.
-            on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
+            to: The deployment to restore, or its UID. By default the last live deployment before the current one that
+                has another commit or another ZIP.
+            on_log: Called once with each line of the build log while waiting.
+            on_progress: Called with the number of uploaded bytes. It starts again from 0 if the upload starts again.
             progress: Whether to show the progress, as for `deploy`.
-            timeout: Seconds for everything together.
+            timeout: Seconds for the whole call.
 
         Returns:
-            The new deployment, which serves. If the wanted one serves already, that one, and nothing is deployed; if
-            an earlier call has begun to put back the same, what that one began.
+            The new deployment, which is live. If the wanted version is already live, its deployment; nothing is
+            deployed then. If an earlier call has started to restore the same version, the deployment of that call.
 
         Raises:
-            InvalidArgumentError: A UID is malformed; or `to` never served; or what serves was put back already, so
-                that `to` must say what is meant.
-            LaunchError: Nothing served before.
-            StorageError: The ZIP cannot be fetched, or not be sent; nothing was deployed.
-            AmbiguousOutcome: The answer to the creation was lost, and a look-up cannot tell whether it happened.
-            DeploymentFailed: The build ended without success; what served before this call still serves.
-            WaitTimeout: It did not end in time; it goes on at the service.
+            InvalidArgumentError: A UID is malformed, or `to` was never live, or the live version was itself restored,
+                so that you must pass `to`.
+            LaunchError: No version was live before.
+            StorageError: The ZIP cannot be downloaded or uploaded; nothing was deployed.
+            AmbiguousOutcome: The response to the creation was lost, and the SDK cannot find out whether it happened.
+            DeploymentFailed: The build ended without success. The version from before this call is still live.
+            WaitTimeout: The deployment did not end in time. The service continues it.
 
         API: `listDeployments`, `getDeploymentDownloadUrl`, `getDeploymentUploadUrl`, `createDeployment`; scope
         `launch:manage`, or `launch.projects:read` and `launch.projects:write`.
@@ -537,37 +541,38 @@ class LaunchClient:
         timeout: float = 3600.0,
         journal: str | os.PathLike[str] | None = None,
     ) -> Deployment:
-        """Deploy to an environment what another one has: the same commit, or the same ZIP. Wait until it serves.
+        """Deploy the version of another environment: the same commit, or the same ZIP. Wait until it is live.
 
-        Nothing is taken from the working folder. A ZIP that this client has uploaded itself is not uploaded again where
-        the service still has it; otherwise it is fetched and sent again, byte for byte. The build uses the settings and
-        variables of the target environment: where they differ from those of the source, a warning on the logger
-        `launch_async.deploy.release.promoting` names them, never with their values.
+        The call does not read the working folder. A ZIP that this client has uploaded is not uploaded again if the
+        service still has it. Otherwise the client downloads the ZIP and uploads exactly the same bytes. The build uses
+        the settings and variables of the target environment. If they differ from those of the source, the logger
+        `launch_async.deploy.release.promoting` logs a warning with their names, without their values.
 
         Args:
-            source_ref: The deployment to promote, as for `wait`; it must have succeeded.
+            source_ref: The deployment to promote, as for `wait`. It must have ended with success.
             project_uid: The project to deploy to. A commit needs a project of the same repository.
             environment_uid: The environment to deploy to.
             verify: Checks of the live site, as for `deploy`.
-            on_failure: What to do about a deployment that fails a check, as for `deploy`.
-            on_log: Called with each line of the build log, every line once, while waiting.
-            on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
+            on_failure: What to do with a deployment that fails a check, as for `deploy`.
+            on_log: Called once with each line of the build log while waiting.
+            on_progress: Called with the number of uploaded bytes. It starts again from 0 if the upload starts again.
             progress: Whether to show the progress, as for `deploy`.
-            timeout: Seconds for everything together but checks and putting something back, as for `deploy`.
-            journal: A file in which to write how far the release is, as for `deploy`.
+            timeout: Seconds for everything except the checks and restoring, as for `deploy`.
+            journal: Path of a file that records the progress of the release, as for `deploy`.
 
         Returns:
-            The new deployment, which serves.
+            The new deployment, which is live.
 
         Raises:
-            InvalidArgumentError: The source did not succeed, is of the same environment, or an argument is malformed.
+            InvalidArgumentError: The source did not end with success, or belongs to the same environment, or an
+                argument is malformed.
             NotFoundError: There is no such deployment or environment (404).
-            StorageError: The ZIP cannot be fetched, or not be sent; nothing was deployed.
-            AmbiguousOutcome: The answer to the creation was lost, and a look-up cannot tell whether it happened.
+            StorageError: The ZIP cannot be downloaded or uploaded; nothing was deployed.
+            AmbiguousOutcome: The response to the creation was lost, and the SDK cannot find out whether it happened.
             DeploymentFailed: The build ended without success.
-            DeploymentUnhealthy: It went live, and its site failed a check.
-            WaitTimeout: It did not end in time; it goes on at the service.
-            JournalError: The journal cannot be used, or holds a release that is not over.
+            DeploymentUnhealthy: The deployment went live, and its site failed a check.
+            WaitTimeout: The deployment did not end in time. The service continues it.
+            JournalError: The journal cannot be used, or contains a release that is not finished.
 
         API: `getDeployment`, `getEnvironment`, `getDeploymentDownloadUrl`, `getDeploymentUploadUrl`,
         `createDeployment`; scope `launch:manage`, or `launch.projects:read` and `launch.projects:write`.
@@ -597,29 +602,33 @@ class LaunchClient:
         progress: bool | None = None,
         timeout: float = 3600.0,
     ) -> Deployment | None:
-        """Finish a release whose process was killed: wait for it, check it, and put back what served before if needed.
+        """Finish a release whose process was killed: wait for it, check it, and restore the previous version if needed.
 
-        What was done is not done again. A release that is over is told again, and nothing is sent for it but reads.
+        The call does not repeat a step that is done. For a finished release, it returns or raises the result again, and
+        sends only reads.
 
         Args:
-            journal: The file that was given to `deploy` or `promote`.
-            verify: The checks that the release began with, once more.
-            on_log: Called with each line of the build log, every line once, while waiting.
-            on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
+            journal: The path that you passed to `deploy` or `promote`.
+            verify: The same checks that you passed to `deploy` or `promote`.
+            on_log: Called once with each line of the build log while waiting.
+            on_progress: Called with the number of uploaded bytes. It starts again from 0 if the upload starts again.
             progress: Whether to show the progress, as for `deploy`.
-            timeout: Seconds for the deployment to end; putting something back has as many again.
+            timeout: Seconds until the deployment must have ended. Restoring the previous version has the same number of
+                seconds again.
 
         Returns:
-            The deployment; None if it was never created, so that it can be deployed.
+            The deployment; None if the deployment was never created. You can then deploy again.
 
         Raises:
-            InvalidArgumentError: The checks are others than those that the release began with.
-            ConfigurationError: The release is one of another organization or address.
-            JournalError: The file cannot be read, or is no such journal. `JournalInUse` if another process has it.
-            AmbiguousOutcome: A creation was sent before the kill, and nobody can tell what came of it.
+            InvalidArgumentError: The checks are not the checks that the release started with.
+            ConfigurationError: The release belongs to another organization or address.
+            JournalError: The file cannot be read, or is not a release journal. `JournalInUse` if another process uses
+                the journal.
+            AmbiguousOutcome: A creation was sent before the crash, and the SDK cannot find out whether it happened.
             DeploymentFailed: The deployment ended without success.
-            DeploymentUnhealthy: Its site failed a check; `restored` is what was put back.
-            WaitTimeout: It did not end in time; resume again.
+            DeploymentUnhealthy: The site failed a check; `restored` is the deployment that restored the previous
+                version.
+            WaitTimeout: The deployment did not end in time. Resume the release again.
         """
         return _bridge.run(
             self._async.resume_release(
@@ -651,41 +660,42 @@ class LaunchClient:
         timeout: float = 3600.0,
         secrets: SecretFiles = "refuse",
     ) -> Site:
-        """Create a project from files, with its first environment and deployment, and wait until it serves.
+        """Create a project from files, with its first environment and deployment, and wait until the site is live.
 
         Args:
             name: Name of the project, unique in the organization, at most 200 characters.
-            source: A folder or a .zip, the bytes of a ZIP, an open binary file or an upload stream that gives them, an
-                `ArchiveListing` or an `Archive`; as for `deploy`.
+            source: A folder or a .zip, the bytes of a ZIP, an open binary file or an upload stream with the bytes of a
+                ZIP, an `ArchiveListing` or an `Archive`, as for `deploy`.
             description: Free text, at most 255 characters.
             environment_name: Name of the environment, at most 200 characters.
             framework_preset: How the site is built and served.
-            output_directory: Folder that is served; the preset's own by default, which is `./` for OTHER.
+            output_directory: Folder with the built site. By default that of the preset, which is `./` for OTHER.
             build_command: Command that builds the site; none by default.
             server_command: Command that starts the server.
-            environment_variables: Variables of the environment: at most 128 and 14 KB, none empty.
-            wait: Whether to wait for the end; otherwise the deployment is returned as it was found first.
-            on_log: Called with each line of the build log, every line once, while waiting.
-            on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
-            progress: Whether to show how it gets on, without a request: as a card in a notebook, and elsewhere as one
-                line for each step on standard output. By default `launch_sync` does so in an interactive session
-                (Jupyter, IPython, a Python prompt) if there is no callback; `launch_async` does not.
-            timeout: Seconds for everything together: packing, upload, creation and waiting.
-            secrets: What to do about files that hold secrets: `refuse`, `drop` to leave them behind (a folder's only),
-                or `send`.
+            environment_variables: Variables of the environment: at most 128 variables and 14 KB, without empty values.
+            wait: Whether to wait for the end. Otherwise the call returns as soon as it finds the deployment.
+            on_log: Called once with each line of the build log while waiting.
+            on_progress: Called with the number of uploaded bytes. It starts again from 0 if the upload starts again.
+            progress: Whether to show the progress: as a card in a notebook, and elsewhere as one line for each step on
+                standard output. This sends no requests. By default, `launch_sync` shows the progress in an interactive
+                session (Jupyter, IPython, a Python prompt) if there is no callback. `launch_async` does not.
+            timeout: Seconds for packing, upload, creation and waiting together.
+            secrets: What to do with files that contain secrets: `refuse` the deployment, `drop` the files (only from a
+                folder), or `send` them.
 
         Returns:
             The project, its environment, and the deployment that went live.
 
         Raises:
-            ArchiveError: The folder or ZIP cannot be uploaded as it is; nothing was requested.
-            InvalidArgumentError: An argument breaks a rule of FACTS §4; nothing was requested.
-            StorageError: The upload failed for good; nothing was created.
-            ConflictError: A project of that name exists (409).
-            AmbiguousOutcome: The answer to the creation was lost, and a look-up cannot tell whether it happened.
-            DeploymentFailed: It ended without success; project and environment stay, `deploy()` tries again.
-            WaitTimeout: The project was created, but its deployment did not appear, or did not end, in time.
-            DeadlineExceeded: The time ran out before there was a project.
+            ArchiveError: The folder or ZIP cannot be uploaded; no request was sent.
+            InvalidArgumentError: An argument breaks a rule of the service; no request was sent.
+            StorageError: The upload failed permanently; nothing was created.
+            ConflictError: A project with this name exists (409).
+            AmbiguousOutcome: The response to the creation was lost, and the SDK cannot find out whether it happened.
+            DeploymentFailed: The deployment ended without success. The project and the environment exist, so you can
+                try again with `deploy()`.
+            WaitTimeout: The project was created, but its deployment did not appear or did not end in time.
+            DeadlineExceeded: The time ran out before the project was created.
 
         API: `getProjectUploadUrl`, `createProject`; scope `launch.projects:write` or `launch:manage`.
         """
@@ -718,27 +728,28 @@ class LaunchClient:
         on_update: Callable[[Deployment], object] | None = None,
         progress: bool | None = None,
     ) -> Deployment:
-        """Wait until a deployment has ended; any number of waits for it share their polls.
+        """Wait until a deployment has ended. All waits for the same deployment share their polls.
 
-        A poll that fails is repeated. The wait ends with an error if polls have failed for a minute, or at once if
-        repeating cannot help. An unknown status counts as running. Cancelling the wait does not cancel the deployment.
+        The client repeats a failed poll. The wait ends with an error if polls have failed for one minute, or
+        immediately if a repetition cannot succeed. An unknown status counts as running. Cancelling the wait does not
+        cancel the deployment.
 
         Args:
-            ref: The deployment, a reference to it, or the reference's JSON. A deployment that has ended already is
+            ref: The deployment, a reference to it, or the JSON of a reference. A deployment that has already ended is
                 returned without a request.
-            timeout: Seconds to wait at most.
-            on_update: Called with each state that differs from the one before, beginning with the first.
-            progress: Whether to show how it gets on, as for `deploy`.
+            timeout: Maximum wait in seconds.
+            on_update: Called with the first state, and with each state that differs from the previous one.
+            progress: Whether to show the progress, as for `deploy`.
 
         Returns:
-            The deployment: LIVE, or superseded (`status.is_superseded`) if another one has replaced it already. A
-            rollback in the console may make a superseded one LIVE again.
+            The deployment: LIVE, or superseded (`status.is_superseded`) if another deployment has already replaced it.
+            A rollback in the console may make a superseded deployment LIVE again.
 
         Raises:
-            InvalidArgumentError: `ref` names no deployment.
-            DeploymentFailed: It ended otherwise; `report` says how, with the end of its log.
-            WaitTimeout: It did not end in time; it goes on at the service, and `last` is its last known state.
-            LaunchError: Its state cannot be read, such as `NotFoundError` or `UnauthorizedError`.
+            InvalidArgumentError: `ref` is not a deployment or a reference.
+            DeploymentFailed: The deployment ended without success; `report` says why, with the end of its log.
+            WaitTimeout: The deployment did not end in time. The service continues it. `last` is its last known state.
+            LaunchError: The state cannot be read, for example `NotFoundError` or `UnauthorizedError`.
 
         API: `getDeployment`, `listDeployments`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -753,21 +764,21 @@ class LaunchClient:
         timeout: float = 3600.0,
         return_failures: bool = False,
     ) -> list[Deployment]:
-        """Wait until each of several deployments has ended, whatever becomes of the others.
+        """Wait until all of several deployments have ended, even if some of them fail.
 
         Args:
             refs: The deployments, as for `wait`.
-            timeout: Seconds for all together.
-            return_failures: Return deployments that failed like the others, instead of raising.
+            timeout: Seconds for all deployments together.
+            return_failures: Whether to return failed deployments instead of raising an error.
 
         Returns:
-            The deployments in their last state, in the order given.
+            The deployments in their last state, in the order of `refs`.
 
         Raises:
-            InvalidArgumentError: One of `refs` names no deployment.
-            DeploymentsFailed: All have ended, some of them without success; `failures` are their reports.
-            WaitTimeout: Some did not end in time; they go on at the service.
-            LaunchError: The state of one cannot be read; raised when the others have ended.
+            InvalidArgumentError: One of `refs` is not a deployment or a reference.
+            DeploymentsFailed: All deployments have ended, and some ended without success; `failures` has their reports.
+            WaitTimeout: Some deployments did not end in time. The service continues them.
+            LaunchError: The state of a deployment cannot be read; raised when the others have ended.
 
         API: `getDeployment`, `listDeployments`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -778,35 +789,35 @@ class LaunchClient:
     def as_completed(
         self, refs: Iterable[DeploymentRef | Deployment | str], *, timeout: float = 3600.0
     ) -> Iterator[Deployment]:
-        """Iterate over deployments in the order in which they end, those that fail among them.
+        """Iterate over deployments in the order in which they end, including failed ones.
 
         Args:
-            refs: The deployments, as for `wait`; one that is named twice is given once.
-            timeout: Seconds for all together, from the first step on.
+            refs: The deployments, as for `wait`. A deployment that is listed twice is returned once.
+            timeout: Seconds for all deployments together, from the first step of the iteration.
 
         Returns:
-            An iterator; look at `status.is_success` of what it gives.
+            An iterator over the deployments. Check `status.is_success` of each.
 
         Raises:
-            InvalidArgumentError: One of `refs` names no deployment.
-            WaitTimeout: Some did not end in time; they go on at the service.
-            LaunchError: The state of one cannot be read; raised when the others have ended.
+            InvalidArgumentError: One of `refs` is not a deployment or a reference.
+            WaitTimeout: Some deployments did not end in time. The service continues them.
+            LaunchError: The state of a deployment cannot be read; raised when the others have ended.
 
         API: `getDeployment`, `listDeployments`; scope `launch.projects:read` or `launch:manage`.
         """
         return _bridge.iterate(self._async.as_completed(_bridge.gathered(refs), timeout=timeout), self)
 
     def poll_once(self, ref: DeploymentRef | Deployment | str) -> Deployment:
-        """Return the state of a deployment now, for a program that has its own way of waiting.
+        """Return the current state of a deployment, for a program with its own wait loop.
 
-        Where the budget is short, other calls go first.
+        If the rate limit is nearly used up, other calls have priority.
 
         Args:
             ref: The deployment, as for `wait`.
 
         Raises:
-            InvalidArgumentError: `ref` names no deployment.
-            NotFoundError: No such deployment in this organization (404).
+            InvalidArgumentError: `ref` is not a deployment or a reference.
+            NotFoundError: The organization has no such deployment (404).
 
         API: `getDeployment`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -820,24 +831,25 @@ class LaunchClient:
         stage: LogStage | str | None = None,
         level: Literal["info", "warning", "error"] | None = None,
     ) -> Iterator[LogLine]:
-        """Iterate over a deployment's build log until the deployment has ended, each line once and in time order.
+        """Iterate over the build log of a deployment until the deployment has ended, each line once and in time order.
 
-        A line that the service makes readable late is given late, after the deployment's end at the latest. A log that
-        cannot be read does not end the iteration; it is reported once to the loggers below `launch_async.watch`.
-        `wait` tells how the deployment ended.
+        If the service publishes a line late, the iteration returns the line late, at the latest after the end of the
+        deployment. A log that cannot be read does not end the iteration; a logger below `launch_async.watch` reports
+        this once. `wait` returns or raises the result of the deployment.
 
         Args:
             ref: The deployment, as for `wait`.
-            cursor: Where to continue: a `LogCursor`, which moves with each line and can be stored with `to_json()`
-                after any of them, or that JSON. From the beginning by default.
-            stage: Only lines of this stage.
-            level: Only lines of at least this severity. The service states none: it is guessed from the text.
+            cursor: Position to continue from: a `LogCursor` or its JSON. The cursor moves with each line, and you can
+                store it with `to_json()` after any line. By default the iteration starts with the first line.
+            stage: Return only lines of this stage.
+            level: Return only lines of at least this severity. The SDK guesses the severity from the text, because the
+                service does not report it.
 
         Raises:
-            InvalidArgumentError: `ref` names no deployment, or `cursor` is no cursor.
-            LaunchError: The deployment's state cannot be read.
+            InvalidArgumentError: `ref` is not a deployment or a reference, or `cursor` is not a cursor.
+            LaunchError: The state of the deployment cannot be read.
 
-        API: `getDeploymentLogs`, `getDeployment`; scope `launch.projects:read` or `launch:manage` (FACTS §7).
+        API: `getDeploymentLogs`, `getDeployment`; scope `launch.projects:read` or `launch:manage`.
         """
         return _bridge.iterate(self._async.follow_logs(ref, cursor=cursor, stage=stage, level=level), self)
 
@@ -848,20 +860,20 @@ class LaunchClient:
         stage: LogStage | str | None = None,
         level: Literal["info", "warning", "error"] | None = None,
     ) -> Iterator[FollowedLine]:
-        """Iterate over the build logs of several deployments at once, until all have ended.
+        """Iterate over the build logs of several deployments at the same time, until all deployments have ended.
 
-        Lines that arrive together are sorted by time; for that, each is held back for up to a second.
+        The iteration delays each line by up to one second, to sort the lines by time.
 
         Args:
             refs: The deployments, as for `wait`.
-            stage: Only lines of this stage.
-            level: Only lines of at least this severity, as in `follow_logs`.
+            stage: Return only lines of this stage.
+            level: Return only lines of at least this severity, as in `follow_logs`.
 
         Raises:
-            InvalidArgumentError: One of `refs` names no deployment.
-            LaunchError: The state of one cannot be read; raised when the others have ended.
+            InvalidArgumentError: One of `refs` is not a deployment or a reference.
+            LaunchError: The state of a deployment cannot be read; raised when the others have ended.
 
-        API: `getDeploymentLogs`, `getDeployment`; scope `launch.projects:read` or `launch:manage` (FACTS §7).
+        API: `getDeploymentLogs`, `getDeployment`; scope `launch.projects:read` or `launch:manage`.
         """
         return _bridge.iterate(self._async.follow_all(_bridge.gathered(refs), stage=stage, level=level), self)
 
@@ -872,21 +884,21 @@ class LaunchClient:
         since: datetime | timedelta | None = None,
         until: datetime | None = None,
     ) -> Iterator[ServerLogLine]:
-        """Iterate over what the site's server writes, each line once, until `until`, or for ever without it.
+        """Iterate over the server log of a site, each line once, until the time `until`, or without end.
 
-        Lines come live where the service offers that: a request opens a session, and each line arrives as it is
-        written. Sessions that end or break are opened again, and what was written meanwhile is read from the stored
-        log. Where there is no live log, the stored one is read every three seconds. A line that the stored log shows up
-        to fifteen seconds late is not missed.
+        If the service offers live logs, one request opens a session, and each line arrives when it is written. The
+        client opens a session again when it ends or breaks, and reads the lines in between from the stored log. If
+        there is no live log, the client reads the stored log every 3 s. The client does not miss a line that the stored
+        log shows up to 15 s late.
 
         Args:
             ref: The deployment, as for `wait`.
-            since: Where to begin: a time with a zone, or how long ago; now by default.
-            until: Where to end: a time with a zone, which may be in the future.
+            since: Start: a time with a time zone, or a duration before now. By default now.
+            until: End: a time with a time zone, which may be in the future.
 
         Raises:
-            InvalidArgumentError: `ref` names no deployment, or a time has no zone.
-            ServerLogsUnavailable: The deployment has no server log: a static site has none.
+            InvalidArgumentError: `ref` is not a deployment or a reference, or a time has no time zone.
+            ServerLogsUnavailable: The deployment has no server log, for example because the site is static.
             LaunchError: The log cannot be read.
 
         API: `streamLiveServerLogs`, `getServerLogs`; scope `launch.projects:read` or `launch:manage`.
@@ -894,9 +906,9 @@ class LaunchClient:
         return _bridge.iterate(self._async.tail_server_logs(ref, since=since, until=until), self)
 
     def openapi(self) -> JSONValue:
-        """Return the vendor's own description of the API, as it came; it needs no credentials.
+        """Return the OpenAPI document of the vendor, unchanged. The call needs no credentials.
 
-        API: `GET /openapi` (FACTS §1).
+        API: `GET /openapi`.
         """
         return _bridge.run(self._async.openapi())
 
@@ -909,25 +921,25 @@ class LaunchClient:
         json: JSONValue = None,
         timeout: float | None = None,
     ) -> JSONValue:
-        """Send an operation that has no method of its own, paced, retried and with decoded errors like any other.
+        """Send a request for which the client has no method. Rate limit, retries and errors work as for other calls.
 
-        Path, query and body may hold secrets: tracebacks do not show them, even with local variables, and errors leave
-        out the values of environment variables, and of parameters and fields named like a password, secret, token,
-        private key, credential or signature.
+        The path, the query and the body may contain secrets. Tracebacks do not show them, even with local variables.
+        Errors leave out the values of environment variables, and of parameters and fields with a name like password,
+        secret, token, private key, credential or signature.
 
         Args:
             method: HTTP method.
             path: Path below the base URL, percent-encoded, starting with `/`.
             query: Query parameters; None values are left out.
             json: JSON body; None for no body.
-            timeout: Seconds for the whole call; the client's by default.
+            timeout: Seconds for the whole call. By default the `timeout` of the client.
 
         Returns:
-            The JSON document of the answer; None if it has no body.
+            The JSON document of the response; None if the response has no body.
 
         Raises:
-            InvalidArgumentError: The method is unknown, or the path could lead elsewhere.
-            APIError: The service refused it, or failed.
+            InvalidArgumentError: The method is unknown, or the path could lead to another host.
+            APIError: The service refused the request, or failed.
         """
         path = Secret(path)
         query = hidden_json(query)
