@@ -1,4 +1,4 @@
-"""What the service shows late after it was created: it is looked for again and again (FACTS §4)."""
+"""Wait until the service lists an object that it has just created."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _LONGEST_ABSENCE: Final = 300.0
 async def appeared(
     look: Callable[[], Awaitable[A | None]], what: str, created: str, again: str, deadline: Deadline
 ) -> A:
-    """Look again and again, with growing pauses, for what comes with something new.
+    """Repeat a look-up with growing pauses until it finds the object.
 
     Args:
-        look: Returns it if it is there.
-        what: What is looked for, in words.
-        created: What it comes with, in words; that was created.
-        again: How to look for it later.
-        deadline: When it must be there.
+        look: Returns the object, or None if the service does not list it yet.
+        what: Name of the object for error messages.
+        created: Name of the created parent for error messages.
+        again: How the user can look for the object later.
+        deadline: When the object must be listed.
 
     Raises:
-        WaitTimeout: It did not appear; the project stays, and its deployment may still come.
+        WaitTimeout: The object did not appear. The parent remains, and the object may still appear.
     """
     patience, failures = min(deadline.remaining, _LONGEST_ABSENCE), FailureStreak()
     try:
@@ -43,20 +43,21 @@ async def appeared(
                         return found
                     failures.clear()
                 except NotFoundError:
-                    # A project that was created just now may not be found everywhere yet.
+                    # The service may not find a new project on all of its machines yet.
                     failures.clear()
                 except LaunchError as error:
-                    # As with polls: a look that fails now and then does not matter.
+                    # A single failed look-up does not matter, as with polls.
                     if failures.is_final(error, asyncio.get_running_loop().time()):
                         raise
                 await asyncio.sleep(pause)
     except LaunchError as error:
         error.ambiguous = True
-        error.add_note(f"{created} was created; do not create it again")
+        error.add_note(f"{created[:1].upper()}{created[1:]} was created; do not create it again")
         raise
     except TimeoutError:
         pass
-    why = f"The last look failed: {failures.last}. " if failures.last is not None else ""
+    why = f"The last request failed: {failures.last}. " if failures.last is not None else ""
     raise WaitTimeout(
-        f"{created} was created, but {what} did not appear within {patience:.0f} s. {why}It may still come: {again}"
+        f"{created[:1].upper()}{created[1:]} was created, but {what} did not appear within {patience:.0f} s. {why}"
+        f"It may still appear: {again}"
     ) from failures.last

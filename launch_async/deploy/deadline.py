@@ -1,4 +1,4 @@
-"""One deadline for the steps of a workflow, which says in which of them it came."""
+"""One deadline for all steps of a workflow. Its error names the step that was running."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Deadline:
     """One deadline for several steps.
 
     Attributes:
-        timeout: Seconds for all of them.
-        at: When they are over, by the event loop's clock.
-        step: What is being done.
-        creates: Whether that creates something.
-        on_step: Called with each step as it begins.
+        timeout: Seconds for all steps.
+        at: End of the time, by the event loop's clock.
+        step: Name of the current step.
+        creates: Whether the current step creates something.
+        on_step: Called with the name of each step as it begins.
     """
 
     timeout: float
@@ -34,10 +34,10 @@ class Deadline:
 
     @classmethod
     def after(cls, timeout: float, *, on_step: Callable[[str], object] | None = None) -> Deadline:
-        """Return a deadline that comes in so many seconds.
+        """Return a deadline that many seconds from now.
 
         Raises:
-            InvalidArgumentError: They are no positive number.
+            InvalidArgumentError: `timeout` is not a positive number.
         """
         check_timeout(timeout)
         if not timeout > 0:
@@ -46,21 +46,21 @@ class Deadline:
 
     @property
     def remaining(self) -> float:
-        """Seconds that are left."""
+        """Seconds until the deadline."""
         return max(0.0, self.at - asyncio.get_running_loop().time())
 
     def begin(self, step: str, *, creates: bool = False) -> None:
-        """Note which step begins, in words that go on from "while"."""
+        """Set the current step, in words that follow "while"."""
         self.step, self.creates = step, creates
         if self.on_step is not None:
             self.on_step(step)
 
     @contextlib.asynccontextmanager
     async def held(self, operation: str) -> AsyncGenerator[None]:
-        """Hold what is done inside to the deadline.
+        """Cancel the body at the deadline.
 
         Raises:
-            DeadlineExceeded: It came.
+            DeadlineExceeded: The body did not end before the deadline.
         """
         try:
             async with asyncio.timeout_at(self.at):
@@ -69,7 +69,7 @@ class Deadline:
             raise
         except TimeoutError:
             raise DeadlineExceeded(
-                f"{operation} did not end within its timeout of {self.timeout:g} s, while {self.step}",
+                f"{operation} did not end within its timeout of {self.timeout:g} s. It was {self.step}",
                 operation=operation,
                 ambiguous=self.creates,
             ) from None

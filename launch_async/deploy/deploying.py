@@ -1,8 +1,7 @@
-"""From files to a running site: pack, upload, create, and wait for what was created.
+"""From files to a running site: pack, upload, create, and wait.
 
-Everything that can be known to be wrong is found before the first request: arguments are checked and the archive is
-built first. One deadline holds for all of it. What was created stays when a later step fails: the deployment goes on
-at the service, and a project keeps its environment (FACTS §4).
+The SDK checks the arguments and builds the archive before the first request. One deadline covers all steps. If a later
+step fails, nothing is deleted: the deployment continues at the service, and a project keeps its environment.
 """
 
 from __future__ import annotations
@@ -51,10 +50,10 @@ _LOG: Final = logging.getLogger(__name__)
 
 @attrs.frozen(kw_only=True)
 class SiteSettings:
-    """What a new project and its first environment are like; checked when it is made.
+    """Settings of a new project and its first environment, checked on creation.
 
     Raises:
-        InvalidArgumentError: Something breaks a rule of FACTS §4.
+        InvalidArgumentError: A setting breaks a rule of the service.
     """
 
     name: str
@@ -84,7 +83,7 @@ class SiteSettings:
 
 
 class Deploying:
-    """Deploys to environments that exist, and creates sites."""
+    """Deploys to existing environments, and creates sites."""
 
     def __init__(
         self,
@@ -119,12 +118,12 @@ class Deploying:
         on_failure: OnFailure,
         journal: str | os.PathLike[str] | None,
     ) -> Deployment:
-        """Do what `LaunchClient.deploy` promises."""
+        """Implement `LaunchClient.deploy`."""
         place = Place(check_uid("project_uid", project_uid), check_uid("environment_uid", environment_uid))
         checks = checks_of(verify)
         check_on_failure(on_failure, checks)
         if checks and not wait:
-            raise InvalidArgumentError("verify", "only a site that is live can be checked: leave out wait=False")
+            raise InvalidArgumentError("verify", "checks need a live site: leave out wait=False")
         deadline = Deadline.after(timeout, on_step=observers.on_step)
         memory = await _memory(source, skip_unchanged)
         about = {"commit_hash": source.commit_hash if isinstance(source, Commit) else None}
@@ -158,7 +157,7 @@ class Deploying:
         timeout: float,
         secrets: SecretFiles,
     ) -> Site:
-        """Do what `LaunchClient.create_site` promises."""
+        """Implement `LaunchClient.create_site`."""
         deadline = Deadline.after(timeout, on_step=observers.on_step)
         async with deadline.held("create_site"):
             deadline.begin("packing the files")
@@ -198,14 +197,14 @@ class Deploying:
         memory: DeployedFiles | None,
         log: CreationLog,
     ) -> tuple[Deployment, bool]:
-        """Return a deployment of the source, and whether it is a new one."""
+        """Return a deployment of the source, and whether this call created it."""
         uids = place.project_uid, place.environment_uid
         if not isinstance(source, Archive):
             deadline.begin("creating the deployment", creates=True)
             commit_hash = source.commit_hash if isinstance(source, Commit) else None
             return await self._deployment(*uids, deadline, log, commit_hash=commit_hash), True
         if memory is not None:
-            deadline.begin("looking whether anything has changed")
+            deadline.begin("checking for changed files")
             if (standing := await self._standing(*uids, source, memory)) is not None:
                 return standing, False
         deadline.begin("uploading")
@@ -233,7 +232,7 @@ class Deploying:
         upload_uid: str | None = None,
         sha256: str | None = None,
     ) -> Deployment:
-        """Create a deployment; whether something found is ours may be known only when it has ended."""
+        """Create a deployment. After a lost response, only a deployment that has ended proves that it is this one."""
 
         async def follow(found: Deployment) -> None:
             await self._watching.wait_all([found], timeout=deadline.remaining, return_failures=True)
@@ -252,7 +251,7 @@ class Deploying:
     async def _standing(
         self, project_uid: str, environment_uid: str, archive: Archive, memory: DeployedFiles
     ) -> Deployment | None:
-        """Return the deployment that a deployment of the same files would not differ from, if it stands."""
+        """Return the deployment that already serves the same files, if there is one."""
         await asyncio.to_thread(memory.check_not_sent, archive)
         ref = await asyncio.to_thread(memory.of, project_uid, environment_uid, archive.content_hash)
         if ref is None:
@@ -264,7 +263,7 @@ class Deploying:
         if not serves_unchanged(deployment, await self._environments.get(project_uid, environment_uid)):
             return None
         _LOG.info(
-            "nothing has changed since deployment %s, which is %s: not deployed again",
+            "The files have not changed since deployment %s, which is %s: nothing is deployed",
             deployment.uid,
             deployment.status,
             extra={"deployment_uid": deployment.uid, "environment_uid": environment_uid},
@@ -279,7 +278,7 @@ class Deploying:
         return ended
 
     async def _first_environment(self, project: Project, name: str, deadline: Deadline) -> Environment:
-        """Return the environment that the project was created with; it is the only one."""
+        """Return the first and only environment of a new project."""
 
         async def look() -> Environment | None:
             found = (await self._environments.list(project.uid).page()).items
@@ -298,9 +297,9 @@ class Deploying:
     async def _of_new_project(
         self, look: Callable[[], Awaitable[A | None]], what: str, project: Project, deadline: Deadline
     ) -> A:
-        """Return what a new project shows late."""
+        """Return an object that a new project lists late."""
         created = f"project {project.name!r} ({project.uid})"
-        again = f"look with launch.environments.list({project.uid!r}), and do not create the project again"
+        again = f"check launch.environments.list({project.uid!r}), and do not create the project again"
         return await appeared(look, what, created, again, deadline)
 
 
@@ -308,7 +307,7 @@ class Deploying:
 async def _ready(
     source: Source, secrets: SecretFiles
 ) -> AsyncGenerator[Archive | Commit | LatestCommit | PreviousUpload]:
-    """Give what can be deployed as it is: files as an archive that is packed, everything else unchanged."""
+    """Pack files into an archive; yield any other source unchanged."""
     if isinstance(source, Commit | LatestCommit | PreviousUpload):
         yield source
         return
@@ -321,6 +320,6 @@ async def _memory(source: Source, skip_unchanged: str | os.PathLike[str] | None)
         return None
     if isinstance(source, Commit | LatestCommit | PreviousUpload):
         raise InvalidArgumentError(
-            "skip_unchanged", "compares files; what a commit or an earlier upload brings is known to the service only"
+            "skip_unchanged", "compares files, and cannot compare a commit or an earlier upload: leave it out"
         )
     return await asyncio.to_thread(DeployedFiles.at, skip_unchanged)

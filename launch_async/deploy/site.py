@@ -1,4 +1,4 @@
-"""A site as `create_site` leaves it: a project, its environment, and the deployment that serves it."""
+"""`Site`: the project, environment and deployment that `create_site` creates."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ class Site(Displayable):
 
     @property
     def url(self) -> str | None:
-        """Absolute URL of the site; None while the service gives none."""
+        """Absolute URL of the site; None if the service has not assigned one yet."""
         return self.deployment.url

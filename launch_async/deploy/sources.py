@@ -1,4 +1,4 @@
-"""What a deployment is made from: a folder, a ZIP, a commit, the newest commit, or what was uploaded before."""
+"""Sources of a deployment: a folder, a ZIP, a commit, the latest commit, or the previous upload."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = ["Commit", "Files", "LatestCommit", "PreviousUpload", "Source", "ready
 
 
 def _named(_: object, __: attrs.Attribute[str], commit_hash: str) -> None:
-    # None, as of an unset variable of a pipeline, would deploy whatever is newest.
+    # None, for example from an unset variable of a pipeline, would deploy the latest commit.
     check_text("commit_hash", commit_hash, rule="openapi.yaml")
 
 
@@ -35,10 +35,10 @@ class Commit:
     """A commit of the environment's Git repository: `Commit("...")`.
 
     Attributes:
-        commit_hash: Its full hash; whether a short one does is not known (FACTS §11 row 19).
+        commit_hash: The full hash of the commit. The service does not document short hashes.
 
     Raises:
-        InvalidArgumentError: It is empty, or no string.
+        InvalidArgumentError: The hash is empty, or not a string.
     """
 
     commit_hash: str = attrs.field(validator=_named)
@@ -46,30 +46,30 @@ class Commit:
 
 @attrs.frozen
 class LatestCommit:
-    """The newest commit of the environment's branch: `LatestCommit()`."""
+    """The latest commit of the environment's branch: `LatestCommit()`."""
 
 
 @attrs.frozen
 class PreviousUpload:
-    """The ZIP that was deployed last, once more, as after a change of variables: `PreviousUpload()`.
+    """The latest uploaded ZIP again, for example after a change of variables: `PreviousUpload()`.
 
-    After a bad release that is the bad ZIP: `LaunchClient.restore` puts back what served before.
+    After a bad release, this is the bad ZIP. Use `LaunchClient.restore` to go back to the version before it.
     """
 
 
 Files: TypeAlias = str | os.PathLike[str] | Stream | ArchiveListing | Archive
-"""Files to send: a folder, a .zip, the bytes of a ZIP, an open binary file or an upload that gives them, a listing of a
-folder, or an archive that was built or checked before."""
+"""Files to send: a folder, a .zip, the bytes of a ZIP, an open binary file or an upload with a ZIP, a listing of a
+folder, or an archive from `build_archive` or `check_archive`."""
 
 Source: TypeAlias = Files | Commit | LatestCommit | PreviousUpload
-"""Everything that can be deployed."""
+"""All sources of a deployment."""
 
 
 @asynccontextmanager
 async def ready_archive(files: Files, *, secrets: SecretFiles) -> AsyncGenerator[Archive]:
-    """Give an archive that may be uploaded; one that was packed for this is deleted afterwards."""
+    """Yield an archive to upload. If this function packed the archive, it deletes the archive afterwards."""
     if isinstance(files, Archive):
-        # It is the caller's, who may deploy it again.
+        # The caller owns the archive, and may deploy it again.
         yield files
         return
     if isinstance(files, str | os.PathLike) and await asyncio.to_thread(Path(files).is_file):
@@ -80,6 +80,8 @@ async def ready_archive(files: Files, *, secrets: SecretFiles) -> AsyncGenerator
     elif isinstance(files, bytes | bytearray | memoryview | ReadableFile | AsyncIterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         made = spooled_archive(files, secrets=secrets)
     else:
-        raise InvalidArgumentError("source", f"a {type(files).__name__} cannot be deployed; name a folder or a .zip")
+        raise InvalidArgumentError(
+            "source", f"cannot be a {type(files).__name__}: pass a folder, a .zip or the bytes of a ZIP"
+        )
     with await made as archive:
         yield archive

@@ -1,7 +1,7 @@
-"""`DeployedFiles`: a small file that remembers what was deployed where, so that the same is not deployed twice.
+"""`DeployedFiles`: a small file that records deployed files by their hash, so that equal files are not deployed twice.
 
-The service tells nothing about the content of what was uploaded (`openapi.yaml`), so the caller's file has to. It holds
-UIDs and content hashes, no secret, and may be lost: then the next deployment is one too many. Pure apart from the file.
+The service does not return the content of an upload (`openapi.yaml`), so the caller keeps this record. It contains
+UIDs and content hashes and no secrets. Without the record, the next call deploys the same files again.
 """
 
 from __future__ import annotations
@@ -29,37 +29,39 @@ _writing: Final = threading.Lock()
 
 @attrs.frozen
 class DeployedFiles:
-    """What was deployed to which environment, as a JSON file says; it need not exist yet."""
+    """A JSON file that records the deployed files of each environment. The file does not need to exist yet."""
 
     path: Path
 
     @classmethod
     def at(cls, path: str | os.PathLike[str]) -> DeployedFiles:
-        """Return the memory at a path, whose content is checked."""
+        """Return the record at a path, after a check of its content."""
         memory = cls(Path(path))
         memory._entries()
         return memory
 
     def check_not_sent(self, archive: Archive) -> None:
-        """Make sure that the file is not part of what is deployed, which it would change each time."""
+        """Refuse a record inside the deployed files: it would change the files with each deployment."""
         try:
             name = self.path.resolve().relative_to(archive.listing.folder.resolve()).as_posix()
         except ValueError:
             return
         if any(entry.path == name for entry in archive.listing.entries):
             raise InvalidArgumentError(
-                _ARGUMENT, f"{self.path} would be sent, and be another one each time: list it in .launchignore"
+                _ARGUMENT,
+                f"cannot be {self.path}: the file is part of the deployment and changes each time. Add it to "
+                ".launchignore",
             )
 
     def of(self, project_uid: str, environment_uid: str, content_hash: str) -> DeploymentRef | None:
-        """Return the last deployment of an environment if it was of files of this hash; None otherwise."""
+        """Return the last deployment of an environment if its files had this hash; None otherwise."""
         entry = self._entries().get(environment_uid, {})
         if entry.get("project_uid") != project_uid or entry.get("content_hash") != content_hash:
             return None
         return DeploymentRef(project_uid, environment_uid, entry["deployment_uid"])
 
     def remember(self, deployment: Deployment, content_hash: str) -> None:
-        """Write down what a deployment was made of, in place of what its environment had before."""
+        """Record the hash of a deployment's files in place of the environment's earlier entry."""
         entry = {
             "project_uid": deployment.project_uid,
             "deployment_uid": deployment.uid,
@@ -72,13 +74,15 @@ class DeployedFiles:
                 draft.write_text(json.dumps(document, indent=2), "utf-8")
                 draft.replace(self.path)
             except OSError as error:
-                raise InvalidArgumentError(_ARGUMENT, f"{self.path} cannot be written: {error.strerror}") from None
+                raise InvalidArgumentError(
+                    _ARGUMENT, f"cannot be {self.path}, because writing the file failed: {error.strerror}"
+                ) from None
 
     def _entries(self) -> dict[str, dict[str, str]]:
         try:
             document = json.loads(self.path.read_text("utf-8"))
             if document["v"] != _VERSION:
-                raise ValueError("a version of the future")
+                raise ValueError("a later version")
             return {
                 uid: {name: str(entry[name]) for name in ("project_uid", "deployment_uid", "content_hash")}
                 for uid, entry in cast("dict[str, dict[str, object]]", document["environments"]).items()
@@ -86,18 +90,21 @@ class DeployedFiles:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            raise InvalidArgumentError(_ARGUMENT, f"{self.path} cannot be read: {error.strerror}") from None
+            raise InvalidArgumentError(
+                _ARGUMENT, f"cannot be {self.path}, because reading the file failed: {error.strerror}"
+            ) from None
         except (ValueError, TypeError, KeyError, AttributeError):
             raise InvalidArgumentError(
-                _ARGUMENT, f"{self.path} is not what deploy() writes: name another file, or delete it"
+                _ARGUMENT,
+                f"cannot be {self.path}: deploy() did not write this file. Pass another path, or delete the file",
             ) from None
 
 
 def serves_unchanged(deployment: Deployment, environment: Environment) -> bool:
-    """Whether a deployment serves, or is about to, and its environment has not been changed since it was created.
+    """Return whether a deployment is live or in progress, and its environment has not changed since its creation.
 
-    Variables and settings apply with the next deployment only (FACTS §4), so that a change calls for one. Where a time
-    is missing, nothing is sure.
+    Variables and settings take effect with the next deployment, so a change needs a new one. Without both
+    times the answer is no.
     """
     created, changed = deployment.created_at, environment.updated_at
     stands = deployment.status.is_serving or deployment.status.is_in_flight

@@ -1,8 +1,8 @@
-"""A ZIP gets to storage: sent again after a failure, to a new signed URL where the old one is of no use any more.
+"""Upload a ZIP to storage, with retries.
 
-An upload is safe to repeat: nothing is created before its UID is used (FACTS §5). A broken connection is tried again
-with the same URL while that is young; a URL that the storage refused, or that is nearly ten minutes old, is replaced.
-Where storage says how long to wait, as it does when it is too busy, it is not asked earlier.
+An upload is safe to repeat: the service creates nothing before its UID is used. After a broken connection,
+the SDK uses the same signed URL again. It requests a new URL if the storage refused the old URL, or if the old URL is
+nearly ten minutes old. If the storage says how long to wait, the SDK waits that long.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ async def upload(
     on_progress: Callable[[int], object] | None,
     remaining: Callable[[], float] = lambda: _LONGEST_PAUSE,
 ) -> str:
-    """Send a ZIP to storage, by signed URLs of the right level, and return its upload UID.
+    """Send a ZIP to storage with signed URLs, and return its upload UID.
 
-    `remaining` says how many seconds are left. A pause that is longer than that is not begun.
+    `remaining` returns the seconds that are left. The upload fails instead of starting a longer pause.
 
     Raises:
-        InvalidArgumentError: The file is not there, too small or too large.
-        StorageError: The storage refused it or broke off, four times in all or for good.
-        LaunchError: No signed URL was to be had.
+        InvalidArgumentError: The file does not exist, or is too small or too large.
+        StorageError: The upload failed four times, or with an error that a retry cannot fix.
+        LaunchError: The service returned no signed URL.
     """
     signed = await signed_url()
     for attempt in itertools.count(1):

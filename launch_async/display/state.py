@@ -1,4 +1,4 @@
-"""What notebooks and CI show of declared state: what applying it would change."""
+"""Views of a plan of declared state for notebooks and CI."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _plan(plan: StatePlan) -> str:
         "cost": None if plan.is_empty else f"at least {plan.requests} requests",
         "not compared": ", ".join(one.name for one in plan.unresolved),
         "notes": "; ".join(plan.notes),
-        "next": None if plan.is_empty else "Nothing has been sent; launch.state.apply(plan) does it.",
+        "next": None if plan.is_empty else f"Nothing has been sent. {plan.call} makes the changes.",
     }
     return _html.card(f"State: {plan.summary}", facts, _html.table("", plan.changes, cells=_cells))
 
@@ -43,13 +43,13 @@ def _cells(change: StateChange) -> dict[str, _html.Cell]:
 
 @MARKDOWN.of(StatePlan)
 def plan_markdown(plan: StatePlan) -> str:
-    """Return a plan in GitHub's Markdown: the drift, and what else is to be known."""
+    """Return a plan in GitHub's Markdown: the drift and the notes."""
     lines = [f"## State: {plan.summary}", ""]
     if plan.changes:
         lines += ["| change | target | what | redeploy |", "|---|---|---|---|"]
         lines += [_row(change) for change in plan.changes]
-        lines += ["", f"Applying it takes at least {plan.requests} requests."]
-    notes = [*plan.notes, *(f"not set here, and not compared: {one}" for one in plan.unresolved)]
+        lines += ["", f"Applying the plan takes at least {plan.requests} requests."]
+    notes = [*plan.notes, *(f"not compared, because it has no value on this machine: {one}" for one in plan.unresolved)]
     lines += ["", *(f"- {plain(note)}" for note in notes)] if notes else []
     return "\n".join(lines).rstrip() + "\n"
 

@@ -1,4 +1,4 @@
-"""Declared state: a document says what a fleet should be, and the difference is shown and applied."""
+"""Declared state: compare the projects and environments of an organization with a document, and apply the document."""
 
 from __future__ import annotations
 

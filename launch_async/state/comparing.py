@@ -1,4 +1,4 @@
-"""What it takes to make a fleet what a document says, from listings alone: nothing here asks or changes anything."""
+"""Compare a document with listings, and return the steps to apply the document. This module sends no requests."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from launch_async.wire.secret import Secret
 __all__ = ["Comparison", "Resolved", "mark_of", "password_of", "settings_of", "variables_of"]
 
 Resolved: TypeAlias = Mapping[VariableSource, "Secret | UnresolvedError"]
-"""What the sources of values lead to, or why they lead nowhere."""
+"""The values of sources, or the reasons why they have none."""
 
 _AFTER_CREATION: Final = ("password_protection", "has_lytics_enabled", "is_cache_priming_enabled")
-"""Settings that a creation does not take: a change follows it."""
+"""Settings that the API does not accept in a creation. An update sets them after it."""
 
 
 def settings_of(environment: Environment) -> dict[str, JSONValue]:
-    """Return the settings that an environment has, as a document names them; what is empty is None."""
+    """Return the settings of an environment by their names in a document; None for empty settings."""
     protection = environment.password_protection
     preset = environment.framework_preset
     return {
@@ -61,14 +61,14 @@ def variables_of(environment: Environment) -> dict[str, str]:
 
 
 def mark_of(environment: Environment) -> str:
-    """Return a mark of all that a document could say of an environment: another one after any change."""
+    """Return a mark of everything in an environment that a document can declare. Any change gives another mark."""
     protection = environment.password_protection
     facts = [
         settings_of(environment),
         sorted(variables_of(environment).items()),
         None if protection is None else protection.password,
     ]
-    # With the UID as a salt: equal environments have different marks.
+    # The UID is the salt, so that equal environments have different marks.
     return hashlib.blake2b(json.dumps(facts).encode(), key=environment.uid.encode()[:64], digest_size=6).hexdigest()
 
 
@@ -78,11 +78,11 @@ class Comparison:
 
     Attributes:
         state: The document.
-        values: What its sources lead to.
-        steps: What it takes, in order.
-        unresolved: References that lead to no value, with what uses them.
-        notes: What else is to be known.
-        problems: Why the document cannot be applied.
+        values: The values of its sources.
+        steps: The steps, in order.
+        unresolved: References without a value, with their uses.
+        notes: Remarks for the user.
+        problems: Reasons why the document cannot be applied.
     """
 
     state: Declaration
@@ -95,12 +95,12 @@ class Comparison:
     def compare(
         self, project: ProjectSlot, environments: Sequence[EnvironmentSlot], listed: Sequence[Environment]
     ) -> None:
-        """Add what it takes for one project.
+        """Add the steps for one project.
 
         Args:
             project: The project.
-            environments: What the document is about.
-            listed: All environments that the project has.
+            environments: The environments in the document.
+            listed: All environments of the project.
         """
         declared, actual = project.declared, project.actual
         if declared is not None and declared.delete:
@@ -126,7 +126,7 @@ class Comparison:
                 self._update_environment(project, slot, slot.actual)
 
     def sort(self) -> None:
-        """Put the steps into their order: what must come first, then by name."""
+        """Sort the steps by their order and by name."""
         self.steps.sort(key=lambda step: (STAGES.index(step.kind), step.project, step.environment))
 
     def _create_project(self, project: ProjectSlot, environments: Sequence[EnvironmentSlot]) -> None:
@@ -136,13 +136,13 @@ class Comparison:
             self._check((*project.path, "description"), "description", declared.description, MAX_DESCRIPTION)
         if not environments:
             return self._wrong(
-                project.path, "is not there, and cannot be created without an environment: name its first one"
+                project.path, "does not exist and cannot be created without an environment: declare the first one"
             )
         first, *others = environments
         source = _source_of(first, declared)
         if declared.repository is None and source is None:
             return self._wrong(
-                project.path, "is not there, and cannot be created without a `repository`, or a `source` to upload"
+                project.path, "does not exist and cannot be created without a `repository`, or a `source` to upload"
             )
         kind = ProjectType.FILEUPLOAD if declared.repository is None else ProjectType.GITPROVIDER
         after = {**self._new_settings(first, kind), "project_description": declared.description or None}
@@ -164,7 +164,7 @@ class Comparison:
         actual = project.actual
         before: dict[str, JSONValue] = {}
         after: dict[str, JSONValue] = {}
-        assert actual is not None  # noqa: S101 - what is not there is created
+        assert actual is not None  # noqa: S101 - a project that does not exist gets a creation
         if not is_same(project.name, actual.name):
             self._check(project.path, "name", project.name, MAX_NAME)
             before["name"], after["name"] = actual.name, project.name
@@ -177,7 +177,9 @@ class Comparison:
             self.steps.append(attrs.evolve(step, before=before, after=after))
         self._compare_repository(project, declared)
         if declared.uid is not None and declared.uid != actual.uid:
-            self.notes.append(f"{project.name}: no project has the UID {declared.uid}; found by name, {actual.uid}")
+            self.notes.append(
+                f"{project.name}: no project has the UID {declared.uid}; this name has the UID {actual.uid}"
+            )
 
     def _compare_repository(self, project: ProjectSlot, declared: DeclaredProject) -> None:
         actual = None if project.actual is None else project.actual.repository
@@ -186,8 +188,8 @@ class Comparison:
         wanted = declared.repository.repository_name
         if actual.repository_name != wanted:
             self.notes.append(
-                f"{project.name}: its repository is {actual.repository_name}, not {wanted}; only the console can "
-                "change that"
+                f"{project.name}: the repository is {actual.repository_name}, not {wanted}; only the console can "
+                "change it"
             )
 
     def _create_environment(self, project: ProjectSlot, slot: EnvironmentSlot, kind: ProjectType | None = None) -> None:
@@ -197,7 +199,7 @@ class Comparison:
             kind = ProjectType.GITPROVIDER if project.actual is None else project.actual.project_type
         if kind is ProjectType.FILEUPLOAD and source is None:
             return self._wrong(
-                slot.path, "is not there, and cannot be created without a `source`, a folder or .zip to upload"
+                slot.path, "does not exist and cannot be created without a `source`, a folder or .zip to upload"
             )
         self.steps.append(
             attrs.evolve(
@@ -211,7 +213,7 @@ class Comparison:
         return None
 
     def _new_settings(self, slot: EnvironmentSlot, kind: ProjectType | None) -> dict[str, JSONValue]:
-        """Return what an environment is created with."""
+        """Return the settings for the creation of an environment."""
         self._check(slot.path, "name", slot.name, MAX_NAME)
         wanted = slot.wanted
         self._check_preset(slot, wanted.framework_preset)
@@ -225,7 +227,7 @@ class Comparison:
             after.pop("git_branch", None)
             after.pop("auto_deploy_on_push", None)
         elif "git_branch" not in after:
-            self._wrong(slot.path, "is not there, and cannot be created without a `git_branch`")
+            self._wrong(slot.path, "does not exist and cannot be created without a `git_branch`")
         return after
 
     def _new_variables(self, slot: EnvironmentSlot) -> dict[str, VariableSource]:
@@ -238,7 +240,7 @@ class Comparison:
         return sources
 
     def _follow_creation(self, project: ProjectSlot, slot: EnvironmentSlot) -> None:
-        """Add the change of what a creation does not take."""
+        """Add an update with the settings that the API does not accept in a creation."""
         after: dict[str, JSONValue] = {
             name: getattr(slot.wanted, name) for name in _AFTER_CREATION[1:] if getattr(slot.wanted, name) is not None
         }
@@ -286,7 +288,7 @@ class Comparison:
     def _compare_protection(
         self, slot: EnvironmentSlot, wanted: DeclaredPasswordProtection, actual: Environment
     ) -> tuple[dict[str, JSONValue], VariableSource | None]:
-        """Return the new protection, and where a new password comes from, if they differ."""
+        """Return the changed protection, and the source of a changed password."""
         have = actual.password_protection
         enabled, username = (None, None) if have is None else (have.is_enabled, have.username)
         want: dict[str, JSONValue] = {
@@ -323,7 +325,7 @@ class Comparison:
     def _check_variables(
         self, slot: EnvironmentSlot, sources: Mapping[str, VariableSource], current: Mapping[str, str]
     ) -> None:
-        """Check the whole list as it would be written; what is not known yet counts as one letter."""
+        """Check the complete list of variables. A value that is not known yet counts as one character."""
         values = {name: "?" if isinstance(one, UnresolvedError) else one for name, one in self._values_of(sources)}
         kept = {name: value for name, value in current.items() if name not in sources}
         try:
@@ -361,7 +363,7 @@ class Comparison:
         slot: EnvironmentSlot | None = None,
         type_: ProjectType | None = None,
     ) -> Step:
-        """Return a step that says what it is about, and nothing yet of what changes."""
+        """Return a step without its changes."""
         actual, environment = project.actual, None if slot is None else slot.actual
         type_ = type_ or (None if actual is None else actual.project_type)
         return Step(
@@ -381,7 +383,7 @@ class Comparison:
 
 
 def password_of(environment: Environment) -> str | None:
-    """Return the password of a site, where the service shows it; tracebacks do not show it."""
+    """Return the password of a site if the service returns it; tracebacks do not show it."""
     protection = environment.password_protection
     return None if protection is None or protection.password is None else Secret(protection.password)
 

@@ -1,4 +1,4 @@
-"""What a document of declared state consists of: projects, environments, groups and their settings, as typed data."""
+"""The parts of a document of declared state: projects, environments, groups and their settings, as typed data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DeclaredPasswordProtection:
 
     Attributes:
         is_enabled: Whether visitors must log in.
-        username: Name they log in with.
+        username: Name for the login.
         password: A reference to the password: `env:NAME`, `file:PATH`, or a function.
     """
 
@@ -40,25 +40,25 @@ class DeclaredPasswordProtection:
 
 @attrs.define(kw_only=True)
 class DeclaredSettings:
-    """Settings of environments. None, and what is not named, stays as it is at the service.
+    """Settings of environments. The SDK does not change a setting that is None, or a variable that is not named.
 
-    Of a text that the service can do without, "" means none.
+    An empty text removes the setting at the service, if the setting is optional.
 
     Attributes:
         description: Free text.
-        framework_preset: How the site is built and served, such as `NEXTJS`.
-        build_command: Command that builds it.
-        output_directory: Folder that is served.
+        framework_preset: How Launch builds and serves the site, such as `NEXTJS`.
+        build_command: Command that builds the site.
+        output_directory: Folder that Launch serves.
         server_command: Command that starts the server.
-        git_branch: Branch that is deployed.
-        auto_deploy_on_push: Whether a push deploys.
+        git_branch: Branch that Launch deploys.
+        auto_deploy_on_push: Whether a push starts a deployment.
         is_streaming_enabled: Whether responses are streamed.
         is_contentstack_authentication_enabled: Whether visitors must be logged in to Contentstack.
-        has_lytics_enabled: Whether the Lytics tag is injected.
-        is_cache_priming_enabled: Whether the CDN is warmed after each deployment.
+        has_lytics_enabled: Whether Launch injects the Lytics tag.
+        is_cache_priming_enabled: Whether Launch warms the CDN after each deployment.
         password_protection: Basic authentication in front of the site.
         protected: Whether changes need a confirmation.
-        variables: Where the values of variables come from, by name.
+        variables: Sources of the values of variables, by name.
     """
 
     description: str | None = None
@@ -101,9 +101,9 @@ class DeclaredEnvironment(DeclaredSettings):
     """One environment of a project.
 
     Attributes:
-        uid: Its UID: with it, another name in the document renames it.
-        delete: Whether it is deleted.
-        source: Folder or .zip that a new environment of a file-upload project begins with; the project's by default.
+        uid: UID of the environment. With a UID, another name in the document renames the environment.
+        delete: Whether to delete the environment.
+        source: Folder or .zip for a new environment of a file-upload project; the project's by default.
     """
 
     uid: str | None = None
@@ -113,10 +113,10 @@ class DeclaredEnvironment(DeclaredSettings):
 
 @attrs.define(kw_only=True)
 class DeclaredGroup(DeclaredSettings):
-    """Settings of all environments whose names fit, whether the document names them or not. It creates none.
+    """Settings of all environments whose names match. A group creates no environment.
 
     Attributes:
-        projects: Name patterns of projects, such as `shop-*`; case matters.
+        projects: Name patterns of projects, such as `shop-*`; case-sensitive.
         environments: Name patterns of environments.
     """
 
@@ -126,11 +126,11 @@ class DeclaredGroup(DeclaredSettings):
 
 @attrs.define(kw_only=True)
 class DeclaredRepository:
-    """The Git repository of a project: used when the project is created, and only compared afterwards.
+    """The Git repository of a project. The SDK uses it to create the project, and only compares it afterwards.
 
     Attributes:
         repository_name: `owner/name`.
-        username: Namespace that owns it.
+        username: Namespace that owns the repository.
         repository_url: Address of the repository.
         git_provider: `GitHub` or `ExternalGitProvider`.
     """
@@ -146,12 +146,12 @@ class DeclaredProject:
     """One project.
 
     Attributes:
-        uid: Its UID: with it, another name in the document renames it.
+        uid: UID of the project. With a UID, another name in the document renames the project.
         description: Free text; "" for none.
-        delete: Whether it is deleted, with all that is in it.
+        delete: Whether to delete the project with everything in it.
         repository: Git repository of a new project.
-        source: Folder or .zip that a new file-upload project begins with.
-        environments: Its environments by name. A new project begins with the first of them.
+        source: Folder or .zip for a new file-upload project.
+        environments: Its environments by name. The SDK creates a new project together with the first one.
     """
 
     uid: str | None = None
@@ -164,13 +164,13 @@ class DeclaredProject:
 
 @attrs.frozen
 class Origin:
-    """The file that a document was read from.
+    """The file of a document.
 
     Attributes:
-        name: What errors call it.
-        text: What it held.
+        name: Name of the file for error messages.
+        text: Content of the file.
         lines: The line of each key.
-        folder: Where relative paths in it begin.
+        folder: The folder where relative paths start.
     """
 
     name: str
@@ -181,15 +181,15 @@ class Origin:
 
 @attrs.define(kw_only=True)
 class Declaration:
-    """All that a document says.
+    """The content of a document.
 
     Attributes:
         projects: Projects by name.
-        groups: Settings of many environments, by a name of yours. Of two that fit, the later one wins.
-        defaults: Settings of every environment that the document names, or that a group fits.
-        unmanaged: Name patterns that are never touched: of projects, of environments, or `project/environment`.
-        notes: What `pull` could not write down, and why.
-        origin: The file that it was read from; None if it was not.
+        groups: Settings of several environments, by a name that you choose. A later group takes precedence.
+        defaults: Settings of every environment that the document names or a group matches.
+        unmanaged: Name patterns of projects, environments or `project/environment` that the SDK never changes.
+        notes: Entries that `pull` left out, with the reason.
+        origin: The file of the document; None without a file.
     """
 
     projects: dict[str, DeclaredProject] = attrs.field(factory=dict[str, DeclaredProject])
@@ -201,5 +201,5 @@ class Declaration:
 
     @property
     def folder(self) -> Path:
-        """Where relative paths of the document begin: its file's folder, or else the working directory."""
+        """The folder where relative paths start: the folder of the file, or the working directory."""
         return Path() if self.origin is None else self.origin.folder

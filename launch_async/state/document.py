@@ -1,6 +1,6 @@
-"""`State`: what a fleet should be, as typed data that stands in a TOML file (docs/reference/state-file.md).
+"""`State`: the declared state of a fleet, as typed data that a TOML file contains (docs/reference/state-file.md).
 
-What a document does not mention is left as it is, and nothing is deleted unless it says `delete = true`.
+The SDK changes only what a document mentions, and deletes only entries with `delete = true`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ __all__ = ["Reference", "State"]
 
 @attrs.frozen
 class Reference:
-    """A reference to a secret, which must lead to a value before the document is applied.
+    """A reference to a secret. It must have a value before you apply the document.
 
     Attributes:
         name: `env:NAME`, `file:PATH`, or the name of a function.
-        used_by: What uses it, such as `shop/production API_TOKEN`.
+        used_by: The entries that use the reference, such as `shop/production API_TOKEN`.
     """
 
     name: str
@@ -39,15 +39,15 @@ class Reference:
 
 @attrs.define(kw_only=True)
 class State(Declaration):
-    """What a fleet should be. Change it like any other object, and `save` it: comments and order of a file are kept.
+    """The declared state of a fleet. Change it like any object, and `save` it; a file keeps its comments and order.
 
     Attributes:
         projects: Projects by name.
-        groups: Settings of many environments, by a name of yours. Of two that fit, the later one wins.
-        defaults: Settings of every environment that the document names, or that a group fits.
-        unmanaged: Name patterns that are never touched: of projects, of environments, or `project/environment`.
-        notes: What `pull` could not write down, and why.
-        origin: The file that it was read from; None if it was not.
+        groups: Settings of several environments, by a name that you choose. A later group takes precedence.
+        defaults: Settings of every environment that the document names or a group matches.
+        unmanaged: Name patterns of projects, environments or `project/environment` that the SDK never changes.
+        notes: Entries that `pull` left out, with the reason.
+        origin: The file of the document; None without a file.
     """
 
     @staticmethod
@@ -55,17 +55,19 @@ class State(Declaration):
         """Read a state file.
 
         Raises:
-            StateError: It is no TOML, or says what no document may; all problems at once, each with its line.
-            InvalidArgumentError: It cannot be read.
+            StateError: The text is not valid TOML or not a valid document. The error lists all problems by line.
+            InvalidArgumentError: The file cannot be read.
         """
         try:
             text = Secret(Path(path).read_text("utf-8-sig"))
         except OSError as error:
             raise InvalidArgumentError(
-                "path", f"{os.fspath(path)} cannot be read: {error.strerror or type(error).__name__}"
+                "path", f"The file {os.fspath(path)!r} cannot be read: {error.strerror or type(error).__name__}"
             ) from None
         except UnicodeDecodeError:
-            raise InvalidArgumentError("path", f"{os.fspath(path)} is not UTF-8, as TOML must be") from None
+            raise InvalidArgumentError(
+                "path", f"The file {os.fspath(path)!r} is not UTF-8. Save it as UTF-8, which TOML requires"
+            ) from None
         return State.from_toml(text, name=os.fspath(path))
 
     @staticmethod
@@ -74,35 +76,35 @@ class State(Declaration):
 
         Args:
             text: The text.
-            name: The file's path: errors show it, and relative paths in the document begin in its folder.
+            name: Path of the file for error messages. Relative paths in the document start at its folder.
 
         Raises:
-            StateError: It is no TOML, or says what no document may; all problems at once, each with its line.
+            StateError: The text is not valid TOML or not a valid document. The error lists all problems by line.
         """
         text = Secret(text)
         return read(State, text, name)
 
     def to_toml(self) -> str:
-        """Return the document as TOML. One that was read from a file keeps that file's comments and order.
+        """Return the document as TOML. A document from a file keeps the comments and the order of the file.
 
         Raises:
-            InvalidArgumentError: Something cannot be written, such as a function, or a value that looks like a secret.
+            InvalidArgumentError: TOML cannot contain a value, such as a function, or a value looks like a secret.
             ConfigurationError: tomlkit is not installed (extra `state`).
         """
         return written(self)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write `to_toml()` to a file, whole or not at all.
+        """Write `to_toml()` to a file atomically.
 
         Raises:
-            InvalidArgumentError: Something cannot be written, or the file cannot.
+            InvalidArgumentError: TOML cannot contain a value, or the file cannot be written.
             ConfigurationError: tomlkit is not installed (extra `state`).
         """
         replace_file(Path(path), self.to_toml())
 
     @property
     def references(self) -> tuple[Reference, ...]:
-        """All references to secrets, with what uses them: the list of what to set before `apply`."""
+        """All references to secrets and their uses. Set their values before `apply`."""
         users: dict[str, list[str]] = {}
         for label, settings in self._labelled():
             sources: dict[str, VariableSource] = {**settings.variables}

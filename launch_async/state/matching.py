@@ -1,4 +1,4 @@
-"""Which projects and environments of an organization a document is about, and what it wants of each."""
+"""Match the entries of a document with the projects and environments of an organization."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ __all__ = [
 
 @attrs.frozen(kw_only=True)
 class ProjectSlot:
-    """A project as it is declared and as it is.
+    """A declared project with the existing one.
 
     Attributes:
-        name: The name that it should have.
-        declared: What the document says; None if it does not name the project.
-        actual: The project; None if it is not there.
+        name: The declared name.
+        declared: The entry of the document; None if the document does not name the project.
+        actual: The existing project; None if it does not exist.
     """
 
     name: str
@@ -51,20 +51,20 @@ class ProjectSlot:
 
     @property
     def path(self) -> KeyPath:
-        """Where the document names it."""
+        """Path of the entry in the document."""
         return ("projects", self.name)
 
 
 @attrs.frozen(kw_only=True)
 class EnvironmentSlot:
-    """An environment as it is declared and as it is.
+    """A declared environment with the existing one.
 
     Attributes:
         project: Its project.
-        name: The name that it should have.
-        declared: What the document says; None if only groups fit it.
-        actual: The environment; None if it is not there.
-        wanted: Its settings, with what it inherits.
+        name: The declared name.
+        declared: The entry of the document; None if only groups match the environment.
+        actual: The existing environment; None if it does not exist.
+        wanted: Its declared settings, including inherited ones.
     """
 
     project: ProjectSlot
@@ -75,15 +75,15 @@ class EnvironmentSlot:
 
     @property
     def path(self) -> KeyPath:
-        """Where the document names it."""
+        """Path of the entry in the document."""
         return (*self.project.path, "environments", self.name)
 
 
 def project_slots(state: Declaration, projects: Iterable[Project]) -> list[ProjectSlot]:
-    """Return every project that the document names or that a group fits.
+    """Return every project that the document names or a group matches.
 
     Raises:
-        StateError: Two names of the document mean one project.
+        StateError: Two entries of the document match one project.
     """
     matched = _matched(state, ("projects",), state.projects, projects)
     found = [
@@ -101,10 +101,10 @@ def project_slots(state: Declaration, projects: Iterable[Project]) -> list[Proje
 def environment_slots(
     state: Declaration, project: ProjectSlot, environments: Iterable[Environment]
 ) -> list[EnvironmentSlot]:
-    """Return every environment of a project that the document names or that a group fits.
+    """Return every environment of a project that the document names or a group matches.
 
     Raises:
-        StateError: Two names of the document mean one environment.
+        StateError: Two entries of the document match one environment.
     """
     named = {} if project.declared is None else project.declared.environments
     slots: list[EnvironmentSlot] = []
@@ -120,14 +120,14 @@ def environment_slots(
 
 
 def wanted_of(state: Declaration, project: str, environment: str) -> DeclaredSettings:
-    """Return what a document wants of the environment of a name."""
+    """Return the declared settings of an environment, by its name."""
     declared = state.projects.get(project, DeclaredProject()).environments.get(environment)
     groups = _groups(state, project, environment, None, None)
     return inherited([state.defaults, *groups, *([] if declared is None else [declared])])
 
 
 def inherited(settings: Sequence[DeclaredSettings]) -> DeclaredSettings:
-    """Return settings as one; what stands later wins, and variables are merged by name."""
+    """Merge settings. Later settings take precedence, and variables are merged by name."""
     merged = DeclaredSettings()
     for one in settings:
         for name in (*TEXTS, *SWITCHES, "password_protection", "protected"):
@@ -139,13 +139,13 @@ def inherited(settings: Sequence[DeclaredSettings]) -> DeclaredSettings:
 
 
 def is_unmanaged(state: Declaration, project: str, environment: str | None = None) -> bool:
-    """Return whether a document says never to touch a project, or an environment."""
+    """Return whether a document excludes a project or an environment by `unmanaged`."""
     names = [project] if environment is None else [project, environment, f"{project}/{environment}"]
     return any(_fits(name, state.unmanaged, None) for name in names)
 
 
 def is_same(name: str, other: str | None) -> bool:
-    """Return whether two names are one, however Unicode spells it: `u` with a mark is one letter or two."""
+    """Return whether two names are equal after Unicode normalization: `ü` has two spellings."""
     return other is not None and unicodedata.normalize("NFC", name) == unicodedata.normalize("NFC", other)
 
 
@@ -174,10 +174,10 @@ A = TypeVar("A", bound=Project | Environment)
 def _matched(
     state: Declaration, path: KeyPath, declared: Mapping[str, D], actual: Iterable[A]
 ) -> list[tuple[str, D | None, A | None]]:
-    """Pair what is declared with what is there: by UID where one is declared and there, else by name.
+    """Pair declared with existing objects: by a declared UID that exists, otherwise by name.
 
     Raises:
-        StateError: Two names of the document mean the same.
+        StateError: Two entries of the document match one object.
     """
     left = {one.uid: one for one in actual}
     by_uid = {name: left[one.uid] for name, one in declared.items() if one.uid is not None and one.uid in left}
@@ -191,7 +191,9 @@ def _matched(
         if found is not None and found.uid in taken:
             problems.append(
                 problem_at(
-                    state.origin, (*path, name), f"means {found.uid}, and so does {taken[found.uid]!r}: delete one"
+                    state.origin,
+                    (*path, name),
+                    f"is {found.uid}, which the entry {taken[found.uid]!r} also declares: remove one of them",
                 )
             )
         if found is not None:

@@ -1,47 +1,50 @@
-"""`StatePlan`: what applying a document would change, as data; the values of variables are in none of its views."""
+"""`StatePlan`: the changes that a document needs, as data. No view of a plan shows values of variables."""
 
 from __future__ import annotations
 
 import enum
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 import attrs
 
-from launch_async._text import first_lines, printable
+from launch_async._text import first_lines, listed, printable
 from launch_async._views import MARKDOWN, Displayable
+from launch_async.fleet.plan.confirmation import PROTECTED, is_protected
 from launch_async.models.base import JSONValue
 from launch_async.state.document import Reference, State
-from launch_async.state.steps import Step, StepKind
+from launch_async.state.steps import CREATIONS, Step, StepKind
 from launch_async.state.values import Delete
 
-__all__ = ["ChangeKind", "StateChange", "StatePlan"]
+__all__ = ["ChangeKind", "StateChange", "StatePlan", "reasons_to_confirm"]
 
 HIDDEN: Final = "[hidden]"
-"""What stands in place of a secret."""
+"""Text in place of a secret."""
 _SHOWN: Final = 40
 _NOTES_SHOWN: Final = 10
 _SHOWS_AT_ONCE: Final = ("name", "description", "auto_deploy_on_push")
-"""Settings that a site does not depend on."""
+"""Settings that do not affect the site, so they need no redeployment."""
 _LONGEST_VALUE: Final = 60
+_UNCONFIRMED: Final = 20
+"""Changes that need no confirmation."""
 
 
 class ChangeKind(enum.StrEnum):
-    """What a change does."""
+    """The kind of a change."""
 
     CREATE = "create"
-    """A project or an environment that is not there."""
+    """Create a project or an environment."""
     UPDATE = "update"
-    """A setting of one that is there."""
+    """Change a setting of a project or an environment."""
     SET = "set"
-    """A variable, new or with another value."""
+    """Set a new variable, or another value of a variable."""
     REMOVE = "remove"
-    """A variable."""
+    """Delete a variable."""
     DELETE = "delete"
-    """A project or an environment."""
+    """Delete a project or an environment."""
 
 
 _SIGNS: Final[Mapping[ChangeKind, str]] = {
@@ -58,17 +61,18 @@ class StateChange:
     """One change.
 
     Attributes:
-        kind: What it does.
-        project: Name of the project, as it should be.
-        environment: Name of the environment, as it should be; empty for a change of a project.
-        field: The setting or the variable; empty for what is created or deleted as a whole.
-        before: What it is; None if it is not there. A secret, like the value of any variable, is `[hidden]`.
-        after: What it should be, likewise. For a creation: its settings, and the names of its variables.
-        project_uid: UID of the project; empty if it is not there yet.
-        environment_uid: UID of the environment; empty if it is not there yet.
-        protected: Whether the document says that the environment is protected.
-        requests: Requests that it adds. Changes of one environment share a read and a write: the first has both.
-        needs_redeploy: Whether it shows only after the next deployment.
+        kind: The kind of the change.
+        project: Declared name of the project.
+        environment: Declared name of the environment; empty for a change of a project.
+        field: The setting or the variable; empty for a creation or a deletion.
+        before: The current value; None if there is none. Secrets and values of variables are `[hidden]`.
+        after: The declared value, hidden in the same way. For a creation: the settings and the names of the variables.
+        project_uid: UID of the project; empty if it does not exist yet.
+        environment_uid: UID of the environment; empty if it does not exist yet.
+        protected: Whether the document declares the environment as protected.
+        requests: Requests for this change. The changes of one environment share a read and a write, which count for
+            the first change.
+        needs_redeploy: Whether the change takes effect only with the next deployment.
     """
 
     kind: ChangeKind
@@ -94,7 +98,7 @@ class StateChange:
         return "+" if self.kind is ChangeKind.SET and self.before is None else _SIGNS[self.kind]
 
     def to_dict(self) -> dict[str, object]:
-        """Return the change as plain data that JSON can express, without a secret."""
+        """Return the change as plain data for JSON, without secrets."""
         return {**attrs.asdict(self), "kind": str(self.kind)}
 
     def __str__(self) -> str:
@@ -102,7 +106,7 @@ class StateChange:
 
     @property
     def detail(self) -> str:
-        """What changes, in words: `git_branch: "main" -> "release"`, `set API_URL (new)`."""
+        """The change in words: `git_branch: "main" -> "release"`, `set API_URL (new)`."""
         match self.kind:
             case ChangeKind.UPDATE:
                 return f"{self.field}: {_shown(self.before)} -> {_shown(self.after)}"
@@ -113,23 +117,24 @@ class StateChange:
             case ChangeKind.CREATE:
                 return f"create the {'environment' if self.environment else 'project'}"
             case ChangeKind.DELETE:
-                return f"delete the {'environment' if self.environment else 'project, with all that is in it'}"
+                return f"delete the {'environment' if self.environment else 'project with everything in it'}"
 
 
 @attrs.frozen(kw_only=True)
 class StatePlan(Displayable):
-    """What applying a document would change. Printing it is the dry run; `launch.state.apply(plan)` does it.
+    """The changes that a document needs. Print the plan as a dry run; `launch.state.apply(plan)` makes the changes.
 
     Attributes:
-        changes: The changes: what must come first stands first, then by name.
-        unresolved: References that lead to no value here. What has a value at the service counts as it should be.
-        notes: What else is to be known, such as what the API cannot change.
-        diff_requests: Requests that the comparison took.
-        host: Host of the Launch API that it was made for.
-        organization_uid: Organization that it was made for; None if the client does not know.
-        created_at: When it was made, by the service's clock.
+        changes: The changes, in the order in which `apply` makes them, then by name.
+        unresolved: References without a value on this machine. A variable that exists at the service counts as
+            unchanged.
+        notes: Remarks, such as differences that the API cannot change.
+        diff_requests: Requests of the comparison.
+        host: Host of the Launch API.
+        organization_uid: UID of the organization; None if the client does not know it.
+        created_at: When the plan was made, by the service's clock.
         state: The document.
-        steps: What `apply` does, with the values that were read: not for display.
+        steps: The steps of `apply`, with values; not for display.
     """
 
     changes: tuple[StateChange, ...]
@@ -144,13 +149,19 @@ class StatePlan(Displayable):
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing would be changed."""
+        """Whether there is nothing to change."""
         return not self.changes
 
     @property
     def requests(self) -> int:
-        """Requests that `apply` takes at the least, without redeployments."""
+        """Minimum number of requests of `apply`, without redeployments."""
         return sum(change.requests for change in self.changes)
+
+    @property
+    def call(self) -> str:
+        """The call that makes the changes, with the confirmation if `apply` needs one."""
+        confirm = f", confirm={len(self.changes)}" if reasons_to_confirm(self, PROTECTED) else ""
+        return f"launch.state.apply(plan{confirm})"
 
     @property
     def summary(self) -> str:
@@ -161,11 +172,11 @@ class StatePlan(Displayable):
         return ", ".join(f"{counts[kind]} to {kind}" for kind in ChangeKind if counts[kind])
 
     def rows(self) -> list[dict[str, object]]:
-        """Return one flat row for each change, as for a data frame."""
+        """Return one flat row for each change, for example for a data frame."""
         return [change.to_dict() for change in self.changes]
 
     def to_json(self) -> str:
-        """Return the plan as JSON, without a secret: the same for the same drift."""
+        """Return the plan as JSON, without secrets. The same drift gives the same JSON."""
         return json.dumps(
             {
                 "host": self.host,
@@ -186,8 +197,8 @@ class StatePlan(Displayable):
 
     def __str__(self) -> str:
         head = f"State: {self.summary}" + ("" if self.is_empty else f", at least {self.requests} requests")
-        unresolved = [f"not set here, and not compared: {one}" for one in self.unresolved]
-        ending = [] if self.is_empty else ["Nothing has been sent; launch.state.apply(plan) does it."]
+        unresolved = [f"not compared, because it has no value on this machine: {one}" for one in self.unresolved]
+        ending = [] if self.is_empty else [f"Nothing has been sent. {self.call} makes the changes."]
         notes = [f"  note: {note}" for note in (*self.notes, *unresolved)]
         lines = [*first_lines([f"  {change}" for change in self.changes], _SHOWN), *first_lines(notes, _NOTES_SHOWN)]
         return "\n".join(map(printable, [head, *lines, *ending]))
@@ -208,8 +219,33 @@ def changes_of(steps: Iterable[Step]) -> Iterator[StateChange]:
             cost = 0
 
 
+def reasons_to_confirm(plan: StatePlan, protected: Sequence[str]) -> list[str]:
+    """Return why a plan needs a confirmation; empty if it needs none.
+
+    Args:
+        plan: The plan.
+        protected: Name patterns of protected environments, in addition to those that the document protects.
+    """
+    guarded = [step.label for step in plan.steps if _is_guarded(step, protected)]
+    kinds = (StepKind.DELETE_ENVIRONMENT, StepKind.DELETE_PROJECT)
+    deletions = [step.label for step in plan.steps if step.kind in kinds]
+    return [
+        *([f"the plan makes more than {_UNCONFIRMED} changes"] if len(plan.changes) > _UNCONFIRMED else []),
+        *([f"the plan changes protected environments ({listed(guarded, 3)})"] if guarded else []),
+        *([f"the plan deletes {listed(deletions, 3)}"] if deletions else []),
+    ]
+
+
+def _is_guarded(step: Step, protected: Sequence[str]) -> bool:
+    """Return whether a step changes an existing environment that is protected."""
+    if step.kind in CREATIONS or not step.environment or not step.environment_uid:
+        return False
+    names = step.environment_name, step.environment
+    return step.protected or any(is_protected(name, protected) for name in names)
+
+
 def requests_of(step: Step) -> int:
-    """Return how many requests a step takes at the least."""
+    """Return the minimum number of requests of a step."""
     upload = int(step.source is not None)  # a signed URL
     match step.kind:
         case StepKind.CREATE_PROJECT:

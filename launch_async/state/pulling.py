@@ -1,4 +1,4 @@
-"""From an organization to a document that says what is there. What looks secret becomes a reference."""
+"""Write the current state of an organization to a document, with references in place of values that look secret."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from launch_async.state.values import LiteralValue, VariableSource, is_reference
 
 __all__ = ["Pull"]
 
-_NO_TEXT: Final = "is no text that TOML can hold"
+_NO_TEXT: Final = "contains characters that TOML cannot contain"
 
 
 class Pull:
-    """Writes down what is there, project by project.
+    """Builds a document from the current state, project by project.
 
     Attributes:
         state: The document so far.
@@ -39,14 +39,14 @@ class Pull:
         self._references: set[str] = set()
 
     def add(self, project: Project, environments: Iterable[Environment]) -> None:
-        """Write down a project with its environments."""
+        """Add a project with its environments."""
         name = project.name
         if not name or not is_encodable(name):
             return self._leave_out(
                 f"project {project.uid}", "its name is empty" if not name else f"its name {_NO_TEXT}"
             )
         if name in self.state.projects:
-            return self._leave_out(f"project {project.uid}", f"another one is called {name!r}, too")
+            return self._leave_out(f"project {project.uid}", f"another one has the same name {name!r}")
         declared = DeclaredProject(
             uid=project.uid if is_uid(project.uid) else None,
             description=self._text(f"{name} description", project.description),
@@ -68,7 +68,7 @@ class Pull:
         if not name or not is_encodable(name):
             return self._leave_out(label, "its name is empty" if not name else f"its name {_NO_TEXT}")
         if name in declared.environments:
-            return self._leave_out(label, f"another one is called {name!r}, too")
+            return self._leave_out(label, f"another one has the same name {name!r}")
         label = f"{project}/{name}"
         one = DeclaredEnvironment(uid=environment.uid if is_uid(environment.uid) else None)
         for field in TEXTS:
@@ -98,7 +98,7 @@ class Pull:
         return LiteralValue(value) if is_reference(value) else value
 
     def _reference(self, names: Sequence[str]) -> str:
-        """Return a reference to an environment variable that no other one of the document leads to."""
+        """Return a reference to an environment variable that the document does not use yet."""
         words = [re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_") for name in names]
         plain = "_".join(filter(None, words)) or "SECRET"
         plain = f"_{plain}" if plain[0].isdigit() else plain
@@ -120,7 +120,7 @@ class Pull:
 
 
 def _repository(project: Project) -> DeclaredRepository | None:
-    """Return the repository of a project, if enough is known of it to make the project again."""
+    """Return the repository of a project, if the service returns enough to create the project again."""
     known = project.repository
     if known is None or not (known.repository_name and known.username and known.repository_url):
         return None

@@ -1,4 +1,4 @@
-"""What the sources of values lead to, each asked once."""
+"""Read the values of sources, each source once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["resolve", "sources_of"]
 
 
 def sources_of(settings: Iterable[DeclaredSettings]) -> list[VariableSource]:
-    """Return the sources of all values that some settings want."""
+    """Return the sources of all values in some settings."""
     found: list[VariableSource] = []
     for one in settings:
         password = None if one.password_protection is None else one.password_protection.password
@@ -23,7 +23,7 @@ def sources_of(settings: Iterable[DeclaredSettings]) -> list[VariableSource]:
 
 
 async def resolve(sources: Iterable[VariableSource], folder: Path) -> dict[VariableSource, Secret | UnresolvedError]:
-    """Return what each source leads to, or why it leads nowhere."""
+    """Return the value of each source, or the reason why it has none."""
     found: dict[VariableSource, Secret | UnresolvedError] = {}
     for source in sources:
         if source not in found:

@@ -1,6 +1,6 @@
-"""Steps: what it takes to make a fleet what a document says, one for each project or environment that changes.
+"""Steps: the changes that a document needs, one step for each project or environment.
 
-A step holds values, some of them secret: it never leaves the process. `StateChange` is what people see of it.
+A step contains values, and some of them are secret. It never leaves the process; `StateChange` is its public view.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Values = Mapping[str, JSONValue]
 
 
 class StepKind(enum.StrEnum):
-    """What a step does."""
+    """The kind of a step."""
 
     CREATE_PROJECT = "create_project"
     UPDATE_PROJECT = "update_project"
@@ -34,9 +34,9 @@ class StepKind(enum.StrEnum):
 
 
 STAGES: Final = tuple(StepKind)
-"""The order of steps: what must come first stands first."""
+"""The order in which steps run."""
 CREATIONS: Final = (StepKind.CREATE_PROJECT, StepKind.CREATE_ENVIRONMENT)
-"""Steps that must not be done twice."""
+"""Steps that must not run twice."""
 
 
 @attrs.frozen(kw_only=True)
@@ -44,26 +44,26 @@ class Step:
     """One step.
 
     Attributes:
-        kind: What it does.
-        project: Name of the project, as it should be.
-        environment: Name of the environment, as it should be; empty for a step about a project.
-        project_uid: UID of the project; empty if it is not there yet.
-        environment_uid: UID of the environment; empty if it is not there yet.
-        project_name: Name that the project has now.
-        environment_name: Name that the environment has now.
+        kind: The kind of the step.
+        project: Declared name of the project.
+        environment: Declared name of the environment; empty for a step about a project.
+        project_uid: UID of the project; empty if it does not exist yet.
+        environment_uid: UID of the environment; empty if it does not exist yet.
+        project_name: Current name of the project.
+        environment_name: Current name of the environment.
         project_type: `GITPROVIDER` or `FILEUPLOAD`.
-        before: Settings that change, as they are.
-        after: Settings that change, as they should be.
-        variables: Where the values of the variables that change come from.
-        known: Values of these variables, as they are; None for one that is not there.
-        marks: Marks of these values, where a journal holds no more.
-        password: Where the password of a site comes from, if it is written.
-        known_password: The password as it is; None where the service does not show it.
-        password_mark: A mark of it, where a journal holds no more.
+        before: Current values of the settings that change.
+        after: Declared values of the settings that change.
+        variables: Sources of the variables that change.
+        known: Current values of these variables; None for a variable that does not exist.
+        marks: Marks of these values, for a step from a journal, which contains no values.
+        password: Source of the site's password, if the step writes it.
+        known_password: The current password; None if the service does not return it.
+        password_mark: A mark of the password, for a step from a journal.
         repository: Repository of a new project.
         source: Files of a new project or environment.
-        seen: What is deleted with it, as it was when it was compared: marks by UID.
-        protected: Whether it needs a confirmation by what the document says.
+        seen: Marks of the environments that a deletion deletes, by UID, as they were at the comparison.
+        protected: Whether the document requires a confirmation.
     """
 
     kind: StepKind

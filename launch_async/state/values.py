@@ -1,7 +1,7 @@
-"""Where the values of variables come from: texts that may be read by everybody, and references to secrets.
+"""Sources of the values of variables: plain texts, and references to secrets.
 
-A document holds `env:NAME` or `file:PATH` in place of a secret; in Python, a function may be one, too. References are
-resolved when a document is compared or applied, and what they lead to is written nowhere.
+A document contains `env:NAME` or `file:PATH` in place of a secret. In Python, a function is also a reference. The SDK
+reads the values when you compare or apply a document, and stores them nowhere.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class Delete(enum.Enum):
 
 
 DELETE: Final = Delete.DELETE
-"""In place of a variable's value: the variable is removed. In TOML: `{delete = true}`."""
+"""In place of a variable's value, deletes the variable. In TOML: `{delete = true}`."""
 
 
 @attrs.frozen
 class LiteralValue:
-    """A value that is meant as it is, though it begins like a reference or looks like a secret.
+    """A literal value, even if it begins like a reference or looks like a secret.
 
     In TOML: `{literal = "..."}`.
 
@@ -52,33 +52,33 @@ class LiteralValue:
 
 
 VariableSource: TypeAlias = str | LiteralValue | Delete | Callable[[], str]
-"""Where a variable's value comes from: a text, `env:NAME`, `file:PATH`, a `LiteralValue`, or a function that returns
-it; or `DELETE`."""
+"""The source of a variable's value: a text, `env:NAME`, `file:PATH`, a `LiteralValue`, or a function that returns the
+value; or `DELETE`."""
 
 
 class UnresolvedError(Exception):
-    """A reference leads to no value; the text says why, and shows none."""
+    """A reference has no value. The text gives the reason and shows no secret."""
 
 
 def is_reference(source: VariableSource | None) -> bool:
-    """Return whether a source only leads to its value, which nobody may see."""
+    """Return whether a source is a reference to a secret."""
     return callable(source) or (isinstance(source, str) and source.startswith((_ENV, _FILE)))
 
 
 def described(source: VariableSource) -> str:
-    """Return what a reference is called: `env:NAME`, `file:PATH`, or a function's name."""
+    """Return the name of a reference: `env:NAME`, `file:PATH`, or a function's name."""
     return source if isinstance(source, str) else f"{getattr(source, '__name__', 'a function')}()"
 
 
 async def resolved(source: VariableSource, folder: Path) -> Secret:
-    """Return the value that a source leads to.
+    """Return the value of a source.
 
     Args:
         source: The source.
-        folder: Where relative paths begin: the folder of the document.
+        folder: The folder of the document, where relative paths start.
 
     Raises:
-        UnresolvedError: It leads to none.
+        UnresolvedError: The source has no value.
     """
     if isinstance(source, LiteralValue):
         return Secret(source.value)
@@ -108,27 +108,27 @@ def _from_file(reference: str, folder: Path) -> Secret:
             content = file.read(_LARGEST + 1)
         text = Secret(content.decode("utf-8-sig"))
     except OSError as error:
-        raise UnresolvedError(f"{path} cannot be read: {error.strerror or type(error).__name__}") from None
+        raise UnresolvedError(f"the file {path} cannot be read: {error.strerror or type(error).__name__}") from None
     except UnicodeDecodeError:
-        raise UnresolvedError(f"{path} is not UTF-8") from None
+        raise UnresolvedError(f"the file {path} is not UTF-8") from None
     if len(content) > _LARGEST:
-        raise UnresolvedError(f"{path} is larger than a variable can be")
-    # Editors and `echo` end a file with a line break that is no part of the secret.
+        raise UnresolvedError(f"the file {path} is larger than {_LARGEST // 1024} KiB, the limit for a variable")
+    # Editors and `echo` end a file with a line break that does not belong to the secret.
     value = Secret(text.removesuffix("\n").removesuffix("\r"))
     if not value:
-        raise UnresolvedError(f"{path} is empty")
+        raise UnresolvedError(f"the file {path} is empty")
     return value
 
 
 async def _called(source: Callable[[], str]) -> Secret:
     name = described(source)
     if inspect.iscoroutinefunction(source):
-        raise UnresolvedError(f"{name} is a coroutine function: give a plain one")
+        raise UnresolvedError(f"{name} is a coroutine function: pass a plain function")
     try:
         value = await asyncio.to_thread(source)
     except Exception as error:
-        # Its message may repeat the secret.
+        # The message of the exception may contain the secret.
         raise UnresolvedError(f"{name} raised {type(error).__name__}") from None
     if not isinstance(value, str) or not value:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise UnresolvedError(f"{name} returned no text")
+        raise UnresolvedError(f"{name} did not return a non-empty string")
     return Secret(value)

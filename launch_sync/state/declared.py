@@ -24,7 +24,7 @@ __all__ = ["DeclaredState"]
 
 
 class DeclaredState:
-    """Declared state: a document says what a fleet should be. `pull` and `diff` only read."""
+    """Declared state: compare an organization with a document, and apply it. `pull` and `diff` only read."""
 
     def __init__(self, wrapped: AsyncDeclaredState, lender: object = None) -> None:
         self._async = wrapped
@@ -34,33 +34,33 @@ class DeclaredState:
         return repr(self._async)
 
     def pull(self, projects: str | Iterable[str] | None = None) -> State:
-        """Return a document that says what is there: comparing it shows no difference.
+        """Return a document of the current state. A comparison with this document shows no difference.
 
         Values of variables that look secret become references, such as `env:SHOP_PRODUCTION_API_TOKEN`; the document's
-        `references` list what to set. It takes a request for each 100 projects, and one for each project.
+        `references` list them. The call takes one request per 100 projects, and one per project.
 
         Args:
-            projects: Names, name patterns or UIDs of projects; all of the organization by default.
+            projects: Names, name patterns or UIDs of projects; all projects of the organization by default.
 
         Raises:
-            NameNotFound: A name, pattern or UID fits no project.
+            NameNotFound: A name, pattern or UID matches no project.
 
         API: `listProjects`, `listEnvironments`; scope `launch.projects:read` or `launch:manage`.
         """
         return _bridge.run(self._async.pull(_bridge.gathered(projects)))
 
     def diff(self, state: State) -> StatePlan:
-        """Return what applying a document would change; nothing is written.
+        """Return the changes that a document needs, without writing anything.
 
-        It takes a request for each 100 projects, and one for each project that the document is about: listings hold all
-        that is compared. A reference that leads to no value here is compared with nothing, and the plan lists it.
+        The call takes one request per 100 projects, and one for each project in the document. The SDK does not compare
+        a reference without a value on this machine; the plan lists such references.
 
         Args:
             state: The document.
 
         Raises:
-            StateError: The document cannot be applied as it is, such as a new project without a source; all problems
-                at once.
+            StateError: The document cannot be applied, for example because a new project has no source. The error
+                lists all problems.
 
         API: `listProjects`, `listEnvironments`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -84,45 +84,45 @@ class DeclaredState:
         progress: bool | None = None,
         control: FleetControl | None = None,
     ) -> FleetReport:
-        """Make the changes of a plan, as a run of a fleet: in waves, with a journal, a report and a stop on failures.
+        """Make the changes of a plan as a bulk operation, with waves, a journal, a report and a stop on failures.
 
-        Each change is made after what it needs: a project before its environments, these before their variables, then
-        redeployments, then deletions. Before each write the same thing is read. What is as it should be already is not
-        written. Where somebody else changed the same thing since the comparison, nothing is written, and the target
-        fails with `ConflictError`. A second apply sends no write.
+        The changes run in this order: projects, environments, settings and variables, redeployments, deletions. The SDK
+        reads each object before it writes, and writes nothing if the object already has the declared values. If someone
+        has changed the same settings or variables since the comparison, the SDK writes nothing and the target fails
+        with `ConflictError`. A second `apply` sends no writes.
 
-        A journal of an interrupted run that included all changes of this plan is gone on with, as by `resume`. One
-        whose run is over makes room: its file gets `.previous` at the end of its name.
+        If the journal belongs to an interrupted run with all changes of this plan, `apply` continues that run like
+        `resume`. If that run has ended, `apply` renames the file to end in `.previous` and starts a new journal.
 
         Args:
-            plan: What `diff` returned.
-            journal: File of the journal, or a journal of your own. Without one, an interrupted run cannot be resumed;
+            plan: The plan from `diff`.
+            journal: File of the journal, or a journal object. Without a journal, an interrupted run cannot be resumed;
                 compare again instead.
-            confirm: How many changes you mean to make. It must be given, and be right, for more than 20 changes, for
+            confirm: The number of changes in the plan, as a confirmation. It is required for more than 20 changes, for
                 changes of protected environments, and for deletions.
-            redeploy: `changed` to deploy each environment again whose changes show only then, and to wait for it; None
-                for no deployments but the first ones of new environments, which are not waited for.
-            protected: Name patterns of environments that need `confirm`, beside those that the document protects.
-            canary: As for `fleet.run`, like all further arguments.
+            redeploy: `changed` to redeploy the environments whose changes take effect only with a deployment, and to
+                wait for them. With None, only new environments are deployed, by the service, and `apply` does not wait
+                for them.
+            protected: Name patterns of environments that need `confirm`, as well as those that the document protects.
+            canary: Changes of a first wave, as for `fleet.run`, like all further arguments.
             wave_size: Changes of each further wave; None for waves that grow.
-            concurrency: Targets that are under way at the same time; None for as many as a wave has.
-            stop_on_failures: Share of the targets that may fail, 0 to 1, before nothing more is sent.
+            concurrency: Targets in progress at the same time; None for all targets of a wave.
+            stop_on_failures: Share of the targets, from 0 to 1, that may fail before the run stops.
             timeout: Seconds for the whole run; None for no limit.
-            deployment_timeout: Seconds that one deployment may take.
+            deployment_timeout: Seconds for each deployment.
             on_event: Called with each event.
             progress: Whether to show the progress of the run, as for `fleet.run`.
-            control: Pauses, resumes or stops the run from outside.
+            control: Pauses, resumes or stops the run.
 
         Returns:
-            The report; failures of single targets are in it and are not raised.
+            The report. It contains the failures of single targets, which `apply` does not raise.
 
         Raises:
-            InvalidArgumentError: A confirmation is missing, a reference leads to no value, or an option is out of its
-                range.
-            ArchiveError: Files of a new project or environment cannot be uploaded as they are; nothing was sent.
+            InvalidArgumentError: A confirmation is missing, a reference has no value, or an option is out of range.
+            ArchiveError: The SDK refuses the files of a new project or environment; nothing was sent.
             MissingScopeError: The token is an app's, and a Git project needs a user's; nothing was sent.
             ConfigurationError: The plan was made for another organization or region.
-            JournalError: The journal cannot be used; it was left as it was. `JournalInUse` if another run has it.
+            JournalError: The journal cannot be used and was not changed; `JournalInUse` if another run uses it.
 
         API: all operations of projects and environments; scope `launch:manage`, or `launch.projects:write` and, for
         deletions, `launch.projects:delete`.
@@ -162,34 +162,34 @@ class DeclaredState:
         progress: bool | None = None,
         control: FleetControl | None = None,
     ) -> FleetReport:
-        """Finish an interrupted `apply`: do what is missing, look up what is unknown, and nothing twice.
+        """Finish an interrupted `apply`. Each change is made exactly once.
 
-        The changes are those of the plan that the run began with. A journal holds no value of a variable: these come
-        from the document again. What has failed stays failed: compare again.
+        The run continues with its original plan. The SDK looks up changes with an unknown outcome. A journal contains
+        no values of variables, so they come from the document again. Failed targets are not retried: compare again.
 
         Args:
             journal: The journal of the run.
-            state: The document that the run began with.
-            protected: As for `apply`, like all further arguments.
-            canary: Targets of a first wave of what was not begun.
+            state: The document of the run.
+            protected: Name patterns of protected environments, as for `apply`, like all further arguments.
+            canary: Changes of a first wave of the targets that have not started.
             wave_size: Changes of each further wave; None for waves that grow.
-            concurrency: Targets that are under way at the same time; None for as many as a wave has.
-            stop_on_failures: Share of the targets that may fail, 0 to 1, before nothing more is sent.
+            concurrency: Targets in progress at the same time; None for all targets of a wave.
+            stop_on_failures: Share of the targets, from 0 to 1, that may fail before the run stops.
             timeout: Seconds for the rest of the run; None for no limit.
-            deployment_timeout: Seconds that one deployment may take.
+            deployment_timeout: Seconds for each deployment.
             on_event: Called with each event.
             progress: Whether to show the progress of the run, as for `fleet.run`.
-            control: Pauses, resumes or stops the run from outside.
+            control: Pauses, resumes or stops the run.
 
         Returns:
-            The report of everything, what was done before included.
+            The report of the whole run, including the part before the interruption.
 
         Raises:
-            InvalidArgumentError: The document does not say any more where a value comes from, a reference leads to no
-                value, or an option is out of range.
+            InvalidArgumentError: The document has no source for a value any more, a reference has no value, or an
+                option is out of range.
             MissingScopeError: The token is an app's, and a Git project needs a user's; nothing was sent.
             ConfigurationError: The plan was made for another organization or region.
-            JournalError: The journal cannot be used; it was left as it was. `JournalInUse` if another run has it.
+            JournalError: The journal cannot be used and was not changed; `JournalInUse` if another run uses it.
         """
         return _bridge.run(
             self._async.resume(

@@ -268,7 +268,7 @@ async def test_secrets_of_a_folder_are_sent_to_who_insists(launch, folder, fetch
 async def test_what_cannot_be_deployed_is_refused_by_its_type(launch, source):
     emulator, client = launch
 
-    with pytest.raises(InvalidArgumentError, match="cannot be deployed"):
+    with pytest.raises(InvalidArgumentError, match="source: cannot be a"):
         await client.deploy("0" * 24, "1" * 24, source)
 
     assert emulator.ledger.requests == []
@@ -340,7 +340,7 @@ async def test_an_environment_that_never_appears_names_the_project(start, folder
             await creating
         (project,) = await client.projects.list().to_list()
 
-    assert f"project 'night-sky' ({project.uid}) was created" in str(failure.value)
+    assert f"Project 'night-sky' ({project.uid}) was created" in str(failure.value)
 
 
 @pytest.mark.parametrize("operation", ["listEnvironments", "listDeployments"])
@@ -364,7 +364,7 @@ async def test_looking_for_a_new_environment_ends_with_an_error_that_stays_and_n
     (project,) = await client.projects.list().to_list()
     assert failure.value.status == 403
     assert failure.value.ambiguous
-    assert failure.value.__notes__ == [f"project 'night-sky' ({project.uid}) was created; do not create it again"]
+    assert failure.value.__notes__ == [f"Project 'night-sky' ({project.uid}) was created; do not create it again"]
 
 
 async def test_a_lost_answer_does_not_create_a_second_project(launch, folder):
@@ -404,7 +404,7 @@ async def test_the_deadline_says_what_was_going_on(launch, folder, spool, operat
     deploying = asyncio.create_task(client.deploy(site.project.uid, site.environment.uid, folder, timeout=20))
     await until(lambda: emulator.ledger.count(operation) > before)
     let_pass(20)
-    with pytest.raises(DeadlineExceeded, match=f"timeout of 20 s, while {step}") as failure:
+    with pytest.raises(DeadlineExceeded, match=f"timeout of 20 s. It was {step}") as failure:
         await deploying
 
     assert failure.value.ambiguous is ambiguous

@@ -161,7 +161,7 @@ async def test_a_stream_that_stands_still_ends_with_the_deadline(launch, awaited
             return asyncio.Event().wait() if awaited else released.wait() and b""
 
     try:
-        with pytest.raises(TimeoutError, match="while packing the files"):
+        with pytest.raises(TimeoutError, match="It was packing the files"):
             await client.deploy(*NOBODY, Still(), timeout=0.2)
     finally:
         released.set()

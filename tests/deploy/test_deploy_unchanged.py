@@ -138,7 +138,7 @@ async def test_a_memory_that_would_be_sent_itself_is_refused(launch, folder):
     uids, memory = uids_of(emulator), folder / "deployed.json"
     await client.deploy(*uids, folder, skip_unchanged=memory)
 
-    with pytest.raises(InvalidArgumentError, match=r"list it in \.launchignore"):
+    with pytest.raises(InvalidArgumentError, match=r"Add it to \.launchignore"):
         await client.deploy(*uids, folder, skip_unchanged=memory)
 
     (folder / ".launchignore").write_text("deployed.json\n", "utf-8")
@@ -151,7 +151,7 @@ async def test_another_file_is_neither_read_nor_overwritten(launch, folder, memo
     emulator, client = launch
     memory.write_text(text, "utf-8")
 
-    with pytest.raises(InvalidArgumentError, match="is not what deploy"):
+    with pytest.raises(InvalidArgumentError, match=r"deploy\(\) did not write this file"):
         await client.deploy("a" * 24, "b" * 24, folder, skip_unchanged=memory)
 
     assert memory.read_text("utf-8") == text
@@ -161,14 +161,14 @@ async def test_another_file_is_neither_read_nor_overwritten(launch, folder, memo
 async def test_a_memory_that_cannot_be_read_is_refused(launch, folder, tmp_path):
     _, client = launch
 
-    with pytest.raises(InvalidArgumentError, match="cannot be read"):
+    with pytest.raises(InvalidArgumentError, match="reading the file failed"):
         await client.deploy("a" * 24, "b" * 24, folder, skip_unchanged=tmp_path)
 
 
 async def test_a_memory_that_cannot_be_written_is_told(launch, folder, tmp_path):
     emulator, client = launch
 
-    with pytest.raises(InvalidArgumentError, match="cannot be written"):
+    with pytest.raises(InvalidArgumentError, match="writing the file failed"):
         await client.deploy(*uids_of(emulator), folder, skip_unchanged=tmp_path / "nowhere" / "deployed.json")
 
 

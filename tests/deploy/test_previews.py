@@ -159,7 +159,7 @@ async def test_a_failure_is_raised_when_the_others_are_gone(launch, shop, caplog
     with caplog.at_level(logging.WARNING), pytest.raises(APIError) as failure:
         await client.previews.sweep()
 
-    assert failure.value.__notes__ == ["1 of 3 previews could not be deleted; sweep again"]
+    assert failure.value.__notes__ == ["1 of 3 previews could not be deleted; call launch.previews.sweep() again"]
     assert len(await environments(client, shop)) == 2
 
 
@@ -202,11 +202,11 @@ async def test_an_environment_that_is_no_preview_is_never_taken_or_deleted(launc
     mine = await client.environments.create_from_git(shop.uid, "staging", git_branch="main", description="by hand")
     before = emulator.ledger.count("createDeployment")
 
-    with pytest.raises(InvalidArgumentError, match="is there and is no preview"):
+    with pytest.raises(InvalidArgumentError, match="exists and is not a preview"):
         await client.previews.create(shop.uid, branch="moon", ttl=DAY, name="staging")
-    with pytest.raises(InvalidArgumentError, match="is no preview"):
+    with pytest.raises(InvalidArgumentError, match="is not a preview"):
         await client.previews.delete(shop.uid, name="staging")
-    with pytest.raises(InvalidArgumentError, match="is no preview"):
+    with pytest.raises(InvalidArgumentError, match="is not a preview"):
         await client.previews.extend(mine, DAY)
 
     assert (await client.environments.get(shop.uid, mine.uid)).description == "by hand"
@@ -273,14 +273,14 @@ async def test_the_limit_of_a_project_is_explained(start):
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({}, "give either a branch or a source"),
-        ({"branch": "a", "source": "b"}, "give either a branch or a source"),
+        ({}, "pass either branch= or source="),
+        ({"branch": "a", "source": "b"}, "pass either branch= or source="),
         ({"branch": ""}, "branch: is empty"),
         ({"branch": "a", "ttl": 0}, "ttl: must be a timedelta"),
         ({"branch": "a", "ttl": timedelta(days=-1)}, "ttl: must be a timedelta"),
         ({"branch": "a", "ttl": "1d"}, "ttl: must be a timedelta"),
         ({"branch": "a", "ttl": True}, "ttl: must be a timedelta"),
-        ({"branch": "a", "name": "Production"}, "protected name"),
+        ({"branch": "a", "name": "Production"}, "is protected"),
         ({"branch": "a", "name": " "}, "name: is empty"),
         ({"branch": "a", "settings_from": "x"}, "settings_from"),
         ({"branch": "a", "environment_variables": {"A": ""}}, "the value of 'A' is empty"),
@@ -304,7 +304,7 @@ async def test_an_unknown_model_is_refused_before_anything_is_created(launch, sh
         await client.previews.create(shop.uid, branch="a", ttl=DAY, settings_from="f" * 24)
     with pytest.raises(NotFoundError):
         await client.previews.create("f" * 24, branch="a", ttl=DAY)
-    with pytest.raises(InvalidArgumentError, match="is one string"):
+    with pytest.raises(InvalidArgumentError, match="not one string"):
         await client.previews.sweep(protected="production")
     with pytest.raises(InvalidArgumentError, match="ref"):
         await client.previews.extend("f" * 24, DAY)
@@ -323,7 +323,7 @@ async def test_without_the_services_time_nothing_ends(launch, shop):
 
     async with client_of(emulator) as plain:
         blind = plain.with_options(middleware=[undated])
-        with pytest.raises(LaunchError, match="have no Date"):
+        with pytest.raises(LaunchError, match="have no Date header"):
             await blind.previews.sweep()
 
     assert "preview-moon" in await environments(client, shop)

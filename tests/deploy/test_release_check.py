@@ -36,7 +36,7 @@ def problem(check: Check, status: int = 200, body: str = "", headers: Mapping[st
             "status 302 instead of 200, a redirect to other.example.com, which is not followed",
         ),
         (Check(contains="moon"), {"body": "the moon"}, ""),
-        (Check(contains="moon"), {"body": "the sun"}, "its body does not contain 'moon'"),
+        (Check(contains="moon"), {"body": "the sun"}, "the response body does not contain 'moon'"),
         (Check(contains="M\u00fcnchen"), {"body": "M\u00fcnchen", "headers": {"Content-Type": "text/html"}}, ""),
         (
             Check(contains="\u00c3\u00bc"),
@@ -48,18 +48,18 @@ def problem(check: Check, status: int = 200, body: str = "", headers: Mapping[st
         (
             Check(header=("X-Release", "7")),
             {"headers": {"x-release": "6"}},
-            "its header X-Release is '6' instead of '7'",
+            "the header X-Release is '6' instead of '7'",
         ),
         (Check(header="X-Release: 7"), {"headers": {"X-Release": "7"}}, ""),
         (Check(header="X-Release"), {"headers": {"X-Release": "any"}}, ""),
-        (Check(header="X-Release"), {}, "it has no header X-Release"),
+        (Check(header="X-Release"), {}, "the response has no header X-Release"),
         (Check(json={"commit": "abc"}), {"body": '{"commit": "abc", "built": 1}'}, ""),
         (Check(json={"a": {"b": [1]}}), {"body": '{"a": {"b": [1], "c": 2}}'}, ""),
-        (Check(json={"a": {"b": [1]}}), {"body": '{"a": {"b": [2]}}'}, "its JSON is not as expected at $.a.b"),
-        (Check(json={"ok": True}), {"body": '{"ok": 1}'}, "its JSON is not as expected at $.ok"),
-        (Check(json={"ok": True}), {"body": "{}"}, "its JSON is not as expected at $.ok"),
+        (Check(json={"a": {"b": [1]}}), {"body": '{"a": {"b": [2]}}'}, "the JSON of the response differs at $.a.b"),
+        (Check(json={"ok": True}), {"body": '{"ok": 1}'}, "the JSON of the response differs at $.ok"),
+        (Check(json={"ok": True}), {"body": "{}"}, "the JSON of the response differs at $.ok"),
         (Check(json=None), {"body": "null"}, ""),
-        (Check(json={}), {"body": "<html>"}, "its body is not JSON"),
+        (Check(json={}), {"body": "<html>"}, "the response body is not JSON"),
     ],
 )
 def test_an_answer_is_held_against_all_that_a_check_asks_for(check: Check, answer: Any, wrong: str) -> None:

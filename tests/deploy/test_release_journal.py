@@ -100,7 +100,7 @@ async def test_a_release_that_is_not_over_is_not_begun_again(launch, uids, versi
     kept.close()
     before = len(emulator.ledger.requests)
 
-    with pytest.raises(JournalError, match=r"finish it with launch.resume_release\("):
+    with pytest.raises(JournalError, match=r"Finish it with launch\.resume_release\("):
         await client.deploy(*uids, version("bad"), verify=CHECK, on_failure="restore", journal=journal)
 
     assert emulator.ledger.count("createDeployment") == 0
@@ -136,7 +136,7 @@ async def test_a_release_is_resumed_with_the_checks_that_it_began_with(launch, u
     kept.close()
 
     for wrong in ((), attrs.evolve(CHECK, contains="moon")):
-        with pytest.raises(InvalidArgumentError, match="give these again: GET /, status 200, contains 'good'"):
+        with pytest.raises(InvalidArgumentError, match="Pass these checks: GET /, status 200, contains 'good'"):
             await client.resume_release(journal, verify=wrong)
 
 
@@ -190,7 +190,7 @@ def test_what_is_no_journal_is_refused_and_left_as_it_is(journal: Path, content:
 
 
 def test_a_journal_that_is_not_there_and_one_that_cannot_be_made(tmp_path: Path) -> None:
-    with pytest.raises(JournalError, match="there is no journal at"):
+    with pytest.raises(JournalError, match="does not exist"):
         ReleaseJournal.reopened(tmp_path / "nothing")
     with pytest.raises(JournalError, match="cannot be used"):
         ReleaseJournal.begun(tmp_path / "no-folder" / "journal", {})

@@ -117,7 +117,9 @@ async def test_a_commit_is_promoted_by_its_hash(launch):
     assert promoted.commit_hash == "c" * 40
 
 
-@pytest.mark.parametrize(("outcome", "words"), [("FAILED", "only one that succeeded"), ("CANCELLED", "CANCELLED")])
+@pytest.mark.parametrize(
+    ("outcome", "words"), [("FAILED", "promote a deployment that succeeded"), ("CANCELLED", "CANCELLED")]
+)
 async def test_what_did_not_succeed_is_refused(launch, staging, outcome, words):
     emulator, client = launch
     deployment, production = staging
@@ -137,7 +139,7 @@ async def test_what_is_still_built_is_refused(launch, staging):
     uid = emulator.add_deployment(deployment.environment_uid, seconds=3600)
     running = await client.deployments.get(deployment.project_uid, deployment.environment_uid, uid)
 
-    with pytest.raises(InvalidArgumentError, match=r"wait for it first, with launch.wait\(...\)"):
+    with pytest.raises(InvalidArgumentError, match=r"wait for it first with launch\.wait\(...\)"):
         await client.promote(running, *production)
 
 
@@ -191,7 +193,7 @@ async def test_differences_of_the_environments_are_named_and_no_value_is(launch,
 
     (warning,) = [record.getMessage() for record in caplog.records if record.name == LOGGER]
     assert "build_command differs" in warning
-    assert "variables with other values: API_TOKEN" in warning
+    assert "variables with different values: API_TOKEN" in warning
     assert "SAME" not in warning
     assert SECRET not in caplog.text
 
@@ -205,7 +207,7 @@ def test_equal_environments_have_no_differences() -> None:
 
     assert differences(environment("a", **same), environment("b", **{**same, "build_command": None})) == []
     assert differences(environment("a", **same), environment("b", **{**same, "environment_variables": ()})) == [
-        "variables of the source only: A"
+        "variables only in the source: A"
     ]
     assert differences(environment("a", **same), environment("b", **{**same, "framework_preset": None})) == [
         "framework_preset is NEXTJS and None"

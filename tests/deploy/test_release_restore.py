@@ -64,8 +64,8 @@ async def test_a_bad_release_is_put_back_byte_for_byte(launch, site, version, fe
     assert restored.status.is_serving
     assert "good" in await fetch(restored.url)
     assert await sha256_of(client, restored) == await sha256_of(client, site.deployment)
-    assert f"Deployment {restored.uid} serves instead" in str(unhealthy.value)
-    assert "Variables and settings are not put back" in str(unhealthy.value)
+    assert f"Deployment {restored.uid} has restored the previous version" in str(unhealthy.value)
+    assert "Variables and settings are not restored" in str(unhealthy.value)
     assert list(spool.glob("launch-release-*")) == []
     assert emulator.ledger.count("createDeployment") == 2
 
@@ -85,7 +85,7 @@ async def test_the_same_commit_once_more_is_not_put_back(launch, git):
     emulator, client = launch
     await client.deploy(*git, Commit(FIRST))
 
-    with pytest.raises(DeploymentUnhealthy, match="The same version served before") as unhealthy:
+    with pytest.raises(DeploymentUnhealthy, match="the same version was live before") as unhealthy:
         await client.deploy(*git, Commit(FIRST), verify=BAD, on_failure="restore")
 
     assert unhealthy.value.restored is None
@@ -99,7 +99,7 @@ async def test_files_that_stood_already_are_not_put_back(launch, site, version, 
     before = emulator.ledger.count("createDeployment")
     options = {"verify": BAD, "on_failure": "restore", "journal": journal, "skip_unchanged": memory}
 
-    with pytest.raises(DeploymentUnhealthy, match="It still serves"):
+    with pytest.raises(DeploymentUnhealthy, match="The deployment is still live"):
         await client.deploy(*uids_of(site), version("bad"), **options)
 
     assert emulator.ledger.count("createDeployment") == before
@@ -109,7 +109,7 @@ async def test_a_project_with_nothing_good_before_says_so(launch, version):
     emulator, client = launch
     project = emulator.add_project("empty")
 
-    with pytest.raises(DeploymentUnhealthy, match="Nothing good served before it") as unhealthy:
+    with pytest.raises(DeploymentUnhealthy, match="No earlier version was live") as unhealthy:
         await client.deploy(
             project.uid, next(iter(project.environments)), version("bad"), verify=BAD, on_failure="restore"
         )
@@ -126,7 +126,7 @@ async def test_what_somebody_has_deployed_since_is_left_alone(launch, site, vers
         return False
 
     before = emulator.ledger.count("createDeployment")
-    with pytest.raises(DeploymentUnhealthy, match="which somebody has made since") as unhealthy:
+    with pytest.raises(DeploymentUnhealthy, match="someone has created deployment") as unhealthy:
         await client.deploy(*uids_of(site), version("bad"), verify=_once(colleague), on_failure="restore")
 
     assert unhealthy.value.restored is None
@@ -140,7 +140,7 @@ async def test_a_rollback_in_the_console_meanwhile_is_left_alone(launch, site, v
         emulator.roll_back(site.deployment.uid)
         return False
 
-    with pytest.raises(DeploymentUnhealthy, match="serves again already") as unhealthy:
+    with pytest.raises(DeploymentUnhealthy, match="is live again") as unhealthy:
         await client.deploy(*uids_of(site), version("bad"), verify=_once(colleague), on_failure="restore")
 
     assert unhealthy.value.restored is None
@@ -189,7 +189,7 @@ async def test_a_restoration_that_fails_is_told_and_is_the_cause(launch, site, v
     emulator.script("LIVE")
     emulator.script("FAILED")
 
-    with pytest.raises(DeploymentUnhealthy, match="Putting back what served before failed: FAILED") as unhealthy:
+    with pytest.raises(DeploymentUnhealthy, match="Restoring the previous version failed: FAILED") as unhealthy:
         await client.deploy(*uids_of(site), version("bad"), verify=BAD, on_failure="restore")
 
     assert unhealthy.value.restored is None
@@ -229,7 +229,7 @@ async def test_a_gateways_page_is_not_deployed_as_a_zip(launch, site, version):
     emulator.faults.add("status_before", operation="downloadArchive", status=200, body="<h1>gateway</h1>" * 100)
     before = emulator.ledger.count("createDeployment")
 
-    with pytest.raises(StorageError, match="is no ZIP"):
+    with pytest.raises(StorageError, match="invalid or incomplete ZIP"):
         await client.restore(*uids_of(site), to=site.deployment)
 
     assert emulator.ledger.count("createDeployment") == before
@@ -241,7 +241,7 @@ async def test_a_deployment_of_which_the_service_shows_nothing_cannot_be_put_bac
     await client.deploy(*uids_of(site), version("bad"))
     emulator.faults.add("status_before", operation="getDeploymentDownloadUrl", status=404)
 
-    with pytest.raises(StorageError, match="shows neither a commit nor a ZIP of deployment"):
+    with pytest.raises(StorageError, match="returns neither a commit nor a ZIP for deployment"):
         await client.restore(*uids_of(site), to=site.deployment)
 
 
@@ -260,7 +260,7 @@ async def test_a_second_restore_does_not_bring_the_bad_version_back(launch, site
     await client.restore(*uids_of(site))
     before = emulator.ledger.count("createDeployment")
 
-    with pytest.raises(InvalidArgumentError, match="has brought back the ZIP of deployment") as refused:
+    with pytest.raises(InvalidArgumentError, match="has already restored the ZIP of deployment") as refused:
         await client.restore(*uids_of(site))
 
     assert bad.uid in str(refused.value)
@@ -315,7 +315,7 @@ async def test_a_deployment_that_never_served_is_not_restored(launch, site, vers
     emulator, client = launch
     failed = emulator.add_deployment(site.environment.uid, "FAILED", seconds=0)
 
-    with pytest.raises(InvalidArgumentError, match=f"deployment {failed} is FAILED: it never served"):
+    with pytest.raises(InvalidArgumentError, match=f"deployment {failed} is FAILED, so it was never live"):
         await client.restore(*uids_of(site), to=failed)
 
 

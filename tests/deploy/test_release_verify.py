@@ -105,8 +105,8 @@ async def test_the_error_names_the_check_that_failed_and_shows_the_answer(launch
     assert unhealthy.value.deployment.status.is_serving
     text = str(unhealthy.value)
     assert "1 of 2 checks failed. Failed: GET /, status 200, contains 'version 3'" in text
-    assert 'The answer began "<h1>version 2</h1>"' in text
-    assert "It still serves: restore(...) puts back what served before" in text
+    assert 'The response began with "<h1>version 2</h1>"' in text
+    assert "The deployment is still live. launch.restore(...) restores the previous version" in text
 
 
 async def test_a_function_may_be_plain_or_a_coroutine_function(launch, site, version):
@@ -126,9 +126,9 @@ async def test_a_function_may_be_plain_or_a_coroutine_function(launch, site, ver
 @pytest.mark.parametrize(
     ("function", "problem"),
     [
-        (lambda url: False, "it returned False"),
-        (lambda url: [][0], "it raised IndexError: list index out of range"),
-        (lambda url: {"token": "cs0123456789"}["x"], "it raised KeyError: 'x'"),
+        (lambda url: False, "the function returned False"),
+        (lambda url: [][0], "the function raised IndexError: list index out of range"),
+        (lambda url: {"token": "cs0123456789"}["x"], "the function raised KeyError: 'x'"),
     ],
 )
 def test_a_function_that_fails_says_how(function, problem):
@@ -149,10 +149,10 @@ async def _no_request(request: Request) -> Response:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"verify": "/"}, "verify: expected checks"),
+        ({"verify": "/"}, "verify: must be checks"),
         ({"verify": QUICK, "wait": False}, "leave out wait=False"),
-        ({"verify": QUICK, "on_failure": "rollback"}, 'neither "keep" nor "restore"'),
-        ({"on_failure": "restore"}, "without checks nothing can fail"),
+        ({"verify": QUICK, "on_failure": "rollback"}, 'must be "keep" or "restore"'),
+        ({"on_failure": "restore"}, '"restore" needs at least one check'),
     ],
 )
 async def test_what_cannot_be_meant_is_refused_before_a_request(launch, site, version, options, words):
@@ -186,7 +186,7 @@ async def test_a_site_behind_a_password_is_kept_and_the_error_says_why(launch, s
         await client.deploy(*uids_of(site), version(2), verify=QUICK, on_failure="restore")
 
     assert unhealthy.value.restored is None
-    assert "nothing says that it is bad" in str(unhealthy.value)
+    assert "nothing was restored, because no check could read the site" in str(unhealthy.value)
     checked = attrs.evolve(QUICK, status=401, contains=None)
     assert (await client.deploy(*uids_of(site), version(3), verify=checked)).status.is_serving
 
@@ -310,7 +310,7 @@ def test_an_answer_that_takes_too_long_is_a_failure():
         return (await verify("https://site.example.com", [Check(grace=0, attempts=2)], slow))[0]
 
     result = run(main())
-    assert (result.passed, result.problem) == (False, "no whole answer within 2 s")
+    assert (result.passed, result.problem) == (False, "no complete response within 2 s")
 
 
 def test_the_other_checks_end_when_one_has_failed():

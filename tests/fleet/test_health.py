@@ -84,7 +84,7 @@ async def test_only_redeployments_have_sites_to_check(client: LaunchClient, emul
 
     with pytest.raises(InvalidArgumentError, match="only a redeployment goes live"):
         await client.fleet.run(plan, variables={"LIMIT": "8"}, verify=HEALTHY)
-    with pytest.raises(InvalidArgumentError, match="verify: expected checks"):
+    with pytest.raises(InvalidArgumentError, match="verify: must be checks"):
         await client.fleet.run(plan, variables={"LIMIT": "8"}, verify="/")  # type: ignore[arg-type]
 
     assert emulator.ledger.count() == before

@@ -99,7 +99,7 @@ async def test_a_second_apply_sends_no_write(client: LaunchClient, emulator: Lau
     nothing = await client.state.apply(await client.state.diff(plan.state))
 
     assert writes(emulator) == []
-    assert (again.is_success, again.outcomes[0].message) == (True, "it was as it should be")
+    assert (again.is_success, again.outcomes[0].message) == (True, "already up to date")
     assert (nothing.is_success, nothing.outcomes, nothing.requests) == (True, (), 0)
     assert "nothing to do" in str(nothing)
 
@@ -163,7 +163,7 @@ CLASHES = {
     "name": Clash(
         staging(description="x"),
         lambda client, *uids: client.environments.update(*uids, name="production"),
-        "is called production now and is protected",
+        "which now has the protected name production",
     ),
     "description of the project": Clash(
         State(projects={"shop-uk": DeclaredProject(description="mine")}),
@@ -226,7 +226,7 @@ async def test_deletions_come_last_and_find_what_is_gone(client: LaunchClient) -
         "shop-uk: delete project": "succeeded",
     }
     assert [one.name for one in await client.projects.list()] == ["shop-fr", "shop-de"]
-    assert [one.message for one in report.outcomes] == ["it was gone already", "deleted"]
+    assert [one.message for one in report.outcomes] == ["was already deleted", "deleted"]
 
 
 async def test_what_is_asked_for_is_redeployed_once_and_waited_for(
@@ -294,7 +294,7 @@ async def test_files_that_are_not_there_are_known_before_the_start(
     [
         (State(groups={"all": DeclaredGroup(variables={str(n): "1" for n in range(4)})}), "more than 20 changes"),
         (staging(protected=True, description="x"), r"changes protected environments \(shop-uk/staging\)"),
-        (staging(delete=True), "it deletes shop-uk/staging"),
+        (staging(delete=True), "the plan deletes shop-uk/staging"),
     ],
 )
 async def test_a_confirmation_is_the_number_of_changes(
@@ -303,9 +303,10 @@ async def test_a_confirmation_is_the_number_of_changes(
     plan = await client.state.diff(state)
     emulator.ledger.clear()
 
+    assert str(plan).endswith(f"launch.state.apply(plan, confirm={len(plan.changes)}) makes the changes.")
     with pytest.raises(InvalidArgumentError, match=rf"{reason}: pass confirm={len(plan.changes)}"):
         await client.state.apply(plan)
-    with pytest.raises(InvalidArgumentError, match=f"is 99, and the plan has {len(plan.changes)} changes"):
+    with pytest.raises(InvalidArgumentError, match=f"is 99, but the plan has {len(plan.changes)} changes"):
         await client.state.apply(plan, confirm=99)
     assert emulator.ledger.requests == []
 
@@ -317,7 +318,9 @@ async def test_values_are_known_before_the_start(client: LaunchClient, emulator:
     plan = await client.state.diff(state)
     emulator.ledger.clear()
 
-    with pytest.raises(InvalidArgumentError, match="variable NOT_SET_HERE is not set; not-there cannot be read"):
+    with pytest.raises(
+        InvalidArgumentError, match="variable NOT_SET_HERE is not set; the file not-there cannot be read"
+    ):
         await client.state.apply(plan)
     assert emulator.ledger.requests == []
 
@@ -424,7 +427,7 @@ async def test_a_service_that_does_not_obey_is_noticed(client: LaunchClient, emu
     (failure,) = (await client.state.apply(plan)).failures
 
     assert failure.error == "ConcurrentChangeError"
-    assert "the service shows something else: API_URL" in failure.message
+    assert "the service returned other values for API_URL" in failure.message
 
 
 async def test_a_journal_of_a_fleet_is_no_journal_of_state(client: LaunchClient, tmp_path: Path) -> None:
@@ -444,7 +447,7 @@ async def test_a_document_that_says_no_more_where_values_come_from_is_refused(
     plan = await client.state.diff(staging(variables={"NEW": "1"}))
     await client.state.apply(plan, journal=journal, control=control)
 
-    with pytest.raises(InvalidArgumentError, match="where NEW of shop-uk/staging come from"):
+    with pytest.raises(InvalidArgumentError, match="no value for NEW of shop-uk/staging any more"):
         await client.state.resume(journal, State())
 
 

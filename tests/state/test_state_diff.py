@@ -125,7 +125,9 @@ async def test_pulling_an_organization_and_comparing_it_shows_nothing(
     assert [str(one) for one in pulled_state.references][:1] == [
         "env:SHOP_DE_PREVIEW_API_TOKEN for shop-de/preview API_TOKEN"
     ]
-    assert str(plan).startswith("State: no changes\n  note: not set here, and not compared: env:SHOP_DE_PREVIEW")
+    assert str(plan).startswith(
+        "State: no changes\n  note: not compared, because it has no value on this machine: env:SHOP_DE_PREVIEW"
+    )
 
 
 async def test_some_projects_can_be_pulled(client: LaunchClient) -> None:
@@ -285,11 +287,11 @@ API_URL = ""
     with pytest.raises(StateError) as caught:
         await client.state.diff(State.from_toml(text))
 
-    assert [re.split(" is not one of|, and", str(one))[0] for one in caught.value.problems] == [
-        "launch.toml:3: projects.empty: is not there",
-        "launch.toml:4: projects.no-source: is not there",
+    assert [re.split(" is not one of|, and| and cannot", str(one))[0] for one in caught.value.problems] == [
+        "launch.toml:3: projects.empty: does not exist",
+        "launch.toml:4: projects.no-source: does not exist",
         "launch.toml:7: projects.no-branch.environments.production.framework_preset: 'SVELTE'",
-        "launch.toml:7: projects.no-branch.environments.production: is not there",
+        "launch.toml:7: projects.no-branch.environments.production: does not exist",
         "launch.toml:8: projects.shop-uk.environments.staging.framework_preset: 'SVELTE'",
         "launch.toml:8: projects.shop-uk.environments.staging.variables: the value of 'API_URL' is empty",
     ]
@@ -299,7 +301,7 @@ async def test_two_names_for_one_project_are_refused(client: LaunchClient) -> No
     uid = (await client.find("shop-de")).project_uid
     state = State(projects={"germany": DeclaredProject(uid=uid), "shop-de": DeclaredProject()})
 
-    with pytest.raises(StateError, match=f"means {uid}, and so does 'germany'"):
+    with pytest.raises(StateError, match=f"is {uid}, which the entry 'germany' also declares"):
         await client.state.diff(state)
 
 
@@ -310,8 +312,8 @@ async def test_what_the_api_cannot_change_is_a_note(client: LaunchClient) -> Non
     plan = await client.state.diff(state)
 
     assert plan.is_empty
-    assert "only the console can change that" in plan.notes[0]
-    assert f"no project has the UID {'0' * 24}; found by name" in plan.notes[1]
+    assert "only the console can change it" in plan.notes[0]
+    assert f"no project has the UID {'0' * 24}; this name has the UID" in plan.notes[1]
 
 
 async def test_what_is_deleted_already_is_no_change(client: LaunchClient) -> None:

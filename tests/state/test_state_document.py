@@ -204,8 +204,8 @@ git_branch = "m"
         ["launch.toml:21", 'projects."a b".repository'],
         ["launch.toml:23", "groups.x"],
     ]
-    assert "did you mean unmanaged?" in found[0]
-    assert "did you mean git_branch?" in found[3]
+    assert "Did you mean unmanaged?" in found[0]
+    assert "Did you mean git_branch?" in found[3]
     assert 'write "3000"' in found[6]
     assert "hunter2" not in str(found)
 
@@ -213,9 +213,9 @@ git_branch = "m"
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ("a = 1\nb = \n", "launch.toml:2: is no TOML"),
-        ("[projects.shop]\n[projects.shop]\n", "launch.toml:2: is no TOML"),
-        ("a = '''", "launch.toml:1: is no TOML"),
+        ("a = 1\nb = \n", "launch.toml:2: is not valid TOML"),
+        ("[projects.shop]\n[projects.shop]\n", "launch.toml:2: is not valid TOML"),
+        ("a = '''", "launch.toml:1: is not valid TOML"),
     ],
 )
 def test_what_is_no_toml_is_named_with_its_line(text: str, place: str) -> None:
@@ -278,9 +278,9 @@ def test_references_are_listed_with_what_uses_them() -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (lambda: "hunter2", "a function cannot be written"),
-        ("hunter2", "looks like a secret and is not written"),
-        ("\ud800", "lone surrogates"),
+        (lambda: "hunter2", "because it is a function"),
+        ("hunter2", "looks like a secret, so it is not written"),
+        ("\ud800", "lone surrogate"),
     ],
 )
 def test_what_must_not_or_cannot_be_written_is_refused(source: object, message: str) -> None:
@@ -326,7 +326,7 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, content: bytes | No
     if content is not None:
         path.write_bytes(content)
 
-    with pytest.raises(InvalidArgumentError, match=r"launch\.toml (cannot be read: No such file|is not UTF-8)"):
+    with pytest.raises(InvalidArgumentError, match=r"launch\.toml' (cannot be read: No such file|is not UTF-8)"):
         State.load(path)
 
 

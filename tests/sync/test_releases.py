@@ -56,7 +56,7 @@ def test_a_bad_release_is_put_back_and_told_again(launch: LaunchClient, tmp_path
         launch.deploy(*uids, site(tmp_path, "bad"), verify=CHECK, on_failure="restore", journal=journal)
 
     assert unhealthy.value.restored is not None
-    with pytest.raises(DeploymentUnhealthy, match=f"{unhealthy.value.restored.uid} serves instead"):
+    with pytest.raises(DeploymentUnhealthy, match=f"{unhealthy.value.restored.uid} has restored the previous version"):
         launch.resume_release(journal)
 
 

@@ -1,1 +1,1 @@
-"""Preview environments that end by themselves."""
+"""Preview environments with a time to live."""

@@ -1,8 +1,8 @@
-"""The marker of a preview: it begins the description of its environment, and says until when the preview lives.
+"""The marker of a preview: the beginning of its environment's description, with the time at which the preview ends.
 
     [contentstack-launch preview; expires=2026-12-01T10:00:00Z; owner=alice] branch feature/moon
 
-An environment whose description does not begin like this is no preview, whatever its name is.
+An environment without a marker is not a preview, regardless of its name.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _LONGEST_OWNER: Final = 60
 
 @attrs.frozen
 class Marker:
-    """What the description of a preview says.
+    """The content of a preview's description.
 
     Attributes:
-        expires_at: When it ends, by the service's clock; whole seconds.
-        owner: Whose it is; empty where nobody was named.
-        source: What is deployed there, in words.
+        expires_at: End of the preview, by the service's clock, in whole seconds.
+        owner: Name of the owner; empty if not given.
+        source: The deployed source, in words.
     """
 
     expires_at: datetime
@@ -43,7 +43,7 @@ class Marker:
 
     @property
     def text(self) -> str:
-        """The description; cut to what the service takes."""
+        """The description, cut to the length that the service accepts."""
         owner = re.sub("%.?$", "", quote(self.owner, safe="@._-+", errors="replace")[:_LONGEST_OWNER])
         moment = self.expires_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         marker = f"[contentstack-launch preview; expires={moment}; owner={owner}]"
@@ -51,7 +51,7 @@ class Marker:
 
     @classmethod
     def of(cls, description: str | None) -> Marker | None:
-        """Read the description of an environment; None if it is none of a preview."""
+        """Parse the description of an environment; None if it has no marker."""
         found = _MARKER.match(description or "")
         if found is None:
             return None

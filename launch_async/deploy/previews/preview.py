@@ -1,4 +1,4 @@
-"""`Preview`: an environment that ends by itself, as one look found it; and what it is called."""
+"""`Preview`: an environment with a time to live, as read at one moment; and the names of previews."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Preview(Displayable):
         project_uid: UID of its project.
         environment_uid: UID of its environment.
         name: Name of its environment.
-        source: What is deployed there, in words, such as `branch feature/moon`.
-        owner: Whose it is: the name that was given, or else the UID of the user who created it; empty if unknown.
-        expires_at: When it ends, by the service's clock.
-        created_at: When it was created; None where the service does not say.
-        seen_at: When this was read, by the service's clock.
-        url: Absolute URL of its site; None where it is not known: only `create` looks it up.
-        deployment: Its deployment that `create` made; None otherwise.
+        source: The deployed source, in words, such as `branch feature/moon`.
+        owner: The name given to `create`, or else the UID of the user who created it; empty if unknown.
+        expires_at: When the preview ends, by the service's clock.
+        created_at: When the environment was created; None if the service does not return it.
+        seen_at: When the SDK read the environment, by the service's clock.
+        url: Absolute URL of its site. Only `create` sets it; otherwise None.
+        deployment: The deployment that `create` created; otherwise None.
     """
 
     project_uid: str
@@ -59,21 +59,21 @@ class Preview(Displayable):
 
     @property
     def age(self) -> timedelta | None:
-        """How old it was when this was read; None where the service does not say."""
+        """Age at `seen_at`; None if the service does not return the creation time."""
         return None if self.created_at is None else self.seen_at - self.created_at
 
     @property
     def time_left(self) -> timedelta:
-        """How long it would still live when this was read; negative if it was over."""
+        """Time left at `seen_at`; negative if the preview was over."""
         return self.expires_at - self.seen_at
 
     @property
     def is_over(self) -> bool:
-        """Whether its time was over when this was read, so that a sweep deletes it."""
+        """Whether the preview was over at `seen_at`. A sweep deletes such a preview."""
         return self.expires_at <= self.seen_at
 
     def to_dict(self) -> dict[str, JSONValue]:
-        """Return it as plain data, ready for JSON."""
+        """Return the preview as plain data for JSON."""
         return {
             "project_uid": self.project_uid,
             "environment_uid": self.environment_uid,
@@ -88,7 +88,7 @@ class Preview(Displayable):
 
     @classmethod
     def of(cls, environment: Environment, now: datetime, deployment: Deployment | None = None) -> Preview | None:
-        """Read an environment; None if it is no preview."""
+        """Return the preview of an environment; None if the environment is not a preview."""
         marker = Marker.of(environment.description)
         if marker is None:
             return None
@@ -107,12 +107,13 @@ class Preview(Displayable):
 
 
 def preview_name(name: str | None, branch: str | None, source: object) -> str:
-    """Return what the environment of a preview is called: as given, or by its branch or its folder.
+    """Return the name of a preview's environment: the given name, or one made from the branch or the folder.
 
-    A branch of other letters than a name has gets a few letters of its hash: two branches never share a preview.
+    If the name cannot contain all letters of the branch, it ends with a hash, so that two branches never share a
+    preview.
 
     Raises:
-        InvalidArgumentError: The name is protected, or there is none for such a source.
+        InvalidArgumentError: The name is protected, or the source gives no name.
     """
     if name is None:
         if branch is not None:
@@ -120,26 +121,28 @@ def preview_name(name: str | None, branch: str | None, source: object) -> str:
         elif isinstance(source, str | os.PathLike):
             known = Path(cast("str | os.PathLike[str]", source)).resolve().name
         else:
-            raise InvalidArgumentError("name", "is needed where the source is neither a branch nor a path")
+            raise InvalidArgumentError("name", "is needed, because the source is neither a branch nor a path")
         slug = re.sub(r"[^a-z0-9]+", "-", known.lower()).strip("-")[:_LONGEST_SLUG]
         mark = "" if slug == known else f"-{hashlib.sha256(known.encode('utf-8', 'replace')).hexdigest()[:6]}"
         name = f"preview-{slug}{mark}"
     check_text("name", name, longest=MAX_NAME)
     if is_protected(name, PROTECTED):
-        raise InvalidArgumentError("name", f"{name!r} is a protected name, which no preview may have")
+        raise InvalidArgumentError(
+            "name", f"{name!r} is protected, so a preview cannot have this name: choose another one"
+        )
     return name
 
 
 def is_protected(name: str | None, patterns: Sequence[str]) -> bool:
-    """Return whether a name fits one of several patterns, in any case; what has no name is protected."""
+    """Return whether a name matches one of the patterns, ignoring case. An environment without a name is protected."""
     return not name or any(fnmatchcase(name.casefold(), pattern.casefold()) for pattern in patterns)
 
 
 def lifetime(ttl: timedelta | float) -> timedelta:
-    """Return how long a preview is to live.
+    """Return the time to live of a preview.
 
     Raises:
-        InvalidArgumentError: That is no positive length of time.
+        InvalidArgumentError: The time is not between 1 s and 10 years.
     """
     seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else ttl
     if isinstance(seconds, bool) or not isinstance(seconds, Real) or not 1 <= seconds <= 3.2e8:

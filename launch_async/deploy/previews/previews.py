@@ -1,7 +1,7 @@
-"""`Previews`: an environment for a branch or a folder, for as long as somebody looks at it.
+"""`Previews`: environments for a branch or a folder, with a time to live.
 
-Nothing is kept on this machine: what a preview is, and until when, stands in the description of its environment. So a
-sweep may run anywhere, and a preview whose creator was killed is swept, too. Time is the service's.
+The SDK stores nothing on this machine: the description of the environment contains the end of the preview. A sweep can
+therefore run on any machine, and also finds previews whose creator was killed. Times are those of the service.
 """
 
 from __future__ import annotations
@@ -87,42 +87,42 @@ class Previews:
         timeout: float = 3600.0,
         secrets: SecretFiles = "refuse",
     ) -> Preview:
-        """Deploy a branch or files to a preview environment, which is created if it is not there yet.
+        """Deploy a branch or files to a preview environment, and create the environment if it does not exist.
 
-        Called again for the same branch, it finds the environment by its name, deploys to it, and lets it live for
-        `ttl` from now, or longer if it was extended. A new one has the build settings of another environment of the
-        project, but not its variables: those may be secrets of production.
+        Another call for the same branch finds the environment by its name and deploys to it. The preview then lives for
+        `ttl` from now, or longer if it was extended. A new preview gets the build settings of another environment of
+        the project. It does not get the variables, because these may be secrets of production.
 
         Args:
             project_uid: The project.
             branch: Branch to deploy (Git projects; app tokens cannot do this).
             source: A folder, a .zip, an `ArchiveListing` or an `Archive` (file-upload projects).
-            ttl: How long it lives from now: a timedelta, or seconds.
-            name: Name of the environment; by default made from the branch or the folder's name, such as
+            ttl: Time to live from now: a timedelta, or seconds.
+            name: Name of the environment. The default is made from the branch or the folder's name, such as
                 `preview-my-branch`.
-            owner: Whose it is, for `list`, such as a user name; at most 60 characters.
-            settings_from: UID of the environment whose build settings a new preview gets; by default the oldest one of
-                the project that is no preview.
+            owner: Name of the owner for `list`, such as a user name; at most 60 characters.
+            settings_from: UID of the environment whose build settings a new preview gets. The default is the oldest
+                environment of the project that is not a preview.
             environment_variables: Variables of a new preview: at most 128 and 14 KB, none empty.
-            wait: Whether to wait until the site serves.
-            on_log: Called with each line of the build log, every line once, while waiting.
+            wait: Whether to wait until the deployment is live.
+            on_log: Called once with each line of the build log while waiting.
             on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
             progress: Whether to show the progress, as for `LaunchClient.deploy`.
-            timeout: Seconds for everything together.
-            secrets: What to do about files that hold secrets, as for `LaunchClient.deploy`.
+            timeout: Seconds for the whole call.
+            secrets: How to treat files with secrets, as for `LaunchClient.deploy`.
 
         Returns:
-            The preview, with the deployment that was made and its URL.
+            The preview, with its new deployment and URL.
 
         Raises:
-            InvalidArgumentError: Not exactly one of `branch` and `source` was given, an argument is malformed, the name
-                is protected, or an environment of that name is no preview.
-            ArchiveError: The files cannot be uploaded as they are.
+            InvalidArgumentError: Both or neither of `branch` and `source` were given, an argument is malformed, the
+                name is protected, or an environment of that name is not a preview.
+            ArchiveError: The SDK refuses the files, for example because they contain secrets.
             APIError: The project has as many environments as its plan allows (a code that ends in LIMIT_REACHED); the
-                text says which previews could go.
-            AmbiguousOutcome: The answer to a creation was lost, and a look-up cannot tell whether it happened.
-            DeploymentFailed: The build ended without success; the preview stays, for the next `create`.
-            WaitTimeout: The deployment did not appear, or did not end, in time; it goes on at the service.
+                message says which previews you could delete.
+            AmbiguousOutcome: The response to a creation was lost, and a look-up cannot determine the outcome.
+            DeploymentFailed: The build failed; the preview remains, and the next `create` deploys to it again.
+            WaitTimeout: The deployment did not appear, or did not end, in time; it continues at the service.
 
         API: `listEnvironments`, `createEnvironment`, `updateEnvironment`, `createDeployment`; scope `launch:manage`, or
         `launch.projects:read` and `launch.projects:write`.
@@ -132,7 +132,7 @@ class Previews:
         check_uid("project_uid", project_uid)
         check_callback(on_log=on_log, on_progress=on_progress)
         if (branch is None) == (source is None):
-            raise InvalidArgumentError("branch", "give either a branch or a source, and not both")
+            raise InvalidArgumentError("branch", "pass either branch= or source=, and not both")
         if branch is not None:
             check_text("branch", branch, rule="openapi.yaml")
         if settings_from is not None:
@@ -161,7 +161,7 @@ class Previews:
             return self._preview(environment, deployment)
 
     async def list(self, project_uid: str | None = None) -> Sequence[Preview]:
-        """Return the previews of a project, or of all projects, the one that ends first at the front.
+        """Return the previews of a project, or of all projects, in the order in which they end.
 
         API: `listProjects`, `listEnvironments`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -171,15 +171,15 @@ class Previews:
     async def extend(
         self, ref: Preview | Environment | Deployment | tuple[str, str], ttl: timedelta | float
     ) -> Preview:
-        """Let a preview live for `ttl` from now, which may be shorter than it would have.
+        """Set the time to live of a preview, from now; it may be shorter than before.
 
         Args:
             ref: The preview, its environment, a deployment of it, or the UIDs of project and environment.
-            ttl: How long it lives from now: a timedelta, or seconds.
+            ttl: Time to live from now: a timedelta, or seconds.
 
         Raises:
-            InvalidArgumentError: It is no preview, or an argument is malformed.
-            NotFoundError: It is not there any more (404).
+            InvalidArgumentError: The environment is not a preview, or an argument is malformed.
+            NotFoundError: The environment does not exist any more (404).
 
         API: `getEnvironment`, `updateEnvironment`; scope `launch.projects:write` or `launch:manage`.
         """
@@ -187,30 +187,32 @@ class Previews:
         environment = await self._environments.get(project_uid, environment_uid)
         marker = Marker.of(environment.description)
         if marker is None:
-            raise InvalidArgumentError("ref", f"environment {environment.name!r} is no preview: it has no marker")
+            raise InvalidArgumentError(
+                "ref", f"environment {environment.name!r} is not a preview: its description has no marker"
+            )
         return self._preview(
             await self._prolonged(environment, Marker(self._now() + life, marker.owner, marker.source), None)
         )
 
     async def delete(self, project_uid: str, *, branch: str | None = None, name: str | None = None) -> Preview | None:
-        """Delete the preview of a branch, or of a name, as when a pull request is closed.
+        """Delete the preview of a branch or of a name, for example when a pull request is closed.
 
         Args:
             project_uid: The project.
-            branch: The branch that `create` was called with.
+            branch: The branch that you passed to `create`.
             name: The name of the environment instead.
 
         Returns:
-            The preview that was deleted; None if there was none.
+            The deleted preview; None if it did not exist.
 
         Raises:
-            InvalidArgumentError: The environment of that name is no preview, or its name is protected.
+            InvalidArgumentError: The environment of that name is not a preview, or its name is protected.
 
         API: `listEnvironments`, `deleteEnvironment`; scope `launch.projects:delete` or `launch:manage`.
         """
         check_uid("project_uid", project_uid)
         if (branch is None) == (name is None):
-            raise InvalidArgumentError("branch", "give either a branch or a name, and not both")
+            raise InvalidArgumentError("branch", "pass either branch= or name=, and not both")
         wanted = preview_name(name, branch, None)
         async for environment in self._environments.list(project_uid):
             if environment.name == wanted:
@@ -227,46 +229,49 @@ class Previews:
     ) -> Sequence[Preview]:
         """Delete the previews whose time is over, by the service's clock.
 
-        An environment without the marker of a preview is never touched, nor is one with a protected name. Each is read
-        again right before it is deleted. A sweep keeps nothing on this machine, and may run at any time and place.
+        A sweep deletes no environment without the marker of a preview, and none with a protected name. It reads each
+        environment again immediately before it deletes the environment. It stores nothing on this machine, so it can
+        run at any time on any machine.
 
         Args:
-            dry_run: Whether to only return what would be deleted.
-            project_uid: Only of this project; by default of all.
-            protected: Name patterns of environments that are never deleted, in any case.
+            dry_run: Whether to return the previews without deleting them.
+            project_uid: The project to sweep; all projects by default.
+            protected: Name patterns of environments that a sweep never deletes; the case does not matter.
 
         Returns:
-            The previews that were deleted, or would be.
+            The deleted previews; in a dry run, those that a sweep would delete.
 
         Raises:
-            LaunchError: Something cannot be listed, or the service does not tell the time; or some previews could not
-                be deleted: the first error is raised when the others are gone.
+            LaunchError: A listing failed, or the service sent no time, or some previews could not be deleted. In the
+                last case the other previews are deleted first.
 
         API: `listProjects`, `listEnvironments`, `getEnvironment`, `deleteEnvironment`; scope `launch:manage`, or
         `launch.projects:read` and `launch.projects:delete`.
         """
         if isinstance(protected, str):
-            raise InvalidArgumentError("protected", f"is one string; give several, such as ({protected!r},)")
+            raise InvalidArgumentError("protected", f"must be several patterns, not one string: pass ({protected!r},)")
         patterns, swept, errors = (*protected,), Listed[Preview](), list[LaunchError]()
         candidates = [one async for one in self._all(project_uid) if self._is_over(one, patterns)]
         for environment in candidates:
             try:
-                # It may have been extended, renamed or marked otherwise since it was listed.
+                # Another program may have extended, renamed or changed the preview since the listing.
                 now = environment if dry_run else await self._environments.get(environment.project_uid, environment.uid)
                 if self._is_over(now, patterns) and (dry_run or await self._deleted(now)):
                     swept.append(self._preview(now))
             except NotFoundError:
                 continue
             except LaunchError as error:
-                _LOG.warning("preview %r could not be deleted: %s", environment.name, error.message)
+                _LOG.warning("Preview %r could not be deleted: %s", environment.name, error.message)
                 errors.append(error)
         if errors:
-            errors[0].add_note(f"{len(errors)} of {len(candidates)} previews could not be deleted; sweep again")
+            errors[0].add_note(
+                f"{len(errors)} of {len(candidates)} previews could not be deleted; call launch.previews.sweep() again"
+            )
             raise errors[0]
         return swept
 
     async def _all(self, project_uid: str | None) -> AsyncGenerator[Environment]:
-        """Give every environment of a project, or of all projects."""
+        """Yield every environment of a project, or of all projects."""
         if project_uid is not None:
             async for environment in self._environments.list(project_uid):
                 yield environment
@@ -276,7 +281,7 @@ class Previews:
                 async for environment in self._environments.list(project.uid):
                     yield environment
             except NotFoundError:
-                # The project was deleted since it was listed.
+                # Another program has deleted the project since the listing.
                 continue
 
     def _is_over(self, environment: Environment, protected: Sequence[str]) -> bool:
@@ -285,27 +290,28 @@ class Previews:
         return marker is not None and not is_protected(environment.name, protected) and marker.expires_at <= self._now()
 
     async def _deleted(self, environment: Environment) -> bool:
-        """Delete a preview; return whether it was there."""
+        """Delete a preview; return whether it existed."""
         try:
             await self._environments.delete(environment.project_uid, environment.uid)
         except NotFoundError:
             return False
-        _LOG.info("deleted preview %r (%s)", environment.name, environment.uid)
+        _LOG.info("Deleted preview %r (%s)", environment.name, environment.uid)
         return True
 
     async def _prolonged(
         self, environment: Environment, marker: Marker, branch: str | None, *, keep_longer: bool = False
     ) -> Environment:
-        """Return a preview with another end; one that would live longer keeps its own if asked to.
+        """Set the end of a preview. With `keep_longer`, a later end remains.
 
         Raises:
-            InvalidArgumentError: It is no preview.
+            InvalidArgumentError: The environment is not a preview.
         """
         known = Marker.of(environment.description)
         if known is None:
             raise InvalidArgumentError(
                 "name",
-                f"environment {environment.name!r} is there and is no preview: it has no marker. Take another name",
+                f"environment {environment.name!r} exists and is not a preview: its description has no marker. Choose "
+                "another name",
             )
         expires_at = max(marker.expires_at, known.expires_at) if keep_longer else marker.expires_at
         text = Marker(expires_at, marker.owner or known.owner, marker.source).text
@@ -345,7 +351,7 @@ class Previews:
                 # Another program has created or swept the preview since the listing.
                 if attempt == _ROUNDS:
                     raise
-                _LOG.info("preview %r: listing the environments again, because %s", order.name, error.message)
+                _LOG.info("Preview %r: the SDK lists the environments again, because %s", order.name, error.message)
             else:
                 return environment, deployment
         raise AssertionError("unreachable")
@@ -366,7 +372,7 @@ class Previews:
             found = (await self._deployments.list(order.project_uid, environment.uid).page()).items
             return min(found, key=lambda one: one.deployment_number or 0, default=None)
 
-        again = f"look with launch.deployments.list({order.project_uid!r}, {environment.uid!r})"
+        again = f"check launch.deployments.list({order.project_uid!r}, {environment.uid!r})"
         created = f"preview {order.name!r} ({environment.uid})"
         return environment, await appeared(look, "its first deployment", created, again, deadline)
 
@@ -414,7 +420,7 @@ class Previews:
             )
 
     def _which_could_go(self, known: Sequence[Environment]) -> str:
-        """Say what could be deleted in a project that may have no more environments."""
+        """Return advice for a project that has reached its limit of environments."""
         previews = [one for one in map(self._preview_if_any, known) if one is not None]
         over = sum(one.is_over for one in previews)
         counts = f"The project has {len(known)} environments; {len(previews)} are previews, {over} of which are over"
@@ -422,7 +428,7 @@ class Previews:
         if over:
             return f"{counts}: launch.previews.sweep() deletes them"
         if first is None:
-            return f"{counts}. Delete an environment, or ask for a larger plan"
+            return f"{counts}. Delete an environment, or upgrade the plan"
         return f"{counts}. The next one ends at {first.expires_at.isoformat()}: {first.name!r}"
 
     def _preview_if_any(self, environment: Environment) -> Preview | None:
@@ -431,19 +437,22 @@ class Previews:
     def _preview(self, environment: Environment, deployment: Deployment | None = None) -> Preview:
         preview = Preview.of(environment, self._now(), deployment)
         if preview is None:
-            raise InvalidArgumentError("name", f"environment {environment.name!r} is no preview: it has no marker")
+            raise InvalidArgumentError(
+                "name", f"environment {environment.name!r} is not a preview: its description has no marker"
+            )
         return preview
 
     def _now(self) -> datetime:
         """Return the time of the service.
 
         Raises:
-            LaunchError: It does not tell.
+            LaunchError: The service sends no time.
         """
         now = self._pipeline.clock.now()
         if now is None:
             raise LaunchError(
-                "the answers of the service have no Date, so that nobody knows when a preview ends: a proxy may cut it",
+                "The service's responses have no Date header, so the SDK cannot determine when a preview ends. A proxy "
+                "may remove the header",
                 operation="previews",
             )
         return now
@@ -451,7 +460,7 @@ class Previews:
 
 @attrs.frozen(kw_only=True)
 class _Order:
-    """What a call of `create` asks for."""
+    """The arguments of a call of `create`."""
 
     project_uid: str
     name: str
@@ -467,7 +476,7 @@ def _model(known: Sequence[Environment], uid: str | None) -> Environment | None:
     """Return the environment whose build settings a new preview gets.
 
     Raises:
-        InvalidArgumentError: The project has none of that UID.
+        InvalidArgumentError: The project has no environment of that UID.
     """
     if uid is not None:
         found = next((one for one in known if one.uid == uid), None)
@@ -479,10 +488,10 @@ def _model(known: Sequence[Environment], uid: str | None) -> Environment | None:
 
 
 def _uids_of(ref: Preview | Environment | Deployment | tuple[str, str]) -> tuple[str, str]:
-    """Return the UIDs of project and environment that something names.
+    """Return the UIDs of the project and the environment of a reference.
 
     Raises:
-        InvalidArgumentError: It names none.
+        InvalidArgumentError: The reference does not contain both UIDs.
     """
     if isinstance(ref, Environment):
         uids: tuple[object, ...] = (ref.project_uid, ref.uid)
@@ -492,6 +501,8 @@ def _uids_of(ref: Preview | Environment | Deployment | tuple[str, str]) -> tuple
         given = cast("object", ref)
         uids = cast("tuple[object, ...]", given) if isinstance(given, tuple) else ()
     if len(uids) != 2 or not all(isinstance(uid, str) for uid in uids):
-        raise InvalidArgumentError("ref", "expected a Preview, an Environment, a Deployment, or a pair of UIDs")
+        raise InvalidArgumentError(
+            "ref", "must be a Preview, an Environment, a Deployment, or a tuple (project_uid, environment_uid)"
+        )
     project_uid, environment_uid = (str(uid) for uid in uids)
     return check_uid("ref.project_uid", project_uid), check_uid("ref.environment_uid", environment_uid)

@@ -1,4 +1,4 @@
-"""What is wrong with an answer of a site, if anything: pure, and nothing of it can hold a secret of ours."""
+"""The problem with a site's response, if any. Nothing in this module can contain a secret of the caller."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _NAMED_SECRET: Final = re.compile(
 
 @attrs.frozen
 class Verdict:
-    """What one attempt found.
+    """The outcome of one attempt.
 
     Attributes:
-        problem: What is wrong; empty if nothing is.
-        status: Status of the answer; None without one.
-        head: Beginning of the answer's body.
+        problem: The problem; empty if the attempt passed.
+        status: Status of the response; None without a response.
+        head: Beginning of the response body.
         is_refused: Whether the site asked for a login.
     """
 
@@ -46,12 +46,12 @@ class Verdict:
 
 
 def verdict_of(check: Check, response: Response, body: bytes) -> Verdict:
-    """Return what a check says of an answer.
+    """Apply a check to a response.
 
     Args:
         check: The check.
-        response: The answer.
-        body: The part of its body that was read.
+        response: The response.
+        body: The part of its body that the SDK has read.
     """
     problem, is_refused = _refusal(check, response), False
     if problem:
@@ -62,7 +62,7 @@ def verdict_of(check: Check, response: Response, body: bytes) -> Verdict:
 
 
 def redirect_of(check: Check, url: str, response: Response) -> str | None:
-    """Return where a redirect within the site leads, if it is to be followed."""
+    """Return the target of a redirect within the site; None if the check does not follow it."""
     location = response.header("Location")
     if response.status not in _REDIRECTS or response.status in check.statuses or not location:
         return None
@@ -71,26 +71,26 @@ def redirect_of(check: Check, url: str, response: Response) -> str | None:
 
 
 def head_of(body: bytes) -> str:
-    """Return the beginning of a body on one line, without what looks like a secret."""
+    """Return the beginning of a body on one line, with texts that look like secrets removed."""
     text = " ".join(printable(body[:_SEARCHED].decode("utf-8", "replace")).split())
     shown = _NAMED_SECRET.sub(r"\1[redacted]", redact(text, ()))
     return shown if len(shown) <= _HEAD else f"{shown[:_HEAD]}..."
 
 
 def _refusal(check: Check, response: Response) -> str:
-    """Say so if the site wants a login, which checks do not have."""
+    """Return the problem if the site requires a login; checks have no login."""
     if response.status in check.statuses:
         return ""
     challenge = response.header("WWW-Authenticate") or ""
     if response.status == 401 and challenge.lower().startswith("basic"):
         return (
-            "the site asks for a password, and checks send none: the environment has password protection. Check it "
-            "with a function that knows the password, or expect status=401"
+            "the site requires a password, and checks send none: the environment has password protection. Use a "
+            "function that knows the password as the check, or expect status=401"
         )
     host = urlsplit(response.header("Location") or "").hostname or ""
     if response.status in _REDIRECTS and (host == "contentstack.com" or host.endswith(".contentstack.com")):
         return (
-            "the site sends visitors to log in at Contentstack, and checks have no login: the environment has "
+            "the site redirects visitors to the Contentstack login, and checks have no login: the environment has "
             f"Contentstack authentication. Expect status={response.status}, or switch it off for this environment"
         )
     return ""
@@ -103,16 +103,16 @@ def _problem(check: Check, response: Response, body: bytes) -> str:
     for name, value in check.headers.items():
         found = response.header(name)
         if found is None:
-            return f"it has no header {printable(name)}"
+            return f"the response has no header {printable(name)}"
         if value is not None and found.strip() != value.strip():
-            return f"its header {printable(name)} is {_short(found)} instead of {_short(value)}"
+            return f"the header {printable(name)} is {_short(found)} instead of {_short(value)}"
     if check.contains is not None and check.contains not in _text(response, body):
-        return f"its body does not contain {_short(check.contains)}"
+        return f"the response body does not contain {_short(check.contains)}"
     return "" if check.json is UNSET else _json_problem(check.json, body)
 
 
 def _text(response: Response, body: bytes) -> str:
-    """Return a body as text, in the encoding that its Content-Type names."""
+    """Decode a body with the encoding of its Content-Type."""
     named = re.search(r"charset=[\"']?([\w.:-]+)", response.header("Content-Type") or "", re.IGNORECASE)
     try:
         return body.decode(named[1] if named else "utf-8", "replace")
@@ -125,20 +125,24 @@ def _elsewhere(response: Response) -> str:
     if response.status not in _REDIRECTS or not location:
         return ""
     host = urlsplit(location).netloc.rpartition("@")[2]
-    return f", a redirect to {printable(host)[:100]}, which is not followed" if host else ", a redirect too many"
+    return (
+        f", a redirect to {printable(host)[:100]}, which is not followed"
+        if host
+        else ", one redirect more than allowed"
+    )
 
 
 def _json_problem(wanted: JSONValue, body: bytes) -> str:
     try:
         found = load_json(body)
     except ValueError:
-        return "its body is not JSON"
+        return "the response body is not JSON"
     place = _difference(wanted, found, "$")
-    return f"its JSON is not as expected at {place}" if place else ""
+    return f"the JSON of the response differs at {place}" if place else ""
 
 
 def _difference(wanted: JSONValue, found: JSONValue, place: str) -> str:
-    """Return the first place at which what was found lacks what is wanted; empty if it does not."""
+    """Return the first place at which a document differs from the expected one; empty if they match."""
     if isinstance(wanted, dict):
         if not isinstance(found, dict):
             return place
@@ -149,7 +153,7 @@ def _difference(wanted: JSONValue, found: JSONValue, place: str) -> str:
             if difference := _difference(value, found[name], inner):
                 return difference
         return ""
-    # As JSON, where true is not 1.
+    # Compared as JSON, because true is equal to 1 in Python.
     return "" if json.dumps(wanted, sort_keys=True) == json.dumps(found, sort_keys=True) else place
 
 

@@ -1,8 +1,8 @@
-"""`Check`: what must be true of a site for its release to count as healthy, and `CheckResult`: what came of it.
+"""`Check`: a condition for a healthy site, and `CheckResult`: its outcome.
 
-A check is asked again and again until it is decided, as Argo Rollouts and Kubernetes count: by successes in a row and
-by failures in a row. In the first `grace` seconds failures do not count: the edge of a fresh deployment may not answer
-yet, or still with the version before it.
+The SDK repeats a check until a number of successes or failures in a row decides it, as Argo Rollouts and Kubernetes do.
+In the first `grace` seconds failures do not count: the edge of a new deployment may not answer yet, or may still serve
+the previous version.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from launch_async.models.base import UNSET, JSONValue, Unset
 __all__ = ["Check", "CheckLike", "CheckResult", "OnFailure", "check_on_failure", "checks_of", "name_of"]
 
 OnFailure: TypeAlias = Literal["keep", "restore"]
-"""What to do about a deployment that fails a check: keep it, or put back what served before."""
+"""The action after a failed check: keep the deployment, or restore the version that was live before."""
 
 WITHIN: Final = 2.0
 ATTEMPTS: Final = 3
@@ -34,9 +34,11 @@ SUCCESSES: Final = 1
 
 def _path(_: object, __: object, path: object) -> None:
     if not isinstance(path, str) or not path.startswith("/") or path.startswith("//"):
-        raise InvalidArgumentError("path", f"must be a path of the site that starts with one /, not {path!r:.80}")
+        raise InvalidArgumentError("path", f"must be a path that starts with a single slash, not {path!r:.80}")
     if not path.isascii() or not path.isprintable() or " " in path or "#" in path:
-        raise InvalidArgumentError("path", f"must be percent-encoded, without spaces or a fragment: {path!r:.80}")
+        raise InvalidArgumentError(
+            "path", f"must be percent-encoded, without spaces and without a fragment, not {path!r:.80}"
+        )
 
 
 def _statuses(status: object) -> tuple[int, ...]:
@@ -47,7 +49,7 @@ def _statuses(status: object) -> tuple[int, ...]:
 
 
 def _headers(header: object) -> Mapping[str, str | None]:
-    """Return the headers that must be there, each with its value, or None where any value will do."""
+    """Return the required headers, each with its value; None for any value."""
     if header is None:
         return {}
     found: Mapping[object, object] = {"": None}
@@ -68,14 +70,14 @@ def _headers(header: object) -> Mapping[str, str | None]:
 def _text(_: object, __: object, contains: str | None) -> None:
     given: object = contains
     if given is not None and not (isinstance(given, str) and given):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidArgumentError("contains", f"must be a text that is not empty, not {given!r:.80}")
+        raise InvalidArgumentError("contains", f"must be a non-empty string, not {given!r:.80}")
 
 
 def _check_json(document: object) -> None:
     try:
         json.dumps(document, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
-        raise InvalidArgumentError("json", f"must be what JSON can hold, not {document!r:.80}") from None
+        raise InvalidArgumentError("json", f"must be a JSON value, not {document!r:.80}") from None
 
 
 def _seconds(_: object, attribute: attrs.Attribute[float], seconds: object) -> None:
@@ -92,27 +94,26 @@ def _count(_: object, attribute: attrs.Attribute[int], count: object) -> None:
 
 @attrs.frozen
 class Check:
-    """What one address of a site must answer: `Check("/health", contains="ok")`.
+    """The expected response of one address of a site: `Check("/health", contains="ok")`.
 
-    The request is a GET without credentials, over a connection of its own, and costs no budget. A redirect within the
-    site is followed, up to five times, unless `status` names a redirect; a redirect to another host is not followed.
-    Up to 1 MiB of the answer is read.
+    The SDK sends a GET without credentials over a separate connection. The request does not count against the rate
+    limit. The SDK follows up to five redirects within the site, unless `status` names a redirect. It follows no
+    redirect to another host. It reads up to 1 MiB of the response.
 
     Attributes:
-        path: Path, and query if any, of the address; percent-encoded.
-        status: The status, or several of which any will do.
-        contains: A text that must be in the body.
-        header: Headers that must be there: a mapping of names to values, one pair, `"name: value"`, or a name alone
-            for any value. A header that differs from release to release proves that the new version answers, and not
-            one that was cached.
-        within: Seconds within which the whole answer must be there.
-        attempts: Failures in a row after which the check has failed.
+        path: Path of the address, with its query if any; percent-encoded.
+        status: The expected status, or several accepted ones.
+        contains: A text that the body must contain.
+        header: Required headers: a mapping of names to values, one pair, `"name: value"`, or a name alone for any
+            value. A header that changes with each release proves that the new version answers, not a cached one.
+        within: Seconds in which the complete response must arrive.
+        attempts: Failures in a row after which the check fails.
         every: Seconds from one attempt to the next.
         grace: Seconds after the deployment went live in which failures do not count.
-        json: What the body must hold as JSON: of an object, the members that are given, each of which may be an object
-            again; everything else must be equal. `Check("/version.json", json={"commit": sha})` proves that the new
-            version answers.
-        successes: Successes in a row after which the check has passed.
+        json: Expected JSON of the body. An object must have at least the given members, also inside other objects; all
+            other values must be equal. `Check("/version.json", json={"commit": sha})` proves that the new version
+            answers.
+        successes: Successes in a row after which the check passes.
 
     Raises:
         InvalidArgumentError: A value is out of its range.
@@ -137,12 +138,12 @@ class Check:
 
     @property
     def statuses(self) -> tuple[int, ...]:
-        """The statuses that are right."""
+        """The accepted statuses."""
         return _statuses(self.status)
 
     @property
     def headers(self) -> Mapping[str, str | None]:
-        """The headers that must be there, each with its value; None for any value."""
+        """The required headers, each with its value; None for any value."""
         return _headers(self.header)
 
     def __str__(self) -> str:
@@ -159,24 +160,24 @@ class Check:
 CheckLike: TypeAlias = Check | Callable[[str], bool | Awaitable[bool]]
 """A check, or a function that gets the URL of the site and returns whether it is healthy.
 
-A coroutine function is awaited; any other function runs in a thread. What it raises counts as a failure.
+The SDK awaits a coroutine function and runs any other function in a thread. An exception counts as a failure.
 """
 
 
 @attrs.frozen(kw_only=True)
 class CheckResult(Displayable):
-    """What came of one check.
+    """The outcome of one check.
 
     Attributes:
-        name: What was checked: the check as text, or the name of the function.
-        passed: Whether the site passed it.
-        problem: What was wrong at the last attempt; empty if nothing was.
-        status: Status of the last answer; None without one.
-        head: Beginning of the last answer's body, on one line, without what looks like a secret.
-        attempts: How often it was tried.
+        name: The check as text, or the name of the function.
+        passed: Whether the site passed the check.
+        problem: The problem of the last attempt; empty if there was none.
+        status: Status of the last response; None without a response.
+        head: Beginning of the last response body, on one line, with texts that look like secrets removed.
+        attempts: Number of attempts.
         seconds: Seconds from the first attempt to the decision.
-        is_refused: Whether the site asked for a login, so that nobody can tell whether it is healthy.
-        is_decided: Whether it came to a decision; another check may have failed before.
+        is_refused: Whether the site required a login, so that the SDK cannot determine its health.
+        is_decided: Whether the check ended with a decision. It has none if another check failed before.
     """
 
     name: str
@@ -190,19 +191,19 @@ class CheckResult(Displayable):
     is_decided: bool = True
 
     def to_dict(self) -> dict[str, JSONValue]:
-        """Return it as plain data, ready for JSON."""
+        """Return the result as plain data for JSON."""
         return attrs.asdict(self)
 
     def __str__(self) -> str:
         if self.passed:
             return f"passed: {self.name}"
         outcome = "failed" if self.is_decided else "not decided"
-        answer = f' The answer began "{self.head}".' if self.head else ""
+        answer = f' The response began with "{self.head}".' if self.head else ""
         return f"{outcome}: {self.name}: {self.problem or 'not tried'} ({self.attempts} attempts).{answer}"
 
 
 def name_of(check: CheckLike) -> str:
-    """Return what is checked, in words: the check as text, or the name of the function."""
+    """Return the name of a check: the check as text, or the name of the function."""
     if isinstance(check, Check):
         return str(check)
     named: object = getattr(check, "__qualname__", None) or type(check).__name__
@@ -210,29 +211,31 @@ def name_of(check: CheckLike) -> str:
 
 
 def checks_of(verify: CheckLike | Iterable[CheckLike]) -> tuple[CheckLike, ...]:
-    """Return checks that were given one by one or as several.
+    """Return one check or several checks as a tuple.
 
     Raises:
-        InvalidArgumentError: One is no check.
+        InvalidArgumentError: An item is not a check.
     """
     if isinstance(verify, Check) or (callable(verify) and not isinstance(verify, type)):
         return (verify,)
     if isinstance(verify, str) or not isinstance(verify, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidArgumentError("verify", f'expected checks, such as (Check("/"),), got {verify!r:.80}')
+        raise InvalidArgumentError("verify", f'must be checks, such as (Check("/"),), not {verify!r:.80}')
     checks = tuple(verify)
     for check in checks:
         if isinstance(check, type) or not (isinstance(check, Check) or callable(check)):
-            raise InvalidArgumentError("verify", f"expected a Check or a function of the site's URL, got {check!r:.80}")
+            raise InvalidArgumentError(
+                "verify", f"must be Check objects or functions that take the site's URL, not {check!r:.80}"
+            )
     return checks
 
 
 def check_on_failure(on_failure: str, checks: tuple[CheckLike, ...]) -> None:
-    """Check what is to be done about a failure.
+    """Check the option `on_failure`.
 
     Raises:
-        InvalidArgumentError: It is neither "keep" nor "restore", or there is nothing that could fail.
+        InvalidArgumentError: It is neither "keep" nor "restore", or it is "restore" and there are no checks.
     """
     if on_failure not in get_args(OnFailure):
-        raise InvalidArgumentError("on_failure", f'{on_failure!r:.80} is neither "keep" nor "restore"')
+        raise InvalidArgumentError("on_failure", f'must be "keep" or "restore", not {on_failure!r:.80}')
     if on_failure == "restore" and not checks:
-        raise InvalidArgumentError("on_failure", 'without checks nothing can fail: give verify=(Check("/"),)')
+        raise InvalidArgumentError("on_failure", '"restore" needs at least one check: pass verify=(Check("/"),)')

@@ -1,7 +1,7 @@
-"""The same files or the same commit as those of another deployment, deployed once more.
+"""Deploy the files or the commit of another deployment again.
 
-A commit is deployed by its hash. Of files, the service has the ZIP: it is fetched from the storage to this machine's
-disk and sent again byte for byte. The address that it is fetched from is a secret and gets no credentials.
+A commit is deployed by its hash. For files, the SDK downloads the ZIP from the service's storage to this machine's
+disk and uploads it again, byte for byte. The download address is a secret, and gets no credentials.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ _REFUSED_UPLOAD: Final = frozenset({400, 404, 409, 410, 422})
 
 @attrs.frozen
 class Place:
-    """An environment, by its UIDs."""
+    """The UIDs of an environment and its project."""
 
     project_uid: str
     environment_uid: str
 
 
 class Copying:
-    """Deploys what another deployment was made from."""
+    """Deploys the source of another deployment."""
 
     def __init__(self, pipeline: Pipeline, deployments: Deployments, uploads: Uploads, watching: Watching) -> None:
         self._pipeline = pipeline
@@ -69,20 +69,19 @@ class Copying:
         log: CreationLog | None = None,
         on_progress: Callable[[int], object] | None = None,
     ) -> Deployment:
-        """Return a new deployment of the same commit or the same ZIP; it goes on at the service.
+        """Create a deployment of the same commit or the same ZIP, and return it without waiting.
 
         Args:
-            source: What it is a copy of.
-            place: Where it is deployed.
-            deadline: When it must be created.
-            reuse_upload: Whether to try the upload that the source was made from, if it is known, before the ZIP is
-                sent once more.
-            log: Is told how far the creation is.
+            source: The deployment to copy.
+            place: The environment to deploy to.
+            deadline: When the deployment must be created.
+            reuse_upload: Whether to try the source's upload, if known, before the SDK uploads the ZIP again.
+            log: Records the steps of the creation.
             on_progress: Called with the number of bytes uploaded so far.
 
         Raises:
-            StorageError: The ZIP cannot be had, or not be sent.
-            AmbiguousOutcome: The answer was lost, and nobody can tell whether it was created.
+            StorageError: The download or the upload of the ZIP failed.
+            AmbiguousOutcome: The response was lost, and the SDK cannot determine the outcome.
         """
         if source.commit_hash:
             deadline.begin("creating the deployment", creates=True)
@@ -95,8 +94,11 @@ class Copying:
             except APIError as error:
                 if error.ambiguous or error.status not in _REFUSED_UPLOAD:
                     raise
-                _LOG.info("the upload of deployment %s does not hold any more: its ZIP is sent again", source.uid)
-        deadline.begin("fetching the ZIP")
+                _LOG.info(
+                    "The service no longer accepts the upload of deployment %s: the SDK uploads its ZIP again",
+                    source.uid,
+                )
+        deadline.begin("downloading the ZIP")
         async with self._zip_of(source) as (path, sha256):
             deadline.begin("uploading")
             upload_uid = await upload(
@@ -116,19 +118,19 @@ class Copying:
         log: CreationLog | None = None,
         on_progress: Callable[[int], object] | None = None,
     ) -> Deployment:
-        """Return a deployment that puts back a previous one of its environment; it goes on at the service.
+        """Create a deployment that restores a previous one of its environment, and return it without waiting.
 
-        If the service one day offers a rollback in its public API, this is the one place that changes.
+        If the service one day offers a rollback in its public API, only this method changes.
         """
         return await self.copy(previous, place, deadline, reuse_upload=False, log=log, on_progress=on_progress)
 
     async def found(
         self, place: Place, deadline: Deadline, record: SendRecord, commit_hash: str | None
     ) -> Deployment | None:
-        """Return what an interrupted creation has created; None if it created nothing and will not.
+        """Return the deployment that an interrupted creation has created; None if it certainly created none.
 
         Raises:
-            AmbiguousOutcome: Nobody can tell.
+            AmbiguousOutcome: The SDK cannot determine the outcome.
         """
         options = self._options(deadline, None, record.sha256, record)
         creation = deployment_creation(
@@ -173,7 +175,7 @@ class Copying:
 
     @asynccontextmanager
     async def _zip_of(self, source: Deployment) -> AsyncGenerator[tuple[Path, str]]:
-        """Give a temporary file with the ZIP of a deployment, and its SHA-256."""
+        """Yield a temporary file with the ZIP of a deployment, and its SHA-256."""
         descriptor, name = await asyncio.to_thread(tempfile.mkstemp, prefix="launch-release-", suffix=".zip")
         path = Path(name)
         try:
@@ -184,7 +186,7 @@ class Copying:
             await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def _fetched(self, source: Deployment, file: BinaryIO, path: Path) -> str:
-        """Fetch a ZIP into a file, with a new address for each try, and return its SHA-256."""
+        """Download a ZIP into a file, with a new address for each attempt, and return its SHA-256."""
         for attempt in range(1, _TRIES + 1):
             try:
                 return await self._fetched_once(source, file, path)
@@ -201,13 +203,15 @@ class Copying:
             signed = await self._deployments.download_url(source.project_uid, source.environment_uid, source.uid)
         except NotFoundError as error:
             raise StorageError(
-                f"the service shows neither a commit nor a ZIP of deployment {source.uid}, so that it cannot be "
-                "deployed again: deploy a commit or files yourself",
+                f"The service returns neither a commit nor a ZIP for deployment {source.uid}, so the SDK cannot deploy "
+                "it again. Deploy a commit or files yourself",
                 operation=_OPERATION,
                 status=error.status,
             ) from error
         if host := host_in_clear(self._deployments, signed.url):
-            raise StorageError(f"the ZIP would come in clear from {host}, and was not fetched", operation=_OPERATION)
+            raise StorageError(
+                f"The SDK did not download the ZIP: the address at {host} has no encryption", operation=_OPERATION
+            )
         digest = hashlib.sha256()
         file.seek(0)
         file.truncate()
@@ -228,13 +232,13 @@ class Copying:
             response = await self._pipeline.send_file(request)
         except TransportError as error:
             raise StorageError(
-                f"the ZIP of deployment {source.uid} could not be fetched: {error.message}",
+                f"The download of the ZIP of deployment {source.uid} failed: {error.message}",
                 operation=_OPERATION,
                 retryable=error.retryable,
             ) from None
         if response.status != 200:
             raise StorageError(
-                f"the storage did not give the ZIP of deployment {source.uid}",
+                f"The storage did not return the ZIP of deployment {source.uid}",
                 operation=_OPERATION,
                 status=response.status,
                 retryable=response.status >= 500 or response.status in {403, 408, 429},
@@ -243,7 +247,7 @@ class Copying:
         file.flush()
         if not await asyncio.to_thread(zipfile.is_zipfile, path):
             raise StorageError(
-                f"what the storage gave for deployment {source.uid} is no ZIP, or is not whole",
+                f"The storage returned an invalid or incomplete ZIP for deployment {source.uid}",
                 operation=_OPERATION,
                 retryable=True,
             )

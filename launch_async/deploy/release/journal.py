@@ -1,8 +1,8 @@
-"""The journal of one release: how far it is, so that a killed process can be followed by one that finishes it.
+"""The journal of one release: its steps, so that another process can finish the release after a crash.
 
-A file of checksummed lines, as a fleet's journal is: each step is written before the next request, and is durable then.
-A line that was cut off is left out. It holds UIDs, hashes and the outcome of checks, no secret. The file is locked as
-long as a process has it.
+The journal is a file of lines with checksums, like a fleet's journal. The SDK writes each step durably before the next
+request, and ignores an incomplete last line. The journal contains UIDs, hashes and results of checks, and no secrets.
+A process that uses the file holds a lock on it.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _VERSION: Final = 1
 
 
 class ReleaseJournal:
-    """How far a release is, in a file that is open and locked.
+    """The open and locked journal of a release.
 
     Attributes:
         path: The file.
-        facts: All that is known, by name; later steps replace earlier ones of the same name.
+        facts: The recorded facts, by name. Later steps replace earlier ones of the same name.
     """
 
     def __init__(self, path: Path, file: FileIO, log: Log, facts: dict[str, object]) -> None:
@@ -43,10 +43,10 @@ class ReleaseJournal:
 
     @classmethod
     def begun(cls, path: Path, release: Mapping[str, object]) -> Self:
-        """Begin a journal; one whose release is over is replaced.
+        """Create a journal. A journal whose release has ended is replaced.
 
         Raises:
-            JournalError: The file holds a release that is not over, is something else, or cannot be made.
+            JournalError: The file contains an unfinished release, is not a journal, or cannot be created.
         """
         earlier = None
         if path.exists():
@@ -54,8 +54,8 @@ class ReleaseJournal:
             if not earlier.is_over:
                 earlier.close()
                 raise JournalError(
-                    f"{path} holds a release that is not over: finish it with launch.resume_release({str(path)!r}), or "
-                    "name another file"
+                    f"The journal {path} contains an unfinished release. Finish it with "
+                    f"launch.resume_release({str(path)!r}), or pass another file"
                 )
         try:
             return cls._made(path, {"format": _FORMAT, "version": _VERSION, "release": dict(release)}, earlier)
@@ -65,32 +65,34 @@ class ReleaseJournal:
 
     @classmethod
     def reopened(cls, path: Path) -> Self:
-        """Open a journal that was begun before.
+        """Open an existing journal.
 
         Raises:
-            JournalInUse: Another process has it.
-            JournalError: There is none, or it cannot be read.
+            JournalInUse: Another process uses it.
+            JournalError: The file does not exist, or cannot be read.
         """
         if not path.exists():
-            raise JournalError(f"there is no journal at {path}; begin one with launch.deploy(..., journal=...)")
+            raise JournalError(f"The journal {path} does not exist. launch.deploy(..., journal=...) creates one")
         with _translated(path):
             file = FileIO(path, "r+")
         try:
             with _translated(path):
                 if not lock(file.fileno()):
-                    raise JournalInUse(f"another process has {path}: wait for it, or end it")
+                    raise JournalInUse(f"Another process uses the journal {path}. Wait until it ends, or stop it")
                 file.seek(0)
                 content = file.readall()
             log = Log()
             header, *steps = log.read(content) or [{}]
             if header.get("format") != _FORMAT or header.get("version") != _VERSION:
-                raise JournalError(f"{path} is not the journal of a release of this version; name another file")
+                raise JournalError(f"The file {path} is not a release journal of this version. Pass another file")
             facts = {"release": header["release"]}
             for step in steps:
                 facts |= cast("Mapping[str, object]", step["step"])
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             file.close()
-            raise JournalError(f"{path} is damaged: {error}. Look at the service for what its release did") from None
+            raise JournalError(
+                f"The journal {path} is damaged: {error}. Check the deployments at the service"
+            ) from None
         except BaseException:
             file.close()
             raise
@@ -98,7 +100,7 @@ class ReleaseJournal:
 
     @classmethod
     def _made(cls, path: Path, header: Record, earlier: ReleaseJournal | None) -> Self:
-        """Make the file whole or not at all, and locked before anybody else can see it."""
+        """Create the complete and locked file in one step, so that no other process sees a part of it."""
         draft, log = path.with_name(f".{path.name}.{uuid.uuid4().hex}"), Log()
         with _translated(path):
             file = FileIO(draft, "x+")
@@ -113,7 +115,9 @@ class ReleaseJournal:
                     draft.replace(path)
             except FileExistsError:
                 file.close()
-                raise JournalInUse(f"another process has just made {path}: wait for it, or end it") from None
+                raise JournalInUse(
+                    f"Another process has just created the journal {path}. Wait until it ends, or stop it"
+                ) from None
             except BaseException:
                 file.close()
                 raise
@@ -125,20 +129,20 @@ class ReleaseJournal:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is left to do: it has ended, or nothing was ever sent."""
+        """Whether the release has ended, or never sent anything."""
         begun = self.facts.get("sends") is not None or "deployment" in self.facts
         return not begun or self.facts.get("outcome") is not None
 
     @property
     def release(self) -> Mapping[str, object]:
-        """What was known when it began."""
+        """The facts at the start of the release."""
         return cast("Mapping[str, object]", self.facts["release"])
 
     def note(self, **facts: object) -> None:
-        """Write a step; it is durable when this returns.
+        """Write a step durably.
 
         Raises:
-            JournalError: It cannot be written.
+            JournalError: The file cannot be written.
         """
         line = self._log.line({"step": facts})
         with _translated(self.path):
@@ -157,16 +161,16 @@ class ReleaseJournal:
         self.facts |= facts
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the file and release its lock."""
         self._file.close()
 
 
 class JournalledSends(CreationLog):
-    """Writes under a name when a creation was sent, before each send.
+    """Writes to a journal before each send of a creation.
 
     Args:
-        journal: Where to write; None for nowhere.
-        name: The name.
+        journal: The journal; None for no journal.
+        name: Name of the fact in the journal.
     """
 
     def __init__(self, journal: ReleaseJournal | None, name: str) -> None:
@@ -196,7 +200,7 @@ def _link(draft: Path, path: Path) -> None:
     except FileExistsError:
         raise
     except OSError:
-        # A file system without hard links.
+        # The file system has no hard links.
         draft.replace(path)
 
 
@@ -205,4 +209,4 @@ def _translated(path: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        raise JournalError(f"{path} cannot be used: {error.strerror or error}") from None
+        raise JournalError(f"The journal {path} cannot be used: {error.strerror or error}") from None

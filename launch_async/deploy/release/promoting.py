@@ -1,6 +1,6 @@
-"""`promote`: what one environment has proven is deployed to another: the same commit or the same ZIP.
+"""`promote`: deploy the commit or the ZIP of one environment to another.
 
-Nothing is taken from the working folder, and nothing is sent again where the upload of the source still holds.
+The SDK reads nothing from the working folder. It does not upload a ZIP again if the service still has the upload.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SETTINGS: Final = ("framework_preset", "build_command", "output_directory", "se
 
 
 class Promoting:
-    """Deploys to one environment what another one has."""
+    """Deploys the source of one environment to another."""
 
     def __init__(self, environments: Environments, watching: Watching, copying: Copying, releasing: Releasing) -> None:
         self._environments = environments
@@ -51,13 +51,13 @@ class Promoting:
         journal: str | os.PathLike[str] | None,
         observers: Observers,
     ) -> Deployment:
-        """Do what `LaunchClient.promote` promises."""
+        """Implement `LaunchClient.promote`."""
         place = Place(check_uid("project_uid", project_uid), check_uid("environment_uid", environment_uid))
         checks = checks_of(verify)
         check_on_failure(on_failure, checks)
         deadline = Deadline.after(timeout, on_step=observers.on_step)
         async with deadline.held("promote"):
-            deadline.begin("reading what is promoted")
+            deadline.begin("reading the source deployment")
             source = await self._watching.poll_once(source_ref)
             _check_source(source, place)
             await self._warn_of_differences(source, place)
@@ -78,7 +78,7 @@ class Promoting:
         )
         if found := differences(one, other):
             _LOG.warning(
-                "environments %s and %s differ, so that the same source may be built to something else: %s",
+                "Environments %s and %s differ, so the same source may give another site: %s",
                 printable(one.name or one.uid),
                 printable(other.name or other.uid),
                 "; ".join(found),
@@ -87,7 +87,7 @@ class Promoting:
 
 
 def differences(source: Environment, target: Environment) -> list[str]:
-    """Return what in two environments makes a build come out differently: names of settings and variables, no value."""
+    """Return the names of settings and variables that differ between two environments, without values."""
     found = [
         f"{name} is {printable(str(getattr(source, name)))} and {printable(str(getattr(target, name)))}"
         if name == "framework_preset"
@@ -99,9 +99,9 @@ def differences(source: Environment, target: Environment) -> list[str]:
     theirs = {one.key for one in target.environment_variables}
     same = set(source.environment_variables) & set(target.environment_variables)
     groups = {
-        "variables with other values": (mine & theirs) - {one.key for one in same},
-        "variables of the source only": mine - theirs,
-        "variables of the target only": theirs - mine,
+        "variables with different values": (mine & theirs) - {one.key for one in same},
+        "variables only in the source": mine - theirs,
+        "variables only in the target": theirs - mine,
     }
     return found + [f"{label}: {listed(sorted(map(printable, names)), 20)}" for label, names in groups.items() if names]
 
@@ -110,16 +110,17 @@ def _check_source(source: Deployment, place: Place) -> None:
     """Check that a deployment can be promoted.
 
     Raises:
-        InvalidArgumentError: It did not succeed, or is of the environment that it would be promoted to.
+        InvalidArgumentError: The deployment did not succeed, or belongs to the target environment.
     """
     if source.status.is_in_flight:
-        state = f"is {source.status or 'of no status'}: wait for it first, with launch.wait(...)"
+        state = f"is {source.status or 'without a status'}: wait for it first with launch.wait(...)"
         raise InvalidArgumentError("source_ref", f"deployment {source.uid} {state}")
     if not source.status.is_success:
         raise InvalidArgumentError(
-            "source_ref", f"deployment {source.uid} is {source.status}: only one that succeeded can be promoted"
+            "source_ref", f"deployment {source.uid} is {source.status}: promote a deployment that succeeded"
         )
     if source.environment_uid == place.environment_uid:
         raise InvalidArgumentError(
-            "environment_uid", "is the environment that the deployment is of; restore(..., to=...) deploys it again"
+            "environment_uid",
+            "is the environment of the source deployment: launch.restore(..., to=...) deploys it again there",
         )

@@ -1,4 +1,4 @@
-"""A release as data: what is deployed where, what its site must pass, and what was there before it."""
+"""A release as data: its environment, its checks, and the state of the environment before it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = ["Before", "Release"]
 
 @attrs.frozen(kw_only=True)
 class Before:
-    """What an environment had when a release began.
+    """The state of an environment when a release began.
 
     Attributes:
-        serving: The deployment that served; None where none did.
-        newest: The newest deployment; None where there was none.
-        going: UIDs of the deployments that were on their way.
+        serving: The live deployment; None if there was none.
+        newest: The newest deployment; None if there was none.
+        going: UIDs of the deployments that were in progress.
     """
 
     serving: Deployment | None
@@ -34,18 +34,18 @@ class Before:
     going: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
-        """Return its UIDs, for a journal."""
+        """Return the UIDs, for a journal."""
         uids = [None if one is None else one.uid for one in (self.serving, self.newest)]
         return {"serving": uids[0], "newest": uids[1], "going": list(self.going)}
 
     @classmethod
     def of(cls, recent: Sequence[Deployment]) -> Before:
-        """Read it off a listing."""
+        """Return the state that a listing shows."""
         going = tuple(one.uid for one in recent if one.status.is_in_flight)
         return cls(serving=serving(recent), newest=next(iter(newest_first(recent)), None), going=going)
 
     def served_before(self, recent: Sequence[Deployment], release: Deployment) -> Deployment | None:
-        """Return what served right before a release: perhaps something that went live while the release was built."""
+        """Return the deployment that was live before a release. It may have gone live during the release's build."""
         meanwhile = (
             one
             for one in served_before(recent, release)
@@ -56,15 +56,15 @@ class Before:
 
 @attrs.frozen(kw_only=True)
 class Release:
-    """What is to be done about one deployment once it is live.
+    """One release.
 
     Attributes:
-        place: Where it is deployed.
-        checks: What its site must pass.
-        on_failure: What to do about it if it does not.
-        before: What was there before it; None where that need not be known.
-        timeout: Seconds for putting something back.
-        journal: Where to write how far it is; None for nowhere.
+        place: The environment.
+        checks: The checks of the live site.
+        on_failure: The action after a failed check.
+        before: The state of the environment before the release; None if the release does not need it.
+        timeout: Seconds for restoring the previous version.
+        journal: The journal of the release; None without one.
         observers: Callbacks that show the release's progress.
     """
 
@@ -78,16 +78,16 @@ class Release:
 
     @contextlib.contextmanager
     def creating(self, name: str) -> Generator[CreationLog]:
-        """Create something inside: the log that is given writes under a name when it is sent."""
+        """Yield a log for a creation in the body. It writes to the journal under the given name."""
         try:
             yield JournalledSends(self.journal, name)
         except LaunchError as error:
             if not error.ambiguous:
-                # It was refused, or never left.
+                # The service refused the creation, or the SDK never sent it.
                 self.note(**{name: None})
             raise
 
     def note(self, **facts: object) -> None:
-        """Write a step."""
+        """Write a step to the journal, if there is one."""
         if self.journal is not None:
             self.journal.note(**facts)

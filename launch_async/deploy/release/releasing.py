@@ -1,13 +1,13 @@
-"""A release: deployed, checked when it is live, and put back if it fails.
+"""A release: deploy, check the live site, and restore the previous version if a check fails.
 
     deployed -> checked -> passed                                         done
                         -> failed, on_failure="keep"                      DeploymentUnhealthy
                         -> failed, on_failure="restore"
-                             -> what served before is deployed again      DeploymentUnhealthy, with `restored`
-                             -> nothing served before, or another one     DeploymentUnhealthy, which says so
-                                serves or is on its way meanwhile
+                             -> the previous version is deployed again    DeploymentUnhealthy, with `restored`
+                             -> there is no previous version, or          DeploymentUnhealthy with the reason
+                                another deployment is live or in progress
 
-With a journal, each arrow is written down before it is taken: `resume` goes on wherever a process was killed.
+With a journal, the SDK writes each step before it takes the step, so `resume` can continue after a crash at any point.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ from launch_async.watch.waiting import Watching
 
 __all__ = ["Releasing"]
 
-_VARIABLES: Final = "Variables and settings are not put back: it has those that the environment has now"
+_VARIABLES: Final = "Variables and settings are not restored: the new deployment uses the current ones"
 
 
 class Releasing:
-    """Checks releases, and puts back what served before."""
+    """Checks releases, and restores previous versions."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Releasing:
         source: Mapping[str, object],
         observers: Observers,
     ) -> AsyncGenerator[Release]:
-        """Give a release that is about to be deployed: what serves now is what would be put back."""
+        """Yield a release before its deployment, with the live deployment as the version to restore."""
         release = Release(
             place=place,
             checks=checks,
@@ -93,7 +93,7 @@ class Releasing:
                 kept.callback(opened.close)
                 release = attrs.evolve(release, journal=opened)
             if on_failure == "restore":
-                deadline.begin("looking what serves now")
+                deadline.begin("reading the live deployment")
                 async with deadline.held("deploy"):
                     before = Before.of(await self._recent(place))
                 release.note(before=before.to_dict())
@@ -101,11 +101,11 @@ class Releasing:
             yield release
 
     async def ended(self, release: Release, created: Deployment, timeout: float) -> Deployment:
-        """Return a deployment of a release that has ended well, and whose site passes all checks.
+        """Wait for the deployment of a release, and run its checks.
 
         Raises:
-            DeploymentFailed: It ended otherwise.
-            DeploymentUnhealthy: Its site does not pass.
+            DeploymentFailed: The deployment failed.
+            DeploymentUnhealthy: Its site failed a check.
         """
         observers = release.observers
         try:
@@ -119,10 +119,10 @@ class Releasing:
         return await self.checked(release, ended)
 
     async def checked(self, release: Release, deployment: Deployment) -> Deployment:
-        """Return a live deployment whose site passes all checks.
+        """Run the checks of a release against its live deployment, and return the deployment.
 
         Raises:
-            DeploymentUnhealthy: It does not.
+            DeploymentUnhealthy: Its site failed a check.
         """
         results = await self.results(deployment, release.checks) if release.checks else ()
         if all(result.passed for result in results):
@@ -132,7 +132,7 @@ class Releasing:
         raise await self._failure(release, deployment, results)
 
     async def results(self, deployment: Deployment, checks: Sequence[CheckLike]) -> tuple[CheckResult, ...]:
-        """Return what came of checks of a live deployment's site."""
+        """Return the results of checks of a live deployment's site."""
         return await verify(deployment.url, checks, self._pipeline.to_sites())
 
     async def resume(
@@ -143,7 +143,7 @@ class Releasing:
         *,
         observers: Observers,
     ) -> Deployment | None:
-        """Do what `LaunchClient.resume_release` promises."""
+        """Implement `LaunchClient.resume_release`."""
         given, deadline = checks_of(checks), Deadline.after(timeout, on_step=observers.on_step)
         kept = ReleaseJournal.reopened(Path(journal))
         try:
@@ -152,9 +152,11 @@ class Releasing:
             is_decided = kept.is_over or "results" in kept.facts
             if not is_decided and names != kept.release["checks"]:
                 told = ", ".join(map(str, cast("list[str]", kept.release["checks"]))) or "none"
-                raise InvalidArgumentError("verify", f"the release began with other checks; give these again: {told}")
+                raise InvalidArgumentError(
+                    "verify", f"differs from the checks that the release began with. Pass these checks: {told}"
+                )
             async with deadline.held("resume_release"):
-                deadline.begin("reading how far the release is")
+                deadline.begin("reading the state of the release")
                 release = attrs.evolve(await self._read(kept, given, timeout), observers=observers)
                 deployment = await self._begun_deployment(release, kept, deadline)
             return None if deployment is None else await self._finished(release, kept, deployment, deadline)
@@ -162,7 +164,7 @@ class Releasing:
             kept.close()
 
     async def _begun_deployment(self, release: Release, kept: ReleaseJournal, deadline: Deadline) -> Deployment | None:
-        """Return the deployment of a release that was begun; None if it was never created."""
+        """Return the deployment of an interrupted release; None if it was never created."""
         if kept.facts.get("deployment") is not None:
             return await self._by_uid(release.place, kept.facts["deployment"])
         found = await self._interrupted(release, kept, "sends", kept.release.get("commit_hash"), deadline)
@@ -173,7 +175,7 @@ class Releasing:
     async def _finished(
         self, release: Release, kept: ReleaseJournal, deployment: Deployment, deadline: Deadline
     ) -> Deployment:
-        """Do what is left of a release; what is over is told again."""
+        """Finish a release. If it has ended, return its outcome again."""
         outcome, known = kept.facts.get("outcome"), kept.facts.get("results")
         if outcome == "healthy":
             release.observers.show(deployment)
@@ -190,7 +192,7 @@ class Releasing:
     async def _interrupted(
         self, release: Release, kept: ReleaseJournal, name: str, commit_hash: object, deadline: Deadline
     ) -> Deployment | None:
-        """Return what a creation of an earlier process has made, of which the journal knows only that it was sent."""
+        """Return the deployment of a creation that an earlier process sent; its outcome is not in the journal."""
         record = kept.facts.get(name)
         if record is None:
             return None
@@ -222,7 +224,10 @@ class Releasing:
     def _check_owner(self, about: Mapping[str, object]) -> None:
         for name, mine in self._owner().items():
             if about[name] != mine and None not in (about[name], mine):
-                raise ConfigurationError(f"the release was begun with {name} {about[name]}, this client has {mine}")
+                raise ConfigurationError(
+                    f"The release began with {name} {about[name]}, but this client has {mine}. Use a client "
+                    "with the same settings"
+                )
 
     async def _recent(self, place: Place) -> Sequence[Deployment]:
         return await recent_deployments(self._deployments, place.project_uid, place.environment_uid)
@@ -230,17 +235,17 @@ class Releasing:
     async def _failure(
         self, release: Release, deployment: Deployment, results: Sequence[CheckResult]
     ) -> DeploymentUnhealthy:
-        """Put back what served before if that is to be done; return the error that says what was done."""
+        """Restore the previous version if requested; return the error that describes the outcome."""
         restored, cause = None, None
         if release.on_failure == "keep":
-            done = "It still serves: restore(...) puts back what served before"
+            done = "The deployment is still live. launch.restore(...) restores the previous version"
         elif all(result.is_refused for result in results if not result.passed and result.is_decided):
-            done = "It still serves, because nothing says that it is bad: nothing was put back"
+            done = "The deployment is still live and nothing was restored, because no check could read the site"
         else:
             try:
                 restored, done = await self._put_back(release, deployment)
             except LaunchError as error:
-                cause, done = error, f"Putting back what served before failed: {_told(error)}{_again(release, error)}"
+                cause, done = error, f"Restoring the previous version failed: {_told(error)}{_again(release, error)}"
         if cause is None or isinstance(cause, DeploymentFailed):
             release.note(outcome="unhealthy", done=done)
         unhealthy = _unhealthy(deployment, results, restored, done)
@@ -249,28 +254,28 @@ class Releasing:
         return unhealthy
 
     async def _put_back(self, release: Release, bad: Deployment) -> tuple[Deployment | None, str]:
-        """Put back what served before a bad deployment, unless somebody has deployed something else since."""
+        """Restore the version before a bad deployment, unless someone has deployed another version since."""
         observers = release.observers
         deadline = Deadline.after(release.timeout, on_step=observers.on_step)
         async with deadline.held("restore"):
-            deadline.begin("looking for what to put back")
+            deadline.begin("choosing the version to restore")
             created = await self._put_back_before(release, deadline)
             if created is None:
                 recent = await self._recent(release.place)
                 if other := _other_since(recent, bad):
-                    return None, f"Nothing was put back, because {other}"
+                    return None, f"Nothing was restored, because {other}"
                 previous = None if release.before is None else release.before.served_before(recent, bad)
                 if previous is None:
-                    return None, "Nothing good served before it, so nothing can be put back: deploy one that works"
+                    return None, "No earlier version was live, so nothing was restored. Deploy a working version"
                 if previous.uid == bad.uid or (bad.commit_hash and bad.commit_hash == previous.commit_hash):
-                    return None, "The same version served before, so that putting it back would change nothing"
+                    return None, "Nothing was restored, because the same version was live before"
                 created = await self._copied(release, previous, deadline)
         restored = await self._watching.wait(created, timeout=deadline.remaining, on_update=observers.on_update)
         self._purges.deployed(restored.environment_uid)
-        return restored, f"Deployment {restored.uid} serves instead, with what served before. {_VARIABLES}"
+        return restored, f"Deployment {restored.uid} has restored the previous version. {_VARIABLES}"
 
     async def _put_back_before(self, release: Release, deadline: Deadline) -> Deployment | None:
-        """Return what an earlier process has put back, or had begun to."""
+        """Return the restoring deployment that an earlier process has created."""
         kept = release.journal
         if kept is None:
             return None
@@ -283,7 +288,7 @@ class Releasing:
         return found
 
     async def _copied(self, release: Release, previous: Deployment, deadline: Deadline) -> Deployment:
-        """Deploy again what served before."""
+        """Deploy the previous version again."""
         release.note(restored_commit=previous.commit_hash)
         with release.creating("restore_sends") as log:
             created = await self._copying.put_back(
@@ -305,20 +310,20 @@ def _unhealthy(
 
 
 def _other_since(recent: Sequence[Deployment], bad: Deployment) -> str:
-    """Say which deployment serves or is on its way instead of a bad one, if any; what is listed late says nothing."""
+    """Return a text about a newer deployment that is live or in progress; empty if the listing shows none."""
     own = next((one for one in recent if one.uid == bad.uid), None)
     for one in newest_first(recent):
         if is_newer(one, bad) and (one.status.is_serving or one.status.is_in_flight):
-            state = "serves" if one.status.is_serving else f"is {one.status}"
-            return f"deployment {one.uid}, which somebody has made since, {state}"
+            state = "is live" if one.status.is_serving else f"is {one.status}"
+            return f"someone has created deployment {one.uid} since, which {state}"
     now = serving(recent)
     if own is not None and not own.status.is_serving and now is not None:
-        return f"deployment {now.uid} serves again already"
+        return f"deployment {now.uid} is live again"
     return ""
 
 
 def _again(release: Release, error: LaunchError) -> str:
-    """Say how to try once more, where nothing may be on its way."""
+    """Return how to try again, if no deployment can be in progress."""
     if error.ambiguous or isinstance(error, DeploymentFailed):
         return ""
     if release.journal is not None:

@@ -1,6 +1,6 @@
-"""`restore`: puts back what served before, whatever is wrong with what serves now.
+"""`restore`: deploy the version that was live before the current one.
 
-It deploys again what is found to have served before. Called again, it must not bring the bad version back.
+A second call must not bring the bad version back.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LOG: Final = logging.getLogger(__name__)
 
 
 class Restoring:
-    """Deploys again what served before."""
+    """Deploys previous versions again."""
 
     def __init__(self, deployments: Deployments, watching: Watching, copying: Copying, purges: CachePurges) -> None:
         self._deployments = deployments
@@ -44,7 +44,7 @@ class Restoring:
         timeout: float,
         observers: Observers,
     ) -> Deployment:
-        """Do what `LaunchClient.restore` promises."""
+        """Implement `LaunchClient.restore`."""
         check_uid("project_uid", project_uid)
         check_uid("environment_uid", environment_uid)
         wanted = to.uid if isinstance(to, Deployment) else to
@@ -53,7 +53,7 @@ class Restoring:
         place = Place(project_uid, environment_uid)
         deadline = Deadline.after(timeout, on_step=observers.on_step)
         async with deadline.held("restore"):
-            deadline.begin("looking what served before")
+            deadline.begin("choosing the version to restore")
             recent = await recent_deployments(self._deployments, project_uid, environment_uid)
             now = serving(recent)
             if wanted is None:
@@ -61,7 +61,7 @@ class Restoring:
             else:
                 target = await self._named(recent, wanted, place)
             if now is not None and target.uid == now.uid:
-                _LOG.info("deployment %s serves already: nothing to restore", now.uid)
+                _LOG.info("Deployment %s is already live: nothing to restore", now.uid)
                 observers.show(now)
                 return now
             created = await self._on_its_way(recent, target, now)
@@ -75,11 +75,11 @@ class Restoring:
         return ended
 
     async def _predecessor(self, recent: Sequence[Deployment], now: Deployment | None, place: Place) -> Deployment:
-        """Return the deployment that served before the one that serves now, and had something else.
+        """Return the last deployment before the live one that had another source.
 
         Raises:
-            InvalidArgumentError: What serves now was put back already, so that nobody can tell what is meant.
-            LaunchError: There is none.
+            InvalidArgumentError: The live deployment was restored before, so the SDK cannot choose a version.
+            LaunchError: There is no earlier version.
         """
         earlier = served_before(recent, now)
         if now is None and earlier:
@@ -91,13 +91,13 @@ class Restoring:
                 if now is not None and await self._are_alike(older, now):
                     raise InvalidArgumentError(
                         "to",
-                        f"deployment {now.uid}, which serves, has brought back {_source(older)} already, so that what "
-                        f"served before it may be bad: name the deployment to restore, such as to={one.uid!r}",
+                        f"is needed, because the live deployment {now.uid} has already restored {_source(older)}, and "
+                        f"the version before it may be bad. Pass the deployment to restore, such as to={one.uid!r}",
                     )
             return one
         raise LaunchError(
-            f"nothing else served in environment {place.environment_uid} before, so that there is nothing to restore: "
-            "deploy a version that works",
+            f"Environment {place.environment_uid} had no other live version before, so there is nothing to restore. "
+            "Deploy a working version",
             operation="restore",
         )
 
@@ -105,21 +105,24 @@ class Restoring:
         found = next((one for one in recent if one.uid == uid), None)
         target = found or await self._deployments.get(place.project_uid, place.environment_uid, uid)
         if not target.status.is_success:
-            raise InvalidArgumentError("to", f"deployment {uid} is {target.status or 'of no status'}: it never served")
+            raise InvalidArgumentError(
+                "to",
+                f"deployment {uid} is {target.status or 'without a status'}, so it was never live",
+            )
         return target
 
     async def _on_its_way(
         self, recent: Sequence[Deployment], target: Deployment, now: Deployment | None
     ) -> Deployment | None:
-        """Return a newer deployment of the same as the target that goes on already, as of an earlier call."""
+        """Return a newer deployment in progress with the target's source, for example from an earlier call."""
         going = [one for one in newest_first(recent) if one.status.is_in_flight and (not now or is_newer(one, now))]
         if going and await self._are_alike(going[0], target):
-            _LOG.info("deployment %s brings back %s already", going[0].uid, _source(target))
+            _LOG.info("Deployment %s already restores %s", going[0].uid, _source(target))
             return going[0]
         return None
 
     async def _are_alike(self, one: Deployment, other: Deployment) -> bool:
-        """Return whether two deployments are known to be of the same commit or the same ZIP."""
+        """Return whether two deployments have the same commit or the same ZIP, as far as the SDK can determine."""
         if one.commit_hash or other.commit_hash:
             return one.commit_hash == other.commit_hash
         known = await zip_hash_of(self._deployments, one)

@@ -1,4 +1,4 @@
-"""Which deployment of an environment serves, and which ones served before: read off a listing, without a request."""
+"""Find the live deployment of an environment and the ones that were live before, in a listing."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def newest_first(deployments: Sequence[Deployment]) -> list[Deployment]:
-    """Return deployments by their age; the order of a listing means nothing (FACTS §11 row 22)."""
+    """Return deployments sorted by age, because the order of a listing is not documented."""
     return sorted(deployments, key=_age, reverse=True)
 
 
 def serving(deployments: Sequence[Deployment]) -> Deployment | None:
-    """Return the deployment that serves; None if none does."""
+    """Return the live deployment; None if there is none."""
     return next((one for one in newest_first(deployments) if one.status.is_serving), None)
 
 
 def served_before(deployments: Sequence[Deployment], one: Deployment | None) -> list[Deployment]:
-    """Return the deployments that served before another one was made, the last of them first; or all that served."""
+    """Return the deployments that were live before another one, the last one first; by default all."""
     served = [other for other in newest_first(deployments) if other.status.is_superseded]
     return [other for other in served if one is None or is_newer(one, other)]
 
 
 def is_newer(one: Deployment, other: Deployment) -> bool:
-    """Return whether a deployment was made after another one."""
+    """Return whether a deployment was created after another one."""
     return one.uid != other.uid and _age(one) > _age(other)
 
 

@@ -1,6 +1,6 @@
-"""Runs checks against a live site until each is decided, or one has failed.
+"""Run checks against a live site until all have passed or one has failed.
 
-Requests of checks carry no credentials, cost no budget and are not retried: a failed attempt is what they look for.
+Requests of checks carry no credentials, do not count against the rate limit and are not retried.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ _MOST_READ: Final = 1 << 20
 _MOST_REDIRECTS: Final = 5
 _FUNCTION_SECONDS: Final = 30.0
 _UNSTEADY: Final = 10
-"""Attempts after the grace time, for each that would decide, after which a site that wavers has failed."""
+"""A site whose answers alternate fails after the grace time and this many times the deciding number of attempts."""
 _HEADERS: Final = {"Accept": "*/*", "Cache-Control": "no-cache", "User-Agent": USER_AGENT}
 
 
 async def verify(url: str | None, checks: Sequence[CheckLike], send: Send) -> tuple[CheckResult, ...]:
-    """Return what came of each check; as soon as one has failed, the others are left as they are.
+    """Return the outcome of each check. When one check has failed, the others stop.
 
     Args:
-        url: Absolute URL of the site; None where the service gives none, so that nothing can be asked.
+        url: Absolute URL of the site; None if the service returned none, so that no check can run.
         checks: The checks.
         send: Sends a request to a site.
     """
     if url is None:
-        problem = "the service gives no URL of this deployment, so that nothing can be asked"
+        problem = "the service returned no URL for this deployment, so no check could run"
         return tuple(
             CheckResult(name=name_of(check), passed=False, problem=problem, is_refused=True) for check in checks
         )
@@ -60,12 +60,12 @@ async def verify(url: str | None, checks: Sequence[CheckLike], send: Send) -> tu
     results = tuple(one.result for one in counts)
     for result in results:
         if not result.passed:
-            _LOG.info("check of %s %s", url, result)
+            _LOG.info("Check of %s %s", url, result)
     return results
 
 
 def failures_in(results: Sequence[CheckResult]) -> str:
-    """Return which checks failed and why, in words; empty if all have passed."""
+    """Return a text with the failed checks and their problems; empty if all have passed."""
     if all(result.passed for result in results):
         return ""
     failed = [result for result in results if not result.passed and result.is_decided]
@@ -74,7 +74,7 @@ def failures_in(results: Sequence[CheckResult]) -> str:
 
 
 class _Counting:
-    """One check, and how often it has passed and failed in a row."""
+    """One check, with its numbers of successes and failures in a row."""
 
     def __init__(self, check: CheckLike, url: str, send: Send) -> None:
         self._check = check
@@ -86,7 +86,7 @@ class _Counting:
         self.result = CheckResult(name=name_of(check), passed=False, is_decided=False)
 
     async def decide(self) -> bool:
-        """Try until it is decided; return whether the site has passed."""
+        """Repeat the check until it is decided; return whether the site has passed."""
         clock, rule = asyncio.get_running_loop().time, self._rule
         passed = failed = counted = 0
         while True:
@@ -109,7 +109,7 @@ class _Counting:
         self.result = attrs.evolve(
             self.result,
             passed=passed,
-            problem=verdict.problem or ("" if passed else "it passed and failed by turns"),
+            problem=verdict.problem or ("" if passed else "it passed and failed alternately"),
             status=verdict.status,
             head=verdict.head,
             attempts=self.result.attempts + 1,
@@ -125,12 +125,12 @@ class _Counting:
 
 
 async def _asked(check: Check, url: str, send: Send) -> Verdict:
-    """Ask one address, and follow redirects within the site; all of it within the check's time."""
+    """Send the request of a check and follow redirects within the site, all within the check's time."""
     try:
         async with asyncio.timeout(check.within):
             response, body = await _answer(check, url.rstrip("/") + check.path, send)
     except TimeoutError:
-        return Verdict(f"no whole answer within {check.within:g} s")
+        return Verdict(f"no complete response within {check.within:g} s")
     except TransportError as error:
         return Verdict(printable(error.message))
     return verdict_of(check, response, body)
@@ -151,14 +151,14 @@ def _request(url: str, check: Check, body: bytearray) -> Request:
     def keep(part: bytes) -> None:
         body.extend(part[: _MOST_READ - len(body)])
 
-    # A page may be of any size: no more than its beginning is kept.
+    # A page may have any size, so only its beginning is kept.
     return Request(
         "GET", url, _HEADERS, timeout=check.within, operation="verify", on_body=keep, response_limit=sys.maxsize
     )
 
 
 async def _called(check: Callable[[str], bool | Awaitable[bool]], url: str) -> Verdict:
-    """Call a function; a plain one in a thread, because it may wait for the site."""
+    """Call a function. A plain function runs in a thread, because it may wait for the site."""
     try:
         async with asyncio.timeout(_FUNCTION_SECONDS):
             if inspect.iscoroutinefunction(check) or inspect.iscoroutinefunction(getattr(check, "__call__", None)):  # noqa: B004
@@ -168,7 +168,9 @@ async def _called(check: Callable[[str], bool | Awaitable[bool]], url: str) -> V
                 if inspect.isawaitable(outcome):
                     outcome = await cast("Awaitable[object]", outcome)
     except TimeoutError:
-        return Verdict(f"it did not end within {_FUNCTION_SECONDS:g} s")
-    except Exception as error:  # noqa: BLE001, RUF100 - whatever it raises, the site has not passed
-        return Verdict(f"it raised {type(error).__name__}: {head_of(str(error).encode('utf-8', 'replace'))}")
-    return Verdict() if outcome else Verdict(f"it returned {head_of(repr(outcome).encode('utf-8', 'replace'))}")
+        return Verdict(f"the function did not end within {_FUNCTION_SECONDS:g} s")
+    except Exception as error:  # noqa: BLE001, RUF100 - any exception means that the site has not passed
+        return Verdict(f"the function raised {type(error).__name__}: {head_of(str(error).encode('utf-8', 'replace'))}")
+    return (
+        Verdict() if outcome else Verdict(f"the function returned {head_of(repr(outcome).encode('utf-8', 'replace'))}")
+    )

@@ -1,1 +1,1 @@
-"""The file that holds a document: TOML, read with lines for errors, and written with its comments."""
+"""The TOML file of a document: read with line numbers for errors, and written with its comments."""

@@ -1,7 +1,7 @@
-"""On which line of a TOML text each key stands: parsers of TOML do not say.
+"""Find the line of each key in a TOML text, because TOML parsers do not return lines.
 
-The text is known to be TOML, so that this only has to tell keys from values, and skips values by their brackets and
-quotes. Keys are unescaped by tomllib.
+The text is valid TOML, so this module only separates keys from values. It skips values by their brackets and quotes.
+tomllib unescapes the keys.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, TypeAlias, cast
 __all__ = ["KeyPath", "key_lines", "line_of", "shown_path"]
 
 KeyPath: TypeAlias = tuple[str, ...]
-"""Where something stands in a document: the keys that lead there, from the top."""
+"""Path of an entry in a document: its keys from the top."""
 
 _STRING: Final = re.compile(r'"""(?:[^\\]|\\.)*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:[^"\\]|\\.)*"|\'[^\']*\'', re.DOTALL)
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
@@ -22,7 +22,7 @@ _BLANK: Final = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 
 
 def key_lines(text: str) -> Mapping[KeyPath, int]:
-    """Return the line, from 1, on which each key of a TOML text stands first."""
+    """Return the first line of each key of a TOML text, counted from 1."""
     lines: dict[KeyPath, int] = {}
     table: KeyPath = ()
     position = 0
@@ -46,7 +46,7 @@ def key_lines(text: str) -> Mapping[KeyPath, int]:
 
 
 def line_of(path: KeyPath, lines: Mapping[KeyPath, int]) -> int | None:
-    """Return the line of a key, or of the nearest one above it that is written."""
+    """Return the line of a key, or of its nearest parent in the text."""
     return next((lines[path[:length]] for length in range(len(path), 0, -1) if path[:length] in lines), None)
 
 
@@ -77,7 +77,7 @@ def _after_blank(text: str, position: int) -> int:
 
 
 def _end_of(text: str, position: int, ends: str) -> int:
-    """Return where one of some characters stands outside of strings, brackets and comments; the end if nowhere."""
+    """Return the position of the first of some characters outside strings, brackets and comments; else the end."""
     depth = 0
     while position < len(text):
         letter = text[position]
@@ -96,7 +96,7 @@ def _end_of(text: str, position: int, ends: str) -> int:
 
 
 def _path(key: str) -> KeyPath:
-    """Return the keys that a dotted key consists of."""
+    """Return the keys of a dotted key."""
     path: list[str] = []
     document = cast("Mapping[str, object]", tomllib.loads(f"{key.strip()} = 0"))
     while isinstance(document, dict):

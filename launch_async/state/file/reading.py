@@ -1,4 +1,4 @@
-"""From TOML to a `State`, or to everything that is wrong with it at once, each with file, line and key."""
+"""Parse TOML to a `State`, or report all problems with their file, line and key."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ _KINDS: Final[Mapping[type, str]] = {str: "a string", bool: "true or false", dic
 
 
 def read(kind: type[D], text: str, name: str) -> D:
-    """Return what a text declares, as an object of a class.
+    """Parse a document as an object of a class.
 
     Raises:
-        StateError: It is no TOML, or says what no document may.
+        StateError: The text is not valid TOML or not a valid document.
     """
-    # A document may hold a secret, though it must not: the frames that raise have none.
+    # A document may contain a secret by mistake: the frames that raise contain none.
     text = Secret(text)
     declared = _read(kind, text, name)
     if isinstance(declared, list):
@@ -66,7 +66,7 @@ def read(kind: type[D], text: str, name: str) -> D:
 
 
 def _read(kind: type[D], text: str, name: str) -> D | list[StateProblem]:
-    """Return what a text declares, or everything that is wrong with it."""
+    """Parse a document, or return all problems."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -79,7 +79,7 @@ def _read(kind: type[D], text: str, name: str) -> D | list[StateProblem]:
 
 
 def problem_at(origin: Origin | None, path: KeyPath, message: str) -> StateProblem:
-    """Return a problem with what stands at a path of a document."""
+    """Return a problem with an entry of a document."""
     line = None if origin is None else line_of(path, origin.lines)
     return StateProblem(file="" if origin is None else origin.name, line=line, key=shown_path(path), message=message)
 
@@ -87,13 +87,13 @@ def problem_at(origin: Origin | None, path: KeyPath, message: str) -> StateProbl
 def _syntax_problem(error: tomllib.TOMLDecodeError, text: str, name: str) -> StateProblem:
     found = _SYNTAX.match(str(error))
     if found is None:
-        return StateProblem(file=name, line=None, key="", message=f"is no TOML: {error}")
+        return StateProblem(file=name, line=None, key="", message=f"is not valid TOML: {error}")
     line = int(found[2]) if found[2] else text.rstrip("\n").count("\n") + 1
-    return StateProblem(file=name, line=line, key="", message=f"is no TOML: {found[1]}")
+    return StateProblem(file=name, line=line, key="", message=f"is not valid TOML: {found[1]}")
 
 
 class _Reader:
-    """Reads tables, and collects what is wrong with them."""
+    """Reads tables, and collects their problems."""
 
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
@@ -112,7 +112,7 @@ class _Reader:
 
     def _group(self, table: Table, path: KeyPath) -> DeclaredGroup:
         if not {"projects", "environments"} & table.keys():
-            self._wrong(path, 'fits nothing: give projects = ["..."], environments = ["..."] or both')
+            self._wrong(path, 'has no patterns: add projects = ["..."], environments = ["..."] or both')
         group = self._settings(DeclaredGroup, table, "group", path)
         group.projects = self._patterns(table, "projects", path, ("*",))
         group.environments = self._patterns(table, "environments", path, ("*",))
@@ -129,9 +129,12 @@ class _Reader:
             environments=self._tables(table, "environments", path, self._environment),
         )
         if project.repository is not None and project.source is not None:
-            self._wrong((*path, "source"), "a project has a repository or a source, not both")
+            self._wrong((*path, "source"), "cannot be used together with a repository: remove one of them")
         if project.delete and (kept := [name for name, one in project.environments.items() if not one.delete]):
-            self._wrong((*path, "delete"), f"deletes the project with {', '.join(kept)}, which the document declares")
+            self._wrong(
+                (*path, "delete"),
+                f"would also delete {', '.join(kept)}, which the document declares: remove these environments from it",
+            )
         return project
 
     def _environment(self, table: Table, path: KeyPath) -> DeclaredEnvironment:
@@ -140,7 +143,7 @@ class _Reader:
         environment.delete = self._get(table, "delete", bool, path) or False
         environment.source = self._get(table, "source", str, path)
         if environment.delete and environment.protected:
-            self._wrong((*path, "delete"), "the environment is protected: remove `protected = true` first")
+            self._wrong((*path, "delete"), "cannot delete a protected environment: remove `protected = true` first")
         return environment
 
     def _settings(self, kind: type[T], table: Table, name: str, path: KeyPath) -> T:
@@ -153,7 +156,7 @@ class _Reader:
             "variables": self._variables(self._table(table, "variables", path), (*path, "variables")),
         }
         if settings["framework_preset"] == "":
-            self._wrong((*path, "framework_preset"), "is empty, and no environment can do without one")
+            self._wrong((*path, "framework_preset"), "must not be empty, because every environment has a preset")
         return cast("Callable[..., T]", kind)(**settings)
 
     def _protection(self, table: Table, path: KeyPath) -> DeclaredPasswordProtection | None:
@@ -165,7 +168,7 @@ class _Reader:
         if password is not None and is_reference(password):
             self._check_reference(password, (*path, "password"))
         elif password is not None:
-            self._wrong((*path, "password"), 'a secret does not stand in a document: write "env:NAME" or "file:PATH"')
+            self._wrong((*path, "password"), 'must be a reference: write "env:NAME" or "file:PATH"')
         return DeclaredPasswordProtection(
             is_enabled=self._get(inner, "is_enabled", bool, path),
             username=self._get(inner, "username", str, path),
@@ -201,8 +204,7 @@ class _Reader:
             elif looks_secret(name, value):
                 self._wrong(
                     path,
-                    'looks like a secret: write "env:NAME" or "file:PATH", or {literal = "..."} if everybody may '
-                    "read it",
+                    'looks like a secret: write "env:NAME" or "file:PATH", or {literal = "..."} if the value is public',
                 )
             return value
         if isinstance(value, dict):
@@ -214,16 +216,16 @@ class _Reader:
                 return DELETE
         if isinstance(value, bool | int | float):
             shown = str(value).lower() if isinstance(value, bool) else value
-            self._wrong(path, f'a variable is a string: write "{shown}"')
+            self._wrong(path, f'must be a string: write "{shown}"')
         else:
-            self._wrong(path, 'expected a string, {literal = "..."} or {delete = true}')
+            self._wrong(path, 'must be a string, {literal = "..."} or {delete = true}')
         return ""
 
     def _check_reference(self, reference: str, path: KeyPath) -> None:
         kind, _, name = reference.partition(":")
         if not name.strip() or "\0" in name or (kind == "env" and "=" in name):
             what = "the name of an environment variable" if kind == "env" else "the path of a file"
-            self._wrong(path, f'{kind}: must be followed by {what}; a value that begins so is {{literal = "..."}}')
+            self._wrong(path, f'{kind}: must be followed by {what}. For a plain text, write {{literal = "..."}}')
 
     def _uid(self, table: Table, path: KeyPath) -> str | None:
         uid = self._get(table, "uid", str, path)
@@ -236,13 +238,13 @@ class _Reader:
         if given is None:
             return default
         if wrong := [one for one in given if not isinstance(one, str)]:
-            self._wrong((*path, key), f"expected a list of strings, and {wrong[0]!r} is none")
+            self._wrong((*path, key), f"must be a list of strings, but {wrong[0]!r} is not a string")
         return tuple(str(one) for one in given)
 
     def _tables(self, table: Table, key: str, path: KeyPath, read_one: Callable[[Table, KeyPath], T]) -> dict[str, T]:
         inner, path = self._table(table, key, path), (*path, key)
         if key != "groups" and "" in inner:
-            self._wrong((*path, ""), "a name is empty")
+            self._wrong((*path, ""), "must not be an empty name")
         return {name: read_one(self._table(inner, name, path), (*path, name)) for name in inner}
 
     def _table(self, table: Table, key: str, path: KeyPath) -> Table:
@@ -252,23 +254,23 @@ class _Reader:
         value = table.get(key)
         if value is None or isinstance(value, kind):
             return value
-        self._wrong((*path, key), f"expected {_KINDS[kind]}, not {_shown_kind(value)}")
+        self._wrong((*path, key), f"must be {_KINDS[kind]}, not {_shown_kind(value)}")
         return None
 
     def _check_keys(self, table: Table, name: str, path: KeyPath) -> None:
         for key in table:
             if key not in KEYS[name]:
-                self._wrong((*path, key), f"is no key of this table{_advice(key, name)}")
+                self._wrong((*path, key), f"is not a key of this table{_advice(key, name)}")
 
     def _wrong(self, path: KeyPath, message: str) -> None:
         self.problems.append(problem_at(self._origin, path, message))
 
 
 def _advice(key: str, name: str) -> str:
-    """Return which key may have been meant."""
+    """Return a similar key as advice, or all keys."""
     close: Iterable[str] = difflib.get_close_matches(re.sub(r"(?<=[a-z])([A-Z])", r"_\1", key).lower(), KEYS[name], 1)
     meant = next(iter(close), None)
-    return f"; did you mean {meant}?" if meant else f", which may have {', '.join(KEYS[name])}"
+    return f". Did you mean {meant}?" if meant else f". The keys are {', '.join(KEYS[name])}"
 
 
 def _shown_kind(value: object) -> str:

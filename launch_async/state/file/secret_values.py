@@ -1,6 +1,6 @@
-"""Which values of variables look like secrets, by their names and by what they are.
+"""Detect values of variables that look like secrets, by their names and their contents.
 
-Nobody can tell for sure. Where this is wrong, a document says `{literal = "..."}`, or `env:NAME` of its own accord.
+The result is a guess. If it is wrong, a document contains `{literal = "..."}`, or `env:NAME` for a secret.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _NAME: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _PUBLIC: Final = re.compile(r"(NEXT_PUBLIC|NUXT_PUBLIC|PUBLIC|VITE|GATSBY|REACT_APP)_")
-"""Beginnings of names whose values the frameworks put into the page that everybody reads."""
+"""Beginnings of names whose values the frameworks write into the public page."""
 _VALUE: Final = re.compile(
     r"""-----BEGIN\ [A-Z ]*PRIVATE\ KEY            # a key
         |\b[a-z][a-z0-9+.-]*://[^/\s:@]*:[^/\s@]+@   # an address with a password
@@ -31,5 +31,5 @@ _VALUE: Final = re.compile(
 
 
 def looks_secret(name: str, value: str) -> bool:
-    """Return whether a variable looks as if nobody else should know its value."""
+    """Return whether the value of a variable looks like a secret."""
     return bool(_VALUE.search(value)) or (bool(_NAME.search(name)) and not _PUBLIC.match(name))

@@ -1,4 +1,4 @@
-"""From a document to TOML, by tomlkit (extra `state`): into the text that it was read from, whose comments stay."""
+"""Write a document as TOML with tomlkit (extra `state`), into the text of its file, so that comments remain."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ Plain: TypeAlias = "str | bool | list[str] | dict[str, Plain]"
 Table: TypeAlias = dict[str, Plain]
 
 _INLINE: Final = (frozenset({"literal"}), frozenset({"delete"}))
-"""Tables that stand on one line: values of variables."""
+"""Tables on one line: values of variables."""
 _ALL: Final = ("*",)
 _LIKE_NOTHING: Final[tuple[object, ...]] = (False, [], {}, [*_ALL], str(GitProvider.GITHUB))
-"""What says the same as its absence, where its absence says something."""
+"""Values that mean the same as a missing key."""
 
 
 def written(state: Declaration) -> str:
     """Return a document as TOML.
 
     Raises:
-        StateError: Something cannot be written.
+        StateError: TOML cannot contain a value.
         ConfigurationError: tomlkit is not installed.
     """
     plain = _document(state)
@@ -56,9 +56,9 @@ def written(state: Declaration) -> str:
         import tomlkit
     except ImportError:
         raise ConfigurationError(
-            'writing state files needs tomlkit: pip install "contentstack-launch[state]"'
+            'Writing state files needs tomlkit: pip install "contentstack-launch[state]"'
         ) from None
-    # What is new stands in tables of its own, unless tomlkit cannot put one there, as behind a dotted key.
+    # New entries get separate tables, unless tomlkit cannot add a table, for example after a dotted key.
     origin = state.origin
     for inline in (False, True) if origin is not None else ():
         document = tomlkit.parse("" if origin is None else origin.text)
@@ -73,10 +73,10 @@ def written(state: Declaration) -> str:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all; what was there keeps its permissions.
+    """Write a file atomically. An existing file keeps its permissions.
 
     Raises:
-        InvalidArgumentError: It cannot be written.
+        InvalidArgumentError: The file cannot be written.
     """
     try:
         target = path.resolve()
@@ -90,7 +90,9 @@ def replace_file(path: Path, text: str) -> None:
         finally:
             Path(temporary).unlink(missing_ok=True)
     except OSError as error:
-        raise InvalidArgumentError("path", f"{path} cannot be written: {error.strerror or error}") from None
+        raise InvalidArgumentError(
+            "path", f"The file {str(path)!r} cannot be written: {error.strerror or error}"
+        ) from None
 
 
 def _umask() -> int:
@@ -100,7 +102,7 @@ def _umask() -> int:
 
 
 def _merge(container: MutableMapping[str, object], plain: Table, *, inline: bool) -> None:
-    """Make a tomlkit container say what a table says, and leave alone what says so already."""
+    """Update a tomlkit container to the content of a table, and keep entries that are equal."""
     for key in [key for key in container if key not in plain]:
         if _unwrapped(container[key]) not in _LIKE_NOTHING:
             del container[key]
@@ -126,7 +128,7 @@ def _item(value: Plain, *, inline: bool) -> object:
         for key, inner in value.items():
             on_one_line.append(key, _item(inner, inline=True))
         return on_one_line
-    # A table that holds nothing but tables needs no header.
+    # A table that contains only tables needs no header.
     table = tomlkit.table(is_super_table=bool(value) and all(_is_table(one) for one in value.values()))
     for key, inner in value.items():
         table.append(key, _item(inner, inline=False))
@@ -141,7 +143,7 @@ def _document(state: Declaration) -> Table:
     """Return a document as plain data.
 
     Raises:
-        StateError: Something cannot be written.
+        StateError: TOML cannot contain a value.
     """
     writer = _Writer(state)
     document = writer.document()
@@ -152,7 +154,7 @@ def _document(state: Declaration) -> Table:
 
 
 class _Writer:
-    """Turns a document into plain data, and collects what cannot be written."""
+    """Converts a document to plain data, and collects values that TOML cannot contain."""
 
     def __init__(self, state: Declaration) -> None:
         self._state = state
@@ -215,7 +217,7 @@ class _Writer:
         if password is not None and not (isinstance(password, str) and is_reference(password)):
             self._wrong(
                 (*path, "password_protection", "password"),
-                'cannot be written: only a reference can, as "env:NAME" or "file:PATH"',
+                'cannot be written as a plain text: use "env:NAME" or "file:PATH"',
             )
             password = None
         return _given({"is_enabled": protection.is_enabled, "username": protection.username, "password": password})
@@ -226,20 +228,22 @@ class _Writer:
         if isinstance(source, Delete):
             return {"delete": True}
         if not isinstance(source, str):
-            self._wrong(path, 'a function cannot be written: use "env:NAME" or "file:PATH"')
+            self._wrong(path, 'cannot be written, because it is a function: use "env:NAME" or "file:PATH"')
             return ""
         if not is_reference(source) and looks_secret(name, source):
-            self._wrong(path, 'looks like a secret and is not written: use "env:NAME", "file:PATH" or a LiteralValue')
+            self._wrong(
+                path, 'looks like a secret, so it is not written: use "env:NAME", "file:PATH" or a LiteralValue'
+            )
             return ""
         return source
 
     def check_texts(self, value: Plain, path: KeyPath) -> None:
-        """Find texts that no TOML can hold."""
+        """Find texts that TOML cannot contain."""
         for key, inner in value.items() if isinstance(value, dict) else ():
             self.check_texts(inner, (*path, key))
         texts: Iterator[str] = iter([*path[-1:], *([value] if isinstance(value, str) else [])])
         if not all(is_encodable(text) for text in texts):
-            self._wrong(path, "cannot be written: TOML has no lone surrogates")
+            self._wrong(path, "cannot be written: the text has a lone surrogate, which TOML does not allow")
 
     def _wrong(self, path: KeyPath, message: str) -> None:
         self.problems.append(problem_at(self._state.origin, path, message))

@@ -1,11 +1,11 @@
-"""From a `StatePlan` to a run of a fleet: confirmations, values and tokens are checked before anything is sent."""
+"""Convert a `StatePlan` to a run of a fleet, and check confirmations, values and tokens before the first request."""
 
 from __future__ import annotations
 
 import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import attrs
 
@@ -23,7 +23,6 @@ from launch_async.fleet.journal.given import journal_of
 from launch_async.fleet.journal.journal import Journal
 from launch_async.fleet.journal.memory import MemoryJournal
 from launch_async.fleet.plan.actions import Mixed, Redeploy, Task
-from launch_async.fleet.plan.confirmation import is_protected
 from launch_async.fleet.plan.operation import PlannedOperation
 from launch_async.fleet.plan.plan import Plan
 from launch_async.fleet.report.report import FleetReport
@@ -33,7 +32,7 @@ from launch_async.fleet.services import FleetServices
 from launch_async.models.project import ProjectType
 from launch_async.state.declarations import Declaration
 from launch_async.state.document import State
-from launch_async.state.plan import StatePlan, changes_of
+from launch_async.state.plan import StatePlan, changes_of, reasons_to_confirm
 from launch_async.state.resolving import resolve
 from launch_async.state.run.journalled import operation_of, redeployment_of, step_of
 from launch_async.state.run.performing import StatePerformer
@@ -44,9 +43,7 @@ from launch_async.wire.secret import Secret
 __all__ = ["RedeployWhen", "applied", "resumed"]
 
 RedeployWhen: TypeAlias = Literal["changed"]
-"""Which environments are deployed again: those whose changes show only then."""
-
-_UNCONFIRMED: Final = 20
+"""The environments to redeploy: those with changes that take effect only with a deployment."""
 
 
 async def applied(
@@ -58,9 +55,9 @@ async def applied(
     redeploy: RedeployWhen | None,
     options: RunOptions,
 ) -> FleetReport:
-    """Do what `DeclaredState.apply` promises."""
+    """Implement `DeclaredState.apply`."""
     if redeploy not in (None, "changed"):
-        raise InvalidArgumentError("redeploy", f"{redeploy!r} is neither None nor 'changed'")
+        raise InvalidArgumentError("redeploy", f"must be None or 'changed', not {redeploy!r}")
     _check_owner(services, plan.host, plan.organization_uid)
     _check_confirmation(plan, confirm, options.protected)
     planned = _planned(services, plan, redeploy)
@@ -68,7 +65,7 @@ async def applied(
     steps = {operation.key: step for operation, step in zip(planned.operations, plan.steps, strict=False)}
     kept = journal_of(journal)
     if plan.is_empty and not (isinstance(kept, FileJournal) and kept.is_there):
-        # There is nothing to write down, unless an earlier run was interrupted.
+        # An empty plan needs no file, unless an earlier run was interrupted.
         kept = MemoryJournal()
     try:
         kept.open(planned, check=lambda one: _check_owner(services, one.host, one.organization_uid))
@@ -93,12 +90,12 @@ async def resumed(
     *,
     options: RunOptions,
 ) -> FleetReport:
-    """Do what `DeclaredState.resume` promises."""
+    """Implement `DeclaredState.resume`."""
     kept = journal_of(journal)
     planned = kept.open(None, check=lambda one: _check_owner(services, one.host, one.organization_uid))
     try:
         if not isinstance(planned.action, Mixed):
-            raise JournalError("the journal is of a fleet's run: fleet.resume(journal) resumes it")
+            raise JournalError("The journal belongs to a bulk operation. Resume it with launch.fleet.resume(journal)")
         states = {entry.key: entry.state for entry in kept.entries()}
         left = [one for one in planned.operations if not states[one.key].is_final]
         steps = {one.key: step_of(one, state) for one in left if isinstance(one.action, Task)}
@@ -119,7 +116,7 @@ async def _run(
     options: RunOptions,
 ) -> FleetReport:
     """Run a plan whose journal is open, and close the journal."""
-    assert isinstance(planned.action, Mixed)  # noqa: S101 - only these are made here
+    assert isinstance(planned.action, Mixed)  # noqa: S101 - this module makes only plans of this kind
     try:
         performer = StatePerformer(
             services,
@@ -135,7 +132,7 @@ async def _run(
 
 
 def _planned(services: FleetServices, plan: StatePlan, redeploy: RedeployWhen | None) -> Plan:
-    """Return a plan of a fleet: the steps first, then the redeployments, each in its stage."""
+    """Return the plan of a fleet with the steps and redeployments, each in its stage."""
     action = Mixed(title="apply declared state", salt=secrets.token_hex(16))
     operations = [operation_of(step, plan.steps, action.salt) for step in plan.steps]
     if redeploy == "changed":
@@ -157,15 +154,16 @@ def _shows_late(step: Step) -> bool:
 
 
 def _fit(services: FleetServices, kept: Journal, planned: Plan) -> Literal["unfinished", "over", "foreign"]:
-    """Return what a journal of another plan is to this one.
+    """Return how the journal of another plan relates to this plan.
 
-    An unfinished run of all that this plan does is gone on with. One that is over makes room. Anything else is foreign.
+    An unfinished run with all operations of this plan can continue. A run that has ended can be replaced. All other
+    journals are foreign.
     """
 
     def check(earlier: Plan) -> None:
         _check_owner(services, earlier.host, earlier.organization_uid)
         if not isinstance(earlier.action, Mixed):
-            raise JournalError("the journal is of something else")
+            raise JournalError("The journal belongs to another kind of run")
 
     try:
         earlier = kept.open(None, check=check)
@@ -183,18 +181,18 @@ def _fit(services: FleetServices, kept: Journal, planned: Plan) -> Literal["unfi
 async def _checked(
     services: FleetServices, steps: Sequence[Step], state: Declaration, operations: Iterable[PlannedOperation]
 ) -> dict[VariableSource, Secret]:
-    """Return the values that some steps write, once all is known to be there that the run needs.
+    """Return the values that some steps write, after checking everything that the run needs.
 
     Raises:
-        InvalidArgumentError: References lead to no value.
-        ArchiveError: Files of a new project or environment cannot be uploaded as they are.
-        MissingScopeError: The token is an app's, which cannot do that.
+        InvalidArgumentError: References have no value.
+        ArchiveError: The SDK refuses the files of a new project or environment.
+        MissingScopeError: An app's token cannot run these steps.
     """
     _check_token(services, operations)
     found = await resolve(_sources(steps), state.folder)
     missing = [str(value) for value in found.values() if isinstance(value, UnresolvedError)]
     if missing:
-        raise InvalidArgumentError("state", f"cannot be applied: {'; '.join(missing)}. Nothing was sent")
+        raise InvalidArgumentError("state", f"has references without a value: {'; '.join(missing)}. Nothing was sent")
     for source in dict.fromkeys(step.source for step in steps if step.source is not None):
         async with ready_archive(state.folder / source, secrets="refuse"):
             pass
@@ -211,7 +209,7 @@ def _sources(steps: Iterable[Step]) -> list[VariableSource]:
 
 
 def _check_token(services: FleetServices, operations: Iterable[PlannedOperation]) -> None:
-    """Refuse what only a user may do, where the token is an app's."""
+    """Refuse operations that need a user's token, if the token is an app's."""
     if not services.pipeline.is_for_app:
         return
     names = [f"{one}" for one in StepKind if one in CREATIONS]
@@ -231,35 +229,23 @@ def _check_token(services: FleetServices, operations: Iterable[PlannedOperation]
 def _check_owner(services: FleetServices, host: str, organization_uid: str | None) -> None:
     mine = services.pipeline.organization_uid
     if host != services.host:
-        raise ConfigurationError(f"the plan was made for {host}, this client talks to {services.host}")
+        raise ConfigurationError(
+            f"The plan was made for {host}, but this client uses {services.host}. Use a client of the same region"
+        )
     if None not in (organization_uid, mine) and organization_uid != mine:
-        raise ConfigurationError(f"the plan was made for organization {organization_uid}, this client is of {mine}")
+        raise ConfigurationError(
+            f"The plan was made for organization {organization_uid}, but this client uses {mine}. Use a client "
+            "of the same organization"
+        )
 
 
 def _check_confirmation(plan: StatePlan, confirm: int | None, protected: Sequence[str]) -> None:
-    """Refuse a plan that wants a confirmation and has none, or a wrong one."""
+    """Refuse a plan without its confirmation, or with a wrong one."""
     count = len(plan.changes)
     if confirm is not None and (isinstance(confirm, bool) or confirm != count):
-        raise InvalidArgumentError("confirm", f"is {confirm}, and the plan has {count} changes; look at it again")
-    guarded = [
-        step.label
-        for step in plan.steps
-        if step.kind not in CREATIONS
-        and step.environment
-        and (
-            step.protected
-            or is_protected(step.environment_name, protected)
-            or is_protected(step.environment, protected)
+        raise InvalidArgumentError(
+            "confirm", f"is {confirm}, but the plan has {count} changes. Check the plan, then pass confirm={count}"
         )
-        and step.environment_uid
-    ]
-    deletions = [
-        step.label for step in plan.steps if step.kind in (StepKind.DELETE_ENVIRONMENT, StepKind.DELETE_PROJECT)
-    ]
-    reasons = [
-        *([f"it makes more than {_UNCONFIRMED} changes"] if count > _UNCONFIRMED else []),
-        *([f"it changes protected environments ({listed(guarded, 3)})"] if guarded else []),
-        *([f"it deletes {listed(deletions, 3)}"] if deletions else []),
-    ]
+    reasons = reasons_to_confirm(plan, protected)
     if reasons and confirm is None:
         raise InvalidArgumentError("confirm", f"is needed, because {' and '.join(reasons)}: pass confirm={count}")

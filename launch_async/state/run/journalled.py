@@ -1,7 +1,7 @@
-"""Steps as a journal holds them: without a value of a variable, and back again with the document at hand.
+"""Convert steps to the operations of a journal, without values of variables, and back with the document.
 
-A journal holds names, settings that are no secrets, and marks of the values that were read: short hashes that tell a
-change, and that many values have in common.
+A journal contains names, settings that are not secret, and marks of values: short hashes that detect a change, but do
+not identify a value.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _MARK_BYTES: Final = 3
 
 
 def value_mark(salt: str, name: str, value: str | None) -> str | None:
-    """Return a mark of a variable's value: many values have the same, so that nobody can tell which it is."""
+    """Return a mark of a variable's value. Many values share a mark, so the mark does not reveal the value."""
     if value is None:
         return None
     text = json.dumps([name, value]).encode()
@@ -44,8 +44,8 @@ def operation_of(step: Step, steps: Sequence[Step], salt: str) -> PlannedOperati
 
     Args:
         step: The step.
-        steps: All steps of the plan: those that it depends on are among them.
-        salt: A text of this plan's own, for marks.
+        steps: All steps of the plan, including those that this step depends on.
+        salt: The salt of this plan for marks.
     """
     repository = step.repository
     details: dict[str, JSONValue] = {
@@ -93,10 +93,10 @@ def redeployment_of(step: Step, steps: Sequence[Step]) -> PlannedOperation:
 
 
 def step_of(operation: PlannedOperation, state: Declaration) -> Step:
-    """Return the step that a journal's operation stands for, with the sources of its values from the document.
+    """Return the step of a journal's operation, with the sources of its values from the document.
 
     Raises:
-        InvalidArgumentError: The document does not say any more where a value comes from.
+        InvalidArgumentError: The document has no source for a value any more.
     """
     target, task = operation.target, operation.action
     assert isinstance(task, Task)  # noqa: S101 - only these are asked for
@@ -111,8 +111,8 @@ def step_of(operation: PlannedOperation, state: Declaration) -> Step:
     if missing:
         raise InvalidArgumentError(
             "state",
-            f"does not say any more where {', '.join(missing)} of {target.label} come from: give the document that the "
-            "run began with",
+            f"has no value for {', '.join(missing)} of {target.label} any more: pass the document that the run began "
+            "with",
         )
     repository = cast("dict[str, str] | None", details["repository"])
     removed = cast("list[str]", details["removed"])
@@ -152,7 +152,7 @@ def _keys_before(step: Step, steps: Sequence[Step]) -> tuple[str, ...]:
 
 
 def _must_come_first(one: Step, step: Step) -> bool:
-    """Return whether a step needs what another one does: the project before its environments before their changes."""
+    """Return whether a step depends on another one: an environment on its project, a change on its environment."""
     if one is step or one.project != step.project or STAGES.index(one.kind) >= STAGES.index(step.kind):
         return False
     return one.kind is StepKind.CREATE_PROJECT or one.environment == step.environment

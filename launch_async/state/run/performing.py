@@ -1,7 +1,7 @@
-"""Carries out the steps of a document: reads first, refuses where somebody changed the same thing, writes the rest.
+"""Run the steps of a document: read first, refuse conflicting changes, and write only the differences.
 
-The API has no guard against two writers. So each write follows a read of the same thing, a moment before. What is as it
-should be already is not written. Updates and deletions may be done again, and are, where an answer is lost.
+The API has no conditional writes, so each write follows a read of the same object. The SDK does not write a setting
+that already has the declared value. It repeats updates and deletions after a lost response.
 """
 
 from __future__ import annotations
@@ -48,19 +48,19 @@ from launch_async.wire.secret import Secret
 __all__ = ["StatePerformer"]
 
 _LOOKS: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0, 60.0, 60.0)
-"""Seconds before each look for the environment of a new project, which appears late (FACTS §4)."""
+"""Seconds before each look-up of a new project's environment, which appears late."""
 
 
 class StatePerformer:
-    """Carries out the steps of one plan.
+    """Runs the steps of one plan.
 
     Args:
-        services: What a client offers.
+        services: The services of the client.
         steps: The steps, by the keys of their operations.
-        values: What the sources of their values lead to.
-        salt: The plan's own text for marks.
+        values: The values of their sources.
+        salt: The salt of the plan for marks.
         protected: Name patterns of protected environments.
-        folder: Where relative paths of the document begin.
+        folder: The folder where relative paths of the document start.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class StatePerformer:
             case StepKind.DELETE_PROJECT:
                 await work.in_turn(lambda: _again(self._delete_project, work, step))
             case StepKind.REDEPLOY:
-                raise AssertionError("a fleet redeploys by itself")
+                raise AssertionError("the fleet runs redeployments")
 
     async def _create_project(self, work: Work, step: Step) -> None:
         if "project_uid" not in work.created:
@@ -116,7 +116,7 @@ class StatePerformer:
             if first := next((one for one in found if one.name == step.environment), None):
                 return work.done("created", project_uid=project_uid, environment_uid=first.uid)
         raise WaitTimeout(
-            f"project {step.project} was created, and its environment {step.environment} has not appeared yet: resume "
+            f"Project {step.project} was created, but its environment {step.environment} has not appeared yet. Resume "
             "the run later"
         )
 
@@ -154,7 +154,7 @@ class StatePerformer:
         work.done("created", project_uid=project_uid, environment_uid=created.uid)
 
     async def _uploaded(self, work: Work, step: Step, signed_url: Callable[[], Awaitable[SignedUploadUrl]]) -> str:
-        """Return the UID of an upload of a step's files; what an interrupted run created needs none."""
+        """Upload the files of a step, and return the UID of the upload."""
         async with work.turn(), ready_archive(self._folder / (step.source or ""), secrets="refuse") as archive:
             return await upload(self._services.uploads, signed_url, archive.path, on_progress=None)
 
@@ -221,10 +221,10 @@ class StatePerformer:
         work.done(_told(changed))
 
     def _due_variables(self, step: Step, current: Mapping[str, str]) -> dict[str, str] | None:
-        """Return the whole list as it should be; None if it is so.
+        """Return the complete list to write; None if there is nothing to write.
 
         Raises:
-            ConflictError: Somebody changed one of the same variables.
+            ConflictError: Someone has changed one of these variables.
         """
         wanted = {**current}
         others: list[str] = []
@@ -253,7 +253,7 @@ class StatePerformer:
         return step.marks.get(name) == value_mark(self._salt, name, now)
 
     def _due_protection(self, step: Step, actual: Environment, settings: JSONValue) -> PasswordProtection | None:
-        """Return the protection to write; None if there is none to."""
+        """Return the protection to write; None if there is nothing to write."""
         now = actual.password_protection
         shown = password_of(actual)
         password = None if step.password is None else self._values[step.password]
@@ -280,7 +280,7 @@ class StatePerformer:
             self._check_seen(step, {actual.uid: mark_of(actual)})
             await self._services.environments.delete(*uids)
         except NotFoundError:
-            return work.done("it was gone already")
+            return work.done("was already deleted")
         return work.done("deleted")
 
     async def _delete_project(self, work: Work, step: Step) -> None:
@@ -293,14 +293,14 @@ class StatePerformer:
             self._check_seen(step, {one.uid: mark_of(one) for one in environments})
             await self._services.projects.delete(uid)
         except NotFoundError:
-            return work.done("it was gone already")
+            return work.done("was already deleted")
         return work.done("deleted")
 
     def _check_seen(self, step: Step, now: Mapping[str, str]) -> None:
-        """Refuse to delete what somebody has changed since, or what nobody has seen.
+        """Refuse to delete environments that have changed or appeared since the comparison.
 
         Raises:
-            ConflictError: Something is not as it was.
+            ConflictError: An environment has changed or is new.
         """
         changed = sorted(uid for uid, mark in now.items() if step.seen.get(uid) != mark)
         if changed:
@@ -309,10 +309,10 @@ class StatePerformer:
             raise _conflict(step, what, dict(step.seen), dict(now))
 
     def _check_protected(self, step: Step, actual: Environment) -> None:
-        """Refuse an environment that has got a protected name since.
+        """Refuse an environment that has got a protected name since the comparison.
 
         Raises:
-            InvalidArgumentError: It has.
+            InvalidArgumentError: The new name is protected.
         """
         name = actual.name or ""
         names = (step.environment, step.environment_name)
@@ -320,15 +320,17 @@ class StatePerformer:
             if step.kind is StepKind.DELETE_PROJECT and actual.uid in step.seen:
                 return
             raise InvalidArgumentError(
-                "plan", f"is about {step.label}, which is called {name} now and is protected: compare again"
+                "plan",
+                f"changes {step.label}, which now has the protected name {name}. Compare again with "
+                "launch.state.diff(state)",
             )
 
 
 def _due(step: Step, now: Mapping[str, JSONValue]) -> dict[str, JSONValue]:
-    """Return the settings that are still to be written.
+    """Return the settings to write.
 
     Raises:
-        ConflictError: Somebody changed one of the same settings.
+        ConflictError: Someone has changed one of these settings.
     """
     due = {name: value for name, value in step.after.items() if now[name] != value}
     others = [name for name in due if name in step.before and step.before[name] != now[name]]
@@ -343,10 +345,11 @@ def _due(step: Step, now: Mapping[str, JSONValue]) -> dict[str, JSONValue]:
 def _check_written(
     step: Step, written: Environment, due: Mapping[str, JSONValue], variables: Mapping[str, str] | None
 ) -> None:
-    """Compare what the service answered to a write with what was written, as far as the answer shows it.
+    """Compare the response to a write with the written values, as far as the response contains them.
 
     Raises:
-        ConcurrentChangeError: It shows something else: somebody wrote at the same time, or the service did not obey.
+        ConcurrentChangeError: The response has other values: someone wrote at the same time, or the service ignored
+            a value.
     """
     settings, shown = settings_of(written), variables_of(written)
     wrong = [name for name, value in due.items() if settings[name] not in (None, value)]
@@ -354,8 +357,8 @@ def _check_written(
         wrong += [name for name in step.variables if shown.get(name) != variables.get(name)]
     if wrong:
         raise ConcurrentChangeError(
-            f"{step.label} was written, and the service shows something else: {', '.join(wrong)}. Somebody wrote at "
-            "the same time, or the service does not take that: look, then compare again",
+            f"{step.label} was written, but the service returned other values for {', '.join(wrong)}. Someone "
+            "wrote at the same time, or the service ignored the values. Check the environment, then compare again",
             keys=wrong,
         )
 
@@ -364,8 +367,8 @@ def _conflict(
     step: Step, what: str, expected: Mapping[str, JSONValue], found: Mapping[str, JSONValue]
 ) -> ConflictError:
     error = ConflictError(
-        f"somebody else changed {step.label} since it was compared ({what}), and nothing was written. Compare again, "
-        "and look before you apply",
+        f"Someone has changed {step.label} since the comparison ({what}), so nothing was written. Compare "
+        "again, and check the plan before you apply it",
         operation=str(step.kind),
     )
     error.expected, error.found = expected, found
@@ -373,7 +376,7 @@ def _conflict(
 
 
 async def _again(do: Callable[[Work, Step], Awaitable[None]], work: Work, step: Step) -> None:
-    """Do something that may be done again: of a lost or odd answer it only says that trying again may help."""
+    """Run a repeatable step. After a lost or malformed response its error is retryable, not ambiguous."""
     try:
         await do(work, step)
     except LaunchError as error:
@@ -384,7 +387,7 @@ async def _again(do: Callable[[Work, Step], Awaitable[None]], work: Work, step: 
 
 def _told(changed: Collection[str]) -> str:
     count = len(changed)
-    return f"{count} changed" if count else "it was as it should be"
+    return f"{count} changed" if count else "already up to date"
 
 
 def _json(value: JSONValue) -> str:

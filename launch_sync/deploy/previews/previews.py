@@ -49,42 +49,42 @@ class Previews:
         timeout: float = 3600.0,
         secrets: SecretFiles = "refuse",
     ) -> Preview:
-        """Deploy a branch or files to a preview environment, which is created if it is not there yet.
+        """Deploy a branch or files to a preview environment, and create the environment if it does not exist.
 
-        Called again for the same branch, it finds the environment by its name, deploys to it, and lets it live for
-        `ttl` from now, or longer if it was extended. A new one has the build settings of another environment of the
-        project, but not its variables: those may be secrets of production.
+        Another call for the same branch finds the environment by its name and deploys to it. The preview then lives for
+        `ttl` from now, or longer if it was extended. A new preview gets the build settings of another environment of
+        the project. It does not get the variables, because these may be secrets of production.
 
         Args:
             project_uid: The project.
             branch: Branch to deploy (Git projects; app tokens cannot do this).
             source: A folder, a .zip, an `ArchiveListing` or an `Archive` (file-upload projects).
-            ttl: How long it lives from now: a timedelta, or seconds.
-            name: Name of the environment; by default made from the branch or the folder's name, such as
+            ttl: Time to live from now: a timedelta, or seconds.
+            name: Name of the environment. The default is made from the branch or the folder's name, such as
                 `preview-my-branch`.
-            owner: Whose it is, for `list`, such as a user name; at most 60 characters.
-            settings_from: UID of the environment whose build settings a new preview gets; by default the oldest one of
-                the project that is no preview.
+            owner: Name of the owner for `list`, such as a user name; at most 60 characters.
+            settings_from: UID of the environment whose build settings a new preview gets. The default is the oldest
+                environment of the project that is not a preview.
             environment_variables: Variables of a new preview: at most 128 and 14 KB, none empty.
-            wait: Whether to wait until the site serves.
-            on_log: Called with each line of the build log, every line once, while waiting.
+            wait: Whether to wait until the deployment is live.
+            on_log: Called once with each line of the build log while waiting.
             on_progress: Called with the number of bytes uploaded so far; it starts again from 0 if the upload does.
             progress: Whether to show the progress, as for `LaunchClient.deploy`.
-            timeout: Seconds for everything together.
-            secrets: What to do about files that hold secrets, as for `LaunchClient.deploy`.
+            timeout: Seconds for the whole call.
+            secrets: How to treat files with secrets, as for `LaunchClient.deploy`.
 
         Returns:
-            The preview, with the deployment that was made and its URL.
+            The preview, with its new deployment and URL.
 
         Raises:
-            InvalidArgumentError: Not exactly one of `branch` and `source` was given, an argument is malformed, the name
-                is protected, or an environment of that name is no preview.
-            ArchiveError: The files cannot be uploaded as they are.
+            InvalidArgumentError: Both or neither of `branch` and `source` were given, an argument is malformed, the
+                name is protected, or an environment of that name is not a preview.
+            ArchiveError: The SDK refuses the files, for example because they contain secrets.
             APIError: The project has as many environments as its plan allows (a code that ends in LIMIT_REACHED); the
-                text says which previews could go.
-            AmbiguousOutcome: The answer to a creation was lost, and a look-up cannot tell whether it happened.
-            DeploymentFailed: The build ended without success; the preview stays, for the next `create`.
-            WaitTimeout: The deployment did not appear, or did not end, in time; it goes on at the service.
+                message says which previews you could delete.
+            AmbiguousOutcome: The response to a creation was lost, and a look-up cannot determine the outcome.
+            DeploymentFailed: The build failed; the preview remains, and the next `create` deploys to it again.
+            WaitTimeout: The deployment did not appear, or did not end, in time; it continues at the service.
 
         API: `listEnvironments`, `createEnvironment`, `updateEnvironment`, `createDeployment`; scope `launch:manage`, or
         `launch.projects:read` and `launch.projects:write`.
@@ -110,40 +110,40 @@ class Previews:
         )
 
     def list(self, project_uid: str | None = None) -> Sequence[Preview]:
-        """Return the previews of a project, or of all projects, the one that ends first at the front.
+        """Return the previews of a project, or of all projects, in the order in which they end.
 
         API: `listProjects`, `listEnvironments`; scope `launch.projects:read` or `launch:manage`.
         """
         return _bridge.run(self._async.list(project_uid))
 
     def extend(self, ref: Preview | Environment | Deployment | tuple[str, str], ttl: timedelta | float) -> Preview:
-        """Let a preview live for `ttl` from now, which may be shorter than it would have.
+        """Set the time to live of a preview, from now; it may be shorter than before.
 
         Args:
             ref: The preview, its environment, a deployment of it, or the UIDs of project and environment.
-            ttl: How long it lives from now: a timedelta, or seconds.
+            ttl: Time to live from now: a timedelta, or seconds.
 
         Raises:
-            InvalidArgumentError: It is no preview, or an argument is malformed.
-            NotFoundError: It is not there any more (404).
+            InvalidArgumentError: The environment is not a preview, or an argument is malformed.
+            NotFoundError: The environment does not exist any more (404).
 
         API: `getEnvironment`, `updateEnvironment`; scope `launch.projects:write` or `launch:manage`.
         """
         return _bridge.run(self._async.extend(ref, ttl))
 
     def delete(self, project_uid: str, *, branch: str | None = None, name: str | None = None) -> Preview | None:
-        """Delete the preview of a branch, or of a name, as when a pull request is closed.
+        """Delete the preview of a branch or of a name, for example when a pull request is closed.
 
         Args:
             project_uid: The project.
-            branch: The branch that `create` was called with.
+            branch: The branch that you passed to `create`.
             name: The name of the environment instead.
 
         Returns:
-            The preview that was deleted; None if there was none.
+            The deleted preview; None if it did not exist.
 
         Raises:
-            InvalidArgumentError: The environment of that name is no preview, or its name is protected.
+            InvalidArgumentError: The environment of that name is not a preview, or its name is protected.
 
         API: `listEnvironments`, `deleteEnvironment`; scope `launch.projects:delete` or `launch:manage`.
         """
@@ -154,20 +154,21 @@ class Previews:
     ) -> Sequence[Preview]:
         """Delete the previews whose time is over, by the service's clock.
 
-        An environment without the marker of a preview is never touched, nor is one with a protected name. Each is read
-        again right before it is deleted. A sweep keeps nothing on this machine, and may run at any time and place.
+        A sweep deletes no environment without the marker of a preview, and none with a protected name. It reads each
+        environment again immediately before it deletes the environment. It stores nothing on this machine, so it can
+        run at any time on any machine.
 
         Args:
-            dry_run: Whether to only return what would be deleted.
-            project_uid: Only of this project; by default of all.
-            protected: Name patterns of environments that are never deleted, in any case.
+            dry_run: Whether to return the previews without deleting them.
+            project_uid: The project to sweep; all projects by default.
+            protected: Name patterns of environments that a sweep never deletes; the case does not matter.
 
         Returns:
-            The previews that were deleted, or would be.
+            The deleted previews; in a dry run, those that a sweep would delete.
 
         Raises:
-            LaunchError: Something cannot be listed, or the service does not tell the time; or some previews could not
-                be deleted: the first error is raised when the others are gone.
+            LaunchError: A listing failed, or the service sent no time, or some previews could not be deleted. In the
+                last case the other previews are deleted first.
 
         API: `listProjects`, `listEnvironments`, `getEnvironment`, `deleteEnvironment`; scope `launch:manage`, or
         `launch.projects:read` and `launch.projects:delete`.
