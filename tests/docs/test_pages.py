@@ -128,6 +128,14 @@ def test_every_error_is_listed_with_cause_and_cure() -> None:
     assert sorted(rows) == sorted({*raised, *elsewhere})
 
 
+@pytest.mark.parametrize("term", ["logging", "rate limit", "rollback", "upgrade", "proxy", "429", "troubleshooting"])
+def test_a_heading_has_each_term_that_people_search_for(term: str) -> None:
+    pages = [path.read_text("utf-8") for path in PAGES]
+    headings = [heading for page in pages for heading in re.findall(r"^#+ (.+)$", page, re.MULTILINE)]
+
+    assert [heading for heading in headings if term in heading.lower()] != []
+
+
 def _literals() -> Iterator[str]:
     """Yield every literal text of the packages; of a text with placeholders, its parts."""
     for path in [*(ROOT / "launch_async").rglob("*.py"), *(ROOT / "launch_sync" / "_bridge").rglob("*.py")]:
