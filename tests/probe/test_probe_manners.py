@@ -344,7 +344,7 @@ def test_a_single_failure_of_the_service_decides_nothing() -> None:
 
 
 def test_lines_that_have_become_too_old_are_not_taken_for_a_short_log() -> None:
-    report = probed(emulator_with_content(log_retention=2.0))
+    report = probed(emulator_with_content(log_retention=6.0))
 
     assert not report[33].is_decided
     assert "build_log_lines" not in report.to_emulator_options()
