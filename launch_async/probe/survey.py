@@ -17,8 +17,8 @@ from launch_async.probe.judging import Record, text
 __all__ = ["Place", "Survey", "environment_path", "live_first"]
 
 _PAGE: Final = 20
-_PROJECTS: Final = 6
-_ENVIRONMENTS: Final = 8
+_PROJECTS: Final = 8
+_ENVIRONMENTS: Final = 10
 _SUPERSEDED: Final = ("ARCHIVED", "DEPLOYED")
 _STATIC: Final = frozenset({"GATSBY", "CRA", "CSR", "VUEJS"})
 _SERVER_RENDERED: Final = frozenset({"NEXTJS", "NUXT", "REMIX", "ASTRO", "ANALOG", "ANGULAR"})
@@ -136,7 +136,9 @@ class Survey:
         """List the environments of some projects."""
         uploads = [one for one in self.projects if one.get("projectType") == "FILEUPLOAD"]
         others = [one for one in self.projects if one.get("projectType") != "FILEUPLOAD"]
-        chosen = [*uploads[: _PROJECTS - 1], *others, *uploads[_PROJECTS - 1 :]]
+        # Old and new ones: the old ones have more deployments.
+        first_ones = _spread(uploads, _PROJECTS - 1)
+        chosen = [*first_ones, *others, *(one for one in uploads if one not in first_ones)]
         chosen.sort(key=lambda project: text(project, "uid") != self._first)
         if self._first and all(text(project, "uid") != self._first for project in chosen):
             chosen.insert(0, {"uid": self._first, "projectType": "FILEUPLOAD"})
@@ -273,6 +275,13 @@ def environment_path(project: Record, environment: Record) -> str:
 def live_first(places: Iterable[Place]) -> Iterator[Place]:
     """Give deployments that serve now before all others."""
     return iter(sorted(places, key=lambda place: not place.is_live))
+
+
+def _spread(records: Sequence[Record], most: int) -> list[Record]:
+    """Return some records of a listing, from its beginning to its end."""
+    if len(records) <= most:
+        return [*records]
+    return [records[round(number * (len(records) - 1) / (most - 1))] for number in range(most)]
 
 
 def _one_of_each(pairs: Sequence[tuple[Record, Record]], most: int) -> Iterator[tuple[Record, Record]]:
