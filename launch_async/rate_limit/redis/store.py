@@ -49,7 +49,8 @@ class RedisStore:
                     answer = await self._run(arguments(ask, with_memory=True))
                 return read(answer)
         except (RedisError, RedisClusterException, OSError) as error:
-            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            text = str(error).rstrip(". ")
+            reason = f"{type(error).__name__}: {text}" if text else type(error).__name__
             raise StoreUnavailable(reason) from error
 
     async def close(self) -> None:

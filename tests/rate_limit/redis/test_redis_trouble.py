@@ -101,6 +101,7 @@ async def test_without_redis_a_process_goes_on_with_its_share_and_recovers(own_s
             await send(budget, times)
 
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert ".)" not in caplog.text
     assert most_in_any(0.25, times) <= 10
     assert alone > 0
 
