@@ -1,7 +1,8 @@
-"""Settings that nobody passed: from environment variables, and from `.cs-launch.json` upward from a folder.
+"""Settings from environment variables and from `.cs-launch.json`.
 
-An argument beats the environment, the environment beats the file. `discover` says where each setting came from, never
-its value, and lists everything that is missing or malformed at once. An empty variable counts as not set.
+An argument takes precedence over the environment, and the environment takes precedence over the file. `discover`
+returns the source of each setting, without its value. Its error lists everything that is missing or malformed. An empty
+environment variable counts as not set.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from launch_async.wire.secret import Secret
 __all__ = ["PROJECT_FILE", "Discovery", "ProjectFile", "discover", "find_project_file"]
 
 PROJECT_FILE: Final = ".cs-launch.json"
-"""What the vendor's CLI writes into a project's folder."""
+"""Name of the file that the vendor's CLI writes into the folder of a project."""
 
 _LOG: Final = logging.getLogger(__name__)
 _PREFIX: Final = "CONTENTSTACK_"
@@ -37,12 +38,12 @@ _SECRETS: Final = frozenset({"ACCESS_TOKEN", "AUTHTOKEN", "CLIENT_SECRET"})
 
 @attrs.frozen(kw_only=True)
 class ProjectFile:
-    """What a `.cs-launch.json` says. It holds no secret.
+    """The content of a `.cs-launch.json`. It contains no secret.
 
     Attributes:
-        path: The file.
-        project_uid: The project; None if the file names several, or none.
-        organization_uid: The organization, likewise.
+        path: Path of the file.
+        project_uid: UID of the project; None if the file names several projects or none.
+        organization_uid: UID of the organization; None if the file names several organizations or none.
     """
 
     path: Path
@@ -52,17 +53,17 @@ class ProjectFile:
 
 @attrs.frozen(kw_only=True)
 class Discovery:
-    """Settings of a client, complete and well formed.
+    """The complete and valid settings of a client.
 
     Attributes:
-        credentials: What authenticates.
+        credentials: The credentials.
         region: Name of the region.
-        base_url: Address of the API instead of the region's.
-        app_url: Address of the app host instead of the region's.
-        organization_uid: The organization; None where the credentials know it.
-        share_budget: Who shares the organization's budget.
-        project_uid: The project of `.cs-launch.json`, if there is one.
-        sources: Where each setting came from, by name: `argument`, `environment (NAME)`, a file's path, or `default`.
+        base_url: Address of the API; None for that of the region.
+        app_url: Address of the app host; None for that of the region.
+        organization_uid: UID of the organization; None if the credentials contain it.
+        share_budget: Who shares the rate limit of the organization.
+        project_uid: UID of the project in `.cs-launch.json`; None if there is none.
+        sources: Source of each setting, by name: `argument`, `environment (NAME)`, the path of a file, or `default`.
     """
 
     credentials: Credentials
@@ -85,16 +86,16 @@ def discover(
     share_budget: ShareBudget | None = None,
     folder: str | os.PathLike[str] | None = None,
 ) -> Discovery:
-    """Return the settings of a client; what is given here beats what is found.
+    """Return the settings of a client. Arguments take precedence over the environment and the file.
 
-    Of several credentials in the environment the first complete ones count: `CONTENTSTACK_ACCESS_TOKEN`,
-    `CONTENTSTACK_CLIENT_ID` with `CONTENTSTACK_CLIENT_SECRET`, `CONTENTSTACK_AUTHTOKEN`.
+    If the environment contains several credentials, the first complete ones are used, in this order:
+    `CONTENTSTACK_ACCESS_TOKEN`, `CONTENTSTACK_CLIENT_ID` with `CONTENTSTACK_CLIENT_SECRET`, `CONTENTSTACK_AUTHTOKEN`.
 
-    `folder` is where to begin to look for `.cs-launch.json`, upward; the working directory by default. All other
-    arguments are those of `LaunchClient`.
+    The search for `.cs-launch.json` starts in `folder`, by default the working directory, and continues in the folders
+    above it. All other arguments are those of `LaunchClient`.
 
     Raises:
-        ConfigurationError: Something is missing or malformed; the text lists all of it.
+        ConfigurationError: Settings are missing or malformed; the text lists all of them.
     """
     check_credentials(credentials)
     search = _Search()
@@ -118,7 +119,7 @@ def discover(
         )
     if found is None or search.problems:
         raise ConfigurationError(f"settings are missing or malformed: {'; '.join(search.problems)}")
-    _LOG.debug("settings came from %s", dict(search.sources))
+    _LOG.debug("The settings came from %s", dict(search.sources))
     return Discovery(
         credentials=found,
         region=region,
@@ -132,13 +133,13 @@ def discover(
 
 
 def find_project_file(folder: str | os.PathLike[str] | None = None) -> ProjectFile | None:
-    """Return the nearest `.cs-launch.json` in a folder or above it; None if there is none.
+    """Return the nearest `.cs-launch.json` in a folder or in a folder above it; None if there is none.
 
     Args:
-        folder: Where to begin; the working directory by default.
+        folder: Folder to start from; by default the working directory.
 
     Raises:
-        ConfigurationError: The nearest one cannot be read.
+        ConfigurationError: The nearest file cannot be read.
     """
     start = Path(folder or Path.cwd()).resolve()
     for place in (start, *start.parents):
@@ -164,13 +165,13 @@ def _read(path: Path) -> ProjectFile:
 
 
 def _agreed(entries: list[dict[str, object]], name: str) -> str | None:
-    """Return the text that all entries with such a name agree about."""
+    """Return the value of a name if all entries that have the name have the same value."""
     values = {value for entry in entries if isinstance(value := entry.get(name), str) and value}
     return values.pop() if len(values) == 1 else None
 
 
 class _Search:
-    """What one look-up has found so far, and from where."""
+    """The settings that one search has found so far, and their sources."""
 
     def __init__(self) -> None:
         self.sources: dict[str, str] = {}
@@ -201,7 +202,7 @@ class _Search:
 
     @contextmanager
     def noting_problems(self, name: str = "") -> Generator[None]:
-        """Keep what is wrong, so that all of it is told together; of a setting, also where that came from."""
+        """Collect problems, with the source of the setting, so that one error can list all of them."""
         try:
             yield
         except ConfigurationError as error:
@@ -220,9 +221,9 @@ class _Search:
             if authtoken:
                 return self._from(Authtoken(authtoken), "AUTHTOKEN")
             if client_id:
-                raise ConfigurationError(f"{_PREFIX}CLIENT_SECRET, beside {_PREFIX}CLIENT_ID")
+                raise ConfigurationError(f"{_PREFIX}CLIENT_SECRET, in addition to {_PREFIX}CLIENT_ID")
             if client_secret:
-                raise ConfigurationError(f"{_PREFIX}CLIENT_ID, beside {_PREFIX}CLIENT_SECRET")
+                raise ConfigurationError(f"{_PREFIX}CLIENT_ID, in addition to {_PREFIX}CLIENT_SECRET")
             raise ConfigurationError(
                 f"credentials: set {_PREFIX}ACCESS_TOKEN, or {_PREFIX}CLIENT_ID and {_PREFIX}CLIENT_SECRET, or "
                 f"{_PREFIX}AUTHTOKEN and {_PREFIX}ORGANIZATION_UID"

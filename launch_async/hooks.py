@@ -1,7 +1,7 @@
-"""What an observer sees of requests: attach a metric, a tracer or a progress display without touching the pipeline.
+"""Observers of requests, for metrics, traces or progress output.
 
-Every method is called on the client's event loop and must return at once; the events hold no secret. What a method
-raises is logged, once for each method, and never changes what becomes of the request.
+The client calls every method on its event loop, and the method must return immediately. The events contain no secrets.
+The client logs an exception of a method once for each method, and continues with the request.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _LOG: Final = logging.getLogger(__name__)
 
 @attrs.frozen
 class RequestStarted:
-    """A call enters the pipeline.
+    """A call starts.
 
     Attributes:
-        request_id: The client's id of the call.
+        request_id: Id of the call, which the client has chosen.
         operation: Name of the operation.
         method: HTTP method.
         path: Path, without host and query.
@@ -38,12 +38,12 @@ class RequestStarted:
 
 @attrs.frozen
 class BudgetWait:
-    """An attempt has waited for the organization's budget.
+    """An attempt has waited for the rate limit.
 
     Attributes:
-        request_id: The client's id of the call.
+        request_id: Id of the call, which the client has chosen.
         operation: Name of the operation.
-        waited: Seconds that it waited.
+        waited: Seconds that the attempt waited.
     """
 
     request_id: str
@@ -53,14 +53,14 @@ class BudgetWait:
 
 @attrs.frozen
 class RequestRetried:
-    """An attempt failed and the request will be sent again.
+    """An attempt has failed, and the client will send the request again.
 
     Attributes:
-        request_id: The client's id of the call.
+        request_id: Id of the call, which the client has chosen.
         operation: Name of the operation.
-        attempt: Which attempt failed, from 1.
-        delay: Seconds until the next one.
-        reason: Why it failed, in a word.
+        attempt: Number of the failed attempt, from 1.
+        delay: Seconds until the next attempt.
+        reason: Reason of the failure, as the name of an error.
     """
 
     request_id: str
@@ -72,15 +72,15 @@ class RequestRetried:
 
 @attrs.frozen
 class RequestFinished:
-    """A call leaves the pipeline.
+    """A call has ended.
 
     Attributes:
-        request_id: The client's id of the call.
+        request_id: Id of the call, which the client has chosen.
         operation: Name of the operation.
-        status: Last HTTP status; None if there was no answer.
-        attempts: How often the request was sent.
-        seconds: How long it took, waits included.
-        error: Name of the error that it ends in; None for success.
+        status: Last HTTP status; None if there was no response.
+        attempts: Number of times that the client sent the request.
+        seconds: Duration of the call, including waits.
+        error: Name of the error that the call raised; None for success.
     """
 
     request_id: str
@@ -92,23 +92,23 @@ class RequestFinished:
 
 
 class Hooks:
-    """Base of observers: override what you want to see."""
+    """Base class of observers. Override the methods for the events that you need."""
 
     def request_started(self, event: RequestStarted) -> None:
-        """A call enters the pipeline."""
+        """Called when a call starts."""
 
     def waited_for_budget(self, event: BudgetWait) -> None:
-        """An attempt has waited for the organization's budget."""
+        """Called when an attempt has waited for the rate limit."""
 
     def request_retried(self, event: RequestRetried) -> None:
-        """An attempt failed and the request will be sent again."""
+        """Called when an attempt has failed and the client will send the request again."""
 
     def request_finished(self, event: RequestFinished) -> None:
-        """A call leaves the pipeline."""
+        """Called when a call has ended."""
 
 
 def guarded(hooks: Hooks) -> Hooks:
-    """Return an observer that hands everything on to another one, and logs what that raises."""
+    """Return an observer that calls another observer and logs its exceptions."""
     return hooks if isinstance(hooks, _Guarded) else _Guarded(hooks)
 
 
@@ -118,21 +118,24 @@ class _Guarded(Hooks):
         self._failed: set[str] = set()
 
     def request_started(self, event: RequestStarted) -> None:
-        self._hand_on("request_started", self._hooks.request_started, event)
+        self._pass_on("request_started", self._hooks.request_started, event)
 
     def waited_for_budget(self, event: BudgetWait) -> None:
-        self._hand_on("waited_for_budget", self._hooks.waited_for_budget, event)
+        self._pass_on("waited_for_budget", self._hooks.waited_for_budget, event)
 
     def request_retried(self, event: RequestRetried) -> None:
-        self._hand_on("request_retried", self._hooks.request_retried, event)
+        self._pass_on("request_retried", self._hooks.request_retried, event)
 
     def request_finished(self, event: RequestFinished) -> None:
-        self._hand_on("request_finished", self._hooks.request_finished, event)
+        self._pass_on("request_finished", self._hooks.request_finished, event)
 
-    def _hand_on(self, name: str, method: Callable[[E], object], event: E) -> None:
+    def _pass_on(self, name: str, method: Callable[[E], object], event: E) -> None:
         try:
             method(event)
         except Exception:
             if name not in self._failed:
                 self._failed.add(name)
-                _LOG.exception("hooks.%s failed, and is called again for the next event; the request goes on", name)
+                _LOG.exception(
+                    "hooks.%s raised an exception. The request continues, and the next event calls the method again",
+                    name,
+                )

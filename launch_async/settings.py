@@ -1,4 +1,4 @@
-"""Where Launch lives: the seven regions with their hosts and aliases, and the checks on a base URL of your own."""
+"""The seven regions with their hosts and aliases, and the checks of base URLs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["REGIONS", "Region", "find_region"]
 
 @attrs.frozen
 class Region:
-    """The hosts of one region (FACTS §1).
+    """The hosts of one region.
 
     Attributes:
         name: Canonical name: `na`, `eu`, `au`, `azure-na`, `azure-eu`, `gcp-na` or `gcp-eu`.
@@ -53,7 +53,7 @@ REGIONS: Final[Mapping[str, Region]] = MappingProxyType(
         for name in ("na", "eu", "au", "azure-na", "azure-eu", "gcp-na", "gcp-eu")
     }
 )
-"""Every region by its canonical name."""
+"""All regions by their canonical names."""
 
 _ALIASES: Final = {"us": "na", "aws-na": "na", "aws-eu": "eu", "aws-au": "au"}
 
@@ -64,13 +64,13 @@ def find_region(name: str) -> Region:
     Raises:
         ConfigurationError: There is no such region.
     """
-    # What comes from an environment variable that is not set is None, whatever the annotation says.
+    # An environment variable that is not set gives None, although the annotation does not allow it.
     given = name if isinstance(name, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance]
     canonical = re.sub(r"[\s_-]+", "-", given.strip().lower())
     region = REGIONS.get(_ALIASES.get(canonical, canonical))
     if region is None:
         known = ", ".join([*REGIONS, *_ALIASES])
-        raise ConfigurationError(f"unknown region {name!r}: use one of {known}, or give base_url")
+        raise ConfigurationError(f"unknown region {name!r}: use one of {known}, or pass base_url")
     return region
 
 
@@ -80,8 +80,8 @@ class Endpoint:
 
     Attributes:
         base_url: Scheme, host, port and path prefix, without a slash at the end.
-        host: Host and port, the part of the budget's key that stands for the service.
-        site_scheme: Scheme of deployed sites where the wire gives none: http only where this client itself talks http.
+        host: Host and port, which identify the service in the key of the rate limit.
+        site_scheme: Scheme of deployed sites if the service sends none: http only if the client itself uses http.
     """
 
     base_url: str
@@ -90,11 +90,11 @@ class Endpoint:
 
 
 def resolve_endpoint(region: str, base_url: str | None, *, allow_http: bool = False) -> Endpoint:
-    """Return the address of the Launch API of a region, or of a base URL of your own.
+    """Return the address of the Launch API for a region or a base URL.
 
     Raises:
-        ConfigurationError: The region is unknown, or the URL is not an absolute https URL (http is for loopback only,
-            unless `allow_http` is set: credentials would travel in clear).
+        ConfigurationError: The region is unknown, or the URL is not an absolute https URL. An http URL is allowed for
+            this machine, and with `allow_http` for any host, because the credentials are then sent unencrypted.
     """
     if base_url is None:
         host = find_region(region).launch_host
@@ -103,9 +103,9 @@ def resolve_endpoint(region: str, base_url: str | None, *, allow_http: bool = Fa
 
 
 def resolve_app_url(region: str, base_url: str | None, app_url: str | None, *, allow_http: bool = False) -> str:
-    """Return the address that issues tokens for a Launch API: the given one, or else that of the region.
+    """Return the address that issues tokens for a Launch API: `app_url`, or the app host of the region.
 
-    An API on this machine, as an emulator, issues them itself; one at a region's own host belongs to that region.
+    A server on this machine, such as an emulator, issues its own tokens. A host of a region belongs to that region.
     """
     if app_url is not None:
         return _endpoint(app_url, "app_url", allow_http).base_url
@@ -117,18 +117,18 @@ def resolve_app_url(region: str, base_url: str | None, app_url: str | None, *, a
 
 
 def resolve_login_url(region: str, base_url: str | None) -> str:
-    """Return the address where users log in, after the same rules; `base_url` is that address itself."""
+    """Return the address for logins by the same rules. If `base_url` is set, it is this address."""
     if base_url is not None:
         return _endpoint(base_url, "base_url", allow_http=False).base_url
     return f"https://{find_region(region).login_host}"
 
 
 def region_advice(host: str, location: str | None) -> str:
-    """Say which region a client talks to and which one its token is of, for a token that was refused (FACTS §1).
+    """Return advice for a refused token: the region of the client, and the region of the token (FACTS §1).
 
     Args:
         host: Host of the Launch API.
-        location: The region that issued the token, as the token endpoint spells it; None if nobody knows.
+        location: The region that issued the token, as the token endpoint names it; None if it is not known.
     """
     region = next((name for name, region in REGIONS.items() if region.launch_host == host), None)
     here = f"this client talks to {f'region {region}' if region else host}"
@@ -158,15 +158,17 @@ def _endpoint(base_url: str, name: str, allow_http: bool) -> Endpoint:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigurationError(f"{name} must have neither credentials nor a query nor a fragment")
     if not allow_http and (in_clear := plain_http_host(base_url)):
-        raise ConfigurationError(f"{name} would send credentials in clear to {in_clear}: use https, or allow_http=True")
-    # The budget is the host's, whether or not its default port is spelled out.
+        raise ConfigurationError(
+            f"{name} would send unencrypted credentials to {in_clear}: use https, or allow_http=True"
+        )
+    # A default port must not change the key of the rate limit.
     usual = port == {"http": 80, "https": 443}[parts.scheme]
     host = parts.netloc.lower().removesuffix(f":{port}") if usual else parts.netloc.lower()
     return Endpoint(base_url.rstrip("/"), host, parts.scheme)
 
 
 def plain_http_host(url: str) -> str:
-    """Return the host that a URL would reach in clear; empty for https, for this machine, and for what is no URL."""
+    """Return the host that a URL would reach without encryption; empty for https, for this machine, and for no URL."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -176,7 +178,7 @@ def plain_http_host(url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host name or address means this machine."""
+    """Return whether a host name or address is this machine."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

@@ -1,8 +1,8 @@
-"""One HTTP exchange: the request, the answer, and who performs it.
+"""Requests, responses, transports and middleware.
 
-A `Transport` sends a request once and reads the answer. A `Middleware` stands around that: it may change the request,
-pass it on or not, and look at the answer. Both are asynchronous in launch_sync, too, where they run on its private
-event loop. The client does all the rest: it retries, keeps to the budget and adds the credentials.
+A `Transport` sends a request once and reads the response. A `Middleware` is called around each attempt: it can change
+the request, send it or not, and read the response. Both are asynchronous in both packages. In launch_sync they run on
+its private event loop. The client retries, follows the rate limit, and adds the credentials.
 """
 
 from __future__ import annotations
@@ -46,21 +46,21 @@ __all__ = [
 
 USER_AGENT: Final = f"contentstack-launch/{__version__} Python/{platform.python_version()}"
 RESPONSE_LIMIT: Final = 64 * 1024 * 1024
-"""Bytes, decompressed, that a client reads of an answer unless it is told otherwise."""
+"""Default maximum size of a response, in bytes after decompression."""
 
 
 @attrs.frozen
 class FileBody:
-    """A file as a request body; a transport reads it from disk each time that it sends the request.
+    """A file as a request body. The transport reads it from disk each time that it sends the request.
 
     Attributes:
-        path: The file.
-        size: Its size in bytes. Exactly as many bytes must be sent.
-        fields: Fields of the form, which go before the file.
-        form: Whether the body is a form (multipart/form-data) whose last part is the file, named `file`; otherwise the
-            body is the file itself.
-        on_progress: If it is there, call it on the event loop with the number of bytes sent so far.
-        idle_timeout: Seconds without a byte after which the upload is given up with `AttemptTimeout`.
+        path: Path of the file.
+        size: Size of the file in bytes. The transport must send exactly this number of bytes.
+        fields: Fields of the form, which the transport must send before the file.
+        form: Whether the body is a form (multipart/form-data) with the file as its last part, named `file`. Otherwise
+            the body is the file itself.
+        on_progress: If set, the transport calls it on the event loop with the number of bytes sent so far.
+        idle_timeout: Seconds without a sent byte after which the transport must raise `AttemptTimeout`.
     """
 
     path: Path
@@ -73,20 +73,21 @@ class FileBody:
 
 @attrs.frozen(slots=False)
 class Request:
-    """One HTTP request, as it leaves.
+    """One HTTP request.
 
     Attributes:
         method: HTTP method.
-        url: Absolute URL, quoted. That of an upload holds a signature and is a secret.
-        headers: Headers, credentials among them; never shown.
-        body: The body: bytes, a `FileBody` for an upload, or None for none.
-        timeout: Seconds for the exchange, after which the client cancels it; None for no limit, as for an upload.
+        url: Absolute URL, quoted. The URL of an upload contains a signature and is a secret.
+        headers: Headers, including the credentials. They are not part of the `repr`.
+        body: The body: bytes, a `FileBody` for an upload, or None for no body.
+        timeout: Seconds for the attempt, after which the client cancels it; None for no limit, as for an upload.
         operation: Name of the operation, for errors and logs.
-        on_body: If it is there, a transport may call it with each part of a success's body, and return no body.
-        once: Whether a transport must not send it a second time, whatever its method. aiohttp would by itself.
-        response_limit: Bytes, decompressed, that the body of a success may have; what is longer is `ResponseTooLarge`.
-        streamed: Whether the body of a success is read while it comes. Only a transport that `streams` gets such a
-            request. It answers as soon as the headers are there, with the body as `Response.stream`.
+        on_body: If set, the transport may call it with each part of the body of a success, and return an empty body.
+        once: Whether the transport must not send the request a second time, as aiohttp does for some methods.
+        response_limit: Maximum size of the body of a success, in bytes after decompression. A longer body is a
+            `ResponseTooLarge`.
+        streamed: Whether the caller reads the body of a success while it arrives. Only a transport that `streams` gets
+            such a request. It returns as soon as it has the headers, with the body as `Response.stream`.
     """
 
     method: str
@@ -101,19 +102,20 @@ class Request:
     streamed: bool = False
 
     def with_headers(self, headers: Mapping[str, str]) -> Request:
-        """Return the same request with these headers, instead of those of the same name in any case."""
+        """Return the same request with these headers. They replace headers with the same name in any case."""
         names = {name.lower() for name in headers}
         kept = {name: value for name, value in self.headers.items() if name.lower() not in names}
         return attrs.evolve(self, headers={**kept, **headers})
 
 
 class BodyStream(Protocol):
-    """The body of an answer that is read while it comes. Whoever has it reads it, and closes it."""
+    """The body of a response that is read while it arrives. The caller must read it and close it."""
 
     async def read(self) -> bytes:
-        """Return what has come, as soon as there is something; nothing at the end of the body.
+        """Wait for data and return it; return empty bytes at the end of the body.
 
-        A read that is cancelled loses nothing: the next one returns it. What is not read stays with the sender.
+        A cancelled read loses no data: the next read returns it. Data that the caller does not read stays at the
+        sender.
 
         Raises:
             ResponseLost: The connection broke.
@@ -121,12 +123,12 @@ class BodyStream(Protocol):
         ...
 
     def close(self) -> None:
-        """Close the connection without waiting; closing it again does nothing."""
+        """Close the connection without waiting. Closing it again does nothing."""
         ...
 
 
 class ResponseLike(Protocol):
-    """An answer of a transport or a middleware: any object with these three attributes, such as `Response`."""
+    """The result of a transport or a middleware: any object with these three attributes, such as a `Response`."""
 
     @property
     def status(self) -> int:
@@ -135,7 +137,7 @@ class ResponseLike(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Headers; the case of their names does not matter."""
+        """Headers, with names in any case."""
         ...
 
     @property
@@ -146,17 +148,17 @@ class ResponseLike(Protocol):
 
 @attrs.frozen(slots=False)
 class Response:
-    """One HTTP response, read to its end.
+    """One HTTP response.
 
     Attributes:
         status: HTTP status.
-        headers: Headers; `header` finds one in any case.
-        body: The body. The default transport cuts the body of an error at 64 KiB.
-        sends: How often the request was really sent: aiohttp repeats some by itself.
-        drop_connection: Closes the connection that the answer came on, which may hold another request's answer; None
-            where the transport cannot tell.
-        stream: The body where it is read while it comes (`Request.streamed`); `body` is then empty. A middleware passes
-            it on, or closes it.
+        headers: Headers. The method `header` finds a header in any case.
+        body: The body. The default transport cuts the body of an error after 64 KiB.
+        sends: Number of times that the transport sent the request. aiohttp sends some requests a second time.
+        drop_connection: Closes the connection of the response, which may contain the response to another request; None
+            if the transport cannot close it.
+        stream: The body of a streamed request (`Request.streamed`); `body` is then empty. A middleware must return the
+            stream in its response, or close it.
     """
 
     status: int
@@ -168,11 +170,11 @@ class Response:
 
     @property
     def is_success(self) -> bool:
-        """Whether the status is one of 200 to 299."""
+        """Whether the status is between 200 and 299."""
         return 200 <= self.status < 300
 
     def header(self, name: str) -> str | None:
-        """Return a header, whatever the case of its name; None if it is not there."""
+        """Return a header by its name in any case; None if the response does not have it."""
         return self._by_name.get(name.lower())
 
     @functools.cached_property
@@ -184,49 +186,50 @@ class Response:
 
 
 class Transport(Protocol):
-    """Sends requests, each of them once: implement it to send by other means than aiohttp.
+    """The interface of a transport, which sends each request once. Implement it to send requests without aiohttp.
 
-    It must not retry and must not follow redirects: the client retries where that is safe, and credentials must not
-    reach another host. Its errors say whether the request may have been acted on.
+    A transport must not retry, because the client retries where a retry is safe. It must not follow redirects, because
+    another host must not receive the credentials. Its errors say whether the service may have acted on the request.
 
-    A transport that can read a body while it comes says so by an attribute `streams` that is True, and does it where
-    `Request.streamed` asks for it. Without one, the client polls instead.
+    A transport that can read a body while it arrives has an attribute `streams` with the value True, and does so if
+    `Request.streamed` is set. With other transports, the client polls instead.
     """
 
     def send(self, request: Request) -> Awaitable[ResponseLike]:
-        """Send a request once and read the answer. After `request.timeout` seconds it is cancelled.
+        """Send a request once and return the response. The client cancels it after `request.timeout` seconds.
 
-        An OSError is translated: `ConnectionRefusedError` and `socket.gaierror` mean `ConnectError`, `TimeoutError`
-        means `AttemptTimeout`, any other means `ResponseLost`. Other errors reach the caller as they are.
+        The client translates an OSError: `ConnectionRefusedError` and `socket.gaierror` become `ConnectError`,
+        `TimeoutError` becomes `AttemptTimeout`, and any other OSError becomes `ResponseLost`. Other errors reach the
+        caller unchanged.
 
         Raises:
-            ConnectError: The request provably never left.
-            ResponseLost: It may have been acted on, and the answer was lost.
-            AttemptTimeout: It may have been acted on, and there was no answer in time.
+            ConnectError: The request was certainly not sent.
+            ResponseLost: The service may have acted on the request, and the response was lost.
+            AttemptTimeout: The service may have acted on the request, and there was no response in time.
         """
         ...
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         ...
 
 
 Send: TypeAlias = Callable[[Request], Awaitable[Response]]
-"""Passes a request on, to the next middleware or to the transport, and returns the answer."""
+"""A function that sends a request through the next middleware or the transport, and returns the response."""
 
 Middleware: TypeAlias = Callable[[Request, Send], Awaitable[ResponseLike]]
-"""A function around each exchange: it gets the request and the way to send it, and returns the answer."""
+"""A function around each attempt: it gets the request and a function that sends it, and returns the response."""
 
 
 def sender(
     transport: Transport, middleware: Sequence[Middleware] = (), *, below: Callable[[Send], Send] | None = None
 ) -> Send:
-    """Return what sends a request through the middleware, the outermost first, and the transport.
+    """Return a function that sends a request through the middleware, the outermost first, and the transport.
 
     Args:
-        transport: Sends the request in the end.
+        transport: Sends the request.
         middleware: The middleware.
-        below: A layer of our own, between the middleware and the transport; left out where there is no middleware.
+        below: A layer of the SDK between the middleware and the transport; not used without middleware.
     """
 
     async def exchange(request: Request) -> Response:
@@ -271,17 +274,17 @@ _UNSENT: Final = "The request had not left."
 
 
 def mark_unsent(error: BaseException) -> None:
-    """Note in what ends an exchange that the request had not left."""
+    """Mark an exception: the request was not sent."""
     error.add_note(_UNSENT)
 
 
 def was_unsent(error: BaseException | None) -> bool:
-    """Whether `mark_unsent` has noted that."""
+    """Return whether `mark_unsent` has marked the exception."""
     return _UNSENT in getattr(error, "__notes__", ())
 
 
 def too_large(request: Request, size: int | None = None) -> ResponseTooLarge:
-    """Return the error of an answer that is longer than allowed; `size` is what it announced, if anything."""
+    """Return the error for a response that is too long; `size` is the announced size in bytes, if known."""
     announced = f"has {file_size(size)}" if size is not None else "goes on beyond that"
     return ResponseTooLarge(
         f"the answer to {request.operation or request.method} {announced}, and at most "

@@ -1,4 +1,4 @@
-"""A transport for tests: it answers by itself, sends nothing, and keeps every request."""
+"""A transport for tests, which sends nothing and stores every request."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from launch_async.models.base import JSONValue
 __all__ = ["FakeAnswer", "FakeHandler", "FakeTransport"]
 
 FakeAnswer: TypeAlias = "ResponseLike | JSONValue | BaseException"
-"""What a `FakeTransport` answers with: a response, a JSON document (status 200), or an error that is raised."""
+"""An answer of a `FakeTransport`: a response, a JSON document (status 200), or an error to raise."""
 
 FakeHandler: TypeAlias = "Callable[[Request], FakeAnswer | Awaitable[FakeAnswer]]"
-"""A function that answers a request, asynchronous or not."""
+"""A function that returns the answer to a request. It may be a coroutine function."""
 
 
 class FakeTransport:
-    """A transport for tests, as `LaunchClient(transport=FakeTransport(...))` in both packages.
+    """A transport for tests. Use it as `LaunchClient(transport=FakeTransport(...))` in both packages.
 
     Args:
-        answers: One for each request, in this order; the last one answers all further requests, too. Each is a
-            response, a JSON document, an error to raise, or a function of the request that returns one of these.
-            Without any, nothing may be sent.
+        answers: One answer for each request, in this order. The last answer is also used for all further requests. Each
+            is a response, a JSON document, an error to raise, or a function that gets the request and returns one of
+            these. Without answers, every request raises an error.
 
     Attributes:
-        requests: The requests that were sent so far.
-        closed: How often it was closed.
+        requests: The requests so far.
+        closed: Number of times that the transport was closed.
     """
 
     def __init__(self, *answers: FakeAnswer | FakeHandler) -> None:
@@ -38,14 +38,16 @@ class FakeTransport:
         self.closed: int = 0
 
     async def send(self, request: Request) -> ResponseLike:
-        """Keep a request, and answer it.
+        """Store the request and return the next answer.
 
         Raises:
-            ConfigurationError: The transport was made without an answer.
+            ConfigurationError: The transport has no answers.
         """
         self.requests.append(request)
         if not self._answers:
-            raise ConfigurationError(f"{request.operation} was sent to a FakeTransport without an answer")
+            raise ConfigurationError(
+                f"FakeTransport has no answer for {request.operation}: pass answers, as in FakeTransport(Response(200))"
+            )
         step = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         answer = await _called(step, request) if callable(step) else step
         if isinstance(answer, BaseException):
@@ -55,7 +57,7 @@ class FakeTransport:
         return answer
 
     async def close(self) -> None:
-        """Count that it was closed."""
+        """Count the call in `closed`."""
         self.closed += 1
 
 

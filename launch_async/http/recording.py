@@ -1,7 +1,6 @@
-"""What came back for the calls of a block of code: status, headers and request id of each answer, successes too.
+"""Records of the responses to the calls of a code block: status, headers and request id.
 
-The record follows the context of the code, as `contextvars` does: into tasks that the block starts, and into
-launch_sync's event loop.
+The record uses `contextvars`, so it includes the tasks that the block starts, and the event loop of launch_sync.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ _HIDDEN_HEADERS: Final = r"cookie|auth|token|secret|key|signature|credential|loc
 
 @attrs.frozen
 class ReceivedResponse:
-    """One answer that came back; its body is in what the call returns or raises.
+    """One response without its body, which is in the result or the error of the call.
 
     Attributes:
         operation: Name of the operation.
         method: HTTP method.
         status: HTTP status.
-        headers: Headers by their lower-case names; those that may hold a secret are left out, such as cookies,
-            locations and whatever is named like a token.
-        request_id: The id that the service gave to the request; None if it gave none.
-        seconds: How long the exchange took.
+        headers: Headers by their lower-case names, without headers that may contain a secret: cookies, locations, and
+            names that contain a word such as token or key.
+        request_id: Request id of the service; None if the service sent none.
+        seconds: Duration of the attempt.
     """
 
     operation: str
@@ -49,10 +48,10 @@ _RECORDS: Final[ContextVar[tuple[list[ReceivedResponse], ...]]] = ContextVar("la
 
 @contextlib.contextmanager
 def record_responses() -> Generator[list[ReceivedResponse]]:
-    """Record every answer to what the code in the block sends, retries included, in the order of arrival.
+    """Record every response to the requests of the block, including retries, in the order of arrival.
 
-    It works for every call of both packages: methods, pagers, workflows, uploads and logging in. Waits for one
-    deployment share their polls: these are in the record of the block that began first.
+    The record contains the responses of methods, pagers, workflows, uploads and logins of both packages. All waits for
+    the same deployment share their polls. These polls are in the record of the block that started to wait first.
     """
     record: list[ReceivedResponse] = []
     token = _RECORDS.set((*_RECORDS.get(), record))
@@ -63,7 +62,7 @@ def record_responses() -> Generator[list[ReceivedResponse]]:
 
 
 def received(request: Request, response: Response, seconds: float) -> None:
-    """Put an answer into the records in force."""
+    """Add a response to the active records."""
     records = _RECORDS.get()
     if not records:
         return
@@ -75,5 +74,5 @@ def received(request: Request, response: Response, seconds: float) -> None:
 
 
 def request_id_of(response: Response) -> str | None:
-    """Return the id that the service gave to a request."""
+    """Return the request id that the service sent; None if it sent none."""
     return next((value for name in REQUEST_ID_HEADERS if (value := response.header(name))), None)

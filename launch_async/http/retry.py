@@ -1,9 +1,10 @@
-"""Which failure may be sent again, and when: pure decisions, without a clock, a loop or a random source of their own.
+"""The retry policy: pure decisions, without a clock, an event loop or a random source.
 
-GET, PUT and DELETE are repeated on 408, 429, 502, 503, 504 and on failures of the connection. POST and PATCH are
-repeated only on 429, where the service refused to act, and where the request provably never left. 500 is never
-repeated. Delays are full-jitter exponential; a Retry-After lengthens them, to a minute at most. A 429 does not use up
-an attempt: the whole organization's budget pauses, and the request queues again, until the call's deadline.
+The SDK repeats GET, PUT and DELETE after the statuses 408, 429, 502, 503 and 504, and after failures of the connection.
+It repeats POST and PATCH only after 429, because the service refused to act, and if the request was certainly not sent.
+It never repeats a request after 500. Delays grow exponentially with full jitter. A Retry-After makes them longer, up to
+60 s. A 429 does not count as an attempt: the rate limit of the organization pauses, and the request waits in the queue
+again, until the deadline of the call.
 """
 
 from __future__ import annotations
@@ -21,22 +22,22 @@ from launch_async.errors import ConnectError, InvalidArgumentError, LaunchError,
 __all__ = ["Decision", "RetryPolicy"]
 
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
-"""Methods that may be sent again although an earlier attempt may have been acted on."""
+"""Methods that the SDK may repeat although the service may have acted on an earlier attempt."""
 
 TRANSIENT: Final = frozenset({408, 502, 503, 504})
-"""Statuses that pass; the request may have been acted on although one of them was answered."""
+"""Statuses of temporary failures. The service may have acted on the request."""
 
 _PATIENT_REFUSALS: Final = 2
 
 
 @attrs.frozen
 class Decision:
-    """What to do about a failed attempt.
+    """The decision about a failed attempt.
 
     Attributes:
         retry: Whether to send the request again.
-        delay: Seconds to wait before that.
-        reason: Why, in a few words, for the log.
+        delay: Seconds to wait before the next attempt.
+        reason: Reason in a few words, for the log.
     """
 
     retry: bool
@@ -45,7 +46,7 @@ class Decision:
 
 
 def _tuple(delays: Iterable[float]) -> tuple[float, ...]:
-    # Not `tuple` itself: attrs looks at the signature of a converter, and that of a built-in class takes 5 ms to find.
+    # attrs inspects the signature of a converter. For the built-in class `tuple`, that takes 5 ms.
     return tuple(delays)
 
 
@@ -66,22 +67,22 @@ def _delays(_: object, attribute: attrs.Attribute[Any], value: tuple[float, ...]
 
 @attrs.frozen(kw_only=True)
 class RetryPolicy:
-    """How often and how late a request is sent again.
+    """How often and when the SDK repeats a request.
 
     Attributes:
-        attempts: Most times that one call is sent, 429 answers not counted; 1 never repeats.
-        refusals: Most 429 answers that one call puts up with.
-        backoff_base: Upper end of the first delay, in seconds; it doubles with each attempt.
-        backoff_cap: Upper end of any delay, in seconds.
-        look_up_delays: Seconds before each of the first looks for what a creation may have created although its answer
-            was lost; later looks are ever further apart.
-        retry_after_cap: Most seconds that a Retry-After is waited for; after a longer one the service is asked earlier.
-        settle_after: Seconds for which a creation whose answer was lost may still be carried out. It is not sent again
-            before `resend_after`, which is longer by the time that a listing may be late.
+        attempts: Maximum number of attempts of one call, without those that ended in 429; 1 disables retries.
+        refusals: Maximum number of 429 responses of one call.
+        backoff_base: Maximum of the first delay, in seconds. The maximum doubles with each attempt.
+        backoff_cap: Maximum of any delay, in seconds.
+        look_up_delays: Seconds before each of the first look-ups after the response to a creation was lost. The delays
+            between later look-ups grow.
+        retry_after_cap: Maximum wait for a Retry-After, in seconds. The SDK does not wait longer, even if asked to.
+        settle_after: Seconds in which the service may still carry out a creation whose response was lost. The SDK does
+            not repeat the creation before `resend_after`, which also includes the delay of listings.
 
     Raises:
-        InvalidArgumentError: A figure is out of its range, or there is no look at all: without one, a creation would be
-            sent again although nobody knows whether it happened.
+        InvalidArgumentError: A value is out of range, or `look_up_delays` is empty. Without a look-up, the SDK would
+            repeat a creation without knowing whether it happened.
     """
 
     attempts: int = attrs.field(default=4, validator=_count)
@@ -94,17 +95,17 @@ class RetryPolicy:
 
     @property
     def resend_after(self) -> float:
-        """Seconds after which a creation that has lost its answer, and is not found, is sent again.
+        """Seconds after which the SDK repeats a creation whose response was lost, and whose result it has not found.
 
-        It is five thirds of `settle_after`, 50 s by default: what takes effect at the very end of that may be listed as
-        much as 20 s later (FACTS §11 row 35).
+        The value is five thirds of `settle_after`, by default 50 s, because a resource that is created at the end of
+        `settle_after` may be missing in listings for another 20 s.
         """
         return self.settle_after * 5 / 3
 
     def look_times(self) -> list[float]:
-        """Return when to look for what a lost creation may have created, in seconds since its answer was lost.
+        """Return the times of the look-ups after the response to a creation was lost, in seconds since the loss.
 
-        First after each of `look_up_delays`, then ever more rarely, and a last time at `resend_after`.
+        The first look-ups follow `look_up_delays`. Then the intervals grow. The last look-up is at `resend_after`.
         """
         times = list(itertools.accumulate(self.look_up_delays))
         gap = self.look_up_delays[-1]
@@ -127,13 +128,13 @@ class RetryPolicy:
         """Decide about one failed attempt.
 
         Args:
-            error: What the attempt ended in.
-            repeatable: Whether it may be sent again although the failed attempt may have been acted on.
-            attempt: Which attempt failed, from 1; 429 answers are not counted.
-            refusals: How many 429 answers this call has had.
-            remaining: Seconds until the call's deadline.
+            error: Error of the attempt.
+            repeatable: Whether the SDK may repeat the request although the service may have acted on it.
+            attempt: Number of the failed attempt, from 1, without those that ended in 429.
+            refusals: Number of 429 responses of this call.
+            remaining: Seconds until the deadline of the call.
             random: A number in [0, 1) that spreads the delay.
-            paced: Whether a limiter holds all requests back after a 429, so that the first ones need no delay here.
+            paced: Whether a rate limiter pauses all requests after a 429, so that the first retries need no delay here.
         """
         if isinstance(error, RateLimitError):
             if refusals >= self.refusals:
@@ -150,8 +151,8 @@ class RetryPolicy:
     def _delay(self, error: LaunchError, attempt: int, refusals: int, random: float) -> float:
         step = attempt
         if isinstance(error, RateLimitError):
-            # The limiter has paused the whole budget, and a second wait here would only lose the place in the queue.
-            # Refused again and again without a word, a call makes way: the limiter may be one that never pauses.
+            # The limiter has paused all requests, and a second wait here would only lose the place in the queue. After
+            # several 429 responses without Retry-After, the call waits here, because the limiter may never pause.
             step = 0 if error.retry_after is not None else refusals
         ceiling = min(self.backoff_cap, self.backoff_base * 2.0 ** (step - 1)) if step > 0 else 0.0
         asked = min(max(error.retry_after or 0.0, 0.0), self.retry_after_cap)

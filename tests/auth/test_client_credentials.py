@@ -59,7 +59,7 @@ def test_tokens_are_asked_for_where_they_belong(
 
 
 def test_tokens_are_not_asked_for_in_clear_elsewhere() -> None:
-    with pytest.raises(ConfigurationError, match="app_url would send credentials in clear"):
+    with pytest.raises(ConfigurationError, match="app_url would send unencrypted credentials"):
         LaunchClient(AppCredentials("client", "secret"), app_url="http://tokens.example.com")
 
 

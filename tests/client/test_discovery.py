@@ -175,7 +175,7 @@ def test_an_empty_environment_is_told_every_way_to_fill_it() -> None:
 def test_a_secret_without_an_id_names_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, CLIENT_SECRET=CANARY)
 
-    with pytest.raises(ConfigurationError, match="CONTENTSTACK_CLIENT_ID, beside") as caught:
+    with pytest.raises(ConfigurationError, match="CONTENTSTACK_CLIENT_ID, in addition to") as caught:
         discover()
 
     assert CANARY not in str(caught.value)

@@ -72,7 +72,7 @@ def test_an_unknown_region_is_refused_with_the_known_ones(name: str) -> None:
         ("https://host#x", "neither credentials nor a query"),
         ("https://ho st", "white space or a control character"),
         ("https://host\r\nX: y", "white space or a control character"),
-        ("http://launch-api.contentstack.com", "send credentials in clear to launch-api.contentstack.com"),
+        ("http://launch-api.contentstack.com", "send unencrypted credentials to launch-api.contentstack.com"),
         ("https://[::1", "is not a URL"),
         ("https://host:99999", "is not a URL"),
         ("https://host:port", "is not a URL"),

@@ -259,7 +259,7 @@ async def test_a_fake_transport_takes_functions_of_both_kinds() -> None:
 
 async def test_a_fake_transport_without_an_answer_lets_nothing_be_sent() -> None:
     async with client_on(FakeTransport()) as launch:
-        with pytest.raises(ConfigurationError, match="GET /anything was sent to a FakeTransport without an answer"):
+        with pytest.raises(ConfigurationError, match="FakeTransport has no answer for GET /anything"):
             await launch.request("GET", "/anything")
 
 
