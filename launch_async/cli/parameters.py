@@ -111,12 +111,14 @@ def _as_typed(text: str, parameter: inspect.Parameter, names: Collection[str]) -
     kind = str(parameter.annotation)
     if "CheckLike" in kind:
         return _CHECK_TEXT
-    if kind.endswith("| Journal"):
+    if "| Journal" in kind:
         text = re.sub(r",? or a journal\b[^.]*", "", text)
     if parameter.default is None:
         text = re.sub(r"\bNone for\b", "the default is", text)
+        text = re.sub(r"\bWith None\b", "Without this option", text)
+        text = re.sub(r"\bNone\b", "no value", text)
     else:
-        text = re.sub(r"(?:(?:^|(?<=\.)) ?None for\b[^.]*\.|[;,] None for\b[^.]*)", "", text).strip()
+        text = re.sub(r"[;,] [^.;,]*\bNone\b[^.]*|(?:(?<=\.) |^)[^.]*\bNone\b[^.]*\.", "", text)
     if _is_time(parameter):
         text = re.sub(r"^Seconds\b", "Time", text)
     for name in names:
@@ -124,7 +126,9 @@ def _as_typed(text: str, parameter: inspect.Parameter, names: Collection[str]) -
             text = re.sub(rf"\b{name}\b", f"--{name.replace('_', '-')}", text)
     text = re.sub(r"\bLaunchClient\.(\w+)", r"the command \1", text)
     text = re.sub(r"\bresume_release\b", "the command resume-release", text)
-    return text[:1].upper() + text[1:]
+    first, space, rest = text.partition(" ")
+    is_choice = f"'{first}'" in kind
+    return f"'{first}'{space}{rest}" if is_choice else text[:1].upper() + text[1:]
 
 
 def _is_time(parameter: inspect.Parameter) -> bool:
