@@ -121,7 +121,7 @@ def package(session: nox.Session) -> None:
     session.run(python_of(session, plain), "examples/main_job_sync.py", external=True)
     session.run(python_of(session, plain), "tools/try_extras.py", external=True)
     for extra in PROJECT["project"]["optional-dependencies"]:
-        # Installing the same wheel anew each time would take most of a minute.
+        # Copying is faster: installing the same wheel again for each extra would take most of a minute.
         alone = clean_environment(session, extra, like=plain)
         install_into(session, alone, f"{wheel}[{extra}]")
         session.run(python_of(session, alone), "tools/try_extras.py", extra, external=True)
@@ -132,7 +132,7 @@ def package(session: nox.Session) -> None:
 
 @nox.session
 def release(session: nox.Session) -> None:
-    """What a release needs before it is tagged: addresses, one version everywhere, and files that an index takes.
+    """Check what a release needs before it is tagged: addresses, one version everywhere, and files that an index takes.
 
     `-- v1.2.3` names the tag.
     """
@@ -143,7 +143,7 @@ def release(session: nox.Session) -> None:
 
 @nox.session
 def minimum(session: nox.Session) -> None:
-    """The oldest dependencies that are allowed, all at once: the tests that meet most of them, or those after `--`."""
+    """The oldest dependencies that are allowed, all together: the tests that use most of them, or those after `--`."""
     project = PROJECT["project"]
     allowed = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
     # The lower bound is the first version named: "aiohttp>=3.14.4,<4" becomes "aiohttp==3.14.4".
@@ -159,7 +159,7 @@ def minimum(session: nox.Session) -> None:
 
 @nox.session
 def api(session: nox.Session) -> None:
-    """What has changed in the public interface since the last tag; an error if the version does not allow it."""
+    """Show the changes of the public interface since the last tag; fail if the version does not allow them."""
     tag = session.run("git", "describe", "--tags", "--abbrev=0", external=True, silent=True, success_codes=[0, 128])
     if "fatal" in str(tag):
         session.log("There is no tag yet, and so nothing to compare with.")

@@ -1,1 +1,1 @@
-"""What the project is made with, and does not ship."""
+"""Tools of the project, which are not part of the package."""

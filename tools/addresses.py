@@ -67,7 +67,7 @@ def with_site(mkdocs: str, urls: Mapping[str, str]) -> str:
 
 
 def with_whole_links(readme: str, urls: Mapping[str, str]) -> str:
-    """Return the README with links that work wherever it is shown.
+    """Return the README with links that work on any site that shows it.
 
     Args:
         readme: Its text.

@@ -43,7 +43,7 @@ def differences(root: Path, package: str, tag: str) -> tuple[list[str], list[str
     Args:
         root: The repository.
         package: The package's name, which is its folder's as well.
-        tag: What to compare the files of the folder with.
+        tag: The tag to compare the files of the folder with.
     """
     old = griffe.load_git(package, ref=tag, repo=root, resolve_aliases=True)
     new = griffe.load(package, search_paths=[root], resolve_aliases=True)
@@ -52,7 +52,7 @@ def differences(root: Path, package: str, tag: str) -> tuple[list[str], list[str
     breaks = griffe.find_breaking_changes(old, new)
     return (
         sorted({*_public_names(new)} - {*_public_names(old)}),
-        # They come in colours, whatever they are written to.
+        # griffe writes colours even if the output is no terminal.
         [re.sub(r"\x1b\[\d+m", "", change.explain(griffe.ExplanationStyle.ONE_LINE)) for change in breaks],
     )
 

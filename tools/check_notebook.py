@@ -3,11 +3,12 @@
 It runs twice: with the emulator that it starts, and with an environment that names an organization, which is another
 emulator here.
 
-A kernel has an event loop that runs while a cell does, and its stop button is a Ctrl-C: a second kernel shows that
-calls without await work there, warn of nothing, and leave the client usable when they are stopped. A third one shows
-that long calls show progress unasked, that errors come with the caller's frames only, and how to go on after a stop.
+A kernel has an event loop that runs while a cell does, and its stop button is a Ctrl-C. So a second kernel checks that
+calls without await work there, cause no warning, and leave the client usable when they are stopped. A third kernel
+checks that long calls show their progress, that errors have the caller's frames only, and that an error after a stop
+says how to continue.
 
-With `--html` the notebook as it ran is written as a page, to be looked at; `--theme dark` draws it for a dark one.
+`--html` writes the notebook with its output as a page; `--theme dark` draws the page for a dark theme.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ SHOWN = {
     'frame[["deployment_number", "status", "created_at", "url"]]': ("<table", "FAILED", "ARCHIVED"),
     "launch.budget": ("Budget of the organization", "requests per second"),
 }
-"""What the output of a cell must have, by the cell's last line."""
+"""The words that the output of a cell must contain, by the last line of the cell."""
 
 SHOWN_OF_AN_ORGANIZATION = {
     **SHOWN,
@@ -51,7 +52,7 @@ SHOWN_OF_AN_ORGANIZATION = {
     "deployments": ("All 3", "✓&nbsp;LIVE", "✓&nbsp;ARCHIVED"),
     'frame[["deployment_number", "status", "created_at", "url"]]': ("<table", "LIVE", "ARCHIVED"),
 }
-"""The same where no build is told to fail."""
+"""The same words if no build is set up to fail."""
 
 BEFORE_THE_STOP = """
 import asyncio, pathlib, tempfile, warnings
@@ -205,7 +206,7 @@ def trouble_when_stopped() -> Iterator[str]:
 
 
 def trouble_at_the_prompt() -> Iterator[str]:
-    """Say where a kernel shows no progress, more of a traceback than its reader wants, or not how to go on."""
+    """Give the cells that show no progress, too many frames of a traceback, or no hint how to continue."""
     cells = [nbformat.v4.new_code_cell(source) for source in AT_THE_PROMPT]
     with tempfile.TemporaryDirectory() as folder:
         notebook, here = nbformat.v4.new_notebook(cells=cells), {"metadata": {"path": folder}}
@@ -223,7 +224,7 @@ def trouble_at_the_prompt() -> Iterator[str]:
 
 
 def outputs(cell: NotebookNode) -> str:
-    """Return what a cell shows: the richest form of each output, and whatever it wrote to a stream."""
+    """Return the output of a cell: the richest form of each result, and the text of its streams."""
     forms = (output.get("data", {}) for output in cell.outputs)
     rich = [form.get("text/html") or form.get("text/plain", "") for form in forms]
     return "\n".join([*rich, *(output.text for output in cell.outputs if output.output_type == "stream")])

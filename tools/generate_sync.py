@@ -45,7 +45,7 @@ LAUNCH = Facade(
             "rate_limit.redis.limiter",
         )
     ),
-    # An aiohttp session belongs to the event loop on which it was made: nobody can make one on the private loop.
+    # An aiohttp session belongs to the event loop on which it was made, and no caller can make one on the private loop.
     absent=frozenset({"LaunchClient.session"}),
     skipped=frozenset({"launch_async.cli", "launch_async.pytest_plugin"}),
     constructed=frozenset({"LaunchClient", "LaunchEmulator"}),
@@ -80,7 +80,7 @@ def main() -> int:
 
 
 def generated(facade: Facade, folder: Path) -> dict[Path, str]:
-    """Return every module of a facade as it stands in `folder`: imports sorted, in the project's format."""
+    """Return every module of a facade for `folder`: imports sorted, in the project's format."""
     texts = modules_of(facade)
     ours = f'lint.isort.known-first-party=["launch_async", "launch_sync", "{facade.source.name}", "{facade.target}"]'
     with ThreadPoolExecutor(4) as pool:

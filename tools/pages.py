@@ -1,4 +1,4 @@
-"""The pages of the documentation, and the blocks of code in them, for whatever tries out what they show."""
+"""The pages of the documentation and the blocks of code in them, for the tools and tests that run the blocks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Line:
 
     Attributes:
         text: What is typed.
-        output: What the page says that it prints; empty if it says nothing.
+        output: The output that the page shows; empty if the page shows none.
     """
 
     text: str
@@ -34,9 +34,9 @@ class Block:
     Attributes:
         page: The page, as a path within the project.
         number: The line at which it begins.
-        language: What it is written in.
-        marker: What a comment before it says about it; empty if there is none.
-        text: What is in it.
+        language: The language of the block.
+        marker: The word of the comment before the block; empty if there is none.
+        text: The content of the block.
     """
 
     page: str
@@ -52,7 +52,7 @@ class Block:
 
     @property
     def lines(self) -> list[Line]:
-        """What is to be typed: in a fence `sh` everything, in a fence `console` what stands behind a `$`."""
+        """The lines to type: all lines of a fence `sh`, and the lines after a `$` in a fence `console`."""
         if self.language == "sh":
             return [Line(line) for line in self.text.splitlines()]
         typed = re.split(r"^\$ ", self.text, flags=re.MULTILINE)[1:] if self.language == "console" else []
@@ -75,5 +75,5 @@ def every_block() -> Iterator[Block]:
 
 
 def lines_of(page: str) -> list[Line]:
-    """Every line of a page that is to be typed into a shell, in order."""
+    """Return every line of a page that a reader types into a shell, in order."""
     return [line for block in blocks("sh", "console", page=page) for line in block.lines]

@@ -116,7 +116,7 @@ def check_text(name: str, text: str, settings: Settings) -> list[Finding]:
 
 @dataclass(frozen=True)
 class Settings:
-    """What `.vale.ini` says: which rules are for which files."""
+    """The content of `.vale.ini`: the rules for each file."""
 
     rules: dict[str, Rule]
     sections: list[tuple[list[str], dict[str, str]]]

@@ -1,6 +1,6 @@
-"""What stands between a commit and its release, each with the place where it is mended: `tools/release.py v1.2.3`.
+"""Show what a commit lacks for a release, each with the place to fix it: `tools/release.py v1.2.3`.
 
-Addresses are never guessed: until `tools/addresses.py` has been told where the project lives, it cannot be released.
+Addresses are never guessed: the project cannot be released until `tools/addresses.py` has written the real ones.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Run one nox session on a machine that has nothing but Python: `python3 tools/run.py demo`.
 
-Makes a virtual environment with nox in `.nox/`, once for each interpreter, and hands over to it. Everything that the
-sessions install goes into environments beside it, so nothing outside the checkout is touched. Works on Pythons whose
-packages are managed by the system, from a path with spaces, and while another session is running. An older Python must
-be able to read this file, too: back to 3.6 it says which version is needed.
+Makes a virtual environment with nox in `.nox/`, once for each interpreter, and starts nox. The sessions
+install into environments in the same folder, so nothing outside the checkout is touched. The script works on Pythons
+whose packages are managed by the system, from a path with spaces, and while another session is running. An older
+Python must be able to read this file, too: from 3.6 on, the script says which version is needed.
 """
 
 import argparse
@@ -30,11 +30,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="tools/run.py",
         description="Set up nox for this interpreter, once, and run one of its sessions.",
-        epilog="What follows `--` goes to the session: tools/run.py tests -- -k archive",
+        epilog="Arguments after `--` go to the session: tools/run.py tests -- -k archive",
     )
     sessions = _sessions()
     parser.add_argument("session", help=", ".join(sessions), metavar="SESSION")
-    # Split by hand: argparse drops the `--` that nox needs to tell the session's arguments from its own.
+    # Split by hand: argparse drops the `--` that nox needs to find the session's arguments.
     ours = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
     own, rest = parser.parse_known_args(ours)
     rest += sys.argv[1 + len(ours) :]
@@ -49,7 +49,7 @@ def main() -> int:
         python = _nox_environment(environments)
     except subprocess.CalledProcessError as error:
         return _give_up(
-            "could not set up nox (`{}` ended with {}). On Debian and Ubuntu, `venv` is a package of its own: "
+            "could not set up nox (`{}` ended with {}). On Debian and Ubuntu, `venv` is a separate package: "
             "apt install python3-venv".format(" ".join(map(str, error.cmd)), error.returncode)
         )
     command = [python, "-m", "nox", "--noxfile", ROOT / "noxfile.py", "--envdir", environments, "-s", own.session]

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final, Self
 
 _PATIENCE: Final = 300.0
-# What would lead a program of the documentation to a real service, or to the packages of whoever tries it.
+# Variables that would lead a program to a real service, or to packages outside the folder.
 _FOREIGN: Final = ("CONTENTSTACK_", "LAUNCH_", "PYTHON", "VIRTUAL_ENV")
 
 
@@ -24,7 +24,7 @@ class Shell:
 
     Args:
         folder: Where it begins.
-        environment: What its environment holds besides that of the machine.
+        environment: Variables in addition to those of the machine.
     """
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
@@ -50,7 +50,7 @@ class Shell:
 
         Args:
             line: What to type.
-            answer: What is typed when the line asks for something.
+            answer: The text to type when the line asks for something.
 
         Raises:
             LineFailed: It ended with another status than 0, or has not ended within five minutes.
@@ -80,7 +80,7 @@ class Shell:
         return done.stdout
 
     def start(self, line: str) -> str:
-        """Type a line that goes on until the terminal is closed, and return the first line that it prints.
+        """Type a line that runs until the terminal is closed, and return the first line of its output.
 
         Raises:
             LineFailed: It ended before it printed one.

@@ -1,10 +1,11 @@
-"""Types the documentation's lines for a shell as they stand, where there is nothing but a wheel.
+"""Types the documentation's lines for a shell unchanged, in an environment that has nothing but a wheel.
 
     python -m tools.try_consoles dist/contentstack_launch-0.1.0-py3-none-any.whl
 
 Each page is a terminal in an empty folder. The tutorial comes first: it makes the virtual environment that the others
-use, and its programs run in it. What a reader fills in is filled in: where the wheel lies, a free port, and what the
-emulator has just printed. The lines of other pages are run by sessions of nox; `ELSEWHERE` names what no session runs.
+use, and its programs run in it. The script fills in what a reader fills in: the place of the wheel, a free port, and
+the values that the emulator has just printed. The lines of other pages are run by sessions of nox; `ELSEWHERE` names
+the lines that no session runs.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Visit:
 
     Args:
         page: The page.
-        home: Where the terminal's folder is made, beside those of the other pages.
+        home: The folder in which the terminal's folder is made.
         given: A folder with what the reader has.
     """
 

@@ -63,7 +63,7 @@ def _try(extra: str, use: Callable[[LaunchEmulator], None], emulator: LaunchEmul
         print(f"{extra:12} missing: {error}")
     else:
         if not is_there:
-            sys.exit(f"{extra} is not installed, and nobody said so.")
+            sys.exit(f"{extra} is not installed, and no error or log line says so.")
         print(f"{extra:12} works")
 
 
@@ -104,7 +104,7 @@ def _speed(emulator: LaunchEmulator) -> None:
     with _client(emulator) as launch:
         launch.projects.list().to_list()
     if "orjson" not in sys.modules:
-        # Nothing asks for this extra: without it the standard library decodes, and nobody needs to say so.
+        # No call needs this extra: without it the standard library decodes, and no message is needed.
         raise ConfigurationError("contentstack-launch[speed] is not installed")
 
 

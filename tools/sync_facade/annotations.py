@@ -55,8 +55,8 @@ class Writer:
 
     Args:
         package: The asynchronous package.
-        colours: What needs a twin.
-        imports: Where to note what the expressions name.
+        colours: The names that need a twin.
+        imports: The collection to which the names of the expressions are added.
         home: The synchronous module that holds the twin of a symbol.
         own: The name of the module that is being written.
     """
@@ -84,7 +84,7 @@ class Writer:
         self._imports.add(name, Symbol(module, name))
 
     def original(self, symbol: Symbol) -> str:
-        """Import the asynchronous object under a name of its own, and return that."""
+        """Import the asynchronous object under a separate name, and return the name."""
         local = f"Async{symbol.name}" if symbol.name[:1].isupper() else f"async_{symbol.name}"
         self._imports.add(local, symbol)
         return local
@@ -92,7 +92,7 @@ class Writer:
     def late_import(self, module: Module, identifier: str) -> str:
         """Return the import that a function needs before it makes a twin; empty where the module has imported it.
 
-        What the asynchronous module imports for type checkers only, it imports when it is used: so does the twin.
+        The twin imports when it is used what the asynchronous module imports for type checkers only.
         """
         symbol = self._package.resolve(module, identifier)
         if identifier not in module.type_only or self._home(symbol) == self._own:

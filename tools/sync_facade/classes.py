@@ -14,7 +14,7 @@ __all__ = ["ClassWriter"]
 _INDENT = "    "
 _BUILT_IN = {"__bool__": "bool", "__hash__": "hash", "__len__": "len", "__repr__": "repr", "__str__": "str"}
 _CLOSERS = ("close", "stop")
-# The twin holds the asynchronous object, and that says how it may be pickled. Nobody awaits a twin.
+# The twin holds the asynchronous object, which decides how it may be pickled. A twin cannot be awaited.
 _LEFT_OUT = {"__init__", "__del__", "__reduce__", "__await__"}
 
 
@@ -25,7 +25,7 @@ class ClassWriter:
         functions: Writes the methods.
         writer: Writes annotations and notes imports.
         constructed: Names of the classes that users make themselves; all others are only handed out.
-        fork_aware: Names of those that a forked child may go on using, and must close.
+        fork_aware: Names of those that a forked child may use, and must close.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class ClassWriter:
     def _view(self, found: Class, function: Function) -> Iterator[str]:
         yield from self._functions.signature(function, function.node, _INDENT)
         if "page" in found.functions:
-            # Whoever lets a notebook show a listing asks for its first items: this is one request.
+            # A notebook that shows a listing asks for its first items, which takes one request.
             yield "        return self.page()._repr_html_()"
         else:
             yield "        return self._async._repr_html_()"

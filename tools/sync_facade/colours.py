@@ -1,4 +1,4 @@
-"""Which classes and functions are asynchronous, directly or through what they hand out; found in the source alone."""
+"""The classes and functions that are asynchronous, directly or through their results; found in the source alone."""
 
 from __future__ import annotations
 

@@ -21,10 +21,10 @@ class FunctionWriter:
 
     Args:
         package: The asynchronous package.
-        colours: What needs a twin.
+        colours: The names that need a twin.
         writer: Writes annotations and notes imports.
         constructed: Names of the classes that users make themselves; all others are only handed out.
-        on_loop: Callbacks that run on the loop because it needs their result at once, as `Class.parameter`.
+        on_loop: Callbacks that run on the loop because the loop needs their result immediately, as `Class.parameter`.
         wrapped: Collects the names of those classes of `constructed` that are also handed out.
     """
 
@@ -154,7 +154,7 @@ class FunctionWriter:
         colour = self._colours.of(function)
         if colour is not Colour.PLAIN:
             self._writer.need("launch_sync", "_bridge")
-        # What an object hands out may live on its connections: it keeps the object alive, and need not be closed.
+        # A result may use the connections of its object. It keeps the object alive, and does not need to be closed.
         lender = ", self" if function.owner and not function.decorators & {"classmethod", "staticmethod"} else ""
         match colour:
             case Colour.COROUTINE:

@@ -1,4 +1,4 @@
-"""What the source of a package says: its modules, where each name comes from, and what each class offers."""
+"""The source of a package: its modules, the origin of each name, and the members of each class."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class UnmappedError(Exception):
 
 @dataclass(frozen=True, order=True)
 class Symbol:
-    """Where a name is defined; `name` is empty for a module itself."""
+    """The place where a name is defined; `name` is empty for a module itself."""
 
     module: str
     name: str
@@ -75,7 +75,7 @@ class Class:
     """A class with everything that it inherits inside the package.
 
     Attributes:
-        symbol: Where it is defined.
+        symbol: The place where it is defined.
         module: The same, with its source.
         node: Its definition.
         functions: Methods and properties by name, the nearest definition of each.

@@ -68,7 +68,7 @@ def serve(folder: Path) -> int:
             time.sleep(POLL_S)
             if (newest := _newest()) != seen:
                 seen = newest
-                # In a process of its own, which reads the source code as it is now.
+                # A separate process reads the current source code.
                 subprocess.run([sys.executable, "-m", "tools.website", str(folder), "--pages"], cwd=ROOT, check=False)
     except KeyboardInterrupt:
         pass
@@ -90,7 +90,7 @@ def _search_problems(site: Path) -> list[str]:
     if node:
         return list(check.poor_searches(site, node))
     if os.environ.get("CI"):
-        return ["Node.js is not installed, so nobody has tried the search of the site"]
+        return ["Node.js is not installed, so the search of the site was not tried"]
     sys.stdout.write("The search of the site was not tried: Node.js is not installed.\n")
     return []
 

@@ -21,7 +21,7 @@ _LEFT: Final = 44
 _RIGHT: Final = 16
 _BOTTOM: Final = 56
 _LEGEND: Final = 26
-# Dashes tell the lines apart where colours do not; the colours have contrast on white and on slate.
+# Dashes distinguish the lines without colours; the colours have contrast on white and on slate.
 _PENS: Final = (("#4f83e0", ""), ("#d9822b", "7 4"), ("#2f9e6e", "2 3"), ("#c05299", "10 3 2 3"))
 
 

@@ -21,7 +21,7 @@ SEARCHES: Final[Mapping[str, Sequence[str]]] = {
     "upgrade": ["how-to/upgrading/"],
     "proxy": ["how-to/proxies-and-certificates/"],
 }
-"""What people type into the search, and the pages of which one has to be the first or the second."""
+"""Words that people type into the search. One of the pages has to be the first or the second result."""
 
 _LOADS: Final = {"img": "src", "script": "src", "iframe": "src", "source": "src", "link": "href", "video": "src"}
 _LOADING_LINKS: Final = {"stylesheet", "icon", "preload", "preconnect", "prefetch", "modulepreload", "manifest"}
@@ -30,7 +30,7 @@ _CSS_URL: Final = re.compile(r"(?:url\(|@import\s+)['\"]?((?:https?:)?//[^'\")\s
 
 @dataclass
 class Page(HTMLParser):
-    """What is asked of a page of HTML: its words, its anchors, its links, and what it loads."""
+    """The words, the anchors and the links of a page of HTML, and the addresses that the page loads."""
 
     text: list[str] = field(default_factory=list)
     anchors: set[str] = field(default_factory=set)

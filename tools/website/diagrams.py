@@ -18,7 +18,7 @@ from typing import Final
 
 _MESSAGE: Final = re.compile(r"(?P<sender>[^:]+?) -(?P<end>[>x]) (?P<receiver>[^:]+?): (?P<text>.+)")
 _NOTE: Final = re.compile(r"(?P<name>[^:]+?): (?P<text>.+)")
-# Three columns fit a narrow screen without a word on them becoming too small to read.
+# Three columns fit a narrow screen, and every word on them can be read.
 _COLUMN: Final = 160
 _BOX: Final = 124
 _WIDE: Final = 152

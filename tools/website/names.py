@@ -36,7 +36,7 @@ MODULES: Final = {
     "auth": "Credentials",
     "http": "Requests",
 }
-"""What users import from, below `launch_async` and `launch_sync` alike, and what the page calls it."""
+"""The modules below `launch_async` and `launch_sync` that users import from, and their titles on the page."""
 
 
 def expand(markdown: str) -> str:
@@ -48,7 +48,7 @@ def home(value: object, name: str, module: str) -> str:
     """Return the dotted name under which the reference describes a public name.
 
     Args:
-        value: What it stands for.
+        value: The object behind the name.
         name: The name.
         module: A public module that offers it.
     """

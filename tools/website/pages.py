@@ -42,9 +42,9 @@ class Entry:
     """A place of the navigation: a page, or a group of them.
 
     Attributes:
-        title: What it is called.
+        title: Its title.
         page: Its path below `docs`; empty for a group.
-        below: What a group has.
+        below: The entries of a group.
     """
 
     title: str
@@ -63,7 +63,7 @@ def texts() -> dict[str, str]:
     """Return each page by its path below `docs`, with diagrams as text: what a program reads.
 
     Raises:
-        ValueError: A reference leads nowhere, or what is to be inserted is not there.
+        ValueError: A reference leads nowhere, or a file to insert does not exist.
         KeyError: A directive names what does not exist.
     """
     pages = {path.relative_to(DOCS).as_posix(): _expanded(path) for path in sorted(DOCS.rglob("*.md"))}
@@ -81,7 +81,7 @@ def drawn(page: str, text: str) -> str:
 
 
 def write(target: Path, pages: Mapping[str, str]) -> None:
-    """Write a project for a builder: pages, pictures, the theme and its configuration, and the twins beside them.
+    """Write a project for a builder: pages, pictures, the theme, the configuration, and the twins.
 
     Args:
         target: A folder; what it holds of an earlier run is replaced.

@@ -24,7 +24,7 @@ from tools.website.doors import Doors
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 PACKAGES: Final = ("launch_async", "launch_sync")
 Documented: TypeAlias = Any
-"""What griffe has of an object: an `Object`, or an `Alias` that behaves like one."""
+"""An object as griffe describes it: an `Object`, or an `Alias` that behaves like one."""
 Expression: TypeAlias = griffe.Expr | str | None
 
 _WIDTH: Final = 88
@@ -42,7 +42,7 @@ class Options:
         show_root_heading: Whether the object has a heading; its members have theirs in any case.
         show_root_full_path: Whether the heading has the dotted path instead of the last name.
         show_root_toc_entry: Ignored: what has a heading has an entry in the table of contents.
-        toc_label: What the table of contents calls the object, if not by the words of its heading.
+        toc_label: The words for the object in the table of contents, if they differ from its heading.
         members: The members to show, in this order; None for all public ones that are described.
         filters: Expressions for names: `!^_` leaves out names that begin with an underscore; None for public names.
         merge_init_into_class: Whether a class shows the signature and the description of its `__init__`.
@@ -64,7 +64,7 @@ class Options:
     show_attribute_values: bool = True
 
     def admit(self, name: str, thing: Documented) -> bool:
-        """Tell whether a member is shown."""
+        """Return whether a member is shown."""
         if isinstance(self.members, Sequence):
             return name in self.members
         if self.members is False or (thing.is_alias and not thing.is_public) or thing.is_module:
