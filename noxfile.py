@@ -77,10 +77,11 @@ def engines(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style and layout."""
-    install(session, requirements=["ruff>=0.12"])
+    """The style of code and of prose."""
+    install(session, requirements=["ruff>=0.12", "pyyaml>=6"])
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("python", "-m", "tools.prose")
 
 
 @nox.session
