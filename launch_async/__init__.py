@@ -1,7 +1,7 @@
 """Contentstack Launch for Python: the asynchronous core.
 
-What a program types is here, loaded when it is first used: importing this package costs nothing. What belongs to one
-part of the SDK only is in the package of that part, such as `launch_async.fleet` (docs/decisions/0016-public-names.md).
+This package has the names that most programs use. Each name is loaded when it is first used, so the import costs
+nothing. The other names are in packages such as `launch_async.fleet` (docs/decisions/0016-public-names.md).
 """
 
 from __future__ import annotations

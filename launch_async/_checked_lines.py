@@ -1,8 +1,8 @@
-"""Checksummed lines: what a journal's file is made of, so that a torn end and damage can be told apart.
+"""Checksummed lines, of which a journal's file consists. They distinguish a torn end from damage.
 
 Each line is a JSON array of a checksum and a record. A checksum covers its own record and, by way of the checksum
 before it, all earlier ones: a line that was changed, moved or taken out is noticed. A write that was cut off leaves a
-line without an end: it was never told to be durable, and is left out.
+line without an end. No caller was promised that this line is durable, so the reader skips it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class DamagedLineError(ValueError):
 
 @attrs.define
 class Log:
-    """Where the next line goes, and what its checksum depends on.
+    """The position of the next line, and the checksum on which its own checksum depends.
 
     Attributes:
         size: Bytes of the lines so far.
@@ -40,7 +40,7 @@ class Log:
 
     def line(self, record: Record) -> bytes:
         """Return the next line; `add` it once it is written."""
-        # Escapes keep every line in ASCII, whatever a message holds.
+        # Escapes keep every line in ASCII, also if a message has other characters.
         text = json.dumps(record).encode()
         return b'["%08x", %b]\n' % (zlib.crc32(text, self.checksum), text)
 

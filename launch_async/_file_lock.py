@@ -2,7 +2,7 @@
 
 `flock` belongs to the open file: closing another descriptor of the same file, even in the same process, leaves it.
 (A lock by `fcntl` would be lost then.) Over NFS, Linux asks the server to lock the file. On Windows a byte far behind
-the end is locked, so that everybody can still read the file; that was not tried.
+the end is locked, so that other processes can still read the file; that was not tried.
 
 Why no library does this: docs/decisions/0028-file-locks.md.
 """

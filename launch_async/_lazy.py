@@ -30,7 +30,7 @@ def lazy(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]]
         import linecache
 
         module = sys.modules[package]
-        # linecache reads the source wherever the package was loaded from, a ZIP included.
+        # linecache finds the source even if the package was loaded from a ZIP.
         source = "".join(linecache.getlines(str(module.__file__), vars(module)))
         if not source:
             raise ImportError(f"{package} needs the source of its __init__.py; include it in the frozen program")

@@ -1,4 +1,4 @@
-"""Which proxy the environment names for a host, and which hosts NO_PROXY takes out: as curl reads it.
+"""The proxy that the environment names for a host, and the hosts that NO_PROXY excludes, read as curl reads them.
 
 `urllib`, and aiohttp with it, splits NO_PROXY at commas only and knows neither networks nor IPv6.
 """
@@ -42,7 +42,7 @@ def bypasses(no_proxy: str, host: str, port: int) -> bool:
     Args:
         no_proxy: Entries between commas or blanks: `*` for every host; a name, which stands for its subdomains, too,
             with or without `.` or `*.` before it; an address; a network such as `10.0.0.0/8`. Any of them may end in
-            a port, which must then be the same. What is none of these fits nothing.
+            a port, which must then be the same. Any other entry matches no host.
         host: Name or address, without brackets.
         port: Its port.
     """

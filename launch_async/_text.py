@@ -8,7 +8,7 @@ from typing import Final
 
 __all__ = ["duration", "file_size", "first_lines", "listed", "printable", "shortened", "without_escapes"]
 
-# Colours and cursor movements, titles of windows, and the rest: what a terminal obeys and nobody reads.
+# Control sequences of terminals: colours, cursor movements, titles of windows, and others.
 _ESCAPES: Final = (
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"

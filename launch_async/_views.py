@@ -1,4 +1,4 @@
-"""Where an object finds its views: a notebook's card, a data frame, JUnit, Markdown, a page.
+"""The views of objects: the card in a notebook, a data frame, JUnit, Markdown, a page.
 
 `launch_async.display` holds the views, as functions from objects to views, and registers each with the class that it
 shows. The classes import no view: they ask here, and the first question loads `display`.
@@ -59,7 +59,7 @@ class View(Generic[V]):
 
 
 HTML: Final = View[str]()
-"""What a notebook shows."""
+"""The view in a notebook."""
 FRAME: Final[View[pd.DataFrame]] = View()
 """Rows as a pandas data frame."""
 JUNIT: Final = View[str]()
@@ -67,13 +67,13 @@ JUNIT: Final = View[str]()
 MARKDOWN: Final = View[str]()
 """GitHub's Markdown, for the summary of a CI job."""
 PAGE: Final = View[str]()
-"""A web page that stands by itself."""
+"""A complete web page."""
 TRACEBACK: Final[View[list[str]]] = View()
-"""What IPython shows of an error, line by line."""
+"""The lines that IPython shows for an error."""
 
 
 class StepsShown(Protocol):
-    """What shows how a deployment gets on."""
+    """The display of the progress of a deployment."""
 
     def on_step(self, step: str) -> None:
         """Take in what is done next."""
@@ -94,7 +94,7 @@ class StepsShown(Protocol):
 
 
 class RunShown(Protocol):
-    """What shows how a run gets on."""
+    """The display of the progress of a run."""
 
     def __call__(self, event: object) -> None:
         """Take in an event."""
@@ -104,7 +104,7 @@ class RunShown(Protocol):
 
 
 def progress_of_deployment(title: str) -> StepsShown:
-    """Return what shows how a deployment gets on, wherever this program runs."""
+    """Return the display for a deployment's progress that fits a terminal, a notebook or a log."""
     notebook, session = (import_module(f"launch_async.display.live.{name}") for name in ("notebook", "session"))
     return cast("StepsShown", notebook.Progress(title, mode="notebook" if session.in_notebook() else "lines"))
 
@@ -116,7 +116,7 @@ def at_a_prompt() -> bool:
 
 
 def progress_of_run() -> RunShown:
-    """Return what shows how a run of a fleet gets on, wherever this program runs."""
+    """Return the display for a run's progress that fits a terminal, a notebook or a log."""
     return cast("RunShown", import_module("launch_async.display.live.progress").FleetProgress())
 
 

@@ -1,6 +1,6 @@
 """Fixtures for people who test against Launch: an emulator for each test, and clients that talk to it.
 
-``launch_emulator`` is a `launch_sync.emulator.LaunchEmulator`: it runs on a thread of its own and serves plain and
+``launch_emulator`` is a `launch_sync.emulator.LaunchEmulator`: it runs on a separate thread and serves plain and
 asynchronous tests alike. ``launch_client`` and ``sync_launch_client`` are open clients with its credentials.
 ``@pytest.mark.launch_emulator(rate_limit=None, build_seconds=0)`` passes options to it.
 """
@@ -59,7 +59,7 @@ def sync_launch_client(launch_emulator: "LaunchEmulator") -> "Iterator[launch_sy
         sdk.Authtoken(launch_emulator.authtoken),
         base_url=launch_emulator.url,
         organization_uid=launch_emulator.organization_uid,
-        proxy="",  # it runs on this machine, whatever the environment says of others
+        proxy="",  # the emulator runs on this machine, so the proxies of the environment do not apply
     ) as client:
         yield client
 
@@ -71,11 +71,11 @@ async def launch_client(launch_emulator: "LaunchEmulator") -> "AsyncIterator[lau
         sdk.Authtoken(launch_emulator.authtoken),
         base_url=launch_emulator.url,
         organization_uid=launch_emulator.organization_uid,
-        proxy="",  # it runs on this machine, whatever the environment says of others
+        proxy="",  # the emulator runs on this machine, so the proxies of the environment do not apply
     ) as client:
         yield client
 
 
 def _launch_client_without_a_runner() -> None:
-    """Say what is missing, where pytest itself would say that nobody handles an async fixture."""
+    """Name the missing package. The error of pytest would only say that no plugin handles an async fixture."""
     pytest.fail("the fixture launch_client needs pytest-asyncio: pip install pytest-asyncio", pytrace=False)

@@ -1,6 +1,6 @@
 """Environment variables are changed as a whole list, safely: compare, look again, merge, write, verify.
 
-The service replaces the list and has no guard against two writers (FACTS §4, §11 row 17). So `apply` reads again right
+The service replaces the list and has no guard against two writers. So `apply` reads again right
 before it writes, keeps what others did to variables that are not ours to change, refuses what collides with it, and
 reads back what it wrote. Two writers within the same instant can still meet: the read-back then says so.
 
@@ -68,7 +68,7 @@ class VariableValues(Mapping[str, str]):
 
 @attrs.frozen(kw_only=True)
 class VariablesDiff(Displayable):
-    """What applying would do to an environment's variables: names only, the values are kept out of sight.
+    """The changes that `apply` would make to an environment's variables. Only names are shown; the values stay hidden.
 
     Attributes:
         project_uid: The project.
@@ -116,7 +116,7 @@ class VariablesDiff(Displayable):
 
 
 class Variables:
-    """Reads, compares and changes the variables of environments; the next deployment applies them (FACTS §4)."""
+    """Reads, compares and changes the variables of environments; the next deployment applies them."""
 
     def __init__(self, environments: Environments) -> None:
         self._environments = environments
@@ -152,12 +152,12 @@ class Variables:
             remove: Whether to remove variables that are not desired; otherwise they stay.
 
         Returns:
-            What `apply` would do.
+            The changes that `apply` would make.
 
         Raises:
-            InvalidArgumentError: A UID is malformed, the file cannot be read, or the list would break a limit of
-                FACTS §4: at most 128 variables and 14 KB, none empty. With Cloud Functions the service allows 4 KB
-                only, which this does not check.
+            InvalidArgumentError: A UID is malformed, the file cannot be read, or the list would break a limit of the
+                service: at most 128 variables and 14 KB, and no empty value. With Cloud Functions the service allows
+                only 4 KB, which the SDK does not check.
             NotFoundError: No such environment in this organization (404).
 
         API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
@@ -184,8 +184,8 @@ class Variables:
     async def apply(self, diff: VariablesDiff) -> Environment:
         """Make the changes of a difference: read again, merge, write the whole list, read back and verify.
 
-        What others changed since the difference was made is kept if it does not concern a variable that is desired or
-        to be removed. Applying twice changes nothing the second time.
+        The SDK keeps changes that others made since the difference was made, unless they concern a variable that is
+        desired or to be removed. Applying twice changes nothing the second time.
 
         Args:
             diff: What `diff` returned.
@@ -196,7 +196,7 @@ class Variables:
         Raises:
             ConcurrentChangeError: Somebody else changed the same variables since, and nothing was written; or wrote at
                 the same time, and the read-back differs. `keys` names them.
-            InvalidArgumentError: The merged list would break a limit of FACTS §4; nothing was written.
+            InvalidArgumentError: The merged list would break a limit of the service; nothing was written.
             NotFoundError: No such environment in this organization (404).
 
         API: `getEnvironment`, `updateEnvironment`; scope `launch.projects:write` or `launch:manage`.
@@ -215,7 +215,11 @@ class Variables:
             )
         target = merged(now, wanted, remove=diff.remove)
         if not diff.remove and (others := differing(read, now, but=wanted)):
-            _LOG.warning("Kept what somebody else changed meanwhile: %s", ", ".join(others), extra={"keys": others})
+            _LOG.warning(
+                "Kept variables that somebody else has changed in the meantime: %s",
+                ", ".join(others),
+                extra={"keys": others},
+            )
         if target == now:
             return environment
         check_variables(target)

@@ -17,7 +17,7 @@ __all__ = ["VariableValues", "Variables", "VariablesDiff"]
 
 
 class Variables:
-    """Reads, compares and changes the variables of environments; the next deployment applies them (FACTS §4)."""
+    """Reads, compares and changes the variables of environments; the next deployment applies them."""
 
     def __init__(self, wrapped: AsyncVariables, lender: object = None) -> None:
         self._async = wrapped
@@ -54,12 +54,12 @@ class Variables:
             remove: Whether to remove variables that are not desired; otherwise they stay.
 
         Returns:
-            What `apply` would do.
+            The changes that `apply` would make.
 
         Raises:
-            InvalidArgumentError: A UID is malformed, the file cannot be read, or the list would break a limit of
-                FACTS §4: at most 128 variables and 14 KB, none empty. With Cloud Functions the service allows 4 KB
-                only, which this does not check.
+            InvalidArgumentError: A UID is malformed, the file cannot be read, or the list would break a limit of the
+                service: at most 128 variables and 14 KB, and no empty value. With Cloud Functions the service allows
+                only 4 KB, which the SDK does not check.
             NotFoundError: No such environment in this organization (404).
 
         API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
@@ -70,8 +70,8 @@ class Variables:
     def apply(self, diff: VariablesDiff) -> Environment:
         """Make the changes of a difference: read again, merge, write the whole list, read back and verify.
 
-        What others changed since the difference was made is kept if it does not concern a variable that is desired or
-        to be removed. Applying twice changes nothing the second time.
+        The SDK keeps changes that others made since the difference was made, unless they concern a variable that is
+        desired or to be removed. Applying twice changes nothing the second time.
 
         Args:
             diff: What `diff` returned.
@@ -82,7 +82,7 @@ class Variables:
         Raises:
             ConcurrentChangeError: Somebody else changed the same variables since, and nothing was written; or wrote at
                 the same time, and the read-back differs. `keys` names them.
-            InvalidArgumentError: The merged list would break a limit of FACTS §4; nothing was written.
+            InvalidArgumentError: The merged list would break a limit of the service; nothing was written.
             NotFoundError: No such environment in this organization (404).
 
         API: `getEnvironment`, `updateEnvironment`; scope `launch.projects:write` or `launch:manage`.

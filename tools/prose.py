@@ -219,7 +219,7 @@ def _applies(wanted: str, scope: str) -> bool:
 
 def _sentences(text: str) -> Iterator[tuple[int, str]]:
     start = 0
-    for end in re.finditer(r"[.!?:]['\")*_]*\s+(?=['\"(*_`]*[A-Z])", text):
+    for end in re.finditer(r"[.!?:]['\")*_]*\s+(?=['\"(*_]*[A-Z`\[])", text):
         yield from _trimmed(text, start, end.end())
         start = end.end()
     yield from _trimmed(text, start, len(text))
