@@ -127,7 +127,7 @@ def _as_typed(text: str, parameter: inspect.Parameter, names: Collection[str]) -
     text = re.sub(r"\bLaunchClient\.(\w+)", r"the command \1", text)
     text = re.sub(r"\bresume_release\b", "the command resume-release", text)
     first, space, rest = text.partition(" ")
-    is_choice = f"'{first}'" in kind
+    is_choice = any(first in map(str, members) for name, members in _CHOICES.items() if name in kind)
     return f"'{first}'{space}{rest}" if is_choice else text[:1].upper() + text[1:]
 
 
