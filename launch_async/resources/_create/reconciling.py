@@ -189,6 +189,7 @@ class ReconcilingCreate(Generic[C]):
                     "lost, and it was still being looked up",
                     operation=self.operation,
                 ) from None
+            await self._look_before()
             with metered(Meter(before_send=self._note)) as meter:
                 try:
                     created = await self.send(min(self.send_timeout, deadline - loop.time()))
@@ -201,6 +202,12 @@ class ReconcilingCreate(Generic[C]):
                     raise
             place.remember(created.uid)
             return created
+
+    async def _look_before(self) -> None:
+        """Learn what is there, if the service sends no Date, and the caller can wait: times will not show what is new."""
+        if self.options.follow is not None and self.clock.is_missing and not self.record.was_sent:
+            with contextlib.suppress(LaunchError):
+                await self.look_up()
 
     def _note(self) -> None:
         if not self.record.was_sent:
