@@ -204,7 +204,7 @@ class ReconcilingCreate(Generic[C]):
             return created
 
     async def _look_before(self) -> None:
-        """Learn what is there, if the service sends no Date, and the caller can wait: times will not show what is new."""
+        """List what is there if the service sends no `Date`, because times then cannot show what is new."""
         if self.options.follow is not None and self.clock.is_missing and not self.record.was_sent:
             with contextlib.suppress(LaunchError):
                 await self.look_up()
