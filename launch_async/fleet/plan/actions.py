@@ -25,20 +25,20 @@ __all__ = [
 ]
 
 WhenBusy: TypeAlias = Literal["queue", "attach", "skip"]
-"""What to do with an environment that is deploying already: queue another deployment behind it, wait for the running
-one instead, or leave it alone."""
+"""What to do with an environment that is already deploying: queue a new deployment after the running one, attach to the
+running one, or skip the environment."""
 
 
 @attrs.frozen(kw_only=True)
 class PlannedSource:
-    """What a redeployment is made from.
+    """The source of a redeployment.
 
     Attributes:
         kind: `latest_commit`, `commit`, `previous_upload` or `files`.
         commit_hash: Full hash, for `commit`.
         path: Folder or .zip, for `files`.
-        content_hash: What the files were when the plan was made: other files are refused when it runs.
-        secrets: What to do about files that hold secrets: `refuse`, `drop` or `send`.
+        content_hash: Hash of the files when the plan was made. The run refuses other files.
+        secrets: What to do about files that contain secrets: `refuse`, `drop` or `send`.
     """
 
     kind: Literal["latest_commit", "commit", "previous_upload", "files"]
@@ -57,8 +57,8 @@ class Redeploy:
     """Deploy each environment once.
 
     Attributes:
-        source: What from.
-        when_busy: What to do with an environment that is deploying already.
+        source: What to deploy.
+        when_busy: What to do with an environment that is already deploying.
     """
 
     source: PlannedSource
@@ -66,7 +66,7 @@ class Redeploy:
     kind: Literal["redeploy"] = "redeploy"
 
     def in_words(self, source: str) -> str:
-        """Return what is done, with the source in other words."""
+        """Return the action in words, with these words for the source."""
         return f"redeploy from {source} (busy environments: {self.when_busy})"
 
     def __str__(self) -> str:
@@ -75,12 +75,12 @@ class Redeploy:
 
 @attrs.frozen(kw_only=True)
 class VariableChange:
-    """What applying would do to the variables of one environment, when the plan was made: names only.
+    """Names of the variables of one environment that would change, at the time of the plan.
 
     Attributes:
-        added: Names that are new.
-        changed: Names whose value is another.
-        removed: Names that go.
+        added: Names of new variables.
+        changed: Names of variables with another value.
+        removed: Names of variables that would be removed.
     """
 
     added: tuple[str, ...] = ()
@@ -89,7 +89,7 @@ class VariableChange:
 
     @classmethod
     def between(cls, current: Mapping[str, str], values: Mapping[str, str], removed: Iterable[str]) -> Self:
-        """Return what setting values and removing names does to the current variables."""
+        """Return the difference between current variables and the values to set and names to remove."""
         return cls(
             added=tuple(name for name in values if name not in current),
             changed=tuple(name for name in values if name in current and current[name] != values[name]),
@@ -98,7 +98,7 @@ class VariableChange:
 
     @property
     def has_changes(self) -> bool:
-        """Whether anything changes."""
+        """Whether any variable would change."""
         return bool(self.added or self.changed or self.removed)
 
     def __str__(self) -> str:
@@ -108,11 +108,11 @@ class VariableChange:
 
 @attrs.frozen(kw_only=True)
 class SetVariables:
-    """Set variables in each environment, and remove others; the next deployment applies them.
+    """Set variables in each environment, and remove others. The next deployment applies them.
 
     Attributes:
-        names: Names of the variables that are set; their values are given when the plan runs.
-        removed: Names of the variables that are removed.
+        names: Names of the variables to set. Pass their values when the plan runs.
+        removed: Names of the variables to remove.
     """
 
     names: tuple[str, ...]
@@ -126,7 +126,7 @@ class SetVariables:
 
 @attrs.frozen(kw_only=True)
 class RevalidateCache:
-    """Purge each environment's CDN cache, by exactly one of a path, tags or host names (FACTS §8).
+    """Purge each environment's CDN cache, by a path, tags or host names (exactly one of them).
 
     Attributes:
         path: Path to purge.
@@ -148,7 +148,7 @@ class RevalidateCache:
 
 @attrs.frozen(kw_only=True)
 class DeleteEnvironments:
-    """Delete environments that were listed by UID; always wants a confirmation."""
+    """Delete environments. A run of this action always needs a confirmation."""
 
     kind: Literal["delete_environments"] = "delete_environments"
 
@@ -158,13 +158,13 @@ class DeleteEnvironments:
 
 @attrs.frozen(kw_only=True)
 class Task:
-    """One operation of a mixed plan, which whoever made the plan knows how to carry out.
+    """One operation of a mixed plan. The workflow that made the plan carries it out.
 
     Attributes:
-        name: What it does, such as `update_environment`.
-        details: What is to be known of it, as plain data without a secret.
-        requests: Requests that it takes at the least.
-        is_repeatable: Whether it may be done again, as what reads before it writes: then nothing about it is in doubt.
+        name: Name of the operation, such as `update_environment`.
+        details: Input of the operation, as plain data without secrets.
+        requests: Minimum number of requests.
+        is_repeatable: Whether the operation may run again, for example because it reads before it writes.
     """
 
     name: str
@@ -179,11 +179,11 @@ class Task:
 
 @attrs.frozen(kw_only=True)
 class Mixed:
-    """Something else for each target, as its operation says, in the order of the operations' stages.
+    """Different actions for different targets, in the order of the operations' stages.
 
     Attributes:
-        title: What all of it is for.
-        salt: A text of this plan's own, for marks of secrets in it.
+        title: Purpose of the plan.
+        salt: Random text of this plan, for the keyed hashes of secrets in it.
     """
 
     title: str
@@ -195,7 +195,7 @@ class Mixed:
 
 
 Action: TypeAlias = Redeploy | SetVariables | RevalidateCache | DeleteEnvironments | Task | Mixed
-"""What a plan does to each of its targets."""
+"""The action of a plan."""
 
 ACTIONS: Final[dict[str, type[Action]]] = {
     "redeploy": Redeploy,
@@ -205,4 +205,4 @@ ACTIONS: Final[dict[str, type[Action]]] = {
     "task": Task,
     "mixed": Mixed,
 }
-"""Actions by the `kind` that their JSON has."""
+"""Actions by the `kind` in their JSON."""

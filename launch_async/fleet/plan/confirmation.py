@@ -1,4 +1,4 @@
-"""What a plan needs a confirmation for."""
+"""Which plans need a confirmation."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from launch_async.fleet.plan.targets import Target, matches
 __all__ = ["PROTECTED", "is_protected", "reasons_to_confirm"]
 
 PROTECTED: Final = ("production", "prod", "main", "live")
-"""Names of environments that are protected unless somebody says otherwise."""
+"""Names of environments that are protected by default."""
 _UNCONFIRMED: Final = 20
-"""Targets that a plan may have without a confirmation."""
+"""Maximum number of targets without a confirmation."""
 
 
 def reasons_to_confirm(action: Action, targets: Sequence[Target], protected: Sequence[str]) -> list[str]:
-    """Return why a plan must be confirmed; nothing if it need not."""
+    """Return the reasons why a plan needs a confirmation; an empty list if it needs none."""
     guarded = [one.label for one in targets if is_protected(one.environment_name, protected)]
     nameless = [one.label for one in targets if not one.environment_name]
     return [
         *([f"it changes more than {_UNCONFIRMED} environments"] if len(targets) > _UNCONFIRMED else []),
         *(
-            [f"it changes protected ones ({', '.join(guarded[:3])}{', ...' if len(guarded) > 3 else ''})"]
+            [f"it changes protected environments ({', '.join(guarded[:3])}{', ...' if len(guarded) > 3 else ''})"]
             if guarded
             else []
         ),
-        *([f"the names of {len(nameless)} are not known"] if nameless and protected else []),
-        *(["it deletes"] if isinstance(action, DeleteEnvironments) else []),
+        *([f"the names of {len(nameless)} environments are not known"] if nameless and protected else []),
+        *(["it deletes environments"] if isinstance(action, DeleteEnvironments) else []),
     ]
 
 
 def is_protected(name: str, protected: Sequence[str]) -> bool:
-    """Return whether a name is a protected one, in any case."""
+    """Return whether a name is protected. Upper and lower case are the same."""
     return matches(name.lower(), [pattern.lower() for pattern in protected])

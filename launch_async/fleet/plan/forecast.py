@@ -1,7 +1,7 @@
-"""How many requests a run of a plan sends: what each operation asks, the names that are checked, the polls of builds.
+"""How many requests a run of a plan sends: requests of each operation, the check of names, and polls of builds.
 
-Polls are counted by going through a run in thought, by the rules that a real one polls by: creations first, at the
-pace of the budget, then whichever build is due. A run with other options than the default ones may take others.
+The forecast simulates the polls of a run by the rules of a real run: creations first, at the rate limit, then polls of
+the builds that are due. A run with other options than the defaults may send a different number.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from launch_async.watch.schedule import fair_interval, until_next_poll
 __all__ = ["ASSUMED_BUILD_S", "forecast"]
 
 ASSUMED_BUILD_S: Final = 60.0
-"""Seconds that a build is supposed to take where no earlier one tells."""
+"""Assumed seconds of a build if no earlier build is known."""
 _MOST_OF_THE_BUDGET: Final = 0.8
-"""What polls take at most, whatever their share is, as in `PollQueue`."""
+"""Largest share of polls, whatever the setting is, as in `PollQueue`."""
 _ANSWER_S: Final = 0.1
-"""Seconds until an answer is there."""
+"""Assumed seconds until an answer arrives."""
 _RETHINK_S: Final = 1.0
 _FIRST_ROUND: Final = 0.6
-"""Part of a round after which the first poll finds out how long builds take."""
+"""Part of the poll interval after which a build of unknown length is polled first."""
 
 
 def forecast(
@@ -44,11 +44,11 @@ def forecast(
     """Return how many requests a run sends, if nothing fails.
 
     Args:
-        action: What is done to each target.
+        action: The action of the plan.
         operations: The operations.
-        rate: Requests per second that the budget allows.
+        rate: Requests per second that the rate limit allows.
         poll_rate: How many of them may be polls.
-        build_seconds: How long some builds took; those whose target does not tell are like these, in turn.
+        build_seconds: Seconds of some builds, which stand for the builds of targets without a known build time.
     """
     if isinstance(action, Mixed):
         redeployments = [one for one in operations if isinstance(one.action, Redeploy)]
@@ -60,7 +60,7 @@ def forecast(
         return requests
     busy = [one for one in operations if not one.is_idle(action)]
     requests = sum(_requests(action, one) for one in busy)
-    # A run looks at the names again, project by project.
+    # A run reads the names again, project by project.
     requests += len({one.target.project_uid for one in busy})
     if isinstance(action, Redeploy):
         others = itertools.cycle(build_seconds or [ASSUMED_BUILD_S])
@@ -79,12 +79,12 @@ def _requests(action: Action, operation: PlannedOperation) -> int:
         changes = operation.change is None or operation.change.has_changes
         return read + 3 if changes else read  # read again, write, read back
     if isinstance(action, Redeploy) and action.when_busy != "queue":
-        return 2  # look, deploy
+        return 2  # list the deployments, deploy
     return 1
 
 
 class _Pace:
-    """So many requests in any window of some seconds; no limit if there are none."""
+    """A number of requests in any window of some seconds; no limit for a count of 0."""
 
     def __init__(self, count: int, seconds: float) -> None:
         self._window = seconds
@@ -92,14 +92,14 @@ class _Pace:
 
     @classmethod
     def of(cls, rate: float, *, burst: bool) -> Self:
-        """Return the pace of a rate per second: a second's worth at once, or one by one."""
+        """Return the pace of a rate per second, with or without a burst of one second's requests."""
         if not (math.isfinite(rate) and rate > 0):
             return cls(0, 0.0)
         count = max(1, int(rate)) if burst else 1
         return cls(count, count / rate)
 
     def send(self, now: float) -> float:
-        """Return when what is sent now leaves."""
+        """Return when a request that is ready now is sent."""
         if not self._sent:
             return now
         at = max(now, self._sent[0] + self._window)
@@ -115,7 +115,7 @@ class _Build:
     known_at: float | None = None
 
     def due(self, interval: float) -> float:
-        """When it is polled next, as `PolledDeployment.due` has it."""
+        """Return when the build is polled next, as `PolledDeployment.due` does."""
         if self.known_at is None:
             return self.created + _ANSWER_S
         part = 1.0 if self.expected is not None else _FIRST_ROUND

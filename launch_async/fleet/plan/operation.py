@@ -1,4 +1,4 @@
-"""One operation of a plan: what is done to one environment."""
+"""One operation of a plan: one action on one environment."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class PlannedOperation:
     """One operation of a plan.
 
     Attributes:
-        key: Depends on nothing but what is done to which environment.
+        key: Identifies the operation. It depends only on the action and the environment.
         target: The environment.
-        change: What it would change, for variables.
-        action: What is done to it, where the plan does something else to each target.
-        stage: Operations of a later stage begin when those of the stages before have ended.
-        after: Keys of the operations that must have succeeded before it begins.
+        change: The names of the variables that would change; None for other actions.
+        action: The operation's own action in a mixed plan; None in other plans.
+        stage: Number of the stage. A stage begins when the previous stages have ended.
+        after: Keys of the operations that must succeed before this one begins.
     """
 
     key: str
@@ -34,15 +34,15 @@ class PlannedOperation:
 
     @property
     def label(self) -> str:
-        """What it is about, and what is done to it where the plan does not say."""
+        """The target and, in a mixed plan, the action."""
         return self.target.label if self.action is None else f"{self.target.label}: {self.action}"
 
     def is_idle(self, action: Action, values: Mapping[str, str] | None = None) -> bool:
-        """Whether nothing is to be changed, as was read a moment ago: then a run asks nothing, either.
+        """Return whether the target already has the variables, by a recent reading. The run then sends nothing.
 
         Args:
-            action: What the plan does.
-            values: Values of the variables; None for those that the plan was made with.
+            action: The action of the plan.
+            values: Values of the variables; None for the values that the plan was made with.
         """
         reading = self.target.reading
         if not isinstance(action, SetVariables) or reading is None or not reading.is_recent:

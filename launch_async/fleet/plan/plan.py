@@ -1,7 +1,7 @@
-"""A plan: what is to be done to which environments, as data that can be read, saved and compared before it runs.
+"""A plan: the action and the environments of a run, as data that you can read, save and compare before the run.
 
-A plan holds no value of a variable, no token and no signed URL: its JSON may be shown to anybody who may know the
-names of the environments. Every operation has a key that depends on nothing but what is done to which environment.
+A plan contains no values of variables, no tokens and no signed URLs. You can show its JSON to everybody who may know the
+names of the environments. The key of an operation depends only on its action and its environment.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ _SHOWN: Final = 20
 
 @attrs.frozen(kw_only=True)
 class PlanDiff:
-    """How another plan differs from this one, by operation key.
+    """The differences between this plan and another one, by operation key.
 
     Attributes:
         added: Operations that only the other plan has.
         removed: Operations that only this plan has.
-        kept: Operations that both have.
+        kept: Operations that both plans have.
     """
 
     added: tuple[PlannedOperation, ...]
@@ -70,19 +70,19 @@ class PlanDiff:
 
 @attrs.frozen(kw_only=True)
 class Plan(Displayable):
-    """What is to be done to which environments. Printing it is the dry run; `fleet.run(plan)` does it.
+    """The action and the environments of a run. `print(plan)` is the dry run, and `fleet.run(plan)` runs the plan.
 
     Attributes:
-        uid: Names this plan; a journal belongs to one.
-        host: Host of the Launch API that it was made for.
-        organization_uid: Organization that it was made for; None if the client does not know.
-        created_at: When it was made.
-        is_service_time: Whether the service's clock says so; otherwise this machine's does.
-        action: What is done to each target.
-        operations: One for each target.
-        rate: Requests per second that the budget allowed when it was made.
+        uid: UID of this plan. A journal belongs to one plan.
+        host: Host of the Launch API.
+        organization_uid: UID of the organization; None if the client does not know it.
+        created_at: When the plan was made.
+        is_service_time: Whether `created_at` is by the service's clock. Otherwise it is by this machine's clock.
+        action: The action for each target.
+        operations: One operation for each target.
+        rate: Requests per second that the rate limit allowed when the plan was made.
         poll_rate: How many of them may be polls.
-        build_seconds: How long builds of a few targets took that do not tell themselves, in seconds.
+        build_seconds: Seconds that builds of a few targets took, for the targets whose build times are not known.
     """
 
     uid: str
@@ -113,18 +113,18 @@ class Plan(Displayable):
         """Return a new plan.
 
         Args:
-            action: What is done to each target.
+            action: The action for each target.
             targets: The environments.
             host: Host of the Launch API.
-            organization_uid: The organization, if it is known.
-            rate: Requests per second that the budget allows.
+            organization_uid: UID of the organization; None if unknown.
+            rate: Requests per second that the rate limit allows.
             poll_rate: How many of them may be polls.
-            changes: What would change, by environment UID, for variables.
-            build_seconds: How long builds of a few targets took that do not tell themselves, in seconds.
-            created_at: The time by the service's clock; None where that is not known.
+            changes: Changes of variables, by environment UID.
+            build_seconds: Seconds that builds of a few targets took.
+            created_at: The time by the service's clock; None if unknown.
 
         Raises:
-            InvalidArgumentError: There is no target, or one is there twice.
+            InvalidArgumentError: There is no target, or a target is listed twice.
         """
         _check_targets(targets)
         operations = tuple(
@@ -158,16 +158,16 @@ class Plan(Displayable):
         poll_rate: float = math.inf,
         created_at: datetime | None = None,
     ) -> Self:
-        """Return a new plan that does something else to each target; it may be empty.
+        """Return a new plan with a separate action for each target. It may be empty.
 
         Args:
-            action: What all of it is for.
+            action: The purpose of the plan.
             operations: The operations, each with its own action, in the order of their stages.
             host: Host of the Launch API.
-            organization_uid: The organization, if it is known.
-            rate: Requests per second that the budget allows.
+            organization_uid: UID of the organization; None if unknown.
+            rate: Requests per second that the rate limit allows.
             poll_rate: How many of them may be polls.
-            created_at: The time by the service's clock; None where that is not known.
+            created_at: The time by the service's clock; None if unknown.
         """
         return cls(
             uid=uuid.uuid4().hex,
@@ -182,16 +182,16 @@ class Plan(Displayable):
         )
 
     def split(self, size: int) -> tuple[Self, ...]:
-        """Return this plan as plans of at most `size` operations, for workers that run apart, each with its journal.
+        """Return this plan as parts of at most `size` operations, for separate workers with separate journals.
 
-        A part's `uid` depends on nothing but this plan and the part's operations: whoever splits the same plan again,
-        in whatever process, can go on with the journals of the parts. `FleetReport.joined` makes one report of theirs.
+        The `uid` of a part depends only on this plan and the part's operations. Any process that splits the same plan
+        again can resume the journals of the parts. `FleetReport.joined` combines their reports.
 
         Raises:
-            InvalidArgumentError: `size` is less than 1, or the plan is a mixed one, whose operations need each other.
+            InvalidArgumentError: `size` is less than 1, or the plan is a mixed plan.
         """
         if isinstance(self.action, Mixed):
-            raise InvalidArgumentError("plan", "is a mixed one and cannot be split: its operations need each other")
+            raise InvalidArgumentError("plan", "is a mixed plan and cannot be split: its operations need each other")
         if size < 1:
             raise InvalidArgumentError("size", f"must be at least 1, not {size}")
         pieces = [self.operations[start : start + size] for start in range(0, len(self.operations), size)]
@@ -206,7 +206,7 @@ class Plan(Displayable):
 
     @property
     def what(self) -> str:
-        """What is done, in words. Without another source, a Git project deploys a commit, and any other its ZIP."""
+        """The action in words. Without another source, a Git project deploys a commit, and other projects their ZIP."""
         if not isinstance(self.action, Redeploy) or self.action.source.kind not in ("latest_commit", "previous_upload"):
             return str(self.action)
         types = Counter(one.target.project_type for one in self.operations)
@@ -218,7 +218,7 @@ class Plan(Displayable):
 
     @property
     def cost(self) -> Cost:
-        """What a run with the default options will cost, if nothing fails."""
+        """The estimated cost of a run with the default options, if nothing fails."""
         requests = forecast(
             self.action,
             self.operations,
@@ -230,7 +230,7 @@ class Plan(Displayable):
 
     @property
     def outlook(self) -> str:
-        """What a run costs, how long the slowest build took, and what is deploying, if that is known."""
+        """The cost of a run, the time of the slowest build, and the number of busy environments, if known."""
         things = "operations" if isinstance(self.action, Mixed) else "environments"
         parts = [f"{len(self.operations)} {things}, about {self.cost}"]
         if isinstance(self.action, Redeploy):
@@ -239,15 +239,15 @@ class Plan(Displayable):
             busy = sum(one.last_status is not None and one.last_status.is_in_flight for one in targets)
             if len(known) < len(targets):
                 usual = median(self.build_seconds or [ASSUMED_BUILD_S])
-                why = "as a few did last time" if self.build_seconds else "nobody knows"
+                why = "like a few of them last time" if self.build_seconds else "an assumption"
                 parts[0] += f" if builds take {duration(usual)} ({why})"
             parts += [f"the slowest build took {duration(max(known))} last time"] if known else []
-            parts += [f"{busy} deploying already"] if busy else []
+            parts += [f"{busy} already deploying"] if busy else []
         return "; ".join(parts)
 
     @property
     def call(self) -> str:
-        """The call that runs this plan, with the confirmation that it needs; values of variables are not in it."""
+        """The call that runs this plan, with the confirmation that it needs and without values of variables."""
         if isinstance(self.action, Mixed):
             return "launch.state.apply(plan)"
         targets = [one.target for one in self.operations]
@@ -259,7 +259,7 @@ class Plan(Displayable):
         return f"launch.fleet.run({', '.join(arguments)})"
 
     def diff(self, other: Plan) -> PlanDiff:
-        """Return how another plan differs from this one."""
+        """Return the differences between this plan and another one."""
         mine = {operation.key for operation in self.operations}
         theirs = {operation.key for operation in other.operations}
         return PlanDiff(
@@ -269,7 +269,7 @@ class Plan(Displayable):
         )
 
     def to_json(self) -> str:
-        """Return the plan as JSON, without any value of a variable."""
+        """Return the plan as JSON, without values of variables."""
         return json.dumps(
             {
                 "format": _FORMAT,
@@ -300,10 +300,10 @@ class Plan(Displayable):
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what `to_json` wrote.
+        """Return the plan that `to_json` wrote.
 
         Raises:
-            InvalidArgumentError: It is not a plan, is of another version, or was edited so that a key no longer fits.
+            InvalidArgumentError: The text is not a plan, has another version, or was edited.
         """
         try:
             return cls._from_document(json.loads(text))
@@ -316,7 +316,9 @@ class Plan(Displayable):
     def _from_document(cls, document: dict[str, object]) -> Self:
         if document.get("format") != _FORMAT or document.get("version") != _VERSION:
             raise InvalidArgumentError(
-                "plan", f"is {document.get('format')!r} version {document.get('version')!r}, not {_FORMAT} {_VERSION}"
+                "plan",
+                f"has the format {document.get('format')!r} version {document.get('version')!r}, but this SDK reads "
+                f"{_FORMAT!r} version {_VERSION}. Make a new plan",
             )
         action = _read_action(cast("dict[str, object]", document["action"]))
         plan = cls(
@@ -338,7 +340,8 @@ class Plan(Displayable):
         edited = [one.target.label for one in plan.operations if one.key != _key_of(action, one)]
         if edited:
             raise InvalidArgumentError(
-                "plan", f"was edited: the key of {', '.join(edited[:5])} does not fit; plan anew"
+                "plan",
+                f"was edited: the key of {', '.join(edited[:5])} does not match its target and action. Make a new plan",
             )
         return plan
 
@@ -348,10 +351,10 @@ class Plan(Displayable):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a plan from a file.
+        """Return the plan in a file.
 
         Raises:
-            InvalidArgumentError: It cannot be read, or is not a plan.
+            InvalidArgumentError: The file cannot be read, or is not a plan.
         """
         try:
             text = Path(path).read_text(encoding="utf-8-sig")
@@ -365,7 +368,7 @@ class Plan(Displayable):
             f"Plan {self.uid[:8]} (dry run): {self.what}",
             self.outlook,
             *first_lines(lines, _SHOWN),
-            "Nothing has been sent. This call does it (with await in launch_async):",
+            "Nothing has been sent. This call runs the plan (with await in launch_async):",
             self.call,
         ]
         return "\n".join(map(printable, shown))
@@ -373,10 +376,10 @@ class Plan(Displayable):
 
 def _check_targets(targets: Sequence[Target]) -> None:
     if not targets:
-        raise InvalidArgumentError("targets", "are empty: nothing was selected")
+        raise InvalidArgumentError("targets", "are empty: the selection matches no environment")
     twice = sorted(uid for uid, count in Counter(target.environment_uid for target in targets).items() if count > 1)
     if twice:
-        raise InvalidArgumentError("targets", f"contain {', '.join(twice[:5])} more than once")
+        raise InvalidArgumentError("targets", f"contain {', '.join(twice[:5])} more than once: list each target once")
 
 
 def _figure(rate: float) -> float | None:
@@ -394,7 +397,7 @@ def _key_of(action: Action, operation: PlannedOperation) -> str:
 
 
 def key_by_name(action: Action, target: Target) -> str:
-    """Return the key of an operation of a mixed plan: its target may have no UID yet, but has names."""
+    """Return the key of an operation of a mixed plan, whose target has names but perhaps no UID yet."""
     what = action.name if isinstance(action, Task) else action.kind
     identity = [what, target.project_name, target.environment_name]
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:32]

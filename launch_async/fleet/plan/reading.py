@@ -1,8 +1,8 @@
-"""What was read of an environment's variables when it was selected or planned, so that nobody asks for it again.
+"""The variables of an environment that a selection or plan has read, so that a plan or run need not read them again.
 
-Values are secrets: a reading stays in the memory of this process. It is in no JSON and no repr, and pickled it is gone.
-It counts for five minutes, and until this process changes anything at the service. After that, a plan and a run read
-the environment again.
+Values are secrets, so a reading stays in the memory of this process. JSON, reprs and pickles do not contain it. A
+reading is valid for five minutes, and until this process changes anything at the service. After that, plans and runs
+read the environment again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _COUNTS_FOR: Final = 300.0
 
 @attrs.frozen
 class ReadingClock:
-    """The moment before something is read; by two clocks, for one stands still in a suspended machine, one may be set.
+    """The moment before a reading, by two clocks: one stops while the machine is suspended, and one may be set.
 
     Attributes:
         ticks: Seconds of the monotonic clock.
@@ -34,18 +34,18 @@ class ReadingClock:
 
     @property
     def is_recent(self) -> bool:
-        """Whether what was read then still counts."""
+        """Whether a reading of that moment is still valid."""
         ages = time.monotonic() - self.ticks, abs(time.time() - self.seconds)
         return max(ages) < _COUNTS_FOR and unchanged_since(self.ticks)
 
 
 @attrs.frozen
 class Reading:
-    """The variables of an environment at a moment.
+    """The variables of an environment at one moment.
 
     Attributes:
-        variables: Their values by name.
-        at: When they were read.
+        variables: Values by name.
+        at: When the variables were read.
     """
 
     variables: VariableValues
@@ -53,7 +53,7 @@ class Reading:
 
     @property
     def is_recent(self) -> bool:
-        """Whether it still counts."""
+        """Whether this reading is still valid."""
         return self.at.is_recent
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:

@@ -1,4 +1,4 @@
-"""Selection: which environments of an organization a bulk operation is about."""
+"""Selection: the environments of an organization that match some criteria."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _check_uids(_: Criteria, field: attrs.Attribute[frozenset[str] | None], uids
 
 @attrs.frozen(kw_only=True)
 class Criteria:
-    """What a target must be like, as the arguments of `Fleet.select` say; what is None does not matter."""
+    """The criteria of `Fleet.select`. Criteria that are None match everything."""
 
     projects: tuple[str, ...] | None = attrs.field(default=None, converter=_several)
     environments: tuple[str, ...] | None = attrs.field(default=None, converter=_several)
@@ -83,11 +83,11 @@ class Criteria:
 
     @property
     def looks_at_deployments(self) -> bool:
-        """Whether the newest deployment of each environment has to be looked up: a request for each."""
+        """Whether the selection must read the newest deployment of each environment, with one request each."""
         return self.last_status is not None or self.idle_for is not None
 
     def fitting_projects(self, projects: Sequence[Project]) -> list[Project]:
-        """Return the projects that may hold targets."""
+        """Return the projects that may contain targets."""
         named = projects if self.projects is None else matching(projects, self.projects)
         return [project for project in named if self.project_uids is None or project.uid in self.project_uids]
 
@@ -103,12 +103,12 @@ class Criteria:
         ]
 
     def fits_domains(self, domains: Iterable[Domain]) -> bool:
-        """Return whether one of the domains of an environment is asked for."""
+        """Return whether one of an environment's domains matches."""
         names = {name for one in domains if one.url for name in (one.url.lower(), host_of(one.url))}
         return self.domains is None or any(matches(name, self.domains) for name in names)
 
     def fits_deployment(self, newest: Deployment | None, now: datetime) -> bool:
-        """Return whether an environment with that newest deployment is a target."""
+        """Return whether an environment with this newest deployment matches."""
         if newest is None:
             return self.last_status is None
         is_old = self.idle_for is None or newest.created_at is None or now - newest.created_at >= self.idle_for
@@ -116,7 +116,7 @@ class Criteria:
 
 
 async def select(services: FleetServices, criteria: Criteria) -> Selection:
-    """Return the environments that fit, with what the selection cost."""
+    """Return the matching environments, with the number of requests."""
     considered, began = 0, ReadingClock()
     targets: list[Target] = []
     with metered(Meter(priority=Priority.WRITE)) as meter:
@@ -138,9 +138,9 @@ async def select(services: FleetServices, criteria: Criteria) -> Selection:
 async def _served(
     services: FleetServices, criteria: Criteria, project: Project, environments: Sequence[Environment]
 ) -> Sequence[Environment]:
-    """Return the environments of a project that a domain points to which is asked for.
+    """Return the environments of a project with a matching domain.
 
-    Each has at least its own address. Where the listing names none, the service leaves domains out of it.
+    Every environment has a domain. If the listing shows none, the service leaves domains out of listings.
     """
     if criteria.domains is None:
         return environments
@@ -162,7 +162,7 @@ async def _served(
 
 
 async def _fitting(services: FleetServices, criteria: Criteria, targets: Sequence[Target]) -> list[Target]:
-    """Return the targets whose newest deployment fits, with what is known of it."""
+    """Return the targets whose newest deployment matches, with facts about it."""
     return [
         _informed(target, deployments)
         for target, deployments in await _recent(services, targets)
@@ -171,7 +171,7 @@ async def _fitting(services: FleetServices, criteria: Criteria, targets: Sequenc
 
 
 async def look_up_newest(services: FleetServices, targets: Sequence[Target]) -> list[Target]:
-    """Return the targets with what their newest deployments tell; those that are known, or gone, as they are."""
+    """Return the targets with facts about their newest deployments. Targets that are known or deleted stay unchanged."""
     unknown = [target for target in targets if target.last_status is None]
     with metered(Meter(priority=Priority.WRITE)):
         found = await _recent(services, unknown)
@@ -180,7 +180,7 @@ async def look_up_newest(services: FleetServices, targets: Sequence[Target]) -> 
 
 
 async def with_readings(services: FleetServices, targets: Sequence[Target]) -> list[Target]:
-    """Return the targets with their variables; those that were read a moment ago are not read again."""
+    """Return the targets with their variables. Targets with a recent reading are not read again."""
     unread = [one for one in targets if one.reading is None or not one.reading.is_recent]
     found: dict[str, Target] = {}
     with metered(Meter(priority=Priority.WRITE)):
@@ -193,11 +193,11 @@ async def with_readings(services: FleetServices, targets: Sequence[Target]) -> l
 
 
 async def sampled(services: FleetServices, targets: Sequence[Target]) -> tuple[list[Target], tuple[float, ...]]:
-    """Look at the deployments of a few targets whose build times are not known.
+    """Read the deployments of a few targets whose build times are not known.
 
     Returns:
-        All targets, a few of them with the number of their newest deployment, and how long builds took; as far as that
-        can be found out.
+        All targets, a few of them with the number of their newest deployment, and the seconds of some builds. If the
+        deployments cannot be read, the targets unchanged and no builds.
     """
     unknown = [target for target in targets if target.last_seconds is None]
     count = min(_SAMPLE, len(unknown))
@@ -206,7 +206,7 @@ async def sampled(services: FleetServices, targets: Sequence[Target]) -> tuple[l
         with metered(Meter(priority=Priority.WRITE)):
             found = await _recent(services, sample)
     except LaunchError as error:
-        _LOG.info("nobody knows how long builds take: %s", error.message)
+        _LOG.info("The deployments could not be listed, so build times are not known: %s", error.message)
         return [*targets], ()
     numbers = {one.environment_uid: _number(deployments) for one, deployments in found if deployments is not None}
     lengths = tuple(seconds for _, several in found for seconds in list(build_lengths(several or ()).values())[:1])
@@ -219,7 +219,7 @@ async def sampled(services: FleetServices, targets: Sequence[Target]) -> tuple[l
 async def _recent(
     services: FleetServices, targets: Sequence[Target]
 ) -> list[tuple[Target, Sequence[Deployment] | None]]:
-    """Return each target with its newest deployments; None if it was deleted meanwhile."""
+    """Return each target with its newest deployments; None if the target was deleted in the meantime."""
 
     async def one(target: Target) -> tuple[Target, Sequence[Deployment] | None]:
         try:
@@ -252,7 +252,7 @@ def _informed(target: Target, deployments: Sequence[Deployment]) -> Target:
 
 
 async def read_targets(services: FleetServices, path: str | os.PathLike[str]) -> Selection:
-    """Read targets from a file; where it has names, they are looked up."""
+    """Return the targets in a file. Names are resolved to UIDs."""
     with metered(Meter(priority=Priority.WRITE)) as meter:
         listed = await asyncio.to_thread(_read, path)
         pairs = [one for one in listed if not isinstance(one, Target)]
@@ -273,7 +273,7 @@ def _read(path: str | os.PathLike[str]) -> list[Target | tuple[str, str]]:
     except InvalidArgumentError:
         raise
     except ValueError as error:
-        raise InvalidArgumentError("file", f"{os.fspath(path)} holds no targets: {error}") from error
+        raise InvalidArgumentError("file", f"{os.fspath(path)} does not contain a list of targets: {error}") from error
 
 
 def _entry(entry: object) -> Target | tuple[str, str]:
@@ -295,14 +295,14 @@ def _content(line: str) -> list[str]:
 def _line(number: int, line: str) -> tuple[str, str]:
     words = _content(line)
     if len(words) != 2:
-        raise InvalidArgumentError("file", f"line {number}: expected a project and an environment, by UID or name")
+        raise InvalidArgumentError("file", f"line {number} must contain a project and an environment, by UID or name")
     return words[0], words[1]
 
 
 async def find_all(services: FleetServices, pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return the UIDs of environments that are given by names or UIDs; globs are not accepted.
+    """Return the UIDs of environments that are given by names or UIDs, without globs.
 
-    It takes a listing of the projects and one of each project's environments, where there are names.
+    Names take a listing of the projects and one of each project's environments.
     """
     by_name = {project for project, _ in pairs if not is_uid(project)}
     projects = await services.projects.list() if by_name else []
@@ -325,7 +325,7 @@ def _environment_uid(project: str, wanted: str, environments: Sequence[Environme
 def target_of(project: Project, environment: Environment, read_at: ReadingClock) -> Target:
     """Return an environment as a target.
 
-    An answer without variables may have left them out: it is no reading of them.
+    An answer without variables may have left them out, so it is not a reading.
     """
     preset, variables = environment.framework_preset, values_of(environment)
     return Target(
@@ -341,7 +341,7 @@ def target_of(project: Project, environment: Environment, read_at: ReadingClock)
 
 
 async def gather(calls: Iterable[Coroutine[object, object, T]]) -> list[T]:
-    """Return what several calls return; the first error ends them all."""
+    """Return the results of several concurrent calls. The first error cancels the others."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(call) for call in calls]
@@ -359,5 +359,5 @@ async def _environments(services: FleetServices, project: Project) -> Sequence[E
 
 
 def batches(items: Sequence[T]) -> Iterable[Sequence[T]]:
-    """Cut what is asked for one by one into pieces that do not wait for the budget beyond their deadline."""
+    """Cut items into batches that are small enough to get through the rate limit before their deadline."""
     return (items[start : start + _AT_ONCE] for start in range(0, len(items), _AT_ONCE))

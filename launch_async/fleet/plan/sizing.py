@@ -1,6 +1,6 @@
-"""How far an organization's budget reaches: requests per deployment, and environments per hour.
+"""How much an organization's rate limit allows: requests per deployment, and environments per hour.
 
-Pure arithmetic on the rules by which this SDK sends; nothing is requested.
+This is arithmetic on the rules by which the SDK sends requests. No request is sent.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ _MARGIN: Final = 1e-9
 
 @attrs.frozen(kw_only=True)
 class Sizing:
-    """What a number of deployments costs.
+    """The cost of a number of deployments.
 
     Attributes:
-        requests_each: Requests for one environment that is waited for alone, from the first to the end of its build.
-        requests_least: The least that one environment takes among many, whose builds are polled but once.
-        polls_each: How many of `requests_each` poll the build.
+        requests_each: Requests for one environment that is deployed alone, including the wait for its build.
+        requests_least: Minimum number of requests for one environment among many, with one poll of its build.
+        polls_each: How many of `requests_each` are polls of the build.
         polls_per_minute: Polls per minute of waiting for one build.
-        environments_per_hour: Environments in an hour, each waited for as if alone.
-        most_per_hour: Environments in an hour that the budget allows at the most.
-        seconds: The least time for all of them: their requests, or the requests that begin them and the last build.
+        environments_per_hour: Environments per hour if each one takes `requests_each`.
+        most_per_hour: Maximum number of environments per hour that the rate limit allows.
+        seconds: Minimum time for all environments: for their requests, or for the requests that start them and the
+            last build.
     """
 
     requests_each: int
@@ -53,22 +54,22 @@ def size(
     known: bool = True,
     rate_limit: RateLimit = RateLimit(10, per=1.0),
 ) -> Sizing:
-    """Return what it costs to deploy environments and to wait for them.
+    """Return the cost of deploying environments and waiting for them.
 
-    Builds that are waited for together are polled less often when the budget is short, and their ends are noticed
-    later: a bulk operation is between `environments_per_hour` and `most_per_hour`. Reads of logs, retries and other
-    clients of the organization come on top.
+    If many builds run at the same time, the SDK polls each build less often and notices its end later. So a bulk
+    operation is between `environments_per_hour` and `most_per_hour`. Reads of logs, retries and other clients of the
+    organization take further requests.
 
     Args:
-        environments: How many.
-        build_seconds: How long one build takes, in seconds.
-        action: What is deployed: what is there already, or a ZIP that is uploaded for each.
+        environments: Number of environments.
+        build_seconds: Seconds that one build takes.
+        action: Whether to redeploy the current source, or to upload a ZIP for each environment.
         wait: Whether to wait for the builds.
-        known: Whether earlier builds of the environments tell how long one takes.
-        rate_limit: What the organization's plan allows.
+        known: Whether earlier builds of the environments show how long a build takes.
+        rate_limit: Rate limit of the organization's plan.
 
     Raises:
-        InvalidArgumentError: A figure is out of its range.
+        InvalidArgumentError: A number is out of range.
     """
     if environments < 1:
         raise InvalidArgumentError("environments", f"must be at least 1, not {environments}")
@@ -94,13 +95,13 @@ def size(
 
 
 def _per_hour(requests: int, before: int, rate_limit: RateLimit) -> float:
-    """Return how many environments have their requests in an hour; all but the first few requests are polls."""
+    """Return how many environments fit into one hour. All requests after the first few are polls."""
     seconds = rate_limit.per / rate_limit.requests
     return 3600 / max(requests * seconds, (requests - before) * seconds / rate_limit.poll_share)
 
 
 def _polls(build_seconds: float, expected: float | None) -> int:
-    """Count the polls until the one that sees the end."""
+    """Count the polls up to the first poll after the end."""
     age, polls = 0.0, 0
     while age < build_seconds - _MARGIN:
         age += until_next_poll(age, expected)

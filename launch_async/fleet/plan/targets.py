@@ -1,4 +1,4 @@
-"""Targets: the environments that a bulk operation is about, and what it would cost."""
+"""Targets: the environments of a bulk operation, and the cost of a run."""
 
 from __future__ import annotations
 
@@ -24,21 +24,22 @@ _SHOWN = 20
 
 @attrs.frozen(kw_only=True)
 class Target:
-    """One environment, with what is known of it.
+    """One environment, with the facts that a selection or plan has read.
 
     Attributes:
-        project_uid: UID of the project; empty, in a mixed plan, for one that is not there yet.
-        environment_uid: UID of the environment; likewise, and for what is done to a project.
-        project_name: Name of the project; empty if it was not looked up.
-        environment_name: Name of the environment; empty if it was not looked up.
-        project_type: `GITPROVIDER` or `FILEUPLOAD`; empty if it is not known.
-        git_branch: Branch that is deployed.
-        framework_preset: How the site is built.
-        last_status: Status of the newest deployment, if it was looked up.
-        last_deployed_at: When the newest deployment was created, if it was looked up.
-        last_number: Number of the newest deployment when the plan was made, if it is known: a run's own are newer.
-        last_seconds: How long the build that serves took, if it was looked up: a run orders builds by it.
-        reading: Its variables, if they were read; in this process only.
+        project_uid: UID of the project. Empty in a mixed plan if the project does not exist yet.
+        environment_uid: UID of the environment. Empty in a mixed plan if the environment does not exist yet, and for an
+            operation on a project.
+        project_name: Name of the project; empty if unknown.
+        environment_name: Name of the environment; empty if unknown.
+        project_type: `GITPROVIDER` or `FILEUPLOAD`; empty if unknown.
+        git_branch: Branch of the environment.
+        framework_preset: Framework preset of the environment.
+        last_status: Status of the newest deployment; None if unknown.
+        last_deployed_at: When the newest deployment was created; None if unknown.
+        last_number: Number of the newest deployment; None if unknown. Deployments of the run have higher numbers.
+        last_seconds: Seconds that the build of the live deployment took; None if unknown. A run orders builds by it.
+        reading: The environment's variables, if they were read. They stay in this process.
     """
 
     project_uid: str
@@ -56,7 +57,7 @@ class Target:
 
     @property
     def label(self) -> str:
-        """`project/environment`, by name where it is known; on one line, without control characters."""
+        """`project/environment`, by name if it is known, on one line and without control characters."""
         parts = self.project_name or self.project_uid, self.environment_name or self.environment_uid
         return printable("/".join(filter(None, parts)))
 
@@ -71,17 +72,17 @@ class Target:
 
     @classmethod
     def from_dict(cls, document: object, *, is_there: bool = True) -> Self:
-        """Read what `to_dict` wrote.
+        """Return the target that `to_dict` wrote.
 
         Args:
-            document: What `to_dict` wrote.
-            is_there: Whether it must have both UIDs.
+            document: Result of `to_dict`.
+            is_there: Whether both UIDs are required.
 
         Raises:
-            ValueError: It is not such an object.
+            ValueError: The document is not a target.
         """
         if not isinstance(document, dict):
-            raise ValueError("a target is an object with project_uid and environment_uid")
+            raise ValueError("a target must be an object with project_uid and environment_uid")
         fields = cast("dict[str, object]", document)
         known = {field.name for field in attrs.fields(cls)} - {"reading"}
         texts: dict[str, Any] = {
@@ -89,7 +90,7 @@ class Target:
         }
         missing = {"project_uid", "environment_uid"} - texts.keys()
         if missing:
-            raise ValueError(f"a target without {' and '.join(sorted(missing))}")
+            raise ValueError(f"a target has no {' and no '.join(sorted(missing))}")
         status, moment = texts.pop("last_status", None), texts.pop("last_deployed_at", None)
         number, seconds = fields.get("last_number"), fields.get("last_seconds")
         uids = {name: texts.pop(name) for name in ("project_uid", "environment_uid")}
@@ -108,11 +109,11 @@ class Target:
 
 @attrs.frozen
 class Cost:
-    """What a run of a plan will probably cost.
+    """The estimated cost of a run.
 
     Attributes:
-        requests: Requests against the organization's budget, polls of running builds included.
-        seconds: Seconds that the budget needs for them.
+        requests: Requests that count against the organization's rate limit, including polls of builds.
+        seconds: Seconds that the rate limit needs for these requests.
     """
 
     requests: int
@@ -131,12 +132,12 @@ class Cost:
 
 @attrs.frozen
 class Selection(Displayable, Sequence[Target]):
-    """Targets that fit, in the order of project and environment name.
+    """Matching targets, in the order of project and environment names.
 
     Attributes:
         targets: The targets.
-        considered: How many environments were looked at.
-        requests: How many requests the selection took.
+        considered: Number of environments that the selection has read.
+        requests: Number of requests that the selection took.
     """
 
     targets: tuple[Target, ...]
@@ -168,10 +169,10 @@ def counted(count: int) -> str:
 
 
 def matches(name: str | None, patterns: Iterable[str]) -> bool:
-    """Whether a name is one of the patterns, or fits one."""
+    """Return whether a name equals or matches one of the patterns."""
     return any(name == pattern or fnmatch.fnmatchcase(name or "", pattern) for pattern in patterns)
 
 
 def several(given: str | Iterable[str]) -> tuple[str, ...]:
-    """Return texts as they were given, one or more: a text is not taken for its letters."""
+    """Return a tuple of texts. A single text is not split into its letters."""
     return (given,) if isinstance(given, str) else tuple(given)

@@ -1,7 +1,7 @@
-"""Waves: which operations are sent before it is known how others have ended.
+"""Waves: groups of operations that a run sends before it knows the outcomes.
 
-A wave begins when the one before it has ended. Nothing can be stopped that was sent already, so a run that stops on
-failures needs waves: without a size they grow, and most of the fleet is sent only after the first tenths went well.
+A wave begins when the previous wave has ended. A run cannot stop operations that it has already sent, so a run that
+stops on failures needs waves. By default waves grow: most targets are sent only after the first tenths have succeeded.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from launch_async.fleet.plan.operation import PlannedOperation
 __all__ = ["STOP_ON_FAILURES", "waves"]
 
 STOP_ON_FAILURES: Final = 0.25
-"""Share of failures that stops a run unless somebody says otherwise."""
+"""Default share of failures that stops a run."""
 
 _PARTS: Final = (0.1, 0.3, 0.6, 1.0)
-"""Parts of the operations that have been sent after each growing wave."""
+"""Share of the operations that have been sent after each growing wave."""
 
 
 def waves(
@@ -27,9 +27,9 @@ def waves(
     """Cut operations into waves.
 
     Args:
-        operations: What is to be done, in the plan's order.
-        size: Operations of each wave; None for growing waves.
-        stop_on_failures: Share of failures that stops the run. Where none does, there is one wave.
+        operations: The operations, in the plan's order.
+        size: Number of operations in each wave; None for growing waves.
+        stop_on_failures: Share of failures that stops the run. If no share does, there is one wave.
     """
     count = len(operations)
     if size is not None:
@@ -37,7 +37,7 @@ def waves(
     elif stop_on_failures is None or stop_on_failures >= 1.0:
         ends = [count]
     else:
-        # A wave takes as long as its slowest build: so the quick ones come first, together.
+        # A wave takes as long as its slowest build, so quick builds share the first waves.
         operations = sorted(operations, key=lambda one: one.target.last_seconds or 0.0)
         ends = sorted({max(1, int(part * count)) for part in _PARTS})
     cuts = itertools.pairwise([0, *ends])

@@ -70,12 +70,12 @@ class Before(Generic[B]):
 
     Attributes:
         earlier: What was made before it, the newest first.
-        call: What was last made before this call first sent its request; None if nothing was.
+        calls: What may have been made last before this call first sent its request; empty if nothing was there.
         is_expected: Whether no more was made since than this program has asked for.
     """
 
     earlier: Sequence[B] = ()
-    call: B | None = None
+    calls: Sequence[B] = ()
     is_expected: bool = True
 
     @property
@@ -187,13 +187,16 @@ class OwnSourceProof:
     async def judge(self, one: Deployment, before: Before[Deployment]) -> Finding:
         """See `Proof.judge`."""
         if one.commit_hash:
-            if before.is_expected if before.call is None else before.call.commit_hash == one.commit_hash:
+            if all(call.commit_hash == one.commit_hash for call in before.calls) and (
+                before.calls or before.is_expected
+            ):
                 return _ASKED_FOR
             return Finding(Verdict.UNKNOWN, "its commit is another one than before, so somebody may have chosen it")
         found = await self.zip_of(one)
         if found is None:
             return _no_zip(one, "the service shows neither its commit nor its ZIP")
-        if found in [await self.zip_of(other) for other in (before.it, before.call) if other is not None]:
+        calls = [await self.zip_of(call) for call in before.calls]
+        if (calls and set(calls) == {found}) or (before.it is not None and await self.zip_of(before.it) == found):
             return _ASKED_FOR
         sources = _possible_sources(one, before.earlier)
         known = [await self.zip_of(other) for other in sources]

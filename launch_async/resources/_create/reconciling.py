@@ -268,6 +268,8 @@ class ReconcilingCreate(Generic[C]):
         try:
             async with asyncio.timeout_at(deadline), place.looking():
                 existing = await self.look_up()
+                if self.record.seen_first is None:
+                    self.record.seen_first = frozenset(one.uid for one in existing)
                 if isinstance(lost, ConflictError):
                     # Whoever has the name may be our own lost request, unless it is known to be another one.
                     lost.ambiguous = not any(self._newness(one) is False for one in existing)
@@ -312,9 +314,17 @@ class ReconcilingCreate(Generic[C]):
         since = [other for other in existing if self._newness(other) is not False]
         return Before(
             newest_first,
-            next(iter(old), None),
+            [*(other for other in newest_first if self._may_be_old(other)), *old[:1]],
             len(since) <= len(coordinator_of(self.place).lost),
         )
+
+    def _may_be_old(self, one: C) -> bool:
+        """Return whether something may have been made before the first send, although nothing proves that."""
+        newness = self._newness(one)
+        if newness is not True:
+            return newness is None
+        is_certain = self.record.is_listed or self.record.is_earlier(one.created_at, by_date=False) is False
+        return not is_certain and one.uid in (self.record.seen_first or ())
 
     def _newness(self, one: C) -> bool | None:
         """Return whether something may have been created by this call; None if nothing tells."""

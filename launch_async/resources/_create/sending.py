@@ -32,6 +32,7 @@ class SendRecord:
         is_listed: Whether its place was listed right before the first send, so that everything else is new.
         not_before: What the service's clock of creations showed at least at the first send; None if not known.
         sha256: SHA-256 of the ZIP that it deploys; None where it deploys none, or it is not known.
+        seen_first: UIDs of everything that the first look of this process showed; None before it.
         first_at: When it was sent first, by the event loop's clock; None for a send of another process.
         last_at: When it was sent last.
     """
@@ -43,6 +44,7 @@ class SendRecord:
     is_listed: bool = False
     not_before: datetime | None = None
     sha256: str | None = None
+    seen_first: frozenset[str] | None = None
     first_at: float | None = None
     last_at: float | None = None
 
