@@ -304,11 +304,13 @@ class Fleet:
         """Run a plan, and report the outcome of each target.
 
         With a journal, `resume` can finish a run that was killed, stopped or cancelled at any moment. No operation
-        happens twice. After a cancellation the run sends nothing more, and writes down the outcomes of what it has sent.
+        happens twice. After a cancellation the run sends nothing more, and writes down the outcomes of what it has
+        sent.
 
         Args:
             plan: The plan.
-            journal: File of the journal, or your own `Journal`. Without a journal, an interrupted run cannot be resumed.
+            journal: File of the journal, or your own `Journal`. Without a journal, an interrupted run cannot be
+                resumed.
             variables: Values of the variables that the plan sets.
             confirm: Number of environments that you want to change. The number is required, and must be right, for more
                 than 20 targets, for protected names, for names that the plan does not know, and for deletions.
@@ -330,8 +332,8 @@ class Fleet:
                 interactive session (Jupyter, IPython, a Python prompt) if there is no `on_event`, and `launch_async`
                 does not.
             control: Pauses, resumes or stops the run from outside.
-            verify: Checks of each live site, as for `LaunchClient.deploy`. A target whose site fails a check has failed,
-                so a canary also tests the health of its site. For redeployments only. The run restores nothing.
+            verify: Checks of each live site, as for `LaunchClient.deploy`. A target whose site fails a check has
+                failed, so a canary also tests the health of its site. For redeployments only. The run restores nothing.
 
         Returns:
             The report. It contains the failures of single targets, which are not raised.
@@ -386,8 +388,8 @@ class Fleet:
     ) -> FleetReport:
         """Finish an interrupted run: carry out what is missing, check what is unknown, and do nothing twice.
 
-        Failed targets are not retried: make a new plan for the targets in the report's `failures`. Only failures of this
-        run count for `stop_on_failures`. If nothing is left to do, nothing is sent, and the report says so.
+        Failed targets are not retried: make a new plan for the targets in the report's `failures`. Only failures of
+        this run count for `stop_on_failures`. If nothing is left to do, nothing is sent, and the report says so.
 
         The options are those of `run`. Pass the `variables` and `verify` that the run began with. `canary` and waves
         apply to targets that have not begun. `timeout` is for the rest of the run. The run refuses an environment that

@@ -1,4 +1,4 @@
-"""What a run asks of its client."""
+"""The parts of a client that bulk operations use."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ class FleetServices:
     watching: Watching
 
     def now(self) -> datetime:
-        """Return what the service's clock shows; this machine's, if no answer has told."""
+        """Return the time by the service's clock; by this machine's clock if no answer has shown the time."""
         return self.pipeline.clock.now() or datetime.now(UTC)
 
     @property
     def service_time(self) -> datetime | None:
-        """What the service's clock shows; None if no answer has told."""
+        """The time by the service's clock; None if no answer has shown it."""
         return self.pipeline.clock.now()
 
     async def know_the_clock(self, target: Target) -> None:
-        """Learn what time can tell here before the first intent is written: a resumption compares with it."""
+        """Send a read if no answer has shown the service's clock yet."""
         if not self.pipeline.clock.is_known:
             with contextlib.suppress(NotFoundError, DecodeError):
                 if target.environment_uid:
@@ -69,7 +69,7 @@ class FleetServices:
         return await newest_deployments(self.deployments, target.project_uid, target.environment_uid)
 
     def tells_new_ones(self, target: Target) -> bool:
-        """Return whether a deployment that is created now can be told from those that were there before."""
+        """Return whether the client can tell a new deployment of the target from existing ones."""
         return tells_new_ones(self.deployments, target.environment_uid)
 
     def creation(
@@ -88,5 +88,5 @@ class FleetServices:
         )
 
     async def ended(self, deployment: Deployment, *, timeout: float) -> None:
-        """Wait until a deployment has ended, well or not."""
+        """Wait until a deployment has succeeded or failed."""
         await self.watching.wait_all([deployment], timeout=timeout, return_failures=True)

@@ -31,7 +31,7 @@ __all__ = ["Fleet"]
 
 
 class Fleet:
-    """Bulk operations on many environments. `select` and `plan_*` only read; nothing is changed before `run`."""
+    """Bulk operations on many environments. `select` and `plan_*` only read. `run` and `resume` change environments."""
 
     def __init__(self, wrapped: AsyncFleet, lender: object = None) -> None:
         self._async = wrapped
@@ -54,32 +54,34 @@ class Fleet:
         domain: str | Iterable[str] | None = None,
         file: str | os.PathLike[str] | None = None,
     ) -> Selection:
-        """Return the environments of the organization that fit everything that is given.
+        """Return the environments of the organization that match every argument.
 
-        It takes a request for each 100 projects and one for each project that fits. With `last_status` or `idle_for` it
-        takes another one for each environment that fits so far, and with `domain` one for each of these whose listing
-        names no domain.
+        This takes one request for each 100 projects and one for each matching project. `last_status` and `idle_for`
+        take one more for each environment that matches the other arguments. `domain` takes one more for each of these
+        environments if the listing names no domain for it.
 
         Args:
-            projects: Names, globs such as `shop-*`, or UIDs of projects, as for `LaunchClient.find`; any one must fit.
-            environments: Names, globs or UIDs of environments; any one must fit.
+            projects: Names, globs such as `shop-*`, or UIDs of projects, as for `LaunchClient.find`. A project matches
+                if one of them matches.
+            environments: Names, globs or UIDs of environments. An environment matches if one of them matches.
             project_uids: UIDs of projects.
             environment_uids: UIDs of environments.
             git_branch: Pattern of the branch.
             framework_preset: How the site is built and served.
-            last_status: Status of the newest deployment; any one of several must fit. After a rollback in the
-                console the newest deployment is a superseded one, and an older one is LIVE.
-            idle_for: How old the newest deployment must be at least.
-            domain: Patterns of domains, such as `www.example.com` or `*.example.com` (case does not matter); one of
-                those that point to the environment must fit one of them.
-            file: Targets from a file instead: JSON (a list of objects with `project_uid` and `environment_uid`, or
-                with `project` and `environment`), or a project and an environment on each line, by UID or name. UIDs
-                take no request; names take a listing of the projects and one of each project's environments.
+            last_status: Status of the newest deployment, one or several. After a rollback in the console, the newest
+                deployment is a superseded one, and an older deployment is LIVE.
+            idle_for: Minimum age of the newest deployment.
+            domain: Patterns of domains, such as `www.example.com` or `*.example.com`, in any case. An environment
+                matches if one of its domains matches one of the patterns.
+            file: A file with targets, instead of all other arguments. The file is JSON (a list of objects with
+                `project_uid` and `environment_uid`, or with `project` and `environment`), or text with a project and an
+                environment on each line, by UID or name. UIDs take no request. Names take a listing of the projects and
+                one of each project's environments.
 
         Raises:
-            InvalidArgumentError: A UID is malformed, or the file holds something else.
-            NameNotFound: The file has a name that no project, or no environment of its project, has.
-            AmbiguousName: Several have a name that the file has.
+            InvalidArgumentError: A UID is malformed, or the file has another format.
+            NameNotFound: No project, or no environment of its project, has a name in the file.
+            AmbiguousName: Several projects or environments have a name in the file.
 
         API: `listProjects`, `listEnvironments`, `listDeployments`, `listDomains`; scope `launch.projects:read` or
         `launch:manage`.
@@ -108,25 +110,27 @@ class Fleet:
         look_up: bool = False,
         secrets: SecretFiles = "refuse",
     ) -> Plan:
-        """Plan to deploy each target once; nothing is changed.
+        """Make a plan that deploys each target once. Nothing is changed.
 
-        Where targets do not tell how long their builds take, it looks at the deployments of five of them, to say how
-        many requests a run takes.
+        If targets do not show how long their builds take, this reads the deployments of five targets to forecast the
+        requests of the run.
 
         Args:
             targets: The environments.
-            source: What from: `LatestCommit()`, `PreviousUpload()`, `Commit(sha)`, a folder or a .zip, that is built
-                once and uploaded once. By default the newest commit or the previous ZIP, whichever the project has.
-            when_busy: What to do with an environment that is deploying already: `queue` another deployment behind it,
-                `attach` to the running one, or `skip` it.
-            look_up: Look up the newest deployments of each target first, unless the selection has: a request or two for
-                each. The plan then says what is deploying already and how long the slowest build took, and the run
-                ends sooner: each wave begins with its slowest build, and the default waves take quick builds first.
-            secrets: What to do about files that hold secrets, as for `LaunchClient.deploy`.
+            source: What to deploy: `LatestCommit()`, `PreviousUpload()`, `Commit(sha)`, a folder or a .zip. Files are
+                packed once and uploaded once. By default, a Git project deploys its newest commit, and a file-upload
+                project its previous ZIP.
+            when_busy: What to do with an environment that is already deploying: `queue` a new deployment after the
+                running one, `attach` to the running one, or `skip` the environment.
+            look_up: Whether to read the newest deployments of each target first, unless the selection has done so. This
+                takes one or two requests for each target. The plan then shows what is already deploying and how long
+                the slowest build took. The run ends sooner: each wave begins with its slowest build, and the default
+                waves take quick builds first.
+            secrets: What to do about files that contain secrets, as for `LaunchClient.deploy`.
 
         Raises:
-            InvalidArgumentError: There is no target, one is there twice, or the source cannot be planned.
-            ArchiveError: The folder or ZIP cannot be uploaded as it is.
+            InvalidArgumentError: There is no target, a target is listed twice, or the source cannot be planned.
+            ArchiveError: The folder or ZIP cannot be uploaded.
         """
         return _bridge.run(
             self._async.plan_redeploy(
@@ -137,20 +141,20 @@ class Fleet:
     def plan_variables(
         self, targets: Iterable[Target], variables: Mapping[str, str] | None = None, *, remove: str | Iterable[str] = ()
     ) -> Plan:
-        """Plan to set variables in each target, and to remove others; nothing is written.
+        """Make a plan that sets variables in each target and removes others. Nothing is written.
 
-        Each target is read, unless it was selected within the last five minutes and nothing was changed since. The
-        plan shows what would change in which environment, by name. It holds no value: give the values again when
-        it runs.
+        This reads each target, unless it was selected within the last five minutes and this process has changed nothing
+        since. The plan shows the names that would change in each environment. It contains no values: pass the values
+        again when the plan runs.
 
         Args:
             targets: The environments.
             variables: Values by name.
-            remove: Names of variables that go.
+            remove: Names of the variables to remove.
 
         Raises:
-            InvalidArgumentError: Nothing is to be changed, a variable is both set and removed, or a limit of FACTS §4
-                would be broken.
+            InvalidArgumentError: There is nothing to change, a variable is both set and removed, or the result would
+                exceed a limit of the service (128 variables, 14 KB, no empty values).
 
         API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -168,18 +172,18 @@ class Fleet:
         cache_tags: Sequence[str] | None = None,
         hostnames: Sequence[str] | None = None,
     ) -> Plan:
-        """Plan to purge each target's CDN cache, by exactly one of a path, tags or host names; nothing is sent.
+        """Make a plan that purges each target's CDN cache by a path, tags or host names. Nothing is purged.
 
         Args:
             targets: The environments.
             path: Path that starts with `/`.
-            is_prefix: Whether everything below the path is purged, too.
+            is_prefix: Whether to purge everything below the path, too.
             cache_tags: 1 to 100 tags.
             hostnames: Bare host names.
 
         Raises:
-            InvalidArgumentError: Not exactly one was given, or the organization's daily quota does not suffice (FACTS
-                §8).
+            InvalidArgumentError: Not exactly one of path, tags and host names is given, or the organization's daily
+                quota is too small for all targets.
 
         API: `getCacheRevalidationUsage`.
         """
@@ -190,17 +194,16 @@ class Fleet:
         )
 
     def plan_delete(self, environments: Iterable[tuple[str, str]]) -> Plan:
-        """Plan to delete environments, which are listed one by one and looked up; nothing is deleted.
+        """Make a plan that deletes the given environments. Nothing is deleted.
 
         Args:
-            environments: Pairs of project and environment, each by its UID or its name; globs are not accepted on
-                purpose.
+            environments: Pairs of project and environment, each by UID or name. Globs are not accepted on purpose.
 
         Raises:
-            InvalidArgumentError: There is no environment.
-            NotFoundError: One does not exist (404).
-            NameNotFound: No project, or no environment of its project, has that name.
-            AmbiguousName: Several have that name.
+            InvalidArgumentError: The list is empty.
+            NotFoundError: A project or environment does not exist (404).
+            NameNotFound: No project, or no environment of its project, has this name.
+            AmbiguousName: Several projects or environments have this name.
 
         API: `getProject`, `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -225,47 +228,49 @@ class Fleet:
         control: FleetControl | None = None,
         verify: CheckLike | Iterable[CheckLike] = (),
     ) -> FleetReport:
-        """Do what a plan says, and report what became of each target.
+        """Run a plan, and report the outcome of each target.
 
-        With a journal, a run that was killed, stopped or cancelled at any moment can be finished with `resume`: what
-        was done is not done again. Cancelled, it sends nothing more and writes down what was being sent.
+        With a journal, `resume` can finish a run that was killed, stopped or cancelled at any moment. No operation
+        happens twice. After a cancellation the run sends nothing more, and writes down the outcomes of what it has
+        sent.
 
         Args:
             plan: The plan.
-            journal: File of the journal, or a journal of your own. Without one, an interrupted run cannot be resumed.
+            journal: File of the journal, or your own `Journal`. Without a journal, an interrupted run cannot be
+                resumed.
             variables: Values of the variables that the plan sets.
-            confirm: How many environments you mean to change. It must be given, and be right, for more than 20 targets,
-                for protected names, for names that the plan does not know, and for deletions.
-            protected: Name patterns of environments that need `confirm`, in any case. The names are read again before
-                anything is sent (a request for each project): an environment that has become protected since the
-                plan was made is refused. `()` protects none.
-            canary: Targets of a first wave, that must all succeed before anything else is sent. One that is left alone
-                does not count.
-            wave_size: Targets of each further wave; None for waves that grow: a tenth of the targets, then two, three
-                and four tenths.
-            concurrency: Targets that are under way at the same time; None for as many as a wave has.
-            stop_on_failures: Share of the targets that may fail, 0 to 1, before nothing more is sent. None for all of
-                them: then all are sent in one wave, unless `wave_size` says otherwise.
-            timeout: Seconds for the whole run; None for no limit.
+            confirm: Number of environments that you want to change. The number is required, and must be right, for more
+                than 20 targets, for protected names, for names that the plan does not know, and for deletions.
+            protected: Name patterns of environments that need `confirm`, in any case. The run reads the names again
+                before it sends anything (one request for each project), and refuses an environment that has become
+                protected since the plan was made. `()` protects none.
+            canary: Number of targets in a first wave that must all succeed before the run continues. Skipped targets do
+                not count.
+            wave_size: Number of targets in each further wave. None for growing waves: a tenth of the targets, then two,
+                three and four tenths.
+            concurrency: Number of targets that are in progress at the same time. None for all targets of a wave.
+            stop_on_failures: Share of the targets, 0 to 1, that may fail before the run stops. None never stops, and
+                sends all targets in one wave unless `wave_size` is given.
+            timeout: Seconds for the whole run. None for no limit.
             deployment_timeout: Seconds that one deployment may take.
-            on_event: Called with each event. An exception of it stops the run, whose journal can be resumed, and is
-                raised.
-            progress: Whether to show how the run gets on, as `FleetProgress` does. By default `launch_sync` does so in
-                an interactive session (Jupyter, IPython, a Python prompt) if there is no `on_event`; `launch_async`
+            on_event: Called with each event. If it raises an exception, the run stops, can be resumed from its journal,
+                and raises the exception.
+            progress: Whether to show the progress, as `FleetProgress` does. By default, `launch_sync` shows it in an
+                interactive session (Jupyter, IPython, a Python prompt) if there is no `on_event`, and `launch_async`
                 does not.
             control: Pauses, resumes or stops the run from outside.
-            verify: Checks of each live site, as for `LaunchClient.deploy`: a target whose site fails one has failed, so
-                that a canary is judged by its health. For redeployments only; nothing is put back.
+            verify: Checks of each live site, as for `LaunchClient.deploy`. A target whose site fails a check has
+                failed, so a canary also tests the health of its site. For redeployments only. The run restores nothing.
 
         Returns:
-            The report; failures of single targets are in it and are not raised.
+            The report. It contains the failures of single targets, which are not raised.
 
         Raises:
             InvalidArgumentError: A confirmation or the values are missing, an option is out of range, a target has
                 become protected, or the journal's run began with other values.
-            ArchiveError: The files that the plan deploys have changed since, or cannot be packed; nothing was sent.
+            ArchiveError: The files that the plan deploys have changed since, or cannot be packed. Nothing was sent.
             ConfigurationError: The plan was made for another organization or region.
-            JournalError: The journal cannot be used; it was left as it was. `JournalInUse` if another run has it.
+            JournalError: The journal cannot be used. It was left unchanged. `JournalInUse` if another run uses it.
         """
         variables = hidden(variables)
         return _bridge.run(
@@ -305,24 +310,24 @@ class Fleet:
         control: FleetControl | None = None,
         verify: CheckLike | Iterable[CheckLike] = (),
     ) -> FleetReport:
-        """Finish an interrupted run: do what is missing, look up what is unknown, and nothing twice.
+        """Finish an interrupted run: carry out what is missing, check what is unknown, and do nothing twice.
 
-        What has failed stays failed: plan anew for the targets in the report's `failures`. Only failures of this run
-        count for `stop_on_failures`. Where nothing is left to do, nothing is sent, and the report says so.
+        Failed targets are not retried: make a new plan for the targets in the report's `failures`. Only failures of
+        this run count for `stop_on_failures`. If nothing is left to do, nothing is sent, and the report says so.
 
-        The options are those of `run`. `variables` and `verify` are those that the run began with; canary and waves are
-        of what was not begun; `timeout` is for the rest of the run. An environment that has become protected since the
-        plan was made is refused.
+        The options are those of `run`. Pass the `variables` and `verify` that the run began with. `canary` and waves
+        apply to targets that have not begun. `timeout` is for the rest of the run. The run refuses an environment that
+        has become protected since the plan was made.
 
         Returns:
-            The report of everything, what was done before included.
+            The report of all runs of the plan.
 
         Raises:
-            InvalidArgumentError: The values are missing or others than those that the run began with, an option is out
+            InvalidArgumentError: The values are missing or differ from those that the run began with, an option is out
                 of range, or a target has become protected.
-            ArchiveError: The files that the plan deploys have changed since, or cannot be packed; nothing was sent.
+            ArchiveError: The files that the plan deploys have changed since, or cannot be packed. Nothing was sent.
             ConfigurationError: The plan was made for another organization or region.
-            JournalError: The journal cannot be used; it was left as it was. `JournalInUse` if another run has it.
+            JournalError: The journal cannot be used. It was left unchanged. `JournalInUse` if another run uses it.
         """
         variables = hidden(variables)
         return _bridge.run(
@@ -344,14 +349,14 @@ class Fleet:
         )
 
     def report(self, journal: str | os.PathLike[str]) -> FleetReport:
-        """Return the report of a run from the file of its journal; nothing is sent, and the file is not changed.
+        """Return the report of a run from the file of its journal, without a request or a change of the file.
 
-        It also works while the run goes on, and after it was killed.
+        This also works while the run continues, and after it was killed.
 
         Args:
             journal: The file.
 
         Raises:
-            JournalError: There is no such file, or it is damaged.
+            JournalError: The file does not exist, or is damaged.
         """
         return _bridge.run(self._async.report(journal))

@@ -213,7 +213,7 @@ async def test_an_interrupted_run_says_how_to_go_on(
         with pytest.raises(asyncio.CancelledError):
             await run
 
-    hint = f"launch.fleet.resume({str(path)!r}) does the rest" if is_kept else "make a new plan for what is left"
+    hint = f"launch.fleet.resume({str(path)!r}) finishes the run" if is_kept else "make a new plan for what is left"
     assert seen[-1].kind is FleetEventKind.INTERRUPTED
     assert hint in seen[-1].message
     assert [hint in record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [True]
@@ -234,7 +234,7 @@ def test_what_an_observer_raises_leaves_a_journal_to_resume(
         launch.fleet.run(plan, journal=journal, on_event=stop, wave_size=1)
 
     (note,) = caught.value.__notes__
-    assert note.endswith(f"launch.fleet.resume({str(journal)!r}) does the rest")
+    assert note.endswith(f"launch.fleet.resume({str(journal)!r}) finishes the run")
     assert launch.fleet.resume(journal).is_success
 
 

@@ -60,7 +60,7 @@ async def test_what_was_deployed_after_a_copy_was_made_is_not_deployed_again(
 
     assert created(emulator) == uids(plan)
     assert report.is_success
-    assert sum("of which the journal does not tell" in message for message in told) == 4
+    assert sum("which the journal does not contain" in message for message in told) == 4
 
 
 async def test_a_deployment_that_may_be_the_runs_or_anothers_is_ambiguous_and_stays_so(
@@ -221,7 +221,7 @@ async def test_a_run_whose_disk_is_full_at_any_byte_can_be_resumed(
 ) -> None:
     emulator.add_project("new", environments=[f"environment-{number}" for number in range(6)], git=True)
     plan = await client.fleet.plan_redeploy(await client.fleet.select(projects="new"))
-    with room_for(0), pytest.raises(JournalError, match="cannot be made"):
+    with room_for(0), pytest.raises(JournalError, match="cannot be created"):
         await client.fleet.run(plan, journal=path)
     assert created(emulator) == []
     journal = FileJournal(path)

@@ -21,8 +21,10 @@ def test_a_run_that_is_interrupted_with_ctrl_c_is_finished_by_a_resumption(tmp_p
 
     assert program.returncode == 0, program.stderr
     (hint,) = program.stderr.splitlines()
-    assert re.match(r"The run was interrupted: \d of 12 operations .*, \d are under way. launch.fleet.resume\('", hint)
-    assert hint.endswith("run.journal') does the rest")
+    assert re.match(
+        r"The run was interrupted: \d of 12 operations .*, \d are in progress. launch.fleet.resume\('", hint
+    )
+    assert hint.endswith("run.journal') finishes the run")
 
 
 def test_a_second_ctrl_c_gives_up_what_was_sent_and_a_resumption_finds_it(tmp_path: Path) -> None:

@@ -201,8 +201,8 @@ async def test_a_plan_is_made_where_nobody_can_say_how_long_builds_take(
 
     blind = await client.fleet.plan_redeploy([one.target for one in plan.operations])
 
-    assert "if builds take 1 min 0 s (nobody knows)" in str(blind)
-    assert "if builds take 0.0 s (as a few did last time)" in str(plan)
+    assert "if builds take 1 min 0 s (an assumption)" in str(blind)
+    assert "if builds take 0.0 s (like a few of them last time)" in str(plan)
     emulator.faults.clear()
     assert (await client.fleet.run(blind)).is_success
     assert created(emulator) == uids(plan)

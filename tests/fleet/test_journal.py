@@ -180,13 +180,13 @@ def test_a_journal_where_files_cannot_be_linked_is_made_all_the_same(
 
 
 def test_a_journal_in_a_folder_that_is_not_there_is_refused(path: Path) -> None:
-    with pytest.raises(JournalError, match="cannot be made"):
+    with pytest.raises(JournalError, match="cannot be created"):
         FileJournal(path.parent / "missing" / "run.journal").open(_plan(), check=_anything)
 
 
 @pytest.mark.parametrize("in_memory", [False, True])
 def test_there_is_nothing_to_resume_without_a_journal(path: Path, in_memory: bool) -> None:
-    with pytest.raises(JournalError, match=r"begin a run with fleet\.run"):
+    with pytest.raises(JournalError, match=r"Start a run with fleet\.run"):
         (MemoryJournal() if in_memory else FileJournal(path)).open(None, check=_anything)
     assert not path.exists()
 
@@ -208,7 +208,7 @@ def test_the_journal_of_another_plan_is_refused(path: Path, in_memory: bool) -> 
     ("host", "organization", "problem"),
     [
         ("launch-api.example", "blt0123456789abcdef", "was made for launch-api.example"),
-        ("127.0.0.1:1", "blt0123456789abcdef", "made for organization blt0123456789abcdef, this client is of bltfe"),
+        ("127.0.0.1:1", "blt0123456789abcdef", "made for organization blt0123456789abcdef, but this client uses bltfe"),
     ],
 )
 async def test_a_journal_of_another_host_or_organization_is_refused_and_left_as_it_is(
@@ -278,7 +278,7 @@ def _with_two_lines_swapped(path: Path) -> None:
         (_edited, "is damaged: line 1 is not as it was written"),
         (_without_a_line, "is damaged: line 2 is not as it was written"),
         (_with_two_lines_swapped, "is damaged: line 2 is not as it was written"),
-        (lambda path: path.mkdir(), "cannot be used: Is a directory. Name a file"),
+        (lambda path: path.mkdir(), "cannot be used: Is a directory. Use a file"),
     ],
 )
 def test_what_is_no_usable_journal_is_refused_and_left_as_it_is(path: Path, make, problem: str) -> None:
@@ -365,7 +365,7 @@ def test_a_disk_that_is_full_at_any_byte_leaves_all_that_was_written_before(tmp_
 
 def test_a_disk_without_room_for_a_plan_leaves_no_file(path: Path) -> None:
     plan = _plan()
-    with room_for(100), pytest.raises(JournalError, match="cannot be made"):
+    with room_for(100), pytest.raises(JournalError, match="cannot be created"):
         FileJournal(path).open(plan, check=_anything)
 
     assert list(path.parent.iterdir()) == []
@@ -526,7 +526,7 @@ def test_a_link_that_leads_nowhere_says_so_and_is_left_as_it_is(path: Path) -> N
     path.symlink_to("gone.journal")
 
     for plan in (None, _plan()):
-        with pytest.raises(JournalError, match=r"is a link to gone\.journal, and no file is there"):
+        with pytest.raises(JournalError, match=r"is a link to gone\.journal, which does not exist"):
             FileJournal(path).open(plan, check=_anything)
 
     assert path.is_symlink()
@@ -580,7 +580,7 @@ def test_where_there_are_no_locks_a_warning_says_so(path: Path) -> None:
     told = subprocess.run([sys.executable, "-c", _WITHOUT_FCNTL, str(path)], capture_output=True, text=True, check=True)
 
     assert int(told.stdout) > 0
-    assert "This platform has no file locks: nothing keeps a second run away" in told.stderr
+    assert "This platform has no file locks, so a second run could use the journal" in told.stderr
 
 
 def test_whatever_a_process_does_with_its_journal_nobody_else_gets_it(path: Path) -> None:

@@ -69,7 +69,7 @@ def test_an_entry_is_kept_as_json() -> None:
     entry = Entry(key="k", state=OperationState.SENT, intended_at=moment, deployment_uid="d", detail={"wave": 2})
 
     assert Entry.from_dict(json.loads(json.dumps(entry.to_dict()))) == entry
-    with pytest.raises(ValueError, match="no journal entry"):
+    with pytest.raises(ValueError, match="not a journal entry"):
         Entry.from_dict({"key": "k"})
     with pytest.raises(ValueError, match="elsewhere"):
         Entry.from_dict({**entry.to_dict(), "state": "elsewhere"})

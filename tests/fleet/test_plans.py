@@ -210,8 +210,8 @@ async def test_a_plan_that_looks_says_how_long_builds_took_and_what_is_deploying
     assert plan.operations[0].target == gone
     assert plan.operations[1].target.last_status in (DeploymentStatus.QUEUED, DeploymentStatus.DEPLOYING)
     assert all(one.target.last_seconds is not None for one in plan.operations[1:])
-    assert "the slowest build took 0.0 s last time; 1 deploying already" in str(plan)
-    assert "the slowest build took 0.0 s last time; 1 deploying already" in plan._repr_html_()
+    assert "the slowest build took 0.0 s last time; 1 already deploying" in str(plan)
+    assert "the slowest build took 0.0 s last time; 1 already deploying" in plan._repr_html_()
     assert "slowest" not in str(blind)
     assert emulator.ledger.count("createDeployment") == 1
 

@@ -489,7 +489,7 @@ async def test_environments_are_deleted_and_an_interrupted_deletion_is_no_failur
 ) -> None:
     targets = [one.target for one in plan.operations[:2]]
     deletion = await client.fleet.plan_delete([(one.project_uid, one.environment_uid) for one in targets])
-    with pytest.raises(InvalidArgumentError, match="it deletes"):
+    with pytest.raises(InvalidArgumentError, match="it deletes environments"):
         await client.fleet.run(deletion)
     journal = MemoryJournal()
     journal.open(deletion, check=lambda _: None)
@@ -537,7 +537,7 @@ async def test_a_revalidation_whose_answer_was_lost_is_ambiguous(
 
 async def test_a_quota_that_does_not_suffice_is_found_when_planning(emulator: LaunchEmulator, plan: Plan) -> None:
     async with LaunchEmulator(rate_limit=None, revalidation_quota=1) as small, client_of(small, retry=QUICK) as client:
-        with pytest.raises(InvalidArgumentError, match="1 revalidations left"):
+        with pytest.raises(InvalidArgumentError, match="only 1 cache revalidations left"):
             await client.fleet.plan_revalidate([one.target for one in plan.operations], path="/")
 
 
@@ -608,7 +608,7 @@ async def test_a_finished_journal_says_so(
         again = await client.fleet.resume(path)
 
         assert again.nothing_left
-        assert "all of it was done before, and nothing was sent now" in again.summary
+        assert "everything was done before, and this run sent nothing" in again.summary
         assert (again.runs, again.started_at) == (1, first.started_at)
         assert again.requests == first.requests
         assert again.seconds == pytest.approx(first.seconds, abs=0.5)
@@ -769,7 +769,7 @@ async def test_a_fifth_of_all_calls_fails_and_every_target_is_deployed_once(
         ({"stop_on_failures": 1.5}, "^stop_on_failures: must be "),
         ({"timeout": 0}, "^timeout: must be "),
         ({"canary": "two"}, "^canary: must be "),
-        ({"variables": {"A": "b"}}, "the plan sets none"),
+        ({"variables": {"A": "b"}}, "the plan sets no variables"),
         ({"confirm": 7}, "the plan has 6"),
         ({"on_event": asyncio.sleep}, "on_event: is a coroutine function"),
     ],
@@ -789,7 +789,7 @@ async def test_an_option_out_of_range_is_refused_before_a_journal_is_opened(
 async def test_values_of_the_variables_must_be_given_again(client: LaunchClient, plan: Plan) -> None:
     changes = await client.fleet.plan_variables([plan.operations[0].target], {"KEY": SECRET})
 
-    with pytest.raises(InvalidArgumentError, match="the plan sets KEY"):
+    with pytest.raises(InvalidArgumentError, match="missing KEY"):
         await client.fleet.run(changes)
 
 
@@ -802,9 +802,9 @@ async def test_a_run_is_not_resumed_with_other_values(
     await client.fleet.run(changes, journal=path, variables=values, control=_stopped_at_once())
 
     for others in ({**values, "KEY": "another"}, {"KEY": "7", "LIMIT": SECRET}):
-        with pytest.raises(InvalidArgumentError, match="others than those that the run began with"):
+        with pytest.raises(InvalidArgumentError, match="differ from the values that the run began with"):
             await client.fleet.resume(path, variables=others)
-        with pytest.raises(InvalidArgumentError, match="others than those that the run began with"):
+        with pytest.raises(InvalidArgumentError, match="differ from the values that the run began with"):
             await client.fleet.run(changes, journal=path, variables=others)
 
     assert emulator.ledger.count("updateEnvironment") == 0
@@ -822,7 +822,11 @@ async def test_many_protected_and_nameless_targets_want_a_confirmation(client: L
         Target(project_uid=some.project_uid, environment_uid=some.environment_uid, environment_name="Production")
     ]
     nameless = [Target(project_uid=some.project_uid, environment_uid=some.environment_uid)]
-    for targets, reason in ((many, "more than 20"), (guarded, "protected"), (nameless, "names of 1 are not known")):
+    for targets, reason in (
+        (many, "more than 20"),
+        (guarded, "protected"),
+        (nameless, "names of 1 environments are not known"),
+    ):
         with pytest.raises(InvalidArgumentError, match=reason):
             await client.fleet.run(await client.fleet.plan_redeploy(targets))
 
@@ -833,7 +837,7 @@ async def test_names_are_protected_in_any_case_and_one_may_be_given_alone(
 ) -> None:
     target = attrs.evolve(plan.operations[0].target, environment_name="Qa")
 
-    with pytest.raises(InvalidArgumentError, match="protected ones"):
+    with pytest.raises(InvalidArgumentError, match="protected environments"):
         await client.fleet.run(await client.fleet.plan_redeploy([target]), protected=protected)
 
     assert created(emulator) == []
@@ -852,7 +856,7 @@ async def test_a_target_that_has_become_protected_is_refused_when_it_runs_and_wh
         lambda: client.fleet.run(plan, confirm=6),
         lambda: client.fleet.resume(path),
     ):
-        with pytest.raises(InvalidArgumentError, match=r"shop/staging is called Production now\): make a new plan"):
+        with pytest.raises(InvalidArgumentError, match=r"shop/staging is now called Production\)\. Make a new plan"):
             await attempt()
 
     assert created(emulator) == before
@@ -891,7 +895,7 @@ async def test_an_environment_that_is_gone_has_no_name_to_protect(
 async def test_a_confirmation_is_a_number(client: LaunchClient, emulator: LaunchEmulator, plan: Plan) -> None:
     one = await client.fleet.plan_redeploy([plan.operations[0].target])
 
-    with pytest.raises(InvalidArgumentError, match="confirm: is True, and the plan has 1 environments"):
+    with pytest.raises(InvalidArgumentError, match="confirm: is True, but the plan has 1 environments"):
         await client.fleet.run(one, confirm=True)
 
     assert created(emulator) == []

@@ -61,7 +61,7 @@ def test_a_stop_holds_back_what_waits_for_the_budget_already() -> None:
 @pytest.mark.parametrize(
     ("limits", "why"),
     [
-        ({"timeout": 25.0}, "the run's timeout of 25 s ran out"),
+        ({"timeout": 25.0}, "the run's timeout of 25 s expired"),
         ({"deployment_timeout": 25.0}, "2 of 6 targets failed"),
     ],
     ids=["of the run", "of each deployment"],

@@ -258,7 +258,7 @@ async def test_what_needs_something_that_failed_is_not_begun(client: LaunchClien
 
     project, environment = report.outcomes
     assert (project.error, environment.state) == ("ConflictError", OperationState.FAILED)
-    assert "not begun, because another operation failed that it needs: shop-it/production" in environment.message
+    assert "was not started, because an operation that it needs has failed: shop-it/production" in environment.message
     assert writes(emulator) == ["createProject"]
 
 
@@ -526,5 +526,5 @@ async def test_a_mixed_plan_is_data_as_any_other(client: LaunchClient) -> None:
 async def test_an_edited_mixed_plan_is_refused(client: LaunchClient) -> None:
     plan = (await client.state.apply(await client.state.diff(staging(git_branch="release")))).plan
 
-    with pytest.raises(InvalidArgumentError, match="was edited: the key of production/staging does not fit"):
+    with pytest.raises(InvalidArgumentError, match="was edited: the key of production/staging does not match"):
         Plan.from_json(plan.to_json().replace('"shop-uk"', '"production"'))

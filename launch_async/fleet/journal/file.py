@@ -1,7 +1,7 @@
-"""A journal in one file: a log of lines that is only ever made longer, and complete after each of them.
+"""A journal in one file: a log that only grows, and that is complete after each line.
 
-The file is locked for as long as a run has it, so a second runner is refused; a killed run leaves no lock behind.
-Renamed, linked, or copied after its run, it is the same journal: no second file belongs to it.
+A run locks the file, so a second run is refused. A killed run leaves no lock. The file can be renamed, linked, or
+copied after its run: no second file belongs to it.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _LOG: Final = logging.getLogger("launch_async.fleet")
 _FORMAT: Final = "contentstack-launch/fleet-journal"
 _VERSION: Final = 1
 _BEGINNING: Final = b'", {"format": "' + _FORMAT.encode() + b'"'
-"""What every journal's file has behind its first checksum."""
+"""The text after the first checksum of every journal."""
 _CLOCKS_APART: Final = timedelta(minutes=5)
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
-"""Before anything was deployed."""
+"""A time before all deployments."""
 _CHECKSUM: Final = len('["00000000')
 
 
@@ -45,7 +45,7 @@ class FileJournal:
     """A journal in one file.
 
     Args:
-        path: The file; made when a run begins. A link to a file is followed.
+        path: The file. A run creates it, and follows a link.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -72,28 +72,29 @@ class FileJournal:
 
     @property
     def is_there(self) -> bool:
-        """Whether there is something at its path: a run was begun, or somebody put it there."""
+        """Whether a file or link exists at the path."""
         return os.path.lexists(self.path)
 
     def set_aside(self) -> None:
-        """Give the file of a run that is over another name, with `.previous` at its end, to make room for a new run."""
+        """Rename the file of a finished run to a name that ends with `.previous`, so that a new run can begin."""
         path = _followed(self.path)
         with _translated(self.path):
             path.replace(path.with_name(f"{path.name}.previous"))
 
     @property
     def missing_since(self) -> datetime | None:
-        """The time of the service after which its run may have done more than the file tells: a copy may be older.
+        """The time, by the service's clock, after which the run may have done more than the file contains.
 
-        None where the file is surely the one that its run wrote last; `EARLIEST` where the service has no clock.
+        None if the file is certainly the one that its run wrote last. `EARLIEST` if the service shows no time.
         """
         return self._missing_since
 
     @property
     def last_step_at(self) -> datetime | None:
-        """The time of the journal's last step, as far as the service showed it; None if `missing_since` is.
+        """The most likely time of the journal's last step; None if `missing_since` is None.
 
-        It is later than `missing_since` if only the `Date` of answers showed it: creations may have another clock.
+        It is later than `missing_since` if only the `Date` of answers shows it, because creations may have another
+        clock.
         """
         return self._last_step_at
 
@@ -103,7 +104,7 @@ class FileJournal:
         is_new = not path.exists()
         if is_new:
             if plan is None:
-                raise JournalError(f"there is no journal at {self.path}; begin a run with fleet.run(plan, journal=...)")
+                raise JournalError(f"there is no journal at {self.path}. Start a run with fleet.run(plan, journal=...)")
             check(plan)
             _create(path, plan)
         file = _taken(path)
@@ -116,23 +117,23 @@ class FileJournal:
         return kept
 
     def entries(self) -> Sequence[Entry]:
-        """Return what is known of every operation, in the plan's order."""
+        """Return the entry of every operation, in the plan's order."""
         self._opened()
         return list(self._entries.values())
 
     def write(self, entry: Entry) -> None:
-        """Replace what is known of one operation."""
+        """Replace the entry of one operation."""
         self._append({"entry": entry.to_dict()})
         self._entries[entry.key] = entry
 
     def close(self) -> None:
-        """Give the journal back; calling it again does nothing."""
+        """Close and unlock the journal. A second call does nothing."""
         file, self._file = self._file, None
         if file is not None:
             file.close()
 
     def _read(self, file: FileIO, plan: Plan | None, check: Callable[[Plan], None], *, is_new: bool) -> Plan:
-        """Read all that the file tells, and refuse it where that cannot be gone on with."""
+        """Read the file, and refuse it if a run cannot continue with it."""
         with _translated(self.path):
             content = file.readall()
         kept, entries, opened, log = _parsed(self.path, content)
@@ -140,7 +141,7 @@ class FileJournal:
         if plan is not None and kept.uid != plan.uid:
             raise JournalError(
                 f"{self.path} is the journal of another plan ({kept.uid[:8]}, {kept.action}). "
-                "Resume that one with fleet.resume(journal), or give this plan a file of its own"
+                "Resume that plan with fleet.resume(journal), or use another file for this plan"
             )
         check(kept)
         told = identity(file)
@@ -153,12 +154,12 @@ class FileJournal:
         return kept
 
     def _append(self, record: Record) -> None:
-        """Write a line so that it is there whatever happens next, or not at all."""
+        """Write a line durably, or not at all."""
         file = self._opened()
         line = self._log.line(record)
         with _translated(self.path):
             try:
-                # Over whatever a write that was cut off has left behind the last whole line.
+                # This overwrites the rest of an incomplete write after the last complete line.
                 file.seek(self._log.size)
                 _write_whole(file, line)
                 file.truncate()
@@ -180,12 +181,12 @@ class FileJournal:
 
 
 def _followed(path: Path) -> Path:
-    """Return the file that a path leads to."""
+    """Return the file at the end of a path's links."""
     with _translated(path):
         if path.is_symlink() and not path.exists():
             raise JournalError(
-                f"{path} is a link to {path.readlink()}, and no file is there. "
-                "Bring the file back, or delete the link if no run was begun with it"
+                f"{path} is a link to {path.readlink()}, which does not exist. "
+                "Restore the file, or delete the link if no run used it"
             )
         return path.resolve()
 
@@ -196,7 +197,7 @@ def _taken(path: Path) -> FileIO:
         file = FileIO(path, "r+")
         try:
             if not _locked(path, file):
-                raise JournalInUse(f"{path} is in use by another run; wait for it, or end it")
+                raise JournalInUse(f"{path} is in use by another run. Wait for that run, or stop it")
             file.seek(0)
         except BaseException:
             file.close()
@@ -208,35 +209,35 @@ def _locked(path: Path, file: FileIO) -> bool:
     try:
         return lock(file.fileno())
     except NoFileLocks:
-        _LOG.warning("This platform has no file locks: nothing keeps a second run away from the journal %s", path)
+        _LOG.warning("This platform has no file locks, so a second run could use the journal %s at the same time", path)
         return True
 
 
 def _check_beginning(path: Path, content: bytes) -> None:
-    """Tell what is no journal from one that was cut short or is of another version."""
+    """Refuse a file that is not a journal, is empty or is truncated."""
     if not content:
-        raise JournalError(f"{path} is empty; if no run was begun with it, delete it")
+        raise JournalError(f"{path} is empty. Delete it if no run used it")
     given = content[_CHECKSUM : _CHECKSUM + len(_BEGINNING)]
     if content[:2] != b'["'[: len(content)] or given != _BEGINNING[: len(given)]:
-        raise JournalError(f"{path} is not a fleet journal; give the run another file")
+        raise JournalError(f"{path} is not a fleet journal. Use another file for the run")
     if b"\n" not in content:
-        raise JournalError(f"{path} is truncated: not even its plan is whole. Use the whole file")
+        raise JournalError(f"{path} is truncated and does not contain its whole plan. Use the complete file")
 
 
 def _plan(path: Path, header: Record) -> Plan:
     if header["version"] != _VERSION:
         raise JournalError(
-            f"{path} is a journal of version {header['version']}, and this SDK reads version {_VERSION}: "
-            "resume it with the SDK that began it"
+            f"{path} is a journal of version {header['version']}, but this SDK reads version {_VERSION}. "
+            "Resume it with the SDK version that created it"
         )
     return Plan.from_json(json.dumps(header["plan"]))
 
 
 def read_journal(path: str | os.PathLike[str]) -> tuple[Plan, Sequence[Entry]]:
-    """Return what a journal's file tells, also while a run writes it; nothing is locked or written.
+    """Return the plan and the entries in a journal's file, without a lock, also while a run writes the file.
 
     Raises:
-        JournalError: There is none, or it is damaged.
+        JournalError: The file does not exist, or is damaged.
     """
     with _translated(Path(path)):
         content = Path(path).read_bytes()
@@ -245,7 +246,7 @@ def read_journal(path: str | os.PathLike[str]) -> tuple[Plan, Sequence[Entry]]:
 
 
 def _parsed(path: Path, content: bytes) -> tuple[Plan, dict[str, Entry], Mapping[str, object], Log]:
-    """Return the plan of a journal, what is known of each operation, how it was opened last, and the log itself."""
+    """Return the plan of a journal, the entries of its operations, its last `opened` record, and the log."""
     _check_beginning(path, content)
     log = Log()
     try:
@@ -263,16 +264,16 @@ def _parsed(path: Path, content: bytes) -> tuple[Plan, dict[str, Entry], Mapping
                 entries[_known(entry.key, entries)] = entry
     except (ValueError, TypeError, KeyError) as error:
         raise JournalError(
-            f"{path} is damaged: {error}. Look at the service for what its run has done, and make a new plan"
+            f"{path} is damaged: {error}. Check in Launch what its run has done, and make a new plan for the rest"
         ) from error
     return plan, entries, opened, log
 
 
 def _last_moment(plan: Plan, entries: Collection[Entry]) -> tuple[datetime, datetime]:
-    """Return a time of the service's that was surely over when a journal's last step was written, and most likely.
+    """Return a time that is certainly before a journal's last step, and the most likely time of that step.
 
-    The service may stamp its answers by one clock and what it creates by another: so the times of creation that the
-    steps hold come first, and without one there is a margin. This machine's clock may be wrong, and does not count.
+    Both are by the service's clock for creations. If the steps contain no time of creation, the `Date` of answers
+    counts with a margin, because it may come from another clock. This machine's clock may be wrong, and does not count.
     """
     if created := _moments(entries, "created_at"):
         return max(created), max(created)
@@ -287,12 +288,12 @@ def _moments(entries: Collection[Entry], name: str) -> list[datetime]:
 
 def _known(key: str, entries: Mapping[str, Entry]) -> str:
     if key not in entries:
-        raise ValueError(f"its plan has no operation {key!r}")
+        raise ValueError(f"its plan has no operation with the key {key!r}")
     return key
 
 
 def _create(path: Path, plan: Plan) -> None:
-    """Make the file whole or not at all, so that a run that is killed meanwhile leaves nothing behind that confuses."""
+    """Create the complete file or none, even if the run is killed in the meantime."""
     line = Log().line({"format": _FORMAT, "version": _VERSION, "plan": json.loads(plan.to_json())})
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
@@ -306,9 +307,9 @@ def _create(path: Path, plan: Plan) -> None:
             _write_durably(path, line)
         _make_name_durable(path)
     except FileExistsError as error:
-        raise JournalInUse(f"{path} is in use by another run; wait for it, or end it") from error
+        raise JournalInUse(f"{path} is in use by another run. Wait for that run, or stop it") from error
     except OSError as error:
-        raise JournalError(f"{path} cannot be made: {error}. Name a file in a folder that you may write to") from error
+        raise JournalError(f"{path} cannot be created: {error}. Use a file in a writable folder") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -321,14 +322,14 @@ def _write_durably(path: Path, content: bytes) -> None:
 
 
 def _write_whole(file: FileIO, content: bytes) -> None:
-    """Write all of it: a disk that is nearly full, or a signal, may end a write in its middle."""
+    """Write all bytes. A nearly full disk or a signal may end a single write early."""
     left = memoryview(content)
     while left:
         left = left[file.write(left) :]
 
 
 def _make_name_durable(path: Path) -> None:
-    """Keep the file's name through a loss of power, where a folder can be synced."""
+    """Sync the folder, so that the file's name survives a loss of power."""
     if os.name == "posix":
         folder = os.open(path.parent, os.O_RDONLY)
         try:
@@ -347,11 +348,11 @@ def _translated(path: Path) -> Generator[None]:
 
 def _cure(error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "Make the file writable, or copy it to a folder that you may write to and resume the copy"
+        return "Make the file writable, or copy it to a writable folder and resume the copy"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return "Free some space, then resume: all steps up to this one are in the journal"
+        return "Free some disk space, then resume the run: the journal contains all steps before this one"
     if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
-        return "Files cannot be locked there: keep the journal on a local disk, or give a journal of your own"
+        return "Files cannot be locked there. Keep the journal on a local disk, or use your own Journal"
     if error.errno == errno.EISDIR:
-        return "Name a file, not a folder"
-    return "Copy it to a local disk and resume the copy"
+        return "Use a file, not a folder"
+    return "Copy the file to a local disk and resume the copy"

@@ -1,4 +1,4 @@
-"""The journal that a caller has given: a path, a journal, or none."""
+"""The `journal` argument: a path, a journal, or None."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["journal_of"]
 
 
 def journal_of(journal: str | os.PathLike[str] | Journal | None) -> Journal:
-    """Return the journal that a caller means; one in memory for none."""
+    """Return the journal for an argument; a journal in memory for None."""
     if journal is None:
         return MemoryJournal()
     return FileJournal(Path(journal)) if isinstance(journal, str | os.PathLike) else journal

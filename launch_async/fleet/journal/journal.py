@@ -1,7 +1,7 @@
-"""The journal: what a run meant to do, and what became of it, so that a killed run can be finished and done once.
+"""The journal of a run: the intent of each operation and its outcome, so that a killed run can be resumed.
 
-An intent is written before the request and its outcome after. `launch_async.fleet.journal.file` keeps both in a file.
-A journal holds no secret: a plan has none, and errors are kept by name and by their redacted text.
+A run writes the intent before the request, and the outcome after the answer. `launch_async.fleet.journal.file` keeps
+both in a file. A journal contains no secrets: plans have none, and errors are stored by name and redacted text.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ __all__ = ["Entry", "Journal", "OperationState", "moment_of", "text_of"]
 
 
 class OperationState(enum.StrEnum):
-    """How far an operation is."""
+    """The state of an operation."""
 
     PLANNED = "planned"
     """Nothing was sent."""
     INTENDED = "intended"
-    """A request was about to be sent: whether it was is not known."""
+    """A request was about to be sent. It is not known whether it was."""
     SENT = "sent"
-    """The service has accepted it; a deployment goes on."""
+    """The service has accepted the request, and the deployment has not ended."""
     SUCCEEDED = "succeeded"
-    """Done."""
+    """The operation succeeded."""
     FAILED = "failed"
-    """Done, without success; nothing goes on."""
+    """The operation failed."""
     SKIPPED = "skipped"
-    """Left alone on purpose."""
+    """The run skipped the target on purpose."""
     AMBIGUOUS = "ambiguous"
-    """It may have been done, and nobody can tell."""
+    """The operation may have been done, and this cannot be decided."""
 
     @property
     def is_final(self) -> bool:
@@ -44,17 +44,17 @@ class OperationState(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Entry:
-    """What a journal knows of one operation.
+    """The state of one operation in a journal.
 
     Attributes:
         key: Key of the operation.
-        state: How far it is.
-        intended_at: When it was about to be sent, by the service's clock.
-        deployment_uid: The deployment that it created or was attached to.
-        ended_at: When it ended.
-        attempts: How often it was tried, over all runs.
-        requests: Requests that it took, over all runs.
-        detail: Further facts for the report, without a secret.
+        state: State of the operation.
+        intended_at: When the request was about to be sent, by the service's clock.
+        deployment_uid: UID of the deployment that was created, adopted or attached to.
+        ended_at: When the operation ended.
+        attempts: Number of attempts in all runs.
+        requests: Number of requests in all runs.
+        detail: Further facts for the report, without secrets.
     """
 
     key: str
@@ -67,7 +67,7 @@ class Entry:
     detail: Mapping[str, object] = attrs.field(factory=lambda: cast("dict[str, object]", {}))
 
     def to_dict(self) -> dict[str, object]:
-        """Return the entry as plain data that JSON can express, for a journal that is kept elsewhere."""
+        """Return the entry as plain data that JSON can express."""
         return {
             **attrs.asdict(self),
             "state": str(self.state),
@@ -77,10 +77,10 @@ class Entry:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, object]) -> Self:
-        """Read what `to_dict` wrote.
+        """Return the entry that `to_dict` wrote.
 
         Raises:
-            ValueError: It is no entry.
+            ValueError: The document is not an entry.
         """
         try:
             return cls(
@@ -94,40 +94,41 @@ class Entry:
                 detail=dict(cast("Mapping[str, object]", document["detail"])),
             )
         except (KeyError, TypeError) as error:
-            raise ValueError(f"this is no journal entry: {error!r}") from error
+            raise ValueError(f"this is not a journal entry: {error!r}") from error
 
 
 class Journal(Protocol):
-    """What a run asks of its journal; implement it to keep one elsewhere, as in a shared database.
+    """The interface of a journal. Implement it to keep journals elsewhere, for example in a shared database.
 
-    Every method must be durable when it returns: a process may be killed right after. Implementations refuse a second
-    runner between `open` and `close`, and give the journal free when the process that has it dies. Plans and entries
-    are stored as JSON: `Plan.to_json`, `Entry.to_dict`.
+    The data must be durable when a method returns, because the process may be killed right after. Implementations
+    refuse a second run between `open` and `close`, and release the journal when its process dies. Plans and entries are
+    stored as JSON: `Plan.to_json`, `Entry.to_dict`.
     """
 
     def open(self, plan: Plan | None, *, check: Callable[[Plan], None]) -> Plan:
-        """Take the journal for this run: begin it with a plan, or go on with the plan that it holds.
+        """Take the journal for this run. Start it with a plan, or continue with the plan in the journal.
 
         Args:
-            plan: The plan to begin with; None to go on.
-            check: Is asked before the journal is touched; what it raises leaves the journal as it is.
+            plan: The plan of a new run; None to continue with the plan in the journal.
+            check: Called with the plan before the journal is changed. If it raises an error, the journal stays
+                unchanged.
 
         Raises:
-            JournalInUse: Another run has it.
-            JournalError: It cannot be used otherwise; it was left as it was.
+            JournalInUse: Another run uses the journal.
+            JournalError: The journal cannot be used. It was left unchanged.
         """
         ...
 
     def entries(self) -> Sequence[Entry]:
-        """Return what is known of every operation, in the plan's order."""
+        """Return the entry of every operation, in the plan's order."""
         ...
 
     def write(self, entry: Entry) -> None:
-        """Replace what is known of one operation."""
+        """Replace the entry of one operation."""
         ...
 
     def close(self) -> None:
-        """Give the journal back."""
+        """Release the journal."""
         ...
 
 
@@ -137,5 +138,5 @@ def text_of(moment: datetime | None) -> str | None:
 
 
 def moment_of(text: object) -> datetime | None:
-    """Read what `text_of` wrote."""
+    """Return the time that `text_of` wrote."""
     return None if text is None else datetime.fromisoformat(str(text))

@@ -1,4 +1,4 @@
-"""A journal that is forgotten with the run: for runs that need not be resumed."""
+"""A journal in memory, for runs that do not need to be resumed in another process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["MemoryJournal"]
 
 
 class MemoryJournal:
-    """A journal in memory; a run without a file uses one."""
+    """A journal in memory. A run without a journal file uses one."""
 
     def __init__(self) -> None:
         self._plan: Plan | None = None
@@ -20,14 +20,14 @@ class MemoryJournal:
         self._in_use = False
 
     def open(self, plan: Plan | None, *, check: Callable[[Plan], None]) -> Plan:
-        """Begin with a plan, or go on with the plan that is held; see `Journal.open`."""
+        """Take the journal for this run; see `Journal.open`."""
         if self._in_use:
-            raise JournalInUse("the journal is in use by another run; wait for it, or end it")
+            raise JournalInUse("the journal is in use by another run. Wait for that run, or stop it")
         kept = self._plan or plan
         if kept is None:
-            raise JournalError("the journal is empty; begin a run with fleet.run(plan, journal=...)")
+            raise JournalError("the journal is empty. Start a run with fleet.run(plan, journal=...)")
         if plan is not None and plan.uid != kept.uid:
-            raise JournalError("the journal is of another plan; resume that one, or take another journal")
+            raise JournalError("the journal is of another plan. Resume that plan, or use another journal")
         check(kept)
         if self._plan is None:
             self._plan = kept
@@ -36,13 +36,13 @@ class MemoryJournal:
         return kept
 
     def entries(self) -> Sequence[Entry]:
-        """Return what is known of every operation, in the plan's order."""
+        """Return the entry of every operation, in the plan's order."""
         return list(self._entries.values())
 
     def write(self, entry: Entry) -> None:
-        """Replace what is known of one operation."""
+        """Replace the entry of one operation."""
         self._entries[entry.key] = entry
 
     def close(self) -> None:
-        """Give it back: what is known stays, for a resumption in the same process."""
+        """Release the journal. Its entries stay, for a resumption in the same process."""
         self._in_use = False

@@ -1,10 +1,10 @@
-"""Whether a journal's file is the very one that its run wrote, or a copy that may be older.
+"""Whether a journal's file is certainly the one that its run wrote last, or may be an older copy.
 
-Nothing in a file tells that its run went on elsewhere. The file system does: each run notes which file it writes, and
-gives the file a time of modification that repeats the checksum of its last line. A copy is another file. Older content
-that was put back has another time, or its time is older than the change that put it back; so is that of a file that was
-renamed. After a restart of the machine, which may have gone back to an older state of its disks, nothing is taken for
-sure. Whatever cannot be told counts as a copy.
+The content of a file cannot show whether its run continued elsewhere, but the file system can. Each run notes which
+file it writes, and sets a time of modification that contains the checksum of the last line. A copy is another file.
+Restored older content has another time, or a time before the change that restored it. The same holds for a renamed
+file. After a restart of the machine, its disks may be in an older state, so nothing is certain. All uncertain files
+count as copies.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ __all__ = ["identity", "is_last_written", "mark_time"]
 
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 _GRAIN: Final = 10**7
-"""Nanoseconds of a time that tell of the checksum; what is longer is the time itself."""
+"""Nanoseconds of a time that contain the checksum. The rest is the real time."""
 _LATE: Final = 5 * _GRAIN
-"""Nanoseconds between the two times of a file that is as its run left it, at most."""
+"""Maximum nanoseconds between the two times of a file that its run wrote last."""
 
 
 def identity(file: FileIO) -> str | None:
-    """Return what tells this file, since the machine was started, from every other one; None where nothing does."""
+    """Return a text that identifies this file since the machine started; None if the system offers none."""
     try:
         boot = _BOOT.read_text().strip()
     except OSError:
@@ -38,7 +38,7 @@ def identity(file: FileIO) -> str | None:
 
 
 def mark_time(file: FileIO, log: Log) -> None:
-    """Give the file the time of modification that repeats the checksum of its last line; to be synced."""
+    """Set the time of modification that contains the checksum of the last line. The caller syncs the file."""
     if os.utime not in os.supports_fd:
         return
     now = time.time_ns()
@@ -47,7 +47,7 @@ def mark_time(file: FileIO, log: Log) -> None:
 
 
 def is_last_written(file: FileIO, log: Log) -> bool:
-    """Return whether nobody but a run has written the file since its last line."""
+    """Return whether nothing but a run has written the file since its last line."""
     found = os.fstat(file.fileno())
     return found.st_mtime_ns % _GRAIN == _part(log) and abs(found.st_ctime_ns - found.st_mtime_ns) < _LATE
 

@@ -1,7 +1,7 @@
 """A plan: the action and the environments of a run, as data that you can read, save and compare before the run.
 
-A plan contains no values of variables, no tokens and no signed URLs. You can show its JSON to everybody who may know the
-names of the environments. The key of an operation depends only on its action and its environment.
+A plan contains no values of variables, no tokens and no signed URLs. You can show its JSON to everybody who may know
+the names of the environments. The key of an operation depends only on its action and its environment.
 """
 
 from __future__ import annotations

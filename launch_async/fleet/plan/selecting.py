@@ -171,7 +171,7 @@ async def _fitting(services: FleetServices, criteria: Criteria, targets: Sequenc
 
 
 async def look_up_newest(services: FleetServices, targets: Sequence[Target]) -> list[Target]:
-    """Return the targets with facts about their newest deployments. Targets that are known or deleted stay unchanged."""
+    """Return the targets with facts about their newest deployments. Known and deleted targets stay unchanged."""
     unknown = [target for target in targets if target.last_status is None]
     with metered(Meter(priority=Priority.WRITE)):
         found = await _recent(services, unknown)

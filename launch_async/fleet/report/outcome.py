@@ -1,4 +1,4 @@
-"""What became of one target of a run."""
+"""The outcome of one target of a run."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ __all__ = ["TargetOutcome"]
 
 @attrs.frozen(kw_only=True)
 class TargetOutcome:
-    """What became of one target.
+    """The outcome of one target.
 
     Attributes:
         target: The environment.
-        what: What was done to it, where the plan does something else to each target.
-        state: How its operation ended, or how far it is.
-        wave: Number of the wave that it ran in, from 1; 0 if it did not.
-        deployment_uid: The deployment that was created or attached to.
-        url: Where the site is, after a deployment.
-        started_at: When its request was about to be sent.
-        ended_at: When it ended.
-        attempts: How often it was tried, over all runs.
-        requests: Requests that it took, over all runs; polls that are shared by many targets are not counted.
-        waited: Seconds that its requests waited for the budget.
-        message: What went wrong, or why it was skipped.
-        error: Name of the error that ended it, such as `ConflictError`; empty if none did.
-        report: The report of a deployment that failed, as plain data.
+        what: The action, in a mixed plan; empty in other plans.
+        state: State of the operation.
+        wave: Number of the target's wave, from 1; 0 if it was in none.
+        deployment_uid: UID of the deployment that was created, adopted or attached to.
+        url: URL of the site, after a deployment.
+        started_at: When the request was about to be sent.
+        ended_at: When the operation ended.
+        attempts: Number of attempts in all runs.
+        requests: Number of requests in all runs, without polls that many targets share.
+        waited: Seconds that these requests waited for the rate limit.
+        message: What went wrong, or why the target was skipped.
+        error: Name of the error that ended the operation, such as `ConflictError`; empty if none did.
+        report: The report of a failed deployment, as plain data.
     """
 
     target: Target
@@ -54,19 +54,19 @@ class TargetOutcome:
 
     @property
     def label(self) -> str:
-        """The target's label, and what was done to it where the plan does something else to each."""
+        """The target's label and, in a mixed plan, the action."""
         return f"{self.target.label}: {self.what}" if self.what else self.target.label
 
     @property
     def seconds(self) -> float | None:
-        """Seconds from the request to the end; None if it did not run or did not end."""
+        """Seconds from the request to the end; None if the operation has not begun or not ended."""
         if self.started_at is None or self.ended_at is None:
             return None
         return max(0.0, (self.ended_at - self.started_at).total_seconds())
 
     @classmethod
     def of(cls, operation: PlannedOperation, entry: Entry) -> TargetOutcome:
-        """Return the outcome of an operation that a journal's entry tells of."""
+        """Return the outcome of an operation from its entry in a journal."""
         detail = entry.detail
         return cls(
             target=operation.target,
@@ -86,7 +86,7 @@ class TargetOutcome:
         )
 
     def to_dict(self) -> dict[str, object]:
-        """Return the outcome as plain data that JSON can express: one row of a table."""
+        """Return the outcome as plain data that JSON can express: one row of the report."""
         return {
             "project_uid": self.target.project_uid,
             "environment_uid": self.target.environment_uid,

@@ -1,4 +1,4 @@
-"""What a run did: totals, and the outcome of each target, as one object for code, terminal, notebook and CI."""
+"""The report of a run: totals and the outcome of each target, for code, terminals, notebooks and CI."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _SHOWN = 50
 
 @attrs.frozen(kw_only=True)
 class FleetReport(Displayable):
-    """What a run did.
+    """The report of all runs of a plan.
 
     Attributes:
-        plan: The plan that was run.
-        outcomes: One for each operation, in the plan's order.
-        seconds: How long its runs took, added up: the time between a run and its resumption does not count.
-        requests: Requests that its runs sent, polls included.
-        waited: Seconds that these requests waited for the budget, added up over all of them.
-        stopped: Why the last run stopped before its end; empty if it did not.
-        runs: How many runs it took, the resumptions included.
+        plan: The plan.
+        outcomes: One outcome for each operation, in the plan's order.
+        seconds: Duration of all runs together, in seconds. The time between a run and its resumption does not count.
+        requests: Requests of all runs, including polls.
+        waited: Seconds that these requests waited for the rate limit, in total.
+        stopped: Why the last run stopped early; empty if it did not.
+        runs: Number of runs, including resumptions.
         started_at: When the first run began, by the service's clock.
-        nothing_left: Whether all had been done before, so that this run sent nothing.
+        nothing_left: Whether everything was done before, so that the last run sent nothing.
     """
 
     plan: Plan
@@ -52,9 +52,9 @@ class FleetReport(Displayable):
 
     @classmethod
     def joined(cls, plan: Plan, parts: Iterable[FleetReport]) -> Self:
-        """Return one report of a plan whose parts (`Plan.split`) were run apart, perhaps at the same time.
+        """Return one report for the parts of a plan (`Plan.split`) that ran separately, perhaps at the same time.
 
-        Targets that are in none of the reports count as planned. `seconds` is that of the longest run.
+        Targets without a report count as planned. `seconds` is the duration of the longest part.
         """
         reports = list(parts)
         known = {one.target.environment_uid: one for report in reports for one in report.outcomes}
@@ -75,23 +75,23 @@ class FleetReport(Displayable):
 
     @property
     def totals(self) -> Mapping[OperationState, int]:
-        """How many operations are in each state."""
+        """Number of operations in each state."""
         counts = Counter(outcome.state for outcome in self.outcomes)
         return {state: counts[state] for state in OperationState if counts[state]}
 
     @property
     def is_success(self) -> bool:
-        """Whether every operation succeeded, or was skipped as the plan says."""
+        """Whether every operation succeeded or was skipped on purpose."""
         return all(one.state in (OperationState.SUCCEEDED, OperationState.SKIPPED) for one in self.outcomes)
 
     @property
     def failures(self) -> Sequence[TargetOutcome]:
-        """Targets whose operation failed, or may have been done without anybody knowing."""
+        """Targets whose operation failed or is ambiguous."""
         return [one for one in self.outcomes if one.state in (OperationState.FAILED, OperationState.AMBIGUOUS)]
 
     @property
     def unfinished(self) -> Sequence[TargetOutcome]:
-        """Targets that are still to be done; `fleet.resume(journal)` does them."""
+        """Targets whose operation has not ended. `fleet.resume(journal)` finishes them."""
         return [one for one in self.outcomes if not one.state.is_final]
 
     @property
@@ -99,19 +99,19 @@ class FleetReport(Displayable):
         """The totals in one line."""
         counts = ", ".join(f"{count} {state}" for state, count in self.totals.items()) or "nothing to do"
         again = f" and {self.runs} runs" if self.runs > 1 else ""
-        done = "; all of it was done before, and nothing was sent now" if self.nothing_left else ""
+        done = "; everything was done before, and this run sent nothing" if self.nothing_left else ""
         stop = f"; stopped: {self.stopped}" if self.stopped else ""
         return (
             f"{counts} in {self.seconds:.1f} s with {self.requests} requests{again} "
-            f"({self.waited:.1f} s of waiting for the budget){done}{stop}"
+            f"({self.waited:.1f} s of waiting for the rate limit){done}{stop}"
         )
 
     def rows(self) -> list[dict[str, object]]:
-        """Return one flat row for each target, as for a data frame."""
+        """Return one flat row for each target."""
         return [outcome.to_dict() for outcome in self.outcomes]
 
     def to_frame(self) -> pd.DataFrame:
-        """Return `rows()` as a data frame, with times of the type that pandas has for them.
+        """Return `rows()` as a pandas data frame, with times as pandas timestamps.
 
         Raises:
             ConfigurationError: pandas is not installed (extra `notebook`).
@@ -119,18 +119,19 @@ class FleetReport(Displayable):
         return FRAME(self)
 
     def to_junit(self) -> str:
-        """Return JUnit XML for CI: a test case for each target, a failure for each that failed.
+        """Return JUnit XML for CI, with one test case for each target.
 
-        Ambiguous ones are errors; those that were left alone or not done are skipped.
+        Failed targets are failures, and ambiguous targets are errors. Targets that were skipped or not done are
+        skipped.
         """
         return JUNIT(self)
 
     def to_markdown(self) -> str:
-        """Return a summary for CI in GitHub's Markdown: totals, everything that did not succeed, the slowest."""
+        """Return a summary in GitHub's Markdown: totals, targets that did not succeed, and the slowest targets."""
         return MARKDOWN(self)
 
     def to_html(self) -> str:
-        """Return a page of its own, with a picture of when each target was done; it loads nothing."""
+        """Return a complete HTML page with a picture of the waves. The page loads nothing."""
         return PAGE(self)
 
     def to_json(self) -> str:

@@ -1,4 +1,4 @@
-"""What is checked before a plan runs: confirmations, names and values."""
+"""Checks before a plan runs: confirmations, names and values."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ __all__ = ["check_confirmation", "check_names", "check_values"]
 
 
 def check_confirmation(plan: Plan, confirm: int | None, protected: Sequence[str]) -> None:
-    """Refuse a plan that wants a confirmation and has none, or a wrong one."""
+    """Refuse a plan whose confirmation is missing or wrong."""
     count = len(plan.operations)
     if confirm is not None and (isinstance(confirm, bool) or confirm != count):
-        raise InvalidArgumentError("confirm", f"is {confirm}, and the plan has {count} environments; look at it again")
+        raise InvalidArgumentError("confirm", f"is {confirm}, but the plan has {count} environments: check the plan")
     reasons = reasons_to_confirm(plan.action, [one.target for one in plan.operations], protected)
     if reasons and confirm is None:
-        raise InvalidArgumentError("confirm", f"is needed, because {' and '.join(reasons)}: pass confirm={count}")
+        raise InvalidArgumentError("confirm", f"is required, because {' and '.join(reasons)}: pass confirm={count}")
 
 
 def check_names(targets: Sequence[Target], names: Mapping[str, str], protected: Sequence[str]) -> None:
-    """Refuse targets whose name is a protected one now, and was not when the plan was made.
+    """Refuse targets whose name has become protected since the plan was made.
 
     Raises:
         InvalidArgumentError: An environment was renamed.
     """
     renamed = [
-        f"{one.label} is called {printable(names[one.environment_uid])} now"
+        f"{one.label} is now called {printable(names[one.environment_uid])}"
         for one in targets
         if is_protected(names.get(one.environment_uid, ""), protected)
         and one.environment_name
@@ -42,27 +42,28 @@ def check_names(targets: Sequence[Target], names: Mapping[str, str], protected: 
     if renamed:
         raise InvalidArgumentError(
             "plan",
-            f"changes protected environments that had other names when it was made ({', '.join(renamed[:3])}"
-            f"{', ...' if len(renamed) > 3 else ''}): make a new plan, or pass protected=() to change them as well",
+            f"changes environments whose names have become protected since it was made ({', '.join(renamed[:3])}"
+            f"{', ...' if len(renamed) > 3 else ''}). Make a new plan, or pass protected=() to change them, too",
         )
 
 
 def check_values(plan: Plan, options: RunOptions) -> None:
-    """Refuse a run whose values are not those of the variables that its plan sets, or that a fleet cannot carry out.
+    """Refuse a run whose values do not match its plan, and a mixed plan that `launch.fleet` cannot run.
 
     Raises:
-        InvalidArgumentError: They are missing, too many or too large.
+        InvalidArgumentError: Values are missing, too many or too large, or the plan is a mixed plan.
     """
     given = options.variables or {}
     if isinstance(plan.action, Mixed) and options.performer is None:
         raise InvalidArgumentError(
             "plan",
-            f"is to {plan.action}: launch.state.apply(plan) runs it, launch.state.resume(journal, state) resumes it",
+            f"is a mixed plan ({plan.action}). Run it with launch.state.apply(plan), and resume it with "
+            "launch.state.resume(journal, state)",
         )
     if isinstance(plan.action, SetVariables):
         missing = [name for name in plan.action.names if name not in given]
         if missing:
-            raise InvalidArgumentError("variables", f"the plan sets {', '.join(missing)}: give the values again")
+            raise InvalidArgumentError("variables", f"are missing {', '.join(missing)}: pass the values again")
         check_variables(given)
     elif given:
-        raise InvalidArgumentError("variables", "are given, and the plan sets none")
+        raise InvalidArgumentError("variables", "are given, but the plan sets no variables")

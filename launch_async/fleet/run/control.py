@@ -1,4 +1,4 @@
-"""How a run is steered from outside while it goes: pause it, let it go on, or stop it; from any thread."""
+"""`FleetControl`: pause, resume or stop a run from any thread."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["FleetControl"]
 
 
 class FleetControl:
-    """Steers one run: give it to `fleet.run`, keep it, and call it from a callback, another task or another thread."""
+    """Controls one run. Pass it to `fleet.run`, and call it from a callback, another task or another thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -19,28 +19,28 @@ class FleetControl:
 
     @property
     def is_paused(self) -> bool:
-        """Whether nothing new is sent for the time being."""
+        """Whether the run is paused."""
         return self._paused
 
     @property
     def stopped(self) -> str:
-        """Why nothing more is sent; empty while the run goes on."""
+        """Why the run was stopped; empty while it runs."""
         return self._stopped
 
     def pause(self) -> None:
-        """Send nothing new until `resume`; what was sent goes on."""
+        """Send nothing new until `resume`. Operations that were sent continue."""
         self._set(paused=True)
 
     def resume(self) -> None:
-        """Go on after `pause`."""
+        """Continue after `pause`."""
         self._set(paused=False)
 
     def cancel(self, reason: str = "cancelled") -> None:
-        """Send nothing more, finish what was sent, and end the run; its journal can be resumed."""
+        """Stop the run: send nothing more, and wait for what was sent. The run can be resumed from its journal."""
         self._set(stopped=reason)
 
     def changes(self) -> asyncio.Event:
-        """Return the event that is set at each change, on the running loop; the run that is steered asks for it."""
+        """Return an event of the running loop that is set at each change. The controlled run calls this."""
         event = asyncio.Event()
         with self._lock:
             self._wake = asyncio.get_running_loop(), event

@@ -1,4 +1,4 @@
-"""What happens in a run, as a stream of events that any front end can draw."""
+"""The events of a run, for any kind of progress output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["FleetEvent", "FleetEventKind"]
 
 
 class FleetEventKind(enum.StrEnum):
-    """What kind of event it is."""
+    """The kind of an event."""
 
     RUN_STARTED = "run_started"
     WAVE_STARTED = "wave_started"
@@ -26,10 +26,10 @@ class FleetEventKind(enum.StrEnum):
     PAUSED = "paused"
     RESUMED = "resumed"
     STOPPING = "stopping"
-    """Nothing more is sent; what was sent is finished."""
+    """The run sends nothing more, and waits for what it has sent."""
     RUN_ENDED = "run_ended"
     INTERRUPTED = "interrupted"
-    """The run ends early, by an error, Ctrl-C or cancellation; the message says how to go on."""
+    """An error, Ctrl-C or a cancellation ended the run early. The message says how to resume the run."""
 
 
 @attrs.frozen(kw_only=True)
@@ -37,16 +37,16 @@ class FleetEvent:
     """One event of a run.
 
     Attributes:
-        kind: What kind of event it is.
+        kind: The kind of the event.
         at: Seconds since the run started.
         done: Operations that have ended.
         total: Operations of the plan.
-        wave: Number of the wave, from 1; 0 outside of one.
-        target: The environment that it is about.
+        wave: Number of the wave, from 1; 0 before the first wave.
+        target: The environment of the event; None for events of the whole run.
         state: State of the operation.
         deployment: State of its deployment.
-        message: What happened, in words, without a secret.
-        report: The report, with the event `RUN_ENDED`.
+        message: What happened, in words and without secrets.
+        report: The report of the run, only for `RUN_ENDED`.
     """
 
     kind: FleetEventKind
@@ -61,7 +61,7 @@ class FleetEvent:
     report: FleetReport | None = None
 
     def __str__(self) -> str:
-        """One plain line, for a log or for output that is no terminal."""
+        """One plain line, for a log or a file."""
         about = f" {self.target.label}" if self.target is not None else ""
         what = self.message or str(self.state or self.kind)
         return f"[{self.at:7.1f} s] {self.done}/{self.total}{about}: {what}"

@@ -1,4 +1,4 @@
-"""The report of a run: of one that goes on, and from the journal of one that was killed or goes on elsewhere."""
+"""The report of a run, from its state in this process or from its journal."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def report_of(
 
     Args:
         plan: The plan.
-        entry_of: Returns what is known of an operation.
-        totals: What its runs came to.
+        entry_of: Returns the entry of an operation.
+        totals: The totals of its runs.
         stopped: As in the report.
         nothing_left: As in the report.
     """
@@ -47,10 +47,10 @@ def report_of(
 
 
 def kept_report(journal: str | os.PathLike[str]) -> FleetReport:
-    """Return what a journal tells of its runs so far.
+    """Return the report of the runs in a journal.
 
     Raises:
-        JournalError: There is no journal, or it is damaged.
+        JournalError: The journal does not exist, or is damaged.
     """
     plan, entries = read_journal(journal)
     known = {entry.key: entry for entry in entries}

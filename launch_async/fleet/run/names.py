@@ -1,4 +1,4 @@
-"""The names that environments have now: a plan's may be old, and one of them may have become a protected one."""
+"""The current names of environments. The names in a plan may be old, and an environment may have become protected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["names_now"]
 
 
 async def names_now(services: FleetServices, targets: Sequence[Target]) -> Mapping[str, str]:
-    """Return the names of environments by UID, with a request for each project; those that are gone are left out.
+    """Return the names of environments by UID, with one request for each project. Deleted environments are left out.
 
     Raises:
         LaunchError: The names cannot be read.

@@ -1,8 +1,8 @@
-"""What to ask before an operation is carried out whose journal is a copy that may be older than what its run did.
+"""Checks before an operation if the journal is a copy that may be older than what its run did.
 
-Such a journal may call an operation untouched that was done. Variables are compared before they are written, and a
-deletion may find that it was done: these need no question. A deployment is looked for among those of its environment
-since the journal's last step. A revalidation cannot be looked up.
+According to such a journal, an operation may not have begun although it was done. Variables are compared before each
+write, and a deletion finds out whether it was done, so they need no check. For a deployment, the run checks the
+environment's deployments since the journal's last step. A cache revalidation cannot be checked.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ def sends_of_missing_steps(
     planned: int | None,
     now: datetime | None,
 ) -> SendRecord | None:
-    """Return when a run may have deployed without the journal telling; None if nobody has deployed since its last step.
+    """Return when the run may have deployed after the journal's last step; None if nobody has deployed since then.
 
     Args:
         recent: The newest deployments of an environment.
-        since: A time that was surely over when the journal's last step was written.
-        step: The time of that step, as far as it is known.
-        planned: Number of the newest deployment when the plan was made; None if it is not known.
-        now: The time of the service; None if no answer has told.
+        since: A time that is certainly before the journal's last step.
+        step: The most likely time of that step; None if unknown.
+        planned: Number of the newest deployment when the plan was made; None if unknown.
+        now: The time by the service's clock; None if unknown.
     """
     older = [
         one
@@ -56,20 +56,20 @@ def sends_of_missing_steps(
 
 
 def unknown_deployment(operation: PlannedOperation, cause: AmbiguousOutcome) -> AmbiguousOutcome:
-    """Return the error for a deployment that may be the run's, or somebody else's."""
+    """Return the error for a deployment that may be of the run or of somebody else."""
     return AmbiguousOutcome(
-        f"the journal is a copy that may be older than what its run did, and {operation.target.label} was deployed "
-        f"since its last step ({', '.join(cause.candidates)}): look whether that is what the plan says. Nothing was "
-        "sent",
+        f"the journal is a copy that may be older than what its run did, and somebody has deployed "
+        f"{operation.target.label} since its last step ({', '.join(cause.candidates)}). Nothing was sent. Check "
+        "whether the environment already has what the plan asks for",
         candidates=cause.candidates,
         operation=cause.operation,
     )
 
 
 def unknown_revalidation(operation: PlannedOperation) -> AmbiguousOutcome:
-    """Return the error for a revalidation that a run may have made of which the journal does not tell."""
+    """Return the error for a cache revalidation that may have been done after the journal's last step."""
     return AmbiguousOutcome(
-        f"the journal is a copy that may be older than what its run did, and a revalidation of "
-        f"{operation.target.label} cannot be looked up: make a new plan if the cache is still old",
+        f"the journal is a copy that may be older than what its run did, and a cache revalidation of "
+        f"{operation.target.label} cannot be checked. Make a new plan if the cache is still old",
         operation="revalidateCdnCache",
     )

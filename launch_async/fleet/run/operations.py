@@ -1,7 +1,8 @@
-"""How one operation is carried out, by what it does: once, and looked up first where an earlier run was interrupted.
+"""How to carry out one operation exactly once, also after an interrupted run.
 
-What is found as intended was interrupted between the request and its outcome. A deployment is looked up before anything
-is sent; variables are compared again; a deletion may find that it was done; a revalidation cannot be looked up.
+An operation that is `intended` in the journal was interrupted between its request and its outcome. A deployment is
+looked up before anything is sent, variables are compared again, a deletion finds out whether it was done, and a cache
+revalidation cannot be checked.
 """
 
 from __future__ import annotations
@@ -52,23 +53,23 @@ __all__ = ["HeldBackError", "Operations", "TaskWork"]
 
 _LOG: Final = logging.getLogger(__name__)
 _SENDERS: Final = 20
-"""Operations that are being sent at the same time: enough for the budget, and none waits for it beyond its deadline."""
+"""Operations that send at the same time. More of them would wait for the rate limit beyond their deadlines."""
 _HELD_BACK_WITHIN: Final = 1.0
 """Seconds after which a wait notices that the run was paused or stopped."""
 
 
 class HeldBackError(Exception):
-    """The run was paused or stopped before anything of this operation was sent."""
+    """The run was paused or stopped before this operation sent anything."""
 
 
 class Operations:
     """Carries out the operations of one run.
 
     Args:
-        services: What a client offers.
-        state: What is known of the operations.
+        services: The client's services.
+        state: The state of the operations.
         uploads: The archive of the run.
-        options: How the plan is run.
+        options: The options of the run.
     """
 
     def __init__(self, services: FleetServices, state: RunState, uploads: SharedUpload, options: RunOptions) -> None:
@@ -85,11 +86,11 @@ class Operations:
         self._build_seconds: dict[str, float] = {}
 
     async def carry_out(self, operation: PlannedOperation, action: Action) -> None:
-        """Do what is left of an operation, and write down what came of it.
+        """Carry out what is left of an operation, and write down its outcome.
 
         Raises:
-            HeldBackError: Nothing was sent, because the run is paused or stopped.
-            LaunchError: It failed.
+            HeldBackError: The run is paused or stopped, and nothing was sent.
+            LaunchError: The operation failed.
         """
         match action:
             case Redeploy():
@@ -132,19 +133,19 @@ class Operations:
 
     @contextlib.asynccontextmanager
     async def _turn_to_create(self, operation: PlannedOperation) -> AsyncGenerator[None]:
-        """Hold a turn to create a deployment, and know by then which ones there are."""
+        """Hold a turn to create a deployment, after a listing of the existing ones if one is needed."""
         async with self._sending:
             self._check_not_held()
             await self._know_what_is_there(operation)
             yield
 
     async def _know_what_is_there(self, operation: PlannedOperation) -> None:
-        """Make sure that what is created next can be told from what is there, which takes a listing at first.
+        """List the target's deployments, unless the client can already tell new deployments from existing ones.
 
-        A deployment that was there before is never ours, whatever it deploys, and however recent it is.
+        An existing deployment must never be adopted as a new one, however recent it is.
         """
         async with self._listing:
-            # One at a time: the first creation that is answered spares all others their listing.
+            # One at a time: after the first answered creation, the others need no listing.
             if self._services.tells_new_ones(operation.target):
                 return
             try:
@@ -194,7 +195,7 @@ class Operations:
         )
 
     async def _sleep(self, seconds: float) -> None:
-        """Wait for a lost creation, but not while the run is paused or stopped: its journal can be resumed."""
+        """Wait. Raise an error if the run is paused or stopped, because a resumption can wait instead."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         while True:
@@ -222,14 +223,14 @@ class Operations:
         return True
 
     async def _adopt_interrupted(self, operation: PlannedOperation, action: Redeploy) -> None:
-        """Take over what an interrupted creation has created, or make sure that it created nothing and will not.
+        """Adopt the deployment of an interrupted creation, or make sure that it created nothing and never will.
 
         Raises:
-            AmbiguousOutcome: Nobody can tell.
+            AmbiguousOutcome: This cannot be decided.
         """
         record = self._state.sends(operation)
         if self._state.missing_since is not None:
-            # Since the journal was copied, the run may have sent it again.
+            # The run may have sent the request again after the journal was copied.
             await self._know_the_clock(operation)
             record.last = self._services.service_time
         options = self._options_of(sha256=record.sha256 or await self._uploads.sha256(), record=record)
@@ -241,10 +242,10 @@ class Operations:
             self._sent(operation, found, message=f"found deployment {found.uid} of an interrupted run")
 
     async def _adopt_missing(self, operation: PlannedOperation, action: Redeploy) -> None:
-        """Take over what the run has created of which an older copy of its journal does not tell.
+        """Adopt a deployment that the run has created after the journal was copied.
 
         Raises:
-            AmbiguousOutcome: Nobody can tell.
+            AmbiguousOutcome: This cannot be decided.
         """
         assert self._state.missing_since is not None  # noqa: S101 - otherwise nothing may be missing
         async with self._sending:
@@ -266,7 +267,7 @@ class Operations:
         except AmbiguousOutcome as error:
             raise unknown_deployment(operation, error) from error
         if found is not None:
-            self._sent(operation, found, message=f"found deployment {found.uid}, of which the journal does not tell")
+            self._sent(operation, found, message=f"found deployment {found.uid}, which the journal does not contain")
 
     async def _finish_deployment(self, operation: PlannedOperation) -> None:
         target, uid = operation.target, self._state.entry(operation).deployment_uid or ""
@@ -301,7 +302,8 @@ class Operations:
         )
         if others := sorted(set(diff.removed) - set(action.removed)):
             raise ConcurrentChangeError(
-                f"somebody else added {', '.join(others)} at the same time, and nothing was written", keys=others
+                f"somebody else added {', '.join(others)} at the same time. Nothing was written. Make a new plan",
+                keys=others,
             )
         if diff.has_changes:
             await self._services.variables.apply(diff)
@@ -315,7 +317,8 @@ class Operations:
             raise unknown_revalidation(operation)
         if self._state.entry(operation).state is OperationState.INTENDED:
             raise AmbiguousOutcome(
-                f"an interrupted revalidation of {target.label} may have been done, and cannot be looked up",
+                f"an interrupted cache revalidation of {target.label} may have been done, and cannot be checked. "
+                "Make a new plan if the cache is still old",
                 operation="revalidateCdnCache",
             )
 
@@ -339,7 +342,7 @@ class Operations:
         except NotFoundError:
             if not interrupted:
                 raise
-            # The interrupted attempt has deleted it, or the run of which the journal is an older copy.
+            # The interrupted run has deleted it, perhaps after the journal was copied.
         self._state.end(operation, OperationState.SUCCEEDED, {})
 
     async def _perform(self, operation: PlannedOperation) -> None:
@@ -349,26 +352,26 @@ class Operations:
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
-        """Hold a turn to send something that changes nothing."""
+        """Hold a turn to send requests that change nothing."""
         async with self._sending:
             self._check_not_held()
             yield
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, but not while the run is paused or stopped."""
+        """Wait. Raise an error if the run is paused or stopped."""
         await self._sleep(seconds)
 
     async def in_turn(self, operation: PlannedOperation, work: Callable[[], Coroutine[object, object, None]]) -> None:
-        """Do some work that may be done again; its intent is written down before its first request."""
+        """Do repeatable work. Its intent is written into the journal before its first request."""
         await self._in_turn(operation, work)
 
     async def create(
         self, operation: PlannedOperation, creation_of: Callable[[CreationOptions[C]], ReconcilingCreate[C]]
     ) -> C:
-        """Create something once, or take over what an interrupted run has created.
+        """Create something once, or adopt what an interrupted run has created.
 
         Raises:
-            AmbiguousOutcome: It may have happened, and nobody can tell.
+            AmbiguousOutcome: It may have happened, and this cannot be decided.
         """
 
         def options(log: CreationLog, record: SendRecord | None = None) -> CreationOptions[C]:
@@ -391,7 +394,7 @@ class Operations:
         try:
             await self._know_the_clock(operation)
         except LaunchError as error:
-            # Nothing was sent that changes anything.
+            # The run has sent only reads so far.
             error.retryable = may_pass(error)
             raise
         log = _JournalledCreation(operation, self._state, self._check_not_held)
@@ -406,7 +409,7 @@ class Operations:
         return made[0]
 
     async def _know_the_clock(self, operation: PlannedOperation) -> None:
-        """Learn the service's clock before the first intent is written, once: a resumption compares with it."""
+        """Learn the service's clock before the first intent is written, because a resumption needs this time."""
         async with self._clock_lock:
             if not self._clock_was_asked:
                 self._clock_was_asked = True
@@ -419,10 +422,10 @@ class Operations:
     async def _once_sent(
         self, operation: PlannedOperation, work: Callable[[], Coroutine[object, object, None]]
     ) -> None:
-        """Do some work whose intent is written when the budget lets its first request through.
+        """Do work whose intent is written when the rate limit admits its first request, and not before.
 
-        Not before: while it waits, nothing was sent, and the run may still be paused, stopped or cancelled without a
-        doubt. What was sent is finished and written down even if the run is cancelled meanwhile.
+        Until then nothing was sent, so the run can be paused, stopped or cancelled without an unknown outcome. After
+        the first request, the work is finished and written down even if the run is cancelled.
         """
         is_sent = False
 
@@ -440,7 +443,7 @@ class Operations:
             except (LaunchError, BrokenRunError, HeldBackError):
                 raise
             except Exception:
-                # A middleware's: it may have raised before anything left.
+                # A middleware may have raised this before anything was sent.
                 if is_sent and not meter.maybe_done:
                     self._state.unsend(operation)
                 raise
@@ -451,7 +454,7 @@ class Operations:
 
 
 class TaskWork:
-    """One task of a mixed plan, as whoever carries it out sees its run; see `performing.Work`."""
+    """One task of a mixed plan, for the workflow that carries it out; see `performing.Work`."""
 
     def __init__(self, operations: Operations, state: RunState, operation: PlannedOperation) -> None:
         self._operations = operations
@@ -500,7 +503,7 @@ class TaskWork:
 
 
 class _JournalledCreation(CreationLog):
-    """Writes into the journal how far a creation is."""
+    """Writes the steps of a creation into the journal."""
 
     def __init__(self, operation: PlannedOperation, state: RunState, check: Callable[[], None]) -> None:
         self._operation = operation
@@ -519,16 +522,16 @@ class _JournalledCreation(CreationLog):
         self._state.unsend(self._operation)
 
     def lost(self) -> None:
-        """Nothing needs to be written: an intent without an outcome is looked up."""
+        """Write nothing: the intent without an outcome already says that a look-up is needed."""
         self.is_in_flight = False
 
     def nothing_happened(self) -> None:
-        """Write that it may be sent anew."""
+        """Write that the request may be sent again."""
         self._state.settle(self._operation)
 
 
 async def _finished(work: Coroutine[object, object, None], *, unless: Callable[[], bool]) -> None:
-    """Await work that, cancelled, is finished first; `unless` it has not really begun, or is cancelled once more."""
+    """Await work. A cancellation waits for the end of the work, unless nothing was sent. A second one does not wait."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.shield(task)

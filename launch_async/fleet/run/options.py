@@ -1,4 +1,4 @@
-"""How a plan is run: waves, limits, and who is told; checked when it is made."""
+"""The options of a run: waves, limits and observers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["RunOptions"]
 
 @attrs.frozen(kw_only=True)
 class RunOptions:
-    """How a plan is run, as the arguments of `Fleet.run` say.
+    """The options of a run, as the arguments of `Fleet.run` say.
 
     Raises:
-        InvalidArgumentError: A number is none, or out of its range.
+        InvalidArgumentError: A value has the wrong type or is out of range.
     """
 
     canary: int

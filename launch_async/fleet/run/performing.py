@@ -1,4 +1,4 @@
-"""Operations of a mixed plan that somebody else knows how to carry out: what a run gives them, and what they say."""
+"""The interface between a run and a workflow that carries out the tasks of a mixed plan."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Performer", "Work"]
 
 
 class Work(Protocol):
-    """One operation, as its run sees it: turns, the journal, and what earlier operations have created."""
+    """One operation for the workflow: turns to send, the journal, and the results of earlier operations."""
 
     @property
     def key(self) -> str:
@@ -22,36 +22,36 @@ class Work(Protocol):
 
     @property
     def target(self) -> Target:
-        """What it is about, with the UIDs of what earlier operations have created."""
+        """The target, with the UIDs that earlier operations have created."""
         ...
 
     @property
     def created(self) -> Mapping[str, str]:
-        """What this operation has created so far, also in an interrupted run."""
+        """The UIDs that this operation has created so far, including those of an interrupted run."""
         ...
 
     def turn(self) -> AbstractAsyncContextManager[object]:
-        """Wait for a turn to send something that changes nothing, and hold it."""
+        """Wait for a turn to send requests that change nothing, and hold it."""
         ...
 
     async def in_turn(self, work: Callable[[], Coroutine[object, object, None]]) -> None:
-        """Do some work that may be done again; its intent is written down before its first request."""
+        """Do repeatable work. The run writes the intent into the journal before the first request."""
         ...
 
     async def create(self, creation: Callable[[CreationOptions[C]], ReconcilingCreate[C]]) -> C:
-        """Create something once, or take over what an interrupted run has created."""
+        """Create something once, or adopt what an interrupted run has created."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, but not while the run is paused or stopped."""
+        """Wait. Raise an error if the run is paused or stopped."""
         ...
 
     def note_created(self, **uids: str) -> None:
-        """Write down what was created, before the operation has ended."""
+        """Write down what was created, before the operation ends."""
         ...
 
     def done(self, message: str, **uids: str) -> None:
-        """Write down that the operation has succeeded, and what it created."""
+        """Write down that the operation has succeeded, and the UIDs that it created."""
         ...
 
 
@@ -59,9 +59,9 @@ class Performer(Protocol):
     """Carries out the tasks of a mixed plan."""
 
     async def perform(self, work: Work) -> None:
-        """Carry out one operation, and say what came of it by `work.done`.
+        """Carry out one operation, and call `work.done` at its end.
 
         Raises:
-            LaunchError: It failed.
+            LaunchError: The operation failed.
         """
         ...

@@ -1,4 +1,4 @@
-"""What a run knows of its operations: written to the journal first, then remembered, then told.
+"""The state of a run's operations: written to the journal first, then kept in memory, then reported as events.
 
 Each operation goes planned -> intended -> (sent ->) ended, and each step is in the journal before the next begins.
 """
@@ -32,10 +32,10 @@ _LOG: Final = logging.getLogger(__name__)
 
 
 class BrokenRunError(Exception):
-    """The run itself cannot go on, whatever its targets do: its journal or its observer has failed.
+    """The run cannot continue, because its journal or its observer has failed.
 
     Attributes:
-        cause: Why.
+        cause: The error.
     """
 
     def __init__(self, cause: Exception) -> None:
@@ -47,10 +47,10 @@ class RunState:
     """The state of each operation of one run.
 
     Args:
-        services: What a client offers.
-        journal: Where it is written, open.
+        services: The client's services.
+        journal: The open journal.
         on_event: Called with each event.
-        meter: Counts what the run sends.
+        meter: Counts the requests of the run.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class RunState:
         self._begun = asyncio.get_running_loop().time()
         self._began_at = services.now()
         self._earlier = Totals.last_of(self._entries.values())
-        # Only a file can be an older copy of itself.
+        # Only a journal in a file can be an older copy.
         kept = journal if isinstance(journal, FileJournal) else None
         self.missing_since: datetime | None = None if kept is None else kept.missing_since
         self.last_step_at: datetime | None = None if kept is None else kept.last_step_at
@@ -87,7 +87,7 @@ class RunState:
 
     @property
     def totals(self) -> Totals:
-        """What this run and those before it came to."""
+        """The totals of this run and earlier runs."""
         if self.nothing_left:
             return self._earlier
         return self._earlier.plus(
@@ -100,17 +100,17 @@ class RunState:
         return max((cast("int", entry.detail.get("wave", 0)) for entry in self._entries.values()), default=0)
 
     def entry(self, operation: PlannedOperation) -> Entry:
-        """Return what is known of an operation."""
+        """Return the entry of an operation."""
         return self._entries[operation.key]
 
     def may_be_done(self, operation: PlannedOperation) -> bool:
-        """Whether a run may have carried out an operation that looks untouched, because the journal may be older."""
+        """Return whether an operation without an entry may have been done, because the journal may be an older copy."""
         return self.missing_since is not None and self.entry(operation).state is OperationState.PLANNED
 
     def intend(self, operation: PlannedOperation, sends: SendRecord | None = None) -> None:
-        """Write down that a request is about to be sent; where it creates something, when it was sent before.
+        """Write down that a request is about to be sent and, for a creation, when it was sent before.
 
-        Where an earlier one may have been acted on, its time is kept: what it created must still be found.
+        The time of an earlier request is kept if the service may have acted on it, so that a look-up still finds it.
         """
         entry = self.entry(operation)
         again = entry.state is OperationState.INTENDED and operation.key in self._intended
@@ -130,36 +130,36 @@ class RunState:
             self.tell(FleetEventKind.OPERATION, operation, state=OperationState.INTENDED)
 
     def sends(self, operation: PlannedOperation) -> SendRecord:
-        """Return when a creation without an answer was sent, as far as that is known."""
+        """Return when a creation without an answer was sent."""
         entry = self.entry(operation)
         known = entry.detail.get("sends")
-        # A journal of another make may know when it was intended, and no more.
+        # Another implementation of a journal may keep the time of the intent only.
         return SendRecord(entry.intended_at, entry.intended_at) if known is None else SendRecord.from_dict(known)
 
     def settled_state(self, operation: PlannedOperation) -> OperationState:
-        """Return the state that an operation has if what it sends now has no effect."""
+        """Return the state of an operation if the current request has no effect."""
         return self._settled[operation.key]
 
     def created(self, operation: PlannedOperation) -> Mapping[str, str]:
-        """Return the UIDs of what an operation has created, by the name that calls have for them."""
+        """Return the UIDs that an operation has created, by the names of the calls' arguments."""
         return cast("Mapping[str, str]", self.entry(operation).detail.get("created", {}))
 
     def note_created(self, operation: PlannedOperation, uids: Mapping[str, str]) -> None:
-        """Write down what an operation has created, which goes on."""
+        """Write down what an operation has created before it ends."""
         entry = self.entry(operation)
         created = {**self.created(operation), **uids}
         self._write(attrs.evolve(entry, detail={**entry.detail, "created": created}))
 
     def settle(self, operation: PlannedOperation) -> None:
-        """Write down that nothing came of what was sent, and nothing will."""
+        """Write down that the request had no effect and will have none."""
         self.leave_open(operation, OperationState.PLANNED, "")
 
     def unsend(self, operation: PlannedOperation) -> None:
-        """Write down that what was about to be sent never left."""
+        """Write down that the request was never sent."""
         self.leave_open(operation, self.settled_state(operation), "")
 
     def sent(self, operation: PlannedOperation, deployment: Deployment, *, message: str = "") -> None:
-        """Write down which deployment was created or attached to."""
+        """Write down which deployment was created, adopted or attached to."""
         entry = self.entry(operation)
         started = entry.intended_at or self._services.now()
         self._write(
@@ -186,7 +186,7 @@ class RunState:
         *,
         ended_at: datetime | None = None,
     ) -> None:
-        """Write down how it ended, and when, if the service says so; otherwise it has ended now."""
+        """Write down how an operation ended, and when: by the service's times if known, otherwise now."""
         entry = self.entry(operation)
         if ended_at is None or (entry.intended_at is not None and ended_at < entry.intended_at):
             ended_at = self._now(entry)
@@ -203,7 +203,7 @@ class RunState:
         self.tell(FleetEventKind.OPERATION, operation, state=state, message=str(detail.get("message", "")))
 
     def leave_open(self, operation: PlannedOperation, state: OperationState, message: str) -> None:
-        """Write down why it has not ended, and the state that a resumption goes on from."""
+        """Write down why an operation has not ended, and the state from which a resumption continues."""
         entry = self.entry(operation)
         self._settled[operation.key] = state
         self._intended.pop(operation.key, None)
@@ -212,12 +212,12 @@ class RunState:
 
     @property
     def value_mark(self) -> Mapping[str, str] | None:
-        """The mark of the values that the first run began with; None where there is none."""
+        """The hash of the values that the first run began with; None if there is none."""
         marks = (entry.detail.get("values") for entry in self._entries.values())
         return cast("Mapping[str, str] | None", next((mark for mark in marks if mark is not None), None))
 
     def keep_value_mark(self, mark: Mapping[str, str]) -> None:
-        """Write down the mark of the values that this run begins with, before anything is sent."""
+        """Write down the hash of the values before anything is sent."""
         first = next(iter(self._entries.values()))
         self._store(attrs.evolve(first, detail={**first.detail, "values": dict(mark)}))
 
@@ -228,27 +228,27 @@ class RunState:
 
     @property
     def checks(self) -> Sequence[str] | None:
-        """Names of the checks that the first run began with; None where there are none."""
+        """Names of the checks that the first run began with; None if there are none."""
         names = (entry.detail.get("checks") for entry in self._entries.values())
         return cast("Sequence[str] | None", next((one for one in names if one is not None), None))
 
     def keep_checks(self, names: Sequence[str]) -> None:
-        """Write down which checks this run begins with, before anything is sent."""
+        """Write down the names of the checks before anything is sent."""
         first = next(iter(self._entries.values()))
         self._store(attrs.evolve(first, detail={**first.detail, "checks": list(names)}))
 
     def keep_totals(self) -> None:
-        """Write down what all runs came to, at the end of this one, however it ends."""
+        """Write down the totals at the end of the run, however it ends."""
         if self.nothing_left or not self._entries:
             return
         first = next(iter(self._entries.values()))
         try:
             self._store(attrs.evolve(first, detail={**first.detail, "run": self.totals.to_dict()}))
         except BrokenRunError as error:
-            _LOG.warning("The journal does not tell of the last seconds of the run: %s", error)
+            _LOG.warning("The totals of the run could not be written to the journal: %s", error)
 
     def meter(self, operation: PlannedOperation, meter: Meter) -> None:
-        """Count what it costs from now on: whatever is written down of it says so, too."""
+        """Count the requests of an operation from now on, for its entries in the journal."""
         entry = self.entry(operation)
         self._costs[operation.key] = entry.requests, cast("float", entry.detail.get("waited", 0.0)), meter
 
@@ -262,7 +262,7 @@ class RunState:
         message: str = "",
         report: FleetReport | None = None,
     ) -> None:
-        """Tell the observer; an error of it ends the run, and it is told nothing more."""
+        """Pass an event to the observer. If the observer raises an error, the run ends without further events."""
         if self._on_event is None:
             return
         event = FleetEvent(
@@ -284,23 +284,23 @@ class RunState:
             raise BrokenRunError(error) from error
 
     def tell_last(self, kind: FleetEventKind, *, message: str) -> None:
-        """Tell the observer as the run breaks off: that it breaks off counts, and not what the observer does."""
+        """Pass the last event of an interrupted run to the observer. Log an error of the observer."""
         try:
             self.tell(kind, message=message)
         except BrokenRunError as error:
-            _LOG.warning("The observer of the run failed at its end: %r", error.cause)
+            _LOG.warning("The observer failed at the end of the run: %r", error.cause)
 
     @property
     def progress(self) -> str:
-        """How many operations have ended, in words."""
+        """How many operations have ended and are in progress, in words."""
         under_way = sum(
             entry.state in (OperationState.INTENDED, OperationState.SENT) for entry in self._entries.values()
         )
-        return f"{self._ended} of {len(self._entries)} operations have ended, {under_way} are under way"
+        return f"{self._ended} of {len(self._entries)} operations have ended, {under_way} are in progress"
 
     @property
     def is_under_way(self) -> bool:
-        """Whether something was begun, and something is left to do."""
+        """Whether the run has begun operations and has operations left."""
         begun = any(entry.state is not OperationState.PLANNED for entry in self._entries.values())
         return begun and self._ended < len(self._entries)
 
@@ -320,7 +320,7 @@ class RunState:
         self._entries[entry.key] = entry
 
     def _now(self, entry: Entry) -> datetime:
-        """Return the time by the clock that its intent was written by, however that clock was corrected since."""
+        """Return the current time by the clock of the operation's intent, even if that clock was corrected since."""
         began = self._intended.get(entry.key)
         if began is None or entry.intended_at is None:
             return self._services.now()
@@ -328,7 +328,7 @@ class RunState:
 
 
 def ended_at_of(deployment: DeploymentState) -> datetime | None:
-    """Return when a deployment's build ended, by the service's own times; None where they do not tell."""
+    """Return when a deployment's build ended by the service's times; None if they do not show it."""
     if not isinstance(deployment, Deployment) or deployment.created_at is None:
         return None
     seconds = build_seconds(deployment)

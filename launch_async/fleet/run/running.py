@@ -1,7 +1,8 @@
-"""The run of a plan: waves, bounded concurrency, a journal before and after each request, and no operation twice.
+"""The run of a plan: waves, limited concurrency, a journal before and after each request, and no operation twice.
 
-What concerns one target ends that target's operation. What concerns the run (credentials that are refused, an upload
-that fails, a quota that is used up) stops it: nothing more is sent, what was sent is finished, the rest stays planned.
+An error of one target ends the operation of that target. An error of the whole run (refused credentials, a failed
+upload, an exhausted quota) stops the run: it sends nothing more, waits for what it has sent, and leaves the rest
+planned.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ _LONGEST_PAUSE: Final = 30.0
 
 
 class FleetRun:
-    """One run of a plan, from its journal's state to the end."""
+    """One run of a plan, from the state in its journal to the end."""
 
     def __init__(
         self,
@@ -71,11 +72,11 @@ class FleetRun:
         """Begin with a journal's state.
 
         Args:
-            services: What a client offers.
+            services: The client's services.
             plan: The plan.
-            journal: The journal, open.
-            options: How the plan is run.
-            resumption: What goes on after an interruption, such as a call; None if nothing can.
+            journal: The open journal.
+            options: The options of the run.
+            resumption: The call that resumes the run after an interruption; None if the run cannot be resumed.
         """
         self._services = services
         self._plan = plan
@@ -89,9 +90,10 @@ class FleetRun:
         self._pause_was_told = False
 
     async def run(self) -> FleetReport:
-        """Do what is left to do, and report.
+        """Carry out what is left to do, and return the report.
 
-        Cancelled, it sends nothing more, lets what was sent be written down, and leaves the rest to a resumption.
+        After a cancellation, the run sends nothing more, writes down the outcomes of what it has sent, and leaves the
+        rest to a resumption.
         """
         try:
             report = await self._whole_run()
@@ -117,27 +119,27 @@ class FleetRun:
             except TimeoutError:
                 if not deadline.expired():
                     raise
-                self._stop(f"the run's timeout of {self._options.timeout or 0:g} s ran out")
+                self._stop(f"the run's timeout of {self._options.timeout or 0:g} s expired")
             finally:
                 self._state.keep_totals()
         return self.report()
 
     def _say_how_to_go_on(self, error: BaseException) -> None:
-        """Say on an error, to the observer and in the log how an interrupted run is finished."""
+        """Show how to resume an interrupted run: in a note on the error, in an event and in the log."""
         words = self._state.progress
         if self._state.is_under_way:
             if self._resumption is None:
-                words += ". It has no journal and cannot be resumed: make a new plan for what is left"
+                words += ". The run has no journal and cannot be resumed: make a new plan for what is left"
             else:
-                words += f". {self._resumption} does the rest"
+                words += f". {self._resumption} finishes the run"
             error.add_note(f"The run was interrupted: {words}")
-        # The observer first: a live table gives the terminal back, and a line in its midst would spoil it.
+        # The observer comes first: a live table restores the terminal, and an earlier log line would garble the table.
         self._state.tell_last(FleetEventKind.INTERRUPTED, message=f"interrupted: {words}")
         if not isinstance(error, Exception):
             _LOG.warning("The run was interrupted: %s", words)
 
     def report(self) -> FleetReport:
-        """Return what is known now."""
+        """Return the report of the current state."""
         return report_of(
             self._plan,
             self._state.entry,
@@ -147,7 +149,7 @@ class FleetRun:
         )
 
     def _check_values(self) -> None:
-        """Refuse values of variables that are not those that the plan's first run began with."""
+        """Refuse values that differ from those that the plan's first run began with."""
         action, given = self._plan.action, self._options.variables
         if not isinstance(action, SetVariables) or not given or self._state.nothing_left:
             return
@@ -158,28 +160,28 @@ class FleetRun:
         elif not fits(values, mark):
             raise InvalidArgumentError(
                 "variables",
-                "are others than those that the run began with, so that some targets would have these and some those: "
-                "give the same values, or make a new plan",
+                "differ from the values that the run began with, so that targets would have different values. Pass the "
+                "same values, or make a new plan",
             )
 
     def _check_checks(self) -> None:
-        """Refuse checks of sites that are not those that the plan's first run began with: a canary needs the same."""
+        """Refuse checks that differ from those that the plan's first run began with: a canary needs the same checks."""
         if self._state.nothing_left:
             return
         given, known = [name_of(check) for check in self._options.verify], self._state.checks
         if given and not isinstance(self._plan.action, Redeploy):
-            raise InvalidArgumentError("verify", "only a redeployment goes live, so that only its sites can be checked")
+            raise InvalidArgumentError("verify", "needs a redeployment: other actions start no deployment to check")
         if known is None and given and not self._state.is_resumed:
             self._state.keep_checks(given)
         elif given != [*(known or ())]:
-            told = ", ".join(known or ()) or "none"
-            raise InvalidArgumentError("verify", f"the run began with other checks; give these again: {told}")
+            again = f"pass {', '.join(known)} again" if known else "leave it out"
+            raise InvalidArgumentError("verify", f"differs from the checks of the first run: {again}")
 
     async def _check_names(self, operations: Sequence[PlannedOperation]) -> None:
-        """Look whether a target has become a protected environment, before anything is sent."""
+        """Refuse targets that have become protected environments, before anything is sent."""
         if not self._options.protected or self._control.stopped:
             return
-        # Tasks look at the names themselves, right before they write.
+        # Tasks check the names themselves, right before they write.
         targets = [one.target for one in operations if one.action is None]
         try:
             names = await names_now(self._services, targets)
@@ -194,7 +196,7 @@ class FleetRun:
 
     async def _run_waves(self) -> None:
         left = [one for one in self._plan.operations if not self._state.entry(one).state.is_final]
-        # What an earlier run has begun needs no wave: it is finished before the first one, or beside the only one.
+        # Operations of an earlier run need no wave. They finish before the first wave, or together with the only wave.
         begun = [one for one in left if self._state.entry(one).state is not OperationState.PLANNED]
         fresh = self._without_idle([one for one in left if self._state.entry(one).state is OperationState.PLANNED])
         if fresh:
@@ -210,7 +212,7 @@ class FleetRun:
             begun = []
 
     def _without_idle(self, fresh: Sequence[PlannedOperation]) -> list[PlannedOperation]:
-        """End what has nothing to change, as was read a moment ago, without a request; return the others."""
+        """End operations that have nothing to change by a recent reading, without a request. Return the others."""
         action, values = self._plan.action, self._options.variables or {}
         idle = [] if self._control.stopped else [one for one in fresh if one.is_idle(action, values)]
         for operation in idle:
@@ -219,7 +221,7 @@ class FleetRun:
         return [one for one in fresh if not self._state.entry(one).state.is_final]
 
     async def _run_canary(self, fresh: Sequence[PlannedOperation]) -> Sequence[PlannedOperation]:
-        """Try as many targets as the canary has, and return the others; one that was left alone has tried nothing."""
+        """Run as many targets as the canary has, and return the others. Skipped targets do not count."""
         missing, failed = self._options.canary, self._state.failed
         while missing > 0 and fresh and not self._control.stopped:
             tried, fresh = fresh[:missing], fresh[missing:]
@@ -254,7 +256,7 @@ class FleetRun:
             raise errors.exceptions[0] from None
 
     def _urgency(self, operation: PlannedOperation) -> tuple[bool, float]:
-        """What goes on comes first, then the slowest: the budget lets one after the other begin."""
+        """Sort key: operations that have begun come first, then the slowest builds."""
         return self._state.entry(operation).state is OperationState.PLANNED, -(operation.target.last_seconds or 0.0)
 
     async def _run_operation(self, operation: PlannedOperation, places: asyncio.Semaphore) -> None:
@@ -266,18 +268,18 @@ class FleetRun:
             self._judge()
 
     def _is_ready(self, operation: PlannedOperation) -> bool:
-        """Return whether what an operation needs is done; end it where that has failed."""
+        """Return whether the operations before this one have succeeded. If one has failed, end this one as failed."""
         by_key = {one.key: one for one in self._plan.operations} if operation.after else {}
         needed = [by_key[key] for key in operation.after]
         missing = [one for one in needed if self._state.entry(one).state is not OperationState.SUCCEEDED]
         failed = [one for one in missing if self._state.entry(one).state.is_final]
         if failed and not self._control.stopped:
-            message = f"not begun, because another operation failed that it needs: {failed[0].label}"
+            message = f"was not started, because an operation that it needs has failed: {failed[0].label}"
             self._state.end(operation, OperationState.FAILED, {"message": message})
         return not missing
 
     async def _tried(self, operation: PlannedOperation) -> None:
-        """Carry out an operation, again after a pause where nothing has happened that counts."""
+        """Carry out an operation. Try again after a pause if nothing happened or the operation is repeatable."""
         tries, action = 0, operation.action or self._plan.action
         while await self._may_start(operation):
             try:
@@ -292,7 +294,7 @@ class FleetRun:
                 again = _happened_nothing(error) or (error.ambiguous and isinstance(action, SetVariables))
                 if tries < _TRIES and again and not self._is_sent(operation):
                     self._state.leave_open(
-                        operation, self._state.settled_state(operation), f"{error.message} It is tried again"
+                        operation, self._state.settled_state(operation), f"{error.message}. The run tries again"
                     )
                     pause = max(error.retry_after or 0.0, _PAUSE * 2.0**tries)
                     await asyncio.sleep(min(pause, _LONGEST_PAUSE))
@@ -301,7 +303,7 @@ class FleetRun:
             return
 
     def _with_uids(self, operation: PlannedOperation) -> PlannedOperation:
-        """Return an operation with the UIDs of what operations before it have created."""
+        """Return an operation with the UIDs that operations before it have created."""
         target = operation.target
         if not operation.after or (target.project_uid and target.environment_uid):
             return operation
@@ -322,7 +324,7 @@ class FleetRun:
         )
 
     async def _may_start(self, operation: PlannedOperation) -> bool:
-        """Wait while the run is paused; return whether this operation is still to be carried out."""
+        """Wait while the run is paused. Return whether to carry out this operation."""
         while self._control.is_paused and not self._control.stopped and not self._is_sent(operation):
             if not self._pause_was_told:
                 self._pause_was_told = True
@@ -332,14 +334,14 @@ class FleetRun:
         if self._pause_was_told and not self._control.is_paused:
             self._pause_was_told = False
             self._state.tell(FleetEventKind.RESUMED)
-        # What was sent is waited for even when nothing more is sent.
+        # A stopped run still waits for deployments that were sent.
         return not self._control.stopped or self._is_sent(operation)
 
     def _is_sent(self, operation: PlannedOperation) -> bool:
         return self._state.entry(operation).state is OperationState.SENT
 
     def _end_with(self, operation: PlannedOperation, error: LaunchError) -> None:
-        """Write down what an error means for an operation."""
+        """Write down the outcome of an operation that ended in an error."""
         if isinstance(error, DeploymentFailed):
             detail = {"message": error.report.headline, "report": error.report.to_dict()}
             ended_at = ended_at_of(error.report.deployment)
@@ -361,14 +363,14 @@ class FleetRun:
         return self._state.end(operation, OperationState.FAILED, detail)
 
     def _is_in_doubt(self, operation: PlannedOperation) -> bool:
-        """Return whether an earlier run may have carried it out, and nobody could look: a resumption looks again."""
+        """Return whether an earlier run may have done the operation, and the check of that failed."""
         if isinstance(operation.action, Task) and operation.action.is_repeatable:
             return False
         settled = self._state.settled_state(operation)
         return settled is OperationState.INTENDED or self._state.may_be_done(operation)
 
     def _end_sent_with(self, operation: PlannedOperation, error: LaunchError) -> None:
-        """Write down why a deployment that exists could not be waited for: a resumption can wait again."""
+        """Write down why the wait for an existing deployment failed: a resumption can wait again."""
         if isinstance(error, NotFoundError):
             return self._state.end(operation, OperationState.FAILED, {"message": str(error)})
         message = error.message if isinstance(error, WaitTimeout) else str(error)
@@ -379,7 +381,7 @@ class FleetRun:
         return None
 
     def _judge(self) -> None:
-        """Stop when too large a share of the plan's targets has failed."""
+        """Stop the run if too large a share of the plan's targets has failed."""
         failed, total, share = self._state.failed, len(self._plan.operations), self._options.stop_on_failures
         if share is not None and failed > share * total:
             self._stop(f"{failed} of {counted(total)} failed")
@@ -391,14 +393,14 @@ class FleetRun:
 
 
 def _concerns_the_run(error: LaunchError) -> bool:
-    """Return whether every other target would meet the same error."""
+    """Return whether all other targets would get the same error."""
     if isinstance(error, GitProviderError):
         return False
     return isinstance(error, ClosedError | ConfigurationError | QuotaExceededError | UnauthorizedError)
 
 
 def _happened_nothing(error: LaunchError) -> bool:
-    """Return whether the service has done nothing, and may do it later: no budget, no connection, not now."""
+    """Return whether the service has done nothing, and a later try may succeed."""
     if isinstance(error, DeadlineExceeded):
         return not error.ambiguous
     return error.retryable and not error.ambiguous

@@ -1,4 +1,4 @@
-"""What all runs of a plan came to so far: told with every step in the journal, so that a killed run is counted, too."""
+"""The totals of all runs of a plan. Each step in the journal contains them, so that a killed run counts, too."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["Totals"]
 
 @attrs.frozen(kw_only=True)
 class Totals:
-    """Figures of one or more runs of a plan.
+    """The totals of one or more runs of a plan.
 
     Attributes:
-        runs: How many runs there were.
-        started_at: When the first one began, by the service's clock.
-        seconds: Seconds that they took, added up.
-        requests: Requests that they sent.
-        waited: Seconds that their requests waited for the budget.
+        runs: Number of runs.
+        started_at: When the first run began, by the service's clock.
+        seconds: Duration of all runs together, in seconds.
+        requests: Number of requests.
+        waited: Seconds that these requests waited for the rate limit.
     """
 
     runs: int = 0
@@ -32,7 +32,7 @@ class Totals:
     waited: float = 0.0
 
     def plus(self, *, now: datetime, seconds: float, requests: int, waited: float) -> Self:
-        """Return these figures with those of one more run."""
+        """Return these totals with one more run."""
         return attrs.evolve(
             self,
             runs=self.runs + 1,
@@ -43,7 +43,7 @@ class Totals:
         )
 
     def to_dict(self) -> dict[str, object]:
-        """Return the figures as plain data that JSON can express."""
+        """Return the totals as plain data that JSON can express."""
         return {
             "runs": self.runs,
             "started_at": None if self.started_at is None else self.started_at.isoformat(),
@@ -54,9 +54,9 @@ class Totals:
 
     @classmethod
     def last_of(cls, entries: Iterable[Entry]) -> Self:
-        """Return the figures that were written last; none where there was no run."""
+        """Return the totals that were written last; zeros if there was no run."""
         told = [cast("Mapping[str, object]", entry.detail["run"]) for entry in entries if "run" in entry.detail]
-        # Figures only grow.
+        # Totals only grow.
         last = max(told, key=lambda one: (cast("int", one["runs"]), cast("float", one["seconds"])), default=None)
         if last is None:
             return cls()

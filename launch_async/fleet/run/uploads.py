@@ -1,7 +1,7 @@
-"""One archive for a whole run: built once, uploaded once, and used for every target.
+"""One archive for a whole run: packed once, uploaded once, and used for every target.
 
-A ZIP that was uploaded at the level of projects serves any deployment (FACTS §5). Whether one upload serves any number
-of them nobody says: where the service refuses it, that target gets an upload of its own.
+A ZIP that was uploaded at the project level works for any deployment (FACTS §5). It is not known whether one upload
+works for any number of deployments. If the service refuses it, the target gets a separate upload.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ __all__ = ["SharedUpload", "UploadFailedError"]
 
 
 class UploadFailedError(Exception):
-    """The files could not be uploaded: no target can be deployed from them.
+    """The files could not be uploaded, so no target can be deployed from them.
 
     Attributes:
-        cause: Why.
+        cause: The error of the upload.
     """
 
     def __init__(self, cause: LaunchError) -> None:
@@ -40,8 +40,8 @@ class SharedUpload:
     """The upload of a run, made when the first target needs it.
 
     Args:
-        uploads: What sends.
-        action: What the run does.
+        uploads: The client's uploads.
+        action: The action of the plan.
     """
 
     def __init__(self, uploads: Uploads, action: Action) -> None:
@@ -64,16 +64,16 @@ class SharedUpload:
         await self._stack.aclose()
 
     async def check(self) -> None:
-        """Pack the files, before anything is sent.
+        """Pack the files before anything is sent.
 
         Raises:
-            ArchiveError: The files cannot be packed, or are not those that the plan was made for.
+            ArchiveError: The files cannot be packed, or have changed since the plan was made.
         """
         if self._source is not None:
             await self._packed(self._source)
 
     async def shared_uid(self) -> str | None:
-        """Return the upload UID that serves every target; None if nothing is uploaded.
+        """Return the upload UID for all targets; None if the plan uploads nothing.
 
         Raises:
             UploadFailedError: The files could not be uploaded.
@@ -86,7 +86,7 @@ class SharedUpload:
         return self._uid
 
     async def sha256(self) -> str | None:
-        """Return the SHA-256 of what is uploaded; None if nothing is.
+        """Return the SHA-256 of the uploaded ZIP; None if the plan uploads nothing.
 
         Raises:
             UploadFailedError: The files could not be packed.
@@ -100,7 +100,7 @@ class SharedUpload:
                 raise UploadFailedError(error) from error
 
     async def own_uid(self, target: Target) -> str:
-        """Return the upload UID of an upload for one target alone.
+        """Return the UID of a separate upload for one target.
 
         Raises:
             UploadFailedError: The files could not be uploaded.
@@ -113,7 +113,7 @@ class SharedUpload:
             )
 
     def was_refused(self, error: LaunchError) -> bool:
-        """Return whether the service has refused the shared upload, rather than the deployment."""
+        """Return whether the service has refused the shared upload, and not the deployment."""
         return (
             self._uid is not None
             and isinstance(error, APIError)
@@ -132,6 +132,6 @@ class SharedUpload:
         if self._archive is None:
             archive = await self._stack.enter_async_context(ready_archive(source.path or ".", secrets=source.secrets))
             if source.content_hash not in (None, archive.content_hash):
-                raise ArchiveError("source", f"{source.path} has changed since the plan was made; plan anew")
+                raise ArchiveError("source", f"{source.path} has changed since the plan was made. Make a new plan")
             self._archive = archive
         return self._archive

@@ -1,7 +1,7 @@
-"""Whether the values of variables are those that a run began with, told by a mark that gives no value away.
+"""Check whether values of variables are those that a run began with, without storing a value.
 
-A journal holds no value. It holds a mark of all values together, with a salt of its own, made slowly (scrypt). Other
-values have another mark. The mark has 32 bits, so that many guesses fit it, and nobody can tell which is right.
+A journal contains a hash of all values together, salted and computed slowly (scrypt). Other values have another hash.
+The hash has 32 bits, so many guesses match it, and nobody can find out which guess is right.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _BYTES: Final = 4
 
 
 def mark_of(values: Mapping[str, str]) -> dict[str, str]:
-    """Return a mark of some values, for a journal."""
+    """Return the salted hash of values, for a journal."""
     salt = secrets.token_bytes(16)
     return {"salt": salt.hex(), "mark": _mark(values, salt)}
 
 
 def fits(values: Mapping[str, str], mark: Mapping[str, str]) -> bool:
-    """Return whether a mark is of these values."""
+    """Return whether a hash belongs to these values."""
     return _mark(values, bytes.fromhex(mark["salt"])) == mark["mark"]
 
 
