@@ -324,7 +324,10 @@ class ReconcilingCreate(Generic[C]):
         if newness is not True:
             return newness is None
         is_certain = self.record.is_listed or self.record.is_earlier(one.created_at, by_date=False) is False
-        return not is_certain and one.uid in (self.record.seen_first or ())
+        if is_certain or one.uid not in (self.record.seen_first or ()):
+            return False
+        # Another call of this program has asked for it since.
+        return not any(rival.fits is not None and rival.fits(one) for rival in coordinator_of(self.place).lost)
 
     def _newness(self, one: C) -> bool | None:
         """Return whether something may have been created by this call; None if nothing tells."""
