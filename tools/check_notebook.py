@@ -32,17 +32,17 @@ from launch_sync.emulator import LaunchEmulator
 NOTEBOOK = Path(__file__).resolve().parent.parent / "examples" / "launch.ipynb"
 
 SHOWN = {
-    "list_archive(folder)": ("6 files to send", "images/sky.png", "1 left out", "node_modules"),
+    "list_archive(folder)": ("6 files to send", "images/sky.png", "1 excluded", "node_modules"),
     "site": ("night-sky", "✓&nbsp;done", "7 lines", "Site night-sky", "✓&nbsp;LIVE", 'href="http://127.0.0.1:'),
     "site.project": ("Project night-sky", "FILEUPLOAD"),
     "site.environment": ("Environment production", "GREETING, API_KEY"),
     "Log(launch.follow_logs(site.deployment))": ("INSTALLING_DEPENDENCIES", "Deployment is live"),
     "diff": ("1 to add, 1 to change, 0 to remove", "+ add", "MOON", "1 unchanged"),
     "launch.deploy(site.project.uid, site.environment.uid, folder)": ("Deployment #2", "✓&nbsp;LIVE"),
-    "ended": ("✗&nbsp;FAILED", "TypeError: moon is not defined", "what was live before still serves", "npm ERR!"),
+    "ended": ("✗&nbsp;FAILED", "TypeError: moon is not defined", "The previous version is live", "npm ERR!"),
     "deployments": ("All 3", "✗&nbsp;FAILED", "✓&nbsp;LIVE", "✓&nbsp;ARCHIVED"),
     'frame[["deployment_number", "status", "created_at", "url"]]': ("<table", "FAILED", "ARCHIVED"),
-    "launch.budget": ("Budget of the organization", "requests per second"),
+    "launch.budget": ("Rate limit of the organization", "requests per second"),
 }
 """The words that the output of a cell must contain, by the last line of the cell."""
 

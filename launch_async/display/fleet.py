@@ -1,4 +1,4 @@
-"""What notebooks and pages show of a bulk operation: what was selected, the plan, and the report."""
+"""Views of a bulk operation for notebooks and pages: the selection, the plan and the report."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _operation_cells(operation: PlannedOperation) -> dict[str, _html.Cell]:
     change, status = operation.change, operation.target.last_status
     return {
         "target": operation.label,
-        "what would change": None if change is None else str(change),
+        "change": None if change is None else str(change),
         "status": None if status is None else status_badge(status),
         "took": duration(operation.target.last_seconds),
     }
@@ -72,7 +72,7 @@ def _operation_cells(operation: PlannedOperation) -> dict[str, _html.Cell]:
 
 @PAGE.of(FleetReport)
 def _page(report: FleetReport) -> str:
-    """Return a whole page, in light or dark as the reader has it, that loads nothing."""
+    """Return a complete page for light and dark mode that loads no other files."""
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -90,7 +90,7 @@ def _report(report: FleetReport) -> str:
 
 
 def _body(report: FleetReport, *, shown: int) -> str:
-    """Return the totals, a picture of the waves, and a row for each target, what went wrong first."""
+    """Return the totals, a chart of the waves, and a row for each target, with failures first."""
     total, done = len(report.outcomes), report.totals.get(OperationState.SUCCEEDED, 0)
     everything = "The target is" if total == 1 else f"All {total} targets are"
     verdict = f"{everything} done" if report.is_success else f"{done} of {counted(total)} succeeded"
@@ -98,8 +98,8 @@ def _body(report: FleetReport, *, shown: int) -> str:
         "action": report.plan.what,
         "targets": ", ".join(f"{count} {state}" for state, count in report.totals.items()),
         "took": f"{duration(report.seconds)}{f', in {report.runs} runs' if report.runs > 1 else ''}",
-        "requests": f"{report.requests}, which waited {duration(report.waited)} for the budget, added up",
-        "now": "All of it was done before: nothing was sent now" if report.nothing_left else None,
+        "requests": f"{report.requests}; total wait for the rate limit {duration(report.waited)}",
+        "now": "Everything was already done, so nothing was sent" if report.nothing_left else None,
         "stopped": report.stopped,
     }
     ordered = sorted(report.outcomes, key=lambda one: _ORDER.index(one.state))

@@ -1,4 +1,4 @@
-"""Markdown of a report, for the summary page of a CI job: what needs attention first, and short."""
+"""Markdown of a report for the summary page of a CI job, with failures first."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def markdown(report: FleetReport) -> str:
     if rest:
         lines += ["", "| target | state | what happened |", "| --- | --- | --- |", *_attention(rest[:_MOST])]
     if len(rest) > _MOST:
-        lines += ["", f"{len(rest) - _MOST} more did not succeed; they are in the report's JSON."]
+        lines += ["", f"{len(rest) - _MOST} more targets did not succeed; the report's JSON lists them."]
     lines += _slowest(report.outcomes)
     return "\n".join([*lines, ""])
 

@@ -1,4 +1,4 @@
-"""What notebooks show of what the API speaks: projects, environments, deployments, logs, pages, the cache's quota."""
+"""Views of the models for notebooks: projects, environments, deployments, logs, pages, the cache's quota."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ def _page(page: Page[object]) -> str:
 def _pager(pager: Pager[IdentifiedModel]) -> str:
     # Nothing can be awaited here, so nothing is requested.
     if pager.page_read is None:
-        return "<p>A listing of which nothing was read yet: <code>await</code> it for the list.</p>"
+        return "<p>This listing has not been read yet. Write <code>await</code> before it to get the list.</p>"
     return _page(pager.page_read)
 
 
@@ -211,7 +211,7 @@ def _usage(usage: CacheRevalidationUsage) -> str:
         "used": _count(usage.current_cache_revalidations),
         "allowed": _count(usage.max_cache_revalidations),
         "left": _count(usage.remaining),
-        "counted anew": None if usage.usage_reset is None else str(usage.usage_reset),
+        "reset at": None if usage.usage_reset is None else str(usage.usage_reset),
     }
     return _html.card("Revalidations of the CDN cache", facts)
 

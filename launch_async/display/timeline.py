@@ -1,4 +1,4 @@
-"""The picture of a run: one bar for each target over time, wave by wave, as an SVG that needs nothing else.
+"""The chart of a run: one bar for each target over time, wave by wave, as an SVG without other files.
 
 It is drawn in the colour of the text around it, so that it reads on light and dark pages and in print. States differ
 by pattern, and are written beside each bar.
@@ -86,7 +86,7 @@ def timeline(outcomes: Sequence[TargetOutcome]) -> str:
     shown = sorted(bars, key=lambda bar: (bar.outcome.state is OperationState.SUCCEEDED, bar.start - bar.end))[:_MOST]
     shown.sort(key=lambda bar: (bar.outcome.wave, bar.start, bar.outcome.label))
     left_out = len(started) - len(shown)
-    note = f"<figcaption>{left_out} more targets, quicker than these, are in the table only.</figcaption>"
+    note = f"<figcaption>The table lists {left_out} more targets, which took less time.</figcaption>"
     picture = f"{_picture(shown, pauses, length)}{note if left_out else ''}"
     return f'<figure style="margin:.8em 0;overflow-x:auto">{picture}</figure>'
 
@@ -142,7 +142,7 @@ def _picture(bars: Sequence[_Bar], pauses: Sequence[_Pause], length: float) -> s
 
 
 def _wave(number: int, y: float) -> str:
-    name = f"Wave {number}" if number else "Found under way"
+    name = f"Wave {number}" if number else "In progress at the start"
     return (
         f'<text x="0" y="{y + 19}" font-weight="600">{name}</text>'
         f'<line x1="0" y1="{y + 24}" x2="{_WIDTH}" y2="{y + 24}" stroke="currentColor" stroke-opacity=".3"/>'

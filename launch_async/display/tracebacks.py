@@ -1,4 +1,4 @@
-"""What IPython shows of an error of the SDK: where in the caller's code, and why. The plain interpreter shows it all.
+"""IPython's traceback of an SDK error: the caller's frames and the message. Plain Python shows all frames.
 
 `traceback.print_last()` shows what is left out here, and `%debug` still stops in the frame that raised.
 """

@@ -1,4 +1,4 @@
-"""What notebooks show of the workflows: archives, sites, reports, followed lines, variables, the budget."""
+"""Views of the workflows for notebooks: archives, sites, reports, followed lines, variables, the rate limit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__: list[str] = []
 @HTML.of(ArchiveListing)
 def _listing(listing: ArchiveListing) -> str:
     title = f"{len(listing.entries):,} files to send, {file_size(listing.total_size)} before compression; largest first"
-    left_out = _html.details(f"{len(listing.excluded):,} left out", _html.table("", listing.excluded, cells=_left_out))
+    left_out = _html.details(f"{len(listing.excluded):,} excluded", _html.table("", listing.excluded, cells=_left_out))
     return _html.table(title, listing.largest, *([left_out] if listing.excluded else []), cells=_sent)
 
 
@@ -151,10 +151,10 @@ def _budget(status: LimiterStatus) -> str:
     facts: dict[str, _html.Cell] = {
         "now": pause if status.paused_for else _html.badge("open", _html.Severity.GOOD),
         "rate": f"{status.rate:.1f} requests per second",
-        "of these polls": "any" if math.isinf(status.poll_rate) else f"at most {status.poll_rate:.1f}",
-        "queued": waiting or "nobody",
+        "polls": "any" if math.isinf(status.poll_rate) else f"at most {status.poll_rate:.1f} per second",
+        "queued": waiting or "none",
         "expected wait": duration(status.expected_wait) if status.expected_wait else "none",
         "sent": f"{status.sent:,}",
         "refused with 429": f"{status.refused:,}",
     }
-    return _html.card("Budget of the organization", facts)
+    return _html.card("Rate limit of the organization", facts)

@@ -1,4 +1,4 @@
-"""Waiting for deployments and following their logs."""
+"""Wait for deployments and follow their logs."""
 
 from __future__ import annotations
 

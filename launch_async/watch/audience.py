@@ -1,6 +1,6 @@
-"""Who sees how a long call gets on, and where: whoever asks for it, or gives callbacks of their own.
+"""Progress output of long calls: when to show it, and in which thread.
 
-`launch_sync` says that its caller sits at a prompt, and brings what is shown to the caller's thread.
+`launch_sync` sets whether its caller uses an interactive prompt, and runs the progress output in the caller's thread.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def _here(callback: Callable[..., object]) -> Callable[..., object]:
 
 @attrs.frozen
 class Audience:
-    """Who called.
+    """The caller of a long call.
 
     Attributes:
-        is_interactive: Whether somebody sits at a prompt, and sees progress without asking for it.
+        is_interactive: Whether the caller uses an interactive prompt, so that progress is shown by default.
         deliver: Returns a callback that runs the given one in the caller's thread.
     """
 
@@ -43,12 +43,12 @@ AUDIENCE: Final[ContextVar[Audience]] = ContextVar("launch_async_audience", defa
 
 @attrs.frozen(kw_only=True)
 class Observers:
-    """Callbacks of a deployment: the caller's own, and those of what is shown.
+    """Callbacks of a deployment: those of the caller and those of the progress output.
 
     Attributes:
-        on_step: Called with what is done next.
-        on_progress: Called with the bytes that were uploaded so far.
-        on_log: Called with each line of the build log; only where somebody asked for lines, which cost requests.
+        on_step: Called with the name of each step.
+        on_progress: Called with the number of bytes uploaded so far.
+        on_log: Called with each line of the build log. It is set only if the caller wants lines, which take requests.
         on_update: Called with each state of the deployment.
     """
 
@@ -58,14 +58,14 @@ class Observers:
     on_update: Callable[[Any], object] | None = None
 
     def show(self, deployment: object) -> None:
-        """Show a state of the deployment that was read without waiting."""
+        """Pass a state of the deployment to `on_update`."""
         if self.on_update is not None:
             self.on_update(deployment)
 
 
 @contextlib.contextmanager
 def showing_deployment(progress: bool | None, title: str, given: Observers) -> Generator[Observers]:
-    """Show how a deployment gets on, if it is to be shown; give the callbacks to call."""
+    """Show the progress of a deployment if wanted; yield the callbacks to call."""
     if not _is_wanted(progress, given.on_progress, given.on_log, given.on_update):
         yield given
         return
@@ -82,7 +82,7 @@ def showing_deployment(progress: bool | None, title: str, given: Observers) -> G
 
 @contextlib.contextmanager
 def showing_run(progress: bool | None, given: Callable[[T], object] | None) -> Generator[Callable[[T], object] | None]:
-    """Show how a run gets on, if it is to be shown; give the callback to call."""
+    """Show the progress of a run if wanted; yield the callback to call."""
     if not _is_wanted(progress, given):
         yield given
         return

@@ -1,4 +1,4 @@
-"""`DeploymentPoller`: one poll for everybody who wants to know how the deployments of an environment are.
+"""`DeploymentPoller`: shared polls for all callers that wait for deployments of an environment.
 
 There is no task in the background. Whoever's poll is due first makes it, everybody else takes part in the result, and
 if that one is cancelled another one polls. Several deployments of an environment are covered by one listing; so is
@@ -101,7 +101,7 @@ class DeploymentPoller:
         if not deployment.status.is_known and deployment.status not in self._unknown:
             self._unknown.add(deployment.status)
             _LOG.warning(
-                "deployment %s has the unknown status %r; it counts as running until it changes",
+                "Deployment %s has the unknown status %r. The SDK treats it as running until the status changes",
                 deployment.uid,
                 str(deployment.status),
                 extra={"deployment_uid": deployment.uid, "status": str(deployment.status)},
@@ -231,10 +231,10 @@ class PolledDeployment:
             self.failure = outcome
             self._environment.poller.going.discard(self)
             state = "never seen" if self.deployment is None else f"last seen {without_escapes(self.deployment.status)}"
-            outcome.add_note(f"deployment {self.ref.deployment_uid} was {state}; it goes on at the service")
+            outcome.add_note(f"Deployment {self.ref.deployment_uid} was {state}. It continues at the service")
         else:
             self._plan_next_poll(self._failures.delay)
-            _LOG.info("a poll of deployment %s failed and is tried again: %s", self.ref.deployment_uid, outcome)
+            _LOG.info("A poll of deployment %s failed; the SDK tries again: %s", self.ref.deployment_uid, outcome)
 
     @property
     def _interval(self) -> float:
@@ -295,7 +295,11 @@ class _Environment:
             page = await self.poller.polls.newest(*self._place, limit=limit, patience=_LISTING_PATIENCE)
         except LaunchError as error:
             self._lists_again_at = asyncio.get_running_loop().time() + _LISTING_REST
-            _LOG.info("the deployments of environment %s cannot be listed at present: %s", self._place[1], error)
+            _LOG.info(
+                "The deployments of environment %s cannot be listed now; the SDK polls each deployment: %s",
+                self._place[1],
+                error,
+            )
             return {}
         listed = {one.uid: one for one in page}
         self._is_listed = True

@@ -1,4 +1,4 @@
-"""`Following`: what happens to one deployment, as it happens: its states, and its log with every line once.
+"""`Following`: the states of one deployment and every line of its log, as they appear.
 
 After the end the whole log is read once more as soon as it has settled, so that no last line and no late line is missed
 (FACTS §7); a whole log that was read that late already is enough. A log that cannot be read never ends anything; it is
@@ -190,7 +190,7 @@ class Following:
         if not self._warned:
             self._warned = True
             _LOG.warning(
-                "the log of deployment %s cannot be read at present, and is tried again: %s",
+                "The log of deployment %s cannot be read now; the SDK tries again: %s",
                 ref.deployment_uid,
                 error,
                 extra={"deployment_uid": ref.deployment_uid, "operation": error.operation},

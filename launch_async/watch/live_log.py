@@ -98,16 +98,16 @@ class LiveLog:
             if not self._is_doubtful:
                 self._is_doubtful = True
                 return []
-            raise ResponseLost("the live log has fallen silent", operation="streamLiveServerLogs") from None
+            raise ResponseLost("The live log sends no more heartbeats", operation="streamLiveServerLogs") from None
         except OSError as error:
-            raise ResponseLost("the live log has broken off", operation="streamLiveServerLogs") from error
+            raise ResponseLost("The connection of the live log broke", operation="streamLiveServerLogs") from error
         self._note_sign()
         if not part:
             return None
         try:
             lines = [line for event in self._decoder.feed(part) for line in self._lines_of(event)]
         except EventTooLarge as error:
-            raise ResponseLost(f"the live log cannot be read: {error}", operation="streamLiveServerLogs") from None
+            raise ResponseLost(f"The live log cannot be read: {error}", operation="streamLiveServerLogs") from None
         self._is_resumed = bool(lines)
         return lines
 

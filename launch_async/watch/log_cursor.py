@@ -1,4 +1,4 @@
-"""`LogCursor`: where a reader stands in a build log, so that every line is given once whatever the service repeats.
+"""`LogCursor`: the position of a reader in a build log, so that the SDK returns every line exactly once.
 
 Nobody knows whether the service's `timestamp` bound is inclusive, several lines share a millisecond, and a line may
 become readable after newer ones (FACTS §7). So a reader asks again from a little before its newest line, and leaves
@@ -52,14 +52,14 @@ T = TypeVar("T")
 
 
 class LogCursor:
-    """Where a reader stands in one deployment's build log: give it to `follow_logs`, store it, resume from it.
+    """The position of a reader in a deployment's build log. Pass it to `follow_logs`, store it, and continue with it.
 
-    It moves on just before a line is given, so `to_json()` after a line means "this line is done". It takes four bytes
-    a line, 64 KiB at most, in memory and as JSON: lines are told apart by 64 bits of a hash, and by 32 bits where a
-    line comes later than newer ones did.
+    `follow_logs` moves the cursor before it returns a line, so `to_json()` includes the current line. A cursor takes
+    four bytes per line, and at most 64 KiB, in memory and as JSON. It identifies lines by 64 bits of a hash, and by 32
+    bits if a line appears later than newer ones.
 
-    `follow_logs` moves it. A program that reads a log by itself asks for the lines after `ask_after`, takes those that
-    are `unseen`, and tells the cursor with `give` which of them it has handled.
+    A program that reads a log without `follow_logs` requests the lines after `ask_after`, selects the `unseen` ones,
+    and passes each processed line to `give`.
     """
 
     def __init__(self) -> None:
@@ -70,48 +70,48 @@ class LogCursor:
 
     @property
     def lines(self) -> int:
-        """How many lines have been given."""
+        """Number of lines returned so far."""
         return len(self._seen)
 
     @property
     def newest(self) -> datetime | None:
-        """Time of the newest line that has been given; None before the first one."""
+        """Time of the newest returned line; None before the first line."""
         return self._seen.newest
 
     @property
     def ask_after(self) -> datetime | None:
         """The `after` of the next request for lines; None for the whole log.
 
-        It is a little earlier than the newest line, so that nothing is missed, whether the service includes that moment
-        or not (FACTS §11 row 6).
+        The moment is a little before the newest line. No line is missed, whether the service includes the moment or
+        not.
         """
         start = self._seen.horizon
         return None if start is None else start - _INSTANT
 
     def unseen(self, page: Iterable[LogLine]) -> list[LogLine]:
-        """Return the lines of a page that have not been given, in time order; the cursor stays where it is."""
+        """Return the new lines of a page, in time order, without moving the cursor."""
         return [line for _, line in by_time(self._seen.missing(page), lambda line: line.timestamp)]
 
     def give(self, line: LogLine) -> None:
-        """Move on: this line has been handled."""
+        """Move the cursor past a processed line."""
         self._seen.add(line)
 
     def to_json(self) -> str:
-        """Return the cursor as one JSON object; it holds hashes, and no text of the log."""
+        """Return the cursor as one JSON object, with hashes instead of the log's text."""
         return json.dumps(self._seen.state(), separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> LogCursor:
-        """Read what `to_json` wrote.
+        """Return the cursor of a JSON text from `to_json`.
 
         Raises:
-            InvalidArgumentError: The text is something else.
+            InvalidArgumentError: The text is not a cursor.
         """
         cursor = cls()
         try:
             cursor._seen.restore(json.loads(text))
         except (ValueError, TypeError, KeyError) as error:
-            raise InvalidArgumentError("cursor", "is not what LogCursor.to_json() wrote") from error
+            raise InvalidArgumentError("cursor", "must be the JSON from LogCursor.to_json()") from error
         return cursor
 
 

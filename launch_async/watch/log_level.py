@@ -1,4 +1,4 @@
-"""How severe a build-log line looks: the service does not say, so its text is judged."""
+"""Guess the severity of a build-log line from its text, because the service does not return one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from launch_async.errors import InvalidArgumentError
 __all__ = ["LogLevel", "at_least", "check_level", "level_of", "plain"]
 
 LogLevel: TypeAlias = Literal["info", "warning", "error"]
-"""How severe a line looks."""
+"""The guessed severity of a line."""
 
 _RANK: Final[dict[LogLevel, int]] = {"info": 0, "warning": 1, "error": 2}
 _WARNING: Final = re.compile(r"^\W*(?:npm\s+|yarn\s+|pnpm\s+)?warn(?:ing)?\b|\bdeprecat", re.IGNORECASE)
@@ -22,7 +22,7 @@ _NO_ERROR: Final = re.compile(r"\b(?:0|no|without)\s+(?:errors?|failures?|failed
 
 
 def level_of(message: str) -> LogLevel:
-    """Return how severe a line looks."""
+    """Return the guessed severity of a line."""
     text = plain(message)
     if _WARNING.search(text):
         return "warning"
@@ -30,13 +30,13 @@ def level_of(message: str) -> LogLevel:
 
 
 def check_level(level: str | None) -> None:
-    """Refuse a level that is none of the three."""
+    """Refuse an unknown level."""
     if level is not None and level not in _RANK:
-        raise InvalidArgumentError("level", f"{level!r} is not one of {', '.join(_RANK)}")
+        raise InvalidArgumentError("level", f"must be one of {', '.join(_RANK)}, not {level!r}")
 
 
 def at_least(message: str, level: LogLevel) -> bool:
-    """Return whether a line looks as severe as `level`, or more."""
+    """Return whether the guessed severity of a line is `level` or higher."""
     return _RANK[level_of(message)] >= _RANK[level]
 
 

@@ -1,4 +1,4 @@
-"""`follow_all`: the logs of many deployments as one stream, in time order within what arrives together."""
+"""`follow_all`: the logs of several deployments as one stream. Lines that arrive together are in time order."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ Source: TypeAlias = Callable[[DeploymentRef], AsyncGenerator[Deployment | LogLin
 
 @attrs.frozen
 class FollowedLine(Displayable):
-    """A line of one of the logs that are followed together.
+    """A line of one of several followed logs.
 
     Attributes:
-        ref: Names the deployment.
+        ref: Reference to the deployment.
         line: The line.
     """
 
@@ -103,5 +103,5 @@ def _in_order(lines: Iterable[FollowedLine]) -> list[FollowedLine]:
 def _first(errors: list[BaseException]) -> BaseException:
     error = errors[0]
     if len(errors) > 1 and isinstance(error, LaunchError):
-        error.add_note(f"{len(errors) - 1} other deployments could not be followed either")
+        error.add_note(f"The SDK could not follow {len(errors) - 1} other deployments either")
     return error

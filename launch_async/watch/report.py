@@ -1,4 +1,4 @@
-"""`DeploymentReport`: how one deployment ended, for people at 2 a.m., for programs, and for notebooks."""
+"""`DeploymentReport`: the end of one deployment, for people, programs and notebooks."""
 
 from __future__ import annotations
 
@@ -21,29 +21,28 @@ __all__ = ["DeploymentReport", "LogDigest", "build_lengths", "build_seconds"]
 
 _TAIL: Final = 20
 _LONGEST: Final = 300
-_UNSTATED: Final = "an unstated status"
+_UNSTATED: Final = "without a status"
 _ADVICE: Final = {
-    DeploymentStatus.FAILED: "Mend what the build's log tells, and deploy again; what was live before still serves.",
+    DeploymentStatus.FAILED: "Fix the error shown in the build log, then deploy again. The previous version is live.",
     DeploymentStatus.SKIPPED: (
-        "A newer deployment took its place in the queue before it started: wait for that one, or deploy again."
+        "A newer deployment replaced it in the queue before its start. Wait for that one, or deploy again."
     ),
     DeploymentStatus.CANCELLED: (
-        "A user cancelled it, or the organization's build hours are used up: ask, look at the plan, then deploy again."
+        "A user cancelled it, or the organization has no build hours left. Check both, then deploy again."
     ),
 }
 
 
 @attrs.frozen(kw_only=True)
 class DeploymentReport(Displayable):
-    """How one deployment ended.
+    """The end of one deployment.
 
     Attributes:
         deployment: Its last known state.
-        stage: Part of the build that the last log line belongs to; None without a log.
-        first_error: First log line that polls like an error; None if there is none.
-        log_tail: The last lines of the log, 20 at most.
-        stage_seconds: Seconds from the first to the last line of each part of the build, in their order; empty without
-            a log.
+        stage: Build stage of the last log line; None without a log.
+        first_error: First log line that looks like an error; None if there is none.
+        log_tail: The last lines of the log, at most 20.
+        stage_seconds: Seconds from the first to the last log line of each build stage, in order; empty without a log.
     """
 
     deployment: Deployment
@@ -54,7 +53,7 @@ class DeploymentReport(Displayable):
 
     @classmethod
     def of(cls, deployment: Deployment, lines: Iterable[LogLine] = ()) -> DeploymentReport:
-        """Make a report from a deployment and its log, oldest line first."""
+        """Return the report of a deployment and its log, with the oldest line first."""
         digest = LogDigest()
         for line in lines:
             digest.add(line)
@@ -62,17 +61,17 @@ class DeploymentReport(Displayable):
 
     @property
     def ref(self) -> DeploymentRef:
-        """A reference to the deployment that can be stored."""
+        """A reference to the deployment, which you can store."""
         return self.deployment.ref
 
     @property
     def status(self) -> DeploymentStatus:
-        """How it ended."""
+        """The final status."""
         return self.deployment.status
 
     @property
     def seconds(self) -> float | None:
-        """Seconds from its creation to its end; None where the service does not say."""
+        """Seconds from its creation to its end; None if the service does not return the times."""
         return build_seconds(self.deployment)
 
     @property
@@ -82,34 +81,34 @@ class DeploymentReport(Displayable):
 
     @property
     def advice(self) -> str:
-        """What to do next, by status (FACTS §6)."""
+        """What to do next, depending on the status."""
         if self.status.is_serving:
-            return "Nothing to do: it serves."
+            return "Nothing to do: the deployment is live."
         if self.status.is_superseded:
-            return "Nothing to do: it went live, and another deployment serves now. To serve this one, deploy it again."
+            return "Nothing to do: it went live, and another deployment has replaced it. To go back, deploy it again."
         known = _ADVICE.get(self.status)
-        return known or "This status is unknown to the SDK: look at the deployment in the console."
+        return known or "The SDK does not know this status. Check the deployment in the console."
 
     @property
     def headline(self) -> str:
-        """What happened, as short as a row of a table wants it: how it ended, when and where, and the first error."""
+        """The end in one short line for a table: status, time, stage and first error."""
         first = f": {self.first_error}" if self.first_error and not self.status.is_success else ""
         return f"{self._end}{first}"
 
     @property
     def summary(self) -> str:
-        """What happened, in a few sentences: for an error's text or a chat message."""
+        """The end in a few sentences, for an error message or a chat message."""
         sentences = [f"Deployment {self.deployment.uid} ended {self._end}."]
         if self.first_error and not self.status.is_success:
             sentences.append(f'First error: "{self.first_error}".')
         elif self.url and self.status.is_success:
-            sentences.append(f"It is at {self.url}.")
+            sentences.append(f"The site is {self.url}.")
         if not self.status.is_success:
             sentences += [self.advice, f"Full log: {self._log_call}"]
         return " ".join(sentences)
 
     def to_dict(self) -> dict[str, JSONValue]:
-        """Return the report as plain data, ready for JSON."""
+        """Return the report as plain data for JSON."""
         created, changed = self.deployment.created_at, self.deployment.updated_at
         return {
             "project_uid": self.deployment.project_uid,
@@ -153,7 +152,7 @@ class DeploymentReport(Displayable):
 
 
 class LogDigest:
-    """What a report needs of a log, gathered line by line, so that nobody has to keep the whole log."""
+    """Collects the parts of a log that a report needs, line by line, without keeping the whole log."""
 
     def __init__(self) -> None:
         self._stage: str | None = None

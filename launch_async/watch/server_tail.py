@@ -238,10 +238,10 @@ class ServerTail:
                 self._rest(error)
             return None
         if response.stream is None:
-            self._give_up("the answer came without a stream")
+            self._give_up("the response has no stream")
         elif not is_event_stream(response):
             response.stream.close()
-            self._give_up("the answer is no stream of events")
+            self._give_up("the response is not an event stream")
         else:
             return LiveLog(response.stream, last_id=self._last_id)
         return None
@@ -288,7 +288,7 @@ class ServerTail:
         except LaunchError as error:
             if self._failures.is_final(error, self._clock()):
                 _LOG.warning(
-                    "lines of the server log of deployment %s may be missing: the stored log cannot be read: %s",
+                    "Lines of the server log of deployment %s may be missing: the stored log cannot be read: %s",
                     self._ref.deployment_uid,
                     without_escapes(str(error)),
                     extra={"deployment_uid": self._ref.deployment_uid, "operation": error.operation},
@@ -324,9 +324,9 @@ class ServerTail:
         if not session.has_spoken:
             self._mute_sessions += 1
             if self._mute_sessions >= _MUTE_SESSIONS:
-                self._give_up("no heartbeat came: something between buffers the stream")
+                self._give_up("no heartbeat arrived, probably because a proxy buffers the stream")
             else:
-                self._pause(_LONGEST_REST, "no heartbeat came")
+                self._pause(_LONGEST_REST, "no heartbeat arrived")
             return
         self._mute_sessions = 0
         self._read.note(self._offset, session.heard_at)
@@ -345,15 +345,15 @@ class ServerTail:
 
     def _pause(self, seconds: float, reason: object) -> None:
         self._live_from = self._clock() + seconds
-        self._tell(f"is opened again in {seconds:.0f} s", reason)
+        self._tell(f"will be opened again in {seconds:.0f} s", reason)
 
     def _give_up(self, reason: object) -> None:
         self._tries_live = False
-        self._tell("is polled instead", reason)
+        self._tell("is not used; the SDK polls the stored log", reason)
 
     def _tell(self, what: str, reason: object) -> None:
         _LOG.debug(
-            "the live server log of deployment %s %s: %s",
+            "The live server log of deployment %s %s: %s",
             self._ref.deployment_uid,
             what,
             without_escapes(str(reason)),
@@ -386,4 +386,4 @@ class _ReadSoFar:
 def _check_aware(since: datetime | timedelta | None, until: datetime | None) -> None:
     for name, moment in {"since": since, "until": until}.items():
         if isinstance(moment, datetime) and moment.tzinfo is None:
-            raise InvalidArgumentError(name, "has no time zone; use datetime.now(UTC) or give tzinfo")
+            raise InvalidArgumentError(name, "must have a time zone: use datetime.now(UTC) or set tzinfo")

@@ -1,6 +1,6 @@
-"""Tasks that one async iterator owns: they end with it, whatever way it ends.
+"""Tasks of one async iterator, which end together with the iterator.
 
-A task group would not do: it belongs to the task that entered it, and an iterator may be stepped by several.
+A task group belongs to the task that entered it, but several tasks may use one iterator.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Coroutine, Iterable
 
 @contextlib.asynccontextmanager
 async def task_scope(work: Iterable[Coroutine[object, object, None]]) -> AsyncGenerator[None, None]:
-    """Run coroutines for as long as the context lasts; those that still run at its end are cancelled."""
+    """Run coroutines in the background of a context, and cancel the unfinished ones at its end."""
     tasks = [asyncio.get_running_loop().create_task(one) for one in work]
     try:
         yield

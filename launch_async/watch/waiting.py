@@ -1,7 +1,7 @@
-"""`Watching`: wait for deployments and follow them, all callers of a client together, until they end.
+"""`Watching`: wait for deployments and follow them, with shared polls for all callers of a client.
 
-A wait returns a deployment that went live, superseded or not, and raises for any other end (FACTS §6). A poll that
-fails does not end it; polls that have failed for a minute do. Ending a wait never ends the deployment.
+A wait returns a deployment that went live, superseded or not, and raises an error for any other end (FACTS §6). A wait
+continues after a failed poll, and ends when polls have failed for a minute. The deployment continues in any case.
 """
 
 from __future__ import annotations
@@ -37,17 +37,15 @@ from launch_async.watch.task_scope import task_scope
 __all__ = ["DeploymentLike", "Watching"]
 
 DeploymentLike: TypeAlias = DeploymentRef | Deployment | str
-"""Names a deployment: a reference, the deployment itself, or a reference's JSON."""
+"""A deployment: a reference, the deployment itself, or the JSON of a reference."""
 
 _LOG: Final = logging.getLogger(__name__)
-_MAKE_A_REFERENCE: Final = (
-    "A UID alone does not say where the deployment is: give DeploymentRef(project_uid, environment_uid, deployment_uid)"
-)
+_MAKE_A_REFERENCE: Final = "A UID alone is not enough: pass DeploymentRef(project_uid, environment_uid, deployment_uid)"
 
 
 @attrs.define
 class _Seen:
-    """What is known of the deployments that one call waits for.
+    """The known states of the deployments that one call waits for.
 
     Attributes:
         states: The last state of each; None before the first poll.
@@ -78,14 +76,14 @@ class _Seen:
         subject = "deployment" if len(named) == 1 else f"{len(named)} of {len(self.states)} deployments"
         why = f"The last poll failed: {self.setback}. " if self.setback is not None else ""
         return WaitTimeout(
-            f"{subject} did not end within {timeout:g} s: {listed(named, 3)}. {why}"
-            "The service goes on with it; wait again with the same reference",
+            f"{subject[:1].upper()}{subject[1:]} did not end within {timeout:g} s: {listed(named, 3)}. {why}"
+            "The service continues; wait again with the same reference",
             last=next((last for last in late.values() if last is not None), None),
         )
 
 
 class Watching:
-    """Everything that a client waits for and follows. It owns nothing that would have to be closed."""
+    """Waits and followed logs of a client. It has nothing to close."""
 
     def __init__(self, pipeline: Pipeline, deployments: Deployments) -> None:
         self._queue = PollQueue(pipeline, deployments)
@@ -129,7 +127,7 @@ class Watching:
         on_update: Callable[[Deployment], object] | None = None,
         timeout: float = 3600.0,
     ) -> Deployment:
-        """Return a deployment that has ended well, after every line of its log has been given."""
+        """Wait for a deployment to succeed, and pass every line of its log to `on_log`."""
         if on_log is None:
             return await self.wait(ref, timeout=timeout, on_update=on_update)
         check_timeout(timeout)
@@ -279,7 +277,7 @@ class Watching:
         if is_late:
             raise seen.too_late(timeout) from seen.setback
         if errors:
-            errors[0].add_note(f"{len(errors)} of {len(distinct)} deployments could not be polled")
+            errors[0].add_note(f"The SDK could not poll {len(errors)} of {len(distinct)} deployments")
             raise errors[0]
 
     async def _report(self, deployment: Deployment) -> DeploymentReport:
@@ -290,7 +288,9 @@ class Watching:
                 digest.add(line)
                 await breather.breathe()
         except LaunchError as error:
-            _LOG.warning("the log of deployment %s cannot be read: %s", deployment.uid, error)
+            _LOG.warning(
+                "The log of deployment %s cannot be read, so the report has no log lines: %s", deployment.uid, error
+            )
         return digest.report(deployment)
 
 
@@ -299,7 +299,7 @@ def _target(ref: DeploymentLike) -> Deployment | DeploymentRef:
     target = _from_text(ref) if isinstance(ref, str) else ref
     if not isinstance(target, Deployment | DeploymentRef):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidArgumentError(
-            "ref", f"expected a Deployment, a DeploymentRef or the JSON of one, got {type(target).__name__}"
+            "ref", f"must be a Deployment, a DeploymentRef or its JSON, not a {type(target).__name__}"
         )
     place = _ref_of(target)
     for name in ("project_uid", "environment_uid", "deployment_uid"):
@@ -312,14 +312,14 @@ def _from_text(text: str) -> DeploymentRef:
         return DeploymentRef.from_json(text)
     except ValueError:
         is_json = text.lstrip().startswith(("{", "["))
-        problem = "this text is not what DeploymentRef.to_json() wrote"
+        problem = "must be the JSON from DeploymentRef.to_json()"
         raise InvalidArgumentError("ref", problem if is_json else f"{problem}. {_MAKE_A_REFERENCE}") from None
 
 
 def _targets(refs: Iterable[DeploymentLike]) -> list[Deployment | DeploymentRef]:
     if isinstance(refs, str) or not isinstance(refs, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidArgumentError(
-            "refs", f"expected a list of deployments or references, got one {type(refs).__name__}"
+            "refs", f"must be a list of deployments or references, not one {type(refs).__name__}"
         )
     return [_target(ref) for ref in refs]
 

@@ -89,7 +89,8 @@ class DeclaredState:
         The changes run in this order: projects, environments, settings and variables, redeployments, deletions. The SDK
         reads each object before it writes, and writes nothing if the object already has the declared values. If someone
         has changed the same settings or variables since the comparison, the SDK writes nothing and the target fails
-        with `ConflictError`. A second `apply` sends no writes.
+        with `ConflictError`. A second `apply` sends no writes. `apply` waits for redeployments. The service deploys new
+        environments for the first time, and `apply` does not wait for these deployments.
 
         If the journal belongs to an interrupted run with all changes of this plan, `apply` continues that run like
         `resume`. If that run has ended, `apply` renames the file to end in `.previous` and starts a new journal.
@@ -100,9 +101,8 @@ class DeclaredState:
                 compare again instead.
             confirm: The number of changes in the plan, as a confirmation. It is required for more than 20 changes, for
                 changes of protected environments, and for deletions.
-            redeploy: `changed` to redeploy the environments whose changes take effect only with a deployment, and to
-                wait for them. With None, only new environments are deployed, by the service, and `apply` does not wait
-                for them.
+            redeploy: `changed` to redeploy the environments whose changes take effect only with a deployment; None for
+                no redeployments.
             protected: Name patterns of environments that need `confirm`, as well as those that the document protects.
             canary: Changes of a first wave, as for `fleet.run`, like all further arguments.
             wave_size: Changes of each further wave; None for waves that grow.

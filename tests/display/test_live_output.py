@@ -80,8 +80,8 @@ def test_a_stream_that_takes_nothing_is_told_once_and_the_run_goes_on(
 
     (record,) = caplog.records
     assert (record.levelno, record.name) == (logging.WARNING, "launch_async.display.live.output")
-    assert record.getMessage().startswith("Progress is not shown any more (")
-    assert record.getMessage().endswith("); the work goes on")
+    assert record.getMessage().startswith("Progress output stops, because it failed (")
+    assert record.getMessage().endswith("). The call continues")
 
 
 def test_the_steps_of_a_deployment_are_as_patient(stream: TextIO, caplog: pytest.LogCaptureFixture) -> None:

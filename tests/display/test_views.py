@@ -318,7 +318,7 @@ def test_an_archive_shows_its_largest_files_and_why_others_stay_behind() -> None
         "size path",
         "2.0 KiB <sky>.png",
         "10 B index.html",
-        "2 left out",
+        "2 excluded",
         "size path why",
         "7 B .env secret",
         "node_modules a rule",
@@ -333,13 +333,13 @@ def test_the_budget_says_whether_requests_may_go() -> None:
     assert lines(BUDGET)[1:6] == [
         "now ✓ open",
         "rate 9.5 requests per second",
-        "of these polls at most 4.8",
+        "polls at most 4.8 per second",
         "queued 2 interactive",
         "expected wait none",
     ]
     paused = attrs.evolve(BUDGET, paused_for=1.5, expected_wait=1.6, queued={})
     assert lines(paused)[1] == "now ! paused for 1.5 s after a 429"
-    assert lines(paused)[4:6] == ["queued nobody", "expected wait 1.6 s"]
+    assert lines(paused)[4:6] == ["queued none", "expected wait 1.6 s"]
 
 
 def test_a_page_is_a_table_that_says_where_it_stands() -> None:
@@ -367,7 +367,7 @@ def test_a_quota_says_what_is_left() -> None:
         "used 1,400",
         "allowed 2,000",
         "left 600",
-        "counted anew noon",
+        "reset at noon",
     ]
     assert lines(CacheRevalidationUsage()) == ["Revalidations of the CDN cache"]
 

@@ -172,7 +172,7 @@ def test_junit_says_what_went_wrong_with_which_target() -> None:
 def test_a_large_report_stays_short() -> None:
     report = _report([OperationState.FAILED] * 70 + [OperationState.SUCCEEDED] * 70, "shop")
 
-    assert "20 more did not succeed" in report.to_markdown()
+    assert "20 more targets did not succeed" in report.to_markdown()
     assert "80 more targets" in report.to_html()
     assert "... and 90 more" in str(report)
 
@@ -360,5 +360,5 @@ def test_a_view_that_is_not_there_is_a_clear_error(monkeypatch: pytest.MonkeyPat
         FleetProgress("notebook")
     with pytest.raises(ConfigurationError, match="needs rich"):
         FleetProgress("live")
-    with pytest.raises(InvalidArgumentError, match="none of auto"):
+    with pytest.raises(InvalidArgumentError, match="must be one of auto"):
         FleetProgress("loud")  # type: ignore[arg-type]

@@ -289,7 +289,7 @@ def test_a_level_that_there_is_not_is_refused_before_anything_is_asked() -> None
             pass
 
     for follow in (lambda: followed(launch, level="ERROR"), lambda: run(follow_all())):
-        with pytest.raises(InvalidArgumentError, match="level: 'ERROR' is not one of info, warning, error"):
+        with pytest.raises(InvalidArgumentError, match="level: must be one of info, warning, error, not 'ERROR'"):
             follow()
     assert not launch.seen
 

@@ -40,7 +40,7 @@ def test_the_summary_says_what_happened_and_what_to_do_next() -> None:
 
     assert report.summary == (
         f'Deployment {UID} ended FAILED after 41 s in stage BUILD. First error: "Error: <no> such module". '
-        "Mend what the build's log tells, and deploy again; what was live before still serves. "
+        "Fix the error shown in the build log, then deploy again. The previous version is live. "
         f"Full log: launch.deployments.logs('{'a' * 24}', '{'b' * 24}', '{UID}')"
     )
 
@@ -72,7 +72,7 @@ def test_a_report_says_how_long_each_stage_took() -> None:
 def test_a_success_says_where_it_is() -> None:
     report = DeploymentReport.of(deployment("LIVE"))
 
-    assert report.summary == f"Deployment {UID} ended LIVE after 41 s. It is at https://moon.example.com."
+    assert report.summary == f"Deployment {UID} ended LIVE after 41 s. The site is https://moon.example.com."
     assert str(report) == report.summary
 
 
@@ -81,7 +81,7 @@ def test_a_success_says_where_it_is() -> None:
     [
         ("SKIPPED", "newer deployment"),
         ("CANCELLED", "build hours"),
-        ("ARCHIVED", "another deployment serves"),
+        ("ARCHIVED", "another deployment has replaced it"),
         ("NOVEL", "console"),
     ],
 )
@@ -147,7 +147,7 @@ def test_a_superseded_deployment_is_reported_as_a_success(status: str) -> None:
     report = DeploymentReport.of(deployment(status), log("Error: it was only a warning"))
 
     assert report.to_dict()["success"] is True
-    assert report.summary == f"Deployment {UID} ended {status}. It is at https://moon.example.com."
+    assert report.summary == f"Deployment {UID} ended {status}. The site is https://moon.example.com."
     assert "first error" not in report._repr_html_()
 
 

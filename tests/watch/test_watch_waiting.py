@@ -127,7 +127,7 @@ def test_what_trying_again_cannot_mend_ends_a_wait_at_once(status: int, kind: ty
     async def main() -> float:
         with pytest.raises(kind) as caught:
             await launch.client().wait(launch.ref(0))
-        assert caught.value.__notes__ == [f"deployment {launch.uids[0]} was never seen; it goes on at the service"]
+        assert caught.value.__notes__ == [f"Deployment {launch.uids[0]} was never seen. It continues at the service"]
         return now()
 
     assert run(main()) < 1
@@ -362,7 +362,7 @@ def test_poll_once_asks_once() -> None:
 def test_what_names_no_deployment_is_refused(ref: str) -> None:
     launch = Launch()
 
-    with pytest.raises(InvalidArgumentError, match=r"^ref: this text is not what DeploymentRef\.to_json\(\) wrote"):
+    with pytest.raises(InvalidArgumentError, match=r"^ref: must be the JSON from DeploymentRef\.to_json\(\)"):
         run(launch.client().wait(ref))
     assert not launch.seen
 
@@ -383,7 +383,7 @@ def test_a_bare_uid_is_told_what_names_a_deployment(call: str) -> None:
     launch = Launch()
 
     with pytest.raises(
-        InvalidArgumentError, match=r"give DeploymentRef\(project_uid, environment_uid, deployment_uid\)"
+        InvalidArgumentError, match=r"pass DeploymentRef\(project_uid, environment_uid, deployment_uid\)"
     ):
         run(CALLS_BY_REFERENCE[call](launch.client(), "66c0ffee66c0ffee66c0ffee"))
     assert not launch.seen
@@ -393,7 +393,7 @@ def test_a_bare_uid_is_told_what_names_a_deployment(call: str) -> None:
     "refs", ["c" * 24, DeploymentRef("a" * 24, "b" * 24, "c" * 24), None], ids=["uid", "ref", "None"]
 )
 def test_one_reference_in_place_of_several_is_told_so(refs: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match=r"^refs: expected a list of deployments or references, got one "):
+    with pytest.raises(InvalidArgumentError, match=r"^refs: must be a list of deployments or references, not one "):
         run(Launch().client().wait_all(refs))
 
 
@@ -401,7 +401,7 @@ def test_one_reference_in_place_of_several_is_told_so(refs: Any) -> None:
 def test_what_is_no_reference_at_all_is_refused(ref: Any) -> None:
     launch = Launch()
 
-    with pytest.raises(InvalidArgumentError, match=r"^ref: expected a Deployment, a DeploymentRef or the JSON of one"):
+    with pytest.raises(InvalidArgumentError, match=r"^ref: must be a Deployment, a DeploymentRef or its JSON"):
         run(launch.client().wait(ref))
     assert not launch.seen
 

@@ -1,1 +1,1 @@
-"""What is shown while something goes on: a run of a fleet, or one deployment, in a notebook or a terminal."""
+"""Progress output of a bulk operation or a deployment, in a notebook or a terminal."""

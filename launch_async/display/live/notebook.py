@@ -1,4 +1,4 @@
-"""`Progress`: shows how a deployment gets on, as a card below a notebook's cell or as one line for each step."""
+"""`Progress`: the progress of a deployment, as a card below a notebook's cell or as one line for each step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from launch_async.models.log import LogLine
 __all__ = ["Progress", "StepsMode"]
 
 StepsMode: TypeAlias = Literal["auto", "notebook", "lines", "quiet"]
-"""How a deployment is shown: `notebook` is a card below the cell, `lines` one line for each step, `quiet` nothing.
+"""The form of the output: `notebook` is a card below the cell, `lines` is one line for each step, `quiet` is nothing.
 `auto` is a card in a notebook and nothing elsewhere, so that the same code runs in a script."""
 
 _MODES: Final = ("auto", "notebook", "lines", "quiet")
@@ -30,28 +30,28 @@ _TAIL: Final = 6
 
 
 class Progress(Shown):
-    """Shows how a deployment gets on; its methods are the callbacks of the client's calls.
+    """Shows the progress of a deployment. Its methods are callbacks for the client's calls.
 
         with Progress("night-sky") as progress:
             site = launch.create_site(
                 "night-sky", "site", on_progress=progress.on_progress, on_log=progress.on_log
             )
 
-    It never raises into what it shows: where nothing can be shown, a warning is logged, once.
+    It never raises an error into the call. If it cannot write its output, it logs one warning.
 
     Args:
-        title: What is deployed.
-        every: Seconds between two changes of what is shown; it catches up within a second, and at the end at once.
-        mode: How; see `StepsMode`.
-        file: Where lines go; standard output by default.
+        title: Title of the card or of each line.
+        every: Minimum seconds between two updates. The output is complete within a second, and at the end.
+        mode: The form of the output; see `StepsMode`.
+        file: The stream for lines; standard output by default.
 
     Raises:
-        InvalidArgumentError: There is no such mode.
+        InvalidArgumentError: The mode is unknown.
     """
 
     def __init__(self, title: str, *, every: float = 0.2, mode: StepsMode = "auto", file: TextIO | None = None) -> None:
         if mode not in _MODES:
-            raise InvalidArgumentError("mode", f"{mode!r} is none of {', '.join(_MODES)}")
+            raise InvalidArgumentError("mode", f"must be one of {', '.join(_MODES)}, not {mode!r}")
         super().__init__()
         self._title = title
         self._every = every
@@ -67,22 +67,22 @@ class Progress(Shown):
         self._show: Callable[[], object] | None = None
 
     def on_step(self, step: str) -> None:
-        """Take in what is done next, such as `packing the files`."""
+        """Show the current step, such as `packing the files`."""
         self._begin(step, _html.Severity.BUSY)
 
     def on_progress(self, sent: int) -> None:
-        """Take in how many bytes were uploaded so far."""
+        """Show the number of bytes uploaded so far."""
         self._uploaded = sent
         self._begin("uploading", _html.Severity.BUSY)
 
     def on_log(self, line: LogLine) -> None:
-        """Take in a line of the build log."""
+        """Show a line of the build log."""
         self._count += 1
         self._tail.append(text_line(line))
         self._begin("building", _html.Severity.BUSY)
 
     def on_update(self, deployment: Deployment) -> None:
-        """Take in a state of the deployment, as from `wait(..., on_update=...)`."""
+        """Show a state of the deployment, for example from `wait(..., on_update=...)`."""
         self._site = deployment.url
         self._begin(str(deployment.status), severity_of(deployment.status))
 
@@ -98,10 +98,10 @@ class Progress(Shown):
         self.end(kind)
 
     def end(self, kind: type[BaseException] | None = None) -> None:
-        """Show how it ended: well, with an error, or interrupted."""
+        """Show the result: success, an error, or an interruption."""
         self._stop_ticking()
         if kind is None:
-            # What the last state was says more than a word of ours.
+            # The last state of the deployment is more precise than 'done'.
             words, severity = self._step if self._severity is _html.Severity.GOOD else "done", _html.Severity.GOOD
         elif issubclass(kind, Exception):
             words, severity = kind.__name__, _html.Severity.BAD

@@ -77,7 +77,9 @@ class Output(io.TextIOBase):
 
     def _give_up(self, error: Exception) -> None:
         self._file = None
-        _LOG.warning("Progress is not shown any more (%s: %s); the work goes on", type(error).__name__, error)
+        _LOG.warning(
+            "Progress output stops, because it failed (%s: %s). The call continues", type(error).__name__, error
+        )
 
 
 def _raw(file: TextIO) -> io.FileIO | None:

@@ -64,7 +64,7 @@ class FleetProgress(Shown):
 
     def __init__(self, mode: ProgressMode = "auto", *, file: TextIO | None = None) -> None:
         if mode not in _MODES:
-            raise InvalidArgumentError("mode", f"{mode!r} is none of {', '.join(_MODES)}")
+            raise InvalidArgumentError("mode", f"must be one of {', '.join(_MODES)}, not {mode!r}")
         super().__init__()
         given = sys.stdout if file is None else file
         self._output = Output(given)
@@ -195,7 +195,7 @@ def _live_table(snapshot: RunSnapshot, output: Output) -> LiveTable:
         from launch_async.display.live.terminal import LiveTable
     except ImportError as error:
         raise ConfigurationError(
-            "a live table needs rich: install contentstack-launch[progress], or use mode='lines'"
+            "A live table needs rich: install contentstack-launch[progress], or use mode='lines'"
         ) from error
     return LiveTable(snapshot, cast("TextIO", output))
 
@@ -204,4 +204,4 @@ def _notebook() -> Callable[[object], Callable[[], object]]:
     try:
         return front_end()
     except ImportError as error:
-        raise ConfigurationError("a notebook view needs IPython, which every notebook has") from error
+        raise ConfigurationError("A notebook view needs IPython, which is part of every notebook") from error

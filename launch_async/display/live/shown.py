@@ -16,7 +16,7 @@ _TICK_S: Final = 1.0
 
 
 class Shown:
-    """Shows something; whatever goes wrong with that is logged once, and nothing is shown any more."""
+    """Shows something. After a failure it logs one warning and shows nothing more."""
 
     to_the_end: ClassVar[bool] = True
     """For `launch_sync`: it is called with everything, also with what comes after a Ctrl-C."""
@@ -35,7 +35,9 @@ class Shown:
                 show()
             except Exception as error:
                 self._has_failed = True
-                _LOG.warning("Progress is not shown any more (%s: %s); the work goes on", type(error).__name__, error)
+                _LOG.warning(
+                    "Progress output stops, because it failed (%s: %s). The call continues", type(error).__name__, error
+                )
 
     def _tick(self) -> None:
         """Show what there is now: called every second between `_start_ticking` and `_stop_ticking`."""
