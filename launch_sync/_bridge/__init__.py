@@ -1,11 +1,11 @@
-"""One private event loop for the whole process: every call of launch_sync runs there and is waited for here.
+"""Run every call of launch_sync on one private event loop of the process, and wait for the call in its thread.
 
-Clients share the loop (`launch_sync._bridge.loop`), and with it the organization's budget and the connections, however
-many threads call. What holds for every call:
+All clients and threads share the loop (`launch_sync._bridge.loop`), the rate limit and the connections. The rules for
+every call:
 
 - the coroutine sees the caller's context variables;
 - callbacks run in the caller's thread, in order; an exception in one cancels the coroutine and reaches the caller;
-  what only shows progress hears of the end as well, and long calls show it unasked where somebody sits at a prompt;
+  progress output also gets the end of the call, and long calls show progress by default at an interactive prompt;
 - Ctrl-C cancels the coroutine, waits for its clean-up (5 s at most) and is raised again; a second one returns at once;
 - an iterator, and the body of a `with`, is one task from its first step to its last, so that time-outs and task groups
   of the async side may span steps.
@@ -411,4 +411,6 @@ class _Entered(AbstractContextManager[T, bool | None]):
 
 
 def _cut_off() -> ClosedError:
-    return ClosedError("The call was cut off: its client was closed meanwhile, or it was begun before a fork.")
+    return ClosedError(
+        "The call was cancelled: its client was closed during the call, or the call began before a fork."
+    )

@@ -1,8 +1,8 @@
 """The loop that launch_sync runs on: one daemon thread per process, named `launch-sync`, started by the first call.
 
-- A forked child starts its own loop, and neither uses nor closes what it inherited.
-- At exit the loop closes what is open, within two seconds and in silence; later calls raise `ClosedError`.
-- A client that was never closed is closed here, with one `ResourceWarning` that names the line that made it.
+- A forked child starts its own loop, and neither uses nor closes inherited objects.
+- At exit the loop silently closes all open clients within two seconds. Later calls raise `ClosedError`.
+- The loop closes a client that was never closed. One `ResourceWarning` names the line that created the client.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ _PARK_SECONDS = 1.0
 
 
 class BridgeThreadError(LaunchError, RuntimeError):
-    """launch_sync was called on its own event loop, where waiting for the answer would wait forever.
+    """launch_sync was called on its own event loop, where the call would wait forever.
 
-    That happens in code that runs on the loop by design, such as an observer of requests. Use launch_async there.
+    This happens in code that runs on the loop by design, such as an observer of requests. Use launch_async there.
     """
 
 
 class LaunchSyncInAsyncWarning(RuntimeWarning):
-    """launch_sync was called from a coroutine: it works, but blocks that event loop. Given once per process."""
+    """launch_sync was called from a coroutine. The call works but blocks that event loop. Shown once per process."""
 
 
 def current_loop() -> LoopThread:
@@ -87,7 +87,7 @@ def has_exited() -> bool:
 
 
 class Guard:
-    """Closes what its owner forgot to close, and says once where the owner was made.
+    """Closes an object that its owner did not close, and warns once with the line that created the owner.
 
     Args:
         owner: The object of launch_sync that a user should have closed.
@@ -279,7 +279,7 @@ def _start_loop() -> LoopThread:
 
 
 def bridge_thread_error() -> BridgeThreadError:
-    """Return the error that says what to do instead."""
+    """Return the error with advice."""
     return BridgeThreadError(
         "launch_sync was called on its own event loop and would wait forever. Use launch_async in code that runs there."
     )

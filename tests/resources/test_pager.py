@@ -246,7 +246,7 @@ async def test_a_notebook_shows_what_was_read_first_and_sends_nothing() -> None:
     listing = Listing([str(number) for number in range(7)])
     pager = Pager(listing.fetch, limit=2)
 
-    assert "nothing was read yet: <code>await</code> it" in pager._repr_html_()
+    assert "Write <code>await</code> before it" in pager._repr_html_()
     assert listing.asked == []
     await pager
     assert "1 to 2 of 7" in pager._repr_html_()
