@@ -1,22 +1,22 @@
-"""A folder becomes the ZIP that Launch builds from: the same input gives the same bytes, and no secret slips in.
+"""Archives: the ZIP files that Launch builds from. The same folder always gives the same bytes.
 
-`list_archive` shows what would be sent and why the rest stays behind, before anything is sent. `build_archive`
-writes the ZIP to a temporary file; `create_archive` does that without blocking the event loop. `check_archive` takes
-a ZIP that exists already. None of them needs a client or the network.
+`list_archive` shows the files that would be sent, and why other files are left out. `build_archive` writes the ZIP to a
+temporary file. `create_archive` does the same without blocking the event loop. `check_archive` checks an existing ZIP.
+None of these functions needs a client or the network.
 
-What stays behind, for the first reason that applies:
+The archive leaves out a file for the first of these reasons that applies:
 
-1. version control data, and links (never followed, so none leads outside);
-2. what `.launchignore` files say; a `!` line there brings back what a later rule would leave out;
-3. what the vendor's own tools leave out (FACTS §5), such as `node_modules` or `.next`;
-4. what `.gitignore` files say. Both kinds work as in git: nested, negated, relative to their own folder. Files above
-   the folder are not read, so that a build output which the repository ignores can be sent by naming it as the
-   folder. Git's index is not read either: a rule holds for tracked files too;
-5. sockets, pipes and devices;
-6. secrets: refused, or dropped or sent if asked. A `!` line of `.launchignore` that spells the file's name without
-   wildcards, such as `!.env.production`, sends that file.
+1. The file is version control data, or a link. Links are never followed, so none leads out of the folder.
+2. A `.launchignore` file excludes the file. A `!` line there includes a file that a later rule would exclude.
+3. The vendor's own tools exclude the file, such as the files in `node_modules` or `.next`.
+4. A `.gitignore` file excludes the file. Both kinds of ignore files work as in git: they can be nested and negated, and
+   are relative to their own folder. Ignore files above the folder are not read, so you can send a build output that the
+   repository ignores if you pass its folder. Git's index is not read either, so a rule also excludes tracked files.
+5. The file is a socket, a pipe or a device.
+6. The file contains a secret. By default, such a file is an error; `secrets=` can drop or send it. A `!` line of
+   `.launchignore` with the file name without wildcards, such as `!.env.production`, sends the file.
 
-Empty folders are not sent. File names are kept as they are, without Unicode normalization.
+Empty folders are not sent. File names are sent unchanged, without Unicode normalization.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ __all__ = [
 ]
 
 MIN_ARCHIVE_SIZE = 1024
-"""Bytes that an uploaded ZIP must have at least (FACTS §5). A smaller one is filled up by its archive comment."""
+"""Minimum size of an uploaded ZIP, in bytes. The SDK enlarges a smaller ZIP with an archive comment."""
 
 MAX_ARCHIVE_SIZE = 104_857_600
-"""Bytes that an uploaded ZIP may have at most, 100 MiB (FACTS §5)."""
+"""Maximum size of an uploaded ZIP, in bytes: 100 MiB."""
 
 SecretFiles: TypeAlias = Literal["refuse", "drop", "send"]
-"""What to do about files that hold secrets: raise an error, leave them behind, or send them like other files."""
+"""What to do with files that contain secrets: raise an error, leave them out, or send them like other files."""
 
 _SIZE_RULE = "FACTS §5"
 _SHOWN = 20
@@ -75,12 +75,12 @@ _LOG: Final = logging.getLogger(__name__)
 
 @attrs.frozen
 class ArchiveListing(Displayable):
-    """What an archive holds, and what was left out of it. `print(listing)` shows a short table.
+    """The files of an archive, and the files that were left out. `print(listing)` shows a short table.
 
     Attributes:
         folder: The folder, or the ZIP that was checked.
-        entries: What is sent, ordered by path.
-        excluded: What stays behind, ordered by path.
+        entries: The files to send, ordered by path.
+        excluded: The files that are left out, ordered by path.
     """
 
     folder: Path
@@ -89,21 +89,21 @@ class ArchiveListing(Displayable):
 
     @property
     def total_size(self) -> int:
-        """Bytes of all files together, uncompressed."""
+        """Size of all files together, in bytes before compression."""
         return sum(entry.size for entry in self.entries)
 
     @property
     def largest(self) -> list[ArchiveEntry]:
-        """What is sent, the largest first."""
+        """The files to send, the largest first."""
         return sorted(self.entries, key=lambda entry: (-entry.size, entry.path))
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Paths that stay behind because they hold secrets."""
+        """Paths that are left out because they contain secrets."""
         return tuple(exclusion.path for exclusion in self.excluded if exclusion.reason == SECRET)
 
     def to_dict(self) -> dict[str, object]:
-        """Return the listing as plain data that JSON can express."""
+        """Return the listing as plain data, ready for JSON."""
         return {
             "folder": encodable(str(self.folder)),
             "total_size": self.total_size,
@@ -129,15 +129,15 @@ class ArchiveListing(Displayable):
 
 @attrs.frozen
 class Archive:
-    """A ZIP on disk, ready to be uploaded. As a context manager it deletes the file, if it is a temporary one.
+    """A ZIP on disk, ready for an upload. As a context manager it deletes the file if it is a temporary file.
 
     Attributes:
-        path: The ZIP.
-        size: Its size in bytes.
+        path: Path of the ZIP.
+        size: Size of the ZIP in bytes.
         sha256: SHA-256 of the ZIP, in hexadecimal.
-        content_hash: SHA-256 over the paths, modes and contents of its files, in hexadecimal: equal whenever an upload
-            would change nothing, whatever compressed it.
-        listing: What is in it, and what was left out.
+        content_hash: SHA-256 over the paths, modes and contents of the files, in hexadecimal. Two archives with the
+            same files have the same value, also if they are compressed differently.
+        listing: The files of the archive, and the files that were left out.
         temporary: Whether the file belongs to this object, which deletes it when it is closed, or else forgotten.
     """
 

@@ -1,7 +1,7 @@
-"""The transport on aiohttp, which a client uses unless it is given another one.
+"""The default transport, which uses aiohttp.
 
-aiohttp itself sends GET, PUT and DELETE a second time when a kept-alive connection drops; `Response.sends` tells, so
-that the budget stays true.
+aiohttp sends GET, PUT and DELETE a second time if a kept-alive connection drops. `Response.sends` counts this, so that
+the rate limiter knows the real number of requests.
 """
 
 from __future__ import annotations
@@ -52,19 +52,19 @@ _FILE_NAME: Final = "site.zip"
 
 
 class AiohttpTransport:
-    """The transport that is used by default.
+    """The default transport.
 
-    The session is made on first use, on the loop that runs then, and closed with the client; a session that was given
-    stays the caller's.
+    The transport creates its session on the event loop of the first request, and closes it with the client. It does not
+    close a session that you pass.
 
     Args:
-        session: A session to use instead of an own one. Its default headers would be sent to storage, too.
-        ssl_context: How to verify servers; the system's certificates by default.
-        proxy: Proxy URL; by default what the environment says (HTTPS_PROXY, NO_PROXY, ...). Empty for none.
+        session: An aiohttp session to use. Storage also receives its default headers.
+        ssl_context: Verifies the servers; by default with the certificates of the system.
+        proxy: URL of a proxy; empty for none. By default the environment variables decide (HTTPS_PROXY, NO_PROXY, ...).
 
     Raises:
-        ConfigurationError: The context is something else, such as False, by which aiohttp would verify nothing; or the
-            proxy is malformed.
+        ConfigurationError: `ssl_context` is not an SSLContext (for example False, which would turn off verification),
+            or the proxy is malformed.
     """
 
     streams: bool = True
@@ -97,8 +97,8 @@ class AiohttpTransport:
     def for_sites(self) -> AiohttpTransport:
         """Return a transport for requests to deployed sites, with the same proxy and certificates.
 
-        It has connections of its own, never those of a session that was given: that one's default headers may hold
-        credentials. A redirect is an answer there.
+        It uses separate connections, because the default headers of a session that you passed may contain credentials.
+        It returns redirects as responses.
         """
         sites = AiohttpTransport(
             ssl_context=self._ssl if isinstance(self._ssl, ssl.SSLContext) else None, proxy=self._proxy
@@ -107,17 +107,17 @@ class AiohttpTransport:
         return sites
 
     async def send(self, request: Request) -> Response:
-        """Send a request once and read the answer; see `Transport.send`."""
+        """Send a request once and return the response; see `Transport.send`."""
         session = self._open()
         if isinstance(request.body, FileBody):
             return await self._send_file(session, request, request.body)
         return await self._exchange(session, request, _tracker())
 
     async def close(self) -> None:
-        """End every stream, and close the session, if it is our own, on the loop that it was made on.
+        """End every stream, and close the session of the transport on its event loop.
 
         Raises:
-            ConfigurationError: That loop is another one, and does not run.
+            ConfigurationError: The session belongs to another event loop, and this loop is not running.
         """
         self._closed = True
         if self._pid != os.getpid():
@@ -227,7 +227,7 @@ class AiohttpTransport:
             if not connecting.has_left:
                 mark_unsent(error)
             if translation is None:
-                # Who is cancelled sees no further down: aiohttp's frames hold the body and the address, in clear.
+                # End the traceback here: the frames of aiohttp contain the body and the URL.
                 raise error.with_traceback(None) from None
             failure = translation
             failure.sends = max(1, tracker.attempts)
@@ -332,7 +332,7 @@ def check_transport(transport: object, **others: object) -> None:
         raise ConfigurationError(f"transport must be an object with async send(request) and close(), not {kind}")
     if given := [name for name, option in others.items() if option is not None]:
         raise ConfigurationError(
-            f"{' and '.join(given)} would be ignored: a transport of your own decides that. Give either of them"
+            f"{' and '.join(given)} would be ignored: transport= replaces the default transport. Pass only one of them"
         )
 
 
@@ -403,8 +403,9 @@ def _check_proxy(proxy: Secret) -> None:
     """
     if not _is_usable(proxy):
         raise ConfigurationError(
-            "the proxy is not an http or https URL with a host (it is not repeated: a secret). It is that of proxy= or "
-            "of the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY); SOCKS is not spoken, and proxy='' uses none"
+            "the proxy is not an http or https URL with a host. Its value is not shown, because it may contain a "
+            "password. It comes from proxy= or from the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY). SOCKS is not "
+            "supported; proxy='' uses no proxy"
         )
 
 

@@ -131,7 +131,7 @@ def check_page(limit: int | None, skip: int) -> None:
 
 def _check_whole(name: str, figure: object) -> None:
     if isinstance(figure, bool) or not isinstance(figure, Integral):
-        raise InvalidArgumentError(name, f"{figure!r} is no whole number", rule="openapi.yaml")
+        raise InvalidArgumentError(name, f"{figure!r} is not a whole number", rule="openapi.yaml")
 
 
 def check_timeout(timeout: object) -> None:
@@ -152,7 +152,7 @@ def check_callback(**callbacks: object) -> None:
     """
     for name, callback in callbacks.items():
         if inspect.iscoroutinefunction(callback):
-            raise InvalidArgumentError(name, "is a coroutine function, and is not awaited: give a plain function")
+            raise InvalidArgumentError(name, "is a coroutine function, and is never awaited: pass a plain function")
 
 
 def check_count(name: str, items: Sequence[object], *, most: int, rule: str) -> None:

@@ -572,7 +572,7 @@ async def test_a_proxy_of_a_kind_that_is_not_spoken_says_where_it_may_come_from(
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks5://user:password@127.0.0.1:1080")
 
-    with pytest.raises(ConfigurationError, match=r"ALL_PROXY.*SOCKS is not spoken") as caught:
+    with pytest.raises(ConfigurationError, match=r"ALL_PROXY.*SOCKS is not supported") as caught:
         await transport.send(Request("GET", "http://launch.test/projects"))
 
     assert "password" not in str(caught.value)

@@ -171,7 +171,7 @@ def test_a_negative_skip_is_refused() -> None:
     "bound", [{"limit": True}, {"limit": 5.0}, {"limit": "5"}, {"skip": True}, {"skip": None}], ids=str
 )
 def test_a_bound_that_is_no_whole_number_is_refused(bound: dict[str, Any]) -> None:
-    with pytest.raises(InvalidArgumentError, match="is no whole number") as caught:
+    with pytest.raises(InvalidArgumentError, match="is not a whole number") as caught:
         Pager(endless, **bound)
 
     assert caught.value.parameter in bound
