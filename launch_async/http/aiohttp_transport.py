@@ -403,9 +403,9 @@ def _check_proxy(proxy: Secret) -> None:
     """
     if not _is_usable(proxy):
         raise ConfigurationError(
-            "the proxy is not an http or https URL with a host. Its value is not shown, because it may contain a "
-            "password. It comes from proxy= or from the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY). SOCKS is not "
-            "supported; proxy='' uses no proxy"
+            "the proxy is not an http or https URL with a host. Its value is not shown, because it may contain "
+            "credentials. It comes from proxy= or from the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY). SOCKS is "
+            "not supported; proxy='' uses no proxy"
         )
 
 
