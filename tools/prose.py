@@ -242,7 +242,7 @@ _NOT_PROSE = [
     _FENCE,
     re.compile(r"<!--.*?-->", re.DOTALL),
     re.compile(r"^[ \t]*--8<--.*$|^[ \t]*::: .*(?:\n[ \t]+.*)*|^\[[^\]]+\]: .*$", re.MULTILINE),
-    re.compile(r"(?<=\])\([^)\s]*(?:\s\"[^\"]*\")?\)|<https?:[^>]*>|https?://\S+|\{[:#.][^}\n]*\}"),
+    re.compile(r"(?<=\])\([^)\s]*(?:\s\"[^\"]*\")?\)|<https?:[^>]*>|https?://[^\s`]+|\{[:#.][^}\n]*\}"),
     _TAG,
 ]
 _CODE = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
