@@ -9,7 +9,7 @@ from __future__ import annotations
 from launch_async._lazy import lazy
 from launch_async._version import __version__ as __version__
 
-TYPE_CHECKING = False  # type checkers take it for true; see launch_async._lazy
+TYPE_CHECKING = False  # type checkers assume True; see launch_async._lazy
 if TYPE_CHECKING:
     from launch_async.archive import (
         Archive as Archive,

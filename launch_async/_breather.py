@@ -1,4 +1,4 @@
-"""`Breather`: long work on the event loop that lets others have their turn."""
+"""`Breather`: yield to other tasks during long work on the event loop."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Final
 
 __all__ = ["Breather"]
 
-_TURN: Final = 0.005
+_TURN_S: Final = 0.005
 
 
 class Breather:
-    """Ends the turn of a coroutine once it has worked for five milliseconds without a wait."""
+    """Yields to the event loop if the coroutine has run for more than 5 ms without a wait."""
 
     def __init__(self) -> None:
         self._since = perf_counter()
 
     async def breathe(self) -> None:
-        """Let others have a turn, if it is time for that; call it between small pieces of work."""
-        if perf_counter() - self._since > _TURN:
+        """Let other tasks run if 5 ms have passed. Call this method between small pieces of work."""
+        if perf_counter() - self._since > _TURN_S:
             await asyncio.sleep(0)
             self._since = perf_counter()

@@ -1,8 +1,8 @@
-"""Checksummed lines, of which a journal's file consists. They distinguish a torn end from damage.
+"""Lines with checksums, the format of journal files. The format distinguishes an interrupted write from damage.
 
-Each line is a JSON array of a checksum and a record. A checksum covers its own record and, by way of the checksum
-before it, all earlier ones: a line that was changed, moved or taken out is noticed. A write that was cut off leaves a
-line without an end. No caller was promised that this line is durable, so the reader skips it.
+Each line is a JSON array of a checksum and a record. The checksum covers the record and the checksum of the line
+before, so it covers all earlier records too. The reader detects a line that was changed, moved or removed. An
+interrupted write leaves a line without an end. The writer had not reported this line as saved, so the reader skips it.
 """
 
 from __future__ import annotations
@@ -19,41 +19,41 @@ __all__ = ["DamagedLineError", "Log", "Record"]
 Record: TypeAlias = Mapping[str, object]
 
 _BEFORE: Final = len('["00000000", ')
-"""Bytes before the record of a line."""
+"""Number of bytes before the record of a line."""
 
 
 class DamagedLineError(ValueError):
-    """A line that was written whole is no longer what it was."""
+    """A complete line was changed after it was written."""
 
 
 @attrs.define
 class Log:
-    """The position of the next line, and the checksum on which its own checksum depends.
+    """The position of the next line, and the checksum of the line before.
 
     Attributes:
-        size: Bytes of the lines so far.
-        checksum: Checksum of the last line; 0 before the first.
+        size: Size of all lines so far, in bytes.
+        checksum: Checksum of the last line; 0 before the first line.
     """
 
     size: int = 0
     checksum: int = 0
 
     def line(self, record: Record) -> bytes:
-        """Return the next line; `add` it once it is written."""
-        # Escapes keep every line in ASCII, also if a message has other characters.
+        """Return the next line. Call `add` after the line was written."""
+        # json.dumps escapes other characters, so every line is ASCII.
         text = json.dumps(record).encode()
         return b'["%08x", %b]\n' % (zlib.crc32(text, self.checksum), text)
 
     def add(self, line: bytes) -> None:
-        """Count a line that was written."""
+        """Record that a line was written."""
         self.size += len(line)
         self.checksum = int(line[2:10], 16)
 
     def read(self, content: bytes) -> list[Record]:
-        """Return the records of all lines that are whole, and count the lines.
+        """Return the records of all complete lines, and move the position after them.
 
         Raises:
-            DamagedLineError: A line is not as it was written.
+            DamagedLineError: A line was changed after it was written.
         """
         records: list[Record] = []
         while (end := content.find(b"\n", self.size) + 1) > 0:

@@ -1,10 +1,10 @@
-"""A lock on an open file that is gone when the file is closed or its process dies, and not before.
+"""A lock on an open file. The lock ends when the file is closed or its process dies, and not before.
 
-`flock` belongs to the open file: closing another descriptor of the same file, even in the same process, leaves it.
-(A lock by `fcntl` would be lost then.) Over NFS, Linux asks the server to lock the file. On Windows a byte far behind
-the end is locked, so that other processes can still read the file; that was not tried.
+A `flock` lock belongs to the open file. It stays if the process closes another descriptor of the same file. (A `fcntl`
+lock would end.) Over NFS, Linux asks the server to lock the file. On Windows, the lock covers one byte far behind the
+end, so other processes can still read the file. The Windows lock was not tested.
 
-Why no library does this: docs/decisions/0028-file-locks.md.
+docs/decisions/0028-file-locks.md explains why the SDK uses no library for this.
 """
 
 from __future__ import annotations
@@ -21,15 +21,17 @@ _TAKEN: Final = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 
 
 class NoFileLocks(OSError):
-    """This platform has no file locks at all."""
+    """This platform has no file locks."""
 
 
 def lock(descriptor: int) -> bool:
-    """Lock a file that is open for writing, without waiting; return False if somebody else has locked it.
+    """Lock a file that is open for writing, without waiting.
+
+    Return False if another process, or another open file of this process, holds the lock.
 
     Raises:
-        NoFileLocks: The platform knows neither `flock` nor Windows' locks.
-        OSError: The file cannot be locked where it is.
+        NoFileLocks: The platform has neither `flock` nor the locks of Windows.
+        OSError: The file system does not support locks, or the lock failed for another reason.
     """
     try:
         _lock(descriptor)
@@ -43,7 +45,7 @@ def lock(descriptor: int) -> bool:
 
 
 def unlock(descriptor: int) -> None:
-    """Give a lock back before the file is closed."""
+    """Release a lock before the file is closed."""
     with contextlib.suppress(OSError):
         _unlock(descriptor)
 

@@ -1,14 +1,14 @@
-"""Lazy packages: a public name is imported from its module when somebody first uses it.
+"""Lazy packages: the package imports a public name from its module when a program first uses the name.
 
-A package states its public names once, as imports below `if TYPE_CHECKING:` in its `__init__.py`. Type checkers read
-them there; at run time `lazy` reads the same lines.
+A package lists its public names once, as imports below `if TYPE_CHECKING:` in its `__init__.py`. Type checkers read
+these imports. At run time, `lazy` reads the same lines.
 """
 
 from __future__ import annotations
 
 import sys
 
-TYPE_CHECKING = False  # type checkers take it for true; importing it from typing would double the time of `--help`
+TYPE_CHECKING = False  # type checkers assume True; an import of typing would double the time of `--help`
 if TYPE_CHECKING:
     import ast
     from collections.abc import Callable
@@ -17,9 +17,9 @@ __all__ = ["lazy", "type_only_imports"]
 
 
 def lazy(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """Return `__getattr__` and `__dir__` of a package, which offer what it imports for type checkers.
+    """Return `__getattr__` and `__dir__` for a package. They provide the names that it imports for type checkers.
 
-    `__all__` is among what `__getattr__` finds.
+    `__getattr__` also provides `__all__`.
     """
     found_homes: dict[str, str] = {}
 
@@ -33,7 +33,7 @@ def lazy(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]]
         # linecache finds the source even if the package was loaded from a ZIP.
         source = "".join(linecache.getlines(str(module.__file__), vars(module)))
         if not source:
-            raise ImportError(f"{package} needs the source of its __init__.py; include it in the frozen program")
+            raise ImportError(f"{package} needs the source file of its __init__.py. Add it to the frozen program")
         found_homes.update(type_only_imports(ast.parse(source)))
         return found_homes
 
@@ -54,7 +54,7 @@ def lazy(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]]
 
 
 def type_only_imports(tree: ast.Module) -> dict[str, str]:
-    """Return the names that a module imports below `if TYPE_CHECKING:`, with the module of each."""
+    """Return the names that a module imports below `if TYPE_CHECKING:`, each with its module."""
     import ast
 
     return {

@@ -1,6 +1,6 @@
-"""The proxy that the environment names for a host, and the hosts that NO_PROXY excludes, read as curl reads them.
+"""Find the proxy for a host in the environment, and apply NO_PROXY as curl does.
 
-`urllib`, and aiohttp with it, splits NO_PROXY at commas only and knows neither networks nor IPv6.
+`urllib`, which aiohttp uses, splits NO_PROXY only at commas and supports neither networks nor IPv6.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def environment_proxy(scheme: str, host: str, port: int | None) -> str | None:
-    """Return the proxy for a host, a URL that may hold a password; None where there is none.
+    """Return the URL of the proxy for a host; None if there is no proxy. The URL may contain a password.
 
-    It is that of the environment's variables, or else that of the system's settings on macOS and Windows.
+    The proxy comes from the environment variables, or else from the system settings on macOS and Windows.
     """
     found = urllib.request.getproxies()
     proxy = found.get(scheme, found.get("all"))
@@ -32,7 +32,7 @@ def environment_proxy(scheme: str, host: str, port: int | None) -> str | None:
         is_direct = bool(urllib.request.proxy_bypass(host))
     if is_direct:
         return None
-    # As other programs read it: many environments name a host and a port only.
+    # Many environments set only a host and a port. Other programs then assume `http://`.
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
@@ -40,11 +40,11 @@ def bypasses(no_proxy: str, host: str, port: int) -> bool:
     """Return whether a host is reached directly.
 
     Args:
-        no_proxy: Entries between commas or blanks: `*` for every host; a name, which stands for its subdomains, too,
-            with or without `.` or `*.` before it; an address; a network such as `10.0.0.0/8`. Any of them may end in
-            a port, which must then be the same. Any other entry matches no host.
-        host: Name or address, without brackets.
-        port: Its port.
+        no_proxy: Entries separated by commas or blanks. An entry is `*` for every host; a name, with or without `.` or
+            `*.` before it, which also matches its subdomains; an address; or a network such as `10.0.0.0/8`. An entry
+            can end with a port, and then matches only this port. Any other entry matches no host.
+        host: Name or address of the host, without brackets.
+        port: Port of the host.
     """
     return any(_fits(entry, host.lower().rstrip("."), port) for entry in re.split(r"[\s,]+", no_proxy.lower()) if entry)
 
@@ -67,7 +67,7 @@ def _fits(entry: str, host: str, port: int) -> bool:
 
 
 def _split(entry: str) -> tuple[str, str]:
-    """Return an entry's name, address or network, and its port; an address of IPv6 has one only behind brackets."""
+    """Return the name, address or network of an entry, and its port. An IPv6 address with a port needs brackets."""
     if entry.startswith("["):
         inside, _, rest = entry[1:].partition("]")
         return (inside + rest, "") if rest.startswith("/") else (inside, rest.removeprefix(":"))

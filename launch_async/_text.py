@@ -1,4 +1,4 @@
-"""Figures and foreign text as words on one line."""
+"""Format numbers, and text from other sources, on one line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CONTROLS: Final = r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+"
 
 
 def duration(seconds: float | None) -> str:
-    """Return a length of time: `0.4 s`, `41 s`, `3 min 5 s`, `2 h 10 min`; nothing for None."""
+    """Return a duration: `0.4 s`, `41 s`, `3 min 5 s`, `2 h 10 min`; an empty string for None."""
     if seconds is None:
         return ""
     if seconds < 10:
@@ -31,34 +31,34 @@ def duration(seconds: float | None) -> str:
 
 
 def file_size(count: int) -> str:
-    """Return a number of bytes: `800 B`, `1.5 KiB`, `20.0 MiB`."""
+    """Return a file size: `800 B`, `1.5 KiB`, `20.0 MiB`."""
     if count < 1024:
         return f"{count} B"
     return f"{count / 1024:.1f} KiB" if count < 1024**2 else f"{count / 1024**2:.1f} MiB"
 
 
 def printable(text: str) -> str:
-    """Return text on one line that a terminal only shows: names and messages come from elsewhere."""
+    """Return text on one line, with a blank for each character that a terminal could interpret."""
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def without_escapes(text: str) -> str:
-    """Return foreign text on one line as a person reads it: without what would only steer a terminal."""
+    """Return text on one readable line, without the control sequences of terminals."""
     return text if text.isprintable() else printable(re.sub(_CONTROLS, " ", re.sub(_ESCAPES, "", text)))
 
 
 def shortened(label: str, most: int) -> str:
-    """Return the end of a long label: projects differ there, and environments stand there."""
+    """Return the end of a long label, because the differences and the environment are at the end."""
     return label if len(label) <= most else f"\N{HORIZONTAL ELLIPSIS}{label[1 - most :]}"
 
 
 def listed(names: Sequence[str], most: int) -> str:
-    """Return names in one line, the first of them and how many more there are."""
+    """Return the first names on one line, and the number of the other names."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
 
 def first_lines(lines: Sequence[str], most: int, *, indent: int = 2) -> list[str]:
-    """Return the first lines, and one that says how many more there are."""
+    """Return the first lines, and a line with the number of the other lines."""
     more = [f"{'':{indent}}... and {len(lines) - most:,} more"] if len(lines) > most else []
     return [*lines[:most], *more]

@@ -1,7 +1,7 @@
-"""The views of objects: the card in a notebook, a data frame, JUnit, Markdown, a page.
+"""The views of objects: HTML in a notebook, a data frame, JUnit, Markdown, a web page.
 
-`launch_async.display` holds the views, as functions from objects to views, and registers each with the class that it
-shows. The classes import no view: they ask here, and the first question loads `display`.
+`launch_async.display` contains a function for each view, and registers it here with the class of its objects. The
+classes do not import `display`. They call a view of this module, and the first call loads `display`.
 """
 
 from __future__ import annotations
@@ -50,57 +50,57 @@ class View(Generic[V]):
         return register
 
     def __call__(self, item: object) -> V:
-        """Return the view of an object, by the nearest of its classes that has one."""
+        """Return the view of an object, from its class or the nearest base class that has this view."""
         import_module("launch_async.display.views")
         for kind in type(item).__mro__:
             if kind in self._shown_by:
                 return self._shown_by[kind](item)
-        raise TypeError(f"launch_async.display has no such view of {type(item).__name__}")
+        raise TypeError(f"launch_async.display has no view of this kind for {type(item).__name__}")
 
 
 HTML: Final = View[str]()
-"""The view in a notebook."""
+"""HTML for a notebook."""
 FRAME: Final[View[pd.DataFrame]] = View()
 """Rows as a pandas data frame."""
 JUNIT: Final = View[str]()
 """JUnit XML, for CI."""
 MARKDOWN: Final = View[str]()
-"""GitHub's Markdown, for the summary of a CI job."""
+"""GitHub Markdown, for the summary of a CI job."""
 PAGE: Final = View[str]()
 """A complete web page."""
 TRACEBACK: Final[View[list[str]]] = View()
-"""The lines that IPython shows for an error."""
+"""The lines that IPython displays for an error."""
 
 
 class StepsShown(Protocol):
     """The display of the progress of a deployment."""
 
     def on_step(self, step: str) -> None:
-        """Take in what is done next."""
+        """Show the next step."""
 
     def on_progress(self, sent: int) -> None:
-        """Take in how many bytes were uploaded so far."""
+        """Show the number of bytes that were uploaded so far."""
 
     def on_log(self, line: object) -> None:
-        """Take in a line of the build log."""
+        """Show a line of the build log."""
 
     def on_update(self, deployment: object) -> None:
-        """Take in a state of the deployment."""
+        """Show a new state of the deployment."""
 
     def __enter__(self) -> object: ...
 
     def end(self, kind: type[BaseException] | None = None) -> None:
-        """Show how it ended."""
+        """Show the result; `kind` is the class of the exception, if there was one."""
 
 
 class RunShown(Protocol):
     """The display of the progress of a run."""
 
     def __call__(self, event: object) -> None:
-        """Take in an event."""
+        """Show an event."""
 
     def end(self, kind: type[BaseException] | None = None) -> None:
-        """Show how it ended."""
+        """Show the result; `kind` is the class of the exception, if there was one."""
 
 
 def progress_of_deployment(title: str) -> StepsShown:
@@ -110,7 +110,7 @@ def progress_of_deployment(title: str) -> StepsShown:
 
 
 def at_a_prompt() -> bool:
-    """Return whether somebody sits at a prompt: in a notebook, in IPython, or in Python's own shell."""
+    """Return whether Python runs interactively: in a notebook, in IPython, or in the Python shell."""
     ipython = sys.modules.get("IPython")
     return hasattr(sys, "ps1") or (ipython is not None and ipython.get_ipython() is not None)
 
@@ -121,7 +121,7 @@ def progress_of_run() -> RunShown:
 
 
 class Displayable:
-    """Base of what notebooks show as HTML."""
+    """Base class of objects that notebooks show as HTML."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""A folder becomes a ZIP."""
+"""Build a ZIP from a folder, or check an existing ZIP."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ class Archive:
         content_hash: SHA-256 over the paths, modes and contents of the files, in hexadecimal. Two archives with the
             same files have the same value, also if they are compressed differently.
         listing: The files of the archive, and the files that were left out.
-        temporary: Whether the file belongs to this object, which deletes it when it is closed, or else forgotten.
+        temporary: Whether the file is temporary. The object deletes a temporary file on `close`, or when it is freed.
     """
 
     path: Path
@@ -154,7 +154,7 @@ class Archive:
         object.__setattr__(self, "_delete", delete)
 
     def close(self) -> None:
-        """Delete the file if it is a temporary one; a second call does nothing."""
+        """Delete the file if it is a temporary file. A second call does nothing."""
         if self._delete is not None:
             self._delete()
 
@@ -168,21 +168,22 @@ class Archive:
 def list_archive(
     folder: str | os.PathLike[str], *, secrets: SecretFiles = "refuse", follow_ignore_files: bool = True
 ) -> ArchiveListing:
-    """Return what an archive of `folder` would hold, and what it would leave out and why.
+    """Return the files that an archive of `folder` would contain, and the files that it would leave out and why.
 
     Args:
         folder: The folder to send.
-        secrets: What to do about files that hold secrets and are not left out for another reason: `.env`, `.env.*`,
-            `prod.env` and the like, other than samples; private keys, by content in any file but scripts, pages, styles
-            and media; key stores; `.npmrc` and `.yarnrc.yml` with a token; `.netrc`, `.kube/config`, `*.tfstate` and
-            the like. `refuse` raises, `drop` leaves them out and logs a warning, `send` sends them like other files.
-            A line such as `!.env.production` in `.launchignore` sends one file.
-        follow_ignore_files: Whether `.gitignore` and `.launchignore` count.
+        secrets: What to do with files that contain secrets and are not left out for another reason. `refuse` raises an
+            error, `drop` leaves the files out and logs a warning, `send` sends them like other files. The SDK detects
+            `.env`, `.env.*`, `prod.env` and similar names, except samples; private keys, by the content of any file
+            except scripts, pages, styles and media; key stores; `.npmrc` and `.yarnrc.yml` with a token; `.netrc`,
+            `.kube/config`, `*.tfstate` and similar files. A line such as `!.env.production` in `.launchignore` sends a
+            single file.
+        follow_ignore_files: Whether `.gitignore` and `.launchignore` files apply.
 
     Raises:
-        ArchiveError: There is no such folder, nothing in it would be sent, it holds secrets, or something in it cannot
-            be read or has a name that a ZIP cannot express.
-        InvalidArgumentError: `secrets` is none of the three.
+        ArchiveError: The folder does not exist, contains no file to send or contains secrets. Or a file or folder in it
+            cannot be read, or has a name that a ZIP cannot contain.
+        InvalidArgumentError: `secrets` has another value.
     """
     return _list(folder, secrets, follow_ignore_files, lambda: None)
 
@@ -206,8 +207,8 @@ def _list(
     if not found:
         raise ArchiveError(
             "folder",
-            f"{printable(os.fspath(folder))} holds no file to send ({len(left)} left out). Name the folder that holds "
-            "the site, or bring files back with a `!` line in .launchignore",
+            f"{printable(os.fspath(folder))} contains no file to send ({len(left)} left out). Pass the folder that "
+            "contains the site, or include files with a `!` line in .launchignore",
             rule=_SIZE_RULE,
         )
     return ArchiveListing(folder=Path(folder), entries=tuple(found), excluded=tuple(left))
@@ -220,21 +221,21 @@ def build_archive(
     follow_ignore_files: bool = True,
     level: int = 6,
 ) -> Archive:
-    """Pack a folder into a temporary ZIP, which the result deletes when it is closed.
+    """Pack a folder into a temporary ZIP. `Archive.close` deletes the ZIP.
 
-    Two calls on the same files give the same bytes, on any supported Python with the same zlib.
+    Two calls with the same files write the same bytes, on any supported Python with the same zlib.
 
     Args:
-        folder: The folder; or a listing of it: then exactly those files are packed, and one that has changed since is
-            refused.
-        secrets: As in `list_archive`; without effect on a listing.
-        follow_ignore_files: As in `list_archive`; without effect on a listing.
-        level: zlib's compression level, from 0 (none) over 1 (fast) to 9 (small).
+        folder: The folder, or a listing of it. With a listing, the SDK packs exactly the listed files, and raises an
+            error if one of them has changed since.
+        secrets: As in `list_archive`. Without effect if `folder` is a listing.
+        follow_ignore_files: As in `list_archive`. Without effect if `folder` is a listing.
+        level: Compression level of zlib: 0 (no compression), or 1 (fastest) to 9 (smallest).
 
     Raises:
-        ArchiveError: As in `list_archive`; or a file changed while it was read; or the ZIP would exceed 100 MiB, or
-            cannot be written to the temporary folder.
-        InvalidArgumentError: `secrets` or `level` is none of those.
+        ArchiveError: As in `list_archive`. Or a file has changed, the ZIP would be larger than 100 MiB, or the SDK
+            cannot write it to the temporary folder.
+        InvalidArgumentError: `secrets` has another value, or `level` is not from 0 to 9.
     """
     return _build(folder, secrets, follow_ignore_files, level, lambda: None)
 
@@ -246,25 +247,25 @@ async def create_archive(
     follow_ignore_files: bool = True,
     level: int = 6,
 ) -> Archive:
-    """Do what `build_archive` does in a thread, with the same arguments and errors.
+    """Run `build_archive` in a thread, with the same arguments and errors.
 
-    When cancelled, it stops at the next file, also while it lists the folder, and leaves nothing behind.
+    If the caller is cancelled, the thread stops at the next file, also while it lists the folder. It leaves no ZIP.
     """
     return await _in_thread(partial(_build, folder, secrets, follow_ignore_files, level))
 
 
 def check_archive(zip_path: str | os.PathLike[str], *, secrets: SecretFiles = "refuse") -> Archive:
-    """Check a ZIP that exists already; it is neither changed nor deleted.
+    """Check an existing ZIP. The SDK neither changes nor deletes the file.
 
     Args:
-        zip_path: The ZIP.
-        secrets: What to do about a ZIP that holds secrets (as in `list_archive`) or version control data. `send`
-            accepts it; `refuse` raises, and so does `drop`: a ZIP is sent as it is.
+        zip_path: Path of the ZIP.
+        secrets: What to do with a ZIP that contains secrets (as in `list_archive`) or version control data. `send`
+            accepts the ZIP. `refuse` and `drop` raise an error, because the SDK sends a ZIP unchanged.
 
     Raises:
-        ArchiveError: It is not a complete ZIP, has less than 1024 bytes or more than 100 MiB, holds no file, a secret,
-            or a name or link that leads outside.
-        InvalidArgumentError: `secrets` is none of the three.
+        ArchiveError: The file is not a complete ZIP, is smaller than 1024 bytes or larger than 100 MiB, contains no
+            file, contains a secret, or contains a name or link that leads out of the archive.
+        InvalidArgumentError: `secrets` has another value.
     """
     return _check(zip_path, secrets, lambda: None)
 
@@ -272,13 +273,13 @@ def check_archive(zip_path: str | os.PathLike[str], *, secrets: SecretFiles = "r
 async def check_archive_in_thread(
     zip_path: str | os.PathLike[str], *, secrets: SecretFiles, name: str | None = None, temporary: bool = False
 ) -> Archive:
-    """Do what `check_archive` does in a thread; when cancelled, stop at the next block.
+    """Run `check_archive` in a thread. If the caller is cancelled, the thread stops at the next block.
 
     Args:
-        zip_path: The ZIP.
+        zip_path: Path of the ZIP.
         secrets: As in `check_archive`.
-        name: What errors call it; its path by default.
-        temporary: Whether the file belongs to the archive, which deletes it when it is closed.
+        name: Name of the ZIP in error texts; its path by default.
+        temporary: Whether the archive deletes the file when it is closed.
     """
     return await _in_thread(partial(_check, zip_path, secrets, name=name, temporary=temporary))
 
@@ -310,12 +311,12 @@ def _check(
     except OSError as error:
         raise ArchiveError("zip_path", f"{name} cannot be read ({error.strerror})") from error
     if not members:
-        raise ArchiveError("zip_path", f"{name} holds no file", rule=_SIZE_RULE)
+        raise ArchiveError("zip_path", f"{name} contains no file", rule=_SIZE_RULE)
     if secrets != "send" and (secret := [printable(member.name) for member in members if member.secret]):
-        why = ' (secrets="drop" takes files out of a folder only)' if secrets == "drop" else ""
+        why = ' (secrets="drop" works only with a folder)' if secrets == "drop" else ""
         raise ArchiveError(
             "zip_path",
-            f'it holds secrets: {listed(secret, _SHOWN)}. Pack it without them, or pass secrets="send"{why}',
+            f'it holds secrets: {listed(secret, _SHOWN)}. Make a ZIP without these files, or pass secrets="send"{why}',
             paths=secret,
         )
     entries = tuple(ArchiveEntry(member.name, member.size, member.mode) for member in members)
@@ -328,7 +329,7 @@ class _Stopped(Exception):
 
 
 async def _in_thread(work: Callable[[Callable[[], None]], Archive]) -> Archive:
-    """Run `work` in a thread. It gets a function to call often, which ends the work once the caller is cancelled."""
+    """Run `work` in a thread. Its argument is a checkpoint to call often: it raises after the caller was cancelled."""
     stop = threading.Event()
 
     def checkpoint() -> None:
@@ -346,15 +347,15 @@ async def _in_thread(work: Callable[[Callable[[], None]], Archive]) -> Archive:
 
 
 def _discard(building: asyncio.Future[Archive]) -> None:
-    # Cancelled too late: the archive is there already, and nobody will ask for it.
+    # The work ended before the cancellation took effect. No caller receives the archive, so it is deleted here.
     if not building.cancelled() and building.exception() is None:
         building.result().close()
 
 
 def _check_choice(secrets: str) -> None:
-    # A slip such as `refused` must not be taken for another choice.
+    # A typing error such as `refused` must not count as `drop` or `send`.
     if secrets not in get_args(SecretFiles):
-        raise InvalidArgumentError("secrets", f"{secrets!r} is none of 'refuse', 'drop' and 'send'")
+        raise InvalidArgumentError("secrets", f"{secrets!r} is not one of 'refuse', 'drop' and 'send'")
 
 
 def _existing_folder(folder: str | os.PathLike[str]) -> str:
@@ -373,12 +374,17 @@ def _refuse_or_report(paths: Sequence[str], secrets: SecretFiles) -> None:
     if secrets == "refuse":
         raise ArchiveError(
             "folder",
-            f"it holds secrets that would be sent: {listed(paths, _SHOWN)}. Set variables of the environment instead "
-            'of sending them; list the files in .gitignore or .launchignore, or pass secrets="drop". What holds no '
-            f"secret is sent after a line in .launchignore: !/{paths[0]}",
+            f"it holds secrets that would be sent: {listed(paths, _SHOWN)}. List the files in .gitignore or "
+            '.launchignore, or pass secrets="drop". Set secrets as variables of the environment instead. To send a '
+            f"file that contains no secret, add a line to .launchignore: !/{paths[0]}",
             paths=paths,
         )
-    _LOG.warning("Left out %d files that hold secrets: %s", len(paths), listed(paths, _SHOWN), extra={"paths": paths})
+    _LOG.warning(
+        "The archive leaves out %d files that contain secrets: %s",
+        len(paths),
+        listed(paths, _SHOWN),
+        extra={"paths": paths},
+    )
 
 
 def _build(
@@ -414,7 +420,7 @@ def _build(
     except SizeExceeded:
         _remove(Path(name))
         raise _too_large(listing) from None
-    except OSError as error:  # ArchiveError tells about files that cannot be read
+    except OSError as error:  # the ZIP cannot be written; `pack` raises ArchiveError for unreadable files
         _remove(Path(name))
         raise unwritable(error) from error
     except BaseException:
@@ -423,11 +429,11 @@ def _build(
 
 
 def unwritable(error: OSError) -> ArchiveError:
-    """Return the error of a temporary folder that takes no more."""
+    """Return the error for a temporary folder in which the ZIP cannot be written."""
     where = printable(tempfile.tempdir or "the temporary folder")
     return ArchiveError(
         "folder",
-        f"the ZIP cannot be written to {where} ({error.strerror}). Free space there, or name another folder: set the "
+        f"the ZIP cannot be written to {where} ({error.strerror}). Free space there, or use another folder: set the "
         "variable TMPDIR (TEMP on Windows) before the program starts",
     )
 
@@ -438,7 +444,7 @@ def _too_large(listing: ArchiveListing) -> ArchiveError:
     return ArchiveError(
         "folder",
         f"{len(listing.entries)} files, {file_size(listing.total_size)} before compression, make a ZIP of more than "
-        f"100 MiB. The largest: {named}. Leave out what the build does not need in .launchignore",
+        f"100 MiB. The largest files: {named}. List the files that the build does not need in .launchignore",
         rule=_SIZE_RULE,
         paths=[entry.path for entry in largest],
     )
@@ -448,13 +454,17 @@ def check_size(count: int) -> None:
     """Check the size of a ZIP in bytes.
 
     Raises:
-        ArchiveError: Launch does not take ZIPs of that size.
+        ArchiveError: Launch does not accept a ZIP of this size.
     """
     if count < MIN_ARCHIVE_SIZE:
-        problem = f"it has {count} bytes, and Launch takes 1024 at least: name the folder instead, it is filled up"
+        problem = (
+            f"it has {count} bytes, and Launch accepts 1024 bytes at least. Pass the folder instead of the ZIP: the "
+            "SDK then makes a ZIP that is large enough"
+        )
         raise ArchiveError("zip_path", problem, rule=_SIZE_RULE)
     if count > MAX_ARCHIVE_SIZE:
-        raise ArchiveError("zip_path", f"it has {file_size(count)}, and Launch takes 100 MiB at most", rule=_SIZE_RULE)
+        problem = f"it has {file_size(count)}, and Launch accepts 100 MiB at most"
+        raise ArchiveError("zip_path", problem, rule=_SIZE_RULE)
 
 
 def _content_hash(entries: Sequence[ArchiveEntry], digests: Sequence[bytes]) -> str:

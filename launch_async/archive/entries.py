@@ -1,4 +1,4 @@
-"""A file that is sent, and a path that stays behind."""
+"""The entries of a listing: files to send, and paths that are left out."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ __all__ = ["ArchiveEntry", "Exclusion"]
 
 @attrs.frozen
 class ArchiveEntry:
-    """A file that is sent.
+    """A file to send.
 
     Attributes:
-        path: Relative to the folder, with `/`.
-        size: Bytes, uncompressed.
-        mode: 0o755 if its owner may execute it, 0o644 otherwise.
-        identity: What tells whether the file changes before it is sent; empty in a ZIP that exists already.
+        path: Path relative to the folder, with `/`.
+        size: Size in bytes, before compression.
+        mode: 0o755 if the owner may execute the file, 0o644 otherwise.
+        identity: Values that show whether the file changes before it is sent; empty for a file of an existing ZIP.
     """
 
     path: str
@@ -28,13 +28,13 @@ class ArchiveEntry:
 
 @attrs.frozen
 class Exclusion:
-    """A file or folder that stays behind.
+    """A file or folder that is left out.
 
     Attributes:
-        path: Relative to the folder, with `/`; a folder ends with `/` and stands for everything below it.
-        reason: Such as `vcs`, `vendor default`, `build cache`, `os noise`, `secret`, `link`, `socket`, `pipe`, `device`
-            or `ignored by docs/.gitignore:3`.
-        size: Bytes; None for a folder, which was not looked into, and for a file that vanished meanwhile.
+        path: Path relative to the folder, with `/`. The path of a folder ends with `/` and includes all files below it.
+        reason: Reason, such as `vcs`, `vendor default`, `build cache`, `os noise`, `secret`, `link`, `socket`, `pipe`,
+            `device` or `ignored by docs/.gitignore:3`.
+        size: Size in bytes; None for a folder, whose content was not read, and for a file that no longer exists.
     """
 
     path: str
@@ -43,28 +43,28 @@ class Exclusion:
 
 
 def refused(parameter: str, name: str, problem: str) -> ArchiveError:
-    """Return the error about one file or folder of what `parameter` names."""
+    """Return the error for one file or folder of the argument `parameter`."""
     return ArchiveError(parameter, f"{printable(name)} {problem}", paths=[printable(name)])
 
 
 def printable(name: str) -> str:
-    """Return a name that can be encoded and that a terminal only shows, whatever the file system holds."""
+    """Return a name with escapes for all characters that cannot be encoded or printed."""
     if name.isprintable():
         return name
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in name)
 
 
 def encodable(name: str) -> str:
-    """Return a name that can be encoded, and is otherwise as the file system holds it."""
+    """Return a name with escapes for bytes that are not UTF-8, and otherwise unchanged."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
 def is_plain_name(name: str) -> bool:
-    """Tell whether a name means the same file below a folder to every program that unpacks a ZIP."""
+    """Return whether every unzip program reads a name as the same path inside the folder."""
     try:
         name.encode()
     except UnicodeEncodeError:
         return False
     parts = name.split("/")
-    # A backslash separates folders to some readers, and `a:` is a drive to them.
+    # Some unzip programs read a backslash as a separator of folders, and `a:` as a drive.
     return not ("\\" in name or "\0" in name or name[1:2] == ":" or any(part in {"", ".", ".."} for part in parts))

@@ -1,8 +1,8 @@
-"""Patterns of ignore files as regular expressions over bytes, with the meaning that git's `wildmatch.c` gives them.
+"""Translate the patterns of ignore files to regular expressions over bytes, with the rules of git's `wildmatch.c`.
 
-No pattern can take long. `*` and `**/` are atomic groups: each takes the first place where the piece after it fits, and
-never tries another. That finds every match, because a later place leaves less of the path for the rest of the pattern.
-So the time grows with the length of the pattern times the length of the path, and not with its power.
+Every pattern is fast. `*` and `**/` are atomic groups: each stops at the first place where the next part of the pattern
+matches, and never tries a later place. No match is lost, because a later place leaves less of the path for the rest of
+the pattern. The time therefore grows only with the length of the pattern times the length of the path.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _members(condition: str) -> frozenset[int]:
     return frozenset(re.sub(rb"[^%s]" % condition.encode(), b"", bytes(range(128))))
 
 
-# Git's own character types (git-compat-util.h): ASCII only, and neither \v nor \f is a space.
+# The character types of git (git-compat-util.h): ASCII only, and neither \v nor \f is a space.
 _CLASSES = {
     b"alnum": _members(r"0-9A-Za-z"),
     b"alpha": _members(r"A-Za-z"),
@@ -42,12 +42,12 @@ _CLASSES = {
 
 
 class _Malformed(Exception):
-    """The pattern ends within brackets or after a backslash, or names an unknown class: nothing matches it."""
+    """The pattern ends within brackets or after a backslash, or has an unknown class. It matches no path."""
 
 
 @attrs.frozen
 class _Byte:
-    """One byte of the path: `regex` matches it; `value` is the byte if only one does."""
+    """One byte of the path: `regex` matches it. `value` is the byte if `regex` matches only one."""
 
     regex: bytes
     value: int | None = None
@@ -55,7 +55,7 @@ class _Byte:
 
 @attrs.frozen
 class _Stars:
-    """`*` within one name; or `**` over any number of folders, for which `skip` stands, with the slash after it."""
+    """`*` within one name, or `**` with the slash after it. For `**`, `skip` is the expression for the folders."""
 
     skip: bytes = b""
 
@@ -64,17 +64,17 @@ _Token = _Byte | _Stars
 
 
 def literal_length(pattern: bytes) -> int:
-    """Return how many bytes of the pattern come before its first wildcard or backslash."""
+    """Return the number of bytes before the first wildcard or backslash of the pattern."""
     found = _SPECIAL.search(pattern)
     return found.start() if found else len(pattern)
 
 
 def compile_glob(pattern: bytes) -> re.Pattern[bytes] | None:
-    """Return an expression whose `match` tells whether a whole path matches; None if no path can.
+    """Return a regular expression that matches the whole path; None if the pattern matches no path.
 
     Args:
-        pattern: Without the slash at its beginning or end. Git compares the part before the first wildcard on its own,
-            so that `a**/x` means `a` and then `**/x`.
+        pattern: Pattern without a slash at its beginning or end. Git compares the part before the first wildcard
+            separately, so `a**/x` means `a` followed by `**/x`.
     """
     literal = literal_length(pattern)
     try:
@@ -99,7 +99,7 @@ def _tokens(pattern: bytes) -> Iterator[_Token]:
                 yield _Stars(b"(?:[^/]*/)*?")
                 at += 1
             elif bounded and pattern.startswith(b"\\/", at):
-                yield _Stars(b"(?:[^/]*/)+?")  # git takes this one for a folder at least
+                yield _Stars(b"(?:[^/]*/)+?")  # in git, this pattern needs at least one folder
                 at += 2
             else:
                 yield _Stars()
@@ -118,7 +118,7 @@ def _tokens(pattern: bytes) -> Iterator[_Token]:
 
 
 def _brackets(pattern: bytes, at: int) -> tuple[bytes, int]:
-    """Read a bracket expression; return its expression, and where the pattern goes on."""
+    """Return the regular expression for a bracket expression, and the position after it."""
 
     def byte_at(place: int) -> int:
         if place >= len(pattern):
@@ -129,7 +129,7 @@ def _brackets(pattern: bytes, at: int) -> tuple[bytes, int]:
     at += negated
     first = at
     members: set[int] = set()
-    previous: int | None = None  # what a range may begin with
+    previous: int | None = None  # the possible start of a range
     while (letter := byte_at(at)) != ord("]") or at == first:
         if letter == ord("\\"):
             at += 1
@@ -163,7 +163,7 @@ def _brackets(pattern: bytes, at: int) -> tuple[bytes, int]:
 
 
 def _groups(tokens: list[_Token]) -> Iterator[bytes]:
-    """Cut the pattern at `**`, and give each part the first place where it fits."""
+    """Split the pattern at `**`. Each part matches at the first possible place."""
     skip = b""
     group: list[_Token] = []
     for token in tokens:
@@ -176,7 +176,7 @@ def _groups(tokens: list[_Token]) -> Iterator[bytes]:
 
 
 def _names(tokens: list[_Token]) -> bytes:
-    """Match names and the slashes between them; nothing but `*` leaves a choice, and it takes the first."""
+    """Return the expression for names and the slashes between them. Each `*` takes its first possible match."""
     out: list[bytes] = []
     piece: list[bytes] = []
     after_star = False
@@ -197,5 +197,5 @@ def _piece(piece: list[bytes], *, after_star: bool, ends_name: bool) -> bytes:
     regex = b"".join(piece)
     if not after_star:
         return regex
-    # The last piece belongs at the end of the name. The others take the first place.
+    # The last piece must match at the end of the name. Every other piece matches at the first possible place.
     return (b"[^/]*%s" if ends_name else b"(?>[^/]*?%s)") % regex

@@ -1,7 +1,7 @@
-"""Which files of a folder stay behind: ignore files and the vendor's exclusions.
+"""Decide which files of a folder are left out: the rules of ignore files, and the vendor's exclusions.
 
-Ignore files follow git, byte for byte: the last rule that matches a path decides, and an inner file comes before an
-outer one. A rule is matched against exactly one path; the caller walks from the top and does not look into a folder
+Ignore files work exactly as in git. The last rule that matches a path decides, and an inner ignore file has priority
+over an outer one. Each check is for one path. The caller walks the folder from the top, and does not enter a folder
 that is left out.
 """
 
@@ -31,8 +31,8 @@ VENDOR = "vendor default"
 BUILD_CACHE = "build cache"
 OS_NOISE = "os noise"
 
-# FACTS §5, at any depth. `.env` and `.env.local` are on the vendor's list too, but a file of that name is a secret: the
-# caller decides whether it is refused or dropped. A folder of that name is a virtual environment.
+# FACTS §5, at any depth. The vendor's list also contains `.env` and `.env.local`. Files with these names are secrets,
+# and the argument `secrets` decides about them. A folder with the name `.env` is a virtual environment.
 _ANYWHERE = {
     ".git": VCS,
     ".svn": VCS,
@@ -49,7 +49,7 @@ _ANYWHERE = {
     ".DS_Store": OS_NOISE,
     "Thumbs.db": OS_NOISE,
 }
-# Deeper down these are content: a page called /coverage, a log viewer, a download.
+# Below the root, these names are usually content: a page /coverage, a log viewer, a download.
 _AT_THE_ROOT = {"logs": VENDOR, "coverage": BUILD_CACHE}
 
 
@@ -60,7 +60,7 @@ class Rule:
     Attributes:
         source: Path of the ignore file, relative to the archived folder.
         line: Line number, from 1.
-        keeps: Whether the line begins with `!` and so brings a path back.
+        keeps: Whether the line begins with `!`, so it includes the path again.
         folders_only: Whether the line ends with `/`.
         names_file: Whether the last part of the line is a plain name, without wildcards.
     """
@@ -73,7 +73,7 @@ class Rule:
 
     @property
     def reason(self) -> str:
-        """How an exclusion by this rule is explained."""
+        """Reason for an exclusion by this rule."""
         return f"ignored by {self.source}:{self.line}"
 
 
@@ -85,13 +85,13 @@ class _Glob:
 
 
 class IgnoreFile:
-    """The rules of one ignore file, for the paths at and below its folder."""
+    """The rules of one ignore file, for its folder and the paths below."""
 
     def __init__(self, source: str, text: bytes) -> None:
-        """Read the rules; lines that git cannot understand match nothing, as in git."""
+        """Read the rules. As in git, an invalid line matches no path."""
         self._source = source
         self._base = len(os.fsencode(source.removesuffix(source.rpartition("/")[2])))
-        # Most lines are plain names: one look-up finds them, however many there are.
+        # Most lines are plain names. A dictionary finds them in constant time.
         self._names: dict[bytes, list[Rule]] = {}
         self._paths: dict[bytes, list[Rule]] = {}
         self._globs: list[_Glob] = []
@@ -134,7 +134,7 @@ class IgnoreFile:
 
 
 def last_rule(files: Sequence[IgnoreFile], path: str, *, is_folder: bool) -> Rule | None:
-    """Return the rule that decides about a path, or None; `files` go from the outermost to the innermost."""
+    """Return the rule that decides about a path, or None. `files` are ordered from the outermost to the innermost."""
     if not files:
         return None
     encoded = os.fsencode(path)
@@ -146,7 +146,7 @@ def last_rule(files: Sequence[IgnoreFile], path: str, *, is_folder: bool) -> Rul
 
 
 def default_exclusion(path: str, name: str, *, is_folder: bool) -> str | None:
-    """Return why the vendor's tools leave a path out, or None if they don't (FACTS §5)."""
+    """Return why the vendor's tools leave a path out, or None if they include it (FACTS §5)."""
     reason = _ANYWHERE.get(name)
     if reason is None and is_folder and name == ".env":
         return VENDOR
@@ -159,6 +159,6 @@ def default_exclusion(path: str, name: str, *, is_folder: bool) -> str | None:
 
 def _without_trailing_spaces(line: bytes) -> bytes:
     bare = line.rstrip(b" ")
-    # `\ ` at the end is a space that belongs to the name; `\\ ` is a backslash and a space that does not.
+    # A final `\ ` is a space of the name. A final `\\ ` is a backslash, and a space that git ignores.
     escaped = (len(bare) - len(bare.rstrip(b"\\"))) % 2 == 1
     return bare + b" " if escaped and len(bare) < len(line) else bare

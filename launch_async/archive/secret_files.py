@@ -1,6 +1,6 @@
-"""Which files hold secrets: by name where the name is enough, and private keys and tokens by content.
+"""Detect files that contain secrets: by name if the name is enough, and private keys and tokens by content.
 
-The list is our own, and short. docs/decisions/0003-pathspec.md says why no scanner is used.
+The SDK has its own short list. docs/decisions/0003-pathspec.md explains why it uses no scanner.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SUFFIXES = (
     ".tfvars.json",
 )  # fmt: skip
 _PATHS = ("/.aws/credentials", "/.docker/config.json", "/.kube/config", "/.cargo/credentials.toml", "/.gem/credentials")
-# What comes after `.env` must set it apart: `.envoy.yaml` and `.envelope.svg` are other names.
+# A separator must follow `.env`: `.envoy.yaml` and `.envelope.svg` are other names.
 _DOTENV = re.compile(r"\.(env|envrc|dev\.vars)([._~-].*)?")
 _ENV_FILE = re.compile(r"(.*[._-])?(dev|development|live|local|prod|production|secrets?|stage|staging|test)\.env")
 _BACKUP = re.compile(r"(\.(bak|backup|old|orig|save|copy)|~)+$")
@@ -34,13 +34,13 @@ _SAMPLE_SUFFIXES = (
 _PRIVATE_KEY = re.compile(
     rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|---- BEGIN SSH2 [A-Z ]*PRIVATE KEY|PuTTY-User-Key-File-\d|AGE-SECRET-KEY-1"
 )
-# `_authToken=${NPM_TOKEN}` names a variable and gives nothing away.
+# `_authToken=${NPM_TOKEN}` refers to a variable and contains no secret.
 _NPM_TOKEN = re.compile(rb"^[^#;\r\n]*_(?:authToken|auth|password)[ \t]*=[ \t]*[\"']?(?!\$\{)[^\s\"']", re.MULTILINE)
 _YARN_TOKEN = re.compile(rb"^\s*[\"']?npmAuth(?:Token|Ident)[\"']?\s*:\s*[\"']?(?!\$\{)[^\s\"'#]", re.MULTILINE)
 _ASSIGNMENT = re.compile(rb"^[ \t]*(?:export[ \t]+)?[A-Za-z_]\w*[ \t]*=[ \t]*[^\s#]", re.MULTILINE)
 _BY_CONTENT = ((".npmrc", _NPM_TOKEN), (".yarnrc.yml", _YARN_TOKEN), (".env", _ASSIGNMENT))
-# Not searched for keys: the files that a site consists of, of which there are thousands. What looks like a private key
-# in them is nearly always documentation or a test.
+# A site consists of thousands of these files, so the SDK does not search them for keys. A private key in such a file is
+# nearly always documentation or a test.
 _SITE_FILES = (
     ".html", ".htm", ".css", ".scss", ".sass", ".less", ".js", ".mjs", ".cjs", ".jsx", ".ts", ".tsx", ".vue", ".svelte",
     ".astro", ".map", ".md", ".mdx", ".svg", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif", ".ico", ".woff",
@@ -49,12 +49,12 @@ _SITE_FILES = (
 
 
 def holds_secret(path: str, name: str, head: bytes | None) -> bool | None:
-    """Tell whether a file is secret by its name, and by its content where the name alone does not decide.
+    """Return whether a file is secret by its name, or by its content if the name alone does not decide.
 
     Args:
-        path: Relative to the archived folder, with `/`.
+        path: Path relative to the archived folder, with `/`.
         name: The last segment of `path`.
-        head: The beginning of the file, if it was read already.
+        head: The first bytes of the file; None if they were not read yet.
 
     Returns:
         True or False, or None if the answer depends on `head` and `head` is None.

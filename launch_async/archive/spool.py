@@ -1,7 +1,7 @@
-"""A ZIP that comes as bytes, from an open file or from an upload: spooled to a temporary file, and checked there.
+"""Write a ZIP from bytes, an open file or an upload to a temporary file, and check it there.
 
-A ZIP can only be checked, hashed and sent again if it stands on disk. One block is in memory at a time, and what is
-larger than Launch takes is given up as soon as that shows.
+The SDK can check, hash and resend a ZIP only if the ZIP is on disk. Only one block is in memory at a time. Reading
+stops as soon as the ZIP is larger than Launch accepts.
 """
 
 from __future__ import annotations
@@ -33,25 +33,26 @@ _BLOCK: Final = 1 << 20
 
 @runtime_checkable
 class ReadableFile(Protocol):
-    """An open binary file, such as `open(path, "rb")` or `BytesIO`, or an upload whose `read` is awaited."""
+    """An open binary file, such as `open(path, "rb")` or `BytesIO`, or an upload with an asynchronous `read`."""
 
     def read(self, size: int, /) -> bytes | Awaitable[bytes]:
-        """Return up to `size` bytes; none at the end."""
+        """Return up to `size` bytes; empty at the end of the file."""
         ...
 
 
 Stream: TypeAlias = bytes | bytearray | memoryview | ReadableFile | AsyncIterable[bytes]
-"""A ZIP that is no file on disk: bytes, an open binary file, an upload, or an asynchronous iterator of blocks."""
+"""A ZIP that is not a path: bytes, an open binary file, an upload, or an asynchronous iterator of blocks."""
 
 
 async def spooled_archive(stream: Stream, *, secrets: SecretFiles) -> Archive:
-    """Return a temporary archive with what a stream gives from where it stands to its end.
+    """Return a temporary archive with the bytes of a stream, from its current position to its end.
 
-    The stream is read once. It stays open, and stands at its end afterwards.
+    The function reads the stream once and does not close it.
 
     Raises:
-        ArchiveError: It cannot be read, holds no ZIP that Launch takes, or cannot be written to the temporary folder.
-        InvalidArgumentError: It gives text instead of bytes.
+        ArchiveError: The stream cannot be read, contains no ZIP that Launch accepts, or the SDK cannot write the ZIP to
+            the temporary folder.
+        InvalidArgumentError: The stream returns text instead of bytes.
     """
     name = f"the given {type(stream).__name__}"
     try:
@@ -62,7 +63,7 @@ async def spooled_archive(stream: Stream, *, secrets: SecretFiles) -> Archive:
         with os.fdopen(descriptor, "wb") as spool:
             size = await _copied(stream, name, spool)
         if not size:
-            raise ArchiveError("source", f"{name} gives no bytes; call seek(0) if it was read or written before")
+            raise ArchiveError("source", f"{name} contains no bytes; call seek(0) if it was read or written before")
         check_size(size)
         return await check_archive_in_thread(path, secrets=secrets, name=name, temporary=True)
     except BaseException:
@@ -85,7 +86,7 @@ async def _copied(stream: Stream, name: str, spool: BinaryIO) -> int:
 
 
 def _reader(stream: Stream) -> Callable[[], Awaitable[object]]:
-    """Return a function that gives the next block of a stream; None at its end."""
+    """Return a function that returns the next block of a stream; None at its end."""
     if isinstance(stream, bytes | bytearray | memoryview):
         stream = BytesIO(stream)
     if not isinstance(stream, ReadableFile):
@@ -104,11 +105,11 @@ def _reader(stream: Stream) -> Callable[[], Awaitable[object]]:
 async def _read(next_block: Callable[[], Awaitable[object]], name: str) -> bytes | bytearray | None:
     try:
         block = await next_block()
-    except (OSError, ValueError) as error:  # ValueError: it is closed
+    except (OSError, ValueError) as error:  # ValueError: the file is closed
         raise ArchiveError("source", f"{name} cannot be read: {error}") from error
     if block is None or isinstance(block, bytes | bytearray):
         return block
-    problem = f'{name} gives {type(block).__name__} instead of bytes: open files with mode "rb"'
+    problem = f'{name} returned {type(block).__name__} instead of bytes; open files with mode "rb"'
     raise InvalidArgumentError("source", problem)
 
 

@@ -1,4 +1,4 @@
-"""Which files of a folder are sent, and why each of the others stays behind: one walk, top down, in a fixed order."""
+"""Walk a folder from the top, and decide for each file whether it is sent or why it is left out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from launch_async.errors import ArchiveError
 
 __all__ = ["walk"]
 
-_SECRET_HEAD = 1 << 20  # bytes of a file that are searched for a key or token
+_SECRET_HEAD = 1 << 20  # number of bytes of a file that are searched for a key or token
 _JUNCTION = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", -1)
 _SPECIAL = {
     stat.S_IFLNK: "link",
@@ -37,17 +37,17 @@ class _Folder:
 def walk(
     root: str, *, follow_ignore_files: bool, send_secrets: bool, checkpoint: Callable[[], None]
 ) -> tuple[list[ArchiveEntry], list[Exclusion]]:
-    """Return what to send and what stays behind, each ordered by path.
+    """Return the files to send and the paths that are left out, each ordered by path.
 
-    `checkpoint` is called for each file and folder; it may raise to stop.
+    The walk calls `checkpoint` for each file and folder. `checkpoint` may raise to stop the walk.
     """
     visit = _Walk(root, follow_ignore_files=follow_ignore_files, send_secrets=send_secrets, checkpoint=checkpoint)
     visit.run()
     if visit.unusable:
         raise ArchiveError(
             "folder",
-            f"a ZIP cannot hold these names: {', '.join(visit.unusable[:20])}. Rename them: UTF-8, without "
-            "backslashes, and without a colon after the first letter of the path",
+            f"a ZIP cannot contain these names: {', '.join(visit.unusable[:20])}. Rename the files. Names must be "
+            "UTF-8, without backslashes, and without a colon after the first letter of the path",
             paths=visit.unusable,
         )
     return sorted(visit.found, key=lambda one: one.path), sorted(visit.left, key=lambda one: one.path)
@@ -101,7 +101,7 @@ class _Walk:
     def _visit(self, folder: _Folder, entry: os.DirEntry[str]) -> None:
         path = folder.prefix + entry.name
         is_folder = _is_folder(entry)
-        # Ask the rules before the file system: what is left out may vanish at any time.
+        # The rules decide before the file is read, because a file that is left out may vanish at any time.
         reason, kept_by = _decide(folder, path, entry.name, is_folder=is_folder)
         if reason is not None:
             self._leave(path, "link" if _is_link(entry) else reason, is_folder=is_folder)
@@ -133,11 +133,11 @@ class _Walk:
 
     def _lstat(self, path: str) -> os.stat_result:
         try:
-            return os.lstat(f"{self._root}/{path}")  # DirEntry.stat() knows no inode on Windows
+            return os.lstat(f"{self._root}/{path}")  # DirEntry.stat() returns no inode on Windows
         except FileNotFoundError as error:
             problem = (
-                "vanished while the folder was listed. Stop whatever writes to the folder (a build, a watcher), or "
-                "list the file in .launchignore"
+                "vanished while the SDK listed the folder. Stop the program that writes to the folder (a build, a "
+                "watcher), or list the file in .launchignore"
             )
             raise refused("folder", path, problem) from error
         except OSError as error:
@@ -173,13 +173,13 @@ def _special(info: os.stat_result) -> str | None:
     if stat.S_ISREG(info.st_mode):
         return None
     if stat.S_ISDIR(info.st_mode):
-        # A Windows junction looks like a folder and leads anywhere.
+        # A Windows junction looks like a folder, but can lead out of the folder.
         return "link" if getattr(info, "st_reparse_tag", 0) == _JUNCTION else None
     return _SPECIAL.get(stat.S_IFMT(info.st_mode), "special file")
 
 
 def _decide(folder: _Folder, path: str, name: str, *, is_folder: bool) -> tuple[str | None, Rule | None]:
-    """Return why a path stays behind, or None; and the rule of a `.launchignore` that keeps it, if there is one."""
+    """Return the reason to leave a path out, or None; and the `.launchignore` rule that includes it, or None."""
     default = default_exclusion(path, name, is_folder=is_folder)
     if default == VCS:
         return VCS, None

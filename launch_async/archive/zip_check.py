@@ -1,4 +1,4 @@
-"""Whether a ZIP that somebody else made may be uploaded as it is: readable, complete, and nothing in it escapes."""
+"""Check that an existing ZIP can be uploaded: it is readable and complete, and no path leads out of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ENCRYPTED = 0x1
 
 @attrs.frozen
 class CheckedFile:
-    """A file of a ZIP: `digest` is the SHA-256 of its content, `secret` whether it must not be sent unasked."""
+    """A file of a ZIP. `digest` is the SHA-256 of its content; `secret` is whether it needs `secrets="send"`."""
 
     name: str
     size: int
@@ -34,7 +34,7 @@ class CheckedFile:
 
 
 def check_members(source: zipfile.ZipFile, checkpoint: Callable[[], None]) -> Iterator[CheckedFile]:
-    """Read every file of a ZIP once, with its check sum; `checkpoint` is called for each block and may raise."""
+    """Read every file of a ZIP once and check its CRC. `checkpoint` is called for each block, and may raise to stop."""
     seen: set[str] = set()
     for info in source.infolist():
         checkpoint()
@@ -47,7 +47,7 @@ def check_members(source: zipfile.ZipFile, checkpoint: Callable[[], None]) -> It
 
 
 def _safe_name(info: zipfile.ZipInfo) -> str:
-    # zipfile has already turned a foreign separator into "/" and cut the name at a NUL: the original tells.
+    # zipfile changes separators to "/" and cuts the name at a NUL, so the check needs the original name.
     name = _plain(info.orig_filename)
     is_top = re.fullmatch(r"(\./)+", info.orig_filename) is not None
     if not is_top and not is_plain_name(name):
@@ -56,13 +56,13 @@ def _safe_name(info: zipfile.ZipInfo) -> str:
 
 
 def _plain(name: str) -> str:
-    # Some programs begin every name with `./`, and list the folder `./` itself.
+    # Some ZIP programs write `./` before every name, and an entry for the folder `./`.
     return re.sub(r"^(\./)+", "", name).removesuffix("/")
 
 
 def _read(source: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, checkpoint: Callable[[], None]) -> CheckedFile:
     if info.flag_bits & _ENCRYPTED:
-        raise refused("zip_path", name, "is encrypted, and Launch cannot unpack it")
+        raise refused("zip_path", name, "is encrypted, so Launch cannot unpack it")
     digest, head = hashlib.sha256(), b""
     try:
         with source.open(info) as file:
@@ -73,7 +73,7 @@ def _read(source: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, checkpoint:
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise refused("zip_path", name, "is damaged") from error
     except (NotImplementedError, RuntimeError) as error:
-        raise refused("zip_path", name, "is compressed in a way that cannot be checked; use deflate") from error
+        raise refused("zip_path", name, "uses a compression method that the SDK cannot check. Use deflate") from error
     unix_mode = info.external_attr >> 16
     if stat.S_ISLNK(unix_mode):
         _check_link(name, head)
@@ -86,7 +86,7 @@ def _read(source: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, checkpoint:
 def _check_link(name: str, target: bytes) -> None:
     where = posixpath.normpath(posixpath.join(posixpath.dirname(name), target.decode("utf-8", "surrogateescape")))
     if where.startswith(("/", "../")) or where == "..":
-        raise refused("zip_path", name, "is a link that leads outside")
+        raise refused("zip_path", name, "is a link that leads out of the archive")
 
 
 def _is_secret(name: str, head: bytes) -> bool:

@@ -1,9 +1,10 @@
-"""A ZIP writer whose output depends on names, modes and contents only, and that compresses on all cores.
+"""A ZIP writer that compresses in several threads. Its output depends only on names, modes and contents.
 
-The standard library's writer compresses in the calling thread and records the time of day. Here files are read,
-hashed and compressed by a few threads (zlib and the system calls release the interpreter lock), and written in the
-order given. A large file is cut into blocks that are compressed side by side, each primed with the 32 KiB before it,
-and joined into one deflate stream (the method of pigz), so that memory stays bounded and the cuts cost next to nothing.
+The writer of the standard library compresses in the calling thread and stores the current time. This writer reads,
+hashes and compresses files in up to four threads (zlib and system calls release the interpreter lock), and writes them
+in the given order. It splits a large file into blocks of 1 MiB, compresses the blocks in parallel, each with the 32 KiB
+before it as the dictionary, and joins them to one deflate stream, as pigz does. The memory use is therefore limited,
+and the ZIP is hardly larger than without blocks.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _IN_FLIGHT = 2 * _THREADS + 1
 
 _STORED, _DEFLATED = 0, 8
 _UTF8_NAME = 0x0800
-_TIME, _DATE = 0, 0x0021  # 1980-01-01 00:00, the first that a ZIP can express
+_TIME, _DATE = 0, 0x0021  # 1980-01-01 00:00, the earliest time that a ZIP can store
 _MADE_BY_UNIX = 3 << 8
 _LIMIT_16, _LIMIT_32 = 0xFFFF, 0xFFFFFFFF
 _FILLER = b"Filled up to the size that is required at least."
@@ -45,11 +46,11 @@ _LOCATOR_64 = struct.Struct("<4sLQL")
 
 
 class SizeExceeded(Exception):
-    """The ZIP has grown beyond the limit."""
+    """The ZIP is larger than the limit."""
 
 
 def identity_of(info: os.stat_result) -> tuple[int, ...]:
-    """Return what changes when a file is replaced or written to."""
+    """Return values that change if a file is replaced or changed."""
     return info.st_ino, info.st_dev, info.st_size, info.st_mtime_ns
 
 
@@ -63,14 +64,14 @@ def pack(
     pad_to: int,
     checkpoint: Callable[[], None],
 ) -> list[bytes]:
-    """Write a ZIP of `members`, in their order, and return the SHA-256 of each one's content.
+    """Write a ZIP of `members` in their order, and return the SHA-256 of the content of each file.
 
-    `checkpoint` is called between files and between blocks of a large one, and may raise to stop. The archive comment
-    fills the ZIP up to `pad_to` bytes.
+    `checkpoint` is called between files and between blocks of a large file, and may raise to stop. An archive comment
+    enlarges a smaller ZIP to `pad_to` bytes.
 
     Raises:
         ArchiveError: A file vanished, changed or cannot be read.
-        SizeExceeded: More than `limit` bytes.
+        SizeExceeded: The ZIP would have more than `limit` bytes.
     """
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="launch-archive") as pool:
         packer = _Packer(root, Container(out, limit=limit), pool, level)
@@ -100,7 +101,7 @@ class _Packed(NamedTuple):
 
 
 class _Packer:
-    """Starts the compression of files in order, and yields the writes that shall follow, in the same order."""
+    """Starts to compress the files in order, and yields the functions that write them, in the same order."""
 
     def __init__(self, root: str, container: Container, pool: ThreadPoolExecutor, level: int) -> None:
         self.container = container
@@ -165,7 +166,7 @@ def _next_block(file: BinaryIO, name: str, size: int) -> bytes:
 
 
 def _deflate_block(block: bytes, window: bytes, level: int, *, last: bool) -> bytes:
-    # An empty dictionary is refused, so the first block goes without.
+    # zlib refuses an empty dictionary, so the first block has none.
     primed = (window,) if window else ()
     deflate = zlib.compressobj(
         level, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_DEFAULT_STRATEGY, *primed
@@ -178,7 +179,7 @@ def _pack_batch(root: str, batch: list[ArchiveEntry], level: int) -> list[_Packe
 
 
 def _pack_small(root: str, member: ArchiveEntry, level: int) -> _Packed:
-    # A file object for each of many small files would take as long as reading them.
+    # For a small file, creating a file object would take as long as reading the file.
     descriptor = _open(root, member.path, member.identity)
     try:
         content = _read(descriptor, member.path, member.size + 1)
@@ -194,13 +195,13 @@ def _pack_small(root: str, member: ArchiveEntry, level: int) -> _Packed:
 
 
 def open_member(root: str, name: str, identity: tuple[int, ...]) -> BinaryIO:
-    """Open a listed file for reading, without following a link and without waiting on a pipe."""
-    # Buffered, because it reads whole blocks, where a raw file may come back short.
+    """Open a listed file for reading. The function does not follow links and does not wait for a pipe."""
+    # Buffered, because a raw file may return fewer bytes than requested.
     return os.fdopen(_open(root, name, identity), "rb", buffering=8192)
 
 
 def read_head(root: str, name: str, identity: tuple[int, ...], size: int) -> bytes:
-    """Return the first `size` bytes of a listed file; it is opened as `open_member` does."""
+    """Return the first `size` bytes of a listed file, opened as by `open_member`."""
     descriptor = _open(root, name, identity)
     try:
         return _read(descriptor, name, size)
@@ -217,7 +218,7 @@ def _open(root: str, name: str, identity: tuple[int, ...]) -> int:
             raise _changed(name) from error
         raise _unreadable(name, error) from error
     info = os.fstat(descriptor)
-    # The inode also gives away a parent folder that was replaced by a link.
+    # The inode also shows whether a parent folder was replaced by a link.
     if not stat.S_ISREG(info.st_mode) or identity_of(info) != identity:
         os.close(descriptor)
         raise _changed(name)
@@ -240,7 +241,7 @@ def _check_unchanged(descriptor: int, member: ArchiveEntry) -> None:
 
 
 def _unreadable(name: str, error: OSError) -> ArchiveError:
-    problem = f"cannot be read ({error.strerror}). Give it read permission, or leave it out in .launchignore"
+    problem = f"cannot be read ({error.strerror}). Give your user read permission, or list it in .launchignore"
     return refused("folder", name, problem)
 
 
@@ -248,16 +249,16 @@ def _changed(name: str) -> ArchiveError:
     return refused(
         "folder",
         name,
-        "changed or vanished while the archive was made. Stop whatever writes to the folder (a build, a watcher), then "
-        "try again",
+        "changed or vanished while the SDK made the archive. Stop the program that writes to the folder (a build, a "
+        "watcher), then try again",
     )
 
 
 class Container:
-    """The ZIP format: headers in front of each file, a directory at the end (APPNOTE.TXT 6.3.10, §4.3)."""
+    """The ZIP format: a header before each file, and a directory at the end (APPNOTE.TXT 6.3.10, §4.3)."""
 
     def __init__(self, out: BinaryIO, *, limit: int) -> None:
-        """Begin a ZIP of at most `limit` bytes, in an empty file that can seek."""
+        """Start a ZIP of at most `limit` bytes in an empty, seekable file."""
         self._out = out
         self._limit = limit
         self._offset = 0
@@ -266,7 +267,7 @@ class Container:
         self._open: tuple[bytes, int, int, int] = b"", 0, 0, 0
 
     def add(self, name: str, mode: int, method: int, crc: int, size: int, data: bytes) -> None:
-        """Append one file, compressed already; `size` is the uncompressed one, below 4 GiB."""
+        """Append one compressed file. `size` is its uncompressed size in bytes, below 4 GiB."""
         encoded = name.encode()
         start = self._offset
         self.write(_local_header(encoded, method, crc, size, len(data)))
@@ -274,20 +275,20 @@ class Container:
         self._list(encoded, mode, method, crc, size, len(data), start)
 
     def begin(self, name: str, mode: int, size: int) -> None:
-        """Begin one deflated file whose data follows by `write`, and then `end`; `size` is the uncompressed one."""
+        """Start one deflated file. Pass its data to `write`, then call `end`. `size` is its uncompressed size."""
         encoded = name.encode()
         self._open = encoded, mode, size, self._offset
         self.write(_local_header(encoded, _DEFLATED, 0, size, 0))
 
     def write(self, data: bytes) -> None:
-        """Append bytes."""
+        """Append bytes to the ZIP."""
         self._offset += len(data)
         if self._offset + self._directory_size + _END.size > self._limit:
             raise SizeExceeded
         self._out.write(data)
 
     def end(self, crc: int) -> None:
-        """End the file that `begin` began."""
+        """Complete the file that `begin` started."""
         encoded, mode, size, start = self._open
         compressed = self._offset - start - len(_local_header(encoded, _DEFLATED, 0, size, 0))
         self._out.seek(start)
@@ -296,7 +297,7 @@ class Container:
         self._list(encoded, mode, _DEFLATED, crc, size, compressed, start)
 
     def finish(self, *, pad_to: int = 0) -> None:
-        """Write the directory, and an archive comment that brings the ZIP to `pad_to` bytes."""
+        """Write the directory, and an archive comment that enlarges a smaller ZIP to `pad_to` bytes."""
         start, count, size = self._offset, len(self._directory), self._directory_size
         directory, self._directory_size = self._directory, 0
         self.write(b"".join(directory))

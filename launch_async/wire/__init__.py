@@ -1,1 +1,1 @@
-"""JSON to models and back."""
+"""Conversion between JSON and models."""

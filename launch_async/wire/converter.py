@@ -1,8 +1,9 @@
-"""JSON documents to models and request bodies to JSON, by one cattrs converter.
+"""The cattrs converter: it turns JSON documents into models, and request bodies into JSON.
 
-The converter is strict: a string is a string and a number a number (cattrs by itself turns null into "None", "false"
-into True and a string into a list of its letters). It is tolerant where the service is free (FACTS §4): unknown fields
-go to `extra`, unknown enum values keep their text, and a field that is absent or null takes its default.
+The converter is strict about types: a string field accepts only a string, and a number field only a number. (Without
+these hooks, cattrs turns null into "None", "false" into True and a string into a list of letters.) The converter is
+tolerant where the service may change (FACTS §4): unknown fields go to `extra`, unknown enum values keep their text, and
+a field that is absent or null gets its default.
 """
 
 from __future__ import annotations
@@ -50,12 +51,12 @@ def structure_carefully(document: object, kind: type[T]) -> T:
         return _CONVERTER.structure(document, kind)
     except (_Unexpected, cattrs.BaseValidationError) as error:
         problems = _problems(error)
-    # Raised out here: `error` holds the frames of the converter, and they hold the document.
+    # Raised outside the `except` block, because `error` holds the converter's frames, which hold the document.
     raise Mismatch(problems)
 
 
 def encode(request: RequestModel) -> dict[str, JSONValue]:
-    """Return a request body as a JSON object: camelCase, fields left UNSET are not there, None is null."""
+    """Return a request body as a JSON object: names in camelCase, without UNSET fields, None as null."""
     return cast("dict[str, JSONValue]", _CONVERTER.unstructure(request))
 
 
@@ -67,7 +68,7 @@ def secrets_of(request: RequestModel) -> tuple[str, ...]:
         if field.metadata.get("secret") and isinstance(value, str):
             found.append(value)
             if value.startswith("-----BEGIN"):
-                # A key: who repeats it may break its lines elsewhere.
+                # A private key. An answer that repeats the key may break its lines at other places.
                 found.extend(line for line in value.splitlines() if not line.startswith("-----"))
         for nested in cast("tuple[object, ...]", value if isinstance(value, tuple) else (value,)):
             if isinstance(nested, RequestModel):
@@ -76,7 +77,7 @@ def secrets_of(request: RequestModel) -> tuple[str, ...]:
 
 
 class _Unexpected(ValueError):
-    """A value is not what its field promises. The text never repeats the value."""
+    """A value has the wrong type or format for its field. The text never repeats the value."""
 
 
 def _refuse(expected: str, value: object) -> NoReturn:
@@ -84,7 +85,7 @@ def _refuse(expected: str, value: object) -> NoReturn:
 
 
 def _problems(error: Exception) -> list[str]:
-    """Return every fault of a document as `.path.to.field: what is wrong`, the path in the names of the wire."""
+    """Return every fault of a document as `.path.to.field: problem`, with the JSON names in the path."""
     described = [text.rpartition(" @ ") for text in cattrs.transform_error(error, "", _words)]
     return [f"{camel_case(path)}: {words}" for words, _, path in described]
 
@@ -94,7 +95,7 @@ def _words(error: BaseException, _: object) -> str:
 
 
 def _only(expected: str, *kinds: type) -> _Hook:
-    """Return the hook of values that stay as the JSON parser made them."""
+    """Return the hook of values that need no conversion after the JSON parser."""
 
     def structure_value(value: object, _: object) -> object:
         if value.__class__ not in kinds:
@@ -123,7 +124,7 @@ def _moment(value: object, _: object) -> datetime:
 
 
 def _log_moment(value: object, _: object) -> datetime | None:
-    """Read the time stamp of a log line, which has one of two forms (FACTS §7); None where it cannot be read."""
+    """Read the time stamp of a log line, which has one of two forms (FACTS §7); None if it is invalid."""
     try:
         return _moment(value, datetime) if isinstance(value, str) else parse_epoch_ms(_number(value, float))
     except ValueError:
@@ -131,7 +132,7 @@ def _log_moment(value: object, _: object) -> datetime | None:
 
 
 def _log_message(value: object, _: object) -> str:
-    """Read the text of a log line; what is no text stands there as JSON."""
+    """Return the text of a log line. Any other value is returned as JSON."""
     if isinstance(value, str):
         return value
     try:
@@ -164,7 +165,7 @@ def _tuple_hook(annotation: Any, converter: cattrs.Converter) -> _Hook:  # noqa:
 
 
 def _model_hook(kind: type[WireModel], converter: cattrs.Converter, **hooks: _Hook) -> _Hook:
-    """Return the hook of a model: cattrs reads the known fields, and what is left over goes to `extra` and `nulls`."""
+    """Return the hook of a model. cattrs reads the known fields; unknown fields go to `extra`, nulls to `nulls`."""
     names: dict[str, str] = {}
     overrides: dict[str, Any] = {}
     for field in attrs.fields(attrs.resolve_types(kind)):
@@ -188,9 +189,9 @@ def _model_hook(kind: type[WireModel], converter: cattrs.Converter, **hooks: _Ho
 
 
 def _null_hook(default: object, hook: _Hook) -> _Hook:
-    """Return the hook of a field that may come as null: the default stands for it, if there is one."""
+    """Return the hook of a field that may be null. The field then gets its default, if it has one."""
     if default is None:
-        return hook  # the hook of an optional type, which reads null itself
+        return hook  # this is the hook of an optional type, which accepts null
 
     def structure_field(value: object, kind: object) -> object:
         if value is not None:
@@ -203,7 +204,7 @@ def _null_hook(default: object, hook: _Hook) -> _Hook:
 
 
 def _log_line_hook(kind: type[WireModel], converter: cattrs.Converter) -> _Hook:
-    """Return the hook of a log line. Nothing costs the line: a field that cannot be read goes to `extra` as it came."""
+    """Return the hook of a log line. It never refuses a line: an unreadable field goes to `extra` unchanged."""
     hooks: dict[str, _Hook] = {"message": _log_message, "timestamp": _log_moment}
     read = _model_hook(kind, converter, **hooks)
     readers = {
@@ -233,7 +234,7 @@ def _log_line_hook(kind: type[WireModel], converter: cattrs.Converter) -> _Hook:
 
 
 def _request_hook(kind: type[RequestModel], converter: cattrs.Converter) -> Callable[[RequestModel], dict[str, Any]]:
-    """Return the hook of a request body. Every default there is UNSET, so what is left at its default is not sent."""
+    """Return the hook of a request body. Every default is UNSET, so the body leaves out fields with their default."""
     renamed: dict[str, Any] = {field.name: override(rename=camel_case(field.name)) for field in attrs.fields(kind)}
     return make_dict_unstructure_fn(kind, converter, _cattrs_omit_if_default=True, **renamed)
 
@@ -252,7 +253,7 @@ def _subclasses_of(base: type) -> Callable[[Any], bool]:
 
 def _make_converter() -> cattrs.Converter:
     converter = cattrs.Converter(unstruct_collection_overrides={tuple: list})
-    # JSONValue is the one union of several types: whatever came is right.
+    # JSONValue is the only union of several types, and it accepts any JSON value.
     converter.register_structure_hook_func(lambda kind: isinstance(kind, UnionType), lambda value, _: value)
     converter.register_structure_hook_factory(_is_optional, _optional_hook)
     converter.register_structure_hook_factory(_is_tuple, _tuple_hook)

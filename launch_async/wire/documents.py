@@ -1,6 +1,6 @@
-"""Parsed JSON documents to models: by the fast readers, and by the careful converter what they refuse.
+"""Build models from parsed JSON documents: with the fast readers, or with the converter if a reader refuses.
 
-The converter is imported when it is needed: a read that meets nothing odd does without cattrs.
+The converter is imported only when it is needed, so ordinary answers are read without cattrs.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def structure(document: object, kind: type[T]) -> T:
 
 
 def structure_list(documents: list[JSONValue], kind: type[T]) -> tuple[T, ...]:
-    """Build a model from each of several parsed JSON documents.
+    """Build one model from each parsed JSON document.
 
     Raises:
-        Mismatch: Some of them do not have the model's shape.
+        Mismatch: At least one document does not have the model's shape.
     """
     read = reader_of(kind)  # type: ignore[arg-type]  # mypy: "not hashable"
     try:

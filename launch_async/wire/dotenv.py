@@ -1,6 +1,7 @@
-"""Dotenv files as npm's `dotenv` reads them, but strict: a line that means nothing there is an error here.
+"""Read dotenv files as npm's `dotenv` does, but strictly: a line that `dotenv` ignores as invalid is an error.
 
-There is no standard. Sites are JavaScript, and their files are written for that package: docs/decisions/0004-dotenv.md.
+Dotenv has no standard. Sites are JavaScript, and their files are written for npm's `dotenv` (see
+docs/decisions/0004-dotenv.md).
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ _QUOTES: Final = "'\"`"
 
 
 class DotenvError(ValueError):
-    """A line is no assignment.
+    """A line is not a valid assignment.
 
     Attributes:
-        line: Its number, from 1.
+        line: Number of the line, from 1.
     """
 
     def __init__(self, line: int, problem: str) -> None:
@@ -35,16 +36,16 @@ class DotenvError(ValueError):
 
 
 def read_dotenv(text: str) -> dict[str, str]:
-    r"""Return the variables of a dotenv file; of a name that occurs twice, the last value.
+    r"""Return the variables of a dotenv file. If a name occurs twice, its last value counts.
 
-    - Values may stand in single quotes, double quotes or backticks, over several lines, too. In double quotes `\n` and
-      `\r` are line ends; every other backslash is kept.
-    - `#` begins a comment, also right behind a value without quotes: `A=abc#def` is `abc`.
-    - `export ` before a name is left out; `NAME: value` is read as well.
-    - `${NAME}` is not replaced, so that no variable of this machine ends up in an environment.
+    - A value can be in single quotes, double quotes or backticks, and can have several lines. In double quotes, `\n`
+      and `\r` are line ends. Every other backslash is kept.
+    - `#` begins a comment, also directly after a value without quotes: `A=abc#def` is `abc`.
+    - `export ` before a name is ignored. `NAME: value` is accepted as well as `NAME=value`.
+    - `${NAME}` is not replaced, so no variable of the local machine gets into an environment.
 
     Raises:
-        DotenvError: A line is no assignment, or a quote is not closed. No value is repeated.
+        DotenvError: A line is not an assignment, or a quote is not closed. The text repeats no value.
     """
     text = re.sub(r"\r\n?", "\n", text)
     variables: dict[str, str] = {}
@@ -56,11 +57,11 @@ def read_dotenv(text: str) -> dict[str, str]:
         line = text.count("\n", 0, at) + 1
         found = _ASSIGNMENT.match(text, at)
         if found is None:
-            raise DotenvError(line, "no NAME=value")
+            raise DotenvError(line, "expected NAME=value")
         value = found["value"].strip()
         if value[:1] and value[0] in _QUOTES:
             if len(value) < 2 or value[-1] != value[0]:
-                raise DotenvError(line, "a quote is not closed, or something stands behind it")
+                raise DotenvError(line, "a quote is not closed, or is followed by more text")
             quote, value = value[0], value[1:-1]
             value = value.replace("\\n", "\n").replace("\\r", "\r") if quote == '"' else value
         variables[found["name"]] = value

@@ -1,8 +1,8 @@
-"""Turns every error answer into one error of the tree: the envelopes A to F of FACTS §9, and whatever else comes.
+"""Turn every error answer into an `APIError`: the envelopes A to F of FACTS §9, and any other body.
 
-The service, the gateways before it and the storage behind it speak differently: `errors` as a list of coded entries,
-keyed by field, or both; a bare `error_message` with `error_code`; OAuth's `error`; XML or HTML; nothing at all. Nothing
-here ever raises: an answer that cannot be read is still an error with its status.
+The service, its gateways and its storage use different formats: `errors` as a list of entries with codes, as an object
+keyed by field, or both; `error_message` with `error_code`; OAuth's `error`; XML or HTML; an empty body. The functions
+in this module never raise. An answer with an unreadable body still gives an error with its status.
 """
 
 from __future__ import annotations
@@ -58,18 +58,18 @@ _MIN_SECRET_LENGTH: Final = 8
 _SIGNED_URL: Final = re.compile(r"(https?:(?:\\?/){2}[^\s\"'<>?]+)\?[^\s\"'<>]+")
 _INVALID_TOKEN: Final = "105"  # noqa: S105
 _NAMING: Final = frozenset({"createProject", "createEnvironment", "updateProject", "updateEnvironment"})
-"""Operations that give something a name."""
+"""Operations that set a name."""
 
 
 @attrs.frozen
 class Envelope:
-    """What an error body says.
+    """The content of an error body.
 
     Attributes:
-        message: The service's words, joined; empty where it gave none.
-        codes: Its codes, as text, in its order.
-        field_errors: Its faults keyed by field.
-        is_xml: Whether it is an XML ``<Error>``, which the Launch API itself never sends (FACTS §1).
+        message: The messages of the service, joined; empty if there are none.
+        codes: The error codes as text, in the order of the body.
+        field_errors: The errors of single fields.
+        is_xml: Whether the body is an XML ``<Error>``, which the Launch API itself never sends (FACTS §1).
     """
 
     message: str = ""
@@ -79,26 +79,26 @@ class Envelope:
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """Return a text without the given values, in whichever way they are written, and without the query of any URL."""
+    """Return a text without the given values, in any usual encoding, and without the query of any URL."""
     written = {form for value in secrets if value.strip() for form in _forms(value)}
     if written:
-        # One pass, the longest first: a value may be a part of another one, or of the mark itself.
+        # One pass, longest first, because a value may be part of another value or of `[redacted]`.
         text = re.sub("|".join(map(re.escape, sorted(written, key=len, reverse=True))), _REDACTED, text)
     return _SIGNED_URL.sub(rf"\1?{_REDACTED}", text)
 
 
 def _forms(value: str) -> set[str]:
-    """Return a value as JSON, a URL, HTML and prose write it."""
+    """Return the forms that a value has in JSON, URLs, HTML and plain text."""
     ascii_only, as_it_is = json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]
     escaped = {ascii_only, as_it_is, ascii_only.replace("/", "\\/"), as_it_is.replace("/", "\\/")}
-    # A request that is repeated within JSON is escaped twice.
+    # If an answer quotes the JSON of the request in a JSON string, the value is escaped twice.
     twice = {json.dumps(text, ensure_ascii=plain)[1:-1] for text in escaped for plain in (True, False)}
     in_urls = {
         quote(value, errors="replace"),
         quote(value, safe="", errors="replace"),
         quote_plus(value, errors="replace"),
     }
-    # A body that is read as a form loses its plus signs.
+    # A server that reads the body as a form turns plus signs into spaces.
     return {value, html.escape(value), " ".join(value.split()), value.replace("+", " "), *in_urls, *escaped, *twice}
 
 
@@ -106,8 +106,9 @@ def read_envelope(body: bytes, secrets: Iterable[str] = ()) -> Envelope:
     """Read an error body of any shape.
 
     Args:
-        body: What came.
-        secrets: Values that must be taken out before the words are taken out of markup, which would change them.
+        body: Body of the answer.
+        secrets: Values to redact in a body that is not JSON. They are redacted before the markup is removed, because
+            removing markup could change them.
     """
     try:
         document = load_json(body)
@@ -130,7 +131,7 @@ def read_envelope(body: bytes, secrets: Iterable[str] = ()) -> Envelope:
 
 
 def _text(value: object) -> str:
-    """Return words, joined where they come as a list: so does a framework that checks a whole body at once."""
+    """Return a message. Some frameworks send a list of messages, which are joined."""
     if isinstance(value, list):
         return "; ".join([word for word in cast("list[object]", value) if isinstance(word, str)])
     return value if isinstance(value, str) else ""
@@ -170,7 +171,7 @@ def _read_entry(entry: Mapping[str, object], messages: list[str], codes: list[st
 
 
 def _faults(field: str, fault: object, depth: int = 0) -> list[FieldError]:
-    """Return what is said about a field: words, `{code, message}`, a list of them, or the same for nested fields."""
+    """Return the errors of a field. Its entry is text, `{code, message}`, a list of these, or an object of fields."""
     if isinstance(fault, str):
         return [FieldError(field, "", fault)]
     if isinstance(fault, list):
@@ -198,7 +199,7 @@ def _code(value: object) -> str:
 
 
 def _text_of_markup(text: str) -> str:
-    """Return the words of an XML or HTML body: its message or title if it has one."""
+    """Return the text of an XML or HTML body: its message or title, or else all of its text."""
     named = re.search(r"<(Message|title|h1)[^>]*>(.*?)</\1>", text, re.IGNORECASE | re.DOTALL)
     words = named.group(2) if named else re.sub(r"<(script|style).*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL)
     return " ".join(words.split())
@@ -214,16 +215,16 @@ def error_from_answer(
     retry_after: float | None = None,
     region_hint: str = "",
 ) -> APIError:
-    """Return the error that an answer means.
+    """Return the error for an answer.
 
     Args:
         status: HTTP status, 400 or more.
-        body: What the service sent.
+        body: Body of the answer.
         operation: Name of the operation.
-        secrets: Values that the request carried and that no text may repeat.
+        secrets: Secret values of the request, which no text may repeat.
         request_id: Id of the request.
         retry_after: Seconds that the service asked to wait.
-        region_hint: What to say about regions where a token was refused.
+        region_hint: Sentence about the region, for the advice if the service refuses the token.
     """
     known_secrets = tuple(secrets)
     envelope = read_envelope(body, known_secrets)
@@ -266,7 +267,7 @@ def _kind(status: int, envelope: Envelope) -> type[APIError]:
 
 
 def _is_invalid_token(envelope: Envelope) -> bool:
-    # Any status, because the gateway that says so has used several (FACTS §9, retry policy).
+    # The status does not count: gateways have used several for an invalid token (FACTS §9, retry policy).
     words = envelope.message.lower()
     return _INVALID_TOKEN in envelope.codes or (
         "access token" in words and any(state in words for state in ("invalid", "expired", "revoked"))
@@ -277,7 +278,7 @@ def _advice(kind: type[APIError], operation: str, envelope: Envelope, region_hin
     if kind is InvalidTokenError:
         return f"Renew the token, or check the region: {region_hint}" if region_hint else "Renew the token"
     if envelope.is_xml and region_hint and not issubclass(kind, ServerError):
-        return f"This is no answer of the Launch API: check the region: {region_hint}"
+        return f"This answer does not come from the Launch API. Check the region: {region_hint}"
     if kind is GitProviderError:
         return "Reconnect the Git account in the console; your own credentials are fine"
     if kind is UnauthorizedError:
@@ -285,17 +286,17 @@ def _advice(kind: type[APIError], operation: str, envelope: Envelope, region_hin
     if kind is RateLimitError:
         return "Other programs share the organization's budget; try again later"
     if kind is NotFoundError:
-        return "Check the UIDs, and that they are of this client's organization and region"
+        return "Check the UIDs, and that they belong to this client's organization and region"
     if any(code.endswith("LIMIT_REACHED") for code in envelope.codes):
-        return "Delete what is not needed, or ask for a larger plan"
+        return "Delete objects that you do not need, or ask Contentstack for a larger plan"
     if kind is ConflictError:
-        # A name that is taken is the only conflict that the vendor documents.
+        # The vendor documents only one kind of conflict: a name that is already in use.
         if any("DUPLICATE" in code for code in envelope.codes) or (not envelope.codes and operation in _NAMING):
-            return "Take another name, or use what is there"
-        return "It conflicts with what is there now: read that again, then decide whether to repeat the call"
+            return "Use another name, or use the existing object"
+        return "The call conflicts with the current state. Read the state again, then decide whether to repeat the call"
     if kind is ForbiddenError:
         return (
-            "Check that the organization UID is one of the token's, and that its scopes and kind allow this: "
-            "Git variants of creation need a user's token, an app (M2M) token cannot do them"
+            "Check that the token has access to the organization, and that its scopes and its kind allow this "
+            "operation. Creation from Git needs a user's token: an app (M2M) token cannot do it"
         )
     return ""

@@ -1,7 +1,7 @@
-"""Server-Sent Events out of the bytes of a stream, by the algorithm of the HTML standard, in bounded memory.
+"""Decode Server-Sent Events from the bytes of a stream, by the algorithm of the HTML standard, in bounded memory.
 
-Lines end with CR, LF or both, wherever the bytes were cut. Comments are left out, and what stands behind the last blank
-line is no event yet. Nothing here does I/O.
+Lines end with CR, LF or CRLF, even if the bytes are split between CR and LF. Comments are ignored. Lines after the last
+blank line do not form an event yet. This module does no I/O.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MOST_BYTES: Final = 4 * 1024 * 1024
 
 
 class EventTooLarge(ValueError):
-    """An event, or a line of one, has more bytes than a decoder keeps."""
+    """An event, or a line of an event, has more bytes than the decoder accepts."""
 
 
 @attrs.frozen
@@ -25,9 +25,9 @@ class ServerSentEvent:
     """One event.
 
     Attributes:
-        event: Its type; `message` where the stream names none.
-        data: Its data, lines joined by line feeds.
-        last_id: The id that the stream named last; empty where it named none.
+        event: Type of the event; `message` if the stream names no type.
+        data: Data of the event, with lines joined by line feeds.
+        last_id: The latest id in the stream; empty if there was none.
     """
 
     event: str
@@ -36,18 +36,18 @@ class ServerSentEvent:
 
 
 class EventDecoder:
-    """Takes the bytes of one stream piece by piece, and gives the events that they complete.
+    """Decoder of one stream. Feed it the bytes in pieces; it returns the events that are complete.
 
     Args:
-        last_id: The last id of the stream before, which this one goes on from.
-        most_bytes: Bytes of an event at the most.
+        last_id: The latest id of the previous stream, if this stream continues it.
+        most_bytes: Maximum size of an event, in bytes.
     """
 
     def __init__(self, *, last_id: str = "", most_bytes: int = _MOST_BYTES) -> None:
         self.last_id: str = last_id
         self._most_bytes = most_bytes
         self._head: bytes | None = b""
-        """What may be the beginning of a byte order mark; None once that is decided."""
+        """Bytes that may begin a byte order mark; None after the first bytes are read."""
         self._pieces: list[bytes] = []
         self._line_size = 0
         self._data_size = 0
@@ -60,7 +60,7 @@ class EventDecoder:
         """Return the events that are complete with these bytes.
 
         Raises:
-            EventTooLarge: One has grown too large; the stream cannot be read on.
+            EventTooLarge: An event is too large. The decoder cannot read the rest of the stream.
         """
         if self._head is not None:
             piece = self._head + piece
@@ -73,7 +73,7 @@ class EventDecoder:
         if not piece:
             return []
         self._after_cr = piece.endswith(b"\r")
-        # A mark at the end keeps the unfinished line apart, also where there is none.
+        # The added `|` makes sure that the last item is the unfinished line, even if that line is empty.
         *lines, rest = (piece + b"|").splitlines()
         found: list[ServerSentEvent] = []
         for line in lines:
@@ -94,7 +94,7 @@ class EventDecoder:
             self._pieces.append(piece)
 
     def _line(self, line: str) -> ServerSentEvent | None:
-        """Take in a whole line; a blank one ends an event."""
+        """Process a complete line; a blank line ends an event."""
         if not line:
             return self._dispatched()
         name, _, value = line.partition(":")
@@ -108,7 +108,7 @@ class EventDecoder:
             case "id" if "\0" not in value:
                 self._id = value
             case _:
-                # A comment has no name. `retry` is for programs that reconnect blindly.
+                # A comment has no name. `retry` is ignored, because the SDK decides when to reconnect.
                 pass
         return None
 

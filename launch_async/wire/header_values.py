@@ -1,4 +1,4 @@
-"""Numbers and dates in the headers of an answer, whatever stands there."""
+"""Read numbers and dates in the headers of an answer. Invalid values give None, never an error."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ _MAX_WAIT_S: Final = 365 * 86400.0
 
 
 def parse_retry_after(value: str | None, *, date: str | None = None) -> float | None:
-    """Read a Retry-After header, in seconds or as a date; None where it cannot be read.
+    """Read a Retry-After header, in seconds or as a date, and return seconds; None if it is invalid.
 
-    Never negative, and a year at most, so that whoever gets the figure can calculate with it.
+    The result is from 0 s to 365 days, so callers can calculate with it safely.
 
     Args:
-        value: The header's text.
-        date: The Date header of the same answer, which a date is compared with: the two clocks may differ.
+        value: Text of the header.
+        date: Date header of the same answer. A date in `value` is compared with it, because the server's clock may
+            differ from the local clock.
     """
     if value is None:
         return None
@@ -37,11 +38,11 @@ def parse_retry_after(value: str | None, *, date: str | None = None) -> float | 
 
 
 def parse_reset(value: str | None, *, date: str | None = None) -> float | None:
-    """Read an X-RateLimit-Reset header: seconds until then, or since the epoch; None where it makes no sense.
+    """Read an X-RateLimit-Reset header, and return the seconds until the reset; None if it is invalid or over an hour.
 
     Args:
-        value: The header's text.
-        date: The Date header of the same answer, for a time since the epoch.
+        value: Text of the header: seconds until the reset, or the time of the reset in seconds since 1970.
+        date: Date header of the same answer, which is the current time if `value` is a time since 1970.
     """
     seconds = parse_number(value)
     if seconds is not None and seconds > _EPOCH_FROM_S:
@@ -50,7 +51,7 @@ def parse_reset(value: str | None, *, date: str | None = None) -> float | None:
 
 
 def parse_number(value: str | None) -> float | None:
-    """Read a header that is a number; None where it is not, or not a finite one."""
+    """Read a header as a number; None if it is not a finite number."""
     try:
         number = float(value or "")
     except ValueError:

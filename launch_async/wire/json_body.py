@@ -1,4 +1,4 @@
-"""JSON text to plain data and back."""
+"""Parse and write JSON text."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _HALF_CHARACTER: Final = "[\ud800-\udfff]"
 
 
 def load_json(body: bytes) -> JSONValue:
-    r"""Parse a JSON document, with orjson where it is installed.
+    r"""Parse a JSON document, with orjson if it is installed.
 
-    Half of a character becomes U+FFFD, because no file and no terminal takes it. JavaScript writes such a half, for
-    example `\ud83d`, for an emoji that was cut in two.
+    A lone surrogate becomes U+FFFD, because no file and no terminal accepts it. JavaScript writes a lone surrogate, for
+    example `\ud83d`, if it cuts an emoji in two.
 
     Raises:
-        ValueError: It is not JSON, or nested beyond reason.
+        ValueError: The text is not JSON, or is nested too deeply.
     """
     if orjson is not None:
         try:
             return cast("JSONValue", orjson.loads(body))
         except ValueError:
-            pass  # orjson refuses half characters and a byte order mark, which the standard library reads.
+            pass  # orjson refuses lone surrogates and a byte order mark; the standard library accepts both.
     try:
         document = cast("JSONValue", json.loads(body))
-        # Looking for one byte first takes 0.5 microseconds for 40 KB. Looking for the two words takes 60.
+        # For 40 KB, the search for one byte takes 0.5 microseconds, and the search for both words 60 microseconds.
         if b"\\" in body and (b"\\ud" in body or b"\\uD" in body):
             return _without_half_characters(document)
         return document
@@ -50,13 +50,13 @@ def dump_json(document: JSONValue) -> bytes:
     """Write a JSON document.
 
     Raises:
-        InvalidArgumentError: It holds what JSON cannot, such as a lone surrogate, NaN or an object of another type.
+        InvalidArgumentError: JSON cannot express a value in it, such as a lone surrogate, NaN or another object.
     """
     try:
         return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as error:
         problem = f"cannot be written as JSON ({type(error).__name__})"
-    # That error may hold the text that could not be written, and that may be a secret; so may this frame.
+    # The error above and the local variables may hold a secret. Raise outside the `except` block, without the document.
     del document
     raise InvalidArgumentError("json", problem)
 

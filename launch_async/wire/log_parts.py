@@ -1,8 +1,8 @@
-"""`LogParts`: a log of any length, read while it arrives, and kept as it came.
+"""`LogParts`: read a log of any length while it arrives, and keep it as JSON text.
 
-A log of 200 MB has more than a million lines. As objects they would take a gigabyte, and reading them at once would
-stop the event loop for seconds. So the JSON text is cut between lines as it comes in, and a line is made of its text
-each time that somebody asks for it.
+A log of 200 MB has more than a million lines. As objects, these lines would take a gigabyte, and parsing all of them in
+one step would block the event loop for seconds. `LogParts` therefore cuts the JSON text between lines as it arrives.
+`StoredLines` builds the object of a line when the program reads that line.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ L = TypeVar("L", LogLine, ServerLogLine)
 _SLICE: Final = 64 * 1024
 _KEPT: Final = 16
 _LONGEST: Final = 16 * 1024 * 1024
-"""Characters of one line, or of whatever else stands beside the lines."""
+"""Maximum length of one log line, or of any other value in the answer, in characters."""
 
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _DECODER: Final = json.JSONDecoder()
 
 
 class StoredLines(Sequence[L], Generic[L]):
-    """The lines of a log, made when they are asked for; those of the last pieces that were asked for are kept.
+    """The lines of a log. Lines are built on access; the lines of the latest pieces stay in memory.
 
     Args:
-        kind: What a line is.
+        kind: Class of a line.
         pieces: JSON lists of lines.
-        ends: How many lines there are up to the end of each piece.
+        ends: For each piece, the number of lines up to its end.
     """
 
     def __init__(self, kind: type[L], pieces: Sequence[bytes], ends: Sequence[int]) -> None:
@@ -63,7 +63,7 @@ class StoredLines(Sequence[L], Generic[L]):
             return [self[position] for position in range(*index.indices(len(self)))]
         position = index + len(self) if index < 0 else index
         if not 0 <= position < len(self):
-            raise IndexError("there is no such line")
+            raise IndexError(f"the log has {len(self)} lines, so there is no line {index}")
         number = bisect_right(self._ends, position)
         return self._piece(number)[position - (self._ends[number - 1] if number else 0)]
 
@@ -71,19 +71,19 @@ class StoredLines(Sequence[L], Generic[L]):
         if (made := self._made.get(number)) is None:
             entries = cast("list[JSONValue]", load_json(self._pieces[number]))
             made = [structure(entry, self._kind) for entry in entries if entry is not None]
-            # A new dictionary each time: another thread may be reading.
+            # The dictionary is replaced, not changed, because another thread may read it at the same time.
             kept = list(self._made.items())[1 - _KEPT :]
             self._made = {**dict(kept), number: made}
         return made
 
 
 class LogParts(Generic[L]):
-    """Takes in the parts of an answer that has log lines.
+    """Incremental reader of an answer with log lines.
 
     Args:
-        kind: What a line is.
-        keys: The member of the answer's object that has the lines, by the names that it may have, best first.
-        bare: Whether the answer may be the list itself.
+        kind: Class of a line.
+        keys: Possible names of the member that contains the lines, the preferred name first.
+        bare: Whether the answer may be the list of lines, without an object around it.
     """
 
     def __init__(self, kind: type[L], keys: Sequence[str], *, bare: bool = False) -> None:
@@ -100,16 +100,16 @@ class LogParts(Generic[L]):
         self._at_end = False
 
     def feed(self, part: bytes) -> None:
-        """Take in the next part.
+        """Read the next part of the answer.
 
         Raises:
-            Mismatch: What came is no such answer.
+            Mismatch: The answer is not JSON, or does not have the expected shape.
         """
         for start in range(0, len(part), _SLICE):
             self._take(part[start : start + _SLICE])
 
     def lines(self) -> StoredLines[L]:
-        """Return the lines, once everything is taken in.
+        """Return the lines, after the last part was read.
 
         Raises:
             Mismatch: The answer is not complete, or has no lines.
@@ -129,7 +129,7 @@ class LogParts(Generic[L]):
         except UnicodeDecodeError:
             raise Mismatch(["$: the body is not JSON"]) from None
         self._new_size += len(self._new[-1])
-        # What is not complete is looked at again only when there is twice as much of it.
+        # An incomplete value is parsed again only when the text has doubled, so the total time stays linear.
         if self._new_size < len(self._text) and not final:
             return
         self._text = "".join((self._text, *self._new))
@@ -141,7 +141,7 @@ class LogParts(Generic[L]):
         if len(self._text) > _LONGEST:
             raise Mismatch([f"$: a log line of more than {_LONGEST:,} characters"])
 
-    # Each state takes what is complete from a position on, and returns the position after it; None for nothing.
+    # Each state reads the complete values from a position on, and returns the next position; None if it read nothing.
 
     def _start(self, position: int) -> int | None:
         position = self._skip(position)
@@ -156,7 +156,7 @@ class LogParts(Generic[L]):
         return position + 1
 
     def _member(self, position: int) -> int | None:
-        """Take the name of a member and the colon after it, or the end of the object."""
+        """Read the name of a member and the colon after it, or the end of the object."""
         position = self._skip(position)
         if self._text[position : position + 1] == "}":
             self._state = self._end
@@ -200,7 +200,7 @@ class LogParts(Generic[L]):
         self._state = self._entries
 
     def _entries(self, position: int) -> int | None:
-        """Take as many lines as are complete."""
+        """Read all complete lines."""
         first = position = self._skip(position)
         text, count, last = self._text, 0, position
         while position < len(text) and text[position] != "]":
@@ -233,7 +233,7 @@ class LogParts(Generic[L]):
         return position if found is None else found.end()
 
     def _value(self, position: int) -> tuple[JSONValue, int] | None:
-        """Return the value at a position, and where the next character is; None while one of them is not there yet."""
+        """Return the value at a position and the position after it; None if the value may be incomplete."""
         try:
             value, end = _DECODER.raw_decode(self._text, position)
         except (ValueError, RecursionError):
@@ -241,7 +241,7 @@ class LogParts(Generic[L]):
                 raise Mismatch(["$: the body is not JSON"]) from None
             return None
         after = self._skip(end)
-        # A number may go on.
+        # A number at the end of the text may have more digits in the next part.
         if after == len(self._text) or (self._text[after] in ".eE" and value.__class__ in (int, float)):
             if self._at_end:
                 raise Mismatch(["$: the body is not JSON"])

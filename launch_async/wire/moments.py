@@ -1,7 +1,8 @@
-"""Moments as the service writes them: ISO 8601 in documents, RFC 9110 dates in headers, milliseconds in some logs.
+"""Read and write times in the formats of the service.
 
-Whatever names no zone is UTC, because the service writes UTC throughout (FACTS §4). Every moment that is read is aware,
-and within the calendar of UTC: a moment of the year 9999 that is later by UTC becomes the last one that there is.
+Documents contain ISO 8601, headers contain RFC 9110 dates, and some logs contain milliseconds since 1970. A time
+without a time zone is UTC, because the service always uses UTC (FACTS §4). The functions return aware datetimes that
+can be converted to UTC: a time that is after the year 9999 in UTC becomes `datetime.max`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ __all__ = ["format_iso", "parse_epoch_ms", "parse_http_date", "parse_iso"]
 
 
 def parse_iso(text: str) -> datetime:
-    """Read a moment in ISO 8601.
+    """Read a time in ISO 8601.
 
     Raises:
-        ValueError: The text is something else.
+        ValueError: The text is not an ISO 8601 time.
     """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
@@ -25,19 +26,19 @@ def parse_iso(text: str) -> datetime:
 
 
 def parse_epoch_ms(milliseconds: float) -> datetime:
-    """Read a moment that is given as milliseconds since 1970.
+    """Read a time in milliseconds since 1970.
 
     Raises:
-        ValueError: The number is beyond what a calendar holds.
+        ValueError: The time is outside the range of `datetime`.
     """
     try:
         return datetime.fromtimestamp(milliseconds / 1000, UTC)
     except (OverflowError, OSError):
-        raise ValueError("beyond the calendar") from None
+        raise ValueError("the time is outside the range of datetime") from None
 
 
 def parse_http_date(text: str | None) -> datetime | None:
-    """Read a header that is a date; None where it cannot be read."""
+    """Read a header as a date; None if it is not a date."""
     try:
         moment = parsedate_to_datetime((text or "").strip())
     except (ValueError, OverflowError):
@@ -46,7 +47,7 @@ def parse_http_date(text: str | None) -> datetime | None:
 
 
 def format_iso(moment: datetime) -> str:
-    """Return an aware moment as the service writes it: ISO 8601 in UTC, with milliseconds and `Z`."""
+    """Return an aware datetime in the format of the service: ISO 8601 in UTC, with milliseconds and `Z`."""
     return _in_utc(moment).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

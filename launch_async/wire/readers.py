@@ -1,7 +1,8 @@
-"""The fast path of reading models: one generated function per model, as attrs and cattrs generate theirs.
+"""The fast path for reading models: one generated function for each model, like the functions of attrs and cattrs.
 
-The converter reads or explains whatever such a function refuses. The functions exist for one figure (decision 0014):
-compared with aiohttp and `json.loads` by hand, a page of 100 projects reaches 0.33 with cattrs alone, 0.57 with them.
+If a generated function refuses a document, the converter reads the document or reports its faults. The functions exist
+for speed (decision 0014). A program with aiohttp and `json.loads` is the measure, 1.0: for a page of 100 projects, the
+SDK reaches 0.33 with cattrs alone, and 0.57 with the generated functions.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _ABSENT: Final = object()
 
 
 class Mismatch(ValueError):
-    """A document does not have the promised shape; `problems` are its faults, each with its path."""
+    """A document does not have the expected shape. `problems` lists all faults, each with its path."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
@@ -32,15 +33,15 @@ class Mismatch(ValueError):
 
 
 class FastPathMiss(ValueError):
-    """A document is not exactly as promised."""
+    """A generated function cannot read a document, so the converter must read it."""
 
 
 @cache
 def reader_of(kind: type[Any]) -> Callable[[object], Any]:
     """Return the function that reads one model, a subclass of `WireModel`.
 
-    It gives the instance its dictionary whole: the initializer of attrs would add a quarter to the time of a page. So
-    models have no validators, converters or default factories.
+    The function sets the `__dict__` of the instance directly, because the initializer of attrs would add a quarter to
+    the time of a page. Models therefore have no validators, converters or default factories.
     """
     fields = attrs.fields(attrs.resolve_types(kind))
     keys = {field.name: camel_case(field.name) for field in fields if not field.metadata.get("local")}
@@ -76,12 +77,12 @@ def reader_of(kind: type[Any]) -> Callable[[object], Any]:
         " put(model, '__dict__', values)",
         " return model",
     ]
-    exec("\n".join(lines), names)  # noqa: S102 - made of our own field names and nothing else
+    exec("\n".join(lines), names)  # noqa: S102 - contains only field names of the SDK's own models
     return cast("Callable[[object], Any]", names["read"])
 
 
 def _default_of(value: object, name: str, default: object, nulls: list[str]) -> object:
-    """Return the default of a field that came as null, or not at all."""
+    """Return the default of a field that is null or absent."""
     if default is attrs.NOTHING or (value is not None and value is not _ABSENT):
         raise FastPathMiss
     if value is None:
@@ -90,9 +91,9 @@ def _default_of(value: object, name: str, default: object, nulls: list[str]) -> 
 
 
 def _shape(annotation: Any) -> tuple[type | None, Callable[[Any], object] | None]:  # noqa: ANN401
-    """Return the class of a field's values in JSON, and what makes the model's value of one, unless it is the same.
+    """Return the class of a field's JSON values, and the function that converts a JSON value for the model.
 
-    The class is None for a field that the converter must read.
+    The function is None if no conversion is needed. The class is None if the converter must read the field.
     """
     kind, *others = {*(typing.get_args(annotation) or [annotation])} - {NoneType, Ellipsis}
     if typing.get_origin(annotation) is tuple and issubclass(kind, WireModel):

@@ -1,7 +1,7 @@
-"""Text that must not be shown: its `repr` is a mark, so that a traceback with local variables cannot tell it.
+"""Strings with a masked `repr`, so that a traceback with local variables does not show a secret.
 
-Everything else about it is a string's: it can be compared, sent and written as JSON. What is composed of it, as by an
-f-string, is an ordinary string again and must be marked anew.
+In all other respects, a `Secret` is a string: it can be compared, sent and written as JSON. A string that is built from
+a `Secret`, for example by an f-string, is an ordinary string and must be marked again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Secret(str):
 
 
 class _SecretBytes(bytes):
-    """Bytes whose `repr` does not show them: a secret that was given in the wrong form is one still."""
+    """Bytes whose `repr` does not show them, for a secret that was passed as bytes instead of text."""
 
     __slots__ = ()
 
@@ -39,7 +39,7 @@ class _SecretBytes(bytes):
 
 
 def kind_of(value: object) -> str:
-    """Return the name of a value's class, for an error; that of a marked text is the one that it was given as."""
+    """Return the name of a value's class, for an error text. For a marked value, return the original class."""
     return next(kind.__name__ for kind in type(value).__mro__ if kind not in {Secret, _SecretBytes})
 
 
@@ -48,17 +48,17 @@ def hidden(values: Mapping[str, str]) -> dict[str, str]: ...
 @overload
 def hidden(values: Mapping[str, str] | N) -> dict[str, str] | N: ...
 def hidden(values: Mapping[str, str] | Unset | None) -> dict[str, str] | Unset | None:
-    """Return a mapping whose values its `repr` does not show; what is given instead of one does not show, either."""
+    """Return a mapping whose `repr` does not show its values. Any other value is masked by `hidden_json`."""
     if not isinstance(values, Mapping):
         return hidden_json(values)
     return {name: hidden_json(value) for name, value in values.items()}
 
 
 def hidden_json(document: T, depth: int = 0) -> T:
-    """Return a JSON document that is written as the given one is, and whose `repr` shows no text but members' names.
+    """Return an equal JSON document whose `repr` shows no text except the names of members.
 
-    What is nested too deeply to be written as JSON, and what is neither JSON nor bytes, is left as it is. So an
-    argument of any kind can be marked before it is checked: a bare token, for example, that was given as credentials.
+    A value that is nested more than 100 levels deep, or is neither JSON nor bytes, is returned unchanged. An argument
+    of any type can therefore be masked before it is checked, for example a bare token passed as credentials.
     """
     if isinstance(document, str):
         return cast("T", Secret(document))

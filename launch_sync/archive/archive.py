@@ -20,9 +20,9 @@ def create_archive(
     follow_ignore_files: bool = True,
     level: int = 6,
 ) -> Archive:
-    """Do what `build_archive` does in a thread, with the same arguments and errors.
+    """Run `build_archive` in a thread, with the same arguments and errors.
 
-    When cancelled, it stops at the next file, also while it lists the folder, and leaves nothing behind.
+    If the caller is cancelled, the thread stops at the next file, also while it lists the folder. It leaves no ZIP.
     """
     return _bridge.run(
         async_create_archive(folder, secrets=secrets, follow_ignore_files=follow_ignore_files, level=level)

@@ -197,7 +197,9 @@ def test_more_than_the_limit_is_refused_with_the_largest_files_named(
     for number in range(1, 8):
         (tmp_path / f"movie{number}").write_bytes(noise(number * 20_000))
 
-    with pytest.raises(ArchiveError, match=r"more than 100 MiB. The largest: movie7 \(136.7 KiB\), movie6") as caught:
+    with pytest.raises(
+        ArchiveError, match=r"more than 100 MiB. The largest files: movie7 \(136.7 KiB\), movie6"
+    ) as caught:
         build_archive(tmp_path)
 
     assert caught.value.paths == ("movie7", "movie6", "movie5", "movie4", "movie3")
@@ -443,7 +445,7 @@ async def test_create_archive_makes_the_same_archive_without_blocking_the_loop(s
 
 
 async def test_create_archive_passes_errors_on(tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match="holds no file to send"):
+    with pytest.raises(ArchiveError, match="contains no file to send"):
         await create_archive(tmp_path)
 
 

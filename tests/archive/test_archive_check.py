@@ -87,7 +87,7 @@ def test_a_name_that_occurs_twice_in_two_spellings_is_refused(tmp_path: Path) ->
 
 @pytest.mark.parametrize("target", ["../../out", "/etc/passwd", "..//../x", "../.."])
 def test_a_link_that_leads_outside_is_refused(tmp_path: Path, target: str) -> None:
-    with pytest.raises(ArchiveError, match="app/link is a link that leads outside"):
+    with pytest.raises(ArchiveError, match="app/link is a link that leads out of the archive"):
         check_archive(make_zip(tmp_path / "a.zip", link=target))
 
 
@@ -152,7 +152,7 @@ def test_an_unknown_compression_is_named(tmp_path: Path) -> None:
     content[content.rindex(b"PK\x01\x02") + 10] = 97
     path.write_bytes(content)
 
-    with pytest.raises(ArchiveError, match="use deflate"):
+    with pytest.raises(ArchiveError, match="Use deflate"):
         check_archive(path)
 
 
@@ -165,7 +165,7 @@ def test_a_zip_with_a_secret_is_refused_unless_it_shall_be_sent(tmp_path: Path, 
 
     assert caught.value.paths == (name,)
     assert isinstance(check_archive(path, secrets="send"), Archive)
-    with pytest.raises(InvalidArgumentError, match="secrets: 'dropped' is none of 'refuse', 'drop' and 'send'"):
+    with pytest.raises(InvalidArgumentError, match="secrets: 'dropped' is not one of 'refuse', 'drop' and 'send'"):
         check_archive(path, secrets="dropped")  # type: ignore[arg-type]
 
 
@@ -179,9 +179,7 @@ def test_a_private_key_in_a_zip_is_found_by_its_content(tmp_path: Path) -> None:
 
 
 def test_nothing_is_dropped_from_a_zip(tmp_path: Path) -> None:
-    with pytest.raises(
-        ArchiveError, match=r'or pass secrets="send" \(secrets="drop" takes files out of a folder only\)'
-    ):
+    with pytest.raises(ArchiveError, match=r'or pass secrets="send" \(secrets="drop" works only with a folder\)'):
         check_archive(make_zip(tmp_path / "a.zip", ".env"), secrets="drop")
 
     assert isinstance(check_archive(make_zip(tmp_path / "b.zip", "about.html"), secrets="drop"), Archive)
@@ -191,7 +189,7 @@ def test_less_than_the_least_size_is_refused_with_advice(tmp_path: Path) -> None
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as target:
         target.writestr("a", "a")
 
-    with pytest.raises(ArchiveError, match="name the folder instead"):
+    with pytest.raises(ArchiveError, match="Pass the folder instead"):
         check_archive(tmp_path / "a.zip")
 
 
@@ -208,7 +206,7 @@ def test_a_zip_without_files_is_refused(tmp_path: Path) -> None:
         target.mkdir("folder") if hasattr(target, "mkdir") else target.writestr("folder/", "")
         target.comment = b"x" * 1024
 
-    with pytest.raises(ArchiveError, match="holds no file"):
+    with pytest.raises(ArchiveError, match="contains no file"):
         check_archive(tmp_path / "a.zip")
 
 

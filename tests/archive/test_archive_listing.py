@@ -144,7 +144,7 @@ def test_devices_stay_behind(tmp_path: Path) -> None:
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "nothing/in/here").mkdir(parents=True)
 
-    with pytest.raises(ArchiveError, match="holds no file to send"):
+    with pytest.raises(ArchiveError, match="contains no file to send"):
         list_archive(tmp_path)
 
 
@@ -299,7 +299,7 @@ def test_secrets_are_sent_if_asked(tmp_path: Path) -> None:
 def test_a_slip_in_what_becomes_of_secrets_is_refused(tmp_path: Path) -> None:
     lay_out(tmp_path, {"index.html": "", ".env": "A=1"})
 
-    with pytest.raises(InvalidArgumentError, match="secrets: 'refused' is none of 'refuse', 'drop' and 'send'"):
+    with pytest.raises(InvalidArgumentError, match="secrets: 'refused' is not one of 'refuse', 'drop' and 'send'"):
         list_archive(tmp_path, secrets="refused")  # type: ignore[arg-type]
 
 
@@ -346,7 +346,7 @@ def test_wildcards_and_folders_in_launchignore_send_no_secret(tmp_path: Path, li
     with pytest.raises(ArchiveError, match=r"app/\.env\.production") as caught:
         list_archive(tmp_path)
 
-    assert "a line in .launchignore: !/app/.env.production" in str(caught.value)
+    assert "add a line to .launchignore: !/app/.env.production" in str(caught.value)
 
 
 def test_gitignore_brings_no_secret_back(tmp_path: Path) -> None:
@@ -489,7 +489,7 @@ def test_an_error_about_a_name_carries_no_control_characters(tmp_path: Path) -> 
 def test_a_name_that_check_archive_refuses_is_not_packed(tmp_path: Path, name: str, blamed: str) -> None:
     lay_out(tmp_path, {"index.html": "", name: ""})
 
-    with pytest.raises(ArchiveError, match="cannot hold these names") as caught:
+    with pytest.raises(ArchiveError, match="cannot contain these names") as caught:
         list_archive(tmp_path)
 
     assert caught.value.paths == (blamed,)

@@ -94,10 +94,10 @@ async def test_a_file_that_cannot_be_rewound_will_do(launch, packed):
     [
         (lambda _: b"no zip" * 1000, "the given bytes is not a ZIP"),
         (lambda packed: packed[:40] + bytes(1000), "the given bytes is not a ZIP"),
-        (lambda _: b"", r"the given bytes gives no bytes; call seek\(0\)"),
-        (lambda _: io.BytesIO(b"PK"), "has 2 bytes, and Launch takes 1024 at least"),
-        (lambda packed: io.StringIO(packed.decode("latin-1")), 'StringIO gives str instead of bytes: .* mode "rb"'),
-        (lambda _: blocks("some text"), "gives str instead of bytes"),
+        (lambda _: b"", r"the given bytes contains no bytes; call seek\(0\)"),
+        (lambda _: io.BytesIO(b"PK"), "has 2 bytes, and Launch accepts 1024 bytes at least"),
+        (lambda packed: io.StringIO(packed.decode("latin-1")), 'StringIO returned str instead of bytes; .* mode "rb"'),
+        (lambda _: blocks("some text"), "returned str instead of bytes"),
         (lambda packed: closed(io.BytesIO(packed)), "the given BytesIO cannot be read: I/O operation on closed file"),
         (lambda _: Broken(), "the given Broken cannot be read: timed out"),
     ],
@@ -143,7 +143,7 @@ async def test_a_stream_without_an_end_is_given_up_in_little_memory(spool):
 
     tracemalloc.start()
     try:
-        with pytest.raises(ArchiveError, match=r"101\.0 MiB, and Launch takes 100 MiB at most"):
+        with pytest.raises(ArchiveError, match=r"101\.0 MiB, and Launch accepts 100 MiB at most"):
             await spooled_archive(endless(), secrets="refuse")
         assert tracemalloc.get_traced_memory()[1] < 4 << 20
     finally:

@@ -81,7 +81,7 @@ def test_a_coded_error_says_its_words_and_its_code() -> None:
     assert type(error) is NotFoundError
     assert error.codes == ("launch.PROJECT.NOT_FOUND",)
     assert str(error) == (
-        "Project not found. Check the UIDs, and that they are of this client's organization and region "
+        "Project not found. Check the UIDs, and that they belong to this client's organization and region "
         "[operation getProject; status 404; code launch.PROJECT.NOT_FOUND]"
     )
 
@@ -153,7 +153,7 @@ def test_xml_that_refuses_means_the_host_of_another_region(status: int, about_re
     error = error_of(status, xml, region_hint="this client talks to region na, and others are eu (FACTS §1)")
 
     assert error.message.startswith("Access Denied")
-    assert ("check the region: this client talks to region na" in str(error)) == about_regions
+    assert ("Check the region: this client talks to region na" in str(error)) == about_regions
 
 
 def test_an_invalid_access_token_is_known_by_its_words_alone() -> None:
@@ -166,11 +166,11 @@ def test_an_invalid_access_token_is_known_by_its_words_alone() -> None:
 def test_a_name_that_is_taken_comes_with_advice() -> None:
     error = error_of(409, {"errors": [{"code": "launch.PROJECT.DUPLICATE_NAME", "message": "Name already in use."}]})
 
-    assert str(error).startswith("Name already in use. Take another name, or use what is there [")
+    assert str(error).startswith("Name already in use. Use another name, or use the existing object [")
 
 
-TAKEN = "Take another name, or use what is there"
-IN_THE_WAY = "It conflicts with what is there now: read that again, then decide whether to repeat the call"
+TAKEN = "Use another name, or use the existing object"
+IN_THE_WAY = "The call conflicts with the current state. Read the state again, then decide whether to repeat the call"
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ IN_THE_WAY = "It conflicts with what is there now: read that again, then decide 
         (
             "createEnvironment",
             ["launch.ENVIRONMENT.LIMIT_REACHED"],
-            "Delete what is not needed, or ask for a larger plan",
+            "Delete objects that you do not need, or ask Contentstack for a larger plan",
         ),
         ("createProject", ["launch.PROJECT.SOMETHING_ELSE"], IN_THE_WAY),
         ("createDeployment", [], IN_THE_WAY),
@@ -409,10 +409,10 @@ def test_a_git_account_out_of_reach_is_not_a_problem_of_the_credentials() -> Non
 @pytest.mark.parametrize(
     ("status", "code", "advice"),
     [
-        (403, "launch.FORBIDDEN_RESOURCE", "Git variants of creation need a user's token, an app (M2M) token"),
-        (403, "Forbidden", "Check that the organization UID is one of the token's"),
+        (403, "launch.FORBIDDEN_RESOURCE", "Creation from Git needs a user's token: an app (M2M) token"),
+        (403, "Forbidden", "Check that the token has access to the organization"),
         (429, "launch.TOO_MANY_REQUESTS", "Other programs share the organization's budget"),
-        (400, "launch.PROJECT.LIMIT_REACHED", "ask for a larger plan"),
+        (400, "launch.PROJECT.LIMIT_REACHED", "ask Contentstack for a larger plan"),
     ],
 )
 def test_an_error_says_what_to_do_next(status: int, code: str, advice: str) -> None:
