@@ -41,14 +41,16 @@ if TYPE_CHECKING:
 
 __all__ = ["AiohttpTransport"]
 
-_ERROR_BODY_LIMIT: Final = 65536
+_ERROR_BODY_LIMIT_BYTES: Final = 65536
 _TURNS: Final = 20
-"""Turns of the event loop in which an upload's last steps are made once its last byte has been taken."""
+"""Number of event loop turns that aiohttp gets to finish an upload after the last byte."""
 
-_READ_AT_ONCE: Final = 1024 * 1024
-_WATCH_INTERVAL: Final = 0.1
+_READ_WHOLE_BYTES: Final = 1024 * 1024
+"""Maximum size of a body that the transport reads in one step."""
+
+_WATCH_INTERVAL_S: Final = 0.1
 _FILE_NAME: Final = "site.zip"
-"""The same for every file: names of this machine's files are nobody's business, and may break a header."""
+"""Name of every uploaded file. Local file names may be private, and may break a header."""
 
 
 class AiohttpTransport:
@@ -132,7 +134,9 @@ class AiohttpTransport:
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._end(session), home))
         else:
             self._session = session
-            raise ConfigurationError("this client belongs to another event loop: use it and close it on the same one")
+            raise ConfigurationError(
+                "this client belongs to another event loop. Use and close a client on the same event loop"
+            )
 
     async def _end(self, session: aiohttp.ClientSession) -> None:
         for stream in list(self._streams):
@@ -142,7 +146,7 @@ class AiohttpTransport:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._closed:
-            raise ClosedError("the client is closed; open a new one, and hold it until its last call")
+            raise ClosedError("the client is closed. Create a new client, and keep it open until its last call")
         if self._pid != os.getpid():
             self._leave_to_parent()
         loop = asyncio.get_running_loop()
@@ -150,18 +154,18 @@ class AiohttpTransport:
             self._loop = loop
         elif self._loop is not loop:
             raise ConfigurationError(
-                "this client belongs to another event loop: open one client per loop (they share the organization's "
-                "budget), or use launch_sync from threads"
+                "this client belongs to another event loop. Create one client per event loop (the clients share the "
+                "organization's rate limit), or use launch_sync from threads"
             )
         if self._session is None:
             self._session = _new_session()
         elif self._session.closed:
-            raise ClosedError("the aiohttp session that this client was given is closed; open a new one")
+            raise ClosedError("the aiohttp session that you passed to this client is closed. Pass an open session")
         return self._session
 
     def _leave_to_parent(self) -> None:
-        """Begin anew in a forked child, which shares the sockets of its parent's session."""
-        # Kept, because destroying it would close the parent's connections.
+        """Use a new session in a forked child, because the child shares the sockets of its parent's session."""
+        # Keep the parent's session, because destroying it would close the parent's connections.
         self._inherited = (self._session, self._inherited)
         self._session = self._loop = None
         self._streams = weakref.WeakSet()
@@ -177,7 +181,7 @@ class AiohttpTransport:
     ) -> Response:
         import yarl
 
-        # aiohttp's view of the answer shows secrets: before anything is raised, this frame forgets it.
+        # The repr of aiohttp's answer shows secrets, so this frame drops the answer before it raises an error.
         answer: aiohttp.ClientResponse | None = None
         connecting = _Connecting()
         _CONNECTING.set(connecting)
@@ -188,8 +192,8 @@ class AiohttpTransport:
                 yarl.URL(request.url, encoded=True),
                 headers=request.headers,
                 data=_body_of(request) if file is None else _form_of(request.body, file) or file,
-                # aiohttp would declare a POST without a body to be octets: a content type goes only with a body
-                # (FACTS §3).
+                # In a POST without a body, aiohttp would send the content type octet-stream. The service expects a
+                # content type only with a body (FACTS §3).
                 skip_auto_headers=("Content-Type",) if request.body is None and request.method != "GET" else None,
                 allow_redirects=False,
                 raise_for_status=False,
@@ -207,7 +211,7 @@ class AiohttpTransport:
                     return Response(status, answer.headers, b"", max(1, tracker.attempts), drop, stream)
                 if file is not None:
                     await _check_all_sent(answer, request, tracker, file)
-                # Storage has nothing to say about an upload that it took.
+                # After a successful upload, the body contains nothing that the SDK needs.
                 body = await (_read_body(answer, request) if file is None else _read_beginning(answer))
                 return Response(status, answer.headers, body, max(1, tracker.attempts), drop)
             async with answer:
@@ -247,10 +251,10 @@ class AiohttpTransport:
             except TransportError:
                 if not payload.short_by:
                     raise
-            # The connection broke because of that.
+            # The connection broke because the file became shorter.
             raise ResponseLost(
                 f"{body.path.name} became shorter while it was sent: it had {body.size:,} bytes, and has lost "
-                f"{payload.short_by:,}. Let nothing write to the file, and send it again",
+                f"{payload.short_by:,}. Make sure that no program writes to the file, and send it again",
                 operation=request.operation,
                 retryable=False,
             )
@@ -262,7 +266,7 @@ class AiohttpTransport:
             return self._proxy or None
         origin = url[: url.find("/", len("https://"))]
         if origin not in self._proxies:
-            # Our own look at the environment: aiohttp's would read .netrc as well, and send what it finds there.
+            # The SDK reads the environment, because aiohttp would also read .netrc and send its credentials.
             parts = urlsplit(url)
             proxy = Secret(environment_proxy(parts.scheme, parts.hostname or "", parts.port) or "")
             if proxy:
@@ -272,21 +276,21 @@ class AiohttpTransport:
 
 
 class _AnswerStream:
-    """The body of an answer, read while it comes; see `BodyStream`. aiohttp reads ahead by 128 KiB at most."""
+    """The body of an answer, read while it arrives; see `BodyStream`. aiohttp reads at most 128 KiB ahead."""
 
     def __init__(self, answer: aiohttp.ClientResponse, request: Request) -> None:
         self._answer = answer
         self._request = request
 
     async def read(self) -> bytes:
-        """Return what has come; nothing at the end."""
+        """Wait for data and return it; return empty bytes at the end."""
         try:
             return await self._answer.content.readany()
         except BaseException as error:
             failure = translated(error, self._request, 1)
             if failure is None:
                 raise error.with_traceback(None) from None
-        # Outside: aiohttp's error shows the address and the headers.
+        # Raise outside the except block, because aiohttp's error shows the URL and the headers.
         raise failure
 
     def close(self) -> None:
@@ -294,7 +298,7 @@ class _AnswerStream:
         self._answer.close()
 
     def end(self) -> None:
-        """Let whoever reads know that the client was closed: aiohttp leaves a reader waiting."""
+        """End a waiting read with an error. Without this, aiohttp would leave the reader waiting."""
         self._answer.content.set_exception(ConnectionAbortedError("the client was closed"))
         self.close()
 
@@ -303,16 +307,16 @@ class _AnswerStream:
 async def borrowed(
     transport: Transport | None, ssl_context: ssl.SSLContext | None, proxy: str | None
 ) -> AsyncGenerator[Transport]:
-    """Give the transport of a caller, or one on aiohttp for the block.
+    """Yield the transport that the caller passed, or a new `AiohttpTransport` that is closed after the block.
 
     Raises:
-        ConfigurationError: Something is given that a transport of the caller's own would ignore.
+        ConfigurationError: The caller passed an option that the custom transport would ignore.
     """
     if transport is not None:
         check_transport(transport, ssl_context=ssl_context, proxy=proxy)
         yield transport
         return
-    # Rebound: a traceback with local variables must not show it.
+    # A `Secret` hides the proxy in tracebacks that show local variables.
     proxy = Secret(proxy) if proxy is not None else None
     own = AiohttpTransport(ssl_context=ssl_context, proxy=proxy)
     try:
@@ -322,10 +326,10 @@ async def borrowed(
 
 
 def check_transport(transport: object, **others: object) -> None:
-    """Check a transport of a caller's own, and that nothing is given beside it that it would ignore.
+    """Check a custom transport, and that the caller passed no option that the transport would ignore.
 
     Raises:
-        ConfigurationError: It cannot send, or something is given.
+        ConfigurationError: The object is not a transport, or the caller passed such an option.
     """
     if isinstance(transport, type) or not hasattr(transport, "send"):
         kind = f"the class {transport.__name__}" if isinstance(transport, type) else f"a {type(transport).__name__}"
@@ -337,9 +341,9 @@ def check_transport(transport: object, **others: object) -> None:
 
 
 class _Connecting:
-    """How far one exchange has got: a request cannot have left before there is a connection for it.
+    """Records whether the request of an exchange may have been sent, because there was a connection for it.
 
-    It counts as having left where nobody can tell, as with a session that was given.
+    If this is not known, as with a session that the user passed, the request counts as sent.
     """
 
     def __init__(self) -> None:
@@ -347,11 +351,11 @@ class _Connecting:
         self._was_connected = False
 
     def begin(self) -> None:
-        """A connection is being made; aiohttp makes a second one for what it sends again."""
+        """Record the start of a connection. aiohttp makes a second connection if it sends the request again."""
         self.has_left = self._was_connected
 
     def end(self) -> None:
-        """There is a connection."""
+        """Record that there is a connection."""
         self.has_left = self._was_connected = True
 
 
@@ -360,7 +364,7 @@ _CONNECTING: Final[ContextVar[_Connecting | None]] = ContextVar("launch_async_co
 
 @functools.cache
 def _connector_class() -> type[aiohttp.TCPConnector]:
-    """Return aiohttp's connector, which then says when an exchange has its connection."""
+    """Return a subclass of aiohttp's connector that records when an exchange has its connection."""
     import aiohttp
 
     class Connector(aiohttp.TCPConnector):
@@ -379,7 +383,7 @@ def _connector_class() -> type[aiohttp.TCPConnector]:
 
 
 def _new_session() -> aiohttp.ClientSession:
-    # aiohttp takes most of a second to import: not before the first request.
+    # The import of aiohttp takes up to one second, so it happens at the first request.
     import aiohttp
 
     return aiohttp.ClientSession(
@@ -396,10 +400,10 @@ def _tracker() -> aiohttp.UploadTracker:
 
 
 def _check_proxy(proxy: Secret) -> None:
-    """Check that a proxy can be used; its URL may hold a password and is never repeated.
+    """Check the URL of a proxy. The error does not quote the URL, because it may contain a password.
 
     Raises:
-        ConfigurationError: It cannot.
+        ConfigurationError: The URL is not usable.
     """
     if not _is_usable(proxy):
         raise ConfigurationError(
@@ -420,7 +424,7 @@ def _is_usable(proxy: str) -> bool:
 
 
 def _without_password(body: bytes, proxy: str | None) -> bytes:
-    """Return an error's body without the credentials of the proxy, which the proxy may repeat."""
+    """Return the body of an error without the credentials of the proxy. A proxy may quote them."""
     parts = urlsplit(proxy or "")
     if parts.password is None:
         return body
@@ -431,24 +435,24 @@ def _without_password(body: bytes, proxy: str | None) -> bytes:
 
 
 def _closer_of(answer: aiohttp.ClientResponse) -> Callable[[], object] | None:
-    """Return what closes the connection of an answer, also when the answer has given it back already."""
-    # aiohttp has no public way to a connection that is free again, and only there can another one's answer wait.
+    """Return a function that closes the connection of an answer, even after aiohttp has put it back into the pool."""
+    # aiohttp has no public access to a pooled connection, and a pooled connection may contain another answer.
     protocol = getattr(answer, "_protocol", None)
     return None if protocol is None else protocol.close
 
 
 @functools.lru_cache(maxsize=16)
 def _limits(timeout: float | None) -> aiohttp.ClientTimeout:
-    """Return aiohttp's limits for an exchange that may take so many seconds."""
+    """Return aiohttp's timeouts for an exchange with this timeout in seconds."""
     import aiohttp
 
     connect = CONNECT_TIMEOUT if timeout is None else min(CONNECT_TIMEOUT, 0.9 * timeout)
-    # The whole exchange is limited by whoever sends it.
+    # The caller limits the time of the whole exchange.
     return aiohttp.ClientTimeout(total=None, connect=connect)
 
 
 def _body_of(request: Request) -> bytes | FileBody | OncePayload | None:
-    """Return the body of a request, in a form that aiohttp does not send again where it must not."""
+    """Return the body of a request, in a form that aiohttp does not send twice if `request.once` is set."""
     if not request.once or not isinstance(request.body, bytes):
         return request.body
     from launch_async.http.file_payload import OncePayload
@@ -459,10 +463,10 @@ def _body_of(request: Request) -> bytes | FileBody | OncePayload | None:
 async def _check_all_sent(
     answer: aiohttp.ClientResponse, request: Request, tracker: aiohttp.UploadTracker, file: FilePayload
 ) -> None:
-    """Check that an upload's success came after its last byte had been sent.
+    """Check that the success of an upload arrived after the last byte was sent.
 
     Raises:
-        ResponseLost: It came before, and nobody can have stored the file.
+        ResponseLost: The success arrived before, so the storage cannot have the complete file.
     """
     for _ in range(_TURNS):
         if tracker.upload_complete.done():
@@ -474,14 +478,14 @@ async def _check_all_sent(
         return
     answer.close()
     raise ResponseLost(
-        f"{urlsplit(request.url).hostname} answered {answer.status} when {sent:,} of {file.size:,} bytes of the file "
-        "had been sent, so it cannot have stored the file",
+        f"{urlsplit(request.url).hostname} answered {answer.status} after only {sent:,} of {file.size:,} bytes of the "
+        "file, so it cannot have stored the file",
         operation=request.operation,
     )
 
 
 def _form_of(body: object, payload: FilePayload) -> aiohttp.FormData | None:
-    """Return the form of an upload, its file last (FACTS §5); None where the raw bytes are sent."""
+    """Return the form of an upload, with the file as its last part (FACTS §5); None if the body is the file itself."""
     import aiohttp
 
     if not isinstance(body, FileBody) or not body.form:
@@ -494,14 +498,14 @@ def _form_of(body: object, payload: FilePayload) -> aiohttp.FormData | None:
 
 
 async def _read_body(answer: aiohttp.ClientResponse, request: Request) -> bytes:
-    """Read the body of a success, a part at a time; with `on_body`, return nothing of it.
+    """Read the body of a success in parts. With `on_body`, pass the parts to it and return empty bytes.
 
     Raises:
-        ResponseTooLarge: It is longer than allowed.
+        ResponseTooLarge: The body is longer than `response_limit`.
     """
     limit, compressed = request.response_limit, "Content-Encoding" in answer.headers
     announced = None if compressed else answer.content_length
-    if announced is not None and announced <= min(limit, _READ_AT_ONCE) and request.on_body is None:
+    if announced is not None and announced <= min(limit, _READ_WHOLE_BYTES) and request.on_body is None:
         return await answer.read()
     parts: list[bytes] = []
     take, size = request.on_body or parts.append, 0
@@ -514,22 +518,24 @@ async def _read_body(answer: aiohttp.ClientResponse, request: Request) -> bytes:
             if size > limit:
                 raise too_large(request)
             take(part)
-            # What waits to be decompressed comes without a wait for the network.
+            # Data that waits for decompression arrives without a network wait, so the loop must yield here.
             await breather.breathe()
     except BaseException:
-        # What else comes is of no use, and must not wait for the next request of this connection.
+        # Close the connection, so that the next request does not receive the rest of this body.
         answer.close()
         raise
     return b"".join(parts)
 
 
 async def _read_beginning(answer: aiohttp.ClientResponse) -> bytes:
-    """Read what an error says; a body that breaks off, or is too long, still leaves its status."""
+    """Read the start of an error's body. An incomplete body is not an error, because the status is known."""
     import aiohttp
 
     body = b""
     with contextlib.suppress(aiohttp.ClientError, OSError):
-        while len(body) < _ERROR_BODY_LIMIT and (chunk := await answer.content.read(_ERROR_BODY_LIMIT - len(body))):
+        while len(body) < _ERROR_BODY_LIMIT_BYTES and (
+            chunk := await answer.content.read(_ERROR_BODY_LIMIT_BYTES - len(body))
+        ):
             body += chunk
     if not answer.content.at_eof():
         answer.close()
@@ -538,19 +544,19 @@ async def _read_beginning(answer: aiohttp.ClientResponse) -> bytes:
 
 @contextlib.asynccontextmanager
 async def _watched(tracker: aiohttp.UploadTracker, body: FileBody) -> AsyncGenerator[None]:
-    """Report an upload's progress, and give it up when it stands still."""
+    """Report the progress of an upload, and end the upload if no bytes are sent for `idle_timeout` seconds."""
 
     async def watch() -> None:
         clock = asyncio.get_running_loop().time
         sent, since = 0, clock()
         while True:
-            await asyncio.sleep(_WATCH_INTERVAL)
+            await asyncio.sleep(_WATCH_INTERVAL_S)
             if tracker.bytes_written != sent:
                 sent, since = tracker.bytes_written, clock()
                 if body.on_progress is not None:
                     body.on_progress(sent)
             elif clock() - since > body.idle_timeout:
-                raise AttemptTimeout(f"the upload stood still for {body.idle_timeout:g} s; try again")
+                raise AttemptTimeout(f"the upload made no progress for {body.idle_timeout:g} s. Try again")
 
     try:
         async with asyncio.TaskGroup() as group:

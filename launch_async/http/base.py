@@ -270,7 +270,7 @@ def _response(answer: ResponseLike, *, streamed: bool = False) -> Response:
     return Response(answer.status, answer.headers, answer.body, stream=stream)
 
 
-_UNSENT: Final = "The request had not left."
+_UNSENT: Final = "The request was not sent."
 
 
 def mark_unsent(error: BaseException) -> None:
@@ -285,11 +285,12 @@ def was_unsent(error: BaseException | None) -> bool:
 
 def too_large(request: Request, size: int | None = None) -> ResponseTooLarge:
     """Return the error for a response that is too long; `size` is the announced size in bytes, if known."""
-    announced = f"has {file_size(size)}" if size is not None else "goes on beyond that"
+    excess = f" ({file_size(size)})" if size is not None else ""
     return ResponseTooLarge(
-        f"the answer to {request.operation or request.method} {announced}, and at most "
-        f"{file_size(request.response_limit)} are read: ask for less, as with limit=, or give the client a larger "
-        "response_limit=. If it should be small, something else may have answered: check base_url and proxies",
+        f"the answer to {request.operation or request.method} is too large{excess}: the limit is "
+        f"{file_size(request.response_limit)}. Request less data, for example with limit=, or pass a larger "
+        "response_limit= to the client. If the answer should be small, check base_url and the proxies: another server "
+        "may have answered",
         limit=request.response_limit,
         size=size,
         operation=request.operation,
@@ -300,8 +301,8 @@ def _translated(error: OSError, request: Request) -> TransportError:
     host = urlsplit(request.url).hostname
     if isinstance(error, TimeoutError) and was_unsent(error.__cause__):
         return ConnectError(
-            f"no connection to {host} within {request.timeout or 0:g} s. Check the network, proxies, and base_url if "
-            "you gave one",
+            f"no connection to {host} within {request.timeout or 0:g} s. Check the network, the proxies, and base_url "
+            "if you passed it",
             operation=request.operation,
         )
     if isinstance(error, TimeoutError):

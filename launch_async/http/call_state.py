@@ -1,8 +1,8 @@
-"""One call under way: its attempts, the delays between them, and the deadline for all of it.
+"""The state of a running call: its attempts, the delays between them, and its deadline.
 
-The Launch API and the hosts that issue tokens are called in the same way. Each attempt ends in a result or in an error,
-and the policy decides whether another one follows. Whatever error the call ends in says how often the request was sent
-and whether one of the attempts may have been acted on.
+Calls to the Launch API and to the hosts that issue tokens work in the same way. Each attempt ends in a result or in an
+error. After an error, the retry policy decides whether there is another attempt. The error of a failed call says how
+often the SDK sent the request, and whether the service may have acted on an attempt.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ from launch_async.wire.header_values import parse_retry_after
 __all__ = ["CallState", "noting"]
 
 _MOVED: Final = frozenset({301, 307, 308})
-"""Statuses that mean: not done here. A 302 or 303 may also show where to look at what was done."""
+"""Redirects that mean that the server did not act. A 302 or 303 may also link the result of the request."""
 
 _PROCESS: Final = os.urandom(4).hex()
 _numbers = itertools.count(1)
 T = TypeVar("T")
 
-_UNDER_WAY: Final[ContextVar[CallState]] = ContextVar("launch_async_call_under_way")
-"""The call that a middleware is around, in whichever task the middleware sends it."""
+_CURRENT_CALL: Final[ContextVar[CallState]] = ContextVar("launch_async_current_call")
+"""The call whose middleware is running. Tasks that the middleware starts see the call too."""
 
 
 def noting(send: Send) -> Send:
-    """Return what sends a request and tells its call what became of it; it stands below all middleware."""
+    """Return a function that sends a request and reports the outcome to its call, below all middleware."""
 
     async def noted(request: Request) -> Response:
-        return await _UNDER_WAY.get()._noted(send, request)  # noqa: SLF001
+        return await _CURRENT_CALL.get()._send_and_note(send, request)  # noqa: SLF001
 
     return noted
 
@@ -57,7 +57,7 @@ def noting(send: Send) -> Send:
 def _may_have_acted(error: LaunchError) -> bool:
     """Return whether the service may have acted on a request that ended in an error.
 
-    Only what follows a send counts: a closed client or a proxy that cannot be used has sent nothing.
+    Errors from before the send, such as a closed client or an unusable proxy, do not count.
     """
     if isinstance(error, RedirectRefused):
         return error.status not in _MOVED
@@ -70,16 +70,16 @@ class CallState:
 
     Attributes:
         operation: Name of the operation.
-        retry: What may be sent again, and when.
+        retry: The retry policy.
         timeout: Seconds for the whole call.
-        repeatable: Whether the request may be sent again although an earlier attempt may have been acted on.
-        changes_something: Whether the call may have an effect, so that a lost answer leaves its outcome unknown.
-        paced: Whether a limiter holds requests back after a 429.
-        layered: Whether middleware stands around each exchange, so that `noting` tells what became of it.
+        repeatable: Whether the SDK may repeat the request although the service may have acted on an earlier attempt.
+        changes_something: Whether the call may change something, so that its outcome is unknown if the answer is lost.
+        paced: Whether a rate limiter delays requests after a 429.
+        layered: Whether middleware surrounds each exchange, so that `noting` reports the outcome.
         ends: When the call must end, by the loop's clock.
-        attempts: How often it was sent.
+        attempts: Number of attempts that were sent.
         status: Status of the last answer.
-        maybe_done: Whether an attempt may have been acted on although its answer was lost.
+        maybe_done: Whether the service may have acted on an attempt whose answer was lost.
     """
 
     operation: str
@@ -102,7 +102,7 @@ class CallState:
 
     @property
     def request_id(self) -> str:
-        """The client's own id of the call: unique in logs, and never sent."""
+        """The id of the call in logs and errors. It is unique, and the client never sends it."""
         self._request_id = self._request_id or f"{_PROCESS}-{next(_numbers)}"
         return self._request_id
 
@@ -113,16 +113,17 @@ class CallState:
         reconsider: Callable[[LaunchError], Awaitable[LaunchError | None]] | None = None,
         on_retry: Callable[[Decision], object] | None = None,
     ) -> T:
-        """Make attempts until one has a result, the policy gives up, or the time is over.
+        """Make attempts until an attempt has a result, the policy ends the call, or the deadline has passed.
 
         Args:
-            attempt: Sends once; returns the result, or an error that may be followed by another attempt.
-            reconsider: Looks at such an error again: returns it or another one, or None to send again at once.
-            on_retry: Called before the delay.
+            attempt: Sends the request once. It returns the result, or an error that allows another attempt.
+            reconsider: Checks the error of an attempt again. It returns the same or another error, or None to send the
+                request again immediately.
+            on_retry: Called before each delay.
 
         Raises:
-            DeadlineExceeded: The time is over.
-            LaunchError: The call has failed for good.
+            DeadlineExceeded: The deadline has passed.
+            LaunchError: The call has failed permanently.
         """
         deadline = Deadline(self.timeout)
         try:
@@ -142,7 +143,7 @@ class CallState:
             if not deadline.expired:
                 raise
         raise DeadlineExceeded(
-            f"{self.operation} did not end within its timeout of {self.timeout:g} s, {self._what_was_under_way}",
+            f"{self.operation} did not end within its timeout of {self.timeout:g} s: {self._progress}",
             operation=self.operation,
             request_id=self.request_id,
             attempts=self.attempts,
@@ -155,7 +156,7 @@ class CallState:
         self.attempts += 1
         self._in_flight, sent_at = not self.layered, clock()
         if self.layered:
-            _UNDER_WAY.set(self)
+            _CURRENT_CALL.set(self)
         try:
             response = await send(request)
         except LaunchError as error:
@@ -174,12 +175,12 @@ class CallState:
         self._note_stream(response)
         self.status = response.status
         received(request, response, clock() - sent_at)
-        # aiohttp may send by itself a second time: this answer is the second one's, and the first one's was lost.
+        # If aiohttp sent the request twice, this is the answer to the second send. The first answer was lost.
         self.maybe_done |= response.sends > 1 and not response.is_success
         return response
 
     def close_streams(self, kept: BodyStream | None = None) -> None:
-        """Close every body that was opened for this call, but the one that it returns."""
+        """Close every body that was opened for this call, except the body that the call returns."""
         for stream in self._opened:
             if stream is not kept:
                 stream.close()
@@ -189,7 +190,7 @@ class CallState:
             self._opened += (response.stream,)
 
     def refusal(self, response: Response, *, secrets: tuple[str, ...], region_hint: str = "") -> APIError:
-        """Return the error that an answer means which is no success."""
+        """Return the error for an answer that is not a success."""
         self._refusals += response.status == 429
         self.maybe_done |= self._is_ambiguous(response.status)
         from launch_async.wire.error_bodies import error_from_answer
@@ -205,17 +206,17 @@ class CallState:
         )
 
     @property
-    def _what_was_under_way(self) -> str:
+    def _progress(self) -> str:
         if self._is_connecting:
-            return "there was no connection yet"
-        return "an answer was outstanding" if self._in_flight else "waiting for its next attempt"
+            return "it was still connecting"
+        return "it was waiting for an answer" if self._in_flight else "it was waiting for its next attempt"
 
     def _is_ambiguous(self, status: int) -> bool:
-        """Return whether the service may have acted although it answered so: nobody says that a 500 did nothing."""
+        """Return whether the service may have acted on a request that it answered with this status, such as 500."""
         return status in TRANSIENT or (status >= 500 and not self.repeatable)
 
-    async def _noted(self, send: Send, request: Request) -> Response:
-        """Send, and note what became of it: a middleware may raise before that, or afterwards."""
+    async def _send_and_note(self, send: Send, request: Request) -> Response:
+        """Send the request and record its outcome, because a middleware may raise before or after the send."""
         self._in_flight = True
         try:
             response = await send(request)
@@ -253,7 +254,7 @@ class CallState:
         return decision.delay
 
     def _sign(self, error: LaunchError) -> None:
-        """Note in an error what it ends; one of another call, such as a token's renewal, has its own attempts."""
+        """Add the details of this call to an error. The error of another call (a token refresh) keeps its attempts."""
         error.operation = error.operation or self.operation
         error.request_id = error.request_id or self.request_id
         if error.operation == self.operation:

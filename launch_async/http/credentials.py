@@ -1,4 +1,4 @@
-"""What the pipeline asks of credentials; `launch_async.auth` has those that come with the SDK."""
+"""The interface of credentials. The package `launch_async.auth` contains the credentials of the SDK."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from launch_async.http.base import Transport
 __all__ = ["Credentials", "Issuer", "TokenKind", "check_organization"]
 
 TokenKind: TypeAlias = Literal["user", "app"]
-"""Who is behind a token: an app (M2M) may do everything but the Git variants of creation (FACTS §3)."""
+"""The owner of a token. An app (M2M) can do everything except creations from Git."""
 
 
 @attrs.frozen
 class Issuer:
-    """Where one client gets tokens, and the way there.
+    """The address from which a client gets tokens, and the transport for the requests.
 
     Attributes:
         app_url: Address of the app host, without a slash at the end.
-        transport: The client's transport; its connections are the client's to close.
+        transport: The client's transport. The client closes its connections.
     """
 
     app_url: str
@@ -30,62 +30,62 @@ class Issuer:
 
 
 class Credentials(Protocol):
-    """What a client asks of credentials. Subclass it for your own: only `headers` has no default."""
+    """The interface of credentials. Subclass it for custom credentials: only `headers` has no default."""
 
     @property
     def needs_organization(self) -> bool:
-        """Whether requests are refused without an organization UID."""
+        """Whether the service refuses requests without an organization UID."""
         return False
 
     @property
     def organization_uid(self) -> str | None:
-        """The organization that the credentials belong to, once it is known."""
+        """The UID of the organization that the credentials belong to; None if it is not known yet."""
         return None
 
     @property
     def identity(self) -> str:
-        """Names the budget while the organization is not known; holds no secret."""
+        """The name of the rate limit while the organization is not known. It must not contain a secret."""
         return ""
 
     @property
     def kind(self) -> TokenKind | None:
-        """`"user"` or `"app"`, by who is behind them; None if that is not known."""
+        """The owner of the credentials, `"user"` or `"app"`; None if the owner is not known."""
         return None
 
     @property
     def scopes(self) -> frozenset[str] | None:
-        """OAuth scopes that were granted; None if they are not known, or everything is allowed."""
+        """The granted OAuth scopes; None if they are not known, or if everything is allowed."""
         return None
 
     @property
     def location(self) -> str | None:
-        """The region that issued the token, in any spelling of its name; None if that is not known."""
+        """The region that issued the token, in any spelling of its name; None if the region is not known."""
         return None
 
     def bound(self, issuer: Issuer) -> Credentials:  # noqa: ARG002, RUF100
-        """Return what one client uses; credentials that fetch tokens learn here from where."""
+        """Return the credentials for one client. Credentials that fetch tokens get the address here."""
         return self
 
     async def headers(self) -> Mapping[str, str]:
-        """Return the headers that authenticate a request, refreshed beforehand if they are about to expire."""
+        """Return the headers that authenticate a request. Refresh the token first if it is about to expire."""
         ...
 
     async def refresh(self) -> bool:
-        """Replace what the service has just refused (401); return False if there is nothing to replace it with."""
+        """Replace a token that the service has refused (401); return False if there is no new token."""
         return False
 
 
 def check_organization(
     credentials: Credentials | None, organization_uid: str | None, *, operation: str | None = None
 ) -> None:
-    """Check that the organization is given where the credentials need it (FACTS §3).
+    """Check that an organization UID is set if the credentials need it (FACTS §3).
 
     Raises:
-        ConfigurationError: It is missing.
+        ConfigurationError: The organization UID is missing.
     """
     if credentials is not None and credentials.needs_organization and organization_uid is None:
         raise ConfigurationError(
             "organization_uid is missing: Launch refuses an authtoken without it. Pass organization_uid='blt...' to "
-            "the client; the console shows it in the organization's settings",
+            "the client. The console shows the UID in the organization's settings",
             operation=operation,
         )

@@ -1,6 +1,7 @@
-"""What aiohttp raises, in our words: whether a request left, and never more of its URL than the host.
+"""Translate the errors of aiohttp into errors of the SDK.
 
-aiohttp's errors show addresses and headers, and those hold signatures and credentials.
+The errors of the SDK say whether the request may have been sent. They show only the host of its URL, because the errors
+of aiohttp show URLs and headers, which contain signatures and credentials.
 """
 
 from __future__ import annotations
@@ -25,17 +26,17 @@ if TYPE_CHECKING:
 __all__ = ["CONNECT_TIMEOUT", "redirect_refused", "translated"]
 
 CONNECT_TIMEOUT: Final = 10.0
-"""Seconds within which a connection is made, or it is given up."""
+"""Maximum time to make a connection, in seconds."""
 
 
 def translated(error: BaseException, request: Request, sends: int, *, left: bool = True) -> TransportError | None:
-    """Return our error for what aiohttp raises, without a word of the URL but its host; None if it is not its.
+    """Return the SDK's error for an error of aiohttp; None if the error is neither aiohttp's nor the network's.
 
     Args:
-        error: What was raised.
-        request: What was sent.
-        sends: How often.
-        left: Whether the request may have left: a connection was made for it.
+        error: The exception that the exchange raised.
+        request: The request.
+        sends: How often aiohttp sent the request.
+        left: Whether the request may have been sent, because there was a connection for it.
     """
     import aiohttp
 
@@ -45,10 +46,11 @@ def translated(error: BaseException, request: Request, sends: int, *, left: bool
     if isinstance(error, aiohttp.ClientHttpProxyError):
         left = sends > 1
     elif isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
-        # aiohttp may have sent it once by itself, on a connection that dropped, and could not send it again.
+        # aiohttp may have sent the request on a kept-alive connection that broke, and then failed to connect again.
         left = sends > 1
     elif (sends <= 1 or request.method == "GET") and (alert := _certificate_alert(error)) is not None:
-        # In TLS 1.3 the server says so after the client has sent its request, and does not read that.
+        # In TLS 1.3, the server refuses a client certificate only after the client has sent its request. The server
+        # does not read that request.
         return ConnectError(f"no secure connection to {host}: {alert}", operation=operation, retryable=False)
     is_network = isinstance(error, (aiohttp.ClientError, OSError))
     if not left and is_network and not isinstance(error, aiohttp.NonHttpUrlClientError):
@@ -62,21 +64,21 @@ def translated(error: BaseException, request: Request, sends: int, *, left: bool
     if isinstance(error, TimeoutError):
         return AttemptTimeout(f"{host} did not answer within {request.timeout or 0:g} s", operation=operation)
     if isinstance(error, (ValueError, aiohttp.NonHttpUrlClientError)) and not _is_malformed(error):
-        # Not an address, or a header that would break the message; the error repeats it, and it may be a secret.
+        # The URL or a header is malformed. The error of aiohttp repeats the value, which may be a secret.
         return ConnectError(
-            f"this request cannot be sent: its URL or a header is malformed ({type(error).__name__})",
+            f"the request cannot be sent, because its URL or a header is malformed ({type(error).__name__})",
             operation=operation,
             retryable=False,
         )
     if _is_malformed(error):
         return MalformedResponse(
-            f"the answer of {host} cannot be read: {_fault(error)}. Check base_url and proxies: something else may "
-            "have answered",
+            f"the answer of {host} cannot be read: {_fault(error)}. Check base_url and the proxies: another server "
+            "may have answered",
             operation=operation,
         )
     if is_network:
-        # A server that speaks TLS 1.3 may break off for want of a certificate when the handshake seems to be over.
-        hint = f". If that happens each time, perhaps {_WANTS_CERTIFICATE}" if request.url.startswith("https:") else ""
+        # With TLS 1.3, a server that requires a client certificate may break the connection after the handshake.
+        hint = f". If this happens each time, perhaps {_WANTS_CERTIFICATE}" if request.url.startswith("https:") else ""
         return ResponseLost(
             f"the connection to {host} broke before the answer was complete ({type(error).__name__}){hint}",
             operation=operation,
@@ -84,11 +86,11 @@ def translated(error: BaseException, request: Request, sends: int, *, left: bool
     return None
 
 
-_NETWORK: Final = "Check the network, proxies, and base_url if you gave one"
+_NETWORK: Final = "Check the network, the proxies, and base_url if you passed it"
 
 
 def _reason(error: BaseException) -> tuple[str, bool]:
-    """Return why there is no connection and what to do, and whether trying again cannot help."""
+    """Return why there is no connection and what to do, and whether a retry cannot help."""
     import aiohttp
 
     cause = error.__cause__
@@ -97,25 +99,25 @@ def _reason(error: BaseException) -> tuple[str, bool]:
     if isinstance(error, aiohttp.ClientConnectorSSLError):
         return _handshake_fault(cause), True
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        return f"the proxy refused it with status {error.status}. {_NETWORK}", False
+        return f"the proxy refused the connection with status {error.status}. {_NETWORK}", False
     if isinstance(error, aiohttp.ClientResponseError):
-        return "what the proxy answered to CONNECT is no HTTP: check the address of the proxy", True
+        return "the proxy did not answer CONNECT with HTTP. Check the address of the proxy", True
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         reason = error.strerror or type(error).__name__
         return f"the proxy {error.host}:{error.port} cannot be reached ({reason}). {_NETWORK}", False
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        # It may be the proxy's name, too.
+        # The name may also be the name of the proxy.
         reason = error.strerror or type(error).__name__
         return f"the name {error.host} cannot be found ({reason}). {_NETWORK}", False
     if isinstance(error, aiohttp.ClientConnectorError) and error.ssl and not error.strerror:
-        causes = f"no common TLS version or cipher, or {_WANTS_CERTIFICATE}; or a proxy is in the way"
-        return f"it was closed in the TLS handshake, without a reason: {causes}", False
+        causes = f"there is no common TLS version or cipher, a proxy interferes, or {_WANTS_CERTIFICATE}"
+        return f"the connection was closed during the TLS handshake, without a reason. Possible causes: {causes}", False
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"{error.strerror or type(error).__name__}. {_NETWORK}", False
     if isinstance(error, TimeoutError):
-        limit = f"it could not be made within {CONNECT_TIMEOUT:g} s, or nine tenths of the attempt's time-out"
+        limit = f"it took more than {CONNECT_TIMEOUT:g} s, or more than 90 % of the attempt's timeout"
         return f"{limit}. {_NETWORK}", False
-    return f"it broke while it was made ({type(error).__name__}). {_NETWORK}", False
+    return f"the connection broke while it was made ({type(error).__name__}). {_NETWORK}", False
 
 
 _EXPIRED, _NOT_YET, _OTHER_NAMES = 10, 9, (62, 64)
@@ -126,21 +128,22 @@ def _certificate_fault(error: Exception) -> str:
     code = getattr(error, "verify_code", None)
     if code == _EXPIRED:
         return (
-            "its certificate has expired. Whoever runs the server must renew it; check the clock of this machine, too"
+            "its certificate has expired. Check the clock of this machine. If the clock is right, the owner of the "
+            "server must renew the certificate"
         )
     if code == _NOT_YET:
         return "its certificate is not valid yet. Check the clock of this machine"
     if code in _OTHER_NAMES:
         return (
             f"its certificate is for another host ({getattr(error, 'verify_message', '').rstrip('.')}). Check base_url "
-            "and proxies: something else may have answered"
+            "and the proxies: another server may have answered"
         )
-    return "its certificate is not trusted. Give ssl_context= for a private certificate authority"
+    return "its certificate is not trusted. Pass ssl_context= if it is from a private certificate authority"
 
 
 _ABOUT_CERTIFICATE: Final = re.compile("ALERT_.*CERTIFICATE|ALERT_UNKNOWN_CA")
 _WANTS_CERTIFICATE: Final = (
-    "it wants a client certificate: load one with ssl_context.load_cert_chain(), and give ssl_context="
+    "the server requires a client certificate: load it with ssl_context.load_cert_chain(), and pass ssl_context="
 )
 
 
@@ -150,19 +153,19 @@ def _handshake_fault(error: BaseException | None) -> str:
     if _ABOUT_CERTIFICATE.search(reason):
         return _WANTS_CERTIFICATE
     if "PROTOCOL" in reason or "VERSION" in reason.removeprefix("WRONG_VERSION"):
-        return "it speaks no TLS version that this client takes, which is 1.2 or newer. Check ssl_context= and proxies"
+        return "the server offers no TLS version that the client accepts (1.2 or newer). Check ssl_context= and proxies"
     if reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}:
-        return "what answers there speaks no TLS. Check the port in base_url, and proxies"
+        return "the server does not use TLS on this port. Check the port in base_url, and the proxies"
     if "HANDSHAKE_FAILURE" in reason:
-        return f"the TLS handshake failed ({reason}): no common cipher, or {_WANTS_CERTIFICATE}"
-    told = f" ({reason})" if reason else ""
-    return f"the TLS handshake failed{told}. Check base_url, proxies and ssl_context="
+        return f"the TLS handshake failed ({reason}): there is no common cipher, or {_WANTS_CERTIFICATE}"
+    detail = f" ({reason})" if reason else ""
+    return f"the TLS handshake failed{detail}. Check base_url, the proxies and ssl_context="
 
 
 def _certificate_alert(error: BaseException) -> str | None:
-    """Return what a server says about the client's certificate when this side took the handshake for done.
+    """Return the reason if the server refuses the client's certificate after the client has finished the handshake.
 
-    It has then not read the request. Any other alert may come later, when it has.
+    The server has not read the request in this case. It may send other alerts after it has read the request.
     """
     for cause in (error, error.__cause__, error.__context__, getattr(error, "os_error", None)):
         if isinstance(cause, ssl.SSLError) and _ABOUT_CERTIFICATE.search(str(cause.reason)):
@@ -171,7 +174,7 @@ def _certificate_alert(error: BaseException) -> str | None:
 
 
 def _is_malformed(error: BaseException) -> bool:
-    """Whether an answer came that breaks the rules of HTTP; one that breaks off does not."""
+    """Return whether the answer violates HTTP. An answer that merely ends too early does not count."""
     import aiohttp
     from aiohttp import http_exceptions
 
@@ -185,23 +188,23 @@ def _is_malformed(error: BaseException) -> bool:
 
 
 def _fault(error: BaseException) -> str:
-    """Return what is wrong with an answer, without a word of it: a header may be a secret."""
+    """Return what is wrong with an answer, without quoting it, because a header may contain a secret."""
     words = f"{error} {error.__cause__}".lower()
     if "more than" in words and "reading" in words:
-        return "one of its headers, or its first line, is too long"
+        return "its first line or one of its headers is too long"
     if "encoding" in words and "decode" in words:
-        return "its body is not compressed as it says"
+        return "its body does not match its Content-Encoding header"
     if "chunk" in words or "transfer" in words:
-        return "its body is not divided into chunks as it says"
-    return "it breaks the rules of HTTP"
+        return "its body does not match its Transfer-Encoding header"
+    return "it is not valid HTTP"
 
 
 def redirect_refused(request: Request, status: int, location: str) -> RedirectRefused:
-    """Return the error of an answer that points elsewhere."""
+    """Return the error for an answer that redirects the request."""
     asked, target = _origin_of(request.url), _origin_of(location)
     there = f"{asked.partition(':')[0]}:{target}" if target.startswith("//") else target or asked
     return RedirectRefused(
-        f"{asked} wants to send this request on to {there}, and redirects are never followed. "
+        f"{asked} redirects this request to {there}. The SDK never follows redirects. "
         "Check base_url, the region and the proxy",
         operation=request.operation,
         status=status,
@@ -209,7 +212,7 @@ def redirect_refused(request: Request, status: int, location: str) -> RedirectRe
 
 
 def _origin_of(url: str) -> str:
-    """Return scheme and host of a URL, without credentials; empty where it has no host or cannot be read."""
+    """Return scheme and host of a URL, without credentials; empty if the URL has no host or cannot be parsed."""
     try:
         parts = urlsplit(url)
     except ValueError:

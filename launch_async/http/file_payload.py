@@ -1,7 +1,8 @@
-"""A file as a request body that is read ahead: the disk works while the network does, and memory holds two pieces.
+"""Request bodies for aiohttp: `FilePayload` for files, and `OncePayload` for bytes that aiohttp must send only once.
 
-aiohttp's own payload reads the next piece only when the last one is sent. `OncePayload` is for bytes that aiohttp must
-not send a second time. Imported when one of them is first sent, because importing aiohttp takes long.
+`FilePayload` reads the next piece of the file while aiohttp sends the current piece, so at most two pieces are in
+memory. The payload of aiohttp reads the next piece only after the send. The SDK imports this module when it first needs
+it, because the import of aiohttp is slow.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from aiohttp.abc import AbstractStreamWriter
 
 __all__ = ["FilePayload", "OncePayload", "opened"]
 
-_PIECE: Final = 512 * 1024
+_PIECE_BYTES: Final = 512 * 1024
 
 
 async def opened(path: Path) -> io.BufferedReader:
-    """Open a file in a thread; a caller who is cancelled meanwhile leaves none open.
+    """Open a file in a thread. If the caller is cancelled in the meantime, the file is closed.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: The file cannot be opened.
     """
     opening = asyncio.get_running_loop().run_in_executor(None, lambda: path.open("rb"))
     try:
@@ -40,11 +41,11 @@ def _close(opening: asyncio.Future[io.BufferedReader]) -> None:
 
 
 class FilePayload(aiohttp.BufferedReaderPayload):
-    """An open ZIP, of which exactly as much is sent as was announced.
+    """An open ZIP file, of which aiohttp sends exactly the announced number of bytes.
 
     Args:
-        file: The file; whoever opened it closes it.
-        size: Bytes that were announced.
+        file: The open file. The caller closes it.
+        size: The announced number of bytes.
     """
 
     def __init__(self, file: io.BufferedReader, size: int) -> None:
@@ -53,18 +54,18 @@ class FilePayload(aiohttp.BufferedReaderPayload):
         self._lock = threading.Lock()
         self._announced = size
         self.short_by: int = 0
-        """Bytes by which the file has become shorter than was announced, if that was met."""
+        """Number of announced bytes that were missing at the end of the file; 0 if none were missing."""
 
     @property
     def size(self) -> int:
-        """Bytes that are sent."""
+        """Number of bytes to send."""
         return self._announced
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
-        """Send the file from its beginning.
+        """Send the file from the start.
 
         Raises:
-            OSError: The file has become shorter than was announced.
+            OSError: The file is shorter than announced.
         """
         loop = asyncio.get_running_loop()
         end = self._announced if content_length is None else min(content_length, self._announced)
@@ -83,16 +84,16 @@ class FilePayload(aiohttp.BufferedReaderPayload):
             reading.cancel()
 
     def _piece_at(self, position: int) -> bytes:
-        # aiohttp may send a request twice: a read that was begun for the first time must not move the second one.
+        # aiohttp may send a request twice. A read for the first send must not move the position of the second send.
         with self._lock:
             self._file.seek(position)
-            return self._file.read(_PIECE)
+            return self._file.read(_PIECE_BYTES)
 
 
 class OncePayload(aiohttp.BytesPayload):
-    """A body that aiohttp does not send again by itself when a kept-alive connection drops."""
+    """A body that aiohttp does not send again automatically when a kept-alive connection breaks."""
 
     @property
     def consumed(self) -> bool:
-        """True from the beginning: aiohttp repeats no request whose body is used up."""
+        """Always True, because aiohttp does not repeat a request whose body is consumed."""
         return True

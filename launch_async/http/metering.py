@@ -1,4 +1,4 @@
-"""What a piece of work costs: requests and waits are counted for whoever meters, and its priority lowered if asked."""
+"""Meters that count the requests and waits of a block of code, and that can lower the priority of its requests."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["METERS", "Meter", "metered"]
 
 @attrs.define
 class Meter:
-    """Counts what is sent while it is in force.
+    """Counts the requests that are sent while the meter is active.
 
     Attributes:
-        priority: The least urgent priority that its requests keep; more urgent ones are lowered to it.
-        requests: Attempts that were sent.
-        waited: Seconds that they waited for the budget.
+        priority: The most urgent priority of the requests. Requests with a more urgent priority get this priority.
+        requests: Number of attempts that were sent.
+        waited: Seconds that the attempts waited for the rate limit.
         maybe_done: Whether the service may have acted on a request that ended in an error.
-        before_send: Called when the budget has let a request through, right before it is sent.
+        before_send: Called right before each send, after the wait for the rate limit.
     """
 
     priority: Priority = Priority.INTERACTIVE
@@ -34,12 +34,12 @@ class Meter:
 
 
 METERS: Final[ContextVar[tuple[Meter, ...]]] = ContextVar("launch_async_meters", default=())
-"""The meters in force, the innermost last."""
+"""The active meters, the innermost last."""
 
 
 @contextlib.contextmanager
 def metered(meter: Meter) -> Generator[Meter]:
-    """Count what this task, and the tasks that it starts meanwhile, send."""
+    """Count the requests of this task, and of the tasks that it starts in the block."""
     token = METERS.set((*METERS.get(), meter))
     try:
         yield meter

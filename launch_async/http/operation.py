@@ -1,7 +1,7 @@
-"""An operation of the API is a value: its name, method, path template, and who may call it.
+"""Operations of the API: name, method, path template, and the scopes that allow the call.
 
-The names are the operation ids of `openapi.yaml`; the UIDs are checked here, once, before they reach a path:
-one that is well formed needs no quoting.
+The names are the operation ids of `openapi.yaml`. This module checks UIDs before they become part of a path, because
+well-formed UIDs need no quoting.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ADVICE: Final = {
     "project_uids": "; projects= takes names",
     "environment_uids": "; environments= takes names",
 }
-"""What to do instead, for each kind of UID."""
+"""Advice in the error about a malformed UID, by the kind of the UID."""
 
 
 @attrs.frozen
@@ -43,10 +43,10 @@ class Operation:
         name: Operation id.
         method: HTTP method.
         path: Template, with UIDs as `{project_uid}`.
-        scopes: OAuth scopes, any one of which suffices (FACTS §3); empty where that is not known.
-        authenticated: Whether it wants credentials.
-        budgeted: Whether it counts against the organization's budget.
-        once: Whether it is not sent again after a lost answer, although its method promises that this is safe.
+        scopes: OAuth scopes, of which one is enough (FACTS §3); empty if they are not known.
+        authenticated: Whether the operation needs credentials.
+        budgeted: Whether the operation counts against the organization's rate limit.
+        once: Whether the SDK does not send the request again after a lost answer, although its method is idempotent.
     """
 
     name: str
@@ -70,21 +70,21 @@ class Operation:
 
 
 def is_uid(text: object) -> bool:
-    """Return whether a value is a well-formed UID: 24 lower-case hex digits (FACTS §4)."""
+    """Return whether a value is a well-formed UID of 24 lower-case hex digits (FACTS §4)."""
     return isinstance(text, str) and _UID.fullmatch(text) is not None
 
 
 def check_uid(name: str, uid: str, *, operation: str | None = None) -> str:
-    """Return a UID that is well formed: 24 lower-case hex digits (FACTS §4).
+    """Check that a UID has 24 lower-case hex digits (FACTS §4), and return it.
 
     Raises:
-        InvalidArgumentError: It is not.
+        InvalidArgumentError: The UID is malformed.
     """
-    # Callers without a type checker pass anything, and it would end in a path.
+    # Callers without a type checker may pass any object, which would become part of the path.
     if not isinstance(uid, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         own = name.rpartition(".")[2]
         attribute = next((one for one in (own, "uid") if hasattr(uid, one)), None)
-        instead = f"; give its {attribute}" if attribute else ""
+        instead = f"; pass its {attribute}" if attribute else ""
         raise InvalidArgumentError(name, f"expected a string, got {type(uid).__name__}{instead}", operation=operation)
     if not is_uid(uid):
         advice = _ADVICE.get(name.rpartition(".")[2], "").format(text=uid[:60])
@@ -94,10 +94,10 @@ def check_uid(name: str, uid: str, *, operation: str | None = None) -> str:
 
 
 def check_text(name: str, text: str, *, longest: int | None = None, rule: str = "FACTS §4") -> str:
-    """Return a text that is neither empty nor longer than the service allows, and can be sent.
+    """Check that a text is not empty, not longer than the service allows, and valid Unicode, and return it.
 
     Raises:
-        InvalidArgumentError: It is.
+        InvalidArgumentError: The text breaks one of these rules.
     """
     if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidArgumentError(name, f"expected a string, got {type(text).__name__}")
@@ -111,15 +111,15 @@ def check_text(name: str, text: str, *, longest: int | None = None, rule: str = 
 
 
 def is_encodable(text: str) -> bool:
-    """Return whether a text can be sent at all: lone surrogates, as from a broken file name, cannot."""
+    """Return whether UTF-8 can encode a text. Lone surrogates, as in a broken file name, cannot be encoded."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def check_page(limit: int | None, skip: int) -> None:
-    """Check the bounds of a page. `limit=0` would mean the whole organization at once (FACTS §4).
+    """Check the bounds of a page. `limit=0` would request all items in one answer (FACTS §4).
 
     Raises:
-        InvalidArgumentError: `limit` is outside 1 to 100, or `skip` is negative, or they are no whole numbers.
+        InvalidArgumentError: `limit` is outside 1 to 100, `skip` is negative, or one of them is not a whole number.
     """
     for name, figure in {"limit": 1 if limit is None else limit, "skip": skip}.items():
         _check_whole(name, figure)
@@ -135,31 +135,33 @@ def _check_whole(name: str, figure: object) -> None:
 
 
 def check_timeout(timeout: object) -> None:
-    """Check a limit of time: None and NaN would be none, and something would be waited for without an end.
+    """Check a timeout. With None or NaN, the SDK would wait without a limit.
 
     Raises:
-        InvalidArgumentError: It is no number.
+        InvalidArgumentError: The timeout is not a number.
     """
     if not isinstance(timeout, Real) or math.isnan(timeout):
         raise InvalidArgumentError("timeout", f"must be a number of seconds, not {timeout!r}")
 
 
 def check_callback(**callbacks: object) -> None:
-    """Check functions that are called from the midst of something, where nobody could await them.
+    """Check callbacks that the SDK calls without awaiting them.
 
     Raises:
-        InvalidArgumentError: One is a coroutine function, whose body would never run.
+        InvalidArgumentError: A callback is a coroutine function, whose body would never run.
     """
     for name, callback in callbacks.items():
         if inspect.iscoroutinefunction(callback):
-            raise InvalidArgumentError(name, "is a coroutine function, and is never awaited: pass a plain function")
+            raise InvalidArgumentError(
+                name, "is a coroutine function, which the SDK would not await. Pass a plain function"
+            )
 
 
 def check_count(name: str, items: Sequence[object], *, most: int, rule: str) -> None:
     """Check the number of items of a list.
 
     Raises:
-        InvalidArgumentError: There are none, or more than `most`.
+        InvalidArgumentError: The list is empty, or has more than `most` items.
     """
     if not items:
         raise InvalidArgumentError(name, "is empty", rule=rule)

@@ -1,7 +1,7 @@
-"""The one way of every request: deadline -> log -> retry( auth -> rate limit -> user middleware -> one exchange ).
+"""The steps of every request: deadline -> log -> retry( auth -> rate limit -> user middleware -> one exchange ).
 
-Decoding comes after, outside the retries, so that an unexpected body never sends a request twice. The deadline holds
-for the whole call, waits for the budget and retries included.
+The decoding of the body is outside the retries, so that an unexpected body never causes a second request. The deadline
+applies to the whole call, including retries and waits for the rate limit.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _SECRET_HEADERS: Final = frozenset({"authtoken", "authorization"})
 T = TypeVar("T")
 
 COLLECTED: Final = 8
-"""How many times `response_limit` an answer may have that is collected in parts, such as a log."""
+"""Factor by which an answer that is collected in parts, such as a log, may exceed `response_limit`."""
 
 
 @attrs.define
@@ -65,19 +65,20 @@ class Call:
     """One call of an operation.
 
     Attributes:
-        operation: What is called.
-        path: Rendered path.
-        query: Query parameters; None values are left out.
-        headers: Headers of this operation, beside those of every call.
+        operation: The operation.
+        path: The path with its UIDs filled in.
+        query: Query parameters. Parameters with the value None are not sent.
+        headers: Headers of this operation, in addition to the headers of every call.
         body: JSON body; None for no body.
-        secrets: Values of the body that no text may repeat.
+        secrets: Values of the body that must not appear in errors and logs.
         timeout: Seconds for the whole call; None for the client's default.
-        reclassify: Looks again at an error answer before it is decided whether to send again; it may ask the service.
+        reclassify: Checks an error answer before the retry policy decides, and returns the final error. It may send
+            requests.
         user_only: Whether this variant of the operation needs a user's token.
-        collect: Called before each attempt; returns what takes the parts of a success's body, which may then be much
-            longer than other answers.
-        streamed: Whether the body of a success is read while it comes; for `Pipeline.stream` only.
-        attempt_timeout: Seconds for one exchange, if less than for others.
+        collect: Called before each attempt. It returns a function that receives the parts of a success's body. The body
+            may then be much longer than other bodies.
+        streamed: Whether the caller reads the body of a success while it arrives; only for `Pipeline.stream`.
+        attempt_timeout: Seconds for one exchange, if shorter than the timeout of the pipeline.
     """
 
     operation: Operation
@@ -95,28 +96,29 @@ class Call:
 
     @property
     def shown_path(self) -> str:
-        """The path as it may be shown: a deploy hook's path is its secret."""
+        """The path for logs. For a deploy hook, this is the template, because the path contains the secret."""
         return self.path if self.operation.authenticated else self.operation.path
 
 
 class Pipeline:
-    """Sends calls of one client; everything that they share is here.
+    """Sends the calls of one client, and contains the state that the calls share.
 
     Args:
         base_url: Scheme, host and path prefix, without a slash at the end.
-        credentials: What authenticates requests; None allows only operations that need none.
-        organization_uid: The organization; sent when known (FACTS §11 row 12).
-        limiter_for: Returns the budget of an organization, or of credentials whose organization is not known.
-        retry: What may be sent again.
+        credentials: The credentials; None allows only operations that need no credentials.
+        organization_uid: UID of the organization. Requests contain it if it is known (FACTS §11 row 12).
+        limiter_for: Returns the rate limiter of an organization, or of credentials whose organization is not known.
+        retry: The retry policy.
         transport: Performs one exchange.
         timeout: Seconds for a whole call.
-        attempt_timeout: Seconds for one exchange; None for no limit but the call's.
-        response_limit: Bytes that the answer to a call may have.
+        attempt_timeout: Seconds for one exchange; None if only the timeout of the call applies.
+        response_limit: Maximum size of the answer to a call, in bytes.
         hooks: An observer.
-        middleware: The user's own middleware, the outermost first.
+        middleware: The user's middleware, the outermost first.
         user_agent: Value of the User-Agent header.
-        region_hint: Says, given the region that issued the token if that is known, what to do about a refused token.
-        parent: The pipeline that this one was derived from: it owns the transport, and once closed, it closes this one.
+        region_hint: Returns the advice for a refused token, given the region that issued the token if it is known.
+        parent: The pipeline from which this pipeline was derived. The parent owns the transport. Closing the parent
+            also closes this pipeline.
     """
 
     def __init__(
@@ -174,7 +176,7 @@ class Pipeline:
         hooks: Hooks | Unset | None,
         middleware: Sequence[Middleware] | Unset,
     ) -> Pipeline:
-        """Return a pipeline with other options and the same transport, credentials and budget."""
+        """Return a pipeline with other options and the same transport, credentials and rate limit."""
         return Pipeline(
             base_url=self.base_url,
             credentials=self._credentials,
@@ -193,32 +195,32 @@ class Pipeline:
         )
 
     def __reduce__(self) -> NoReturn:
-        # Also met through what sends its calls here: projects, fleet, variables.
+        # Pickling an object that uses the pipeline, such as launch.projects or launch.fleet, also ends here.
         raise TypeError(
-            "a LaunchClient cannot be pickled or copied: it holds connections and credentials. Pickle what makes "
-            "another one (region, organization_uid) and references such as DeploymentRef, and call from_env() or "
-            "LaunchClient(...) in the other process; with_options() derives one in this process"
+            "a LaunchClient cannot be pickled or copied, because it contains connections and credentials. Pickle its "
+            "settings (region, organization_uid) and references such as DeploymentRef, and call from_env() or "
+            "LaunchClient(...) in the other process. In the same process, with_options() derives another client"
         )
 
     @property
     def organization_uid(self) -> str | None:
-        """The organization, as far as it is known: given, or learnt from the credentials."""
+        """UID of the organization, from the settings or from the credentials; None if it is not known."""
         if self._organization_uid is not None or self._credentials is None:
             return self._organization_uid
         return self._credentials.organization_uid
 
     @property
     def limiter(self) -> RateLimiter:
-        """The organization's budget."""
+        """The rate limiter of the organization."""
         return self._budget.limiter
 
     @property
     def is_closed(self) -> bool:
-        """Whether this pipeline was closed, or one that it was derived from."""
+        """Whether this pipeline, or a pipeline from which it was derived, was closed."""
         return self._closed or (self._parent is not None and self._parent.is_closed)
 
     async def close(self) -> None:
-        """Send nothing more, and close every connection unless another pipeline owns them."""
+        """Refuse further requests, and close all connections unless the parent pipeline owns them."""
         if self._sites is not None and self._sites is not self._transport:
             await self._sites.close()
         if self._parent is None:
@@ -226,7 +228,7 @@ class Pipeline:
         self._closed = True
 
     async def send_file(self, request: Request) -> Response:
-        """Send a file to storage: no credentials, no budget, no retry (FACTS §3, §5)."""
+        """Send a file to storage, without credentials, rate limit and retries (FACTS §3, §5)."""
         self._check_open()
         clock = asyncio.get_running_loop().time
         sent_at = clock()
@@ -235,10 +237,10 @@ class Pipeline:
         return response
 
     def to_sites(self) -> Send:
-        """Return what sends a request to a deployed site: no credentials, no budget, no retry, no middleware.
+        """Return a function that sends a request to a deployed site.
 
-        It uses connections of its own where the transport offers them, as `AiohttpTransport` does. There a redirect
-        is an answer.
+        It uses no credentials, rate limit, retries or middleware. It uses separate connections if the transport offers
+        them, as `AiohttpTransport` does. Such a transport returns redirects as answers.
         """
         self._check_open()
         if self._sites is None:
@@ -247,11 +249,11 @@ class Pipeline:
         return sender(self._sites)
 
     async def call(self, call: Call) -> Response:
-        """Send a call until it succeeds, fails for good, or its deadline comes; see `read`."""
-        return await self.read(call, _as_it_is)
+        """Send a call until it succeeds, fails permanently, or reaches its deadline; see `read`."""
+        return await self.read(call, _unchanged)
 
     async def read(self, call: Call, reader: Callable[[Response], T]) -> T:
-        """Send a call until it succeeds, fails for good, or its deadline comes, and read its answer.
+        """Send a call until it succeeds, fails permanently, or reaches its deadline, and read its answer.
 
         Raises:
             LaunchError: See `launch_async.errors`.
@@ -263,20 +265,20 @@ class Pipeline:
 
     @property
     def streams(self) -> bool:
-        """Whether the transport can read a body while it comes."""
+        """Whether the transport can read a body while it arrives."""
         return getattr(self._transport, "streams", False) is True
 
     async def stream(self, call: Call) -> Response:
-        """Send a call as `read` does, and return its answer as soon as the headers are there.
+        """Send a call as `read` does, and return its answer as soon as the headers have arrived.
 
-        The deadline of the call ends here. Whoever gets the answer reads its `stream` and closes it. Where a middleware
-        has read the body, there is no stream.
+        The deadline of the call applies only until then. The caller must read the `stream` of the answer and close it.
+        If a middleware has read the body, the answer has no stream.
         """
         one = self._state_of(call)
         try:
             streamed = attrs.evolve(call, streamed=True)
             send = self._observed if self._is_observed else self._sent
-            answer = await send(streamed, one, _as_it_is)
+            answer = await send(streamed, one, _unchanged)
         except BaseException:
             one.close_streams()
             raise
@@ -354,12 +356,12 @@ class Pipeline:
     async def _attempt(
         self, call: Call, one: CallState, credentials: Mapping[str, str], reader: Callable[[Response], T]
     ) -> T | LaunchError:
-        """Wait for the budget and send once; return what the reader makes of a success, or the error."""
+        """Wait for the rate limit and send the request once; return the result of the reader, or the error."""
         operation, clock = call.operation, asyncio.get_running_loop().time
         request = self._request(call, credentials)
         left = one.ends - clock()
         if not left > 0:
-            raise DeadlineExceeded(f"no time is left to send {operation.name} in")
+            raise DeadlineExceeded(f"the deadline passed before {operation.name} could be sent")
         permit = await self._permit(operation, one, left) if operation.budgeted else None
         sent_at = clock()
         changes = operation.method in CHANGING
@@ -388,15 +390,15 @@ class Pipeline:
                 self._budget.learn(response.body)
             return reader(response)
         region_hint = self._region_hint(self._credentials.location if self._credentials else None)
-        # The secrets are composed in place: a local variable would show them in a traceback.
+        # Without a local variable for the secrets, because tracebacks may show local variables.
         refusal = one.refusal(response, secrets=(*_tokens_in(request), *call.secrets), region_hint=region_hint)
         if isinstance(refusal, NotFoundError) and operation.method == "DELETE" and one.maybe_done:
-            # An earlier send has deleted it.
+            # An earlier attempt has deleted the resource.
             return reader(Response(204))
         return refusal
 
     async def _permit(self, operation: Operation, one: CallState, left: float) -> Permit:
-        """Wait for the budget, and tell observers how long that took."""
+        """Wait for the rate limit, and report the duration of the wait to observers."""
         meters = METERS.get()
         priority = max(meter.priority for meter in meters) if meters else Priority.INTERACTIVE
         permit = await self._budget.acquire(operation, priority=priority, timeout=left)
@@ -410,7 +412,7 @@ class Pipeline:
 
     @property
     def is_for_app(self) -> bool:
-        """Whether the token is known to belong to an app, which cannot do what a user can."""
+        """Whether the token is known to belong to an app, which has fewer rights than a user."""
         return self._credentials is not None and self._credentials.kind == "app"
 
     def _check_credentials(self, call: Call) -> None:
@@ -424,24 +426,24 @@ class Pipeline:
         check_organization(self._credentials, self._organization_uid, operation=operation.name)
         if call.user_only and self._credentials.kind == "app":
             raise MissingScopeError(
-                f"{operation.name} from Git needs a user's token: an app (M2M) token cannot reach the Git account "
-                "(FACTS §3). Use an Authtoken or a user's OAuth token, or the upload variant",
+                f"{operation.name} from Git needs a user's token, because Launch gives an app (M2M) token no access to "
+                "the Git account. Use an Authtoken or a user's OAuth token, or upload files instead",
                 operation=operation.name,
             )
         granted = self._credentials.scopes
         if granted is not None and operation.scopes and not granted & set(operation.scopes):
             raise MissingScopeError(
                 f"{operation.name} needs the scope {' or '.join(operation.scopes)}, and the token has "
-                f"{', '.join(sorted(granted)) or 'none'}. Issue one with more scopes",
+                f"{', '.join(sorted(granted)) or 'no scopes'}. Get a token with this scope",
                 operation=operation.name,
             )
 
     def _check_open(self) -> None:
         if self.is_closed:
-            raise ClosedError("the client is closed; open a new one, and hold it until its last call")
+            raise ClosedError("the client is closed. Create a new client, and keep it open until its last call")
 
     def _request(self, call: Call, credentials: Mapping[str, str]) -> Request:
-        """Return the request of a call, with the credentials of this moment."""
+        """Return the request of a call, with the current credentials."""
         headers = {"Accept": "application/json", "User-Agent": self._user_agent, **credentials}
         if call.headers:
             headers = {**headers, **call.headers, **credentials}
@@ -449,7 +451,7 @@ class Pipeline:
         if call.operation.authenticated and organization_uid is not None:
             headers["organization_uid"] = organization_uid
         if call.body is not None:
-            # Only with a body: a body-less DELETE that declares JSON is answered with 400 (FACTS §3).
+            # Only with a body: the service answers 400 to a DELETE without a body that declares JSON (FACTS §3).
             headers["Content-Type"] = "application/json"
         collect = None if call.collect is None else call.collect()
         return Request(
@@ -462,7 +464,7 @@ class Pipeline:
             else min(call.attempt_timeout, self._attempt_timeout or math.inf),
             operation=call.operation.name,
             once=call.operation.once,
-            # A middleware sees every answer whole.
+            # Middleware gets complete bodies.
             on_body=None if self.middleware else collect,
             response_limit=self._response_limit * (1 if call.collect is None else COLLECTED),
             streamed=call.streamed,
@@ -487,7 +489,7 @@ class Pipeline:
 
     def _report_retry(self, one: CallState, decision: Decision) -> None:
         _LOG.info(
-            "%s will be sent again in %.2f s (%s)",
+            "The SDK will send %s again in %.2f s (%s)",
             one.operation,
             decision.delay,
             decision.reason,
@@ -501,16 +503,16 @@ class Pipeline:
             )
 
     async def _renewed(self, credentials: Credentials, sent: Mapping[str, str]) -> bool:
-        """Refresh refused credentials, in one flight for all waiting calls (FACTS §9); return whether that helped."""
+        """Refresh refused credentials once for all waiting calls (FACTS §9); return whether there is a new token."""
         if any(sent.get(name) != value for name, value in (await credentials.headers()).items()):
-            # Somebody has renewed them while this request was under way.
+            # Another call has renewed the credentials during this request.
             return True
         if self._refreshing is None:
             self._refreshing = asyncio.ensure_future(self._refresh(credentials))
         try:
             return await asyncio.shield(self._refreshing)
         except LaunchError as error:
-            # Each call notes in its error what became of it: they must not share one.
+            # Each call adds its details to its error, so calls must not share an error.
             raise copy.copy(error) from None
 
     async def _refresh(self, credentials: Credentials) -> bool:
@@ -536,12 +538,12 @@ def _tokens_in(request: Request) -> Iterator[str]:
             yield value.rpartition(" ")[2]
 
 
-def _as_it_is(response: Response) -> Response:
+def _unchanged(response: Response) -> Response:
     return response
 
 
 def _answer(response: Response, answered_at: float) -> Answer:
-    """Return what a response tells the budget."""
+    """Return the information of a response for the rate limiter."""
     limit, remaining = response.header("X-RateLimit-Limit"), response.header("X-RateLimit-Remaining")
     if limit is remaining is None and response.status != 429:
         return Answer(answered_at=answered_at, sends=response.sends)
@@ -558,9 +560,9 @@ def _answer(response: Response, answered_at: float) -> Answer:
 
 
 def _settle_without_answer(permit: Permit, error: BaseException, now: float) -> None:
-    """Tell the budget of a request that ended in an error."""
+    """Report a request that ended in an error to the rate limiter."""
     if isinstance(error, GeneratorExit):
-        # The garbage collector runs this, perhaps inside a lock of the limiter's: the permit settles by itself.
+        # The garbage collector may run this inside a lock of the limiter. The permit settles automatically.
         return
     if isinstance(error, ConnectError) or was_unsent(error):
         permit.release()

@@ -1,7 +1,7 @@
-"""A request that has no method yet: which paths it may go to, and which of its values no text may repeat.
+"""Requests to operations for which the SDK has no method: checks of their paths, and detection of their secrets.
 
-Nobody knows the fields of an operation without a method. So a traceback shows no text of its body at all, and errors
-leave out the values of the fields that hold secrets elsewhere: environment variables, and whatever is named like one.
+The SDK does not know the fields of such an operation. So tracebacks show no text of the body. Errors hide the values of
+environment variables, and of fields whose names suggest a secret.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _NAMED_LIKE_A_SECRET: Final = re.compile(
 def raw_call(
     method: str, path: str, query: Mapping[str, str | int | None], body: JSONValue, timeout: float | None
 ) -> Call:
-    """Return the call of any operation; path, query and body are marked as secrets already.
+    """Return the call of any operation. The caller has already marked path, query and body as secrets.
 
     Raises:
-        InvalidArgumentError: The method is unknown, the path could lead elsewhere, or a parameter of the query is
-            neither a string nor a whole number.
+        InvalidArgumentError: The method is unknown, the path could address another host or resource, or a parameter of
+            the query is neither a string nor a whole number.
     """
     verb = method.upper() if isinstance(method, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance]
     if verb not in _METHODS:
@@ -42,7 +42,7 @@ def raw_call(
     if problem := _problem_of(path):
         raise InvalidArgumentError("path", problem)
     parameters = dict(_parameters(query))
-    # The last part of a deploy hook's path is its secret, and it wants no others (FACTS §4).
+    # The last part of a deploy hook's path is a secret. The request needs no other credentials (FACTS §4).
     hook = _HOOK.fullmatch(path)
     shown = f"{hook[1]}{{deploy_hook_uid}}" if hook else str(path)
     return Call(
@@ -56,29 +56,29 @@ def raw_call(
 
 
 def _parameters(query: Mapping[str, str | int | None]) -> Iterator[tuple[str, str | int | None]]:
-    """Give the parameters of a query as JavaScript would write them; their values are not repeated."""
+    """Yield the parameters of a query as JavaScript would write them. Errors do not quote their values."""
     if not isinstance(query, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidArgumentError("query", "expected a mapping of names to values")
+        raise InvalidArgumentError("query", "must be a mapping of names to values")
     for name, value in query.items():
         if isinstance(value, bool):
             yield name, str(value).lower()
         elif value is None or isinstance(value, Integral) or (isinstance(value, str) and is_encodable(value)):
             yield name, value
         else:
-            raise InvalidArgumentError("query", f"{name}: neither a string that can be sent nor a whole number")
+            raise InvalidArgumentError("query", f"{name} must be a whole number or a string that UTF-8 can encode")
 
 
 def _problem_of(path: str) -> str:
     segments = unquote(path).split("/")
     if not path.startswith("/") or path.startswith("//") or {".", ".."} & set(segments):
-        return "must start with one / and contain neither . nor .. as a segment"
+        return "must start with exactly one / and must not contain the segments . and .."
     if any(mark in path for mark in "?#\\") or not path.isascii() or not path.isprintable() or " " in path:
-        return "must be quoted; parameters go into query"
+        return "must be quoted as in a URL. Pass the parameters of the query with query="
     return ""
 
 
 def _secrets_in(node: JSONValue | Mapping[str, JSONValue], *, secret: bool = False) -> Iterator[Secret]:
-    """Give the texts of a document that are secrets, by the name that they or what they stand in has."""
+    """Yield the texts of a document that are secrets, judged by the name of the field or of a field around it."""
     if isinstance(node, str) and secret:
         yield Secret(node)
     elif isinstance(node, list | tuple):
@@ -86,6 +86,6 @@ def _secrets_in(node: JSONValue | Mapping[str, JSONValue], *, secret: bool = Fal
             yield from _secrets_in(item, secret=secret)
     elif isinstance(node, Mapping):
         for name, value in node.items():
-            # `{"key": ..., "value": ...}` is how an environment variable and a header of an upload are written.
+            # The API writes environment variables and upload headers as `{"key": ..., "value": ...}`.
             paired = name == "value" and "key" in node
             yield from _secrets_in(value, secret=secret or paired or bool(_NAMED_LIKE_A_SECRET.search(str(name))))

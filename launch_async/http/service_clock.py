@@ -1,7 +1,7 @@
-"""The service's clock, as the `Date` of its answers tells it, carried on by the monotonic clock between two answers.
+"""The service's clock, computed from the `Date` headers of its answers and the monotonic clock.
 
-This machine's own clock is never asked: it may be wrong, and it may be set while a call is under way. A `Date` has
-whole seconds, and the service may stamp what it creates by yet another clock: this is good for minutes, not for less.
+The SDK does not use this machine's clock, which may be wrong or may change during a call. A `Date` header has whole
+seconds, and the service may use another clock for its resources. So the result is accurate to minutes, not to seconds.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ def note_change() -> None:
 
 
 def unchanged_since(moment: float) -> bool:
-    """Whether this process has changed nothing since a moment of the monotonic clock."""
+    """Return whether this process has changed nothing since a moment of the monotonic clock."""
     return _last_change < moment
 
 
 class ServiceClock:
-    """How far the service's clock is ahead of the event loop's: somewhere between two bounds."""
+    """The offset of the service's clock from the event loop's clock, as a lower and an upper bound."""
 
     def __init__(self) -> None:
         self._least = -math.inf
@@ -46,43 +46,43 @@ class ServiceClock:
 
     @property
     def is_known(self) -> bool:
-        """Whether an answer has told the time."""
+        """Whether an answer had a valid Date header."""
         return self._most < math.inf
 
     @property
     def is_missing(self) -> bool:
-        """Whether answers have come, and none of them has told the time."""
+        """Whether an answer had no Date header, and no answer had a valid one."""
         return self._is_missing and not self.is_known
 
     def observe(self, date: str | None, *, sent: float, received: float) -> None:
-        """Learn from the Date header of an answer.
+        """Narrow the bounds with the Date header of an answer.
 
         Args:
-            date: The header's text.
-            sent: When the request was sent, by the event loop's clock.
-            received: When the answer was there.
+            date: Value of the header; None if the answer has no Date header.
+            sent: Time of the request, on the event loop's clock.
+            received: Time of the answer, on the event loop's clock.
         """
         if date is None:
             self._is_missing = True
             return
         if date != self._read[0]:
-            # The answers of one second share its text, and it takes long to read.
+            # Answers within one second have the same header, and parsing is slow.
             moment = parse_http_date(date)
             if moment is None:
                 return
             self._read = date, moment.timestamp()
-        # A Date is cut to its second.
+        # A Date header omits fractions of a second.
         least, most = self._read[1] - received, self._read[1] + 1.0 - sent
         if max(least, self._least) > min(most, self._most):
-            # The two cannot both be true: a clock was set, or another machine has answered.
+            # The bounds contradict each other: a clock was set, or another machine has answered.
             self._least, self._most = least, most
         else:
             self._least, self._most = max(least, self._least), min(most, self._most)
 
     def at(self, moment: float) -> datetime | None:
-        """Return what the service's clock most likely showed at a moment of the event loop's; None if nothing tells."""
+        """Return the probable time of the service at a moment of the loop's clock; None if the offset is not known."""
         return datetime.fromtimestamp(moment + (self._least + self._most) / 2, UTC) if self.is_known else None
 
     def now(self) -> datetime | None:
-        """Return what the service's clock shows now, most likely; None if no answer has told."""
+        """Return the probable current time of the service; None if it is not known."""
         return self.at(asyncio.get_running_loop().time())

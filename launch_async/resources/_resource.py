@@ -310,7 +310,7 @@ def mismatch(operation: Operation, response: Response, problems: list[str]) -> D
         response.drop_connection()
     return DecodeError(
         f"the answer to {operation.name} does not have the promised shape: {'; '.join(problems[:5])}. "
-        "Check base_url and proxies: something else may have answered",
+        "Check base_url and the proxies: another server may have answered",
         problems=problems,
         operation=operation.name,
         status=response.status,

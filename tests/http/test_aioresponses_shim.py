@@ -1,4 +1,4 @@
-"""The shim for aioresponses does what it says, and goes when it is not needed."""
+"""The shim makes aioresponses work with the installed aiohttp, and a test fails when the shim is not needed."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ async def test_upstream_still_needs_the_shim() -> None:
     with aioresponses() as answers:
         answers.get(URL, payload={})
         async with aiohttp.ClientSession() as session:
-            # Does not raise any more? Remove tests/support/aioresponses_shim.py and use aioresponses itself.
+            # If this no longer raises, remove tests/support/aioresponses_shim.py and use aioresponses directly.
             with pytest.raises(TypeError, match="stream_writer"):
                 await session.get(URL)

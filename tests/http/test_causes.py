@@ -1,4 +1,4 @@
-"""Servers and proxies that misbehave: the error names the cause, and says whether the request left."""
+"""Servers and proxies that misbehave: the error names the cause, and says whether the request was sent."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def failure_of(
 
 
 class Counting:
-    """A server that counts its connections and serves each by a handler."""
+    """A server that counts its connections and calls a handler for each connection."""
 
     def __init__(self, handler: Handler) -> None:
         self.connections = 0
@@ -120,11 +120,11 @@ async def test_an_unknown_authority_is_told_from_the_others(authority: trustme.C
     async with serving(always(b""), ssl=server_context(authority.issue_cert("127.0.0.1"))) as origin:
         error = await failure_of(origin)
 
-    assert "its certificate is not trusted. Give ssl_context=" in str(error)
+    assert "its certificate is not trusted. Pass ssl_context=" in str(error)
 
 
 def speaking_tls(context: ssl.SSLContext) -> Handler:
-    """A server that says why it ends a handshake, which asyncio's own does not."""
+    """A server that sends a TLS alert when it ends a handshake. The server of asyncio sends no alert."""
 
     async def handle(peer: Peer) -> None:
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -169,7 +169,7 @@ async def test_an_old_version_of_tls_is_named(authority: trustme.CA) -> None:
         error = await failure_of(origin.replace("http:", "https:"), ssl_context=older)
 
     assert type(error) is ConnectError
-    assert "it speaks no TLS version that this client takes" in str(error)
+    assert "the server offers no TLS version that the client accepts" in str(error)
     assert not error.retryable
 
 
@@ -182,7 +182,7 @@ async def test_a_handshake_that_ends_without_a_reason_names_what_may_be_the_caus
 
     assert type(error) is ConnectError
     assert (
-        "it was closed in the TLS handshake, without a reason: no common TLS version or cipher, or it wants a client"
+        "the connection was closed during the TLS handshake, without a reason. Possible causes: there is no common TLS"
         in (str(error))
     )
 
@@ -198,7 +198,7 @@ async def test_a_port_without_tls_is_named(authority: trustme.CA) -> None:
         error = await failure_of(origin.replace("http:", "https:"), ssl_context=trusting(authority))
 
     assert type(error) is ConnectError
-    assert "what answers there speaks no TLS" in str(error)
+    assert "the server does not use TLS on this port" in str(error)
     assert server.connections == 0
 
 
@@ -215,7 +215,7 @@ async def test_a_wanted_client_certificate_is_named_and_nothing_has_happened(
         )
 
     assert type(error) is ConnectError
-    assert "it wants a client certificate: load one with ssl_context.load_cert_chain()" in str(error)
+    assert "the server requires a client certificate: load it with ssl_context.load_cert_chain()" in str(error)
     assert (error.retryable, error.ambiguous) == (False, False)
 
 
@@ -225,25 +225,25 @@ async def test_a_server_that_says_nothing_may_want_a_certificate(authority: trus
     async with serving(always(b""), ssl=context) as origin:
         error = await failure_of(origin, ssl_context=trusting(authority))
 
-    assert "perhaps it wants a client certificate" in str(error)
+    assert "perhaps the server requires a client certificate" in str(error)
 
 
-# Answers that break the rules of HTTP
+# Answers that violate HTTP
 
 LONG = b"X-Long: " + b"y" * 20_000 + b"\r\n"
 MALFORMED = {
     "header too long": (
         b"HTTP/1.1 200 OK\r\n" + LONG + b"Content-Length: 0\r\n\r\n",
-        "headers, or its first line, is too",
+        "its first line or one of its headers is too long",
     ),
-    "no http": (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "breaks the rules of HTTP"),
-    "no status": (b"HTTP/1.1 abc OK\r\n\r\n", "breaks the rules of HTTP"),
-    "header without a name": (b"HTTP/1.1 200 OK\r\n: x\r\n\r\n", "breaks the rules of HTTP"),
-    "two lengths": (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx", "breaks the rules of HTTP"),
-    "bad chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nxx\r\n", "chunks"),
+    "no http": (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "is not valid HTTP"),
+    "no status": (b"HTTP/1.1 abc OK\r\n\r\n", "is not valid HTTP"),
+    "header without a name": (b"HTTP/1.1 200 OK\r\n: x\r\n\r\n", "is not valid HTTP"),
+    "two lengths": (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx", "is not valid HTTP"),
+    "bad chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nxx\r\n", "Transfer-Encoding"),
     "no gzip": (
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 20\r\n\r\n" + b"this is no gzip data",
-        "not compressed as it says",
+        "does not match its Content-Encoding",
     ),
 }
 
@@ -318,11 +318,14 @@ async def test_a_malformed_proxy_is_named_before_anything_is_sent(
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "what the proxy answered to CONNECT is no HTTP"),
-        (b"HTTP/1.1 200 OK\r\n" + LONG + b"\r\n", "what the proxy answered to CONNECT is no HTTP"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "the proxy did not answer CONNECT with HTTP"),
+        (b"HTTP/1.1 200 OK\r\n" + LONG + b"\r\n", "the proxy did not answer CONNECT with HTTP"),
         (b"", "broke while it was made"),
-        (b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", "refused it with status 407"),
-        (b"HTTP/1.1 200 OK\r\n\r\ngarbage instead of TLS, and more of it", "closed in the TLS handshake"),
+        (
+            b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
+            "refused the connection with status 407",
+        ),
+        (b"HTTP/1.1 200 OK\r\n\r\ngarbage instead of TLS, and more of it", "closed during the TLS handshake"),
     ],
     ids=["no http", "long header", "nothing", "refused", "garbage in the tunnel"],
 )
@@ -341,7 +344,7 @@ async def test_nothing_has_left_where_a_proxy_makes_no_tunnel(answer: bytes, wor
 
 
 async def test_a_deadline_that_comes_while_connecting_leaves_nothing_in_doubt() -> None:
-    # A TLS handshake that is never answered: the connection is not there yet.
+    # The server never answers the TLS handshake, so there is no connection yet.
     async def handle(peer: Peer) -> None:
         await peer.reader.read()
 
@@ -350,7 +353,7 @@ async def test_a_deadline_that_comes_while_connecting_leaves_nothing_in_doubt() 
         error = await failure_of(secure, lambda one: one.request("POST", "/x", timeout=0.1))
 
     assert type(error) is DeadlineExceeded
-    assert "there was no connection yet" in str(error)
+    assert "it was still connecting" in str(error)
     assert not error.ambiguous
 
 
@@ -363,12 +366,12 @@ async def test_a_deadline_that_comes_after_the_request_left_leaves_doubt() -> No
         error = await failure_of(origin, lambda one: one.request("POST", "/x", timeout=0.1))
 
     assert type(error) is DeadlineExceeded
-    assert "an answer was outstanding" in str(error)
+    assert "it was waiting for an answer" in str(error)
     assert error.ambiguous
 
 
 async def test_a_deadline_that_comes_while_connecting_again_leaves_the_first_send_in_doubt() -> None:
-    """A connection that was kept drops after a GET; aiohttp connects again by itself."""
+    """A kept-alive connection breaks after a GET, and aiohttp connects again automatically."""
     release = asyncio.Event()
 
     async def handle(peer: Peer) -> None:
@@ -380,13 +383,13 @@ async def test_a_deadline_that_comes_while_connecting_again_leaves_the_first_sen
 
     async with serving(handle) as origin, client_of(origin) as launch:
         await launch.request("GET", "/x")
-        with pytest.raises(DeadlineExceeded, match="an answer was outstanding"):
+        with pytest.raises(DeadlineExceeded, match="it was waiting for an answer"):
             await launch.request("GET", "/x", timeout=0.2)
         release.set()
 
 
 def refused() -> str:
-    """An address where nobody listens."""
+    """Return an address on which no server listens."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{unused.getsockname()[1]}"

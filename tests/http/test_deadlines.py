@@ -1,4 +1,4 @@
-"""Deadlines that share one timer: each comes when it should, to whom it should, and to nobody else."""
+"""Deadlines that share one timer: each deadline ends its own block, at the right time, and no other block."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def now() -> float:
 
 
 async def sleep(limit: float | None, length: float) -> tuple[float, bool]:
-    """Sleep below a deadline; return when that ended, and whether the deadline ended it."""
+    """Sleep inside a deadline; return the time of the end, and whether the deadline ended the sleep."""
     try:
         with Deadline(limit):
             await asyncio.sleep(length)
@@ -83,7 +83,7 @@ async def test_of_two_that_come_at_once_the_outer_one_is_told() -> None:
 @virtual_time
 async def test_a_cancellation_by_somebody_else_stays_one() -> None:
     task = asyncio.ensure_future(sleep(1.0, 10.0))
-    # Both in the same turn of the loop: the deadline's timer was set first.
+    # Both happen in the same turn of the loop, because the timer of the deadline was set first.
     asyncio.get_running_loop().call_later(1.0, task.cancel)
 
     with pytest.raises(asyncio.CancelledError):

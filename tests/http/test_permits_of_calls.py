@@ -24,7 +24,7 @@ DONE = answer(200, {})
 
 
 class Permits(UnlimitedRateLimiter):
-    """Makes everybody wait a moment; remembers for what permits were asked and what became of them."""
+    """A rate limiter that delays each permit a little, and records the requested permits and their outcomes."""
 
     def __init__(self, seconds: float = 0.5) -> None:
         super().__init__()
@@ -167,5 +167,5 @@ async def test_a_call_that_is_cancelled_between_its_permit_and_its_request_count
         await asyncio.wait([call])
 
     assert call.cancelled()
-    # The transport may have written the request before it first waited for something.
+    # The transport may have sent the request before its first wait.
     assert [one is not None and one.lost for one in permits.settled] == [True]

@@ -1,4 +1,4 @@
-"""The one way of every request: what is sent again and when, what a deadline means, and who sees what."""
+"""The pipeline: retries, deadlines, credentials, the rate limit, and the events that observers get."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ GIT_REFUSAL = answer(401, {"errors": [{"code": "launch.GIT_PROVIDER.UNAUTHORIZED
 
 
 async def outcome_of(transport: FakeTransport, method: str, **options: Any) -> LaunchError | None:
-    """Send one raw request; the error it ends in, or None."""
+    """Send one raw request, and return its error; None if it succeeds."""
     async with client_on(transport, **options) as launch:
         try:
             await launch.request(method, "/anything")
@@ -93,7 +93,7 @@ def after(seconds: float, response: Response | BaseException) -> Any:
 
 
 class RecordingLimiter(UnlimitedRateLimiter):
-    """Remembers what it was asked and told."""
+    """Records its calls."""
 
     def __init__(self, wait: float = 0.0) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ class RecordingLimiter(UnlimitedRateLimiter):
             self.answers.append(answer)
 
 
-# What is sent again
+# Retries
 
 
 @pytest.mark.parametrize("method", IDEMPOTENT)
@@ -390,7 +390,7 @@ async def test_a_deadline_that_comes_during_an_exchange_says_what_may_have_happe
     error = await outcome_of(FakeTransport(slowly), method, timeout=5.0)
 
     assert isinstance(error, DeadlineExceeded)
-    assert "did not end within its timeout of 5 s, an answer was outstanding" in str(error)
+    assert "did not end within its timeout of 5 s: it was waiting for an answer" in str(error)
     assert (error.ambiguous, error.attempts, error.operation) == (ambiguous, 1, f"{method} /anything")
     assert asyncio.get_running_loop().time() == 5.0
 
@@ -400,7 +400,7 @@ async def test_a_call_that_has_no_time_at_all_spends_nothing(timeout: float) -> 
     transport, limiter = FakeTransport(DONE), RecordingLimiter()
 
     async with client_on(transport, limiter=limiter) as launch:
-        with pytest.raises(DeadlineExceeded, match="no time is left to send POST /anything in") as caught:
+        with pytest.raises(DeadlineExceeded, match="the deadline passed before POST /anything could be sent") as caught:
             await launch.request("POST", "/anything", timeout=timeout)
 
     assert not caught.value.ambiguous
@@ -603,7 +603,7 @@ async def test_only_a_deletion_may_find_nothing() -> None:
 
 
 class Rotating(Credentials):
-    """Gives one and the same mapping each time, with another token in it; and is nothing by itself."""
+    """Returns the same mapping each time, with a new token in it. Its truth value is False."""
 
     def __init__(self) -> None:
         self._given = {"authtoken": ""}
@@ -629,7 +629,7 @@ async def test_credentials_may_change_the_mapping_that_they_gave() -> None:
 
 @attrs.define(slots=False)
 class Renewable(Credentials):
-    """Credentials that can be renewed, slowly."""
+    """Credentials with a slow refresh."""
 
     generation: int = 0
     renewals: int = 0
@@ -739,7 +739,7 @@ async def test_a_renewal_that_fails_says_why() -> None:
             await launch.projects.get(PROJECT)
 
 
-# What is sent
+# Requests
 
 
 async def sent(client_options: Mapping[str, Any], method: str = "GET", **options: Any) -> Request:
@@ -801,7 +801,7 @@ async def test_a_base_url_may_have_a_prefix() -> None:
     )
 
 
-# What is told
+# Logs and hooks
 
 
 @pytest.mark.parametrize("name", ["x-request-id", "X-Runtime-Id", "Request-Id"])
@@ -881,7 +881,7 @@ async def test_an_observer_may_look_at_nothing() -> None:
 
 
 class Faulty(Observer):
-    """Fails at each event, whatever it is."""
+    """An observer that raises an error at each event."""
 
     @property
     def events(self) -> list[object]:
@@ -969,7 +969,7 @@ async def test_log_records_tell_the_story_without_a_secret(caplog: pytest.LogCap
 
     retried, finished = caplog.records
     assert retried.name == finished.name == "launch_async.http.pipeline"
-    assert "updateEnvironment will be sent again in" in retried.getMessage()
+    assert "The SDK will send updateEnvironment again in" in retried.getMessage()
     assert (retried.levelname, finished.levelname) == ("INFO", "DEBUG")
     told = finished.__dict__
     assert (told["operation"], told["status"], told["attempts"]) == ("updateEnvironment", 400, 2)
@@ -1001,7 +1001,7 @@ async def test_a_request_and_its_response_do_not_show_what_they_carry() -> None:
     assert "hidden-value" not in repr(answer(200, "hidden-value", {"X": "hidden-value"}))
 
 
-# Answers that are no answer
+# Unusable answers
 
 
 @pytest.mark.parametrize(
@@ -1023,7 +1023,7 @@ async def test_a_success_of_another_shape_names_what_does_not_fit(response: Resp
             await launch.projects.get(PROJECT)
 
     assert (caught.value.operation, caught.value.status, caught.value.ambiguous) == ("getProject", 200, False)
-    assert "Check base_url and proxies" in str(caught.value)
+    assert "Check base_url and the proxies" in str(caught.value)
     assert len(transport.requests) == 1
 
 
@@ -1106,12 +1106,12 @@ def test_limiter_status_of_no_limit_waits_for_nobody() -> None:
     assert (status.expected_wait, status.paused_for, status.sent) == (0.0, 0.0, 0)
 
 
-# What the credentials are known not to be allowed
+# Missing permissions
 
 
 @attrs.frozen(slots=False)
 class Limited(Credentials):
-    """Credentials that know what they may do."""
+    """Credentials with a known kind and known scopes."""
 
     granted: frozenset[str] | None = None
     behind: Literal["user", "app"] | None = None
@@ -1151,9 +1151,9 @@ async def test_scopes_that_are_unknown_or_suffice_are_no_obstacle(granted: froze
 async def test_an_app_cannot_use_git_and_is_told_before_anything_is_sent() -> None:
     transport = FakeTransport(answer(500))
     async with client_on(transport, credentials=Limited(behind="app")) as launch:
-        with pytest.raises(MissingScopeError, match="needs a user's token: an app"):
+        with pytest.raises(MissingScopeError, match="needs a user's token, because Launch gives an app"):
             await launch.environments.create_from_git(PROJECT, "staging", git_branch="main")
-        with pytest.raises(MissingScopeError, match="needs a user's token: an app"):
+        with pytest.raises(MissingScopeError, match="needs a user's token, because Launch gives an app"):
             await launch.deployments.create(PROJECT, ENVIRONMENT, commit_hash="0123456789abcdef")
 
     assert transport.requests == []

@@ -1,4 +1,4 @@
-"""NO_PROXY as curl reads it, and forms that curl does not know but people write."""
+"""NO_PROXY: the forms that curl accepts, and other common forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retry decisions, as pure functions: what may be sent again, and when."""
+"""Retry decisions: which requests the SDK repeats, and when."""
 
 from __future__ import annotations
 

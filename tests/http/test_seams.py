@@ -1,4 +1,4 @@
-"""What users plug in: transports, middleware and the fake transport; and the look at answers that succeeded."""
+"""Custom transports, middleware, the fake transport, and records of responses."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ONCE = RetryPolicy(attempts=1)
 
 @attrs.define
 class Plain:
-    """An answer with the three attributes that are promised, and nothing else."""
+    """An answer with only the three documented attributes."""
 
     status: int
     headers: Mapping[str, str]
@@ -137,7 +137,7 @@ def test_launch_sync_has_no_session_because_nobody_could_make_one() -> None:
     assert "session" in inspect.signature(LaunchClient).parameters
 
 
-# Transports of one's own
+# Custom transports
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ async def test_closing_a_client_closes_what_was_derived_before() -> None:
     assert transport.closed == 1
 
 
-# A look at answers
+# Records of responses
 
 
 async def test_every_answer_of_a_block_is_recorded_with_status_headers_and_request_id() -> None:

@@ -1,4 +1,4 @@
-"""No send is forgotten: whatever a call ends in, its error says whether an earlier attempt may have been acted on."""
+"""The error of a call says whether the service may have acted on any of its attempts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def never(_: Request) -> Response:
 
 
 class FullOnceMore(UnlimitedRateLimiter):
-    """Lets one request through, and refuses the next at once."""
+    """A rate limiter that allows one request, and refuses the next request immediately."""
 
     async def acquire(
         self,
@@ -63,7 +63,7 @@ class FullOnceMore(UnlimitedRateLimiter):
 
 @attrs.define(slots=False)
 class Refusing(Credentials):
-    """Credentials whose renewal is refused."""
+    """Credentials whose refresh is refused."""
 
     async def headers(self) -> Mapping[str, str]:
         return {"authorization": "Bearer old"}

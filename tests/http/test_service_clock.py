@@ -1,4 +1,4 @@
-"""The service's clock: what its answers tell, and what they cannot."""
+"""The service's clock, as computed from the Date headers of its answers."""
 
 from __future__ import annotations
 

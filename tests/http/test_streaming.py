@@ -1,4 +1,4 @@
-"""Bodies that are read while they come, over real sockets: nothing piles up, and who leaves closes the connection."""
+"""Bodies that are read while they arrive, over real sockets: memory stays bounded, and connections are closed."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ async def test_what_nobody_reads_stays_with_the_sender() -> None:
         first, before = await anext(messages), -1
         while before != sent:
             before = sent
-            # Time enough for a hundred pieces, if somebody took them.
+            # Enough time for a hundred pieces, if a reader took them.
             await asyncio.sleep(0.1)
 
     assert first == "first"

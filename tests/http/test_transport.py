@@ -1,4 +1,4 @@
-"""One exchange: what provably never left, what may have been acted on, and that nothing goes where it should not."""
+"""One exchange: errors say whether the request was sent, and no secret reaches another host."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def caused(cause: ssl.SSLError) -> aiohttp.ClientOSError:
     return error
 
 
-# Scripted answers: what aiohttp raises becomes one of ours
+# Errors of aiohttp become errors of the SDK
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,10 @@ def caused(cause: ssl.SSLError) -> aiohttp.ClientOSError:
         (
             aiohttp.ClientConnectorError(KEY, OSError(111, "Connection refused")),
             ConnectError,
-            "no connection to launch.test: Connection refused. Check the network, proxies, and base_url if",
+            "no connection to launch.test: Connection refused. Check the network, the proxies, and base_url if",
             True,
         ),
-        (caused(ssl.SSLError(1, "TLSV13_ALERT_CERTIFICATE_REQUIRED")), ConnectError, "it wants a client cert", False),
+        (caused(ssl.SSLError(1, "TLSV13_ALERT_CERTIFICATE_REQUIRED")), ConnectError, "requires a client cert", False),
         (caused(ssl.SSLError(1, "TLSV1_ALERT_INTERNAL_ERROR")), ResponseLost, "broke before the answer", True),
         (
             aiohttp.ClientConnectorDNSError(KEY, OSError(-2, "Name or service not known")),
@@ -85,7 +85,7 @@ def caused(cause: ssl.SSLError) -> aiohttp.ClientOSError:
             "no connection to launch.test: the name launch.test cannot be found",
             True,
         ),
-        (aiohttp.ConnectionTimeoutError("late"), ConnectError, "could not be made within 10 s", True),
+        (aiohttp.ConnectionTimeoutError("late"), ConnectError, "it took more than 10 s", True),
         (
             aiohttp.ClientProxyConnectionError(KEY, OSError(111, "Connection refused")),
             ConnectError,
@@ -95,13 +95,13 @@ def caused(cause: ssl.SSLError) -> aiohttp.ClientOSError:
         (
             aiohttp.ClientHttpProxyError(SimpleNamespace(real_url="x"), (), status=407),  # type: ignore[arg-type]
             ConnectError,
-            "the proxy refused it with status 407",
+            "the proxy refused the connection with status 407",
             True,
         ),
         (
             aiohttp.ClientConnectorCertificateError(KEY, ssl.SSLCertVerificationError("self-signed")),
             ConnectError,
-            "no secure connection to launch.test.*Give ssl_context=",
+            "no secure connection to launch.test.*Pass ssl_context=",
             False,
         ),
         (
@@ -116,7 +116,7 @@ def caused(cause: ssl.SSLError) -> aiohttp.ClientOSError:
         (ConnectionResetError(), ResponseLost, "broke before the answer was complete", True),
         (aiohttp.SocketTimeoutError("slow"), AttemptTimeout, "launch.test did not answer within 3 s", True),
         (TimeoutError(), AttemptTimeout, "launch.test did not answer within 3 s", True),
-        (aiohttp.InvalidURL(URL), ConnectError, "cannot be sent: its URL or a header is malformed", False),
+        (aiohttp.InvalidURL(URL), ConnectError, "cannot be sent, because its URL or a header is malformed", False),
         (ValueError("Newline in header: hidden"), ConnectError, "cannot be sent", False),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
@@ -190,7 +190,7 @@ async def test_a_redirect_is_refused_and_both_hosts_are_named(
 
     assert type(error) is RedirectRefused
     assert error.status == status
-    assert f"http://launch.test wants to send this request on to {there}, and redirects" in str(error)
+    assert f"http://launch.test redirects this request to {there}. The SDK never follows redirects" in str(error)
     assert "hidden" not in str(error)
 
 
@@ -320,7 +320,7 @@ async def test_credentials_do_not_follow_a_redirect() -> None:
             await peer.answer(f"HTTP/1.1 307 Moved\r\n{location}Content-Length: 0\r\n\r\n".encode())
 
         async with serving(handle) as origin, client_of(origin) as launch:
-            with pytest.raises(RedirectRefused, match=f"{origin} wants to send this request on to {elsewhere}"):
+            with pytest.raises(RedirectRefused, match=f"{origin} redirects this request to {elsewhere}"):
                 await launch.projects.get(PROJECT)
 
     assert reached == []
@@ -427,7 +427,7 @@ async def test_a_closed_client_says_so() -> None:
     launch = client_of("http://127.0.0.1:9")
     await launch.close()
 
-    with pytest.raises(ClosedError, match="the client is closed; open a new one, and hold it until"):
+    with pytest.raises(ClosedError, match=r"the client is closed\. Create a new client, and keep it open until"):
         await launch.projects.get(PROJECT)
 
 
@@ -449,7 +449,7 @@ async def test_a_session_that_the_user_has_closed_says_so() -> None:
     await session.close()
 
     async with client_of("http://127.0.0.1:9", session=session) as launch:
-        with pytest.raises(ClosedError, match="session that this client was given is closed"):
+        with pytest.raises(ClosedError, match="session that you passed to this client is closed"):
             await launch.projects.get(PROJECT)
 
 
@@ -473,7 +473,9 @@ def test_a_client_belongs_to_one_loop() -> None:
             await transport.send(Request("GET", origin))
 
     async def close_then_send() -> None:
-        with pytest.raises(ConfigurationError, match="belongs to another event loop: open one client per loop"):
+        with pytest.raises(
+            ConfigurationError, match=r"belongs to another event loop\. Create one client per event loop"
+        ):
             await transport.send(Request("GET", "http://127.0.0.1:9"))
 
     with asyncio.Runner() as runner:
@@ -523,7 +525,7 @@ async def test_cookies_are_neither_kept_nor_sent(transport: AiohttpTransport) ->
 
     async with serving(handle) as origin:
         for _ in range(2):
-            # aiohttp's own jar keeps no cookies of bare addresses anyway.
+            # The cookie jar of aiohttp rejects cookies of IP addresses by default.
             await transport.send(Request("GET", origin.replace("127.0.0.1", "localhost")))
 
     assert b"cookie" not in b"".join(heads).lower()
@@ -534,7 +536,7 @@ async def test_cookies_are_neither_kept_nor_sent(transport: AiohttpTransport) ->
 
 @pytest.fixture
 async def proxy() -> AsyncIterator[tuple[str, list[bytes]]]:
-    """A proxy that answers everything by itself, and what it was asked."""
+    """A proxy that answers every request itself, and records the requests."""
     asked: list[bytes] = []
 
     async def handle(peer: Peer) -> None:
@@ -551,7 +553,7 @@ async def test_the_proxy_of_the_environment_is_used(
     transport: AiohttpTransport, proxy: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     origin, asked = proxy
-    # CGI scripts must not trust HTTP_PROXY in upper case, so that Python ignores it there; here it counts.
+    # Python ignores HTTP_PROXY in upper case in CGI scripts. This test is not a CGI script.
     monkeypatch.setenv(name, origin)
 
     for _ in range(2):
@@ -688,7 +690,7 @@ async def test_progress_is_told_at_the_end(transport: AiohttpTransport, file: Pa
 async def test_progress_is_told_on_the_way(
     transport: AiohttpTransport, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("launch_async.http.aiohttp_transport._WATCH_INTERVAL", 0.001)
+    monkeypatch.setattr("launch_async.http.aiohttp_transport._WATCH_INTERVAL_S", 0.001)
     told: list[int] = []
     some = asyncio.Event()
 
@@ -711,7 +713,7 @@ async def test_progress_is_told_on_the_way(
 async def test_an_upload_that_stands_still_is_given_up(
     transport: AiohttpTransport, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("launch_async.http.aiohttp_transport._WATCH_INTERVAL", 0.001)
+    monkeypatch.setattr("launch_async.http.aiohttp_transport._WATCH_INTERVAL_S", 0.001)
 
     async def handle(peer: Peer) -> None:
         await peer.reader.read()
@@ -722,7 +724,7 @@ async def test_an_upload_that_stands_still_is_given_up(
         )
 
     assert type(error) is AttemptTimeout
-    assert "the upload stood still for 0.02 s" in str(error)
+    assert "the upload made no progress for 0.02 s" in str(error)
 
 
 async def test_an_upload_that_is_reset_is_a_lost_answer(transport: AiohttpTransport, file: Path) -> None:
@@ -773,7 +775,7 @@ async def test_an_upload_that_is_cancelled_while_its_file_is_opened_leaves_none_
 ) -> None:
     pipe = tmp_path / "slow.zip"
     os.mkfifo(pipe)
-    # A pipe is opened for reading only when somebody writes: until then the upload is on its way to open it.
+    # To open a pipe for reading blocks until a writer opens it, so the upload is still opening the file here.
     upload = asyncio.ensure_future(transport.send(Request("PUT", "http://127.0.0.1:9", body=FileBody(pipe, 3002))))
     await asyncio.sleep(0)
     upload.cancel()
@@ -808,7 +810,7 @@ def test_a_file_body_does_not_show_its_form(file: Path) -> None:
 
 @pytest.fixture
 def tls() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """A server's context with a certificate of a private authority, and a client's that trusts it."""
+    """Return a server's context with a certificate of a private authority, and a client's context that trusts it."""
     authority = trustme.CA()
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(server)

@@ -887,7 +887,7 @@ async def test_storage_may_not_send_a_file_elsewhere(emulator: LaunchEmulator, s
     async with client_of(emulator, retry=ONCE) as launch:
         target = await launch.uploads.url_for_project()
 
-        with pytest.raises(StorageError, match="redirects are never followed") as caught:
+        with pytest.raises(StorageError, match="never follows redirects") as caught:
             await launch.uploads.send(target, site)
 
     assert not caught.value.retryable
@@ -1069,10 +1069,10 @@ BAD: list[tuple[str, str, str, Callable[[LaunchClient], Any]]] = [
     ("hook_uid", "is not 24 lower-case hex digits", "", lambda c: c.deploy_hooks.trigger(f"{DEPLOYMENT}\n")),
     ("commit", "is empty", "FACTS §4", lambda c: c.deploy_hooks.trigger(DEPLOYMENT, commit="")),
     ("method", "'TRACE' is not one of DELETE, GET", "", lambda c: c.request("TRACE", "/x")),
-    ("path", "must start with one /", "", lambda c: c.request("GET", "projects")),
-    ("path", "must start with one /", "", lambda c: c.request("GET", "//evil.example.com/x")),
-    ("path", "must start with one /", "", lambda c: c.request("GET", "/projects/../x")),
-    ("path", "must start with one /", "", lambda c: c.request("GET", "/projects/%2e%2E/x")),
+    ("path", "must start with exactly one /", "", lambda c: c.request("GET", "projects")),
+    ("path", "must start with exactly one /", "", lambda c: c.request("GET", "//evil.example.com/x")),
+    ("path", "must start with exactly one /", "", lambda c: c.request("GET", "/projects/../x")),
+    ("path", "must start with exactly one /", "", lambda c: c.request("GET", "/projects/%2e%2E/x")),
     ("path", "must be quoted", "", lambda c: c.request("GET", "/projects?limit=0")),
     ("path", "must be quoted", "", lambda c: c.request("GET", "/pro jects")),
     ("path", "must be quoted", "", lambda c: c.request("GET", "/projécts")),
@@ -1088,9 +1088,19 @@ BAD: list[tuple[str, str, str, Callable[[LaunchClient], Any]]] = [
         lambda c: c.wait(DeploymentRef(PROJECT, ENVIRONMENT, DEPLOYMENT), on_update=unawaited),
     ),
     ("method", "None is not one of DELETE, GET", "", lambda c: c.request(None, "/x")),
-    ("query", "expected a mapping", "", lambda c: c.request("GET", "/x", query="limit=hidden-value")),
-    ("query", "tags: neither a string", "", lambda c: c.request("GET", "/x", query={"tags": ["hidden-value"]})),
-    ("query", "tag: neither a string", "", lambda c: c.request("GET", "/x", query={"tag": "hidden-value\ud800"})),
+    ("query", "must be a mapping", "", lambda c: c.request("GET", "/x", query="limit=hidden-value")),
+    (
+        "query",
+        "tags must be a whole number or a string",
+        "",
+        lambda c: c.request("GET", "/x", query={"tags": ["hidden-value"]}),
+    ),
+    (
+        "query",
+        "tag must be a whole number or a string",
+        "",
+        lambda c: c.request("GET", "/x", query={"tag": "hidden-value\ud800"}),
+    ),
     ("json", "cannot be written as JSON", "", lambda c: c.request("POST", "/x", json={"a": object()})),
 ]
 
@@ -1143,10 +1153,10 @@ async def test_a_malformed_uid_never_reaches_a_path(
     ("given", "problem"),
     [
         ("production", r"'production' is not 24 .*; launch\.find\(project, 'production'\) gives the UIDs"),
-        (Project(uid=PROJECT), "expected a string, got Project; give its uid"),
+        (Project(uid=PROJECT), "expected a string, got Project; pass its uid"),
         (
             DeploymentRef(PROJECT, ENVIRONMENT, DEPLOYMENT),
-            "expected a string, got DeploymentRef; give its environment_uid",
+            "expected a string, got DeploymentRef; pass its environment_uid",
         ),
     ],
 )
