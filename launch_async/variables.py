@@ -1,10 +1,11 @@
-"""Environment variables are changed as a whole list, safely: compare, look again, merge, write, verify.
+"""Safe changes of an environment's variables: compare, read again, merge, write and verify the whole list.
 
-The service replaces the list and has no guard against two writers. So `apply` reads again right
-before it writes, keeps what others did to variables that are not ours to change, refuses what collides with it, and
-reads back what it wrote. Two writers within the same instant can still meet: the read-back then says so.
+The service replaces the whole list and does not protect it against two writers. So `apply` reads the list again
+directly before it writes. It keeps the changes of other programs to variables that it does not set or remove, and
+refuses to overwrite their changes to variables that it sets or removes. Then it reads the list back. If two programs
+write at the same moment, the read-back detects the conflict.
 
-Values are never shown: not by `repr`, `str` or JSON of anything here, not in logs and not in errors.
+Values are never shown: not in the `repr`, `str` or JSON of any object in this module, not in logs and not in errors.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ __all__ = ["VariableValues", "Variables", "VariablesDiff"]
 
 _LOG: Final = logging.getLogger(__name__)
 _KEY: Final = secrets.token_bytes(32)
-"""Key of this process's fingerprints: without it, a short value could be guessed from one."""
+"""Key of this process's fingerprints. Without a key, a fingerprint would allow a guess of short values."""
 
 
 class VariableValues(Mapping[str, str]):
@@ -63,7 +64,7 @@ class VariableValues(Mapping[str, str]):
         return f"<VariableValues {', '.join(self)}>"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("VariableValues hold secrets and are not pickled; read them again instead")
+        raise TypeError("VariableValues hold secrets and cannot be pickled. Read them again instead")
 
 
 @attrs.frozen(kw_only=True)
@@ -74,11 +75,11 @@ class VariablesDiff(Displayable):
         project_uid: The project.
         environment_uid: The environment.
         added: Names that are new.
-        changed: Names that get another value.
+        changed: Names whose value changes.
         removed: Names that are removed.
         unchanged: Names that keep their value.
-        remove: Whether variables that are not desired are removed.
-        fingerprint: The same for the same variables, within this process; it gives no value away.
+        remove: Whether `apply` removes variables that are not in `desired`.
+        fingerprint: Equal for equal variables within this process. It reveals no value.
         read: The variables that the environment had.
         desired: The variables that it should have.
     """
@@ -100,7 +101,7 @@ class VariablesDiff(Displayable):
         return bool(self.added or self.changed or self.removed)
 
     def to_dict(self) -> dict[str, object]:
-        """Return the difference as plain data that JSON can express, without any value."""
+        """Return the difference as plain data for JSON, without values."""
         return attrs.asdict(self, filter=attrs.filters.exclude("fingerprint", "read", "desired"))
 
     def __str__(self) -> str:
@@ -112,7 +113,7 @@ class VariablesDiff(Displayable):
         )
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a VariablesDiff holds values, which are secrets, and is not pickled; store its to_dict()")
+        raise TypeError("A VariablesDiff holds secret values and cannot be pickled. Store its to_dict() instead")
 
 
 class Variables:
@@ -143,13 +144,13 @@ class Variables:
         *,
         remove: bool = False,
     ) -> VariablesDiff:
-        """Compare an environment's variables with desired ones; nothing is written.
+        """Compare an environment's variables with the desired variables, without writing.
 
         Args:
             project_uid: The project.
             environment_uid: The environment.
-            desired: Values by name, or the path of a dotenv file, as npm's `dotenv` reads it.
-            remove: Whether to remove variables that are not desired; otherwise they stay.
+            desired: Values by name, or the path of a dotenv file in the format of npm's `dotenv`.
+            remove: Whether to remove variables that are not in `desired`; otherwise they stay.
 
         Returns:
             The changes that `apply` would make.
@@ -184,18 +185,19 @@ class Variables:
     async def apply(self, diff: VariablesDiff) -> Environment:
         """Make the changes of a difference: read again, merge, write the whole list, read back and verify.
 
-        The SDK keeps changes that others made since the difference was made, unless they concern a variable that is
-        desired or to be removed. Applying twice changes nothing the second time.
+        The SDK keeps the changes of other programs since the comparison, unless they changed a variable that `apply`
+        sets or removes. A second `apply` of the same difference changes nothing.
 
         Args:
-            diff: What `diff` returned.
+            diff: The result of `diff`.
 
         Returns:
-            The environment as it was read back.
+            The environment after the write, as the SDK read it back.
 
         Raises:
-            ConcurrentChangeError: Somebody else changed the same variables since, and nothing was written; or wrote at
-                the same time, and the read-back differs. `keys` names them.
+            ConcurrentChangeError: Another program changed the same variables since the comparison, and the SDK wrote
+                nothing. Or another program wrote at the same time, and the read-back differs. `keys` names the
+                variables.
             InvalidArgumentError: The merged list would break a limit of the service; nothing was written.
             NotFoundError: No such environment in this organization (404).
 
@@ -203,20 +205,20 @@ class Variables:
         """
         diff = hidden_json(diff)
         if not isinstance(diff, VariablesDiff):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InvalidArgumentError("diff", f"expected what diff() returned, got {kind_of(diff)}")
+            raise InvalidArgumentError("diff", f"must be the result of diff(), not {kind_of(diff)}")
         uids = diff.project_uid, diff.environment_uid
         environment = await self._environments.get(*uids)
         now, read, wanted = values_of(environment), diff.read, diff.desired
         if clashes := collisions(read, now, wanted, remove=diff.remove):
             raise ConcurrentChangeError(
-                f"somebody else changed {', '.join(clashes)} of environment {diff.environment_uid} since they were "
-                "compared, and nothing was written. Compare again and look before you apply",
+                f"Another program changed {', '.join(clashes)} of environment {diff.environment_uid} after diff() read "
+                "the variables, so the SDK wrote nothing. Call diff() again and check its result before apply()",
                 keys=clashes,
             )
         target = merged(now, wanted, remove=diff.remove)
         if not diff.remove and (others := differing(read, now, but=wanted)):
             _LOG.warning(
-                "Kept variables that somebody else has changed in the meantime: %s",
+                "Another program has changed variables since the comparison; the SDK keeps its changes: %s",
                 ", ".join(others),
                 extra={"keys": others},
             )
@@ -232,8 +234,8 @@ class Variables:
         written = await self._environments.get(*uids)
         if differences := differing(target, values_of(written)):
             raise ConcurrentChangeError(
-                f"the variables of environment {diff.environment_uid} were written, and read back differently: "
-                f"{', '.join(differences)}. Somebody else wrote at the same time: look, then compare again",
+                f"The SDK wrote the variables of environment {diff.environment_uid}, but read back other values of "
+                f"{', '.join(differences)}. Another program wrote at the same time. Check them and call diff() again",
                 keys=differences,
             )
         return written
@@ -241,21 +243,23 @@ class Variables:
     async def _written_all_the_same(
         self, project_uid: str, environment_uid: str, target: Mapping[str, str], lost: LaunchError
     ) -> Environment:
-        """Return the environment if the write whose answer was lost was carried out.
+        """Return the environment if the service carried out the write whose response was lost.
 
         Raises:
-            LaunchError: `lost`, if that cannot be seen.
+            LaunchError: `lost`, if the read-back fails or shows other variables.
         """
         with contextlib.suppress(LaunchError):
             written = await self._environments.get(project_uid, environment_uid)
             if values_of(written) == target:
-                _LOG.warning("The answer to writing variables was lost; read back, they are as desired")
+                _LOG.warning(
+                    "The response to a write of variables was lost, but the SDK read back the desired variables"
+                )
                 return written
         raise lost
 
 
 def merged(current: Mapping[str, str], desired: Mapping[str, str], *, remove: bool) -> VariableValues:
-    """Return what the whole list becomes; what stays keeps its place, what is new comes last."""
+    """Return the new list. Existing variables keep their position, and new variables come last."""
     kept = {name: value for name, value in current.items() if not remove or name in desired}
     return VariableValues({**kept, **desired})
 
@@ -263,9 +267,9 @@ def merged(current: Mapping[str, str], desired: Mapping[str, str], *, remove: bo
 def collisions(
     read: Mapping[str, str], now: Mapping[str, str], desired: Mapping[str, str], *, remove: bool
 ) -> tuple[str, ...]:
-    """Return the names that somebody else changed and that we are about to set or remove.
+    """Return the names that another program changed and that `apply` would set or remove.
 
-    A change that already brought about what is desired is none.
+    A change to the desired value is not a collision.
     """
     ours = desired.keys() | read.keys() | now.keys() if remove else desired.keys()
     return tuple(name for name in differing(read, now) if name in ours and now.get(name) != desired.get(name))
@@ -274,7 +278,7 @@ def collisions(
 def differing(
     one: Mapping[str, str], other: Mapping[str, str], *, but: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[str, ...]:
-    """Return the names, sorted, that two lists do not have in common or not with the same value."""
+    """Return the sorted names that only one list contains, or that have different values."""
     return tuple(
         sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name) and name not in but)
     )
@@ -289,7 +293,8 @@ async def _desired_values(desired: Mapping[str, str] | str | os.PathLike[str]) -
     if isinstance(desired, Mapping):
         return VariableValues(desired)
     if not isinstance(desired, str | os.PathLike):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidArgumentError("desired", f"give a mapping or a dotenv file, not a {kind_of(desired)}")
+        problem = f"must be a mapping or the path of a dotenv file, not a {kind_of(desired)}"
+        raise InvalidArgumentError("desired", problem)
     return VariableValues(await asyncio.to_thread(_read_dotenv, desired))
 
 
@@ -302,7 +307,7 @@ def _read_dotenv(path: str | os.PathLike[str]) -> dict[str, str]:
     """Return the variables of a dotenv file.
 
     Raises:
-        InvalidArgumentError: The file cannot be read, or a line of it is no assignment.
+        InvalidArgumentError: The file cannot be read, or a line is not an assignment.
     """
     try:
         return read_dotenv(Path(path).read_text("utf-8-sig"))
@@ -312,5 +317,5 @@ def _read_dotenv(path: str | os.PathLike[str]) -> dict[str, str]:
         problem = " cannot be read: it is not UTF-8"
     except OSError as error:
         problem = f" cannot be read: {error.strerror}"
-    # Not from in there: the frames of the reader hold the values.
+    # Raised outside the `except` block, because the frames of the reader contain the values.
     raise InvalidArgumentError("desired", f"{os.fspath(path)}{problem}")

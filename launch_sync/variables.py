@@ -45,13 +45,13 @@ class Variables:
         *,
         remove: bool = False,
     ) -> VariablesDiff:
-        """Compare an environment's variables with desired ones; nothing is written.
+        """Compare an environment's variables with the desired variables, without writing.
 
         Args:
             project_uid: The project.
             environment_uid: The environment.
-            desired: Values by name, or the path of a dotenv file, as npm's `dotenv` reads it.
-            remove: Whether to remove variables that are not desired; otherwise they stay.
+            desired: Values by name, or the path of a dotenv file in the format of npm's `dotenv`.
+            remove: Whether to remove variables that are not in `desired`; otherwise they stay.
 
         Returns:
             The changes that `apply` would make.
@@ -70,18 +70,19 @@ class Variables:
     def apply(self, diff: VariablesDiff) -> Environment:
         """Make the changes of a difference: read again, merge, write the whole list, read back and verify.
 
-        The SDK keeps changes that others made since the difference was made, unless they concern a variable that is
-        desired or to be removed. Applying twice changes nothing the second time.
+        The SDK keeps the changes of other programs since the comparison, unless they changed a variable that `apply`
+        sets or removes. A second `apply` of the same difference changes nothing.
 
         Args:
-            diff: What `diff` returned.
+            diff: The result of `diff`.
 
         Returns:
-            The environment as it was read back.
+            The environment after the write, as the SDK read it back.
 
         Raises:
-            ConcurrentChangeError: Somebody else changed the same variables since, and nothing was written; or wrote at
-                the same time, and the read-back differs. `keys` names them.
+            ConcurrentChangeError: Another program changed the same variables since the comparison, and the SDK wrote
+                nothing. Or another program wrote at the same time, and the read-back differs. `keys` names the
+                variables.
             InvalidArgumentError: The merged list would break a limit of the service; nothing was written.
             NotFoundError: No such environment in this organization (404).
 

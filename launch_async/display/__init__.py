@@ -1,4 +1,4 @@
-"""Views of what the SDK returns: HTML for notebooks, terminal tables, reports, data frames."""
+"""Views of the SDK's objects: HTML for notebooks, terminal tables, reports, data frames."""
 
 from __future__ import annotations
 

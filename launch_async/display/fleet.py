@@ -28,7 +28,7 @@ _SEVERITIES: Final = {
     OperationState.SKIPPED: _html.Severity.IDLE,
     OperationState.SUCCEEDED: _html.Severity.GOOD,
 }
-"""How each state looks; a report has its targets in this order."""
+"""The severity of each state. A report lists its targets in this order."""
 _ORDER: Final = tuple(_SEVERITIES)
 _STYLE: Final = "body { margin: 1.5rem auto; padding: 0 1rem; max-width: 70rem; font: 14px/1.5 system-ui, sans-serif }"
 
@@ -55,7 +55,7 @@ def _plan(plan: Plan) -> str:
     facts: dict[str, _html.Cell] = {
         "action": plan.what,
         "cost": plan.outlook,
-        "next": _html.Markup(f"Nothing has been sent. This call does it: {_html.code(plan.call)}"),
+        "next": _html.Markup(f"Nothing has been sent. This call runs the plan: {_html.code(plan.call)}"),
     }
     return _html.card(f"Plan {plan.uid[:8]} (dry run)", facts, _html.table("", plan.operations, cells=_operation_cells))
 
@@ -119,16 +119,16 @@ def _outcome_cells(outcome: TargetOutcome) -> dict[str, _html.Cell]:
 
 
 def state_badge(state: OperationState, words: str = "") -> _html.Markup:
-    """Return a state as HTML views show it, in other words if some are given."""
+    """Return the badge of a state for HTML views; `words` replaces the name of the state."""
     return _html.badge(words or state, _SEVERITIES[state])
 
 
 def time_span(seconds: float | None) -> _html.Markup:
-    """Return a length of time that no line break divides; nothing for None."""
+    """Return a duration without line breaks; empty for None."""
     shown = duration(seconds)
     return _html.Markup(shown and f'<span style="white-space:nowrap">{shown}</span>')
 
 
 def scrolling(table: str) -> _html.Markup:
-    """Return a table that keeps its columns readable where there is little room, and scrolls sideways instead."""
+    """Return a table that scrolls sideways in a narrow window, so that its columns stay readable."""
     return _html.Markup(f'<div style="overflow-x:auto"><div style="min-width:40rem">{table}</div></div>')

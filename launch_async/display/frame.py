@@ -29,16 +29,18 @@ _LABELS: Final = ("name", "key", "url", "uid")
 def to_frame(items: Iterable[object]) -> pd.DataFrame:
     """Return a data frame with a row for each item, and a column for each of its fields.
 
-    A part of an item gives columns such as `repository.username`; several parts give their names. Secrets, such as the
-    values of variables, get no column. Times are columns of UTC time stamps, with NaT where there is none.
+    A nested object has columns such as `repository.username`; a list of objects has one column with their names.
+    Secrets, such as the values of variables, have no column. Times are columns of UTC time stamps, with NaT for a
+    missing time.
 
     Args:
-        items: Projects, environments, deployments, log lines or any other objects of this SDK; a `Page`, a list, or an
-            iterator. A pager of `launch_async` is given as `await pager.to_list()`, one of `launch_sync` as it is.
+        items: Projects, environments, deployments, log lines or any other objects of this SDK, as a `Page`, a list, or
+            an iterator. Pass a pager of `launch_async` as `await pager.to_list()`, and a pager of `launch_sync`
+            directly.
 
     Raises:
         ConfigurationError: pandas is not installed.
-        InvalidArgumentError: These are no items, or not of this SDK.
+        InvalidArgumentError: `items` is not iterable, or contains an object that is not from this SDK.
     """
     return _frame([_row(item) for item in _each(items)])
 
@@ -55,7 +57,7 @@ def _report(report: FleetReport) -> pd.DataFrame:
 
 
 def _frame(rows: Sequence[Mapping[str, object]], *, times: Container[str] = ()) -> pd.DataFrame:
-    """Return rows as a data frame; `times` are columns of time stamps even where no row has one."""
+    """Return rows as a data frame; `times` are columns of time stamps even if no row has a time."""
     try:
         import pandas as pd
     except ImportError:
@@ -79,7 +81,7 @@ def _each(items: object) -> Iterable[object]:
 
 def _row(item: object) -> dict[str, object]:
     if not attrs.has(type(item)):
-        raise InvalidArgumentError("items", f"must hold objects of this SDK, not {type(item).__name__}")
+        raise InvalidArgumentError("items", f"must contain objects of this SDK, not {type(item).__name__}")
     return _columns(item)
 
 
@@ -105,7 +107,7 @@ def _shown_fields(item: object) -> list[str]:
 
 
 def _plain(value: object) -> object:
-    """Return what a cell can hold: enums and paths as text, several objects as their names."""
+    """Return the value of a cell: enums and paths as text, several objects as their names."""
     if isinstance(value, tuple):
         return tuple(_name(part) for part in cast("tuple[object, ...]", value))
     if isinstance(value, enum.Enum):

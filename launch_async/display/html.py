@@ -1,8 +1,8 @@
-"""What notebooks show: small tables with the status in words, nothing unescaped, and no list longer than a screen.
+"""HTML for notebooks: small tables with the status in words, escaped text, and short lists.
 
-Text keeps the page's own colour, so that it can be read in light and dark themes; a status is a word and a mark, and
-its colour only repeats them. Styles stand in the elements, for many front ends drop style sheets. No script, no image,
-nothing from elsewhere. What is not `Markup` is escaped, wherever it comes from.
+Text keeps the colour of the page, so that it is readable in light and dark themes. A status is a word and a mark, and
+its colour only repeats them. Styles are inline, because many front ends drop style sheets. The HTML has no scripts and
+no images, and loads no other files. All text that is not `Markup` is escaped.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ __all__ = [
 T = TypeVar("T")
 
 SHOWN: Final = 20
-"""Rows of a table that are shown; the others are counted."""
+"""Number of rows that a table shows. A line below the table counts the other rows."""
 LINES: Final = 40
-"""Last lines of a log that are shown."""
+"""Number of last lines that a log shows."""
 
 _LONGEST: Final = 300
 _TABLE: Final = "border-collapse:collapse;table-layout:auto;margin:0;font-size:inherit"
@@ -58,22 +58,22 @@ _BADGE: Final = "white-space:nowrap;border-radius:.3em;padding:0 .5em"
 
 _UID: Final = re.compile(r"\b[0-9a-f]{24}\b")
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
-# Control characters, half characters, and those that turn the direction of what follows them.
+# Control characters, surrogates, and characters that change the direction of the text after them.
 _UNPRINTABLE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
 class Markup(str):
-    """Text that is HTML already."""
+    """Text that is already HTML."""
 
     __slots__ = ()
 
 
 Cell: TypeAlias = "str | int | float | bool | datetime | None"
-"""What a table shows: all but `Markup` is escaped, a moment is told relative to now, None and "" are left out."""
+"""The value of a cell. Text is escaped unless it is `Markup`, a time is relative to now, None and "" are left out."""
 
 
 class Severity(enum.Enum):
-    """What a status means to a reader: a mark, and a colour that stands out on white and on black."""
+    """The severity of a status: a mark, and a colour that is visible on white and on black."""
 
     GOOD = ("✓", "#2da44e")
     BAD = ("✗", "#e5534b")
@@ -83,17 +83,17 @@ class Severity(enum.Enum):
 
     @property
     def mark(self) -> str:
-        """One character that tells it from the others without colour."""
+        """One character that identifies the severity without colour."""
         return self.value[0]
 
     @property
     def colour(self) -> str:
-        """The colour in hexadecimal; never that of a text."""
+        """The colour in hexadecimal. It is never used for text."""
         return self.value[1]
 
 
 class TextLine(NamedTuple):
-    """One line of a log; its label is what it belongs to, such as a stage, and is shown where it changes."""
+    """One line of a log. Its label, such as a stage, is shown when it differs from the label of the previous line."""
 
     at: datetime | None
     label: str | None
@@ -102,16 +102,16 @@ class TextLine(NamedTuple):
 
 @functools.singledispatch
 def row(item: object) -> Mapping[str, Cell]:
-    """Return the cells of an item by column; each class that is listed registers its own."""
+    """Return the cells of an item by column. Each class that is shown in tables registers a function."""
     return {type(item).__name__: str(item)}
 
 
 def card(title: str, facts: Mapping[str, Cell], *below: Markup) -> str:
-    """Return one object: a title, its facts by name, and what stands below them."""
+    """Return the card of one object: a title, its facts by name, and other content below."""
     rows = "".join(
         f'<tr><th scope="row" style="{_HEAD}">{text(name)}</th><td style="{_CELL}">{_cell(fact)}</td></tr>'
         for name, fact in facts.items()
-        if _says_something(fact)
+        if _has_content(fact)
     )
     return _block(title, f"<tbody>{rows}</tbody>", *below)
 
@@ -119,12 +119,12 @@ def card(title: str, facts: Mapping[str, Cell], *below: Markup) -> str:
 def table(
     title: str, items: Sequence[T], *below: Markup, cells: Callable[[T], Mapping[str, Cell]] = row, shown: int = SHOWN
 ) -> Markup:
-    """Return a table of the first items; columns in which none of them says anything are left out."""
+    """Return a table of the first items, without empty columns."""
     rows = [cells(item) for item in items[:shown]]
     columns = [
         column
         for column in dict.fromkeys(itertools.chain.from_iterable(rows))
-        if any(_says_something(one.get(column)) for one in rows)
+        if any(_has_content(one.get(column)) for one in rows)
     ]
     head = "".join(f'<th scope="col" style="{_HEAD}">{text(column)}</th>' for column in columns)
     body = "".join(f"<tr>{_cells(one, columns)}</tr>" for one in rows)
@@ -132,7 +132,7 @@ def table(
 
 
 def log(lines: Sequence[TextLine], *, shown: int = LINES) -> Markup:
-    """Return the last lines of a log, each with its time of day (UTC); those before them are counted."""
+    """Return the last lines of a log, each with its time of day (UTC), and the number of earlier lines."""
     parts: list[str] = []
     if len(lines) > shown:
         parts.append(f'<span style="{_FAINT}">… {len(lines) - shown:,} lines before</span>\n')
@@ -147,23 +147,23 @@ def log(lines: Sequence[TextLine], *, shown: int = LINES) -> Markup:
 
 
 def details(summary: str, body: Markup, *, is_open: bool = False) -> Markup:
-    """Return something that unfolds at a click."""
+    """Return content that opens with a click on its summary."""
     return Markup(f"<details{' open' if is_open else ''}><summary>{text(summary)}</summary>{body}</details>")
 
 
 def faint(words: str) -> Markup:
-    """Return a line of less weight, as for what stands below a table."""
+    """Return a faint line, for example below a table."""
     return Markup(f'<div style="{_FAINT}">{text(words)}</div>')
 
 
 def badge(status: str, mood: Severity) -> Markup:
-    """Return a status: its mark and its name, in the text's own colour, beside and upon a colour that says the same."""
+    """Return a status: its mark and name in the colour of the text, with a border and background of its severity."""
     style = f"{_BADGE};border-left:.3em solid {mood.colour};background:{mood.colour}26"
     return Markup(f'<span style="{style}">{mood.mark}&nbsp;{text(status)}</span>')
 
 
 def link(url: str | None, label: str | None = None) -> Markup:
-    """Return a link to a web address, or the text alone of what is none; a user name or password in it is left out."""
+    """Return a link to a web address, without a user name or password; only the text if it is not a web address."""
     try:
         parts = urlsplit(url or "")
         host = parts.netloc.rpartition("@")[2]
@@ -177,9 +177,9 @@ def link(url: str | None, label: str | None = None) -> Markup:
 
 
 def links(urls: Iterable[str | None], *, shown: int = 3) -> Markup:
-    """Return web addresses in one cell: the first of them, and how many more there are.
+    """Return web addresses in one cell: the first addresses, and the number of other addresses.
 
-    Where an address has no scheme it is https, or http on this machine, where emulators are.
+    An address without a scheme is https, or http if it is on this machine, because emulators run there.
     """
     every = [url if "://" in url else f"http{'' if url.startswith(_HERE) else 's'}://{url}" for url in urls if url]
     parts = [link(url) for url in every[:shown]]
@@ -188,13 +188,13 @@ def links(urls: Iterable[str | None], *, shown: int = 3) -> Markup:
 
 
 def code(value: str | None) -> Markup:
-    """Return an identifier or a command; nothing for nothing. A UID is one word, that no line break divides."""
+    """Return an identifier or a command as code; empty without a value. A UID has no line breaks."""
     whole = ";white-space:nowrap" if value and _UID.fullmatch(value) else ""
     return Markup(f'<code style="{_MONO};padding:0{whole}">{text(value)}</code>' if value else "")
 
 
 def ago(moment: datetime, now: datetime | None = None) -> Markup:
-    """Return a moment relative to `now`; the moment itself shows under the pointer."""
+    """Return a moment relative to `now`. The tooltip shows the exact time."""
     moment = moment.astimezone(UTC)
     distance = ((now or datetime.now(UTC)) - moment).total_seconds()
     span = _roughly(abs(distance))
@@ -203,7 +203,7 @@ def ago(moment: datetime, now: datetime | None = None) -> Markup:
 
 
 def when(moment: datetime | None, now: datetime | None = None) -> Markup:
-    """Return a moment relative to `now` and as it is, for what is kept and read later; nothing for None."""
+    """Return a moment relative to `now` and as an exact time, for pages that are read later; empty for None."""
     if moment is None:
         return Markup()
     return Markup(f'{ago(moment, now)} <span style="{_FAINT}">({_absolute(moment.astimezone(UTC))})</span>')
@@ -222,7 +222,7 @@ def text(value: Cell) -> Markup:
 
 
 def _block(title: str, inner: str, *below: Markup) -> Markup:
-    # A caption would be as wide as the table, or make it as wide as itself.
+    # A caption would be limited to the width of the table, or would widen the table.
     heading = f'<div style="font-weight:600">{text(title)}</div>' if title else ""
     shown = f'{heading}<table style="{_TABLE}">{inner}</table>{"".join(below)}'
     return Markup(f'<div style="text-align:left">{shown}</div>')
@@ -237,12 +237,12 @@ def _cells(cells: Mapping[str, Cell], columns: Iterable[str]) -> str:
 
 
 def _cell(value: Cell) -> str:
-    """Return the content of a cell. A cell may break a long word at any place, but never a UID."""
+    """Return the content of a cell. The browser can break long words in a cell, but not a UID."""
     shown = text(value)
     return shown if isinstance(value, Markup) else _UID.sub(r'<span style="white-space:nowrap">\g<0></span>', shown)
 
 
-def _says_something(value: Cell) -> bool:
+def _has_content(value: Cell) -> bool:
     return value is not None and value != ""
 
 

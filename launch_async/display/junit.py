@@ -1,4 +1,4 @@
-"""JUnit XML of a report, as CI systems read it."""
+"""JUnit XML of a report, for CI systems."""
 
 from __future__ import annotations
 

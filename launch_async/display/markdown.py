@@ -22,7 +22,7 @@ _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|~&@])")
 
 @MARKDOWN.of(FleetReport)
 def markdown(report: FleetReport) -> str:
-    """Return the report as GitHub's Markdown; a job's summary may have 1 MiB, and this stays far below."""
+    """Return the report as GitHub's Markdown. It stays far below 1 MiB, the limit for the summary of a job."""
     verdict = "done" if report.is_success else "not done"
     lines = [f"### Fleet: {plain(report.plan.what)}: {verdict}", "", plain(report.summary), ""]
     lines += ["| state | targets |", "| --- | ---: |"]
@@ -56,5 +56,5 @@ def _slowest(outcomes: Iterable[TargetOutcome]) -> list[str]:
 
 
 def plain(text: str) -> str:
-    """Return text that means nothing in Markdown, HTML or a table, on one line."""
+    """Return text on one line, with the special characters of Markdown, HTML and tables escaped."""
     return _SPECIAL.sub(r"\\\1", " ".join(printable(text).split()))

@@ -143,18 +143,18 @@ def _deployment_row(deployment: Deployment) -> dict[str, _html.Cell]:
 
 
 def deployment_name(deployment: Deployment) -> str:
-    """Return what people call a deployment: its number, or its UID where the service sends none."""
+    """Return the name of a deployment for readers: its number, or its UID if it has no number."""
     number = deployment.deployment_number
     return deployment.uid if number is None else f"#{number}"
 
 
 def status_badge(status: DeploymentStatus) -> _html.Markup:
-    """Return a status as notebooks show it; one that nobody knows looks like one that is in flight."""
+    """Return the badge of a status. An unknown status looks like a deployment in progress."""
     return _html.badge(status or "not stated", severity_of(status))
 
 
 def severity_of(status: DeploymentStatus) -> _html.Severity:
-    """Return what a status means to a reader."""
+    """Return the severity of a status."""
     return _html.Severity.GOOD if status.is_success else _SEVERITIES.get(status, _html.Severity.BUSY)
 
 
@@ -178,7 +178,7 @@ def _log(log: Log[LogLine] | Log[ServerLogLine]) -> str:
 
 
 def text_line(line: LogLine | ServerLogLine) -> _html.TextLine:
-    """Return a line of a log as views show it."""
+    """Return a line of a log in the form that views show."""
     label = line.stage if isinstance(line, LogLine) else line.source
     return _html.TextLine(line.timestamp, label, line.message)
 
@@ -194,7 +194,7 @@ def _page(page: Page[object]) -> str:
 
 @HTML.of(Pager)
 def _pager(pager: Pager[IdentifiedModel]) -> str:
-    # Nothing can be awaited here, so nothing is requested.
+    # This function cannot await, so it sends no request.
     if pager.page_read is None:
         return "<p>This listing has not been read yet. Write <code>await</code> before it to get the list.</p>"
     return _page(pager.page_read)

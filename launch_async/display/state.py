@@ -1,4 +1,4 @@
-"""Views of a plan of declared state for notebooks and CI."""
+"""Views of a plan for declared state, for notebooks and CI."""
 
 from __future__ import annotations
 

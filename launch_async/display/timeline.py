@@ -1,7 +1,7 @@
 """The chart of a run: one bar for each target over time, wave by wave, as an SVG without other files.
 
-It is drawn in the colour of the text around it, so that it reads on light and dark pages and in print. States differ
-by pattern, and are written beside each bar.
+The chart has the colour of the text around it, so that it is readable on light and dark pages and in print. States have
+different patterns, and a text next to each bar names the state.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _FILLS: Final = {
 
 
 _LONG_PAUSE: Final = 60.0
-"""Seconds without any target under way that are cut out, if they are longer than everything else as well."""
+"""Minimum seconds of a pause that the chart leaves out. It must also be longer than the time with running targets."""
 
 
 @attrs.frozen
@@ -54,12 +54,12 @@ class _Bar:
 
 @attrs.frozen
 class _Pause:
-    """Time between two runs that the picture leaves out.
+    """A time between two runs that the chart leaves out.
 
     Attributes:
-        at: Where it is cut out, in seconds of the picture.
-        start: When it began, in seconds since the first target.
-        seconds: How long it was.
+        at: Its position, in seconds of the chart.
+        start: When it began, in seconds since the start of the first target.
+        seconds: Its duration.
     """
 
     at: float
@@ -68,10 +68,10 @@ class _Pause:
 
 
 def timeline(outcomes: Sequence[TargetOutcome]) -> str:
-    """Return the picture; empty if nothing was started.
+    """Return the chart; empty if no target was started.
 
-    Where there are more than 60 targets, those that did not succeed come first, then the slowest, and the picture says
-    how many it leaves out.
+    The chart shows at most 60 targets: first the targets that did not succeed, then the slowest targets. A note says
+    how many targets it leaves out.
     """
     started = [one for one in outcomes if one.started_at is not None]
     if not started:
@@ -92,7 +92,7 @@ def timeline(outcomes: Sequence[TargetOutcome]) -> str:
 
 
 def _started(outcome: TargetOutcome) -> datetime:
-    assert outcome.started_at is not None  # noqa: S101 - only asked of what was started
+    assert outcome.started_at is not None  # noqa: S101 - all callers pass outcomes that were started
     return outcome.started_at
 
 
@@ -103,7 +103,7 @@ def _bar(outcome: TargetOutcome, beginning: datetime, length: float) -> _Bar:
 
 
 def _pauses(bars: Sequence[_Bar], length: float) -> list[_Pause]:
-    """Return the long times in which no target was under way, as between a kill and the resumption."""
+    """Return the long times without a running target, for example between a crash and the resumption."""
     busy = sorted((bar.start, bar.end if bar.outcome.ended_at is not None else bar.start) for bar in bars)
     idle: list[tuple[float, float]] = []
     until = busy[0][1]

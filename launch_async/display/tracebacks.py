@@ -1,6 +1,6 @@
 """IPython's traceback of an SDK error: the caller's frames and the message. Plain Python shows all frames.
 
-`traceback.print_last()` shows what is left out here, and `%debug` still stops in the frame that raised.
+`traceback.print_last()` shows all frames, and `%debug` still stops in the frame that raised the error.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _INSIDE: Final = frozenset(
         "threading",
     }
 )
-"""Packages whose frames say nothing to the caller."""
+"""Packages whose frames do not help the caller."""
 
 
 def _of_the_caller(error: BaseException) -> list[str]:
@@ -51,7 +51,7 @@ TRACEBACK.of(KeyboardInterrupt)(_of_the_caller)
 
 
 def _in_a_cell(frame: traceback.FrameSummary) -> traceback.FrameSummary:
-    """Return a frame by the name of its cell, if IPython knows it: `In[3]`, and not a file that there is not."""
+    """Return a frame with the name of its cell, such as `In[3]`, if IPython knows the cell. A cell has no file."""
     ipython = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()
     name_of = getattr(getattr(shell, "compile", None), "format_code_name", None)

@@ -1,4 +1,4 @@
-"""Every view, so that importing this module registers them all; `launch_async._views` imports it."""
+"""All views. Importing this module registers them; `launch_async._views` imports it."""
 
 from launch_async.display import fleet, frame, junit, markdown, models, state, tracebacks, workflows
 

@@ -48,7 +48,8 @@ class Observers:
     Attributes:
         on_step: Called with the name of each step.
         on_progress: Called with the number of bytes uploaded so far.
-        on_log: Called with each line of the build log. It is set only if the caller wants lines, which take requests.
+        on_log: Called with each line of the build log. It is set only if the caller passed `on_log`, because reading
+            lines takes requests.
         on_update: Called with each state of the deployment.
     """
 
@@ -65,7 +66,7 @@ class Observers:
 
 @contextlib.contextmanager
 def showing_deployment(progress: bool | None, title: str, given: Observers) -> Generator[Observers]:
-    """Show the progress of a deployment if wanted; yield the callbacks to call."""
+    """Show the progress of a deployment if requested, and yield the callbacks to call."""
     if not _is_wanted(progress, given.on_progress, given.on_log, given.on_update):
         yield given
         return
@@ -82,7 +83,7 @@ def showing_deployment(progress: bool | None, title: str, given: Observers) -> G
 
 @contextlib.contextmanager
 def showing_run(progress: bool | None, given: Callable[[T], object] | None) -> Generator[Callable[[T], object] | None]:
-    """Show the progress of a run if wanted; yield the callback to call."""
+    """Show the progress of a run if requested, and yield the callback to call."""
     if not _is_wanted(progress, given):
         yield given
         return

@@ -1,8 +1,8 @@
 """`DeploymentPoller`: shared polls for all callers that wait for deployments of an environment.
 
-There is no task in the background. Whoever's poll is due first makes it, everybody else takes part in the result, and
-if that one is cancelled another one polls. Several deployments of an environment are covered by one listing; so is
-the first poll of any, because the listing also says how long earlier builds took.
+The SDK runs no background task. The caller whose poll is due first sends the poll, and all other callers share the
+result. If that caller is cancelled, another caller polls. One listing covers several deployments of an environment.
+The first poll of a deployment is also a listing, because a listing shows how long earlier builds took.
 """
 
 from __future__ import annotations
@@ -33,18 +33,19 @@ _FRESH: Final = 5.0
 _RETHINK: Final = 1.0
 _FIRST_ROUND: Final = 0.6
 _LISTING_PATIENCE: Final = 5.0
-"""Seconds that a listing may take once it is sent: it only saves requests, and nobody waits longer for that."""
+"""Maximum seconds between sending a listing and its response. A listing only saves requests, so a long wait for it
+does not pay."""
 
 _LISTING_REST: Final = 60.0
-"""Seconds after a listing that has failed, until another one is tried."""
+"""Seconds between a failed listing and the next attempt."""
 
 
 class DeploymentPoller:
-    """The deployments that a client polls now, and how long the builds of their environments take.
+    """The deployments that a client polls now, and the build times of their environments.
 
     Attributes:
-        polls: The requests.
-        going: Those that have not ended, as far as is known.
+        polls: The queue that sends the requests.
+        going: The polled deployments that have no known end.
     """
 
     def __init__(self, polls: PollQueue) -> None:
@@ -58,12 +59,13 @@ class DeploymentPoller:
     def watching(
         self, target: Deployment | DeploymentRef, *, urgent: bool = False, expected: float | None = None
     ) -> Generator[PolledDeployment, None, None]:
-        """Share what is known about a deployment for as long as somebody is in this context.
+        """Share the polls of a deployment with all callers that are in this context.
 
         Args:
-            target: The deployment, or what names it. One that was created just now is not polled at once.
-            urgent: Whether its end is wanted as soon as the budget allows.
-            expected: Seconds that its build probably takes, where its environment has told nothing yet.
+            target: The deployment, or a reference to it. A deployment that was created just now is polled later, if
+                many deployments share the budget.
+            urgent: Whether to find its end as soon as the budget allows.
+            expected: Seconds that its build probably takes. It is used until builds of the environment are known.
         """
         ref = target.ref if isinstance(target, Deployment) else target
         place = (ref.project_uid, ref.environment_uid)
@@ -93,11 +95,11 @@ class DeploymentPoller:
 
     @property
     def interval(self) -> float:
-        """The least seconds between two polls of one deployment, so that all together keep within the budget."""
+        """Minimum seconds between two polls of one deployment, so that all polls together stay within the budget."""
         return fair_interval(len(self.going), self.polls.rate)
 
     def note(self, deployment: Deployment) -> None:
-        """Warn of a status that nobody knows, once: the deployment counts as running (FACTS §6)."""
+        """Log a warning once for each unknown status. The deployment counts as running."""
         if not deployment.status.is_known and deployment.status not in self._unknown:
             self._unknown.add(deployment.status)
             _LOG.warning(
@@ -117,16 +119,16 @@ class DeploymentPoller:
 
 @attrs.define(eq=False)
 class PolledDeployment:
-    """What is known about one deployment that is polled.
+    """One polled deployment and its last known state.
 
     Attributes:
-        ref: Names the deployment.
+        ref: Reference to the deployment.
         deployment: Its last known state; None before the first poll.
-        version: Counts the states that were different from the one before.
-        failure: Why nobody polls any more, if looking has failed for good.
-        watchers: How many are interested.
-        urgent: How many of them are in a hurry.
-        looked_at: When the last poll of it began, in the loop's time.
+        version: Number of times that the state has changed.
+        failure: The error that ended the polls; None while polls continue.
+        watchers: Number of callers that wait for the deployment.
+        urgent: Number of callers that asked for `urgent` polls.
+        looked_at: When its last poll began, in the loop's time.
     """
 
     ref: DeploymentRef
@@ -149,20 +151,20 @@ class PolledDeployment:
 
     @property
     def setback(self) -> LaunchError | None:
-        """Why the last poll has failed; None if it has not."""
+        """The error of the last poll; None if the poll succeeded."""
         return self._failures.last
 
     @property
     def age(self) -> float:
-        """Seconds since the deployment was created; 0 if that is not known."""
+        """Seconds since the deployment was created; 0 if the time of creation is not known."""
         created = self.deployment.created_at if self.deployment else None
         return max(0.0, (self._environment.poller.polls.now - created).total_seconds()) if created else 0.0
 
     @property
     def due(self) -> float:
-        """When somebody who only waits for its end should poll again, in the loop's time.
+        """When the next poll is due for a caller that only waits for the end, in the loop's time.
 
-        The fewer deployments go on, the sooner: what the others no longer need is there for this one.
+        Polls become more frequent when other deployments end, because fewer deployments then share the budget.
         """
         if self._known_at is None:
             return 0.0
@@ -170,12 +172,12 @@ class PolledDeployment:
             return self._known_at + max(self._pause, self._interval)
         expected, urgent, interval = self._environment.durations.expected, self.urgent > 0, self._interval
         if expected is None and math.isinf(self.looked_at):
-            # This poll finds out how long builds take, so it is made while they are young.
+            # The first poll shows how long builds take, so it must come early in the build.
             interval *= _FIRST_ROUND
         return self._known_at + until_next_poll(self._known_age, expected, interval=interval, urgent=urgent)
 
     async def next_state(self, seen: int) -> Deployment:
-        """Return the state once it is another than that of version `seen`, looking whenever a poll is due."""
+        """Poll whenever a poll is due, and return the state when its version is not `seen`."""
         loop = asyncio.get_running_loop()
         while True:
             if self.deployment is not None and self.version != seen:
@@ -184,27 +186,27 @@ class PolledDeployment:
                 raise self.failure
             due, now = self.due, loop.time()
             if now < due:
-                # Once others have ended, it may be due sooner.
+                # The poll can become due earlier when other deployments end.
                 await self.rest(seen, until=min(due, now + max(_RETHINK, self._interval / 4)))
             else:
                 await self.poll(since=due)
 
     async def rest(self, seen: int, *, until: float) -> None:
-        """Return at a moment of the loop's time, or before if somebody's poll brings a state other than `seen`."""
+        """Wait until a moment of the loop's time, or until any caller's poll brings a state other than `seen`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(until):
                 while self.version == seen and self.failure is None:
                     await self._environment.news.wait()
 
     async def poll(self, *, since: float) -> None:
-        """Look at the deployment, unless somebody has at `since` (the loop's time) or later."""
+        """Poll the deployment, unless any caller has polled it at `since` (the loop's time) or later."""
         while self.looked_at < since and not self.is_over:
             await self._environment.poll()
 
     def begin(self, deployment: Deployment) -> None:
-        """Take in the state that somebody has brought along; it is the state of now if it was created just now.
+        """Record the state that a caller passed. The state is current if the deployment was created just now.
 
-        Where few share the budget a poll costs nobody anything, and finds a build that has failed at once.
+        If few deployments share the budget, the SDK polls it immediately, because that can find an early failure.
         """
         self.learn(deployment)
         is_fresh = deployment.created_at is not None and self.age < _FRESH
@@ -212,7 +214,7 @@ class PolledDeployment:
             self._plan_next_poll()
 
     def learn(self, deployment: Deployment) -> None:
-        """Take in a state."""
+        """Record a state."""
         self._environment.poller.note(deployment)
         if deployment != self.deployment:
             self.deployment = deployment
@@ -221,7 +223,7 @@ class PolledDeployment:
             self._environment.poller.going.discard(self)
 
     def after_poll(self, began: float, outcome: Deployment | LaunchError) -> None:
-        """Take in what a poll brought, and plan the next one."""
+        """Record the outcome of a poll, and plan the next poll."""
         self.looked_at = began
         if isinstance(outcome, Deployment):
             self._failures.clear()
@@ -246,7 +248,7 @@ class PolledDeployment:
 
 
 class _Environment:
-    """The watched deployments of one environment, and the one poll at a time that is made for them."""
+    """The watched deployments of one environment. At most one poll at a time runs for all of them."""
 
     def __init__(self, poller: DeploymentPoller, place: tuple[str, str], durations: Durations) -> None:
         self.poller = poller
@@ -260,13 +262,13 @@ class _Environment:
         self._lists_again_at = float("-inf")
 
     def suppose(self, seconds: float) -> None:
-        """Take in how long builds probably take: the first poll need not find it out."""
+        """Record how long builds probably take, so that the first poll does not need to find out."""
         if self.durations.expected is None:
             self.durations.add("", seconds)
             self._is_listed = True
 
     async def poll(self) -> None:
-        """Look at every watched deployment that goes on, or wait until the poll that somebody makes has ended."""
+        """Poll every watched deployment that has not ended, or wait until a running poll has ended."""
         if self._looking is not None:
             await self._looking.wait()
             return
@@ -289,7 +291,7 @@ class _Environment:
             one.after_poll(began, found or await self._single(one))
 
     async def _list(self, wanted: int) -> dict[str, Deployment]:
-        """Return what a listing shows. Whatever is wrong with it, each deployment can be asked for by itself."""
+        """Return the listed deployments; none after an error, because each deployment can also be polled separately."""
         limit = _PAGE if wanted > 1 else _FIRST_PAGE
         try:
             page = await self.poller.polls.newest(*self._place, limit=limit, patience=_LISTING_PATIENCE)

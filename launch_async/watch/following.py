@@ -1,8 +1,8 @@
 """`Following`: the states of one deployment and every line of its log, as they appear.
 
-After the end the whole log is read once more as soon as it has settled, so that no last line and no late line is missed
-(FACTS §7); a whole log that was read that late already is enough. A log that cannot be read never ends anything; it is
-reported once.
+A line can become readable after newer lines, so the SDK reads the whole log again after the end of the deployment, when
+the log has settled. The SDK skips this read if it has already read the whole log that late. A log that cannot be read
+ends neither the iterator nor the wait; the SDK logs one warning.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _SELDOM: Final = 5.0
 _SMALL: Final = 500
 _LAST_STAMPS: Final = 500
 _BEHIND: Final = timedelta(seconds=10)
-"""How far behind the service's present lines are asked for again at the least."""
+"""Minimum time before the service's current time from which lines are requested again."""
 _SAME_MOMENT: Final = 0.1
-"""Seconds by which two followers may differ about when a log has settled."""
+"""Maximum seconds between the moments at which two followers find that a log has settled."""
 
 
 class Logs:
@@ -47,7 +47,7 @@ class Logs:
 
     @contextlib.contextmanager
     def reading(self, ref: DeploymentRef) -> Generator[LogReads, None, None]:
-        """Share the requests for a log for as long as somebody is in this context."""
+        """Share the requests for a log with all followers that are in this context."""
         if ref not in self._reads:
             self._reads[ref] = LogReads(self.poller.polls, ref)
         reads = self._reads[ref]
@@ -61,13 +61,13 @@ class Logs:
 
 
 class Following:
-    """Follows one deployment, at the pull of whoever iterates."""
+    """Follows one deployment. It sends requests only while the caller iterates."""
 
     def __init__(self, logs: Logs, target: Deployment | DeploymentRef, cursor: LogCursor) -> None:
         self._logs = logs
         self._poller = logs.poller
         self.setback: LaunchError | None = None
-        """Why the last poll of the deployment has failed, if it has; known once the events have ended."""
+        """The error of the last poll; None if the poll succeeded. It is set when the events end."""
 
         self._target = target
         self._cursor = cursor
@@ -78,7 +78,7 @@ class Following:
         self._warned = False
 
     async def events(self) -> AsyncGenerator[Deployment | LogLine, None]:
-        """Give each new state and each new line; the last state comes before the last lines."""
+        """Yield each new state and each new line. The last state comes before the last lines."""
         with (
             self._poller.watching(self._target) as watched,
             self._logs.reading(watched.ref) as reads,
@@ -96,7 +96,7 @@ class Following:
                     yield line
                     await breather.breathe()
                 if self._pace.wants_status and self._interval(watched) >= _SELDOM:
-                    # Where polls are rare, what was just read may be the whole log: only the status can tell.
+                    # If polls are rare, the lines may already be the whole log. Only the status shows whether they are.
                     await self._look_at_status(watched)
             if watched.failure is not None:
                 raise watched.failure
@@ -113,14 +113,15 @@ class Following:
             self.setback = watched.setback
 
     async def _poll(self, watched: PolledDeployment, reads: LogReads, seen: int) -> Sequence[LogLine]:
-        """Wait until something is due, ask once, and return the new lines that it brought."""
+        """Wait until a poll is due, send it, and return the new lines."""
         if not self._may_have_lines(watched):
             await watched.next_state(seen)
             return []
         loop = asyncio.get_running_loop()
         interval = self._interval(watched)
         if self._answered_at is None:
-            # When it was created there was nothing to see; where polls are cheap, one finds out what there is since.
+            # A new deployment has no lines yet, so the first interval begins at its creation. If polls are frequent,
+            # the first poll is due immediately.
             is_known = watched.deployment is not None and interval >= _SELDOM
             self._answered_at = loop.time() - watched.age if is_known else -math.inf
         await watched.rest(seen, until=self._answered_at + interval)
@@ -129,12 +130,12 @@ class Following:
         if self._pace.wants_status:
             await self._look_at_status(watched)
             return []
-        # So that the last poll has shown everything, whichever that will be.
+        # Any poll can be the last one, so each poll reads the whole log while the log is small.
         whole = self._cursor.lines < _SMALL and interval >= _SELDOM
         return await self._new_lines(watched.ref, reads, None if whole else self._after())
 
     def _after(self) -> datetime | None:
-        """Return from where on to ask for lines: a line that is dated ahead hides none that comes until then."""
+        """Return the moment after which to request lines. A line with a future time must not hide later lines."""
         after = self._cursor.ask_after
         return None if after is None else min(after, self._poller.polls.now - _BEHIND)
 
@@ -147,9 +148,9 @@ class Following:
         return max(self._pace.interval(watched.age), self._poller.interval)
 
     def _may_have_lines(self, watched: PolledDeployment) -> bool:
-        """Whether asking for the log makes sense: there is none before the build has begun.
+        """Return whether to request the log: it has no lines before the build has begun.
 
-        Where polls are rare, the log tells that, too: so the first one goes to it.
+        If polls are rare, the first poll reads the log, because the log also shows whether the build has begun.
         """
         if self._pace.has_begun or (math.isinf(watched.looked_at) and self._interval(watched) >= _SELDOM):
             return True
@@ -170,10 +171,10 @@ class Following:
         return lines
 
     async def _last_lines(self, watched: PolledDeployment, reads: LogReads) -> Sequence[LogLine]:
-        """Return what the whole log holds beyond what was given, once it has settled."""
+        """Wait until the log has settled, and return the lines of the whole log that were not returned before."""
         settling = timedelta(seconds=self._pace.settling(watched.age))
         now, loop = self._poller.polls.now, asyncio.get_running_loop()
-        # A change after the end only makes this later than need be (FACTS §6).
+        # If the deployment changed after its end, this read only comes later than necessary.
         ended = (watched.deployment.updated_at if watched.deployment else None) or now
         if self._whole_at is not None and self._whole_at >= ended + settling:
             return []

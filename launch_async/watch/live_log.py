@@ -1,7 +1,7 @@
-"""`LiveLog`: one session of a live server log, from its opening to its end: lines, and whether it is still alive.
+"""`LiveLog`: one session of a live server log, from its opening to its end: its lines, and whether it is still alive.
 
-The service tells when a session ends, sends heartbeats, and calls its events by names of which two are known (FACTS §7
-and §11 row 31). So every event that is no such sign carries lines: an object is one, a list several.
+The service announces the end of a session and sends heartbeats. Only two names of its events are documented. So the SDK
+reads lines from every event that is neither an end nor a heartbeat: an object is one line, a list is several lines.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from launch_async.wire.json_body import load_json
 __all__ = ["LiveLog", "is_event_stream"]
 
 _FIRST_SIGN: Final = 5.0
-"""Seconds within which the first heartbeat comes, which the service sends at once. A proxy that buffers shows none."""
+"""Maximum seconds until the first heartbeat, which the service sends immediately. A buffering proxy holds it back."""
 
 _SILENCE: Final = 45.0
-"""Seconds without a sign after which a session counts as broken, at the least."""
+"""Minimum seconds without an event or heartbeat after which a session counts as broken."""
 
 _SECOND_CHANCE: Final = 1.0
-"""Seconds more after that: a machine that was suspended finds the time over, and what has come not yet read."""
+"""Additional seconds after that. When a suspended machine wakes up, the time is over but received data is unread."""
 
 _ENDED: Final = "session-ended"
 _SIGNS: Final = frozenset({"session", _ENDED, "heartbeat", "ping", "keepalive", "keep-alive"})
@@ -35,7 +35,7 @@ _LISTS: Final = ("logs", "serverLogs", "lines", "entries")
 
 
 def is_event_stream(response: Response) -> bool:
-    """Return whether an answer is a stream of events, and not a page that something else has answered with."""
+    """Return whether a response is a stream of events. A proxy can answer with a page instead."""
     media_type = (response.header("Content-Type") or "").partition(";")[0].strip().lower()
     return response.stream is not None and media_type == "text/event-stream"
 
@@ -44,9 +44,9 @@ class LiveLog:
     """One session.
 
     Attributes:
-        has_spoken: Whether it has sent anything at all.
-        has_ended: Whether the service has said that it ends.
-        heard_at: When something was heard of it last, by the loop's clock.
+        has_spoken: Whether the service has sent anything in this session.
+        has_ended: Whether the service has announced the end of the session.
+        heard_at: When the last data arrived, by the loop's clock.
     """
 
     def __init__(self, stream: BodyStream, *, last_id: str) -> None:
@@ -63,25 +63,25 @@ class LiveLog:
 
     @property
     def last_id(self) -> str:
-        """The id of the last event; empty for none."""
+        """The id of the last event; empty if there is none."""
         return self._decoder.last_id
 
     @property
     def age(self) -> float:
-        """Seconds since it was opened."""
+        """Seconds since the session was opened."""
         return self._clock() - self._opened_at
 
     async def read(self, *, until: float) -> list[ServerLogLine] | None:
-        """Return the lines that have come; None at the end, an empty list for a heartbeat.
+        """Return the lines that have arrived; None at the end, and an empty list for a heartbeat.
 
         Args:
-            until: When to return an empty list if nothing comes, by the loop's clock.
+            until: When to return an empty list if nothing arrives, by the loop's clock.
 
         Raises:
-            ResponseLost: It has broken, or is silent for too long.
+            ResponseLost: The connection broke, or the session has been silent for too long.
         """
         if self._is_resumed:
-            # A reader that takes its time over lines does not make the stream a silent one.
+            # The time in which the caller processed lines does not count as silence of the stream.
             self._is_resumed, self.heard_at = False, self._clock()
         limit = self.heard_at + self._patience
         if self._is_doubtful:
@@ -132,14 +132,14 @@ class LiveLog:
         try:
             document = load_json(event.data.encode())
         except ValueError:
-            # No JSON, but a line all the same.
+            # An event without JSON is also a line.
             document = event.data
         for entry in _entries(document):
             yield structure(entry, ServerLogLine)
 
 
 def _entries(document: JSONValue) -> list[JSONValue]:
-    """Return the entries of an event: objects, and texts. A bare number or null is a sign of life of another name."""
+    """Return the objects and texts of an event. A single number or null counts as a heartbeat."""
     if isinstance(document, dict):
         inner = next((document[name] for name in _LISTS if isinstance(document.get(name), list)), None)
         document = [document] if inner is None else inner

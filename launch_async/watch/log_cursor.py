@@ -1,12 +1,12 @@
 """`LogCursor`: the position of a reader in a build log, so that the SDK returns every line exactly once.
 
-Nobody knows whether the service's `timestamp` bound is inclusive, several lines share a millisecond, and a line may
-become readable after newer ones (FACTS §7). So a reader asks again from a little before its newest line, and leaves
-out what it has given, counted as a multiset over (timestamp, stage, message). At the end it reads the whole log once
-more, which brings whatever came too late for that.
+It is not documented whether the service's `timestamp` bound is inclusive. Several lines can have the same millisecond,
+and a line can become readable after newer lines. So each request begins a little before the newest line, and the cursor
+leaves out the lines that were returned before. It counts lines as a multiset over (timestamp, stage, message). At the
+end the SDK reads the whole log again, and so finds the lines that appeared too late for these requests.
 
-A cursor stays small: of more than 8192 lines it forgets the oldest, and lines of their time count as given. So only a
-line that is later than 8192 others is missed. Nothing here does I/O.
+A cursor stays small: after 8192 lines it forgets the oldest lines, and lines of their time count as returned. So the
+SDK misses a line only if the line appears after 8192 newer lines. This module does no I/O.
 """
 
 from __future__ import annotations
@@ -116,12 +116,14 @@ class LogCursor:
 
 
 class SeenLines(Generic[L]):
-    """A multiset of the lines of one log: exact for the newest, compact for older ones, none of the oldest of many.
+    """A multiset of the lines of one log: exact for the newest lines, and compact for older lines.
+
+    It forgets the oldest lines of a long log.
 
     Args:
-        mark: What tells two lines of equal time and text apart, such as their stage.
-        look_back: How far behind the newest line a line is still polled for.
-        forget: Whether to forget lines that are older than that, for a log that is never read from its beginning.
+        mark: Returns the text that distinguishes two lines of equal time and message, such as their stage.
+        look_back: How far before the newest line requests begin.
+        forget: Whether to forget all lines before that, for a log that is never read from its beginning.
     """
 
     def __init__(self, mark: Callable[[L], str], *, look_back: timedelta, forget: bool = False) -> None:
@@ -136,7 +138,7 @@ class SeenLines(Generic[L]):
         self._undated_forgotten = 0
         self.newest: datetime | None = None
         self.present: datetime | None = None
-        """What time it is, if that is known: no line that is dated ahead of it moves the horizon."""
+        """The current time, if known. A line with a later time does not move the horizon."""
 
     def __len__(self) -> int:
         dated = sum(len(span.keys) for span in self._spans) + sum(count for _, count in self._recent.values())
@@ -144,14 +146,14 @@ class SeenLines(Generic[L]):
 
     @property
     def horizon(self) -> datetime | None:
-        """The moment from which on lines are asked for; None before the first dated line."""
+        """The moment from which lines are requested; None before the first line with a time."""
         if self.newest is None:
             return None
         newest = self.newest if self.present is None else min(self.newest, self.present)
         return max(newest, _EPOCH + 2 * self._look_back) - self._look_back
 
     def key_of(self, line: L) -> int:
-        """Return what stands for a line: 64 bits of a hash."""
+        """Return the key of a line: 64 bits of a hash."""
         return self._key(line)
 
     def recent(self) -> Counter[int]:
@@ -159,15 +161,15 @@ class SeenLines(Generic[L]):
         return Counter({key: count for key, (_, count) in self._recent.items()})
 
     def has_forgotten(self, line: L) -> bool:
-        """Return whether a line is of a time that was forgotten, so that it counts as added."""
+        """Return whether the lines of this line's time were forgotten, so that the line counts as added."""
         return self._place(line.timestamp) == _FORGOTTEN
 
     def missing(self, page: Iterable[L]) -> list[L]:
-        """Return what a page holds beyond what was added: the last ones of equal lines."""
+        """Return the lines of a page that were not added. Of equal lines, the last ones are new."""
         return list(filter(self.novelty(), page))
 
     def novelty(self) -> Callable[[L], bool]:
-        """Return what says of each line of a page, in its order, whether the page holds it beyond what was added."""
+        """Return a function that returns whether a line is new. Call it with each line of a page, in order."""
         bags: dict[int, Counter[int]] = {}
         wanted: Counter[tuple[int, int]] = Counter()
         passed = self._undated_forgotten
@@ -189,7 +191,7 @@ class SeenLines(Generic[L]):
                 if wanted[place, key] <= had:
                     return False
             if place == _UNDATED and passed:
-                # Without a time only the order tells: the log begins with those that were forgotten.
+                # Lines without a time are identified by their order: the log begins with the forgotten lines.
                 passed -= 1
                 return False
             return True
@@ -226,7 +228,7 @@ class SeenLines(Generic[L]):
         }
 
     def restore(self, document: object) -> None:
-        """Take over what `state` returned."""
+        """Replace the content with a result of `state`."""
         if not isinstance(document, dict) or document["v"] != 1:
             raise ValueError("not a state, or of a version of the future")
         state = cast("dict[str, str]", document)
@@ -251,9 +253,9 @@ class SeenLines(Generic[L]):
         return int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
 
     def _place(self, stamp: datetime | None) -> int:
-        """Return which span a line belongs to, or one of the negative places.
+        """Return the index of the span that a line belongs to, or one of the negative places.
 
-        A time before 1970 is what programs write that have none, such as `0001-01-01T00:00:00Z`.
+        Programs write a time before 1970, such as `0001-01-01T00:00:00Z`, if they have no time.
         """
         if stamp is None or stamp < _EPOCH:
             return _UNDATED
@@ -264,7 +266,7 @@ class SeenLines(Generic[L]):
         return bisect_left(self._spans, stamp, key=lambda span: span.until)
 
     def _compact(self) -> None:
-        """Keep the newest ones as they are, and of the others only short hashes, or nothing."""
+        """Keep the newest lines unchanged. Keep only short hashes of older lines, or nothing."""
         stamps = sorted(stamp for stamp, _ in self._recent.values())
         until = stamps[-_KEPT]
         if self._forget and self.horizon is not None:
@@ -281,7 +283,7 @@ class SeenLines(Generic[L]):
         self._trim()
 
     def _trim(self) -> None:
-        """Forget the oldest of too many, but none of the newest span: a whole log may be of one moment."""
+        """Forget the oldest lines above the limit. Keep the newest span, because a whole log can have one time."""
         while self._spans and self._forget:
             self._forget_span()
         while (dated := sum(len(span.keys) for span in self._spans)) + len(self._undated) > _MOST:
@@ -301,14 +303,14 @@ class SeenLines(Generic[L]):
 
 @attrs.define
 class _Span:
-    """Short hashes of the lines of a time that ends with `until`, and begins where the span before ends."""
+    """Short hashes of the lines of a period. It begins at the end of the previous span and ends with `until`."""
 
     until: datetime
     keys: array[int]
 
 
 def by_time(items: Iterable[T], stamp_of: Callable[[T], datetime | None]) -> list[tuple[datetime, T]]:
-    """Return items with their times, in order; one without a readable time stays behind the one that it followed."""
+    """Return items with their times, in order. An item without a readable time stays after its predecessor."""
     latest, stamped = _EPOCH, list[tuple[datetime, T]]()
     for item in items:
         latest = stamp_of(item) or latest
@@ -317,7 +319,7 @@ def by_time(items: Iterable[T], stamp_of: Callable[[T], datetime | None]) -> lis
 
 
 async def fresh_lines(cursor: LogCursor, page: Sequence[LogLine]) -> Sequence[LogLine]:
-    """Return what `cursor.unseen` does. A long page is searched in many turns, and its lines are made one by one."""
+    """Return the result of `cursor.unseen`. For a long page, let other tasks run, and make lines when they are read."""
     return await unseen_lines(cursor._seen, page)  # noqa: SLF001
 
 
@@ -345,7 +347,7 @@ async def unseen_lines(seen: SeenLines[L], page: Sequence[L]) -> Sequence[L]:
         ordered.append(places[index])
         far += abs(number - index) > _FAR
         await breather.breathe()
-    # Lines that are made from all over the page cost far more time than memory.
+    # Lines that are out of order on the page take too long to make one by one, so the whole page is made.
     return _ChosenLines(page if far < _MANY else await _made(page, breather), ordered)
 
 
@@ -358,7 +360,7 @@ async def _made(page: Sequence[L], breather: Breather) -> list[L]:
 
 
 class _ChosenLines(Sequence[L]):
-    """Some lines of a page, in an order of their own."""
+    """Some lines of a page, in another order."""
 
     def __init__(self, page: Sequence[L], places: array[int]) -> None:
         self._page: Sequence[L] = page

@@ -1,11 +1,11 @@
-"""`LogPace`: when to ask for a log, when for the status instead, and when a log has settled: pure rules, in seconds.
+"""`LogPace`: when to request a log, when to request the status, and when a log has settled. Pure rules, in seconds.
 
-While lines keep coming the build goes on, and asking for its status would be wasted. So the log is asked while it
-flows, and the status when it has fallen silent: for longer than it has paused lately, or for a whole poll.
+A build that writes lines is still running, so a request for its status would be wasted. The SDK requests the log while
+new lines arrive. It requests the status when the log is silent for longer than its recent pauses, or for a whole poll.
 
-How late lines become readable is not documented (FACTS §7), so it is learnt from the log: a log settles after its
-build's end for as long as its lines have been late before, for a twentieth of the time that the build took, and for a
-second at least, as the vendor's tool waits. More than ten seconds nobody is kept waiting.
+It is not documented how late lines become readable, so the SDK learns the delay from the log. After the end of a build,
+the SDK waits for the delay of earlier lines, but at least for a twentieth of the build time (at most 5 s). The minimum
+is 1 s, as in the vendor's tool, and the maximum is 10 s.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _MOST_BY_PART: Final = 5.0
 
 @attrs.define
 class LogPace:
-    """How one follower of a log goes on."""
+    """The pace of one follower of a log."""
 
     wants_status: bool = False
-    """Whether the log has fallen silent, so that the status is asked next."""
+    """Whether the log is silent, so that the next request is for the status."""
     has_begun: bool = False
-    """Whether the log has had a line."""
+    """Whether the log had at least one line."""
     _quiet_looks: int = 0
     _asked: float | None = None
     _latest: float | None = None
@@ -44,23 +44,23 @@ class LogPace:
     _late: float = 0.0
 
     def interval(self, age: float) -> float:
-        """Return the seconds until the next poll; `age` is the build's, in seconds."""
+        """Return the seconds until the next poll; `age` is the age of the build in seconds."""
         brisk = min(max(0.15 * age, _SHORTEST), _BRISK)
         return min(brisk * 1.25**self._quiet_looks, _CALM)
 
     def settling(self, age: float) -> float:
-        """Return the seconds after a build's end in which lines may still become readable; `age` is the build's."""
+        """Return the seconds after the end of a build of this age in which lines can still become readable."""
         by_age = min(_PART * age, _MOST_BY_PART)
         return min(max(self._late, self._latency or 0.0, by_age, _LEAST_SETTLING), _MOST_SETTLING)
 
     def saw_lines(self, count: int, stamps: Sequence[float], *, asked: float, now: float) -> None:
-        """Take in a poll of the log.
+        """Record a poll of the log.
 
         Args:
-            count: New lines.
-            stamps: Their times as far as they can be read, in order, in seconds by the service's clock.
-            asked: When the log was asked for, by the same clock.
-            now: When the answer was there.
+            count: Number of new lines.
+            stamps: The readable times of the new lines, in order, in seconds by the service's clock.
+            asked: When the log was requested, by the same clock.
+            now: When the response arrived, by the same clock.
         """
         before, self._asked = self._asked, asked
         if not count:
@@ -77,15 +77,15 @@ class LogPace:
         lag = now - latest
         self._lag = lag if self._lag is None else min(lag, self._lag)
         if before is None:
-            # What was there already tells nothing about how late lines are: they may be of yesterday.
+            # Lines of the first poll do not show how late lines appear, because they can be of any age.
             self.wants_status = lag > max(_CALM, 1.5 * self._longest_gap)
         else:
-            # What came only now was not there at the poll before, although it had been written by then.
+            # These lines were written before the previous poll, but were not readable at that time.
             self._late = max([self._late, *(now - stamp for stamp in stamps if stamp < min(earlier, before))])
             self._latency = lag if self._latency is None else min(lag, self._latency)
             self.wants_status = lag - self._lag > max(_BRISK, 1.5 * self._longest_gap)
         self._latest = latest
 
     def saw_status(self) -> None:
-        """Take in a poll of the status: the log is next."""
+        """Record a poll of the status: the next request is for the log."""
         self.wants_status = False

@@ -1,7 +1,8 @@
-"""`LogReads`: one request for a deployment's log serves all who follow it at the same client.
+"""`LogReads`: one request for a deployment's log, shared by all followers of the log at one client.
 
-Whoever's poll is due first asks, and the others take what came since their own last poll. They count on from that
-answer, so that from then on all are due together. What was read is kept only while there are several of them.
+The follower whose poll is due first sends the request. The other followers take the lines since their own last poll
+from the response. They measure their next interval from the response, so all polls are then due at the same time. The
+response is kept only while there are several followers.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ __all__ = ["LogRead", "LogReads"]
 
 @attrs.frozen
 class LogRead:
-    """What one request for a log has brought.
+    """The result of one request for a log.
 
     Attributes:
-        asked_at: When it was sent, in the loop's time.
-        answered_at: When the answer was there, in the loop's time.
-        asked: When it was sent, by the service's clock.
-        after: From which moment on lines were asked for; None for the whole log.
-        outcome: The lines, or why there are none.
+        asked_at: When the request was sent, in the loop's time.
+        answered_at: When the response arrived, in the loop's time.
+        asked: When the request was sent, by the service's clock.
+        after: The moment after which lines were requested; None for the whole log.
+        outcome: The lines, or the error of the request.
     """
 
     asked_at: float
@@ -39,7 +40,7 @@ class LogRead:
     outcome: Sequence[LogLine] | LaunchError
 
     def covers(self, after: datetime | None, since: float) -> bool:
-        """Whether it was sent later than `since`, and brought all that asking for lines after `after` would have."""
+        """Return whether it was sent later than `since`, and contains all lines after the moment `after`."""
         return self.asked_at > since and (self.after is None or (after is not None and self.after <= after))
 
 
@@ -54,7 +55,7 @@ class LogReads:
         self._reading: asyncio.Event | None = None
 
     async def read(self, after: datetime | None, *, since: float) -> LogRead:
-        """Return the log after a moment, as it was later than `since` (the loop's time)."""
+        """Return the log after a moment, from a request that was sent later than `since` (the loop's time)."""
         while True:
             if self._last is not None and self._last.covers(after, since):
                 return self._last

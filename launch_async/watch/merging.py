@@ -22,7 +22,7 @@ _HOLD: Final = 1.0
 _AHEAD: Final = 500
 
 Source: TypeAlias = Callable[[DeploymentRef], AsyncGenerator[Deployment | LogLine, None]]
-"""Begins to follow a deployment."""
+"""Starts to follow a deployment."""
 
 
 @attrs.frozen
@@ -43,16 +43,16 @@ class FollowedLine(Displayable):
 
 @attrs.frozen
 class _End:
-    """One of the logs has ended, perhaps because it could not be followed."""
+    """The end of one log; `error` is set if the SDK could not follow the log."""
 
     error: BaseException | None = None
 
 
 async def merged(refs: Iterable[DeploymentRef], source: Source) -> AsyncGenerator[FollowedLine, None]:
-    """Give the lines of several logs. Lines are held for a second, so that those of other logs can go before them.
+    """Yield the lines of several logs. Lines wait for up to 1 s, so that earlier lines of other logs can come first.
 
     Raises:
-        LaunchError: One could not be followed; raised when all others have ended.
+        LaunchError: The SDK could not follow a log. The error is raised when all other logs have ended.
     """
     queue: asyncio.Queue[FollowedLine | _End] = asyncio.Queue(_AHEAD)
     places = list(dict.fromkeys(refs))
@@ -82,7 +82,7 @@ async def merged(refs: Iterable[DeploymentRef], source: Source) -> AsyncGenerato
 
 
 async def _batch(queue: asyncio.Queue[FollowedLine | _End], running: int) -> list[FollowedLine | _End]:
-    """Return what arrives within a second of the first arrival, or until nothing more can."""
+    """Return the items that arrive within 1 s of the first item; earlier if all logs have ended."""
     batch = [await queue.get()]
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_HOLD):
@@ -92,7 +92,7 @@ async def _batch(queue: asyncio.Queue[FollowedLine | _End], running: int) -> lis
 
 
 def _in_order(lines: Iterable[FollowedLine]) -> list[FollowedLine]:
-    """Return lines by time; those without one stay behind the line of their own log that they followed."""
+    """Return lines in time order. A line without a time stays after its predecessor in the same log."""
     logs: dict[DeploymentRef, list[FollowedLine]] = {}
     for followed in lines:
         logs.setdefault(followed.ref, []).append(followed)

@@ -1,7 +1,7 @@
-"""`PollQueue`: the requests of everybody who waits or follows, behind all other calls and a few at a time.
+"""`PollQueue`: the requests of all waits and followed logs, with a lower priority than all other calls.
 
-They go first-come first-served through a few places, so that a thousand waits neither starve each other nor fill the
-queue for the organization's budget, where a call whose time-out cannot be met is refused.
+At most 16 requests run at the same time, first come, first served. So a thousand waits do not starve each other. They
+also do not fill the queue for the organization's budget, which refuses a call whose time-out it cannot meet.
 """
 
 from __future__ import annotations
@@ -28,33 +28,33 @@ __all__ = ["PollQueue"]
 _PLACES: Final = 16
 _MOST_OF_THE_BUDGET: Final = 0.8
 _ASLEEP: Final = 30.0
-"""Seconds by which a loop's clock may be behind, as where the machine was suspended: it stands still meanwhile."""
+"""Seconds by which the loop's clock may be behind. On some systems this clock stops while the machine is suspended."""
 
 
 class PollQueue:
-    """What watchers ask of the service."""
+    """The requests that waits and followed logs send to the service."""
 
     def __init__(self, pipeline: Pipeline, deployments: Deployments) -> None:
         self._pipeline = pipeline
         self._deployments = deployments
         self._places = asyncio.Semaphore(_PLACES)
         self._ahead = -math.inf
-        """Seconds by which the machine's clock was ahead of the loop's when they were compared."""
+        """Seconds by which the machine's clock was ahead of the loop's clock at the last comparison."""
 
         self.offers_live: bool = pipeline.streams
-        """Whether live server logs can be had, as far as is known."""
+        """Whether to try live server logs: False if the transport cannot stream, or the service has none."""
 
     @property
     def rate(self) -> float:
-        """Polls per second that the organization's budget allows at present: never quite all of it."""
+        """Polls per second that the organization's budget allows now: at most 80 % of its rate."""
         status = self._pipeline.limiter.status()
         return min(status.poll_rate, _MOST_OF_THE_BUDGET * max(status.rate, 0.1))
 
     @property
     def now(self) -> datetime:
-        """What time it is at the service, as far as its answers have told."""
-        if (told := self._pipeline.clock.now()) is not None:
-            return told
+        """The service's current time from its responses; this machine's time before the first response."""
+        if (known := self._pipeline.clock.now()) is not None:
+            return known
         moment, ticks = time.time(), asyncio.get_running_loop().time()
         if moment - ticks - self._ahead > _ASLEEP:
             self._ahead = moment - ticks
@@ -68,10 +68,10 @@ class PollQueue:
     async def newest(
         self, project_uid: str, environment_uid: str, *, limit: int, patience: float
     ) -> Sequence[Deployment]:
-        """Return one page of an environment's deployments, probably the newest (FACTS §11 row 22).
+        """Return one page of an environment's deployments, probably the newest. The order is not documented.
 
         Raises:
-            AttemptTimeout: It took longer than `patience` seconds, waits for the budget not counted.
+            AttemptTimeout: The response took longer than `patience` seconds, without the wait for the budget.
         """
         loop = asyncio.get_running_loop()
         async with self._place() as meter:
@@ -91,26 +91,26 @@ class PollQueue:
             return await self._deployments.logs(ref.project_uid, ref.environment_uid, ref.deployment_uid, after=after)
 
     async def server_log(self, ref: DeploymentRef, start: datetime, end: datetime) -> Sequence[ServerLogLine]:
-        """Return the server log of a window."""
+        """Return the lines of a server log between two moments."""
         async with self._place():
             return await self._deployments.server_logs(
                 ref.project_uid, ref.environment_uid, ref.deployment_uid, start=start, end=end
             )
 
     async def live_log(self, ref: DeploymentRef, last_id: str) -> Response:
-        """Open the live server log; without a stream where a middleware has read it."""
+        """Open the live server log. The response has no stream if a middleware has read it."""
         async with self._place():
             return await open_live_log(self._pipeline, ref, last_id=last_id)
 
     @contextlib.asynccontextmanager
     async def _place(self) -> AsyncGenerator[Meter]:
-        """Wait for one of the places; what is sent in it goes behind all other calls."""
+        """Wait for one of the places. Requests that are sent in it have the lowest priority."""
         async with self._places:
             with metered(Meter(priority=Priority.POLL)) as meter:
                 yield meter
 
 
 def _begin(scope: asyncio.Timeout, when: float) -> None:
-    """Set when a scope ends, unless that is set already."""
+    """Set the end of a scope, unless it is already set."""
     if scope.when() is None:
         scope.reschedule(when)

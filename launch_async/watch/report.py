@@ -81,7 +81,7 @@ class DeploymentReport(Displayable):
 
     @property
     def advice(self) -> str:
-        """What to do next, depending on the status."""
+        """The next step, depending on the status."""
         if self.status.is_serving:
             return "Nothing to do: the deployment is live."
         if self.status.is_superseded:
@@ -161,7 +161,7 @@ class LogDigest:
         self._stages: dict[str, tuple[datetime, datetime]] = {}
 
     def add(self, line: LogLine) -> None:
-        """Take the next line in."""
+        """Add the next line."""
         self._tail.append(line)
         self._stage = str(line.stage) if line.stage else self._stage
         if line.stage and line.timestamp:
@@ -173,7 +173,7 @@ class LogDigest:
                 self._first_error = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
     def report(self, deployment: Deployment) -> DeploymentReport:
-        """Return the report of a deployment whose log this is."""
+        """Return the report of the deployment that wrote this log."""
         return DeploymentReport(
             deployment=deployment,
             stage=self._stage,
@@ -184,9 +184,9 @@ class LogDigest:
 
 
 def build_seconds(deployment: Deployment) -> float | None:
-    """Return the seconds from a deployment's creation to its end; None if it goes on or the service does not say.
+    """Return the seconds from a deployment's creation to its end; None if the end is not known.
 
-    A superseded one changed again after its end, so `updated_at` is not its end (FACTS §6).
+    A superseded deployment changed again after its end, so `updated_at` is not its end.
     """
     created, changed, status = deployment.created_at, deployment.updated_at, deployment.status
     if created is None or changed is None or not status.is_final or status.is_superseded:
@@ -195,9 +195,10 @@ def build_seconds(deployment: Deployment) -> float | None:
 
 
 def build_lengths(deployments: Iterable[Deployment]) -> dict[str, float]:
-    """Return the seconds that the successful builds of one environment took, by UID, where the service tells.
+    """Return the known build times of an environment's successful deployments, in seconds by UID.
 
-    A LIVE deployment that is older than a superseded one was rolled back to, so `updated_at` is not its end either.
+    A LIVE deployment that is older than a superseded deployment is live because of a rollback. Its `updated_at` is the
+    time of the rollback, so its build time is not known.
     """
     successes = [one for one in deployments if one.status.is_success]
     newest = max((one.deployment_number or 0 for one in successes), default=0)

@@ -1,9 +1,9 @@
 """When to poll a deployment next: pure rules, in seconds, that neither sleep nor send.
 
-A build is polled seldom while nothing can be new, and often when its end is near. How long it takes is learnt from
-earlier builds of its environment; where nothing is known, polls grow apart with its age. All waits of a client share
-what the budget leaves to polls. Where that is little, a poll that would probably find nothing is not made: a build is
-polled first when it has most likely ended.
+The SDK polls a build seldom at its beginning, and often when its end is near. It learns the build time from earlier
+builds of the environment. If no build time is known, the interval grows with the age of the build. All waits of a
+client share the part of the budget that is left for polls. If this part is small, the SDK skips polls that would
+probably find no change, and polls a build first when it has most likely ended.
 """
 
 from __future__ import annotations
@@ -54,50 +54,50 @@ def until_next_poll(age: float, expected: float | None, *, interval: float = 0.0
 
     Args:
         age: Seconds since the build was created.
-        expected: Seconds that builds of its environment take from creation to end; None if nothing is known.
-        interval: Seconds that a poll of every build takes together, with what the budget leaves to polls.
-        urgent: Whether much waits for its end: it is then found within a thirtieth of its time, or a second. Others are
-            waited for beside it, so a build that fails early is not looked for.
+        expected: Seconds that builds of its environment take from creation to end; None if no build time is known.
+        interval: Seconds in which every build can be polled once, with the part of the budget that is left for polls.
+        urgent: Whether other work waits for the end. The SDK then finds the end within a thirtieth of the build time,
+            or within 1 s. It does not poll for early failures, because the work also waits for other builds.
     """
     if expected is None or age > expected * _OVERDUE:
         return max(_clamped((0.015 if urgent else 0.15) * age, _SHORTEST, _LONGEST), interval)
     near = min(expected * (_URGENT_NEAR if urgent else _NEAR) + interval, expected * _LATE)
     if age < near:
-        # Early failures are found, too, but later and later, and only where polls are plenty.
+        # These polls find early failures. They become rarer with the age of the build, and need enough budget.
         early = math.inf if urgent else max(_clamped(0.5 * age, _BRISK, _FAR), _EARLY_ROUNDS * interval)
         return max(_SHORTEST, min(near - age, early))
     return max(_clamped((0.03 if urgent else 0.05) * expected, _SHORTEST, _CALM), interval)
 
 
 def fair_interval(watched: int, rate: float) -> float:
-    """Return the least seconds between two polls of one deployment, where `watched` share `rate` polls per second."""
+    """Return the minimum seconds between two polls of one deployment, if `watched` share `rate` polls per second."""
     return watched / rate
 
 
 class Durations:
-    """How long the builds of one environment take: the median of the last five."""
+    """The build time of one environment: the median of the last five builds."""
 
     def __init__(self) -> None:
         self._known: dict[str, float] = {}
 
     def add(self, deployment_uid: str, seconds: float) -> None:
-        """Take in a build that went live."""
+        """Record the build time of a deployment that went live."""
         self._known[deployment_uid] = seconds
         while len(self._known) > 5:
             del self._known[next(iter(self._known))]
 
     @property
     def expected(self) -> float | None:
-        """Seconds from creation to end; None if nothing is known."""
+        """Seconds from creation to end; None if no build time is known."""
         return median(self._known.values()) if self._known else None
 
 
 @attrs.define
 class FailureStreak:
-    """Failed polls in a row, and whether they are reason enough to give up.
+    """Failed polls in a row, and whether to give up because of them.
 
     Attributes:
-        last: Why the last poll has failed; None if it has not.
+        last: The error of the last poll; None if the poll succeeded.
     """
 
     last: LaunchError | None = None
@@ -105,13 +105,13 @@ class FailureStreak:
     _count: int = 0
 
     def clear(self) -> None:
-        """Take in a poll that succeeded."""
+        """Record a poll that succeeded."""
         self.last, self._since, self._count = None, None, 0
 
     def is_final(self, error: LaunchError, now: float) -> bool:
-        """Take in a poll that failed; return whether to give up: at once where trying again cannot help.
+        """Record a poll that failed, and return whether to give up: immediately if another poll cannot help.
 
-        A wait for the budget that was too long is no failure: nothing was asked.
+        A wait for the budget that was too long does not count as a failure, because no request was sent.
         """
         self.last = error
         if isinstance(error, _HOPELESS):

@@ -1,13 +1,14 @@
-"""`ServerTail`: a server's log, every line once: live where the service offers that, window by window elsewhere.
+"""`ServerTail`: every line of a server log, once. It reads the live log if the service offers it, else the stored log.
 
-A session of the live log costs one request. It is opened again when it ends or breaks; what was written meanwhile is
-read from the stored log: at once, and a second time later, because lines may become readable late. Where there is no
-live log, or something between buffers it, windows of the stored log follow each other at short intervals.
+A session of the live log costs one request. The SDK opens a new session when a session ends or breaks. It reads the
+lines that were written in between from the stored log: immediately, and again later, because lines can become readable
+late. If the service offers no live log, or a proxy buffers it, the SDK polls windows of the stored log.
 
-The service wants both ends of a window, in epoch milliseconds (FACTS §7). Each window begins a little before the end
-of the one before it, and what was given already is left out. Windows follow the service's clock, carried on by the
-monotonic one, and end at its present: how far the log was read is kept in ticks of the loop, and counts only while the
-clock agrees with the one it was read by. So neither this machine's clock nor a clock that is set hides a line.
+The service expects both ends of a window, in epoch milliseconds. Each window begins a little before the end of the
+previous window, and the SDK leaves out lines that it has returned before. Windows use the service's clock, which the
+SDK continues with the monotonic clock, and end at the service's current time. The end of the last window is stored in
+the loop's time. It counts only while the service's clock agrees with the clock of that window. So no line is lost if
+this machine's clock is wrong, or if a clock is changed.
 """
 
 from __future__ import annotations
@@ -44,21 +45,21 @@ _INTERVAL: Final = 3.0
 _LOOK_BACK: Final = timedelta(seconds=15)
 _LONGEST_WINDOW: Final = timedelta(hours=1)
 _TOLERANCE: Final = timedelta(seconds=1)
-"""How exactly the service's clock is known: it tells its time in whole seconds."""
+"""Precision of the service's clock, which reports whole seconds."""
 
 _SETTLING: Final = 1.0
-"""Seconds after the opening of a session until the stored log is sure to show what was written before it."""
+"""Seconds after the opening of a session until the stored log contains the lines that were written before it."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SAME_CLOCK: Final = 5.0
-"""Seconds by which two readings of one clock may differ."""
+"""Maximum seconds by which two readings of one clock differ."""
 
 _SHORT: Final = 5.0
 _SHORT_SESSIONS: Final = 5
-"""Sessions of less than `_SHORT` seconds in a row, after which the log is polled for good."""
+"""Number of sessions in a row shorter than `_SHORT` seconds, after which the SDK polls the log permanently."""
 
 _MUTE_SESSIONS: Final = 2
-"""Sessions without a heartbeat in a row, after which the log is polled for good."""
+"""Number of sessions in a row without a heartbeat, after which the SDK polls the log permanently."""
 
 _LONGEST_REST: Final = 60.0
 _PASSING: Final = frozenset({408, 429, 500, 502, 503, 504})
@@ -66,16 +67,16 @@ _NEVER_OFFERED: Final = frozenset({405, 501})
 
 
 class ServerTail:
-    """One reader of a server's log.
+    """One reader of a server log.
 
     Args:
-        polls: The requests.
+        polls: The queue that sends the requests.
         ref: The deployment.
-        since: Where to begin: a moment, or how long ago; None for now.
-        until: Where to end; None for never.
+        since: The moment to begin at, or how long ago it was; None for now.
+        until: The moment to end at; None for no end.
 
     Raises:
-        InvalidArgumentError: A moment has no zone.
+        InvalidArgumentError: A moment has no time zone.
     """
 
     def __init__(
@@ -92,25 +93,25 @@ class ServerTail:
             lambda line: line.source or "", look_back=_LOOK_BACK, forget=True
         )
         self._repeats: Counter[int] = Counter()
-        """Lines that were given, and that a live session may bring again, by their keys."""
+        """Number of returned lines by key that a live session can send again."""
 
         self._read = _ReadSoFar()
         self._failures = FailureStreak()
         self._answered = False
         self._is_caught_up = False
         self._is_over = False
-        """Whether everything that is asked for was read."""
+        """Whether all requested lines were read."""
 
         self._tries_live = polls.offers_live
         self._live_from = -math.inf
-        """When the next session may be opened, by the loop's clock."""
+        """Earliest time of the next session, by the loop's clock."""
 
         self._setbacks = 0
         self._mute_sessions = 0
         self._last_id = ""
 
     async def lines(self) -> AsyncGenerator[ServerLogLine, None]:
-        """Give each line once.
+        """Yield each line once.
 
         Raises:
             ServerLogsUnavailable: The deployment has no server log.
@@ -135,7 +136,7 @@ class ServerTail:
 
     @property
     def _offset(self) -> float:
-        """Seconds by which the service's clock is ahead of the loop's."""
+        """Seconds by which the service's clock is ahead of the loop's clock."""
         return self._now.timestamp() - self._clock()
 
     @property
@@ -146,21 +147,21 @@ class ServerTail:
     def _begin(self) -> datetime:
         if isinstance(self._since, datetime):
             return self._since
-        # A little too early loses nothing.
+        # A beginning that is a little too early loses no line.
         return datetime.fromtimestamp(self._started + self._offset, UTC) - (self._since or timedelta()) - _TOLERANCE
 
     @property
     def _is_early(self) -> bool:
-        """Whether the beginning that is asked for is still to come."""
+        """Whether `since` is in the future."""
         return isinstance(self._since, datetime) and self._now < self._since
 
     def _has_ended(self, now: datetime) -> bool:
-        """Return whether the end that is asked for has surely come."""
+        """Return whether `until` has certainly passed."""
         return self._until is not None and now - _TOLERANCE >= self._until
 
     @property
     def _end_ticks(self) -> float:
-        """When that will be, by the loop's clock; infinity for never."""
+        """When `until` will have passed, by the loop's clock; infinity without an end."""
         if self._until is None:
             return math.inf
         return self._until.timestamp() + _TOLERANCE.total_seconds() - self._offset
@@ -168,11 +169,11 @@ class ServerTail:
     # The stored log
 
     async def _polled(self) -> Sequence[ServerLogLine]:
-        """Read the next window, and return what is new in it; nothing after a failure that passes."""
+        """Read the next window, and return its new lines; an empty list after a temporary failure."""
         try:
             return await self._window()
         except LaunchError as error:
-            # A static site answers 500 from the start; once there was a log, a 500 is a passing failure.
+            # A static site answers 500 from the start. After the first log, a 500 is a temporary failure.
             hopeless = isinstance(error, ServerLogsUnavailable) and not self._answered
             if hopeless or self._failures.is_final(error, self._clock()):
                 raise
@@ -181,7 +182,7 @@ class ServerTail:
         return []
 
     async def _window(self) -> Sequence[ServerLogLine]:
-        """Read the next window, and return its lines that were not given, in time order."""
+        """Read the next window, and return its new lines in time order."""
         now, offset = self._now, self._offset
         start, end = self._bounds(now, offset)
         lines = await self._polls.server_log(self._ref, start, end)
@@ -192,30 +193,30 @@ class ServerTail:
             self._is_caught_up = end >= now or (self._until is not None and end >= self._until)
             self._is_over = self._is_caught_up and self._has_ended(now)
         else:
-            # The answer has told that the clock was wrong, and with it the window.
+            # The response showed that the clock was wrong, so the window was also wrong.
             self._is_caught_up = False
         self._seen.present = self._now
         return await unseen_lines(self._seen, lines)
 
     def _bounds(self, now: datetime, offset: float) -> tuple[datetime, datetime]:
-        """Return the next window: from a little before what was read to the service's present."""
+        """Return the next window: from a little before the end of the last window to the service's current time."""
         begin, reached = self._begin, self._read.until(offset)
         if reached is not None:
             start = max(begin, datetime.fromtimestamp(reached + offset, UTC) - _LOOK_BACK)
         elif self._read.is_empty:
             start = begin
         else:
-            # Another clock than ever before: what it is ahead or behind cannot be told.
+            # The clock agrees with no earlier clock, so the difference between them is not known.
             start = max(begin, now - _LONGEST_WINDOW)
         start = min(start, now)
         end = min(start + _LONGEST_WINDOW, now)
         return start, end if self._until is None else min(end, max(self._until, start))
 
     def _is_wanted(self, line: ServerLogLine) -> bool:
-        """Take in a new line of the stored log; return whether it is given: not where it was written too early."""
+        """Record a new line of the stored log, and return whether to yield it: not if it is before the beginning."""
         stamp = line.timestamp
         if not isinstance(self._since, datetime) and stamp is not None and _EPOCH <= stamp < self._begin:
-            # The window was asked for by a clock that was wrong.
+            # The window was requested with a wrong clock.
             return False
         self._seen.add(line)
         return True
@@ -223,7 +224,7 @@ class ServerTail:
     # The live log
 
     async def _opened(self) -> LiveLog | None:
-        """Open a session of the live log; None where the stored log is polled instead, for good or for now."""
+        """Open a session of the live log; None to poll the stored log instead, permanently or for now."""
         if not self._tries_live or self._clock() < self._live_from or not self._is_worth_a_session:
             return None
         try:
@@ -248,19 +249,19 @@ class ServerTail:
 
     @property
     def _is_worth_a_session(self) -> bool:
-        """Whether lines are asked for that are still to be written."""
+        """Whether the server can still write lines that the caller requested."""
         return not self._is_early and (self._until is None or self._now < self._until)
 
     async def _live(self, session: LiveLog) -> AsyncGenerator[ServerLogLine, None]:
-        """Give the lines of a session, and before them those that were written before it."""
+        """Yield the lines that were written before a session, and then the lines of the session."""
         self._repeats = self._seen.recent()
-        # A first session that begins now has no past.
+        # Before a first session that begins now there are no lines to read.
         has_past = self._since is not None or not self._read.is_empty
         fills = [self._clock() + _SETTLING, self._clock() + _LOOK_BACK.total_seconds()] if has_past else []
         try:
             while not self._has_ended(self._now):
                 if len(fills) == 2:
-                    # What comes live is newer, and waits in the connection.
+                    # Live lines are newer, and wait in the connection.
                     await asyncio.sleep(fills[0] - self._clock())
                 if fills and self._clock() >= fills[0]:
                     for line in await self._filled(fills):
@@ -280,7 +281,7 @@ class ServerTail:
             self._note_end(session, None)
 
     async def _filled(self, fills: list[float]) -> Sequence[ServerLogLine]:
-        """Read from the stored log what the session has missed; a failure is none of the session's."""
+        """Return the lines that the session missed from the stored log. A failure here does not end the session."""
         try:
             lines = await self._window()
         except (ClosedError, ConfigurationError):
@@ -302,7 +303,7 @@ class ServerTail:
         return lines
 
     def _is_new_live(self, line: ServerLogLine) -> bool:
-        """Take in a line of the live log; return whether it is given: not twice, and not beyond what is asked for."""
+        """Record a line of the live log, and return whether to yield it: not if it is a repeat or out of range."""
         stamp = line.timestamp
         if stamp is not None and stamp >= _EPOCH:
             key = self._seen.key_of(line)
@@ -318,7 +319,7 @@ class ServerTail:
         return True
 
     def _note_end(self, session: LiveLog, error: TransportError | None) -> None:
-        """Decide how to go on after a session."""
+        """Decide what to do after a session."""
         self._last_id = session.last_id
         self._repeats.clear()
         if not session.has_spoken:
@@ -338,20 +339,20 @@ class ServerTail:
             self._rest(error or "the session was short")
 
     def _rest(self, reason: object) -> None:
-        """Poll for a while, the first time not at all, before the next session."""
+        """Plan the next session: immediately after the first setback, and after a growing time of polls later."""
         delay = 0.0 if self._setbacks == 0 else min(2.0**self._setbacks, _LONGEST_REST)
         self._setbacks += 1
         self._pause(delay, reason)
 
     def _pause(self, seconds: float, reason: object) -> None:
         self._live_from = self._clock() + seconds
-        self._tell(f"will be opened again in {seconds:.0f} s", reason)
+        self._log_change(f"will be opened again in {seconds:.0f} s", reason)
 
     def _give_up(self, reason: object) -> None:
         self._tries_live = False
-        self._tell("is not used; the SDK polls the stored log", reason)
+        self._log_change("is not used; the SDK polls the stored log", reason)
 
-    def _tell(self, what: str, reason: object) -> None:
+    def _log_change(self, what: str, reason: object) -> None:
         _LOG.debug(
             "The live server log of deployment %s %s: %s",
             self._ref.deployment_uid,
@@ -362,7 +363,7 @@ class ServerTail:
 
 
 class _ReadSoFar:
-    """How far a log was read, in ticks of the loop, by each reading of the service's clock that there was."""
+    """The moment until which a log was read, in the loop's time, for each known offset of the service's clock."""
 
     def __init__(self) -> None:
         self._marks: list[tuple[float, float]] = []
@@ -373,13 +374,13 @@ class _ReadSoFar:
         return not self._marks
 
     def note(self, offset: float, ticks: float) -> None:
-        """Note that everything was read until some ticks, by a clock that is ahead of them by an offset."""
+        """Record that the log was read until `ticks` (the loop's time), with a clock that is ahead by `offset`."""
         reached = self.until(offset)
         others = [mark for mark in self._marks if abs(mark[0] - offset) >= _SAME_CLOCK]
         self._marks = [*others[-7:], (offset, ticks if reached is None else max(reached, ticks))]
 
     def until(self, offset: float) -> float | None:
-        """Return how far was read by this clock; None for nothing."""
+        """Return the moment until which the log was read with this clock; None if it was not read."""
         return next((ticks for known, ticks in self._marks if abs(known - offset) < _SAME_CLOCK), None)
 
 

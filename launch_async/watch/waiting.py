@@ -1,7 +1,7 @@
 """`Watching`: wait for deployments and follow them, with shared polls for all callers of a client.
 
-A wait returns a deployment that went live, superseded or not, and raises an error for any other end (FACTS §6). A wait
-continues after a failed poll, and ends when polls have failed for a minute. The deployment continues in any case.
+A wait returns a deployment that went live, superseded or not, and raises an error for any other end. A wait continues
+after a failed poll, and ends when polls have failed for 60 s. The deployment continues in any case.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class _Seen:
 
     Attributes:
         states: The last state of each; None before the first poll.
-        setbacks: Why the last poll of each has failed, if it has.
+        setbacks: The error of the last poll of each; None if the poll succeeded.
     """
 
     states: dict[DeploymentRef, Deployment | None]
@@ -57,12 +57,12 @@ class _Seen:
 
     @classmethod
     def of(cls, targets: Iterable[Deployment | DeploymentRef]) -> Self:
-        """Return what is known before the first poll."""
+        """Return the states that are known before the first poll."""
         return cls({_ref_of(target): target if isinstance(target, Deployment) else None for target in targets})
 
     @property
     def setback(self) -> LaunchError | None:
-        """Why the last poll of a deployment that has not ended has failed; None if none has."""
+        """The error of the last poll of a deployment that has not ended; None if these polls succeeded."""
         return next((error for ref in self._late if (error := self.setbacks.get(ref)) is not None), None)
 
     @property
@@ -70,7 +70,7 @@ class _Seen:
         return {ref: last for ref, last in self.states.items() if last is None or not last.status.is_final}
 
     def too_late(self, timeout: float) -> WaitTimeout:
-        """Return the error of a wait whose deadline has come; to be raised from `setback`."""
+        """Return the error of a wait whose deadline has passed. Raise it from `setback`."""
         late = self._late
         named = [f"{ref.deployment_uid} ({last.status if last else 'never seen'})" for ref, last in late.items()]
         subject = "deployment" if len(named) == 1 else f"{len(named)} of {len(self.states)} deployments"
@@ -103,7 +103,10 @@ class Watching:
         urgent: bool = False,
         expected: float | None = None,
     ) -> Deployment:
-        """Return a deployment that has ended well; `urgent` and `expected` as for `DeploymentPoller.watching`."""
+        """Wait until a deployment has succeeded, and return it.
+
+        `urgent` and `expected` have the meaning that `DeploymentPoller.watching` documents.
+        """
         check_timeout(timeout)
         check_callback(on_update=on_update)
         target = _target(ref)
@@ -147,7 +150,7 @@ class Watching:
         except TimeoutError:
             if not scope.expired():
                 raise
-        # A time-out while the last lines are read changes nothing about how the deployment has ended.
+        # The end of the deployment is known even if the time-out came while the SDK read the last lines.
         ended = seen.states[_ref_of(target)]
         if ended is None or not ended.status.is_final:
             seen.setbacks[_ref_of(target)] = following.setback
@@ -159,7 +162,7 @@ class Watching:
     async def wait_all(
         self, refs: Iterable[DeploymentLike], *, timeout: float = 3600.0, return_failures: bool = False
     ) -> list[Deployment]:
-        """Return deployments that have all ended, in the order given."""
+        """Wait until all deployments have ended, and return them in the given order."""
         targets = _targets(refs)
         async with contextlib.aclosing(self._ends(targets, timeout)) as ends:
             ended = {ref: deployment async for ref, deployment in ends}
@@ -173,7 +176,7 @@ class Watching:
     async def as_completed(
         self, refs: Iterable[DeploymentLike], *, timeout: float = 3600.0
     ) -> AsyncGenerator[Deployment, None]:
-        """Give each deployment when it has ended, well or not."""
+        """Yield each deployment when it has ended, with success or failure."""
         async with contextlib.aclosing(self._ends(_targets(refs), timeout)) as ends:
             async for _, deployment in ends:
                 yield deployment
@@ -186,7 +189,7 @@ class Watching:
         stage: LogStage | str | None = None,
         level: LogLevel | None = None,
     ) -> AsyncGenerator[LogLine, None]:
-        """Give each line of a build log once, until the deployment has ended and every line is given."""
+        """Yield each line of a build log once, until the deployment has ended and no lines are left."""
         check_level(level)
         place = LogCursor.from_json(cursor) if isinstance(cursor, str) else cursor or LogCursor()
         following = Following(self._logs, _target(ref), place)
@@ -198,7 +201,7 @@ class Watching:
     async def follow_all(
         self, refs: Iterable[DeploymentLike], *, stage: LogStage | str | None = None, level: LogLevel | None = None
     ) -> AsyncGenerator[FollowedLine, None]:
-        """Give each line of several build logs once, by time within what arrives together."""
+        """Yield each line of several build logs once. Lines that arrive together are in time order."""
         check_level(level)
         targets = {_ref_of(target): target for target in _targets(refs)}
 
@@ -213,7 +216,7 @@ class Watching:
     async def tail_server_logs(
         self, ref: DeploymentLike, *, since: datetime | timedelta | None = None, until: datetime | None = None
     ) -> AsyncGenerator[ServerLogLine, None]:
-        """Give each line of a server log once, for ever or until a moment."""
+        """Yield each line of a server log once, without an end or until a moment."""
         server_tail = ServerTail(self._queue, _ref_of(_target(ref)), since=since, until=until)
         async with contextlib.aclosing(server_tail.lines()) as lines:
             async for line in lines:
@@ -228,7 +231,7 @@ class Watching:
         urgent: bool = False,
         expected: float | None = None,
     ) -> Deployment:
-        """Return a deployment that has ended, well or not; keep in `seen` what is known of it meanwhile."""
+        """Wait until a deployment has ended, with success or failure, and return it. Keep its last state in `seen`."""
         with self._poller.watching(target, urgent=urgent, expected=expected) as watched:
             version = 0
             while True:
@@ -246,7 +249,7 @@ class Watching:
     async def _ends(
         self, targets: Sequence[Deployment | DeploymentRef], timeout: float
     ) -> AsyncGenerator[tuple[DeploymentRef, Deployment], None]:
-        """Give each of several deployments when it has ended."""
+        """Yield each of several deployments when it has ended."""
         seen = _Seen.of(targets)
         queue: asyncio.Queue[tuple[DeploymentRef, Deployment | Exception]] = asyncio.Queue()
         errors: list[Exception] = []
@@ -281,7 +284,7 @@ class Watching:
             raise errors[0]
 
     async def _report(self, deployment: Deployment) -> DeploymentReport:
-        """Return the report of a deployment that has ended; without its log if that cannot be read."""
+        """Return the report of a deployment that has ended. It has no log lines if the log cannot be read."""
         digest, breather = LogDigest(), Breather()
         try:
             for line in await self._queue.log(deployment.ref, None):
@@ -295,7 +298,7 @@ class Watching:
 
 
 def _target(ref: DeploymentLike) -> Deployment | DeploymentRef:
-    """Return what was given, once it is sure that it names a deployment."""
+    """Check that the argument identifies a deployment, and return it."""
     target = _from_text(ref) if isinstance(ref, str) else ref
     if not isinstance(target, Deployment | DeploymentRef):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidArgumentError(

@@ -241,7 +241,7 @@ def test_a_terminal_gets_a_table_and_is_given_back() -> None:
     shown = file.getvalue()
     assert "1/3" in shown
     assert "stopping: too many failed" in shown
-    assert "1 failed, 1 under way" in re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    assert "1 failed, 1 in progress" in re.sub(r"\x1b\[[0-9;]*m", "", shown)
     assert "\x1b[31m" not in shown
     assert shown.rstrip().endswith("\x1b[?25h"), "the cursor is hidden still"
 
@@ -268,7 +268,7 @@ def test_a_small_terminal_says_what_it_leaves_out(monkeypatch: pytest.MonkeyPatc
             target = _target(number, "a-long-name-of-a-project-that-differs-at-its-end-")
             progress(FleetEvent(kind=FleetEventKind.OPERATION, at=0.0, done=0, total=30, target=target, state=state))
 
-    assert "more failed and 20 more under way" in file.getvalue()
+    assert "more failed and 20 more in progress" in file.getvalue()
 
 
 def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,7 +146,7 @@ async def test_somebody_who_writes_at_the_same_time_is_found_by_reading_back(cli
     body = json.dumps({"environment": {"uid": uids[1]}})
     emulator.faults.add("status_before", operation="updateEnvironment", status=200, body=body)
 
-    with pytest.raises(ConcurrentChangeError, match="read back differently") as failure:
+    with pytest.raises(ConcurrentChangeError, match="read back other values of") as failure:
         await client.variables.apply(diff)
 
     assert failure.value.keys == ("LIMIT",)
@@ -161,7 +161,7 @@ async def test_a_write_whose_answer_cannot_be_read_is_read_back(client, uids, em
 
     assert {one.key: one.value for one in environment.environment_variables} == {**ALL, "LIMIT": "8"}
     assert emulator.ledger.count("updateEnvironment") == 1
-    assert "The answer to writing variables was lost" in caplog.text
+    assert "The response to a write of variables was lost" in caplog.text
 
 
 async def test_a_write_that_is_not_there_when_read_back_stays_unknown(client, uids, emulator):
@@ -216,7 +216,7 @@ async def test_an_environment_that_is_not_there_is_not_found(client, uids):
 
 @pytest.mark.parametrize("desired", [7, [("A", "a")], b"file"])
 async def test_desired_variables_are_a_mapping_or_a_file(client, uids, desired):
-    with pytest.raises(InvalidArgumentError, match="mapping or a dotenv file"):
+    with pytest.raises(InvalidArgumentError, match="must be a mapping or the path of a dotenv file"):
         await client.variables.diff(*uids, desired)
 
 

@@ -22,8 +22,8 @@ from launch_async.models.log import LogLine
 __all__ = ["Progress", "StepsMode"]
 
 StepsMode: TypeAlias = Literal["auto", "notebook", "lines", "quiet"]
-"""The form of the output: `notebook` is a card below the cell, `lines` is one line for each step, `quiet` is nothing.
-`auto` is a card in a notebook and nothing elsewhere, so that the same code runs in a script."""
+"""The form of the output: `notebook` is a card below the cell, `lines` is one line for each step, `quiet` is no output.
+`auto` is a card in a notebook and no output elsewhere, so that the same code runs in a script."""
 
 _MODES: Final = ("auto", "notebook", "lines", "quiet")
 _TAIL: Final = 6

@@ -1,7 +1,7 @@
-"""A stream for progress that never raises: it takes what it can, and is quiet once nobody takes anything any more.
+"""A stream for progress that never raises an error: it writes what it can, and stops after the first failure.
 
-The reader may go away (`| head`), the disk may be full, standard output may be closed, and its encoding may lack a
-letter. The first failure is logged; what is shown goes on without being shown.
+The reader of a pipe can end (`| head`), the disk can be full, standard output can be closed, and its encoding can lack
+a character. The SDK logs the first failure, and the call continues without output.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _LOG: Final = logging.getLogger(__name__)
 
 
 class Output(io.TextIOBase):
-    """Writes to a stream as long as that works.
+    """Writes to a stream until a write fails.
 
     Args:
-        file: The stream; None where the program has no standard output.
+        file: The stream; None if the program has no standard output.
     """
 
     def __init__(self, file: TextIO | None) -> None:
@@ -39,11 +39,11 @@ class Output(io.TextIOBase):
             return False
 
     def writable(self) -> bool:
-        """Return whether anything can be written: always, for what cannot be written is left out."""
+        """Return True: text that cannot be written is left out."""
         return True
 
     def write(self, text: str, /) -> int:
-        """Write a text, with escapes for letters that the encoding lacks."""
+        """Write a text, with escapes for characters that the encoding lacks."""
         if self._file is not None:
             try:
                 self._write(self._file, text)
@@ -52,7 +52,7 @@ class Output(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Hand over what was written."""
+        """Flush the stream."""
         if self._file is not None:
             try:
                 self._file.flush()
@@ -60,7 +60,7 @@ class Output(io.TextIOBase):
                 self._give_up(error)
 
     def close(self) -> None:
-        """Let the stream be: it is somebody else's, and may be closed already."""
+        """Stop writing. The stream stays open, because it belongs to the caller."""
         self._file = None
         super().close()
 
@@ -69,7 +69,7 @@ class Output(io.TextIOBase):
         if self._raw is None:
             file.write(data.decode(self.encoding))
             return
-        # A buffer would keep what nobody takes, and complain of it when the program ends.
+        # After a failed write, a buffer would keep the data and report an error when the program ends.
         file.flush()
         view = memoryview(data)
         while view:
@@ -83,7 +83,7 @@ class Output(io.TextIOBase):
 
 
 def _raw(file: TextIO) -> io.FileIO | None:
-    """Return the file below a program's own stream; None for any other stream."""
+    """Return the file below a standard text stream; None for any other stream."""
     buffer = getattr(file, "buffer", None)
     raw = getattr(buffer, "raw", None) if type(file) is io.TextIOWrapper and type(buffer) is io.BufferedWriter else None
     return raw if isinstance(raw, io.FileIO) else None

@@ -1,6 +1,6 @@
-"""`FleetProgress`: shows a run while it goes, as a table in a terminal or a notebook, or as plain lines for a log.
+"""`FleetProgress`: the progress of a run, as a table in a terminal or a notebook, or as plain lines for a log.
 
-Give it as `on_event`. It draws to what it was given or to standard output, and never changes the run.
+Pass it as `on_event`. It writes to the given stream or to standard output, and never changes the run.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["FleetProgress", "ProgressMode"]
 
 ProgressMode: TypeAlias = Literal["auto", "live", "lines", "notebook", "quiet"]
-"""How a run is shown: `live` is a table that is redrawn in a terminal (extra `progress`), `lines` is one plain line for
-each event, `notebook` a table in a Jupyter notebook, `quiet` nothing. `auto` takes what fits."""
+"""The form of the output: `live` is a live table in a terminal (extra `progress`), `lines` is one plain line for each
+event, `notebook` is a table in a Jupyter notebook, `quiet` is no output. `auto` selects the best form that the output
+supports."""
 
 _MODES: Final = ("auto", "live", "lines", "notebook", "quiet")
 _NOTEBOOK_PAUSE: Final = 0.5
@@ -46,20 +47,20 @@ _STATES: Final[dict[RunStage, _html.Severity]] = {
 
 
 class FleetProgress(Shown):
-    """Shows a run; give it as `on_event` to `fleet.run` or `fleet.resume`.
+    """Shows the progress of a run. Pass it as `on_event` to `fleet.run` or `fleet.resume`.
 
-    It never raises into the run: where nothing can be shown any more (the reader of a pipe is gone, a disk is full),
-    a warning is logged, once, and the run goes on. A run that is interrupted says so itself. Use it as a context
-    manager where something else may go wrong as well: it then gives the terminal back in any case.
+    It never raises an error into the run. If it cannot write its output (the reader of a pipe has ended, or a disk is
+    full), it logs one warning, and the run continues. An interrupted run reports the interruption itself. Use it as a
+    context manager if other code in the block can raise an error: it then always restores the terminal.
 
     Args:
-        mode: How; `auto` is a notebook's table in Jupyter, a live table in a terminal if rich is installed, and plain
-            lines elsewhere.
-        file: Where to; standard output by default.
+        mode: The form of the output; see `ProgressMode`. `auto` is a table in a Jupyter notebook, a live table in a
+            terminal if rich is installed, and plain lines elsewhere.
+        file: The stream to write to; standard output by default.
 
     Raises:
-        ConfigurationError: `live` was asked for and rich is not installed, or `notebook` and IPython is not.
-        InvalidArgumentError: There is no such mode.
+        ConfigurationError: The mode is `live` and rich is not installed, or `notebook` and IPython is not installed.
+        InvalidArgumentError: The mode is unknown.
     """
 
     def __init__(self, mode: ProgressMode = "auto", *, file: TextIO | None = None) -> None:
@@ -89,14 +90,14 @@ class FleetProgress(Shown):
         self._safely(lambda: self._take(event))
 
     def close(self) -> None:
-        """Give the terminal back; calling it again does nothing."""
+        """Restore the terminal. A second call has no effect."""
         self.end()
 
     def end(self, kind: type[BaseException] | None = None) -> None:
-        """Show how it ended, if no event has told that, and give the terminal back.
+        """Show the end of the run if no event has reported it, and restore the terminal.
 
         Args:
-            kind: The error that it ended with; None for none.
+            kind: The class of the error that ended the run; None without an error.
         """
         self._safely(lambda: self._end(kind))
         self._stop_ticking()
@@ -117,7 +118,7 @@ class FleetProgress(Shown):
     def _end(self, kind: type[BaseException] | None) -> None:
         if self._snapshot.is_going:
             self._snapshot.break_off("interrupted" if kind is None else f"interrupted by {kind.__name__}")
-            # Of a run that was refused before it began there is nothing to say.
+            # A run that was refused before its start has no events, so there is no end to show.
             if self.mode == "lines" and self._has_heard:
                 self._write(f"[{self._snapshot.seconds:7.1f} s] {self._snapshot.note}")
             if self._redraw is not None:
@@ -138,7 +139,7 @@ class FleetProgress(Shown):
             self._live.stop()
 
     def _update(self) -> None:
-        """Show the table again, twice a second at most; what comes in between is shown by the next tick."""
+        """Update the table, at most twice a second. The next tick shows the events in between."""
         now = time.monotonic()
         if self._redraw is None and self._show is not None:
             self._redraw = self._show(self)
@@ -160,7 +161,7 @@ class FleetProgress(Shown):
         snapshot = self._snapshot
         bar = f'<progress max="{max(1, snapshot.total)}" value="{snapshot.done}"'
         bar += ' style="width:24em;max-width:100%"></progress>'
-        rows = [*snapshot.failed, *snapshot.under_way]
+        rows = [*snapshot.failed, *snapshot.in_progress]
         facts: dict[str, _html.Cell] = {
             "targets": ", ".join(f"{count} {name}" for name, count in snapshot.counts.items() if count),
             "state": _html.badge(snapshot.state, _STATES[snapshot.state]),

@@ -10,13 +10,13 @@ __all__ = ["front_end", "in_notebook"]
 
 
 def in_notebook() -> bool:
-    """Return whether this program runs in a notebook, whose kernel has imported IPython long before."""
+    """Return whether this program runs in a notebook. The kernel of a notebook has already imported IPython."""
     ipython = sys.modules.get("IPython")
     return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 def front_end() -> Callable[[object], Callable[[], object]]:
-    """Return what shows an object in the notebook; that in turn returns what shows the object again."""
+    """Return a function that shows an object in the notebook. It returns a function that updates the output."""
     module = importlib.import_module("IPython.display")
 
     def show(shown: object) -> Callable[[], object]:

@@ -1,4 +1,4 @@
-"""`Shown`: the base of what shows something while it goes on. It ticks, and a failure to show ends only the showing."""
+"""`Shown`: the base class of progress output. It updates every second, and a failure ends only the output."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _TICK_S: Final = 1.0
 
 
 class Shown:
-    """Shows something. After a failure it logs one warning and shows nothing more."""
+    """Shows progress. After a failure it logs one warning and shows no more output."""
 
     to_the_end: ClassVar[bool] = True
-    """For `launch_sync`: it is called with everything, also with what comes after a Ctrl-C."""
+    """Whether `launch_sync` calls it for all events, also for events after a Ctrl-C."""
 
     def __init__(self) -> None:
         self._drawing = threading.RLock()
@@ -27,7 +27,7 @@ class Shown:
         self._ticker: threading.Event | None = None
 
     def _safely(self, show: Callable[[], object]) -> None:
-        """Show something, or be quiet from now on."""
+        """Call `show`. After a failure, show no more output."""
         with self._drawing:
             if self._has_failed:
                 return
@@ -40,13 +40,13 @@ class Shown:
                 )
 
     def _tick(self) -> None:
-        """Show what there is now: called every second between `_start_ticking` and `_stop_ticking`."""
+        """Show the current state. It is called every second between `_start_ticking` and `_stop_ticking`."""
 
     def _start_ticking(self) -> None:
-        """Tick from now on, in another thread, until it is stopped or nobody has this object any more."""
+        """Start the ticks in another thread. They end with `_stop_ticking`, or when this object is deleted."""
         if self._ticker is None:
             self._ticker = threading.Event()
-            # A notebook's outputs belong to a cell by the context.
+            # IPython finds the cell of an output through the context variables.
             context, tick = contextvars.copy_context(), weakref.WeakMethod(self._tick_once)
             thread = threading.Thread(
                 target=context.run, args=(_tick_until, self._ticker, tick), name="launch-progress", daemon=True

@@ -1,4 +1,4 @@
-"""What a run looks like at a moment, put together from its events: what goes on, what failed, how many are done."""
+"""The state of a run, built from its events: the running and failed targets, and the number of finished targets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from launch_async.fleet.run.events import FleetEvent, FleetEventKind
 __all__ = ["Row", "RunSnapshot", "RunStage"]
 
 RunStage: TypeAlias = Literal["running", "paused", "stopping", "finished", "not all done", "interrupted"]
-"""How a run is."""
+"""The state of a run."""
 
 _STAGES: Final = {OperationState.INTENDED: "sending"}
 
@@ -29,9 +29,9 @@ class Row:
     Attributes:
         label: Its project and environment.
         state: State of its operation.
-        stage: The same in a word for readers, or the status of its deployment while that goes on.
-        words: Why it failed, or what else there is to know.
-        since: When it was first heard of, in seconds since the run started.
+        stage: The state in a word for readers, or the status of its deployment while the deployment is running.
+        words: Why it failed, or other information.
+        since: When its first event arrived, in seconds since the run started.
     """
 
     label: str
@@ -42,12 +42,12 @@ class Row:
 
 
 class RunSnapshot:
-    """The state of a run as its events tell it; it may be read from another thread than it is told in."""
+    """The state of a run, built from its events. Other threads can read it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._rows: dict[tuple[str, str], Row] = {}
-        self._told: tuple[float, float] | None = None
+        self._latest: tuple[float, float] | None = None
         self.state: RunStage = "running"
         self.title: str = ""
         self.note: str = ""
@@ -56,10 +56,10 @@ class RunSnapshot:
         self.total: int = 0
 
     def take(self, event: FleetEvent) -> None:
-        """Take in the next event."""
+        """Record the next event."""
         with self._lock:
             self.wave, self.done, self.total = event.wave, event.done, event.total
-            self._told = event.at, time.monotonic()
+            self._latest = event.at, time.monotonic()
             match event.kind:
                 case FleetEventKind.RUN_STARTED:
                     self.title = printable(event.message)
@@ -80,34 +80,34 @@ class RunSnapshot:
                     pass
 
     def break_off(self, words: str) -> None:
-        """Take in that nothing more will be heard of the run, which has not ended."""
+        """Record that no more events will arrive, although the run has not ended."""
         with self._lock:
             now = self.seconds
             self.state, self.note = "interrupted", f"{words}; {self.note}" if self.note else words
-            self._told = now, time.monotonic()
+            self._latest = now, time.monotonic()
 
     @property
     def is_going(self) -> bool:
-        """Whether there was no end yet."""
+        """Whether the run has not ended."""
         return self.state in ("running", "paused", "stopping")
 
     @property
     def seconds(self) -> float:
         """Seconds since the run started, until it ended."""
-        if self._told is None:
+        if self._latest is None:
             return 0.0
-        at, told = self._told
-        return at if not self.is_going else at + time.monotonic() - told
+        at, arrived = self._latest
+        return at if not self.is_going else at + time.monotonic() - arrived
 
     @property
-    def under_way(self) -> Sequence[Row]:
-        """Targets that have begun and not ended, the oldest first."""
+    def in_progress(self) -> Sequence[Row]:
+        """Targets that have begun and not ended, with the oldest first."""
         with self._lock:
             return [row for row in self._rows.values() if row.state in (OperationState.INTENDED, OperationState.SENT)]
 
     @property
     def failed(self) -> Sequence[Row]:
-        """Targets that failed, or whose outcome is not known."""
+        """Targets that failed, and targets whose outcome is not known."""
         with self._lock:
             return [
                 row for row in self._rows.values() if row.state in (OperationState.FAILED, OperationState.AMBIGUOUS)
@@ -115,12 +115,12 @@ class RunSnapshot:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many targets are in each state, as far as this run has heard of them."""
+        """Number of targets in each state, for targets with events in this run."""
         with self._lock:
             found = Counter(row.state for row in self._rows.values())
         return {
             **{str(state): found[state] for state in OperationState if found[state] and state.is_final},
-            "under way": found[OperationState.INTENDED] + found[OperationState.SENT],
+            "in progress": found[OperationState.INTENDED] + found[OperationState.SENT],
         }
 
     def _take_target(self, event: FleetEvent) -> None:

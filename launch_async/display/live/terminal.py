@@ -1,4 +1,4 @@
-"""The table of a run in a terminal, redrawn as it goes: the totals first, then failures, then what is under way."""
+"""The live table of a run in a terminal: first the totals, then the failed targets, then the running targets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from launch_async.fleet.journal.journal import OperationState
 __all__ = ["LiveTable"]
 
 _AROUND: Final = 8
-"""Lines besides the targets, and one for the prompt."""
+"""Number of lines for everything except the targets, with one line for the prompt."""
 _MOST: Final = 25
 _MOST_FAILED: Final = 8
 _BAR: Final = 40
@@ -49,28 +49,28 @@ class LiveTable:
         )
 
     def start(self) -> None:
-        """Draw from now on; calling it again does nothing."""
+        """Start to draw. A second call has no effect."""
         if not self._live.is_started:
             self._live.start()
 
     def stop(self) -> None:
-        """Draw once more, and give the terminal back; calling it again does nothing."""
+        """Draw the last state, and restore the terminal. A second call has no effect."""
         if self._live.is_started:
             self._live.stop()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Give the lines of this moment, as many as the terminal has room for."""
+        """Yield the current lines, limited to the height of the terminal."""
         snapshot = self._snapshot
         room, width = max(3, min(_MOST, console.height - _AROUND)), max(1, console.width - _ECHO)
-        failed, under_way = snapshot.failed, snapshot.under_way
+        failed, in_progress = snapshot.failed, snapshot.in_progress
         shown_failed = failed[:_MOST_FAILED]
         lines = Group(
             Text(snapshot.title, style="bold", no_wrap=True, overflow="ellipsis"),
             self._totals(width),
             self._counts(),
             *([Text(snapshot.note, style="bold")] if snapshot.note else []),
-            self._rows([*shown_failed, *under_way[: room - len(shown_failed)]], width),
-            *self._rest(len(failed) - len(shown_failed), len(under_way) - max(0, room - len(shown_failed))),
+            self._rows([*shown_failed, *in_progress[: room - len(shown_failed)]], width),
+            *self._rest(len(failed) - len(shown_failed), len(in_progress) - max(0, room - len(shown_failed))),
         )
         yield Constrain(lines, width)
 
@@ -97,15 +97,16 @@ class LiveTable:
         grid.add_column(no_wrap=True, min_width=max((len(label) for label in labels), default=0) + 2)
         grid.add_column(no_wrap=True, min_width=_STATE)
         grid.add_column(no_wrap=True, min_width=_TIME, justify="right")
-        # A long message takes what is left, and nothing from the others.
+        # A long message uses the remaining width and does not narrow the other columns.
         grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for row, label in zip(rows, labels, strict=True):
             time_so_far = "" if row.state.is_final else _clock(now - row.since)
             grid.add_row(Text(f"  {label}"), Text(row.stage, _STYLES.get(row.state, "")), time_so_far, Text(row.words))
         return grid
 
-    def _rest(self, failed: int, under_way: int) -> list[Text]:
-        parts = [f"{count} more {what}" for count, what in ((failed, "failed"), (under_way, "under way")) if count > 0]
+    def _rest(self, failed: int, in_progress: int) -> list[Text]:
+        counts = ((failed, "failed"), (in_progress, "in progress"))
+        parts = [f"{count} more {what}" for count, what in counts if count > 0]
         return [Text(f"  ... and {' and '.join(parts)}")] if parts else []
 
 
