@@ -192,7 +192,7 @@ def _below(kind: type) -> set[type]:
 
 
 def test_an_object_without_a_view_is_refused_by_name() -> None:
-    with pytest.raises(TypeError, match="no such view of int"):
+    with pytest.raises(TypeError, match="no view of this kind for int"):
         HTML(1)
 
 
