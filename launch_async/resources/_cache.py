@@ -1,8 +1,8 @@
-"""What a purge of the CDN cache should know: whether the daily quota is used up, and whether it is needed at all.
+"""Checks for purges of the CDN cache: whether the daily quota is used up, and whether a purge is needed at all.
 
-Over the quota and over the rate limit look alike, and which status the former has is not known (FACTS §11 row 24).
-Only the usage call tells them apart. A deployment purges everything by itself (FACTS §6), so that a purge right after
-one of our own costs quota for nothing.
+The answers for "over the quota" and "over the rate limit" look alike, and the status of the former is not known
+(FACTS §11 row 24). Only the usage call shows the difference. A deployment purges the whole cache automatically
+(FACTS §6), so a purge right after a deployment wastes quota.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ __all__ = ["CachePurges", "quota_reclassifier"]
 
 _LOG: Final = logging.getLogger(__name__)
 _FRESH: Final = 60.0
-"""Seconds in which a purge is usually done everywhere (FACTS §8)."""
+"""Seconds after which a purge has usually reached all places of the CDN (FACTS §8)."""
 
 
 class CachePurges:
-    """Remembers which environments this client has deployed to just now.
+    """Remembers the environments that this client deployed to recently.
 
     Args:
-        clock: Seconds that only ever grow.
+        clock: Returns seconds of a monotonic clock.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -34,16 +34,17 @@ class CachePurges:
         self._deployed: dict[str, float] = {}
 
     def deployed(self, environment_uid: str) -> None:
-        """Note that a deployment went live, which purged everything."""
+        """Note that a deployment is live, which purged the whole cache."""
         self._deployed[environment_uid] = self._clock()
 
     def hint(self, environment_uid: str) -> None:
-        """Warn, once per deployment, if a purge that is about to be sent is hardly needed."""
+        """Log a warning, once per deployment, if the next purge is probably not needed."""
         deployed = self._deployed.pop(environment_uid, None)
         if deployed is not None and (ago := self._clock() - deployed) <= _FRESH:
             _LOG.warning(
-                "environment %s was deployed %.0f s ago, and that purged its whole cache: this revalidation counts "
-                "against the organization's daily quota for nothing, unless content has changed since",
+                "environment %s was deployed %.0f s ago, and the deployment purged its whole cache. This "
+                "revalidation counts against the organization's daily quota, and is needed only if content has changed "
+                "since the deployment",
                 environment_uid,
                 ago,
                 extra={"environment_uid": environment_uid},
@@ -51,7 +52,7 @@ class CachePurges:
 
 
 def quota_reclassifier(pipeline: Pipeline) -> Callable[[APIError], Awaitable[LaunchError]]:
-    """Return what tells, for one call, "over quota" from "too fast" and "not allowed"; it asks at most once."""
+    """Return a function that detects "over quota" among the errors of one call, with at most one usage request."""
     asked = False
 
     async def reclassify(error: APIError) -> LaunchError:
@@ -67,10 +68,10 @@ def quota_reclassifier(pipeline: Pipeline) -> Callable[[APIError], Awaitable[Lau
             return error
         if usage.remaining != 0:
             return error
-        reset = f"; counting starts anew at {usage.usage_reset}" if usage.usage_reset else ""
+        reset = f"; the quota resets at {usage.usage_reset}" if usage.usage_reset else ""
         exceeded = QuotaExceededError(
             f"all {usage.max_cache_revalidations} cache revalidations of the day are used{reset}. A deployment purges "
-            "everything and needs none",
+            "the whole cache and needs no revalidation",
             operation=error.operation,
             status=error.status,
             codes=error.codes,

@@ -1,6 +1,6 @@
-"""Checks on a certificate and its key before they are sent: a site with a wrong one is down for its visitors.
+"""Checks on a certificate and its key before the SDK sends them: a wrong certificate makes a site unreachable.
 
-They need the library cryptography (extra `certificates`). No text and no frame of these shows the private key.
+The checks need the library `cryptography` (extra `certificates`). No error text and no frame shows the private key.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _PRIVATE: Final = "PRIVATE KEY"
 
 @attrs.frozen
 class CheckedCertificate:
-    """A certificate that fits its key and its host.
+    """A certificate that matches its key and its host.
 
     Attributes:
         certificate: PEM of the site's own certificate.
-        chain: PEM of the intermediate certificates; None where none was given.
+        chain: PEM of the intermediate certificates; None if there are none.
         expires_at: When the site's certificate expires.
     """
 
@@ -54,19 +54,19 @@ def host_of(url: str) -> str:
 def checked_certificate(
     url: str, certificate: str, private_key: Secret, chain: str | None, *, now: datetime
 ) -> CheckedCertificate:
-    """Check a certificate, its key and its chain; a chain that stands behind the certificate in one PEM is cut off.
+    """Check a certificate, its key and its chain. A chain in the PEM of the certificate is split off.
 
     Args:
-        url: The domain that it is for.
+        url: The domain of the certificate.
         certificate: PEM of the certificate, or of the certificate and its chain.
         private_key: PEM of its key, without a passphrase.
         chain: PEM of the intermediate certificates, if they are not in `certificate`.
-        now: What the service's clock shows.
+        now: The current time by the service's clock.
 
     Raises:
-        ConfigurationError: The library cryptography is not installed.
-        InvalidArgumentError: One of them cannot be read or is too long, the key does not fit, the certificate is not
-            valid now, does not cover the host, or was not issued by what is in the chain.
+        ConfigurationError: The library `cryptography` is not installed.
+        InvalidArgumentError: A PEM cannot be read or is too long, the key does not belong to the certificate, or the
+            certificate is not valid now, does not cover the host, or has no issuer in the chain.
     """
     certificate, *others = _certificates_in("certificate", certificate)
     if others and chain is not None:
@@ -86,9 +86,9 @@ def checked_certificate(
 
 
 def _certificates_in(name: str, pem: str) -> list[str]:
-    """Return the certificates of a PEM, each by itself."""
+    """Return the certificates of a PEM, one by one."""
     if _was_bytes(pem):
-        raise InvalidArgumentError(name, "expected the text of a PEM, got bytes; Path.read_text() gives it")
+        raise InvalidArgumentError(name, "expected the text of a PEM, got bytes; use Path.read_text()")
     labels: list[str] = _BEGIN.findall(pem)
     if any(label.endswith(_PRIVATE) for label in labels):
         raise InvalidArgumentError(name, "holds a private key, which would be sent in clear; give it as private_key")
@@ -100,7 +100,7 @@ def _certificates_in(name: str, pem: str) -> list[str]:
 
 
 def _was_bytes(pem: str) -> bool:
-    """Return whether a text was made of bytes by mistake."""
+    """Return whether a text is the `str()` of bytes, which is a common mistake."""
     return pem.startswith(("b'", 'b"'))
 
 
@@ -109,7 +109,7 @@ def _loaded(name: str, pem: str) -> x509.Certificate:
         from cryptography import x509
     except ImportError:
         raise ConfigurationError(
-            "certificates are checked before they are sent, and that needs cryptography, which is not installed: "
+            "the check of a certificate needs the library cryptography, which is not installed: "
             "pip install 'contentstack-launch[certificates]'"
         ) from None
     try:
@@ -127,8 +127,8 @@ def _check_key(own: x509.Certificate, private_key: Secret) -> None:
     if len(keys) != 1 or _was_bytes(private_key) or any("CERTIFICATE" in label for label in labels):
         raise InvalidArgumentError(
             "private_key",
-            "is not the PEM text of exactly one private key (it is not repeated: a secret). Path.read_text() gives "
-            "the text of a file",
+            "is not the PEM text of exactly one private key (it is not repeated: a secret). Path.read_text() "
+            "returns the text of a file",
         )
     try:
         key = serialization.load_pem_private_key(private_key.encode(), password=None)
@@ -166,7 +166,7 @@ def _check_host(own: x509.Certificate, host: str) -> None:
 
 
 def _covers(name: str, host: str) -> bool:
-    """Return whether a name of a certificate is that of a host; a wildcard stands for exactly one label."""
+    """Return whether a name of a certificate covers a host. A wildcard covers exactly one label."""
     first, _, rest = host.partition(".")
     return name == host or (name.startswith("*.") and bool(first) and name[2:] == rest)
 

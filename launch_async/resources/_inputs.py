@@ -1,4 +1,4 @@
-"""Checks on what goes into creation and update of environments, before a request is spent (rules marked H in FACTS)."""
+"""Checks on the arguments of creations and updates, before the SDK sends a request (rules marked H in FACTS)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check_preset(preset: FrameworkPreset | str) -> FrameworkPreset:
     """Return a framework preset that the service knows.
 
     Raises:
-        InvalidArgumentError: It is none of the eleven.
+        InvalidArgumentError: The preset is not one of the eleven known presets.
     """
     checked = FrameworkPreset(check_text("framework_preset", preset))
     if not checked.is_known:
@@ -38,11 +38,11 @@ def check_preset(preset: FrameworkPreset | str) -> FrameworkPreset:
 
 
 def check_variables(variables: Mapping[str, str]) -> None:
-    """Check a whole list of environment variables, without ever repeating a value.
+    """Check a whole list of environment variables. No error text repeats a value.
 
     Raises:
-        InvalidArgumentError: There are more than 128, they have more than 14 KB (names and values together), or one
-            is empty.
+        InvalidArgumentError: There are more than 128 variables, their names and values have more than 14 KB in total,
+            or a name or a value is empty.
     """
     name, variables = "environment_variables", hidden(variables)
     if not isinstance(variables, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -70,7 +70,7 @@ def check_variables(variables: Mapping[str, str]) -> None:
 
 
 def variable_inputs(variables: Mapping[str, str]) -> tuple[VariableInput, ...]:
-    """Return checked variables as the request carries them."""
+    """Check variables and return them in the form of the request."""
     check_variables(variables)
     from launch_async.models.requests import VariableInput
 
@@ -78,15 +78,15 @@ def variable_inputs(variables: Mapping[str, str]) -> tuple[VariableInput, ...]:
 
 
 def given(value: V | None) -> V | Unset:
-    """Return UNSET for None: what was not given is left out of the request."""
+    """Return UNSET for None, so that the request leaves out an argument that was not given."""
     return UNSET if value is None else value
 
 
 def changed(parameter: str, value: V | Unset) -> V | Unset:
-    """Return the new value of a field that has no null.
+    """Return the new value of a field that cannot be null.
 
     Raises:
-        InvalidArgumentError: It is None, which would be sent as null.
+        InvalidArgumentError: The value is None, which would be sent as null.
     """
     if value is None:
         raise InvalidArgumentError(parameter, "cannot be None; leave it out to keep its value", rule="openapi.yaml")
@@ -109,7 +109,7 @@ def environment_input(
     upload_uid: str | Unset = UNSET,
     description: str | None = None,
 ) -> EnvironmentInput:
-    """Return an environment to be created, with what the vendor's tools always send (FACTS §11 row 18)."""
+    """Return the input of a new environment, with the fields that the vendor's tools always send (FACTS §11 row 18)."""
     preset = check_preset(framework_preset)
     from launch_async.models.requests import EnvironmentInput
 

@@ -1,4 +1,4 @@
-"""What all resources share: send an operation, take the answer out of its envelope, build the model."""
+"""The base of all resources: send an operation, take the answer out of its envelope, build the model."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ class Resource:
         headers: Mapping[str, str] = _NO_HEADERS,
         collect: Callable[[], Callable[[bytes], object]] | None = None,
     ) -> Coroutine[object, object, U]:
-        """Return what a reader makes of the answer; what it cannot read is an error of the call.
+        """Return the result of a reader for the answer. If the reader fails, the call fails.
 
-        `collect` takes the parts of the body meanwhile; see `Call`.
+        `collect` takes the parts of the body while they arrive; see `Call`.
         """
         call = _call(operation, uids, body, query, None, False, headers)
         if collect is not None:
@@ -83,15 +83,15 @@ class Resource:
         check: Callable[[M], str | None] | None = None,
         named: list[str] | None = None,
     ) -> Coroutine[object, object, M]:
-        """Return the model that an operation answers with, under `key` of its envelope or as the bare object.
+        """Return the model in an operation's answer, either under `key` of the envelope or as the bare object.
 
-        `check` says why it is not the answer to this request, if it is not. `named` takes the UID that is in an answer
-        which cannot be read, such as one that was cut off.
+        `check` returns a problem if the answer belongs to another request. `named` takes the UID from an answer that
+        cannot be read, such as an answer that was cut off.
         """
 
         def read(response: Response) -> M:
             try:
-                # Composed in place, and nothing of the readers' frames: no traceback is to show the answer.
+                # Nested calls without local variables: no traceback must show the answer.
                 if key is None:
                     model = built(operation, response, parsed(operation, response), kind)
                 else:
@@ -123,7 +123,7 @@ class Resource:
         named: Sequence[str] = (),
         options: CreationOptions[C] | None = None,
     ) -> ReconcilingCreate[C]:
-        """Return a creation that happens once, whatever becomes of the answer; see `ReconcilingCreate`."""
+        """Return a creation that happens once, even if the answer is lost; see `ReconcilingCreate`."""
         from launch_async.resources._create.reconciling import CreationOptions, ReconcilingCreate
         from launch_async.resources._create.sending import SendRecord
 
@@ -159,11 +159,11 @@ class Resource:
         check: Callable[[N], str | None] | None = None,
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> Pager[N]:
-        """Return a pager; `check` says of an item why the listing is not the answer to this request, if it is not."""
+        """Return a pager. `check` returns a problem if an item shows that the answer belongs to another request."""
         operation.render(uids)
 
         async def fetch(size: int, position: int) -> Page[N]:
-            # skip=0 is the default, and the service answers it with null either way (FACTS §4).
+            # skip=0 is the default, and the service answers with null in both cases (FACTS §4).
             query = {"limit": size, "skip": position or None}
 
             def read(response: Response) -> Page[N]:
@@ -187,11 +187,11 @@ class Resource:
 
 
 def with_methods(owner: object, place: str = "") -> str:
-    """Return the text of an object whose methods are all that there is to it, with their names.
+    """Return a text for an object that has only methods: it contains the names of the methods.
 
     Args:
         owner: The object.
-        place: Address of the API that it calls, if it knows that.
+        place: URL of the API that the object calls; empty if it is not known.
     """
     methods = [name for name, value in vars(type(owner)).items() if callable(value) and not name.startswith("_")]
     return f"<{type(owner).__name__}{f' of {place}' if place else ''}: {', '.join(methods)}>"
@@ -211,7 +211,7 @@ def _call(
         path=operation.render(uids) if uids else operation.path,
         query=query or _NONE,
         headers=headers,
-        # Composed in place: a local variable would show its secrets in a traceback.
+        # Without a local variable, which would show the body's secrets in a traceback.
         body=None if body is None else _document(body),
         secrets=_secrets(body) if isinstance(body, RequestModel) else (),
         timeout=timeout,
@@ -234,7 +234,7 @@ def _secrets(body: RequestModel) -> tuple[str, ...]:
 
 
 def undisclosed(reader: Callable[[Response], U], response: Response) -> U:
-    """Return what was read from an answer. The reader's frames hold the answer: no error's traceback keeps them.
+    """Return the result of a reader, and remove the reader's frames from errors, because the frames hold the answer.
 
     Raises:
         DecodeError: The answer does not have the promised shape.
@@ -246,13 +246,13 @@ def undisclosed(reader: Callable[[Response], U], response: Response) -> U:
 
 
 def _uids_in(body: bytes, key: str) -> list[str]:
-    """Return the UID of what is under a key of an envelope whose end may be missing; none if it is not there."""
+    """Return the UID of the object under a key of an envelope that may be cut off; an empty list if there is none."""
     found = re.match(rb'\s*\{\s*"%b"\s*:\s*\{[^{}\[\]]*?"uid"\s*:\s*"([0-9a-f]{24})"' % key.encode(), body)
     return [] if found is None else [found[1].decode()]
 
 
 def parsed(operation: Operation, response: Response) -> JSONValue:
-    """Return the JSON document of a success.
+    """Return the JSON document of a successful answer.
 
     Raises:
         DecodeError: The body is empty or not JSON.
@@ -261,12 +261,12 @@ def parsed(operation: Operation, response: Response) -> JSONValue:
         return load_json(response.body)
     except ValueError:
         problem = "is empty" if not response.body.strip() else "is not JSON"
-    # Not from in there: the error would carry the parser's, which holds the answer.
+    # Raised outside the `except` block: the parser's error holds the answer.
     raise mismatch(operation, response, [f"$: the body {problem}"])
 
 
 def parsed_if_any(operation: Operation, response: Response) -> JSONValue:
-    """Return the JSON document of a success, None for an empty body.
+    """Return the JSON document of a successful answer; None for an empty body.
 
     Raises:
         DecodeError: The body is not JSON.
@@ -278,7 +278,7 @@ def member(operation: Operation, response: Response, document: JSONValue, key: s
     """Return one member of an envelope.
 
     Raises:
-        DecodeError: It is not there.
+        DecodeError: The member is missing.
     """
     if not isinstance(document, dict) or key not in document:
         raise mismatch(operation, response, [f"$.{key}: required, but it is not there"])
@@ -288,7 +288,7 @@ def member(operation: Operation, response: Response, document: JSONValue, key: s
 def built(
     operation: Operation, response: Response, document: JSONValue, kind: type[U], place: str | int | None = None
 ) -> U:
-    """Build a model from a document, or from what stands at a place of it.
+    """Build a model from a document, or from the part at one place of a document.
 
     Raises:
         DecodeError: The document does not have the model's shape.
@@ -302,9 +302,9 @@ def built(
 
 
 def mismatch(operation: Operation, response: Response, problems: list[str]) -> DecodeError:
-    """Return the error of a success that does not have the promised shape; what was created is then unknown.
+    """Return the error of a successful answer without the promised shape, and close the connection.
 
-    The connection is closed: the answer may be another request's, and the right one may be waiting there.
+    The answer may belong to another request, and the right answer may still arrive on this connection.
     """
     if response.drop_connection is not None:
         response.drop_connection()
@@ -319,7 +319,7 @@ def mismatch(operation: Operation, response: Response, problems: list[str]) -> D
 
 
 def foreign_answer(operation: Operation, response: Response, problem: str) -> DecodeError:
-    """Return the error of an answer that belongs to another request, and close the connection that mixes them up."""
+    """Return the error of an answer that belongs to another request, and close the connection."""
     if response.drop_connection is not None:
         response.drop_connection()
     error = DecodeError(
@@ -335,7 +335,7 @@ def foreign_answer(operation: Operation, response: Response, problem: str) -> De
 
 
 def has_uid(uid: str) -> Callable[[IdentifiedModel], str | None]:
-    """Return a check that an answer is about what was asked for; what is no UID of the service's tells nothing."""
+    """Return a check that an answer has the requested UID. The check ignores a UID that is not valid."""
 
     def check(model: IdentifiedModel) -> str | None:
         if model.uid == uid or not is_uid(model.uid):
@@ -346,7 +346,7 @@ def has_uid(uid: str) -> Callable[[IdentifiedModel], str | None]:
 
 
 def has_name(name: str) -> Callable[[_Named], str | None]:
-    """Return a check that an answer is about what was to be created."""
+    """Return a check that an answer has the name of the object to create."""
 
     def check(model: _Named) -> str | None:
         if model.name is None or model.name.strip() == name.strip():
@@ -362,7 +362,7 @@ class _Named(Protocol):
 
 
 def _total(document: JSONValue) -> int | None:
-    """Return the total that a page gives; whatever else stands there is no reason to lose the page."""
+    """Return the total of a page; None if it is missing or malformed, because the items are still usable."""
     pagination = document.get("pagination") if isinstance(document, dict) else None
     try:
         total = structure(pagination, Pagination).count if pagination is not None else None

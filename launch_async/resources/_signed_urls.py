@@ -1,7 +1,7 @@
-"""Answers that consist of a signed URL: nothing in them says which request they answer.
+"""Answers that consist of a signed URL. They do not show which request they answer.
 
-An answer that a proxy sends twice would be taken for the next request's. Two requests for different things do not get
-the same URL, though. So where they do, the connection is closed and the URL is asked for once more.
+If a proxy sends an answer twice, the second copy looks like the answer to the next request. Two requests for different
+subjects never get the same URL. If they do, the SDK closes the connection and requests the URL again.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ __all__ = ["SignedUrls"]
 T = TypeVar("T")
 
 _REMEMBERED: Final = 256
-"""Newest answers that are remembered: an answer that comes twice is mixed up with one of the next."""
+"""Number of newest answers to remember. A repeated answer arrives in place of one of the next answers."""
 
 
 class SignedUrls(Generic[T]):
-    """Remembers what each signed URL was given for.
+    """Remembers the subject of each signed URL.
 
     Args:
-        url_of: Returns what two answers to different requests never share.
+        url_of: Returns a text that two answers to different requests never share.
     """
 
     def __init__(self, url_of: Callable[[T], str]) -> None:
@@ -31,11 +31,11 @@ class SignedUrls(Generic[T]):
         self._given_for: dict[str, object] = {}
 
     async def get(self, subject: object, ask: Callable[[Callable[[T], str | None]], Awaitable[T]]) -> T:
-        """Return the answer about a subject; ask again if it was the answer about another subject before.
+        """Return the answer about a subject. Request it again if another subject had the same answer before.
 
         Args:
-            subject: What the URL is for.
-            ask: Sends the request. It raises a DecodeError and closes the connection if the function that it gets
+            subject: The subject of the URL, such as a deployment UID.
+            ask: Sends the request. It raises a DecodeError and closes the connection if the function in its argument
                 returns a problem.
         """
         repeated: set[str] = set()
@@ -52,7 +52,7 @@ class SignedUrls(Generic[T]):
         except DecodeError:
             if not repeated:
                 raise
-            # What comes twice over two connections is what the service means.
+            # The same URL over two connections comes from the service itself, so it is accepted.
             answer = await ask(problem)
         while len(self._given_for) > _REMEMBERED:
             del self._given_for[next(iter(self._given_for))]

@@ -60,9 +60,9 @@ _LOGS: Final = Operation("getDeploymentLogs", "GET", _ITEM + "/logs/deployment-l
 _SERVER_LOGS: Final = Operation("getServerLogs", "GET", _ITEM + "/logs/server-logs", READ)
 _LIVE: Final = Operation("streamLiveServerLogs", "GET", _ITEM + "/logs/live", READ, once=True)
 _DOWNLOADS: Final = 3
-"""Tries of a download that fails."""
+"""How often the SDK tries a download that fails."""
 _LIVE_PATIENCE: Final = 10.0
-"""Seconds within which a live log is opened: a proxy that buffers answers never, and is not waited for any longer."""
+"""Seconds in which a live log must open. A proxy that buffers answers never opens it, so the SDK stops waiting."""
 
 _DOWNLOAD_TIMEOUT: Final = 300.0
 _UPLOADS_REMEMBERED: Final = 1000
@@ -72,7 +72,7 @@ _DOWNLOAD: Final = Operation("getDeploymentDownloadUrl", "GET", _ITEM + "/downlo
 class Deployments(Resource):
     """The deployments of an environment.
 
-    Where a method takes the three UIDs of a deployment, a `DeploymentRef` or a `Deployment` alone does as well.
+    A method that takes the three UIDs of a deployment also takes a single `DeploymentRef` or `Deployment` instead.
     """
 
     def __init__(self, pipeline: Pipeline, *, site_scheme: str, allow_http: bool = False) -> None:
@@ -82,9 +82,9 @@ class Deployments(Resource):
         self._zip_hashes: dict[str, str] = {}
         self._download_urls = SignedUrls[DownloadUrl](lambda signed: signed.url)
         self._upload_uids: OrderedDict[str, str] = OrderedDict()
-        """Upload UIDs of deployments that were made here: the service does not tell them."""
+        """Upload UIDs of the deployments that this client made: the service does not show them."""
         self._highest: dict[str, int] = {}
-        """Highest deployment number seen, by environment: what comes later is newer."""
+        """Highest deployment number seen, by environment. A later deployment has a higher number."""
         self._creation_clock = CreationClock()
         self._listings: dict[str, _Listing] = {}
         """The last listing of each environment's newest deployments."""
@@ -92,7 +92,9 @@ class Deployments(Resource):
     def list(
         self, project_uid: str, environment_uid: str, *, limit: int | None = None, skip: int = 0
     ) -> Pager[Deployment]:
-        """List an environment's deployments, in the service's order; sort by `deployment_number` (FACTS §11 row 22).
+        """List an environment's deployments, in the order of the service.
+
+        The vendor does not document the order. To sort the deployments, use `deployment_number`.
 
         Args:
             project_uid: The project.
@@ -101,10 +103,10 @@ class Deployments(Resource):
             skip: Number of items to skip at the start.
 
         Returns:
-            A pager: iterate it for every deployment, or ask it for a page, the total or a list.
+            A pager: iterate it to get every deployment, or ask it for one page, the total number or a list.
 
         Raises:
-            InvalidArgumentError: A UID is malformed, or `limit` or `skip` is out of bounds (FACTS §4).
+            InvalidArgumentError: A UID is malformed, or `limit` is not from 1 to 100, or `skip` is negative.
 
         API: `listDeployments`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -128,13 +130,13 @@ class Deployments(Resource):
         """Return one deployment.
 
         Args:
-            project_uid: The project; or alone, a reference to the deployment or the deployment itself.
+            project_uid: The project. Or a `DeploymentRef` or a `Deployment` as the only argument.
             environment_uid: The environment.
             deployment_uid: The deployment.
 
         Raises:
             InvalidArgumentError: A UID is malformed.
-            NotFoundError: No such deployment in this organization (404).
+            NotFoundError: The organization has no such deployment (404).
 
         API: `getDeployment`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -155,24 +157,27 @@ class Deployments(Resource):
         commit_hash: str | None = None,
         upload_uid: str | None = None,
     ) -> Deployment:
-        """Start a deployment; it goes on at the service when this returns.
+        """Start a deployment. The method does not wait until the deployment has ended.
 
-        Without arguments: the newest commit of the branch (Git), or the previous ZIP again (file upload). If a
-        deployment is running, the new one is QUEUED, and one that was queued before becomes SKIPPED (FACTS §6).
+        Without `commit_hash` and `upload_uid`, the service deploys the newest commit of the branch (Git projects), or
+        the previous ZIP again (file-upload projects). If a deployment is running, the new deployment is QUEUED, and a
+        deployment that was already queued becomes SKIPPED.
 
         Args:
             project_uid: The project.
             environment_uid: The environment.
-            commit_hash: Full hash of a commit (Git projects; app tokens cannot do this).
-            upload_uid: Of a ZIP that was sent to `uploads.url_for_deployment()` (file-upload projects).
+            commit_hash: Full hash of a commit, for Git projects. The service refuses the tokens of apps (M2M).
+            upload_uid: Upload UID of a ZIP that you sent to a URL from `uploads.url_for_deployment()`, for file-upload
+                projects.
 
         Raises:
-            InvalidArgumentError: A UID is malformed, or both sources were given.
-            NotFoundError: No such environment in this organization (404).
-            GitProviderError: Launch cannot reach the Git account (401).
-            MissingScopeError: A commit was given, and the token is known to belong to an app; nothing was sent.
-            AmbiguousOutcome: The answer was lost, and a look-up cannot tell whether it happened. It never can for an
-                upload with other deployments beside it: only `deploy()` knows the ZIP to compare them with.
+            InvalidArgumentError: A UID is malformed, or you gave both `commit_hash` and `upload_uid`.
+            NotFoundError: The organization has no such environment (404).
+            GitProviderError: Launch cannot access the Git account (401).
+            MissingScopeError: You gave a commit, and the token belongs to an app. The SDK sent no request.
+            AmbiguousOutcome: The answer was lost, and the listing does not show whether the service created the
+                deployment. For an upload, this also happens if the listing shows other new deployments: only `deploy()`
+                knows the ZIP and can compare it with theirs.
 
         API: `createDeployment`; scope `launch.projects:write` or `launch:manage`.
         """
@@ -191,18 +196,18 @@ class Deployments(Resource):
         *,
         after: datetime | None = None,
     ) -> Log[LogLine]:
-        """Return build-log lines, oldest first; `follow_logs` follows them as they come.
+        """Return the lines of the build log, oldest first. `follow_logs` returns the lines while the build runs.
 
         Args:
-            project_uid: The project; or alone, a reference to the deployment or the deployment itself.
+            project_uid: The project. Or a `DeploymentRef` or a `Deployment` as the only argument.
             environment_uid: The environment.
             deployment_uid: The deployment.
-            after: Only lines after this time, which needs a zone; whether the moment itself is included is not known
-                (FACTS §11 row 6).
+            after: Only lines after this time. The time needs a time zone. The vendor does not document whether the
+                service includes lines at exactly this time.
 
         Raises:
-            InvalidArgumentError: A UID is malformed, or `after` has no zone.
-            NotFoundError: No such deployment in this organization (404).
+            InvalidArgumentError: A UID is malformed, or `after` has no time zone.
+            NotFoundError: The organization has no such deployment (404).
 
         API: `getDeploymentLogs`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -219,19 +224,19 @@ class Deployments(Resource):
         start: datetime,
         end: datetime,
     ) -> Log[ServerLogLine]:
-        """Return what a deployment's server wrote in a window of time; `tail_server_logs` follows it.
+        """Return the server log lines of a deployment between two times. `tail_server_logs` follows the log.
 
         Args:
-            project_uid: The project; or alone, a reference to the deployment or the deployment itself.
+            project_uid: The project. Or a `DeploymentRef` or a `Deployment` as the only argument.
             environment_uid: The environment.
             deployment_uid: The deployment.
-            start: Start of the window, a time with a zone.
-            end: End of the window, a time with a zone.
+            start: Start of the period, a time with a time zone.
+            end: End of the period, a time with a time zone.
 
         Raises:
-            InvalidArgumentError: A UID is malformed, a time has no zone, or the window is empty.
-            ServerLogsUnavailable: The service has none, as for static sites (500, FACTS §7).
-            NotFoundError: No such deployment in this organization (404).
+            InvalidArgumentError: A UID is malformed, a time has no time zone, or `end` is before `start`.
+            ServerLogsUnavailable: The deployment has no server logs: a static site has none (500).
+            NotFoundError: The organization has no such deployment (404).
 
         API: `getServerLogs`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -240,7 +245,7 @@ class Deployments(Resource):
             raise InvalidArgumentError("end", "is before start", rule="openapi.yaml")
         query = {"startTime": _milliseconds(start), "endTime": _milliseconds(end)}
         try:
-            # Under which key they come is not known (FACTS §11 row 4).
+            # The vendor does not document the key of the lines (FACTS §11 row 4).
             reading = _LogReading(_SERVER_LOGS, ServerLogLine, ["logs", "serverLogs"], bare=True)
             return await self._log(reading, _SERVER_LOGS, uids, query)
         except InternalServerError as error:
@@ -254,16 +259,16 @@ class Deployments(Resource):
     ) -> DownloadUrl:
         """Return a signed URL of the ZIP that a file-upload deployment was built from.
 
-        The URL is a secret; fetch it without any credentials.
+        The URL is a secret. Download from it without credentials.
 
         Args:
-            project_uid: The project; or alone, a reference to the deployment or the deployment itself.
+            project_uid: The project. Or a `DeploymentRef` or a `Deployment` as the only argument.
             environment_uid: The environment.
             deployment_uid: The deployment.
 
         Raises:
             InvalidArgumentError: A UID is malformed.
-            NotFoundError: No such deployment in this organization, or it has no ZIP (404).
+            NotFoundError: The organization has no such deployment, or the deployment has no ZIP (404).
 
         API: `getDeploymentDownloadUrl`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -285,7 +290,7 @@ class Deployments(Resource):
         upload_uid: str | None,
         options: CreationOptions[Deployment] | None = None,
     ) -> ReconcilingCreate[Deployment]:
-        """Return the creation of a deployment, for a workflow that has it created in its own way."""
+        """Return the creation of a deployment, for a workflow that sets the options of the creation."""
         body = CreateDeploymentRequest(commit_hash=given(commit_hash), upload_uid=given(upload_uid))
         uids = {"project_uid": project_uid, "environment_uid": environment_uid}
         known: int | None = None
@@ -352,9 +357,9 @@ class Deployments(Resource):
             self._upload_uids.popitem(last=False)
 
     async def _zip_hash(self, deployment: Deployment) -> str | None:
-        """Return the SHA-256 of the ZIP that a deployment was built from; None where it cannot be had.
+        """Return the SHA-256 of the ZIP that a deployment was built from; None if the ZIP is not available.
 
-        It is streamed from the storage, and costs no budget but the request for its address.
+        The storage streams the ZIP. Only the request for the signed URL counts against the rate limit.
         """
         if deployment.uid in self._zip_hashes:
             return self._zip_hashes[deployment.uid]
@@ -390,7 +395,7 @@ class Deployments(Resource):
         return digest.hexdigest()
 
     def _located(self, deployment: Deployment, *, project_uid: str, environment_uid: str) -> Deployment:
-        """Fill in what the wire leaves out: where the deployment belongs, and how its site is reached."""
+        """Fill in the fields that the answer does not have: the project, the environment and the scheme of the site."""
         if deployment.deployment_number is not None:
             highest = self._highest.get(environment_uid, 0)
             self._highest[environment_uid] = max(highest, deployment.deployment_number)
@@ -400,11 +405,11 @@ class Deployments(Resource):
 
 
 def _elsewhere(deployment: Deployment, *, environment_uid: str) -> str | None:
-    """Say so if a deployment is of another environment; what is no UID of the service's tells nothing."""
-    told = deployment.environment
-    if told is None or told == environment_uid or not is_uid(told):
+    """Return a problem if the deployment belongs to another environment; None if it does not or has no valid UID."""
+    shown = deployment.environment
+    if shown is None or shown == environment_uid or not is_uid(shown):
         return None
-    return f"deployment {deployment.uid} is of environment {told}, and {environment_uid} was asked for"
+    return f"deployment {deployment.uid} is of environment {shown}, and {environment_uid} was asked for"
 
 
 def _download_url(response: Response, *, check: Callable[[DownloadUrl], str | None]) -> DownloadUrl:
@@ -413,7 +418,7 @@ def _download_url(response: Response, *, check: Callable[[DownloadUrl], str | No
         raise mismatch(_DOWNLOAD, response, ["$: no URL in it"])
     expires = document.get("expiresIn")
     seconds = expires if isinstance(expires, int) and not isinstance(expires, bool) else None
-    # An expiry that is no number stays among the unknown fields.
+    # An expiry that is not a number stays in the unknown fields.
     read = {name, "expiresIn"} if expires == seconds else {name}
     signed = DownloadUrl(
         url=str(document[name]),
@@ -428,31 +433,31 @@ def _download_url(response: Response, *, check: Callable[[DownloadUrl], str | No
 def _uids(
     project_uid: str | DeploymentRef | Deployment, environment_uid: str | None, deployment_uid: str | None
 ) -> dict[str, str]:
-    """Return the three UIDs of a deployment, given one by one or as a reference.
+    """Return the three UIDs of a deployment, from three arguments or from one reference.
 
     Raises:
-        InvalidArgumentError: One is missing, or there is a UID beside a reference.
+        InvalidArgumentError: A UID is missing, or there is a UID as well as a reference.
     """
-    beside = {"environment_uid": environment_uid, "deployment_uid": deployment_uid}
+    others = {"environment_uid": environment_uid, "deployment_uid": deployment_uid}
     if isinstance(project_uid, DeploymentRef | Deployment):
-        if given := [name for name, uid in beside.items() if uid is not None]:
+        if given := [name for name, uid in others.items() if uid is not None]:
             kind = type(project_uid).__name__
             raise InvalidArgumentError(given[0], f"the {kind} before it says that already; give the {kind} alone")
         ref = project_uid.ref if isinstance(project_uid, Deployment) else project_uid
         return attrs.asdict(ref)
     if environment_uid is None or deployment_uid is None:
-        missing = next(name for name, uid in beside.items() if uid is None)
+        missing = next(name for name, uid in others.items() if uid is None)
         raise InvalidArgumentError(missing, "is missing; give all three UIDs, or a DeploymentRef alone")
     return {"project_uid": project_uid, "environment_uid": environment_uid, "deployment_uid": deployment_uid}
 
 
 @attrs.frozen
 class KnownUpload:
-    """An upload that a deployment was made from.
+    """An upload that a deployment was built from.
 
     Attributes:
         uid: Its upload UID.
-        sha256: SHA-256 of the ZIP; None where it is not known.
+        sha256: SHA-256 of the ZIP; None if it is not known.
     """
 
     uid: str
@@ -460,13 +465,13 @@ class KnownUpload:
 
 
 def upload_uid_of(deployments: Deployments, deployment: Deployment) -> KnownUpload | None:
-    """Return the upload of a deployment that this client has made; None where it is not known."""
+    """Return the upload of a deployment that this client created; None if it is not known."""
     uid = deployments._upload_uids.get(deployment.uid)  # noqa: SLF001
     return None if uid is None else KnownUpload(uid, deployments._zip_hashes.get(deployment.uid))  # noqa: SLF001
 
 
 def host_in_clear(deployments: Deployments, url: str) -> str:
-    """Return the host that a URL would reach in clear against the client's settings; empty if it would not."""
+    """Return the host of an unencrypted URL that the client's settings do not allow; empty if they allow the URL."""
     return "" if deployments._allow_http else plain_http_host(url)  # noqa: SLF001
 
 
@@ -475,8 +480,8 @@ class _Listing:
     """A listing of an environment's newest deployments.
 
     Attributes:
-        at: When it was asked for, by the event loop's clock.
-        unnumbered: UIDs of the deployments in it that have no number.
+        at: When the client requested the listing, by the event loop's clock.
+        unnumbered: UIDs of the listed deployments that have no number.
     """
 
     at: float
@@ -484,7 +489,7 @@ class _Listing:
 
 
 async def newest_deployments(deployments: Deployments, project_uid: str, environment_uid: str) -> Sequence[Deployment]:
-    """Return an environment's newest deployments, and remember them: a later creation is none of them."""
+    """Return an environment's newest deployments, and remember that these are not from a later creation."""
     at = asyncio.get_running_loop().time()
     found = await recent_deployments(deployments, project_uid, environment_uid)
     unnumbered = frozenset(one.uid for one in found if one.deployment_number is None)
@@ -495,19 +500,19 @@ async def newest_deployments(deployments: Deployments, project_uid: str, environ
 
 
 def note_number(deployments: Deployments, environment_uid: str, number: int) -> None:
-    """Take in the number of a deployment that an environment is known to have: what is created later is newer."""
+    """Remember the number of an environment's deployment: a deployment that is created later has a higher number."""
     highest = deployments._highest  # noqa: SLF001
     highest[environment_uid] = max(highest.get(environment_uid, 0), number)
 
 
 def tells_new_ones(deployments: Deployments, environment_uid: str) -> bool:
-    """Return whether this client can tell what it creates in an environment now from what was there before."""
+    """Return whether this client can distinguish a deployment that it creates now from the earlier deployments."""
     clock = deployments._creation_clock  # noqa: SLF001
     return clock.now() is not None or deployments._is_just_listed(environment_uid)  # noqa: SLF001
 
 
 async def zip_hash_of(deployments: Deployments, deployment: Deployment) -> str | None:
-    """Return the SHA-256 of the ZIP that a deployment was built from; None where it cannot be had."""
+    """Return the SHA-256 of the ZIP that a deployment was built from; None if the ZIP is not available."""
     return await deployments._zip_hash(deployment)  # noqa: SLF001
 
 
@@ -520,7 +525,7 @@ def deployment_creation(
     upload_uid: str | None,
     options: CreationOptions[Deployment],
 ) -> ReconcilingCreate[Deployment]:
-    """Return the creation of a deployment, for a workflow that has it created in its own way.
+    """Return the creation of a deployment, for a workflow that sets the options of the creation.
 
     Args:
         deployments: The client's deployments.
@@ -528,26 +533,26 @@ def deployment_creation(
         environment_uid: The environment.
         commit_hash: As for `Deployments.create`.
         upload_uid: As for `Deployments.create`.
-        options: The workflow's way.
+        options: The workflow's options of the creation.
     """
     return deployments._creation(project_uid, environment_uid, commit_hash, upload_uid, options)  # noqa: SLF001
 
 
 async def open_live_log(pipeline: Pipeline, ref: DeploymentRef, *, last_id: str = "") -> Response:
-    """Open the live log of a deployment's server; whoever gets the answer reads its `stream` and closes it.
+    """Open the live log of a deployment's server. The caller reads the `stream` of the answer and closes it.
 
     Args:
         pipeline: The client's pipeline.
         ref: The deployment.
-        last_id: The id of the last event of the stream before; empty for none.
+        last_id: The id of the last event of the previous stream; empty if there is none.
 
     Raises:
-        NotFoundError: There is no such deployment, or no live log (404).
-        APIError: There is no live log (405, 501), or it cannot be opened.
+        NotFoundError: The deployment does not exist, or it has no live log (404).
+        APIError: The service has no live log (405, 501), or cannot open it.
 
     API: `streamLiveServerLogs`; scope `launch.projects:read` or `launch:manage`.
     """
-    # A compressed stream would be held back until a block of it is full.
+    # A server holds back a compressed stream until a block is full.
     headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
     if last_id:
         headers["Last-Event-ID"] = last_id
@@ -561,7 +566,7 @@ async def open_live_log(pipeline: Pipeline, ref: DeploymentRef, *, last_id: str 
 
 
 def _proof(commit_hash: str | None, upload: str | None, sha256: str | None, zip_of: ZipOf) -> Proof[Deployment]:
-    """Return what proves that a deployment is the one that was asked for."""
+    """Return the rule that proves that a deployment is the requested one."""
     if commit_hash is not None:
         return CommitProof(commit_hash)
     return OwnSourceProof(zip_of) if upload is None else UploadProof(sha256, zip_of)
@@ -576,19 +581,19 @@ def _aware(name: str, moment: datetime) -> datetime:
 
 
 def _milliseconds(moment: datetime) -> str:
-    # Digits only, as openapi.yaml says: nothing was logged before 1970.
+    # openapi.yaml allows digits only, so a time before 1970 is sent as 0.
     return str(max(0, int(moment.timestamp() * 1000)))
 
 
 def _name_of_url(document: dict[str, JSONValue]) -> str | None:
-    """Return which field holds the URL: its name is not established (FACTS §11 row 3)."""
+    """Return the name of the field with the URL: the vendor does not document the name (FACTS §11 row 3)."""
     texts = {name: value for name, value in document.items() if isinstance(value, str) and value}
     anything = (name for name, value in texts.items() if value.startswith("https://"))
     return next((name for name in ("downloadUrl", "url", "signedUrl", *anything) if name in texts), None)
 
 
 class _LogReading(Generic[L]):
-    """Reads the lines of one answer while they arrive, or those of a transport that gives the whole body."""
+    """Reads the log lines of one answer while they arrive, or from the whole body at the end."""
 
     def __init__(self, operation: Operation, kind: type[L], keys: Sequence[str], *, bare: bool = False) -> None:
         self._operation = operation
@@ -596,12 +601,12 @@ class _LogReading(Generic[L]):
         self._parts: LogParts[L] = self._new()
 
     def begin(self) -> Callable[[bytes], None]:
-        """Begin again, for another attempt."""
+        """Start again, for another attempt."""
         self._parts = self._new()
         return self._take
 
     def lines(self, response: Response) -> Log[L]:
-        """Return the lines of an answer that has come to its end."""
+        """Return the lines of a complete answer."""
         self._take(response.body)
         try:
             return Log(self._parts.lines())
@@ -616,7 +621,7 @@ class _LogReading(Generic[L]):
             problems = error.problems
         else:
             return
-        # Not from in there: the error would carry the answer.
+        # Raised outside the `except` block: an error raised inside would carry the answer.
         raise mismatch(self._operation, Response(200), problems)
 
 

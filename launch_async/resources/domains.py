@@ -35,7 +35,7 @@ class Domains(Resource):
     """The domains of an environment."""
 
     def list(self, project_uid: str, environment_uid: str, *, limit: int | None = None, skip: int = 0) -> Pager[Domain]:
-        """List the domains under which an environment is served.
+        """List the domains of an environment.
 
         Args:
             project_uid: The project.
@@ -44,13 +44,13 @@ class Domains(Resource):
             skip: Number of items to skip at the start.
 
         Returns:
-            A pager: iterate it for every domain, or ask it for a page, the total or a list.
+            A pager: iterate it to get every domain, or ask it for one page, the total number or a list.
 
         Raises:
-            InvalidArgumentError: A UID is malformed, or `limit` or `skip` is out of bounds.
-            NotFoundError: No such environment in this organization (404).
+            InvalidArgumentError: A UID is malformed, or `limit` is not from 1 to 100, or `skip` is negative.
+            NotFoundError: The organization has no such environment (404).
 
-        API: `listDomains`; the scope it needs is not documented, `launch.projects:read` is assumed.
+        API: `listDomains`. The vendor does not document the scope; `launch.projects:read` probably suffices.
         """
         return self._list(
             _LIST,
@@ -74,40 +74,42 @@ class Domains(Resource):
         private_key: str | None = None,
         chain: str | None = None,
     ) -> Domain:
-        """Give a domain a certificate of your own, or go back to the one that Launch manages.
+        """Install your own certificate for a domain, or return to the certificate that Launch manages.
 
-        The domain is read before anything is sent: `url` must be its own, because another one would rename it. The
-        change is never sent twice. If its answer is lost, the domain is read again to see whether it happened. It takes
-        two requests, and a third one where the answer does not show the domain.
+        The SDK first reads the domain and compares `url` with it, because another `url` would rename the domain. The
+        SDK sends the change only once. If the answer is lost, the SDK reads the domain again to find out whether the
+        service made the change. The call takes two requests, or three if the answer does not show the domain.
 
-        Certificates are checked before any request (extra `certificates`): all PEMs can be read and have at most
-        32 KiB each, the key fits, the certificate is valid now, covers the host (a wildcard stands for one label), and
-        was issued by one in the chain.
+        The SDK checks the certificate before any request, with the library of the extra `certificates`. Each PEM must
+        be readable and have at most 32 KiB. The key must belong to the certificate. The certificate must be valid now,
+        and must cover the host (a wildcard covers one label). If there is a chain, it must contain the issuer of the
+        certificate.
 
         Args:
             project_uid: The project.
             environment_uid: The environment.
             domain_uid: The domain.
-            url: Host name of the domain, as `list` shows it.
-            ssl_method: `AUTOMATIC` for the certificate that Launch manages; `CUSTOM`, which is the default beside a
-                certificate, for your own.
-            certificate: PEM text of the certificate; it may hold the chain behind it, as `fullchain.pem` does.
-            private_key: PEM text of its key, without a passphrase; a secret, never shown.
+            url: Host name of the domain, as `list` returns it.
+            ssl_method: `AUTOMATIC` for the certificate that Launch manages, or `CUSTOM` for your own certificate. The
+                default is `CUSTOM` if you give a certificate.
+            certificate: PEM text of the certificate. The chain may follow the certificate, as in `fullchain.pem`.
+            private_key: PEM text of the private key, without a passphrase. The SDK never shows the key.
             chain: PEM text of the intermediate certificates.
 
         Returns:
-            The domain as the service shows it afterwards.
+            The domain after the change.
 
         Raises:
-            InvalidArgumentError: `url` is not the domain's, there is nothing to change, or a check of the certificate
-                failed; nothing was changed.
-            ConfigurationError: The library cryptography is not installed.
+            InvalidArgumentError: `url` is not the host name of the domain, there is nothing to change, or a check of
+                the certificate failed. The SDK changed nothing.
+            ConfigurationError: The library `cryptography` is not installed.
             NotFoundError: The environment has no such domain.
-            AmbiguousOutcome: The answer was lost, and the domain does not show whether the change happened.
+            AmbiguousOutcome: The answer was lost, and the domain does not show whether the service made the change.
 
-        API: `listDomains`, `updateDomain`; the scope is not documented, `launch.projects:write` is assumed.
+        API: `listDomains`, `updateDomain`. The vendor does not document the scope; `launch.projects:write` probably
+        suffices.
         """
-        # Rebound: a traceback with local variables must not show the key, whichever argument it is given as.
+        # The assignments hide the key, also in a wrong argument: a traceback with local variables must not show it.
         certificate = Secret(certificate) if certificate is not None else None
         private_key = Secret(private_key) if private_key is not None else None
         chain = Secret(chain) if chain is not None else None
@@ -122,7 +124,9 @@ class Domains(Resource):
         before = await self._read_one(uids)
         if before.url is None or host_of(before.url) != host_of(url):
             raise InvalidArgumentError(
-                "url", f"is {url!r}, and the domain is {before.url!r}: repeat its own, because another one renames it"
+                "url",
+                f"is {url!r}, and the domain is {before.url!r}: give {before.url!r}, because another url renames the "
+                "domain",
             )
         body = UpdateDomainRequest(
             url=before.url,
@@ -141,25 +145,25 @@ class Domains(Resource):
             lost = error
         else:
             return shown or await self._read_one(uids)
-        # Outside: an error that is raised here would hold the lost one's frames.
+        # Called outside the `except` block: an error raised inside would keep the frames of the lost answer.
         return await self._read_back(uids, before, _Change(method, checked), lost)
 
     async def _read_one(self, uids: Mapping[str, str]) -> Domain:
-        """Return a domain as the listing of its environment shows it: there is no operation for a single one."""
+        """Return a domain from the listing of its environment: the API has no operation that returns one domain."""
         async for domain in self.list(uids["project_uid"], uids["environment_uid"]):
             if domain.uid == uids["domain_uid"]:
                 return domain
         raise NotFoundError(
             f"environment {uids['environment_uid']} has no domain {uids['domain_uid']}: "
-            "launch.domains.list(project_uid, environment_uid) shows those that it has",
+            "launch.domains.list(project_uid, environment_uid) returns its domains",
             operation=_UPDATE.name,
         )
 
     async def _read_back(self, uids: Mapping[str, str], before: Domain, change: _Change, lost: LaunchError) -> Domain:
-        """Return the domain once it shows that a change took place whose answer was lost.
+        """Return the domain when it shows the change whose answer was lost.
 
         Raises:
-            AmbiguousOutcome: It does not.
+            AmbiguousOutcome: The domain does not show the change.
         """
         for delay in self._pipeline.retry.look_up_delays:
             await asyncio.sleep(delay)
@@ -171,8 +175,8 @@ class Domains(Resource):
                 return now
         raise AmbiguousOutcome(
             f"the answer to the change of domain {before.url} was lost ({lost.message}), and the domain does not show "
-            "whether it happened. Look at launch.domains.list(project_uid, environment_uid) or at the certificate that "
-            "the site serves before you send it again",
+            "whether it happened. Check launch.domains.list(project_uid, environment_uid) or the certificate that "
+            "the site serves before you send the change again",
             candidates=[uids["domain_uid"]],
             operation=_UPDATE.name,
             status=lost.status,
@@ -183,13 +187,13 @@ class Domains(Resource):
 
 @attrs.frozen
 class _Change:
-    """What was to become of a domain."""
+    """A requested change of a domain."""
 
     ssl_method: SslMethod
     certificate: CheckedCertificate | None
 
     def is_shown_by(self, now: Domain, before: Domain) -> bool:
-        """Return whether a domain shows this change, and showed something else before."""
+        """Return whether a domain shows this change now and did not show it before."""
         if now.ssl_method != self.ssl_method:
             return False
         if self.certificate is None:
@@ -205,17 +209,17 @@ def _is_second(moment: datetime | None, wanted: datetime) -> bool:
 
 
 def _naming(project_uid: str) -> Mapping[str, str]:
-    """Return a header that an older example of the vendor sent; where it is not needed it does no harm."""
+    """Return a header that an older example of the vendor sends. It is harmless if the service does not need it."""
     return {"x-project-uid": project_uid}
 
 
 def _checked_method(
     ssl_method: SslMethod | str | None, certificate: str | None, private_key: Secret | None, chain: str | None
 ) -> SslMethod:
-    """Return the method that an update is about, if all that it needs is there and nothing else.
+    """Return the SSL method of an update, after a check that exactly the arguments of this method are given.
 
     Raises:
-        InvalidArgumentError: Something is missing, or would be ignored.
+        InvalidArgumentError: An argument is missing, or the service would ignore it.
     """
     if ssl_method is None and certificate is private_key is chain is None:
         raise InvalidArgumentError("ssl_method", "there is nothing to change; give AUTOMATIC, or a certificate and key")
@@ -225,14 +229,14 @@ def _checked_method(
     parts = {"certificate": certificate, "private_key": private_key, "chain": chain}
     if method is SslMethod.AUTOMATIC:
         if surplus := [name for name, part in parts.items() if part is not None]:
-            raise InvalidArgumentError(surplus[0], "would be ignored beside ssl_method AUTOMATIC")
+            raise InvalidArgumentError(surplus[0], "would be ignored, because ssl_method is AUTOMATIC")
     elif missing := [name for name in ("certificate", "private_key") if parts[name] is None]:
         raise InvalidArgumentError(missing[0], "is missing; ssl_method CUSTOM needs a certificate and its private_key")
     return method
 
 
 def _shown(domain_uid: str, response: Response) -> Domain | None:
-    """Return the domain that an answer shows; its body is not documented, and may be missing."""
+    """Return the domain of an answer, or None. The vendor does not document the body, which may be empty."""
     try:
         document = load_json(response.body)
         inner = document.get("domain", document) if isinstance(document, dict) else None

@@ -59,10 +59,10 @@ class Environments(Resource):
             skip: Number of items to skip at the start.
 
         Returns:
-            A pager: iterate it for every environment, or ask it for a page, the total or a list.
+            A pager: iterate it to get every environment, or ask it for one page, the total number or a list.
 
         Raises:
-            InvalidArgumentError: The UID is malformed, or `limit` or `skip` is out of bounds (FACTS §4).
+            InvalidArgumentError: The UID is malformed, or `limit` is not from 1 to 100, or `skip` is negative.
 
         API: `listEnvironments`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -77,11 +77,11 @@ class Environments(Resource):
         )
 
     async def get(self, project_uid: str, environment_uid: str) -> Environment:
-        """Return one environment, its variables in clear.
+        """Return one environment. The values of its variables are in clear text.
 
         Raises:
             InvalidArgumentError: A UID is malformed.
-            NotFoundError: No such environment in this organization (404).
+            NotFoundError: The organization has no such environment (404).
 
         API: `getEnvironment`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -110,34 +110,36 @@ class Environments(Resource):
         is_streaming_enabled: bool | None = None,
         is_contentstack_authentication_enabled: bool | None = None,
     ) -> Environment:
-        """Add an environment to a Git project; its first deployment starts at once.
+        """Add an environment to a Git project. The service starts its first deployment immediately.
 
-        App (M2M) tokens cannot do this (FACTS §3).
+        The call needs a user's token: the service refuses the tokens of apps (M2M).
 
         Args:
             project_uid: The project.
             name: Name of the environment, unique in the project, at most 200 characters.
             git_branch: Branch to deploy.
-            description: Free text.
-            framework_preset: How the site is built and served.
-            output_directory: Folder that is served; the preset's own by default.
+            description: Description of the environment.
+            framework_preset: Framework of the site, which decides how Launch builds and runs it.
+            output_directory: Folder with the built site. The default is the folder of the preset.
             build_command: Command that builds the site.
             server_command: Command that starts the server.
-            environment_variables: At most 128 and 14 KB, none empty.
-            auto_deploy_on_push: Whether a push deploys.
-            is_streaming_enabled: Whether responses are streamed.
-            is_contentstack_authentication_enabled: Whether visitors must be logged in to Contentstack.
+            environment_variables: At most 128 variables and 14 KB in total. No name and no value may be empty.
+            auto_deploy_on_push: Whether a push to the branch starts a deployment.
+            is_streaming_enabled: Whether the site streams its responses.
+            is_contentstack_authentication_enabled: Whether visitors must log in to Contentstack.
 
         Raises:
-            InvalidArgumentError: An argument breaks a rule of FACTS §4.
-            ConflictError: An environment of that name exists (409).
-            GitProviderError: Launch cannot reach the Git account (401).
-            MissingScopeError: The token is known to belong to an app; nothing was sent.
-            AmbiguousOutcome: The answer was lost, and a look-up cannot tell whether it happened.
+            InvalidArgumentError: An argument is empty or too long, the framework preset is unknown, or the variables
+                break a limit. The SDK sent no request.
+            ConflictError: The project has an environment with this name already (409).
+            GitProviderError: Launch cannot access the Git account (401).
+            MissingScopeError: The token belongs to an app. The SDK sent no request.
+            AmbiguousOutcome: The answer was lost, and the listing does not show whether the service created the
+                environment.
 
         API: `createEnvironment`; scope `launch.projects:write` or `launch:manage`, a user's token.
         """
-        # Rebound: a traceback with local variables must not show them.
+        # The assignment hides the values: a traceback that prints local variables must not show them.
         environment_variables = hidden(environment_variables)
         body = environment_input(
             "name",
@@ -170,29 +172,31 @@ class Environments(Resource):
         is_streaming_enabled: bool | None = None,
         is_contentstack_authentication_enabled: bool | None = None,
     ) -> Environment:
-        """Add an environment to a file-upload project; its first deployment starts at once.
+        """Add an environment to a file-upload project. The service starts its first deployment immediately.
 
         Args:
             project_uid: The project.
             name: Name of the environment, unique in the project, at most 200 characters.
-            upload_uid: Of a ZIP that was sent to `uploads.url_for_environment()`.
-            description: Free text.
-            framework_preset: How the site is built and served.
-            output_directory: Folder that is served; the preset's own by default.
+            upload_uid: Upload UID of a ZIP that you sent to a URL from `uploads.url_for_environment()`.
+            description: Description of the environment.
+            framework_preset: Framework of the site, which decides how Launch builds and runs it.
+            output_directory: Folder with the built site. The default is the folder of the preset.
             build_command: Command that builds the site.
             server_command: Command that starts the server.
-            environment_variables: At most 128 and 14 KB, none empty.
-            is_streaming_enabled: Whether responses are streamed.
-            is_contentstack_authentication_enabled: Whether visitors must be logged in to Contentstack.
+            environment_variables: At most 128 variables and 14 KB in total. No name and no value may be empty.
+            is_streaming_enabled: Whether the site streams its responses.
+            is_contentstack_authentication_enabled: Whether visitors must log in to Contentstack.
 
         Raises:
-            InvalidArgumentError: An argument breaks a rule of FACTS §4.
-            ConflictError: An environment of that name exists (409).
-            AmbiguousOutcome: The answer was lost, and a look-up cannot tell whether it happened.
+            InvalidArgumentError: An argument is empty or too long, the framework preset is unknown, or the variables
+                break a limit. The SDK sent no request.
+            ConflictError: The project has an environment with this name already (409).
+            AmbiguousOutcome: The answer was lost, and the listing does not show whether the service created the
+                environment.
 
         API: `createEnvironment`; scope `launch.projects:write` or `launch:manage`.
         """
-        # Rebound: a traceback with local variables must not show them.
+        # The assignment hides the values: a traceback that prints local variables must not show them.
         environment_variables = hidden(environment_variables)
         body = environment_input(
             "name",
@@ -229,40 +233,43 @@ class Environments(Resource):
         has_lytics_enabled: bool | Unset = UNSET,
         is_cache_priming_enabled: bool | Unset = UNSET,
     ) -> Environment:
-        """Change an environment. What is left out (UNSET) keeps its value; None is sent as null and removes the value.
+        """Change an environment. An argument that you leave out (UNSET) keeps its value.
 
-        The API has null for `description`, `output_directory`, `build_command`, `server_command`, `git_branch`,
-        `auto_deploy_on_push` and `password_protection`. Any other argument cannot be None.
+        None removes the value: the SDK sends null. None is possible for `description`, `output_directory`,
+        `build_command`, `server_command`, `git_branch`, `auto_deploy_on_push` and `password_protection`. Any other
+        argument cannot be None.
 
-        `environment_variables` is the whole new list: `launch.variables` changes single ones safely. Changes reach the
-        site with the next deployment.
+        `environment_variables` replaces the whole list of variables. To change single variables, use
+        `launch.variables`. The site uses the changes from its next deployment on.
 
         Args:
             project_uid: The project.
             environment_uid: The environment.
             name: New name, at most 200 characters.
-            description: Free text; None for none.
-            framework_preset: How the site is built and served.
-            output_directory: Folder that is served; None for none.
-            build_command: Command that builds the site; None for none.
-            server_command: Command that starts the server; None for none.
-            git_branch: Branch to deploy; None for none.
-            auto_deploy_on_push: Whether a push deploys; None for the service's own choice.
-            environment_variables: The whole new list: at most 128 and 14 KB, none empty.
-            password_protection: Basic authentication in front of the site; None for none.
-            is_streaming_enabled: Whether responses are streamed.
-            is_contentstack_authentication_enabled: Whether visitors must be logged in to Contentstack.
-            has_lytics_enabled: Whether the Lytics tag is injected.
-            is_cache_priming_enabled: Whether the CDN is warmed after each deployment.
+            description: Description of the environment; None removes it.
+            framework_preset: Framework of the site, which decides how Launch builds and runs it.
+            output_directory: Folder with the built site; None removes it.
+            build_command: Command that builds the site; None removes it.
+            server_command: Command that starts the server; None removes it.
+            git_branch: Branch to deploy; None removes it.
+            auto_deploy_on_push: Whether a push to the branch starts a deployment; None for the service's default.
+            environment_variables: The whole new list: at most 128 variables and 14 KB in total. No name and no value
+                may be empty.
+            password_protection: User name and password that visitors must enter; None removes the protection.
+            is_streaming_enabled: Whether the site streams its responses.
+            is_contentstack_authentication_enabled: Whether visitors must log in to Contentstack.
+            has_lytics_enabled: Whether Launch adds the Lytics tag to the pages.
+            is_cache_priming_enabled: Whether Launch fills the CDN cache after each deployment.
 
         Raises:
-            InvalidArgumentError: Nothing to change was given, or an argument breaks a rule of FACTS §4.
-            ConflictError: An environment of that name exists (409).
-            NotFoundError: No such environment in this organization (404).
+            InvalidArgumentError: There is nothing to change, an argument is empty or too long, the framework preset is
+                unknown, or the variables break a limit. The SDK sent no request.
+            ConflictError: The project has an environment with this name already (409).
+            NotFoundError: The organization has no such environment (404).
 
         API: `updateEnvironment`; scope `launch.projects:write` or `launch:manage`.
         """
-        # Rebound: a traceback with local variables must not show them.
+        # The assignment hides the values: a traceback that prints local variables must not show them.
         environment_variables = hidden(environment_variables)
         password_protection = hidden_json(password_protection)
         body = UpdateEnvironmentRequest(
@@ -302,7 +309,7 @@ class Environments(Resource):
 
         Raises:
             InvalidArgumentError: A UID is malformed.
-            NotFoundError: No such environment in this organization (404).
+            NotFoundError: The organization has no such environment (404).
 
         API: `deleteEnvironment`; scope `launch.projects:delete` or `launch:manage`.
         """
@@ -318,25 +325,26 @@ class Environments(Resource):
         cache_tags: Sequence[str] | None = None,
         hostnames: Sequence[str] | None = None,
     ) -> None:
-        """Purge responses from the environment's CDN cache: exactly one of a path, tags or host names.
+        """Purge responses from the environment's CDN cache, by exactly one of a path, cache tags or host names.
 
-        Host names beside a path would not be refused by the service: it would purge the whole host (FACTS §8). Each
-        call counts against the organization's daily quota. A deployment purges everything by itself: a call right after
-        one of this client's own deployments logs a warning.
+        The SDK refuses a path together with host names, because the service would purge the whole host. Each call
+        counts against the organization's daily quota. A deployment purges the whole cache automatically. A call within
+        60 s of a deployment that this client made logs a warning.
 
         Args:
             project_uid: The project.
             environment_uid: The environment.
-            path: Path that starts with `/`; on all host names of the environment.
-            is_prefix: Whether everything below the path is purged, too.
-            cache_tags: 1 to 100 tags; what carries any of them is purged.
-            hostnames: Bare host names that are purged wholly.
+            path: Path that starts with `/`. The service purges it on all host names of the environment.
+            is_prefix: Whether the service also purges everything below the path.
+            cache_tags: 1 to 100 tags. The service purges every response that has at least one of the tags.
+            hostnames: Host names without a scheme or a path. The service purges everything on these hosts.
 
         Raises:
-            InvalidArgumentError: Not exactly one was given, or it breaks a rule of FACTS §8.
-            NotFoundError: No such environment in this organization (404).
-            QuotaExceededError: The daily quota is used up, as the usage call confirms (FACTS §11 row 24).
-            RateLimitError: Refused as too fast, again and again (429).
+            InvalidArgumentError: You gave none or several of `path`, `cache_tags` and `hostnames`, or a value is not
+                allowed. The SDK sent no request.
+            NotFoundError: The organization has no such environment (404).
+            QuotaExceededError: The daily quota is used up. The SDK checked this with `usage.cache_revalidations()`.
+            RateLimitError: The service refused the request because of the rate limit, and all retries too (429).
 
         API: `revalidateCdnCache`; scope `launch.projects:write` or `launch:manage`.
         """
@@ -390,7 +398,7 @@ class Environments(Resource):
 def environment_creation(
     environments: Environments, project_uid: str, body: EnvironmentInput, options: CreationOptions[Environment]
 ) -> ReconcilingCreate[Environment]:
-    """Return the creation of an environment, for a workflow that has it created in its own way."""
+    """Return the creation of an environment, for a workflow that sets the options of the creation."""
     return environments._creation(project_uid, body, options)  # noqa: SLF001
 
 
@@ -414,7 +422,7 @@ def check_revalidation(
     """Return the body of a revalidation.
 
     Raises:
-        InvalidArgumentError: Not exactly one strategy was given, or it breaks a rule of FACTS §8.
+        InvalidArgumentError: None or several of path, tags and host names were given, or a value is not allowed.
     """
     rule = "FACTS §8"
     strategies = {"path": path, "cache_tags": cache_tags, "hostnames": hostnames}
@@ -423,14 +431,14 @@ def check_revalidation(
         problem = f"exactly one of path, cache_tags and hostnames is needed, got {' and '.join(chosen) or 'none'}"
         raise InvalidArgumentError(chosen[1] if len(chosen) > 1 else "path", problem, rule=rule)
     if is_prefix and path is None:
-        raise InvalidArgumentError("is_prefix", "goes with path only", rule=rule)
+        raise InvalidArgumentError("is_prefix", "works only together with path", rule=rule)
     if path is not None:
         if not path.startswith("/"):
             raise InvalidArgumentError("path", f"{path[:60]!r} does not start with /", rule="openapi.yaml")
         return RevalidateCacheRequest(cache_path=CachePath(path=path, is_prefix=is_prefix))
     values = cache_tags if cache_tags is not None else hostnames or ()
     if isinstance(values, str):
-        raise InvalidArgumentError(chosen[0], "is one string; give a list of them", rule="openapi.yaml")
+        raise InvalidArgumentError(chosen[0], "is a single string; give a list of strings", rule="openapi.yaml")
     unique = tuple(dict.fromkeys(values))
     check_count(chosen[0], unique, most=_MAX_TAGS if cache_tags is not None else len(unique), rule=rule)
     for value in unique:

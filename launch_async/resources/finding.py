@@ -1,4 +1,4 @@
-"""Names, globs and UIDs: which projects and environments of a listing are meant.
+"""Names, globs and UIDs: how the SDK finds the projects and environments that they match.
 
 The rules are the same for `LaunchClient.find`, the fleet, declared state and the command:
 
@@ -7,7 +7,7 @@ The rules are the same for `LaunchClient.find`, the fleet, declared state and th
 3. Otherwise a text with `*`, `?` or `[...]` is a glob.
 
 Case matters. Two spellings of one text in Unicode (`ü` as one character or as `u` with a mark) are the same name,
-unless the listing has both; spaces around a name don't count.
+unless the listing has both. Spaces around a name do not count.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from launch_async.resources.projects import Projects
 __all__ = ["FoundEnvironment", "FoundProject", "find_environment", "find_project", "matching", "only"]
 
 _OFFERED: Final = 5
-"""Names that an error offers at most."""
+"""Highest number of names that an error suggests."""
 
 
 class _Named(Protocol):
-    """What a listing holds: a project or an environment."""
+    """An item of a listing: a project or an environment."""
 
     @property
     def uid(self) -> str: ...
@@ -43,7 +43,7 @@ N = TypeVar("N", bound=_Named)
 
 
 class FoundProject(NamedTuple):
-    """What `find(project)` returns.
+    """The result of `find(project)`.
 
     Attributes:
         project_uid: UID of the project.
@@ -53,7 +53,9 @@ class FoundProject(NamedTuple):
 
 
 class FoundEnvironment(NamedTuple):
-    """What `find(project, environment)` returns: the first two arguments of most calls, `deploy(*found, source)`.
+    """The result of `find(project, environment)`: the first two arguments of most calls.
+
+    For example: `deploy(*found, source)`.
 
     Attributes:
         project_uid: UID of the project.
@@ -65,12 +67,12 @@ class FoundEnvironment(NamedTuple):
 
 
 async def find_project(projects: Projects, wanted: str) -> str:
-    """Return the UID of the one project that a name, a glob or a UID means; a UID takes no request.
+    """Return the UID of the one project that matches a name, a glob or a UID. For a UID, no request is sent.
 
     Raises:
-        InvalidArgumentError: It is empty or no text.
-        NameNotFound: No project fits.
-        AmbiguousName: Several projects fit.
+        InvalidArgumentError: The argument is empty or not a string.
+        NameNotFound: No project matches.
+        AmbiguousName: Several projects match.
     """
     if is_uid(check_text("project", wanted)):
         return wanted
@@ -78,12 +80,12 @@ async def find_project(projects: Projects, wanted: str) -> str:
 
 
 async def find_environment(environments: Environments, project_uid: str, wanted: str) -> str:
-    """Return the UID of the one environment of a project that a name, a glob or a UID means.
+    """Return the UID of the one environment of a project that matches a name, a glob or a UID.
 
     Raises:
-        InvalidArgumentError: It is empty or no text.
-        NameNotFound: No environment fits.
-        AmbiguousName: Several environments fit.
+        InvalidArgumentError: The argument is empty or not a string.
+        NameNotFound: No environment matches.
+        AmbiguousName: Several environments match.
     """
     if is_uid(check_text("environment", wanted)):
         return wanted
@@ -92,39 +94,40 @@ async def find_environment(environments: Environments, project_uid: str, wanted:
 
 
 def matching(items: Iterable[N], wanted: Iterable[str]) -> list[N]:
-    """Return the items that any one of several names, globs or UIDs means, in the order of the listing."""
+    """Return the items that match at least one of several names, globs or UIDs, in the order of the listing."""
     known = list(items)
     meant = {item.uid for one in wanted for item in _meant(known, one)}
     return [item for item in known if item.uid in meant]
 
 
 def only(kind: str, wanted: str, items: Sequence[N], *, globs: bool = False) -> N:
-    """Return the one item that a name or a UID means, or a glob where globs are accepted.
+    """Return the one item that matches a name or a UID, or a glob if `globs` is true.
 
     Args:
-        kind: What the listing holds, for errors: `project` or `environment of project ...`.
+        kind: Kind of the listed items, for errors: `project` or `environment of project ...`.
         wanted: The name, UID or glob.
         items: The whole listing.
         globs: Whether a glob is accepted.
 
     Raises:
-        NameNotFound: None fits.
-        AmbiguousName: Several fit.
+        NameNotFound: No item matches.
+        AmbiguousName: Several items match.
     """
     found = _meant(items, wanted, globs=globs)
     if len(found) == 1:
         return found[0]
     if found:
         raise AmbiguousName(
-            f"{len(found)} fit {wanted!r}, and one {kind} is wanted: {_offered(found)}. Give the whole name or the UID",
+            f"{len(found)} names match {wanted!r}, and the call needs exactly one {kind}: {_offered(found)}. "
+            "Give the whole name or the UID",
             candidates={item.uid: item.name or "" for item in found},
             operation="find",
         )
     close = _close(wanted, items)
     listing = "launch.projects.list()" if kind == "project" else "launch.environments.list(project_uid)"
-    advice = f"Close names: {_offered(close)}" if close else f"{listing} shows what there is: {len(items)} in all"
+    advice = f"Close names: {_offered(close)}" if close else f"{listing} returns all names: {len(items)} in total"
     raise NameNotFound(
-        f"no {kind} fits {wanted!r} (case matters). {advice}",
+        f"no {kind} matches {wanted!r} (case matters). {advice}",
         candidates={item.uid: item.name or "" for item in close},
         operation="find",
     )
@@ -149,7 +152,7 @@ def _offered(items: Sequence[_Named]) -> str:
 
 
 def _close(wanted: str, items: Sequence[N]) -> list[N]:
-    """Return the items whose names somebody may have meant: spelt alike, or with the text in them."""
+    """Return the items with a similar name: a similar spelling, or a name that contains the text."""
     text = _plain(wanted).strip("*?").casefold()
     names = {item.uid: _plain(item.name).casefold() for item in items if item.name}
     alike = difflib.get_close_matches(text, list(names.values()), n=_OFFERED)

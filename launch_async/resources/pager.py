@@ -1,8 +1,8 @@
-"""A listing that is read page by page, and survives whatever the service does between two pages.
+"""A listing that the SDK reads page by page, also while the service adds and removes items.
 
-Offset pagination shifts when items appear or vanish meanwhile, `count` may be missing, `skip` comes back as null, and
-a service may ignore `limit` (FACTS §4). Every item is given once, by its UID; a listing that shrinks is read again
-where it may have moved past us; without a count, only a page with nothing new ends it.
+Pages overlap or leave a gap if items appear or disappear between two requests. The service may leave out `count`,
+return `skip` as null, and ignore `limit`. The pager returns every item once, by its UID. If the total becomes smaller,
+the pager steps back and reads that part again. Without a count, the listing ends at the first page with no new item.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ from launch_async.models.page import Listed, Page
 __all__ = ["Pager", "unlike_a_list"]
 
 _PAGE_SIZE: Final = 100
-_PATIENCE: Final = 100
-"""Pages in a row without anything new after which a listing that never ends by itself is given up."""
+_MOST_OLD_PAGES: Final = 100
+"""Number of consecutive pages without a new item after which the pager stops reading."""
 
 T = TypeVar("T", bound=IdentifiedModel)
 C = TypeVar("C", bound=type)
 
 
 def unlike_a_list(awaited: str) -> Callable[[C], C]:
-    """Make a pager's class say what to call, where a program takes it for a list: `len()`, an index, a condition.
+    """Make a pager raise an error with advice if a program uses it like a list: `len()`, an index or a condition.
 
-    Python raises an error for the first two anyway, and type checkers report them: so they need not know of these.
+    Type checkers do not see these methods, so they still report `len()` and an index.
 
     Args:
-        awaited: What stands before a call of the pager: `await ` or nothing.
+        awaited: The text before a call of the pager: `await ` or an empty string.
     """
     whole = "await pager" if awaited else "list(pager)"
     advice = {
-        "__len__": f"a Pager has no len() before it is read: len({whole}), or {awaited}pager.total()",
-        "__getitem__": f"a Pager is no list: {whole} gives the list, {awaited}pager.first() the first item",
-        "__bool__": f"a Pager does not know before it is read whether it is empty: {awaited}pager.first() is None then",
+        "__len__": f"a Pager has no len() before it is read: use len({whole}) or {awaited}pager.total()",
+        "__getitem__": f"a Pager is not a list: use {whole}, or {awaited}pager.first() for the first item",
+        "__bool__": f"a Pager cannot say if it is empty before it is read: use {awaited}pager.first() is None",
     }
 
-    def refusal(words: str) -> Callable[..., object]:
+    def refusal(message: str) -> Callable[..., object]:
         def refuse(*_: object) -> object:
-            raise TypeError(words)
+            raise TypeError(message)
 
         return refuse
 
     def decorated(kind: C) -> C:
-        for name, words in advice.items():
-            setattr(kind, name, refusal(words))
+        for name, message in advice.items():
+            setattr(kind, name, refusal(message))
         return kind
 
     return decorated
@@ -56,13 +56,13 @@ def unlike_a_list(awaited: str) -> Callable[[C], C]:
 
 @unlike_a_list("await ")
 class Pager(Generic[T]):
-    """A listing: iterate it for every item, or ask for a page, the total or a list.
+    """A listing: iterate it to get every item, or ask it for one page, the total number or a list.
 
-    Nothing is requested before that, and each iteration reads the listing anew. An iteration gives every item once,
-    also where items appear or vanish between two pages (FACTS §4).
+    The pager sends no request before that. Each iteration reads the listing again, and returns every item once, even if
+    items appear or disappear between two pages.
 
-    A notebook shows the first page: in launch_sync it is requested for that, in launch_async it is the one that was
-    read last, because a view cannot wait for an answer.
+    A notebook shows the first page. In launch_sync, the notebook requests this page. In launch_async, it shows the
+    first page that was read last, because a view cannot wait for an answer.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Pager(Generic[T]):
         self._limit = limit or _PAGE_SIZE
         self._skip = skip
         self._shown: Page[T] | None = None
-        """The first page that was read last, for notebooks."""
+        """The most recent answer for the first page, for notebooks."""
 
     def __repr__(self) -> str:
         return f"Pager(limit={self._limit}, skip={self._skip})"
@@ -83,7 +83,7 @@ class Pager(Generic[T]):
 
     @property
     def page_read(self) -> Page[T] | None:
-        """The first page as it was read last; None if nothing was read yet."""
+        """The most recent answer for the first page; None if the pager has not read it yet."""
         return self._shown
 
     def __await__(self) -> Generator[object, None, list[T]]:
@@ -96,25 +96,25 @@ class Pager(Generic[T]):
                 yield item
 
     async def pages(self) -> AsyncIterator[Page[T]]:
-        """Iterate over the pages; items that were on an earlier page are left out of a later one."""
+        """Iterate over the pages. A page leaves out the items that an earlier page had."""
         seen: set[object] = set()
-        position, known_total, barren = self._skip, None, 0
+        position, known_total, old_pages = self._skip, None, 0
         while True:
             page = await self._fetch(self._limit, position)
             self._shown = page if position == self._skip else self._shown
             vanished = max(0, known_total - page.total) if known_total is not None and page.total is not None else 0
             known_total = page.total
-            # A domain may come without a UID: it is then told by all that it says.
+            # A domain may have no UID. The pager then compares all its fields.
             there = {item.uid or item: item for item in page.items}
             fresh = tuple(item for key, item in there.items() if key not in seen)
             seen.update(there)
             if fresh:
                 yield Page(fresh, page.skip, page.total)
-            barren = 0 if fresh else barren + 1
-            if barren == _PATIENCE or (not fresh and page.total is None):
+            old_pages = 0 if fresh else old_pages + 1
+            if old_pages == _MOST_OLD_PAGES or (not fresh and page.total is None):
                 return
             if vanished:
-                # What stood before this page has moved up: step back, and read again what may have been passed over.
+                # Items moved up, so the pager may have skipped some: step back and read these positions again.
                 position = max(self._skip, position - vanished)
             elif page.items:
                 position += len(page.items)
@@ -134,7 +134,7 @@ class Pager(Generic[T]):
         return page.items[0] if page.items else None
 
     async def total(self) -> int:
-        """Return how many items the whole listing has; where the service does not say, they are counted."""
+        """Return how many items the whole listing has. If the service does not report it, the pager counts them."""
         page = await self._fetch(1, 0)
         if page.total is not None:
             return page.total

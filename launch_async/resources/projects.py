@@ -46,10 +46,10 @@ class Projects(Resource):
             skip: Number of items to skip at the start.
 
         Returns:
-            A pager: iterate it for every project, or ask it for a page, the total or a list.
+            A pager: iterate it to get every project, or ask it for one page, the total number or a list.
 
         Raises:
-            InvalidArgumentError: `limit` or `skip` is out of bounds (FACTS §4).
+            InvalidArgumentError: `limit` is not from 1 to 100, or `skip` is negative.
 
         API: `listProjects`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -60,7 +60,7 @@ class Projects(Resource):
 
         Raises:
             InvalidArgumentError: The UID is malformed.
-            NotFoundError: No such project in this organization (404).
+            NotFoundError: The organization has no such project (404).
 
         API: `getProject`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -88,40 +88,43 @@ class Projects(Resource):
         is_streaming_enabled: bool | None = None,
         is_contentstack_authentication_enabled: bool | None = None,
     ) -> Project:
-        """Create a project from a Git repository, with its first environment and that one's first deployment.
+        """Create a project from a Git repository, with a first environment and its first deployment.
 
-        The answer has the project only; environment and deployment appear a little later (FACTS §4). App (M2M)
-        tokens cannot do this (FACTS §3).
+        The method returns the project only. The environment and its deployment appear shortly after that. The call
+        needs a user's token: the service refuses the tokens of apps (M2M).
 
         Args:
             name: Name of the project, unique in the organization, at most 200 characters.
-            repository_name: `owner/name`.
-            username: Namespace that owns the repository.
-            repository_url: Address of the repository.
+            repository_name: Name of the repository, as `owner/name`.
+            username: User or organization that owns the repository.
+            repository_url: URL of the repository.
             git_branch: Branch to deploy.
-            git_provider: `GitHub`, or `ExternalGitProvider` for every other one.
-            description: Free text, at most 255 characters.
+            git_provider: `GitHub`, or `ExternalGitProvider` for all other providers.
+            description: Description of the project, at most 255 characters.
             environment_name: Name of the first environment, at most 200 characters.
-            environment_description: Free text.
-            framework_preset: How the site is built and served.
-            output_directory: Folder that is served; the preset's own by default.
+            environment_description: Description of the first environment.
+            framework_preset: Framework of the site, which decides how Launch builds and runs it.
+            output_directory: Folder with the built site. The default is the folder of the preset.
             build_command: Command that builds the site.
             server_command: Command that starts the server.
-            environment_variables: Variables of the first environment: at most 128 and 14 KB, none empty.
-            auto_deploy_on_push: Whether a push deploys.
-            is_streaming_enabled: Whether responses are streamed.
-            is_contentstack_authentication_enabled: Whether visitors must be logged in to Contentstack.
+            environment_variables: Variables of the first environment: at most 128 variables and 14 KB in total. No name
+                and no value may be empty.
+            auto_deploy_on_push: Whether a push to the branch starts a deployment.
+            is_streaming_enabled: Whether the site streams its responses.
+            is_contentstack_authentication_enabled: Whether visitors must log in to Contentstack.
 
         Raises:
-            InvalidArgumentError: An argument breaks a rule of FACTS §4.
-            ConflictError: A project of that name exists (409).
-            GitProviderError: Launch cannot reach the Git account (401).
-            MissingScopeError: The token is known to belong to an app; nothing was sent.
-            AmbiguousOutcome: The answer was lost, and a look-up cannot tell whether it happened.
+            InvalidArgumentError: An argument is empty or too long, the framework preset is unknown, or the variables
+                break a limit. The SDK sent no request.
+            ConflictError: The organization has a project with this name already (409).
+            GitProviderError: Launch cannot access the Git account (401).
+            MissingScopeError: The token belongs to an app. The SDK sent no request.
+            AmbiguousOutcome: The answer was lost, and the listing does not show whether the service created the
+                project.
 
         API: `createProject`; scope `launch.projects:write` or `launch:manage`, a user's token.
         """
-        # Rebound: a traceback with local variables must not show them.
+        # The assignment hides the values: a traceback that prints local variables must not show them.
         environment_variables = hidden(environment_variables)
         environment = environment_input(
             "environment_name",
@@ -171,33 +174,36 @@ class Projects(Resource):
         is_streaming_enabled: bool | None = None,
         is_contentstack_authentication_enabled: bool | None = None,
     ) -> Project:
-        """Create a project from an uploaded ZIP, with its first environment and that one's first deployment.
+        """Create a project from an uploaded ZIP, with a first environment and its first deployment.
 
-        The answer has the project only; environment and deployment appear a little later (FACTS §4). `create_site`
-        does the upload, this call and the waiting in one.
+        The method returns the project only. The environment and its deployment appear shortly after that.
+        `create_site` uploads the ZIP, creates the project and waits until the site is live.
 
         Args:
             name: Name of the project, unique in the organization, at most 200 characters.
-            upload_uid: Of a ZIP that was sent to `uploads.url_for_project()`.
-            description: Free text, at most 255 characters.
+            upload_uid: Upload UID of a ZIP that you sent to a URL from `uploads.url_for_project()`.
+            description: Description of the project, at most 255 characters.
             environment_name: Name of the first environment, at most 200 characters.
-            environment_description: Free text.
-            framework_preset: How the site is built and served.
-            output_directory: Folder that is served; the preset's own by default.
+            environment_description: Description of the first environment.
+            framework_preset: Framework of the site, which decides how Launch builds and runs it.
+            output_directory: Folder with the built site. The default is the folder of the preset.
             build_command: Command that builds the site.
             server_command: Command that starts the server.
-            environment_variables: Variables of the first environment: at most 128 and 14 KB, none empty.
-            is_streaming_enabled: Whether responses are streamed.
-            is_contentstack_authentication_enabled: Whether visitors must be logged in to Contentstack.
+            environment_variables: Variables of the first environment: at most 128 variables and 14 KB in total. No name
+                and no value may be empty.
+            is_streaming_enabled: Whether the site streams its responses.
+            is_contentstack_authentication_enabled: Whether visitors must log in to Contentstack.
 
         Raises:
-            InvalidArgumentError: An argument breaks a rule of FACTS §4.
-            ConflictError: A project of that name exists (409).
-            AmbiguousOutcome: The answer was lost, and a look-up cannot tell whether it happened.
+            InvalidArgumentError: An argument is empty or too long, the framework preset is unknown, or the variables
+                break a limit. The SDK sent no request.
+            ConflictError: The organization has a project with this name already (409).
+            AmbiguousOutcome: The answer was lost, and the listing does not show whether the service created the
+                project.
 
         API: `createProject`; scope `launch.projects:write` or `launch:manage`.
         """
-        # Rebound: a traceback with local variables must not show them.
+        # The assignment hides the values: a traceback that prints local variables must not show them.
         environment_variables = hidden(environment_variables)
         environment = environment_input(
             "environment_name",
@@ -219,7 +225,7 @@ class Projects(Resource):
                 name=check_text("name", name, longest=MAX_NAME),
                 project_type=ProjectType.FILEUPLOAD,
                 description=_description(description),
-                # The environment repeats it, as the vendor's command line does (openapi.yaml).
+                # The environment repeats the upload UID, because the vendor's command line sends both (openapi.yaml).
                 file_upload=FileUploadInput(upload_uid=upload_uid),
                 environment=environment,
             )
@@ -228,17 +234,18 @@ class Projects(Resource):
     async def update(
         self, project_uid: str, *, name: str | Unset = UNSET, description: str | Unset | None = UNSET
     ) -> Project:
-        """Change a project's name or description. What is left out (UNSET) keeps its value.
+        """Change a project's name or description. An argument that you leave out (UNSET) keeps its value.
 
         Args:
             project_uid: The project.
-            name: New name, at most 200 characters. The API has no null here, so None is refused.
-            description: New description, at most 255 characters; None is sent as null, which removes it.
+            name: New name, at most 200 characters. It cannot be None, because every project has a name.
+            description: New description, at most 255 characters. None removes the description: the SDK sends null.
 
         Raises:
-            InvalidArgumentError: Nothing to change was given, or an argument breaks a rule of FACTS §4.
-            ConflictError: A project of that name exists (409).
-            NotFoundError: No such project in this organization (404).
+            InvalidArgumentError: There is nothing to change, or an argument is empty or too long. The SDK sent no
+                request.
+            ConflictError: The organization has a project with this name already (409).
+            NotFoundError: The organization has no such project (404).
 
         API: `updateProject`; scope `launch.projects:write` or `launch:manage`.
         """
@@ -259,25 +266,27 @@ class Projects(Resource):
 
         Raises:
             InvalidArgumentError: The UID is malformed.
-            NotFoundError: No such project in this organization (404).
+            NotFoundError: The organization has no such project (404).
 
         API: `deleteProject`; scope `launch.projects:delete` or `launch:manage`.
         """
         await self._send(_DELETE, {"project_uid": project_uid})
 
     async def update_git_repository(self, project_uid: str, body: Mapping[str, JSONValue]) -> JSONValue:
-        """Change a project's Git repository, with a body of your own: the vendor documents none (FACTS §11 row 15).
+        """Change a project's Git repository.
+
+        The vendor does not document the body of this request. The SDK sends your body unchanged.
 
         Args:
             project_uid: The project.
-            body: What is sent, as it is.
+            body: JSON object to send.
 
         Returns:
-            The answer, as it came.
+            The JSON document of the answer; None if the answer is empty.
 
         Raises:
             InvalidArgumentError: The UID is malformed.
-            NotFoundError: No such project in this organization (404).
+            NotFoundError: The organization has no such project (404).
 
         API: `updateProjectGitRepository`; a user's token.
         """
@@ -322,7 +331,7 @@ class Projects(Resource):
 def project_creation(
     projects: Projects, body: CreateProjectRequest, options: CreationOptions[Project]
 ) -> ReconcilingCreate[Project]:
-    """Return the creation of a project, for a workflow that has it created in its own way."""
+    """Return the creation of a project, for a workflow that sets the options of the creation."""
     return projects._creation(body, options)  # noqa: SLF001
 
 

@@ -1,4 +1,4 @@
-"""Signed upload URLs, and sending a ZIP to one: `File Upload` in the API reference."""
+"""Signed upload URLs, and uploads to them: `File Upload` in the API reference."""
 
 from __future__ import annotations
 
@@ -50,29 +50,29 @@ class Uploads(Resource):
         self._signed = SignedUrls[SignedUploadUrl](lambda signed: signed.upload_uid or signed.upload_url)
 
     async def url_for_project(self) -> SignedUploadUrl:
-        """Return a signed URL for the ZIP of a new project; valid for ten minutes.
+        """Return a signed URL for the ZIP of a new project. The URL is valid for ten minutes.
 
         API: `getProjectUploadUrl`; scope `launch.projects:write` or `launch:manage`.
         """
         return await self._url(_PROJECT, {})
 
     async def url_for_environment(self, project_uid: str) -> SignedUploadUrl:
-        """Return a signed URL for the ZIP of a new environment; valid for ten minutes.
+        """Return a signed URL for the ZIP of a new environment. The URL is valid for ten minutes.
 
         Raises:
             InvalidArgumentError: The UID is malformed.
-            NotFoundError: No such project in this organization (404).
+            NotFoundError: The organization has no such project (404).
 
         API: `getEnvironmentUploadUrl`; scope `launch.projects:write` or `launch:manage`.
         """
         return await self._url(_ENVIRONMENT, {"project_uid": project_uid})
 
     async def url_for_deployment(self, project_uid: str, environment_uid: str) -> SignedUploadUrl:
-        """Return a signed URL for the ZIP of a new deployment; valid for ten minutes.
+        """Return a signed URL for the ZIP of a new deployment. The URL is valid for ten minutes.
 
         Raises:
             InvalidArgumentError: A UID is malformed.
-            NotFoundError: No such environment in this organization (404).
+            NotFoundError: The organization has no such environment (404).
 
         API: `getDeploymentUploadUrl`; scope `launch.projects:write` or `launch:manage`.
         """
@@ -85,20 +85,22 @@ class Uploads(Resource):
         *,
         on_progress: Callable[[int], object] | None = None,
     ) -> None:
-        """Send a ZIP to storage, streamed from disk; neither credentials nor the budget are touched (FACTS §3, §5).
+        """Send a ZIP to the storage, streamed from disk.
+
+        The SDK sends no credentials to the storage, and the upload does not count against the rate limit.
 
         Args:
-            upload_url: Where to send it, as one of the other methods returned it; for one upload only.
-            file: The ZIP: 1,024 bytes to 100 MiB (FACTS §5).
-            on_progress: Called with the bytes sent so far, now and then and at the end.
+            upload_url: The signed URL from one of the other methods. Use each URL for one upload only.
+            file: Path of the ZIP, which must have 1,024 bytes to 100 MiB.
+            on_progress: The SDK calls it with the number of bytes sent so far, during the upload and at the end.
 
         Raises:
-            InvalidArgumentError: The file is not there, too small or too large.
-            StorageError: The storage refused the file, broke off, or did not move for 120 s. The file became shorter
-                while it was sent. Or nothing was sent, because the URL is more than nine minutes old, or of plain http
-                to another machine.
+            InvalidArgumentError: The file does not exist, is too small or is too large.
+            StorageError: The storage refused the file, closed the connection, or accepted no data for 120 s. Or the
+                file became shorter during the upload. Or the SDK sent nothing, because the URL is more than nine
+                minutes old, or uses plain http to another machine.
         """
-        # Rebound: a traceback with local variables must not show a signed URL that was given as text.
+        # The assignment hides a signed URL that is a plain text: a traceback with local variables must not show it.
         upload_url = hidden_json(upload_url)
         _check_signed(upload_url)
         check_callback(on_progress=on_progress)
@@ -106,7 +108,7 @@ class Uploads(Resource):
         request = _upload_request(upload_url, FileBody(path, _checked_size(path), on_progress=on_progress))
         if nearly_over(upload_url):
             raise StorageError(
-                "the signed URL is more than nine minutes old, and valid for ten: ask for a new one",
+                "the signed URL is more than nine minutes old and is valid for ten minutes: request a new one",
                 operation=_SEND,
                 retryable=True,
             )
@@ -119,7 +121,7 @@ class Uploads(Resource):
         try:
             response = await self._pipeline.send_file(request)
         except TransportError as error:
-            # A redirect is a failure, and may not be tried again as it is (FACTS §5).
+            # A redirect is a failure, and the SDK must not retry it with the same URL (FACTS §5).
             raise StorageError(
                 f"the upload failed: {error.message}", operation=_SEND, retryable=error.retryable
             ) from error
@@ -135,13 +137,13 @@ class Uploads(Resource):
 
 
 def nearly_over(upload_url: SignedUploadUrl) -> bool:
-    """Whether a signed URL is too old to begin an upload; `expiresIn` cannot tell (FACTS §11 row 7)."""
+    """Return whether a signed URL is too old for an upload; the unit of `expiresIn` is not known."""
     return upload_url.received_at is not None and datetime.now(UTC) - upload_url.received_at > _USABLE
 
 
 def _check_signed(upload_url: object) -> None:
     if not isinstance(upload_url, SignedUploadUrl):
-        problem = f"expected what url_for_project() and its kin return, got {kind_of(upload_url)}"
+        problem = f"expected a SignedUploadUrl, such as url_for_project() returns, got {kind_of(upload_url)}"
         raise InvalidArgumentError("upload_url", problem)
 
 
@@ -160,7 +162,7 @@ def _checked_size(path: Path) -> int:
 
 
 def _upload_request(upload_url: SignedUploadUrl, body: FileBody) -> Request:
-    """Return the request that the signed URL asks for: a form if it has fields, else the raw bytes (FACTS §5)."""
+    """Return the upload request: a form if the signed URL has form fields, otherwise the raw bytes (FACTS §5)."""
     if upload_url.fields:
         fields = tuple((field.form_field_key, field.form_field_value) for field in upload_url.fields)
         form = attrs.evolve(body, form=True, fields=fields)
@@ -188,12 +190,12 @@ def _refusal(response: Response, upload_url: SignedUploadUrl) -> StorageError:
         *(field.form_field_value for field in upload_url.fields),
         *(header.value for header in upload_url.headers),
     ]
-    words = redact(read_envelope(response.body).message, [value for value in secrets if len(value) > 8])
-    words = " ".join(words.split())[:300]
+    message = redact(read_envelope(response.body).message, [value for value in secrets if len(value) > 8])
+    message = " ".join(message.split())[:300]
     retry_after = parse_retry_after(response.header("Retry-After"), date=response.header("Date"))
     later = "" if retry_after is None else f" in {retry_after:.0f} s"
     return StorageError(
-        f"the storage refused the upload{f': {words}' if words else ''}. Ask for a new URL and send the file "
+        f"the storage refused the upload{f': {message}' if message else ''}. Request a new URL and send the file "
         f"again{later}",
         operation=_SEND,
         status=response.status,

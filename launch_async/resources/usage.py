@@ -1,4 +1,4 @@
-"""How much of a quota is used: `Launch Product Analytics` in the API reference."""
+"""Usage of the quotas: `Launch Product Analytics` in the API reference."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Usage(Resource):
     """The organization's quotas."""
 
     async def cache_revalidations(self) -> CacheRevalidationUsage:
-        """Return how much of the daily quota of cache revalidations is used.
+        """Return the usage of the daily quota of cache revalidations.
 
-        API: `getCacheRevalidationUsage`; the scope it needs is not documented, `launch:manage` suffices.
+        API: `getCacheRevalidationUsage`. The vendor does not document the scope; `launch:manage` suffices.
         """
         return await self._one(_REVALIDATIONS, CacheRevalidationUsage)

@@ -13,7 +13,7 @@ __all__ = ["DeployHooks"]
 
 
 class DeployHooks:
-    """Deploy hooks; they need no credentials, and their UID is a secret."""
+    """Deploy hooks. They need no credentials, because the UID of a hook is a secret."""
 
     def __init__(self, wrapped: AsyncDeployHooks, lender: object = None) -> None:
         self._async = wrapped
@@ -26,15 +26,16 @@ class DeployHooks:
         """Start a deployment through its hook.
 
         Args:
-            hook_uid: The last part of the hook's URL, 24 lower-case hex digits; a secret, never shown.
-            commit: Full hash of a commit or its first seven characters; Git projects only.
+            hook_uid: The last part of the hook's URL, 24 lower-case hex digits. The SDK never shows it.
+            commit: Full hash of a commit or its first seven characters, for Git projects only.
 
         Returns:
-            What the service says, such as `Deployment triggered successfully`; it does not tell the deployment's UID.
+            The message of the service, such as `Deployment triggered successfully`. It does not contain the UID of the
+            deployment.
 
         Raises:
             InvalidArgumentError: The UID is malformed.
-            NotFoundError: No such hook (404).
+            NotFoundError: The hook does not exist (404).
 
         API: `triggerDeployHook`.
         """

@@ -20,7 +20,7 @@ __all__ = ["Deployments"]
 class Deployments:
     """The deployments of an environment.
 
-    Where a method takes the three UIDs of a deployment, a `DeploymentRef` or a `Deployment` alone does as well.
+    A method that takes the three UIDs of a deployment also takes a single `DeploymentRef` or `Deployment` instead.
     """
 
     def __init__(self, wrapped: AsyncDeployments, lender: object = None) -> None:
@@ -33,7 +33,9 @@ class Deployments:
     def list(
         self, project_uid: str, environment_uid: str, *, limit: int | None = None, skip: int = 0
     ) -> Pager[Deployment]:
-        """List an environment's deployments, in the service's order; sort by `deployment_number` (FACTS §11 row 22).
+        """List an environment's deployments, in the order of the service.
+
+        The vendor does not document the order. To sort the deployments, use `deployment_number`.
 
         Args:
             project_uid: The project.
@@ -42,10 +44,10 @@ class Deployments:
             skip: Number of items to skip at the start.
 
         Returns:
-            A pager: iterate it for every deployment, or ask it for a page, the total or a list.
+            A pager: iterate it to get every deployment, or ask it for one page, the total number or a list.
 
         Raises:
-            InvalidArgumentError: A UID is malformed, or `limit` or `skip` is out of bounds (FACTS §4).
+            InvalidArgumentError: A UID is malformed, or `limit` is not from 1 to 100, or `skip` is negative.
 
         API: `listDeployments`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -60,13 +62,13 @@ class Deployments:
         """Return one deployment.
 
         Args:
-            project_uid: The project; or alone, a reference to the deployment or the deployment itself.
+            project_uid: The project. Or a `DeploymentRef` or a `Deployment` as the only argument.
             environment_uid: The environment.
             deployment_uid: The deployment.
 
         Raises:
             InvalidArgumentError: A UID is malformed.
-            NotFoundError: No such deployment in this organization (404).
+            NotFoundError: The organization has no such deployment (404).
 
         API: `getDeployment`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -75,24 +77,27 @@ class Deployments:
     def create(
         self, project_uid: str, environment_uid: str, *, commit_hash: str | None = None, upload_uid: str | None = None
     ) -> Deployment:
-        """Start a deployment; it goes on at the service when this returns.
+        """Start a deployment. The method does not wait until the deployment has ended.
 
-        Without arguments: the newest commit of the branch (Git), or the previous ZIP again (file upload). If a
-        deployment is running, the new one is QUEUED, and one that was queued before becomes SKIPPED (FACTS §6).
+        Without `commit_hash` and `upload_uid`, the service deploys the newest commit of the branch (Git projects), or
+        the previous ZIP again (file-upload projects). If a deployment is running, the new deployment is QUEUED, and a
+        deployment that was already queued becomes SKIPPED.
 
         Args:
             project_uid: The project.
             environment_uid: The environment.
-            commit_hash: Full hash of a commit (Git projects; app tokens cannot do this).
-            upload_uid: Of a ZIP that was sent to `uploads.url_for_deployment()` (file-upload projects).
+            commit_hash: Full hash of a commit, for Git projects. The service refuses the tokens of apps (M2M).
+            upload_uid: Upload UID of a ZIP that you sent to a URL from `uploads.url_for_deployment()`, for file-upload
+                projects.
 
         Raises:
-            InvalidArgumentError: A UID is malformed, or both sources were given.
-            NotFoundError: No such environment in this organization (404).
-            GitProviderError: Launch cannot reach the Git account (401).
-            MissingScopeError: A commit was given, and the token is known to belong to an app; nothing was sent.
-            AmbiguousOutcome: The answer was lost, and a look-up cannot tell whether it happened. It never can for an
-                upload with other deployments beside it: only `deploy()` knows the ZIP to compare them with.
+            InvalidArgumentError: A UID is malformed, or you gave both `commit_hash` and `upload_uid`.
+            NotFoundError: The organization has no such environment (404).
+            GitProviderError: Launch cannot access the Git account (401).
+            MissingScopeError: You gave a commit, and the token belongs to an app. The SDK sent no request.
+            AmbiguousOutcome: The answer was lost, and the listing does not show whether the service created the
+                deployment. For an upload, this also happens if the listing shows other new deployments: only `deploy()`
+                knows the ZIP and can compare it with theirs.
 
         API: `createDeployment`; scope `launch.projects:write` or `launch:manage`.
         """
@@ -108,18 +113,18 @@ class Deployments:
         *,
         after: datetime | None = None,
     ) -> Log[LogLine]:
-        """Return build-log lines, oldest first; `follow_logs` follows them as they come.
+        """Return the lines of the build log, oldest first. `follow_logs` returns the lines while the build runs.
 
         Args:
-            project_uid: The project; or alone, a reference to the deployment or the deployment itself.
+            project_uid: The project. Or a `DeploymentRef` or a `Deployment` as the only argument.
             environment_uid: The environment.
             deployment_uid: The deployment.
-            after: Only lines after this time, which needs a zone; whether the moment itself is included is not known
-                (FACTS §11 row 6).
+            after: Only lines after this time. The time needs a time zone. The vendor does not document whether the
+                service includes lines at exactly this time.
 
         Raises:
-            InvalidArgumentError: A UID is malformed, or `after` has no zone.
-            NotFoundError: No such deployment in this organization (404).
+            InvalidArgumentError: A UID is malformed, or `after` has no time zone.
+            NotFoundError: The organization has no such deployment (404).
 
         API: `getDeploymentLogs`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -134,19 +139,19 @@ class Deployments:
         start: datetime,
         end: datetime,
     ) -> Log[ServerLogLine]:
-        """Return what a deployment's server wrote in a window of time; `tail_server_logs` follows it.
+        """Return the server log lines of a deployment between two times. `tail_server_logs` follows the log.
 
         Args:
-            project_uid: The project; or alone, a reference to the deployment or the deployment itself.
+            project_uid: The project. Or a `DeploymentRef` or a `Deployment` as the only argument.
             environment_uid: The environment.
             deployment_uid: The deployment.
-            start: Start of the window, a time with a zone.
-            end: End of the window, a time with a zone.
+            start: Start of the period, a time with a time zone.
+            end: End of the period, a time with a time zone.
 
         Raises:
-            InvalidArgumentError: A UID is malformed, a time has no zone, or the window is empty.
-            ServerLogsUnavailable: The service has none, as for static sites (500, FACTS §7).
-            NotFoundError: No such deployment in this organization (404).
+            InvalidArgumentError: A UID is malformed, a time has no time zone, or `end` is before `start`.
+            ServerLogsUnavailable: The deployment has no server logs: a static site has none (500).
+            NotFoundError: The organization has no such deployment (404).
 
         API: `getServerLogs`; scope `launch.projects:read` or `launch:manage`.
         """
@@ -160,16 +165,16 @@ class Deployments:
     ) -> DownloadUrl:
         """Return a signed URL of the ZIP that a file-upload deployment was built from.
 
-        The URL is a secret; fetch it without any credentials.
+        The URL is a secret. Download from it without credentials.
 
         Args:
-            project_uid: The project; or alone, a reference to the deployment or the deployment itself.
+            project_uid: The project. Or a `DeploymentRef` or a `Deployment` as the only argument.
             environment_uid: The environment.
             deployment_uid: The deployment.
 
         Raises:
             InvalidArgumentError: A UID is malformed.
-            NotFoundError: No such deployment in this organization, or it has no ZIP (404).
+            NotFoundError: The organization has no such deployment, or the deployment has no ZIP (404).
 
         API: `getDeploymentDownloadUrl`; scope `launch.projects:read` or `launch:manage`.
         """

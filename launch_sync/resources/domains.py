@@ -25,7 +25,7 @@ class Domains:
         return repr(self._async)
 
     def list(self, project_uid: str, environment_uid: str, *, limit: int | None = None, skip: int = 0) -> Pager[Domain]:
-        """List the domains under which an environment is served.
+        """List the domains of an environment.
 
         Args:
             project_uid: The project.
@@ -34,13 +34,13 @@ class Domains:
             skip: Number of items to skip at the start.
 
         Returns:
-            A pager: iterate it for every domain, or ask it for a page, the total or a list.
+            A pager: iterate it to get every domain, or ask it for one page, the total number or a list.
 
         Raises:
-            InvalidArgumentError: A UID is malformed, or `limit` or `skip` is out of bounds.
-            NotFoundError: No such environment in this organization (404).
+            InvalidArgumentError: A UID is malformed, or `limit` is not from 1 to 100, or `skip` is negative.
+            NotFoundError: The organization has no such environment (404).
 
-        API: `listDomains`; the scope it needs is not documented, `launch.projects:read` is assumed.
+        API: `listDomains`. The vendor does not document the scope; `launch.projects:read` probably suffices.
         """
         return Pager(self._async.list(project_uid, environment_uid, limit=limit, skip=skip), self)
 
@@ -56,38 +56,40 @@ class Domains:
         private_key: str | None = None,
         chain: str | None = None,
     ) -> Domain:
-        """Give a domain a certificate of your own, or go back to the one that Launch manages.
+        """Install your own certificate for a domain, or return to the certificate that Launch manages.
 
-        The domain is read before anything is sent: `url` must be its own, because another one would rename it. The
-        change is never sent twice. If its answer is lost, the domain is read again to see whether it happened. It takes
-        two requests, and a third one where the answer does not show the domain.
+        The SDK first reads the domain and compares `url` with it, because another `url` would rename the domain. The
+        SDK sends the change only once. If the answer is lost, the SDK reads the domain again to find out whether the
+        service made the change. The call takes two requests, or three if the answer does not show the domain.
 
-        Certificates are checked before any request (extra `certificates`): all PEMs can be read and have at most
-        32 KiB each, the key fits, the certificate is valid now, covers the host (a wildcard stands for one label), and
-        was issued by one in the chain.
+        The SDK checks the certificate before any request, with the library of the extra `certificates`. Each PEM must
+        be readable and have at most 32 KiB. The key must belong to the certificate. The certificate must be valid now,
+        and must cover the host (a wildcard covers one label). If there is a chain, it must contain the issuer of the
+        certificate.
 
         Args:
             project_uid: The project.
             environment_uid: The environment.
             domain_uid: The domain.
-            url: Host name of the domain, as `list` shows it.
-            ssl_method: `AUTOMATIC` for the certificate that Launch manages; `CUSTOM`, which is the default beside a
-                certificate, for your own.
-            certificate: PEM text of the certificate; it may hold the chain behind it, as `fullchain.pem` does.
-            private_key: PEM text of its key, without a passphrase; a secret, never shown.
+            url: Host name of the domain, as `list` returns it.
+            ssl_method: `AUTOMATIC` for the certificate that Launch manages, or `CUSTOM` for your own certificate. The
+                default is `CUSTOM` if you give a certificate.
+            certificate: PEM text of the certificate. The chain may follow the certificate, as in `fullchain.pem`.
+            private_key: PEM text of the private key, without a passphrase. The SDK never shows the key.
             chain: PEM text of the intermediate certificates.
 
         Returns:
-            The domain as the service shows it afterwards.
+            The domain after the change.
 
         Raises:
-            InvalidArgumentError: `url` is not the domain's, there is nothing to change, or a check of the certificate
-                failed; nothing was changed.
-            ConfigurationError: The library cryptography is not installed.
+            InvalidArgumentError: `url` is not the host name of the domain, there is nothing to change, or a check of
+                the certificate failed. The SDK changed nothing.
+            ConfigurationError: The library `cryptography` is not installed.
             NotFoundError: The environment has no such domain.
-            AmbiguousOutcome: The answer was lost, and the domain does not show whether the change happened.
+            AmbiguousOutcome: The answer was lost, and the domain does not show whether the service made the change.
 
-        API: `listDomains`, `updateDomain`; the scope is not documented, `launch.projects:write` is assumed.
+        API: `listDomains`, `updateDomain`. The vendor does not document the scope; `launch.projects:write` probably
+        suffices.
         """
         certificate = Secret(certificate) if certificate is not None else None
         private_key = Secret(private_key) if private_key is not None else None

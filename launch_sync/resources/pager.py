@@ -17,13 +17,13 @@ __all__ = ["Pager"]
 
 @unlike_a_list("")
 class Pager(Generic[T]):
-    """A listing: iterate it for every item, or ask for a page, the total or a list.
+    """A listing: iterate it to get every item, or ask it for one page, the total number or a list.
 
-    Nothing is requested before that, and each iteration reads the listing anew. An iteration gives every item once,
-    also where items appear or vanish between two pages (FACTS §4).
+    The pager sends no request before that. Each iteration reads the listing again, and returns every item once, even if
+    items appear or disappear between two pages.
 
-    A notebook shows the first page: in launch_sync it is requested for that, in launch_async it is the one that was
-    read last, because a view cannot wait for an answer.
+    A notebook shows the first page. In launch_sync, the notebook requests this page. In launch_async, it shows the
+    first page that was read last, because a view cannot wait for an answer.
     """
 
     def __init__(self, wrapped: AsyncPager[T], lender: object = None) -> None:
@@ -38,14 +38,14 @@ class Pager(Generic[T]):
 
     @property
     def page_read(self) -> Page[T] | None:
-        """The first page as it was read last; None if nothing was read yet."""
+        """The most recent answer for the first page; None if the pager has not read it yet."""
         return self._async.page_read
 
     def __iter__(self) -> Iterator[T]:
         return (item for page in self.pages() for item in page)
 
     def pages(self) -> Iterator[Page[T]]:
-        """Iterate over the pages; items that were on an earlier page are left out of a later one."""
+        """Iterate over the pages. A page leaves out the items that an earlier page had."""
         return _bridge.iterate(self._async.pages(), self)
 
     def page(self) -> Page[T]:
@@ -57,7 +57,7 @@ class Pager(Generic[T]):
         return _bridge.run(self._async.first())
 
     def total(self) -> int:
-        """Return how many items the whole listing has; where the service does not say, they are counted."""
+        """Return how many items the whole listing has. If the service does not report it, the pager counts them."""
         return _bridge.run(self._async.total())
 
     def to_list(self) -> list[T]:

@@ -27,29 +27,29 @@ class Uploads:
         return repr(self._async)
 
     def url_for_project(self) -> SignedUploadUrl:
-        """Return a signed URL for the ZIP of a new project; valid for ten minutes.
+        """Return a signed URL for the ZIP of a new project. The URL is valid for ten minutes.
 
         API: `getProjectUploadUrl`; scope `launch.projects:write` or `launch:manage`.
         """
         return _bridge.run(self._async.url_for_project())
 
     def url_for_environment(self, project_uid: str) -> SignedUploadUrl:
-        """Return a signed URL for the ZIP of a new environment; valid for ten minutes.
+        """Return a signed URL for the ZIP of a new environment. The URL is valid for ten minutes.
 
         Raises:
             InvalidArgumentError: The UID is malformed.
-            NotFoundError: No such project in this organization (404).
+            NotFoundError: The organization has no such project (404).
 
         API: `getEnvironmentUploadUrl`; scope `launch.projects:write` or `launch:manage`.
         """
         return _bridge.run(self._async.url_for_environment(project_uid))
 
     def url_for_deployment(self, project_uid: str, environment_uid: str) -> SignedUploadUrl:
-        """Return a signed URL for the ZIP of a new deployment; valid for ten minutes.
+        """Return a signed URL for the ZIP of a new deployment. The URL is valid for ten minutes.
 
         Raises:
             InvalidArgumentError: A UID is malformed.
-            NotFoundError: No such environment in this organization (404).
+            NotFoundError: The organization has no such environment (404).
 
         API: `getDeploymentUploadUrl`; scope `launch.projects:write` or `launch:manage`.
         """
@@ -62,18 +62,20 @@ class Uploads:
         *,
         on_progress: Callable[[int], object] | None = None,
     ) -> None:
-        """Send a ZIP to storage, streamed from disk; neither credentials nor the budget are touched (FACTS §3, §5).
+        """Send a ZIP to the storage, streamed from disk.
+
+        The SDK sends no credentials to the storage, and the upload does not count against the rate limit.
 
         Args:
-            upload_url: Where to send it, as one of the other methods returned it; for one upload only.
-            file: The ZIP: 1,024 bytes to 100 MiB (FACTS §5).
-            on_progress: Called with the bytes sent so far, now and then and at the end.
+            upload_url: The signed URL from one of the other methods. Use each URL for one upload only.
+            file: Path of the ZIP, which must have 1,024 bytes to 100 MiB.
+            on_progress: The SDK calls it with the number of bytes sent so far, during the upload and at the end.
 
         Raises:
-            InvalidArgumentError: The file is not there, too small or too large.
-            StorageError: The storage refused the file, broke off, or did not move for 120 s. The file became shorter
-                while it was sent. Or nothing was sent, because the URL is more than nine minutes old, or of plain http
-                to another machine.
+            InvalidArgumentError: The file does not exist, is too small or is too large.
+            StorageError: The storage refused the file, closed the connection, or accepted no data for 120 s. Or the
+                file became shorter during the upload. Or the SDK sent nothing, because the URL is more than nine
+                minutes old, or uses plain http to another machine.
         """
         upload_url = hidden_json(upload_url)
         _bridge.run(self._async.send(upload_url, file, on_progress=_bridge.delivered(on_progress)))

@@ -23,8 +23,8 @@ class Usage:
         return repr(self._async)
 
     def cache_revalidations(self) -> CacheRevalidationUsage:
-        """Return how much of the daily quota of cache revalidations is used.
+        """Return the usage of the daily quota of cache revalidations.
 
-        API: `getCacheRevalidationUsage`; the scope it needs is not documented, `launch:manage` suffices.
+        API: `getCacheRevalidationUsage`. The vendor does not document the scope; `launch:manage` suffices.
         """
         return _bridge.run(self._async.cache_revalidations())

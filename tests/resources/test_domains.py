@@ -128,7 +128,7 @@ async def test_domains_without_a_uid_are_all_listed() -> None:
 
 @pytest.mark.parametrize("url", ["shop.example.com", "example.com", "www.example.com.evil.example"])
 async def test_a_url_that_would_rename_the_domain_is_refused(place: Place, url: str) -> None:
-    with pytest.raises(InvalidArgumentError, match="repeat its own"):
+    with pytest.raises(InvalidArgumentError, match="another url renames the domain"):
         await place.update(url=url, ssl_method=SslMethod.AUTOMATIC)
 
     assert place.updates == 0
@@ -255,7 +255,7 @@ WRONG: Mapping[str, tuple[dict[str, Any], str]] = {
     "chain only": ({"chain": AUTHORITY.certificate}, "certificate: is missing"),
     "ignored": (
         {"ssl_method": "AUTOMATIC", "certificate": SITE.certificate, "private_key": SITE.key},
-        "certificate: would be ignored beside ssl_method AUTOMATIC",
+        "certificate: would be ignored, because ssl_method is AUTOMATIC",
     ),
 }
 

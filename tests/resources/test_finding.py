@@ -85,7 +85,7 @@ async def test_an_exact_name_beats_a_glob(launch: LaunchClient, emulator: Launch
 async def test_several_that_fit_are_offered_with_their_uids(launch: LaunchClient, emulator: LaunchEmulator) -> None:
     projects = [emulator.add_project(f"shop-{country}") for country in ("de", "fr")]
 
-    with pytest.raises(AmbiguousName, match=r"2 fit 'shop-\*'") as caught:
+    with pytest.raises(AmbiguousName, match=r"2 names match 'shop-\*'") as caught:
         await launch.find("shop-*")
 
     assert caught.value.candidates == {one.uid: one.name for one in projects}
@@ -104,7 +104,7 @@ async def test_what_is_not_found_offers_close_names(
         await launch.find(wanted)
 
     assert caught.value.candidates == {project.uid: "shop-de"}
-    assert f"no project fits {wanted!r} (case matters). Close names: 'shop-de' ({project.uid})" in str(caught.value)
+    assert f"no project matches {wanted!r} (case matters). Close names: 'shop-de' ({project.uid})" in str(caught.value)
 
 
 async def test_without_close_names_the_error_says_how_to_see_all(
@@ -112,9 +112,9 @@ async def test_without_close_names_the_error_says_how_to_see_all(
 ) -> None:
     shop = emulator.add_project("shop")
 
-    with pytest.raises(NameNotFound, match=r"launch\.environments\.list\(project_uid\) shows what there is: 1 in all"):
+    with pytest.raises(NameNotFound, match=r"launch\.environments\.list\(project_uid\) returns all names: 1 in total"):
         await launch.find("shop", "xyz")
-    with pytest.raises(NameNotFound, match=rf"no environment of project {shop.uid} fits"):
+    with pytest.raises(NameNotFound, match=rf"no environment of project {shop.uid} matches"):
         await launch.find("shop", "xyz")
 
 

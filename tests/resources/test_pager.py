@@ -229,12 +229,12 @@ async def test_an_awaited_pager_is_the_list() -> None:
 @pytest.mark.parametrize(
     ("use", "problem"),
     [
-        (len, r"a Pager has no len\(\) before it is read: len\(await pager\), or await pager\.total\(\)"),
-        (bool, r"whether it is empty: await pager\.first\(\) is None then"),
-        (list, r"a Pager is no list: await pager gives the list, await pager\.first\(\) the first item"),
-        (lambda pager: pager[0], r"a Pager is no list"),
-        (lambda pager: pager[:3], r"a Pager is no list"),
-        (lambda pager: "uid" in pager, r"a Pager is no list"),
+        (len, r"a Pager has no len\(\) before it is read: use len\(await pager\) or await pager\.total\(\)"),
+        (bool, r"before it is read: use await pager\.first\(\) is None"),
+        (list, r"a Pager is not a list: use await pager, or await pager\.first\(\) for the first item"),
+        (lambda pager: pager[0], r"a Pager is not a list"),
+        (lambda pager: pager[:3], r"a Pager is not a list"),
+        (lambda pager: "uid" in pager, r"a Pager is not a list"),
     ],
 )
 def test_a_pager_that_is_taken_for_a_list_says_what_to_call(use: Callable[[Any], object], problem: str) -> None:

@@ -834,13 +834,13 @@ async def test_what_storage_refuses_is_told_without_its_signature(status: int, s
             await launch.uploads.send(target, site)
 
     assert (caught.value.status, caught.value.retryable, caught.value.operation) == (status, True, "upload")
-    assert "Ask for a new URL and send the file again" in str(caught.value)
+    assert "Request a new URL and send the file again" in str(caught.value)
     assert "hidden" not in f"{caught.value} {caught.value!r} {vars(caught.value)}"
 
 
 async def test_a_refusal_without_words_is_told_too(site: Path) -> None:
     async with client_on(FakeTransport(answer(403))) as launch:
-        with pytest.raises(StorageError, match=r"refused the upload\. Ask for a new URL"):
+        with pytest.raises(StorageError, match=r"refused the upload\. Request a new URL"):
             await launch.uploads.send(signed(), site)
 
 
@@ -1058,11 +1058,11 @@ BAD: list[tuple[str, str, str, Callable[[LaunchClient], Any]]] = [
         "FACTS §8",
         lambda c: purge(c, cache_tags=["t"], hostnames=["h"]),
     ),
-    ("is_prefix", "goes with path only", "FACTS §8", lambda c: purge(c, cache_tags=["t"], is_prefix=True)),
+    ("is_prefix", "works only together with path", "FACTS §8", lambda c: purge(c, cache_tags=["t"], is_prefix=True)),
     ("path", "'blog' does not start with /", "openapi.yaml", lambda c: purge(c, path="blog")),
     ("cache_tags", "has 101 entries, 100", "FACTS §8", lambda c: purge(c, cache_tags=[str(n) for n in range(101)])),
     ("cache_tags", "is empty", "FACTS §8", lambda c: purge(c, cache_tags=[])),
-    ("cache_tags", "is one string; give a list", "openapi.yaml", lambda c: purge(c, cache_tags="tag")),
+    ("cache_tags", "is a single string; give a list", "openapi.yaml", lambda c: purge(c, cache_tags="tag")),
     ("hostnames", "is empty", "FACTS §8", lambda c: purge(c, hostnames=[])),
     ("hostnames", "is empty", "FACTS §8", lambda c: purge(c, hostnames=[" "])),
     ("hook_uid", "is not 24 lower-case hex digits", "", lambda c: c.deploy_hooks.trigger("hidden-value")),

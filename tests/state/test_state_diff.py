@@ -132,7 +132,7 @@ async def test_pulling_an_organization_and_comparing_it_shows_nothing(
 
 async def test_some_projects_can_be_pulled(client: LaunchClient) -> None:
     assert list((await client.state.pull("shop-[du]*")).projects) == ["shop-de", "shop-uk"]
-    with pytest.raises(Exception, match="no project fits 'blog'"):
+    with pytest.raises(Exception, match="no project matches 'blog'"):
         await client.state.pull(["shop-de", "blog"])
 
 

@@ -66,11 +66,11 @@ def test_a_pager_is_read_as_a_list_and_says_so_where_it_is_none(emulator: Launch
     assert len(list(environments)) == len(environments.to_list()) == 3
     assert sorted(environment.name for environment in environments) == ["one", "three", "two"]
     with pytest.raises(
-        TypeError, match=r"a Pager has no len\(\) before it is read: len\(list\(pager\)\), or pager\.total\(\)"
+        TypeError, match=r"a Pager has no len\(\) before it is read: use len\(list\(pager\)\) or pager\.total\(\)"
     ):
         len(environments)  # type: ignore[arg-type]
     with pytest.raises(
-        TypeError, match=r"a Pager is no list: list\(pager\) gives the list, pager\.first\(\) the first item"
+        TypeError, match=r"a Pager is not a list: use list\(pager\), or pager\.first\(\) for the first item"
     ):
         environments[0]  # type: ignore[index]
 

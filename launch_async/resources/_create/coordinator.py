@@ -1,7 +1,7 @@
-"""Creations at one place of the service, as one event loop knows them: sent side by side, looked up one at a time.
+"""Coordination of one event loop's creations at one place: sent in parallel, looked up one at a time.
 
-Whoever has lost an answer must not take for its own what another call of this loop is just creating. So a look-up
-waits until nothing is being sent to that place, and nothing is sent there while it looks.
+A call whose answer is lost must not adopt an object that another call of this loop creates at that moment. So a look-up
+waits until no call sends a creation to the same place, and no call sends one while the look-up runs.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _places: Final[
 _known: Final[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, OrderedDict[tuple[str, str], None]]] = (
     weakref.WeakKeyDictionary()
 )
-"""Places and UIDs of what a loop knows the call of: no lost answer is about one of them."""
+"""Places and UIDs of objects whose creating call a loop knows: no lost answer is about one of these objects."""
 _REMEMBERED: Final = 10_000
 
 
 def coordinator_of(name: str) -> CreationCoordinator:
-    """Return the running loop's record of a place; it is forgotten when nobody holds it."""
+    """Return the running loop's coordinator of a place. It exists as long as a call refers to it."""
     loop = asyncio.get_running_loop()
     places = _places.setdefault(loop, weakref.WeakValueDictionary())
     return places.setdefault(name, CreationCoordinator(name, _known.setdefault(loop, OrderedDict())))
@@ -41,8 +41,8 @@ class UnresolvedCreation:
     """A request whose answer is lost.
 
     Attributes:
-        request: What it asks for: of two equal ones, either may have what the other has created.
-        fits: Says of something created whether it is what was asked for; None where that cannot be seen.
+        request: The content of the request. If two requests are equal, either call may take either result.
+        fits: Returns whether a created object may be the requested one; None if the request names no source.
     """
 
     request: Hashable
@@ -50,7 +50,7 @@ class UnresolvedCreation:
 
 
 class CreationCoordinator:
-    """Who is sending a creation to a place, who is looking one up, and which answers are lost."""
+    """Counts the calls that send or look up creations at one place, and keeps the lost answers."""
 
     def __init__(self, name: str, known: OrderedDict[tuple[str, str], None]) -> None:
         self._name = name
@@ -63,7 +63,7 @@ class CreationCoordinator:
 
     @contextlib.asynccontextmanager
     async def sending(self) -> AsyncGenerator[None]:
-        """Send a creation inside, once nobody looks any more."""
+        """Enter a block that sends a creation, after all look-ups have ended."""
         await self._until(lambda: not self._lookers)
         self._sending += 1
         try:
@@ -74,7 +74,7 @@ class CreationCoordinator:
 
     @contextlib.asynccontextmanager
     async def looking(self) -> AsyncGenerator[None]:
-        """Look inside, once nothing is being sent and nobody else looks."""
+        """Enter a block that looks up creations, after all sends and other look-ups have ended."""
         self._lookers += 1
         try:
             await self._until(lambda: not self._sending and not self._looking)
@@ -89,7 +89,7 @@ class CreationCoordinator:
 
     @contextlib.contextmanager
     def losing(self, lost: UnresolvedCreation) -> Generator[None]:
-        """Note a lost answer until it is known what became of it."""
+        """Keep a lost answer while the block runs."""
         self.lost.append(lost)
         try:
             yield
@@ -97,13 +97,13 @@ class CreationCoordinator:
             self.lost.remove(lost)
 
     def remember(self, uid: str) -> None:
-        """Note that it is known which call has created something."""
+        """Note that the creating call of an object is known."""
         self._known[self._name, uid] = None
         while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
 
     def knows(self, uid: str) -> bool:
-        """Return whether it is known which call has created something."""
+        """Return whether the creating call of an object is known."""
         return (self._name, uid) in self._known
 
     async def _until(self, holds: Callable[[], bool]) -> None:

@@ -1,12 +1,13 @@
-"""What proves that something found is what a creation asked for: one rule for each kind.
+"""Rules that prove that an object is the one that a creation requested: one rule for each kind.
 
-- A project, an environment: its name. No two have the same below one parent.
+- A project or an environment: its name. Two objects with one parent never have the same name.
 - A deployment of a commit: its commit.
 - A deployment of an upload: the bytes of its ZIP.
-- A deployment of the environment's own source: its commit, if the last deployment before this call has the same, or if
-  there was none and nobody else has deployed since; or its ZIP, if the deployment before it has the same.
+- A deployment of the environment's own source: its commit, if the last deployment before this call has the same commit,
+  or if there was no such deployment and no other program has deployed since. Or its ZIP, if the deployment before it
+  has the same ZIP.
 
-A rule says nothing of when something was made: `ReconcilingCreate` does. What a rule cannot decide is no proof.
+A rule does not check the time of creation, because `ReconcilingCreate` does. An undecided rule proves nothing.
 """
 
 from __future__ import annotations
@@ -36,25 +37,25 @@ N = TypeVar("N")
 B = TypeVar("B", covariant=True)
 
 ZipOf = Callable[[Deployment], Awaitable[str | None]]
-"""Returns the SHA-256 of the ZIP that a deployment was built from; None where it cannot be had."""
+"""Returns the SHA-256 of the ZIP that a deployment was built from; None if the ZIP is not available."""
 
 
 class Verdict(enum.Enum):
-    """What something found is."""
+    """The result of a rule for one object."""
 
     ASKED_FOR = enum.auto()
-    """It is what was asked for."""
+    """The object is the requested one."""
     OTHER = enum.auto()
-    """It is something else."""
+    """The object is another one."""
     NOT_YET = enum.auto()
-    """It cannot be known before it has ended."""
+    """The rule can decide only when the deployment has ended."""
     UNKNOWN = enum.auto()
-    """It cannot be known."""
+    """The rule cannot decide."""
 
 
 @attrs.frozen
 class Finding:
-    """A verdict, and why it is no proof."""
+    """A verdict, and the reason if it is not a proof."""
 
     verdict: Verdict
     why: str = ""
@@ -66,12 +67,12 @@ _OTHER: Final = Finding(Verdict.OTHER)
 
 @attrs.frozen
 class Before(Generic[B]):
-    """What was made before something, as far as that is seen.
+    """The objects that were created before an object, if known.
 
     Attributes:
-        earlier: What was made before it, the newest first.
-        calls: What may have been made last before this call first sent its request; empty if nothing was there.
-        is_expected: Whether no more was made since than this program has asked for.
+        earlier: Objects that were created before it, newest first.
+        calls: Objects that may be the last one before this call first sent its request; empty if there was none.
+        is_expected: Whether the objects created since then are not more than this program has requested.
     """
 
     earlier: Sequence[B] = ()
@@ -80,7 +81,7 @@ class Before(Generic[B]):
 
     @property
     def it(self) -> B | None:
-        """What was made right before it; None if it is the first."""
+        """The object that was created right before it; None if it is the first."""
         return next(iter(self.earlier), None)
 
 
@@ -89,25 +90,25 @@ class Proof(Protocol[C_contra]):
 
     @property
     def is_possible(self) -> bool:
-        """Whether anything can be proven at all."""
+        """Whether the rule can prove anything."""
         ...
 
     @property
     def is_exact(self) -> bool:
-        """Whether it names its source, so that `fits` can tell."""
+        """Whether the request names its source, so that `fits` can decide."""
         ...
 
     def fits(self, one: C_contra) -> bool:
-        """Whether something may be what was asked for, as far as that can be seen without a request."""
+        """Return whether an object may be the requested one, without sending a request."""
         ...
 
     async def judge(self, one: C_contra, before: Before[C_contra]) -> Finding:
-        """Return what something is, given what was made before it."""
+        """Return the finding for an object, given the objects that were created before it."""
         ...
 
 
 class NameProof(Generic[N]):
-    """Proves by a name; only what has the name is looked at."""
+    """Proves by a name. The look-up returns only objects with this name."""
 
     is_possible = True
     is_exact = True
@@ -123,7 +124,7 @@ class NameProof(Generic[N]):
 
 @attrs.frozen
 class CommitProof:
-    """Proves by a commit, whichever of the two hashes is the short one."""
+    """Proves by a commit. Either of the two hashes may be the short one."""
 
     commit_hash: str
     is_possible: bool = attrs.field(default=True, init=False)
@@ -143,7 +144,7 @@ class CommitProof:
 
 @attrs.frozen
 class UploadProof:
-    """Proves by the bytes of the ZIP; the SHA-256 of what was uploaded is None where nobody knows it."""
+    """Proves by the bytes of the ZIP. The SHA-256 of the upload is None if it is not known."""
 
     sha256: str | None
     zip_of: ZipOf
@@ -174,7 +175,7 @@ class UploadProof:
 
 @attrs.frozen
 class OwnSourceProof:
-    """Proves by the source that the environment has itself: the newest commit, or the ZIP that was deployed last."""
+    """Proves by the environment's own source: the newest commit, or the ZIP of the last deployment."""
 
     zip_of: ZipOf
     is_possible: bool = attrs.field(default=True, init=False)
@@ -206,9 +207,9 @@ class OwnSourceProof:
 
 
 def _possible_sources(one: Deployment, earlier: Sequence[Deployment]) -> list[Deployment]:
-    """Return the deployments whose ZIP the service may have deployed again; none if some of them may not be listed yet.
+    """Return the deployments whose ZIP the service may have deployed again, back to the last successful one.
 
-    They go back to the last one that succeeded.
+    The list is empty if some of these deployments may not be listed yet.
     """
     sources: list[Deployment] = []
     number = one.deployment_number

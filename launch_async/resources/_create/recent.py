@@ -19,7 +19,7 @@ class _Listing(Protocol):
 
 
 async def recent_deployments(deployments: _Listing, project_uid: str, environment_uid: str) -> Sequence[Deployment]:
-    """Return the newest deployments, whichever end of the listing they stand at (FACTS §11 row 22)."""
+    """Return the newest deployments, from either end of the listing: its order is not known (FACTS §11 row 22)."""
     page = await deployments.list(project_uid, environment_uid).page()
     first, rest = [*page], (page.total or 0) - len(page)
     if rest <= 0 or _is_newest_first(first):
@@ -29,6 +29,6 @@ async def recent_deployments(deployments: _Listing, project_uid: str, environmen
 
 
 def _is_newest_first(deployments: Sequence[Deployment]) -> bool:
-    """Return whether their numbers only fall, so that all newer deployments would be before them."""
+    """Return whether the numbers only decrease, so that newer deployments would be listed before them."""
     numbers = [one.deployment_number for one in deployments if one.deployment_number is not None]
     return len(numbers) == len(deployments) and all(before > after for before, after in itertools.pairwise(numbers))

@@ -1,15 +1,16 @@
-"""What to do when the answer to a creation is lost: the service may have acted, and the API has no idempotency key.
+"""Creations whose answer may be lost. The service may have acted, and the API has no idempotency key.
 
     send -> answered                                               done
-         -> refused, or it never left                              that error
-         -> lost -> look, again and again -> found, with proof     adopted
-                                          -> settled, and nothing  sent again
-                                          -> nobody can tell       AmbiguousOutcome
+         -> refused, or never sent                                 that error
+         -> lost -> look up, several times -> found, with proof    adopted
+                                          -> settled, not found     sent again
+                                          -> not decidable          AmbiguousOutcome
 
-Only what is proven to be what was asked for is adopted (`launch_async.resources._create.proof`), and only if this call
-may have made it: it was not known before the first send, and the service made it between the first send and the last
-one plus `settle_after`. Nothing is sent again before `RetryPolicy.resend_after`. Calls that create at the same place do
-not take each other's creations for their own (`launch_async.resources._create.coordinator`).
+The call adopts an object only with a proof that it is the requested one (`launch_async.resources._create.proof`). The
+call must also be a possible creator: the object was not known before the first send, and its time of creation is
+between the first send and the last send plus `settle_after`. The call sends the request again only after
+`RetryPolicy.resend_after`. Calls that create at the same place do not adopt each other's objects
+(`launch_async.resources._create.coordinator`).
 """
 
 from __future__ import annotations
@@ -44,11 +45,11 @@ __all__ = ["Created", "CreationLog", "CreationOptions", "ReconcilingCreate", "ma
 _LOG: Final = logging.getLogger(__name__)
 _ROUNDS: Final = 3
 _MORE_LOOKS: Final = 3
-"""Looks after the last one, if that one fails: without one that succeeds, the outcome is unknown."""
+"""Number of extra look-ups if the last one fails: without a successful look-up, the outcome is unknown."""
 
 
 class Created(Protocol):
-    """Something that has a UID and, perhaps, a time of creation."""
+    """An object with a UID and possibly a time of creation."""
 
     @property
     def uid(self) -> str: ...
@@ -60,35 +61,36 @@ C = TypeVar("C", bound=Created)
 
 
 class CreationLog:
-    """Is told how far a creation is; a journal writes it down."""
+    """Receives the steps of a creation, for a journal."""
 
     def sending(self, record: SendRecord) -> None:
-        """It is about to be sent. What this raises is raised, and it is not sent."""
+        """The request is about to be sent. If this method raises an error, the creation raises it and sends nothing."""
 
     def unsent(self) -> None:
-        """It did not leave after all."""
+        """The request was not sent after all."""
 
     def lost(self) -> None:
-        """Its answer is lost: from now on it is looked up."""
+        """The answer is lost. Look-ups follow."""
 
     def nothing_happened(self) -> None:
-        """The service has not acted on it, and will not any more."""
+        """The service has not acted on the request, and will not act on it later."""
 
 
 @attrs.frozen(kw_only=True)
 class CreationOptions(Generic[C]):
-    """How a workflow has something created.
+    """A workflow's options for a creation.
 
     Attributes:
-        timeout: Seconds for everything together.
-        sha256: SHA-256 of the ZIP that is deployed; None where none is, or nobody knows it.
-        record: The sends of an earlier process, where that one's creation is looked up.
-        turn: Is entered while it is sent.
-        sleep: Waits between two looks; what it raises is raised.
-        follow: Waits until something found has ended; None if the call may not take that long.
-        is_thorough: Whether certainty may cost a request before it is sent, where times tell nothing, and the whole
-            time of a look-up, where it names no source: others may deploy the same one meanwhile.
-        log: Is told how far it is.
+        timeout: Seconds for all sends and look-ups together.
+        sha256: SHA-256 of the ZIP to deploy; None if there is no ZIP, or the SHA-256 is not known.
+        record: The sends of an earlier process, if this call looks up the creation of that process.
+        turn: Returns a context that is entered for each send.
+        sleep: Waits between two look-ups. The creation passes on its errors.
+        follow: Waits until a found deployment has ended; None if the call must not wait so long.
+        is_thorough: Whether the call may spend more for certainty. It may list the place before the send if times show
+            nothing. If the request names no source, it may use the whole time of a look-up, because other programs may
+            deploy the same source in the meantime.
+        log: Receives the steps of the creation.
     """
 
     timeout: float
@@ -107,20 +109,20 @@ class ReconcilingCreate(Generic[C]):
 
     Attributes:
         operation: Name of the operation.
-        what: What is created, for errors: `project 'landing'`.
-        place: Name of all that a look-up may find: what is created elsewhere cannot be mistaken for this.
-        request: What is asked for: of two equal requests, either may have what the other has created.
-        proof: What proves that something found is what was asked for.
+        what: The object to create, for errors: `project 'landing'`.
+        place: Name of the place that a look-up reads. Objects at other places cannot be mistaken for this one.
+        request: The content of the request. If two requests are equal, either call may take either result.
+        proof: The rule that proves that a found object is the requested one.
         send: Sends the request, within the given number of seconds.
-        look_up: Returns everything that it may be, and its like.
-        number_of: Returns the number that the service has given something; numbers grow.
-        learn: Notes in the record what is known to be there, right before the first send.
-        named: UIDs that answers have named which could not be read: they are of what was created.
+        look_up: Returns the objects at the place, among them all that may be the created one.
+        number_of: Returns the number that the service gave an object; newer objects have higher numbers.
+        learn: Notes the known objects in the record, right before the first send.
+        named: UIDs from answers that could not be read: they are UIDs of created objects.
         clock: The service's clock.
-        retry: When to look, and when to send again.
-        record: When it was sent, and what was known before.
-        send_timeout: Seconds for one send, waits for the budget included.
-        options: How the caller has it created.
+        retry: The times of look-ups and of repeated sends.
+        record: The sends of the request, and the objects known before.
+        send_timeout: Seconds for one send, including waits for the rate limit.
+        options: The caller's options.
     """
 
     operation: str
@@ -140,11 +142,11 @@ class ReconcilingCreate(Generic[C]):
     options: CreationOptions[C]
 
     async def once(self) -> C:
-        """Return what was created, by this call's first request, by a repeated one, or found after a lost answer.
+        """Return the created object, from the first request, a repeated request, or a look-up after a lost answer.
 
         Raises:
-            AmbiguousOutcome: It may have happened, and nobody can tell.
-            LaunchError: It was refused, it never left, or its deadline came.
+            AmbiguousOutcome: The service may have created the object, and the listing does not show it.
+            LaunchError: The request was refused or not sent, or the deadline passed.
         """
         deadline = asyncio.get_running_loop().time() + self.options.timeout
         lost: LaunchError | None = None
@@ -152,7 +154,7 @@ class ReconcilingCreate(Generic[C]):
             try:
                 created = await self._sent(deadline)
             except LaunchError as error:
-                # A name that is taken may have been taken by our own request, whose answer was lost.
+                # This call's own request, whose answer was lost, may have taken the name.
                 if not error.ambiguous and (lost is None or not isinstance(error, ConflictError)):
                     raise
                 lost = error
@@ -168,15 +170,15 @@ class ReconcilingCreate(Generic[C]):
         raise self._unknown(lost)
 
     async def resolved(self) -> C | None:
-        """Return what an earlier process has created whose answer is lost; None if it created nothing and will not.
+        """Return the object that an earlier process created without an answer; None if its request did nothing.
 
         Raises:
-            AmbiguousOutcome: It may have happened, and nobody can tell.
+            AmbiguousOutcome: The service may have created the object, and the listing does not show it.
         """
         return await self._resolved(None, asyncio.get_running_loop().time() + self.options.timeout)
 
     async def _sent(self, deadline: float) -> C:
-        """Send the request when nobody looks for what others have created."""
+        """Send the request when no other call looks up its creation."""
         loop, place = asyncio.get_running_loop(), coordinator_of(self.place)
         async with contextlib.AsyncExitStack() as turn:
             try:
@@ -186,7 +188,7 @@ class ReconcilingCreate(Generic[C]):
             except TimeoutError:
                 raise DeadlineExceeded(
                     f"{self.operation} was not sent within {self.options.timeout:g} s: the answer to another one was "
-                    "lost, and it was still being looked up",
+                    "lost, and its look-up was still running",
                     operation=self.operation,
                 ) from None
             await self._look_before()
@@ -196,7 +198,7 @@ class ReconcilingCreate(Generic[C]):
                 except LaunchError:
                     raise
                 except Exception:
-                    # Not ours, but a middleware's: it may have raised before anything left.
+                    # A middleware's error: the middleware may have raised before the request was sent.
                     if not meter.maybe_done:
                         self.options.log.unsent()
                     raise
@@ -204,7 +206,7 @@ class ReconcilingCreate(Generic[C]):
             return created
 
     async def _look_before(self) -> None:
-        """List what is there if the service sends no `Date`, because times then cannot show what is new."""
+        """List the existing objects if the service sends no `Date`: times then cannot show which objects are new."""
         if self.options.follow is not None and self.clock.is_missing and not self.record.was_sent:
             with contextlib.suppress(LaunchError):
                 await self.look_up()
@@ -216,7 +218,7 @@ class ReconcilingCreate(Generic[C]):
         self.options.log.sending(self.record)
 
     async def _resolved(self, lost: LaunchError | None, deadline: float) -> C | None:
-        """Return what a lost answer was about; None if the request did nothing, and will do nothing any more."""
+        """Return the object that a lost answer was about; None if the request did nothing and will do nothing later."""
         loop, place = asyncio.get_running_loop(), coordinator_of(self.place)
         asked = UnresolvedCreation(self.request, self.proof.fits if self.proof.is_exact else None)
         findings = _Findings[C]()
@@ -224,7 +226,7 @@ class ReconcilingCreate(Generic[C]):
             for moment in self._look_times():
                 if moment >= deadline:
                     raise self._unknown(lost, findings.open)
-                # However long the last look took: between two looks, others can send.
+                # Always wait a little, even after a slow look-up, so that other calls can send between two look-ups.
                 await self.options.sleep(max(self.retry.look_up_delays[0], moment - loop.time()))
                 findings = await self._look(place, asked, lost, deadline)
                 if findings.is_certain or (findings.proven and not self._may_have_rivals):
@@ -232,7 +234,7 @@ class ReconcilingCreate(Generic[C]):
                 if findings.open and not self.proof.is_possible:
                     break
                 if isinstance(lost, ConflictError) and not lost.ambiguous:
-                    # Somebody else has had the name since before the first send.
+                    # Another object had the name before the first send.
                     return None
             for _ in range(_MORE_LOOKS):
                 if findings.failure is None:
@@ -242,20 +244,20 @@ class ReconcilingCreate(Generic[C]):
             if findings.proven:
                 return self._adopted(place, asked, findings.proven, lost)
             if await self._followed(findings, lost, deadline):
-                # What is first seen now was made too late to be ours.
+                # An object that appears only now was created too late to come from this call.
                 findings = (await self._look(place, asked, lost, deadline)).among(findings)
                 if findings.proven:
                     return self._adopted(place, asked, findings.proven, lost)
         if findings.failure is not None and lost is None and not isinstance(findings.failure, DecodeError):
-            # An interrupted run looks again when it is resumed once more.
+            # A resumed run repeats the look-up the next time that it is resumed.
             raise findings.failure
         if findings.failure is not None or findings.open or isinstance(lost, DecodeError):
-            # After an answer that said that it succeeded, sending it again would do it twice.
+            # The unreadable answer reported success, so a second send would create a second object.
             raise self._unknown(lost, findings.open) from lost
         return None
 
     def _look_times(self) -> list[float]:
-        """Return when to look, by the event loop's clock: ever more rarely, until the last send has settled."""
+        """Return the times of look-ups by the event loop's clock, with growing gaps until the last send has settled."""
         now = asyncio.get_running_loop().time()
         settled = (now if self.record.last_at is None else self.record.last_at) + self.retry.resend_after
         times = [now + moment for moment in self.retry.look_times()]
@@ -264,14 +266,14 @@ class ReconcilingCreate(Generic[C]):
     async def _look(
         self, place: CreationCoordinator, asked: UnresolvedCreation, lost: LaunchError | None, deadline: float
     ) -> _Findings[C]:
-        """Return what may be what was asked for, and what each is, while nobody else looks or sends."""
+        """Return the findings of one look-up, while no other call looks up or sends."""
         try:
             async with asyncio.timeout_at(deadline), place.looking():
                 existing = await self.look_up()
                 if self.record.seen_first is None:
                     self.record.seen_first = frozenset(one.uid for one in existing)
                 if isinstance(lost, ConflictError):
-                    # Whoever has the name may be our own lost request, unless it is known to be another one.
+                    # This call's own lost request may have the name, unless the object is known to be older.
                     lost.ambiguous = not any(self._newness(one) is False for one in existing)
                 rivals = [rival for rival in place.lost if rival.request != self.request]
                 if created := [one for one in existing if one.uid in self.named and self._newness(one) is not False]:
@@ -293,7 +295,7 @@ class ReconcilingCreate(Generic[C]):
     async def _judged(
         self, one: C, existing: Sequence[C], rivals: Sequence[UnresolvedCreation], asked: UnresolvedCreation
     ) -> Finding:
-        """Return what something is."""
+        """Return the finding for one object."""
         newness = self._newness(one)
         if newness is False or not self.proof.fits(one):
             return Finding(Verdict.OTHER)
@@ -305,7 +307,7 @@ class ReconcilingCreate(Generic[C]):
         return finding
 
     def _before(self, one: C, existing: Sequence[C]) -> Before[C]:
-        """Return what was made before something."""
+        """Return the objects that were created before an object."""
         number, others = self.number_of(one), [other for other in existing if other is not one]
         if number is not None:
             others = [other for other in others if (self.number_of(other) or 0) < number]
@@ -319,20 +321,20 @@ class ReconcilingCreate(Generic[C]):
         )
 
     def _may_be_old(self, one: C) -> bool:
-        """Return whether something may have been made before the first send, although nothing proves that."""
+        """Return whether an object may have been created before the first send, although there is no proof."""
         newness = self._newness(one)
         if newness is not True:
             return newness is None
         is_certain = self.record.is_listed or self.record.is_earlier(one.created_at, by_date=False) is False
         if is_certain or one.uid not in (self.record.seen_first or ()):
             return False
-        # Another call of this program has asked for it since.
+        # Another call of this program may have requested the object since then.
         return not any(rival.fits is not None and rival.fits(one) for rival in coordinator_of(self.place).lost)
 
     def _newness(self, one: C) -> bool | None:
-        """Return whether something may have been created by this call; None if nothing tells."""
+        """Return whether this call may have created an object; None if it is not known."""
         if self.options.record is None and coordinator_of(self.place).knows(one.uid):
-            # Another call of this program has created it. Of those of an earlier process nothing is known.
+            # Another call of this program created the object. This does not apply to calls of an earlier process.
             return False
         is_unknown = self.record.is_unknown(one.uid, self.number_of(one))
         window = self.record.window(self.clock, self.retry.settle_after)
@@ -348,25 +350,25 @@ class ReconcilingCreate(Generic[C]):
 
     @property
     def _may_have_rivals(self) -> bool:
-        """Whether what fits is taken only when nothing more can appear."""
+        """Whether the call adopts an object only when no more objects can appear."""
         return self.options.is_thorough and not self.proof.is_exact
 
     def _adopted(
         self, place: CreationCoordinator, asked: UnresolvedCreation, proven: Sequence[C], lost: LaunchError | None
     ) -> C:
-        """Return one that is proven to be what was asked for, if no more are found than this program has asked for."""
+        """Return one proven object, if there are not more of them than this program has requested."""
         equal = sum(rival.request == self.request for rival in place.lost)
-        # A call that names no source may have got what this one names.
+        # A call without a source may have created the object that this call names.
         vague = sum(rival.fits is None for rival in place.lost) if asked.fits is not None else 0
         if len(proven) > equal + vague:
-            several = Finding(Verdict.UNKNOWN, "it fits, as others do")
+            several = Finding(Verdict.UNKNOWN, "it matches the request, and other candidates match, too")
             raise self._unknown(lost, [(one, several) for one in proven]) from lost
         _LOG.warning("the answer to %s was lost; found and adopted %s", self.operation, proven[0].uid)
         place.remember(proven[0].uid)
         return proven[0]
 
     async def _followed(self, findings: _Findings[C], lost: LaunchError | None, deadline: float) -> bool:
-        """Wait until everything has ended that cannot be known before; return whether there was such a thing."""
+        """Wait for deployments whose source is known only after their end; return whether there were any."""
         unended = [one for one, finding in findings.open if finding.verdict is Verdict.NOT_YET]
         if self.options.follow is None or not unended:
             return False
@@ -382,8 +384,8 @@ class ReconcilingCreate(Generic[C]):
         described = [f"{self._described(one)}: {finding.why}" for one, finding in found]
         look = f"look at {'; '.join(described)}" if described else "look whether it is there"
         return AmbiguousOutcome(
-            f"the answer to creating {self.what} was lost, and a look-up cannot tell whether it happened: {look} "
-            f"before you create it again ({cause.message if cause else 'an earlier run was interrupted'})",
+            f"the answer to creating {self.what} was lost, and the listing does not show whether it was created: "
+            f"{look} before you create it again ({cause.message if cause else 'an earlier run was interrupted'})",
             candidates=[one.uid for one, _ in found],
             operation=self.operation,
             request_id=cause.request_id if cause else None,
@@ -397,25 +399,25 @@ class ReconcilingCreate(Generic[C]):
             f"commit {commit[:12]}" if isinstance(commit, str) and commit else "",
             "" if one.created_at is None else f"created {one.created_at.isoformat(timespec='seconds')}",
         ]
-        told = ", ".join(fact for fact in facts if fact)
-        return f"{one.uid} ({told})" if told else one.uid
+        shown = ", ".join(fact for fact in facts if fact)
+        return f"{one.uid} ({shown})" if shown else one.uid
 
 
 def may_pass(error: LaunchError) -> bool:
-    """Return whether the next look may succeed: nothing is sent meanwhile, so that looking again harms nobody."""
+    """Return whether the next look-up may succeed. Another look-up is harmless, because it creates nothing."""
     unreadable = isinstance(error, DecodeError | MalformedResponse)
     return error.retryable or unreadable or (error.status or 0) >= 500
 
 
 @attrs.frozen
 class _Findings(Generic[C]):
-    """What one look has found.
+    """The result of one look-up.
 
     Attributes:
-        proven: What is proven to be what was asked for.
-        open: What may be it, and why that is not proven.
-        failure: Why nothing could be seen; the next look may see something.
-        is_certain: Whether the service has said that this is what was created.
+        proven: Objects that are proven to be the requested one.
+        open: Objects that may be the requested one, with the reason why there is no proof.
+        failure: The error of the look-up; the next one may succeed.
+        is_certain: Whether an answer of the service named the object.
     """
 
     proven: Sequence[C] = ()
@@ -424,7 +426,7 @@ class _Findings(Generic[C]):
     is_certain: bool = False
 
     def among(self, earlier: _Findings[C]) -> _Findings[C]:
-        """Return the part of this that was there at an earlier look."""
+        """Return only the objects that an earlier look-up also found."""
         seen = {one.uid for one, _ in earlier.open}
         return attrs.evolve(
             self,

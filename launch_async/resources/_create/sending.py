@@ -1,4 +1,4 @@
-"""When a creation was sent, and what was known by then: all that a look-up needs, also in another process."""
+"""The sends of a creation and the objects known before: the input of a look-up, also in another process."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from launch_async.wire.moments import parse_iso
 __all__ = ["CreationClock", "SendRecord"]
 
 CLOCKS_APART: Final = timedelta(minutes=5)
-"""The service may stamp answers by one clock and what it creates by another: no time of creation is more precise."""
+"""The service may use one clock for answers and another for `createdAt`, and the two may differ by this much."""
 _PRECISION: Final = timedelta(seconds=5)
-"""How far a time of creation may be off, by the clock behind `createdAt` alone."""
+"""Largest error of a time of creation, measured by the clock of `createdAt` alone."""
 
 
 @attrs.define
@@ -24,17 +24,17 @@ class SendRecord:
     """The sends of one creation.
 
     Attributes:
-        first: When it was sent first, by the service's clock; None where no answer had told the time by then.
-        last: When it was sent last.
-        known_number: Highest number that was known in its place before the first send; None if none was known.
-        known_uids: UIDs of everything without a number that was listed in its place before the first send; None if
-            nothing was listed.
-        is_listed: Whether its place was listed right before the first send, so that everything else is new.
-        not_before: What the service's clock of creations showed at least at the first send; None if not known.
-        sha256: SHA-256 of the ZIP that it deploys; None where it deploys none, or it is not known.
-        seen_first: UIDs of everything that the first look of this process showed; None before it.
-        first_at: When it was sent first, by the event loop's clock; None for a send of another process.
-        last_at: When it was sent last.
+        first: When the request was first sent, by the service's clock; None if no answer had shown the time by then.
+        last: When the request was last sent, by the service's clock.
+        known_number: Highest known number at its place before the first send; None if no number was known.
+        known_uids: UIDs of the objects without a number that were listed at its place before the first send; None if
+            there was no listing.
+        is_listed: Whether its place was listed right before the first send, so that all other objects are new.
+        not_before: Earliest time that the clock of `createdAt` can have shown at the first send; None if not known.
+        sha256: SHA-256 of the ZIP to deploy; None if there is no ZIP, or the SHA-256 is not known.
+        seen_first: UIDs of all objects that the first look-up of this process showed; None before this look-up.
+        first_at: When the request was first sent, by the event loop's clock; None for a send of another process.
+        last_at: When the request was last sent, by the event loop's clock.
     """
 
     first: datetime | None = None
@@ -50,20 +50,20 @@ class SendRecord:
 
     @property
     def was_sent(self) -> bool:
-        """Whether it was sent before."""
+        """Whether the request was sent before."""
         return self.last_at is not None or self.last is not None
 
     def note(self, clock: ServiceClock) -> None:
-        """Note that it is being sent now."""
+        """Note that the request is sent now."""
         now = asyncio.get_running_loop().time()
         if not self.was_sent:
             self.first_at, self.first = now, clock.at(now)
         self.last_at, self.last = now, clock.at(now)
 
     def window(self, clock: ServiceClock, settle_after: float) -> tuple[datetime, datetime] | None:
-        """Return the times between which it may have been acted on, by the service's clock; None if time tells nothing.
+        """Return the period in which the service may have acted, by its clock; None if the times are not known.
 
-        Where a clock was set between the send and now, both of its readings count.
+        If the clock was set between the send and now, the period contains both readings.
         """
         firsts, lasts = self._readings(clock, self.first, self.first_at), self._readings(clock, self.last, self.last_at)
         if not firsts or not lasts:
@@ -71,25 +71,25 @@ class SendRecord:
         return min(firsts) - CLOCKS_APART, max(lasts) + timedelta(seconds=settle_after) + CLOCKS_APART
 
     def is_unknown(self, uid: str, number: int | None) -> bool | None:
-        """Return whether something is none of what was known before the first send; None if nothing was known."""
+        """Return whether an object was not known before the first send; None if no objects were known."""
         if number is not None:
             return None if self.known_number is None else number > self.known_number
         return None if self.known_uids is None else uid not in self.known_uids
 
     def is_earlier(self, created_at: datetime | None, *, by_date: bool) -> bool | None:
-        """Return whether a time of creation seems to be before the first send; None if nothing shows it.
+        """Return whether a time of creation seems to be before the first send; None if it is not known.
 
-        It is no proof: somebody may have set the service's clock back.
+        The result is not a proof, because the service's clock may have been set back.
 
         Args:
             created_at: The time of creation.
-            by_date: Whether the clock behind `Date` counts if the clock behind `createdAt` was not known.
+            by_date: Whether the clock of `Date` counts if the clock of `createdAt` was not known.
         """
         began = self.not_before or (self.first if by_date else None)
         return None if created_at is None or began is None else created_at < began - _PRECISION
 
     def to_dict(self) -> dict[str, object]:
-        """Return it as plain data that JSON can express, for a journal."""
+        """Return the record as JSON data, for a journal."""
         return {
             "first": None if self.first is None else self.first.isoformat(),
             "last": None if self.last is None else self.last.isoformat(),
@@ -102,7 +102,7 @@ class SendRecord:
 
     @classmethod
     def from_dict(cls, document: object) -> Self:
-        """Read what `to_dict` wrote; whatever else it is, nothing was known."""
+        """Read the output of `to_dict`. Any other document results in a record without knowledge."""
         fields = cast("dict[str, object]", document) if isinstance(document, dict) else {}
         number, sha256, uids = fields.get("known_number"), fields.get("sha256"), fields.get("known_uids")
         return cls(
@@ -122,18 +122,18 @@ class SendRecord:
 
 
 class CreationClock:
-    """The clock behind `createdAt`, as the last answered creation showed it, carried on by the monotonic clock."""
+    """The clock of `createdAt`: the time of the last answered creation, continued by the monotonic clock."""
 
     def __init__(self) -> None:
         self._last: tuple[datetime, float] | None = None
 
     def observe(self, created_at: datetime | None) -> None:
-        """Learn from something that was created just now."""
+        """Set the clock from an object that was created just now."""
         if created_at is not None:
             self._last = created_at, asyncio.get_running_loop().time()
 
     def now(self) -> datetime | None:
-        """Return what the clock shows at least; None if no creation was answered."""
+        """Return the earliest time that the clock can show; None if no creation was answered."""
         if self._last is None:
             return None
         created_at, answered_at = self._last
