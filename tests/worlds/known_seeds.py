@@ -30,6 +30,7 @@ KNOWN_SEEDS: Final[dict[int, str]] = {
     2852: "older commits of colleagues were adopted, as deployments of minutes before did not count as the last ones",
     5324: "without numbers, a colleague's older commit was adopted for that of a killed run",
     5660: "the address of a ZIP came twice, and each ZIP was then taken for the next deployment's",
+    5833: "from a copy of a journal without steps, a run took a deployment of minutes before its plan for its own",
     7225: "the address of a ZIP came twice, and somebody else's deployment had the ZIP of the one before",
     7887: "older commits of colleagues were adopted, as deployments of minutes before did not count as the last ones",
     9001: "without a Date, a copy of a journal took this machine's clock for the service's, and deployed again",

@@ -51,7 +51,8 @@ def sends_of_missing_steps(
         known_number=max((one.deployment_number or 0 for one in older), default=planned),
         known_uids=frozenset(one.uid for one in older if one.deployment_number is None) if is_timed else None,
         is_listed=planned is not None,
-        not_before=step if is_timed else None,
+        # By the Date of answers alone, a creation may seem minutes later than it was.
+        not_before=None if step is None or not is_timed else step + (step - since),
     )
 
 
