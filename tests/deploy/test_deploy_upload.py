@@ -141,7 +141,7 @@ async def test_an_old_url_of_the_callers_own_is_refused(launch, archive):
     url = await client.uploads.url_for_project()
     old = attrs.evolve(url, received_at=datetime.now(UTC) - timedelta(minutes=10))
 
-    with pytest.raises(StorageError, match="ask for a new one") as failure:
+    with pytest.raises(StorageError, match="request a new one") as failure:
         await client.uploads.send(old, archive)
 
     assert failure.value.retryable
