@@ -105,7 +105,7 @@ PROMPT_SHOWS = (
     ("In[2]", "NotFoundError: ", "frames of the SDK are left out"),
     ("3 of 3 done", "✓&nbsp;finished", "3 succeeded", "All 3 targets are done"),
     ("Deployment to environment", "✓&nbsp;LIVE"),
-    ("!&nbsp;interrupted", "launch.fleet.resume(&#x27;stopped.journal&#x27;) does the rest", "KeyboardInterrupt"),
+    ("!&nbsp;interrupted", "launch.fleet.resume(&#x27;stopped.journal&#x27;) finishes the run", "KeyboardInterrupt"),
     (),
 )
 LONGEST_TRACEBACK = 8
