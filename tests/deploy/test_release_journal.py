@@ -78,7 +78,7 @@ async def test_a_release_that_was_cancelled_while_it_was_built_is_finished(start
         releasing = asyncio.create_task(
             client.deploy(*uids, version("bad"), verify=CHECK, on_failure="restore", journal=journal)
         )
-        while emulator.ledger.count("createDeployment") == 0:  # noqa: ASYNC110 - another task counts
+        while emulator.ledger.count("getDeployment") == 0:  # noqa: ASYNC110 - another task counts
             await asyncio.sleep(0.01)
         releasing.cancel()
         await asyncio.wait([releasing])
