@@ -67,15 +67,15 @@ def test_what_cannot_be_used_is_refused_and_left_as_it_was(postgres_url: str, pl
     def forbidden(plan: Plan) -> None:
         raise PermissionError(plan.uid)
 
-    with pytest.raises(JournalError, match="no journal"):
+    with pytest.raises(JournalError, match="does not exist"):
         journal.open(None, check=allowed)
     with pytest.raises(PermissionError):
         journal.open(plan, check=forbidden)
-    with pytest.raises(JournalError, match="no journal"):
+    with pytest.raises(JournalError, match="does not exist"):
         journal.open(None, check=allowed)
     journal.open(plan, check=allowed)
     journal.close()
-    with pytest.raises(JournalError, match="of another plan"):
+    with pytest.raises(JournalError, match="belongs to another plan"):
         journal.open(plan.split(1)[0], check=allowed)
     with pytest.raises(JournalError, match="not open"):
         journal.entries()
