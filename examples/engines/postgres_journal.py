@@ -52,7 +52,7 @@ class PostgresJournal:
         try:
             kept = self._taken(connection, plan, check)
         except BaseException:
-            connection.close()
+            _release(connection)
             raise
         self._connection, self._order = connection, tuple(operation.key for operation in kept.operations)
         return kept
@@ -104,7 +104,7 @@ class PostgresJournal:
         """Release the journal."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close()
+            _release(connection)
 
     def _opened(self) -> psycopg.Connection:
         if self._connection is None:
@@ -118,3 +118,10 @@ class PostgresJournal:
         except psycopg.Error as error:
             # The text of the error may contain the host, but no password.
             raise JournalError(f"The journal {self._name} cannot be used: {error}") from error
+
+
+def _release(connection: psycopg.Connection) -> None:
+    """Unlock the journal and close the connection: the server alone would unlock it a moment after the end."""
+    with contextlib.suppress(psycopg.Error):
+        connection.execute("SELECT pg_advisory_unlock_all()")
+    connection.close()
