@@ -1,5 +1,6 @@
 """A recorder masks private data, writes whole lines, and never makes a call fail."""
 
+import asyncio
 import base64
 import contextlib
 import html
@@ -19,6 +20,7 @@ import yaml
 from contract.api_document import DOCUMENT
 
 from launch_async import NotFoundError, ResponseLost
+from launch_async._file_lock import lock, unlock
 from launch_async.emulator import LaunchEmulator, Recorder, Tape
 from launch_async.emulator.tape.vocabulary import is_known
 from launch_async.http import FileBody, Request, Response
@@ -502,6 +504,25 @@ def test_several_processes_record_to_one_tape(tmp_path):
 
     assert [writer.wait() for writer in writers] == [0, 0, 0]
     assert len(Tape.load(tape).exchanges) == 300
+
+
+async def test_the_event_loop_runs_while_another_program_has_locked_the_tape(tmp_path):
+    path = tmp_path / "tape.jsonl"
+    recorder, sent = Recorder(path), asyncio.Event()
+
+    async def send(request):
+        sent.set()
+        return Response(status=200, headers={}, body=b"{}")
+
+    with path.open("ab") as other:
+        assert lock(other.fileno())
+        call = asyncio.create_task(recorder(asked(), send))
+        await sent.wait()
+        unlock(other.fileno())
+    await call
+
+    assert not recorder.failed
+    assert len(path.read_text("utf-8").splitlines()) == 1
 
 
 def unwritable(tmp_path):

@@ -24,8 +24,6 @@ from launch_async.emulator.tape.tape_file import FORMAT, TapeFile
 from launch_async.emulator.tape.vocabulary import is_known
 
 _LOG: Final = logging.getLogger(__name__)
-_LARGE_BYTES: Final = 256 * 1024
-"""Larger answers are masked on another thread, so that the event loop does not wait."""
 _LONGEST_EVENT_BYTES: Final = 1024 * 1024
 _FAILURES: Final = frozenset({"ConnectError", "ResponseLost", "AttemptTimeout", "ResponseTooLarge"})
 _BETWEEN_EVENTS: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r")
@@ -136,14 +134,12 @@ class Recorder:
         try:
             answer = await send(request)
         except Exception as error:
-            self._write(partial(exchange.failed, error))
+            await asyncio.to_thread(self._write, partial(exchange.failed, error))
             raise
         if getattr(answer, "stream", None) is not None and attrs.has(type(answer)):
             return self._tapped(exchange, answer)
-        if len(answer.body) > _LARGE_BYTES:
-            await asyncio.to_thread(self._write, partial(exchange.answered, answer))
-        else:
-            self._write(partial(exchange.answered, answer))
+        # Masking takes milliseconds, and another process may have locked the tape. The event loop does not wait for it.
+        await asyncio.to_thread(self._write, partial(exchange.answered, answer))
         return answer
 
     def _tapped(self, exchange: _Exchange, answer: AnswerT) -> AnswerT:
