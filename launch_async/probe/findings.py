@@ -16,7 +16,6 @@ from launch_async.probe.report import ProbeRow
 
 __all__ = ["Findings", "codes_of", "field_names", "plain_name"]
 
-_KNOWN: Final[Mapping[str, Question]] = {one.key: one for one in (*QUESTIONS, *CHECKS)}
 _PLAIN: Final = re.compile(r"[A-Za-z_$@-]{1,40}(?:\.[A-Za-z_$@-]{1,40}){0,4}")
 _NO_MATERIAL: Final = "The probe found nothing in this organization that could show it."
 _MOST_NAMES: Final = 40
