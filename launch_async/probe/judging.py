@@ -135,7 +135,8 @@ def waited(record: Record, before: Sequence[JSONValue], own: Sequence[JSONValue]
 
 def missing_beginning(early: Sequence[JSONValue], late: Sequence[JSONValue]) -> list[JSONValue]:
     """Return the lines of a log that were read early and are missing later, if they are the first ones of the log."""
-    missing = [line for line in early if _line(line) not in map(_line, late)]
+    kept = {_line(line) for line in late}
+    missing = [line for line in early if _line(line) not in kept]
     return missing if late and all(is_older(line, late[0]) for line in missing) else []
 
 
