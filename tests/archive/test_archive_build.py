@@ -1,4 +1,4 @@
-"""A folder becomes a ZIP: the same bytes every time, complete, bounded, and nothing left behind."""
+"""`build_archive` packs a folder: the same bytes every time, every file, bounded memory and no leftover files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MIB = 1 << 20
 
 @pytest.fixture(autouse=True)
 def spool(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Spool to a folder of the test's own, which must be empty again in the end."""
+    """Give each test a separate folder for temporary files, and check that the folder is empty after the test."""
     place = tmp_path_factory.mktemp("spool")
     monkeypatch.setattr(tempfile, "tempdir", str(place))
     yield place
@@ -65,7 +65,7 @@ def noise(size: int) -> bytes:
     return random.Random(size).randbytes(size)
 
 
-def test_the_same_files_give_the_same_bytes_whatever_their_times_and_permissions(site: Path) -> None:
+def test_the_same_files_give_the_same_bytes_for_any_times_and_permissions(site: Path) -> None:
     with build_archive(site) as first:
         before = first.path.read_bytes()
     for number, path in enumerate(sorted(site.rglob("*"))):
@@ -89,7 +89,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_threads(tmp_path: Path, monkey
             assert serial.sha256 == parallel.sha256
 
 
-def test_names_modes_and_contents_survive(site: Path) -> None:
+def test_the_zip_keeps_names_modes_and_contents(site: Path) -> None:
     with build_archive(site) as archive, zipfile.ZipFile(archive.path) as packed:
         assert packed.testzip() is None
         infos = packed.infolist()
@@ -107,7 +107,7 @@ paths = st.lists(names, min_size=1, max_size=3).map("/".join)
 
 @settings(max_examples=60)
 @given(st.dictionaries(paths, st.binary(max_size=3000) | st.just(b"long " * 2000), min_size=1, max_size=8))
-def test_any_tree_comes_back_whole_and_hashes_as_its_contents_do(tree: dict[str, bytes]) -> None:
+def test_any_tree_is_packed_whole_and_its_content_hash_can_be_checked(tree: dict[str, bytes]) -> None:
     with tempfile.TemporaryDirectory() as name:
         expected = {}
         for path, content in tree.items():
@@ -127,7 +127,7 @@ def test_any_tree_comes_back_whole_and_hashes_as_its_contents_do(tree: dict[str,
 
 
 @pytest.mark.parametrize("size", [MIB - 1, MIB, MIB + 1, 2 * MIB, 3 * MIB + 7])
-def test_a_file_larger_than_a_block_comes_back_whole(tmp_path: Path, size: int) -> None:
+def test_a_file_larger_than_a_block_is_packed_whole(tmp_path: Path, size: int) -> None:
     content = (noise(40_000) * (size // 40_000 + 1))[:size]
     (tmp_path / "big").write_bytes(content)
 
@@ -135,8 +135,8 @@ def test_a_file_larger_than_a_block_comes_back_whole(tmp_path: Path, size: int) 
         assert packed.read("big") == content
 
 
-def test_blocks_see_what_came_before_them(tmp_path: Path) -> None:
-    # 30 000 incompressible bytes, repeated: each block compresses well only if it knows the window before it.
+def test_a_block_is_compressed_with_the_window_before_it(tmp_path: Path) -> None:
+    # 30 000 incompressible bytes, repeated: a block compresses well only with the window before it.
     content = noise(30_000) * 140
     (tmp_path / "big").write_bytes(content)
 
@@ -164,7 +164,9 @@ def test_memory_stays_bounded_for_a_huge_file(tmp_path: Path) -> None:
     assert int(grown.stdout) < 64 * 1024
 
 
-def test_a_file_system_that_reads_in_small_pieces_changes_nothing(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_that_reads_in_small_pieces_gives_the_same_archive(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with build_archive(site) as whole:
         read = os.read
         monkeypatch.setattr(os, "read", lambda descriptor, size: read(descriptor, min(size, 3)))
@@ -180,7 +182,7 @@ def test_incompressible_files_are_stored(tmp_path: Path) -> None:
         assert packed.getinfo("photo").compress_type == zipfile.ZIP_STORED
 
 
-def test_a_tiny_site_is_filled_up_to_the_least_size(tmp_path: Path) -> None:
+def test_a_tiny_site_is_padded_to_the_minimum_size(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("hi")
 
     with build_archive(tmp_path) as archive:
@@ -190,7 +192,7 @@ def test_a_tiny_site_is_filled_up_to_the_least_size(tmp_path: Path) -> None:
             assert packed.read("index.html") == b"hi"
 
 
-def test_more_than_the_limit_is_refused_with_the_largest_files_named(
+def test_an_archive_over_the_limit_is_refused_with_its_largest_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("launch_async.archive.archive.MAX_ARCHIVE_SIZE", 300_000)
@@ -205,7 +207,7 @@ def test_more_than_the_limit_is_refused_with_the_largest_files_named(
     assert caught.value.paths == ("movie7", "movie6", "movie5", "movie4", "movie3")
 
 
-def test_the_directory_of_the_zip_counts_towards_the_limit(tmp_path: Path) -> None:
+def test_the_central_directory_of_the_zip_counts_towards_the_limit(tmp_path: Path) -> None:
     with (tmp_path / "a.zip").open("wb") as out:
         container = _zip.Container(out, limit=110)
         container.add("name", 0o644, 0, 0, 0, b"")
@@ -214,7 +216,7 @@ def test_the_directory_of_the_zip_counts_towards_the_limit(tmp_path: Path) -> No
             container.finish()
 
 
-def test_more_entries_than_16_bits_can_count(tmp_path: Path) -> None:
+def test_a_zip_can_have_more_than_65535_entries(tmp_path: Path) -> None:
     with (tmp_path / "many.zip").open("wb") as out:
         container = _zip.Container(out, limit=100 * MIB)
         for number in range(65_540):
@@ -225,7 +227,7 @@ def test_more_entries_than_16_bits_can_count(tmp_path: Path) -> None:
         assert len(packed.namelist()) == 65_540
 
 
-def test_a_file_larger_than_32_bits_can_count(tmp_path: Path) -> None:
+def test_a_zip_can_contain_a_file_larger_than_4_gib(tmp_path: Path) -> None:
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
     block = deflate.compress(b"x" * 16 * MIB) + deflate.flush(zlib.Z_FULL_FLUSH)
     with (tmp_path / "huge.zip").open("wb") as out:
@@ -262,17 +264,17 @@ def rewrite(path: Path) -> None:
     os.utime(path, (1, 1))
 
 
-def become_a_link(path: Path) -> None:
+def replace_with_a_link(path: Path) -> None:
     path.rename(path.with_name("elsewhere"))
     path.symlink_to("elsewhere")
 
 
-def become_a_pipe(path: Path) -> None:
+def replace_with_a_pipe(path: Path) -> None:
     path.unlink()
     os.mkfifo(path)
 
 
-def become_a_file_of_a_linked_folder(path: Path) -> None:
+def replace_the_folder_with_a_link(path: Path) -> None:
     other = path.parent.with_name("other")
     other.mkdir()
     (other / path.name).write_bytes(path.read_bytes())
@@ -280,7 +282,7 @@ def become_a_file_of_a_linked_folder(path: Path) -> None:
     path.parent.symlink_to(other)
 
 
-CHANGES = [vanish, grow, shrink, rewrite, become_a_link, become_a_pipe, become_a_file_of_a_linked_folder]
+CHANGES = [vanish, grow, shrink, rewrite, replace_with_a_link, replace_with_a_pipe, replace_the_folder_with_a_link]
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -319,7 +321,7 @@ def test_a_large_file_that_changes_while_it_is_read_is_refused(
         build_archive(tmp_path)
 
 
-def test_an_unreadable_file_is_named(
+def test_an_unreadable_file_is_an_error_that_names_the_file(
     open_folder: Path, as_ordinary_user: Callable[[], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (open_folder / "closed").touch(mode=0o000)
@@ -353,10 +355,10 @@ FULL = textwrap.dedent(
 )
 
 
-def test_a_temporary_folder_without_space_is_named_with_what_to_do(tmp_path: Path, spool: Path) -> None:
+def test_a_full_temporary_folder_is_an_error_that_says_what_to_do(tmp_path: Path, spool: Path) -> None:
     (tmp_path / "photo").write_bytes(noise(300_000))
 
-    said = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", FULL, str(tmp_path), str(spool)],
         check=True,
         capture_output=True,
@@ -364,18 +366,20 @@ def test_a_temporary_folder_without_space_is_named_with_what_to_do(tmp_path: Pat
         cwd=Path(__file__).parents[2],
     ).stdout
 
-    assert f"the ZIP cannot be written to {spool} (File too large)" in said
-    assert "TMPDIR" in said
+    assert f"the ZIP cannot be written to {spool} (File too large)" in output
+    assert "TMPDIR" in output
 
 
-def test_a_temporary_folder_that_is_missing_is_named(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_temporary_folder_is_an_error_that_names_the_folder(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(site / "absent"))
 
     with pytest.raises(ArchiveError, match=r"cannot be written to .*absent \(No such file or directory\)\. Free space"):
         build_archive(site)
 
 
-def test_a_file_that_fails_while_it_is_read_is_named(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_error_names_the_file(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(descriptor: int, size: int) -> bytes:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
@@ -385,7 +389,7 @@ def test_a_file_that_fails_while_it_is_read_is_named(site: Path, monkeypatch: py
         build_archive(site)
 
 
-def test_a_listing_that_was_shown_is_packed_and_nothing_else(site: Path) -> None:
+def test_only_the_files_of_a_given_listing_are_packed(site: Path) -> None:
     listing = list_archive(site)
     (site / "later.html").touch()
 
@@ -395,7 +399,7 @@ def test_a_listing_that_was_shown_is_packed_and_nothing_else(site: Path) -> None
 
 
 @pytest.mark.parametrize("change", ["content", "name", "mode"])
-def test_the_content_hash_tells_any_change_that_matters(site: Path, change: str) -> None:
+def test_the_content_hash_depends_on_content_name_and_mode(site: Path, change: str) -> None:
     with build_archive(site) as before:
         pass
     if change == "content":
@@ -431,7 +435,7 @@ def test_closing_deletes_the_spool_file_once(site: Path, spool: Path) -> None:
     assert not archive.path.exists()
 
 
-def test_an_archive_that_nobody_closes_is_deleted_when_it_is_forgotten(site: Path, spool: Path) -> None:
+def test_an_archive_that_was_not_closed_is_deleted_with_its_object(site: Path, spool: Path) -> None:
     archive = build_archive(site)
     del archive
     gc.collect()
@@ -439,47 +443,47 @@ def test_an_archive_that_nobody_closes_is_deleted_when_it_is_forgotten(site: Pat
     assert left_in(spool) == []
 
 
-async def test_create_archive_makes_the_same_archive_without_blocking_the_loop(site: Path) -> None:
+async def test_create_archive_makes_the_same_archive_as_build_archive(site: Path) -> None:
     with build_archive(site) as expected, await create_archive(site) as archive:
         assert archive.sha256 == expected.sha256
 
 
-async def test_create_archive_passes_errors_on(tmp_path: Path) -> None:
+async def test_create_archive_raises_the_errors_of_build_archive(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match="contains no file to send"):
         await create_archive(tmp_path)
 
 
-async def cancelled_within(place: object, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Cancel `create_archive` while it is in the function `name` of `place`; return how often it called that."""
+async def cancelled_during(place: object, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Cancel `create_archive` while it calls `place.name`, and return how often it called that function."""
     original = getattr(place, name)
     calls: list[object] = []
-    begun, go_on = threading.Event(), threading.Event()
+    begun, proceed = threading.Event(), threading.Event()
 
-    def held_back(*arguments: object) -> object:
+    def wait_then_call(*arguments: object) -> object:
         calls.append(arguments)
         begun.set()
-        assert go_on.wait(10)
+        assert proceed.wait(10)
         return original(*arguments)
 
-    monkeypatch.setattr(place, name, held_back)
+    monkeypatch.setattr(place, name, wait_then_call)
     task = asyncio.create_task(create_archive(folder))
     await asyncio.to_thread(begun.wait, 10)
 
     task.cancel()
     await asyncio.sleep(0)
-    go_on.set()
+    proceed.set()
     with pytest.raises(asyncio.CancelledError):
         await task
     return len(calls)
 
 
-async def test_a_cancelled_create_archive_stops_and_leaves_nothing_behind(
+async def test_a_cancelled_create_archive_stops_and_deletes_its_file(
     tmp_path: Path, spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(1000):
         (tmp_path / f"{number}").touch()
 
-    packed = await cancelled_within(_zip.Container, "add", tmp_path, monkeypatch)
+    packed = await cancelled_during(_zip.Container, "add", tmp_path, monkeypatch)
 
     assert 0 < packed < 1000
     assert left_in(spool) == []
@@ -491,16 +495,16 @@ async def test_a_cancellation_ends_the_listing_of_a_folder(
     for number in range(100):
         (tmp_path / f"{number}").touch()
 
-    visited = await cancelled_within(_walk, "holds_secret", tmp_path, monkeypatch)
+    visited = await cancelled_during(_walk, "holds_secret", tmp_path, monkeypatch)
 
     assert 0 < visited < 10
     assert left_in(spool) == []
 
 
-async def test_an_archive_that_was_finished_when_the_cancellation_came_is_deleted(
+async def test_an_archive_finished_before_the_cancellation_is_deleted(
     site: Path, spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await cancelled_within(hashlib, "file_digest", site, monkeypatch)
+    await cancelled_during(hashlib, "file_digest", site, monkeypatch)
 
     gc.collect()
     assert left_in(spool) == []

@@ -1,4 +1,4 @@
-"""A ZIP that exists already is checked, and neither changed nor deleted."""
+"""`check_archive` checks an existing ZIP, and neither changes nor deletes the file."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def patched(path: Path, before: bytes, after: bytes) -> Path:
     return path
 
 
-def test_a_sound_zip_is_described_and_kept_as_it_is(tmp_path: Path) -> None:
+def test_a_valid_zip_is_described_and_not_changed(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "site.zip", "b/", "b/two", "a")
     before = path.read_bytes()
 
@@ -65,7 +65,7 @@ def test_an_executable_stays_executable(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["../up", "a/../../up", "/etc/passwd", "C:/x", "a//b", ".//a", "a/./b", "./../a", "a:b", "a\\..\\b", ".."]
 )
-def test_a_name_that_escapes_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_name_that_leads_out_of_the_archive_is_refused(tmp_path: Path, name: str) -> None:
     path = make_zip(tmp_path / "a.zip", name)
 
     with pytest.raises(ArchiveError, match="is not a plain path") as caught:
@@ -74,7 +74,7 @@ def test_a_name_that_escapes_is_refused(tmp_path: Path, name: str) -> None:
     assert caught.value.paths == (name,)
 
 
-def test_names_that_begin_with_the_folder_itself_are_plain(tmp_path: Path) -> None:
+def test_names_that_begin_with_a_dot_folder_are_accepted(tmp_path: Path) -> None:
     archive = check_archive(make_zip(tmp_path / "a.zip", "./", "./about.html", "././b/c"))
 
     assert [entry.path for entry in archive.listing.entries] == ["about.html", "b/c", "index.html"]
@@ -114,14 +114,14 @@ def test_a_name_that_occurs_twice_is_refused(tmp_path: Path) -> None:
         check_archive(path)
 
 
-def test_something_that_is_no_zip_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_zip_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"no zip" * 1000)
 
     with pytest.raises(ArchiveError, match="is not a ZIP"):
         check_archive(tmp_path / "a.zip")
 
 
-def test_a_cut_zip_is_refused(tmp_path: Path) -> None:
+def test_a_truncated_zip_is_refused(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "a.zip", "b")
     path.write_bytes(path.read_bytes()[:-30])
 
@@ -129,14 +129,14 @@ def test_a_cut_zip_is_refused(tmp_path: Path) -> None:
         check_archive(path)
 
 
-def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+def test_a_damaged_file_is_refused_by_name(tmp_path: Path) -> None:
     path = patched(make_zip(tmp_path / "a.zip"), FILLER[100:120], b"x" * 20)
 
     with pytest.raises(ArchiveError, match=r"index.html is damaged"):
         check_archive(path)
 
 
-def test_an_encrypted_file_is_named(tmp_path: Path) -> None:
+def test_an_encrypted_file_is_refused_by_name(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "a.zip")
     content = bytearray(path.read_bytes())
     content[content.rindex(b"PK\x01\x02") + 8] |= 1
@@ -146,7 +146,7 @@ def test_an_encrypted_file_is_named(tmp_path: Path) -> None:
         check_archive(path)
 
 
-def test_an_unknown_compression_is_named(tmp_path: Path) -> None:
+def test_an_unknown_compression_is_refused_with_the_one_to_use(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "a.zip")
     content = bytearray(path.read_bytes())
     content[content.rindex(b"PK\x01\x02") + 10] = 97
@@ -157,7 +157,7 @@ def test_an_unknown_compression_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [".env", "app/.env.local", ".git/config", "id_rsa"])
-def test_a_zip_with_a_secret_is_refused_unless_it_shall_be_sent(tmp_path: Path, name: str) -> None:
+def test_a_zip_with_a_secret_is_refused_unless_secrets_may_be_sent(tmp_path: Path, name: str) -> None:
     path = make_zip(tmp_path / "a.zip", name)
 
     with pytest.raises(ArchiveError, match="holds secrets") as caught:
@@ -178,14 +178,14 @@ def test_a_private_key_in_a_zip_is_found_by_its_content(tmp_path: Path) -> None:
         check_archive(tmp_path / "a.zip")
 
 
-def test_nothing_is_dropped_from_a_zip(tmp_path: Path) -> None:
+def test_secrets_cannot_be_dropped_from_a_zip(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match=r'or pass secrets="send" \(secrets="drop" works only with a folder\)'):
         check_archive(make_zip(tmp_path / "a.zip", ".env"), secrets="drop")
 
     assert isinstance(check_archive(make_zip(tmp_path / "b.zip", "about.html"), secrets="drop"), Archive)
 
 
-def test_less_than_the_least_size_is_refused_with_advice(tmp_path: Path) -> None:
+def test_a_zip_below_the_minimum_size_is_refused_with_advice(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as target:
         target.writestr("a", "a")
 
@@ -193,7 +193,7 @@ def test_less_than_the_least_size_is_refused_with_advice(tmp_path: Path) -> None
         check_archive(tmp_path / "a.zip")
 
 
-def test_more_than_100_mib_is_refused_unread(tmp_path: Path) -> None:
+def test_a_zip_over_100_mib_is_refused_by_its_size(tmp_path: Path) -> None:
     with (tmp_path / "a.zip").open("wb") as file:
         file.truncate(MAX_ARCHIVE_SIZE + 1)
 
@@ -218,7 +218,7 @@ def test_a_path_without_a_file_is_refused(tmp_path: Path, name: str) -> None:
 
 @settings(max_examples=200)
 @given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=4), st.booleans())
-def test_damage_anywhere_is_an_archive_error_or_harmless(
+def test_any_damage_is_an_archive_error_or_harmless(
     tmp_path_factory: pytest.TempPathFactory, damage: list[tuple[int, int]], near_the_end: bool
 ) -> None:
     path = make_zip(tmp_path_factory.getbasetemp() / "damaged.zip", "größe", "b/c", link="../index.html")

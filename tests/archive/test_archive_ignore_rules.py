@@ -1,9 +1,7 @@
-"""Ignore files decide as git does."""
+"""Ignore files exclude the same files as in git, and `.launchignore` has the last word."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -12,10 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
 from launch_async.archive.archive import list_archive
-from tests.support.gates import lacking
-
-GIT = ["git", "-c", "core.excludesFile=/dev/null", "-c", "core.ignoreCase=false", "-c", "safe.directory=*"]
-GIT_ENVIRONMENT = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
+from tests.support.git_ignore import GIT, GIT_ENVIRONMENT, lay_out, sent_by_git
 
 names = st.sampled_from(["a", "b", "ab", "a.o", "x y", "b-"])
 paths = st.lists(names, min_size=1, max_size=4).map("/".join)
@@ -51,38 +46,11 @@ rules = st.lists(
 )
 
 
-def lay_out(folder: Path, files: set[str], ignore_files: dict[str, list[str]]) -> None:
-    for name in sorted(files):
-        path = folder / name
-        if any(parent.is_file() for parent in path.parents if parent != folder) or path.is_dir():
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+def lay_out_with_ignore_files(folder: Path, files: set[str], ignore_files: dict[str, list[str]]) -> None:
+    lay_out(folder, files)
     for place, lines in ignore_files.items():
         if (folder / place).is_dir():
             (folder / place / ".gitignore").write_bytes("\n".join(lines).encode())
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty repository, lent to one folder after the other."""
-    if not shutil.which("git"):
-        lacking("git", "apt-get install git")
-    folder = tmp_path_factory.mktemp("repository")
-    subprocess.run([*GIT, "init", "-q", "--bare"], cwd=folder, env=GIT_ENVIRONMENT, check=True)
-    return folder
-
-
-def sent_by_git(folder: Path, repository: Path) -> set[str]:
-    place = [f"--git-dir={repository}", f"--work-tree={folder}"]
-    listed = subprocess.run(
-        [*GIT, *place, "ls-files", "-z", "--others", "--exclude-per-directory=.gitignore"],
-        cwd=folder,
-        env=GIT_ENVIRONMENT,
-        check=True,
-        capture_output=True,
-    )
-    return set(listed.stdout.decode().split("\0")) - {""}
 
 
 def sent_by_us(folder: Path) -> set[str]:
@@ -105,7 +73,7 @@ def test_a_tree_is_sent_exactly_as_git_would_list_it(
 ) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        lay_out(folder, files | {"kept/always"}, {"": outer, **inner})
+        lay_out_with_ignore_files(folder, files | {"kept/always"}, {"": outer, **inner})
         (folder / "kept/.gitignore").write_text("!*\n")
         (folder / ".launchignore").write_text("!/kept\n!/kept/**\n")
         ours, theirs = sent_by_us(folder), sent_by_git(folder, repository)
@@ -115,8 +83,10 @@ def test_a_tree_is_sent_exactly_as_git_would_list_it(
 
 
 @pytest.mark.usefixtures("repository")
-def test_check_ignore_agrees_on_the_deciding_line(tmp_path: Path) -> None:
-    lay_out(tmp_path, {"a/x.log", "a/keep.log", "b/y.tmp", "index.html"}, {"": ["*.log", "", "*.tmp"], "a": ["!keep*"]})
+def test_the_reason_names_the_same_line_as_git_check_ignore(tmp_path: Path) -> None:
+    lay_out_with_ignore_files(
+        tmp_path, {"a/x.log", "a/keep.log", "b/y.tmp", "index.html"}, {"": ["*.log", "", "*.tmp"], "a": ["!keep*"]}
+    )
     subprocess.run([*GIT, "init", "-q"], cwd=tmp_path, env=GIT_ENVIRONMENT, check=True)
 
     answer = subprocess.run(
@@ -142,10 +112,12 @@ def test_check_ignore_agrees_on_the_deciding_line(tmp_path: Path) -> None:
         ("!node_modules\n", {"node_modules/m.js", "src/a.js"}),
     ],
 )
-def test_launchignore_wins_over_gitignore_and_the_vendors_exclusions(
+def test_launchignore_wins_over_gitignore_and_the_vendor_exclusions(
     tmp_path: Path, launchignore: str, expected: set[str]
 ) -> None:
-    lay_out(tmp_path, {"dist/app.js", "dist/app.map", "src/a.js", "node_modules/m.js"}, {"": ["dist"], "dist": ["!*"]})
+    lay_out_with_ignore_files(
+        tmp_path, {"dist/app.js", "dist/app.map", "src/a.js", "node_modules/m.js"}, {"": ["dist"], "dist": ["!*"]}
+    )
     (tmp_path / ".launchignore").write_text(launchignore)
 
     ours = {path for path in sent_by_us(tmp_path) if not Path(path).name.startswith(".")}
@@ -154,23 +126,23 @@ def test_launchignore_wins_over_gitignore_and_the_vendors_exclusions(
 
 
 def test_ignore_files_can_be_switched_off(tmp_path: Path) -> None:
-    lay_out(tmp_path, {"dist/app.js"}, {"": ["dist"]})
+    lay_out_with_ignore_files(tmp_path, {"dist/app.js"}, {"": ["dist"]})
 
     assert "dist/app.js" in {entry.path for entry in list_archive(tmp_path, follow_ignore_files=False).entries}
 
 
-def test_a_linked_ignore_file_counts_for_nothing(tmp_path: Path) -> None:
+def test_an_ignore_file_that_is_a_link_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "rules").write_text("index.html\n")
     site = tmp_path / "site"
-    lay_out(site, {"index.html"}, {})
+    lay_out_with_ignore_files(site, {"index.html"}, {})
     (site / ".gitignore").symlink_to(tmp_path / "rules")
     (site / ".launchignore").symlink_to(tmp_path / "rules")
 
     assert sent_by_us(site) == {"index.html"}
 
 
-def test_a_byte_order_mark_and_foreign_letters_are_understood(tmp_path: Path) -> None:
-    lay_out(tmp_path, {"größe/übung.txt", "データ/図.png", "index.html"}, {})
+def test_an_ignore_file_may_have_a_byte_order_mark_and_non_ascii_letters(tmp_path: Path) -> None:
+    lay_out_with_ignore_files(tmp_path, {"größe/übung.txt", "データ/図.png", "index.html"}, {})
     (tmp_path / ".gitignore").write_bytes("\ufeffgröße/\r\n図*\n?*.png\r\n".encode())
 
     excluded = {one.path: one.reason for one in list_archive(tmp_path).excluded}
@@ -179,7 +151,7 @@ def test_a_byte_order_mark_and_foreign_letters_are_understood(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("line", ["a\\", "[", "[[:nonsense:]", "///"])
-def test_a_line_that_means_nothing_matches_nothing(tmp_path: Path, line: str) -> None:
-    lay_out(tmp_path, {"a", "z", "index.html"}, {"": [line]})
+def test_a_malformed_pattern_matches_no_file(tmp_path: Path, line: str) -> None:
+    lay_out_with_ignore_files(tmp_path, {"a", "z", "index.html"}, {"": [line]})
 
     assert sent_by_us(tmp_path) == {".gitignore", "a", "index.html", "z"}

@@ -1,4 +1,4 @@
-"""What a listing shows before anything is sent."""
+"""`list_archive` shows which files will be sent, and why the other files are left out."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_entries_are_ordered_by_path_with_sizes_and_modes(tmp_path: Path) -> Non
     assert listing.total_size == 5
 
 
-def test_the_vendors_exclusions_stay_behind_and_say_why(tmp_path: Path) -> None:
+def test_the_vendor_exclusions_are_left_out_with_their_reason(tmp_path: Path) -> None:
     lay_out(
         tmp_path,
         {
@@ -91,20 +91,20 @@ def test_the_vendors_exclusions_stay_behind_and_say_why(tmp_path: Path) -> None:
     }
 
 
-def test_build_output_and_content_that_only_looks_like_noise_are_sent(tmp_path: Path) -> None:
+def test_build_output_and_similar_names_are_sent(tmp_path: Path) -> None:
     files = ["build/b", "dist/a", "dist/coverage/index.html", "dist/logs/x", "downloads/all.zip", "out/c", "public/d"]
     lay_out(tmp_path, dict.fromkeys(files, ""))
 
     assert sent(list_archive(tmp_path)) == files
 
 
-def test_an_ignored_build_output_is_sent_when_it_is_the_folder(tmp_path: Path) -> None:
+def test_an_ignored_build_folder_is_sent_if_it_is_the_given_folder(tmp_path: Path) -> None:
     lay_out(tmp_path, {".gitignore": "dist/\n", "dist/index.html": ""})
 
     assert sent(list_archive(tmp_path / "dist")) == ["index.html"]
 
 
-def test_links_stay_behind_wherever_they_lead(tmp_path: Path) -> None:
+def test_links_are_left_out_for_any_target(tmp_path: Path) -> None:
     outside = lay_out(tmp_path / "outside", {"private.txt": "x"})
     site = lay_out(tmp_path / "site", {"index.html": ""})
     (site / "out").symlink_to(outside)
@@ -118,7 +118,7 @@ def test_links_stay_behind_wherever_they_lead(tmp_path: Path) -> None:
     assert reasons(listing) == dict.fromkeys(["dead", "file", "in", "out"], "link")
 
 
-def test_sockets_pipes_and_devices_stay_behind_and_nobody_waits_for_them(tmp_path: Path) -> None:
+def test_sockets_and_pipes_are_left_out_without_reading_them(tmp_path: Path) -> None:
     lay_out(tmp_path, {"index.html": ""})
     os.mkfifo(tmp_path / "queue.pem")
     with tempfile.TemporaryDirectory() as short, socket.socket(socket.AF_UNIX) as listener:
@@ -131,7 +131,7 @@ def test_sockets_pipes_and_devices_stay_behind_and_nobody_waits_for_them(tmp_pat
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can make a device")
-def test_devices_stay_behind(tmp_path: Path) -> None:
+def test_devices_are_left_out(tmp_path: Path) -> None:
     lay_out(tmp_path, {"index.html": ""})
     try:
         os.mknod(tmp_path / "null", 0o20666, os.makedev(1, 3))
@@ -148,7 +148,7 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
         list_archive(tmp_path)
 
 
-def test_a_relative_folder_that_is_not_there_is_told_with_where_it_was_looked_for(
+def test_the_error_about_a_missing_relative_folder_names_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -157,19 +157,19 @@ def test_a_relative_folder_that_is_not_there_is_told_with_where_it_was_looked_fo
         list_archive("site")
 
 
-def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match="does not exist"):
         list_archive(tmp_path / "absent")
 
 
-def test_a_file_in_place_of_a_folder_is_refused(tmp_path: Path) -> None:
+def test_a_file_instead_of_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(ArchiveError, match="is not a folder"):
         list_archive(tmp_path / "file")
 
 
-def test_an_unreadable_folder_is_named(
+def test_an_unreadable_folder_is_refused_by_name(
     open_folder: Path, as_ordinary_user: Callable[[], AbstractContextManager[None]]
 ) -> None:
     lay_out(open_folder, {"index.html": "", "closed/x": ""})
@@ -182,7 +182,7 @@ def test_an_unreadable_folder_is_named(
     assert caught.value.paths == ("closed/",)
 
 
-def test_a_folder_that_may_be_listed_but_not_entered_is_named(
+def test_a_file_in_a_folder_that_cannot_be_entered_is_refused_by_name(
     open_folder: Path, as_ordinary_user: Callable[[], AbstractContextManager[None]]
 ) -> None:
     lay_out(open_folder, {"half/x": ""})
@@ -195,7 +195,7 @@ def test_a_folder_that_may_be_listed_but_not_entered_is_named(
     assert caught.value.paths == ("half/x",)
 
 
-def test_names_that_a_zip_cannot_hold_are_refused_unless_ignored(tmp_path: Path) -> None:
+def test_names_that_a_zip_cannot_contain_are_refused(tmp_path: Path) -> None:
     lay_out(tmp_path, {"index.html": "", "back\\slash": ""})
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/b\xff")).touch()
 
@@ -206,7 +206,7 @@ def test_names_that_a_zip_cannot_hold_are_refused_unless_ignored(tmp_path: Path)
     assert str(caught.value).encode()
 
 
-def test_undecodable_names_that_stay_behind_do_no_harm(tmp_path: Path) -> None:
+def test_undecodable_names_may_be_ignored(tmp_path: Path) -> None:
     lay_out(tmp_path, {"index.html": "", ".launchignore": "b?\n"})
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/b\xff")).touch()
 
@@ -216,7 +216,7 @@ def test_undecodable_names_that_stay_behind_do_no_harm(tmp_path: Path) -> None:
     assert json.dumps(listing.to_dict()).encode()
 
 
-def test_a_listing_prints_as_a_short_table_and_as_plain_data(tmp_path: Path) -> None:
+def test_a_listing_is_shown_as_a_short_table_and_as_plain_data(tmp_path: Path) -> None:
     lay_out(tmp_path, {f"page{number:02}.html": "x" * number for number in range(30)})
     lay_out(tmp_path, {"big.js": "x" * 3000, "huge.js": "x" * 2_500_000, "node_modules/x": "", ".DS_Store": "1"})
 
@@ -262,7 +262,7 @@ SECRETS = {
 
 
 @pytest.mark.parametrize("name", SECRETS)
-def test_a_secret_is_refused_by_name_and_with_advice(tmp_path: Path, name: str) -> None:
+def test_a_secret_is_refused_by_name_with_advice(tmp_path: Path, name: str) -> None:
     lay_out(tmp_path, {"index.html": "", name: SECRETS[name]})
 
     with pytest.raises(ArchiveError, match="holds secrets") as caught:
@@ -286,7 +286,7 @@ def test_dropped_secrets_are_listed_and_logged_as_a_warning(tmp_path: Path, capl
     assert "app/.env.production" in record.getMessage()
 
 
-def test_secrets_are_sent_if_asked(tmp_path: Path) -> None:
+def test_secrets_are_sent_on_request(tmp_path: Path) -> None:
     lay_out(tmp_path, {"index.html": "", ".env": "A=1", "app/id_rsa": "key", ".git/config": "", "left/.env": ""})
     (tmp_path / ".launchignore").write_text("left/\n")
 
@@ -296,7 +296,7 @@ def test_secrets_are_sent_if_asked(tmp_path: Path) -> None:
     assert listing.secrets == ()
 
 
-def test_a_slip_in_what_becomes_of_secrets_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_value_of_secrets_is_refused(tmp_path: Path) -> None:
     lay_out(tmp_path, {"index.html": "", ".env": "A=1"})
 
     with pytest.raises(InvalidArgumentError, match="secrets: 'refused' is not one of 'refuse', 'drop' and 'send'"):
@@ -318,13 +318,13 @@ def test_a_slip_in_what_becomes_of_secrets_is_refused(tmp_path: Path) -> None:
         (".yarnrc.yml", "npmAuthToken: ${NPM_TOKEN}\n"),
     ],
 )
-def test_samples_and_public_halves_are_sent(tmp_path: Path, name: str, content: str) -> None:
+def test_sample_files_and_public_keys_are_sent(tmp_path: Path, name: str, content: str) -> None:
     lay_out(tmp_path, {name: content})
 
     assert sent(list_archive(tmp_path)) == [name]
 
 
-def test_a_secret_that_is_ignored_anyway_refuses_nothing(tmp_path: Path) -> None:
+def test_an_ignored_secret_is_no_error(tmp_path: Path) -> None:
     lay_out(tmp_path, {"index.html": "", ".gitignore": ".env*\n", ".env": "A=1", "node_modules/x/.npmrc": "_auth=abc"})
 
     assert reasons(list_archive(tmp_path)) == {".env": "ignored by .gitignore:1", "node_modules/": "vendor default"}
@@ -333,7 +333,7 @@ def test_a_secret_that_is_ignored_anyway_refuses_nothing(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "line", ["!.env.production", "!/app/.env.production", "!app/.env.production", "!**/.env.production"]
 )
-def test_launchignore_sends_a_refused_file_that_it_spells_out(tmp_path: Path, line: str) -> None:
+def test_launchignore_can_send_a_secret_that_it_names_in_full(tmp_path: Path, line: str) -> None:
     lay_out(tmp_path, {"a": "", ".launchignore": f"{line}\n", "app/.env.production": "PUBLIC_URL=x"})
 
     assert "app/.env.production" in sent(list_archive(tmp_path))
@@ -349,13 +349,13 @@ def test_wildcards_and_folders_in_launchignore_send_no_secret(tmp_path: Path, li
     assert "add a line to .launchignore: !/app/.env.production" in str(caught.value)
 
 
-def test_gitignore_brings_no_secret_back(tmp_path: Path) -> None:
+def test_gitignore_cannot_send_a_secret(tmp_path: Path) -> None:
     lay_out(tmp_path, {"a": "", ".gitignore": ".env*\n!.env.production\n", ".env.production": "TOKEN=x"})
 
     assert list_archive(tmp_path, secrets="drop").secrets == (".env.production",)
 
 
-def test_launchignore_cannot_bring_version_control_data_back(tmp_path: Path) -> None:
+def test_launchignore_cannot_send_version_control_data(tmp_path: Path) -> None:
     lay_out(tmp_path, {"a": "", ".launchignore": "!.git\n!HEAD\n", ".git/HEAD": ""})
 
     assert reasons(list_archive(tmp_path)) == {".git/": "vcs"}
@@ -367,7 +367,7 @@ def verdicts() -> list[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(("verdict", "name", "content"), verdicts())
-def test_a_file_has_the_verdict_of_the_collected_samples(tmp_path: Path, verdict: str, name: str, content: str) -> None:
+def test_each_collected_sample_has_its_verdict(tmp_path: Path, verdict: str, name: str, content: str) -> None:
     lay_out(tmp_path, {"index.html": "", name: content})
 
     listing = list_archive(tmp_path, secrets="drop")
@@ -397,7 +397,7 @@ def test_a_file_has_the_verdict_of_the_collected_samples(tmp_path: Path, verdict
         ("age.txt", "AGE-SECRET-KEY-1QQQ"),
     ],
 )
-def test_copies_and_contents_give_a_secret_away(tmp_path: Path, name: str, content: str) -> None:
+def test_backup_names_and_contents_reveal_a_secret(tmp_path: Path, name: str, content: str) -> None:
     lay_out(tmp_path, {"index.html": "", name: content})
 
     assert list_archive(tmp_path, secrets="drop").secrets == (name,)
@@ -420,14 +420,14 @@ def test_copies_and_contents_give_a_secret_away(tmp_path: Path, name: str, conte
         ("public.pem", "-----BEGIN PUBLIC KEY-----"),
     ],
 )
-def test_what_only_looks_like_a_secret_is_sent(tmp_path: Path, name: str, content: str) -> None:
+def test_a_file_that_only_resembles_a_secret_is_sent(tmp_path: Path, name: str, content: str) -> None:
     lay_out(tmp_path, {name: content})
 
     assert sent(list_archive(tmp_path)) == [name]
 
 
 def vanishing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Let a file vanish right after its folder was read."""
+    """Delete a file right after the SDK has read its folder."""
     scandir = os.scandir
 
     @contextmanager
@@ -446,7 +446,7 @@ def vanishing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     ("name", "reason"),
     [("page.html.swp", "ignored by .gitignore:1"), ("4913", "ignored by .launchignore:1"), (".DS_Store", "os noise")],
 )
-def test_a_file_that_is_left_out_may_vanish_at_any_time(
+def test_a_file_that_is_left_out_may_vanish_during_the_listing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, reason: str
 ) -> None:
     lay_out(tmp_path, {"index.html": "", ".gitignore": "*.swp\n", ".launchignore": "4913\n", name: "x"})
@@ -457,7 +457,7 @@ def test_a_file_that_is_left_out_may_vanish_at_any_time(
     assert [(one.path, one.reason, one.size) for one in listing.excluded] == [(name, reason, None)]
 
 
-def test_a_file_to_send_that_vanishes_is_named_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_to_send_that_vanishes_is_an_error_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lay_out(tmp_path, {"index.html": "", "page.tmp": ""})
     vanishing(monkeypatch, "page.tmp")
 
@@ -465,7 +465,7 @@ def test_a_file_to_send_that_vanishes_is_named_with_advice(tmp_path: Path, monke
         list_archive(tmp_path)
 
 
-def test_names_reach_the_terminal_without_control_characters(tmp_path: Path) -> None:
+def test_a_listing_shows_names_without_control_characters(tmp_path: Path) -> None:
     lay_out(tmp_path, {"a\x1b[2Jb": "", "line\nbreak.html": "", "\u202egnp.exe": "", "\x9bx/.DS_Store": ""})
     lay_out(tmp_path, {"\x07/.gitignore": "z\n", "\x07/z": ""})
 
@@ -476,7 +476,7 @@ def test_names_reach_the_terminal_without_control_characters(tmp_path: Path) -> 
     assert "a\\x1b[2Jb" in str(listing)
 
 
-def test_an_error_about_a_name_carries_no_control_characters(tmp_path: Path) -> None:
+def test_an_error_about_a_name_contains_no_control_characters(tmp_path: Path) -> None:
     lay_out(tmp_path, {"\x1b[2J/.env": "A=1"})
 
     with pytest.raises(ArchiveError) as caught:
