@@ -1,4 +1,4 @@
-"""What every test may rely on: no setting of the machine reaches it."""
+"""The environment of every test: no setting of the machine reaches a test."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-with contextlib.suppress(ImportError):  # the session `engines` has no hypothesis
+with contextlib.suppress(ImportError):  # The session `engines` has no hypothesis.
     import hypothesis
 
-    # A busy machine takes its time; no test measures any.
-    hypothesis.settings.register_profile("unhurried", deadline=None)
-    hypothesis.settings.load_profile("unhurried")
+    # A test may be slow on a busy machine, and no test asserts a time.
+    hypothesis.settings.register_profile("without_deadline", deadline=None)
+    hypothesis.settings.load_profile("without_deadline")
 
 _PREFIXES = ("CONTENTSTACK_", "LAUNCH_")
 _SUFFIXES = ("_PROXY",)
@@ -23,7 +23,7 @@ _NAMES = {"NETRC", "SSL_CERT_DIR", "SSL_CERT_FILE"}
 
 @pytest.fixture(scope="session")
 def runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where budgets are shared with other processes of the same run, and with no others."""
+    """The folder of the budgets that processes of this test run share, and no other process."""
     folder = tmp_path_factory.mktemp("runtime")
     folder.chmod(0o700)
     return folder
@@ -31,7 +31,7 @@ def runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def scrubbed_environment(monkeypatch: pytest.MonkeyPatch, runtime_folder: Path) -> None:
-    """Remove credentials, proxies and certificate settings of the machine, and its budgets."""
+    """Remove the credentials, proxies, certificate settings and shared budgets of the machine."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime_folder))
     for name in os.environ:
         upper = name.upper()
@@ -40,6 +40,6 @@ def scrubbed_environment(monkeypatch: pytest.MonkeyPatch, runtime_folder: Path) 
 
 
 def pytest_collection_finish() -> None:
-    """Set what is there to stay aside: collecting garbage around a test then looks at that test's objects alone."""
+    """Exclude the objects that exist now from garbage collection, so that `gc.collect` in a test is fast."""
     gc.collect()
     gc.freeze()

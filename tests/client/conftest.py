@@ -1,4 +1,4 @@
-"""What the tests of settings share."""
+"""The fixture that the tests of settings share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that nobody passed are found, in a known order, and everything that is missing is listed at once."""
+"""`LaunchClient.from_env` finds settings in a fixed order, and lists all missing settings in one error."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ CANARY = "canary-of-the-environment"
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory: empty."""
+    """An empty folder, which is the working directory of the test."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def given(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
+def set_variables(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(f"CONTENTSTACK_{name}", value)
 
@@ -39,7 +39,9 @@ def project_file(folder: Path, document: object) -> Path:
 async def test_a_client_finds_everything_in_the_environment(
     emulator: LaunchEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given(monkeypatch, CLIENT_ID=emulator.client_id, CLIENT_SECRET=emulator.client_secret, LAUNCH_URL=emulator.url)
+    set_variables(
+        monkeypatch, CLIENT_ID=emulator.client_id, CLIENT_SECRET=emulator.client_secret, LAUNCH_URL=emulator.url
+    )
 
     async with LaunchClient.from_env() as launch:
         assert [project.name async for project in launch.projects.list()] == ["landing"]
@@ -54,8 +56,8 @@ async def test_a_client_finds_everything_in_the_environment(
     }
 
 
-def test_the_names_of_the_vendors_examples_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    given(monkeypatch, REGION="AZURE_NA", CLIENT_ID="client", CLIENT_SECRET="secret")
+def test_the_names_in_the_examples_of_the_vendor_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, REGION="AZURE_NA", CLIENT_ID="client", CLIENT_SECRET="secret")
 
     found = discover()
 
@@ -71,21 +73,21 @@ def test_the_names_of_the_vendors_examples_are_read(monkeypatch: pytest.MonkeyPa
         ({"CLIENT_ID": "b", "CLIENT_SECRET": "", "AUTHTOKEN": " d "}, Authtoken("d")),
     ],
 )
-def test_the_first_complete_credentials_count(
+def test_the_first_complete_credentials_are_used(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: object
 ) -> None:
-    given(monkeypatch, ORGANIZATION_UID=ORGANIZATION, **variables)
+    set_variables(monkeypatch, ORGANIZATION_UID=ORGANIZATION, **variables)
 
     assert discover().credentials == expected
 
 
-def test_an_argument_beats_the_environment_and_that_beats_the_file(
+def test_an_argument_wins_over_the_environment_and_the_environment_over_the_file(
     monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
     path = project_file(folder, {"project": {"uid": PROJECT, "organizationUid": ORGANIZATION}})
-    given(monkeypatch, AUTHTOKEN="token")
+    set_variables(monkeypatch, AUTHTOKEN="token")
     by_file = discover()
-    given(monkeypatch, ORGANIZATION_UID=ELSEWHERE)
+    set_variables(monkeypatch, ORGANIZATION_UID=ELSEWHERE)
     by_environment = discover()
     by_argument = discover(organization_uid=ORGANIZATION, credentials=AccessToken("other"), region="eu")
 
@@ -113,7 +115,7 @@ def test_an_argument_beats_the_environment_and_that_beats_the_file(
         ('\ufeff{"uid": "' + PROJECT + '"}', PROJECT, None),
     ],
 )
-def test_a_project_file_counts_where_it_names_one_thing(
+def test_a_project_file_is_used_if_it_names_one_project(
     folder: Path, document: object, project: str | None, organization: str | None
 ) -> None:
     project_file(folder, document)
@@ -124,7 +126,7 @@ def test_a_project_file_counts_where_it_names_one_thing(
     assert (found.project_uid, found.organization_uid) == (project, organization)
 
 
-def test_the_nearest_project_file_upward_counts(folder: Path) -> None:
+def test_the_nearest_project_file_above_the_folder_is_used(folder: Path) -> None:
     project_file(folder, {"uid": "outer"})
     nearest = project_file(folder / "site", {"uid": "inner"})
     (folder / "site" / "pages").mkdir()
@@ -136,11 +138,11 @@ def test_the_nearest_project_file_upward_counts(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("document", ["{", "[]", "null"])
-def test_a_project_file_that_cannot_be_read_is_named(
+def test_a_malformed_project_file_is_an_error_that_names_the_file(
     folder: Path, document: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = project_file(folder, document)
-    given(monkeypatch, ACCESS_TOKEN="token")
+    set_variables(monkeypatch, ACCESS_TOKEN="token")
 
     with pytest.raises(ConfigurationError, match="correct or remove it") as caught:
         discover()
@@ -148,8 +150,8 @@ def test_a_project_file_that_cannot_be_read_is_named(
     assert str(path) in str(caught.value)
 
 
-def test_everything_that_is_missing_or_malformed_is_listed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    given(monkeypatch, CLIENT_ID="client", REGION="mars", ORGANIZATION_UID="nonsense")
+def test_all_missing_and_malformed_settings_are_in_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, CLIENT_ID="client", REGION="mars", ORGANIZATION_UID="nonsense")
 
     with pytest.raises(ConfigurationError) as caught:
         LaunchClient.from_env()
@@ -164,7 +166,7 @@ def test_everything_that_is_missing_or_malformed_is_listed_at_once(monkeypatch: 
         assert part in str(caught.value)
 
 
-def test_an_empty_environment_is_told_every_way_to_fill_it() -> None:
+def test_the_error_about_an_empty_environment_lists_every_variable() -> None:
     with pytest.raises(ConfigurationError) as caught:
         LaunchClient.from_env()
 
@@ -172,8 +174,8 @@ def test_an_empty_environment_is_told_every_way_to_fill_it() -> None:
         assert f"CONTENTSTACK_{name}" in str(caught.value)
 
 
-def test_a_secret_without_an_id_names_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
-    given(monkeypatch, CLIENT_SECRET=CANARY)
+def test_the_error_about_a_secret_without_its_id_names_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, CLIENT_SECRET=CANARY)
 
     with pytest.raises(ConfigurationError, match="CONTENTSTACK_CLIENT_ID, in addition to") as caught:
         discover()
@@ -181,15 +183,15 @@ def test_a_secret_without_an_id_names_the_id(monkeypatch: pytest.MonkeyPatch) ->
     assert CANARY not in str(caught.value)
 
 
-def test_an_authtoken_wants_its_organization(monkeypatch: pytest.MonkeyPatch) -> None:
-    given(monkeypatch, AUTHTOKEN="token")
+def test_an_authtoken_needs_an_organization(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, AUTHTOKEN="token")
 
     with pytest.raises(ConfigurationError, match=r"CONTENTSTACK_ORGANIZATION_UID.*\.cs-launch\.json"):
         discover()
 
 
-def test_a_malformed_token_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    given(monkeypatch, ACCESS_TOKEN=f"{CANARY} {CANARY}")
+def test_the_error_about_a_malformed_token_does_not_contain_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_variables(monkeypatch, ACCESS_TOKEN=f"{CANARY} {CANARY}")
 
     with pytest.raises(ConfigurationError, match="white space") as caught:
         discover()
@@ -197,17 +199,17 @@ def test_a_malformed_token_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> N
     assert CANARY not in str(caught.value)
 
 
-def test_a_bare_token_is_no_credentials_and_not_repeated() -> None:
+def test_a_token_as_a_string_is_refused_and_not_in_the_error() -> None:
     with pytest.raises(ConfigurationError, match=r"must be an object such as AccessToken\(\.\.\.\)") as caught:
         LaunchClient.from_env(CANARY)  # type: ignore[arg-type]
 
     assert CANARY not in str(caught.value)
 
 
-def test_sources_are_logged_and_values_are_not(
+def test_the_log_contains_the_sources_of_settings_and_no_values(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    given(monkeypatch, ACCESS_TOKEN=CANARY)
+    set_variables(monkeypatch, ACCESS_TOKEN=CANARY)
 
     with caplog.at_level(logging.DEBUG, "launch_async.discovery"):
         found = discover()
@@ -217,5 +219,5 @@ def test_sources_are_logged_and_values_are_not(
     assert CANARY not in repr(found)
 
 
-def test_a_client_that_was_not_discovered_has_no_sources() -> None:
+def test_a_client_without_discovery_has_no_sources() -> None:
     assert LaunchClient(AccessToken("token")).settings_sources == {}

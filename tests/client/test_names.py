@@ -1,6 +1,6 @@
-"""A misspelt name is an error when it is imported, and before that for type checkers.
+"""A misspelt name is an error for type checkers, and an ImportError at run time.
 
-mypy reads this file (`files` in pyproject.toml) and reports an ignore that ignores nothing.
+mypy checks this file (`files` in pyproject.toml), so an import that passes mypy is an unused `type: ignore` here.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 
-def test_a_name_that_a_package_does_not_offer_cannot_be_imported() -> None:
+def test_a_misspelt_name_cannot_be_imported() -> None:
     with pytest.raises(ImportError, match="cannot import name 'LunchClient' from 'launch_async'"):
         from launch_async import LunchClient  # type: ignore[attr-defined] # noqa: F401
     with pytest.raises(ImportError, match="cannot import name 'LunchClient' from 'launch_sync'"):
@@ -17,6 +17,6 @@ def test_a_name_that_a_package_does_not_offer_cannot_be_imported() -> None:
         from launch_async.fleet import Plans  # type: ignore[attr-defined] # noqa: F401
 
 
-def test_a_name_of_the_fleet_is_not_at_the_top() -> None:
+def test_a_name_of_the_fleet_is_not_in_the_top_level_package() -> None:
     with pytest.raises(ImportError, match="cannot import name 'Plan' from 'launch_async'"):
         from launch_async import Plan  # type: ignore[attr-defined] # noqa: F401

@@ -1,4 +1,4 @@
-"""Where Launch lives, who calls it, and what importing the package costs."""
+"""Regions and addresses, credentials, the client's own settings, and the cost of importing the package."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from tests.support.core import ORGANIZATION, TOKEN, FakeTransport, answer, clien
         ("gcp-eu", "gcp-eu-launch-api.contentstack.com", "gcp-eu-api.contentstack.com"),
     ],
 )
-def test_every_region_answers_to_every_spelling_of_its_name(name: str, launch: str, login: str) -> None:
+def test_each_region_is_found_by_every_spelling_of_its_name(name: str, launch: str, login: str) -> None:
     region = find_region(name)
 
     assert (region.launch_host, region.login_host) == (launch, login)
@@ -54,7 +54,7 @@ def test_each_region_has_its_own_hosts() -> None:
 
 
 @pytest.mark.parametrize("name", ["mars", "", None])
-def test_an_unknown_region_is_refused_with_the_known_ones(name: str) -> None:
+def test_the_error_about_an_unknown_region_lists_the_known_regions(name: str) -> None:
     known = r": use one of na, eu, au, azure-na.*base_url"
     with pytest.raises(ConfigurationError, match=f"unknown region {name!r}{known}"):
         find_region(name)
@@ -78,7 +78,7 @@ def test_an_unknown_region_is_refused_with_the_known_ones(name: str) -> None:
         ("https://host:port", "is not a URL"),
     ],
 )
-def test_a_base_url_that_leads_nowhere_or_leaks_is_refused(base_url: str, problem: str) -> None:
+def test_a_malformed_or_unsafe_base_url_is_refused(base_url: str, problem: str) -> None:
     with pytest.raises(ConfigurationError, match=problem) as caught:
         LaunchClient(AccessToken(TOKEN), base_url=base_url)
 
@@ -96,14 +96,14 @@ def test_a_base_url_that_leads_nowhere_or_leaks_is_refused(base_url: str, proble
         ("https://launch-api.example.com:444", "launch-api.example.com:444", "https"),
     ],
 )
-def test_a_base_url_of_ones_own_names_one_budget(base_url: str, host: str, scheme: str) -> None:
+def test_a_custom_base_url_is_normalized_to_one_host(base_url: str, host: str, scheme: str) -> None:
     endpoint = resolve_endpoint("na", base_url)
 
     assert (endpoint.host, endpoint.site_scheme) == (host, scheme)
     assert endpoint.base_url == base_url.rstrip("/")
 
 
-def test_plain_http_elsewhere_must_be_asked_for() -> None:
+def test_plain_http_to_other_machines_needs_allow_http() -> None:
     assert resolve_endpoint("na", "http://launch.example.com", allow_http=True).site_scheme == "http"
 
 
@@ -134,7 +134,9 @@ def test_loopback_is_this_machine_only(host: str, loopback: bool) -> None:
     ],
     ids=repr,
 )
-def test_a_token_that_would_break_a_header_is_refused_and_not_repeated(kind: type, token: str, problem: str) -> None:
+def test_a_token_that_would_break_a_header_is_refused_and_not_in_the_error(
+    kind: type, token: str, problem: str
+) -> None:
     with pytest.raises(ConfigurationError, match=problem) as caught:
         kind(token)
 
@@ -148,7 +150,7 @@ async def test_a_bearer_token_may_be_pasted_with_its_scheme(written: str) -> Non
 
 
 @pytest.mark.parametrize("written", ["Bearer", "Bearer ", " bearer\n"])
-def test_a_scheme_without_a_token_is_no_token(written: str) -> None:
+def test_a_scheme_without_a_token_is_refused(written: str) -> None:
     with pytest.raises(ConfigurationError, match="The token of AccessToken is empty"):
         AccessToken(written)
 
@@ -171,7 +173,7 @@ def test_a_malformed_organization_is_refused(uid: str) -> None:
         LaunchClient(Authtoken(TOKEN), organization_uid=uid)
 
 
-async def test_without_credentials_nothing_is_sent_that_needs_them() -> None:
+async def test_a_call_that_needs_credentials_fails_without_them_before_it_is_sent() -> None:
     transport = FakeTransport(answer(200, {}))
     async with client_on(transport, credentials=None, organization_uid=None) as launch:
         with pytest.raises(ConfigurationError, match=r"no credentials: pass Authtoken.*operation listProjects"):
@@ -182,14 +184,14 @@ async def test_without_credentials_nothing_is_sent_that_needs_them() -> None:
 
 @pytest.mark.parametrize("option", ["timeout", "attempt_timeout"])
 @pytest.mark.parametrize("seconds", [0, -1.0, float("nan"), "60"])
-def test_a_timeout_that_cannot_be_met_is_refused(option: str, seconds: Any) -> None:
+def test_a_timeout_that_is_not_positive_is_refused(option: str, seconds: Any) -> None:
     with pytest.raises(ConfigurationError, match=f"{option} must be a positive number of seconds"):
         LaunchClient(AccessToken(TOKEN), **{option: seconds})
 
 
 @pytest.mark.parametrize("option", ["retry", "rate_limit"])
 @pytest.mark.parametrize("value", [None, 3])
-def test_an_option_of_another_kind_is_refused_before_a_call_stumbles_over_it(option: str, value: object) -> None:
+def test_an_option_of_the_wrong_type_is_refused_when_the_client_is_built(option: str, value: object) -> None:
     with pytest.raises(ConfigurationError, match=rf"{option} must be a \w+, not {value}"):
         LaunchClient(AccessToken(TOKEN), **{option: value})  # type: ignore[arg-type]
 
@@ -197,18 +199,18 @@ def test_an_option_of_another_kind_is_refused_before_a_call_stumbles_over_it(opt
 @pytest.mark.parametrize(
     ("limiter", "kind"), [(RateLimit(10), "a RateLimit"), (LocalRateLimiter, "the class LocalRateL")]
 )
-def test_a_limiter_of_another_kind_is_refused_at_once(limiter: object, kind: str) -> None:
+def test_a_limiter_of_the_wrong_type_is_refused_when_the_client_is_built(limiter: object, kind: str) -> None:
     with pytest.raises(ConfigurationError, match=f"limiter must be a RateLimiter, not {kind}"):
         LaunchClient(AccessToken(TOKEN), limiter=limiter)  # type: ignore[arg-type]
 
 
-async def test_a_derived_client_takes_no_retry_of_another_kind_either() -> None:
+async def test_with_options_refuses_a_retry_policy_of_the_wrong_type() -> None:
     with pytest.raises(ConfigurationError, match="retry must be a RetryPolicy, not None"):
         client_on(FakeTransport()).with_options(retry=None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("credentials", "kind"), [(TOKEN, "str"), (AccessToken, "class")])
-def test_a_token_of_no_kind_is_refused_and_not_repeated(credentials: object, kind: str) -> None:
+def test_credentials_of_the_wrong_type_are_refused(credentials: object, kind: str) -> None:
     with pytest.raises(
         ConfigurationError, match=rf"must be an object such as AccessToken\(\.\.\.\) .* not a {kind}\.$"
     ):
@@ -233,7 +235,7 @@ def test_a_token_of_no_kind_is_refused_and_not_repeated(credentials: object, kin
     ],
     ids=str,
 )
-def test_a_retry_policy_that_makes_no_sense_is_refused(options: dict[str, Any]) -> None:
+def test_a_retry_policy_with_invalid_values_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgumentError, match=f"^{next(iter(options))}: must be "):
         RetryPolicy(**options)
 
@@ -241,7 +243,7 @@ def test_a_retry_policy_that_makes_no_sense_is_refused(options: dict[str, Any]) 
 # The client
 
 
-async def test_a_client_says_where_it_talks_to_and_whether_it_is_closed() -> None:
+async def test_the_repr_of_a_client_shows_its_address_and_whether_it_is_closed() -> None:
     transport = FakeTransport(answer())
     launch = client_on(transport, region="eu")
 
@@ -253,7 +255,7 @@ async def test_a_client_says_where_it_talks_to_and_whether_it_is_closed() -> Non
     assert transport.closed == 1
 
 
-async def test_a_client_and_what_it_offers_say_what_can_be_called_and_no_secret() -> None:
+async def test_the_reprs_of_a_client_and_its_resources_list_their_methods_and_no_secret() -> None:
     async with client_on(FakeTransport(answer()), region="eu", organization_uid=ORGANIZATION) as launch:
         shown = [repr(one) for one in (launch, launch.projects, launch.deploy_hooks, launch.variables, launch.fleet)]
 
@@ -267,7 +269,7 @@ async def test_a_client_and_what_it_offers_say_what_can_be_called_and_no_secret(
     assert shown[4].startswith(f"<Fleet of {api}: select, plan_redeploy, ")
 
 
-async def test_a_client_tells_what_its_budget_does() -> None:
+async def test_a_client_reports_the_state_of_its_budget() -> None:
     transport = FakeTransport(answer(200, {"project": {"uid": "x"}}))
     async with client_on(transport) as launch:
         await launch.projects.get("66c0ffee00000000000000a1")
@@ -311,11 +313,11 @@ def test_building_a_client_does_not_load_aiohttp() -> None:
 
 
 @pytest.mark.parametrize("name", launch_async.__all__)
-def test_every_public_name_is_there(name: str) -> None:
+def test_every_public_name_can_be_read_and_listed(name: str) -> None:
     assert getattr(launch_async, name) is not None
     assert name in dir(launch_async)
 
 
-def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'launch_async' has no attribute 'LaunchCleint'"):
         launch_async.LaunchCleint  # noqa: B018

@@ -1,1 +1,1 @@
-"""Both sides held to one document: `openapi.yaml` says what the client may send and what the emulator may answer."""
+"""Check client and emulator against `openapi.yaml`: the requests of the client, and the answers of the emulator."""

@@ -1,4 +1,4 @@
-"""Judges requests and answers by `openapi.yaml`, with nothing of the client or the emulator in between."""
+"""Check requests and answers against `openapi.yaml`, without any code of the client or the emulator."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ import yaml
 DOCUMENT = Path(__file__).with_name("openapi.yaml")
 METHODS = ("get", "post", "put", "patch", "delete")
 CREDENTIALS = {"oauth2": "authorization", "authtoken": "authtoken", "organizationUid": "organization_uid"}
-# What every HTTP client may send; anything else must be a parameter of the operation.
+# Any HTTP client may send these headers. All other headers must be parameters of the operation.
 PLAIN_HEADERS = {"host", "accept", "accept-encoding", "user-agent", "content-length"}
-# An older example of the vendor sent it, and it does no harm (FACTS §11 row 27).
+# An older example of the vendor sent this header, and the header does no harm (FACTS §11 row 27).
 HARMLESS_HEADERS = {"listDomains": {"x-project-uid"}, "updateDomain": {"x-project-uid"}}
 
 
@@ -56,11 +56,11 @@ class Exchange:
 
 
 class ApiDocument:
-    """`openapi.yaml`, with its references followed.
+    """The operations of `openapi.yaml`, with resolved references.
 
     Args:
-        closed: Whether fields that the document does not name are problems. Answers may have more of them, requests
-            may not.
+        closed: Whether a field that the document does not name is a problem. It is a problem in a request, and none in
+            an answer.
     """
 
     def __init__(self, *, closed: bool) -> None:
@@ -73,18 +73,18 @@ class ApiDocument:
         }
 
     def find(self, method: str, path: str) -> Described | None:
-        """The operation that a method and a path mean; a literal segment wins over a parameter."""
-        fitting = [one for one in self.operations.values() if one.method == method and one.pattern.fullmatch(path)]
-        return min(fitting, key=lambda one: one.path.count("{"), default=None)
+        """Return the operation for a method and a path. A literal segment wins over a parameter."""
+        matching = [one for one in self.operations.values() if one.method == method and one.pattern.fullmatch(path)]
+        return min(matching, key=lambda one: one.path.count("{"), default=None)
 
-    def follow(self, node: Any) -> Any:
-        """What a reference stands for; anything else as it is."""
+    def resolve(self, node: Any) -> Any:
+        """Return the target of a reference, and any other node unchanged."""
         while isinstance(node, dict) and "$ref" in node:
             node = functools.reduce(lambda at, name: at[name], node["$ref"].split("/")[1:], self._root)
         return node
 
     def problems_of_request(self, operation: Described, sent: Exchange) -> list[str]:
-        """What the document says against a request: parameters, headers, credentials, body."""
+        """Return what is wrong with a request: its parameters, headers, credentials and body."""
         return [
             *self._parameter_problems(operation, "query", dict(parse_qsl(sent.query, keep_blank_values=True))),
             *self._header_problems(operation, sent.headers),
@@ -95,8 +95,8 @@ class ApiDocument:
     def problems_of_answer(
         self, operation: Described, status: int, headers: Mapping[str, str], body: bytes
     ) -> list[str]:
-        """What the document says against an answer: status, media type, headers, body."""
-        described = self.follow(operation.definition["responses"].get(str(status)))
+        """Return what is wrong with an answer: its status, media type, headers and body."""
+        described = self.resolve(operation.definition["responses"].get(str(status)))
         if described is None:
             return [f"status {status} is not documented"]
         content = described.get("content")
@@ -112,16 +112,16 @@ class ApiDocument:
         return list(self._mismatches(content[media_type]["schema"], value, f"{status}"))
 
     def fields(self, operation: Described) -> set[str]:
-        """Every parameter and every body field of an operation, dotted; those of the path left out."""
+        """Return the dotted names of all parameters and body fields of an operation, without the path parameters."""
         parameters = {f"{one['in']}:{one['name']}" for one in self._parameters(operation) if one["in"] != "path"}
         contents = operation.request_content.values()
         return parameters.union(*(self._schema_fields(content["schema"], "body") for content in contents))
 
     def _parameters(self, operation: Described) -> list[Any]:
-        return [self.follow(one) for one in operation.definition.get("parameters", [])]
+        return [self.resolve(one) for one in operation.definition.get("parameters", [])]
 
     def _schema_fields(self, schema: Any, prefix: str) -> Iterator[str]:
-        schema = self.follow(schema)
+        schema = self.resolve(schema)
         if "items" in schema:
             yield from self._schema_fields(schema["items"], prefix)
         for name, member in schema.get("properties", {}).items():
@@ -166,44 +166,44 @@ class ApiDocument:
             yield f"{place}{'.' if where else ''}{where}: {error.message}"
 
     def validator(self, schema: Any) -> Any:
-        """A validator for a schema, dates checked."""
+        """Return a validator for a schema, which also checks the format of dates."""
         whole = {"allOf": [schema], "components": self._root["components"]}
         return jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
 
 
 @functools.cache
 def document_as_data() -> Any:
-    """The whole of `openapi.yaml`, read once; nobody changes it."""
+    """Return the content of `openapi.yaml`, read once. The caller must not change the value."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return yaml.load(DOCUMENT.read_text("utf-8"), loader)
 
 
 @functools.cache
 def requests_document() -> ApiDocument:
-    """The document as it judges requests: what it does not name must not be sent."""
+    """The document that checks requests: a request may only have the named fields."""
     return ApiDocument(closed=True)
 
 
 @functools.cache
 def answers_document() -> ApiDocument:
-    """The document as it judges answers, which may hold more than it names."""
+    """The document that checks answers: an answer may have more than the named fields."""
     return ApiDocument(closed=False)
 
 
 def _encodable(value: object) -> object:
-    """The same with half surrogate pairs replaced: JSON can hold them, the validator cannot."""
+    """Replace half surrogate pairs: JSON can contain them, but the validator refuses them."""
     return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def decoded(sent: Exchange) -> Any:
-    """A request body as data: JSON, or a form."""
+    """Decode a request body, which is JSON or a form."""
     if sent.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return dict(parse_qsl(sent.body.decode(), keep_blank_values=True))
     return json.loads(sent.body)
 
 
 def sent_fields(sent: Exchange) -> set[str]:
-    """Every parameter and every body field of a request, dotted."""
+    """Return the dotted names of all parameters and body fields of a request."""
     query = {f"query:{name}" for name, _ in parse_qsl(sent.query, keep_blank_values=True)}
     headers = {f"header:{name}" for name in sent.headers}
     return query | headers | (set(_value_fields(decoded(sent), "body")) if sent.body else set())
@@ -230,13 +230,13 @@ def _credential_problems(operation: Described, sent: Mapping[str, str]) -> Itera
     ways = [{CREDENTIALS[name] for name in way} for way in operation.definition["security"]]
     given = set(CREDENTIALS.values()) & set(sent)
     if not ways and given:
-        yield f"credentials are sent where none are wanted: {sorted(given)}"
+        yield f"the operation takes no credentials: {sorted(given)} are sent"
     if ways and not any(way <= given for way in ways):
         yield f"credentials are missing: {sorted(given)} is none of {[sorted(way) for way in ways]}"
 
 
 def _closed(node: Any, *, within_choice: bool = False) -> Any:
-    """A copy of a schema in which fields that are not named are refused; branches of a choice name only some."""
+    """Return a copy of a schema that refuses unnamed fields, but not in the branches of a choice."""
     if isinstance(node, list):
         return [_closed(item, within_choice=within_choice) for item in node]
     if not isinstance(node, dict):

@@ -1,4 +1,4 @@
-"""What was on the wire when the client did everything it can."""
+"""The recorded exchanges of a client that calls every operation."""
 
 import asyncio
 
@@ -9,5 +9,5 @@ from contract.tour import take_the_tour
 
 @pytest.fixture(scope="session")
 def exchanges(tmp_path_factory):
-    """Every exchange of the tour, in order."""
+    """All exchanges of the tour, in order."""
     return asyncio.run(take_the_tour(tmp_path_factory.mktemp("tour")))

@@ -1,4 +1,4 @@
-"""A proxy before the emulator that keeps every exchange, so that both sides are judged by what was on the wire."""
+"""A proxy in front of the emulator that records every exchange, so that the tests can check the bytes on the wire."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from yarl import URL
 
 from contract.api_document import Exchange
 
-# They belong to one connection, or are made anew for the next one.
+# These headers belong to one connection, or the proxy sets them again for the next connection.
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host"}
 
 
 @attrs.define
 class RecordingProxy:
-    """Sends what it gets to `target` and back.
+    """Forwards requests to `target`, and the answers back.
 
     Attributes:
         target: Address of the emulator.
         url: Address of the proxy.
-        exchanges: What went through.
+        exchanges: All requests with their answers, in order.
     """
 
     target: str
@@ -61,7 +61,7 @@ class RecordingProxy:
 
 @asynccontextmanager
 async def recording_proxy(target: str) -> AsyncIterator[RecordingProxy]:
-    """A proxy on a free port of this machine."""
+    """Run a proxy on a free port of this machine."""
     async with aiohttp.ClientSession(auto_decompress=False) as session:
         proxy = RecordingProxy(target, session)
         runner = web.ServerRunner(web.Server(proxy.pass_on, access_log=None), shutdown_timeout=0.1)

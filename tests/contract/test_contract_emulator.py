@@ -1,4 +1,4 @@
-"""The emulator is judged: whatever is sent to it, allowed or not, it answers in the document's terms."""
+"""The emulator gives a documented answer to every request, valid or not."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ from launch_async.emulator.routes.operations import DOMAINS, OPEN, PUBLIC
 from launch_sync.emulator import LaunchEmulator
 
 load_all_checks()
-# Of these nothing is said by the document, or they need a history: tests/emulator has them.
+# The document says nothing about these checks, or they need earlier requests. tests/emulator covers them.
 STATEFUL = ("use_after_free", "ensure_resource_availability", "ignored_auth", "object_level_authorization")
 CHECKED = {check.__name__: check for check in CHECKS.get_all() if check.__name__ not in STATEFUL}
 SCHEMA = schemathesis.openapi.from_dict(copy.deepcopy(document_as_data()))
 OPERATIONS = {found.ok().definition.raw["operationId"]: found.ok() for found in SCHEMA.get_all_operations()}
 EMULATED = sorted(operation.id for operation in (*PUBLIC, *OPEN, *DOMAINS) if operation.id != "getOpenapi")
-# Two more paths to what answers oauthToken, and what is not public: few examples tell as much.
+# A few examples are enough for the two other paths of oauthToken, and for operations that are not public.
 FEW = ("oauthTokenAlt", "oauthTokenDevHub", *(operation.id for operation in DOMAINS))
-# The document has no answer to an unlawful page of domains.
+# The document has no answer for an invalid page of domains.
 WITH_INPUT = [name for name in EMULATED if (OPERATIONS[name].query or OPERATIONS[name].body) and name != "listDomains"]
-# Where the emulator differs from what a schema can say, and by which check it shows.
+# The operations whose answers a schema cannot describe, each with the check that fails.
 DIFFERENT = {
-    # The service checks no upper bound and takes 0 for everything (FACTS §4); the document says what to send.
+    # The service has no upper bound, and `limit=0` means no limit (FACTS §4). The document has the values to send.
     "listProjects": "negative_data_rejection",
     "listEnvironments": "negative_data_rejection",
     "listDeployments": "negative_data_rejection",
-    # The document has no answer for a refusal: two are answered kindly, the third is a 401 all the same.
+    # The document has no answer for a refusal. The first two succeed, and the third answers 401.
     "listOrganizations": "negative_data_rejection",
     "oauthIntrospect": "negative_data_rejection",
     "logout": "status_code_conformance",
-    # Rules in the document's prose: a known password, an archive or a commit where the project is of that kind, a path
-    # that starts with /.
+    # The document has these rules in prose only: a known password, an archive or a commit that suits the project,
+    # a path that starts with /.
     "login": "positive_data_acceptance",
     "createEnvironment": "positive_data_acceptance",
     "createDeployment": "positive_data_acceptance",
     "revalidateCdnCache": "positive_data_acceptance",
-    # The document describes the stream as one text; schemathesis holds each of its events against that.
+    # The document describes the stream as one text, but schemathesis checks each event separately.
     "streamLiveServerLogs": "response_schema_conformance",
 }
 
 
 def problems_of(reply, name):
-    """What the document says against an answer of an operation."""
+    """Return what is wrong with an answer of an operation."""
     document = answers_document()
     headers = {header.lower(): value for header, value in reply.headers.items()}
     return document.problems_of_answer(document.operations[name], reply.status_code, headers, reply.content)
@@ -63,7 +63,7 @@ def emulator():
 
 @pytest.fixture
 def session(emulator):
-    """Connections to the emulator, with the credentials of a user."""
+    """An HTTP session with the credentials of a user."""
     with requests.Session() as opened:
         opened.headers.update({"authtoken": emulator.authtoken, "organization_uid": emulator.organization_uid})
         yield opened
@@ -71,7 +71,7 @@ def session(emulator):
 
 @pytest.fixture
 def references(emulator, session):
-    """UIDs of things that are there, by the names of the document; made anew at each call."""
+    """A function that creates a project and its parts, and returns their UIDs by the names of the document."""
     target = session.get(f"{emulator.url}/projects/upload/signed_url").json()
     headers = {header["key"]: header["value"] for header in target["headers"]}
     requests.put(target["uploadUrl"], data=bytes(2048), headers=headers).raise_for_status()
@@ -93,15 +93,15 @@ def references(emulator, session):
     return references
 
 
-def referring(value, references):
-    """A copy of generated data that speaks of things that are there."""
+def with_references(value, references):
+    """Return a copy of generated data that refers to existing objects."""
     if isinstance(value, Mapping):
-        return {name: references.get(name, referring(member, references)) for name, member in value.items()}
+        return {name: references.get(name, with_references(member, references)) for name, member in value.items()}
     return value
 
 
-def drive(name, mode, emulator, session, references):
-    """Send what the document allows, or what it forbids, and hold every answer against it."""
+def send_generated_requests(name, mode, emulator, session, references):
+    """Send valid or invalid requests, and check every answer against the document."""
     operation = OPERATIONS[name]
     checks = [check for check_name, check in CHECKED.items() if DIFFERENT.get(name) != check_name]
     few = settings(
@@ -114,38 +114,38 @@ def drive(name, mode, emulator, session, references):
 
     @few
     @given(case=operation.as_strategy(generation_mode=mode), existing=st.sampled_from([True, True, False]))
-    def answered_in_terms_of_the_document(case, existing):
+    def the_answer_is_documented(case, existing):
         if existing:
             there = references()
-            case.path_parameters = referring(case.path_parameters, there)
-            case.headers = referring(case.headers, there)
+            case.path_parameters = with_references(case.path_parameters, there)
+            case.headers = with_references(case.headers, there)
             if mode is GenerationMode.POSITIVE:
-                case.body = referring(case.body, there)
+                case.body = with_references(case.body, there)
         case.validate_response(case.call(base_url=emulator.url, session=session), checks=checks)
 
-    answered_in_terms_of_the_document()
+    the_answer_is_documented()
 
 
 @pytest.mark.parametrize("name", EMULATED)
-def test_what_the_document_allows_is_answered_as_it_says(name, emulator, session, references):
-    """Judges the emulator: no undocumented status, no body beside its schema, no 5xx, no refusal of lawful input."""
-    drive(name, GenerationMode.POSITIVE, emulator, session, references)
+def test_a_valid_request_gets_a_documented_answer(name, emulator, session, references):
+    """The answer has a documented status and body, is no 5xx and does not refuse valid input."""
+    send_generated_requests(name, GenerationMode.POSITIVE, emulator, session, references)
 
     assert emulator.ledger.count(name) >= 1
 
 
 @pytest.mark.parametrize("name", WITH_INPUT)
-def test_what_the_document_forbids_is_refused_as_it_says(name, emulator, session, references):
-    """Judges the emulator: unlawful input gets a documented refusal, never a success and never a 5xx."""
+def test_an_invalid_request_gets_a_documented_refusal(name, emulator, session, references):
+    """The refusal is neither a success nor a 5xx."""
     before = len(emulator.ledger.requests)
 
-    drive(name, GenerationMode.NEGATIVE, emulator, session, references)
+    send_generated_requests(name, GenerationMode.NEGATIVE, emulator, session, references)
 
     assert len(emulator.ledger.requests) > before
 
 
-def test_the_client_is_answered_as_the_document_says(exchanges):
-    """Judges the emulator: every answer that the client's tour got."""
+def test_the_answers_to_the_client_are_documented(exchanges):
+    """Check every answer that the client gets on its tour."""
     document = answers_document()
     answers = [(document.find(one.method, one.path), one) for one in exchanges]
 
@@ -159,14 +159,14 @@ def test_the_client_is_answered_as_the_document_says(exchanges):
     assert problems == {}
 
 
-def test_the_emulator_has_the_public_operations_and_those_that_give_credentials():
-    """Judges the emulator: nothing of the document is missing but what is not public, and what is listed above."""
-    beyond = {
+def test_the_emulator_has_all_public_operations_and_the_logins():
+    """Only operations outside the public API are missing, and the emulator has some of those too."""
+    not_public = {
         name for name, one in answers_document().operations.items() if one.definition.get("x-public-api") is False
     }
 
-    offered_all_the_same = {"triggerDeployHook", *(operation.id for operation in DOMAINS)}
-    assert set(OPERATIONS) - set(EMULATED) == beyond - offered_all_the_same
+    emulated_although_not_public = {"triggerDeployHook", *(operation.id for operation in DOMAINS)}
+    assert set(OPERATIONS) - set(EMULATED) == not_public - emulated_although_not_public
 
 
 @pytest.mark.parametrize(
@@ -185,8 +185,8 @@ def test_the_emulator_has_the_public_operations_and_those_that_give_credentials(
         ({}, {"authtoken": "ended"}, "logout", "/v3/user-session", "status 401 is not documented"),
     ],
 )
-def test_what_the_document_does_not_know_is_answered_only_on_purpose(options, headers, name, path, problem):
-    """Judges the emulator: the answers that FACTS has and the document has not, each behind its option or mistake."""
+def test_undocumented_answers_need_an_option_or_a_mistake(options, headers, name, path, problem):
+    """FACTS has these answers and the document does not. Each needs an option of the emulator or a wrong request."""
     with LaunchEmulator(**options) as emulator:
         project = emulator.add_project("p", deployments=1)
         (environment,) = project.environments.values()

@@ -1,4 +1,4 @@
-"""The judge itself is judged: what contradicts the document does not pass."""
+"""`ApiDocument` itself is tested: it reports each contradiction between an exchange and the document."""
 
 import json
 
@@ -27,7 +27,7 @@ def verdict(sent):
     return document.problems_of_request(operation, sent)
 
 
-def test_a_lawful_request_passes():
+def test_a_documented_request_has_no_problems():
     assert verdict(GOOD) == []
 
 
@@ -40,7 +40,7 @@ LOGS = {
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "reported"),
     [
         ({"query": "force=true"}, "query parameter force is not documented"),
         ({"headers": {**GOOD.headers, "x-project-uid": PROJECT}}, "header parameter x-project-uid is not documented"),
@@ -54,12 +54,12 @@ LOGS = {
         ({"method": "DELETE"}, "a body is not documented"),
         ({"method": "DELETE", "body": b""}, "header parameter content-type is not documented"),
         ({"method": "GET", "path": "/projects", "query": "limit=0"}, "query parameter limit: 0 is less than"),
-        ({"method": "POST", "path": "/manage/deploy/x"}, "credentials are sent where none are wanted"),
+        ({"method": "POST", "path": "/manage/deploy/x"}, "the operation takes no credentials"),
         (LOGS, "query parameter endtime is missing"),
     ],
 )
-def test_an_unlawful_request_does_not(wrong, told):
-    assert told in "; ".join(verdict(attrs.evolve(GOOD, **wrong)))
+def test_an_undocumented_request_has_a_problem(wrong, reported):
+    assert reported in "; ".join(verdict(attrs.evolve(GOOD, **wrong)))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_an_unlawful_request_does_not(wrong, told):
         (418, "application/json", "{}", False),
     ],
 )
-def test_answers_are_told_apart(status, media_type, body, passes):
+def test_documented_answers_pass_and_other_answers_do_not(status, media_type, body, passes):
     document = answers_document()
     operation = document.operations["getEnvironment"]
 

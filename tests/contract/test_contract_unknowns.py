@@ -1,4 +1,4 @@
-"""The client is judged: it does its work whatever the service does where nobody knows (FACTS §11)."""
+"""The client works with each possible behaviour of the service that no source documents (FACTS §11)."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ from launch_async import AppCredentials
 from launch_async.emulator import LaunchEmulator
 from tests.support.clients import client_of
 
-# Between them every behaviour that a client without Git can meet, and none of the defaults.
+# Together these two contain every behaviour that matters without Git. None is a default of the emulator.
 ONE = {
     "app_token_git_status": 401,
     "check_bearer_organization": True,
@@ -47,8 +47,8 @@ OTHER = {
 
 
 @pytest.mark.parametrize("behaviour", [ONE, OTHER], ids=["one", "other"])
-async def test_a_site_is_made_deployed_changed_and_looked_at(tmp_path, behaviour):
-    """Judges the client: nothing that it does rests on a behaviour that is only assumed."""
+async def test_a_site_can_be_created_deployed_changed_and_read(tmp_path, behaviour):
+    """The client must not depend on an assumed behaviour."""
     (tmp_path / "index.html").write_text("<h1>Hello</h1>" + 2048 * "-")
     async with (
         LaunchEmulator(rate_limit=None, build_seconds=0, **behaviour) as emulator,

@@ -1,4 +1,4 @@
-"""Everything the client can ask of Launch, once with as little and once with as much as it can say."""
+"""Call every operation of the client, once with as few and once with as many arguments as possible."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ GIT = {
     "repository_url": "https://git.example.com/acme/site",
     "git_branch": "main",
 }
-NOBODY = "0" * 24
+UNKNOWN_UID = "0" * 24
 
 
 async def take_the_tour(folder: Path) -> list[Exchange]:
-    """Everything that was on the wire during the tour; `folder` is for files."""
+    """Return all exchanges of the tour. `folder` is for files."""
     archive = folder / "site.zip"
     archive.write_bytes(_archive())
     async with (
@@ -52,7 +52,7 @@ async def take_the_tour(folder: Path) -> list[Exchange]:
 
 
 async def _visit_projects(emulator: LaunchEmulator, url: str, archive: Path) -> None:
-    """Git projects, as a user."""
+    """Call the operations of Git projects as a user."""
     async with client_of(emulator, base_url=url) as client:
         project = await client.projects.create_from_git("least", **GIT)
         await client.projects.create_from_git(
@@ -82,7 +82,7 @@ async def _visit_projects(emulator: LaunchEmulator, url: str, archive: Path) -> 
 
 
 async def _visit_uploads(emulator: LaunchEmulator, url: str, archive: Path) -> None:
-    """File-upload projects, with a bearer token."""
+    """Call the operations of file-upload projects with a bearer token."""
     async with client_of(emulator, base_url=url, credentials=AccessToken(emulator.access_token)) as client:
         target = await client.uploads.url_for_project()
         await client.uploads.send(target, archive)
@@ -121,7 +121,7 @@ async def _visit_uploads(emulator: LaunchEmulator, url: str, archive: Path) -> N
 
 
 async def _visit_the_rest(emulator: LaunchEmulator, url: str, folder: Path) -> None:
-    """Changes, purges, hooks, refusals and what is built from operations, as a machine."""
+    """Call the other operations and the workflows, such as `deploy`, with the credentials of an app."""
     credentials = AppCredentials(emulator.client_id, emulator.client_secret)
     async with client_of(emulator, base_url=url, credentials=credentials) as client:
         (folder / "site").mkdir()
@@ -169,7 +169,7 @@ async def _visit_the_rest(emulator: LaunchEmulator, url: str, folder: Path) -> N
         git = emulator.add_project("git", git=True)
         await client.deploy_hooks.trigger(next(iter(git.environments.values())).hook_uid, commit="abcdef0")
         try:
-            await client.projects.get(NOBODY)
+            await client.projects.get(UNKNOWN_UID)
         except launch_async.NotFoundError:
             await client.projects.delete(site.project.uid)
 
@@ -191,7 +191,7 @@ async def _visit_oauth(emulator: LaunchEmulator, url: str) -> None:
     client_id, client_secret = emulator.add_app()
     redirect_uri = "http://localhost:8184"
     for path, secret in ((None, client_secret), ("apps-api/token", None), ("token", client_secret)):
-        request = launch_async.begin_authorization(NOBODY, client_id, redirect_uri, app_url=url)
+        request = launch_async.begin_authorization(UNKNOWN_UID, client_id, redirect_uri, app_url=url)
         asked = parse_qs(urlsplit(request.url).fragment.partition("?")[2])
         code = emulator.authorize(client_id, redirect_uri, code_challenge=asked["code_challenge"][0])
         credentials = await launch_async.finish_authorization(
