@@ -49,7 +49,7 @@ __all__ = [
 
 L = TypeVar("L", LogLine, ServerLogLine)
 
-_JUST_LISTED_S: Final = 60.0
+_JUST_LISTED_S: Final = 10.0
 """Seconds for which a listing of deployments counts as the state right before a creation."""
 _PARENT: Final = "/projects/{project_uid}/environments/{environment_uid}/deployments"
 _ITEM: Final = _PARENT + "/{deployment_uid}"

@@ -14,8 +14,10 @@ from launch_async import (
     AmbiguousOutcome,
     Archive,
     ClosedError,
+    Commit,
     ConfigurationError,
     ConflictError,
+    LatestCommit,
     LaunchError,
     PreviousUpload,
     ResponseLost,
@@ -23,6 +25,8 @@ from launch_async import (
     build_archive,
 )
 from launch_async.http import Request, Response, Send
+from launch_async.resources._create.reconciling import CreationOptions
+from launch_async.resources.deployments import deployment_creation
 from tests.support.core import ENVIRONMENT, PROJECT, UPLOAD, FakeTransport, answer, client_on, virtual_time
 from tests.support.unreliable_service import NEWEST, Lost, Refused, UnreliableService
 
@@ -157,6 +161,63 @@ async def test_other_files_of_a_colleague_are_not_the_previous_zip() -> None:
 
     assert [deployment.uid] == service.ours
     assert len(service.posts()) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "source"),
+    [("git", LatestCommit()), ("git", Commit(NEWEST)), ("upload", PreviousUpload()), ("upload", None)],
+)
+@pytest.mark.parametrize("created_ahead", [-120.0, 0.0, 120.0])
+@virtual_time
+async def test_deploy_does_not_adopt_a_recent_deployment_of_the_same_source(
+    archive: Archive, kind: str, source: LatestCommit | Commit | PreviousUpload | None, created_ahead: float
+) -> None:
+    service = UnreliableService([NEVER], kind=kind, created_ahead=created_ahead)
+    content = archive.path.read_bytes() if kind == "upload" else None
+    service.begin(content=content, at=-900.0)
+    service.begin(content=content, at=-60.0)
+    async with service.client() as launch:
+        deployment = await launch.deploy(PROJECT, ENVIRONMENT, source or archive)
+
+    assert [deployment.uid] == service.ours
+    assert len(service.posts()) == 2
+
+
+@virtual_time
+async def test_a_deployment_that_was_made_seconds_before_counts_as_the_one_before() -> None:
+    # A new environment has a deployment that the client has not seen.
+    service = UnreliableService()
+    service.begin(commit=NEWEST, at=-2.0)
+    async with service.client() as launch:
+        await launch.deployments.create(PROJECT, ANOTHER_ENVIRONMENT)
+        service.fates = [Lost()]
+        creation = deployment_creation(
+            launch.deployments,
+            PROJECT,
+            ENVIRONMENT,
+            commit_hash=None,
+            upload_uid=None,
+            options=CreationOptions(timeout=100.0, is_thorough=True),
+        )
+        deployment = await creation.once()
+
+    assert [deployment.uid] == [one.uid for one in service.made if one.by_us and one.environment == ENVIRONMENT]
+    assert len(service.posts()) == 2
+
+
+@virtual_time
+async def test_deploy_lists_the_deployments_once_before_it_creates_one(archive: Archive) -> None:
+    service = UnreliableService(kind="upload")
+    async with service.client() as launch:
+        await launch.deploy(PROJECT, ENVIRONMENT, archive, wait=False)
+        await launch.deploy(PROJECT, ENVIRONMENT, archive, wait=False)
+
+    sent = [(request.method, request.url.rpartition("/")[2].partition("?")[0]) for _, request in service.sent]
+    assert [one for one in sent if one[1] == "deployments"] == [
+        ("GET", "deployments"),
+        ("POST", "deployments"),
+        ("POST", "deployments"),
+    ]
 
 
 @virtual_time

@@ -188,9 +188,9 @@ class OwnSourceProof:
     async def judge(self, one: Deployment, before: Before[Deployment]) -> Finding:
         """See `Proof.judge`."""
         if one.commit_hash:
-            if all(call.commit_hash == one.commit_hash for call in before.calls) and (
-                before.calls or before.is_expected
-            ):
+            if not before.calls:
+                return _ASKED_FOR if before.is_expected else Finding(Verdict.UNKNOWN, "there are other new deployments")
+            if all(call.commit_hash == one.commit_hash for call in before.calls):
                 return _ASKED_FOR
             return Finding(Verdict.UNKNOWN, "its commit is another one than before, so somebody may have chosen it")
         found = await self.zip_of(one)

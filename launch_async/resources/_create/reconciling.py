@@ -45,7 +45,7 @@ __all__ = ["Created", "CreationLog", "CreationOptions", "ReconcilingCreate", "ma
 _LOG: Final = logging.getLogger(__name__)
 _ROUNDS: Final = 3
 _MORE_LOOKS: Final = 3
-"""Number of extra look-ups if the last one fails: without a successful look-up, the outcome is unknown."""
+"""Number of look-ups before the first send, and of extra ones if the last one fails; only failed ones are repeated."""
 
 
 class Created(Protocol):
@@ -206,10 +206,24 @@ class ReconcilingCreate(Generic[C]):
             return created
 
     async def _look_before(self) -> None:
-        """List the existing objects if the service sends no `Date`: times then cannot show which objects are new."""
-        if self.options.follow is not None and self.clock.is_missing and not self.record.was_sent:
-            with contextlib.suppress(LaunchError):
+        """List the existing objects if a workflow needs this, because times alone do not show which objects are new."""
+        if self.options.follow is None or self.record.was_sent:
+            return
+        if self.options.is_thorough and not self.clock.is_missing:
+            # The caller has made sure that the clock of `createdAt` is known.
+            return
+        self.learn(self.record)
+        if self.record.is_listed:
+            return
+        for _ in range(_MORE_LOOKS):
+            try:
                 await self.look_up()
+            except LaunchError as error:
+                if not may_pass(error):
+                    return
+                await self.options.sleep(self.retry.look_up_delays[0])
+            else:
+                return
 
     def _note(self) -> None:
         if not self.record.was_sent:
@@ -325,7 +339,7 @@ class ReconcilingCreate(Generic[C]):
         newness = self._newness(one)
         if newness is not True:
             return newness is None
-        is_certain = self.record.is_listed or self.record.is_earlier(one.created_at, by_date=False) is False
+        is_certain = self.record.is_listed or self.record.is_later(one.created_at)
         if is_certain or one.uid not in (self.record.seen_first or ()):
             return False
         # Another call of this program may have requested the object since then.

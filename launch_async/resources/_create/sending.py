@@ -88,6 +88,10 @@ class SendRecord:
         began = self.not_before or (self.first if by_date else None)
         return None if created_at is None or began is None else created_at < began - _PRECISION
 
+    def is_later(self, created_at: datetime | None) -> bool:
+        """Return whether a time of creation is after the first send, by the clock of `createdAt`."""
+        return created_at is not None and self.not_before is not None and created_at >= self.not_before
+
     def to_dict(self) -> dict[str, object]:
         """Return the record as JSON data, for a journal."""
         return {
