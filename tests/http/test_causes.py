@@ -27,6 +27,7 @@ from launch_async import (
 )
 from launch_async.rate_limit import UnlimitedRateLimiter
 from tests.support.core import DEPLOYMENT, ENVIRONMENT, PROJECT
+from tests.support.passing_time import let_pass
 from tests.support.peers import Handler, Peer, serving
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
@@ -360,10 +361,11 @@ async def test_a_deadline_that_comes_while_connecting_leaves_nothing_in_doubt() 
 async def test_a_deadline_that_comes_after_the_request_left_leaves_doubt() -> None:
     async def handle(peer: Peer) -> None:
         await peer.request()
+        let_pass(60.0)
         await peer.reader.read()
 
     async with serving(handle) as origin:
-        error = await failure_of(origin, lambda one: one.request("POST", "/x", timeout=0.1))
+        error = await failure_of(origin, lambda one: one.request("POST", "/x", timeout=30.0))
 
     assert type(error) is DeadlineExceeded
     assert "it was waiting for an answer" in str(error)
@@ -376,6 +378,7 @@ async def test_a_deadline_that_comes_while_connecting_again_leaves_the_first_sen
 
     async def handle(peer: Peer) -> None:
         if peer.number > 1:
+            let_pass(60.0)
             await release.wait()
         await peer.request()
         await peer.answer(OK % (2, b"{}"))
@@ -384,7 +387,7 @@ async def test_a_deadline_that_comes_while_connecting_again_leaves_the_first_sen
     async with serving(handle) as origin, client_of(origin) as launch:
         await launch.request("GET", "/x")
         with pytest.raises(DeadlineExceeded, match="it was waiting for an answer"):
-            await launch.request("GET", "/x", timeout=0.2)
+            await launch.request("GET", "/x", timeout=30.0)
         release.set()
 
 

@@ -24,6 +24,8 @@ class Doubling:
     url: str = ""
     connections: int = 0
     asked: list[str] = attrs.field(factory=list)
+    first_was_read: asyncio.Event = attrs.field(factory=asyncio.Event)
+    first_was_repeated: asyncio.Event = attrs.field(factory=asyncio.Event)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -37,9 +39,10 @@ class Doubling:
             writer.write(head + body)
             await writer.drain()
             if len(self.asked) == 1:
-                await asyncio.sleep(0.05)
+                await self.first_was_read.wait()
                 writer.write(head + body)
                 await writer.drain()
+                self.first_was_repeated.set()
         writer.close()
 
 
@@ -55,7 +58,11 @@ async def doubling() -> AsyncIterator[Doubling]:
 async def test_an_answer_that_comes_twice_is_not_taken_for_the_next_calls(doubling: Doubling) -> None:
     async with client_on(None, base_url=doubling.url) as launch:  # type: ignore[arg-type]
         first = await launch.projects.get(PROJECT)
-        await asyncio.sleep(0.2)
+        doubling.first_was_read.set()
+        await doubling.first_was_repeated.wait()
+        # The second copy is in the client's socket. The loop reads it in its next turn.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
         with pytest.raises(DecodeError, match="belongs to another request") as caught:
             await launch.projects.get(ANOTHER)
         later = [await launch.projects.get(uid) for uid in (PROJECT, ANOTHER, PROJECT)]
