@@ -217,7 +217,7 @@ async def test_no_signed_url_is_in_an_error_or_a_log(launch, archive, caplog):
     assert "s3cr3t" not in caplog.text + str(failure.value) + repr(failure.value) + repr(await signed_url())
 
 
-async def test_an_upload_that_stands_still_is_given_up(tmp_path):
+async def test_an_upload_without_progress_is_ended(tmp_path):
     file = tmp_path / "large.zip"
     with file.open("wb") as sparse:
         sparse.truncate(32 * 1024 * 1024)

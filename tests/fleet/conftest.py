@@ -1,4 +1,4 @@
-"""A Launch with three small projects, and a client that sends as fast as it can."""
+"""A Launch with three small projects, and a client without delays."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUICK = RetryPolicy(
 
 
 def created(emulator: LaunchEmulator) -> list[str]:
-    """The environments that something was deployed to, once for each deployment."""
+    """Return the environment of each deployment so far."""
     return sorted(one.parent for one in emulator.ledger.created if one.noun == "deployment")
 
 
@@ -52,7 +52,7 @@ async def plan(client: LaunchClient) -> Plan:
 
 @contextlib.contextmanager
 def room_for(size: int) -> Generator[None]:
-    """Let no file become larger, as on a full disk."""
+    """Limit the size of files, as on a full disk."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:

@@ -1,4 +1,4 @@
-"""A program without asyncio that presses Ctrl-C twice while a creation is under way; it ends with 0 if it is let go."""
+"""A program without asyncio that presses Ctrl-C twice during a creation; exits with 0 if the program ends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ answered, cancelled = threading.Event(), threading.Event()
 
 
 class OneCreation(UnlimitedRateLimiter):
-    """A budget for the names, one listing and the first creation; all other requests wait until they are cancelled."""
+    """A budget for the names, one listing and the first creation. All other requests wait until they are cancelled."""
 
     places = 3
 

@@ -1,4 +1,4 @@
-"""A program without asyncio whose fleet run is interrupted with Ctrl-C and resumed; it ends with 0 if all is well."""
+"""A program without asyncio that interrupts its fleet run with Ctrl-C and resumes the run; exits with 0 on success."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def main(journal: Path) -> None:
 
         control = FleetControl()
 
-        def go_on(event: FleetEvent) -> None:
+        def continue_run(event: FleetEvent) -> None:
             if event.kind is FleetEventKind.PAUSED:
                 threading.Thread(target=control.resume).start()
 
         control.pause()
-        report = launch.fleet.resume(journal, control=control, on_event=go_on)
+        report = launch.fleet.resume(journal, control=control, on_event=continue_run)
 
         done = sorted(one.parent for one in emulator.ledger.created if one.noun == "deployment")
         assert done == sorted(one.target.environment_uid for one in plan.operations), done

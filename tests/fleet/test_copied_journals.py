@@ -1,4 +1,4 @@
-"""A journal that was copied, fills the disk, or is wanted by two runs at once leads to nothing that is done twice."""
+"""A copied journal, a full disk and two runs with one journal do not lead to an operation that is done twice."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from launch_async.fleet import FileJournal, FleetControl, FleetEvent, FleetEvent
 from tests.fleet.conftest import created, room_for, uids
 
 
-def _after(done: int, act: Callable[[], object]) -> Callable[[FleetEvent], None]:
-    """What does something once, when so many operations have ended."""
+def _when_done(done: int, act: Callable[[], object]) -> Callable[[FleetEvent], None]:
+    """Return an observer that calls `act` once, when this number of operations has ended."""
     waiting = [act]
 
     def watch(event: FleetEvent) -> None:
@@ -30,11 +30,13 @@ def _after(done: int, act: Callable[[], object]) -> Callable[[FleetEvent], None]
     return watch
 
 
-async def _copied_half_way(client: LaunchClient, plan: Plan, path: Path, *, done: int = 2, **options: object) -> Path:
-    """Run a plan, and return a copy of its journal from when some operations had ended."""
+async def _copy_of_partial_run(
+    client: LaunchClient, plan: Plan, path: Path, *, done: int = 2, **options: object
+) -> Path:
+    """Run a plan, and return a copy that was made of its journal when some operations had ended."""
     copy = path.with_name("copy")
     report = await client.fleet.run(
-        plan, journal=path, on_event=_after(done, lambda: shutil.copy2(path, copy)), concurrency=1, **options
+        plan, journal=path, on_event=_when_done(done, lambda: shutil.copy2(path, copy)), concurrency=1, **options
     )
     assert report.is_success
     return copy
@@ -49,10 +51,10 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "run.journal"
 
 
-async def test_what_was_deployed_after_a_copy_was_made_is_not_deployed_again(
+async def test_a_deployment_newer_than_the_copy_is_not_made_again(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan, path: Path
 ) -> None:
-    copy = await _copied_half_way(client, plan, path)
+    copy = await _copy_of_partial_run(client, plan, path)
 
     told: list[str] = []
 
@@ -63,10 +65,10 @@ async def test_what_was_deployed_after_a_copy_was_made_is_not_deployed_again(
     assert sum("which the journal does not contain" in message for message in told) == 4
 
 
-async def test_a_deployment_that_may_be_the_runs_or_anothers_is_ambiguous_and_stays_so(
+async def test_a_deployment_by_the_run_or_by_another_program_stays_ambiguous(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan, path: Path
 ) -> None:
-    copy = await _copied_half_way(client, plan, path)
+    copy = await _copy_of_partial_run(client, plan, path)
     target = plan.operations[5].target
     await client.deployments.create(target.project_uid, target.environment_uid)
 
@@ -78,12 +80,12 @@ async def test_a_deployment_that_may_be_the_runs_or_anothers_is_ambiguous_and_st
     assert created(emulator) == sorted([*uids(plan), target.environment_uid])
 
 
-async def test_a_deployment_of_another_commit_is_not_taken_for_the_runs(
+async def test_a_deployment_of_another_commit_does_not_count_for_the_run(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan, path: Path
 ) -> None:
     targets, control = [one.target for one in plan.operations], FleetControl()
     plan = await client.fleet.plan_redeploy(targets, Commit("c" * 40))
-    stop = _after(2, control.cancel)
+    stop = _when_done(2, control.cancel)
     await client.fleet.run(plan, journal=path, on_event=stop, control=control, concurrency=1, wave_size=1)
     shutil.copy(path, path.with_name("copy"))
     await client.deployments.create(targets[5].project_uid, targets[5].environment_uid, commit_hash="d" * 40)
@@ -97,7 +99,7 @@ async def test_a_deployment_of_another_commit_is_not_taken_for_the_runs(
 async def test_older_content_that_was_put_back_is_not_trusted(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan, path: Path
 ) -> None:
-    copy = await _copied_half_way(client, plan, path)
+    copy = await _copy_of_partial_run(client, plan, path)
     path.write_bytes(copy.read_bytes())
 
     report = await client.fleet.resume(path)
@@ -106,12 +108,12 @@ async def test_older_content_that_was_put_back_is_not_trusted(
     assert report.is_success
 
 
-async def test_a_copy_of_a_stopped_run_is_gone_on_with(
+async def test_a_copy_of_the_journal_of_a_stopped_run_can_be_resumed(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan, path: Path
 ) -> None:
     control = FleetControl()
     await client.fleet.run(
-        plan, journal=path, on_event=_after(2, control.cancel), control=control, concurrency=1, wave_size=1
+        plan, journal=path, on_event=_when_done(2, control.cancel), control=control, concurrency=1, wave_size=1
     )
     half = created(emulator)
     shutil.copy(path, path.with_name("copy"))
@@ -123,12 +125,12 @@ async def test_a_copy_of_a_stopped_run_is_gone_on_with(
     assert created(emulator) == uids(plan)
 
 
-async def test_nothing_is_asked_for_where_the_journal_is_the_one_that_its_run_wrote(
+async def test_the_original_journal_of_a_run_needs_no_extra_requests(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan, path: Path
 ) -> None:
     control = FleetControl()
     await client.fleet.run(
-        plan, journal=path, on_event=_after(2, control.cancel), control=control, concurrency=1, wave_size=1
+        plan, journal=path, on_event=_when_done(2, control.cancel), control=control, concurrency=1, wave_size=1
     )
     target = plan.operations[5].target
     await client.deployments.create(target.project_uid, target.environment_uid)
@@ -139,21 +141,21 @@ async def test_nothing_is_asked_for_where_the_journal_is_the_one_that_its_run_wr
     assert created(emulator) == sorted([*uids(plan), target.environment_uid])
 
 
-async def test_a_deletion_that_a_copy_does_not_tell_of_is_no_failure(
+async def test_a_deletion_that_a_copy_does_not_contain_is_no_failure(
     client: LaunchClient, plan: Plan, path: Path
 ) -> None:
     pairs = [(one.target.project_uid, one.target.environment_uid) for one in plan.operations[:4]]
     deletion = await client.fleet.plan_delete(pairs)
-    copy = await _copied_half_way(client, deletion, path, confirm=4)
+    copy = await _copy_of_partial_run(client, deletion, path, confirm=4)
 
     assert (await client.fleet.resume(copy)).is_success
 
 
-async def test_a_revalidation_that_a_copy_does_not_tell_of_is_ambiguous(
+async def test_a_revalidation_that_a_copy_does_not_contain_is_ambiguous(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan, path: Path
 ) -> None:
     purge = await client.fleet.plan_revalidate([one.target for one in plan.operations], path="/")
-    copy = await _copied_half_way(client, purge, path)
+    copy = await _copy_of_partial_run(client, purge, path)
 
     report = await client.fleet.resume(copy, stop_on_failures=None)
 
@@ -161,12 +163,12 @@ async def test_a_revalidation_that_a_copy_does_not_tell_of_is_ambiguous(
     assert _states(report) == [OperationState.SUCCEEDED] * 2 + [OperationState.AMBIGUOUS] * 4
 
 
-async def test_variables_that_a_copy_does_not_tell_of_are_compared_and_not_written_again(
+async def test_variables_that_a_copy_does_not_contain_are_compared_and_not_written_again(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan, path: Path
 ) -> None:
     values = {"KEY": "1"}
     changes = await client.fleet.plan_variables([one.target for one in plan.operations], values)
-    copy = await _copied_half_way(client, changes, path, variables=values)
+    copy = await _copy_of_partial_run(client, changes, path, variables=values)
 
     assert (await client.fleet.resume(copy, variables=values)).is_success
     assert emulator.ledger.count("updateEnvironment") == 6
@@ -187,7 +189,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-async def test_nobody_resumes_a_run_that_goes_on_whatever_its_process_does_with_the_file(
+async def test_a_running_journal_stays_locked_although_its_process_reopens_the_file(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan, path: Path
 ) -> None:
     control, paused = FleetControl(), asyncio.Event()
@@ -240,14 +242,14 @@ async def test_a_run_whose_disk_is_full_at_any_byte_can_be_resumed(
     assert full > 2
 
 
-async def test_a_report_is_read_from_the_journal_while_the_run_goes_on_and_afterwards(
+async def test_a_report_is_read_from_the_journal_during_the_run_and_afterwards(
     client: LaunchClient, plan: Plan, path: Path
 ) -> None:
     half_way: list[asyncio.Task[FleetReport]] = []
     report = await client.fleet.run(
         plan,
         journal=path,
-        on_event=_after(2, lambda: half_way.append(asyncio.ensure_future(client.fleet.report(path)))),
+        on_event=_when_done(2, lambda: half_way.append(asyncio.ensure_future(client.fleet.report(path)))),
         concurrency=1,
     )
     content = path.read_bytes()
@@ -260,7 +262,7 @@ async def test_a_report_is_read_from_the_journal_while_the_run_goes_on_and_after
     assert path.read_bytes() == content
 
 
-async def test_there_is_no_report_of_a_journal_that_is_not_there_or_damaged(client: LaunchClient, path: Path) -> None:
+async def test_a_missing_or_damaged_journal_has_no_report(client: LaunchClient, path: Path) -> None:
     with pytest.raises(JournalError, match="cannot be used"):
         await client.fleet.report(path)
     path.write_bytes(b"no journal")

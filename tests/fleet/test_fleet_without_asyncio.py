@@ -1,4 +1,4 @@
-"""The plain twin of the fleet keeps the same promises, under Ctrl-C and steered from another thread."""
+"""The fleet of `launch_sync` keeps the same promises, with Ctrl-C and when another thread steers it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.clients import plain_client_of
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_a_run_that_is_interrupted_with_ctrl_c_is_finished_by_a_resumption(tmp_path: Path) -> None:
+def test_a_run_that_ctrl_c_interrupted_can_be_resumed(tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", "-m", "tests.fleet.interrupted", str(tmp_path / "run.journal")]
 
     program = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
@@ -27,7 +27,7 @@ def test_a_run_that_is_interrupted_with_ctrl_c_is_finished_by_a_resumption(tmp_p
     assert hint.endswith("run.journal') finishes the run")
 
 
-def test_a_second_ctrl_c_gives_up_what_was_sent_and_a_resumption_finds_it(tmp_path: Path) -> None:
+def test_a_second_ctrl_c_gives_up_sent_operations_and_a_resumption_finds_them(tmp_path: Path) -> None:
     journal, saved = tmp_path / "run.journal", tmp_path / "plan.json"
     with (
         LaunchEmulator(rate_limit=None, build_seconds=0.0) as emulator,

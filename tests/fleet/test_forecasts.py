@@ -1,4 +1,4 @@
-"""A plan says how many requests its run sends, and what is known already is not asked for again."""
+"""A plan says how many requests its run will send, and the run does not read known values again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.virtual_time import run
 LIMIT = {"LIMIT": "7"}
 
 
-def _foretold(service: Fleet, *, known: bool) -> tuple[int, FleetReport]:
+def _predicted(service: Fleet, *, known: bool) -> tuple[int, FleetReport]:
     async def main() -> tuple[int, FleetReport]:
         async with service.client(LocalRateLimiter(RateLimit(RATE, per=1.0))) as client:
             plan = await client.fleet.plan_redeploy(service.targets(known=known))
@@ -35,32 +35,32 @@ def _foretold(service: Fleet, *, known: bool) -> tuple[int, FleetReport]:
 @pytest.mark.parametrize(
     ("targets", "lengths"), [(3, (0.2, 0.3)), (10, (0.2, 0.3)), (21, (2, 5)), (40, (55, 65)), (200, (1, 2))]
 )
-def test_polls_of_builds_are_foretold_within_a_fifth(targets: int, lengths: tuple[float, float], known: bool) -> None:
+def test_the_predicted_polls_are_at_most_a_fifth_off(targets: int, lengths: tuple[float, float], known: bool) -> None:
     dice = random.Random(targets)
     seconds = [dice.uniform(*lengths) for _ in range(targets)]
     earlier = [took * dice.uniform(0.95, 1.05) for took in seconds]
 
-    foretold, report = _foretold(Fleet(seconds, earlier, rate_limit=RATE), known=known)
+    foretold, report = _predicted(Fleet(seconds, earlier, rate_limit=RATE), known=known)
 
     assert report.is_success
     assert 0.8 * report.requests <= foretold <= 1.2 * report.requests
 
 
-def test_builds_of_different_lengths_are_foretold_where_they_are_known() -> None:
-    foretold, report = _foretold(Fleet.of(50, seed=1, rate_limit=RATE), known=True)
+def test_the_prediction_uses_known_build_times() -> None:
+    foretold, report = _predicted(Fleet.of(50, seed=1, rate_limit=RATE), known=True)
 
     assert 0.8 * report.requests <= foretold <= 1.2 * report.requests
 
 
 @pytest.mark.parametrize("is_loaded", [False, True], ids=["in this process", "from a file"])
 @pytest.mark.parametrize("removed", [(), ("OLD",)], ids=["set", "removed"])
-async def test_variables_are_foretold_exactly(
+async def test_the_requests_for_variables_are_predicted_exactly(
     client: LaunchClient, emulator: LaunchEmulator, removed: tuple[str, ...], is_loaded: bool
 ) -> None:
     held = (await client.fleet.select())[0]
     await client.environments.update(held.project_uid, held.environment_uid, environment_variables={"NEW": "1"})
     made = await client.fleet.plan_variables(await client.fleet.select(), {"NEW": "1"}, remove=removed)
-    # Without a reading, as in another process, even what is held already is read.
+    # Another process has no reading, so even an unchanged variable is read.
     plan = Plan.from_json(made.to_json()) if is_loaded else made
     foretold, before = plan.cost.requests, emulator.ledger.count()
 
@@ -70,7 +70,7 @@ async def test_variables_are_foretold_exactly(
     assert foretold == report.requests == emulator.ledger.count() - before
 
 
-async def test_a_variable_that_is_held_already_costs_what_the_selection_costs(
+async def test_a_variable_that_is_already_set_costs_only_the_selection(
     client: LaunchClient, emulator: LaunchEmulator
 ) -> None:
     before = emulator.ledger.count()
@@ -85,7 +85,7 @@ async def test_a_variable_that_is_held_already_costs_what_the_selection_costs(
     assert emulator.ledger.count() - before == selection.requests == 4
 
 
-async def test_only_what_is_to_be_changed_is_asked_for(client: LaunchClient, emulator: LaunchEmulator) -> None:
+async def test_only_changed_variables_are_read(client: LaunchClient, emulator: LaunchEmulator) -> None:
     other = (await client.fleet.select())[0]
     await client.environments.update(other.project_uid, other.environment_uid, environment_variables={"LIMIT": "1"})
     plan = await client.fleet.plan_variables(await client.fleet.select(), LIMIT)
@@ -95,11 +95,13 @@ async def test_only_what_is_to_be_changed_is_asked_for(client: LaunchClient, emu
 
     assert foretold == report.requests == emulator.ledger.count() - before == 5
     assert emulator.ledger.count("updateEnvironment") == 2
-    # The first wave is one that tries something.
+    # The first wave is a canary.
     assert [one.wave for one in report.outcomes] == [1, 0, 0, 0, 0, 0]
 
 
-async def test_what_this_process_has_changed_is_read_again(client: LaunchClient, emulator: LaunchEmulator) -> None:
+async def test_variables_that_this_process_has_changed_are_read_again(
+    client: LaunchClient, emulator: LaunchEmulator
+) -> None:
     selection = await client.fleet.select()
     for value in ("8", "7"):
         plan = await client.fleet.plan_variables(selection, {"LIMIT": value})
@@ -119,7 +121,7 @@ async def test_other_values_than_the_planned_ones_are_set(client: LaunchClient) 
     assert (await client.variables.read(target.project_uid, target.environment_uid))["LIMIT"] == "8"
 
 
-async def test_what_was_read_long_ago_is_read_again(
+async def test_an_old_reading_is_not_used(
     client: LaunchClient, emulator: LaunchEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = await client.fleet.plan_variables(await client.fleet.select(), LIMIT)
@@ -131,7 +133,7 @@ async def test_what_was_read_long_ago_is_read_again(
     assert emulator.ledger.count("getEnvironment") - before == 6
 
 
-async def test_a_listing_that_shows_no_variable_is_no_reading(client: LaunchClient, emulator: LaunchEmulator) -> None:
+async def test_a_listing_without_variables_is_no_reading(client: LaunchClient, emulator: LaunchEmulator) -> None:
     emulator.add_project("bare", environments=["one"])
 
     (target,) = await client.fleet.select(projects="bare")
@@ -139,7 +141,7 @@ async def test_a_listing_that_shows_no_variable_is_no_reading(client: LaunchClie
     assert target.reading is None
 
 
-async def test_values_stay_in_this_process(client: LaunchClient) -> None:
+async def test_a_reading_is_not_stored_with_a_target_or_a_plan(client: LaunchClient) -> None:
     (target, *_) = await client.fleet.select()
     plan = await client.fleet.plan_variables([target], LIMIT)
 
@@ -182,7 +184,7 @@ def test_the_last_line_of_the_dry_run_is_a_call_that_runs_the_plan(what: str, en
         (["", "", ""], "redeploy from latest commit or previous upload (busy"),
     ],
 )
-async def test_a_redeployment_says_what_each_kind_of_project_deploys(
+async def test_a_plan_to_redeploy_says_what_each_kind_of_project_deploys(
     client: LaunchClient, plan: Plan, types: list[str], words: str
 ) -> None:
     targets = [attrs.evolve(one.target, project_type=kind) for one, kind in zip(plan.operations, types, strict=False)]
@@ -194,7 +196,7 @@ async def test_a_redeployment_says_what_each_kind_of_project_deploys(
     assert words in str((await client.fleet.run(shown)).summary) + str(await client.fleet.run(shown))
 
 
-async def test_a_plan_is_made_where_nobody_can_say_how_long_builds_take(
+async def test_a_plan_is_made_although_no_build_time_is_known(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan
 ) -> None:
     emulator.faults.add("status_before", operation="listDeployments", status=403)

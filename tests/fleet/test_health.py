@@ -1,4 +1,4 @@
-"""A run that checks each site: a canary is judged by its health, and a resumed run by the same checks."""
+"""Runs with checks of the sites: the checks judge a canary, and a resumed run uses the same checks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def test_healthy_sites_succeed(client: LaunchClient, emulator: LaunchEmula
     assert emulator.ledger.count("site") == len(plan.operations)
 
 
-async def test_a_canary_that_is_live_and_sick_stops_the_run(
+async def test_a_canary_whose_site_fails_its_check_stops_the_run(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan
 ) -> None:
     report = await client.fleet.run(plan, canary=1, verify=(HEALTHY, SICK))
@@ -37,7 +37,7 @@ async def test_a_canary_that_is_live_and_sick_stops_the_run(
     assert failed.url
 
 
-async def test_a_resumed_run_checks_what_the_killed_one_had_deployed(
+async def test_a_resumed_run_checks_the_sites_that_the_killed_run_deployed(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan, tmp_path: Path
 ) -> None:
     journal, sent = tmp_path / "run.journal", asyncio.Event()
@@ -62,7 +62,7 @@ async def test_a_resumed_run_checks_what_the_killed_one_had_deployed(
     assert "contains 'moon'" in report.failures[0].message
 
 
-async def test_a_run_that_began_without_checks_goes_on_without(
+async def test_a_run_that_began_without_checks_continues_without_checks(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan, tmp_path: Path
 ) -> None:
     journal, control = tmp_path / "run.journal", FleetControl()

@@ -1,4 +1,4 @@
-"""A run that is killed again and again still does every operation exactly once, and asks for nothing that it knows."""
+"""A run that is killed many times does every operation exactly once and reads no state that its journal contains."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _AT_A_TIME = 4
 
 @attrs.define
 class Server:
-    """An emulator in another process, and what it says happened."""
+    """An emulator in another process, and its ledger."""
 
     access: dict[str, str]
-    heard: int = 0
+    seen: int = 0
 
     def order(self, name: str, body: Mapping[str, object] | None = None) -> Any:
         content = None if body is None else json.dumps(body).encode()
@@ -45,13 +45,13 @@ class Server:
             return json.loads(answer.read())
 
     def requests(self) -> list[tuple[str, str]]:
-        """The operations since the last time, with the environments that they were about."""
+        """Return the operations since the last call, with their environments."""
         told = self.order("ledger")["requests"]
-        new, self.heard = told[self.heard :], len(told)
+        new, self.seen = told[self.seen :], len(told)
         return [(one["operation"], (one["path"].split("/") + [""] * 5)[4]) for one in new]
 
     def deployed(self) -> Counter[str]:
-        """How often each environment was deployed."""
+        """Return how often each environment was deployed."""
         return Counter(one["parent"] for one in self.order("ledger")["created"] if one["noun"] == "deployment")
 
 
@@ -74,7 +74,7 @@ async def _planned(server: Server) -> Plan:
 
 
 def _states(journal: Path, plan: Plan, folder: Path) -> dict[str, OperationState]:
-    """What a killed run has left in its journal, read from a copy: the next run finds it as the kill left it."""
+    """Read the states of a killed run from a copy of its journal, so that the next run gets the journal unchanged."""
     if not journal.exists():
         return dict.fromkeys((one.target.environment_uid for one in plan.operations), OperationState.PLANNED)
     folder.mkdir()
@@ -86,7 +86,7 @@ def _states(journal: Path, plan: Plan, folder: Path) -> dict[str, OperationState
 
 
 def _moved(journal: Path, kill: int, *, copy: bool) -> Path:
-    """Give the journal another name, or copy that file alone to another folder and forget the first."""
+    """Rename the journal, or copy the file alone to another folder and delete the original."""
     if not journal.exists():
         return journal
     other = journal.parent / f"{kill}.journal"
@@ -103,10 +103,10 @@ def _moved(journal: Path, kill: int, *, copy: bool) -> Path:
 def _wasted(
     states: Mapping[str, OperationState], requests: Sequence[tuple[str, str]], *, is_copy: bool
 ) -> list[tuple[str, str]]:
-    """The requests of a run that it need not have sent, by what its journal said when it began.
+    """Return the unnecessary requests of a run, by the content of its journal when the run began.
 
-    A copy may be older than what its run did: what it calls untouched is looked up once. Until the first creation is
-    answered, a run lists the deployments of a target before it creates another one.
+    A copy may lack later steps of its run, so the run checks each planned target once. Until the first creation is
+    answered, a run lists the deployments of a target before it creates another deployment.
     """
     sent: Counter[str] = Counter()
     wasted: list[tuple[str, str]] = []
@@ -133,12 +133,12 @@ def test_a_run_that_is_killed_fifty_times_deploys_every_target_once(server: Serv
     exit_codes: list[int | None] = []
     wasted: list[tuple[str, str]] = []
     for kill in range(_KILLS):
-        # At first it stays where it is, then it is renamed, then copied.
+        # The first kills keep the journal, the next ones rename it, and the last ones copy it.
         is_copy = kill >= _KILLS // 3
         if is_copy:
             journal = _moved(journal, kill, copy=kill >= 2 * _KILLS // 3)
         states = _states(journal, plan, tmp_path / f"before-{kill}")
-        # Few moments pass between two kills, so that all fifty find work left to interrupt.
+        # Kills follow each other quickly, so that each of the fifty interrupts a run that has work left.
         arguments = server.access, plan.to_json(), str(journal), dice.randrange(1, 24)
         child = children.Process(target=main, args=arguments)
         child.start()

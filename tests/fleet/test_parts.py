@@ -1,4 +1,4 @@
-"""A plan may be run in parts by workers that know nothing of each other, and told of as one."""
+"""Workers that do not share anything can run the parts of a plan, and their results make one report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from launch_async.fleet import Entry, FleetReport, OperationState, Plan
 from tests.fleet.conftest import created, uids
 
 
-def test_the_parts_of_a_plan_are_all_of_it_and_the_same_each_time(plan: Plan) -> None:
+def test_the_parts_of_a_plan_contain_all_operations_and_are_the_same_each_time(plan: Plan) -> None:
     parts, again = plan.split(4), Plan.from_json(plan.to_json()).split(4)
 
     assert [len(part.operations) for part in parts] == [4, 2]
@@ -54,7 +54,7 @@ async def test_parts_that_run_apart_and_again_deploy_each_target_once_and_make_o
     assert report.requests > 0
 
 
-def test_why_parts_stopped_is_told_once(plan: Plan) -> None:
+def test_a_report_of_parts_says_once_why_they_stopped(plan: Plan) -> None:
     parts = [
         FleetReport(plan=part, outcomes=(), seconds=2.0, requests=1, waited=0.5, stopped="no") for part in plan.split(3)
     ]
@@ -64,7 +64,7 @@ def test_why_parts_stopped_is_told_once(plan: Plan) -> None:
     assert (report.stopped, report.seconds, report.requests, report.waited) == ("no", 2.0, 2, 1.0)
 
 
-def test_an_entry_is_kept_as_json() -> None:
+def test_an_entry_is_stored_as_json() -> None:
     moment = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
     entry = Entry(key="k", state=OperationState.SENT, intended_at=moment, deployment_uid="d", detail={"wave": 2})
 

@@ -1,4 +1,4 @@
-"""A plan is data: it goes into JSON and back unchanged, shows what it would do, and refuses to be edited."""
+"""A plan can be stored as JSON and loaded unchanged, shows its operations, and refuses edits."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _made(action, targets) -> Plan:
 
 @settings(max_examples=50)
 @given(ACTIONS, TARGETS)
-def test_a_plan_goes_into_json_and_back_unchanged(action, targets) -> None:
+def test_a_plan_stays_unchanged_through_json(action, targets) -> None:
     plan = _made(action, targets)
 
     assert Plan.from_json(plan.to_json()) == plan
@@ -84,7 +84,7 @@ def test_a_plan_goes_into_json_and_back_unchanged(action, targets) -> None:
 
 @settings(max_examples=50)
 @given(ACTIONS, TARGETS, TARGETS)
-def test_a_difference_knows_what_both_plans_do(action, targets, others) -> None:
+def test_a_difference_shows_the_operations_of_both_plans(action, targets, others) -> None:
     one, other = _made(action, targets), _made(action, others)
 
     diff = one.diff(other)
@@ -130,7 +130,7 @@ def test_a_damaged_plan_is_refused_or_still_a_plan_of_the_same_operations(data, 
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", "null", "[" * 100_000, '{"format": "contentstack-launch/fleet-plan"}']
 )
-def test_what_is_no_plan_is_refused(text: str) -> None:
+def test_json_that_is_no_plan_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgumentError):
         Plan.from_json(text)
 
@@ -163,7 +163,7 @@ def test_a_plan_is_saved_and_loaded(tmp_path: Path) -> None:
             Plan.load(missing)
 
 
-async def test_a_name_is_found_by_itself_whatever_its_letters_mean_in_a_pattern(
+async def test_an_exact_name_is_found_although_it_contains_pattern_characters(
     client: LaunchClient, emulator: LaunchEmulator
 ) -> None:
     emulator.add_project("a[b]c", environments=["one"])
@@ -171,7 +171,7 @@ async def test_a_name_is_found_by_itself_whatever_its_letters_mean_in_a_pattern(
     assert [one.label for one in await client.fleet.select(projects="a[b]c")] == ["a[b]c/one"]
 
 
-async def test_a_selection_fits_everything_that_was_asked_for(client: LaunchClient, emulator: LaunchEmulator) -> None:
+async def test_a_selection_matches_all_criteria(client: LaunchClient, emulator: LaunchEmulator) -> None:
     everything = await client.fleet.select()
     blog = everything[0]
 
@@ -194,7 +194,7 @@ async def test_a_selection_fits_everything_that_was_asked_for(client: LaunchClie
     assert "blog" in everything._repr_html_()
 
 
-async def test_a_plan_that_looks_says_how_long_builds_took_and_what_is_deploying(
+async def test_a_plan_that_checks_targets_shows_build_times_and_running_deployments(
     client: LaunchClient, emulator: LaunchEmulator
 ) -> None:
     selection = await client.fleet.select()
@@ -216,9 +216,7 @@ async def test_a_plan_that_looks_says_how_long_builds_took_and_what_is_deploying
     assert emulator.ledger.count("createDeployment") == 1
 
 
-async def test_a_selection_knows_which_environments_a_domain_points_to(
-    client: LaunchClient, emulator: LaunchEmulator
-) -> None:
+async def test_a_selection_finds_the_environments_of_a_domain(client: LaunchClient, emulator: LaunchEmulator) -> None:
     for name, host in {"news": "www.Example.com", "books": "bücher.example.com"}.items():
         emulator.add_domain(next(iter(emulator.add_project(name, environments=["one"]).environments)), host)
 
@@ -234,7 +232,7 @@ async def test_a_selection_knows_which_environments_a_domain_points_to(
     assert emulator.ledger.count("listDomains") == 0
 
 
-async def test_where_listings_name_no_domain_each_environment_is_asked(
+async def test_each_environment_is_read_if_listings_name_no_domain(
     client: LaunchClient, emulator: LaunchEmulator
 ) -> None:
     (one, two) = emulator.add_project("bare", environments=["one", "two"]).environments
@@ -249,7 +247,7 @@ async def test_where_listings_name_no_domain_each_environment_is_asked(
     assert (one in {target.environment_uid for target in selection}, selection.considered) == (False, 2)
 
 
-async def test_a_look_asks_only_for_what_the_selection_has_not_seen(
+async def test_a_plan_that_checks_targets_reads_only_targets_that_the_selection_did_not_read(
     client: LaunchClient, emulator: LaunchEmulator
 ) -> None:
     seen = [*await client.fleet.select(last_status="LIVE", projects="blog")]
@@ -269,9 +267,7 @@ async def test_an_environment_that_vanishes_while_it_is_selected_is_left_out(
     assert len(await client.fleet.select(last_status="LIVE")) == 5
 
 
-async def test_a_rollback_long_ago_is_not_taken_for_a_long_build(
-    client: LaunchClient, emulator: LaunchEmulator
-) -> None:
+async def test_an_old_rollback_is_not_mistaken_for_a_long_build(client: LaunchClient, emulator: LaunchEmulator) -> None:
     project = emulator.add_project("rolled", deployments=2)
     emulator.advance(1000)
     (environment,) = project.environments.values()
@@ -284,7 +280,7 @@ async def test_a_rollback_long_ago_is_not_taken_for_a_long_build(
     assert (after.last_status, after.last_seconds) == ("ARCHIVED", None)
 
 
-async def test_a_deletion_names_what_it_would_delete(client: LaunchClient, emulator: LaunchEmulator) -> None:
+async def test_a_plan_to_delete_names_the_environments(client: LaunchClient, emulator: LaunchEmulator) -> None:
     chosen = (await client.fleet.select(projects=["blog", "docs"]))[:3]
     before = emulator.ledger.count()
 
@@ -304,7 +300,7 @@ async def test_a_project_that_vanishes_while_it_is_selected_is_left_out(
     assert len(await client.fleet.select()) == 4
 
 
-async def test_an_environment_without_a_deployment_was_idle_for_ever(
+async def test_an_environment_without_a_deployment_counts_as_idle(
     client: LaunchClient, emulator: LaunchEmulator
 ) -> None:
     emulator.add_project("new", environments=["one"])
@@ -343,7 +339,7 @@ async def test_a_file_names_targets_by_their_names(
     assert [one.environment_uid for one in await client.fleet.select(file=listed)] == [uid["docs/staging"]]
 
 
-async def test_a_name_of_a_file_that_nothing_has_is_refused(client: LaunchClient, tmp_path: Path) -> None:
+async def test_a_name_in_a_file_that_no_environment_has_is_refused(client: LaunchClient, tmp_path: Path) -> None:
     path = tmp_path / "targets"
     path.write_text("shop stagign")
 

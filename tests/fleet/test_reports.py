@@ -1,4 +1,4 @@
-"""A report and a progress view say what happened, in words, and nothing that a name contains is taken for markup."""
+"""Reports and progress views state what happened in words, and escape the markup in names."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ STATES = st.lists(st.sampled_from(OperationState), min_size=1, max_size=8)
 
 @settings(max_examples=40)
 @given(STATES, st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
-def test_every_format_holds_any_name(states: list[OperationState], name: str) -> None:
+def test_every_format_escapes_any_name(states: list[OperationState], name: str) -> None:
     report = _report(states, name)
 
     suite = ET.fromstring(report.to_junit())[0]
@@ -106,7 +106,7 @@ def test_every_format_holds_any_name(states: list[OperationState], name: str) ->
     assert len(str(report).split("\n")) == len(str(plain).split("\n"))
 
 
-def test_what_did_not_succeed_comes_first_in_words() -> None:
+def test_targets_without_success_come_first_in_words() -> None:
     report = _report([OperationState.SUCCEEDED, OperationState.FAILED, OperationState.PLANNED], "shop")
 
     assert report.to_markdown().startswith(
@@ -120,7 +120,7 @@ def test_what_did_not_succeed_comes_first_in_words() -> None:
     assert _report([OperationState.SUCCEEDED]).to_html().count("The target is done") == 1
 
 
-def test_the_picture_of_a_resumed_run_leaves_out_the_night_between() -> None:
+def test_the_chart_of_a_resumed_run_omits_the_time_between_the_runs() -> None:
     first, second = _report([OperationState.SUCCEEDED] * 2, "shop").outcomes
     night = timedelta(hours=9)
     second = attrs.evolve(second, started_at=BEGAN + night, ended_at=BEGAN + night + timedelta(seconds=8))
@@ -133,7 +133,7 @@ def test_the_picture_of_a_resumed_run_leaves_out_the_night_between() -> None:
     assert "no run" not in timeline([first, attrs.evolve(second, started_at=BEGAN, ended_at=BEGAN + night)])
 
 
-def test_junit_tells_when_the_first_run_began() -> None:
+def test_junit_contains_the_start_of_the_first_run() -> None:
     report = attrs.evolve(_report([OperationState.SUCCEEDED], "shop"), started_at=BEGAN)
 
     assert 'timestamp="2026-01-01T00:00:00+00:00"' in report.to_junit()
@@ -155,7 +155,7 @@ def test_json_and_rows_have_every_figure_of_every_target() -> None:
     ]
 
 
-def test_junit_says_what_went_wrong_with_which_target() -> None:
+def test_junit_contains_the_failure_of_each_target() -> None:
     states = [OperationState.SUCCEEDED, OperationState.FAILED, OperationState.AMBIGUOUS, OperationState.PLANNED]
 
     suite = ET.fromstring(_report(states, "shop").to_junit())[0]
@@ -230,7 +230,7 @@ def test_a_log_gets_one_plain_line_for_each_event() -> None:
     assert all(line.isprintable() for line in lines)
 
 
-def test_a_terminal_gets_a_table_and_is_given_back() -> None:
+def test_a_terminal_gets_a_table_and_its_cursor_back() -> None:
     file = _Terminal()
 
     with FleetProgress(file=file) as progress:
@@ -243,10 +243,10 @@ def test_a_terminal_gets_a_table_and_is_given_back() -> None:
     assert "stopping: too many failed" in shown
     assert "1 failed, 1 in progress" in re.sub(r"\x1b\[[0-9;]*m", "", shown)
     assert "\x1b[31m" not in shown
-    assert shown.rstrip().endswith("\x1b[?25h"), "the cursor is hidden still"
+    assert shown.rstrip().endswith("\x1b[?25h"), "the cursor is still hidden"
 
 
-def test_the_end_of_a_run_gives_the_terminal_back() -> None:
+def test_the_end_of_a_run_restores_the_terminal() -> None:
     file = _Terminal()
     progress = FleetProgress(file=file)
     progress(_events()[0])
@@ -257,7 +257,7 @@ def test_the_end_of_a_run_gives_the_terminal_back() -> None:
     assert file.getvalue().rstrip().endswith("\x1b[?25h")
 
 
-def test_a_small_terminal_says_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_small_terminal_shows_the_number_of_omitted_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINES", "12")
     monkeypatch.setenv("COLUMNS", "80")
     file = _Terminal()
@@ -300,7 +300,7 @@ def test_the_notebook_view_is_a_table_in_words() -> None:
 
 
 class _Notebook:
-    """A front end that keeps what it was shown, and a kernel behind it."""
+    """A front end that stores the tables it gets, and a kernel behind it."""
 
     kernel = "of a notebook"
 
@@ -323,7 +323,7 @@ class _Notebook:
         self.updated.release()
 
 
-def test_a_notebook_is_shown_one_table_that_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notebook_gets_one_table_that_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     notebook = _Notebook(monkeypatch)
     progress = FleetProgress()
 
@@ -336,7 +336,7 @@ def test_a_notebook_is_shown_one_table_that_changes(monkeypatch: pytest.MonkeyPa
     assert "finished" in notebook.shown[-1]
 
 
-def test_a_notebooks_table_catches_up_and_ticks_without_another_event(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_in_a_notebook_is_updated_without_another_event(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("launch_async.display.live.shown._TICK_S", 0.01)
     notebook = _Notebook(monkeypatch)
 
@@ -351,7 +351,7 @@ def test_a_notebooks_table_catches_up_and_ticks_without_another_event(monkeypatc
     assert "interrupted" in notebook.shown[-1]
 
 
-def test_a_view_that_is_not_there_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_view_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "IPython.display", None)
     monkeypatch.setitem(sys.modules, "rich.live", None)
     monkeypatch.delitem(sys.modules, "launch_async.display.live.terminal", raising=False)

@@ -1,4 +1,4 @@
-"""A run does what its plan says, once, stops when it is told to, and says what became of each target."""
+"""A run does each operation of its plan once, stops when the program says so, and reports each outcome."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_a_file_is_uploaded_once_for_all_targets(client: LaunchClient, emu
     assert emulator.ledger.count("uploadArchive") == 1
 
 
-async def test_a_target_whose_share_of_the_upload_is_refused_gets_an_upload_of_its_own(
+async def test_a_target_that_cannot_use_the_shared_upload_gets_a_separate_upload(
     client: LaunchClient, emulator: LaunchEmulator
 ) -> None:
     emulator.add_project("files", environments=["one", "two"], deployments=1)
@@ -85,7 +85,7 @@ async def test_a_target_whose_share_of_the_upload_is_refused_gets_an_upload_of_i
     assert created(emulator) == uids(plan)
 
 
-async def test_a_plan_and_its_run_agree_about_files_that_hold_secrets(
+async def test_a_plan_and_its_run_find_the_same_secrets_in_files(
     client: LaunchClient, emulator: LaunchEmulator, tmp_path: Path
 ) -> None:
     emulator.add_project("files", environments=["one"], deployments=1)
@@ -134,7 +134,7 @@ async def test_an_upload_that_fails_stops_the_run_and_fails_no_target(
     assert created(emulator) == uids(plan)
 
 
-async def test_the_canary_must_succeed_before_anything_else_is_sent(
+async def test_the_canary_must_succeed_before_another_target_is_sent(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan
 ) -> None:
     emulator.script("FAILED", environment_uid=plan.operations[0].target.environment_uid)
@@ -149,7 +149,7 @@ async def test_the_canary_must_succeed_before_anything_else_is_sent(
     assert not report.is_success
 
 
-async def test_a_canary_that_was_left_alone_has_tried_nothing(
+async def test_the_next_target_is_the_canary_if_the_first_is_skipped(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan
 ) -> None:
     busy, tried = plan.operations[0].target, plan.operations[1].target
@@ -166,7 +166,7 @@ async def test_a_canary_that_was_left_alone_has_tried_nothing(
     assert _states(report) == ["skipped", "failed", *["planned"] * 4]
 
 
-async def test_a_canary_that_was_only_attached_to_has_tried_nothing(
+async def test_the_next_target_is_the_canary_if_the_run_attaches_to_the_first(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan
 ) -> None:
     busy = plan.operations[0].target
@@ -186,10 +186,10 @@ async def test_a_canary_that_was_only_attached_to_has_tried_nothing(
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 5, 10, 60])
-async def test_with_the_defaults_a_share_of_failures_stops_something(
+async def test_the_default_share_of_failures_stops_the_run(
     client: LaunchClient, emulator: LaunchEmulator, count: int
 ) -> None:
-    """At most one wave is sent while the failures that stop the run become known."""
+    """While the SDK learns of the failures that stop the run, it sends at most one wave."""
     emulator.add_project("many", environments=[f"environment-{number}" for number in range(count)], git=True)
     plan = await client.fleet.plan_redeploy(await client.fleet.select(projects="many"))
     emulator.script("FAILED", times=None)
@@ -204,14 +204,14 @@ async def test_with_the_defaults_a_share_of_failures_stops_something(
     assert len(created(emulator)) == sum(sent.values())
 
 
-async def test_a_run_that_no_failure_stops_has_one_wave(client: LaunchClient, plan: Plan) -> None:
+async def test_a_run_without_a_limit_on_failures_has_one_wave(client: LaunchClient, plan: Plan) -> None:
     for share in (None, 1.0):
         report = await client.fleet.run(plan, stop_on_failures=share)
 
         assert {one.wave for one in report.outcomes} == {1}
 
 
-async def test_the_quickest_builds_come_first_where_the_waves_grow(client: LaunchClient, plan: Plan) -> None:
+async def test_growing_waves_begin_with_the_quickest_builds(client: LaunchClient, plan: Plan) -> None:
     seconds = [40.0, 20.0, 50.0, 10.0, None, 30.0]
     targets = [attrs.evolve(one.target, last_seconds=took) for one, took in zip(plan.operations, seconds, strict=True)]
 
@@ -235,7 +235,7 @@ async def test_a_share_of_failures_stops_the_run(client: LaunchClient, emulator:
     assert len(created(emulator)) == 2
 
 
-async def test_a_resumed_run_leaves_alone_what_failed(
+async def test_a_resumed_run_does_not_retry_failed_targets(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan
 ) -> None:
     emulator.script("FAILED", times=2)
@@ -251,7 +251,7 @@ async def test_a_resumed_run_leaves_alone_what_failed(
 
 
 @pytest.mark.parametrize(("when_busy", "deployments", "states"), [("skip", 0, "skipped"), ("attach", 0, "succeeded")])
-async def test_a_busy_environment_is_left_alone_or_attached_to(
+async def test_a_busy_environment_is_skipped_or_attached_to(
     client: LaunchClient, emulator: LaunchEmulator, when_busy, deployments: int, states: str
 ) -> None:
     target = (await client.fleet.select(projects="blog", environments="preview"))[0]
@@ -271,7 +271,7 @@ async def test_a_busy_environment_is_left_alone_or_attached_to(
     assert running.uid in (report.outcomes[0].deployment_uid or report.outcomes[0].message)
 
 
-async def test_an_idle_environment_is_deployed_where_busy_ones_are_skipped(
+async def test_an_idle_environment_is_deployed_if_busy_ones_are_skipped(
     client: LaunchClient, emulator: LaunchEmulator
 ) -> None:
     plan = await client.fleet.plan_redeploy(await client.fleet.select(), when_busy="skip")
@@ -282,7 +282,7 @@ async def test_an_idle_environment_is_deployed_where_busy_ones_are_skipped(
     assert report.is_success
 
 
-async def test_a_paused_run_sends_nothing_until_it_goes_on(
+async def test_a_paused_run_sends_nothing_until_it_continues(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan
 ) -> None:
     control, kinds = FleetControl(), []
@@ -303,7 +303,7 @@ async def test_a_paused_run_sends_nothing_until_it_goes_on(
     assert kinds.count(FleetEventKind.PAUSED) == kinds.count(FleetEventKind.RESUMED) == 1
 
 
-async def test_a_stopped_run_sends_nothing_more_and_can_be_resumed(
+async def test_a_stopped_run_sends_no_more_requests_and_can_be_resumed(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan
 ) -> None:
     control, journal = FleetControl(), MemoryJournal()
@@ -321,7 +321,7 @@ async def test_a_stopped_run_sends_nothing_more_and_can_be_resumed(
 
 
 class _AtCreation(Hooks):
-    """Does something when a deployment's creation is about to be sent."""
+    """Call a function when the creation of a deployment is about to be sent."""
 
     def __init__(self, act) -> None:
         self._act = act
@@ -331,7 +331,7 @@ class _AtCreation(Hooks):
             self._act()
 
 
-async def test_a_cancelled_run_writes_down_what_was_sent_and_can_be_resumed(
+async def test_a_cancelled_run_journals_the_sent_operations_and_can_be_resumed(
     emulator: LaunchEmulator, plan: Plan, tmp_path: Path
 ) -> None:
     path = tmp_path / "run.journal"
@@ -361,7 +361,7 @@ async def test_a_cancelled_run_writes_down_what_was_sent_and_can_be_resumed(
         assert created(emulator) == uids(plan)
 
 
-async def test_what_was_sent_is_given_up_when_it_is_cancelled_twice() -> None:
+async def test_a_second_cancellation_gives_up_sent_operations() -> None:
     begun, ended = asyncio.Event(), []
 
     async def work() -> None:
@@ -423,7 +423,7 @@ async def test_credentials_that_are_refused_while_waiting_leave_the_rest_to_a_re
     assert created(emulator) == uids(plan)
 
 
-async def test_what_was_refused_for_now_is_tried_again(
+async def test_a_temporarily_refused_operation_is_retried(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("launch_async.fleet.run.running._PAUSE", 0.001)
@@ -436,7 +436,7 @@ async def test_what_was_refused_for_now_is_tried_again(
     assert report.outcomes[0].attempts == 2
 
 
-async def test_what_is_refused_for_now_again_and_again_stays_planned(
+async def test_an_operation_that_is_refused_too_often_stays_planned(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("launch_async.fleet.run.running._PAUSE", 0.001)
@@ -452,7 +452,7 @@ async def test_what_is_refused_for_now_again_and_again_stays_planned(
     assert (await client.fleet.resume(journal)).is_success
 
 
-async def test_variables_are_set_and_removed_and_no_value_is_written_down(
+async def test_variables_are_set_and_removed_and_no_value_is_stored(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan, tmp_path: Path
 ) -> None:
     targets = [one.target for one in plan.operations]
@@ -535,13 +535,13 @@ async def test_a_revalidation_whose_answer_was_lost_is_ambiguous(
     assert _states(await client.fleet.run(purge)) == ["ambiguous"]
 
 
-async def test_a_quota_that_does_not_suffice_is_found_when_planning(emulator: LaunchEmulator, plan: Plan) -> None:
+async def test_an_insufficient_quota_is_refused_when_planning(emulator: LaunchEmulator, plan: Plan) -> None:
     async with LaunchEmulator(rate_limit=None, revalidation_quota=1) as small, client_of(small, retry=QUICK) as client:
         with pytest.raises(InvalidArgumentError, match="only 1 cache revalidations left"):
             await client.fleet.plan_revalidate([one.target for one in plan.operations], path="/")
 
 
-async def test_two_deployments_that_an_interrupted_one_may_be_are_ambiguous(
+async def test_two_candidates_for_an_interrupted_deployment_are_ambiguous(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan
 ) -> None:
     one = await client.fleet.plan_redeploy([plan.operations[0].target])
@@ -573,7 +573,7 @@ async def test_an_interrupted_deployment_whose_listing_is_garbled_is_ambiguous(
     assert created(emulator) == []
 
 
-async def test_a_resumed_run_tells_of_all_its_runs(
+async def test_a_resumed_run_reports_all_its_runs(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan, tmp_path: Path
 ) -> None:
     path, before = tmp_path / "run.journal", emulator.ledger.count()
@@ -597,7 +597,7 @@ async def test_a_resumed_run_tells_of_all_its_runs(
     assert ", in 2 runs" in second.to_html()
 
 
-async def test_a_finished_journal_says_so(
+async def test_resuming_a_finished_journal_sends_nothing_and_says_so(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan, tmp_path: Path
 ) -> None:
     path = tmp_path / "run.journal"
@@ -619,7 +619,9 @@ async def test_a_finished_journal_says_so(
     assert not first.nothing_left
 
 
-async def test_polls_of_a_cancelled_run_count(client: LaunchClient, emulator: LaunchEmulator, plan: Plan) -> None:
+async def test_a_report_counts_the_polls_of_a_cancelled_run(
+    client: LaunchClient, emulator: LaunchEmulator, plan: Plan
+) -> None:
     emulator.script(seconds=3600, times=None)
     journal, before, polled = MemoryJournal(), emulator.ledger.count(), asyncio.Event()
 
@@ -641,7 +643,7 @@ async def test_polls_of_a_cancelled_run_count(client: LaunchClient, emulator: La
 
 
 @pytest.mark.parametrize("outcome", ["LIVE", "FAILED"])
-async def test_a_row_ends_when_its_build_ended(
+async def test_the_row_of_a_target_ends_when_its_build_ended(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan, outcome: str
 ) -> None:
     emulator.script(outcome, seconds=40)
@@ -653,11 +655,11 @@ async def test_a_row_ends_when_its_build_ended(
     one = await client.fleet.plan_redeploy([plan.operations[0].target])
     report = await client.fleet.run(one, on_event=end_the_build)
 
-    # The start is known by the service's clock, to about a second.
+    # The start is known by the service's clock, to about 1 s.
     assert 39 <= (report.outcomes[0].seconds or 0) <= 41
 
 
-async def test_a_site_that_a_newer_deployment_has_replaced_is_a_success(
+async def test_a_deployment_that_a_newer_one_has_replaced_is_a_success(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan
 ) -> None:
     one = await client.fleet.plan_redeploy([plan.operations[0].target])
@@ -812,7 +814,7 @@ async def test_a_run_is_not_resumed_with_other_values(
     assert (await client.fleet.resume(path, variables={**values, "OTHER": "x"})).is_success
 
 
-async def test_many_protected_and_nameless_targets_want_a_confirmation(client: LaunchClient, plan: Plan) -> None:
+async def test_many_protected_or_nameless_targets_need_a_confirmation(client: LaunchClient, plan: Plan) -> None:
     some = plan.operations[0].target
     many = [
         Target(project_uid=some.project_uid, environment_uid=f"{number:024x}", environment_name="x")
@@ -832,7 +834,7 @@ async def test_many_protected_and_nameless_targets_want_a_confirmation(client: L
 
 
 @pytest.mark.parametrize("protected", ["qa", "QA", ["QA"], ["q*"], ["[qa]", "q[a]"]])
-async def test_names_are_protected_in_any_case_and_one_may_be_given_alone(
+async def test_protected_names_ignore_case_and_may_be_one_string(
     client: LaunchClient, emulator: LaunchEmulator, plan: Plan, protected: str | list[str]
 ) -> None:
     target = attrs.evolve(plan.operations[0].target, environment_name="Qa")

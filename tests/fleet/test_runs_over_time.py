@@ -1,4 +1,4 @@
-"""In virtual time: what waits for a slow budget can be held back, and what acts late is not done twice."""
+"""Runs in virtual time: pauses hold back operations that wait for the budget, and late effects are not duplicated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _slow() -> LocalRateLimiter:
     return LocalRateLimiter(RateLimit(1, per=1.0))
 
 
-def test_a_pause_holds_back_what_waits_for_the_budget_already() -> None:
+def test_a_pause_holds_back_operations_that_already_wait_for_the_budget() -> None:
     service, control = Fleet.of(15, seed=1), FleetControl()
 
     async def main() -> FleetReport:
@@ -39,7 +39,7 @@ def test_a_pause_holds_back_what_waits_for_the_budget_already() -> None:
     assert {one.attempts for one in report.outcomes} == {1}
 
 
-def test_a_stop_holds_back_what_waits_for_the_budget_already() -> None:
+def test_a_stop_holds_back_operations_that_already_wait_for_the_budget() -> None:
     service, control, journal = Fleet.of(15, seed=1), FleetControl(), MemoryJournal()
 
     async def main() -> FleetReport:
@@ -81,7 +81,7 @@ def test_a_timeout_ends_the_waiting_and_not_the_deployments(limits: dict[str, fl
     assert service.is_deployed_once
 
 
-def test_nothing_is_looked_at_while_creations_wait_for_the_budget() -> None:
+def test_no_build_is_polled_while_creations_wait_for_the_budget() -> None:
     service = Fleet.of(40, seed=1)
 
     async def main() -> FleetReport:
@@ -95,7 +95,7 @@ def test_nothing_is_looked_at_while_creations_wait_for_the_budget() -> None:
     assert began.count("listDeployments") <= 2, "only until the first creation is answered"
 
 
-def test_the_slowest_builds_begin_first_and_are_not_looked_at_before_they_are_nearly_over() -> None:
+def test_the_slowest_builds_begin_first_and_are_polled_only_near_their_end() -> None:
     service = Fleet.of(20, seed=1, latency=0.0)
 
     async def main() -> FleetReport:
@@ -112,7 +112,7 @@ def test_the_slowest_builds_begin_first_and_are_not_looked_at_before_they_are_ne
 
 
 def _interrupted(plan: Plan) -> MemoryJournal:
-    """The journal of a run that has died while it sent its first operation."""
+    """Return the journal of a run that died while it sent its first operation."""
     journal = MemoryJournal()
     journal.open(plan, check=lambda _: None)
     journal.write(
@@ -129,7 +129,7 @@ async def _resumed(service: Fleet, control: FleetControl | None = None) -> Fleet
 
 
 @pytest.mark.parametrize("late", [0.5, 5, 25])
-def test_a_request_that_outlives_its_run_is_found_and_not_sent_again(late: float) -> None:
+def test_a_request_that_takes_effect_after_its_run_is_found_and_not_sent_again(late: float) -> None:
     service = Fleet.of(3, seed=1)
 
     async def main() -> FleetReport:
@@ -151,8 +151,8 @@ def test_a_request_that_never_arrived_is_sent_again_once_it_cannot_arrive_any_mo
     assert report.is_success
     assert service.is_deployed_once
     _, second, last = sorted(service.creations)
-    assert second < 1, "the others need not wait"
-    # It may take effect as late as 30 s after it was sent, and be listed 20 s after that.
+    assert second < 1, "the other targets do not need to wait"
+    # The request may take effect up to 30 s after it was sent, and may appear in listings 20 s later.
     assert 48 < last < 52
 
 

@@ -1,4 +1,4 @@
-"""What the arithmetic says of requests and time, the emulator and a service in virtual time count."""
+"""The emulator and a service in virtual time count as many requests and seconds as the sizing functions compute."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def counted(emulator):
 
 
 @pytest.mark.parametrize(("source", "action"), [(PreviousUpload(), "redeploy"), ("examples/site", "upload")])
-async def test_a_deployment_that_nobody_waits_for_costs_exactly_what_was_computed(
+async def test_a_deployment_without_a_wait_costs_exactly_the_computed_requests(
     emulator, launch, environment, source, action
 ):
     await launch.deploy(*environment, source, wait=False)
@@ -46,7 +46,7 @@ async def test_a_deployment_that_nobody_waits_for_costs_exactly_what_was_compute
 
 
 @pytest.mark.parametrize(("source", "action"), [(PreviousUpload(), "redeploy"), ("examples/site", "upload")])
-async def test_a_deployment_of_a_short_build_costs_exactly_the_least(emulator, launch, environment, source, action):
+async def test_a_deployment_of_a_short_build_costs_exactly_the_minimum(emulator, launch, environment, source, action):
     await launch.deploy(*environment, source)
 
     assert counted(emulator) == size(1, build_seconds=0.3, action=action).requests_each
@@ -55,7 +55,7 @@ async def test_a_deployment_of_a_short_build_costs_exactly_the_least(emulator, l
 
 @pytest.mark.parametrize("build_seconds", [30.0, 60.0, 120.0, 300.0])
 @pytest.mark.parametrize("known", [True, False])
-def test_a_wait_takes_the_computed_looks_or_one_less(build_seconds, known):
+def test_a_wait_takes_the_computed_polls_or_one_less(build_seconds, known):
     earlier = [Build(created=-9999.0, begins=-9999.0, ends=-9999.0 + build_seconds)] if known else []
     service = Launch(builds=[*earlier, Build(ends=build_seconds)])
 
@@ -67,13 +67,13 @@ def test_a_wait_takes_the_computed_looks_or_one_less(build_seconds, known):
     requests = service.asked
 
     computed = size(1, build_seconds=build_seconds, known=known)
-    # Each look is as much later as the one before was under way, so that the last may be spared.
+    # Each poll comes later by the duration of the poll before it, so the last poll may be unnecessary.
     assert requests["getDeployment"] in (computed.polls_each, computed.polls_each - 1)
     assert sum(requests.values()) - requests["getDeployment"] == 1
 
 
 @pytest.mark.parametrize("environments", [40, 200])
-def test_a_rollout_takes_at_least_the_computed_time_and_hardly_more(environments):
+def test_a_rollout_takes_at_least_the_computed_time_and_little_longer(environments):
     fleet = Fleet([60.0] * environments, rate_limit=10)
 
     report = run(redeploy(fleet))
@@ -86,14 +86,14 @@ def test_a_rollout_takes_at_least_the_computed_time_and_hardly_more(environments
 def test_the_figures_of_an_hour_follow_from_those_of_one_environment():
     once, twice = (size(1, build_seconds=60, rate_limit=RateLimit(n)) for n in (10, 20))
 
-    # All requests but the first are polls, and polls have half of the budget.
+    # All requests but the first are polls, and polls get half of the budget.
     assert once.environments_per_hour * (once.requests_each - 1) == pytest.approx(18_000)
     assert once.most_per_hour * (once.requests_least - 1) == pytest.approx(18_000)
     assert once.polls_per_minute == once.polls_each
     assert twice.environments_per_hour == 2 * once.environments_per_hour
 
 
-def test_the_budget_bounds_many_and_the_build_bounds_few():
+def test_the_budget_limits_many_environments_and_the_build_time_limits_few():
     assert size(1, build_seconds=60).seconds == 60.1
     assert size(10_000, build_seconds=60).seconds == 4000
 

@@ -1,4 +1,4 @@
-"""What a fleet does about answers that are lost: in company, over kills, with clocks that differ; in virtual time."""
+"""Runs whose answers are lost: with colleagues, after kills, and with clocks that differ; in virtual time."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def states(report: FleetReport) -> Counter[str]:
 
 
 def deployed(service: UnreliableService) -> Counter[str]:
-    """How often the fleet has deployed each environment."""
+    """Return how often the fleet has deployed each environment."""
     return Counter(one.environment for one in service.made if one.by_us)
 
 
@@ -50,7 +50,7 @@ def at(seconds: float) -> datetime:
 
 
 def interrupted(plan: Plan, record: SendRecord) -> MemoryJournal:
-    """The journal of a run that died when it had written that it was about to send its first operation."""
+    """Return the journal of a run that died after it wrote that it was about to send its first operation."""
     journal = MemoryJournal()
     journal.open(plan, check=lambda _: None)
     detail = {"sends": record.to_dict()}
@@ -65,7 +65,7 @@ async def plan_of(client: LaunchClient, count: int, source: Any = None) -> Plan:
 
 
 @pytest.mark.parametrize("zip_after_end", [False, True])
-def test_nothing_of_colleagues_is_taken_for_the_fleets_files(tmp_path: Path, zip_after_end: bool) -> None:
+def test_uploads_of_colleagues_are_not_mistaken_for_the_files_of_the_fleet(tmp_path: Path, zip_after_end: bool) -> None:
     (tmp_path / "index.html").write_text("ours")
     fates: list[Any] = [NEVER, Lost(), Lost(8.0, 504), Lost(0.0, 500), Lost(25.0, 504)] * 4
     service = UnreliableService(fates, kind="upload", zip_after_end=zip_after_end, listed_after=5.0)
@@ -95,7 +95,7 @@ def test_nothing_of_colleagues_is_taken_for_the_fleets_files(tmp_path: Path, zip
 
 @pytest.mark.parametrize("created_ahead", [-60.0, -0.1, 0.1, 60.0])
 @virtual_time
-async def test_two_clocks_of_the_service_double_nothing(created_ahead: float) -> None:
+async def test_a_difference_between_two_clocks_of_the_service_duplicates_nothing(created_ahead: float) -> None:
     service = UnreliableService([Lost() for _ in range(20)], created_ahead=created_ahead)
     async with service.client() as client:
         report = await client.fleet.run(await plan_of(client, 20))
@@ -116,7 +116,7 @@ async def test_a_5xx_after_the_service_acted_is_no_failure(status: int) -> None:
 
 
 @virtual_time
-async def test_what_a_colleague_made_an_hour_after_the_last_send_is_not_ours() -> None:
+async def test_a_deployment_of_a_colleague_an_hour_after_the_last_send_is_not_adopted() -> None:
     service = UnreliableService()
     async with service.client() as client:
         plan = await plan_of(client, 1, Commit(COMMIT))
@@ -131,7 +131,7 @@ async def test_what_a_colleague_made_an_hour_after_the_last_send_is_not_ours() -
 @pytest.mark.parametrize("late", [0.0, 25.0])
 @pytest.mark.parametrize("own_clock", [-3600.0, 0.0, 3600.0])
 @virtual_time
-async def test_what_a_killed_run_has_sent_is_found_whatever_this_machines_clock_shows(
+async def test_a_wrong_local_clock_does_not_hide_the_deployment_of_a_killed_run(
     monkeypatch: pytest.MonkeyPatch, own_clock: float, late: float
 ) -> None:
     really = time.time
@@ -149,7 +149,7 @@ async def test_what_a_killed_run_has_sent_is_found_whatever_this_machines_clock_
 
 
 @virtual_time
-async def test_the_journal_knows_the_last_send_and_not_only_the_first() -> None:
+async def test_the_journal_contains_the_last_send_and_not_only_the_first() -> None:
     service = UnreliableService([Refused(429, {"Retry-After": "20"}), Lost(25.0)], listed_after=20.0)
     journal = MemoryJournal()
     async with service.client() as client:
@@ -187,7 +187,7 @@ async def test_the_previous_zip_is_adopted_by_its_content_after_a_kill() -> None
 
 
 @virtual_time
-async def test_a_stopped_run_leaves_what_is_not_known_to_a_resumption() -> None:
+async def test_a_stopped_run_leaves_unknown_outcomes_to_a_resumption() -> None:
     service, journal = UnreliableService([Lost(25.0, 504)]), MemoryJournal()
     async with service.client() as client:
         plan = await plan_of(client, 1)
@@ -212,7 +212,7 @@ async def _broken(request: Request, send: Send) -> Response:
 
 
 @virtual_time
-async def test_what_never_left_is_journalled_as_not_sent() -> None:
+async def test_an_operation_that_was_never_sent_is_journalled_as_not_sent() -> None:
     service, journal = UnreliableService(), MemoryJournal()
     async with service.client(middleware=[_refusing]) as client:
         report = await client.fleet.run(await plan_of(client, 3), journal=journal)
@@ -233,7 +233,7 @@ async def test_a_middleware_that_breaks_before_it_sends_leaves_nothing_in_doubt(
 
 
 def _without_numbers(plan: Plan) -> Plan:
-    """A plan that says of no target which deployment is its newest, as for most targets of a large plan."""
+    """Return a plan that knows no newest deployment of any target, as for most targets of a large plan."""
     return attrs.evolve(
         plan,
         operations=tuple(
@@ -243,7 +243,7 @@ def _without_numbers(plan: Plan) -> Plan:
 
 
 async def _killed_before_it_sent(service: UnreliableService, plan: Plan) -> MemoryJournal:
-    """The journal of a run that was killed after it wrote that it was about to deploy, and before it sent anything."""
+    """Return the journal of a run that was killed after it journalled its last operation, but before it sent it."""
     journal, reached = MemoryJournal(), asyncio.Event()
 
     async def held_back(request: Request, send: Send) -> Response:
@@ -266,7 +266,7 @@ async def _killed_before_it_sent(service: UnreliableService, plan: Plan) -> Memo
 @pytest.mark.parametrize("created_ahead", [-60.0, 0.0, 60.0])
 @pytest.mark.parametrize("shows_numbers", [True, False])
 @virtual_time
-async def test_a_deployment_shortly_before_a_kill_is_not_taken_for_the_runs(
+async def test_a_deployment_shortly_before_a_kill_is_not_mistaken_for_one_of_the_run(
     shows_numbers: bool, created_ahead: float
 ) -> None:
     service = UnreliableService(shows_numbers=shows_numbers, created_ahead=created_ahead)
@@ -275,7 +275,7 @@ async def test_a_deployment_shortly_before_a_kill_is_not_taken_for_the_runs(
         service.begin(environment, at=at)
     async with service.client() as client:
         plan = await plan_of(client, 1)
-    # Whoever runs the plan has never seen what is there.
+    # The loaded plan does not know the deployments that the selection has read.
     journal = await _killed_before_it_sent(service, Plan.from_json(plan.to_json()))
     async with service.client() as client:
         report = await client.fleet.resume(journal)
@@ -286,7 +286,7 @@ async def test_a_deployment_shortly_before_a_kill_is_not_taken_for_the_runs(
 
 @pytest.mark.parametrize("created_ahead", [-60.0, 0.0, 60.0])
 @virtual_time
-async def test_later_in_a_run_such_a_deployment_is_reported_and_costs_no_listing(created_ahead: float) -> None:
+async def test_a_recent_deployment_of_a_later_target_is_reported_and_costs_no_listing(created_ahead: float) -> None:
     service = UnreliableService(created_ahead=created_ahead)
     last = targets(4)[-1].environment_uid
     for at in (-3600.0, -30.0):
@@ -306,7 +306,7 @@ async def test_later_in_a_run_such_a_deployment_is_reported_and_costs_no_listing
 
 
 @virtual_time
-async def test_what_a_colleague_deployed_after_the_plan_was_made_is_not_the_runs() -> None:
+async def test_a_deployment_of_a_colleague_after_planning_does_not_count_for_the_run() -> None:
     service = UnreliableService()
     environment = targets(1)[0].environment_uid
     service.begin(environment, at=-3600.0)
@@ -323,7 +323,7 @@ async def test_what_a_colleague_deployed_after_the_plan_was_made_is_not_the_runs
 
 
 @virtual_time
-async def test_what_was_there_when_the_plan_was_made_is_not_the_runs() -> None:
+async def test_a_deployment_from_before_planning_does_not_count_for_the_run() -> None:
     service = UnreliableService()
     last = targets(4)[-1].environment_uid
     for at in (-3600.0, -30.0):
@@ -340,7 +340,7 @@ async def test_what_was_there_when_the_plan_was_made_is_not_the_runs() -> None:
 
 
 @virtual_time
-async def test_without_a_date_a_copy_of_a_journal_knows_what_was_there_when_the_plan_was_made(tmp_path: Path) -> None:
+async def test_a_copy_without_a_date_excludes_deployments_from_before_planning(tmp_path: Path) -> None:
     service = UnreliableService(date_ahead=None)
     for target in targets(2):
         service.begin(target.environment_uid, at=-3600.0)
@@ -357,7 +357,7 @@ async def test_without_a_date_a_copy_of_a_journal_knows_what_was_there_when_the_
 
 
 @virtual_time
-async def test_without_a_date_a_copy_that_knows_nothing_takes_nothing_for_its_own(tmp_path: Path) -> None:
+async def test_a_copy_without_a_date_and_without_entries_adopts_nothing(tmp_path: Path) -> None:
     service = UnreliableService(date_ahead=None)
     service.begin(targets(1)[0].environment_uid, commit=COMMIT, at=-3600.0)
     async with service.client() as client:

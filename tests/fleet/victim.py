@@ -1,4 +1,4 @@
-"""A fleet run that kills its own process with SIGKILL at a chosen moment: before or after a write or an exchange."""
+"""A fleet run that kills its own process with SIGKILL at a chosen moment: before or after a write or a request."""
 
 from __future__ import annotations
 
@@ -21,53 +21,53 @@ from launch_async.watch import schedule
 
 
 @attrs.define
-class Fuse:
-    """Counts moments, and ends the process at the chosen one."""
+class KillSwitch:
+    """Count moments, and end the process at the chosen moment."""
 
     moment: int | None
     passed: int = 0
 
-    def burn(self) -> None:
+    def reach(self) -> None:
         self.passed += 1
         if self.passed == self.moment:
             os.kill(os.getpid(), signal.SIGKILL)
 
     async def around(self, request: Request, send: Send) -> Response:
-        self.burn()
+        self.reach()
         response = await send(request)
-        self.burn()
+        self.reach()
         return response
 
 
-class FusedJournal(FileJournal):
+class KillingJournal(FileJournal):
     """A journal with a moment before and after each write."""
 
-    def __init__(self, path: Path, fuse: Fuse) -> None:
+    def __init__(self, path: Path, switch: KillSwitch) -> None:
         super().__init__(path)
-        self._fuse = fuse
+        self._switch = switch
 
     def write(self, entry: Entry) -> None:
-        self._fuse.burn()
+        self._switch.reach()
         super().write(entry)
-        self._fuse.burn()
+        self._switch.reach()
 
 
-def client_of(server: dict[str, str], fuse: Fuse | None = None) -> LaunchClient:
+def client_of(server: dict[str, str], switch: KillSwitch | None = None) -> LaunchClient:
     return LaunchClient(
         Authtoken(server["authtoken"]),
         base_url=server["url"],
         organization_uid=server["organization_uid"],
         limiter=UnlimitedRateLimiter(),
         retry=RetryPolicy(look_up_delays=(0.05, 0.1), settle_after=0.05),
-        middleware=[fuse.around] if fuse else (),
+        middleware=[switch.around] if switch else (),
     )
 
 
 async def run_or_resume(server: dict[str, str], plan: Plan, path: Path, moment: int | None) -> FleetReport:
-    fuse = Fuse(moment)
-    async with client_of(server, fuse) as client:
-        journal = FusedJournal(path, fuse)
-        # A few at a time, so that kills find the others at all stages.
+    switch = KillSwitch(moment)
+    async with client_of(server, switch) as client:
+        journal = KillingJournal(path, switch)
+        # Run few operations at a time, so that a kill finds the others at all stages.
         places = None if moment is None else 4
         if path.exists() and path.stat().st_size:
             return await client.fleet.resume(journal, concurrency=places)

@@ -103,7 +103,7 @@ def always(answer: bytes) -> Counting:
     ],
     ids=["expired", "another name"],
 )
-async def test_a_certificate_says_what_is_wrong_with_it(
+async def test_an_unusable_certificate_is_named_with_its_fault(
     authority: trustme.CA, names: list[str], lasts: int, words: str
 ) -> None:
     ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=lasts)
@@ -117,7 +117,7 @@ async def test_a_certificate_says_what_is_wrong_with_it(
     assert (error.retryable, error.attempts) == (False, 1)
 
 
-async def test_an_unknown_authority_is_told_from_the_others(authority: trustme.CA) -> None:
+async def test_an_unknown_authority_is_reported_as_untrusted(authority: trustme.CA) -> None:
     async with serving(always(b""), ssl=server_context(authority.issue_cert("127.0.0.1"))) as origin:
         error = await failure_of(origin)
 
@@ -153,7 +153,7 @@ def newer(context: ssl.SSLContext) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
 
 
-def wanting_certificate(version: ssl.TLSVersion, authority: trustme.CA) -> Callable[[ssl.SSLContext], None]:
+def requiring_certificate(version: ssl.TLSVersion, authority: trustme.CA) -> Callable[[ssl.SSLContext], None]:
     def configure(context: ssl.SSLContext) -> None:
         context.verify_mode = ssl.CERT_REQUIRED
         context.maximum_version = version
@@ -174,7 +174,7 @@ async def test_an_old_version_of_tls_is_named(authority: trustme.CA) -> None:
     assert not error.retryable
 
 
-async def test_a_handshake_that_ends_without_a_reason_names_what_may_be_the_cause(authority: trustme.CA) -> None:
+async def test_a_handshake_that_ends_without_a_reason_names_possible_causes(authority: trustme.CA) -> None:
     context, older = server_context(authority.issue_cert("127.0.0.1")), trusting(authority)
     newer(context)
     older.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -205,11 +205,11 @@ async def test_a_port_without_tls_is_named(authority: trustme.CA) -> None:
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_wanted_client_certificate_is_named_and_nothing_has_happened(
+async def test_a_required_client_certificate_is_named_and_nothing_is_ambiguous(
     authority: trustme.CA, version: ssl.TLSVersion, method: str
 ) -> None:
     context = server_context(authority.issue_cert("127.0.0.1"))
-    wanting_certificate(version, authority)(context)
+    requiring_certificate(version, authority)(context)
     async with serving(speaking_tls(context)) as origin:
         error = await failure_of(
             origin.replace("http:", "https:"), lambda one: one.request(method, "/x"), ssl_context=trusting(authority)
@@ -220,9 +220,9 @@ async def test_a_wanted_client_certificate_is_named_and_nothing_has_happened(
     assert (error.retryable, error.ambiguous) == (False, False)
 
 
-async def test_a_server_that_says_nothing_may_want_a_certificate(authority: trustme.CA) -> None:
+async def test_a_silent_server_may_require_a_certificate(authority: trustme.CA) -> None:
     context = server_context(authority.issue_cert("127.0.0.1"))
-    wanting_certificate(ssl.TLSVersion.TLSv1_3, authority)(context)
+    requiring_certificate(ssl.TLSVersion.TLSv1_3, authority)(context)
     async with serving(always(b""), ssl=context) as origin:
         error = await failure_of(origin, ssl_context=trusting(authority))
 
@@ -250,7 +250,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize(("answer", "words"), MALFORMED.values(), ids=MALFORMED)
-async def test_a_malformed_answer_is_named_and_not_asked_for_again(answer: bytes, words: str) -> None:
+async def test_a_malformed_answer_is_named_and_not_requested_again(answer: bytes, words: str) -> None:
     server = always(answer)
     async with serving(server) as origin:
         error = await failure_of(origin)
@@ -262,7 +262,7 @@ async def test_a_malformed_answer_is_named_and_not_asked_for_again(answer: bytes
 
 
 @pytest.mark.parametrize("answer", [answer for answer, _ in MALFORMED.values()], ids=MALFORMED)
-async def test_a_creation_that_got_a_malformed_answer_is_looked_up(answer: bytes) -> None:
+async def test_the_outcome_of_a_creation_with_a_malformed_answer_is_checked(answer: bytes) -> None:
     created = b'{"uid":"%b","status":"QUEUED","deploymentNumber":1,"commitHash":"%b"}' % (
         DEPLOYMENT.encode(),
         b"a" * 40,
@@ -288,7 +288,7 @@ async def test_a_creation_that_got_a_malformed_answer_is_looked_up(answer: bytes
     assert posts == 1
 
 
-async def test_a_body_that_breaks_off_is_lost_and_asked_for_again() -> None:
+async def test_a_body_that_breaks_off_is_lost_and_requested_again() -> None:
     server = always(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab")
     async with serving(server) as origin:
         error = await failure_of(origin)
@@ -306,7 +306,7 @@ async def test_a_body_that_breaks_off_is_lost_and_asked_for_again() -> None:
      "http://user:pa/ss@proxy:1", "http://proxy:80:90", "http://pro\nxy:80", "socks5://proxy:1", "http://proxy:-1"],
 )  # fmt: skip
 @pytest.mark.parametrize("where", ["argument", "environment"])
-async def test_a_malformed_proxy_is_named_before_anything_is_sent(
+async def test_a_malformed_proxy_is_named_before_a_request_is_sent(
     monkeypatch: pytest.MonkeyPatch, proxy: str, where: str
 ) -> None:
     if where == "environment":
@@ -331,7 +331,7 @@ async def test_a_malformed_proxy_is_named_before_anything_is_sent(
     ids=["no http", "long header", "nothing", "refused", "garbage in the tunnel"],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_nothing_has_left_where_a_proxy_makes_no_tunnel(answer: bytes, words: str, method: str) -> None:
+async def test_no_request_was_sent_if_a_proxy_makes_no_tunnel(answer: bytes, words: str, method: str) -> None:
     server = always(answer)
     async with serving(server) as origin:
         error = await failure_of("https://launch.test", lambda one: one.request(method, "/x"), proxy=origin)
@@ -344,7 +344,7 @@ async def test_nothing_has_left_where_a_proxy_makes_no_tunnel(answer: bytes, wor
 # Deadlines
 
 
-async def test_a_deadline_that_comes_while_connecting_leaves_nothing_in_doubt() -> None:
+async def test_a_deadline_while_connecting_is_not_ambiguous() -> None:
     # The server never answers the TLS handshake, so there is no connection yet.
     async def handle(peer: Peer) -> None:
         await peer.reader.read()
@@ -358,7 +358,7 @@ async def test_a_deadline_that_comes_while_connecting_leaves_nothing_in_doubt() 
     assert not error.ambiguous
 
 
-async def test_a_deadline_that_comes_after_the_request_left_leaves_doubt() -> None:
+async def test_a_deadline_after_the_request_was_sent_is_ambiguous() -> None:
     async def handle(peer: Peer) -> None:
         await peer.request()
         let_pass(60.0)
@@ -372,7 +372,7 @@ async def test_a_deadline_that_comes_after_the_request_left_leaves_doubt() -> No
     assert error.ambiguous
 
 
-async def test_a_deadline_that_comes_while_connecting_again_leaves_the_first_send_in_doubt() -> None:
+async def test_a_deadline_while_reconnecting_leaves_the_first_send_unknown() -> None:
     """A kept-alive connection breaks after a GET, and aiohttp connects again automatically."""
     release = asyncio.Event()
 

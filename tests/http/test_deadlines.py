@@ -26,7 +26,7 @@ async def sleep(limit: float | None, length: float) -> tuple[float, bool]:
 
 
 @virtual_time
-async def test_each_comes_at_its_own_time_in_whatever_order_they_were_entered() -> None:
+async def test_each_deadline_ends_at_its_own_time_in_any_order() -> None:
     limits = [5.0, 1.0, 3.0, 3.0, 0.0, 2.0]
 
     outcomes = await asyncio.gather(*(sleep(limit, 10.0) for limit in limits))
@@ -35,14 +35,14 @@ async def test_each_comes_at_its_own_time_in_whatever_order_they_were_entered() 
 
 
 @virtual_time
-async def test_what_ends_in_time_is_left_alone() -> None:
+async def test_a_block_that_ends_in_time_is_not_cancelled() -> None:
     outcomes = await asyncio.gather(*(sleep(1.0 + length, length) for length in (0.0, 1.0, 2.0)))
 
     assert outcomes == [(0.0, False), (1.0, False), (2.0, False)]
 
 
 @virtual_time
-async def test_one_that_is_entered_after_others_have_come_still_comes() -> None:
+async def test_a_deadline_that_is_entered_after_others_have_ended_still_ends() -> None:
     first = await sleep(1.0, 10.0)
     quick = await sleep(1.0, 0.5)
     last = await sleep(1.0, 10.0)
@@ -51,14 +51,14 @@ async def test_one_that_is_entered_after_others_have_come_still_comes() -> None:
 
 
 @virtual_time
-async def test_no_limit_never_comes() -> None:
+async def test_a_deadline_without_a_limit_never_ends() -> None:
     endless, limited = await asyncio.gather(sleep(None, 1e6), sleep(1.0, 2.0))
 
     assert (endless, limited) == ((1e6, False), (1.0, True))
 
 
 @virtual_time
-async def test_of_two_around_each_other_the_nearer_one_comes() -> None:
+async def test_the_nearer_of_two_nested_deadlines_ends_its_block() -> None:
     with pytest.raises(TimeoutError), Deadline(2.0) as outer:  # noqa: PT012
         with pytest.raises(TimeoutError), Deadline(1.0) as inner:
             await asyncio.sleep(10)
@@ -69,7 +69,7 @@ async def test_of_two_around_each_other_the_nearer_one_comes() -> None:
 
 
 @virtual_time
-async def test_of_two_that_come_at_once_the_outer_one_is_told() -> None:
+async def test_the_outer_of_two_simultaneous_deadlines_raises() -> None:
     reached = False
 
     with pytest.raises(TimeoutError), Deadline(1.0):  # noqa: PT012
@@ -81,7 +81,7 @@ async def test_of_two_that_come_at_once_the_outer_one_is_told() -> None:
 
 
 @virtual_time
-async def test_a_cancellation_by_somebody_else_stays_one() -> None:
+async def test_another_cancellation_stays_a_cancellation() -> None:
     task = asyncio.ensure_future(sleep(1.0, 10.0))
     # Both happen in the same turn of the loop, because the timer of the deadline was set first.
     asyncio.get_running_loop().call_later(1.0, task.cancel)
@@ -91,7 +91,7 @@ async def test_a_cancellation_by_somebody_else_stays_one() -> None:
 
 
 @virtual_time
-async def test_an_error_from_within_passes_through() -> None:
+async def test_an_error_in_the_block_is_not_changed() -> None:
     with pytest.raises(ZeroDivisionError), Deadline(1.0) as deadline:
         raise ZeroDivisionError
 
@@ -109,13 +109,13 @@ async def test_a_task_that_was_ended_can_be_cancelled_and_limited_again() -> Non
     assert await sleep(1.0, 10.0) == (2.0, True)
 
 
-def test_another_event_loop_has_a_clock_of_its_own() -> None:
+def test_another_event_loop_has_a_separate_clock() -> None:
     outcomes = [asyncio.run(sleep(0.0, 60.0))[1] for _ in range(2)]
 
     assert outcomes == [True, True]
 
 
-def test_outside_of_a_task_there_is_nothing_to_end() -> None:
+def test_a_deadline_outside_of_a_task_is_an_error() -> None:
     loop = asyncio.new_event_loop()
     failures: list[BaseException] = []
 
@@ -135,7 +135,7 @@ def test_outside_of_a_task_there_is_nothing_to_end() -> None:
 
 
 @virtual_time
-async def test_ten_thousand_share_a_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_ten_thousand_deadlines_share_a_timer(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.get_running_loop()
     armed: list[float] = []
     call_at = loop.call_at

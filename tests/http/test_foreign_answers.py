@@ -19,7 +19,7 @@ ANOTHER = "66c0ffee00000000000000a2"
 
 @attrs.define
 class Doubling:
-    """A server that sends its first answer twice, the second copy a moment later."""
+    """A server that sends its first answer a second time, when the test says so."""
 
     url: str = ""
     connections: int = 0
@@ -55,7 +55,7 @@ async def doubling() -> AsyncIterator[Doubling]:
     server.close()
 
 
-async def test_an_answer_that_comes_twice_is_not_taken_for_the_next_calls(doubling: Doubling) -> None:
+async def test_an_answer_that_comes_twice_is_not_mistaken_for_the_next_answer(doubling: Doubling) -> None:
     async with client_on(None, base_url=doubling.url) as launch:  # type: ignore[arg-type]
         first = await launch.projects.get(PROJECT)
         doubling.first_was_read.set()
@@ -100,7 +100,7 @@ async def test_an_answer_with_another_uid_is_an_error_and_drops_its_connection(n
     assert len(transport.requests) == 1
 
 
-async def test_a_creation_that_gets_another_ones_answer_is_looked_up() -> None:
+async def test_the_outcome_of_a_creation_with_a_foreign_answer_is_checked() -> None:
     foreign = answer(201, {"project": {"uid": ANOTHER, "name": "somebody else's"}})
     dated = {"Date": "Mon, 04 May 2026 12:00:00 GMT"}
     ours = {"uid": PROJECT, "name": "landing", "createdAt": "2026-05-04T12:00:00.000Z"}
@@ -112,7 +112,7 @@ async def test_a_creation_that_gets_another_ones_answer_is_looked_up() -> None:
     assert project.uid == PROJECT
 
 
-async def test_a_deployment_that_was_there_before_is_no_answer_to_a_creation() -> None:
+async def test_an_older_deployment_is_no_answer_to_a_creation() -> None:
     dated = {"Date": "Mon, 04 May 2026 12:00:00 GMT"}
     made = "2026-05-04T12:00:00.000Z"
     old = {"uid": ANOTHER, "deploymentNumber": 4, "commitHash": "a" * 40, "createdAt": made}
@@ -172,7 +172,7 @@ def _signed(name: str) -> dict[str, str]:
     return {"downloadUrl": f"https://storage.example/{name}?signature=1"}
 
 
-async def test_the_address_of_another_deployments_zip_is_asked_for_again_over_another_connection() -> None:
+async def test_the_address_of_another_zip_is_requested_again_over_another_connection() -> None:
     dropped: list[str] = []
     doubled = Response(200, {}, json.dumps(_signed("a")).encode(), drop_connection=lambda: dropped.append("dropped"))
     transport = FakeTransport(answer(200, _signed("a")), doubled, answer(200, _signed("b")))

@@ -94,7 +94,7 @@ CALLS: list[Callable[[LaunchClient], Awaitable[object]]] = [
 
 
 @pytest.mark.parametrize("call", CALLS)
-async def test_an_endless_answer_is_not_read_and_not_asked_for_again(
+async def test_an_endless_answer_is_not_read_and_not_requested_again(
     call: Callable[[LaunchClient], Awaitable[object]],
 ) -> None:
     server = Endless()
@@ -109,7 +109,7 @@ async def test_an_endless_answer_is_not_read_and_not_asked_for_again(
 
 
 @pytest.mark.parametrize("log", [False, True])
-async def test_no_frame_of_the_error_holds_the_token_or_the_answer(log: bool) -> None:
+async def test_no_frame_of_the_error_contains_the_token_or_the_answer(log: bool) -> None:
     server = Endless(begin=b"the-answer")
     async with serving(server) as origin, client_of(origin) as launch:
         with pytest.raises(LaunchError) as caught:
@@ -156,7 +156,7 @@ async def test_an_endless_answer_to_a_creation_leaves_its_outcome_unknown() -> N
     assert caught.value.ambiguous
 
 
-async def test_an_endless_error_is_an_error_of_its_status() -> None:
+async def test_an_endless_error_body_raises_the_error_of_its_status() -> None:
     server = Endless(status=b"404 Not Found")
     async with serving(server) as origin, client_of(origin) as launch:
         with pytest.raises(NotFoundError):
@@ -176,7 +176,7 @@ async def test_an_endless_token_is_refused() -> None:
     assert server.requests == 1
 
 
-async def test_a_transport_of_ones_own_is_held_to_the_limit() -> None:
+async def test_the_limit_applies_to_a_custom_transport() -> None:
     class Own:
         async def send(self, request: Request) -> Response:
             return Response(200, {}, bytes(LIMIT + 1))
@@ -218,7 +218,7 @@ async def launch_with_log() -> AsyncIterator[LaunchClient]:
         yield launch
 
 
-async def test_a_long_log_comes_whole_and_lets_others_have_their_turn(launch_with_log: LaunchClient) -> None:
+async def test_a_long_log_is_complete_and_does_not_block_the_event_loop(launch_with_log: LaunchClient) -> None:
     turns = 0
 
     async def others() -> None:
@@ -239,7 +239,7 @@ async def test_a_long_log_comes_whole_and_lets_others_have_their_turn(launch_wit
     assert [entry.message.split(",")[0] for entry in log[20_000:20_002]] == ["line 20000", "line 20001"]
 
 
-async def test_a_middleware_sees_the_whole_log() -> None:
+async def test_a_middleware_gets_the_whole_log() -> None:
     seen = list[int]()
 
     async def look(request: Request, send: Send) -> Response:
@@ -263,7 +263,7 @@ async def test_a_log_that_never_ends_is_too_large() -> None:
     assert server.requests == 1
 
 
-async def test_what_is_no_log_is_not_read_to_its_end() -> None:
+async def test_an_answer_that_is_no_log_is_not_read_to_its_end() -> None:
     server = Endless()
     async with serving(server) as origin, client_of(origin, response_limit=10**12) as launch:
         with pytest.raises(LaunchError, match="is not JSON"):
@@ -272,7 +272,7 @@ async def test_what_is_no_log_is_not_read_to_its_end() -> None:
     assert server.requests == 1
 
 
-async def test_a_log_that_breaks_off_is_asked_for_again_from_its_beginning() -> None:
+async def test_a_log_that_breaks_off_is_requested_again_from_its_beginning() -> None:
     async def handle(peer: Peer) -> None:
         await peer.request()
         await peer.answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(LOG))
@@ -287,7 +287,7 @@ async def test_a_log_that_breaks_off_is_asked_for_again_from_its_beginning() -> 
 # Storage
 
 
-async def test_a_download_is_read_as_far_as_a_zip_can_be_long() -> None:
+async def test_a_download_is_read_up_to_the_longest_possible_zip() -> None:
     taken = list[int]()
     async with serving(Endless()) as origin:
         transport = AiohttpTransport()
@@ -299,7 +299,7 @@ async def test_a_download_is_read_as_far_as_a_zip_can_be_long() -> None:
     assert sum(taken) <= LIMIT
 
 
-async def test_what_storage_says_about_an_upload_that_it_took_does_not_matter(tmp_path: Path) -> None:
+async def test_the_body_of_a_successful_upload_answer_is_ignored(tmp_path: Path) -> None:
     server = Endless()
     file = tmp_path / "site.zip"
     file.write_bytes(bytes(2000))
@@ -309,5 +309,5 @@ async def test_what_storage_says_about_an_upload_that_it_took_does_not_matter(tm
     assert server.requests == 1
 
 
-def test_the_error_is_what_others_are() -> None:
+def test_a_too_large_answer_is_no_storage_error() -> None:
     assert not issubclass(ResponseTooLarge, StorageError)

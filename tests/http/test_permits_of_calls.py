@@ -1,4 +1,4 @@
-"""What a call does with its permit: answered if the request may have been sent, released if it was not."""
+"""The permit of a call is answered if the request may have been sent, and released if it was not sent."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Permits(UnlimitedRateLimiter):
 
 
 @virtual_time
-async def test_the_budget_is_asked_for_an_operation_by_its_name_and_method() -> None:
+async def test_a_permit_is_requested_with_the_name_and_method_of_the_operation() -> None:
     permits = Permits()
 
     async with client_on(FakeTransport(answer(204)), limiter=permits) as launch:
@@ -57,7 +57,7 @@ async def test_the_budget_is_asked_for_an_operation_by_its_name_and_method() -> 
 
 
 @virtual_time
-async def test_a_request_that_never_left_gives_its_permit_back() -> None:
+async def test_a_request_that_was_never_sent_releases_its_permit() -> None:
     permits = Permits()
 
     async with client_on(FakeTransport(ConnectError("no route"), DONE), limiter=permits) as launch:
@@ -80,7 +80,7 @@ async def test_a_request_whose_answer_was_lost_answers_its_permit() -> None:
 
 
 @virtual_time
-async def test_a_meter_that_raises_before_the_request_burns_no_slot() -> None:
+async def test_a_meter_that_raises_before_the_request_uses_no_slot() -> None:
     def raising() -> None:
         raise ValueError("a full disk")
 
@@ -117,7 +117,7 @@ async def test_a_call_that_is_cancelled_while_it_waits_for_the_budget_takes_no_p
 
 
 @virtual_time
-async def test_a_call_that_is_cancelled_while_its_request_is_out_answers_its_permit() -> None:
+async def test_a_call_that_is_cancelled_during_its_request_answers_its_permit() -> None:
     async def hanging(_: object) -> Any:
         await asyncio.sleep(1000)
 
@@ -132,7 +132,7 @@ async def test_a_call_that_is_cancelled_while_its_request_is_out_answers_its_per
 
 
 @virtual_time
-async def test_a_call_that_the_garbage_collector_ends_leaves_its_permit_alone() -> None:
+async def test_a_call_that_the_garbage_collector_ends_does_not_settle_its_permit() -> None:
     async def hanging(_: object) -> Any:
         await asyncio.Event().wait()
 

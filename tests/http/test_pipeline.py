@@ -93,7 +93,7 @@ def after(seconds: float, response: Response | BaseException) -> Any:
 
 
 class RecordingLimiter(UnlimitedRateLimiter):
-    """Records its calls."""
+    """Record the calls of the limiter."""
 
     def __init__(self, wait: float = 0.0) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class RecordingLimiter(UnlimitedRateLimiter):
 @pytest.mark.parametrize("method", IDEMPOTENT)
 @pytest.mark.parametrize("status", TRANSIENT)
 @virtual_time
-async def test_what_can_be_repeated_safely_is_repeated_on_a_passing_failure(method: str, status: int) -> None:
+async def test_an_idempotent_request_is_repeated_after_a_temporary_failure(method: str, status: int) -> None:
     transport = FakeTransport(answer(status), answer(status), DONE)
 
     assert await outcome_of(transport, method) is None
@@ -136,7 +136,7 @@ async def test_what_can_be_repeated_safely_is_repeated_on_a_passing_failure(meth
 @pytest.mark.parametrize("method", NOT_IDEMPOTENT)
 @pytest.mark.parametrize("status", TRANSIENT)
 @virtual_time
-async def test_what_cannot_be_repeated_safely_is_not_and_says_that_it_may_have_happened(
+async def test_a_request_that_is_not_idempotent_is_not_repeated_and_its_error_is_ambiguous(
     method: str, status: int
 ) -> None:
     transport = FakeTransport(answer(status), DONE)
@@ -163,7 +163,7 @@ async def test_a_lasting_failure_is_never_repeated(method: str, status: int) -> 
 
 @pytest.mark.parametrize("status", [500, 501, 505, 520, 522, 524, 599])
 @virtual_time
-async def test_no_5xx_says_that_a_post_did_nothing(status: int) -> None:
+async def test_a_post_is_ambiguous_after_every_5xx(status: int) -> None:
     error = await outcome_of(FakeTransport(answer(status), DONE), "POST")
 
     assert (error.status, error.ambiguous, error.attempts) == (status, True, 1)
@@ -171,7 +171,7 @@ async def test_no_5xx_says_that_a_post_did_nothing(status: int) -> None:
 
 @pytest.mark.parametrize("method", EVERY_METHOD)
 @virtual_time
-async def test_what_never_left_is_sent_again_whatever_the_method(method: str) -> None:
+async def test_a_request_that_was_never_sent_is_repeated_with_any_method(method: str) -> None:
     transport = FakeTransport(ConnectError("no connection"), DONE)
 
     assert await outcome_of(transport, method) is None
@@ -179,7 +179,7 @@ async def test_what_never_left_is_sent_again_whatever_the_method(method: str) ->
 
 
 @virtual_time
-async def test_what_can_never_connect_is_not_tried_again() -> None:
+async def test_a_lasting_connection_failure_is_not_retried() -> None:
     transport = FakeTransport(ConnectError("no secure connection", retryable=False))
 
     error = await outcome_of(transport, "GET")
@@ -192,7 +192,7 @@ async def test_what_can_never_connect_is_not_tried_again() -> None:
 @pytest.mark.parametrize("method", IDEMPOTENT)
 @pytest.mark.parametrize("lost", [ResponseLost("lost"), AttemptTimeout("slow")], ids=lambda error: type(error).__name__)
 @virtual_time
-async def test_a_lost_answer_is_asked_for_again_where_that_is_safe(method: str, lost: LaunchError) -> None:
+async def test_an_idempotent_request_is_repeated_after_a_lost_answer(method: str, lost: LaunchError) -> None:
     transport = FakeTransport(lost, DONE)
 
     assert await outcome_of(transport, method) is None
@@ -202,7 +202,7 @@ async def test_a_lost_answer_is_asked_for_again_where_that_is_safe(method: str, 
 @pytest.mark.parametrize("method", NOT_IDEMPOTENT)
 @pytest.mark.parametrize("lost", [ResponseLost("lost"), AttemptTimeout("slow")], ids=lambda error: type(error).__name__)
 @virtual_time
-async def test_a_lost_answer_leaves_the_outcome_unknown_where_repeating_is_not_safe(
+async def test_a_lost_answer_leaves_the_outcome_unknown_if_a_repetition_is_unsafe(
     method: str, lost: LaunchError
 ) -> None:
     transport = FakeTransport(lost, DONE)
@@ -223,7 +223,7 @@ async def test_a_get_whose_answers_are_all_lost_has_done_nothing() -> None:
 
 
 @virtual_time
-async def test_a_redirect_is_not_tried_again() -> None:
+async def test_a_redirect_is_not_retried() -> None:
     transport = FakeTransport(RedirectRefused("elsewhere"))
 
     assert isinstance(await outcome_of(transport, "GET"), RedirectRefused)
@@ -232,7 +232,7 @@ async def test_a_redirect_is_not_tried_again() -> None:
 
 @pytest.mark.parametrize("method", EVERY_METHOD)
 @virtual_time
-async def test_a_429_is_sent_again_whatever_the_method_and_uses_up_no_attempt(method: str) -> None:
+async def test_a_429_is_repeated_with_any_method_and_uses_no_attempt(method: str) -> None:
     transport = FakeTransport(answer(429), answer(429), answer(429), DONE)
 
     assert await outcome_of(transport, method, retry=RetryPolicy(attempts=1)) is None
@@ -240,7 +240,7 @@ async def test_a_429_is_sent_again_whatever_the_method_and_uses_up_no_attempt(me
 
 
 @virtual_time
-async def test_a_call_puts_up_with_only_so_many_429() -> None:
+async def test_a_call_fails_after_a_limited_number_of_429() -> None:
     transport = FakeTransport(answer(429))
 
     error = await outcome_of(transport, "POST", retry=RetryPolicy(refusals=3))
@@ -250,7 +250,7 @@ async def test_a_call_puts_up_with_only_so_many_429() -> None:
 
 
 @virtual_time
-async def test_attempts_are_used_up() -> None:
+async def test_a_call_fails_after_its_last_attempt() -> None:
     transport = FakeTransport(answer(503))
 
     error = await outcome_of(transport, "GET", retry=RetryPolicy(attempts=3))
@@ -304,7 +304,7 @@ async def test_a_huge_wait_is_cut_to_the_cap(status: int, asked: str) -> None:
 
 @pytest.mark.parametrize("asked", ["-5", "-1e300", "-inf", "0", "Thu, 01 Jan 1970 00:00:00 GMT"])
 @virtual_time
-async def test_a_wait_that_is_over_already_is_none(asked: str) -> None:
+async def test_a_retry_after_in_the_past_causes_no_wait(asked: str) -> None:
     transport = FakeTransport(answer(429, headers={"Retry-After": asked}), DONE)
 
     assert await outcome_of(transport, "GET") is None
@@ -313,7 +313,7 @@ async def test_a_wait_that_is_over_already_is_none(asked: str) -> None:
 
 @pytest.mark.parametrize("ahead", [timedelta(hours=-1), timedelta(hours=1)])
 @virtual_time
-async def test_a_wait_until_a_date_is_measured_by_the_clock_of_who_named_it(ahead: timedelta) -> None:
+async def test_a_retry_after_date_is_compared_with_the_clock_of_the_service(ahead: timedelta) -> None:
     theirs = datetime.now(UTC) + ahead
     headers = {
         "Date": format_datetime(theirs, usegmt=True),
@@ -326,7 +326,7 @@ async def test_a_wait_until_a_date_is_measured_by_the_clock_of_who_named_it(ahea
 
 
 @virtual_time
-async def test_a_huge_wait_that_the_deadline_forbids_ends_the_call_and_tells_how_long() -> None:
+async def test_a_huge_wait_beyond_the_deadline_ends_the_call_and_is_reported() -> None:
     transport = FakeTransport(answer(429, headers={"Retry-After": "86400"}), DONE)
 
     error = await outcome_of(transport, "GET", timeout=30.0)
@@ -336,7 +336,7 @@ async def test_a_huge_wait_that_the_deadline_forbids_ends_the_call_and_tells_how
 
 
 @virtual_time
-async def test_a_wait_beyond_the_deadline_ends_the_call_at_once() -> None:
+async def test_a_wait_beyond_the_deadline_ends_the_call_immediately() -> None:
     transport = FakeTransport(answer(503, headers={"Retry-After": "30"}), DONE)
 
     error = await outcome_of(transport, "GET", timeout=10.0)
@@ -373,7 +373,7 @@ def test_retry_after_is_read_in_seconds_and_as_a_date(text: str | None, seconds:
 
 
 @given(text=st.text(max_size=40) | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ \d+:\d+:\d+ [+-]\d+"))
-def test_no_retry_after_whatsoever_raises(text: str) -> None:
+def test_no_retry_after_header_raises(text: str) -> None:
     seconds = parse_retry_after(text)
 
     assert seconds is None or seconds >= 0
@@ -384,9 +384,7 @@ def test_no_retry_after_whatsoever_raises(text: str) -> None:
 
 @pytest.mark.parametrize(("method", "ambiguous"), [("GET", False), ("POST", True), ("PATCH", True)])
 @virtual_time
-async def test_a_deadline_that_comes_during_an_exchange_says_what_may_have_happened(
-    method: str, ambiguous: bool
-) -> None:
+async def test_a_deadline_during_an_exchange_says_whether_the_outcome_is_unknown(method: str, ambiguous: bool) -> None:
     error = await outcome_of(FakeTransport(slowly), method, timeout=5.0)
 
     assert isinstance(error, DeadlineExceeded)
@@ -396,7 +394,7 @@ async def test_a_deadline_that_comes_during_an_exchange_says_what_may_have_happe
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan")])
-async def test_a_call_that_has_no_time_at_all_spends_nothing(timeout: float) -> None:
+async def test_a_call_without_time_sends_nothing(timeout: float) -> None:
     transport, limiter = FakeTransport(DONE), RecordingLimiter()
 
     async with client_on(transport, limiter=limiter) as launch:
@@ -408,7 +406,7 @@ async def test_a_call_that_has_no_time_at_all_spends_nothing(timeout: float) -> 
 
 
 @virtual_time
-async def test_a_deadline_that_comes_between_two_attempts_says_so() -> None:
+async def test_a_deadline_between_two_attempts_is_reported_as_such() -> None:
     transport = FakeTransport(after(1, answer(429)), DONE)
 
     error = await outcome_of(transport, "GET", timeout=5.0, limiter=RecordingLimiter(wait=3.0))
@@ -428,7 +426,7 @@ async def test_each_call_may_have_its_own_deadline() -> None:
 
 
 @virtual_time
-async def test_the_deadline_holds_for_everything_together() -> None:
+async def test_the_deadline_covers_all_attempts_and_waits() -> None:
     transport = FakeTransport(after(4, answer(503)))
 
     error = await outcome_of(transport, "GET", timeout=10.0)
@@ -447,7 +445,7 @@ async def test_each_attempt_has_its_own_limit() -> None:
 
 
 @virtual_time
-async def test_a_timeout_of_a_layer_is_not_taken_for_the_deadline() -> None:
+async def test_a_timeout_of_a_middleware_is_not_mistaken_for_the_deadline() -> None:
     async def impatient(request: Request, send: Send) -> Response:
         raise TimeoutError("my own")
 
@@ -456,7 +454,7 @@ async def test_a_timeout_of_a_layer_is_not_taken_for_the_deadline() -> None:
 
 
 @virtual_time
-async def test_a_cancelled_call_is_cancelled_and_accounted_for() -> None:
+async def test_a_cancelled_call_is_cancelled_and_counted() -> None:
     limiter = RecordingLimiter()
     async with client_on(FakeTransport(slowly), limiter=limiter) as launch:
         call = asyncio.ensure_future(launch.projects.get(PROJECT))
@@ -472,7 +470,7 @@ async def test_a_cancelled_call_is_cancelled_and_accounted_for() -> None:
 
 
 @virtual_time
-async def test_every_attempt_takes_its_place_in_the_budget_and_reports_back() -> None:
+async def test_every_attempt_takes_a_permit_and_settles_it() -> None:
     limiter = RecordingLimiter(wait=1.0)
     headers = {"Retry-After": "2", "X-RateLimit-Limit": "10", "X-RateLimit-Remaining": "many"}
     transport = FakeTransport(after(1, answer(429, headers=headers)), after(1, ResponseLost("lost")), after(1, DONE))
@@ -503,9 +501,7 @@ async def test_every_attempt_takes_its_place_in_the_budget_and_reports_back() ->
 )
 @pytest.mark.parametrize("status", [200, 429])
 @virtual_time
-async def test_the_budget_is_told_when_the_services_window_starts_anew(
-    status: int, reset: str, seconds: float | None
-) -> None:
+async def test_the_limiter_gets_the_reset_time_of_the_service(status: int, reset: str, seconds: float | None) -> None:
     limiter = RecordingLimiter()
     headers = {
         "Date": format_datetime(NOW, usegmt=True),
@@ -520,7 +516,7 @@ async def test_the_budget_is_told_when_the_services_window_starts_anew(
 
 @pytest.mark.parametrize("number", ["inf", "-inf", "nan", "1e400", "9" * 400])
 @virtual_time
-async def test_a_limit_that_is_no_number_is_overlooked(number: str) -> None:
+async def test_a_rate_limit_header_that_is_no_number_is_ignored(number: str) -> None:
     headers = {"X-RateLimit-Limit": number, "X-RateLimit-Remaining": number}
     transport = FakeTransport(*[answer(200, {}, headers=headers)] * 2)
 
@@ -532,7 +528,7 @@ async def test_a_limit_that_is_no_number_is_overlooked(number: str) -> None:
 
 
 @virtual_time
-async def test_a_budget_that_cannot_be_had_in_time_refuses_before_anything_is_sent() -> None:
+async def test_a_permit_that_comes_too_late_is_refused_before_a_request_is_sent() -> None:
     class Full(UnlimitedRateLimiter):
         async def acquire(
             self,
@@ -558,19 +554,19 @@ async def test_a_budget_that_cannot_be_had_in_time_refuses_before_anything_is_se
 
 @pytest.mark.parametrize("lost", [ResponseLost("lost"), answer(502)], ids=["lost", "502"])
 @virtual_time
-async def test_what_is_gone_after_a_lost_answer_was_deleted_by_us(lost: LaunchError | Response) -> None:
+async def test_a_404_after_a_lost_answer_to_a_delete_is_a_success(lost: LaunchError | Response) -> None:
     async with client_on(FakeTransport(lost, answer(404))) as launch:
         assert await launch.projects.delete(PROJECT) is None
 
 
 @virtual_time
-async def test_what_is_gone_after_a_silent_resend_was_deleted_by_us() -> None:
+async def test_a_404_after_a_silent_resend_of_a_delete_is_a_success() -> None:
     async with client_on(FakeTransport(attrs.evolve(answer(404), sends=2))) as launch:
         assert await launch.environments.delete(PROJECT, ENVIRONMENT) is None
 
 
 @virtual_time
-async def test_a_silent_resend_that_is_refused_may_still_have_deleted_it() -> None:
+async def test_a_refused_silent_resend_of_a_delete_is_ambiguous() -> None:
     async with client_on(FakeTransport(attrs.evolve(answer(429), sends=2), answer(404))) as launch:
         assert await launch.environments.delete(PROJECT, ENVIRONMENT) is None
 
@@ -586,14 +582,14 @@ async def test_an_error_after_a_lost_answer_does_not_claim_that_nothing_happened
 
 @pytest.mark.parametrize("first", [[], [answer(429)], [ConnectError("no")]], ids=["at once", "refused", "never left"])
 @virtual_time
-async def test_what_was_never_there_is_not_found(first: list[Any]) -> None:
+async def test_a_404_to_the_first_delete_is_not_found(first: list[Any]) -> None:
     async with client_on(FakeTransport(*first, answer(404))) as launch:
         with pytest.raises(NotFoundError):
             await launch.projects.delete(PROJECT)
 
 
 @virtual_time
-async def test_only_a_deletion_may_find_nothing() -> None:
+async def test_a_404_is_a_success_only_for_a_delete() -> None:
     async with client_on(FakeTransport(ResponseLost("lost"), answer(404))) as launch:
         with pytest.raises(NotFoundError):
             await launch.projects.get(PROJECT)
@@ -603,7 +599,7 @@ async def test_only_a_deletion_may_find_nothing() -> None:
 
 
 class Rotating(Credentials):
-    """Returns the same mapping each time, with a new token in it. Its truth value is False."""
+    """Return the same mapping each time, with a new token in it. The truth value of the mapping is False."""
 
     def __init__(self) -> None:
         self._given = {"authtoken": ""}
@@ -617,7 +613,7 @@ class Rotating(Credentials):
         return self._given
 
 
-async def test_credentials_may_change_the_mapping_that_they_gave() -> None:
+async def test_credentials_may_change_the_mapping_that_they_returned() -> None:
     transport = FakeTransport(DONE)
 
     async with client_on(transport, credentials=Rotating()) as launch:
@@ -660,7 +656,7 @@ def only_generation(number: int, refusal: Response | None = None) -> Any:
     ids=["401", "105"],
 )
 @virtual_time
-async def test_refused_credentials_are_renewed_and_the_request_sent_again(refusal: Response) -> None:
+async def test_refused_credentials_are_renewed_and_the_request_is_repeated(refusal: Response) -> None:
     credentials = Renewable()
     async with client_on(FakeTransport(only_generation(1, refusal)), credentials=credentials) as launch:
         assert (await launch.projects.get(PROJECT)).uid == PROJECT
@@ -669,7 +665,7 @@ async def test_refused_credentials_are_renewed_and_the_request_sent_again(refusa
 
 
 @virtual_time
-async def test_many_calls_renew_once_between_them() -> None:
+async def test_many_calls_share_one_renewal() -> None:
     credentials, transport = Renewable(), FakeTransport(only_generation(1))
     async with client_on(transport, credentials=credentials) as launch:
 
@@ -686,7 +682,7 @@ async def test_many_calls_renew_once_between_them() -> None:
 
 
 @virtual_time
-async def test_a_caller_who_goes_away_does_not_stop_the_renewal_for_the_others() -> None:
+async def test_a_cancelled_call_does_not_stop_the_renewal_for_other_calls() -> None:
     credentials = Renewable()
     async with client_on(FakeTransport(only_generation(1)), credentials=credentials) as launch:
         impatient = asyncio.ensure_future(launch.projects.get(PROJECT))
@@ -699,7 +695,7 @@ async def test_a_caller_who_goes_away_does_not_stop_the_renewal_for_the_others()
 
 
 @virtual_time
-async def test_credentials_are_renewed_once_per_call_only() -> None:
+async def test_credentials_are_renewed_at_most_once_per_call() -> None:
     credentials, transport = Renewable(), FakeTransport(only_generation(99))
     async with client_on(transport, credentials=credentials) as launch:
         with pytest.raises(UnauthorizedError):
@@ -719,7 +715,7 @@ async def test_credentials_that_cannot_be_renewed_end_the_call() -> None:
 
 
 @virtual_time
-async def test_a_git_account_out_of_reach_renews_nothing() -> None:
+async def test_an_unreachable_git_account_causes_no_renewal() -> None:
     credentials, transport = Renewable(), FakeTransport(only_generation(1, GIT_REFUSAL))
     async with client_on(transport, credentials=credentials) as launch:
         with pytest.raises(GitProviderError):
@@ -755,7 +751,7 @@ async def test_a_query_is_written_as_the_service_would_write_it() -> None:
     assert (await sent({}, query=query)).url.endswith("/anything?yes=true&no=false&limit=5&name=a+b")
 
 
-async def test_an_authtoken_goes_with_its_organization() -> None:
+async def test_an_authtoken_is_sent_with_its_organization() -> None:
     headers = (await sent({})).headers
 
     assert headers["authtoken"] == TOKEN
@@ -765,7 +761,7 @@ async def test_an_authtoken_goes_with_its_organization() -> None:
 
 
 @pytest.mark.parametrize("organization", [None, ORGANIZATION])
-async def test_a_bearer_token_goes_with_the_organization_if_that_is_known(organization: str | None) -> None:
+async def test_a_bearer_token_is_sent_with_the_organization_if_known(organization: str | None) -> None:
     headers = (await sent({"credentials": AccessToken(TOKEN), "organization_uid": organization})).headers
 
     assert headers["Authorization"] == f"Bearer {TOKEN}"
@@ -789,7 +785,7 @@ async def test_a_body_is_declared_as_json(document: Any) -> None:
     assert request.headers["Content-Type"] == "application/json"
 
 
-async def test_query_parameters_are_quoted_and_none_is_left_out() -> None:
+async def test_query_parameters_are_quoted_and_none_is_omitted() -> None:
     request = await sent({}, query={"a": "b c&d", "n": 5, "none": None, "zero": 0})
 
     assert request.url == "https://launch-api.contentstack.com/anything?a=b+c%26d&n=5&zero=0"
@@ -814,7 +810,7 @@ async def test_an_error_carries_the_request_id_of_the_service(name: str) -> None
 
 
 @virtual_time
-async def test_without_one_an_error_carries_our_own_which_is_never_sent() -> None:
+async def test_an_error_without_a_service_id_has_an_id_that_was_never_sent() -> None:
     transport = FakeTransport(answer(500))
 
     one, other = await outcome_of(transport, "GET"), await outcome_of(transport, "GET")
@@ -874,7 +870,7 @@ async def test_an_observer_sees_the_error_that_a_call_ends_in() -> None:
 
 
 @virtual_time
-async def test_an_observer_may_look_at_nothing() -> None:
+async def test_an_observer_may_ignore_all_events() -> None:
     assert (
         await outcome_of(FakeTransport(answer(503), DONE), "GET", hooks=Hooks(), limiter=RecordingLimiter(1.0)) is None
     )
@@ -893,7 +889,7 @@ class Faulty(Observer):
 
 
 @virtual_time
-async def test_an_observer_that_fails_is_told_of_in_the_log_and_changes_nothing(
+async def test_an_observer_that_fails_is_logged_and_changes_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     transport = FakeTransport(answer(503), DONE, DONE)
@@ -920,7 +916,7 @@ async def test_an_observer_never_sees_the_secret_of_a_hook() -> None:
 
 
 @virtual_time
-async def test_layers_wrap_each_attempt_the_outermost_first() -> None:
+async def test_middleware_wraps_each_attempt_the_outermost_first() -> None:
     seen: list[str] = []
 
     def layer(name: str) -> Any:
@@ -940,7 +936,7 @@ async def test_layers_wrap_each_attempt_the_outermost_first() -> None:
 
 
 @virtual_time
-async def test_a_layer_may_answer_by_itself() -> None:
+async def test_a_middleware_may_answer_without_a_request() -> None:
     async def cached(request: Request, send: Send) -> Response:
         return DONE
 
@@ -951,7 +947,7 @@ async def test_a_layer_may_answer_by_itself() -> None:
 
 
 @virtual_time
-async def test_what_a_layer_breaks_is_the_users_to_see() -> None:
+async def test_an_error_of_a_middleware_reaches_the_caller() -> None:
     async def broken(request: Request, send: Send) -> Response:
         raise ZeroDivisionError("mine")
 
@@ -960,7 +956,7 @@ async def test_what_a_layer_breaks_is_the_users_to_see() -> None:
 
 
 @virtual_time
-async def test_log_records_tell_the_story_without_a_secret(caplog: pytest.LogCaptureFixture) -> None:
+async def test_log_records_describe_a_call_without_a_secret(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "launch_async")
     refusal = answer(503, {"message": f"{TOKEN} hidden-value"})
     async with client_on(FakeTransport(refusal, answer(400, {"message": f"{TOKEN} hidden-value"}))) as launch:
@@ -982,7 +978,7 @@ async def test_log_records_tell_the_story_without_a_secret(caplog: pytest.LogCap
 
 
 @virtual_time
-async def test_a_token_is_not_repeated_whatever_the_spelling_of_its_header() -> None:
+async def test_a_token_is_not_repeated_for_any_spelling_of_its_header() -> None:
     class LowerCase(Renewable):
         async def headers(self) -> Mapping[str, str]:
             return {"authorization": f"bearer {TOKEN}"}
@@ -993,7 +989,7 @@ async def test_a_token_is_not_repeated_whatever_the_spelling_of_its_header() -> 
     assert TOKEN not in f"{error} {error!r} {vars(error)}"
 
 
-async def test_a_request_and_its_response_do_not_show_what_they_carry() -> None:
+async def test_the_repr_of_a_request_and_a_response_hides_headers_and_bodies() -> None:
     request = await sent({}, "POST", json={"secret": "hidden-value"})
 
     assert TOKEN not in repr(request)
@@ -1016,7 +1012,7 @@ async def test_a_request_and_its_response_do_not_show_what_they_carry() -> None:
         (answer(200, {"project": {"uid": 7}}), r"\$\.project\.uid: expected a string, got a number"),
     ],
 )
-async def test_a_success_of_another_shape_names_what_does_not_fit(response: Response, problem: str) -> None:
+async def test_a_success_of_another_shape_names_the_mismatch(response: Response, problem: str) -> None:
     transport = FakeTransport(response)
     async with client_on(transport) as launch:
         with pytest.raises(DecodeError, match=problem) as caught:
@@ -1041,7 +1037,7 @@ async def test_a_success_of_another_shape_names_what_does_not_fit(response: Resp
         lambda launch: launch.request("GET", "/anything"),
     ],
 )
-async def test_an_unreadable_answer_names_its_request_and_attempts_whatever_was_asked(
+async def test_an_unreadable_answer_names_its_request_and_attempts_for_every_operation(
     ask: Callable[[LaunchClient], Awaitable[object]],
 ) -> None:
     async with client_on(FakeTransport(*[answer(429), Response(200, body=b"<html>")])) as launch:
@@ -1052,7 +1048,7 @@ async def test_an_unreadable_answer_names_its_request_and_attempts_whatever_was_
     assert caught.value.attempts == 2
 
 
-async def test_the_first_five_faults_are_told_and_all_are_kept() -> None:
+async def test_an_error_shows_the_first_five_faults_and_stores_all() -> None:
     document = {"projects": [{"uid": "u", "name": number} for number in range(9)]}
     async with client_on(FakeTransport(answer(200, document))) as launch:
         with pytest.raises(DecodeError) as caught:
@@ -1064,7 +1060,7 @@ async def test_the_first_five_faults_are_told_and_all_are_kept() -> None:
     assert caught.value.problems[0] == "$.projects[0].name: expected a string, got a number"
 
 
-async def test_a_wrong_region_is_suggested_where_a_token_is_refused() -> None:
+async def test_a_refused_token_suggests_other_regions() -> None:
     refusal = answer(401, {"error_message": "The access token is invalid.", "error_code": 105})
     for options, hint in (
         ({"region": "eu"}, "this client talks to region eu, and others are na, au, azure-na"),
@@ -1078,7 +1074,7 @@ async def test_a_wrong_region_is_suggested_where_a_token_is_refused() -> None:
 
 
 @virtual_time
-async def test_the_clock_of_the_service_is_learnt_from_every_answer() -> None:
+async def test_every_answer_sets_the_clock_of_the_service() -> None:
     noon = datetime(2026, 5, 4, 12, tzinfo=UTC)
     dates = [format_datetime(noon + timedelta(hours=hours), usegmt=True) for hours in (0, 1, -1)]
     transport = FakeTransport(*(answer(200, {}, {"Date": date}) for date in [*dates, "never"]))
@@ -1092,14 +1088,14 @@ async def test_the_clock_of_the_service_is_learnt_from_every_answer() -> None:
     assert hours == [0, 1, -1, -1]
 
 
-async def test_a_date_that_cannot_be_read_is_no_reason_to_fail() -> None:
+async def test_an_unreadable_date_header_is_ignored() -> None:
     async with client_on(FakeTransport(answer(200, {}, {"Date": "never"}))) as launch:
         await launch.request("GET", "/anything")
 
         assert launch._pipeline.clock.now() is None
 
 
-def test_limiter_status_of_no_limit_waits_for_nobody() -> None:
+def test_the_status_without_a_limit_has_no_wait() -> None:
     status = UnlimitedRateLimiter().status()
 
     assert isinstance(status, LimiterStatus)
@@ -1128,7 +1124,7 @@ class Limited(Credentials):
         return {"Authorization": f"Bearer {TOKEN}"}
 
 
-async def test_a_missing_scope_is_told_before_anything_is_sent() -> None:
+async def test_a_missing_scope_is_reported_before_a_request_is_sent() -> None:
     transport = FakeTransport(answer(200, {"project": {"uid": PROJECT}}))
     credentials = Limited(frozenset({"launch.projects:read"}))
     async with client_on(transport, credentials=credentials) as launch:
@@ -1140,7 +1136,7 @@ async def test_a_missing_scope_is_told_before_anything_is_sent() -> None:
 
 
 @pytest.mark.parametrize("granted", [None, frozenset({"launch:manage"})], ids=["unknown", "everything"])
-async def test_scopes_that_are_unknown_or_suffice_are_no_obstacle(granted: frozenset[str] | None) -> None:
+async def test_unknown_or_sufficient_scopes_allow_the_call(granted: frozenset[str] | None) -> None:
     transport = FakeTransport(answer(204))
     async with client_on(transport, credentials=Limited(granted)) as launch:
         await launch.projects.delete(PROJECT)
@@ -1148,7 +1144,7 @@ async def test_scopes_that_are_unknown_or_suffice_are_no_obstacle(granted: froze
     assert len(transport.requests) == 1
 
 
-async def test_an_app_cannot_use_git_and_is_told_before_anything_is_sent() -> None:
+async def test_git_with_an_app_token_is_refused_before_a_request_is_sent() -> None:
     transport = FakeTransport(answer(500))
     async with client_on(transport, credentials=Limited(behind="app")) as launch:
         with pytest.raises(MissingScopeError, match="needs a user's token, because Launch gives an app"):
@@ -1159,6 +1155,6 @@ async def test_an_app_cannot_use_git_and_is_told_before_anything_is_sent() -> No
     assert transport.requests == []
 
 
-async def test_nobody_but_the_service_judges_where_nothing_is_known() -> None:
+async def test_the_service_decides_if_the_scopes_are_unknown() -> None:
     async with client_on(FakeTransport(answer(200, {})), credentials=Limited()) as launch:
         assert await launch.request("GET", "/anything") == {}

@@ -77,7 +77,7 @@ def by_curl(no_proxy: str, host: str) -> bool:
 
 
 @pytest.mark.parametrize(("no_proxy", "host", "port", "direct"), MORE)
-def test_forms_that_people_write_are_understood(no_proxy: str, host: str, port: int, direct: bool) -> None:
+def test_common_forms_of_no_proxy_are_understood(no_proxy: str, host: str, port: int, direct: bool) -> None:
     assert bypasses(no_proxy, host, port) is direct
 
 
@@ -97,7 +97,7 @@ def test_forms_that_people_write_are_understood(no_proxy: str, host: str, port: 
         ({"HTTPS_PROXY": "http://proxy.test", "NO_PROXY": "example.com:443"}, None),
     ],
 )
-def test_the_lower_case_of_a_variable_goes_first(
+def test_the_lower_case_variable_has_priority(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], proxy: str | None
 ) -> None:
     for name, value in variables.items():

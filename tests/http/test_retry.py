@@ -23,13 +23,13 @@ def _decided(error: LaunchError, method: str = "GET", **changes: float) -> Decis
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_what_may_be_repeated_is_repeated_after_a_lost_answer_and_a_bad_gateway(method: str) -> None:
+def test_an_idempotent_request_is_repeated_after_a_lost_answer_or_a_bad_gateway(method: str) -> None:
     assert _decided(ResponseLost("lost"), method).retry
     assert _decided(BadGatewayError("bad", status=502), method).retry
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-def test_a_post_is_repeated_only_where_nothing_can_have_happened(method: str) -> None:
+def test_a_post_is_repeated_only_if_the_service_cannot_have_acted(method: str) -> None:
     assert _decided(ConnectError("no connection"), method).retry
     assert _decided(RateLimitError("slow down", status=429), method, refusals=1).retry
     assert not _decided(ResponseLost("lost"), method).retry
@@ -41,13 +41,13 @@ def test_a_500_is_never_repeated(method: str) -> None:
     assert not _decided(InternalServerError("failed", status=500), method).retry
 
 
-def test_the_first_refusals_keep_their_place_and_later_ones_make_way() -> None:
+def test_the_first_two_refusals_cause_no_delay_and_later_ones_do() -> None:
     delays = [_decided(RateLimitError("slow down", status=429), refusals=count).delay for count in range(1, 7)]
 
     assert delays == [0.0, 0.0, 0.25, 0.5, 1.0, 2.0]
 
 
-def test_a_given_wait_is_kept_to_however_often_it_comes() -> None:
+def test_a_given_retry_after_is_followed_every_time() -> None:
     error = RateLimitError("slow down", status=429, retry_after=0.3)
 
     assert {_decided(error, refusals=count).delay for count in range(1, 15)} == {0.3}
@@ -59,7 +59,7 @@ def test_a_given_wait_is_kept_to_however_often_it_comes() -> None:
     retry_after=st.none() | st.floats(0, 1e9),
     remaining=st.floats(-10, 120),
 )
-def test_no_decision_outlasts_the_deadline_the_attempts_or_the_cap(
+def test_no_decision_exceeds_the_deadline_the_attempts_or_the_cap(
     attempt: int, random: float, retry_after: float | None, remaining: float
 ) -> None:
     policy = RetryPolicy()

@@ -89,7 +89,7 @@ async def test_a_middleware_may_answer_with_any_object_that_has_status_headers_a
     assert transport.requests == []
 
 
-async def test_an_answer_that_lacks_something_says_what() -> None:
+async def test_an_incomplete_answer_names_its_missing_attributes() -> None:
     async def nothing(request: Request, send: Send) -> Any:
         return None
 
@@ -113,7 +113,7 @@ async def test_a_middleware_adds_a_header_and_replaces_one_in_any_case() -> None
     assert "User-Agent" not in headers
 
 
-def test_middleware_runs_in_launch_sync_as_it_is_documented() -> None:
+def test_middleware_runs_in_launch_sync_as_documented() -> None:
     seen: list[str] = []
 
     async def middleware(request: Request, send: Send) -> Response:
@@ -129,7 +129,7 @@ def test_middleware_runs_in_launch_sync_as_it_is_documented() -> None:
     assert "returns `await send(request)` or another response" in described
 
 
-def test_launch_sync_has_no_session_because_nobody_could_make_one() -> None:
+def test_launch_sync_has_no_session_because_a_session_needs_an_event_loop() -> None:
     options = inspect.signature(launch_sync.LaunchClient).parameters
 
     assert "session" not in options
@@ -149,14 +149,14 @@ def test_launch_sync_has_no_session_because_nobody_could_make_one() -> None:
         (OSError("odd"), ResponseLost),
     ],
 )
-async def test_what_the_system_raises_in_a_transport_is_translated(raised: OSError, kind: type[Exception]) -> None:
+async def test_an_os_error_of_a_transport_is_translated(raised: OSError, kind: type[Exception]) -> None:
     async with client_on(FakeTransport(raised), retry=ONCE) as launch:
         with pytest.raises(kind):
             await launch.request("GET", "/anything")
 
 
 @virtual_time
-async def test_an_attempt_ends_in_time_whatever_the_transport_does() -> None:
+async def test_an_attempt_ends_in_time_although_the_transport_does_not() -> None:
     async def never(_: Request) -> Response:
         await asyncio.sleep(1000)
         return Response(200)
@@ -167,17 +167,17 @@ async def test_an_attempt_ends_in_time_whatever_the_transport_does() -> None:
 
 
 @pytest.mark.parametrize("transport", [FakeTransport, object()])
-def test_what_is_no_transport_is_refused(transport: Any) -> None:
+def test_an_object_that_is_no_transport_is_refused(transport: Any) -> None:
     with pytest.raises(ConfigurationError, match="transport must be an object with async send"):
         client_on(transport)
 
 
-def test_a_transport_and_an_option_that_it_would_ignore_are_refused() -> None:
+def test_an_option_that_a_custom_transport_ignores_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="proxy would be ignored"):
         client_on(FakeTransport({}), proxy="http://proxy.test:3128")
 
 
-async def test_users_log_in_and_out_through_a_transport_of_their_own() -> None:
+async def test_users_log_in_and_out_through_a_custom_transport() -> None:
     session = {"user": {"authtoken": "blt" + "0" * 16, "uid": "u", "org_uid": [ORGANIZATION]}}
     transport = FakeTransport(session, {}, {"active": True, "scope": "launch:manage"}, {})
 
@@ -192,7 +192,7 @@ async def test_users_log_in_and_out_through_a_transport_of_their_own() -> None:
     assert transport.closed == 0
 
 
-def test_without_aiohttp_everything_works_through_a_transport_of_ones_own(tmp_path: Path) -> None:
+def test_everything_works_without_aiohttp_through_a_custom_transport(tmp_path: Path) -> None:
     archive = tmp_path / "site.zip"
     archive.write_bytes(b"PK" + bytes(2000))
     program = f"""
@@ -246,7 +246,7 @@ async def test_a_fake_transport_answers_in_order_and_the_last_answer_stays() -> 
     assert transport.closed == 1
 
 
-async def test_a_fake_transport_takes_functions_of_both_kinds() -> None:
+async def test_a_fake_transport_takes_plain_and_coroutine_functions() -> None:
     def plain_function(request: Request) -> Response:
         return Response(200, body=json.dumps(request.method).encode())
 
@@ -257,7 +257,7 @@ async def test_a_fake_transport_takes_functions_of_both_kinds() -> None:
         assert [await launch.request("GET", "/a"), await launch.request("PUT", "/a")] == ["GET", "PUT"]
 
 
-async def test_a_fake_transport_without_an_answer_lets_nothing_be_sent() -> None:
+async def test_a_fake_transport_without_an_answer_raises_an_error() -> None:
     async with client_on(FakeTransport()) as launch:
         with pytest.raises(ConfigurationError, match="FakeTransport has no answer for GET /anything"):
             await launch.request("GET", "/anything")
@@ -274,7 +274,7 @@ def test_a_fake_transport_is_the_same_in_launch_sync() -> None:
 # A closed client
 
 
-async def test_a_closed_client_stays_closed_for_all_that_is_derived_from_it() -> None:
+async def test_clients_derived_from_a_closed_client_are_closed() -> None:
     transport = FakeTransport({})
     client = client_on(transport)
     derived = client.with_options(timeout=5.0)
@@ -288,7 +288,7 @@ async def test_a_closed_client_stays_closed_for_all_that_is_derived_from_it() ->
     assert transport.closed == 0
 
 
-async def test_closing_a_client_closes_what_was_derived_before() -> None:
+async def test_closing_a_client_closes_the_clients_derived_from_it() -> None:
     transport = FakeTransport({})
     client = client_on(transport)
     derived = client.with_options(timeout=5.0)
@@ -323,7 +323,7 @@ async def test_every_answer_of_a_block_is_recorded_with_status_headers_and_reque
 
 
 @pytest.mark.parametrize("name", ["Location", "authtoken", "X-Amz-Security-Token", "WWW-Authenticate", "X-Api-Key"])
-async def test_a_header_that_may_hold_a_secret_is_not_recorded(name: str) -> None:
+async def test_a_header_that_may_contain_a_secret_is_not_recorded(name: str) -> None:
     async with client_on(FakeTransport(answer(200, {}, {name: "hidden"}))) as launch:
         with record_responses() as responses:
             await launch.request("GET", "/anything")
@@ -331,7 +331,7 @@ async def test_a_header_that_may_hold_a_secret_is_not_recorded(name: str) -> Non
     assert responses[0].headers == {}
 
 
-def test_pagers_and_calls_of_launch_sync_are_recorded_where_they_are_made() -> None:
+def test_a_block_records_the_pagers_and_calls_of_launch_sync() -> None:
     page = {"projects": [PROJECT_DOCUMENT["project"]], "pagination": {"count": 1}}
     transport = FakeTransport(answer(200, page, {"X-Request-Id": "r-1"}), answer(200, PROJECT_DOCUMENT))
 
@@ -376,7 +376,7 @@ def launch_sync_record() -> Any:
     return record()
 
 
-def test_a_file_body_says_what_a_transport_has_to_send(tmp_path: Path) -> None:
+def test_a_file_body_describes_the_bytes_to_send(tmp_path: Path) -> None:
     body = FileBody(tmp_path / "site.zip", 10, fields=(("key", "hidden"),), form=True)
 
     assert (body.size, body.form) == (10, True)

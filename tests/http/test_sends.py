@@ -46,7 +46,7 @@ async def never(_: Request) -> Response:
     return DONE
 
 
-class FullOnceMore(UnlimitedRateLimiter):
+class FullAfterOneRequest(UnlimitedRateLimiter):
     """A rate limiter that allows one request, and refuses the next request immediately."""
 
     async def acquire(
@@ -93,7 +93,7 @@ LATER_END: dict[str, tuple[Callable[[], Any], type[LaunchError]]] = {
 @pytest.mark.parametrize("end", LATER_END)
 @pytest.mark.parametrize("earlier", EARLIER_SEND)
 @virtual_time
-async def test_an_earlier_send_is_remembered_whatever_the_call_ends_in(earlier: str, end: str, method: str) -> None:
+async def test_an_earlier_send_makes_every_later_failure_ambiguous(earlier: str, end: str, method: str) -> None:
     later, kind = LATER_END[end]
 
     error = await ending(
@@ -106,7 +106,7 @@ async def test_an_earlier_send_is_remembered_whatever_the_call_ends_in(earlier: 
 
 @pytest.mark.parametrize("end", LATER_END)
 @virtual_time
-async def test_what_was_only_refused_or_never_left_has_not_happened(end: str) -> None:
+async def test_attempts_that_were_refused_or_never_sent_are_not_ambiguous(end: str) -> None:
     later, kind = LATER_END[end]
 
     error = await ending(
@@ -119,7 +119,7 @@ async def test_what_was_only_refused_or_never_left_has_not_happened(end: str) ->
 
 @virtual_time
 async def test_a_budget_that_refuses_the_second_attempt_does_not_undo_the_first() -> None:
-    error = await ending(FakeTransport(answer(502), DONE), limiter=FullOnceMore())
+    error = await ending(FakeTransport(answer(502), DONE), limiter=FullAfterOneRequest())
 
     assert isinstance(error, DeadlineExceeded)
     assert (error.expected_wait, error.attempts, error.ambiguous) == (99.0, 1, True)
@@ -134,7 +134,7 @@ async def test_a_renewal_that_fails_does_not_undo_the_first_attempt() -> None:
 
 
 @virtual_time
-async def test_calls_that_wait_for_one_failing_renewal_each_tell_their_own_story() -> None:
+async def test_calls_that_share_a_failing_renewal_get_separate_errors() -> None:
     async def step(request: Request) -> Response:
         if request.url.endswith("/lost") and not lost_once:
             lost_once.append(request)
@@ -157,7 +157,7 @@ async def test_calls_that_wait_for_one_failing_renewal_each_tell_their_own_story
 
 @pytest.mark.parametrize(("steps", "ambiguous"), [((never,), True), ((lost(), never), True), ((answer(429),), False)])
 @virtual_time
-async def test_a_deadline_remembers_what_was_sent_before_it(steps: tuple[Any, ...], ambiguous: bool) -> None:
+async def test_a_deadline_reports_whether_an_earlier_send_is_ambiguous(steps: tuple[Any, ...], ambiguous: bool) -> None:
     class Slow(UnlimitedRateLimiter):
         async def acquire(
             self,
@@ -176,7 +176,7 @@ async def test_a_deadline_remembers_what_was_sent_before_it(steps: tuple[Any, ..
 
 
 @virtual_time
-async def test_a_500_to_what_aiohttp_sent_twice_may_be_the_answer_to_the_second_only() -> None:
+async def test_a_500_to_a_request_that_aiohttp_sent_twice_is_ambiguous() -> None:
     error = await ending(FakeTransport(attrs.evolve(answer(500), sends=2)))
 
     assert isinstance(error, InternalServerError)
@@ -198,7 +198,7 @@ async def test_a_deletion_survives_a_renewal_between_its_sends(first: Any) -> No
 
 
 @virtual_time
-async def test_a_lost_answer_that_aiohttp_sent_twice_takes_two_places_in_the_budget() -> None:
+async def test_a_request_that_aiohttp_sent_twice_takes_two_places_in_the_budget() -> None:
     class Recording(UnlimitedRateLimiter):
         async def acquire(
             self,

@@ -21,7 +21,7 @@ def date_at(seconds: float) -> str:
     ahead=st.floats(-1e6, 1e6),
     answers=st.lists(st.tuples(st.floats(0, 100), st.floats(0, 2), st.floats(0, 2)), min_size=1, max_size=30),
 )
-def test_it_is_never_further_off_than_half_a_second_and_half_an_exchange(
+def test_the_error_is_at_most_half_a_second_and_half_an_exchange(
     ahead: float, answers: list[tuple[float, float, float]]
 ) -> None:
     clock = ServiceClock()
@@ -34,7 +34,7 @@ def test_it_is_never_further_off_than_half_a_second_and_half_an_exchange(
     assert abs(_NOON + ahead + 100.0 - told.timestamp()) <= (1 + quickest) / 2 + 0.001
 
 
-def test_answers_at_different_parts_of_a_second_leave_little_doubt() -> None:
+def test_answers_at_different_parts_of_a_second_reduce_the_error() -> None:
     clock = ServiceClock()
     for tenth in range(20):
         at = tenth * 1.07
@@ -45,7 +45,7 @@ def test_answers_at_different_parts_of_a_second_leave_little_doubt() -> None:
     assert abs(told.timestamp() - _NOON) < 0.1
 
 
-def test_a_clock_that_was_set_is_learnt_anew() -> None:
+def test_a_clock_that_was_changed_is_learnt_again() -> None:
     clock = ServiceClock()
     for at, shown in enumerate((_NOON, _NOON + 3601, _NOON - 3598)):
         clock.observe(date_at(shown), sent=at, received=at)
@@ -55,7 +55,7 @@ def test_a_clock_that_was_set_is_learnt_anew() -> None:
         assert abs(told.timestamp() - shown - 0.5) < 0.001
 
 
-def test_a_date_that_cannot_be_read_tells_nothing() -> None:
+def test_an_unreadable_date_changes_nothing() -> None:
     clock = ServiceClock()
     for date in (None, "never", "Fri, 01 Jan 99999 00:00:00 GMT"):
         clock.observe(date, sent=0.0, received=0.0)

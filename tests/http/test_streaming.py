@@ -53,7 +53,7 @@ def live_deployment(emulator: LaunchEmulator) -> DeploymentRef:
     return DeploymentRef(project.uid, environment.uid, next(iter(environment.deployments)))
 
 
-async def test_lines_come_over_a_socket_and_a_reader_that_leaves_closes_it(emulator: LaunchEmulator) -> None:
+async def test_lines_arrive_over_a_socket_and_a_reader_that_stops_closes_it(emulator: LaunchEmulator) -> None:
     ref = live_deployment(emulator)
     async with client_of(emulator) as launch:
         lines = launch.tail_server_logs(ref)
@@ -114,7 +114,7 @@ async def _until_last(messages: AsyncIterator[str], given: list[str]) -> None:
             return
 
 
-async def test_what_nobody_reads_stays_with_the_sender() -> None:
+async def test_an_unread_stream_stops_the_sender() -> None:
     sent = 0
 
     async def flooding(peer: Peer) -> None:
@@ -130,7 +130,7 @@ async def test_what_nobody_reads_stays_with_the_sender() -> None:
         first, before = await anext(messages), -1
         while before != sent:
             before = sent
-            # Enough time for a hundred pieces, if a reader took them.
+            # A reader would take about a hundred pieces in this time.
             await asyncio.sleep(0.1)
 
     assert first == "first"
@@ -170,7 +170,7 @@ async def test_a_refusal_is_the_error_of_any_call() -> None:
     assert (caught.value.operation, caught.value.codes) == ("streamLiveServerLogs", ("launch.DEPLOYMENT.NOT_FOUND",))
 
 
-async def test_what_a_request_says_of_itself(emulator: LaunchEmulator) -> None:
+async def test_a_request_for_a_live_log_has_the_headers_of_a_stream(emulator: LaunchEmulator) -> None:
     seen: list[Request] = []
 
     async def looking(request: Request, send: Send) -> Response:

@@ -121,7 +121,7 @@ def caused(cause: ssl.SSLError) -> aiohttp.ClientOSError:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
 )
-async def test_each_failure_says_whether_the_request_left(
+async def test_each_failure_says_whether_the_request_was_sent(
     transport: AiohttpTransport, raised: Exception, kind: type[LaunchError], words: str, retryable: bool
 ) -> None:
     with scripted_answers() as answers:
@@ -137,7 +137,7 @@ async def test_each_failure_says_whether_the_request_left(
     assert error.__cause__ is None
 
 
-async def test_what_breaks_outside_of_the_network_is_not_disguised(transport: AiohttpTransport) -> None:
+async def test_an_error_outside_of_the_network_is_not_translated(transport: AiohttpTransport) -> None:
     with scripted_answers() as answers:
         answers.get(URL, exception=ZeroDivisionError("mine"))
 
@@ -197,7 +197,7 @@ async def test_a_redirect_is_refused_and_both_hosts_are_named(
 # Real sockets
 
 
-async def test_a_connection_is_kept_and_used_again(transport: AiohttpTransport) -> None:
+async def test_a_connection_is_reused(transport: AiohttpTransport) -> None:
     connections = []
 
     async def handle(peer: Peer) -> None:
@@ -214,7 +214,7 @@ async def test_a_connection_is_kept_and_used_again(transport: AiohttpTransport) 
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-async def test_the_silent_resend_of_aiohttp_is_told(transport: AiohttpTransport, method: str) -> None:
+async def test_a_silent_resend_of_aiohttp_is_counted(transport: AiohttpTransport, method: str) -> None:
     seen = []
 
     async def handle(peer: Peer) -> None:
@@ -252,7 +252,7 @@ async def test_a_post_is_never_resent_silently(transport: AiohttpTransport) -> N
     assert len(posts) == 1
 
 
-async def test_a_resend_that_finds_nobody_is_still_a_lost_answer(transport: AiohttpTransport) -> None:
+async def test_a_resend_without_a_server_is_still_a_lost_answer(transport: AiohttpTransport) -> None:
     async def handle(peer: Peer) -> None:
         await peer.request()
         await peer.answer(OK)
@@ -345,7 +345,7 @@ async def test_an_error_whose_body_breaks_off_still_has_its_status() -> None:
             await launch.projects.get(PROJECT)
 
 
-async def test_a_first_byte_that_does_not_come_is_a_time_out(transport: AiohttpTransport) -> None:
+async def test_a_missing_answer_is_a_time_out(transport: AiohttpTransport) -> None:
     async def handle(peer: Peer) -> None:
         await peer.request()
         let_pass(60.0)
@@ -363,7 +363,7 @@ async def in_another_task(request: Request, send: Send) -> Response:
 
 
 @pytest.mark.parametrize("middleware", [(), (in_another_task,)], ids=["directly", "in another task"])
-async def test_an_attempt_that_takes_too_long_is_ended_and_the_call_goes_on(middleware: Sequence[Middleware]) -> None:
+async def test_an_attempt_that_takes_too_long_is_ended_and_the_call_continues(middleware: Sequence[Middleware]) -> None:
     async def handle(peer: Peer) -> None:
         await peer.request()
         if peer.number > 1:
@@ -386,7 +386,7 @@ async def test_an_attempt_that_takes_too_long_is_ended_and_the_call_goes_on(midd
     assert task.cancelling() == 0
 
 
-async def test_what_is_no_http_is_a_malformed_answer(transport: AiohttpTransport) -> None:
+async def test_an_answer_that_is_no_http_is_malformed(transport: AiohttpTransport) -> None:
     async def handle(peer: Peer) -> None:
         await peer.request()
         await peer.answer(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
@@ -395,16 +395,14 @@ async def test_what_is_no_http_is_a_malformed_answer(transport: AiohttpTransport
         assert type(await failure_of(transport, Request("GET", f"{origin}/a"))) is MalformedResponse
 
 
-async def test_a_port_that_nobody_listens_on_was_never_reached(
-    transport: AiohttpTransport, unused_tcp_port: int
-) -> None:
+async def test_a_request_to_a_closed_port_was_never_sent(transport: AiohttpTransport, unused_tcp_port: int) -> None:
     error = await failure_of(transport, Request("GET", f"http://127.0.0.1:{unused_tcp_port}/"))
 
     assert type(error) is ConnectError
     assert f"no connection to 127.0.0.1:{unused_tcp_port}: Connect" in str(error)
 
 
-async def test_https_to_a_plain_port_was_never_sent(transport: AiohttpTransport) -> None:
+async def test_an_https_request_to_a_plain_port_was_never_sent(transport: AiohttpTransport) -> None:
     async def handle(peer: Peer) -> None:
         await peer.answer(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
@@ -416,7 +414,7 @@ async def test_https_to_a_plain_port_was_never_sent(transport: AiohttpTransport)
 
 
 @pytest.mark.parametrize("url", ["not an address", "http://[::1", "mailto:somebody", "http:///nowhere"])
-async def test_an_address_that_is_none_cannot_be_sent_to(transport: AiohttpTransport, url: str) -> None:
+async def test_a_request_to_a_malformed_url_cannot_be_sent(transport: AiohttpTransport, url: str) -> None:
     error = await failure_of(transport, Request("GET", url))
 
     assert type(error) is ConnectError
@@ -426,7 +424,7 @@ async def test_an_address_that_is_none_cannot_be_sent_to(transport: AiohttpTrans
 # Sessions, loops and closing
 
 
-async def test_a_closed_client_says_so() -> None:
+async def test_a_call_of_a_closed_client_raises_closed_error() -> None:
     launch = client_of("http://127.0.0.1:9")
     await launch.close()
 
@@ -440,14 +438,14 @@ async def answering(peer: Peer) -> None:
         await peer.answer(OK)
 
 
-async def test_the_users_session_is_used_and_stays_open() -> None:
+async def test_a_session_of_the_user_is_used_and_stays_open() -> None:
     async with serving(answering) as origin, aiohttp.ClientSession(headers={"X-Mine": "1"}) as session:
         async with client_of(origin, session=session) as launch:
             await launch.projects.get(PROJECT)
         assert not session.closed
 
 
-async def test_a_session_that_the_user_has_closed_says_so() -> None:
+async def test_a_session_that_the_user_has_closed_raises_closed_error() -> None:
     session = aiohttp.ClientSession()
     await session.close()
 
@@ -518,7 +516,7 @@ async def test_a_client_may_be_closed_from_another_thread_while_its_loop_runs() 
     assert session.closed
 
 
-async def test_cookies_are_neither_kept_nor_sent(transport: AiohttpTransport) -> None:
+async def test_cookies_are_not_stored_and_not_sent(transport: AiohttpTransport) -> None:
     heads = []
 
     async def handle(peer: Peer) -> None:
@@ -572,7 +570,7 @@ async def test_a_proxy_of_the_environment_may_be_a_host_and_a_port(
     assert (await transport.send(Request("GET", "http://launch.test/projects"))).body == BODY
 
 
-async def test_a_proxy_of_a_kind_that_is_not_spoken_says_where_it_may_come_from(
+async def test_an_unsupported_proxy_is_refused_and_its_source_is_named(
     transport: AiohttpTransport, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks5://user:password@127.0.0.1:1080")
@@ -680,7 +678,7 @@ async def test_a_form_upload_sends_its_fields_in_order_and_the_file_last(
     assert CONTENT in body
 
 
-async def test_progress_is_told_at_the_end(transport: AiohttpTransport, file: Path) -> None:
+async def test_progress_is_reported_at_the_end(transport: AiohttpTransport, file: Path) -> None:
     told: list[int] = []
     async with serving(taking([])) as origin:
         headers = {"Content-Length": "3002"}
@@ -690,7 +688,7 @@ async def test_progress_is_told_at_the_end(transport: AiohttpTransport, file: Pa
     assert told == sorted(told)
 
 
-async def test_progress_is_told_on_the_way(
+async def test_progress_is_reported_during_the_upload(
     transport: AiohttpTransport, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("launch_async.http.aiohttp_transport._WATCH_INTERVAL_S", 0.001)
@@ -713,7 +711,7 @@ async def test_progress_is_told_on_the_way(
     assert len(told) >= 2
 
 
-async def test_an_upload_that_stands_still_is_given_up(
+async def test_an_upload_without_progress_is_ended(
     transport: AiohttpTransport, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("launch_async.http.aiohttp_transport._WATCH_INTERVAL_S", 0.001)
@@ -742,7 +740,7 @@ async def test_an_upload_that_is_reset_is_a_lost_answer(transport: AiohttpTransp
     assert type(error) is ResponseLost
 
 
-async def test_what_a_progress_callback_breaks_is_the_users_to_see(transport: AiohttpTransport, file: Path) -> None:
+async def test_an_error_of_a_progress_callback_reaches_the_caller(transport: AiohttpTransport, file: Path) -> None:
     def broken(_: int) -> None:
         raise ZeroDivisionError("mine")
 

@@ -313,7 +313,9 @@ async def test_any_5xx_may_have_acted(status: int, acts_after: float | None) -> 
 @pytest.mark.parametrize("created_ahead", [-120.0, -1.0, -0.1, 0.1, 1.0, 120.0])
 @pytest.mark.parametrize("acts_after", [0.0, 8.0, None])
 @virtual_time
-async def test_two_clocks_of_the_service_double_nothing(created_ahead: float, acts_after: float | None) -> None:
+async def test_a_difference_between_two_clocks_of_the_service_duplicates_nothing(
+    created_ahead: float, acts_after: float | None
+) -> None:
     service = UnreliableService([Lost(acts_after)], created_ahead=created_ahead)
     async with service.client() as launch:
         deployment = await launch.deployments.create(PROJECT, ENVIRONMENT)
