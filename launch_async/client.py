@@ -85,21 +85,22 @@ class LaunchClient:
         organization_uid: UID of the organization, `blt` and 16 hex digits. An `Authtoken` requires it.
         rate_limit: Requests that the plan of the organization allows. All clients of an organization share the limit.
             If clients have different limits, a `RateLimitMismatchWarning` reports this, and all use the lower limit.
-        share_budget: Who shares the rate limit. `machine`: all processes of this user on this machine, through a small
-            file in the runtime or cache folder of the user. `process`: the clients of this process.
-        limiter: A rate limiter of your own, which replaces the shared one.
-        retry: Which requests are retried after a failure, and when.
+        share_budget: The clients that share the rate limit. `machine`: the clients of all processes of this user on
+            this machine, through a small file in the runtime or cache folder of the user. `process`: the clients of
+            this process.
+        limiter: Your own rate limiter, which replaces the shared rate limiter.
+        retry: The retry policy: the requests that the client sends again after a failure, and the waits between them.
         timeout: Seconds for a whole call, including retries and the wait for the rate limit.
         attempt_timeout: Seconds for one attempt.
         response_limit: Maximum size of a response in bytes after decompression, 64 MiB by default. A log may be eight
             times as large. A larger response raises `ResponseTooLarge`.
         session: An aiohttp session to use. The client does not close it. Storage also receives its default headers.
             launch_sync does not have this option; use `transport` instead.
-        transport: Sends the requests instead of aiohttp, for example in tests: an object with
-            `async def send(request)`, which returns an object with `status`, `headers` and `body`, and with
-            `async def close()`. It is asynchronous in both packages. The client closes it.
-        ssl_context: Verifies the servers, for example with a private certificate authority.
-        proxy: URL of a proxy; empty for none. By default the environment variables decide.
+        transport: An object that sends the requests instead of aiohttp, for example in tests. It has two methods:
+            `async def send(request)`, which returns an object with `status`, `headers` and `body`, and
+            `async def close()`. Both methods are asynchronous in both packages. The client closes the transport.
+        ssl_context: An SSL context that verifies the servers, for example with a private certificate authority.
+        proxy: URL of a proxy; empty for no proxy. By default the client uses the proxy of the environment variables.
         hooks: An observer of the requests.
         middleware: Functions around each attempt, the outermost first. `async def middleware(request, send)` gets a
             request with `method`, `url`, `headers` and `body`, and returns `await send(request)` or another response.
@@ -134,7 +135,7 @@ class LaunchClient:
         allow_http: bool = False,
     ) -> None:
         self._base_url = ""
-        # Rebound: a traceback with local variables must show neither a bare token nor the password of a URL.
+        # Mask the values, because a traceback with local variables must not show a token or the password of a URL.
         credentials = hidden_json(credentials)
         limiter = hidden_json(limiter)
         proxy = Secret(proxy) if proxy is not None else None
@@ -173,7 +174,7 @@ class LaunchClient:
             region_hint=partial(region_advice, endpoint.host),
         )
         if limiter is None and self._pipeline.organization_uid is not None:
-            # Now rather than with the first request: clients that disagree are told where the second is made.
+            # Create the limiter now, so that a warning about different rate limits points to this client's creation.
             _ = self._pipeline.limiter
         self._site_scheme = endpoint.site_scheme
         self._allow_http = allow_http
@@ -208,18 +209,18 @@ class LaunchClient:
         """Return a client with settings from the environment and from `.cs-launch.json`.
 
         The environment variables are `CONTENTSTACK_REGION`, `CONTENTSTACK_CLIENT_ID` and `CONTENTSTACK_CLIENT_SECRET`,
-        as in the examples of the vendor, and others that the documentation lists. `settings_sources` then shows the
-        source of each setting.
+        as in the examples of the vendor, and others that the documentation lists. The property `settings_sources` of
+        the client shows the source of each setting.
 
         The search for `.cs-launch.json` starts in `folder`, by default the working directory, and continues in the
-        folders above it. All other arguments are those of `LaunchClient`. They take precedence.
+        folders above it. All other arguments are as in `LaunchClient`. They take precedence.
 
         Raises:
             ConfigurationError: Settings are missing or malformed; the text lists all of them.
         """
         from launch_async.discovery import discover
 
-        # Rebound: a traceback with local variables must show neither a bare token nor the password of a URL.
+        # Mask the values, because a traceback with local variables must not show a token or the password of a URL.
         credentials = hidden_json(credentials)
         limiter = hidden_json(limiter)
         proxy = Secret(proxy) if proxy is not None else None
@@ -263,9 +264,9 @@ class LaunchClient:
 
     @property
     def middleware(self) -> tuple[Middleware, ...]:
-        """The functions around each exchange, the outermost first. `with_options` can add more.
+        """The functions around each attempt, the outermost first.
 
-        `launch.with_options(middleware=(mine, *launch.middleware))` derives a client with one more function.
+        To add a function, create another client: `launch.with_options(middleware=(mine, *launch.middleware))`.
         """
         return (*self._pipeline.middleware,)
 
@@ -281,8 +282,8 @@ class LaunchClient:
     ) -> Self:
         """Return a client with other options that shares the connections, credentials and rate limit of this client.
 
-        The options are those of `LaunchClient`. An option that you leave out keeps its value. Closing the new client
-        does not close this client. When this client is closed, the new client cannot send requests either.
+        The options mean the same as in `LaunchClient`. An option that you leave out keeps its value. Closing the new
+        client does not close this client. When this client is closed, the new client cannot send requests either.
 
         Raises:
             ConfigurationError: A time is not positive, or `retry` is not a `RetryPolicy`.
@@ -292,9 +293,9 @@ class LaunchClient:
         if not isinstance(retry, Unset):
             _check_kind("retry", retry, RetryPolicy)
         derived = type(self).__new__(type(self))
-        # Resources and workflows were made for this one's pipeline: the derived client makes its own.
-        own = {name for name in self.__dict__ if isinstance(getattr(type(self), name, None), cached_property)}
-        derived.__dict__.update({name: value for name, value in self.__dict__.items() if name not in own})
+        # The cached resources and workflows use the pipeline of this client, so the new client must create its own.
+        cached = {name for name in self.__dict__ if isinstance(getattr(type(self), name, None), cached_property)}
+        derived.__dict__.update({name: value for name, value in self.__dict__.items() if name not in cached})
         derived.__dict__["_pipeline"] = self._pipeline.derived(
             retry=retry,
             timeout=timeout,
@@ -309,7 +310,7 @@ class LaunchClient:
         self._pipeline.__reduce__()
 
     def __repr__(self) -> str:
-        # One that could not be made has a text, too: a traceback that shows local variables asks for it.
+        # A traceback with local variables also shows a client whose creation failed, which has no pipeline.
         pipeline: Pipeline | None = vars(self).get("_pipeline")
         organization = f"organization {pipeline.organization_uid}" if pipeline and pipeline.organization_uid else ""
         parts = [self._base_url, organization, "open" if pipeline and not pipeline.is_closed else "closed"]
@@ -451,7 +452,7 @@ class LaunchClient:
     async def find(self, project: str, environment: str | None = None) -> FoundProject | FoundEnvironment:
         """Return the UIDs of a project and an environment by their names, for calls that take UIDs.
 
-        The call lists the projects, and then the environments of the project, with one request for each 100 of them. A
+        The call lists the projects, and then the environments of the project. Each request returns up to 100 names. A
         UID needs no request and is returned unchanged.
 
         Args:
@@ -496,43 +497,44 @@ class LaunchClient:
         on_failure: OnFailure = "keep",
         journal: str | os.PathLike[str] | None = None,
     ) -> Deployment:
-        """Deploy to an existing environment, and wait until the deployment has ended. Check the site if you ask for it.
+        """Deploy to an existing environment, and wait until the deployment has ended. With `verify`, check the site.
 
-        The public API of Launch has no rollback. `on_failure="restore"` deploys the previous version again. The service
-        builds it again, so this takes as long as a build. `PreviousUpload()` would deploy the bad version again.
+        The public API of Launch has no rollback. `on_failure="restore"` deploys the previous version again, which takes
+        as long as a build. A deployment of `PreviousUpload()` would deploy the bad version again.
 
         Args:
             project_uid: The project.
             environment_uid: The environment.
-            source: For a project with file upload: a folder or a .zip, the bytes of a ZIP, an open binary file or an
-                upload stream with the bytes of a ZIP, an `ArchiveListing`, an `Archive`, or `PreviousUpload()` for the
-                ZIP of the last deployment. For a Git project: `Commit("sha")` or `LatestCommit()`, for which the
-                service does not accept the token of an app. A file or stream is read once, from its current position
-                to its end, and stays open.
+            source: The files or the commit to deploy. For a project with file upload: a folder, a .zip, the bytes of a
+                ZIP, an open binary file or an upload stream with these bytes, an `ArchiveListing` or an `Archive`.
+                `PreviousUpload()` is the ZIP of the last deployment. For a Git project: `Commit("sha")` or
+                `LatestCommit()`; the service does not accept the token of an app for these. The SDK reads a file or
+                stream once, from its current position to its end, and leaves it open.
             wait: Whether to wait for the end. Otherwise the call returns the deployment right after its creation.
             on_log: Called once with each line of the build log while waiting.
             on_progress: Called with the number of uploaded bytes. It starts again from 0 if the upload starts again.
             progress: Whether to show the progress: as a card in a notebook, and elsewhere as one line for each step on
-                standard output. This sends no requests. By default, `launch_sync` shows the progress in an interactive
-                session (Jupyter, IPython, a Python prompt) if there is no callback. `launch_async` does not.
+                standard output. The display sends no requests. By default, `launch_sync` shows the progress in an
+                interactive session (Jupyter, IPython, a Python prompt) if there is no callback. `launch_async` does
+                not show it by default.
             timeout: Seconds for packing, upload, creation and waiting together. Checks have their own timeouts.
                 Restoring the previous version has the same number of seconds again.
-            secrets: What to do with files that contain secrets: `refuse` the deployment, `drop` the files (only from a
+            secrets: How to handle files that contain secrets: `refuse` the deployment, `drop` the files (only from a
                 folder), or `send` them.
-            skip_unchanged: Path of a file that records the deployed files; it does not need to exist. If the
-                environment still serves the same files, and nobody has changed the environment since, nothing is
-                uploaded. Only for sources that are files.
+            skip_unchanged: Path of a file that records the deployed files; it does not need to exist. If the same
+                files are still live, and the environment has not changed since then, the SDK uploads nothing. This
+                works only for sources that are files.
             verify: Checks of the live site: each a `Check`, or a function that gets the URL of the site and returns
-                whether the site is healthy. They run at the same time, without credentials, and do not count against
-                the rate limit.
-            on_failure: What to do with a deployment that fails a check: `keep` it, or `restore` the previous version,
-                which is the same commit or exactly the same ZIP. Variables and settings are not restored.
+                whether the site is healthy. The checks run at the same time, without credentials, and do not count
+                against the rate limit.
+            on_failure: How to react to a failed check: `keep` the deployment, or `restore` the previous version, which
+                is the same commit or exactly the same ZIP. Variables and settings are not restored.
             journal: Path of a file that records the progress of the release, so that `resume_release` can finish the
-                release after a crash. The file of a finished release is used again.
+                release after a crash. A new release can use the file of a finished release.
 
         Returns:
-            The deployment that went live, even if another one has already superseded it (`status.is_superseded`). If
-            there was nothing to deploy, the deployment that is already live.
+            The deployment that went live, even if another deployment has already superseded it
+            (`status.is_superseded`). If `skip_unchanged` found no changes, the deployment that is already live.
 
         Raises:
             ArchiveError: The folder or ZIP cannot be uploaded; no request was sent.
@@ -581,8 +583,8 @@ class LaunchClient:
         """Deploy the previous version again, and wait until it is live: the same commit, or exactly the same ZIP.
 
         The public API of Launch has no instant rollback. The service builds the version again, so this takes as long as
-        a build. Variables and settings are not restored; the build uses the current ones of the environment.
-        `PreviousUpload()` is different: it deploys the ZIP of the last deployment, which is the bad one.
+        a build. Variables and settings are not restored: the build uses the current settings of the environment.
+        `PreviousUpload()` is different, because it deploys the ZIP of the last deployment, which is the bad version.
 
         Args:
             project_uid: The project.
@@ -595,13 +597,13 @@ class LaunchClient:
             timeout: Seconds for the whole call.
 
         Returns:
-            The new deployment, which is live. If the wanted version is already live, its deployment; nothing is
-            deployed then. If an earlier call has started to restore the same version, the deployment of that call.
+            The new deployment, which is live. If the version is already live, the call deploys nothing and returns the
+            live deployment. If an earlier call has started to restore the same version, the deployment of that call.
 
         Raises:
             InvalidArgumentError: A UID is malformed, or `to` was never live, or the live version was itself restored,
-                so that you must pass `to`.
-            LaunchError: No version was live before.
+                so you must pass `to`.
+            LaunchError: No earlier version was live.
             StorageError: The ZIP cannot be downloaded or uploaded; nothing was deployed.
             AmbiguousOutcome: The response to the creation was lost, and the SDK cannot find out whether it happened.
             DeploymentFailed: The build ended without success. The version from before this call is still live.
@@ -643,11 +645,11 @@ class LaunchClient:
             project_uid: The project to deploy to. A commit needs a project of the same repository.
             environment_uid: The environment to deploy to.
             verify: Checks of the live site, as for `deploy`.
-            on_failure: What to do with a deployment that fails a check, as for `deploy`.
+            on_failure: How to react to a failed check, as for `deploy`.
             on_log: Called once with each line of the build log while waiting.
             on_progress: Called with the number of uploaded bytes. It starts again from 0 if the upload starts again.
             progress: Whether to show the progress, as for `deploy`.
-            timeout: Seconds for everything except the checks and restoring, as for `deploy`.
+            timeout: Seconds for all steps except the checks and restoring, as for `deploy`.
             journal: Path of a file that records the progress of the release, as for `deploy`.
 
         Returns:
@@ -693,8 +695,8 @@ class LaunchClient:
     ) -> Deployment | None:
         """Finish a release whose process was killed: wait for it, check it, and restore the previous version if needed.
 
-        The call does not repeat a step that is done. For a finished release, it returns or raises the result again, and
-        sends only reads.
+        The call does not repeat a step that is done. For a finished release, the call returns or raises the result
+        again, and sends only read requests.
 
         Args:
             journal: The path that you passed to `deploy` or `promote`.
@@ -713,7 +715,8 @@ class LaunchClient:
             ConfigurationError: The release belongs to another organization or address.
             JournalError: The file cannot be read, or is not a release journal. `JournalInUse` if another process uses
                 the journal.
-            AmbiguousOutcome: A creation was sent before the crash, and the SDK cannot find out whether it happened.
+            AmbiguousOutcome: The SDK sent the request for the deployment before the crash, and cannot find out whether
+                the service created the deployment.
             DeploymentFailed: The deployment ended without success.
             DeploymentUnhealthy: The site failed a check; `restored` is the deployment that restored the previous
                 version.
@@ -752,18 +755,19 @@ class LaunchClient:
             description: Free text, at most 255 characters.
             environment_name: Name of the environment, at most 200 characters.
             framework_preset: How the site is built and served.
-            output_directory: Folder with the built site. By default that of the preset, which is `./` for OTHER.
-            build_command: Command that builds the site; none by default.
+            output_directory: Folder with the built site. By default the folder of the preset, which is `./` for OTHER.
+            build_command: Command that builds the site; no command by default.
             server_command: Command that starts the server.
             environment_variables: Variables of the environment: at most 128 variables and 14 KB, without empty values.
             wait: Whether to wait for the end. Otherwise the call returns as soon as it finds the deployment.
             on_log: Called once with each line of the build log while waiting.
             on_progress: Called with the number of uploaded bytes. It starts again from 0 if the upload starts again.
             progress: Whether to show the progress: as a card in a notebook, and elsewhere as one line for each step on
-                standard output. This sends no requests. By default, `launch_sync` shows the progress in an interactive
-                session (Jupyter, IPython, a Python prompt) if there is no callback. `launch_async` does not.
+                standard output. The display sends no requests. By default, `launch_sync` shows the progress in an
+                interactive session (Jupyter, IPython, a Python prompt) if there is no callback. `launch_async` does
+                not show it by default.
             timeout: Seconds for packing, upload, creation and waiting together.
-            secrets: What to do with files that contain secrets: `refuse` the deployment, `drop` the files (only from a
+            secrets: How to handle files that contain secrets: `refuse` the deployment, `drop` the files (only from a
                 folder), or `send` them.
 
         Returns:
@@ -782,7 +786,7 @@ class LaunchClient:
 
         API: `getProjectUploadUrl`, `createProject`; scope `launch.projects:write` or `launch:manage`.
         """
-        # Rebound: a traceback with local variables must not show them.
+        # Mask the values, because a traceback with local variables must not show them.
         environment_variables = hidden(environment_variables)
         from launch_async.deploy.deploying import SiteSettings
 
@@ -814,7 +818,7 @@ class LaunchClient:
         """Wait until a deployment has ended. All waits for the same deployment share their polls.
 
         The client repeats a failed poll. The wait ends with an error if polls have failed for one minute, or
-        immediately if a repetition cannot succeed. An unknown status counts as running. Cancelling the wait does not
+        immediately if another poll cannot succeed. An unknown status counts as running. Cancelling the wait does not
         cancel the deployment.
 
         Args:
@@ -871,7 +875,7 @@ class LaunchClient:
     def as_completed(
         self, refs: Iterable[DeploymentRef | Deployment | str], *, timeout: float = 3600.0
     ) -> AsyncIterator[Deployment]:
-        """Iterate over deployments in the order in which they end, including failed ones.
+        """Iterate over deployments in the order in which they end, including failed deployments.
 
         Args:
             refs: The deployments, as for `wait`. A deployment that is listed twice is returned once.
@@ -1049,7 +1053,7 @@ class LaunchClient:
         json: JSONValue = None,
         timeout: float | None = None,
     ) -> JSONValue:
-        """Send a request for which the client has no method. Rate limit, retries and errors work as for other calls.
+        """Send a request for which the client has no method. Rate limit, retries and errors are as for other calls.
 
         The path, the query and the body may contain secrets. Tracebacks do not show them, even with local variables.
         Errors leave out the values of environment variables, and of parameters and fields with a name like password,
@@ -1060,7 +1064,7 @@ class LaunchClient:
             path: Path below the base URL, percent-encoded, starting with `/`.
             query: Query parameters; None values are left out.
             json: JSON body; None for no body.
-            timeout: Seconds for the whole call. By default the `timeout` of the client.
+            timeout: Seconds for the whole call. By default the `timeout` of the client applies.
 
         Returns:
             The JSON document of the response; None if the response has no body.
@@ -1080,7 +1084,7 @@ class LaunchClient:
 
 
 def _check_kind(name: str, option: object, kind: type) -> None:
-    # Checked here, because a wrong object would otherwise fail in the middle of a later call.
+    # Without this check, a wrong object would fail later, in the middle of a call.
     if not isinstance(option, kind):
         raise ConfigurationError(f"{name} must be a {kind.__name__}, not {option!r}")
 
@@ -1088,7 +1092,9 @@ def _check_kind(name: str, option: object, kind: type) -> None:
 def _check_limiter(limiter: object) -> None:
     if limiter is not None and (isinstance(limiter, type) or not hasattr(limiter, "acquire")):
         kind = f"the class {limiter.__name__}" if isinstance(limiter, type) else f"a {kind_of(limiter)}"
-        raise ConfigurationError(f"limiter must be a RateLimiter, not {kind}: rate_limit= takes the plan's figure")
+        raise ConfigurationError(
+            f"limiter must be a RateLimiter, not {kind}. To set the limit of your plan, pass rate_limit=RateLimit(...)"
+        )
 
 
 def _check_seconds(**seconds: float | Unset | None) -> None:

@@ -1,8 +1,8 @@
 """Settings from environment variables and from `.cs-launch.json`.
 
 An argument takes precedence over the environment, and the environment takes precedence over the file. `discover`
-returns the source of each setting, without its value. Its error lists everything that is missing or malformed. An empty
-environment variable counts as not set.
+returns the source of each setting, without its value. If settings are missing or malformed, one error lists all of
+them. An empty environment variable counts as not set.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ class Discovery:
     Attributes:
         credentials: The credentials.
         region: Name of the region.
-        base_url: Address of the API; None for that of the region.
-        app_url: Address of the app host; None for that of the region.
+        base_url: Address of the API; None for the address of the region.
+        app_url: Address of the app host; None for the address of the region.
         organization_uid: UID of the organization; None if the credentials contain it.
-        share_budget: Who shares the rate limit of the organization.
+        share_budget: The clients that share the rate limit: `machine` or `process`, as for `LaunchClient`.
         project_uid: UID of the project in `.cs-launch.json`; None if there is none.
         sources: Source of each setting, by name: `argument`, `environment (NAME)`, the path of a file, or `default`.
     """
@@ -92,7 +92,7 @@ def discover(
     `CONTENTSTACK_ACCESS_TOKEN`, `CONTENTSTACK_CLIENT_ID` with `CONTENTSTACK_CLIENT_SECRET`, `CONTENTSTACK_AUTHTOKEN`.
 
     The search for `.cs-launch.json` starts in `folder`, by default the working directory, and continues in the folders
-    above it. All other arguments are those of `LaunchClient`.
+    above it. All other arguments are as in `LaunchClient`.
 
     Raises:
         ConfigurationError: Settings are missing or malformed; the text lists all of them.
@@ -115,10 +115,11 @@ def discover(
         check_organization_uid(organization_uid)
     if organization_uid is None and found is not None and found.needs_organization:
         search.problems.append(
-            f"the organization of the authtoken: set {_PREFIX}ORGANIZATION_UID, or work in a folder with {PROJECT_FILE}"
+            f"An authtoken needs the UID of the organization. Set {_PREFIX}ORGANIZATION_UID, or work in a folder with "
+            f"{PROJECT_FILE}."
         )
     if found is None or search.problems:
-        raise ConfigurationError(f"settings are missing or malformed: {'; '.join(search.problems)}")
+        raise ConfigurationError(f"Settings are missing or malformed. {' '.join(search.problems)}")
     _LOG.debug("The settings came from %s", dict(search.sources))
     return Discovery(
         credentials=found,
@@ -154,9 +155,11 @@ def _read(path: Path) -> ProjectFile:
     try:
         document: object = json.loads(path.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path} cannot be read ({type(error).__name__}): correct or remove it") from None
+        raise ConfigurationError(
+            f"The file {path} cannot be read ({type(error).__name__}). Correct or remove the file."
+        ) from None
     if not isinstance(document, dict):
-        raise ConfigurationError(f"{path} is not a JSON object: correct or remove it")
+        raise ConfigurationError(f"The file {path} is not a JSON object. Correct or remove the file.")
     whole = cast("dict[str, object]", document)
     entries = [cast("dict[str, object]", entry) for entry in (whole, *whole.values()) if isinstance(entry, dict)]
     return ProjectFile(
@@ -206,8 +209,8 @@ class _Search:
         try:
             yield
         except ConfigurationError as error:
-            where = f"{name} from {self.sources[name]}: " if name else ""
-            self.problems.append(f"{where}{error.message}")
+            source = f" Source of {name}: {self.sources[name]}." if name else ""
+            self.problems.append(f"{error.message.removesuffix('.')}.{source}")
 
     def credentials(self) -> Credentials | None:
         """Return the first complete credentials of the environment."""
@@ -221,12 +224,12 @@ class _Search:
             if authtoken:
                 return self._from(Authtoken(authtoken), "AUTHTOKEN")
             if client_id:
-                raise ConfigurationError(f"{_PREFIX}CLIENT_SECRET, in addition to {_PREFIX}CLIENT_ID")
+                raise ConfigurationError(f"{_PREFIX}CLIENT_ID is set without {_PREFIX}CLIENT_SECRET. Set both.")
             if client_secret:
-                raise ConfigurationError(f"{_PREFIX}CLIENT_ID, in addition to {_PREFIX}CLIENT_SECRET")
+                raise ConfigurationError(f"{_PREFIX}CLIENT_SECRET is set without {_PREFIX}CLIENT_ID. Set both.")
             raise ConfigurationError(
-                f"credentials: set {_PREFIX}ACCESS_TOKEN, or {_PREFIX}CLIENT_ID and {_PREFIX}CLIENT_SECRET, or "
-                f"{_PREFIX}AUTHTOKEN and {_PREFIX}ORGANIZATION_UID"
+                f"There are no credentials. Set {_PREFIX}ACCESS_TOKEN, or {_PREFIX}CLIENT_ID and "
+                f"{_PREFIX}CLIENT_SECRET, or {_PREFIX}AUTHTOKEN and {_PREFIX}ORGANIZATION_UID."
             )
         return None
 

@@ -146,7 +146,8 @@ class LaunchError(Exception):
     """Base class of every error that this SDK raises.
 
     Attributes:
-        message: What happened and what to do next, without the control characters that the service may have sent.
+        message: Description of the error and the next step, without the control characters that the service may have
+            sent.
         raw_message: The same text with all characters. It may contain escape sequences for terminals.
         operation: Name of the API operation or workflow, such as `getProject`; None if the error has none.
         status: HTTP status of the response; None if there was no response.
@@ -154,7 +155,7 @@ class LaunchError(Exception):
         field_errors: Problems that the service reports for single fields; empty if the response has none.
         request_id: Request id of the service, or the request id of the client if the service sent none. None if the
             client sent no request.
-        attempts: Number of times that the client sent the request, or tried to send it.
+        attempts: Number of times that the client sent the request or tried to send the request.
         retryable: Whether the same call may succeed later without a change.
         retry_after: Seconds to wait before the next call; None if the response did not say.
         ambiguous: Whether the operation may have happened although the SDK raised this error.
@@ -231,8 +232,8 @@ class InvalidArgumentError(LaunchError, ValueError):
 
     Attributes:
         parameter: Name of the argument.
-        rule: Source of the rule, such as `openapi.yaml` or a section of the project's facts about the service; empty if
-            the rule has no such source.
+        rule: Source of the rule: `openapi.yaml` for the OpenAPI document of the service, or a section of this
+            documentation, such as `reference/facts.md#4-resources`. Empty if the rule has no such source.
     """
 
     def __init__(self, parameter: str, problem: str, *, rule: str = "", operation: str | None = None) -> None:
@@ -554,12 +555,12 @@ class FailureReport(Protocol):
 
     @property
     def headline(self) -> str:
-        """What happened, in a few words."""
+        """Result of the deployment, in a few words."""
         ...
 
     @property
     def summary(self) -> str:
-        """What happened and what to do next, in a few sentences."""
+        """Description of the failure and the next step, in a few sentences."""
         ...
 
     @property
@@ -581,7 +582,7 @@ class DeploymentFailed(LaunchError):
     """A deployment ended without success.
 
     Attributes:
-        report: Status, stage, first error line, log tail, durations, URL and what to do next.
+        report: Status, stage, first error line, log tail, durations, URL and the next step.
     """
 
     def __init__(self, report: FailureReport) -> None:
@@ -629,8 +630,8 @@ class DeploymentUnhealthy(LaunchError):
     Attributes:
         deployment: The deployment whose site failed the check.
         results: Result of each check, in the order of the call.
-        restored: The deployment that restored the previous version; None if nothing was restored. The text of the
-            error says why.
+        restored: The deployment that restored the previous version; None if no version was restored. The text of the
+            error then says why.
     """
 
     def __init__(

@@ -36,7 +36,7 @@ class Region:
 
 
 def _region(name: str, prefix: str) -> Region:
-    # Only the North American login host is on .io (FACTS §1).
+    # FACTS §1: only the login host of North America is in the domain contentstack.io.
     login = "api.contentstack.io" if name == "na" else f"{prefix}api.contentstack.com"
     return Region(
         name,
@@ -70,7 +70,7 @@ def find_region(name: str) -> Region:
     region = REGIONS.get(_ALIASES.get(canonical, canonical))
     if region is None:
         known = ", ".join([*REGIONS, *_ALIASES])
-        raise ConfigurationError(f"unknown region {name!r}: use one of {known}, or pass base_url")
+        raise ConfigurationError(f"The region {name!r} does not exist. Use one of {known}, or pass base_url.")
     return region
 
 
@@ -117,53 +117,55 @@ def resolve_app_url(region: str, base_url: str | None, app_url: str | None, *, a
 
 
 def resolve_login_url(region: str, base_url: str | None) -> str:
-    """Return the address for logins by the same rules. If `base_url` is set, it is this address."""
+    """Return the address where users log in: `base_url` if it is set, otherwise the login host of the region."""
     if base_url is not None:
         return _endpoint(base_url, "base_url", allow_http=False).base_url
     return f"https://{find_region(region).login_host}"
 
 
 def region_advice(host: str, location: str | None) -> str:
-    """Return advice for a refused token: the region of the client, and the region of the token (FACTS §1).
+    """Return advice for a refused token: the region of the client, and the region of the token if it is known.
+
+    A token is valid only in the region that issued it.
 
     Args:
         host: Host of the Launch API.
         location: The region that issued the token, as the token endpoint names it; None if it is not known.
     """
     region = next((name for name, region in REGIONS.items() if region.launch_host == host), None)
-    here = f"this client talks to {f'region {region}' if region else host}"
+    here = f"this client uses {f'region {region}' if region else f'the host {host}'}"
     try:
         issued = find_region(location).name if location else None
     except ConfigurationError:
         issued = None
     if issued is None:
         others = {name: known.launch_host for name, known in REGIONS.items() if name != region}
-        return f"{here}, and others are {', '.join(others)}, with the hosts {', '.join(others.values())}"
+        return f"{here}. The other regions are {', '.join(others)}, with the hosts {', '.join(others.values())}"
     if issued == region:
-        return f"{here}, where the token was issued, so it has ended or was revoked"
-    advice = f": use region={issued!r}, host {REGIONS[issued].launch_host}" if region else ""
-    return f"{here}, and the token was issued in region {issued}{advice}"
+        return f"{here}, which issued the token, so the token has expired or was revoked"
+    advice = f". Use region={issued!r}, with the host {REGIONS[issued].launch_host}" if region else ""
+    return f"{here}, but the token was issued in region {issued}{advice}"
 
 
 def _endpoint(base_url: str, name: str, allow_http: bool) -> Endpoint:
     if re.search(r"[\x00-\x20\x7f]", base_url):
-        raise ConfigurationError(f"{name} contains white space or a control character")
+        raise ConfigurationError(f"{name} contains white space or a control character. Pass a URL without them.")
     try:
         parts = urlsplit(base_url)
         port = parts.port
     except ValueError as error:
-        raise ConfigurationError(f"{name} is not a URL: {error}") from None
+        raise ConfigurationError(f"{name} is not a URL: {error}.") from None
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigurationError(f"{name} must be an absolute URL, such as https://launch-api.contentstack.com")
+        raise ConfigurationError(f"{name} must be an absolute URL, such as https://launch-api.contentstack.com.")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ConfigurationError(f"{name} must have neither credentials nor a query nor a fragment")
+        raise ConfigurationError(f"{name} must not contain credentials, a query or a fragment.")
     if not allow_http and (in_clear := plain_http_host(base_url)):
         raise ConfigurationError(
-            f"{name} would send unencrypted credentials to {in_clear}: use https, or allow_http=True"
+            f"{name} would send unencrypted credentials to {in_clear}. Use https, or pass allow_http=True."
         )
     # A default port must not change the key of the rate limit.
-    usual = port == {"http": 80, "https": 443}[parts.scheme]
-    host = parts.netloc.lower().removesuffix(f":{port}") if usual else parts.netloc.lower()
+    is_default = port == {"http": 80, "https": 443}[parts.scheme]
+    host = parts.netloc.lower().removesuffix(f":{port}") if is_default else parts.netloc.lower()
     return Endpoint(base_url.rstrip("/"), host, parts.scheme)
 
 
@@ -189,10 +191,14 @@ _ORGANIZATION_UID: Final = re.compile(r"blt[0-9a-f]{16}")
 
 
 def check_organization_uid(organization_uid: str | None) -> str | None:
-    """Return an organization UID that is well formed: `blt` and 16 hex digits (FACTS §4)."""
+    """Return an organization UID, or None if it is None.
+
+    Raises:
+        ConfigurationError: The UID is not `blt` followed by 16 lower-case hex digits.
+    """
     if organization_uid is not None and not _ORGANIZATION_UID.fullmatch(organization_uid):
         raise ConfigurationError(
-            f"organization_uid: {organization_uid!r} is not blt followed by 16 lower-case hex digits; "
-            "the console shows it in the organization's settings"
+            f"organization_uid: {organization_uid!r} is not blt followed by 16 lower-case hex digits. The console "
+            "shows the UID in the settings of the organization."
         )
     return organization_uid

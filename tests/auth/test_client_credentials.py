@@ -102,9 +102,9 @@ class Refusing(TokenIssuer):
 @pytest.mark.parametrize(
     ("location", "advice"),
     [
-        ("EU", r"talks to region na, and the token was issued in region eu: use region='eu'"),
-        ("NA", r"talks to region na, where the token was issued"),
-        ("MARS", r"talks to region na, and others are eu, au"),
+        ("EU", r"uses region na, but the token was issued in region eu\. Use region='eu'"),
+        ("NA", "uses region na, which issued the token"),
+        ("MARS", r"uses region na\. The other regions are eu, au"),
     ],
 )
 async def test_a_refused_fresh_token_is_diagnosed_by_its_location(location: str, advice: str) -> None:
@@ -120,14 +120,14 @@ async def test_a_token_of_a_login_in_another_region_is_diagnosed(
     session = await login(emulator.email, emulator.password, region="AWS_EU")
     async with LaunchClient(session.credentials, organization_uid=ORGANIZATION, transport=Refusing()) as launch:
         with pytest.raises(
-            InvalidTokenError, match=r"region na, and the token was issued in region eu: use region='eu'"
+            InvalidTokenError, match=r"region na, but the token was issued in region eu\. Use region='eu'"
         ):
             await launch.usage.cache_revalidations()
 
 
 async def test_a_refused_token_of_unknown_origin_names_the_region_that_was_used() -> None:
     async with LaunchClient(AccessToken("token"), region="azure_eu", transport=Refusing()) as launch:
-        with pytest.raises(InvalidTokenError, match="talks to region azure-eu, and others are na"):
+        with pytest.raises(InvalidTokenError, match=r"uses region azure-eu\. The other regions are na"):
             await launch.usage.cache_revalidations()
 
 

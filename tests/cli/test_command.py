@@ -64,7 +64,7 @@ def test_names_globs_and_uids_name_an_environment(command: Command, emulator: La
         (("deploy", "shop", "preview", "no-such-folder"), "latest, previous, commit:HASH"),
         (("deploy", "shop", "preview", "latest", "--timeout", "soon"), "90s, 15m, 2h or 7d"),
         (("wait", "empty", "production"), "has no deployment yet"),
-        (("--region", "mars", "fleet", "select"), "unknown region 'mars'"),
+        (("--region", "mars", "fleet", "select"), "The region 'mars' does not exist"),
         (("vars", "set", "shop", "preview", "KEY=secret"), "cannot be an argument"),
         (("vars", "set", "shop", "preview", "KEY=env:NO_SUCH"), "NO_SUCH is not set"),
         (("purge", "shop", "preview"), "exactly one"),

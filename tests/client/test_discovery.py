@@ -144,7 +144,7 @@ def test_a_malformed_project_file_is_an_error_that_names_the_file(
     path = project_file(folder, document)
     set_variables(monkeypatch, ACCESS_TOKEN="token")
 
-    with pytest.raises(ConfigurationError, match="correct or remove it") as caught:
+    with pytest.raises(ConfigurationError, match="Correct or remove the file") as caught:
         discover()
 
     assert str(path) in str(caught.value)
@@ -177,7 +177,9 @@ def test_the_error_about_an_empty_environment_lists_every_variable() -> None:
 def test_the_error_about_a_secret_without_its_id_names_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
     set_variables(monkeypatch, CLIENT_SECRET=CANARY)
 
-    with pytest.raises(ConfigurationError, match="CONTENTSTACK_CLIENT_ID, in addition to") as caught:
+    with pytest.raises(
+        ConfigurationError, match="CONTENTSTACK_CLIENT_SECRET is set without CONTENTSTACK_CLIENT_ID"
+    ) as caught:
         discover()
 
     assert CANARY not in str(caught.value)

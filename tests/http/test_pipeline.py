@@ -1063,8 +1063,11 @@ async def test_an_error_shows_the_first_five_faults_and_stores_all() -> None:
 async def test_a_refused_token_suggests_other_regions() -> None:
     refusal = answer(401, {"error_message": "The access token is invalid.", "error_code": 105})
     for options, hint in (
-        ({"region": "eu"}, "this client talks to region eu, and others are na, au, azure-na"),
-        ({"base_url": "https://own.example.com"}, "this client talks to own.example.com, and others are na, eu"),
+        ({"region": "eu"}, r"this client uses region eu\. The other regions are na, au, azure-na"),
+        (
+            {"base_url": "https://own.example.com"},
+            "this client uses the host own.example.com. The other",
+        ),
     ):
         async with client_on(FakeTransport(refusal), **options) as launch:
             with pytest.raises(InvalidTokenError, match=hint) as caught:

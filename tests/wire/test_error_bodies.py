@@ -139,21 +139,21 @@ def test_a_bare_code_is_kept() -> None:
 def test_error_105_means_the_token_or_the_region_at_any_status(status: int) -> None:
     document = {"error_message": "The access token is invalid or expired or revoked.", "error_code": 105}
 
-    error = error_of(status, document, region_hint="this client talks to region na, and others are eu (FACTS §1)")
+    error = error_of(status, document, region_hint="this client uses region na")
 
     assert type(error) is InvalidTokenError
     assert error.codes == ("105",)
-    assert "Renew the token, or check the region: this client talks to region na" in str(error)
+    assert "Renew the token, or check the region: this client uses region na" in str(error)
 
 
 @pytest.mark.parametrize(("status", "about_regions"), [(400, True), (403, True), (404, True), (503, False)])
 def test_xml_that_refuses_means_the_host_of_another_region(status: int, about_regions: bool) -> None:
     xml = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 
-    error = error_of(status, xml, region_hint="this client talks to region na, and others are eu (FACTS §1)")
+    error = error_of(status, xml, region_hint="this client uses region na")
 
     assert error.message.startswith("Access Denied")
-    assert ("Check the region: this client talks to region na" in str(error)) == about_regions
+    assert ("Check the region: this client uses region na" in str(error)) == about_regions
 
 
 def test_an_invalid_access_token_is_known_by_its_words_alone() -> None:
