@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -31,23 +31,27 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where temporary archives go; nothing must be left of them in the end."""
+def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder for temporary files, which must be empty after the test."""
     place = tmp_path / "spool"
     place.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(place))
-    return place
+    yield place
+    assert list(place.iterdir()) == []
 
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Upload again at once."""
+    """Repeat uploads without a noticeable pause."""
     monkeypatch.setattr(uploading, "_PAUSE", 0.001)
 
 
 @pytest.fixture
 def start() -> Start:
-    """Start an emulator with options, and a client of it; there is no budget, and builds are done at once."""
+    """Start an emulator with options, and a client for the emulator.
+
+    By default the emulator has no rate limit, and builds end immediately.
+    """
 
     @asynccontextmanager
     async def started(**options: Any) -> AsyncIterator[Launch]:
@@ -63,14 +67,14 @@ def start() -> Start:
 
 @pytest.fixture
 async def launch(start: Start) -> AsyncIterator[Launch]:
-    """An emulator of its own, and a client of it."""
+    """A new emulator and a client for the emulator."""
     async with start() as pair:
         yield pair
 
 
 @pytest.fixture
 async def fetch() -> AsyncIterator[Callable[[str | None], Any]]:
-    """Fetches the text of an address."""
+    """Return the text at an address."""
     async with aiohttp.ClientSession() as session:
 
         async def fetched(url: str | None) -> str:
@@ -82,7 +86,7 @@ async def fetch() -> AsyncIterator[Callable[[str | None], Any]]:
 
 @pytest.fixture
 def version(tmp_path: Path) -> Callable[[str], Path]:
-    """Makes a site that says something."""
+    """Create a site whose page contains a word."""
 
     def made(word: str) -> Path:
         folder = tmp_path / f"site-{word}"

@@ -1,4 +1,4 @@
-"""Revalidation: the quota is told from the rate limit, and a purge that is not needed is warned of."""
+"""Cache revalidation: quota errors differ from rate limit errors, and the SDK warns about needless purges."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def uids(launch):
     return project.uid, next(iter(project.environments))
 
 
-async def test_a_used_up_quota_is_told_and_not_tried_again(start):
+async def test_an_exhausted_quota_is_reported_and_not_retried(start):
     async with start(revalidation_quota=1) as (emulator, client):
         project = emulator.add_project("night-sky")
         uids = project.uid, next(iter(project.environments))
@@ -31,7 +31,7 @@ async def test_a_used_up_quota_is_told_and_not_tried_again(start):
     assert emulator.ledger.count("revalidateCdnCache") == 2
 
 
-async def test_too_fast_is_tried_again_and_asks_for_the_usage_once(launch, uids):
+async def test_a_rate_limit_error_is_retried_after_one_request_for_the_usage(launch, uids):
     emulator, client = launch
     emulator.faults.add("retry_after", operation="revalidateCdnCache", delay=0.01, times=3)
 
@@ -41,7 +41,7 @@ async def test_too_fast_is_tried_again_and_asks_for_the_usage_once(launch, uids)
     assert emulator.ledger.count("getCacheRevalidationUsage") == 1
 
 
-async def test_a_403_with_the_quota_used_up_is_the_quota(start):
+async def test_a_403_with_an_exhausted_quota_is_a_quota_error(start):
     async with start(revalidation_quota=0) as (emulator, client):
         project = emulator.add_project("night-sky")
         body = '{"errors":[{"code":"launch.REVALIDATE.NOT_ALLOWED","message":"no"}],"status":403}'
@@ -53,7 +53,7 @@ async def test_a_403_with_the_quota_used_up_is_the_quota(start):
     assert failure.value.status == 403
 
 
-async def test_a_403_with_quota_left_is_what_it_says(launch, uids):
+async def test_a_403_with_quota_left_is_a_forbidden_error(launch, uids):
     emulator, client = launch
     emulator.faults.add("status_before", operation="revalidateCdnCache", status=403)
 
@@ -64,7 +64,7 @@ async def test_a_403_with_quota_left_is_what_it_says(launch, uids):
 
 
 @pytest.mark.parametrize(("status", "body"), [(500, None), (200, "{}")])
-async def test_if_the_usage_cannot_be_had_the_refusal_stays_what_it_was(launch, uids, status, body):
+async def test_if_the_usage_cannot_be_read_the_original_error_is_raised(launch, uids, status, body):
     emulator, client = launch
     emulator.faults.add("status_before", operation="revalidateCdnCache", status=403)
     emulator.faults.add("status_before", operation="getCacheRevalidationUsage", status=status, body=body)
@@ -73,7 +73,7 @@ async def test_if_the_usage_cannot_be_had_the_refusal_stays_what_it_was(launch, 
         await client.environments.revalidate_cache(*uids, path="/")
 
 
-async def test_a_429_without_a_launch_code_is_the_rate_limit(launch, uids):
+async def test_a_429_without_a_launch_code_is_a_rate_limit_error(launch, uids):
     emulator, client = launch
     emulator.faults.add("retry_after", operation="revalidateCdnCache", delay=0.01, body="slow down")
 
@@ -84,7 +84,7 @@ async def test_a_429_without_a_launch_code_is_the_rate_limit(launch, uids):
     assert emulator.ledger.count("getCacheRevalidationUsage") == 0
 
 
-async def test_a_purge_right_after_an_own_deployment_is_warned_of_once(launch, folder, caplog):
+async def test_a_purge_right_after_a_deployment_of_this_client_warns_once(launch, folder, caplog):
     _, client = launch
     site = await client.create_site("night-sky", folder)
     uids = site.project.uid, site.environment.uid
@@ -97,7 +97,7 @@ async def test_a_purge_right_after_an_own_deployment_is_warned_of_once(launch, f
     assert f"environment {site.environment.uid} was deployed 0 s ago" in caplog.text
 
 
-async def test_a_purge_without_an_own_deployment_is_not_warned_of(launch, uids, caplog):
+async def test_a_purge_without_a_deployment_of_this_client_warns_about_nothing(launch, uids, caplog):
     _, client = launch
 
     with caplog.at_level(logging.WARNING, "launch_async.resources._cache"):
@@ -107,7 +107,7 @@ async def test_a_purge_without_an_own_deployment_is_not_warned_of(launch, uids, 
 
 
 @pytest.mark.parametrize(("after", "warnings"), [(60.0, 1), (60.1, 0)])
-def test_a_minute_after_a_deployment_a_purge_may_make_sense(after, warnings, caplog):
+def test_a_purge_over_a_minute_after_a_deployment_gives_no_warning(after, warnings, caplog):
     now = 1000.0
     purges = CachePurges(lambda: now)
     purges.deployed("environment")

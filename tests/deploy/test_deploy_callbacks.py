@@ -1,4 +1,4 @@
-"""An exception of a callback ends the call, reaches the caller, and is not taken for anything else."""
+"""An exception in a callback ends the call and reaches the caller unchanged."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def emulator():
 
 
 @pytest.mark.parametrize("callback", ["on_log", "on_progress"])
-async def test_a_deployment_ends_with_what_a_callback_raises(emulator, tmp_path: Path, callback: str) -> None:
+async def test_deploy_raises_the_exception_of_a_callback(emulator, tmp_path: Path, callback: str) -> None:
     (tmp_path / "index.html").write_text("x")
     project = emulator.add_project("shop", deployments=1)
     environment = next(iter(project.environments))
@@ -38,7 +38,7 @@ async def test_a_deployment_ends_with_what_a_callback_raises(emulator, tmp_path:
         assert (await launch.deploy(project.uid, environment, PreviousUpload())).status.is_success
 
 
-async def test_a_wait_ends_with_what_a_callback_raises(emulator) -> None:
+async def test_wait_raises_the_exception_of_a_callback(emulator) -> None:
     project = emulator.add_project("shop", deployments=1)
     environment = next(iter(project.environments))
 

@@ -35,7 +35,7 @@ PAGE = "<!doctype html><title>Night sky</title><h1>Tonight</h1>"
 
 
 @pytest.mark.parametrize("style", ["aws", "azure", "gcp"])
-async def test_a_folder_becomes_a_site_whatever_the_cloud(style, start, folder, fetch):
+async def test_a_folder_becomes_a_site_in_each_cloud(style, start, folder, fetch):
     async with start(upload_style=style) as (emulator, client):
         site = await client.create_site("night-sky", folder)
         page = await fetch(site.url)
@@ -59,7 +59,7 @@ async def test_a_second_deployment_replaces_the_first(launch, folder, fetch, spo
     assert list(spool.glob("*.zip")) == []
 
 
-async def test_a_zip_is_sent_as_it_is(launch, folder, fetch, tmp_path):
+async def test_a_zip_is_sent_unchanged(launch, folder, fetch, tmp_path):
     _, client = launch
     with zipfile.ZipFile(tmp_path / "site.zip", "w") as archive:
         archive.writestr("index.html", PAGE)
@@ -72,7 +72,7 @@ async def test_a_zip_is_sent_as_it_is(launch, folder, fetch, tmp_path):
 
 
 @pytest.mark.parametrize("secrets", ["refuse", "drop"])
-async def test_a_zip_with_secrets_is_refused_because_it_is_never_changed(launch, tmp_path, secrets):
+async def test_a_zip_with_secrets_is_refused(launch, tmp_path, secrets):
     emulator, client = launch
     file = tmp_path / "site.zip"
     with zipfile.ZipFile(file, "w") as archive:
@@ -86,7 +86,7 @@ async def test_a_zip_with_secrets_is_refused_because_it_is_never_changed(launch,
 
 
 @pytest.mark.parametrize("checked_before", [True, False])
-async def test_a_zip_with_secrets_is_sent_to_who_insists(launch, tmp_path, checked_before):
+async def test_a_zip_with_secrets_is_sent_on_request(launch, tmp_path, checked_before):
     _, client = launch
     file = tmp_path / "site.zip"
     with zipfile.ZipFile(file, "w") as archive:
@@ -99,7 +99,7 @@ async def test_a_zip_with_secrets_is_sent_to_who_insists(launch, tmp_path, check
     assert site.deployment.status.is_success
 
 
-async def test_an_archive_can_be_looked_at_compared_and_deployed_again(launch, folder):
+async def test_an_archive_can_be_deployed_twice_and_is_not_changed(launch, folder):
     _, client = launch
     with await create_archive(folder) as archive:
         site = await client.create_site("night-sky", archive)
@@ -110,7 +110,7 @@ async def test_an_archive_can_be_looked_at_compared_and_deployed_again(launch, f
     assert unchanged
 
 
-async def test_exactly_what_was_listed_is_deployed(launch, folder, fetch):
+async def test_only_the_listed_files_are_deployed(launch, folder, fetch):
     _, client = launch
     listing = list_archive(folder)
     (folder / "late.html").write_text("too late", "utf-8")
@@ -131,8 +131,8 @@ async def test_the_previous_upload_can_be_deployed_again(launch, folder, fetch):
 
 
 @pytest.mark.parametrize("commit_hash", [None, "", " "], ids=repr)
-def test_a_commit_that_nobody_named_is_refused(commit_hash):
-    # An unset variable of a pipeline would deploy whatever is newest.
+def test_an_empty_commit_hash_is_refused(commit_hash):
+    # With an unset variable in a pipeline, an empty hash would deploy the newest commit.
     with pytest.raises(InvalidArgumentError, match=r"^commit_hash: "):
         Commit(commit_hash)
 
@@ -155,7 +155,7 @@ async def test_a_git_environment_deploys_a_commit(launch, source, commit):
     assert emulator.ledger.count("uploadArchive") == 0
 
 
-async def test_every_log_line_comes_before_the_deployment_is_returned(launch, folder):
+async def test_all_log_lines_come_before_the_deployment_is_returned(launch, folder):
     _, client = launch
     lines = []
 
@@ -246,7 +246,7 @@ async def test_files_that_cannot_be_sent_are_refused_before_the_first_request(la
     assert list(spool.glob("*.zip")) == []
 
 
-async def test_secrets_stay_behind_if_that_was_asked_for(launch, folder, fetch):
+async def test_secrets_are_left_out_on_request(launch, folder, fetch):
     _, client = launch
     (folder / ".env").write_text("TOKEN=abc", "utf-8")
 
@@ -255,7 +255,7 @@ async def test_secrets_stay_behind_if_that_was_asked_for(launch, folder, fetch):
     assert "abc" not in await fetch(f"{site.url}/.env")
 
 
-async def test_secrets_of_a_folder_are_sent_to_who_insists(launch, folder, fetch):
+async def test_secrets_of_a_folder_are_sent_on_request(launch, folder, fetch):
     _, client = launch
     (folder / ".env").write_text("TOKEN=abc", "utf-8")
 
@@ -265,7 +265,7 @@ async def test_secrets_of_a_folder_are_sent_to_who_insists(launch, folder, fetch
 
 
 @pytest.mark.parametrize("source", [["site.zip"], 7, None])
-async def test_what_cannot_be_deployed_is_refused_by_its_type(launch, source):
+async def test_a_source_of_the_wrong_type_is_refused(launch, source):
     emulator, client = launch
 
     with pytest.raises(InvalidArgumentError, match="source: cannot be a"):
@@ -310,7 +310,7 @@ async def test_settings_and_variables_reach_the_environment(launch, folder):
     assert await client.variables.read(site.project.uid, site.environment.uid) == {"LIMIT": "7"}
 
 
-async def test_an_environment_that_appears_late_is_waited_for(start, folder):
+async def test_create_site_waits_for_an_environment_that_appears_late(start, folder):
     async with start(create_delay=3600) as (emulator, client):
         creating = asyncio.create_task(client.create_site("night-sky", folder))
         await until(lambda: emulator.ledger.count("listEnvironments"))
@@ -322,7 +322,7 @@ async def test_an_environment_that_appears_late_is_waited_for(start, folder):
     assert emulator.ledger.count("createProject") == 1
 
 
-async def test_a_project_that_is_not_found_everywhere_yet_is_looked_for_again(launch, folder):
+async def test_a_404_for_a_new_project_is_retried(launch, folder):
     emulator, client = launch
     emulator.faults.add("status_before", operation="listEnvironments", status=404, times=1)
 
@@ -331,7 +331,7 @@ async def test_a_project_that_is_not_found_everywhere_yet_is_looked_for_again(la
     assert site.deployment.status.is_success
 
 
-async def test_an_environment_that_never_appears_names_the_project(start, folder):
+async def test_the_error_about_a_missing_environment_names_the_project(start, folder):
     async with start(create_delay=3600) as (emulator, client):
         creating = asyncio.create_task(client.create_site("night-sky", folder, timeout=20))
         await until(lambda: emulator.ledger.count("listEnvironments"))
@@ -344,7 +344,7 @@ async def test_an_environment_that_never_appears_names_the_project(start, folder
 
 
 @pytest.mark.parametrize("operation", ["listEnvironments", "listDeployments"])
-async def test_a_look_that_fails_once_does_not_matter(launch, folder, operation):
+async def test_a_failed_request_for_the_new_site_is_retried(launch, folder, operation):
     emulator, client = launch
     emulator.faults.add("status_before", operation=operation, status=500, times=1)
 
@@ -354,7 +354,7 @@ async def test_a_look_that_fails_once_does_not_matter(launch, folder, operation)
     assert emulator.ledger.count("createProject") == 1
 
 
-async def test_looking_for_a_new_environment_ends_with_an_error_that_stays_and_names_the_project(launch, folder):
+async def test_a_lasting_error_after_the_creation_names_the_project(launch, folder):
     emulator, client = launch
     emulator.faults.add("status_before", operation="listEnvironments", status=403)
 
@@ -395,7 +395,7 @@ async def test_a_lost_answer_does_not_deploy_twice(launch, folder):
         ("createDeployment", "creating the deployment", True),
     ],
 )
-async def test_the_deadline_says_what_was_going_on(launch, folder, spool, operation, step, ambiguous):
+async def test_the_error_of_the_deadline_names_the_step(launch, folder, spool, operation, step, ambiguous):
     emulator, client = launch
     site = await client.create_site("night-sky", folder)
     emulator.faults.add("delay", operation=operation, delay=30)
@@ -436,10 +436,10 @@ async def test_the_deadline_ends_the_listing_of_the_folder(launch, folder, spool
     assert emulator.ledger.count("uploadArchive") == 1
 
 
-async def test_the_deadline_holds_for_the_build_too(start, folder):
+async def test_the_deadline_includes_the_build(start, folder):
     async with start(build_seconds=60) as (emulator, client):
         creating = asyncio.create_task(client.create_site("night-sky", folder, timeout=20))
-        # It looks at the deployment once it has read what the list says.
+        # The client reads the deployment after it has found the deployment in the list.
         await until(lambda: emulator.ledger.count("getDeployment"))
         let_pass(20)
         with pytest.raises(WaitTimeout) as failure:
@@ -449,7 +449,7 @@ async def test_the_deadline_holds_for_the_build_too(start, folder):
     assert failure.value.last.status.is_in_flight
 
 
-async def test_a_deployment_that_is_replaced_before_the_last_look_is_returned(start, folder):
+async def test_a_deployment_that_is_replaced_before_the_last_poll_is_returned(start, folder):
     async with start(build_seconds=60) as (emulator, client):
         site = await client.create_site("night-sky", folder, wait=False)
         emulator.advance(60)
@@ -466,7 +466,7 @@ async def test_a_deployment_that_is_replaced_before_the_last_look_is_returned(st
     assert (deployment.status, deployment.status.is_success) == ("ARCHIVED", True)
 
 
-async def test_cancelling_leaves_no_temporary_file_behind(launch, folder, spool):
+async def test_a_cancelled_call_deletes_its_temporary_file(launch, folder, spool):
     emulator, client = launch
     emulator.faults.add("delay", operation="uploadArchive", delay=30)
 
@@ -487,7 +487,7 @@ async def test_a_site_can_be_pickled(launch, folder):
     assert pickle.loads(pickle.dumps(site)) == site
 
 
-async def test_a_relative_folder_is_one_of_the_working_directory(launch, folder, monkeypatch, fetch):
+async def test_a_relative_folder_is_found_in_the_working_directory(launch, folder, monkeypatch, fetch):
     _, client = launch
     monkeypatch.chdir(folder.parent)
 

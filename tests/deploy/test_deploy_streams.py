@@ -1,4 +1,4 @@
-"""deploy() and create_site() with a ZIP that is no file on disk: bytes, open files and uploads."""
+"""deploy() and create_site() with a ZIP that is not a file on disk: bytes, open files and uploads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from launch_async.archive.spool import spooled_archive
 from launch_sync.emulator import LaunchEmulator
 from tests.support.clients import plain_client_of
 
-NOBODY = "0" * 24, "1" * 24
+UNKNOWN_UIDS = "0" * 24, "1" * 24
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def packed(folder: Path) -> bytes:
 
 
 class Upload:
-    """Reads as FastAPI's UploadFile does."""
+    """An upload that is read like the `UploadFile` of FastAPI."""
 
     def __init__(self, content: bytes) -> None:
         self.file = io.BytesIO(content)
@@ -39,7 +39,7 @@ class Upload:
 
 
 async def blocks(content: bytes) -> AsyncIterator[bytes]:
-    """Gives a ZIP in small blocks, one of them empty, as a request's body comes."""
+    """Yield a ZIP in small blocks with empty blocks in between, like the body of a request."""
     for start in range(0, len(content), 100):
         yield content[start : start + 100]
         yield b""
@@ -56,7 +56,7 @@ FORMS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_every_form_of_a_zip_is_sent_as_it_is(launch, packed, form, fetch, spool):
+async def test_a_zip_in_any_form_is_sent_unchanged(launch, packed, form, fetch, spool):
     _, client = launch
 
     site = await client.create_site("night-sky", FORMS[form](packed))
@@ -67,7 +67,7 @@ async def test_every_form_of_a_zip_is_sent_as_it_is(launch, packed, form, fetch,
     assert not list(spool.glob("*.zip"))
 
 
-async def test_a_file_is_read_from_where_it_stands_and_stays_open(launch, packed):
+async def test_a_file_is_read_from_its_position_and_stays_open(launch, packed):
     _, client = launch
     file = io.BytesIO(b"a header of the caller's own" + packed)
     file.seek(-len(packed), os.SEEK_END)
@@ -77,7 +77,7 @@ async def test_a_file_is_read_from_where_it_stands_and_stays_open(launch, packed
     assert (file.closed, file.read()) == (False, b"")
 
 
-async def test_a_file_that_cannot_be_rewound_will_do(launch, packed):
+async def test_a_file_that_cannot_be_rewound_can_be_deployed(launch, packed):
     _, client = launch
     reading, writing = os.pipe()
     with os.fdopen(writing, "wb") as end:
@@ -102,11 +102,11 @@ async def test_a_file_that_cannot_be_rewound_will_do(launch, packed):
         (lambda _: Broken(), "the given Broken cannot be read: timed out"),
     ],
 )
-async def test_what_is_no_zip_is_refused_before_a_request(launch, packed, source, problem, spool):
+async def test_data_that_is_not_a_zip_is_refused_before_a_request(launch, packed, source, problem, spool):
     emulator, client = launch
 
     with pytest.raises(InvalidArgumentError, match=problem):
-        await client.deploy(*NOBODY, source(packed))
+        await client.deploy(*UNKNOWN_UIDS, source(packed))
 
     assert emulator.ledger.requests == []
     assert not list(spool.glob("*.zip"))
@@ -122,7 +122,7 @@ class Broken:
         raise TimeoutError("timed out")
 
 
-async def test_a_read_file_names_the_cure_when_it_is_given_again(launch, packed):
+async def test_the_error_about_a_file_at_its_end_says_to_call_seek(launch, packed):
     emulator, client = launch
     file = io.BytesIO(packed)
     site = await client.create_site("night-sky", file)
@@ -134,7 +134,7 @@ async def test_a_read_file_names_the_cure_when_it_is_given_again(launch, packed)
     assert emulator.ledger.count() == 0
 
 
-async def test_a_stream_without_an_end_is_given_up_in_little_memory(spool):
+async def test_an_endless_stream_is_refused_at_the_limit_with_little_memory(spool):
     block = bytes(1 << 20)
 
     async def endless() -> AsyncIterator[bytes]:
@@ -152,17 +152,17 @@ async def test_a_stream_without_an_end_is_given_up_in_little_memory(spool):
 
 
 @pytest.mark.parametrize("awaited", [True, False])
-async def test_a_stream_that_stands_still_ends_with_the_deadline(launch, awaited, spool):
+async def test_a_stalled_stream_ends_with_the_deadline(launch, awaited, spool):
     emulator, client = launch
     released = threading.Event()
 
-    class Still:
+    class Stalled:
         def read(self, size: int) -> object:
             return asyncio.Event().wait() if awaited else released.wait() and b""
 
     try:
         with pytest.raises(TimeoutError, match="It was packing the files"):
-            await client.deploy(*NOBODY, Still(), timeout=0.2)
+            await client.deploy(*UNKNOWN_UIDS, Stalled(), timeout=0.2)
     finally:
         released.set()
 
@@ -170,7 +170,7 @@ async def test_a_stream_that_stands_still_ends_with_the_deadline(launch, awaited
     assert not list(spool.glob("*.zip"))
 
 
-async def test_a_lost_answer_is_settled_by_the_content_of_the_stream(launch, packed):
+async def test_a_deployment_of_a_stream_is_found_after_a_lost_answer(launch, packed):
     emulator, client = launch
     site = await client.create_site("night-sky", packed)
     emulator.faults.add("reset_after", operation="createDeployment", times=1)
@@ -181,7 +181,7 @@ async def test_a_lost_answer_is_settled_by_the_content_of_the_stream(launch, pac
     assert made == [site.deployment.uid, deployment.uid]
 
 
-def test_the_same_without_asyncio(packed):
+def test_streams_can_be_deployed_without_asyncio(packed):
     with LaunchEmulator(rate_limit=None, build_seconds=0.0) as emulator, plain_client_of(emulator) as launch:
         site = launch.create_site("night-sky", io.BytesIO(packed))
         deployment = launch.deploy(site.project.uid, site.environment.uid, packed)

@@ -1,4 +1,4 @@
-"""Skipping a deployment that would change nothing, and never one that would."""
+"""`skip_unchanged`: deploy() skips a deployment that would change nothing, and only then."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from launch_async.wire.documents import structure
 
 @pytest.fixture
 def memory(tmp_path):
-    """Where deployments are remembered."""
+    """The file in which the SDK records deployments."""
     return tmp_path / "deployed.json"
 
 
@@ -27,7 +27,7 @@ def sent(emulator) -> int:
     return emulator.ledger.count("createDeployment")
 
 
-async def test_the_same_files_are_deployed_once(launch, folder, memory, caplog):
+async def test_unchanged_files_are_deployed_once(launch, folder, memory, caplog):
     emulator, client = launch
     uids = uids_of(emulator)
     caplog.set_level(logging.INFO, "launch_async.deploy")
@@ -43,9 +43,7 @@ async def test_the_same_files_are_deployed_once(launch, folder, memory, caplog):
     assert used == [first.uid]
 
 
-async def test_files_that_another_deployment_has_replaced_are_deployed_again_unless_rolled_back_to(
-    launch, folder, memory
-):
+async def test_replaced_files_are_deployed_again_but_not_after_a_rollback_to_them(launch, folder, memory):
     emulator, client = launch
     uids = uids_of(emulator)
     first = await client.deploy(*uids, folder, skip_unchanged=memory)
@@ -61,7 +59,7 @@ async def test_files_that_another_deployment_has_replaced_are_deployed_again_unl
     assert sent(emulator) == 2
 
 
-async def test_another_file_is_a_reason_to_deploy(launch, folder, memory):
+async def test_a_new_file_causes_a_deployment(launch, folder, memory):
     emulator, client = launch
     uids = uids_of(emulator)
     first = await client.deploy(*uids, folder, skip_unchanged=memory)
@@ -73,7 +71,7 @@ async def test_another_file_is_a_reason_to_deploy(launch, folder, memory):
     assert sent(emulator) == 2
 
 
-async def test_a_change_of_the_variables_is_a_reason_to_deploy(launch, folder, memory):
+async def test_changed_variables_cause_a_deployment(launch, folder, memory):
     emulator, client = launch
     uids = uids_of(emulator)
     await client.deploy(*uids, folder, skip_unchanged=memory)
@@ -85,7 +83,7 @@ async def test_a_change_of_the_variables_is_a_reason_to_deploy(launch, folder, m
     assert sent(emulator) == 2
 
 
-async def test_a_deployment_by_somebody_else_is_a_reason_to_deploy(launch, folder, memory):
+async def test_a_later_deployment_of_other_files_causes_a_deployment(launch, folder, memory):
     emulator, client = launch
     uids = uids_of(emulator)
     await client.deploy(*uids, folder, skip_unchanged=memory)
@@ -96,7 +94,7 @@ async def test_a_deployment_by_somebody_else_is_a_reason_to_deploy(launch, folde
     assert sent(emulator) == 3
 
 
-async def test_what_is_remembered_of_another_service_is_a_reason_to_deploy(launch, folder, memory):
+async def test_an_unknown_deployment_in_the_file_causes_a_deployment(launch, folder, memory):
     emulator, client = launch
     uids = uids_of(emulator)
     await client.deploy(*uids, folder, skip_unchanged=memory)
@@ -109,7 +107,7 @@ async def test_what_is_remembered_of_another_service_is_a_reason_to_deploy(launc
     assert sent(emulator) == 2
 
 
-async def test_a_deployment_that_still_runs_is_waited_for_and_not_made_twice(start, folder, memory):
+async def test_a_running_deployment_is_waited_for_and_not_repeated(start, folder, memory):
     async with start(build_seconds=0.3) as (emulator, client):
         uids = uids_of(emulator)
 
@@ -121,7 +119,7 @@ async def test_a_deployment_that_still_runs_is_waited_for_and_not_made_twice(sta
         assert sent(emulator) == 1
 
 
-async def test_one_file_remembers_several_environments(launch, folder, memory):
+async def test_one_file_records_several_environments(launch, folder, memory):
     emulator, client = launch
     sites = [await client.create_site(name, folder) for name in ("night-sky", "day-sky")]
 
@@ -133,7 +131,7 @@ async def test_one_file_remembers_several_environments(launch, folder, memory):
     assert not [*memory.parent.glob("deployed.json.*")]
 
 
-async def test_a_memory_that_would_be_sent_itself_is_refused(launch, folder):
+async def test_a_file_inside_the_deployed_folder_is_refused_unless_ignored(launch, folder):
     emulator, client = launch
     uids, memory = uids_of(emulator), folder / "deployed.json"
     await client.deploy(*uids, folder, skip_unchanged=memory)
@@ -147,7 +145,7 @@ async def test_a_memory_that_would_be_sent_itself_is_refused(launch, folder):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"v": 2, "environments": {}}', '{"v": 1, "environments": {"a": 1}}'])
-async def test_another_file_is_neither_read_nor_overwritten(launch, folder, memory, text):
+async def test_a_file_of_another_program_is_refused_and_not_overwritten(launch, folder, memory, text):
     emulator, client = launch
     memory.write_text(text, "utf-8")
 
@@ -158,14 +156,14 @@ async def test_another_file_is_neither_read_nor_overwritten(launch, folder, memo
     assert emulator.ledger.count() == 0
 
 
-async def test_a_memory_that_cannot_be_read_is_refused(launch, folder, tmp_path):
+async def test_a_file_that_cannot_be_read_is_an_error(launch, folder, tmp_path):
     _, client = launch
 
     with pytest.raises(InvalidArgumentError, match="reading the file failed"):
         await client.deploy("a" * 24, "b" * 24, folder, skip_unchanged=tmp_path)
 
 
-async def test_a_memory_that_cannot_be_written_is_told(launch, folder, tmp_path):
+async def test_a_file_that_cannot_be_written_is_an_error(launch, folder, tmp_path):
     emulator, client = launch
 
     with pytest.raises(InvalidArgumentError, match="writing the file failed"):
@@ -173,7 +171,7 @@ async def test_a_memory_that_cannot_be_written_is_told(launch, folder, tmp_path)
 
 
 @pytest.mark.parametrize("source", [LatestCommit(), PreviousUpload()])
-async def test_only_files_can_be_compared(launch, memory, source):
+async def test_skip_unchanged_needs_files_as_the_source(launch, memory, source):
     emulator, client = launch
 
     with pytest.raises(InvalidArgumentError, match="compares files"):
@@ -182,7 +180,7 @@ async def test_only_files_can_be_compared(launch, memory, source):
     assert emulator.ledger.count() == 0
 
 
-async def test_secrets_are_refused_as_ever(launch, folder, memory):
+async def test_skip_unchanged_refuses_secrets(launch, folder, memory):
     _, client = launch
     (folder / ".env").write_text("A=1", "utf-8")
 
@@ -191,7 +189,7 @@ async def test_secrets_are_refused_as_ever(launch, folder, memory):
 
 
 @pytest.mark.parametrize(
-    ("status", "created", "changed", "stands"),
+    ("status", "created", "changed", "is_unchanged"),
     [
         ("LIVE", 20, 10, True),
         ("QUEUED", 20, 10, True),
@@ -205,11 +203,11 @@ async def test_secrets_are_refused_as_ever(launch, folder, memory):
         ("LIVE", 20, None, False),
     ],
 )
-def test_only_what_serves_and_was_not_changed_since_stands(status, created, changed, stands):
+def test_only_a_live_or_running_deployment_newer_than_the_settings_is_unchanged(status, created, changed, is_unchanged):
     def moment(second: int | None) -> str | None:
         return None if second is None else f"2026-05-04T09:00:{second}.000Z"
 
     deployment = structure({"uid": "a" * 24, "status": status, "createdAt": moment(created)}, Deployment)
     environment = structure({"uid": "b" * 24, "name": "production", "updatedAt": moment(changed)}, Environment)
 
-    assert serves_unchanged(deployment, environment) is stands
+    assert serves_unchanged(deployment, environment) is is_unchanged

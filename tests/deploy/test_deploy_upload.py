@@ -1,4 +1,4 @@
-"""Uploads over real sockets: what is sent again, what is given up, and what never reaches the storage."""
+"""Uploads over real sockets: retries, errors, and files that are refused before they are sent."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @contextlib.asynccontextmanager
 async def storage(answer: Answer) -> AsyncIterator[str]:
-    """A storage that does what it is told, on a socket; gives its address."""
+    """Run a storage that handles each connection with `answer`, and yield the address of the storage."""
     connections: list[asyncio.Task[None]] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -43,7 +43,7 @@ async def storage(answer: Answer) -> AsyncIterator[str]:
 
 
 async def read_head(reader: asyncio.StreamReader) -> dict[str, str]:
-    """Read a request line and headers; the request line is under an empty name."""
+    """Read a request line and headers. The request line has the empty name."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
     return {
         "": head[0],
@@ -53,13 +53,13 @@ async def read_head(reader: asyncio.StreamReader) -> dict[str, str]:
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    """Something of a lawful size."""
+    """A file of a valid size."""
     file = tmp_path / "site.zip"
     file.write_bytes(b"PK" + bytes(2000))
     return file
 
 
-async def test_a_broken_connection_is_tried_again_with_the_same_url(launch, folder):
+async def test_an_upload_is_retried_with_the_same_url_after_a_broken_connection(launch, folder):
     emulator, client = launch
     emulator.faults.add("reset_before", operation="uploadArchive", times=2)
 
@@ -70,7 +70,7 @@ async def test_a_broken_connection_is_tried_again_with_the_same_url(launch, fold
     assert emulator.ledger.count("getProjectUploadUrl") == 1
 
 
-async def test_a_lost_answer_of_the_storage_is_tried_again(launch, folder):
+async def test_an_upload_is_retried_after_a_lost_answer(launch, folder):
     emulator, client = launch
     emulator.faults.add("reset_after", operation="uploadArchive", times=1)
 
@@ -81,7 +81,7 @@ async def test_a_lost_answer_of_the_storage_is_tried_again(launch, folder):
 
 
 @pytest.mark.parametrize("style", ["aws", "azure", "gcp"])
-async def test_a_refusal_is_tried_again_with_a_new_url(style, start, folder):
+async def test_an_upload_is_retried_with_a_new_url_after_a_refusal(style, start, folder):
     async with start(upload_style=style) as (emulator, client):
         emulator.faults.add("status_before", operation="uploadArchive", status=403, times=1)
         site = await client.create_site("night-sky", folder)
@@ -90,7 +90,7 @@ async def test_a_refusal_is_tried_again_with_a_new_url(style, start, folder):
     assert emulator.ledger.count("getProjectUploadUrl") == 2
 
 
-async def test_a_storage_that_always_refuses_ends_the_upload_and_nothing_is_created(launch, folder, caplog):
+async def test_repeated_refusals_end_the_upload_and_nothing_is_created(launch, folder, caplog):
     emulator, client = launch
     emulator.faults.add("status_before", operation="uploadArchive", status=503)
 
@@ -104,7 +104,7 @@ async def test_a_storage_that_always_refuses_ends_the_upload_and_nothing_is_crea
 
 
 @pytest.mark.parametrize("style", ["aws", "azure"])
-async def test_a_url_that_expires_on_the_way_is_replaced(style, start, folder):
+async def test_a_url_that_expires_before_the_upload_is_replaced(style, start, folder):
     async with start(upload_style=style) as (emulator, client):
         overdue = await client.uploads.url_for_project()
         emulator.clock.advance(601)
@@ -121,7 +121,7 @@ async def test_a_url_that_expires_on_the_way_is_replaced(style, start, folder):
     assert next(entry.status for entry in emulator.ledger.requests if entry.operation == "uploadArchive") == 403
 
 
-async def test_an_old_url_is_replaced_before_anything_is_sent_to_it(launch, archive):
+async def test_an_old_url_is_replaced_before_the_upload(launch, archive):
     emulator, client = launch
     fresh = await client.uploads.url_for_project()
     old = attrs.evolve(fresh, received_at=datetime.now(UTC) - timedelta(minutes=9, seconds=1))
@@ -136,7 +136,7 @@ async def test_an_old_url_is_replaced_before_anything_is_sent_to_it(launch, arch
     assert next(urls, None) is None
 
 
-async def test_an_old_url_of_the_callers_own_is_refused(launch, archive):
+async def test_an_old_url_from_the_caller_is_refused(launch, archive):
     emulator, client = launch
     url = await client.uploads.url_for_project()
     old = attrs.evolve(url, received_at=datetime.now(UTC) - timedelta(minutes=10))
@@ -148,7 +148,7 @@ async def test_an_old_url_of_the_callers_own_is_refused(launch, archive):
     assert emulator.ledger.count("uploadArchive") == 0
 
 
-async def test_a_redirect_of_the_storage_is_a_failure_for_good(launch, folder):
+async def test_a_redirect_of_the_storage_is_an_error_without_a_retry(launch, folder):
     emulator, client = launch
     emulator.faults.add(
         "status_before", operation="uploadArchive", status=307, headers={"Location": f"{emulator.url}/elsewhere"}
@@ -162,7 +162,7 @@ async def test_a_redirect_of_the_storage_is_a_failure_for_good(launch, folder):
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
-async def test_every_success_of_the_storage_counts(launch, archive, status):
+async def test_every_2xx_status_of_the_storage_is_a_success(launch, archive, status):
     _, client = launch
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -177,7 +177,7 @@ async def test_every_success_of_the_storage_counts(launch, archive, status):
     assert sent[-1] == 2002
 
 
-async def test_a_raw_upload_says_how_long_and_what_it_is_and_carries_no_credential(launch, archive):
+async def test_a_raw_upload_has_length_and_type_headers_and_no_credentials(launch, archive):
     _, client = launch
     heads: list[dict[str, str]] = []
 
@@ -224,7 +224,7 @@ async def test_an_upload_without_progress_is_ended(tmp_path):
     done = asyncio.Event()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # Reads nothing: the buffers on the way fill up, and then no byte moves.
+        # Without a read, the socket buffers fill up, and then the upload stalls.
         await done.wait()
         writer.transport.abort()
 
@@ -237,7 +237,7 @@ async def test_an_upload_without_progress_is_ended(tmp_path):
         await transport.close()
 
 
-async def test_what_a_progress_callback_raises_ends_the_upload(launch, folder):
+async def test_an_exception_in_a_progress_callback_ends_the_upload(launch, folder):
     emulator, client = launch
     emulator.faults.add("delay", operation="uploadArchive", delay=5)
 
@@ -251,7 +251,7 @@ async def test_what_a_progress_callback_raises_ends_the_upload(launch, folder):
 
 
 @pytest.mark.parametrize(("size", "problem"), [(1023, "has 1023 bytes"), (104_857_601, "has 104857601 bytes")])
-async def test_a_file_of_an_unlawful_size_is_refused_before_a_request(launch, tmp_path, size, problem):
+async def test_a_file_of_an_invalid_size_is_refused_before_the_upload(launch, tmp_path, size, problem):
     emulator, client = launch
     url = await client.uploads.url_for_project()
     file = tmp_path / "odd.zip"
@@ -264,7 +264,7 @@ async def test_a_file_of_an_unlawful_size_is_refused_before_a_request(launch, tm
     assert emulator.ledger.count("uploadArchive") == 0
 
 
-async def test_a_file_that_is_none_is_refused(launch, tmp_path):
+async def test_a_missing_file_and_a_folder_are_refused(launch, tmp_path):
     _, client = launch
     url = await client.uploads.url_for_project()
 
@@ -275,7 +275,7 @@ async def test_a_file_that_is_none_is_refused(launch, tmp_path):
 
 
 @pytest.mark.parametrize("form", [False, True])
-async def test_a_file_that_becomes_shorter_ends_the_upload_at_once(tmp_path, form):
+async def test_a_file_that_is_too_short_ends_the_upload(tmp_path, form):
     file = tmp_path / "site.zip"
     file.write_bytes(bytes(2_000_000))
 
@@ -292,7 +292,7 @@ async def test_a_file_that_becomes_shorter_ends_the_upload_at_once(tmp_path, for
 
 
 @pytest.mark.parametrize("form", [False, True])
-async def test_of_a_file_that_has_grown_only_what_was_announced_is_sent(tmp_path, form):
+async def test_only_the_announced_bytes_of_a_growing_file_are_sent(tmp_path, form):
     file = tmp_path / "site.zip"
     file.write_bytes(b"announced" + b"later")
     bodies: list[bytes] = []
@@ -313,7 +313,7 @@ async def test_of_a_file_that_has_grown_only_what_was_announced_is_sent(tmp_path
     assert b"later" not in bodies[0]
 
 
-async def test_a_second_send_on_a_dropped_connection_is_whole(launch, archive):
+async def test_an_upload_is_repeated_from_its_start_if_a_reused_connection_breaks(launch, archive):
     _, client = launch
     bodies: list[bytes] = []
     dropped: list[dict[str, str]] = []
@@ -322,7 +322,7 @@ async def test_a_second_send_on_a_dropped_connection_is_whole(launch, archive):
         head = await read_head(reader)
         bodies.append(await reader.readexactly(int(head["content-length"])))
         writer.write(b"HTTP/1.1 204 Fine\r\n\r\n")
-        # The next request on this kept-alive connection is read in part, and dropped.
+        # Read a part of the next request on this connection, and break the connection.
         dropped.append(await read_head(reader))
         writer.transport.abort()
 
@@ -336,11 +336,11 @@ async def test_a_second_send_on_a_dropped_connection_is_whole(launch, archive):
     assert bodies == [archive.read_bytes()] * 2
 
 
-# A success that cannot be one, a storage that asks to wait, a file that changes
+# A success before the end of the file, a storage that asks to wait, a file that changes
 
 
 @pytest.mark.parametrize("form", [False, True], ids=["raw", "form"])
-async def test_a_success_that_comes_before_the_file_was_sent_is_none(tmp_path: Path, form: bool) -> None:
+async def test_a_success_before_the_end_of_the_file_is_an_error(tmp_path: Path, form: bool) -> None:
     file = tmp_path / "site.zip"
     file.write_bytes(bytes(40_000_000))
 
@@ -360,7 +360,7 @@ async def test_a_success_that_comes_before_the_file_was_sent_is_none(tmp_path: P
 
 @pytest.mark.parametrize("size", [1024, 3_000_000])
 @pytest.mark.parametrize("form", [False, True], ids=["raw", "form"])
-async def test_a_success_that_comes_right_after_the_last_byte_is_one(tmp_path: Path, size: int, form: bool) -> None:
+async def test_a_success_right_after_the_last_byte_is_a_success(tmp_path: Path, size: int, form: bool) -> None:
     file = tmp_path / "site.zip"
     file.write_bytes(bytes(size))
 
@@ -377,7 +377,7 @@ async def test_a_success_that_comes_right_after_the_last_byte_is_one(tmp_path: P
 
 
 class Busy:
-    """A storage that is busy as often as told, and then takes everything; it notes when it was asked."""
+    """A storage that answers 503 to the first `times` requests, and records the time of each request."""
 
     def __init__(self, times: int, retry_after: str) -> None:
         self.asked: list[float] = []
@@ -410,14 +410,14 @@ def sent_to(storage: Busy, file: Path, remaining: float) -> str:
 
 
 @pytest.mark.parametrize("retry_after", ["7", "40"])
-def test_a_busy_storage_is_not_asked_before_the_time_that_it_names(archive: Path, retry_after: str) -> None:
+def test_the_retry_after_of_a_busy_storage_is_followed(archive: Path, retry_after: str) -> None:
     busy = Busy(2, retry_after)
 
     assert sent_to(busy, archive, 60) == "u0"
     assert [later - earlier for earlier, later in pairwise(busy.asked)] == [pytest.approx(float(retry_after))] * 2
 
 
-def test_a_busy_storage_that_wants_more_time_than_there_is_ends_the_upload_at_once(archive: Path) -> None:
+def test_a_retry_after_beyond_the_deadline_ends_the_upload(archive: Path) -> None:
     busy = Busy(9, "120")
 
     with pytest.raises(StorageError, match=r"send the file again in 120 s") as caught:
@@ -426,7 +426,7 @@ def test_a_busy_storage_that_wants_more_time_than_there_is_ends_the_upload_at_on
 
 
 @pytest.mark.parametrize("style", ["aws", "azure"])
-async def test_a_file_that_becomes_shorter_is_named_and_not_sent_again(tmp_path: Path, style: str) -> None:
+async def test_a_file_that_becomes_shorter_is_an_error_without_a_retry(tmp_path: Path, style: str) -> None:
     file, heads = tmp_path / "site.zip", 0
     file.write_bytes(bytes(20_000_000))
 
@@ -448,4 +448,4 @@ async def test_a_file_that_becomes_shorter_is_named_and_not_sent_again(tmp_path:
 
         with pytest.raises(StorageError, match=r"site\.zip became shorter while it was sent: it had 20,000,000 bytes"):
             await upload(client.uploads, signed_url, file, on_progress=None)
-    assert heads <= 2  # aiohttp itself sends a PUT a second time
+    assert heads <= 2  # aiohttp itself sends a PUT a second time.

@@ -1,4 +1,4 @@
-"""What a check makes of an answer: pure, for each thing that it can ask for."""
+"""The verdict of a check about an answer, for each condition of a check."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ URL = "https://night-sky.example.com/a"
 
 
 def problem(check: Check, status: int = 200, body: str = "", headers: Mapping[str, str] | None = None) -> str:
-    """What is wrong with an answer."""
+    """Return what is wrong with an answer."""
     return verdict_of(check, Response(status, headers or {}), body.encode()).problem
 
 
@@ -62,7 +62,7 @@ def problem(check: Check, status: int = 200, body: str = "", headers: Mapping[st
         (Check(json={}), {"body": "<html>"}, "the response body is not JSON"),
     ],
 )
-def test_an_answer_is_held_against_all_that_a_check_asks_for(check: Check, answer: Any, wrong: str) -> None:
+def test_a_check_tests_all_its_conditions(check: Check, answer: Any, wrong: str) -> None:
     assert problem(check, **answer) == wrong
 
 
@@ -73,7 +73,9 @@ def test_an_answer_is_held_against_all_that_a_check_asks_for(check: Check, answe
         (302, {"Location": "https://app.contentstack.com/#!/login"}, "the environment has Contentstack authentication"),
     ],
 )
-def test_a_site_that_wants_a_login_is_not_called_unhealthy(status: int, headers: dict[str, str], words: str) -> None:
+def test_a_site_that_needs_a_login_is_refused_and_not_unhealthy(
+    status: int, headers: dict[str, str], words: str
+) -> None:
     verdict = verdict_of(Check(), Response(status, headers), b"")
 
     assert verdict.is_refused
@@ -97,7 +99,7 @@ def test_a_redirect_is_followed_within_the_site_only(check: Check, location: str
 
 
 @given(st.binary(max_size=600))
-def test_the_head_of_an_answer_is_short_and_has_no_control_characters(body: bytes) -> None:
+def test_the_quoted_start_of_an_answer_is_short_and_printable(body: bytes) -> None:
     head = head_of(body)
 
     assert len(head) <= 203
@@ -115,7 +117,7 @@ def test_the_head_of_an_answer_is_short_and_has_no_control_characters(body: byte
         "password = 'cs0123456789'",
     ],
 )
-def test_the_head_of_an_answer_has_no_secret(text: str) -> None:
+def test_the_quoted_start_of_an_answer_has_no_secret(text: str) -> None:
     assert "cs0123456789" not in head_of(f"<p>{text}</p>".encode())
 
 
@@ -148,7 +150,7 @@ def test_the_head_of_an_answer_has_no_secret(text: str) -> None:
         {"json": b"{}"},
     ],
 )
-def test_a_check_that_cannot_be_meant_is_refused(wrong: Any) -> None:
+def test_a_check_with_an_invalid_argument_is_refused(wrong: Any) -> None:
     with pytest.raises(InvalidArgumentError) as refused:
         Check(**wrong)
 
@@ -156,7 +158,7 @@ def test_a_check_that_cannot_be_meant_is_refused(wrong: Any) -> None:
 
 
 @pytest.mark.parametrize("verify", ["/health", 7, None, ("/health",), Check, (Check,)])
-def test_what_is_no_check_is_refused(verify: Any) -> None:
+def test_verify_refuses_a_value_that_is_not_a_check(verify: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="verify"):
         checks_of(verify)
 

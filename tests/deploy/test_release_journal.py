@@ -1,4 +1,4 @@
-"""The journal of a release: finished by another process, never begun twice, never called damaged when it is not."""
+"""The journal of a release: another process can resume the release, and no release starts twice."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from launch_async import (
 )
 from launch_async.deploy.release.journal import ReleaseJournal
 from tests.support.clients import client_of
+from tests.support.passing_time import until
 
 CHECK = Check(contains="good", every=0.01, attempts=1, grace=0)
 
 
 @pytest.fixture
 async def uids(launch, version):
-    """The UIDs of an environment that serves something good."""
+    """The UIDs of an environment with a healthy site."""
     _, client = launch
     site = await client.create_site("night-sky", version("good"))
     return site.project.uid, site.environment.uid
@@ -35,11 +36,11 @@ async def uids(launch, version):
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Path:
-    """A file that is not there yet."""
+    """The path of a file that does not exist yet."""
     return tmp_path / "release.journal"
 
 
-async def test_a_release_that_is_over_is_told_again_and_nothing_is_sent(launch, uids, version, journal):
+async def test_resuming_a_finished_release_raises_its_error_again_and_deploys_nothing(launch, uids, version, journal):
     emulator, client = launch
     with pytest.raises(DeploymentUnhealthy) as first:
         await client.deploy(*uids, version("bad"), verify=CHECK, on_failure="restore", journal=journal)
@@ -54,14 +55,14 @@ async def test_a_release_that_is_over_is_told_again_and_nothing_is_sent(launch, 
     assert emulator.ledger.count("createDeployment") == before
 
 
-async def test_a_healthy_release_is_told_again(launch, uids, version, journal):
+async def test_resuming_a_healthy_release_returns_its_deployment(launch, uids, version, journal):
     _, client = launch
     deployment = await client.deploy(*uids, version("good"), verify=CHECK, journal=journal)
 
     assert (await client.resume_release(journal)).uid == deployment.uid
 
 
-async def test_a_file_whose_release_is_over_is_used_again(launch, uids, version, journal):
+async def test_the_journal_of_a_finished_release_can_be_used_again(launch, uids, version, journal):
     _, client = launch
     first = await client.deploy(*uids, version("good"), journal=journal)
     second = await client.deploy(*uids, version("good"), journal=journal)
@@ -70,7 +71,7 @@ async def test_a_file_whose_release_is_over_is_used_again(launch, uids, version,
     assert (await client.resume_release(journal)).uid == second.uid
 
 
-async def test_a_release_that_was_cancelled_while_it_was_built_is_finished(start, version, journal):
+async def test_a_release_that_was_cancelled_during_the_build_can_be_resumed(start, version, journal):
     async with start(build_seconds=3600.0) as (emulator, client):
         emulator.script("LIVE", seconds=0)
         site = await client.create_site("night-sky", version("good"))
@@ -78,8 +79,7 @@ async def test_a_release_that_was_cancelled_while_it_was_built_is_finished(start
         releasing = asyncio.create_task(
             client.deploy(*uids, version("bad"), verify=CHECK, on_failure="restore", journal=journal)
         )
-        while emulator.ledger.count("getDeployment") == 0:  # noqa: ASYNC110 - another task counts
-            await asyncio.sleep(0.01)
+        await until(lambda: emulator.ledger.count("getDeployment"))
         releasing.cancel()
         await asyncio.wait([releasing])
         emulator.change(build_seconds=0.0)
@@ -93,7 +93,7 @@ async def test_a_release_that_was_cancelled_while_it_was_built_is_finished(start
         assert emulator.ledger.count("createDeployment") == 2
 
 
-async def test_a_release_that_is_not_over_is_not_begun_again(launch, uids, version, journal):
+async def test_the_journal_of_an_unfinished_release_is_refused_for_a_new_release(launch, uids, version, journal):
     emulator, client = launch
     kept = ReleaseJournal.begun(journal, {})
     kept.note(sends={})
@@ -107,7 +107,7 @@ async def test_a_release_that_is_not_over_is_not_begun_again(launch, uids, versi
     assert len(emulator.ledger.requests) == before
 
 
-async def test_a_refused_creation_leaves_a_file_that_can_be_used_again(launch, uids, version, journal):
+async def test_a_journal_can_be_used_again_after_a_refused_deployment(launch, uids, version, journal):
     emulator, client = launch
     emulator.faults.add("status_before", operation="createDeployment", status=400, times=1)
     with pytest.raises(Exception, match="Injected fault"):
@@ -117,7 +117,7 @@ async def test_a_refused_creation_leaves_a_file_that_can_be_used_again(launch, u
     assert (await client.deploy(*uids, version("good"), journal=journal)).status.is_serving
 
 
-async def test_a_failed_build_ends_the_release(launch, uids, version, journal):
+async def test_a_failed_build_finishes_the_release(launch, uids, version, journal):
     emulator, client = launch
     emulator.script("FAILED")
     with pytest.raises(DeploymentFailed):
@@ -128,7 +128,7 @@ async def test_a_failed_build_ends_the_release(launch, uids, version, journal):
     assert (await client.deploy(*uids, version("good"), journal=journal)).status.is_serving
 
 
-async def test_a_release_is_resumed_with_the_checks_that_it_began_with(launch, uids, journal):
+async def test_a_release_is_resumed_only_with_its_original_checks(launch, uids, journal):
     emulator, client = launch
     about = {"base_url": emulator.url, "organization_uid": emulator.organization_uid, "checks": [str(CHECK)]}
     kept = ReleaseJournal.begun(journal, {**about, "on_failure": "restore"})
@@ -149,7 +149,7 @@ async def test_a_release_of_another_organization_is_refused(launch, journal):
         await client.resume_release(journal)
 
 
-def test_one_process_has_a_journal_at_a_time(journal: Path) -> None:
+def test_a_journal_that_is_open_cannot_be_opened_again(journal: Path) -> None:
     kept = ReleaseJournal.begun(journal, {})
 
     for open_it in (ReleaseJournal.reopened, lambda path: ReleaseJournal.begun(path, {})):
@@ -159,7 +159,7 @@ def test_one_process_has_a_journal_at_a_time(journal: Path) -> None:
     ReleaseJournal.reopened(journal).close()
 
 
-def test_a_line_that_was_cut_off_is_left_out(journal: Path) -> None:
+def test_an_incomplete_last_line_is_ignored(journal: Path) -> None:
     kept = ReleaseJournal.begun(journal, {"checks": []})
     kept.note(sends={"first": None})
     whole = journal.read_bytes()
@@ -180,7 +180,7 @@ def test_a_line_that_was_cut_off_is_left_out(journal: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\x00" * 40, b'["00000000", {}]\n', json.dumps({"a": 1}).encode()])
-def test_what_is_no_journal_is_refused_and_left_as_it_is(journal: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_journal_is_refused_and_not_changed(journal: Path, content: bytes) -> None:
     journal.write_bytes(content)
 
     for open_it in (ReleaseJournal.reopened, lambda path: ReleaseJournal.begun(path, {})):
@@ -189,7 +189,7 @@ def test_what_is_no_journal_is_refused_and_left_as_it_is(journal: Path, content:
     assert journal.read_bytes() == content
 
 
-def test_a_journal_that_is_not_there_and_one_that_cannot_be_made(tmp_path: Path) -> None:
+def test_a_missing_journal_and_a_missing_folder_are_errors(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="does not exist"):
         ReleaseJournal.reopened(tmp_path / "nothing")
     with pytest.raises(JournalError, match="cannot be used"):

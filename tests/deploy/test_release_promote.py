@@ -1,4 +1,4 @@
-"""What one environment has proven is deployed to another: the same bytes, sent again only where they must be."""
+"""Promotion: the version of one environment is deployed to another, if possible without another upload."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from launch_async.models import EnvironmentVariable
 from launch_async.rate_limit import UnlimitedRateLimiter
 from tests.support.clients import client_of
 
-NOBODY = "66c0aaaaaaaaaaaaaaaaaaaa"
+UNKNOWN_UID = "66c0aaaaaaaaaaaaaaaaaaaa"
 LOGGER = "launch_async.deploy.release.promoting"
 SECRET = "canary-of-a-secret"
 
 
 @pytest.fixture
 async def staging(launch, version):
-    """A staging environment with something new, as its deployment, and the UIDs of production."""
+    """A new deployment in a staging environment, and the UIDs of production."""
     _, client = launch
     site = await client.create_site("night-sky", version("old"), environment_name="production")
     signed = await client.uploads.url_for_environment(site.project.uid)
@@ -46,7 +46,7 @@ async def staging(launch, version):
     return deployment, (site.project.uid, site.environment.uid)
 
 
-async def test_the_same_upload_is_deployed_and_no_byte_is_sent_again(launch, staging, fetch):
+async def test_the_same_upload_is_deployed_without_sending_it_again(launch, staging, fetch):
     emulator, client = launch
     deployment, production = staging
     sent = emulator.ledger.count("uploadArchive")
@@ -60,7 +60,7 @@ async def test_the_same_upload_is_deployed_and_no_byte_is_sent_again(launch, sta
     assert emulator.ledger.count("downloadArchive") == 0
 
 
-async def test_another_client_sends_the_same_bytes_again(launch, staging):
+async def test_another_client_uploads_the_same_bytes_again(launch, staging):
     emulator, _ = launch
     deployment, production = staging
 
@@ -73,12 +73,12 @@ async def test_another_client_sends_the_same_bytes_again(launch, staging):
     assert emulator.ledger.count("downloadArchive") >= 1
 
 
-async def test_a_zip_may_be_larger_than_other_answers(launch, staging):
+async def test_a_downloaded_zip_may_be_larger_than_other_answers(launch, staging):
     emulator, _ = launch
     deployment, production = staging
     limits: dict[str, int] = {}
 
-    class Noting(AiohttpTransport):
+    class Recording(AiohttpTransport):
         async def send(self, request: Request) -> Response:
             limits[request.operation] = request.response_limit
             return await super().send(request)
@@ -88,14 +88,14 @@ async def test_a_zip_may_be_larger_than_other_answers(launch, staging):
         organization_uid=emulator.organization_uid,
         base_url=emulator.url,
         limiter=UnlimitedRateLimiter(),
-        transport=Noting(),
+        transport=Recording(),
     ) as other:
         await other.promote(deployment.ref, *production)
 
     assert limits["download"] == 104_857_600
 
 
-async def test_an_upload_that_does_not_hold_any_more_is_sent_again(launch, staging, fetch):
+async def test_an_expired_upload_is_sent_again(launch, staging, fetch):
     emulator, client = launch
     deployment, production = staging
     body = '{"errors": [{"code": "launch.DEPLOYMENT.UPLOADED_FILE_NOT_FOUND_ERROR", "message": "gone"}]}'
@@ -120,7 +120,7 @@ async def test_a_commit_is_promoted_by_its_hash(launch):
 @pytest.mark.parametrize(
     ("outcome", "words"), [("FAILED", "promote a deployment that succeeded"), ("CANCELLED", "CANCELLED")]
 )
-async def test_what_did_not_succeed_is_refused(launch, staging, outcome, words):
+async def test_a_deployment_that_did_not_succeed_is_refused(launch, staging, outcome, words):
     emulator, client = launch
     deployment, production = staging
     uid = emulator.add_deployment(deployment.environment_uid, outcome, seconds=0)
@@ -133,7 +133,7 @@ async def test_what_did_not_succeed_is_refused(launch, staging, outcome, words):
     assert emulator.ledger.count("createDeployment") == before
 
 
-async def test_what_is_still_built_is_refused(launch, staging):
+async def test_a_deployment_that_is_still_running_is_refused(launch, staging):
     emulator, client = launch
     deployment, production = staging
     uid = emulator.add_deployment(deployment.environment_uid, seconds=3600)
@@ -151,18 +151,18 @@ async def test_an_environment_is_not_promoted_to_itself(launch, staging):
         await client.promote(deployment, deployment.project_uid, deployment.environment_uid)
 
 
-async def test_a_target_that_there_is_not_is_found_before_anything_is_sent(launch, staging):
+async def test_an_unknown_target_is_an_error_before_a_deployment(launch, staging):
     emulator, client = launch
     deployment, production = staging
     before = emulator.ledger.count("createDeployment")
 
     with pytest.raises(NotFoundError):
-        await client.promote(deployment, production[0], NOBODY)
+        await client.promote(deployment, production[0], UNKNOWN_UID)
 
     assert emulator.ledger.count("createDeployment") == before
 
 
-async def test_a_bad_promotion_is_put_back(launch, staging, fetch):
+async def test_an_unhealthy_promotion_is_restored(launch, staging, fetch):
     _, client = launch
     deployment, production = staging
 
@@ -178,7 +178,7 @@ async def test_a_bad_promotion_is_put_back(launch, staging, fetch):
     assert "old" in await fetch(unhealthy.value.restored.url)
 
 
-async def test_differences_of_the_environments_are_named_and_no_value_is(launch, staging, caplog):
+async def test_the_warning_names_the_differences_of_the_environments_without_values(launch, staging, caplog):
     _, client = launch
     deployment, production = staging
     await client.environments.update(

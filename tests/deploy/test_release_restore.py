@@ -1,4 +1,4 @@
-"""What served before is put back: the same commit or the same bytes, once, and only if nobody has moved on since."""
+"""Restoration: the previous commit or ZIP is deployed again, once, and not after a newer deployment."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from launch_async import (
 )
 from launch_async.deploy.release import copying
 
-NOBODY = "66c0aaaaaaaaaaaaaaaaaaaa"
+UNKNOWN_UID = "66c0aaaaaaaaaaaaaaaaaaaa"
 BAD = Check(contains="good", every=0.01, attempts=1, grace=0)
 FIRST, SECOND = "a" * 40, "b" * 40
 
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fetch again at once."""
+    """Repeat downloads without a noticeable pause."""
     monkeypatch.setattr(copying, "_PAUSE", 0.001)
 
 
 @pytest.fixture
 async def site(launch, version):
-    """A site that serves something good."""
+    """A healthy site."""
     _, client = launch
     return await client.create_site("night-sky", version("good"))
 
@@ -53,7 +53,7 @@ async def sha256_of(client: Any, deployment: Deployment) -> str:
     return str(await client.deployments._zip_hash(deployment))
 
 
-async def test_a_bad_release_is_put_back_byte_for_byte(launch, site, version, fetch, spool):
+async def test_an_unhealthy_release_is_replaced_by_the_same_bytes_as_before(launch, site, version, fetch, spool):
     emulator, client = launch
 
     with pytest.raises(DeploymentUnhealthy) as unhealthy:
@@ -70,7 +70,7 @@ async def test_a_bad_release_is_put_back_byte_for_byte(launch, site, version, fe
     assert emulator.ledger.count("createDeployment") == 2
 
 
-async def test_a_bad_commit_is_put_back(launch, git):
+async def test_an_unhealthy_commit_is_replaced_by_the_previous_commit(launch, git):
     emulator, client = launch
     await client.deploy(*git, Commit(FIRST))
 
@@ -81,7 +81,7 @@ async def test_a_bad_commit_is_put_back(launch, git):
     assert emulator.ledger.count("uploadArchive") == 0
 
 
-async def test_the_same_commit_once_more_is_not_put_back(launch, git):
+async def test_an_unhealthy_redeployment_of_the_same_commit_is_not_restored(launch, git):
     emulator, client = launch
     await client.deploy(*git, Commit(FIRST))
 
@@ -92,7 +92,7 @@ async def test_the_same_commit_once_more_is_not_put_back(launch, git):
     assert emulator.ledger.count("createDeployment") == 2
 
 
-async def test_files_that_stood_already_are_not_put_back(launch, site, version, tmp_path):
+async def test_unhealthy_files_that_were_already_live_are_not_restored(launch, site, version, tmp_path):
     emulator, client = launch
     memory, journal = tmp_path / "deployed.json", tmp_path / "release.journal"
     await client.deploy(*uids_of(site), version("bad"), skip_unchanged=memory)
@@ -105,7 +105,7 @@ async def test_files_that_stood_already_are_not_put_back(launch, site, version, 
     assert emulator.ledger.count("createDeployment") == before
 
 
-async def test_a_project_with_nothing_good_before_says_so(launch, version):
+async def test_the_error_says_if_no_earlier_version_was_live(launch, version):
     emulator, client = launch
     project = emulator.add_project("empty")
 
@@ -118,7 +118,7 @@ async def test_a_project_with_nothing_good_before_says_so(launch, version):
 
 
 @pytest.mark.parametrize("seconds", [0.0, 3600.0])
-async def test_what_somebody_has_deployed_since_is_left_alone(launch, site, version, seconds):
+async def test_a_newer_deployment_is_not_replaced(launch, site, version, seconds):
     emulator, client = launch
 
     def colleague(url: str) -> bool:
@@ -127,13 +127,13 @@ async def test_what_somebody_has_deployed_since_is_left_alone(launch, site, vers
 
     before = emulator.ledger.count("createDeployment")
     with pytest.raises(DeploymentUnhealthy, match="someone has created deployment") as unhealthy:
-        await client.deploy(*uids_of(site), version("bad"), verify=_once(colleague), on_failure="restore")
+        await client.deploy(*uids_of(site), version("bad"), verify=check_once(colleague), on_failure="restore")
 
     assert unhealthy.value.restored is None
     assert emulator.ledger.count("createDeployment") == before + 1
 
 
-async def test_a_rollback_in_the_console_meanwhile_is_left_alone(launch, site, version):
+async def test_a_rollback_in_the_console_is_not_replaced(launch, site, version):
     emulator, client = launch
 
     def colleague(url: str) -> bool:
@@ -141,13 +141,13 @@ async def test_a_rollback_in_the_console_meanwhile_is_left_alone(launch, site, v
         return False
 
     with pytest.raises(DeploymentUnhealthy, match="is live again") as unhealthy:
-        await client.deploy(*uids_of(site), version("bad"), verify=_once(colleague), on_failure="restore")
+        await client.deploy(*uids_of(site), version("bad"), verify=check_once(colleague), on_failure="restore")
 
     assert unhealthy.value.restored is None
 
 
-def _once(act: Callable[[str], bool]) -> Any:
-    """A check that acts at its first attempt, and fails at once."""
+def check_once(act: Callable[[str], bool]) -> Any:
+    """Return a check that calls `act` at its first attempt."""
 
     async def check(url: str) -> bool:
         return act(url)
@@ -156,13 +156,13 @@ def _once(act: Callable[[str], bool]) -> Any:
 
 
 @pytest.fixture(autouse=True)
-def impatient_functions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a function fail at its first attempt."""
+def one_attempt_per_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function that returns False fails at its first attempt."""
     monkeypatch.setattr("launch_async.deploy.release.verifying.GRACE", 0)
     monkeypatch.setattr("launch_async.deploy.release.verifying.ATTEMPTS", 1)
 
 
-async def test_what_was_rolled_back_in_the_console_is_not_put_back(launch, site, version, fetch):
+async def test_the_version_of_a_rollback_is_restored_and_not_the_newer_one(launch, site, version, fetch):
     emulator, client = launch
     await client.deploy(*uids_of(site), version("worse"))
     emulator.roll_back(site.deployment.uid)
@@ -173,7 +173,7 @@ async def test_what_was_rolled_back_in_the_console_is_not_put_back(launch, site,
     assert "good" in await fetch(unhealthy.value.restored.url)
 
 
-async def test_what_went_live_while_the_release_was_built_is_put_back(launch, git):
+async def test_a_version_that_went_live_during_the_build_is_restored(launch, git):
     emulator, client = launch
     emulator.script("LIVE", seconds=0.2)
     await client.deployments.create(*git, commit_hash=FIRST)
@@ -184,7 +184,7 @@ async def test_what_went_live_while_the_release_was_built_is_put_back(launch, gi
     assert unhealthy.value.restored.commit_hash == FIRST
 
 
-async def test_a_restoration_that_fails_is_told_and_is_the_cause(launch, site, version):
+async def test_a_failed_restoration_is_in_the_message_and_is_the_cause(launch, site, version):
     emulator, client = launch
     emulator.script("LIVE")
     emulator.script("FAILED")
@@ -196,7 +196,7 @@ async def test_a_restoration_that_fails_is_told_and_is_the_cause(launch, site, v
     assert unhealthy.value.__cause__ is not None
 
 
-async def test_what_could_not_be_put_back_can_be_tried_again(launch, site, version, tmp_path):
+async def test_a_failed_restoration_can_be_tried_again(launch, site, version, tmp_path):
     emulator, client = launch
     journal = tmp_path / "release.journal"
     emulator.faults.add("status_before", operation="downloadArchive", status=404)
@@ -213,7 +213,7 @@ async def test_what_could_not_be_put_back_can_be_tried_again(launch, site, versi
 
 
 @pytest.mark.parametrize("kind", ["reset_before", "truncate", "status_before"])
-async def test_a_zip_that_does_not_come_whole_is_fetched_again(launch, site, version, kind):
+async def test_an_incomplete_download_is_repeated(launch, site, version, kind):
     emulator, client = launch
     await client.deploy(*uids_of(site), version("bad"))
     emulator.faults.add(kind, operation="downloadArchive", status=503, times=2)
@@ -223,7 +223,7 @@ async def test_a_zip_that_does_not_come_whole_is_fetched_again(launch, site, ver
     assert await sha256_of(client, restored) == await sha256_of(client, site.deployment)
 
 
-async def test_a_gateways_page_is_not_deployed_as_a_zip(launch, site, version):
+async def test_an_html_page_of_a_gateway_is_not_deployed_as_a_zip(launch, site, version):
     emulator, client = launch
     await client.deploy(*uids_of(site), version("bad"))
     emulator.faults.add("status_before", operation="downloadArchive", status=200, body="<h1>gateway</h1>" * 100)
@@ -236,7 +236,7 @@ async def test_a_gateways_page_is_not_deployed_as_a_zip(launch, site, version):
     assert emulator.ledger.count("downloadArchive") == 4
 
 
-async def test_a_deployment_of_which_the_service_shows_nothing_cannot_be_put_back(launch, site, version):
+async def test_a_deployment_without_a_commit_or_zip_cannot_be_restored(launch, site, version):
     emulator, client = launch
     await client.deploy(*uids_of(site), version("bad"))
     emulator.faults.add("status_before", operation="getDeploymentDownloadUrl", status=404)
@@ -245,7 +245,7 @@ async def test_a_deployment_of_which_the_service_shows_nothing_cannot_be_put_bac
         await client.restore(*uids_of(site), to=site.deployment)
 
 
-async def test_restore_puts_back_what_served_before(launch, site, version, fetch):
+async def test_restore_deploys_the_previous_version(launch, site, version, fetch):
     _, client = launch
     await client.deploy(*uids_of(site), version("bad"))
 
@@ -254,7 +254,7 @@ async def test_restore_puts_back_what_served_before(launch, site, version, fetch
     assert "good" in await fetch(restored.url)
 
 
-async def test_a_second_restore_does_not_bring_the_bad_version_back(launch, site, version):
+async def test_a_second_restore_does_not_deploy_the_bad_version(launch, site, version):
     emulator, client = launch
     bad = await client.deploy(*uids_of(site), version("bad"))
     await client.restore(*uids_of(site))
@@ -267,7 +267,7 @@ async def test_a_second_restore_does_not_bring_the_bad_version_back(launch, site
     assert emulator.ledger.count("createDeployment") == before
 
 
-async def test_a_second_restore_of_a_commit_does_not_bring_the_bad_one_back(launch, git):
+async def test_a_second_restore_does_not_deploy_the_bad_commit(launch, git):
     _, client = launch
     for commit in (FIRST, SECOND):
         await client.deploy(*git, Commit(commit))
@@ -279,7 +279,7 @@ async def test_a_second_restore_of_a_commit_does_not_bring_the_bad_one_back(laun
         await client.restore(*git)
 
 
-async def test_the_same_commit_deployed_twice_counts_as_one(launch, git):
+async def test_two_deployments_of_one_commit_are_one_version(launch, git):
     _, client = launch
     for commit in (FIRST, SECOND, SECOND):
         await client.deploy(*git, Commit(commit))
@@ -287,14 +287,14 @@ async def test_the_same_commit_deployed_twice_counts_as_one(launch, git):
     assert (await client.restore(*git)).commit_hash == FIRST
 
 
-async def test_restoring_what_serves_deploys_nothing(launch, site):
+async def test_restoring_the_live_version_deploys_nothing(launch, site):
     emulator, client = launch
 
     assert (await client.restore(*uids_of(site), to=site.deployment.uid)).uid == site.deployment.uid
     assert emulator.ledger.count("createDeployment") == 0
 
 
-async def test_a_restoration_that_is_on_its_way_is_waited_for_and_not_repeated(launch, git):
+async def test_a_running_restoration_is_waited_for_and_not_repeated(launch, git):
     emulator, client = launch
     for commit in (FIRST, SECOND):
         await client.deploy(*git, Commit(commit))
@@ -304,14 +304,14 @@ async def test_a_restoration_that_is_on_its_way_is_waited_for_and_not_repeated(l
     assert (await client.restore(*git)).uid == begun.uid
 
 
-async def test_where_nothing_served_before_there_is_nothing_to_restore(launch, site):
+async def test_without_an_earlier_version_restore_is_an_error(launch, site):
     _, client = launch
 
     with pytest.raises(LaunchError, match="there is nothing to restore"):
         await client.restore(*uids_of(site))
 
 
-async def test_a_deployment_that_never_served_is_not_restored(launch, site, version):
+async def test_a_deployment_that_was_never_live_is_not_restored(launch, site, version):
     emulator, client = launch
     failed = emulator.add_deployment(site.environment.uid, "FAILED", seconds=0)
 
@@ -330,7 +330,7 @@ async def test_malformed_arguments_cost_no_request(launch, site, wrong):
     assert len(emulator.ledger.requests) == before
 
 
-async def test_no_secret_of_the_storage_is_in_what_is_raised(launch, site, version):
+async def test_the_error_contains_no_secret_of_the_storage(launch, site, version):
     emulator, client = launch
     await client.deploy(*uids_of(site), version("bad"))
     emulator.faults.add("status_before", operation="downloadArchive", status=404)

@@ -1,9 +1,9 @@
-"""Releases over real sockets: the site is asked, without credentials and without budget, until it is decided."""
+"""Verified releases: checks request the site, without credentials and without the rate limit, until a verdict."""
 
 from __future__ import annotations
 
 import asyncio
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from launch_async.deploy.release.verifying import verify
 from launch_async.errors import ResponseLost
 from launch_async.http import Request, Response
 from launch_async.rate_limit import UnlimitedRateLimiter
+from tests.support.passing_time import until
 from tests.support.virtual_time import run
 
 QUICK = Check(contains="version", every=0.01, attempts=2, grace=0)
@@ -33,7 +34,7 @@ QUICK = Check(contains="version", every=0.01, attempts=2, grace=0)
 
 @pytest.fixture
 def version(tmp_path: Path) -> Callable[[object], Path]:
-    """Makes a site of some version."""
+    """Create a site with a version number in its pages."""
 
     def made(number: object) -> Path:
         folder = tmp_path / f"site-{number}"
@@ -49,7 +50,7 @@ def version(tmp_path: Path) -> Callable[[object], Path]:
 
 @pytest.fixture
 async def site(launch, version):
-    """A site that serves version 1."""
+    """A site with version 1."""
     _, client = launch
     return await client.create_site("night-sky", version(1))
 
@@ -58,7 +59,7 @@ def uids_of(site: Any) -> tuple[str, str]:
     return site.project.uid, site.environment.uid
 
 
-async def test_a_page_may_be_larger_than_other_answers():
+async def test_a_checked_page_may_be_larger_than_other_answers():
     limits: list[int] = []
 
     async def send(request: Request) -> Response:
@@ -71,7 +72,7 @@ async def test_a_page_may_be_larger_than_other_answers():
     assert min(limits) > 10**12
 
 
-async def test_a_healthy_release_is_returned(launch, site, version):
+async def test_the_deployment_of_a_healthy_release_is_returned(launch, site, version):
     emulator, client = launch
     before = len(emulator.ledger.requests)
 
@@ -89,7 +90,7 @@ async def test_a_healthy_release_is_returned(launch, site, version):
     asked = [entry for entry in emulator.ledger.requests[before:] if entry.operation == "site"]
     assert {entry.path for entry in asked} == {"/", "/version.json", "/docs", "/docs/"}
     assert not any(entry.credentials for entry in asked)
-    assert emulator.ledger.count("listDeployments", "getDeploymentDownloadUrl") <= 2  # polls only
+    assert emulator.ledger.count("listDeployments", "getDeploymentDownloadUrl") <= 2  # These are polls.
 
 
 async def test_the_error_names_the_check_that_failed_and_shows_the_answer(launch, site, version):
@@ -131,7 +132,7 @@ async def test_a_function_may_be_plain_or_a_coroutine_function(launch, site, ver
         (lambda url: {"token": "cs0123456789"}["x"], "the function raised KeyError: 'x'"),
     ],
 )
-def test_a_function_that_fails_says_how(function, problem):
+def test_the_problem_of_a_failed_function_names_its_result_or_exception(function, problem):
     async def main():
         async def failing(url):
             return function(url)
@@ -155,7 +156,7 @@ async def _no_request(request: Request) -> Response:
         ({"on_failure": "restore"}, '"restore" needs at least one check'),
     ],
 )
-async def test_what_cannot_be_meant_is_refused_before_a_request(launch, site, version, options, words):
+async def test_invalid_options_are_refused_before_a_request(launch, site, version, options, words):
     emulator, client = launch
     before = len(emulator.ledger.requests)
 
@@ -165,7 +166,7 @@ async def test_what_cannot_be_meant_is_refused_before_a_request(launch, site, ve
     assert len(emulator.ledger.requests) == before
 
 
-async def test_files_that_cannot_be_sent_are_found_before_a_request(launch, site, version):
+async def test_a_verified_release_refuses_secrets_before_a_request(launch, site, version):
     emulator, client = launch
     folder = version(2)
     (folder / ".env").write_text("TOKEN=x")
@@ -177,7 +178,7 @@ async def test_files_that_cannot_be_sent_are_found_before_a_request(launch, site
     assert len(emulator.ledger.requests) == before
 
 
-async def test_a_site_behind_a_password_is_kept_and_the_error_says_why(launch, site, version):
+async def test_a_site_with_password_protection_is_not_restored_and_the_error_says_why(launch, site, version):
     _, client = launch
     protection = PasswordProtection(is_enabled=True, username="moon", password="rises")
     await client.environments.update(*uids_of(site), password_protection=protection)
@@ -191,7 +192,7 @@ async def test_a_site_behind_a_password_is_kept_and_the_error_says_why(launch, s
     assert (await client.deploy(*uids_of(site), version(3), verify=checked)).status.is_serving
 
 
-async def test_the_checks_use_no_session_of_the_caller(start):
+async def test_checks_do_not_use_the_session_of_the_caller(start):
     async with (
         start() as (emulator, _),
         aiohttp.ClientSession(headers={"authtoken": "of-the-session"}) as session,
@@ -213,7 +214,7 @@ async def test_the_checks_use_no_session_of_the_caller(start):
 
 
 class Edge:
-    """A site in virtual time: what it answers depends on the time."""
+    """A site in virtual time, whose answer depends on the time."""
 
     def __init__(self, answer: Callable[[float], Response | Exception]) -> None:
         self.answer = answer
@@ -228,8 +229,8 @@ class Edge:
         return answer
 
 
-def decided(check: Check, answer: Callable[[float], Response | Exception]) -> Any:
-    """What comes of a check, and when it asked."""
+def result_and_times(check: Check, answer: Callable[[float], Response | Exception]) -> Any:
+    """Return the result of a check and the times of its requests."""
     edge = Edge(answer)
 
     async def main() -> Any:
@@ -241,8 +242,8 @@ def decided(check: Check, answer: Callable[[float], Response | Exception]) -> An
 GOOD, BAD = Response(200), Response(503)
 
 
-def test_a_cold_edge_is_no_failure():
-    result, asked = decided(Check(), lambda now: GOOD if now > 30 else BAD)
+def test_bad_answers_within_the_grace_time_are_no_failure():
+    result, asked = result_and_times(Check(), lambda now: GOOD if now > 30 else BAD)
 
     assert result.passed
     assert asked[0] == 0.0
@@ -250,23 +251,23 @@ def test_a_cold_edge_is_no_failure():
 
 
 @pytest.mark.parametrize("broken", [BAD, Response(404), ResponseLost("the connection broke")])
-def test_a_broken_release_is_found_soon_after_the_grace_time(broken):
-    result, asked = decided(Check(), lambda _: broken)
+def test_a_broken_release_fails_soon_after_the_grace_time(broken):
+    result, asked = result_and_times(Check(), lambda _: broken)
 
     assert (result.passed, result.attempts) == (False, len(asked))
     assert 45 <= asked[-1] <= 51
 
 
-def test_failures_count_in_a_row_only():
-    result, _ = decided(
+def test_only_consecutive_failures_count():
+    result, _ = result_and_times(
         Check(grace=0, attempts=3, successes=2), lambda now: BAD if now < 3.9 or 4.5 < now < 7 else GOOD
     )
 
     assert result.passed
 
 
-def test_a_site_that_wavers_has_failed_in_the_end():
-    result, asked = decided(Check(grace=0, attempts=2, successes=2), lambda now: BAD if now % 4 < 1 else GOOD)
+def test_a_site_that_alternates_fails_in_the_end():
+    result, asked = result_and_times(Check(grace=0, attempts=2, successes=2), lambda now: BAD if now % 4 < 1 else GOOD)
 
     assert not result.passed
     assert len(asked) == 40
@@ -278,9 +279,9 @@ def test_a_site_that_wavers_has_failed_in_the_end():
     attempts=st.integers(1, 4),
     successes=st.integers(1, 4),
 )
-def test_a_check_counts_as_it_says(good, grace, attempts, successes):
+def test_a_check_counts_consecutive_answers_after_the_grace_time(good, grace, attempts, successes):
     check = Check(every=1, grace=grace, attempts=attempts, successes=successes)
-    result, asked = decided(check, lambda now: GOOD if good[min(round(now), len(good) - 1)] else BAD)
+    result, asked = result_and_times(check, lambda now: GOOD if good[min(round(now), len(good) - 1)] else BAD)
 
     answers = [good[min(number, len(good) - 1)] for number in range(len(asked))]
     assert [round(moment) for moment in asked] == list(range(len(asked)))
@@ -288,14 +289,14 @@ def test_a_check_counts_as_it_says(good, grace, attempts, successes):
         assert all(answers[-successes:])
         assert not any(all(answers[start : start + successes]) for start in range(len(answers) - successes))
     elif len(asked) - grace < 10 * (attempts + successes):
-        # It failed by bad answers in a row, all of them after the grace time, and the last one decided.
+        # The check failed because of consecutive bad answers, all of them after the grace time.
         assert not any(answers[-attempts:])
         assert len(asked) - attempts >= grace
 
 
-def test_an_old_version_in_a_cache_is_not_taken_for_the_new_one():
+def test_an_old_version_in_a_cache_does_not_pass():
     old, new = (Response(200, {"X-Release": str(number)}) for number in (1, 2))
-    result, asked = decided(Check(header={"X-Release": "2"}), lambda now: new if now > 20 else old)
+    result, asked = result_and_times(Check(header={"X-Release": "2"}), lambda now: new if now > 20 else old)
 
     assert result.passed
     assert asked[-1] > 20
@@ -327,21 +328,18 @@ def test_the_other_checks_end_when_one_has_failed():
     assert str(patient).startswith("not decided: GET /")
 
 
-def test_a_thread_that_waits_does_not_block_the_loop():
-    async def main() -> tuple[Any, float]:
-        ticks = 0
+def test_a_function_in_a_thread_does_not_block_the_loop():
+    called, released = threading.Event(), threading.Event()
 
-        async def tick() -> None:
-            nonlocal ticks
-            while True:
-                ticks += 1
-                await asyncio.sleep(0.005)
+    def blocking(url: str) -> bool:
+        called.set()
+        return released.wait(30)
 
-        ticking = asyncio.create_task(tick())
-        (result,) = await verify("https://site.example.com", [lambda _: time.sleep(0.05) or True], _no_request)
-        ticking.cancel()
-        return result, ticks
+    async def main() -> Any:
+        checking = asyncio.create_task(verify("https://site.example.com", [blocking], _no_request))
+        await until(called.is_set)
+        released.set()
+        return await checking
 
-    result, ticks = asyncio.run(main())
+    (result,) = asyncio.run(main())
     assert result.passed
-    assert ticks > 1

@@ -88,7 +88,7 @@ async def test_a_request_appends_what_it_changed_and_nothing_else(start, archive
     assert fields["settings"]["description"] == "after"
 
 
-async def test_a_line_that_was_cut_off_is_left_out(start, archive, tmp_path):
+async def test_an_incomplete_last_line_is_ignored(start, archive, tmp_path):
     file = tmp_path / "launch.state"
     async with start(state=file) as api:
         environment = await api.site(archive)
