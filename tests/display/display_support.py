@@ -1,4 +1,4 @@
-"""Reads HTML as a browser would: which elements it has, where they lead, and what is left without any style."""
+"""Read a piece of HTML like a browser: its elements, links and text."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ ATTRIBUTES = {"class", "datetime", "href", "open", "rel", "scope", "style", "tar
 
 
 class Reader(HTMLParser):
-    """What is in a piece of HTML.
+    """The content of a piece of HTML.
 
     Attributes:
-        tags: Names of its elements.
-        attributes: Names of their attributes.
-        links: Where they lead.
-        words: Its text.
-        unclosed: Elements that are open at its end.
+        tags: Names of the elements.
+        attributes: Names of the attributes of the elements.
+        links: Addresses of the links.
+        words: The text.
+        unclosed: Elements without an end tag.
     """
 
     def __init__(self, markup: str) -> None:
@@ -54,7 +54,7 @@ class Reader(HTMLParser):
 
     @property
     def is_harmless(self) -> bool:
-        """Whether it can neither run nor load anything, and leads to web addresses only."""
+        """Whether the HTML runs no code, loads nothing and links only to web addresses."""
         return (
             self.tags <= HARMLESS
             and self.attributes <= ATTRIBUTES
@@ -64,5 +64,5 @@ class Reader(HTMLParser):
 
     @property
     def lines(self) -> list[str]:
-        """Its text, a line for each row, without the spaces around it."""
+        """The text, one line for each row, without the spaces around it."""
         return [" ".join(line.split()) for line in self.words.splitlines() if line.strip()]

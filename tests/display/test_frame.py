@@ -1,4 +1,4 @@
-"""Data frames: a row for each item, a column for each field, and a clear word where pandas is missing."""
+"""Data frames: a row for each item, a column for each field, and a clear error without pandas."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_times_are_utc_time_stamps_and_may_be_missing() -> None:
     assert frame["created_at"].isna().to_list() == [False, True]
 
 
-def test_parts_become_columns_and_several_parts_their_names() -> None:
+def test_parts_become_columns_and_lists_of_parts_become_their_names() -> None:
     project = Project(uid=UID, repository=Repository(repository_name="moon/sky"))
     environment = Environment(
         uid=UID,
@@ -75,7 +75,7 @@ def test_lines_of_several_logs_keep_their_deployment() -> None:
     assert frame.loc[0, ["ref.deployment_uid", "line.message"]].to_list() == ["d", "a"]
 
 
-def test_nothing_becomes_an_empty_frame() -> None:
+def test_no_items_become_an_empty_frame() -> None:
     assert to_frame(iter(())).empty
 
 
@@ -88,7 +88,7 @@ def test_a_pager_that_must_be_awaited_is_refused_with_advice() -> None:
         to_frame(Pager(no_page))  # type: ignore[arg-type]
 
 
-def test_what_is_not_of_this_sdk_is_refused() -> None:
+def test_objects_of_other_libraries_are_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="not int"):
         to_frame([1])
 
@@ -102,11 +102,11 @@ def test_without_pandas_the_error_says_what_to_install(monkeypatch: pytest.Monke
 
 @attrs.frozen
 class Key:
-    """Something whose value is marked as a secret, and nothing more."""
+    """An object with a secret field that no list of names contains."""
 
     name: str
     value: str = attrs.field(metadata=SECRET)
 
 
-def test_what_is_marked_as_secret_gets_no_column() -> None:
+def test_a_field_that_is_marked_as_secret_has_no_column() -> None:
     assert to_frame([Key("a", "canary")]).columns.to_list() == ["name"]

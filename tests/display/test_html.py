@@ -1,4 +1,4 @@
-"""The look of notebooks: nothing unescaped, nothing endless, nothing that needs colour or the right theme."""
+"""The HTML for notebooks: all text is escaped, long content is cut, and no information depends on colour or theme."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HOSTILE = st.one_of(
 
 
 @given(HOSTILE, HOSTILE)
-def test_whatever_a_value_says_it_stays_text(name: str, value: str) -> None:
+def test_any_value_is_escaped(name: str, value: str) -> None:
     for shown in (
         _html.card(name, {name: value}),
         _html.table(name, [value], cells=lambda item: {name: item}),
@@ -52,15 +52,15 @@ def test_whatever_a_value_says_it_stays_text(name: str, value: str) -> None:
 
 
 @given(st.text(alphabet=st.characters(categories=["L", "N", "P", "S"]), max_size=300))
-def test_a_printable_text_is_shown_as_it_is(value: str) -> None:
+def test_a_printable_text_is_shown_unchanged(value: str) -> None:
     assert Reader(_html.text(value)).words == value
 
 
-def test_terminal_colours_go_and_control_characters_show_as_such() -> None:
+def test_terminal_colours_are_removed_and_control_characters_are_replaced() -> None:
     assert _html.text("\x1b[1;31mError\x1b[0m \x1b]8;;https://x\x07here\x00") == "Error here\N{REPLACEMENT CHARACTER}"
 
 
-def test_a_text_cannot_turn_what_follows_it_around() -> None:
+def test_a_text_cannot_reverse_the_direction_of_later_text() -> None:
     assert "\u202e" not in _html.text("safe\u202etxt.exe")
 
 
@@ -85,14 +85,14 @@ def test_only_a_web_address_becomes_a_link(url: str | None) -> None:
     assert Reader(_html.link(url, "name")).links == []
 
 
-def test_a_link_does_not_say_who_logs_in() -> None:
+def test_a_link_contains_no_credentials() -> None:
     shown = _html.link("https://user:token@example.com/repository?a=1&b=2")
 
     assert Reader(shown).links == ["https://example.com/repository?a=1&b=2"]
     assert "token" not in shown
 
 
-def test_addresses_without_a_scheme_are_secure_but_on_this_machine() -> None:
+def test_addresses_without_a_scheme_use_https_except_on_this_machine() -> None:
     shown = Reader(_html.links(["moon.example.com", "127.0.0.1:80", None, "http://sun.example.com", "a", "b"]))
 
     assert shown.links == ["https://moon.example.com", "http://127.0.0.1:80", "http://sun.example.com"]
@@ -106,7 +106,7 @@ def test_a_long_table_is_cut_and_says_how_much_is_left() -> None:
     assert read.lines[-1] == "… and 1,214 more"
 
 
-def test_the_rows_that_are_not_shown_are_not_even_made() -> None:
+def test_rows_that_are_not_shown_are_not_rendered() -> None:
     made: list[int] = []
 
     def cells(number: int) -> dict[str, _html.Cell]:
@@ -118,7 +118,7 @@ def test_the_rows_that_are_not_shown_are_not_even_made() -> None:
     assert made == list(range(20))
 
 
-def test_a_short_table_says_nothing_about_more() -> None:
+def test_a_short_table_has_no_line_about_further_rows() -> None:
     assert Reader(_html.table("Numbers", [1, 2], cells=lambda n: {"n": n})).lines == ["Numbers", "n", "1", "2"]
 
 
@@ -131,7 +131,7 @@ def test_a_long_log_shows_its_end() -> None:
     assert read.lines[-1] == "line 1999"
 
 
-def test_a_log_names_a_stage_where_it_changes_and_tells_the_time_in_utc() -> None:
+def test_a_log_shows_each_change_of_the_stage_and_times_in_utc() -> None:
     berlin = timezone(timedelta(hours=1))
     lines = [
         TextLine(datetime(2026, 3, 1, 13, 0, 1, tzinfo=berlin), "INSTALL", "a"),
@@ -147,7 +147,7 @@ def test_many_names_are_cut() -> None:
     assert listed("abcdefghijklm", 10) == "a, b, c, d, e, f, g, h, i, j and 3 more"
 
 
-def test_what_is_not_known_takes_no_space() -> None:
+def test_unknown_values_are_left_out() -> None:
     assert Reader(_html.card("Thing", {"a": None, "b": "", "c": 0, "d": False})).lines == ["Thing", "c 0", "d no"]
     table = _html.table("", [{"a": None, "b": 1}, {"c": ""}], cells=lambda row: row)
     assert Reader(table).lines == ["b", "1"]
@@ -165,11 +165,11 @@ def test_what_is_not_known_takes_no_space() -> None:
         (timedelta(hours=-3), "in 3 h"),
     ],
 )
-def test_a_moment_is_told_relative_to_now(distance: timedelta, words: str) -> None:
+def test_a_time_is_shown_relative_to_now(distance: timedelta, words: str) -> None:
     assert Reader(_html.ago(NOW - distance, NOW)).words == words
 
 
-def test_the_moment_itself_is_kept_for_those_who_read_later() -> None:
+def test_the_exact_time_is_shown_too() -> None:
     berlin = datetime(2026, 3, 1, 11, tzinfo=timezone(timedelta(hours=1)))
 
     assert Reader(_html.when(berlin, NOW)).words == "2 h ago (2026-03-01 10:00:00 UTC)"
@@ -177,7 +177,7 @@ def test_the_moment_itself_is_kept_for_those_who_read_later() -> None:
     assert _html.when(None) == ""
 
 
-def test_a_moment_in_a_table_is_relative_to_the_present() -> None:
+def test_a_time_in_a_table_is_relative_to_now() -> None:
     assert Reader(_html.text(datetime.now(UTC) - timedelta(days=3, hours=1))).words == "3 d ago"
 
 
@@ -185,17 +185,17 @@ def test_a_moment_in_a_table_is_relative_to_the_present() -> None:
     ("seconds", "words"),
     [(None, ""), (0.42, "0.4 s"), (41.2, "41 s"), (185, "3 min 5 s"), (59.9, "1 min 0 s"), (7800, "2 h 10 min")],
 )
-def test_how_long_something_took(seconds: float | None, words: str) -> None:
+def test_a_duration_is_shown_with_its_unit(seconds: float | None, words: str) -> None:
     assert duration(seconds) == words
 
 
 @pytest.mark.parametrize(("count", "words"), [(800, "800 B"), (1536, "1.5 KiB"), (20 * 1024**2, "20.0 MiB")])
-def test_how_large_something_is(count: int, words: str) -> None:
+def test_a_size_is_shown_with_its_unit(count: int, words: str) -> None:
     assert file_size(count) == words
 
 
 @pytest.mark.parametrize("mood", Severity)
-def test_a_status_is_told_by_its_word_and_mark_alone(mood: Severity) -> None:
+def test_a_status_is_shown_by_a_word_and_a_mark(mood: Severity) -> None:
     assert Reader(_html.badge("LIVE", mood)).words.split() == [mood.mark, "LIVE"]
     assert len({each.mark for each in Severity}) == len(Severity)
 
@@ -203,7 +203,7 @@ def test_a_status_is_told_by_its_word_and_mark_alone(mood: Severity) -> None:
 @pytest.mark.parametrize("mood", Severity)
 @pytest.mark.parametrize("page", ["#ffffff", "#111111"])
 def test_the_colours_stand_out_in_light_and_dark_themes(mood: Severity, page: str) -> None:
-    # WCAG 2.2, 1.4.11: three to one for what is not text.
+    # WCAG 2.2, 1.4.11 requires a contrast of 3:1 for elements that are not text.
     assert contrast(mood.colour, page) >= 3
 
 
@@ -213,11 +213,11 @@ def test_no_text_is_coloured(mood: Severity) -> None:
     assert 'style="color:#' not in _html.badge("x", mood)
 
 
-def test_what_is_html_already_is_not_escaped_again() -> None:
+def test_html_is_not_escaped_again() -> None:
     assert _html.text(Markup("<b>x</b>")) == "<b>x</b>"
 
 
-def test_an_item_of_a_class_without_a_view_of_its_own_shows_its_text() -> None:
+def test_an_item_of_a_class_without_a_view_is_shown_as_text() -> None:
     assert Reader(_html.table("Paths", [object])).lines == ["Paths", "type", "<class 'object'>"]
 
 

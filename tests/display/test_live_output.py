@@ -1,4 +1,4 @@
-"""Progress never ends what it shows: real pipes, a full disk, a closed stream, letters that an encoding lacks."""
+"""Progress output that fails never ends the call: broken pipes, a full disk, a closed stream, a poor encoding."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def _broken_pipe() -> TextIO:
-    """What `| head` leaves of standard output: nobody reads any more."""
+    """Return a stream without a reader, like standard output after `| head` has ended."""
     reader, writer = os.pipe()
     os.close(reader)
     return os.fdopen(writer, "w")
@@ -40,7 +40,7 @@ def _closed() -> TextIO:
 
 
 class Odd(io.StringIO):
-    """A stream of somebody else's that fails in its own way."""
+    """A stream of another library, which raises an unexpected error."""
 
     def write(self, text: str, /) -> int:
         raise RuntimeError("the kernel is gone")
@@ -55,10 +55,10 @@ STREAMS = {"pipe": _broken_pipe, "disk": _full_disk, "closed": _closed, "odd": O
 
 @pytest.fixture(params=STREAMS)
 def stream(request: pytest.FixtureRequest) -> Iterator[TextIO]:
-    """A stream that takes nothing."""
+    """A stream that cannot be written."""
     stream = STREAMS[request.param]()
     yield stream
-    stream.close()  # nothing is left in it that would fail now
+    stream.close()  # The buffer must be empty, because a flush would fail here.
 
 
 def _events() -> list[FleetEvent]:
@@ -71,7 +71,7 @@ def _events() -> list[FleetEvent]:
 
 
 @pytest.mark.parametrize("mode", ["lines", "live"])
-def test_a_stream_that_takes_nothing_is_told_once_and_the_run_goes_on(
+def test_a_failed_stream_is_logged_once_and_the_run_continues(
     stream: TextIO, mode, caplog: pytest.LogCaptureFixture
 ) -> None:
     with FleetProgress(mode, file=stream) as progress:
@@ -84,7 +84,7 @@ def test_a_stream_that_takes_nothing_is_told_once_and_the_run_goes_on(
     assert record.getMessage().endswith("). The call continues")
 
 
-def test_the_steps_of_a_deployment_are_as_patient(stream: TextIO, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_stream_is_logged_once_during_a_deployment(stream: TextIO, caplog: pytest.LogCaptureFixture) -> None:
     with Progress("shop", mode="lines", file=stream) as progress:
         progress.on_step("uploading")
         progress.on_step("creating the deployment")
@@ -103,7 +103,7 @@ def test_a_program_without_standard_output_shows_nothing(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("mode", ["lines", "live"])
-def test_letters_that_the_encoding_lacks_are_escaped(mode, caplog: pytest.LogCaptureFixture) -> None:
+def test_letters_outside_the_encoding_are_escaped(mode, caplog: pytest.LogCaptureFixture) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
 
     with FleetProgress(mode, file=stream) as progress:
@@ -117,7 +117,7 @@ def test_letters_that_the_encoding_lacks_are_escaped(mode, caplog: pytest.LogCap
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_each_line_of_the_live_table_leaves_room_for_the_echo_of_ctrl_c(count: int) -> None:
-    # In a line that fills the terminal the echo would begin another line, and the table would be drawn twice.
+    # The terminal echoes "^C". In a full line, the echo would start another line, and the table would appear twice.
     snapshot = RunSnapshot()
     for event in _events()[:count]:
         snapshot.take(event)
@@ -130,15 +130,17 @@ def test_each_line_of_the_live_table_leaves_room_for_the_echo_of_ctrl_c(count: i
     assert max(sum(segment.cell_length for segment in line) for line in lines) <= 58
 
 
-def test_what_the_reader_has_not_taken_does_not_fail_again_at_the_end() -> None:
-    # Left in the buffer of standard output, it would end the program with code 120.
+def test_unread_output_does_not_fail_again_when_the_stream_closes() -> None:
+    # Output that stays in the buffer of standard output ends a program with exit code 120.
     stream = _broken_pipe()
     Output(stream).write("a line\n")
 
     stream.close()
 
+    assert stream.closed
 
-def test_a_stream_that_is_closed_later_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+
+def test_a_stream_that_is_closed_later_causes_no_warning(caplog: pytest.LogCaptureFixture) -> None:
     stream = io.StringIO()
     output = Output(stream)
     output.write("a line\n")
@@ -149,7 +151,7 @@ def test_a_stream_that_is_closed_later_is_no_failure(caplog: pytest.LogCaptureFi
     assert caplog.records == []
 
 
-def test_a_view_that_fails_is_told_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_in_a_view_is_logged_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     progress = FleetProgress("lines", file=io.StringIO())
     monkeypatch.setattr(FleetEvent, "__str__", lambda _: 1 / 0)
 
@@ -174,7 +176,7 @@ with LaunchEmulator(rate_limit=None, build_seconds=0.0) as emulator, plain_clien
 
 
 @pytest.mark.parametrize("shell", ["{} | head -n 1", "{} > /dev/full", "{} >&-", "PYTHONIOENCODING=ascii {}"])
-def test_a_rollout_ends_well_whatever_becomes_of_its_output(shell: str, tmp_path: Path) -> None:
+def test_a_rollout_succeeds_although_its_output_fails(shell: str, tmp_path: Path) -> None:
     command = shell.format(f'"{sys.executable}" -c "$PROGRAM" run.journal')
 
     ended = subprocess.run(
@@ -192,7 +194,7 @@ def test_a_rollout_ends_well_whatever_becomes_of_its_output(shell: str, tmp_path
     assert "BrokenPipeError: " not in ended.stderr.replace("(BrokenPipeError: ", "")
 
 
-async def test_nothing_ticks_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_timer_thread_stops_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = FleetProgress("lines", file=io.StringIO())
     monkeypatch.setattr("launch_async.display.live.shown._TICK_S", 0.001)
     ticks = threading.Semaphore(0)
@@ -200,12 +202,14 @@ async def test_nothing_ticks_after_the_end(monkeypatch: pytest.MonkeyPatch) -> N
 
     shown._start_ticking()
     assert ticks.acquire(timeout=30)
+    (timer,) = [one for one in threading.enumerate() if one.name == "launch-progress"]
     shown._stop_ticking()
 
-    assert [one for one in threading.enumerate() if one.name == "launch-progress" and one.join(30) is not None] == []
+    timer.join(30)
+    assert not timer.is_alive()
 
 
-async def test_a_run_whose_observer_fails_at_the_very_end_raises_what_it_raised() -> None:
+async def test_a_run_raises_the_error_of_an_observer_at_its_last_event() -> None:
     async with LaunchEmulator(rate_limit=None, build_seconds=0.0) as emulator, client_of(emulator) as client:
         emulator.add_project("shop", environments=["qa"], git=True)
         plan = await client.fleet.plan_redeploy(await client.fleet.select())

@@ -1,4 +1,4 @@
-"""Progress: shown once below the cell, kept up to date, and nowhere else than in a notebook."""
+"""Progress in a notebook: drawn once below the cell and then updated, and never outside a notebook."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LINE = LogLine(message="Building <the> site", stage=LogStage.BUILD)
 
 @attrs.define
 class Frontend:
-    """Stands for the front end of a notebook: keeps what is drawn in the one place that was asked for."""
+    """A front end of a notebook that records each drawing of its only display."""
 
     drawn: list[list[str]] = attrs.field(factory=list)
 
@@ -36,13 +36,13 @@ class Frontend:
 
 @pytest.fixture
 def frontend(monkeypatch: pytest.MonkeyPatch) -> Frontend:
-    """A notebook's front end, with a kernel behind it."""
+    """The front end of a notebook with a kernel."""
     frontend = Frontend()
-    pretend(monkeypatch, frontend, attrs.make_class("Shell", {"kernel": attrs.field(default="kernel")})())
+    install_ipython(monkeypatch, frontend, attrs.make_class("Shell", {"kernel": attrs.field(default="kernel")})())
     return frontend
 
 
-def pretend(monkeypatch: pytest.MonkeyPatch, frontend: Frontend, shell: object) -> None:
+def install_ipython(monkeypatch: pytest.MonkeyPatch, frontend: Frontend, shell: object) -> None:
     ipython, display = ModuleType("IPython"), ModuleType("IPython.display")
     ipython.get_ipython = lambda: shell  # type: ignore[attr-defined]
     display.display = frontend.display  # type: ignore[attr-defined]
@@ -70,7 +70,7 @@ def test_each_step_of_a_deployment_is_shown(frontend: Frontend) -> None:
     assert done[1].startswith("status ✓ done after")
 
 
-def test_only_the_last_lines_are_shown_and_all_are_counted(frontend: Frontend) -> None:
+def test_only_the_last_log_lines_are_shown_and_all_are_counted(frontend: Frontend) -> None:
     with Progress("night-sky") as progress:
         for number in range(1500):
             progress.on_log(LogLine(message=f"line {number}"))
@@ -88,7 +88,7 @@ def test_a_fast_log_does_not_flood_the_front_end(frontend: Frontend) -> None:
     assert "log 100 lines" in frontend.drawn[-1]
 
 
-def test_an_error_is_named_and_goes_on(frontend: Frontend) -> None:
+def test_an_error_is_shown_by_its_class_and_raised(frontend: Frontend) -> None:
     with pytest.raises(ValueError, match="secret"), Progress("night-sky"):
         raise ValueError("secret")
 
@@ -96,14 +96,14 @@ def test_an_error_is_named_and_goes_on(frontend: Frontend) -> None:
     assert "secret" not in "".join(frontend.drawn[-1])
 
 
-def test_an_interruption_is_no_failure(frontend: Frontend) -> None:
+def test_an_interruption_is_not_shown_as_a_failure(frontend: Frontend) -> None:
     with pytest.raises(KeyboardInterrupt), Progress("night-sky"):
         raise KeyboardInterrupt
 
     assert frontend.drawn[-1][1].startswith("status ! interrupted after")
 
 
-def test_after_its_end_nothing_is_drawn_any_more(frontend: Frontend) -> None:
+def test_nothing_is_drawn_after_the_end(frontend: Frontend) -> None:
     with Progress("night-sky", every=0) as progress:
         pass
     progress.on_log(LINE)
@@ -114,7 +114,7 @@ def test_after_its_end_nothing_is_drawn_any_more(frontend: Frontend) -> None:
 @pytest.mark.parametrize("shell", [None, "a terminal"])
 def test_nothing_is_drawn_in_a_terminal(monkeypatch: pytest.MonkeyPatch, shell: object) -> None:
     frontend = Frontend()
-    pretend(monkeypatch, frontend, shell)
+    install_ipython(monkeypatch, frontend, shell)
 
     with Progress("night-sky", every=0) as progress:
         progress.on_log(LINE)
@@ -122,7 +122,7 @@ def test_nothing_is_drawn_in_a_terminal(monkeypatch: pytest.MonkeyPatch, shell: 
     assert frontend.drawn == []
 
 
-def test_nothing_is_needed_where_ipython_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_works_without_ipython(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "IPython", raising=False)
 
     with Progress("night-sky", every=0) as progress:

@@ -1,4 +1,4 @@
-"""What a notebook shows of each object: the facts that matter, never a secret; text elsewhere stays as it was."""
+"""The HTML views of all objects in a notebook: they show the main facts and no secrets. Plain text has no HTML."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ DEPLOYMENT = Deployment(
     deployment_number=7,
     deployment_url="moon.example.com",
     commit_hash="0123456789abcdef",
-    commit_message="Mend the moon\n\nIt was broken.",
+    commit_message="Fix the moon\n\nIt was broken.",
     commit_url="https://example.com/commit",
     created_at=CREATED,
     updated_at=CREATED + timedelta(seconds=41),
@@ -158,7 +158,7 @@ EVERYTHING = {
 }
 
 
-FIRST_LOOK = f"""
+FIRST_VIEW = f"""
 import pickle, sys
 from launch_async.models import Deployment
 deployment = Deployment(uid="{UID}")
@@ -168,11 +168,11 @@ assert "IPython" not in sys.modules
 """
 
 
-def test_the_first_look_loads_the_views_and_nothing_loads_them_before() -> None:
-    assert subprocess.run([sys.executable, "-c", FIRST_LOOK], cwd=ROOT).returncode == 0
+def test_the_views_are_loaded_by_the_first_view_and_not_before() -> None:
+    assert subprocess.run([sys.executable, "-c", FIRST_VIEW], cwd=ROOT).returncode == 0
 
 
-def test_what_was_unpickled_in_another_process_has_its_view() -> None:
+def test_an_object_that_was_unpickled_in_another_process_has_a_view() -> None:
     code = f"import pickle; print(pickle.loads({pickle.dumps(REPORT)!r})._repr_html_())"
 
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -180,7 +180,7 @@ def test_what_was_unpickled_in_another_process_has_its_view() -> None:
     assert "Deployment #7" in shown
 
 
-def test_every_class_that_says_so_has_a_view() -> None:
+def test_every_displayable_class_has_a_view() -> None:
     import_module("launch_async.client")
     kinds = {kind for kind in _below(Displayable) if kind.__module__.startswith("launch_async.")}
 
@@ -210,7 +210,7 @@ def test_no_view_shows_a_secret(shown: object) -> None:
 
 
 @pytest.mark.parametrize("shown", EVERYTHING.values(), ids=EVERYTHING.keys())
-def test_no_line_break_divides_a_uid_in_a_table(shown: object) -> None:
+def test_a_uid_in_a_table_is_never_wrapped(shown: object) -> None:
     cells = re.findall(r"<td [^>]*>(.*?)</td>", shown._repr_html_(), re.DOTALL)  # type: ignore[attr-defined]
 
     breakable = [
@@ -219,20 +219,20 @@ def test_no_line_break_divides_a_uid_in_a_table(shown: object) -> None:
     assert [cell for cell in breakable if re.search(r"[0-9a-f]{24}", cell)] == []
 
 
-def test_a_target_without_names_is_shown_by_uids_that_stay_whole() -> None:
+def test_the_uids_of_a_target_without_names_are_never_wrapped() -> None:
     shown = _html.table("", [UID], cells=lambda uid: {"target": f"{uid}/{uid}"})
 
     assert shown.count(f'<span style="white-space:nowrap">{UID}</span>') == 2
 
 
 @pytest.mark.parametrize("shown", EVERYTHING.values(), ids=EVERYTHING.keys())
-def test_text_elsewhere_is_not_html(shown: object) -> None:
+def test_plain_text_contains_no_html(shown: object) -> None:
     assert "<div" not in repr(shown)
     assert "<table" not in str(shown)
 
 
 @given(st.data())
-def test_whatever_the_service_sends_stays_text(data: st.DataObject) -> None:
+def test_any_text_of_the_service_is_escaped(data: st.DataObject) -> None:
     for whole in (PROJECT, ENVIRONMENT, DEPLOYMENT):
         texts = {field.name for field in attrs.fields(type(whole)) if "str" in str(field.type)} - {"nulls", "extra"}
         strange = attrs.evolve(whole, **dict.fromkeys(texts, data.draw(st.text(max_size=40))))
@@ -240,22 +240,22 @@ def test_whatever_the_service_sends_stays_text(data: st.DataObject) -> None:
         assert lines(page((strange,)))
 
 
-def test_a_project_says_where_its_source_is() -> None:
+def test_a_project_shows_its_source() -> None:
     assert lines(PROJECT)[:3] == ["Project night-sky", "source GITPROVIDER", "repository moon/sky"]
 
 
-def test_an_environment_names_its_variables_and_nothing_else_of_them() -> None:
+def test_an_environment_shows_only_the_names_of_its_variables() -> None:
     assert "variables API_KEY, MODE" in lines(ENVIRONMENT)
     assert "password yes" in lines(ENVIRONMENT)
     assert "addresses https://moon.example.com" in lines(ENVIRONMENT)
 
 
-def test_a_deployment_says_how_it_is_and_what_was_deployed() -> None:
+def test_a_deployment_shows_its_status_and_its_commit() -> None:
     assert lines(DEPLOYMENT)[:4] == [
         "Deployment #7",
         "status ✗ FAILED",
         "site https://moon.example.com",
-        "commit 0123456 Mend the moon",
+        "commit 0123456 Fix the moon",
     ]
 
 
@@ -282,7 +282,7 @@ def test_a_site_is_one_table() -> None:
     assert sum(UID in line for line in shown) == 3
 
 
-def test_a_report_of_a_failure_shows_the_end_of_the_log_at_once() -> None:
+def test_a_report_of_a_failure_shows_the_end_of_the_log() -> None:
     shown = lines(REPORT)
 
     assert shown[:4] == ["Deployment #7", "status ✗ FAILED", "took 41 s", "stage BUILD"]
@@ -291,7 +291,7 @@ def test_a_report_of_a_failure_shows_the_end_of_the_log_at_once() -> None:
     assert "<details open>" in REPORT._repr_html_()
 
 
-def test_a_report_of_a_success_keeps_its_log_folded() -> None:
+def test_a_report_of_a_success_folds_its_log() -> None:
     report = attrs.evolve(REPORT, deployment=attrs.evolve(DEPLOYMENT, status=DeploymentStatus.LIVE))
 
     assert "<details>" in report._repr_html_()
@@ -312,7 +312,7 @@ def test_a_difference_without_changes_says_so() -> None:
     assert lines(attrs.evolve(DIFF, added=(), changed=()))[0] == "Variables: nothing to change"
 
 
-def test_an_archive_shows_its_largest_files_and_why_others_stay_behind() -> None:
+def test_an_archive_shows_its_largest_files_and_why_others_are_left_out() -> None:
     assert lines(LISTING) == [
         "2 files to send, 2.0 KiB before compression; largest first",
         "size path",
@@ -325,11 +325,11 @@ def test_an_archive_shows_its_largest_files_and_why_others_stay_behind() -> None
     ]
 
 
-def test_an_archive_of_everything_says_nothing_of_the_rest() -> None:
+def test_an_archive_without_exclusions_shows_no_exclusions() -> None:
     assert "<details" not in attrs.evolve(LISTING, excluded=())._repr_html_()
 
 
-def test_the_budget_says_whether_requests_may_go() -> None:
+def test_the_budget_shows_whether_it_is_paused() -> None:
     assert lines(BUDGET)[1:6] == [
         "now ✓ open",
         "rate 9.5 requests per second",
@@ -342,7 +342,7 @@ def test_the_budget_says_whether_requests_may_go() -> None:
     assert lines(paused)[4:6] == ["queued none", "expected wait 1.6 s"]
 
 
-def test_a_page_is_a_table_that_says_where_it_stands() -> None:
+def test_a_page_is_a_table_with_its_position_in_the_listing() -> None:
     items = tuple(attrs.evolve(PROJECT, name=f"site-{number}") for number in range(30))
 
     assert lines(page(items, skip=100, total=1240))[0] == "101 to 130 of 1,240"
@@ -353,7 +353,7 @@ def test_a_page_is_a_table_that_says_where_it_stands() -> None:
     assert lines(page(items))[-1] == "… and 10 more"
 
 
-def test_what_a_listing_or_a_wait_gives_is_a_list_and_a_table() -> None:
+def test_the_list_of_a_listing_or_a_wait_is_shown_as_a_table() -> None:
     ended = Listed(attrs.evolve(DEPLOYMENT, uid=f"{number:024x}") for number in range(1200))
 
     assert ended[:1] == [attrs.evolve(DEPLOYMENT, uid="0" * 24)]
@@ -361,7 +361,7 @@ def test_what_a_listing_or_a_wait_gives_is_a_list_and_a_table() -> None:
     assert lines(ended)[-1] == "… and 1,180 more"
 
 
-def test_a_quota_says_what_is_left() -> None:
+def test_a_quota_shows_the_rest() -> None:
     assert lines(USAGE) == [
         "Revalidations of the CDN cache",
         "used 1,400",
@@ -372,22 +372,22 @@ def test_a_quota_says_what_is_left() -> None:
     assert lines(CacheRevalidationUsage()) == ["Revalidations of the CDN cache"]
 
 
-def test_a_line_of_several_logs_names_its_deployment() -> None:
+def test_a_line_of_several_logs_shows_its_deployment() -> None:
     assert lines(FOLLOWED) == ["66c00000 BUILD", "00:00:00 <b>"]
 
 
-def test_a_log_is_a_tuple_of_lines_that_prints_as_text() -> None:
+def test_a_log_is_a_tuple_of_lines_and_is_printed_as_text() -> None:
     assert (LOG[0],) == LOG
     assert str(LOG) == "<b>"
     assert lines(LOG) == ["BUILD", "00:00:00 <b>"]
 
 
-def test_a_line_of_a_server_names_what_wrote_it() -> None:
+def test_a_server_log_line_shows_its_source() -> None:
     assert lines(EVERYTHING["server line"]) == ["stdout", "00:00:00 GET /"]
 
 
 @pytest.mark.parametrize("items", [[PROJECT], [ENVIRONMENT], [DEPLOYMENT], [SITE], [REPORT], [DIFF], LOG])
-def test_no_frame_holds_a_secret(items: list[object]) -> None:
+def test_no_frame_contains_a_secret(items: list[object]) -> None:
     frame = to_frame(items)
 
     columns = [name for name in frame.columns if not name.endswith(("cms_stack_api_key", "repository_url"))]

@@ -1,4 +1,4 @@
-"""Long calls show how they get on at a prompt, and wherever somebody asks for it; scripts and services stay silent."""
+"""Long calls show their progress at an interactive prompt or on request. Scripts and services show none."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def at_a_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _call(name: str, launch: LaunchClient, plan: Plan, folder: Path) -> Call:
-    """Return a long call, with everything done that it needs to have something to show."""
+    """Prepare a long call that has progress to show, and return the call."""
     target, other = plan.operations[0].target, plan.operations[1].target
     place = target.project_uid, target.environment_uid
     (folder / "index.html").write_text("x")
@@ -89,14 +89,14 @@ def call(request: pytest.FixtureRequest, launch: LaunchClient, plan: Plan, tmp_p
     return _call(request.param, launch, plan, tmp_path)
 
 
-def test_a_script_stays_silent(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_script_shows_no_progress(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
     call()
 
     assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.usefixtures("at_a_prompt")
-def test_at_a_prompt_it_is_shown_unasked(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_shown_at_a_prompt_by_default(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
     call()
 
     shown = capsys.readouterr().out.splitlines()
@@ -106,14 +106,14 @@ def test_at_a_prompt_it_is_shown_unasked(call: Call, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.usefixtures("at_a_prompt")
-def test_it_is_turned_off(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_can_be_turned_off(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
     call(progress=False)
 
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.usefixtures("at_a_prompt")
-def test_a_pool_of_threads_is_not_at_a_prompt(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_thread_shows_no_progress_at_a_prompt(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
     thread = threading.Thread(target=call)
     thread.start()
     thread.join()
@@ -134,7 +134,7 @@ def test_a_pool_of_threads_is_not_at_a_prompt(call: Call, capsys: pytest.Capture
         ("apply", "on_event"),
     ],
 )
-def test_a_callback_replaces_it(
+def test_a_callback_replaces_the_progress(
     name: str, option: str, launch: LaunchClient, plan: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     heard: list[object] = []
@@ -153,7 +153,9 @@ def test_only_files_are_packed(launch: LaunchClient, plan: Plan, capsys: pytest.
     assert "packing" not in capsys.readouterr().out
 
 
-def test_whoever_asks_gets_both(launch: LaunchClient, plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_callback_and_progress_can_be_used_together(
+    launch: LaunchClient, plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
     events: list[FleetEvent] = []
 
     launch.fleet.run(plan, on_event=events.append, progress=True)
@@ -162,7 +164,7 @@ def test_whoever_asks_gets_both(launch: LaunchClient, plan: Plan, capsys: pytest
 
 
 @pytest.mark.usefixtures("at_a_prompt")
-async def test_the_asynchronous_client_shows_it_where_it_is_asked_to(
+async def test_the_asynchronous_client_shows_progress_only_on_request(
     emulator: LaunchEmulator, plan: Plan, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with client_of(emulator) as client:
@@ -175,7 +177,7 @@ async def test_the_asynchronous_client_shows_it_where_it_is_asked_to(
     assert "creating the deployment" in capsys.readouterr().out
 
 
-def test_what_is_neither_true_nor_false_is_refused(
+def test_another_value_of_progress_is_refused_before_a_request(
     call: Call, emulator: LaunchEmulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = emulator.ledger.count()
@@ -187,7 +189,7 @@ def test_what_is_neither_true_nor_false_is_refused(
 
 
 @pytest.mark.usefixtures("at_a_prompt")
-def test_a_failure_is_named_at_the_end(launch: LaunchClient, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_last_line_names_the_error(launch: LaunchClient, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(NotFoundError):
         launch.deploy("a" * 24, "b" * 24, PreviousUpload())
 
@@ -195,7 +197,7 @@ def test_a_failure_is_named_at_the_end(launch: LaunchClient, capsys: pytest.Capt
 
 
 @pytest.mark.parametrize("is_kept", [True, False], ids=["journal", "no journal"])
-async def test_an_interrupted_run_says_how_to_go_on(
+async def test_an_interrupted_run_says_how_to_continue(
     emulator: LaunchEmulator, plan: Plan, tmp_path: Path, is_kept: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     path, seen = tmp_path / "run.journal", list[FleetEvent]()
@@ -219,12 +221,12 @@ async def test_an_interrupted_run_says_how_to_go_on(
     assert [hint in record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [True]
 
 
-def test_what_an_observer_raises_leaves_a_journal_to_resume(
+def test_a_run_can_be_resumed_after_an_error_of_its_observer(
     launch: LaunchClient, emulator: LaunchEmulator, plan: Plan, tmp_path: Path
 ) -> None:
     journal = tmp_path / "run.journal"
-    # The run does not wait for its observer: it is still going on when that raises.
-    emulator.script(seconds=3.0, environment_uid=plan.operations[1].target.environment_uid)
+    # The run does not wait for its observer, so the second operation must still run when the observer raises.
+    emulator.script(seconds=60.0, environment_uid=plan.operations[1].target.environment_uid)
 
     def stop(event: FleetEvent) -> None:
         if event.done == 1:
@@ -233,6 +235,7 @@ def test_what_an_observer_raises_leaves_a_journal_to_resume(
     with pytest.raises(ZeroDivisionError) as caught:
         launch.fleet.run(plan, journal=journal, on_event=stop, wave_size=1)
 
+    emulator.advance(60)
     (note,) = caught.value.__notes__
     assert note.endswith(f"launch.fleet.resume({str(journal)!r}) finishes the run")
     assert launch.fleet.resume(journal).is_success
@@ -242,7 +245,7 @@ def _raise_in_the_sdk(launch: LaunchClient) -> None:
     launch.environments.get("a" * 24, "b" * 24)
 
 
-def test_ipython_shows_the_frames_of_the_caller(launch: LaunchClient) -> None:
+def test_ipython_shows_only_the_frames_of_the_caller(launch: LaunchClient) -> None:
     with pytest.raises(NotFoundError) as caught:
         _raise_in_the_sdk(launch)
 
