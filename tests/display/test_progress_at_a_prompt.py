@@ -235,10 +235,9 @@ def test_a_run_can_be_resumed_after_an_error_of_its_observer(
     with pytest.raises(ZeroDivisionError) as caught:
         launch.fleet.run(plan, journal=journal, on_event=stop, wave_size=1)
 
-    emulator.advance(60)
     (note,) = caught.value.__notes__
     assert note.endswith(f"launch.fleet.resume({str(journal)!r}) finishes the run")
-    assert launch.fleet.resume(journal).is_success
+    assert launch.fleet.resume(journal, on_event=lambda _: emulator.advance(60)).is_success
 
 
 def _raise_in_the_sdk(launch: LaunchClient) -> None:
