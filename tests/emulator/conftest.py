@@ -1,13 +1,14 @@
-"""A test client of aiohttp alone, so that the tests check the wire and do not depend on the SDK's client."""
+"""A test client that uses only aiohttp, so that the tests check the wire and do not depend on the client of the SDK."""
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import zipfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import pytest
@@ -15,13 +16,13 @@ from contract.api_document import answers_document
 
 from launch_async.emulator import Clock, LaunchEmulator
 
-# The document has no refusal for these.
-BESIDE_THE_DOCUMENT = {("logout", 401), ("listOrganizations", 401), ("listDomains", 400)}
+# The document has none of these refusals.
+UNDOCUMENTED_REFUSALS = {("logout", 401), ("listOrganizations", 401), ("listDomains", 400)}
 PAGE = "<!doctype html><h1>Hello from the archive</h1>"
 
 
 class Reply:
-    """A status, decoded JSON (None for no body) and headers."""
+    """An answer: its status, text and headers."""
 
     def __init__(self, status: int, text: str, headers: Mapping[str, str]) -> None:
         self.status = status
@@ -34,33 +35,33 @@ class Reply:
 
     @property
     def code(self) -> str:
-        """The code of the first error, in any envelope."""
+        """The code of the first error, in any error format."""
         first = self.json["errors"][0]
         return first["code"] if "code" in first else next(iter(first.values()))["code"]
 
 
-def hold_to_the_document(method: str, path: str, reply: Reply) -> None:
-    """Check that an answer fits the API document, except where FACTS knows more than the document."""
+def check_against_document(method: str, path: str, reply: Reply) -> None:
+    """Check an answer against the API document, except for refusals that only FACTS has."""
     document = answers_document()
     operation = document.find(method, path)
-    if operation is None or (operation.id, reply.status) in BESIDE_THE_DOCUMENT:
+    if operation is None or (operation.id, reply.status) in UNDOCUMENTED_REFUSALS:
         return
     headers = {name.lower(): value for name, value in reply.headers.items()}
     assert document.problems_of_answer(operation, reply.status, headers, reply.text.encode()) == []
 
 
 class Api:
-    """Calls the emulator with fixed credentials."""
+    """Call the emulator with fixed credentials."""
 
     def __init__(self, emulator: LaunchEmulator, session: aiohttp.ClientSession, headers: Mapping[str, str]) -> None:
         self.emulator = emulator
         self.session = session
         self.headers = dict(headers)
-        self.held_to_the_document = True
+        self.checks_answers = True
 
     def with_headers(self, headers: Mapping[str, str]) -> Api:
         other = Api(self.emulator, self.session, headers)
-        other.held_to_the_document = self.held_to_the_document
+        other.checks_answers = self.checks_answers
         return other
 
     def bearer(self, token: str) -> Api:
@@ -71,8 +72,8 @@ class Api:
         url = path if path.startswith("http") else self.emulator.url + path
         async with self.session.request(method, url, headers=headers, allow_redirects=False, **options) as response:
             reply = Reply(response.status, await response.text(errors="replace"), response.headers)
-        if self.held_to_the_document and not path.startswith("http") and not self.emulator.faults.active:
-            hold_to_the_document(method, path.partition("?")[0], reply)
+        if self.checks_answers and not path.startswith("http") and not self.emulator.faults.active:
+            check_against_document(method, path.partition("?")[0], reply)
         return reply
 
     async def get(self, path: str, **options: Any) -> Reply:
@@ -124,17 +125,17 @@ class Api:
         return f"{project}/environments/{environments[0]['uid']}"
 
     async def newest(self, environment: str) -> dict[str, Any]:
-        """The newest deployment of the environment at that path."""
+        """Return the newest deployment of the environment at a path."""
         return (await self.get(f"{environment}/deployments?limit=1")).json["deployments"][0]
 
     async def page(self, environment: str, path: str = "/") -> Reply:
-        """A page of the site of the environment at that path."""
+        """Return a page of the site of the environment at a path."""
         url = (await self.newest(environment))["deploymentUrl"]
         return await self.with_headers({}).get(f"http://{url}{path}")
 
 
 def make_zip(files: Mapping[str, str | bytes] | None = None) -> bytes:
-    """An archive of `files`, padded to what storage takes."""
+    """Return an archive of `files`, padded to the minimum size of the storage."""
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w") as archive:
         for name, content in (files or {"index.html": PAGE}).items():
@@ -144,13 +145,15 @@ def make_zip(files: Mapping[str, str | bytes] | None = None) -> bytes:
 
 
 Start = Callable[..., AbstractAsyncContextManager[Api]]
+T = TypeVar("T")
 
 
 @pytest.fixture
 def start() -> Start:
     """Start an emulator with options, and return an `Api` with its authtoken.
 
-    The budget is off unless asked for. Where there is one, all requests come in one moment, however long they take.
+    By default there is no rate limit. If a test sets one, its clock stands still, so that the speed of the
+    machine has no influence.
     """
 
     @asynccontextmanager
@@ -169,6 +172,32 @@ async def api(start: Start) -> AsyncIterator[Api]:
     """An `Api` on a separate emulator whose builds take a minute of virtual time."""
     async with start() as started:
         yield started
+
+
+class LongLived:
+    """A started `Api` on a loop that outlives the examples of a property."""
+
+    def __init__(self, start: Start) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._started = start()
+        self.api = self.run(self._started.__aenter__())
+
+    def run(self, call: Awaitable[T]) -> T:
+        """Return the result of an asynchronous call."""
+        return self._loop.run_until_complete(call)
+
+    def close(self) -> None:
+        """Stop the emulator and close the loop."""
+        self.run(self._started.__aexit__(None, None, None))
+        self._loop.close()
+
+
+@pytest.fixture
+def long_lived(start: Start) -> Iterator[LongLived]:
+    """An emulator for all examples of a property."""
+    service = LongLived(start)
+    yield service
+    service.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Deployments and their logs in the emulator follow the course that the service documents."""
+"""Deployments in the emulator have the documented states and logs."""
 
 from email.utils import parsedate_to_datetime
 
@@ -15,7 +15,7 @@ async def environment(api, archive):
 
 
 async def statuses(api, environment):
-    """Every deployment's status, oldest first."""
+    """Return the status of each deployment, oldest first."""
     shown = (await api.get(f"{environment}/deployments?limit=0")).json["deployments"]
     return [deployment["status"] for deployment in reversed(shown)]
 
@@ -37,7 +37,7 @@ async def test_a_deployment_is_queued_then_deploying_then_live(start, archive):
     assert seen == ["QUEUED", "DEPLOYING", "DEPLOYING", "LIVE"]
 
 
-async def test_the_previous_live_one_is_archived(api, environment):
+async def test_the_previous_live_deployment_is_archived(api, environment):
     api.emulator.advance(60)
     await api.post(f"{environment}/deployments")
     while_building = await statuses(api, environment)
@@ -47,7 +47,7 @@ async def test_the_previous_live_one_is_archived(api, environment):
     assert await statuses(api, environment) == ["ARCHIVED", "LIVE"]
 
 
-async def test_a_deployment_during_another_waits_and_only_the_newest_waits(api, environment):
+async def test_only_the_newest_deployment_waits_for_a_running_build(api, environment):
     second = await api.post(f"{environment}/deployments")
     await api.post(f"{environment}/deployments")
     together = await statuses(api, environment)
@@ -61,7 +61,7 @@ async def test_a_deployment_during_another_waits_and_only_the_newest_waits(api, 
     assert await statuses(api, environment) == ["ARCHIVED", "SKIPPED", "LIVE"]
 
 
-async def test_one_advance_plays_everything_that_would_have_happened(api, environment):
+async def test_one_advance_finishes_several_builds_in_order(api, environment):
     await api.post(f"{environment}/deployments")
 
     api.emulator.advance(3600)
@@ -107,7 +107,7 @@ async def test_a_rollback_makes_an_archived_deployment_live_again_without_a_buil
     assert (await statuses(api, path)) == [*["ARCHIVED"] * 5, "LIVE"]
 
 
-async def test_after_a_rollback_the_site_is_the_older_one_again(api, environment, zip_of):
+async def test_after_a_rollback_the_site_shows_the_older_version(api, environment, zip_of):
     api.emulator.advance(60)
     first = await api.newest(environment)
     changed = await api.upload(zip_of({"index.html": "<h1>Newer</h1>"}))
@@ -142,7 +142,7 @@ async def test_environments_build_side_by_side(api, archive):
 
 
 @pytest.mark.parametrize("outcome", ["FAILED", "CANCELLED", "ARCHIVED", "SOMETHING_NEW"])
-async def test_an_outcome_can_be_scripted_and_leaves_the_live_one_alone(api, environment, outcome):
+async def test_a_scripted_outcome_does_not_change_the_live_deployment(api, environment, outcome):
     api.emulator.advance(60)
     api.emulator.script(outcome, seconds=1, lines=["so it ends"])
 
@@ -153,7 +153,7 @@ async def test_an_outcome_can_be_scripted_and_leaves_the_live_one_alone(api, env
     assert [line["message"] for line in await log(api, environment)] == ["so it ends"]
 
 
-async def test_a_script_waits_for_the_environment_it_is_meant_for(api, environment, archive):
+async def test_a_script_applies_only_to_its_environment_or_project(api, environment, archive):
     api.emulator.advance(60)
     other = await api.site(archive, name="other")
     api.emulator.script("FAILED", seconds=1, times=2, environment_uid=environment.rsplit("/", 1)[1])
@@ -169,7 +169,7 @@ async def test_a_script_waits_for_the_environment_it_is_meant_for(api, environme
     assert await statuses(api, other) == ["LIVE", "CANCELLED", "CANCELLED", "CANCELLED"]
 
 
-async def test_scripts_can_be_forgotten(api, environment):
+async def test_scripts_can_be_cleared(api, environment):
     api.emulator.script("FAILED")
     api.emulator.scripts.clear()
     await api.post(f"{environment}/deployments")
@@ -179,7 +179,7 @@ async def test_scripts_can_be_forgotten(api, environment):
     assert await statuses(api, environment) == ["ARCHIVED", "LIVE"]
 
 
-async def test_a_running_status_nobody_knows_can_be_scripted(api, environment):
+async def test_an_unknown_running_status_can_be_scripted(api, environment):
     api.emulator.advance(60)
     api.emulator.script(running_status="PRIMING", queue_seconds=1, seconds=1)
     await api.post(f"{environment}/deployments")
@@ -189,7 +189,7 @@ async def test_a_running_status_nobody_knows_can_be_scripted(api, environment):
     assert await statuses(api, environment) == ["LIVE", "PRIMING"]
 
 
-async def test_a_deleted_environment_builds_no_further(api, environment):
+async def test_a_deleted_environment_stays_deleted_after_its_build_time(api, environment):
     project = environment.split("/environments")[0]
     await api.delete(environment)
 
@@ -198,7 +198,7 @@ async def test_a_deleted_environment_builds_no_further(api, environment):
     assert (await api.get(f"{project}/environments")).json["pagination"]["count"] == 0
 
 
-async def test_the_log_grows_with_the_build_in_order_of_time(api, environment):
+async def test_the_log_grows_during_the_build_in_order_of_time(api, environment):
     api.emulator.advance(10)
     early = await log(api, environment)
     api.emulator.advance(50)
@@ -219,7 +219,7 @@ async def test_a_deployment_that_has_not_started_has_no_log(api, environment):
 
 
 @pytest.mark.parametrize(("bound", "expected"), [("exclusive", ["c"]), ("inclusive", ["a", "b", "c"])])
-async def test_the_bound_of_the_log_is_as_chosen(start, archive, bound, expected):
+async def test_the_timestamp_parameter_of_the_log_follows_log_bound(start, archive, bound, expected):
     async with start(log_bound=bound) as api:
         api.emulator.script(seconds=2, lines=[LogLine("a", at=1.0), LogLine("b", at=1.0), LogLine("c", at=1.5)])
         environment = await api.site(archive)
@@ -233,7 +233,7 @@ async def test_the_bound_of_the_log_is_as_chosen(start, archive, bound, expected
     assert without_zone == after
 
 
-async def test_a_late_line_takes_its_place_in_time_after_the_end(api, environment):
+async def test_a_late_line_is_inserted_by_its_time(api, environment):
     api.emulator.advance(60)
     api.emulator.script(seconds=2, lines=[LogLine("late", at=0.5, late=5.0), LogLine("on time", at=1.0)])
     await api.post(f"{environment}/deployments")
@@ -246,7 +246,7 @@ async def test_a_late_line_takes_its_place_in_time_after_the_end(api, environmen
 
 
 async def test_an_unreadable_timestamp_can_be_scripted(api, environment):
-    api.held_to_the_document = False
+    api.checks_answers = False
     api.emulator.advance(60)
     api.emulator.script(seconds=1, lines=[LogLine("odd", timestamp="yesterday")])
     await api.post(f"{environment}/deployments")
@@ -257,7 +257,7 @@ async def test_an_unreadable_timestamp_can_be_scripted(api, environment):
 
 
 @pytest.mark.parametrize("timestamp", ["yesterday", "", "99999-01-01T00:00:00Z"])
-async def test_a_bound_that_is_no_instant_is_refused(api, environment, timestamp):
+async def test_a_malformed_timestamp_parameter_is_refused(api, environment, timestamp):
     newest = await api.newest(environment)
 
     reply = await api.get(
@@ -267,7 +267,7 @@ async def test_a_bound_that_is_no_instant_is_refused(api, environment, timestamp
     assert (reply.status, list(reply.json["errors"][0])) == (400, ["timestamp"])
 
 
-async def test_server_logs_come_from_server_rendered_sites_only(api, archive):
+async def test_only_server_rendered_sites_have_server_logs(api, archive):
     static, rendered = (
         await api.site(archive),
         await api.site(archive, name="ssr", frameworkPreset="NEXTJS", outputDirectory="./"),
@@ -290,9 +290,9 @@ async def test_server_logs_come_from_server_rendered_sites_only(api, archive):
 
 
 @pytest.mark.parametrize("key", ["serverLogs", "bare"])
-async def test_server_logs_keep_to_their_window_under_any_key(start, key):
+async def test_server_logs_are_limited_to_their_window_under_any_key(start, key):
     async with start(server_logs_key=key) as api:
-        api.held_to_the_document = key != "bare"
+        api.checks_answers = key != "bare"
         project = api.emulator.add_project("p", framework_preset="NUXT", deployments=1)
         environment = next(iter(project.environments.values()))
         uid = next(iter(environment.deployments))
@@ -317,7 +317,7 @@ async def test_server_logs_need_both_ends_of_the_window(api):
     assert [reply.status for reply in replies] == [400, 400, 400]
 
 
-async def test_server_logs_of_a_static_site_can_fail_as_they_did_live(start):
+async def test_server_logs_of_a_static_site_can_fail_with_a_500(start):
     async with start(static_server_logs_fail=True) as api:
         project = api.emulator.add_project("p", deployments=1)
         environment = next(iter(project.environments.values()))
@@ -334,7 +334,7 @@ def test_time_only_moves_forward(api):
         api.emulator.advance(-1)
 
 
-async def test_answers_are_dated_in_the_time_of_the_emulator(api, environment):
+async def test_the_date_header_has_the_time_of_the_emulator(api, environment):
     api.emulator.advance(86_400)
 
     dates = [reply.headers["Date"] for reply in (await api.get(environment), await api.page(environment))]
@@ -347,7 +347,7 @@ async def test_answers_are_dated_in_the_time_of_the_emulator(api, environment):
     ("preset", "command", "lines"),
     [("NUXT", None, 1), ("OTHER", "npm start", 1), ("OTHER", None, 0), ("GATSBY", None, 0), ("GATSBY", "npm start", 0)],
 )
-async def test_only_what_has_a_server_writes_server_logs(api, archive, preset, command, lines):
+async def test_only_presets_and_commands_with_a_server_have_server_logs(api, archive, preset, command, lines):
     settings = {"frameworkPreset": preset, "outputDirectory": "./", **({"serverCommand": command} if command else {})}
     environment = await api.site(archive, **settings)
     api.emulator.advance(60)

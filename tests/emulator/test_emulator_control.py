@@ -1,4 +1,4 @@
-"""Orders over HTTP do what the Python methods do, and only with the secret."""
+"""The control endpoint does the same over HTTP as the Python methods, and only with the secret."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +15,12 @@ def secret_of(api):
 
 @pytest.fixture
 async def control(start):
-    """An `Api` without credentials of Launch, on an emulator that accepts orders."""
+    """An `Api` without credentials of Launch, on an emulator with the control endpoint."""
     async with start(control=True) as api:
         yield api.with_headers(secret_of(api))
 
 
-async def test_the_control_endpoint_is_off_unless_asked_for(api):
+async def test_the_control_endpoint_is_off_by_default(api):
     assert (await api.get("/__emulator__/state")).status == 404
 
 
@@ -36,14 +36,14 @@ async def test_the_control_endpoint_is_off_unless_asked_for(api):
     ],
     ids=str,
 )
-async def test_an_order_without_the_secret_or_from_a_foreign_page_is_not_carried_out(control, headers):
+async def test_an_order_without_the_secret_or_from_a_foreign_page_is_refused(control, headers):
     refused = await control.post("/__emulator__/projects", {"name": "p"}, headers=headers)
 
     assert refused.status == 403
     assert (await control.get("/__emulator__/state")).json["projects"] == 0
 
 
-async def test_an_order_may_come_from_a_page_of_the_emulator_and_by_the_name_localhost(control):
+async def test_an_order_may_come_from_a_page_of_the_emulator_or_from_localhost(control):
     url = control.emulator.url
     port = url.rpartition(":")[2]
 
@@ -51,7 +51,7 @@ async def test_an_order_may_come_from_a_page_of_the_emulator_and_by_the_name_loc
     assert (await control.get("/__emulator__/state", headers={"Host": f"localhost:{port}"})).status == 200
 
 
-async def test_a_refusal_lists_the_names_that_there_are(control):
+async def test_a_refusal_lists_the_known_names(control):
     order = await control.post("/__emulator__/scrips")
     field = await control.post("/__emulator__/advance", {"second": 1})
     operation = await control.post("/__emulator__/faults", {"kind": "empty", "operation": "x"})
@@ -61,7 +61,7 @@ async def test_a_refusal_lists_the_names_that_there_are(control):
     assert "createDeployment, createEnvironment" in operation.text
 
 
-async def test_a_project_is_put_there_and_shows_in_the_state(control):
+async def test_a_project_can_be_added_and_is_in_the_state(control):
     made = await control.post("/__emulator__/projects", {"name": "p", "environments": ["a", "b"], "deployments": 2})
     state = (await control.get("/__emulator__/state")).json
 
@@ -83,7 +83,7 @@ async def test_a_rollback_can_be_ordered(control):
     assert (again.status, "not eligible for a rollback" in again.text) == (400, True)
 
 
-async def test_scripts_time_and_deploy_hooks_play_a_build(control):
+async def test_scripts_time_and_deploy_hooks_control_a_build(control):
     made = (await control.post("/__emulator__/projects", {"name": "p", "git": True})).json
     lines = ["plain", {"message": "full", "stage": "INSTALLING_DEPENDENCIES", "at": 1.0}]
     script = await control.post("/__emulator__/scripts", {"outcome": "FAILED", "seconds": 5, "lines": lines})
@@ -95,7 +95,7 @@ async def test_scripts_time_and_deploy_hooks_play_a_build(control):
     assert (before, after) == ({"QUEUED": 1}, {"FAILED": 1})
 
 
-async def test_faults_are_ordered_and_taken_back(control):
+async def test_faults_can_be_added_and_removed(control):
     ordered = await control.post(
         "/__emulator__/faults", {"kind": "status_before", "operation": "getOpenapi", "status": 504}
     )
@@ -106,7 +106,7 @@ async def test_faults_are_ordered_and_taken_back(control):
     assert (struck, (await control.get("/openapi")).status) == (504, 200)
 
 
-async def test_the_ledger_is_read_and_cleared_and_holds_no_orders(control):
+async def test_the_ledger_can_be_read_and_cleared_and_contains_no_orders(control):
     await control.get("/openapi")
     ledger = (await control.get("/__emulator__/ledger")).json
     cleared = await control.delete("/__emulator__/ledger")
@@ -116,7 +116,7 @@ async def test_the_ledger_is_read_and_cleared_and_holds_no_orders(control):
     assert (await control.get("/__emulator__/ledger")).json == {"requests": [], "created": [], "purged": []}
 
 
-async def test_organizations_and_tokens_are_handed_out(control):
+async def test_organizations_and_tokens_can_be_added(control):
     other = (await control.post("/__emulator__/organizations", {"name": "Other", "rate_limit": 1})).json
     token = (
         await control.post(
@@ -128,7 +128,7 @@ async def test_organizations_and_tokens_are_handed_out(control):
     assert [(await control.bearer(token).get("/projects")).status for _ in range(2)] == [200, 429]
 
 
-async def test_the_budget_is_counted_otherwise_from_now_on(start):
+async def test_the_options_of_the_rate_limit_can_be_changed(start):
     order = {
         "rate_limit": 1, "rate_window": "bucket", "rate_headers": True, "split_rate": True, "count_refused": True,
     }  # fmt: skip
@@ -145,7 +145,7 @@ async def test_the_budget_is_counted_otherwise_from_now_on(start):
     assert ["X-RateLimit-Limit" in reply.headers for reply in (before, read)] == [False, True]
 
 
-async def test_a_budget_is_lifted_for_every_organization(start):
+async def test_the_rate_limit_can_be_removed_for_all_organizations(start):
     async with start(control=True, rate_limit=1) as api:
         api.headers |= secret_of(api)
         other = api.bearer(api.emulator.add_organization().access_token)
@@ -154,7 +154,7 @@ async def test_a_budget_is_lifted_for_every_organization(start):
         assert [(await caller.get("/projects")).status for caller in (api, api, other, other)] == [200] * 4
 
 
-async def test_delays_are_drawn_from_the_ordered_distribution(start):
+async def test_the_distribution_of_delays_can_be_changed(start):
     order = {"latency": 0.001, "latency_sigma": 0.9}
     async with start(control=True, seed=7) as api:
         api.headers |= secret_of(api)
@@ -168,7 +168,7 @@ async def test_delays_are_drawn_from_the_ordered_distribution(start):
     assert {name: ordered.json[name] for name in order} == order
 
 
-async def test_the_options_are_told_and_changed(control):
+async def test_the_options_can_be_read_and_changed(control):
     before = (await control.get("/__emulator__/options")).json
     await control.post("/__emulator__/options", {"list_order": "oldest", "log_retention": 60})
     after = (await control.get("/__emulator__/options")).json
@@ -177,7 +177,7 @@ async def test_the_options_are_told_and_changed(control):
     assert before.keys() == {*NAMES} - {"tls", "clock"}
 
 
-async def test_apps_codes_and_revocations_play_an_authorization(control):
+async def test_apps_codes_and_revocations_simulate_an_authorization(control):
     app = (await control.post("/__emulator__/apps")).json
     order = {"client_id": app["client_id"], "redirect_uri": "http://localhost:1"}
     code = (await control.post("/__emulator__/codes", order)).json["code"]
@@ -191,7 +191,7 @@ async def test_apps_codes_and_revocations_play_an_authorization(control):
     assert (await user.get("/projects")).status == 401
 
 
-async def test_server_logs_are_put_there(control):
+async def test_server_logs_can_be_added(control):
     project = control.emulator.add_project("p", framework_preset="NUXT", deployments=1)
     (environment,) = project.environments.values()
     (uid,) = environment.deployments
@@ -210,8 +210,8 @@ async def test_server_logs_are_put_there(control):
         ("POST", "faults", {"kind": "explode"}, 400),
         ("POST", "faults", {"kind": "empty", "nht": 1}, 400),
         ("POST", "faults", {"kind": "empty", "operation": "getProjects"}, 400),
-        ("POST", "pushes", {"environment_uid": "nobody", "commit_hash": "abcdef0"}, 400),
-        ("POST", "domains", {"environment_uid": "nobody", "url": "www.example.com"}, 400),
+        ("POST", "pushes", {"environment_uid": "unknown", "commit_hash": "abcdef0"}, 400),
+        ("POST", "domains", {"environment_uid": "unknown", "url": "www.example.com"}, 400),
         ("POST", "faults", {}, 400),
         ("POST", "advance", {"seconds": -1}, 400),
         ("POST", "advance", {"seconds": "soon"}, 400),
@@ -222,10 +222,10 @@ async def test_server_logs_are_put_there(control):
         ("POST", "projects", {"name": "p", "environments": "staging"}, 400),
         ("POST", "scripts", {"lines": "compiling"}, 400),
         ("POST", "tokens", {"scopes": ["everything"]}, 400),
-        ("POST", "tokens", {"organization_uid": "nobody"}, 400),
+        ("POST", "tokens", {"organization_uid": "unknown"}, 400),
         ("POST", "advance", [], 400),
-        ("POST", "codes", {"client_id": "nobody", "redirect_uri": "http://localhost:1"}, 400),
-        ("POST", "server_logs", {"deployment_uid": "nobody", "message": ""}, 400),
+        ("POST", "codes", {"client_id": "unknown", "redirect_uri": "http://localhost:1"}, 400),
+        ("POST", "server_logs", {"deployment_uid": "unknown", "message": ""}, 400),
         ("POST", "options", {"limit": 1}, 400),
         ("POST", "options", {"rate_limit": 0}, 400),
         ("POST", "options", {"rate_limit": "1"}, 400),
@@ -237,7 +237,7 @@ async def test_server_logs_are_put_there(control):
         ("GET", "nope", None, 404),
     ],
 )
-async def test_an_order_that_makes_no_sense_is_refused_with_a_reason(control, method, order, body, status):
+async def test_a_malformed_order_is_refused_with_a_reason(control, method, order, body, status):
     reply = await control.call(method, f"/__emulator__/{order}", json=body)
 
     assert reply.status == status
@@ -245,7 +245,7 @@ async def test_an_order_that_makes_no_sense_is_refused_with_a_reason(control, me
     assert "Attribute(" not in reply.text
 
 
-async def test_scripts_are_taken_back(control):
+async def test_scripts_can_be_removed(control):
     await control.post("/__emulator__/scripts", {"outcome": "FAILED"})
     await control.delete("/__emulator__/scripts")
     made = (await control.post("/__emulator__/projects", {"name": "p"})).json
@@ -254,11 +254,11 @@ async def test_scripts_are_taken_back(control):
     assert (await control.post("/__emulator__/advance", {"seconds": 60})).json["deployments"] == {"LIVE": 1}
 
 
-def test_an_emulator_takes_no_orders_by_default():
+def test_the_option_control_is_off_by_default():
     assert not LaunchEmulator()._service.options.control
 
 
-async def test_a_push_and_a_domain_are_ordered(start):
+async def test_a_push_and_a_domain_can_be_ordered(start):
     async with start(control=True) as api:
         api.headers |= secret_of(api)
         project = api.emulator.add_project("git", git=True)
@@ -276,7 +276,7 @@ async def test_a_push_and_a_domain_are_ordered(start):
     assert domain.json["uid"] in [one["uid"] for one in listed.json["domains"]]
 
 
-def test_one_text_is_not_taken_for_several():
+def test_one_string_instead_of_a_list_is_refused():
     emulator = LaunchEmulator()
 
     with pytest.raises(ValueError, match=r"such as \['staging'\]"):
@@ -285,7 +285,7 @@ def test_one_text_is_not_taken_for_several():
         emulator.script(lines="compiling")
 
 
-def test_threads_may_put_things_there_while_others_look_through_them():
+def test_threads_can_add_projects_while_others_change_options():
     emulator = LaunchEmulator()
     before = sys.getswitchinterval()
 

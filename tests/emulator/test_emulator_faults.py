@@ -1,13 +1,12 @@
-"""Rate limit, faults and ledger of the emulator work as documented."""
+"""The rate limit, the faults and the ledger of the emulator work as documented."""
 
 import asyncio
 import math
-import time
 
 import aiohttp
 import pytest
 
-from launch_async.emulator import EmulatorOptions
+from launch_async.emulator import EmulatorOptions, LaunchEmulator
 from launch_async.emulator.ledger import Ledger, LedgerEntry
 from launch_async.emulator.traffic.budget import ClockSecond, SlidingSecond, TokenBucket
 from launch_async.emulator.traffic.latency import LatencyModel
@@ -17,32 +16,32 @@ def granted(counter, *times):
     return [counter.arrive(moment).granted for moment in times]
 
 
-def test_a_sliding_second_looks_back_from_every_arrival():
+def test_a_sliding_window_counts_the_second_before_each_request():
     assert granted(SlidingSecond(2, count_refused=False), 0.0, 0.9, 0.95, 1.0, 1.5, 1.91) == [
         True, True, False, True, False, True,
     ]  # fmt: skip
 
 
-def test_refused_arrivals_can_count_too():
+def test_refused_requests_can_count_too():
     assert granted(SlidingSecond(1, count_refused=True), 0.0, 0.5, 1.2, 2.3) == [True, False, False, True]
     assert granted(ClockSecond(1, count_refused=True), 0.0, 0.5, 1.2) == [True, False, True]
     assert granted(TokenBucket(1, count_refused=True), 0.0, 0.5, 1.2) == [True, False, False]
 
 
-def test_a_clock_second_forgets_at_its_end():
+def test_a_fixed_window_starts_again_with_each_second():
     assert granted(ClockSecond(2, count_refused=False), 0.8, 0.9, 0.99, 1.0, 1.01, 1.02) == [
         True, True, False, True, True, False,
     ]  # fmt: skip
 
 
-def test_a_bucket_refills_at_its_rate_and_no_higher_than_its_brim():
+def test_a_bucket_refills_at_its_rate_up_to_its_size():
     assert granted(TokenBucket(2, count_refused=False), 0.0, 0.0, 0.1, 0.6, 0.7, 9.0, 9.0, 9.0) == [
         True, True, False, True, False, True, True, False,
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", [SlidingSecond, ClockSecond, TokenBucket])
-def test_a_refusal_tells_when_to_come_back(kind):
+def test_a_refusal_says_when_to_try_again(kind):
     counter = kind(1, count_refused=False)
     counter.arrive(10.25)
     refused = counter.arrive(10.5)
@@ -57,7 +56,7 @@ def test_a_refusal_tells_when_to_come_back(kind):
 
 
 @pytest.mark.parametrize("window", ["sliding", "fixed", "bucket"])
-async def test_more_than_the_limit_at_once_is_refused_in_envelope_a(start, window):
+async def test_requests_over_the_limit_are_refused_in_error_format_a(start, window):
     async with start(rate_limit=10, rate_window=window) as api:
         replies = [await api.get("/projects") for _ in range(30)]
         ledger = api.emulator.ledger
@@ -69,7 +68,7 @@ async def test_more_than_the_limit_at_once_is_refused_in_envelope_a(start, windo
         assert ledger.count("listProjects") == 30
 
 
-async def test_headers_of_the_budget_are_sent_if_so_chosen(start):
+async def test_rate_limit_headers_can_be_switched_on(start):
     async with start(rate_limit=1, rate_headers=True) as api:
         first, second = [await api.get("/projects") for _ in range(2)]
 
@@ -77,7 +76,7 @@ async def test_headers_of_the_budget_are_sent_if_so_chosen(start):
     assert (second.status, second.headers["Retry-After"]) == (429, "1")
 
 
-async def test_reads_and_writes_can_be_counted_apart(start):
+async def test_reads_and_writes_can_be_counted_separately(start):
     async with start(rate_limit=1, split_rate=True) as api:
         statuses = [
             (await api.get("/projects")).status,
@@ -88,7 +87,7 @@ async def test_reads_and_writes_can_be_counted_apart(start):
     assert statuses == [200, 404, 429]
 
 
-async def test_organizations_have_budgets_of_their_own(start):
+async def test_each_organization_has_a_separate_rate_limit(start):
     async with start(rate_limit=1) as api:
         other = api.bearer(api.emulator.add_organization(rate_limit=3).access_token)
         statuses = [(await caller.get("/projects")).status for caller in (api, other, other, other, api)]
@@ -96,7 +95,7 @@ async def test_organizations_have_budgets_of_their_own(start):
     assert statuses == [200, 200, 200, 200, 429]
 
 
-async def test_what_is_not_the_api_costs_no_budget(start, archive):
+async def test_uploads_documents_and_unauthorized_requests_do_not_count(start, archive):
     async with start(rate_limit=2) as api:
         target = (await api.get("/projects/upload/signed_url")).json
         await api.send(target, archive)
@@ -110,9 +109,7 @@ async def test_what_is_not_the_api_costs_no_budget(start, archive):
 
 
 @pytest.mark.parametrize("limit", [0, -5])
-def test_a_budget_below_one_is_refused(limit):
-    from launch_async.emulator import LaunchEmulator
-
+def test_a_rate_limit_below_one_is_refused(limit):
     with pytest.raises(ValueError, match="rate_limit"):
         LaunchEmulator(rate_limit=limit)
 
@@ -179,7 +176,7 @@ async def test_a_gateway_page_is_html(api, project):
 
 
 @pytest.mark.parametrize(("body", "text"), [(None, '"status": 429'), ("later", "later")])
-async def test_a_429_says_when_to_come_back(api, project, body, text):
+async def test_a_429_fault_has_a_retry_after_header(api, project, body, text):
     api.emulator.faults.add("retry_after", delay=7, body=body)
     reply = await api.get(project)
 
@@ -187,16 +184,7 @@ async def test_a_429_says_when_to_come_back(api, project, body, text):
     assert text in reply.text
 
 
-async def test_a_delay_holds_the_answer_back(api, project):
-    api.emulator.faults.add("delay", delay=0.05)
-    began = time.monotonic()
-    reply = await api.get(project)
-
-    assert reply.status == 200
-    assert time.monotonic() - began >= 0.05
-
-
-async def test_faults_strike_only_what_they_name(api, project):
+async def test_a_fault_applies_only_to_its_operation_or_method(api, project):
     api.emulator.faults.add("status_before", operation="listProjects", status=500)
     api.emulator.faults.add("status_before", method="put", status=501)
 
@@ -209,14 +197,14 @@ async def test_faults_strike_only_what_they_name(api, project):
     assert statuses == [500, 200, 501]
 
 
-async def test_faults_strike_the_nth_or_the_first_few(api, project):
+async def test_a_fault_can_apply_to_the_nth_or_to_the_first_requests(api, project):
     api.emulator.faults.add("status_before", nth=2, status=500)
     api.emulator.faults.add("status_before", times=2, status=502)
 
     assert [(await api.get(project)).status for _ in range(4)] == [502, 500, 502, 200]
 
 
-async def test_dice_fall_the_same_for_the_same_seed(api, project):
+async def test_random_faults_are_the_same_for_the_same_seed(api, project):
     rows = []
     for _ in range(2):
         api.emulator.faults.clear()
@@ -237,19 +225,19 @@ async def test_dice_fall_the_same_for_the_same_seed(api, project):
     ],
     ids=str,
 )
-def test_a_fault_that_makes_no_sense_is_refused(api, wrong):
+def test_a_fault_with_invalid_values_is_refused(api, wrong):
     with pytest.raises(ValueError):
         api.emulator.faults.add(**wrong)
 
 
-async def test_storage_fails_on_demand_too(api, archive):
+async def test_faults_apply_to_the_storage_too(api, archive):
     api.emulator.faults.add("status_before", operation="uploadArchive", status=503, times=1)
     target = (await api.get("/projects/upload/signed_url")).json
 
     assert [(await api.send(target, archive)).status for _ in range(2)] == [503, 204]
 
 
-async def test_latency_is_taken_both_ways(start):
+async def test_latency_is_drawn_for_both_directions(start):
     delays = []
 
     def draw():
@@ -257,18 +245,15 @@ async def test_latency_is_taken_both_ways(start):
         return 0.01
 
     async with start(latency=draw) as api:
-        began = time.monotonic()
         await api.get("/projects")
-        took = time.monotonic() - began
     async with start(latency=0.01) as api:
         reply = await api.get("/projects")
 
     assert len(delays) == 2
-    assert took >= 0.02
     assert reply.status == 200
 
 
-def test_delays_are_log_normal_and_repeatable():
+def test_latency_is_log_normal_and_repeatable():
     options = EmulatorOptions(latency=0.02, latency_sigma=0.5, seed=1)
     first, again = LatencyModel(options), LatencyModel(options)
     drawn = sorted(first.draw() for _ in range(999))
@@ -280,7 +265,7 @@ def test_delays_are_log_normal_and_repeatable():
 
 
 @pytest.mark.parametrize("wrong", [{"rate_limit": 0}, {"rate_limit": 1, "rate_window": "hourly"}])
-def test_a_budget_that_makes_no_sense_is_not_taken(api, wrong):
+def test_an_invalid_change_of_the_rate_limit_is_refused(api, wrong):
     with pytest.raises(ValueError, match=r"^rate_(limit|window) is .*choose"):
         api.emulator.change(**wrong)
     assert api.emulator._service.options.rate_limit is None
@@ -305,7 +290,7 @@ def test_the_ledger_finds_the_fullest_window():
     assert Ledger().max_in_window() == 0
 
 
-async def test_the_ledger_holds_names_of_credentials_and_no_values(api, project):
+async def test_the_ledger_contains_names_of_credentials_and_no_values(api, project):
     await api.get(project)
     await api.bearer(api.emulator.access_token).get(project)
     first, second = api.emulator.ledger.requests
@@ -317,13 +302,13 @@ async def test_the_ledger_holds_names_of_credentials_and_no_values(api, project)
     assert (api.emulator.ledger.requests, api.emulator.ledger.created) == ([], [])
 
 
-async def test_many_callers_at_once_are_all_answered_and_noted(api, project):
+async def test_many_concurrent_requests_are_all_answered_and_recorded(api, project):
     replies = await asyncio.gather(*(api.get(project) for _ in range(100)))
 
     assert {reply.status for reply in replies} == {200}
     assert api.emulator.ledger.count("getProject", 200) == 100
 
 
-def test_a_fault_for_an_operation_there_is_none_of_is_refused_with_the_one_that_may_be_meant(api):
+def test_the_error_about_an_unknown_operation_suggests_a_similar_one(api):
     with pytest.raises(ValueError, match=r"no operation 'listProject'. Did you mean listProjects"):
         api.emulator.faults.add("empty", operation="listProject")

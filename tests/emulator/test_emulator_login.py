@@ -1,4 +1,4 @@
-"""The emulator issues credentials as the platform does."""
+"""The emulator issues and checks credentials like the platform."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ async def token(api, path=TOKEN_PATHS[0], **form):
     return await api.with_headers({}).call("POST", path, data=form)
 
 
-def machine(api, **more):
+def machine_request(api, **more):
     emulator = api.emulator
     return {
         "grant_type": "client_credentials",
@@ -30,7 +30,7 @@ def machine(api, **more):
 
 @pytest.mark.parametrize("path", TOKEN_PATHS)
 async def test_an_app_gets_a_token_under_every_path_and_no_refresh_token(api, path):
-    answer = (await token(api, path, **machine(api, scopes="launch:manage"))).json
+    answer = (await token(api, path, **machine_request(api, scopes="launch:manage"))).json
 
     assert (answer["token_type"], answer["expires_in"], answer["authorization_type"]) == ("Bearer", 3600, "app")
     assert answer["organization_uid"] == api.emulator.organization_uid
@@ -39,8 +39,8 @@ async def test_an_app_gets_a_token_under_every_path_and_no_refresh_token(api, pa
 
 
 @pytest.mark.parametrize("name", ["scopes", "scope"])
-async def test_scopes_are_read_under_both_names(api, name):
-    answer = (await token(api, **machine(api, **{name: "launch.projects:read"}))).json
+async def test_scopes_can_be_requested_under_both_names(api, name):
+    answer = (await token(api, **machine_request(api, **{name: "launch.projects:read"}))).json
     caller = api.bearer(answer["access_token"])
 
     assert (await caller.get("/projects")).status == 200
@@ -50,20 +50,20 @@ async def test_scopes_are_read_under_both_names(api, name):
 @pytest.mark.parametrize(
     ("change", "status"),
     [
-        ({"client_id": "nobody"}, 401),
+        ({"client_id": "unknown"}, 401),
         ({"client_secret": "wrong"}, 401),
         ({"grant_type": "password"}, 400),
         ({"scopes": "launch:everything"}, 400),
     ],
 )
-async def test_a_wrong_token_request_is_refused_in_envelope_f(api, change, status):
-    reply = await token(api, **machine(api, **change))
+async def test_a_wrong_token_request_is_refused_in_error_format_f(api, change, status):
+    reply = await token(api, **machine_request(api, **change))
 
     assert reply.status == status
     assert set(reply.json) == {"error", "error_description"}
 
 
-async def test_a_standard_app_gets_no_machine_token(api):
+async def test_an_app_for_users_gets_no_machine_token(api):
     client_id, secret = api.emulator.add_app()
 
     reply = await token(api, grant_type="client_credentials", client_id=client_id, client_secret=secret)
@@ -71,14 +71,14 @@ async def test_a_standard_app_gets_no_machine_token(api):
     assert (reply.status, reply.json["error_description"]) == (400, "invalid grant_type")
 
 
-async def test_a_token_request_is_a_form(api):
-    as_json = await api.call("POST", "/token", json=machine(api))
+async def test_a_token_request_in_json_is_refused(api):
+    as_json = await api.call("POST", "/token", json=machine_request(api))
 
     assert (as_json.status, as_json.json["error"]) == (400, "invalid_request")
 
 
 @pytest.mark.parametrize("method", ["S256", "plain"])
-async def test_a_code_becomes_a_users_token_with_the_right_verifier(api, method):
+async def test_a_code_and_its_verifier_give_a_token_of_the_user(api, method):
     client_id, _ = api.emulator.add_app()
     shown = challenge(VERIFIER) if method == "S256" else VERIFIER
     codes = [
@@ -97,7 +97,7 @@ async def test_a_code_becomes_a_users_token_with_the_right_verifier(api, method)
     assert (await api.bearer(good.json["access_token"]).get("/projects")).status == 200
 
 
-async def test_a_code_without_pkce_needs_the_secret_and_lives_a_minute(api):
+async def test_a_code_without_pkce_needs_the_secret_and_expires_after_a_minute(api):
     client_id, secret = api.emulator.add_app()
     form = {"grant_type": "authorization_code", "client_id": client_id, "redirect_uri": REDIRECT}
     codes = [api.emulator.authorize(client_id, REDIRECT) for _ in range(4)]
@@ -111,7 +111,7 @@ async def test_a_code_without_pkce_needs_the_secret_and_lives_a_minute(api):
     assert [reply.status for reply in (good, without, elsewhere, late)] == [200, 401, 400, 400]
 
 
-async def test_a_refresh_token_is_good_once_and_outlives_the_access_token(api):
+async def test_a_refresh_token_can_be_used_once_after_the_access_token_expires(api):
     client_id, secret = api.emulator.add_app()
     code = api.emulator.authorize(client_id, REDIRECT, scopes=["launch.projects:read"])
     form = {"client_id": client_id, "redirect_uri": REDIRECT}
@@ -131,7 +131,7 @@ async def test_a_refresh_token_is_good_once_and_outlives_the_access_token(api):
     assert (await api.bearer(renewed.json["access_token"]).get("/projects")).status == 200
 
 
-async def test_introspection_tells_whether_a_token_is_good(api):
+async def test_introspection_shows_whether_a_token_is_active(api):
     good = await token(api, "/apps-api/introspect", token=api.emulator.access_token, token_type_hint="access_token")
     bad = await token(api, "/apps-api/introspect", token="x")
 
@@ -143,7 +143,7 @@ def user(credentials, **more):
     return {"user": {"email": credentials.email, "password": credentials.password, **more}}
 
 
-async def test_a_password_becomes_an_authtoken_until_logout(api):
+async def test_a_password_gives_an_authtoken_until_logout(api):
     answer = (await api.with_headers({}).post("/v3/user-session", user(api.emulator))).json
     caller = api.with_headers(
         {"authtoken": answer["user"]["authtoken"], "organization_uid": answer["user"]["org_uid"][0]}
@@ -163,7 +163,7 @@ async def test_a_wrong_password_is_a_422(api):
 
 
 @pytest.mark.parametrize("status", [422, 401])
-async def test_a_second_factor_is_asked_for_with_294(start, status):
+async def test_a_missing_second_factor_is_error_294(start, status):
     async with start(second_factor_status=status) as api:
         guarded = api.emulator.add_organization(second_factor="123456")
         without = await api.post("/v3/user-session", user(guarded))
@@ -182,7 +182,7 @@ async def test_a_user_keeps_twenty_sessions(api):
     assert (await api.get("/projects")).status == 401
 
 
-async def test_organizations_are_listed_for_both_kinds_of_credential(api):
+async def test_organizations_are_listed_for_both_kinds_of_credentials(api):
     path = "/v3/organizations?limit=100&asc=name&include_count=true&skip=0"
 
     by_session = (await api.get(path)).json

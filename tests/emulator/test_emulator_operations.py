@@ -1,56 +1,26 @@
-"""Every public operation of the emulator answers as the API document says."""
+"""The public operations of the emulator."""
 
-import asyncio
 import re
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
+from tests.support.git_project import GIT_PROJECT
+
 UID = re.compile("[0-9a-f]{24}")
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-REPOSITORY = {
-    "repositoryName": "acme/shop",
-    "username": "acme",
-    "repositoryUrl": "https://github.com/acme/shop",
-    "gitProviderMetadata": {"gitProvider": "GitHub"},
-}
-GIT_PROJECT = {
-    "name": "shop",
-    "projectType": "GITPROVIDER",
-    "repository": REPOSITORY,
-    "environment": {"name": "main", "frameworkPreset": "NEXTJS", "gitBranch": "main"},
-}
-
-
-WIDE = [f"p{number}" for number in range(16, -1, -1)]
-
-
-class WideApi:
-    """One emulator with 17 projects, on a loop that outlives the examples of a property."""
-
-    def __init__(self, start):
-        self._loop = asyncio.new_event_loop()
-        self._started = start()
-        self._api = self._loop.run_until_complete(self._started.__aenter__())
-        for name in reversed(WIDE):
-            self._api.emulator.add_project(name)
-
-    def run(self, limit, skip):
-        return self._loop.run_until_complete(self._api.get(f"/projects?limit={limit}&skip={skip}")).json
-
-    def close(self):
-        self._loop.run_until_complete(self._started.__aexit__(None, None, None))
-        self._loop.close()
+PROJECT_NAMES = [f"p{number}" for number in range(16, -1, -1)]
 
 
 @pytest.fixture
-def wide_api(start):
-    wide = WideApi(start)
-    yield wide
-    wide.close()
+def seventeen_projects(long_lived):
+    """An emulator with the projects of `PROJECT_NAMES`."""
+    for name in reversed(PROJECT_NAMES):
+        long_lived.api.emulator.add_project(name)
+    return long_lived
 
 
-async def test_a_file_upload_project_has_exactly_the_keys_that_were_seen_live(api, archive):
+async def test_a_file_upload_project_has_the_same_keys_as_in_the_service(api, archive):
     environment = await api.site(archive)
 
     project = (await api.get(environment.split("/environments")[0])).json["project"]
@@ -65,7 +35,7 @@ async def test_a_file_upload_project_has_exactly_the_keys_that_were_seen_live(ap
     assert project["organizationUid"] == api.emulator.organization_uid
 
 
-async def test_a_new_project_brings_an_environment_and_a_deployment(api, archive):
+async def test_a_new_project_has_an_environment_and_a_deployment(api, archive):
     environment = await api.site(archive, environmentVariables=[{"key": "A", "value": "1"}])
 
     shown = (await api.get(environment)).json["environment"]
@@ -82,7 +52,7 @@ async def test_a_new_project_brings_an_environment_and_a_deployment(api, archive
     ]
 
 
-async def test_the_first_environment_and_its_deployment_show_late_if_so_chosen(start, archive):
+async def test_the_first_environment_and_its_deployment_can_appear_late(start, archive):
     async with start(create_delay=100.0) as api:
         body = {
             "name": "late",
@@ -120,7 +90,7 @@ async def test_a_git_project_shows_its_repository_and_deploys_commits(api):
     assert wrong.status == 400
 
 
-async def test_update_keeps_what_is_not_sent(api, archive):
+async def test_an_update_keeps_all_fields_that_are_not_sent(api, archive):
     environment = await api.site(
         archive, buildCommand="npm run build", environmentVariables=[{"key": "A", "value": "1"}]
     )
@@ -136,7 +106,7 @@ async def test_update_keeps_what_is_not_sent(api, archive):
     assert changed["environmentVariables"] == [{"key": "A", "value": "1"}]
 
 
-async def test_variables_in_an_update_are_the_whole_new_list(api, archive):
+async def test_variables_in_an_update_replace_the_whole_list(api, archive):
     environment = await api.site(archive, environmentVariables=[{"key": "A", "value": "1"}])
 
     changed = await api.put(environment, {"environmentVariables": [{"key": "B", "value": "2"}]})
@@ -144,7 +114,7 @@ async def test_variables_in_an_update_are_the_whole_new_list(api, archive):
     assert changed.json["environment"]["environmentVariables"] == [{"key": "B", "value": "2"}]
 
 
-async def test_an_environment_is_added_to_a_project_and_deployed(api, archive):
+async def test_a_new_environment_is_deployed(api, archive):
     project = (await api.site(archive)).split("/environments")[0]
     target = (await api.get(f"{project}/environments/upload/signed_url")).json
     await api.send(target, archive)
@@ -160,7 +130,7 @@ async def test_an_environment_is_added_to_a_project_and_deployed(api, archive):
     assert names == ["staging", "production"]
 
 
-async def test_what_is_deleted_is_gone_with_all_that_was_in_it(api, archive):
+async def test_a_deletion_includes_all_parts_of_the_deleted_object(api, archive):
     environment = await api.site(archive)
     project = environment.split("/environments")[0]
     deployment = f"{environment}/deployments/{(await api.newest(environment))['uid']}"
@@ -175,7 +145,7 @@ async def test_what_is_deleted_is_gone_with_all_that_was_in_it(api, archive):
     assert after_project == "launch.PROJECT.NOT_FOUND"
 
 
-async def test_a_deployment_without_an_archive_takes_the_previous_one(api, archive):
+async def test_a_deployment_without_an_archive_uses_the_previous_one(api, archive):
     environment = await api.site(archive)
     api.emulator.advance(60)
 
@@ -209,7 +179,7 @@ async def test_a_git_deployment_has_nothing_to_download(api):
     assert (await api.get(f"{path}/download/signed_url")).status == 404
 
 
-async def test_the_undocumented_patch_echoes(api):
+async def test_the_undocumented_patch_returns_its_body(api):
     project = api.emulator.add_project("git", git=True)
 
     reply = await api.call("PATCH", f"/projects/{project.uid}/git-repository", json={"repositoryName": "a/b"})
@@ -217,7 +187,7 @@ async def test_the_undocumented_patch_echoes(api):
     assert (reply.status, reply.json) == (200, {"repositoryName": "a/b"})
 
 
-async def test_the_vendor_document_is_served_without_credentials(api):
+async def test_the_api_document_needs_no_credentials(api):
     document = (await api.with_headers({}).get("/openapi")).json
 
     operations = [operation for path in document["paths"].values() for operation in path.values()]
@@ -237,7 +207,7 @@ async def test_a_deploy_hook_needs_no_credentials(api, archive):
     assert unknown.status == 404
 
 
-async def test_a_deploy_hook_of_a_git_project_takes_a_commit(api):
+async def test_a_deploy_hook_of_a_git_project_accepts_a_commit(api):
     project = api.emulator.add_project("git", git=True)
     environment = next(iter(project.environments))
     hook = api.emulator.deploy_hook_url(environment)
@@ -270,7 +240,7 @@ async def test_a_revalidation_is_accepted_and_counted(api, body):
     assert STAMP.fullmatch(usage["usageReset"])
 
 
-async def test_revalidations_beyond_the_daily_quota_are_refused_until_a_day_has_passed(start):
+async def test_revalidations_beyond_the_daily_quota_are_refused_for_a_day(start):
     async with start(revalidation_quota=2, revalidate_status=204) as api:
         project = api.emulator.add_project("p")
         path = f"/projects/{project.uid}/environments/{next(iter(project.environments))}/revalidate-cdn-cache"
@@ -283,7 +253,7 @@ async def test_revalidations_beyond_the_daily_quota_are_refused_until_a_day_has_
 
 
 @pytest.mark.parametrize("body", [{}, {"cacheTags": ["a"], "hostnames": ["b"]}, {"cacheTags": ["a"] * 101}])
-async def test_a_revalidation_needs_one_lawful_strategy(api, body):
+async def test_a_revalidation_needs_exactly_one_valid_strategy(api, body):
     project = api.emulator.add_project("p")
 
     reply = await api.post(
@@ -293,7 +263,7 @@ async def test_a_revalidation_needs_one_lawful_strategy(api, body):
     assert reply.status == 400
 
 
-async def test_pages_have_the_quirks_of_the_service(api):
+async def test_pages_follow_the_unusual_rules_of_the_service(api):
     for number in range(12):
         api.emulator.add_project(f"p{number}")
 
@@ -309,23 +279,23 @@ async def test_pages_have_the_quirks_of_the_service(api):
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(limit=st.integers(0, 10**14), skip=st.integers(0, 10**14))
-def test_any_page_is_a_cut_of_the_whole_list(wide_api, limit, skip):
-    page = wide_api.run(limit, skip)
+def test_any_page_is_a_slice_of_the_whole_list(seventeen_projects, limit, skip):
+    page = seventeen_projects.run(seventeen_projects.api.get(f"/projects?limit={limit}&skip={skip}")).json
 
-    cut = WIDE[skip:] if limit == 0 else WIDE[skip : skip + limit]
+    cut = PROJECT_NAMES[skip:] if limit == 0 else PROJECT_NAMES[skip : skip + limit]
     assert [project["name"] for project in page["projects"]] == cut
-    assert page["pagination"] == {"count": len(WIDE), "limit": limit, "skip": skip or None}
+    assert page["pagination"] == {"count": len(PROJECT_NAMES), "limit": limit, "skip": skip or None}
 
 
 @pytest.mark.parametrize("query", ["limit=-1", "limit=x", "skip=-1", "skip=1.5", "limit=%F0%9F%98%80", "limit="])
-async def test_a_page_that_is_not_a_number_is_refused_by_field(api, query):
+async def test_an_invalid_limit_or_skip_is_refused_by_name(api, query):
     reply = await api.get(f"/projects?{query}")
 
     assert reply.status == 400
     assert next(iter(reply.json["errors"][0])) in ("limit", "skip")
 
 
-async def test_preloaded_projects_cost_no_requests_and_look_like_others(api):
+async def test_a_project_from_add_project_looks_like_any_other(api):
     project = api.emulator.add_project("big", environments=["a", "b"], deployments=3, variables=[("K", "V")])
 
     environments = (await api.get(f"/projects/{project.uid}/environments")).json["environments"]
@@ -342,7 +312,7 @@ async def test_preloaded_projects_cost_no_requests_and_look_like_others(api):
         api.emulator.add_project("other", environments=["a", "a"])
 
 
-async def test_ten_thousand_deployments_are_held_and_paged_through(api):
+async def test_ten_thousand_deployments_can_be_read_in_pages(api):
     projects = [api.emulator.add_project(f"p{number}", deployments=100) for number in range(100)]
     (environment,) = projects[-1].environments.values()
     path = f"/projects/{projects[-1].uid}/environments/{environment.uid}/deployments"
@@ -364,7 +334,7 @@ async def test_ten_thousand_deployments_are_held_and_paged_through(api):
         ({"cacheTags": ["a"], "hostnames": ["b"]}, []),
     ],
 )
-async def test_the_ledger_tells_what_was_purged_and_host_names_beside_a_path_purge_too_much(api, body, purged):
+async def test_the_ledger_lists_purges_and_host_names_win_over_a_path(api, body, purged):
     project = api.emulator.add_project("p")
     environment = next(iter(project.environments))
 
@@ -376,7 +346,7 @@ async def test_the_ledger_tells_what_was_purged_and_host_names_beside_a_path_pur
 
 
 @pytest.mark.parametrize(("options", "deployed"), [({}, [1]), ({"git_connected": False}, [])])
-async def test_a_push_deploys_where_that_is_wished_and_git_is_connected(start, options, deployed):
+async def test_a_push_deploys_if_the_environment_wants_it_and_git_is_connected(start, options, deployed):
     async with start(**options) as api:
         project = api.emulator.add_project("git", environments=["automatic", "by hand"], git=True)
         automatic, by_hand = project.environments

@@ -1,4 +1,4 @@
-"""The emulator starts, runs and stops as a process, and leaves nothing behind."""
+"""The emulator as a process: its start, its options, its announcement and its end."""
 
 import asyncio
 import io
@@ -22,6 +22,7 @@ from launch_async.emulator import LaunchEmulator
 from launch_async.emulator.__main__ import _parser, main
 from launch_async.emulator.options import TYPES, EmulatorKeywords, EmulatorOptions, RequiredSetting, explanations
 from tests.support.gates import needs_ipv6
+from tests.support.git_project import GIT_PROJECT
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,7 +44,7 @@ async def stopped(process, line):
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-async def test_the_process_announces_itself_serves_and_stops_cleanly(stop):
+async def test_the_process_announces_its_address_answers_and_stops_cleanly(stop):
     process, line = await run("--port", "0", "--rate-limit", "none", "--build-seconds", "0")
     announced = json.loads(line)
     headers = {"authtoken": announced["authtoken"], "organization_uid": announced["organization_uid"]}
@@ -78,7 +79,7 @@ def test_every_option_is_a_keyword_of_the_same_type():
     assert get_type_hints(EmulatorKeywords) == {**TYPES, **wider}
 
 
-def test_options_are_taken_whole_and_by_keyword():
+def test_options_can_be_passed_as_an_object_and_by_keyword():
     whole = EmulatorOptions(rate_limit=5, list_order="uid")
 
     emulator = LaunchEmulator(whole, rate_limit=7)
@@ -88,7 +89,7 @@ def test_options_are_taken_whole_and_by_keyword():
 
 
 @pytest.mark.parametrize("make", [LaunchEmulator, launch_sync.emulator.LaunchEmulator])
-def test_an_option_that_there_is_not_is_refused_with_those_that_there_are(make):
+def test_the_error_about_an_unknown_option_lists_the_options(make):
     with pytest.raises(
         TypeError, match=r"no option 'rate_limt'\. Did you mean rate_limit\? The options are host, .*\."
     ):
@@ -123,24 +124,24 @@ def test_the_command_reads_each_kind_of_option(flags, name, value):
     ],
     ids=" ".join,
 )
-def test_an_option_of_no_use_ends_it_with_the_reason(capsys, wrong):
+def test_an_invalid_option_of_the_command_is_refused_with_the_reason(capsys, wrong):
     code = main(wrong)
-    told = capsys.readouterr().err
+    message = capsys.readouterr().err
 
     assert code == 2
-    assert told.startswith("launch emulator: ")
-    assert wrong[1] in told
-    assert "Attribute(" not in told
+    assert message.startswith("launch emulator: ")
+    assert wrong[1] in message
+    assert "Attribute(" not in message
 
 
 class StopsWhenAnnounced(io.StringIO):
-    """A standard output whose reader sends SIGTERM as soon as the announcement is there."""
+    """A standard output whose reader sends SIGTERM as soon as it has read the announcement."""
 
     def flush(self):
         signal.raise_signal(signal.SIGTERM)
 
 
-def test_a_signal_may_follow_the_announcement_at_once(monkeypatch):
+def test_a_signal_right_after_the_announcement_stops_the_process(monkeypatch):
     out, before = StopsWhenAnnounced(), signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(sys, "stdout", out)
 
@@ -151,7 +152,7 @@ def test_a_signal_may_follow_the_announcement_at_once(monkeypatch):
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_taken_port_and_a_senseless_option_end_with_a_message(capsys):
+def test_a_port_in_use_and_an_invalid_option_are_refused_with_a_message(capsys):
     async def with_taken_port():
         async with LaunchEmulator() as emulator:
             port = emulator.url.rpartition(":")[2]
@@ -162,9 +163,9 @@ def test_a_taken_port_and_a_senseless_option_end_with_a_message(capsys):
             )  # fmt: skip
 
     taken = asyncio.run(with_taken_port())
-    senseless = main(["--build-seconds", "-1"])
+    invalid = main(["--build-seconds", "-1"])
 
-    assert (taken.returncode, senseless) == (2, 2)
+    assert (taken.returncode, invalid) == (2, 2)
     assert "launch emulator:" in taken.stderr
     assert "Traceback" not in taken.stderr
     assert "build_seconds" in capsys.readouterr().err
@@ -172,7 +173,7 @@ def test_a_taken_port_and_a_senseless_option_end_with_a_message(capsys):
 
 @pytest.fixture
 def certificate(tmp_path):
-    """Files of a certificate for 127.0.0.1 and its key, and a context that trusts it."""
+    """The files of a certificate for 127.0.0.1 and of its key, and a context that trusts the certificate."""
     authority, file, key = trustme.CA(), tmp_path / "cert.pem", tmp_path / "key.pem"
     issued = authority.issue_cert("127.0.0.1")
     issued.cert_chain_pems[0].write_to_path(file)
@@ -182,23 +183,15 @@ def certificate(tmp_path):
     return file, key, trusting
 
 
-async def test_tls_covers_the_api_and_the_sites(certificate):
+async def test_tls_is_used_for_the_api_and_the_sites(certificate):
     file, key, trusting = certificate
     process, line = await run("--tls-cert", str(file), "--tls-key", str(key), "--build-seconds", "0")
     announced = json.loads(line)
     headers = {"Authorization": f"Bearer {announced['access_token']}"}
-    repository = {
-        "repositoryName": "a/b", "username": "a", "repositoryUrl": "https://github.com/a/b",
-        "gitProviderMetadata": {"gitProvider": "GitHub"},
-    }  # fmt: skip
-    body = {
-        "name": "p", "projectType": "GITPROVIDER", "repository": repository,
-        "environment": {"name": "e", "frameworkPreset": "OTHER"},
-    }  # fmt: skip
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=trusting), headers=headers, raise_for_status=True
     ) as session:
-        made = await (await session.post(f"{announced['url']}/projects", json=body)).json()
+        made = await (await session.post(f"{announced['url']}/projects", json=GIT_PROJECT)).json()
         path = f"{announced['url']}/projects/{made['project']['uid']}/environments"
         environment = (await (await session.get(path)).json())["environments"][0]
         page = await session.get(f"https://{environment['domains'][0]['url']}/")
@@ -211,7 +204,7 @@ async def test_tls_covers_the_api_and_the_sites(certificate):
     assert status == 200
 
 
-async def test_an_emulator_can_be_started_and_stopped_by_hand_and_leaves_no_files():
+async def test_start_and_stop_can_be_called_twice_and_leave_no_files():
     emulator = LaunchEmulator()
     await emulator.start()
     await emulator.start()
@@ -224,7 +217,7 @@ async def test_an_emulator_can_be_started_and_stopped_by_hand_and_leaves_no_file
     assert not folder.exists()
 
 
-async def test_listening_everywhere_gives_urls_that_reach_this_machine(start, archive):
+async def test_an_emulator_on_all_interfaces_has_urls_that_reach_this_machine(start, archive):
     async with start(host="0.0.0.0", build_seconds=0) as api:
         environment = await api.site(archive)
         page = await api.page(environment)
@@ -243,13 +236,13 @@ async def test_an_ipv6_address_is_in_brackets_in_every_url(start, archive):
     assert "Hello from the archive" in page.text
 
 
-async def test_two_emulators_live_side_by_side():
+async def test_two_emulators_can_run_at_the_same_time():
     async with LaunchEmulator() as first, LaunchEmulator() as second:
         assert first.url != second.url
         assert first.access_token != second.access_token
 
 
-async def test_a_seed_draws_the_same_credentials():
+async def test_the_same_seed_gives_the_same_credentials():
     first, second = [json.loads(await stopped(*await run("--seed", "1", "--control"))) for _ in range(2)]
 
     assert {**first, "url": ""} == {**second, "url": ""}
@@ -267,7 +260,7 @@ def test_importing_the_emulator_does_not_import_the_client():
     assert json.loads(shown.replace("'", '"')) in ([], ["launch_async._lazy", "launch_async._version"])
 
 
-def test_credentials_do_not_show_in_a_repr():
+def test_credentials_are_not_in_a_repr():
     other = LaunchEmulator().add_organization()
 
     assert other.organization_uid in repr(other)

@@ -1,4 +1,4 @@
-"""The fixtures of the pytest plugin work in parallel. tests/docs shows that they work in one process."""
+"""The fixtures of the pytest plugin work in parallel. tests/docs checks them in one process."""
 
 import os
 import subprocess
@@ -57,8 +57,8 @@ def install(folder):
 
 
 @pytest.fixture
-def users_tests(tmp_path, monkeypatch):
-    """A folder with the tests of a user of the fixtures."""
+def folder_of_tests(tmp_path, monkeypatch):
+    """A folder with the tests of a user."""
     organization = LaunchEmulator(seed=1).organization_uid
     (tmp_path / "test_users_of_the_emulator.py").write_text(TESTS.replace("ORGANIZATION", organization))
     (tmp_path / "pytest.ini").write_text(
@@ -70,12 +70,12 @@ def users_tests(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_fixtures_serve_plain_and_asynchronous_tests_in_parallel_and_behind_a_proxy(users_tests, monkeypatch):
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # where nobody listens
+def test_the_fixtures_work_in_parallel_and_behind_a_proxy(folder_of_tests, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # No program listens on this port.
 
     run = subprocess.run(
         [sys.executable, "-m", "pytest", *PLUGINS, *WORKERS, "-p", "no:cacheprovider", "--basetemp", "temp"],
-        cwd=users_tests,
+        cwd=folder_of_tests,
         capture_output=True,
         text=True,
     )
@@ -83,13 +83,13 @@ def test_the_fixtures_serve_plain_and_asynchronous_tests_in_parallel_and_behind_
     assert "4 passed, 1 xfailed" in run.stdout, run.stdout + run.stderr
 
 
-def test_without_a_runner_the_asynchronous_fixture_says_what_is_missing(users_tests):
-    (users_tests / "pytest.ini").write_text("[pytest]\nmarkers = asyncio\n")
+def test_without_a_runner_the_asynchronous_fixture_says_what_is_missing(folder_of_tests):
+    (folder_of_tests / "pytest.ini").write_text("[pytest]\nmarkers = asyncio\n")
     plugins = [part for name in ENTRY_POINTS for part in ("-p", name)]
 
     run = subprocess.run(
         [sys.executable, "-m", "pytest", *plugins, "-p", "no:cacheprovider", "-k", "asynchronous", "--basetemp=temp"],
-        cwd=users_tests,
+        cwd=folder_of_tests,
         capture_output=True,
         text=True,
     )

@@ -26,7 +26,7 @@ async def builder(start):
 
 
 async def ended(api, environment):
-    """The newest deployment of an environment once it has ended."""
+    """Return the newest deployment of an environment after its end."""
     async with asyncio.timeout(30):
         newest = await api.newest(environment)
         while newest["status"] in ("QUEUED", "DEPLOYING"):
@@ -40,7 +40,7 @@ async def messages(api, environment):
     return [line["message"] for line in log]
 
 
-async def test_the_command_makes_the_site_from_source_and_variables(builder, zip_of, monkeypatch):
+async def test_the_command_builds_the_site_from_its_source_and_variables(builder, zip_of, monkeypatch):
     monkeypatch.setenv("OUTER", "leaked")
     environment = await builder.site(
         zip_of(SOURCE),
@@ -61,21 +61,21 @@ async def test_the_command_makes_the_site_from_source_and_variables(builder, zip
         (f"{PYTHON} -c 'print(1)'", "output directory './dist' does not exist"),
     ],
 )
-async def test_a_build_that_goes_wrong_fails_its_deployment_with_the_reason(builder, zip_of, command, reason):
+async def test_a_failed_build_fails_its_deployment_with_the_reason(builder, zip_of, command, reason):
     environment = await builder.site(zip_of(SOURCE), buildCommand=command, outputDirectory="./dist")
 
     assert (await ended(builder, environment))["status"] == "FAILED"
     assert reason in (await messages(builder, environment))[-1]
 
 
-async def test_a_build_does_not_wait_for_what_its_command_left_running(builder, zip_of):
+async def test_a_build_does_not_wait_for_background_processes_of_its_command(builder, zip_of):
     left = f"({PYTHON} wait.py &); mkdir dist && cp make.py dist/index.html"
     environment = await builder.site(zip_of(SOURCE), buildCommand=left, outputDirectory="./dist")
 
     assert (await ended(builder, environment))["status"] == "LIVE"
 
 
-async def test_without_a_command_a_build_is_as_scripted(builder, archive):
+async def test_a_build_without_a_command_is_simulated(builder, archive):
     environment = await builder.site(archive)
 
     builder.emulator.advance(60)
@@ -83,7 +83,7 @@ async def test_without_a_command_a_build_is_as_scripted(builder, archive):
     assert (await builder.newest(environment))["status"] == "LIVE"
 
 
-async def test_stopping_the_emulator_ends_a_build_that_is_under_way(start, zip_of):
+async def test_stopping_the_emulator_ends_a_running_build(start, zip_of):
     async with start(build=True) as api:
         environment = await api.site(zip_of(SOURCE), buildCommand=f"{PYTHON} wait.py")
         async with asyncio.timeout(30):
@@ -95,7 +95,7 @@ async def test_stopping_the_emulator_ends_a_build_that_is_under_way(start, zip_o
     assert not builder._tasks
 
 
-async def test_a_build_of_a_deleted_environment_changes_nothing_any_more(builder, zip_of):
+async def test_a_build_of_a_deleted_environment_changes_nothing(builder, zip_of):
     environment = await builder.site(zip_of(SOURCE), buildCommand=f"{PYTHON} -c 'print(1)'")
     await builder.newest(environment)
     await builder.delete(environment)

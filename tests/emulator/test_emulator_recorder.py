@@ -54,11 +54,11 @@ def asked(path="/projects", **fields):
     return Request(fields.pop("method", "GET"), f"{API}{path}", **fields)
 
 
-# 1000 planted secrets.
+# 1000 planted secrets
 
 
 class Planter:
-    """Makes secrets of every kind, and keeps them for the check."""
+    """Create secrets of many kinds, and record them for the check."""
 
     def __init__(self, seed):
         self.random = random.Random(seed)
@@ -217,7 +217,7 @@ def strings_in(document):
             yield str(document)
 
 
-async def test_of_a_thousand_planted_secrets_none_is_on_the_tape(tmp_path):
+async def test_none_of_a_thousand_planted_secrets_is_on_the_tape(tmp_path):
     plant, tape = Planter(23), tmp_path / "tape.jsonl"
     recorder = Recorder(tape)
     while len(plant.planted) < 1000:
@@ -242,17 +242,17 @@ async def test_of_a_thousand_planted_secrets_none_is_on_the_tape(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["a" * 50_000 + "!", "a@" * 20_000, "https://" * 10_000, "1." * 20_000, "x" * 50_000])
-async def test_a_text_that_is_made_to_be_slow_is_masked_like_any_other(tmp_path, text):
+async def test_a_text_that_is_slow_to_match_is_masked_like_any_other(tmp_path, text):
     line = await record(tmp_path / "tape.jsonl", asked(), answered({"message": text, "status": text, text: text}))
 
     assert len(json.dumps(line)) < 2_000_000
     assert text not in json.dumps(line)
 
 
-# What is kept, and what stays the same.
+# Values that stay on the tape
 
 
-async def test_what_decides_how_the_service_behaves_is_kept(tmp_path):
+async def test_values_that_describe_the_behaviour_of_the_service_are_kept(tmp_path):
     line = await record(
         tmp_path / "tape.jsonl",
         asked("/projects?limit=100&skip=0"),
@@ -304,13 +304,13 @@ def names_in(document):
         yield from names_in(child)
 
 
-def test_every_name_and_choice_of_the_api_is_known():
+def test_all_names_and_choices_of_the_api_are_known():
     document = yaml.safe_load(DOCUMENT.read_text("utf-8"))
 
     assert {name for name in names_in(document) if not is_known(name)} == set()
 
 
-async def test_a_uid_has_one_stand_in_wherever_it_is(tmp_path):
+async def test_a_uid_has_the_same_substitute_in_all_places(tmp_path):
     line = await record(
         tmp_path / "tape.jsonl",
         asked(f"/projects/{PROJECT}/environments?of={PROJECT}", headers={"x-project-uid": PROJECT}),
@@ -326,20 +326,20 @@ async def test_a_uid_has_one_stand_in_wherever_it_is(tmp_path):
         ),
     )
     document = line["answer"]["json"]
-    stand_in = document["uid"]
+    substitute = document["uid"]
 
-    assert len(stand_in) == 24
-    assert stand_in != PROJECT
-    assert line["request"]["path"] == f"/projects/{stand_in}/environments"
-    assert line["request"]["query"][0][1] == line["request"]["headers"]["x-project-uid"] == stand_in
-    assert document["project"] == stand_in
-    assert stand_in in document["deploymentLogs"][0]["message"]
-    assert stand_in in document["uploadUrl"]
-    assert stand_in in line["answer"]["headers"]["link"]
-    assert stand_in in document
+    assert len(substitute) == 24
+    assert substitute != PROJECT
+    assert line["request"]["path"] == f"/projects/{substitute}/environments"
+    assert line["request"]["query"][0][1] == line["request"]["headers"]["x-project-uid"] == substitute
+    assert document["project"] == substitute
+    assert substitute in document["deploymentLogs"][0]["message"]
+    assert substitute in document["uploadUrl"]
+    assert substitute in line["answer"]["headers"]["link"]
+    assert substitute in document
 
 
-async def test_names_hosts_and_commits_are_mapped_in_the_same_way_everywhere(tmp_path):
+async def test_names_hosts_and_commits_have_the_same_substitute_in_all_places(tmp_path):
     commit = "0123456789abcdef0123456789abcdef01234567"
     line = await record(
         tmp_path / "tape.jsonl",
@@ -372,7 +372,7 @@ async def test_a_prefix_of_the_base_url_is_not_part_of_the_path(tmp_path):
     assert line["request"]["path"] == "/projects"
 
 
-async def test_the_content_of_an_upload_and_a_signed_query_never_reach_the_tape(tmp_path):
+async def test_uploaded_content_and_signed_queries_are_not_on_the_tape(tmp_path):
     archive = tmp_path / "site"
     archive.mkdir()
     (archive / "index.html").write_text("<h1>planted-in-the-page</h1>" * 100)
@@ -387,7 +387,7 @@ async def test_the_content_of_an_upload_and_a_signed_query_never_reach_the_tape(
     assert "signature" not in tape.read_text().lower().replace("x-amz-signature", "")
 
 
-async def test_of_a_file_only_the_size_is_recorded(tmp_path):
+async def test_only_the_size_of_a_file_is_recorded(tmp_path):
     file = tmp_path / "site.zip"
     file.write_bytes(b"planted")
     line = await record(tmp_path / "tape.jsonl", asked(method="PUT", body=FileBody(file, 7)), answered({}))
@@ -396,7 +396,7 @@ async def test_of_a_file_only_the_size_is_recorded(tmp_path):
     assert "planted" not in json.dumps(line)
 
 
-async def test_events_of_a_live_log_are_recorded_masked_and_the_client_reads_them_unchanged(tmp_path):
+async def test_events_of_a_live_log_are_masked_on_the_tape_and_unchanged_for_the_client(tmp_path):
     parts = [b": hi planted\n\nevent: session\nda", b'ta: {"expiresAt": "2026-01-01T00:00:00.000Z"}\n\n']
     parts += [b'id: 4\nevent: log\ndata: {"message": "planted secret", "timestamp": "2026-01-01T00:00:00.000Z"}\n\nev']
 
@@ -441,7 +441,7 @@ async def test_a_large_answer_is_recorded_like_a_small_one(tmp_path):
     assert "planted" not in json.dumps(line)
 
 
-async def test_an_exchange_without_an_answer_is_recorded_by_the_name_of_its_error_alone(tmp_path):
+async def test_only_the_name_of_the_error_is_recorded_for_a_lost_answer(tmp_path):
     line = await record(tmp_path / "tape.jsonl", asked(), ResponseLost("the connection to planted.com broke"))
 
     assert line["failure"] == "ResponseLost"
@@ -449,10 +449,10 @@ async def test_an_exchange_without_an_answer_is_recorded_by_the_name_of_its_erro
     assert "planted" not in json.dumps(line)
 
 
-# The file.
+# The file
 
 
-async def test_the_tape_is_the_owners_alone(tmp_path):
+async def test_only_the_owner_can_read_the_tape(tmp_path):
     there, new = tmp_path / "there.jsonl", tmp_path / "new.jsonl"
     there.touch(0o644)
     for tape in (there, new):
@@ -462,7 +462,7 @@ async def test_the_tape_is_the_owners_alone(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["my notes\n", '{"name": "a document"}\n', "{"])
-def test_a_file_that_is_no_tape_is_refused_and_left_as_it_is(tmp_path, content):
+def test_a_file_that_is_not_a_tape_is_refused_and_not_changed(tmp_path, content):
     file = tmp_path / "notes.txt"
     file.write_text(content)
 
@@ -471,7 +471,7 @@ def test_a_file_that_is_no_tape_is_refused_and_left_as_it_is(tmp_path, content):
     assert file.read_text() == content
 
 
-async def test_what_a_killed_program_left_of_a_line_is_cut_off(tmp_path):
+async def test_an_incomplete_line_of_a_killed_program_is_removed(tmp_path):
     tape = tmp_path / "tape.jsonl"
     await record(tape, asked(), answered({}))
     whole = tape.read_bytes()
@@ -526,13 +526,13 @@ async def test_the_event_loop_runs_while_another_program_has_locked_the_tape(tmp
 
 
 def unwritable(tmp_path):
-    yield tmp_path  # a folder
+    yield tmp_path  # This path is a folder.
     yield tmp_path / "missing" / "tape.jsonl"
     yield Path("/dev/full")
 
 
 @pytest.mark.parametrize("kind", range(3))
-async def test_a_tape_that_cannot_be_written_breaks_no_call(tmp_path, caplog, kind):
+async def test_a_tape_that_cannot_be_written_does_not_fail_any_call(tmp_path, caplog, kind):
     path = list(unwritable(tmp_path))[kind]
     if kind == 2 and not path.exists():
         pytest.skip("this platform has no /dev/full")
@@ -547,7 +547,7 @@ async def test_a_tape_that_cannot_be_written_breaks_no_call(tmp_path, caplog, ki
     assert len([entry for entry in caplog.records if entry.name.endswith("tape.recorder")]) == 1
 
 
-async def test_a_disk_that_fills_up_leaves_whole_lines(tmp_path, monkeypatch):
+async def test_a_full_disk_leaves_only_complete_lines(tmp_path, monkeypatch):
     tape = tmp_path / "tape.jsonl"
     await record(tape, asked(), answered({}))
     before = tape.read_bytes()

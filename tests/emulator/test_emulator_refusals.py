@@ -9,6 +9,7 @@ import pytest
 
 from launch_async.emulator import LaunchEmulator
 from launch_async.http import Request
+from tests.support.git_project import GIT_PROJECT
 
 UID = "0" * 24
 FORM = "application/x-www-form-urlencoded"
@@ -18,22 +19,11 @@ NEW_PROJECT = {
     "fileUpload": {"uploadUid": UID},
     "environment": {"name": "e", "frameworkPreset": "OTHER"},
 }
-GIT_PROJECT = {
-    "name": "g",
-    "projectType": "GITPROVIDER",
-    "repository": {
-        "repositoryName": "a/b",
-        "username": "a",
-        "repositoryUrl": "https://github.com/a/b",
-        "gitProviderMetadata": {"gitProvider": "GitHub"},
-    },
-    "environment": {"name": "e", "frameworkPreset": "OTHER"},
-}
 
 
 @pytest.fixture
 def environment(api):
-    """The path of an environment that was there before."""
+    """The path of an existing environment."""
     project = api.emulator.add_project("there")
     return f"/projects/{project.uid}/environments/{next(iter(project.environments))}"
 
@@ -52,7 +42,7 @@ async def test_an_unknown_path_is_a_404(api, path):
     assert "Traceback" not in reply.text
 
 
-async def test_a_known_path_with_another_method_is_a_405_that_names_the_others(api, environment):
+async def test_an_unsupported_method_is_a_405_that_lists_the_methods(api, environment):
     reply = await api.call("PATCH", environment, json={"name": "x"})
 
     assert reply.status == 405
@@ -71,20 +61,20 @@ async def test_a_known_path_with_another_method_is_a_405_that_names_the_others(a
         ("DEPLOYMENT", "{environment}/deployments/" + UID + "/logs/deployment-logs"),
     ],
 )
-async def test_what_is_not_there_is_named(api, environment, noun, path):
+async def test_a_404_names_the_kind_of_the_missing_object(api, environment, noun, path):
     reply = await api.get(path.format(project=environment.split("/environments")[0], environment=environment))
 
     assert (reply.status, reply.json["status"], reply.code) == (404, 404, f"launch.{noun}.NOT_FOUND")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b"null", b"\xff", b'{"name": NaN}', b"[" * 100_000])
-async def test_a_body_that_is_no_json_object_is_a_400(api, body):
+async def test_a_body_that_is_not_a_json_object_is_a_400(api, body):
     reply = await api.call("POST", "/projects", data=body, headers={"Content-Type": "application/json"})
 
     assert (reply.status, reply.json["status"]) == (400, 400)
 
 
-async def test_a_body_beyond_a_mebibyte_is_a_400(api):
+async def test_a_body_over_1_mib_is_a_400(api):
     body = io.BytesIO(b" " * 1_048_577)
 
     reply = await api.call("POST", "/projects", data=body, headers={"Content-Type": "application/json"})
@@ -137,7 +127,7 @@ async def test_a_bad_field_of_an_environment_is_named(api, environment, change, 
     assert fields_of(reply) == [field]
 
 
-async def test_all_bad_fields_are_named_at_once(api):
+async def test_one_refusal_names_all_bad_fields(api):
     reply = await api.post("/projects", {"projectType": "ZIP", "environment": {"name": 1}})
 
     assert fields_of(reply) == ["name", "projectType", "environment.name", "environment.frameworkPreset"]
@@ -162,7 +152,7 @@ async def test_names_are_unique(api, archive, environment):
     assert same_again.status == 200
 
 
-async def test_a_name_is_free_again_after_a_change_and_after_a_deletion(api, environment):
+async def test_a_name_can_be_used_again_after_a_change_or_a_deletion(api, environment):
     project = environment.split("/environments")[0]
     api.emulator.add_project("other")
     body = {"name": "production", "frameworkPreset": "OTHER", "gitBranch": "main"}
@@ -184,7 +174,7 @@ async def test_a_name_is_free_again_after_a_change_and_after_a_deletion(api, env
 
 
 @pytest.mark.parametrize("below", [False, True])
-async def test_what_is_deleted_while_its_change_comes_in_stays_deleted(api, environment, below):
+async def test_an_update_does_not_restore_an_object_that_is_deleted_during_the_request(api, environment, below):
     project = environment.split("/environments")[0]
     target = environment if below else project
 
@@ -200,7 +190,7 @@ async def test_what_is_deleted_while_its_change_comes_in_stays_deleted(api, envi
         api.emulator.add_project("changed")
 
 
-async def test_a_creation_among_many_projects_takes_as_many_steps_as_among_few():
+async def test_the_cost_of_a_creation_does_not_depend_on_the_number_of_projects():
     async def steps(emulator, name):
         counted = 0
 
@@ -236,13 +226,13 @@ async def test_an_empty_update_is_refused(api, environment):
     assert [(reply.status, reply.code) for reply in replies] == [(400, "launch.BODY_EMPTY")] * 2
 
 
-async def test_a_project_takes_only_name_and_description(api, environment):
+async def test_only_the_name_and_description_of_a_project_can_be_changed(api, environment):
     reply = await api.put(environment.split("/environments")[0], {"projectType": "GITPROVIDER"})
 
     assert (reply.status, fields_of(reply)) == (400, ["projectType"])
 
 
-async def test_a_bodyless_delete_that_declares_json_is_refused_and_deletes_nothing(api, environment):
+async def test_a_delete_without_a_body_but_with_a_json_header_is_refused(api, environment):
     refused = await api.delete(environment, headers={"Content-Type": "application/json"})
     still_there = await api.get(environment, headers={"Content-Type": "application/json"})
 
@@ -254,7 +244,7 @@ async def test_a_deployment_that_does_not_fit_the_project_is_refused(api, enviro
     assert (await api.post(f"{environment}/deployments", body)).status == 400
 
 
-async def test_an_upload_must_have_been_sent_and_be_of_this_organization(api, archive, environment):
+async def test_an_upload_must_be_complete_and_belong_to_the_organization(api, archive, environment):
     target = (await api.get("/projects/upload/signed_url")).json
     other = api.emulator.add_organization()
     foreign = await api.bearer(other.access_token).upload(archive)
@@ -274,7 +264,7 @@ async def test_an_environment_of_a_file_upload_project_needs_an_upload(api, envi
     assert fields_of(reply) == ["uploadUid"]
 
 
-async def test_caps_on_numbers_can_be_set(start, archive):
+async def test_the_number_of_projects_and_environments_can_be_limited(start, archive):
     async with start(project_limit=1, environment_limit=1) as api:
         project = (await api.site(archive)).split("/environments")[0]
         upload = await api.upload(archive)
@@ -286,13 +276,13 @@ async def test_caps_on_numbers_can_be_set(start, archive):
     assert [reply.code for reply in more] == ["launch.PROJECT.LIMIT_REACHED", "launch.ENVIRONMENT.LIMIT_REACHED"]
 
 
-async def test_nobody_gets_in_without_credentials(api):
-    nobody = await api.with_headers({}).get("/projects")
+async def test_missing_and_wrong_credentials_are_refused(api):
+    missing = await api.with_headers({}).get("/projects")
     wrong_authtoken = await api.with_headers({**api.headers, "authtoken": "wrong"}).get("/projects")
     wrong_bearer = await api.bearer("wrong").get("/projects")
     wrong_scheme = await api.with_headers({"Authorization": f"Basic {api.emulator.access_token}"}).get("/projects")
 
-    assert [(reply.status, reply.code) for reply in (nobody, wrong_authtoken)] == [(401, "Unauthorized")] * 2
+    assert [(reply.status, reply.code) for reply in (missing, wrong_authtoken)] == [(401, "Unauthorized")] * 2
     assert [(reply.status, reply.json["error_code"]) for reply in (wrong_bearer, wrong_scheme)] == [(401, 105)] * 2
 
 
@@ -306,10 +296,10 @@ async def test_an_authtoken_needs_the_organization_of_its_user(api):
 
 async def test_organizations_do_not_see_each_other(api, environment):
     other = api.emulator.add_organization()
-    stranger = api.bearer(other.access_token)
+    other_caller = api.bearer(other.access_token)
 
-    listed = (await stranger.get("/projects")).json["projects"]
-    statuses = [(await stranger.get(environment)).status, (await stranger.delete(environment)).status]
+    listed = (await other_caller.get("/projects")).json["projects"]
+    statuses = [(await other_caller.get(environment)).status, (await other_caller.delete(environment)).status]
 
     assert listed == []
     assert statuses == [404, 404]
@@ -325,7 +315,7 @@ async def test_organizations_do_not_see_each_other(api, environment):
         ("launch.projects:delete", [403, 403, 204]),
     ],
 )
-async def test_scopes_open_what_they_name(api, environment, scope, allowed):
+async def test_a_scope_allows_only_its_operations(api, environment, scope, allowed):
     caller = api.bearer(api.emulator.issue_token(scopes=[scope]))
 
     statuses = [
@@ -337,7 +327,7 @@ async def test_scopes_open_what_they_name(api, environment, scope, allowed):
     assert statuses == allowed
 
 
-async def test_the_usage_call_asks_for_no_scope(api):
+async def test_reading_the_usage_needs_no_scope(api):
     caller = api.bearer(api.emulator.issue_token(scopes=[]))
 
     assert (await caller.get("/usage-analytics/revalidate-cdn-cache")).status == 200
@@ -348,7 +338,7 @@ def test_an_unknown_scope_is_refused_when_a_token_is_issued(api):
         api.emulator.issue_token(scopes=["projects:read"])
 
 
-async def test_app_tokens_do_everything_but_git(api, archive):
+async def test_app_tokens_allow_everything_except_git(api, archive):
     app = api.bearer(api.emulator.issue_token(kind="app"))
     git = api.emulator.add_project("git", git=True)
     path = f"/projects/{git.uid}"
@@ -365,7 +355,7 @@ async def test_app_tokens_do_everything_but_git(api, archive):
     assert [(reply.status, reply.code) for reply in refused] == [(403, "launch.FORBIDDEN_RESOURCE")] * 4
 
 
-async def test_a_broken_git_connection_is_a_401_that_is_no_session_problem(start):
+async def test_a_broken_git_connection_is_a_401_with_its_own_code(start):
     async with start(git_connected=False) as api:
         reply = await api.post("/projects", GIT_PROJECT)
 
@@ -386,16 +376,16 @@ async def test_tokens_expire_and_can_be_revoked(api):
 
 
 @pytest.mark.parametrize(("form", "status", "mark"), [("json", 401, '"error_code": 105'), ("xml", 403, "<Error>")])
-async def test_a_wrong_region_looks_like_a_bad_token(start, form, status, mark):
+async def test_a_wrong_region_is_answered_like_a_bad_token(start, form, status, mark):
     async with start(wrong_region=form) as api:
-        api.held_to_the_document = form != "xml"
+        api.checks_answers = form != "xml"
         reply = await api.get("/projects")
 
     assert reply.status == status
     assert mark in reply.text
 
 
-async def test_a_failure_inside_the_emulator_is_a_500_without_a_trace(api, monkeypatch, caplog):
+async def test_an_error_inside_the_emulator_is_a_500_without_a_traceback(api, monkeypatch, caplog):
     monkeypatch.setattr(api.emulator._service.sites, "open", None)
     project = api.emulator.add_project("p")
 
@@ -416,23 +406,23 @@ async def test_a_failure_inside_the_emulator_is_a_500_without_a_trace(api, monke
         ("/storage/aws/launch-uploads", {"Content-Type": "multipart/form-data; boundary=b"}, b"--b\r\nno header\r\n"),
     ],
 )
-async def test_a_body_that_cannot_be_read_is_the_senders_fault(api, path, headers, body):
+async def test_a_body_that_cannot_be_read_is_a_400(api, path, headers, body):
     reply = await api.call("POST", path, headers=headers, data=io.BytesIO(body))
 
     assert reply.status == 400
 
 
-async def test_who_asks_first_is_told_to_send_the_body(api):
+async def test_expect_100_continue_is_answered_before_the_body(api):
     reader, writer = await asyncio.open_connection("127.0.0.1", int(api.emulator.url.rpartition(":")[2]))
     head = b"POST /v3/user-session HTTP/1.1\r\nHost: here\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
     writer.write(head)
-    told = await reader.readuntil(b"\r\n\r\n")
+    interim_answer = await reader.readuntil(b"\r\n\r\n")
     writer.write(b"{}")
     answer = await reader.readline()
     writer.close()
     await writer.wait_closed()
 
-    assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert interim_answer == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert answer.split()[1] == b"422"
 
 
@@ -444,7 +434,7 @@ async def test_who_asks_first_is_told_to_send_the_body(api):
         b"POST /v3/user-session HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\nZZZ\r\n",
     ],
 )
-async def test_what_is_no_http_gets_a_400_and_leaves_no_trace(api, sent, caplog):
+async def test_malformed_http_is_a_400_and_is_not_logged(api, sent, caplog):
     reader, writer = await asyncio.open_connection("127.0.0.1", int(api.emulator.url.rpartition(":")[2]))
     writer.write(sent)
     answer = await reader.readline()
@@ -463,7 +453,7 @@ async def test_what_is_no_http_gets_a_400_and_leaves_no_trace(api, sent, caplog)
         ("uploadArchive", "/storage/aws/launch-uploads", "Content-Type: multipart/form-data; boundary=b"),
     ],
 )
-async def test_who_hangs_up_in_the_middle_of_a_body_leaves_no_trace(api, operation, path, headers, caplog):
+async def test_a_connection_that_ends_within_a_body_is_not_logged(api, operation, path, headers, caplog):
     headers = headers.replace(UID, f"{api.emulator.authtoken}\r\norganization_uid: {api.emulator.organization_uid}")
     _, writer = await asyncio.open_connection("127.0.0.1", int(api.emulator.url.rpartition(":")[2]))
     writer.write(f"POST {path} HTTP/1.1\r\nHost: here\r\n{headers}\r\nContent-Length: 9\r\n\r\n--b\r\n".encode())

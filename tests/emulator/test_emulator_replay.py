@@ -19,7 +19,7 @@ def tape(tmp_path):
 
 
 async def explore(client):
-    """Return what a program finds that starts with the listing of projects."""
+    """Read all projects, environments, deployments and logs, and return the main values."""
     found = []
     async for project in client.projects.list():
         async for environment in client.environments.list(project.uid):
@@ -32,7 +32,7 @@ async def explore(client):
     return found
 
 
-async def test_the_same_program_gets_the_same_from_the_tape(tape):
+async def test_the_same_program_gets_the_same_values_from_the_tape(tape):
     async with LaunchEmulator(rate_limit=None) as emulator, client_of(emulator, middleware=[Recorder(tape)]) as client:
         emulator.add_project("landing", environments=["one", "two"], deployments=2)
         emulator.add_project("shop", deployments=1)
@@ -44,7 +44,7 @@ async def test_the_same_program_gets_the_same_from_the_tape(tape):
     assert len(live) > 10
 
 
-def test_it_does_in_launch_sync(tape):
+def test_a_tape_can_be_replayed_in_launch_sync(tape):
     with launch_sync.emulator.LaunchEmulator(rate_limit=None) as emulator:
         emulator.add_project("landing")
         with plain_client_of(emulator, middleware=[launch_sync.emulator.Recorder(tape)]) as client:
@@ -68,7 +68,7 @@ async def test_the_k_th_request_gets_the_k_th_answer_and_the_last_is_repeated(ta
     assert totals == [1, 2, 2, 2]
 
 
-async def test_a_request_that_the_tape_lacks_is_refused_with_the_nearest(tape):
+async def test_a_request_that_is_not_on_the_tape_is_refused_with_a_similar_one(tape):
     async with LaunchEmulator(rate_limit=None) as emulator, client_of(emulator, middleware=[Recorder(tape)]) as client:
         project = emulator.add_project("landing")
         await client.environments.list(project.uid).total()
@@ -93,7 +93,8 @@ async def test_refusals_lost_answers_and_headers_are_replayed(tape):
         LaunchEmulator(rate_limit=None) as emulator,
         client_of(emulator, middleware=[Recorder(tape)], retry=RetryPolicy(attempts=1)) as client,
     ):
-        emulator.faults.add("reset_after", operation="getCacheRevalidationUsage", times=2)  # aiohttp sends twice
+        # aiohttp sends the request twice.
+        emulator.faults.add("reset_after", operation="getCacheRevalidationUsage", times=2)
         with pytest.raises(ResponseLost):
             await client.usage.cache_revalidations()
         with pytest.raises(NotFoundError):
@@ -112,7 +113,7 @@ async def test_refusals_lost_answers_and_headers_are_replayed(tape):
 
 
 @pytest.mark.parametrize("date", [{}, {"Date": "Thu, 01 Jan 2026 00:00:00 GMT"}])
-async def test_only_headers_that_were_recorded_are_sent(tape, date):
+async def test_only_recorded_headers_are_sent(tape, date):
     async def send(_request):
         return Response(200, {"X-RateLimit-Limit": "10", **date}, b"{}")
 
@@ -127,7 +128,7 @@ async def test_only_headers_that_were_recorded_are_sent(tape, date):
     assert sent == {"x-ratelimit-limit": "10", "content-length": "2", **{name.lower(): date[name] for name in date}}
 
 
-async def test_neither_a_budget_nor_a_token_counts(tape):
+async def test_a_replay_ignores_the_rate_limit_and_credentials(tape):
     async with LaunchEmulator(rate_limit=None) as emulator, client_of(emulator, middleware=[Recorder(tape)]) as client:
         await client.usage.cache_revalidations()
     async with LaunchEmulator.from_tape(tape, rate_limit=1) as emulator:
@@ -168,7 +169,7 @@ LINE = json.dumps(
         ("\udcff\n", "Line 1 .*not valid JSON"),
     ],
 )
-def test_a_damaged_or_foreign_tape_is_refused_with_the_line(tape, content, reason):
+def test_the_error_about_a_damaged_or_foreign_tape_names_the_line(tape, content, reason):
     tape.write_bytes(content.encode("utf-8", "surrogateescape"))
 
     with pytest.raises(ValueError, match=reason) as refused:

@@ -1,4 +1,4 @@
-"""Visitors get the deployed files, exactly from the moment when the deployment is LIVE."""
+"""The sites of the emulator: visitors get the files of a deployment as soon as the deployment is LIVE."""
 
 import base64
 
@@ -41,7 +41,7 @@ async def environment(api, zip_of):
         ("/padding.bin", "application/octet-stream"),
     ],
 )
-async def test_files_come_with_their_type(api, environment, path, kind):
+async def test_a_file_has_its_content_type(api, environment, path, kind):
     page = await api.page(environment, path)
 
     assert (page.status, page.headers["Content-Type"]) == (200, kind)
@@ -56,7 +56,7 @@ async def test_a_folder_without_its_slash_redirects_within_the_site(api, environ
 @pytest.mark.parametrize(
     "path", ["/nope", "/empty/", "/index.html/", "/%2e%2e/%2e%2e/etc/passwd", "/a%00b", "/..%5cx", "/" + "a" * 300]
 )
-async def test_everything_else_is_the_sites_own_404(api, environment, path):
+async def test_any_other_path_is_the_404_page_of_the_site(api, environment, path):
     page = await api.page(environment, path)
 
     assert (page.status, page.text) == (404, "<h1>gone</h1>")
@@ -76,7 +76,7 @@ def test_no_path_leads_out_of_a_site(fenced_site, parts):
 
 @pytest.fixture(scope="module")
 def fenced_site(tmp_path_factory):
-    """A site next to a private file, with a link to the file that a build has left."""
+    """A site with a link to the folder around it, which contains a private file."""
     outside = tmp_path_factory.mktemp("outside").resolve()
     site = outside / "site"
     (site / "a").mkdir(parents=True)
@@ -87,7 +87,7 @@ def fenced_site(tmp_path_factory):
     return site
 
 
-async def test_without_a_404_page_there_is_a_plain_one(api, archive):
+async def test_a_site_without_a_404_page_has_a_plain_one(api, archive):
     environment = await api.site(archive)
     api.emulator.advance(60)
 
@@ -113,7 +113,7 @@ async def test_the_output_directory_is_the_site(api, zip_of):
     assert (await api.page(environment)).text == "built"
 
 
-async def test_a_changed_output_directory_waits_for_the_next_deployment(api, zip_of):
+async def test_a_changed_output_directory_applies_to_the_next_deployment(api, zip_of):
     environment = await api.site(zip_of({"index.html": "source", "dist/index.html": "built"}))
     api.emulator.advance(60)
     await api.put(environment, {"outputDirectory": "./dist"})
@@ -138,14 +138,14 @@ async def test_a_protected_site_asks_for_its_password(api, environment):
     assert (shut.status, opened.status) == (401, 200)
 
 
-async def test_a_site_takes_only_reading_methods(api, environment):
+async def test_a_site_accepts_only_get_and_head(api, environment):
     url = f"http://{(await api.newest(environment))['deploymentUrl']}/"
 
     assert (await api.with_headers({}).call("POST", url)).status == 405
     assert (await api.with_headers({}).call("HEAD", url)).status == 200
 
 
-async def test_every_environment_has_a_port_of_its_own_until_they_run_out(start, archive):
+async def test_each_environment_has_a_separate_port_up_to_site_listeners(start, archive):
     async with start(site_listeners=1) as api:
         first, second = await api.site(archive, name="a"), await api.site(archive, name="b")
         urls = [(await api.newest(path))["deploymentUrl"] for path in (first, second)]
@@ -160,7 +160,7 @@ async def test_every_environment_has_a_port_of_its_own_until_they_run_out(start,
     assert pages[0] == pages[1]
 
 
-async def test_a_path_on_the_main_port_redirects_below_itself(start, zip_of):
+async def test_a_site_on_the_main_port_redirects_below_its_path(start, zip_of):
     async with start(site_listeners=0) as api:
         environment = await api.site(zip_of(SITE))
         api.emulator.advance(60)
@@ -179,7 +179,7 @@ async def test_a_deleted_environment_no_longer_listens(api, environment):
         await api.with_headers({}).get(url)
 
 
-async def test_a_git_deployment_serves_a_page_that_says_what_it_is(api):
+async def test_the_page_of_a_git_deployment_names_its_environment(api):
     project = api.emulator.add_project("git", environments=["<b>"], git=True)
     path = f"/projects/{project.uid}/environments/{next(iter(project.environments))}"
     await api.post(f"{path}/deployments")
@@ -191,7 +191,7 @@ async def test_a_git_deployment_serves_a_page_that_says_what_it_is(api):
     assert "&lt;b>" in page.text
 
 
-async def test_a_cold_site_answers_503_for_a_while(start, zip_of):
+async def test_a_new_site_can_answer_503_for_a_while(start, zip_of):
     async with start(site_cold_seconds=30.0, build_seconds=10.0) as api:
         path = await api.site(zip_of(SITE))
         api.emulator.advance(39)
@@ -201,7 +201,7 @@ async def test_a_cold_site_answers_503_for_a_while(start, zip_of):
         assert [cold.status, (await api.page(path, "/")).status] == [503, 200]
 
 
-async def test_a_stale_site_serves_the_version_before_for_a_while(start, zip_of):
+async def test_a_site_can_show_the_previous_version_for_a_while(start, zip_of):
     async with start(site_stale_seconds=30.0, build_seconds=10.0) as api:
         path = await api.site(zip_of({"index.html": "old"}))
         api.emulator.advance(60)

@@ -9,7 +9,7 @@ import pytest
 from launch_async.emulator import LaunchEmulator
 
 
-async def test_everything_is_there_again(start, archive, tmp_path):
+async def test_the_next_emulator_has_the_same_state(start, archive, tmp_path):
     file = tmp_path / "launch.state"
     async with start(state=file) as api:
         environment = await api.site(archive, environmentVariables=[{"key": "A", "value": "1"}])
@@ -28,7 +28,7 @@ async def test_everything_is_there_again(start, archive, tmp_path):
     assert (again.json["deployment"]["deploymentNumber"], hooked.status) == (2, 200)
 
 
-async def test_builds_under_way_go_on(start, archive, tmp_path):
+async def test_running_builds_continue(start, archive, tmp_path):
     file = tmp_path / "launch.state"
     async with start(state=file, queue_seconds=10.0) as api:
         waiting = await api.site(archive, name="waiting")
@@ -44,7 +44,7 @@ async def test_builds_under_way_go_on(start, archive, tmp_path):
     assert ends == ["LIVE", "LIVE"]
 
 
-async def test_what_the_console_can_roll_back_to_is_there_again(start, tmp_path):
+async def test_the_rollback_eligible_deployments_are_restored(start, tmp_path):
     file = tmp_path / "launch.state"
     async with start(state=file) as api:
         project = api.emulator.add_project("rolled", deployments=5)
@@ -61,7 +61,7 @@ async def test_what_the_console_can_roll_back_to_is_there_again(start, tmp_path)
     assert [one["status"] for one in reversed(shown)] == ["ARCHIVED", "LIVE", "ARCHIVED", "ARCHIVED", "ARCHIVED"]
 
 
-async def test_what_was_acknowledged_is_in_the_file_at_once(start, archive, tmp_path):
+async def test_the_file_contains_each_change_before_its_answer(start, archive, tmp_path):
     file, copy = tmp_path / "launch.state", tmp_path / "copy.state"
     async with start(state=file) as api:
         environment = await api.site(archive)
@@ -71,7 +71,7 @@ async def test_what_was_acknowledged_is_in_the_file_at_once(start, archive, tmp_
         assert (await api.get(environment)).status == 200
 
 
-async def test_a_request_appends_what_it_changed_and_nothing_else(start, archive, tmp_path):
+async def test_a_request_appends_only_its_changes(start, archive, tmp_path):
     file = tmp_path / "launch.state"
     async with start(state=file) as api:
         environment = await api.site(archive)
@@ -108,7 +108,7 @@ async def test_an_incomplete_last_line_is_ignored(start, archive, tmp_path):
     assert (shown["description"], again["description"]) == ("before", "again")
 
 
-async def test_what_is_gone_stays_gone(start, archive, tmp_path):
+async def test_deleted_objects_stay_deleted(start, archive, tmp_path):
     file = tmp_path / "launch.state"
     async with start(state=file) as api:
         kept, gone = await api.site(archive, name="kept"), await api.site(archive, name="gone")
@@ -125,7 +125,7 @@ async def test_what_is_gone_stays_gone(start, archive, tmp_path):
     assert (statuses, refused) == ([200, 404], 401)
 
 
-async def test_sessions_apps_codes_and_server_logs_outlive_the_process(start, tmp_path):
+async def test_sessions_apps_codes_and_server_logs_are_restored(start, tmp_path):
     file = tmp_path / "launch.state"
     async with start(state=file) as api:
         emulator = api.emulator
@@ -153,7 +153,7 @@ async def test_sessions_apps_codes_and_server_logs_outlive_the_process(start, tm
     assert again == first
 
 
-async def test_a_path_that_leaves_the_folder_is_refused(start, archive, tmp_path):
+async def test_a_path_out_of_the_folder_is_refused(start, archive, tmp_path):
     file = tmp_path / "launch.state"
     async with start(state=file) as api:
         await api.site(archive)
@@ -166,7 +166,7 @@ async def test_a_path_that_leaves_the_folder_is_refused(start, archive, tmp_path
 @pytest.mark.parametrize(
     "content", [b"", b"{}", pickle.dumps({"version": 1}), pickle.dumps(print), b"cos\nmkdir\n(S'made-by-the-file'\ntR."]
 )
-def test_a_file_that_is_no_state_is_refused_and_runs_nothing(tmp_path, monkeypatch, content):
+def test_a_file_that_is_not_a_state_file_is_refused_and_not_executed(tmp_path, monkeypatch, content):
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "launch.state"
     file.write_bytes(content)
@@ -177,8 +177,8 @@ def test_a_file_that_is_no_state_is_refused_and_runs_nothing(tmp_path, monkeypat
     assert [found.name for found in tmp_path.iterdir()] == ["launch.state"]
 
 
-@pytest.mark.skipif(os.name != "posix", reason="files have other permissions here")
-async def test_nobody_else_can_read_the_file(start, tmp_path):
+@pytest.mark.skipif(os.name != "posix", reason="files have no POSIX permissions")
+async def test_only_the_owner_can_read_the_state_file(start, tmp_path):
     file = tmp_path / "launch.state"
     async with start(state=file) as api:
         api.emulator.add_project("p", variables=[("KEY", "value")])

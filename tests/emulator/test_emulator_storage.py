@@ -1,8 +1,10 @@
 """The storage of three clouds accepts valid archives only."""
 
+import asyncio
 import io
 import stat
 import zipfile
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given, strategies as st
@@ -18,7 +20,7 @@ async def target(api, path="/projects/upload/signed_url"):
 
 
 @pytest.mark.parametrize(("style", "status"), [("aws", 204), ("azure", 201), ("gcp", 200)])
-async def test_every_cloud_takes_an_archive_its_own_way(start, archive, style, status):
+async def test_each_cloud_has_its_method_and_status_for_an_upload(start, archive, style, status):
     async with start(upload_style=style) as api:
         given_target = await target(api)
         reply = await api.send(given_target, archive)
@@ -40,7 +42,7 @@ async def test_the_aws_target_has_its_eight_fields_in_order(api):
     ]  # fmt: skip
 
 
-async def test_every_level_hands_out_targets(api):
+async def test_environments_and_deployments_have_upload_targets(api):
     project = api.emulator.add_project("p")
     path = f"/projects/{project.uid}/environments"
     environment = next(iter(project.environments))
@@ -63,7 +65,7 @@ async def test_expiry_can_be_an_epoch_in_milliseconds(start):
 
 
 @pytest.mark.parametrize("style", STYLES)
-async def test_a_target_ends_after_ten_minutes(start, archive, style):
+async def test_an_upload_target_expires_after_ten_minutes(start, archive, style):
     async with start(upload_style=style) as api:
         given_target = await target(api)
         api.emulator.advance(601)
@@ -87,7 +89,7 @@ async def test_storage_refuses_credentials_and_the_ledger_names_the_header(start
 
 
 @pytest.mark.parametrize("style", STYLES)
-async def test_an_archive_that_is_too_small_is_refused_and_leaves_nothing(start, style):
+async def test_an_archive_that_is_too_small_is_refused_and_not_stored(start, style):
     async with start(upload_style=style) as api:
         given_target = await target(api)
         reply = await api.send(given_target, b"x" * 1023)
@@ -100,7 +102,7 @@ async def test_an_archive_that_is_too_small_is_refused_and_leaves_nothing(start,
 
 
 @pytest.mark.parametrize(("style", "status"), [("aws", 400), ("azure", 413)])
-async def test_a_length_beyond_the_limit_is_refused_before_the_bytes_come(start, style, status):
+async def test_a_length_over_the_limit_is_refused_before_the_body(start, style, status):
     async with start(upload_style=style) as api:
         given_target = await target(api)
         headers = {"Content-Type": "application/zip", "x-ms-blob-type": "BlockBlob"}
@@ -111,10 +113,7 @@ async def test_a_length_beyond_the_limit_is_refused_before_the_bytes_come(start,
 
 
 async def _raw_head(api, given_target, headers):
-    """Send only the head of a request, by hand, and return the first line of the answer."""
-    import asyncio
-    from urllib.parse import urlsplit
-
+    """Send only the head of a request, and return the first line of the answer."""
     url = urlsplit(given_target["uploadUrl"])
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
     lines = [f"{given_target['method']} {url.path}?{url.query} HTTP/1.1", f"Host: {url.netloc}"]
@@ -143,7 +142,7 @@ async def test_chunked_encoding_is_refused(start, style):
     assert (reply.status, "MissingContentLength" in reply.text) == (411, True)
 
 
-async def test_azure_wants_its_blob_type_and_both_want_a_zip(start, archive):
+async def test_azure_needs_its_blob_type_header_and_gcp_a_zip(start, archive):
     replies = []
     ranged = {"x-goog-content-length-range": "1024,104857600"}
     for style, headers in (
@@ -168,10 +167,10 @@ async def test_a_forged_signature_is_refused(start, archive, style):
     assert (reply.status, "SignatureDoesNotMatch" in reply.text) == (403, True)
 
 
-@pytest.mark.parametrize("spoiled", range(8))
-async def test_a_changed_form_field_is_refused(api, archive, spoiled):
+@pytest.mark.parametrize("index", range(8))
+async def test_a_changed_form_field_is_refused(api, archive, index):
     given_target = await target(api)
-    given_target["fields"][spoiled]["formFieldValue"] += "x"
+    given_target["fields"][index]["formFieldValue"] += "x"
 
     reply = await api.send(given_target, archive)
 
@@ -179,7 +178,7 @@ async def test_a_changed_form_field_is_refused(api, archive, spoiled):
 
 
 @pytest.mark.parametrize(("change", "status"), [("missing", 403), ("swapped", 204), ("added", 403)])
-async def test_the_form_has_its_eight_fields_in_any_order(api, archive, change, status):
+async def test_the_form_needs_its_eight_fields_in_any_order(api, archive, change, status):
     given_target = await target(api)
     fields = given_target["fields"]
     if change == "missing":
@@ -193,7 +192,7 @@ async def test_the_form_has_its_eight_fields_in_any_order(api, archive, change, 
 
 
 def multipart(parts, boundary="b0"):
-    """A multipart body by hand: (name, content, content type or None)."""
+    """Return a multipart body of parts: (name, content, content type or None)."""
     out = b""
     for name, content, kind in parts:
         disposition = f'form-data; name="{name}"' + ('; filename="a.zip"' if name == "file" else "")
@@ -216,7 +215,7 @@ def multipart(parts, boundary="b0"):
         (lambda fields, file: [("x", b"1" * 70_000, None), *fields, file], 400),
     ],
     ids=[
-        "lawful",
+        "valid",
         "file first",
         "after the file",
         "two files",
@@ -227,7 +226,7 @@ def multipart(parts, boundary="b0"):
         "large field",
     ],
 )
-async def test_the_form_ends_with_one_zip(api, archive, arrange, status):
+async def test_the_form_must_end_with_one_file(api, archive, arrange, status):
     given_target = await target(api)
     fields = [(field["formFieldKey"], field["formFieldValue"].encode(), None) for field in given_target["fields"]]
     body = multipart(arrange(fields, ("file", archive, "application/zip")))
@@ -240,7 +239,7 @@ async def test_the_form_ends_with_one_zip(api, archive, arrange, status):
 
 
 @pytest.mark.parametrize("kind", ["application/zip", "multipart/form-data", "multipart/form-data; boundary=other"])
-async def test_a_body_that_is_no_form_is_refused(api, archive, kind):
+async def test_a_body_that_is_not_a_form_is_refused(api, archive, kind):
     given_target = await target(api)
 
     reply = await api.with_headers({"Content-Type": kind}).call("POST", given_target["uploadUrl"], data=archive)
@@ -249,7 +248,7 @@ async def test_a_body_that_is_no_form_is_refused(api, archive, kind):
     assert "<Error>" in reply.text
 
 
-async def test_other_buckets_and_methods_are_not_there(api):
+async def test_other_buckets_and_methods_are_a_404(api):
     bare = api.with_headers({})
 
     replies = [await bare.get("/storage/aws/launch-uploads"), await bare.call("PUT", "/storage/azure/x/y", data=b"")]
@@ -258,7 +257,7 @@ async def test_other_buckets_and_methods_are_not_there(api):
 
 
 def zipped(*entries):
-    """An archive with raw entry names; a third value is the Unix mode."""
+    """Return an archive with raw entry names. The third value of an entry is the Unix mode."""
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w") as opened:
         for name, content, *mode in entries:
@@ -296,7 +295,7 @@ def zipped(*entries):
         "too large",
     ],
 )
-async def test_an_archive_that_cannot_be_unpacked_fails_its_deployment_with_a_reason(start, content, reason):
+async def test_an_archive_that_cannot_be_unpacked_fails_its_deployment(start, content, reason):
     async with start(unpacked_limit=100_000) as api:
         environment = await api.site(content)
         api.emulator.advance(60)
@@ -309,7 +308,7 @@ async def test_an_archive_that_cannot_be_unpacked_fails_its_deployment_with_a_re
     assert page.status == 404
 
 
-async def test_a_missing_output_directory_fails_unless_something_would_build_it(api, archive):
+async def test_a_missing_output_directory_fails_without_a_build_command(api, archive):
     static = await api.site(archive, name="a", outputDirectory="./public")
     built = await api.site(archive, name="b", outputDirectory="./public", buildCommand="npm run build")
     climbing = await api.site(archive, name="c", outputDirectory="../../")
@@ -335,12 +334,12 @@ def test_an_encrypted_or_empty_archive_is_refused(tmp_path):
     empty = tmp_path / "empty.zip"
     with zipfile.ZipFile(empty, "w") as opened:
         opened.writestr("folder/", "")
-    sealed = tmp_path / "sealed.zip"
+    encrypted = tmp_path / "encrypted.zip"
     content = bytearray(zipped(("a", "x")))
     content[content.index(b"PK\x01\x02") + 8] |= 1
-    sealed.write_bytes(content)
+    encrypted.write_bytes(content)
 
-    for archive, reason in ((empty, "no files"), (sealed, "encrypted")):
+    for archive, reason in ((empty, "no files"), (encrypted, "encrypted")):
         with pytest.raises(BrokenArchive, match=reason):
             unpack(archive, tmp_path / archive.stem, 1_000_000)
         assert not (tmp_path / archive.stem).exists()

@@ -1,4 +1,4 @@
-"""The emulator without a socket and with another clock is the same service, reached through a transport."""
+"""The transport of the emulator: a client can use the emulator without a socket and in virtual time."""
 
 import asyncio
 import zipfile
@@ -29,7 +29,7 @@ def asked(emulator, path="/projects", **changes):
 
 
 @pytest.mark.parametrize("style", ["aws", "azure", "gcp", "gcp_form"])
-def test_a_site_is_made_and_fetched_back_without_a_socket(tmp_path, style):
+def test_a_site_can_be_created_and_downloaded_without_a_socket(tmp_path, style):
     folder = tmp_path / "site"
     folder.mkdir()
     (folder / "index.html").write_text("<h1>Hello</h1>" * 200)
@@ -47,7 +47,7 @@ def test_a_site_is_made_and_fetched_back_without_a_socket(tmp_path, style):
     assert zipfile.ZipFile(tmp_path / "back.zip").namelist() == ["index.html"]
 
 
-def test_builds_budget_latency_and_ledger_keep_the_time_of_the_clock():
+def test_builds_rate_limit_latency_and_ledger_use_the_given_clock():
     emulator = LaunchEmulator(port=None, clock=Clock(loop_time), rate_limit=1, latency=0.25)
     environment = next(iter(emulator.add_project("shop").environments))
     uid = emulator.add_deployment(environment, seconds=3600)
@@ -67,6 +67,17 @@ def test_builds_budget_latency_and_ledger_keep_the_time_of_the_clock():
     assert [entry.arrival for entry in emulator.ledger.requests] == [0.25, 0.75, 1.25, 1.75, 3602.25]
 
 
+def test_a_fault_can_delay_the_answer():
+    emulator = LaunchEmulator(port=None, clock=Clock(loop_time))
+    emulator.faults.add("delay", delay=7)
+
+    async def main():
+        answer = await asked(emulator)
+        return answer.status, asyncio.get_running_loop().time()
+
+    assert run(main()) == (200, 7.0)
+
+
 @pytest.mark.parametrize("kind", ["reset_before", "reset_after", "truncate"])
 async def test_a_dropped_connection_is_an_error_of_the_transport(kind):
     emulator = LaunchEmulator(port=None)
@@ -78,7 +89,7 @@ async def test_a_dropped_connection_is_an_error_of_the_transport(kind):
 
 
 @pytest.mark.parametrize("kind", ["reset_before", "reset_after", "truncate"])
-async def test_a_client_takes_a_dropped_connection_for_a_lost_answer(kind):
+async def test_a_dropped_connection_is_a_lost_answer_for_the_client(kind):
     emulator = LaunchEmulator(port=None)
     emulator.faults.add(kind)
 
@@ -87,7 +98,7 @@ async def test_a_client_takes_a_dropped_connection_for_a_lost_answer(kind):
             await client.usage.cache_revalidations()
 
 
-async def test_an_emulator_that_listens_is_reached_without_a_socket_too(start):
+async def test_an_emulator_with_a_socket_has_a_transport_too(start):
     async with start() as api:
         api.emulator.add_project("shop")
         answer = await asked(api.emulator)

@@ -2,7 +2,7 @@
 
 The numbers are the rows of FACTS §11. Rows that are not here: 3, 4, 6 and 25 are in test_emulator_builds.py and
 test_emulator_operations.py, 7 in test_emulator_storage.py, most of 8 in test_emulator_faults.py, 30 in
-test_emulator_refusals.py, 28 in test_emulator_strangers.py.
+test_emulator_refusals.py, 28 in test_emulator_other_programs.py.
 """
 
 import asyncio
@@ -12,35 +12,25 @@ import pytest
 from emulator.conftest import make_zip
 
 from launch_async.emulator import LaunchEmulator, LogLine
+from tests.support.git_project import GIT_PROJECT
 
-GIT = {
-    "name": "shop",
-    "projectType": "GITPROVIDER",
-    "repository": {
-        "repositoryName": "acme/shop",
-        "username": "acme",
-        "repositoryUrl": "https://github.com/acme/shop",
-        "gitProviderMetadata": {"gitProvider": "GitHub"},
-    },
-    "environment": {"name": "main", "frameworkPreset": "OTHER"},
-}
 NEXT = {"name": "next", "frameworkPreset": "OTHER"}
 WHOLE_HASH = "0123456789abcdef0123456789abcdef01234567"
 
 
 def choices(*pairs):
-    """Parametrize over the default (no option) and the alternatives, each with the expected result."""
+    """Parametrize a test over the default (no option) and the alternatives, each with the expected result."""
     return pytest.mark.parametrize(("options", "expected"), pairs)
 
 
 def place(api, name="there", **project):
-    """The path of an environment that was there before."""
+    """Return the path of a new environment."""
     made = api.emulator.add_project(name, **project)
     return f"/projects/{made.uid}/environments/{next(iter(made.environments))}"
 
 
 async def statuses(api, environment):
-    """Every deployment's status, oldest first."""
+    """Return the status of each deployment, oldest first."""
     shown = (await api.get(f"{environment}/deployments?limit=0")).json["deployments"]
     return [one["status"] for one in sorted(shown, key=lambda one: one["deploymentNumber"])]
 
@@ -48,7 +38,7 @@ async def statuses(api, environment):
 @choices(({}, (201, 201)), ({"create_status": 200}, (200, 200)), ({"create_status": 202}, (202, 202)))
 async def test_1_the_status_of_creations(start, options, expected):
     async with start(**options) as api:
-        api.held_to_the_document = not options
+        api.checks_answers = not options
         environment = place(api, git=True)
         made = await api.post(f"{environment.rpartition('/')[0]}", NEXT)
         deployed = await api.post(f"{environment}/deployments")
@@ -65,7 +55,7 @@ async def test_1_the_status_of_creations(start, options, expected):
 )
 async def test_1_and_2_the_answer_to_a_revalidation(start, options, expected):
     async with start(**options) as api:
-        api.held_to_the_document = "revalidate_body" not in options
+        api.checks_answers = "revalidate_body" not in options
         reply = await api.post(f"{place(api)}/revalidate-cdn-cache", {"cacheTags": ["a"]})
 
     assert (reply.status, reply.text) == expected
@@ -76,7 +66,7 @@ async def test_1_and_2_the_answer_to_a_revalidation(start, options, expected):
     ({"server_logs_window_status": 500}, (500, 500, [])),
     ({"static_server_logs_fail": True}, (400, 500, None)),
 )
-async def test_5_server_logs_without_a_window_and_of_static_sites(start, options, expected):
+async def test_5_server_logs_without_a_window_and_server_logs_of_static_sites(start, options, expected):
     async with start(**options) as api:
         rendered = place(api, framework_preset="NUXT", deployments=1)
         static = place(api, name="static", deployments=1)
@@ -104,7 +94,7 @@ async def test_8_whether_deletions_count(start, options, expected):
 )
 async def test_8_the_body_of_a_429(start, options, expected):
     async with start(rate_limit=1, **options) as api:
-        api.held_to_the_document = not options
+        api.checks_answers = not options
         await api.get("/projects")
         refused = await api.get("/projects")
 
@@ -121,7 +111,7 @@ async def test_8_the_body_of_a_429(start, options, expected):
 )
 async def test_9_the_path_of_the_token_endpoint(start, options, expected):
     async with start(**options) as api:
-        api.held_to_the_document = not options
+        api.checks_answers = not options
         replies = [
             await api.with_headers({}).call("POST", path, data=machine(api))
             for path in ("/apps-api/apps/token", "/apps-api/token", "/token")
@@ -141,7 +131,7 @@ async def machine_token(api, **more):
 
 
 @choices(({}, [403, 403]), ({"scope_parameter": "scopes"}, [403, 200]), ({"scope_parameter": "scope"}, [200, 403]))
-async def test_10_the_name_under_which_scopes_are_asked_for(start, options, expected):
+async def test_10_the_parameter_for_scopes(start, options, expected):
     async with start(**options) as api:
         tokens = [await machine_token(api, **{name: "launch.projects:write"}) for name in ("scopes", "scope")]
 
@@ -162,7 +152,7 @@ async def test_11_refresh_tokens_for_machines(start):
 
 
 @choices(({}, [200, 200, 200]), ({"check_bearer_organization": True}, [200, 200, 403]))
-async def test_12_the_organization_beside_a_bearer(start, options, expected):
+async def test_12_the_organization_header_in_addition_to_a_bearer_token(start, options, expected):
     async with start(**options) as api:
         own = api.bearer(api.emulator.access_token)
         other = api.emulator.add_organization()
@@ -187,13 +177,13 @@ async def test_13_an_authtoken_without_its_organization(start, options, expected
     ({}, (403, "launch.FORBIDDEN_RESOURCE")),
     ({"app_token_git_status": 401}, (401, "launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS")),
 )
-async def test_14_an_app_token_on_a_git_variant(start, options, expected):
+async def test_14_an_app_token_for_git_operations(start, options, expected):
     async with start(**options) as api:
         environment = place(api, git=True)
         app = api.bearer(api.emulator.issue_token(kind="app"))
         project = environment.partition("/environments")[0]
         replies = [
-            await app.post("/projects", GIT),
+            await app.post("/projects", GIT_PROJECT),
             await app.post(f"{project}/environments", NEXT),
             await app.post(f"{environment}/deployments"),
             await app.call("PATCH", f"{project}/git-repository", json={}),
@@ -205,7 +195,7 @@ async def test_14_an_app_token_on_a_git_variant(start, options, expected):
 @choices(({}, (200, {"repositoryName": "a/b"})), ({"git_repository_status": 501}, (501, None)))
 async def test_15_the_undocumented_patch(start, options, expected):
     async with start(**options) as api:
-        api.held_to_the_document = not options
+        api.checks_answers = not options
         project = place(api, git=True).partition("/environments")[0]
         reply = await api.call("PATCH", f"{project}/git-repository", json={"repositoryName": "a/b"})
 
@@ -220,9 +210,9 @@ async def test_15_the_undocumented_patch(start, options, expected):
     ({"environment_update": "PATCH"}, [405, 200]),
     ({"environment_update": "either"}, [200, 200]),
 )
-async def test_16_the_method_that_changes_an_environment(start, options, expected):
+async def test_16_the_method_of_an_environment_update(start, options, expected):
     async with start(**options) as api:
-        api.held_to_the_document = "environment_update" not in options
+        api.checks_answers = "environment_update" not in options
         environment = place(api)
         replies = [await api.call(method, environment, json={"name": method}) for method in ("PUT", "PATCH")]
 
@@ -230,7 +220,7 @@ async def test_16_the_method_that_changes_an_environment(start, options, expecte
 
 
 @choices(({}, [("B", "2"), ("C", "3")]), ({"variables_update": "merge"}, [("A", "1"), ("B", "2"), ("C", "3")]))
-async def test_17_what_an_update_makes_of_variables(start, options, expected):
+async def test_17_whether_an_update_replaces_or_merges_variables(start, options, expected):
     async with start(**options) as api:
         environment = place(api, variables=[("A", "1"), ("B", "1")])
         sent = [{"key": "B", "value": "2"}, {"key": "C", "value": "3"}]
@@ -241,7 +231,7 @@ async def test_17_what_an_update_makes_of_variables(start, options, expected):
     assert later["environmentVariables"] == shown["environmentVariables"]
 
 
-async def test_17_merged_variables_keep_to_the_limits(start):
+async def test_17_merged_variables_are_limited_too(start):
     async with start(variables_update="merge") as api:
         environment = place(api, variables=[(f"K{number}", "1") for number in range(128)])
         reply = await api.put(environment, {"environmentVariables": [{"key": "ONE_MORE", "value": "1"}]})
@@ -255,11 +245,11 @@ async def test_17_merged_variables_keep_to_the_limits(start):
     ({"required_settings": ["outputDirectory"]}, (400, 201)),
     ({"required_settings": ["outputDirectory", "environmentVariables", "buildCommand"]}, (400, 400)),
 )
-async def test_18_what_a_new_environment_must_have(start, options, expected):
+async def test_18_the_required_settings_of_a_new_environment(start, options, expected):
     async with start(**options) as api:
-        least = await api.post("/projects", GIT)
-        named = {**GIT["environment"], "outputDirectory": "./", "environmentVariables": []}
-        more = await api.post("/projects", {**GIT, "name": "more", "environment": named})
+        least = await api.post("/projects", GIT_PROJECT)
+        named = {**GIT_PROJECT["environment"], "outputDirectory": "./", "environmentVariables": []}
+        more = await api.post("/projects", {**GIT_PROJECT, "name": "more", "environment": named})
         environment = place(api, git=True)
         second = await api.post(environment.rpartition("/")[0], NEXT)
 
@@ -275,7 +265,7 @@ async def test_18_what_a_new_environment_must_have(start, options, expected):
     ({"commit_form": "full"}, [201, 400, 201]),
     ({"git_needs_commit": True}, [400, 201, 201]),
 )
-async def test_19_how_a_commit_is_named(start, options, expected):
+async def test_19_the_form_of_a_commit_hash(start, options, expected):
     async with start(**options) as api:
         environment = place(api, git=True)
         bodies = [{}, {"commitHash": WHOLE_HASH[:7]}, {"commitHash": WHOLE_HASH}]
@@ -288,37 +278,37 @@ async def test_19_how_a_commit_is_named(start, options, expected):
     ({"while_building": "refuse"}, (400, ["DEPLOYING"], ["LIVE"])),
     ({"while_building": "fail"}, (201, ["FAILED", "DEPLOYING"], ["FAILED", "LIVE"])),
 )
-async def test_20_deploying_while_another_one_builds(start, options, expected):
+async def test_20_a_deployment_during_another_build(start, options, expected):
     async with start(**options) as api:
         environment = place(api, git=True)
         await api.post(f"{environment}/deployments")
         api.emulator.advance(30)
         second = await api.post(f"{environment}/deployments")
-        meanwhile = await statuses(api, environment)
+        during_the_build = await statuses(api, environment)
         api.emulator.advance(200)
 
-        assert (second.status, meanwhile, await statuses(api, environment)) == expected
+        assert (second.status, during_the_build, await statuses(api, environment)) == expected
 
 
-async def test_20_the_log_of_a_displaced_build_says_why_and_goes_no_further(start):
+async def test_20_the_log_of_a_displaced_build_ends_with_the_reason(start):
     async with start(while_building="fail") as api:
         environment = place(api, git=True)
         first = (await api.post(f"{environment}/deployments")).json["deployment"]
         api.emulator.advance(30)
         await api.post(f"{environment}/deployments")
         path = f"{environment}/deployments/{first['uid']}/logs/deployment-logs"
-        at_once = (await api.get(path)).json["deploymentLogs"]
+        right_after = (await api.get(path)).json["deploymentLogs"]
         api.emulator.advance(200)
 
-        assert "displaced" in at_once[-1]["message"]
-        assert (await api.get(path)).json["deploymentLogs"] == at_once
+        assert "displaced" in right_after[-1]["message"]
+        assert (await api.get(path)).json["deploymentLogs"] == right_after
 
 
 @choices(
     ({}, ["ARCHIVED", "ARCHIVED", "LIVE"]),
     ({"superseded_status": "DEPLOYED"}, ["DEPLOYED", "DEPLOYED", "LIVE"]),
 )
-async def test_21_what_a_live_deployment_becomes(start, options, expected):
+async def test_21_the_status_of_a_deployment_that_was_live(start, options, expected):
     async with start(**options) as api:
         assert await statuses(api, place(api, deployments=3)) == expected
 
@@ -329,7 +319,7 @@ async def test_21_what_a_live_deployment_becomes(start, options, expected):
     ({"rollback_retention": 1}, [False, False, False, True, False]),
     ({"rollback_retention": 0}, [False] * 5),
 )
-async def test_21_what_the_console_can_roll_back_to(start, options, expected):
+async def test_21_the_deployments_that_are_eligible_for_a_rollback(start, options, expected):
     async with start(**options) as api:
         shown = (await api.get(f"{place(api, deployments=5)}/deployments")).json["deployments"]
 
@@ -346,7 +336,7 @@ async def test_22_the_order_of_lists(start, options, expected):
 
 
 @choices(({}, str), ({"usage_reset": "epoch_ms"}, int))
-async def test_23_the_form_of_the_reset(start, options, expected):
+async def test_23_the_format_of_the_reset_time(start, options, expected):
     async with start(**options) as api:
         usage = (await api.get("/usage-analytics/revalidate-cdn-cache")).json
 
@@ -358,7 +348,7 @@ async def test_23_the_form_of_the_reset(start, options, expected):
     ({"usage_scope": "launch.projects:read"}, [403, 200, 200]),
     ({"usage_scope": "launch:manage"}, [403, 403, 200]),
 )
-async def test_23_the_scope_of_the_usage_call(start, options, expected):
+async def test_23_the_scope_for_reading_the_usage(start, options, expected):
     async with start(**options) as api:
         tokens = [
             api.emulator.issue_token(scopes=scopes) for scopes in ([], ["launch.projects:read"], ["launch:manage"])
@@ -369,7 +359,7 @@ async def test_23_the_scope_of_the_usage_call(start, options, expected):
 
 
 @choices(({}, 429), ({"quota_status": 403}, 403))
-async def test_24_a_revalidation_beyond_the_quota(start, options, expected):
+async def test_24_the_status_of_a_revalidation_beyond_the_quota(start, options, expected):
     async with start(revalidation_quota=0, **options) as api:
         reply = await api.post(f"{place(api)}/revalidate-cdn-cache", {"cacheTags": ["a"]})
 
@@ -377,7 +367,7 @@ async def test_24_a_revalidation_beyond_the_quota(start, options, expected):
 
 
 @choices(({}, False), ({"unset_fields": "null"}, True))
-async def test_26_fields_that_are_unset(start, options, expected):
+async def test_26_whether_unset_fields_are_left_out_or_null(start, options, expected):
     async with start(**options) as api:
         environment = place(api, deployments=1)
         shown = [
@@ -415,15 +405,15 @@ async def test_27_domains_and_their_certificates(start):
 
 
 async def own_domain(api, environment):
-    """The custom domain of the customer, as the listing shows it."""
+    """Return the custom domain in the list of domains."""
     (own,) = (one for one in (await api.get(f"{environment}/domains")).json["domains"] if one["isCustomDomain"])
     return own
 
 
 @choices(({}, [200, 200]), ({"domain_header": True}, [403, 200]), ({"domains": False}, [404, 404]))
-async def test_27_a_header_and_whether_there_are_domains(start, options, expected):
+async def test_27_the_header_of_domains_and_whether_domains_exist(start, options, expected):
     async with start(**options) as api:
-        api.held_to_the_document = False
+        api.checks_answers = False
         environment = place(api)
         headers = {"x-project-uid": environment.split("/")[2]}
         statuses = [
@@ -434,7 +424,7 @@ async def test_27_a_header_and_whether_there_are_domains(start, options, expecte
     assert statuses == expected
 
 
-async def test_27_dns_records_and_the_answer_to_an_update(start):
+async def test_27_the_keys_of_dns_records_and_of_an_updated_domain(start):
     async with start(dns_records_key="records", domain_update_body="domain") as api:
         environment = place(api)
         domain = api.emulator.add_domain(environment.rpartition("/")[2], "www.example.com")
@@ -446,7 +436,7 @@ async def test_27_dns_records_and_the_answer_to_an_update(start):
 
 
 @choices(({"upload_style": "gcp"}, ("PUT", 200)), ({"upload_style": "gcp_form"}, ("POST", 204)))
-async def test_28_the_way_to_the_storage_of_gcp(start, archive, options, expected):
+async def test_28_the_upload_method_of_gcp(start, archive, options, expected):
     async with start(**options) as api:
         target = (await api.get("/projects/upload/signed_url")).json
         sent = await api.send(target, archive)
@@ -458,11 +448,11 @@ async def test_28_the_way_to_the_storage_of_gcp(start, archive, options, expecte
     assert "Hello from the archive" in page.text
 
 
-@pytest.mark.parametrize("spoiled", range(6))
-async def test_28_a_changed_field_of_the_form_is_refused(start, archive, spoiled):
+@pytest.mark.parametrize("index", range(6))
+async def test_28_a_changed_field_of_the_form_is_refused(start, archive, index):
     async with start(upload_style="gcp_form") as api:
         target = (await api.get("/projects/upload/signed_url")).json
-        target["fields"][spoiled]["formFieldValue"] += "x"
+        target["fields"][index]["formFieldValue"] += "x"
 
         assert (await api.send(target, archive)).status == 403
 
@@ -485,7 +475,7 @@ async def test_29_how_long_logs_are_kept(start, options, expected):
 
 
 async def live_log(api, *messages, **headers):
-    """Return a whole session of a live log, in which lines are written when the session is open."""
+    """Open a live log, add lines to the log, and return the whole session."""
     environment = place(api, git=True, framework_preset="NUXT", deployments=1)
     deployment = (await api.newest(environment))["uid"]
     url = f"{api.emulator.url}{environment}/deployments/{deployment}/logs/live"
@@ -515,7 +505,7 @@ async def test_31_the_frames_of_the_live_log(start, options, expected):
     assert ['"message": "one"' in frames[2], '"message": "two"' in frames[-3]] == [True, True]
 
 
-async def test_31_heartbeats_and_the_delay_of_lines(start):
+async def test_31_the_interval_of_heartbeats_and_the_delay_of_lines(start):
     async with start(live_log_heartbeat_seconds=10.0, live_log_delay=15.0) as api:
         environment = place(api, deployments=1)
         deployment = (await api.newest(environment))["uid"]
@@ -531,7 +521,7 @@ async def test_31_heartbeats_and_the_delay_of_lines(start):
     assert [b"one" in piece for piece in pieces] == [False, False, True, False]
 
 
-async def test_31_a_session_goes_on_behind_the_line_that_was_had_last(start):
+async def test_31_a_new_session_continues_after_the_last_event_id(start):
     async with start(live_log_cap=0.001, live_log_resume=True) as api:
         environment = place(api, git=True, framework_preset="NUXT", deployments=1)
         deployment = (await api.newest(environment))["uid"]
@@ -546,14 +536,14 @@ async def test_31_a_session_goes_on_behind_the_line_that_was_had_last(start):
 
 
 @choices(({"live_logs_status": 404}, 404), ({"live_logs_status": 405}, 405), ({"live_logs_status": 501}, 501))
-async def test_31_there_may_be_no_live_log(start, options, expected):
+async def test_31_the_status_of_a_live_log_that_is_not_available(start, options, expected):
     async with start(**options) as api:
         status, _, text = await live_log(api)
 
     assert (status, "launch.LIVE_LOGS.NOT_AVAILABLE" in text) == (expected, True)
 
 
-async def test_31_connections_are_broken_on_order(start):
+async def test_31_connections_can_be_broken_by_an_order(start):
     async with start(control=True) as api:
         environment = place(api, deployments=1)
         deployment = (await api.newest(environment))["uid"]
@@ -577,7 +567,7 @@ async def test_31_connections_are_broken_on_order(start):
         {"log_retention": 0},
     ],
 )
-def test_a_behaviour_that_nobody_can_expect_is_refused(wrong):
+def test_an_unknown_value_of_an_option_is_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         LaunchEmulator(**wrong)
 
@@ -609,7 +599,7 @@ async def test_33_a_long_build_log(start, options, expected):
 
 @pytest.mark.parametrize("status", [500, 520, 522, 524])
 @choices(({}, 0), ({"failures_act": True}, 1))
-async def test_34_whether_a_creation_that_failed_took_place(start, options, expected, status):
+async def test_34_whether_a_failed_creation_has_an_effect(start, options, expected, status):
     async with start(**options) as api:
         environment = place(api, git=True)
         api.emulator.faults.add("status", operation="createDeployment", status=status)
@@ -620,7 +610,7 @@ async def test_34_whether_a_creation_that_failed_took_place(start, options, expe
 
 
 @choices(({}, 1), ({"listing_delay": 20.0}, 0))
-async def test_35_how_late_a_creation_is_listed(start, options, expected):
+async def test_35_the_delay_before_a_creation_is_listed(start, options, expected):
     async with start(**options) as api:
         project = api.emulator.add_project("late", environments=[])
         api.emulator.advance(60)
@@ -645,7 +635,7 @@ async def test_35_a_creation_may_take_effect_after_its_504(api):
     assert (reply.status, before, len(after)) == (504, [], 1)
 
 
-async def test_35_what_is_put_off_does_not_outlive_the_emulator(start):
+async def test_35_a_late_creation_is_dropped_when_the_emulator_stops(start):
     async with start() as api:
         environment = place(api, git=True)
         api.emulator.faults.add("late", operation="createDeployment", delay=3600)

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
+from tests.support.git_project import GIT_PROJECT, GIT_REPOSITORY
+
 ZIP = {"Content-Type": "application/zip"}
 RANGE = "x-goog-content-length-range"
 
@@ -29,7 +31,7 @@ def place(api, **project):
         ({**ZIP, RANGE: "0,1"}, 403, "SignatureDoesNotMatch"),
     ],
 )
-async def test_gcp_demands_the_range_of_lengths_that_it_gives(start, archive, headers, status, code):
+async def test_gcp_needs_the_length_range_header_of_the_target(start, archive, headers, status, code):
     async with start(upload_style="gcp") as api:
         given = await target(api)
         reply = await api.with_headers(headers).call("PUT", given["uploadUrl"], data=archive)
@@ -40,7 +42,7 @@ async def test_gcp_demands_the_range_of_lengths_that_it_gives(start, archive, he
 
 @pytest.mark.parametrize("style", ["azure", "gcp"])
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-async def test_a_form_is_stored_and_no_deployment_can_be_made_of_it(start, archive, style, method):
+async def test_an_upload_as_a_form_is_stored_but_cannot_be_deployed(start, archive, style, method):
     async with start(upload_style=style) as api:
         given = await target(api)
         form = aiohttp.FormData()
@@ -57,7 +59,7 @@ async def test_a_form_is_stored_and_no_deployment_can_be_made_of_it(start, archi
     assert (again.status, created.status) == (201 if style == "azure" else 200, 201)
 
 
-async def test_a_form_cannot_be_forged(start, archive):
+async def test_a_form_with_a_forged_signature_is_refused(start, archive):
     async with start(upload_style="azure") as api:
         url = (await target(api))["uploadUrl"].replace("sig=", "sig=0")
         form = aiohttp.FormData()
@@ -67,7 +69,7 @@ async def test_a_form_cannot_be_forged(start, archive):
     assert reply.status == 403
 
 
-async def test_storage_closes_a_connection_that_nobody_uses_any_more(start, archive):
+async def test_storage_closes_an_idle_connection(start, archive):
     async with start(upload_style="azure", storage_idle_seconds=0.05) as api:
         given = await target(api)
         url = urlsplit(given["uploadUrl"])
@@ -82,7 +84,7 @@ async def test_storage_closes_a_connection_that_nobody_uses_any_more(start, arch
     assert b"connection: close" not in answer.lower()
 
 
-async def test_a_connection_that_is_used_again_stays(api, archive):
+async def test_storage_keeps_a_connection_that_is_used_again(api, archive):
     await api.upload(archive)
     timers = list(api.emulator._dispatcher._idle.values())
     await api.get("/projects")
@@ -90,23 +92,13 @@ async def test_a_connection_that_is_used_again_stays(api, archive):
     assert [timer.cancelled() for timer in timers] == [True]
 
 
-async def test_a_project_does_not_repeat_its_provider(api):
-    repository = {
-        "repositoryName": "acme/shop",
-        "username": "acme",
-        "repositoryUrl": "https://github.com/acme/shop",
-    }
-    body = {
-        "name": "shop",
-        "projectType": "GITPROVIDER",
-        "repository": {**repository, "gitProviderMetadata": {"gitProvider": "GitHub"}},
-        "environment": {"name": "main", "frameworkPreset": "OTHER"},
-    }
+async def test_a_project_does_not_return_its_git_provider(api):
+    expected = {name: value for name, value in GIT_REPOSITORY.items() if name != "gitProviderMetadata"}
 
-    assert (await api.post("/projects", body)).json["project"]["repository"] == repository
+    assert (await api.post("/projects", GIT_PROJECT)).json["project"]["repository"] == expected
 
 
-async def test_an_upload_says_so_in_its_commit_message(api, archive):
+async def test_the_commit_message_of_an_upload_says_so(api, archive):
     deployment = await api.newest(await api.site(archive))
 
     assert deployment["commitMessage"] == "Triggered By File Upload"
@@ -116,8 +108,8 @@ async def test_an_upload_says_so_in_its_commit_message(api, archive):
     "path", ["/manage/graphql", "/logs/graphql", "/manage/projects/framework", "/manage/git-branches"]
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_what_the_emulator_does_not_do_is_refused_with_a_reason(api, method, path):
-    api.held_to_the_document = False
+async def test_operations_that_are_not_emulated_are_refused_with_a_reason(api, method, path):
+    api.checks_answers = False
     reply = await api.call(method, path)
 
     assert (reply.status, reply.code) == (501, "launch.NOT_IMPLEMENTED")
