@@ -1,4 +1,4 @@
-"""An emulator with a fleet of three brands, and a client that sends as fast as it can."""
+"""An emulator with a fleet of three brands, and a client without delays."""
 
 from __future__ import annotations
 

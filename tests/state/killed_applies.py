@@ -1,4 +1,4 @@
-"""An apply that kills its own process with SIGKILL again and again, at chosen moments, while a fifth of calls fails."""
+"""Apply a document with processes that kill themselves with SIGKILL at chosen moments, while a fifth of calls fails."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from launch_async import Authtoken, LaunchClient, RetryPolicy, State
 from launch_async.fleet import FleetReport
 from launch_async.rate_limit import UnlimitedRateLimiter
 from launch_async.watch import schedule
-from tests.fleet.victim import Fuse, FusedJournal
+from tests.fleet.victim import KillingJournal, KillSwitch
 
 DOCUMENT = """
 [defaults.variables]
@@ -58,23 +58,23 @@ RETRY = RetryPolicy(
 )
 
 
-def client_of(server: Mapping[str, str], fuse: Fuse | None = None) -> LaunchClient:
+def client_of(server: Mapping[str, str], switch: KillSwitch | None = None) -> LaunchClient:
     return LaunchClient(
         Authtoken(server["authtoken"]),
         base_url=server["url"],
         organization_uid=server["organization_uid"],
         limiter=UnlimitedRateLimiter(),
         retry=RETRY,
-        middleware=[fuse.around] if fuse else (),
+        middleware=[switch.around] if switch else (),
     )
 
 
 async def applied(server: Mapping[str, str], path: Path, moment: int | None) -> FleetReport:
-    """Apply the document, or go on with what an earlier process began."""
-    fuse = Fuse(moment)
+    """Apply the document, or continue the apply that an earlier process began."""
+    switch = KillSwitch(moment)
     state = State.from_toml(DOCUMENT)
-    async with client_of(server, fuse) as client:
-        journal = FusedJournal(path, fuse)
+    async with client_of(server, switch) as client:
+        journal = KillingJournal(path, switch)
         if path.exists():
             return await client.state.resume(journal, state, concurrency=4, stop_on_failures=None)
         plan = await client.state.diff(state)
@@ -130,13 +130,13 @@ def serving() -> Iterator[Server]:
 
 
 @attrs.frozen
-class Ending:
-    """What became of a document that was applied by processes that were killed.
+class KilledApply:
+    """The result of an apply whose processes were killed.
 
     Attributes:
-        kills: How many were killed.
+        kills: Number of killed processes.
         created: How often each noun was created, by name; deployments by their environment.
-        left: What still differs.
+        left: The remaining differences.
         report: The last report.
     """
 
@@ -146,8 +146,8 @@ class Ending:
     report: FleetReport
 
 
-def killed(folder: Path, *, seed: int, kills: int) -> Ending:
-    """Apply the document with processes that are killed at chosen moments, and to the end at last."""
+def killed(folder: Path, *, seed: int, kills: int) -> KilledApply:
+    """Apply the document with processes that are killed at chosen moments, and then without a kill."""
     dice = random.Random(seed)
     children = multiprocessing.get_context("forkserver")
     children.set_forkserver_preload(list(PRELOADED))
@@ -169,7 +169,7 @@ def killed(folder: Path, *, seed: int, kills: int) -> Ending:
             (one["noun"], one["parent"] if one["noun"] == "deployment" else one["name"])
             for one in server.order("ledger")["created"]
         )
-    return Ending(died, created, left, report)
+    return KilledApply(died, created, left, report)
 
 
 async def _left(access: Mapping[str, str]) -> list[str]:

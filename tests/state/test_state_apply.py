@@ -1,4 +1,4 @@
-"""Applying a document: ordered, read before written, nothing of others overwritten unseen, and once only."""
+"""Applying a document: in order, after a read, once, and without overwriting a change of another program."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def outcomes(report: FleetReport) -> dict[str, str]:
     return {one.label: str(one.state) for one in report.outcomes}
 
 
-async def test_a_new_project_its_environments_and_their_settings_are_made_in_order(
+async def test_a_new_project_and_its_environments_and_settings_are_created_in_order(
     client: LaunchClient, emulator: LaunchEmulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IT_TOKEN", "hunter3")
@@ -87,7 +87,9 @@ async def test_a_new_project_its_environments_and_their_settings_are_made_in_ord
     assert made.password_protection == PasswordProtection(is_enabled=True, username="it", password="hunter3")
     assert [(one.key, one.value) for one in made.environment_variables] == [("API_TOKEN", "hunter3")]
     assert (await client.state.diff(state)).is_empty
-    assert plan.requests == len(emulator.ledger.requests) - 4 - 3  # what this test asked, and the comparison
+    assert (
+        plan.requests == len(emulator.ledger.requests) - 4 - 3
+    )  # without the requests of this test and of the comparison
 
 
 async def test_a_second_apply_sends_no_write(client: LaunchClient, emulator: LaunchEmulator) -> None:
@@ -114,7 +116,7 @@ async def test_one_environment_takes_a_read_and_a_write(client: LaunchClient, em
     assert (report.is_success, plan.requests, report.requests, len(emulator.ledger.requests)) == (True, 12, 12, 12)
 
 
-async def test_variables_of_others_stay(client: LaunchClient) -> None:
+async def test_variables_of_other_programs_stay(client: LaunchClient) -> None:
     plan = await client.state.diff(staging(variables={"NEW": "1"}))
     uids = await client.find("shop-uk", "staging")
     await client.environments.update(*uids, environment_variables={"API_URL": "theirs", "THEIRS": "1"})
@@ -127,7 +129,7 @@ async def test_variables_of_others_stay(client: LaunchClient) -> None:
 
 @attrs.frozen
 class Clash:
-    """A change that is planned, and what a colleague does meanwhile."""
+    """A planned change, and the change that a colleague makes after planning."""
 
     planned: State
     theirs: Callable[[LaunchClient, str, str], object]
@@ -175,7 +177,7 @@ CLASHES = {
 
 @pytest.mark.parametrize("is_resumed", [False, True])
 @pytest.mark.parametrize("clash", CLASHES.values(), ids=CLASHES)
-async def test_what_somebody_else_changed_meanwhile_is_not_overwritten(
+async def test_a_change_after_planning_is_not_overwritten(
     client: LaunchClient, emulator: LaunchEmulator, clash: Clash, tmp_path: Path, is_resumed: bool
 ) -> None:
     uids = await client.find("shop-uk", "staging")
@@ -213,7 +215,7 @@ async def test_a_rename_is_an_update(client: LaunchClient, emulator: LaunchEmula
     assert await client.find("shop-britain", "test") == uids
 
 
-async def test_deletions_come_last_and_find_what_is_gone(client: LaunchClient) -> None:
+async def test_deletions_come_last_and_accept_deleted_objects(client: LaunchClient) -> None:
     state = State(projects={"shop-uk": DeclaredProject(delete=True)})
     state.projects["shop-de"] = DeclaredProject(environments={"staging": DeclaredEnvironment(delete=True)})
     plan = await client.state.diff(state)
@@ -229,7 +231,7 @@ async def test_deletions_come_last_and_find_what_is_gone(client: LaunchClient) -
     assert [one.message for one in report.outcomes] == ["was already deleted", "deleted"]
 
 
-async def test_what_is_asked_for_is_redeployed_once_and_waited_for(
+async def test_a_requested_redeployment_happens_once_and_is_waited_for(
     client: LaunchClient, emulator: LaunchEmulator
 ) -> None:
     state = staging(git_branch="release")
@@ -248,7 +250,9 @@ async def test_what_is_asked_for_is_redeployed_once_and_waited_for(
     assert report.outcomes[2].deployment_uid
 
 
-async def test_what_needs_something_that_failed_is_not_begun(client: LaunchClient, emulator: LaunchEmulator) -> None:
+async def test_an_operation_that_needs_a_failed_one_is_not_started(
+    client: LaunchClient, emulator: LaunchEmulator
+) -> None:
     state = italy(production=DeclaredEnvironment(git_branch="main"), preview=DeclaredEnvironment(git_branch="main"))
     plan = await client.state.diff(state)
     emulator.add_project("shop-it", environments=["theirs"], git=True)
@@ -277,9 +281,7 @@ async def test_files_are_uploaded_for_new_projects_and_environments(client: Laun
     assert (await client.state.diff(State.load(path))).is_empty
 
 
-async def test_files_that_are_not_there_are_known_before_the_start(
-    client: LaunchClient, emulator: LaunchEmulator
-) -> None:
+async def test_missing_files_are_reported_before_the_start(client: LaunchClient, emulator: LaunchEmulator) -> None:
     landing = DeclaredProject(source="nowhere", environments={"production": DeclaredEnvironment()})
     plan = await client.state.diff(State(projects={"landing": landing}))
     emulator.ledger.clear()
@@ -313,7 +315,7 @@ async def test_a_confirmation_is_the_number_of_changes(
     assert (await client.state.apply(plan, confirm=len(plan.changes))).is_success
 
 
-async def test_values_are_known_before_the_start(client: LaunchClient, emulator: LaunchEmulator) -> None:
+async def test_missing_values_are_reported_before_the_start(client: LaunchClient, emulator: LaunchEmulator) -> None:
     state = staging(variables={"A_TOKEN": "env:NOT_SET_HERE", "B_TOKEN": "file:not-there"})
     plan = await client.state.diff(state)
     emulator.ledger.clear()
@@ -348,11 +350,11 @@ async def test_a_plan_belongs_to_its_organization(client: LaunchClient) -> None:
 
 
 class Broken(Exception):
-    """Ends a run where it is."""
+    """Ends a run at this point."""
 
 
 def breaking(operation: str) -> Callable[[Request, Send], object]:
-    """A middleware that raises after the first request of an operation was answered."""
+    """Return a middleware that raises after the first request of an operation was answered."""
     broken: list[str] = []
 
     async def middleware(request: Request, send: Send) -> Response:
@@ -373,7 +375,7 @@ async def interrupted(emulator: LaunchEmulator, plan: StatePlan, journal: Path, 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 @pytest.mark.parametrize("again", ["resume", "apply"])
-async def test_an_interrupted_run_is_gone_on_with(
+async def test_an_interrupted_run_is_continued(
     client: LaunchClient, emulator: LaunchEmulator, tmp_path: Path, method: str, again: str
 ) -> None:
     state = italy(production=DeclaredEnvironment(git_branch="main"), preview=DeclaredEnvironment(git_branch="main"))
@@ -392,11 +394,11 @@ async def test_an_interrupted_run_is_gone_on_with(
     assert (await client.state.diff(state)).is_empty
     created = [one.noun for one in emulator.ledger.created]
     assert (created.count("project"), created.count("environment")) == (1, 2)
-    assert created.count("deployment") == 4  # of two new environments, and of two that changed
+    assert created.count("deployment") == 4  # for the two new environments and for the two that changed
     assert "1" not in json.loads(json.dumps(report.rows()[0]["message"]))
 
 
-async def test_a_journal_of_something_else_is_left_alone(client: LaunchClient, tmp_path: Path) -> None:
+async def test_the_journal_of_another_plan_stays_unchanged(client: LaunchClient, tmp_path: Path) -> None:
     journal = tmp_path / "run.journal"
     control = FleetControl()
     control.cancel("later")
@@ -410,7 +412,7 @@ async def test_a_journal_of_something_else_is_left_alone(client: LaunchClient, t
     assert (await client.state.resume(journal, plan.state)).is_success
 
 
-async def test_a_journal_whose_run_is_over_makes_room(client: LaunchClient, tmp_path: Path) -> None:
+async def test_the_journal_of_a_finished_run_is_replaced(client: LaunchClient, tmp_path: Path) -> None:
     journal = tmp_path / "run.journal"
     for branch in ("release", "main", "release"):
         plan = await client.state.diff(staging(git_branch=branch))
@@ -420,7 +422,7 @@ async def test_a_journal_whose_run_is_over_makes_room(client: LaunchClient, tmp_
     assert (await client.state.diff(staging(git_branch="release"))).is_empty
 
 
-async def test_a_service_that_does_not_obey_is_noticed(client: LaunchClient, emulator: LaunchEmulator) -> None:
+async def test_a_service_that_returns_other_values_is_a_failure(client: LaunchClient, emulator: LaunchEmulator) -> None:
     emulator.change(variables_update="merge")
     plan = await client.state.diff(staging(variables={"API_URL": DELETE}))
 
@@ -438,7 +440,7 @@ async def test_a_journal_of_a_fleet_is_no_journal_of_state(client: LaunchClient,
         await client.state.resume(journal, State())
 
 
-async def test_a_document_that_says_no_more_where_values_come_from_is_refused(
+async def test_a_document_without_the_sources_of_planned_values_is_refused(
     client: LaunchClient, tmp_path: Path
 ) -> None:
     control = FleetControl()
@@ -476,7 +478,7 @@ async def test_an_environment_of_a_new_project_may_appear_late(client: LaunchCli
     assert (await client.state.diff(state)).is_empty
 
 
-async def test_a_run_stops_where_too_much_fails(client: LaunchClient, emulator: LaunchEmulator) -> None:
+async def test_a_run_stops_after_too_many_failures(client: LaunchClient, emulator: LaunchEmulator) -> None:
     plan = await client.state.diff(State(groups={"all": DeclaredGroup(git_branch="release")}))
     for project in await client.projects.list():
         for one in await client.environments.list(project.uid):
@@ -490,7 +492,7 @@ async def test_a_run_stops_where_too_much_fails(client: LaunchClient, emulator: 
     assert writes(emulator) == []
 
 
-def test_launch_sync_has_the_same(tmp_path: Path) -> None:
+def test_launch_sync_applies_a_document(tmp_path: Path) -> None:
     with SyncLaunchEmulator(rate_limit=None, build_seconds=0.0) as emulator:
         emulator.add_project("shop", environments=["staging"], git=True)
         credentials = Authtoken(emulator.authtoken)
@@ -507,7 +509,7 @@ def test_launch_sync_has_the_same(tmp_path: Path) -> None:
             assert launch.state.diff(state).is_empty
 
 
-async def test_a_mixed_plan_is_data_as_any_other(client: LaunchClient) -> None:
+async def test_a_mixed_plan_is_a_plan_like_any_other_but_cannot_be_split(client: LaunchClient) -> None:
     state = italy(production=DeclaredEnvironment(git_branch="main"), preview=DeclaredEnvironment(git_branch="main"))
     state.projects["shop-uk"] = DeclaredProject(environments={"staging": DeclaredEnvironment(git_branch="release")})
 

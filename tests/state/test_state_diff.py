@@ -1,4 +1,4 @@
-"""Drift: a pulled document differs in nothing, and what differs is shown as data, without a secret."""
+"""Drift: a pulled document has no differences, and a difference is data without secrets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from launch_async.state.pulling import Pull
 
 Fleet = Sequence[tuple[Project, Sequence[Environment]]]
 
-# What JSON can bring: also what TOML cannot hold, nothing, and two that differ in case.
+# JSON can contain text that TOML cannot contain, empty text, and names that differ only in case.
 texts = st.one_of(
     st.text(max_size=6), st.sampled_from(["shop", "Shop", "SHOP ", "env:A", "file:", "a.b", '"', "\x7f", ""])
 )
@@ -99,7 +99,7 @@ def drift(state: State, fleet: Fleet) -> Comparison:
 
 @settings(max_examples=40)
 @given(fleets)
-def test_a_pulled_document_differs_in_nothing_and_holds_no_secret(fleet: Fleet) -> None:
+def test_a_pulled_document_has_no_differences_and_no_secrets(fleet: Fleet) -> None:
     text = pulled(fleet).to_toml()
 
     found = drift(State.from_toml(text), fleet)
@@ -110,7 +110,7 @@ def test_a_pulled_document_differs_in_nothing_and_holds_no_secret(fleet: Fleet) 
     assert "https://a:b@c" not in text
 
 
-async def test_pulling_an_organization_and_comparing_it_shows_nothing(
+async def test_a_pulled_organization_has_no_differences(
     client: LaunchClient, emulator: LaunchEmulator, tmp_path: Path
 ) -> None:
     path = tmp_path / "launch.toml"
@@ -136,13 +136,13 @@ async def test_some_projects_can_be_pulled(client: LaunchClient) -> None:
         await client.state.pull(["shop-de", "blog"])
 
 
-async def test_only_projects_that_the_document_is_about_are_listed(client: LaunchClient) -> None:
+async def test_only_the_projects_of_the_document_are_listed(client: LaunchClient) -> None:
     state = State(groups={"german": DeclaredGroup(projects=("*-de",))})
 
     assert (await client.state.diff(state)).diff_requests == 2
 
 
-async def test_every_kind_of_change_is_data_in_the_order_of_what_must_come_first(
+async def test_every_kind_of_change_is_data_in_the_order_of_execution(
     client: LaunchClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHOP_TOKEN", "hunter3")
@@ -220,7 +220,7 @@ def changes(plan: StatePlan) -> list[str]:
     return [str(one) for one in plan.changes]
 
 
-async def test_what_is_unmanaged_is_never_touched(client: LaunchClient) -> None:
+async def test_unmanaged_settings_are_never_changed(client: LaunchClient) -> None:
     state = State(defaults=DeclaredSettings(git_branch="release"), unmanaged=("*-uk", "preview", "shop-fr/st*"))
     state.groups["all"] = DeclaredGroup(projects=("*",))
     state.projects["shop-uk"] = DeclaredProject(delete=True)
@@ -228,7 +228,7 @@ async def test_what_is_unmanaged_is_never_touched(client: LaunchClient) -> None:
     assert changes(await client.state.diff(state)) == ['~ shop-de/staging  git_branch: "main" -> "release"']
 
 
-async def test_own_settings_win_over_later_groups_over_earlier_ones_over_defaults(client: LaunchClient) -> None:
+async def test_own_settings_override_later_groups_then_earlier_groups_then_defaults(client: LaunchClient) -> None:
     state = State(defaults=DeclaredSettings(git_branch="1", description="1", build_command="1", server_command="1"))
     state.groups["a"] = DeclaredGroup(projects=("*-uk",), description="2", build_command="2", server_command="2")
     state.groups["b"] = DeclaredGroup(environments=("staging",), build_command="3", server_command="3")
@@ -249,7 +249,7 @@ async def test_an_empty_text_removes_a_value_and_equals_none(client: LaunchClien
     assert changes(await client.state.diff(state)) == ['~ shop-uk/staging  git_branch: "main" -> none']
 
 
-async def test_what_leads_to_no_value_is_listed_and_set_only_where_nothing_is(client: LaunchClient) -> None:
+async def test_a_reference_without_a_value_is_listed_and_sets_only_a_new_variable(client: LaunchClient) -> None:
     variables = {"API_TOKEN": "env:NOT_SET_ANYWHERE", "OTHER_TOKEN": "file:not-there"}
     state = State(
         projects={"shop-uk": DeclaredProject(environments={"staging": DeclaredEnvironment(variables=variables)})}
@@ -261,7 +261,7 @@ async def test_what_leads_to_no_value_is_listed_and_set_only_where_nothing_is(cl
     assert [one.name for one in plan.unresolved] == ["env:NOT_SET_ANYWHERE", "file:not-there"]
 
 
-async def test_files_and_functions_are_compared_by_what_they_lead_to(client: LaunchClient, tmp_path: Path) -> None:
+async def test_files_and_functions_are_compared_by_their_values(client: LaunchClient, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("hunter2\n")
     path = tmp_path / "launch.toml"
     path.write_text('[groups.all]\nprojects = ["*"]\n[groups.all.variables]\nAPI_TOKEN = "file:token"\n')
@@ -271,7 +271,7 @@ async def test_files_and_functions_are_compared_by_what_they_lead_to(client: Lau
     assert (await client.state.diff(state)).is_empty
 
 
-async def test_what_cannot_be_applied_is_named_at_once(client: LaunchClient) -> None:
+async def test_all_inapplicable_settings_are_named_together(client: LaunchClient) -> None:
     text = """\
 [defaults]
 framework_preset = "SVELTE"
@@ -305,7 +305,7 @@ async def test_two_names_for_one_project_are_refused(client: LaunchClient) -> No
         await client.state.diff(state)
 
 
-async def test_what_the_api_cannot_change_is_a_note(client: LaunchClient) -> None:
+async def test_a_difference_that_the_api_cannot_change_is_a_note(client: LaunchClient) -> None:
     repository = DeclaredRepository(repository_name="acme/other", username="acme", repository_url="https://x")
     state = State(projects={"shop-de": DeclaredProject(uid="0" * 24, repository=repository)})
 
@@ -316,7 +316,7 @@ async def test_what_the_api_cannot_change_is_a_note(client: LaunchClient) -> Non
     assert f"no project has the UID {'0' * 24}; this name has the UID" in plan.notes[1]
 
 
-async def test_what_is_deleted_already_is_no_change(client: LaunchClient) -> None:
+async def test_deleting_an_absent_object_is_no_change(client: LaunchClient) -> None:
     gone = DeclaredEnvironment(delete=True, variables={"X": DELETE})
     state = State(
         projects={"gone": DeclaredProject(delete=True), "shop-de": DeclaredProject(environments={"gone": gone})}
@@ -325,7 +325,7 @@ async def test_what_is_deleted_already_is_no_change(client: LaunchClient) -> Non
     assert (await client.state.diff(state)).is_empty
 
 
-async def test_a_password_is_compared_where_it_is_shown(client: LaunchClient) -> None:
+async def test_a_password_is_compared_if_the_service_shows_it(client: LaunchClient) -> None:
     uids = await client.find("shop-de", "staging")
     shown = PasswordProtection(is_enabled=True, username="a", password="hunter2")
     await client.environments.update(*uids, password_protection=shown)
@@ -343,7 +343,7 @@ async def test_a_password_is_compared_where_it_is_shown(client: LaunchClient) ->
     assert [(one.kind, one.field) for one in other.changes] == [(ChangeKind.UPDATE, "password_protection.password")]
 
 
-def test_what_has_no_name_is_not_renamed() -> None:
+def test_an_object_without_a_name_is_not_renamed() -> None:
     project = Project(uid="0" * 24, name="shop", project_type=ProjectType.GITPROVIDER)
     environment = Environment(uid="1" * 24)
 
@@ -353,7 +353,7 @@ def test_what_has_no_name_is_not_renamed() -> None:
 
 
 @pytest.mark.parametrize(("declared", "actual"), [("M\u00fcller", "Mu\u0308ller"), ("Mu\u0308ller", "M\u00fcller")])
-def test_two_spellings_of_a_name_are_one(declared: str, actual: str) -> None:
+def test_two_spellings_of_a_name_are_equal(declared: str, actual: str) -> None:
     project = Project(uid="0" * 24, name=actual, project_type=ProjectType.GITPROVIDER)
     environment = Environment(uid="1" * 24, name=actual)
     state = State(projects={declared: DeclaredProject(environments={declared: DeclaredEnvironment()})})
@@ -361,7 +361,7 @@ def test_two_spellings_of_a_name_are_one(declared: str, actual: str) -> None:
     assert drift(state, [(project, [environment])]).steps == []
 
 
-async def test_a_coroutine_function_gives_no_value(client: LaunchClient) -> None:
+async def test_a_coroutine_function_is_no_source_of_values(client: LaunchClient) -> None:
     async def token() -> str:
         return "hunter3"
 

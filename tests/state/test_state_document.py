@@ -1,4 +1,4 @@
-"""State files: what they may say, what errors name, and that writing keeps what people wrote."""
+"""State files: the keys that they may contain, the errors for others, and the text that stays when a file is saved."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_document_is_typed_data() -> None:
 
 @limits(max_examples=15)
 @given(states, states)
-def test_what_is_written_new_or_into_a_loaded_file_is_read_back(loaded: State, changed: State) -> None:
+def test_a_new_and_a_changed_file_are_read_back_unchanged(loaded: State, changed: State) -> None:
     text = loaded.to_toml()
     state = State.from_toml(text)
     assert state == loaded
@@ -121,7 +121,7 @@ def test_what_is_written_new_or_into_a_loaded_file_is_read_back(loaded: State, c
     assert State.from_toml(state.to_toml()) == changed
 
 
-def test_what_was_loaded_is_saved_as_it_was(tmp_path: Path) -> None:
+def test_a_loaded_file_is_saved_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "launch.toml"
     path.write_text(EXAMPLE)
     path.chmod(0o640)
@@ -149,7 +149,7 @@ def test_saving_a_changed_document_keeps_comments_and_order() -> None:
     assert State.from_toml(text) == state
 
 
-def test_new_environments_can_stand_beside_dotted_keys() -> None:
+def test_new_environments_can_be_added_to_dotted_keys() -> None:
     state = State.from_toml(
         '[projects.shop]\n# ours\nenvironments.production = {git_branch = "main"}\n[projects.blog]\n'
     )
@@ -161,7 +161,7 @@ def test_new_environments_can_stand_beside_dotted_keys() -> None:
     assert State.from_toml(text) == state
 
 
-def test_all_problems_are_named_at_once_with_file_line_and_key() -> None:
+def test_all_problems_are_named_together_with_file_line_and_key() -> None:
     text = '''unmanged = 1
 [defaults]
 framework_preset = 3
@@ -218,7 +218,7 @@ git_branch = "m"
         ("a = '''", "launch.toml:1: is not valid TOML"),
     ],
 )
-def test_what_is_no_toml_is_named_with_its_line(text: str, place: str) -> None:
+def test_invalid_toml_is_named_with_its_line(text: str, place: str) -> None:
     (problem,) = problems(text)
 
     assert problem.startswith(place)
@@ -226,7 +226,7 @@ def test_what_is_no_toml_is_named_with_its_line(text: str, place: str) -> None:
 
 @given(st.data())
 def test_the_line_of_every_key_is_right(data: st.DataObject) -> None:
-    # Each value is a number of its own: the line that holds it is the key's.
+    # Each value is a different number, so the line that contains the number is the line of the key.
     keys = st.sampled_from(["a", '"b c"', "'d.e'", '"\\"#]="', "f"])
     values = {}
     lines = []
@@ -265,7 +265,7 @@ def test_the_line_of_every_key_is_right(data: st.DataObject) -> None:
     assert found == values
 
 
-def test_references_are_listed_with_what_uses_them() -> None:
+def test_references_are_listed_with_the_variables_that_use_them() -> None:
     state = State.from_toml(EXAMPLE)
     state.defaults.password_protection = DeclaredPasswordProtection(password="file:preview.txt")
 
@@ -283,7 +283,7 @@ def test_references_are_listed_with_what_uses_them() -> None:
         ("\ud800", "lone surrogate"),
     ],
 )
-def test_what_must_not_or_cannot_be_written_is_refused(source: object, message: str) -> None:
+def test_a_source_that_cannot_be_written_is_refused(source: object, message: str) -> None:
     environment = DeclaredEnvironment(variables={"API_TOKEN" if source == "hunter2" else "API_URL": source})
     state = State(projects={"shop": DeclaredProject(environments={"production": environment})})
 
@@ -308,11 +308,11 @@ def test_harmless_names_need_no_reference(name: str) -> None:
         ("X", "-----BEGIN PRIVATE KEY-----"),
     ],
 )
-def test_what_looks_like_a_secret_needs_one(name: str, value: str) -> None:
+def test_a_value_that_looks_like_a_secret_needs_a_reference(name: str, value: str) -> None:
     assert "looks like a secret" in problems(f'[defaults.variables]\n{name} = "{value}"\n')[0]
 
 
-def test_reading_needs_no_tomlkit_and_writing_says_that_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_works_without_tomlkit_and_writing_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tomlkit", None)
     state = State.from_toml(EXAMPLE)
 
@@ -321,7 +321,7 @@ def test_reading_needs_no_tomlkit_and_writing_says_that_it_does(monkeypatch: pyt
 
 
 @pytest.mark.parametrize("content", [None, b"\xff"])
-def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, content: bytes | None) -> None:
+def test_an_unreadable_file_is_refused_with_the_reason(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "launch.toml"
     if content is not None:
         path.write_bytes(content)
@@ -330,7 +330,7 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path, content: bytes | No
         State.load(path)
 
 
-def test_the_schema_knows_the_keys_that_are_read() -> None:
+def test_the_schema_contains_the_keys_that_are_read() -> None:
     tables = {
         "state": SCHEMA,
         "defaults": SCHEMA["properties"]["defaults"],
@@ -346,7 +346,7 @@ def test_the_schema_is_published_with_the_documentation() -> None:
     assert json.loads((ROOT / "docs/reference/launch.schema.json").read_text("utf-8")) == SCHEMA
 
 
-def test_the_schema_refuses_what_is_refused() -> None:
+def test_the_schema_refuses_what_the_reader_refuses() -> None:
     assert jsonschema_rs.is_valid(SCHEMA, tomllib.loads(EXAMPLE))
     for text in (
         '[defaults]\ngit_brunch = "x"',
@@ -358,11 +358,11 @@ def test_the_schema_refuses_what_is_refused() -> None:
         assert not jsonschema_rs.is_valid(SCHEMA, tomllib.loads(text))
 
 
-def test_tomlkit_reads_what_is_written() -> None:
+def test_tomlkit_reads_the_written_file() -> None:
     assert tomlkit.parse(State.from_toml(EXAMPLE).to_toml())
 
 
-def test_a_secret_that_stands_in_a_file_is_in_no_traceback(tmp_path: Path) -> None:
+def test_a_secret_in_a_file_is_in_no_traceback(tmp_path: Path) -> None:
     path = tmp_path / "launch.toml"
     path.write_text('[defaults.variables]\nAPI_TOKEN = "hunter2"\n')
 

@@ -22,7 +22,7 @@ async def emulator() -> AsyncIterator[LaunchEmulator]:
 
 @pytest.fixture
 async def client(emulator: LaunchEmulator) -> AsyncIterator[LaunchClient]:
-    """A client of it."""
+    """A client of the emulator."""
     async with client_of(emulator) as launch:
         yield launch
 

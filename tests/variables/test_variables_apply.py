@@ -1,4 +1,4 @@
-"""launch.variables against an emulator: compare, apply, and two people at once."""
+"""`launch.variables` against an emulator: compare, apply, and two writers at the same time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def test_variables_are_read_by_name(client, uids):
     assert (len(values), list(values), values["LIMIT"]) == (3, ["API_URL", "LIMIT", "SECRET"], "7")
 
 
-async def test_a_difference_names_what_would_happen(client, uids):
+async def test_a_difference_names_the_planned_changes(client, uids):
     diff = await client.variables.diff(*uids, {"LIMIT": "8", "SECRET": "s3cr3t-value", "NEW": "n"})
 
     assert (diff.added, diff.changed, diff.removed) == (("NEW",), ("LIMIT",), ())
@@ -30,7 +30,7 @@ async def test_a_difference_names_what_would_happen(client, uids):
     assert diff.has_changes
 
 
-async def test_only_with_remove_something_goes(client, uids):
+async def test_variables_are_removed_only_with_remove(client, uids):
     diff = await client.variables.diff(*uids, {"LIMIT": "7"}, remove=True)
 
     assert (diff.added, diff.changed, diff.unchanged) == ((), (), ("LIMIT",))
@@ -43,7 +43,7 @@ async def test_comparing_writes_nothing(client, uids, emulator):
     assert emulator.ledger.count("updateEnvironment") == 0
 
 
-async def test_applying_changes_what_is_desired_and_keeps_the_rest(client, uids):
+async def test_applying_changes_the_desired_variables_and_keeps_the_others(client, uids):
     environment = await client.variables.apply(await client.variables.diff(*uids, {"LIMIT": "8", "NEW": "n"}))
 
     assert {one.key: one.value for one in environment.environment_variables} == {**ALL, "LIMIT": "8", "NEW": "n"}
@@ -109,7 +109,7 @@ async def test_a_change_of_the_same_variables_is_reported_and_not_overwritten(cl
     assert emulator.ledger.count("updateEnvironment") == 1
 
 
-async def test_with_remove_a_variable_that_somebody_else_added_is_not_removed_unseen(client, uids):
+async def test_with_remove_a_variable_of_another_writer_is_reported_and_not_removed(client, uids):
     diff = await client.variables.diff(*uids, {"LIMIT": "7"}, remove=True)
     await client.environments.update(*uids, environment_variables={**ALL, "THEIRS": "t"})
 
@@ -131,7 +131,7 @@ async def test_a_change_of_other_variables_is_kept_and_logged(client, uids, capl
     assert "their-value" not in caplog.text
 
 
-async def test_the_same_change_by_somebody_else_is_no_conflict(client, uids):
+async def test_the_same_change_by_another_writer_is_no_conflict(client, uids):
     diff = await client.variables.diff(*uids, {"LIMIT": "8"})
     await client.environments.update(*uids, environment_variables={**ALL, "LIMIT": "8"})
 
@@ -140,9 +140,9 @@ async def test_the_same_change_by_somebody_else_is_no_conflict(client, uids):
     assert {one.key: one.value for one in environment.environment_variables} == {**ALL, "LIMIT": "8"}
 
 
-async def test_somebody_who_writes_at_the_same_time_is_found_by_reading_back(client, uids, emulator):
+async def test_a_simultaneous_write_is_found_by_reading_back(client, uids, emulator):
     diff = await client.variables.diff(*uids, {"LIMIT": "8"})
-    # The write is answered, and does nothing: as if another one had come right after it.
+    # The emulator answers the write without storing it, as if another writer had written right after.
     body = json.dumps({"environment": {"uid": uids[1]}})
     emulator.faults.add("status_before", operation="updateEnvironment", status=200, body=body)
 
@@ -164,7 +164,7 @@ async def test_a_write_whose_answer_cannot_be_read_is_read_back(client, uids, em
     assert "The response to a write of variables was lost" in caplog.text
 
 
-async def test_a_write_that_is_not_there_when_read_back_stays_unknown(client, uids, emulator):
+async def test_a_write_that_is_absent_when_read_back_stays_unknown(client, uids, emulator):
     diff = await client.variables.diff(*uids, {"LIMIT": "8"})
     emulator.faults.add("status_before", operation="updateEnvironment", status=200, body="{", times=1)
 
@@ -188,16 +188,14 @@ async def test_a_list_that_breaks_a_limit_is_refused_before_a_request(client, ui
     assert emulator.ledger.requests == []
 
 
-async def test_a_list_that_breaks_a_limit_together_with_what_is_there_is_refused_before_it_is_written(
-    client, uids, emulator
-):
+async def test_a_merged_list_that_breaks_a_limit_is_refused_before_it_is_written(client, uids, emulator):
     with pytest.raises(InvalidArgumentError, match="130 variables"):
         await client.variables.diff(*uids, {f"NAME_{number}": "x" for number in range(127)})
 
     assert emulator.ledger.count("updateEnvironment") == 0
 
 
-async def test_a_list_that_grew_meanwhile_beyond_a_limit_is_not_written(client, uids, emulator):
+async def test_a_list_that_another_writer_made_too_long_is_not_written(client, uids, emulator):
     diff = await client.variables.diff(*uids, {"NEW": "n"})
     await client.environments.update(
         *uids, environment_variables={**ALL, **{f"NAME_{number}": "x" for number in range(125)}}
@@ -209,7 +207,7 @@ async def test_a_list_that_grew_meanwhile_beyond_a_limit_is_not_written(client, 
     assert emulator.ledger.count("updateEnvironment") == 1
 
 
-async def test_an_environment_that_is_not_there_is_not_found(client, uids):
+async def test_an_absent_environment_is_not_found(client, uids):
     with pytest.raises(NotFoundError):
         await client.variables.diff(uids[0], "0" * 24, {"A": "a"})
 
@@ -250,7 +248,7 @@ async def test_values_are_not_pickled(client, uids, copied):
         copied(VariableValues({"A": "a"}))
 
 
-async def test_a_fingerprint_tells_whether_the_same_was_read(client, uids):
+async def test_equal_fingerprints_mean_equal_variables(client, uids):
     first, second = [await client.variables.diff(*uids, {"NEW": text}) for text in "ab"]
     await client.variables.apply(first)
     third = await client.variables.diff(*uids, {"NEW": "b"})

@@ -27,7 +27,7 @@ TWICE=second
 """
 
 
-async def test_a_dotenv_file_says_what_is_desired(client, uids, tmp_path):
+async def test_a_dotenv_file_contains_the_desired_variables(client, uids, tmp_path):
     file = tmp_path / "production.env"
     file.write_text(FILE, "utf-8")
 
@@ -53,7 +53,7 @@ async def test_a_byte_order_mark_is_no_part_of_a_name(client, uids, tmp_path):
 
 
 @pytest.mark.parametrize(("text", "line"), [("GOOD=1\nNAME ONLY\n", 2), ("GOOD=1\n\nNAME\n", 3), ("'UNCLOSED=x\n", 1)])
-async def test_a_line_that_is_no_assignment_is_refused_by_its_number(client, uids, tmp_path, text, line):
+async def test_a_line_that_is_no_assignment_is_refused_with_its_number(client, uids, tmp_path, text, line):
     file = tmp_path / "broken.env"
     file.write_text(text, "utf-8")
 
@@ -61,7 +61,7 @@ async def test_a_line_that_is_no_assignment_is_refused_by_its_number(client, uid
         await client.variables.diff(*uids, file)
 
 
-async def test_an_empty_value_in_a_file_is_refused_by_name(client, uids, tmp_path):
+async def test_an_empty_value_in_a_file_is_refused_with_its_name(client, uids, tmp_path):
     file = tmp_path / "empty.env"
     file.write_text("NAME=\n", "utf-8")
 
@@ -103,7 +103,7 @@ def test_a_file_is_read_as_npm_reads_it(text, value):
 
 
 @pytest.mark.parametrize("text", ["A+=1", "export A", "A", "A:x", 'A="x', "A='x' y", "=x"])
-def test_what_npm_skips_or_half_reads_is_refused(text):
+def test_text_that_npm_skips_or_misreads_is_refused(text):
     with pytest.raises(DotenvError, match="line 2"):
         read_dotenv(f"B=1\n{text}\n")
 
@@ -119,7 +119,7 @@ async def test_a_refused_file_shows_no_value(client, uids, tmp_path):
     assert "CANARY" not in "".join(shown.format())
 
 
-# npm's dotenv, lib/main.js: how it cuts a file, and what it makes of a value.
+# Code of npm's dotenv, from lib/main.js: the pattern that splits a file, and the conversion of a value.
 BY_NPM = r"""
 const LINE = /^\s*(?:export\s+)?([\w.-]+)(?:\s*=\s*?|:\s+?)(\s*'(?:\\'|[^'])*'|\s*"(?:\\"|[^"])*"|\s*`(?:\\`|[^`])*`|[^#\r\n]+)?\s*(?:#.*)?(?:$|$)/mg
 const read = source => Object.fromEntries([...source.replace(/\r\n?/mg, "\n").matchAll(LINE)].map(([, name, found]) => {
@@ -132,7 +132,7 @@ PIECES = ["a", " ", "#", "\\n", "\\", "$", "=", "'", '"', "`", "\n", "export ", 
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node is not here")
-def test_nobody_can_tell_the_reader_from_npms():
+def test_the_reader_agrees_with_npm_on_all_files():
     chance = random.Random(4)
     files = ["".join(chance.choices(PIECES, k=chance.randint(1, 12))) for _ in range(4000)]
     files += [

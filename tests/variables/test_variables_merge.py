@@ -11,7 +11,7 @@ LISTS = st.dictionaries(st.sampled_from("ABCDEFG"), VALUES, max_size=7)
 
 
 @given(LISTS, LISTS)
-def test_merging_sets_everything_desired_and_keeps_everything_else(current, desired):
+def test_merging_sets_the_desired_variables_and_keeps_the_others(current, desired):
     target = merged(current, desired, remove=False)
 
     assert {name: target[name] for name in desired} == desired
@@ -34,26 +34,26 @@ def test_merging_twice_changes_nothing_the_second_time(current, desired, remove)
 
 
 @given(LISTS, LISTS)
-def test_what_stays_keeps_its_place(current, desired):
+def test_unchanged_variables_keep_their_order(current, desired):
     target = list(merged(current, desired, remove=False))
 
     assert target[: len(current)] == list(current)
 
 
 @given(LISTS, LISTS, st.booleans())
-def test_nothing_collides_if_nobody_else_wrote(read, desired, remove):
+def test_nothing_collides_without_another_writer(read, desired, remove):
     assert collisions(read, read, desired, remove=remove) == ()
 
 
 @given(LISTS, LISTS, st.booleans())
-def test_nothing_collides_if_the_same_was_applied_meanwhile(read, desired, remove):
+def test_nothing_collides_if_another_writer_applied_the_same(read, desired, remove):
     now = merged(read, desired, remove=remove)
 
     assert collisions(read, now, desired, remove=remove) == ()
 
 
 @given(LISTS, LISTS, LISTS, st.booleans())
-def test_no_change_of_somebody_else_is_ever_lost_unseen(read, now, desired, remove):
+def test_every_change_of_another_writer_is_kept_or_reported(read, now, desired, remove):
     clashes = collisions(read, now, desired, remove=remove)
     target = merged(now, desired, remove=remove)
 
@@ -63,12 +63,12 @@ def test_no_change_of_somebody_else_is_ever_lost_unseen(read, now, desired, remo
 
 
 @given(LISTS, LISTS, LISTS, st.booleans())
-def test_only_what_somebody_else_changed_can_collide(read, now, desired, remove):
+def test_only_changes_of_another_writer_can_collide(read, now, desired, remove):
     assert set(collisions(read, now, desired, remove=remove)) <= set(differing(read, now))
 
 
 @given(LISTS, LISTS)
-def test_two_lists_differ_by_name_exactly_where_they_differ(one, other):
+def test_a_difference_names_exactly_the_variables_that_differ(one, other):
     names = differing(one, other)
 
     assert names == tuple(sorted(names))

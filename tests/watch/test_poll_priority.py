@@ -1,4 +1,4 @@
-"""Which place in the queue for the budget a watcher's requests take, and which share of it."""
+"""The priority of a watcher's requests in the rate limiter, and their share of the budget."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REF = DeploymentRef("a" * 24, "b" * 24, "c" * 24)
 
 
 class Recording(LocalRateLimiter):
-    """A limiter that remembers the priority of each request."""
+    """A limiter that records the priority of each request."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Recording(LocalRateLimiter):
     ],
     ids=["poll", "follow", "tail", "get"],
 )
-async def test_a_watcher_goes_behind_a_call_that_somebody_waits_for(ask, priority) -> None:
+async def test_a_watcher_has_a_lower_priority_than_an_interactive_call(ask, priority) -> None:
     limiter = Recording()
     async with LaunchEmulator() as emulator, client_of(emulator, limiter=limiter) as launch:
         with contextlib.suppress(NotFoundError):
@@ -58,7 +58,7 @@ def most_in_ten_seconds(times: list[float]) -> int:
     return max(sum(start <= at < start + 10 for at in times) for start in times)
 
 
-def test_forty_tails_use_half_of_the_budget_and_a_call_beside_them_does_not_wait() -> None:
+def test_forty_tails_use_half_of_the_budget_and_do_not_delay_a_call() -> None:
     launch = Launch([Build(ends=0)])
 
     async def main() -> float:

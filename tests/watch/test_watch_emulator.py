@@ -1,4 +1,4 @@
-"""Waiting and following against the emulator over real sockets: at 1, 20 and 200 deployments at once."""
+"""Waiting and following against the emulator over real sockets, with 1, 20 and 200 deployments at the same time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def _ends(client: LaunchClient, started: list[Deployment]) -> list[str]:
     ("count", "bound", "faults"),
     [(1, "exclusive", ()), (20, "inclusive", ("reset_before", "reset_after", "truncate")), (200, "exclusive", ())],
 )
-async def test_every_line_is_given_once_and_in_order_and_every_end_is_told_once(
+async def test_every_line_is_given_once_and_in_order_and_every_end_is_reported_once(
     count: int, bound: Literal["exclusive", "inclusive"], faults: tuple[FaultKind, ...]
 ) -> None:
     async with (
@@ -70,7 +70,7 @@ with LaunchClient(Authtoken(token), base_url=url, organization_uid=organization)
 """
 
 
-async def test_another_process_takes_over_with_nothing_but_a_reference_as_json() -> None:
+async def test_another_process_continues_with_only_a_reference_as_json() -> None:
     async with (
         LaunchEmulator(build_seconds=0.2) as emulator,
         LaunchClient(

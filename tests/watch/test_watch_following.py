@@ -1,4 +1,4 @@
-"""Following, in virtual time: every line once and in order, at few requests, whatever fails meanwhile."""
+"""Following a log in virtual time: every line once and in order, with few requests, also when requests fail."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def followed(launch: Launch, **options: str) -> list[str]:
 
 
 @pytest.mark.parametrize("bound", ["inclusive", "exclusive"])
-def test_every_line_comes_once_and_in_order(bound: Bound) -> None:
+def test_every_line_is_given_once_and_in_order(bound: Bound) -> None:
     lines = [Line(str(number), at=number * 0.3) for number in range(200)]
     lines += [Line("twin", at=30.0), Line("twin", at=30.0)]
     launch = Launch([Build(begins=0, ends=62, lines=lines)], bound=bound)
@@ -63,7 +63,7 @@ def test_every_line_comes_once_and_in_order(bound: Bound) -> None:
     "stamp", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2100-01-01T00:00:00Z"]
 )
 @pytest.mark.parametrize("at", [1.0, 30.0])
-def test_a_line_of_any_time_is_given_and_hides_no_other(stamp: str, at: float) -> None:
+def test_a_line_with_any_time_is_given_and_hides_no_other_line(stamp: str, at: float) -> None:
     lines = [*(Line(str(second), at=second + 0.5) for second in range(60)), Line("odd", at=at, stamp=stamp)]
     launch, seen = Launch([Build(ends=60, lines=lines)]), dict[str, float]()
 
@@ -75,12 +75,12 @@ def test_a_line_of_any_time_is_given_and_hides_no_other(stamp: str, at: float) -
     run(main())
 
     assert sorted(seen) == sorted(line.message for line in lines)
-    # While it is written, and not only when the whole log is read at the end.
+    # The line is given during the build, and not only when the whole log is read at the end.
     assert seen["50"] < 60
 
 
 @pytest.mark.parametrize("late", [1.0, 4.0, 30.0, 60.4])
-def test_a_late_line_comes_late_and_once(late: float) -> None:
+def test_a_late_line_is_given_late_and_once(late: float) -> None:
     lines = [Line("late", at=10.0, late=late - 10 if late > 10 else late), *[Line("x", at=at) for at in range(60)]]
     launch = Launch([Build(ends=60, lines=lines)])
 
@@ -88,9 +88,7 @@ def test_a_late_line_comes_late_and_once(late: float) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "late"), [(1, 0.9), (60, 2.9), (200, 4.9)])
-def test_a_line_that_becomes_readable_after_the_end_is_waited_for_as_long_as_the_build_lets_expect(
-    seconds: int, late: float
-) -> None:
+def test_the_wait_for_late_last_lines_grows_with_the_duration_of_the_build(seconds: int, late: float) -> None:
     lines = [*[Line("x", at=at) for at in range(0, seconds, 10)], Line("last", at=seconds, late=late)]
     launch = Launch([Build(ends=seconds, lines=lines)])
 
@@ -98,7 +96,7 @@ def test_a_line_that_becomes_readable_after_the_end_is_waited_for_as_long_as_the
 
 
 @pytest.mark.parametrize("end", range(36, 46))
-def test_a_log_whose_lines_are_always_late_is_waited_for_as_long(end: int) -> None:
+def test_the_wait_for_the_last_line_is_as_long_as_the_usual_delay(end: int) -> None:
     lines = [*[Line(str(at), at=at, late=4) for at in range(30)], Line("last", at=end, late=4)]
     launch = Launch([Build(ends=end, lines=lines)])
 
@@ -106,7 +104,7 @@ def test_a_log_whose_lines_are_always_late_is_waited_for_as_long(end: int) -> No
 
 
 @pytest.mark.parametrize("end", range(36, 46))
-def test_a_log_in_which_a_line_was_late_is_waited_for_as_long(end: int) -> None:
+def test_the_wait_for_the_last_line_is_as_long_as_the_longest_delay(end: int) -> None:
     lines = [*[Line("x", at=at) for at in range(30)], Line("late", at=10, late=4.5), Line("last", at=end, late=4)]
     launch = Launch([Build(ends=end, lines=lines)])
 
@@ -156,10 +154,10 @@ def test_followers_of_one_deployment_share_its_requests() -> None:
         assert run(main()) == [[str(at) for at in range(60)]] * followers
         return len(launch.seen)
 
-    assert requests_of(5) <= requests_of(1) + 8  # the four others cost a request when they come, and one more
+    assert requests_of(5) <= requests_of(1) + 8  # each of the four others costs one request at its start and one more
 
 
-def test_when_the_follower_that_reads_is_cancelled_another_one_reads() -> None:
+def test_another_follower_reads_after_the_reading_follower_is_cancelled() -> None:
     launch = Launch([Build(ends=30, lines=[Line(str(at), at=at) for at in range(30)])], latency=0.5)
 
     async def main() -> list[str]:
@@ -170,7 +168,7 @@ def test_when_the_follower_that_reads_is_cancelled_another_one_reads() -> None:
 
         first = asyncio.create_task(follow())
         second = asyncio.create_task(follow())
-        await asyncio.sleep(0.7)  # the state is known after half a second: now the log is asked for
+        await asyncio.sleep(0.7)  # the state is known after 0.5 s, so now the log is requested
         first.cancel()
         return await second
 
@@ -178,14 +176,14 @@ def test_when_the_follower_that_reads_is_cancelled_another_one_reads() -> None:
 
 
 @pytest.mark.parametrize("created", [True, False])
-def test_a_hundred_logs_take_hardly_more_requests_than_the_fewest_that_could_do_it(created: bool) -> None:
+def test_a_hundred_logs_take_few_more_requests_than_the_minimum(created: bool) -> None:
     figures = follow_many(100, 40, 80, created=created)
 
     assert (figures.lost, figures.repeated) == (0, 0)
-    assert figures.ratio <= 1.35  # it is 1.25 at most for two hundred: benchmarks/followers.py
+    assert figures.ratio <= 1.35  # the ratio is at most 1.25 for two hundred: benchmarks/followers.py
 
 
-def test_a_line_with_an_unreadable_time_comes_once() -> None:
+def test_a_line_with_an_unreadable_time_is_given_once() -> None:
     launch = Launch([Build(ends=60, lines=[Line("odd", at=5, stamp="yesterday"), Line("even", at=30)])])
 
     assert sorted(followed(launch)) == ["even", "odd"]
@@ -198,14 +196,14 @@ def test_the_log_of_a_deployment_that_has_ended_takes_two_requests() -> None:
     assert len(launch.seen) == 2
 
 
-def test_a_queued_deployment_is_not_asked_for_its_log() -> None:
+def test_the_log_of_a_queued_deployment_is_not_requested() -> None:
     launch = Launch([Build(begins=100, ends=160, lines=[Line("x", at=101)])])
 
     assert followed(launch) == ["x"]
     assert all(at >= 100 for at, operation, _ in launch.seen if operation == "getDeploymentLogs")
 
 
-def test_a_flowing_log_costs_no_looks_at_the_status() -> None:
+def test_a_flowing_log_needs_no_polls_of_the_status() -> None:
     launch = Launch([Build(ends=300, lines=[Line(str(at), at=at) for at in range(300)])])
 
     assert len(followed(launch)) == 300
@@ -226,7 +224,7 @@ def test_a_log_that_fails_for_a_while_is_reported_once_and_loses_no_line(caplog:
     assert [record.name for record in caplog.records] == ["launch_async.watch.following"]
 
 
-def test_a_log_that_always_fails_ends_nothing() -> None:
+def test_a_log_that_always_fails_does_not_end_the_iteration() -> None:
     launch = Launch([Build(ends=60)])
     launch.fail("getDeploymentLogs", status=500)
 
@@ -234,7 +232,7 @@ def test_a_log_that_always_fails_ends_nothing() -> None:
     assert run(launch.client().wait(launch.ref(0))).status == "LIVE"
 
 
-def test_a_deployment_that_cannot_be_looked_at_ends_the_iteration() -> None:
+def test_a_deployment_that_cannot_be_read_ends_the_iteration() -> None:
     launch = Launch([Build()])
     launch.fail("getDeployment", "listDeployments", status=404)
 
@@ -254,7 +252,7 @@ def test_a_status_that_cannot_be_read_for_a_minute_ends_the_iteration() -> None:
         run(main())
 
 
-def test_the_last_lines_are_asked_for_again_if_that_fails() -> None:
+def test_a_failed_request_for_the_last_lines_is_repeated() -> None:
     launch = Launch([Build(ends=0, lines=[Line("x")])])
     launch.fail("getDeploymentLogs", status=500)
 
@@ -265,7 +263,7 @@ def test_the_last_lines_are_asked_for_again_if_that_fails() -> None:
     assert run(main()) == ["x"]
 
 
-def test_a_stored_cursor_goes_on_where_it_was() -> None:
+def test_a_stored_cursor_continues_after_its_last_line() -> None:
     launch = Launch([Build(ends=60, lines=[Line(str(at), at=at) for at in range(60)])])
 
     async def main() -> tuple[list[str], list[str]]:
@@ -281,7 +279,7 @@ def test_a_stored_cursor_goes_on_where_it_was() -> None:
     assert first + rest == [str(at) for at in range(60)]
 
 
-def test_a_level_that_there_is_not_is_refused_before_anything_is_asked() -> None:
+def test_an_unknown_level_is_refused_before_a_request() -> None:
     launch = Launch([Build(ends=9999)])
 
     async def follow_all() -> None:
@@ -302,7 +300,7 @@ def test_lines_can_be_chosen_by_stage_and_by_level() -> None:
     assert followed(launch, level="warning") == ["warning: c", "Error: d"]
 
 
-def test_what_is_no_cursor_is_refused() -> None:
+def test_a_text_that_is_no_cursor_is_refused_by_following() -> None:
     with pytest.raises(InvalidArgumentError, match="cursor"):
         followed(Launch([Build()]), cursor="x")
 
@@ -324,7 +322,7 @@ def test_watching_gives_every_line_before_it_returns() -> None:
     assert [event for event in events if not event.isupper()] == ["first", "last", "returned LIVE"]
 
 
-def test_watching_a_failure_reports_it_without_asking_for_the_log_again() -> None:
+def test_watching_a_failure_reports_it_without_another_request_for_the_log() -> None:
     launch = Launch([Build(ends=20, outcome="FAILED", lines=[Line("Error: x", at=19)])])
     messages: list[str] = []
 
@@ -363,7 +361,7 @@ def test_a_callback_that_raises_ends_the_watch() -> None:
         run(launch.client()._watching.watch(launch.ref(0), on_log=lambda _: 1 // 0))
 
 
-def test_many_logs_come_as_one_stream_by_time() -> None:
+def test_many_logs_are_one_stream_ordered_by_time() -> None:
     builds = [
         Build(ends=30, environment=index, lines=[Line(f"{index}-{at}", at=at + index / 10) for at in range(30)])
         for index in range(5)
@@ -397,7 +395,7 @@ def test_one_log_that_cannot_be_followed_does_not_end_the_others() -> None:
     assert seen == [f"{launch.uids[0][:8]} x"]
 
 
-def test_leaving_a_stream_early_leaves_nothing_behind() -> None:
+def test_leaving_a_stream_early_stops_all_requests() -> None:
     launch = Launch([Build(ends=9999, environment=index, lines=[Line("x")]) for index in range(3)])
 
     async def main() -> int:
@@ -447,7 +445,7 @@ class LongLog(Transport):
 
 
 @pytest.mark.parametrize("order", ["sorted", "late", "shuffled"])
-async def test_a_long_log_is_followed_in_time_order_and_lets_others_have_their_turn(order: str) -> None:
+async def test_a_long_log_is_followed_in_time_order_without_blocking_the_event_loop(order: str) -> None:
     numbers, turns, start = list(range(12_000)), 0, datetime(2026, 5, 4, 9, tzinfo=UTC)
     if order == "late":
         numbers[100], numbers[9_000] = numbers[9_000], numbers[100]
@@ -477,7 +475,7 @@ async def test_a_long_log_is_followed_in_time_order_and_lets_others_have_their_t
     assert turns > 10
 
 
-async def test_what_is_new_on_a_long_page_is_what_is_new_on_a_short_one() -> None:
+async def test_a_long_page_gives_the_same_new_lines_as_short_pages() -> None:
     dice, start = random.Random(2), datetime(2026, 5, 4, tzinfo=UTC)
     page = [
         LogLine(message=str(dice.randrange(50)), timestamp=start + timedelta(milliseconds=dice.randrange(3000)))

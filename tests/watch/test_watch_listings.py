@@ -1,4 +1,4 @@
-"""A listing that fails, hangs or has odd entries: it only saves requests, so it never ends or delays a wait."""
+"""A listing that fails, hangs or has odd entries does not end or delay a wait, because it only saves requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REF: Final = DeploymentRef("a" * 24, "b" * 24, "66c0ffee0000000000000001")
 
 
 class OddListing(Transport):
-    """A service whose listing is as given, and that knows one deployment."""
+    """A service with a scripted listing and one deployment."""
 
     def __init__(self, listing: object) -> None:
         self.listing = listing
@@ -46,7 +46,7 @@ class OddListing(Transport):
 
 
 @pytest.mark.parametrize("listing", [*ODD["listings"], None, {}, "odd", 7, [[]]])
-def test_an_odd_listing_does_not_blind_a_wait(listing: object) -> None:
+def test_an_odd_listing_does_not_stop_a_wait(listing: object) -> None:
     service = OddListing(listing)
 
     assert run(service.client().wait(REF)).status == "LIVE"
@@ -77,7 +77,7 @@ def test_a_listing_that_hangs_does_not_hang_a_wait() -> None:
     assert run(main()) == ["ARCHIVED", "LIVE"]
 
 
-def test_a_listing_that_fails_is_not_asked_for_at_each_poll() -> None:
+def test_a_listing_that_fails_is_not_requested_at_each_poll() -> None:
     launch = Launch([Build(ends=300), Build(ends=300), Build(ends=300)])
     launch.fail("listDeployments", status=403)
 
@@ -117,7 +117,7 @@ def test_a_deadline_says_why_the_last_poll_failed(way: str) -> None:
     assert isinstance(caught.value.__cause__, ServerError)
 
 
-def test_what_refuses_both_is_an_error_of_the_deployment() -> None:
+def test_a_refusal_of_both_requests_is_the_error_of_the_deployment() -> None:
     launch = Launch([Build()])
     launch.fail("getDeployment", "listDeployments", status=401)
 

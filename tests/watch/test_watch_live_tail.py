@@ -1,4 +1,4 @@
-"""Tailing a server's log live, in virtual time: every line once and in order, and no request but for renewals."""
+"""Tailing a server's log live in virtual time: every line once and in order, and requests only for renewals."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Intervene = Callable[[Response], Response]
 
 
 class Between:
-    """A transport that lets a test change what comes back from the live log."""
+    """A transport that lets a test change the responses of the live log."""
 
     streams = True
 
@@ -53,7 +53,7 @@ class Between:
 
 @attrs.define
 class Stream:
-    """A body whose reads are a test's."""
+    """A body whose reads a test controls."""
 
     reading: Callable[[], Awaitable[bytes]]
     inner: BodyStream | None = None
@@ -90,7 +90,7 @@ def client_of(launch: Launch, transport: Any = None, **options: Any) -> LaunchCl
 
 
 def write(launch: Launch, times: Iterable[float], *, late: float = 0.0) -> list[str]:
-    """Have a line written at each of these times; returns what the lines say, in order."""
+    """Let the service write a line at each of these times; return the messages in order."""
     loop, messages = asyncio.get_running_loop(), list[str]()
     for number, at in enumerate(sorted(times)):
         messages.append(f"{number} at {at:.2f}")
@@ -110,7 +110,7 @@ async def tailed(
     since: datetime | timedelta | None = None,
     seen: dict[str, float] | None = None,
 ) -> list[str]:
-    """What the first lines say; fails on one that comes twice, and where they take more than ten minutes."""
+    """Return the messages of the first lines. Fail on a repeated line, or if the lines take more than ten minutes."""
     messages: list[str] = []
     async with asyncio.timeout(600), aclosing(_lines(client or client_of(launch), launch, since)) as lines:
         async for line in lines:
@@ -127,7 +127,7 @@ def _lines(client: LaunchClient, launch: Launch, since: datetime | timedelta | N
     return client.tail_server_logs(launch.ref(0), since=since, **options)
 
 
-def test_lines_come_as_they_are_written_and_cost_one_request() -> None:
+def test_lines_are_given_when_they_are_written_and_cost_one_request() -> None:
     launch = launched()
 
     async def main() -> tuple[list[str], list[str], dict[str, float]]:
@@ -156,7 +156,7 @@ def test_lines_come_as_they_are_written_and_cost_one_request() -> None:
     ],
     ids=str,
 )
-def test_whatever_the_stream_looks_like_every_line_comes_once_and_in_order(options: Mapping[str, Any]) -> None:
+def test_every_form_of_the_stream_gives_each_line_once_and_in_order(options: Mapping[str, Any]) -> None:
     launch = launched(live_log_cap=20.0, **options)
 
     async def main() -> tuple[list[str], list[str]]:
@@ -167,7 +167,7 @@ def test_whatever_the_stream_looks_like_every_line_comes_once_and_in_order(optio
 
     assert given == written
     assert 5 <= launch.asked["streamLiveServerLogs"] <= 6
-    # Each renewal looks twice at what was written meanwhile.
+    # Each renewal reads the lines of the time without a stream twice.
     assert launch.asked["getServerLogs"] <= 2 * launch.asked["streamLiveServerLogs"]
 
 
@@ -191,7 +191,7 @@ def test_no_line_is_lost_or_repeated_when_connections_break(seed: int, late: flo
 
 
 @pytest.mark.parametrize("status", [404, 405, 501])
-def test_where_there_is_no_live_log_the_stored_one_is_polled(status: int) -> None:
+def test_the_stored_log_is_polled_if_there_is_no_live_log(status: int) -> None:
     launch = launched(live_logs_status=status)
 
     async def main() -> tuple[list[str], list[str]]:
@@ -204,12 +204,12 @@ def test_where_there_is_no_live_log_the_stored_one_is_polled(status: int) -> Non
     written, given = run(main())
 
     assert given == written
-    # 404 may be about one deployment; the others are about all of them.
+    # A 404 may concern only one deployment. The other statuses concern all deployments.
     assert launch.asked["streamLiveServerLogs"] == (2 if status == 404 else 1)
     assert launch.asked["getServerLogs"] < 14
 
 
-def test_a_live_log_that_goes_away_is_replaced_by_polling() -> None:
+def test_a_live_log_that_disappears_is_replaced_by_polling() -> None:
     launch = launched()
 
     async def main() -> tuple[list[str], list[str]]:
@@ -225,7 +225,7 @@ def test_a_live_log_that_goes_away_is_replaced_by_polling() -> None:
 
 
 @pytest.mark.parametrize("kind", ["page", "mute", "held back", "without a stream"])
-def test_behind_something_that_buffers_the_log_is_polled(kind: str) -> None:
+def test_the_log_is_polled_behind_a_buffering_proxy(kind: str) -> None:
     launch, streams = launched(), list[Stream]()
 
     def change(request: Request, response: Response) -> Response:
@@ -259,7 +259,7 @@ def test_behind_something_that_buffers_the_log_is_polled(kind: str) -> None:
     assert launch.emulator.live_log_readers == 0
 
 
-def test_a_stream_that_falls_silent_is_opened_again() -> None:
+def test_a_silent_stream_is_opened_again() -> None:
     launch, streams = launched(), list[Stream]()
 
     def change(request: Request, response: Response) -> Response:
@@ -286,7 +286,7 @@ def test_a_stream_that_falls_silent_is_opened_again() -> None:
     assert (launch.asked["streamLiveServerLogs"], streams[0].closed) == (2, 1)
 
 
-def test_what_was_late_only_because_the_machine_slept_is_taken() -> None:
+def test_lines_that_are_late_because_the_machine_slept_are_given() -> None:
     launch, heard = launched(), asyncio.Event()
 
     def change(request: Request, response: Response) -> Response:
@@ -309,7 +309,7 @@ def test_what_was_late_only_because_the_machine_slept_is_taken() -> None:
     assert launch.asked == {"streamLiveServerLogs": 1}
 
 
-def test_who_takes_time_over_a_line_does_not_lose_the_stream() -> None:
+def test_a_slow_reader_does_not_lose_the_stream() -> None:
     launch = launched()
 
     async def main() -> None:
@@ -355,7 +355,7 @@ def test_a_hundred_tails_cost_a_hundred_requests_and_then_none() -> None:
     assert renewals <= 300
 
 
-def test_a_past_is_read_first_and_an_end_is_kept() -> None:
+def test_the_history_is_read_first_and_the_end_is_respected() -> None:
     launch = launched()
     for at in (-4000.0, -10.0):
         launch.emulator.add_server_log(launch.uids[0], f"at {at}", at=launch.beginning.timestamp() + at)
@@ -387,7 +387,7 @@ def test_equal_lines_of_one_moment_are_counted_in_both_logs() -> None:
     assert run(main()) == 5
 
 
-def test_a_deployment_that_is_not_there_ends_the_tail() -> None:
+def test_an_absent_deployment_ends_the_tail() -> None:
     launch = launched()
 
     async def main() -> None:
@@ -427,7 +427,7 @@ def test_a_token_that_is_refused_ends_the_tail() -> None:
         run(main())
 
 
-def test_the_time_out_of_a_call_is_for_the_opening_only() -> None:
+def test_the_timeout_of_a_call_applies_only_to_the_opening() -> None:
     launch = launched()
 
     async def main() -> list[str]:
@@ -454,7 +454,7 @@ def test_a_live_log_that_fails_for_a_while_is_opened_later(status: int) -> None:
     assert launch.asked["getServerLogs"] < 40
 
 
-def test_sessions_that_end_at_once_are_given_up() -> None:
+def test_sessions_that_end_immediately_are_replaced_by_polling() -> None:
     launch = launched(live_log_cap=0.5)
 
     async def main() -> tuple[list[str], list[str]]:
@@ -467,7 +467,7 @@ def test_sessions_that_end_at_once_are_given_up() -> None:
     assert launch.asked["streamLiveServerLogs"] == 5
 
 
-def test_a_reader_that_is_cancelled_or_leaves_closes_the_connection() -> None:
+def test_a_reader_that_stops_or_is_cancelled_closes_the_connection() -> None:
     launch = launched()
 
     async def main() -> list[int]:
@@ -522,9 +522,7 @@ def test_a_middleware_that_loses_an_answer_leaves_no_stream_open(failing: bool) 
 
 @pytest.mark.parametrize("live", [200, 404, None])
 @pytest.mark.parametrize("step", [3600.0, -3600.0])
-def test_a_clock_of_this_machine_that_is_wrong_hides_no_line(
-    live: int | None, step: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wrong_local_clock_hides_no_line(live: int | None, step: float, monkeypatch: pytest.MonkeyPatch) -> None:
     launch, wall, ahead = launched(live_logs_status=live or 200), time.time, [step]
     monkeypatch.setattr(time, "time", lambda: wall() + ahead[0])
 
@@ -545,7 +543,7 @@ def test_a_clock_of_this_machine_that_is_wrong_hides_no_line(
 @pytest.mark.parametrize("live", [200, 404])
 @pytest.mark.parametrize("step", [3600.0, -3600.0])
 @pytest.mark.parametrize(("begins", "ends"), [(0.0, 30.0), (20.0, 40.0)])
-def test_a_date_that_steps_and_is_corrected_hides_no_line(live: int, step: float, begins: float, ends: float) -> None:
+def test_a_date_that_jumps_and_is_corrected_hides_no_line(live: int, step: float, begins: float, ends: float) -> None:
     launch = launched(live_logs_status=live, live_log_cap=15.0)
 
     def change(_: Request, response: Response) -> Response:
@@ -573,7 +571,7 @@ def _http_date(seconds: float) -> str:
 
 @pytest.mark.parametrize("live", [200, 404])
 @pytest.mark.parametrize("stamp", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", "soon", None])
-def test_a_line_of_any_time_is_given_and_hides_no_other(live: int, stamp: str | None) -> None:
+def test_a_line_with_any_time_is_given_and_hides_no_other_line(live: int, stamp: str | None) -> None:
     launch = launched(live_logs_status=live)
     odd = {"message": "odd", "source": "server", "timestamp": stamp}
 
@@ -602,7 +600,7 @@ def _json(document: object) -> bytes:
 
 
 def _with(odd: object, inner: BodyStream) -> Callable[[], Awaitable[bytes]]:
-    """A stream's reads, with one more event after the tenth second."""
+    """Return the reads of a stream with one more event after the tenth second."""
     sent: list[bool] = []
 
     async def reading() -> bytes:
@@ -615,7 +613,7 @@ def _with(odd: object, inner: BodyStream) -> Callable[[], Awaitable[bytes]]:
     return reading
 
 
-def test_what_carries_lines_is_told_from_signs_of_life() -> None:
+def test_lines_are_distinguished_from_keep_alive_messages() -> None:
     launch = launched()
     frames = (
         b": comment\n\nevent: PING\ndata: {}\n\nevent: novel\ndata: 17\n\ndata: null\n\n"

@@ -1,4 +1,4 @@
-"""The log cursor: every line exactly once, whatever the service repeats, delays or shuffles."""
+"""The log cursor gives every line exactly once, although the service repeats, delays and reorders lines."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def read(cursor: LogCursor, page: list[LogLine]) -> list[str]:
 
 
 def answer(lines: list[LogLine], after: datetime | None, *, inclusive: bool) -> list[LogLine]:
-    """What the service sends: lines without a readable time always."""
+    """Return the lines that the service sends, which include all lines without a readable time."""
     return [
         one
         for one in lines
@@ -39,7 +39,7 @@ def answer(lines: list[LogLine], after: datetime | None, *, inclusive: bool) -> 
 
 @st.composite
 def logs(draw: st.DrawFn) -> list[tuple[LogLine, int]]:
-    """Lines, each with the number of the poll at which it can be read first."""
+    """Return lines, each with the number of the first poll that can read it."""
     times = draw(st.lists(st.one_of(st.none(), st.integers(0, 40_000)), max_size=60))
     return [
         (
@@ -72,7 +72,7 @@ def test_every_line_is_given_once_from_shuffled_repeated_and_delayed_pages(log, 
 
 
 @given(st.lists(st.integers(0, 20), max_size=40), st.booleans())
-def test_what_arrives_together_comes_in_time_order(times, inclusive) -> None:
+def test_lines_that_arrive_together_are_ordered_by_time(times, inclusive) -> None:
     cursor = LogCursor()
     page = [line(str(index), at) for index, at in enumerate(times)]
 
@@ -98,7 +98,7 @@ def test_equal_lines_are_counted() -> None:
     assert read(cursor, [line("again", 5)] * 3) == ["again", "again"]
 
 
-def test_a_line_that_comes_late_is_given_late() -> None:
+def test_a_line_that_arrives_late_is_given_late() -> None:
     cursor = LogCursor()
     read(cursor, [line("new", 60_000)])
 
@@ -123,7 +123,7 @@ def test_an_undated_line_stays_behind_the_line_that_it_followed() -> None:
     assert read(cursor, page) == ["a", "under a", "b", "under b"]
 
 
-def test_a_new_cursor_asks_for_the_whole_log_and_a_used_one_from_a_little_before_its_end() -> None:
+def test_a_new_cursor_requests_the_whole_log_and_a_used_one_only_its_end() -> None:
     cursor = LogCursor()
     assert cursor.ask_after is None
 
@@ -133,7 +133,7 @@ def test_a_new_cursor_asks_for_the_whole_log_and_a_used_one_from_a_little_before
     assert cursor.newest == START + timedelta(seconds=60)
 
 
-def test_a_line_counts_as_given_only_when_it_is_given() -> None:
+def test_a_line_is_marked_as_given_only_when_the_caller_gets_it() -> None:
     cursor = LogCursor()
     page = [line("one", 1), line("two", 2)]
 
@@ -143,7 +143,7 @@ def test_a_line_counts_as_given_only_when_it_is_given() -> None:
     assert read(LogCursor.from_json(stored), page) == ["two"]
 
 
-def test_a_stored_cursor_holds_no_text_of_the_log() -> None:
+def test_a_stored_cursor_contains_no_text_of_the_log() -> None:
     cursor = LogCursor()
     read(cursor, [line("TOKEN=hunter2", at) for at in range(200)])
 
@@ -151,12 +151,12 @@ def test_a_stored_cursor_holds_no_text_of_the_log() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"v":2}', '{"v":1}', "null"])
-def test_something_else_than_a_cursor_is_refused(text: str) -> None:
+def test_a_text_that_is_no_cursor_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgumentError, match="cursor"):
         LogCursor.from_json(text)
 
 
-def test_a_cut_off_cursor_is_refused() -> None:
+def test_a_truncated_cursor_is_refused() -> None:
     cursor = LogCursor()
     read(cursor, [line(str(at), at) for at in range(200)])
     state = json.loads(cursor.to_json())
@@ -180,7 +180,7 @@ def test_the_cursor_of_a_long_build_stays_below_64_kib(dated: bool) -> None:
     assert stored.unseen(log) == []
 
 
-def test_of_a_long_build_a_late_line_is_given_that_is_not_among_the_oldest() -> None:
+def test_a_late_line_of_a_long_build_is_given_unless_it_is_among_the_oldest() -> None:
     cursor = LogCursor()
     for at in range(20_000):
         cursor.give(line(str(at), at * 100))
@@ -189,7 +189,7 @@ def test_of_a_long_build_a_late_line_is_given_that_is_not_among_the_oldest() -> 
     assert read(cursor, [line("very late", 1_000)]) == []
 
 
-def test_lines_that_all_share_one_moment_are_none_too_many() -> None:
+def test_many_lines_of_one_moment_hide_no_new_line() -> None:
     cursor = LogCursor()
     log = [line(str(number), 5) for number in range(20_000)]
     for one in log[:-1]:
@@ -198,7 +198,7 @@ def test_lines_that_all_share_one_moment_are_none_too_many() -> None:
     assert read(cursor, log) == ["19999"]
 
 
-def test_lines_of_the_first_and_the_last_moment_are_lines_like_others() -> None:
+def test_lines_of_the_first_and_last_possible_time_are_given_once() -> None:
     first, last = (datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC))
     page = [LogLine(message=str(moment), timestamp=moment) for moment in (first, last)]
     cursor = LogCursor()

@@ -1,4 +1,4 @@
-"""When to ask for a log, when for the status, and when a log has settled: pure rules, without a loop."""
+"""When to request a log, when to request the status, and when a log has settled: pure rules without a loop."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def saw(pace: LogPace, stamps: list[float], now: float, *, asked: float | None =
     )
 
 
-def test_a_flowing_log_is_asked_and_not_the_status() -> None:
+def test_a_flowing_log_is_requested_and_not_the_status() -> None:
     pace = LogPace()
     for now in range(0, 20, 2):
         saw(pace, [now - 1.0, now], now)
         assert not pace.wants_status
 
 
-def test_a_log_that_has_fallen_silent_leads_to_the_status() -> None:
+def test_a_silent_log_leads_to_a_request_for_the_status() -> None:
     pace = LogPace()
     saw(pace, [-1.0, 0.0], 0.0)
     saw(pace, [*range(1, 21)], 20.0)
@@ -32,7 +32,7 @@ def test_a_log_that_has_fallen_silent_leads_to_the_status() -> None:
     assert pace.wants_status
 
 
-def test_after_an_empty_look_the_status_is_next_and_then_the_log_again() -> None:
+def test_an_empty_poll_is_followed_by_the_status_and_then_the_log() -> None:
     pace = LogPace()
 
     saw(pace, [], 1.0)
@@ -42,7 +42,7 @@ def test_after_an_empty_look_the_status_is_next_and_then_the_log_again() -> None
     assert not pace.wants_status
 
 
-def test_a_quiet_log_is_asked_less_often() -> None:
+def test_a_quiet_log_is_requested_less_often() -> None:
     pace = LogPace()
     brisk = pace.interval(60)
     for _ in range(20):
@@ -87,7 +87,7 @@ def test_a_log_settles_for_as_long_as_a_line_was_late() -> None:
     assert pace.settling(10) == pytest.approx(8.5)
 
 
-def test_the_lines_of_the_first_look_are_not_late() -> None:
+def test_the_lines_of_the_first_poll_are_not_late() -> None:
     pace = LogPace()
     saw(pace, [-300.0, -200.0], 0.0)
 
@@ -95,7 +95,7 @@ def test_the_lines_of_the_first_look_are_not_late() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 3600), st.lists(st.floats(-7200, 3600), max_size=5)), max_size=20))
-def test_nobody_is_kept_waiting_for_more_than_ten_seconds(polls: list[tuple[float, list[float]]]) -> None:
+def test_a_log_settles_and_is_requested_within_ten_seconds(polls: list[tuple[float, list[float]]]) -> None:
     pace = LogPace()
     for now, stamps in sorted(polls):
         saw(pace, sorted(stamps), now)

@@ -35,7 +35,7 @@ def log(*messages: str) -> list[LogLine]:
     return [LogLine(message=message, stage=BUILD) for message in messages]
 
 
-def test_the_summary_says_what_happened_and_what_to_do_next() -> None:
+def test_the_summary_states_the_outcome_and_the_next_step() -> None:
     report = DeploymentReport.of(deployment(), log("Building", "Error: <no> such module", "Error: later"))
 
     assert report.summary == (
@@ -69,7 +69,7 @@ def test_a_report_says_how_long_each_stage_took() -> None:
     assert "INSTALLING_DEPENDENCIES 12 s, BUILD 26 s" in report._repr_html_()
 
 
-def test_a_success_says_where_it_is() -> None:
+def test_the_report_of_a_success_contains_its_url() -> None:
     report = DeploymentReport.of(deployment("LIVE"))
 
     assert report.summary == f"Deployment {UID} ended LIVE after 41 s. The site is https://moon.example.com."
@@ -117,7 +117,7 @@ def test_errors_with_reports_can_be_pickled() -> None:
 
 
 @pytest.mark.parametrize("status", ["DEPLOYED", "ARCHIVED", "DEPLOYING"])
-def test_no_time_is_claimed_where_the_last_change_is_not_the_end(status: str) -> None:
+def test_a_report_has_no_duration_if_the_last_change_is_not_the_end(status: str) -> None:
     assert build_seconds(deployment(status)) is None
 
 
@@ -151,7 +151,7 @@ def test_a_superseded_deployment_is_reported_as_a_success(status: str) -> None:
     assert "first error" not in report._repr_html_()
 
 
-def test_no_terminal_obeys_a_build_log() -> None:
+def test_a_report_contains_no_terminal_escape() -> None:
     lines = log("\x1b[31mError:\x1b[0m in\r\n  site.css\x07", "\x1b]0;title\x07  10%\r  20%", "::error::mine\x9b2J")
     report = DeploymentReport.of(deployment(), lines)
 
@@ -179,7 +179,7 @@ def test_a_long_first_error_is_cut() -> None:
         ("Copying terror.html", "info"),
     ],
 )
-def test_how_severe_a_line_looks(message: str, level: str) -> None:
+def test_the_level_of_a_line_follows_from_its_text(message: str, level: str) -> None:
     assert level_of(message) == level
 
 

@@ -1,4 +1,4 @@
-"""Tailing a server's log, in virtual time: windows that overlap, and each line once."""
+"""Tailing a server's log in virtual time: windows overlap, and each line is given once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def tailed(launch: Launch, *, since: datetime | timedelta | None = None, seconds
     return run(main())
 
 
-def test_every_line_comes_once_and_late_ones_late() -> None:
+def test_every_line_is_given_once_and_late_lines_late() -> None:
     lines = [Line(str(at), at=at + 0.5) for at in range(5, 55)] + [Line("late", at=20.2, late=10)]
     launch = Launch([Build(ends=0)], server_lines=lines)
 
@@ -38,7 +38,7 @@ def test_equal_lines_of_one_moment_are_counted() -> None:
     assert tailed(launch, since=launch.beginning) == ["hit"] * 3
 
 
-def test_a_long_past_is_read_in_windows_of_an_hour() -> None:
+def test_a_long_history_is_read_in_windows_of_an_hour() -> None:
     lines = [Line("then", at=-7000), Line("now", at=1)]
     launch = Launch([Build(ends=0)], server_lines=lines)
 
@@ -57,7 +57,7 @@ def test_a_busy_server_is_followed_in_bounded_memory() -> None:
     assert run(main()) == 2000
 
 
-def test_a_machine_that_was_suspended_is_not_behind_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_suspended_machine_catches_up(monkeypatch: pytest.MonkeyPatch) -> None:
     launch, slept = Launch([Build(ends=0)], server_lines=[Line("soon", at=1)]), 3600.0
     wall = time.time
 
@@ -80,7 +80,7 @@ def test_a_static_site_is_explained() -> None:
         tailed(launch)
 
 
-def test_a_passing_failure_loses_nothing() -> None:
+def test_a_temporary_failure_loses_no_line() -> None:
     launch = Launch([Build(ends=0)], server_lines=[Line(str(at), at=at) for at in range(1, 50)])
 
     async def main() -> list[str]:
@@ -94,7 +94,7 @@ def test_a_passing_failure_loses_nothing() -> None:
     assert run(main()) == [str(at) for at in range(1, 50)]
 
 
-def test_a_deployment_that_is_not_there_ends_the_tail() -> None:
+def test_an_absent_deployment_ends_the_tail() -> None:
     launch = Launch([Build()])
     launch.fail("getServerLogs", status=404)
 

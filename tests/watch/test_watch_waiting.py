@@ -35,7 +35,7 @@ def now() -> float:
 
 
 @pytest.mark.parametrize("outcome", ["LIVE", "DEPLOYED", "ARCHIVED"])
-def test_a_wait_returns_a_deployment_that_ended_well(outcome: str) -> None:
+def test_a_wait_returns_a_successful_deployment(outcome: str) -> None:
     launch = Launch([Build(ends=60, outcome=outcome)])
 
     async def main() -> tuple[Deployment, float]:
@@ -47,7 +47,7 @@ def test_a_wait_returns_a_deployment_that_ended_well(outcome: str) -> None:
 
 
 @pytest.mark.parametrize("outcome", ["FAILED", "SKIPPED", "CANCELLED"])
-def test_a_wait_raises_any_other_end_with_a_report(outcome: str) -> None:
+def test_a_wait_raises_every_other_end_with_a_report(outcome: str) -> None:
     launch = Launch([Build(outcome=outcome, lines=[Line("Building"), Line("Error: no moon")])])
 
     with pytest.raises(DeploymentFailed, match=f"ended {outcome} (after 60 s )?in stage BUILD") as caught:
@@ -83,7 +83,7 @@ def test_a_deployment_that_has_ended_is_returned_without_a_request() -> None:
     assert not launch.seen
 
 
-def test_an_unknown_status_counts_as_running_and_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unknown_status_counts_as_running_and_causes_one_warning(caplog: pytest.LogCaptureFixture) -> None:
     launch = Launch([Build(running="PONDERING"), Build(running="PONDERING", environment=1)])
     caplog.set_level(logging.WARNING)
 
@@ -94,7 +94,7 @@ def test_an_unknown_status_counts_as_running_and_is_warned_of_once(caplog: pytes
     assert caplog.text.count("PONDERING") == 1
 
 
-def test_failed_looks_do_not_end_a_wait() -> None:
+def test_failed_polls_do_not_end_a_wait() -> None:
     launch = Launch([Build()])
 
     async def main() -> Deployment:
@@ -106,7 +106,7 @@ def test_failed_looks_do_not_end_a_wait() -> None:
     assert run(main()).status == "LIVE"
 
 
-def test_looks_that_fail_for_a_minute_end_a_wait() -> None:
+def test_polls_that_fail_for_a_minute_end_a_wait() -> None:
     launch = Launch([Build(ends=9999)])
 
     async def main() -> float:
@@ -120,7 +120,7 @@ def test_looks_that_fail_for_a_minute_end_a_wait() -> None:
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, UnauthorizedError), (403, ForbiddenError), (404, NotFoundError)])
-def test_what_trying_again_cannot_mend_ends_a_wait_at_once(status: int, kind: type[APIError]) -> None:
+def test_a_permanent_failure_ends_a_wait_immediately(status: int, kind: type[APIError]) -> None:
     launch = Launch([Build()])
     launch.fail("getDeployment", "listDeployments", status=status)
 
@@ -146,7 +146,7 @@ def test_a_deadline_names_the_last_known_state() -> None:
     assert run(main()) == pytest.approx(30)
 
 
-def test_two_waits_on_one_deployment_share_their_looks() -> None:
+def test_two_waits_for_one_deployment_share_their_polls() -> None:
     def requests(waits: int) -> int:
         launch = Launch([Build()])
 
@@ -170,7 +170,7 @@ def test_one_listing_covers_all_deployments_of_an_environment() -> None:
     assert launch.asked["listDeployments"] > launch.asked["getDeployment"]
 
 
-def test_a_deployment_that_no_listing_shows_is_asked_for_by_itself() -> None:
+def test_a_deployment_that_no_listing_shows_is_polled_separately() -> None:
     launch = Launch([Build(), *[Build(ends=1) for _ in range(150)]])
 
     async def main() -> list[Deployment]:
@@ -180,7 +180,7 @@ def test_a_deployment_that_no_listing_shows_is_asked_for_by_itself() -> None:
     assert launch.asked["listDeployments"] <= 2
 
 
-def test_the_times_of_earlier_builds_make_looks_fewer_and_the_end_sooner() -> None:
+def test_the_times_of_earlier_builds_save_polls_and_find_the_end_sooner() -> None:
     def cost(earlier: list[Build]) -> tuple[int, float]:
         launch = Launch([*earlier, Build(created=0, ends=300)])
 
@@ -198,7 +198,7 @@ def test_the_times_of_earlier_builds_make_looks_fewer_and_the_end_sooner() -> No
 
 
 @pytest.mark.parametrize(("count", "at_once"), [(1, 1), (40, 4)])
-def test_of_what_was_created_just_now_only_few_are_looked_at_at_once(count: int, at_once: int) -> None:
+def test_few_of_many_new_deployments_are_polled_at_the_same_time(count: int, at_once: int) -> None:
     launch = Launch([Build(ends=60, environment=number) for number in range(count)])
 
     async def main() -> list[Deployment]:
@@ -209,7 +209,7 @@ def test_of_what_was_created_just_now_only_few_are_looked_at_at_once(count: int,
     assert sum(at < 1 for at, _, _ in launch.seen) == at_once
 
 
-def test_the_fewer_deployments_are_waited_for_the_sooner_an_end_is_found() -> None:
+def test_a_wait_for_fewer_deployments_finds_an_end_sooner() -> None:
     launch = Launch([Build(ends=21 if number == 80 else 9999, environment=number) for number in range(81)])
 
     async def main() -> float:
@@ -224,7 +224,7 @@ def test_the_fewer_deployments_are_waited_for_the_sooner_an_end_is_found() -> No
     assert run(main()) < 24
 
 
-def test_when_the_wait_that_looks_is_cancelled_another_one_looks() -> None:
+def test_another_wait_polls_after_the_polling_wait_is_cancelled() -> None:
     launch = Launch([Build()], latency=1.0)
 
     async def main() -> Deployment:
@@ -242,7 +242,7 @@ def test_when_the_wait_that_looks_is_cancelled_another_one_looks() -> None:
     assert {operation for _, operation, _ in launch.seen} == {"listDeployments", "getDeployment"}
 
 
-def test_nothing_is_asked_any_more_once_nobody_waits() -> None:
+def test_polling_ends_when_no_wait_is_left() -> None:
     launch = Launch([Build(ends=9999)])
 
     async def main() -> int:
@@ -257,7 +257,7 @@ def test_nothing_is_asked_any_more_once_nobody_waits() -> None:
     assert run(main()) == len(launch.seen)
 
 
-def test_wait_all_waits_for_every_one_and_then_raises() -> None:
+def test_wait_all_waits_for_all_deployments_and_then_raises() -> None:
     launch = Launch([Build(ends=10, outcome="FAILED"), Build(ends=90, environment=1)])
 
     async def main() -> float:
@@ -291,7 +291,7 @@ def test_as_completed_gives_a_replaced_site_as_a_success() -> None:
     assert run(main()) == [True, True]
 
 
-def test_a_wait_ends_for_good_whatever_the_console_rolls_back_to() -> None:
+def test_a_rollback_in_the_console_does_not_change_the_end_of_a_wait() -> None:
     launch = Launch([Build(ends=60), Build(ends=61)])
 
     async def main() -> tuple[str, str]:
@@ -304,14 +304,14 @@ def test_a_wait_ends_for_good_whatever_the_console_rolls_back_to() -> None:
     assert run(main()) == ("ARCHIVED", "LIVE")
 
 
-def test_wait_all_says_which_ones_are_late() -> None:
+def test_wait_all_names_the_deployments_that_are_late() -> None:
     launch = Launch([Build(ends=10), *[Build(ends=9999, environment=index) for index in range(1, 6)]])
 
     with pytest.raises(WaitTimeout, match=r"5 of 6 deployments did not end within 60 s: .* and 2 more"):
         run(launch.client().wait_all([launch.ref(index) for index in range(6)], timeout=60))
 
 
-def test_an_error_of_one_is_raised_when_the_others_have_ended() -> None:
+def test_the_error_of_one_deployment_is_raised_when_the_others_have_ended() -> None:
     launch = Launch([Build(), Build(environment=1)])
     missing = launch.missing()
 
@@ -338,7 +338,7 @@ def test_deployments_are_given_as_they_end_and_the_failed_ones_too() -> None:
     assert run(main()) == [1, 2, 0]
 
 
-def test_leaving_as_completed_early_leaves_nothing_behind() -> None:
+def test_leaving_as_completed_early_stops_all_requests() -> None:
     launch = Launch([Build(ends=10), Build(ends=9999, environment=1)])
 
     async def main() -> int:
@@ -351,7 +351,7 @@ def test_leaving_as_completed_early_leaves_nothing_behind() -> None:
     assert run(main()) == 1
 
 
-def test_poll_once_asks_once() -> None:
+def test_poll_once_sends_one_request() -> None:
     launch = Launch([Build(ends=0)])
 
     assert run(launch.client().poll_once(launch.ref(0))).status == "LIVE"
@@ -359,7 +359,7 @@ def test_poll_once_asks_once() -> None:
 
 
 @pytest.mark.parametrize("ref", ["", "[]", '{"project_uid":"x"}', "not json"])
-def test_what_names_no_deployment_is_refused(ref: str) -> None:
+def test_a_text_that_names_no_deployment_is_refused(ref: str) -> None:
     launch = Launch()
 
     with pytest.raises(InvalidArgumentError, match=r"^ref: must be the JSON from DeploymentRef\.to_json\(\)"):
@@ -379,7 +379,7 @@ CALLS_BY_REFERENCE: dict[str, Callable[[LaunchClient, str], Any]] = {
 
 
 @pytest.mark.parametrize("call", CALLS_BY_REFERENCE)
-def test_a_bare_uid_is_told_what_names_a_deployment(call: str) -> None:
+def test_a_bare_uid_is_refused_with_the_form_of_a_reference(call: str) -> None:
     launch = Launch()
 
     with pytest.raises(
@@ -392,13 +392,13 @@ def test_a_bare_uid_is_told_what_names_a_deployment(call: str) -> None:
 @pytest.mark.parametrize(
     "refs", ["c" * 24, DeploymentRef("a" * 24, "b" * 24, "c" * 24), None], ids=["uid", "ref", "None"]
 )
-def test_one_reference_in_place_of_several_is_told_so(refs: Any) -> None:
+def test_one_reference_instead_of_a_list_is_refused(refs: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=r"^refs: must be a list of deployments or references, not one "):
         run(Launch().client().wait_all(refs))
 
 
 @pytest.mark.parametrize("ref", [None, 5, b"{}", {"project_uid": "x"}], ids=repr)
-def test_what_is_no_reference_at_all_is_refused(ref: Any) -> None:
+def test_an_object_that_is_no_reference_is_refused(ref: Any) -> None:
     launch = Launch()
 
     with pytest.raises(InvalidArgumentError, match=r"^ref: must be a Deployment, a DeploymentRef or its JSON"):
@@ -431,7 +431,7 @@ def test_waits_share_the_budget_and_none_starves() -> None:
 
 
 def _gaps(launch: Launch) -> list[float]:
-    """Seconds between two polls at the same environment."""
+    """Return the seconds between polls of the same environment."""
     last: dict[str, float] = {}
     gaps = []
     for at, operation, uid in launch.seen:

@@ -1,4 +1,4 @@
-"""The wire: strict where a wrong value would go unnoticed, tolerant of everything that the service may change."""
+"""The converter: strict if a wrong value would go unnoticed, tolerant of everything that the service may change."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _model_or_problems(document: object, kind: type[Any]) -> Any:
         return mismatch.problems
 
 
-# What the specification shows is understood
+# Examples of the specification
 
 
 def test_the_projects_of_the_specification_decode() -> None:
@@ -233,20 +233,20 @@ def test_usage_of_the_specification_decodes() -> None:
 
 
 @pytest.mark.parametrize("reset", [1777939200, "tomorrow", None, {"at": 1}, [1], True])
-def test_the_reset_of_a_quota_is_kept_as_it_came(reset: object) -> None:
+def test_the_reset_of_a_quota_is_kept_unchanged(reset: object) -> None:
     usage = structure({"currentCacheRevalidations": 1, "usageReset": reset}, CacheRevalidationUsage)
 
     assert usage.usage_reset == reset
     assert usage.remaining is None
 
 
-def test_a_quota_overdrawn_leaves_nothing() -> None:
+def test_an_exceeded_quota_has_nothing_left() -> None:
     usage = CacheRevalidationUsage(current_cache_revalidations=501, max_cache_revalidations=500)
 
     assert usage.remaining == 0
 
 
-# Strict where it must be
+# Strict checks
 
 
 @pytest.mark.parametrize("wrong", [value for value in ODD_VALUES if not isinstance(value, str)], ids=repr)
@@ -327,7 +327,7 @@ def test_every_fault_is_reported_with_its_path() -> None:
     ]
 
 
-def test_a_required_field_that_is_null_is_told_from_one_that_is_absent() -> None:
+def test_a_required_null_is_reported_differently_from_an_absent_field() -> None:
     with pytest.raises(Mismatch, match=r"^\.uid: required, but it is null$"):
         structure({"uid": None}, Project)
 
@@ -354,10 +354,10 @@ def test_a_fault_in_a_known_field_names_that_field(field: str, value: object) ->
     assert isinstance(outcome, Environment) or all(problem.startswith(f".{field}") for problem in outcome)
 
 
-# Tolerant where it may be
+# Tolerance
 
 
-def test_unknown_fields_are_kept_as_they_came() -> None:
+def test_unknown_fields_are_kept_unchanged() -> None:
     project = structure({**PROJECT_EXAMPLE, "shinyNewThing": {"nested": [1, None]}}, Project)
 
     assert project.extra == {"shinyNewThing": {"nested": [1, None]}}
@@ -382,7 +382,7 @@ def test_fields_that_the_client_fills_in_are_not_read_from_the_wire() -> None:
     assert deployment.extra == {"scheme": "ftp", "projectUid": "evil"}
 
 
-def test_null_is_told_from_absent() -> None:
+def test_null_differs_from_absent() -> None:
     project = structure({"uid": PROJECT, "deletedAt": None}, Project)
 
     assert (project.deleted_at, project.deleted_by) == (None, None)
@@ -405,7 +405,7 @@ def test_a_null_list_is_an_empty_one() -> None:
         ("2026-05-04", datetime(2026, 5, 4, tzinfo=UTC)),
     ],
 )
-def test_a_time_is_aware_whatever_its_spelling(text: str, moment: datetime) -> None:
+def test_a_time_is_aware_in_every_spelling(text: str, moment: datetime) -> None:
     project = structure({"uid": PROJECT, "createdAt": text}, Project)
 
     assert project.created_at == moment
@@ -414,7 +414,7 @@ def test_a_time_is_aware_whatever_its_spelling(text: str, moment: datetime) -> N
 
 
 @pytest.mark.parametrize("stamp", ["soon", "", [], {}, True, 10**30, float("inf")], ids=repr)
-def test_an_unreadable_time_stamp_does_not_cost_the_line(stamp: object) -> None:
+def test_a_line_with_an_unreadable_time_stamp_is_kept(stamp: object) -> None:
     line = structure({"message": "hello", "timestamp": stamp, "worker": 3}, LogLine)
 
     assert (line.message, line.timestamp) == ("hello", None)
@@ -422,7 +422,7 @@ def test_an_unreadable_time_stamp_does_not_cost_the_line(stamp: object) -> None:
 
 
 @pytest.mark.parametrize("stamp", [1777885501120, 1777885501120.0, "2026-05-04T09:05:01.120Z"], ids=repr)
-def test_a_server_line_may_be_stamped_in_either_way(stamp: object) -> None:
+def test_a_server_line_may_have_either_kind_of_time_stamp(stamp: object) -> None:
     line = structure({"source": "server", "message": "GET / 200", "timestamp": stamp}, ServerLogLine)
 
     assert line.timestamp == datetime(2026, 5, 4, 9, 5, 1, 120_000, tzinfo=UTC)
@@ -444,7 +444,7 @@ def test_a_message_that_is_no_text_is_shown_as_json(message: object, text: str) 
     assert line.extra == ({} if isinstance(message, str) else {"message": message})
 
 
-def test_a_message_that_is_nested_too_deeply_does_not_cost_the_line() -> None:
+def test_a_line_whose_message_is_nested_too_deeply_is_kept() -> None:
     nested: object = "x"
     for _ in range(100_000):
         nested = [nested]
@@ -462,7 +462,7 @@ def test_a_line_that_is_no_object_is_its_message(entry: object, text: str) -> No
     assert structure(entry, ServerLogLine).message == text
 
 
-def test_a_field_that_cannot_be_read_does_not_cost_the_line() -> None:
+def test_a_line_with_an_unreadable_field_is_kept() -> None:
     line = structure({"message": "hello", "stage": 3, "deploymentUid": ["x"], "worker": 1}, LogLine)
 
     assert (line.message, line.stage, line.deployment_uid) == ("hello", None, None)
@@ -479,7 +479,7 @@ def test_any_entry_of_a_log_is_a_line(entry: object) -> None:
 
 
 @given(value=st.text())
-def test_a_status_that_nobody_knows_keeps_its_text_and_goes_on(value: str) -> None:
+def test_an_unknown_status_keeps_its_text_and_counts_as_running(value: str) -> None:
     status = structure({"uid": DEPLOYMENT, "status": value}, Deployment).status
 
     assert status == value
@@ -609,7 +609,7 @@ def test_a_reference_survives_json() -> None:
 
 
 @pytest.mark.parametrize("text", ["null", "[]", "7", "{}", '{"project_uid": 1}', "{", '{"project_uid":"a"}'])
-def test_what_is_no_reference_is_refused(text: str) -> None:
+def test_a_text_that_is_no_reference_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"deployment reference|Expecting"):
         DeploymentRef.from_json(text)
 
@@ -620,10 +620,10 @@ def test_a_page_is_a_sequence() -> None:
     assert (len(page), list(page), page[0], page[1:]) == (3, [1, 2, 3], 1, (2, 3))
 
 
-# What is sent
+# Request bodies
 
 
-def test_what_was_not_given_is_not_sent() -> None:
+def test_an_unset_field_is_not_sent() -> None:
     assert encode(UpdateProjectRequest(name="new")) == {"name": "new"}
     assert encode(UpdateProjectRequest()) == {}
 
@@ -644,7 +644,7 @@ def test_nested_requests_are_written_in_camel_case() -> None:
     }
 
 
-def test_secrets_are_found_wherever_they_stand() -> None:
+def test_secrets_are_found_at_any_depth() -> None:
     request = UpdateEnvironmentRequest(
         name="not one",
         environment_variables=(VariableInput(key="A", value="one"), VariableInput(key="B", value="two")),
@@ -656,7 +656,7 @@ def test_secrets_are_found_wherever_they_stand() -> None:
     assert "three" not in repr(request)
 
 
-def test_unset_is_false_and_says_its_name() -> None:
+def test_unset_is_false_and_shows_its_name() -> None:
     assert not UNSET
     assert repr(UNSET) == "UNSET"
 
@@ -666,7 +666,7 @@ def test_unset_is_false_and_says_its_name() -> None:
 
 @pytest.fixture(params=["orjson", "json"])
 def codec(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways to read JSON."""
+    """Run the test once with each JSON library."""
     if request.param == "json":
         monkeypatch.setattr(json_body, "orjson", None)
     else:
@@ -675,7 +675,7 @@ def codec(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
 
 
 @pytest.mark.usefixtures("codec")
-def test_either_codec_writes_what_it_reads() -> None:
+def test_each_codec_reads_its_own_output() -> None:
     document = {"name": "ü", "list": [1, 2.5, None, True]}
 
     assert load_json(dump_json(document)) == document
@@ -684,7 +684,7 @@ def test_either_codec_writes_what_it_reads() -> None:
 
 @pytest.mark.usefixtures("codec")
 @pytest.mark.parametrize("body", [b"", b"<html>", b"{", b"\xff", b"[" * 100_000], ids=lambda body: repr(body[:8]))
-def test_either_codec_says_that_it_is_not_json(body: bytes) -> None:
+def test_each_codec_reports_a_body_that_is_not_json(body: bytes) -> None:
     with pytest.raises(ValueError):
         load_json(body)
 
@@ -699,7 +699,7 @@ def test_either_codec_says_that_it_is_not_json(body: bytes) -> None:
     ],
     ids=["half a character", "a pair", "byte order mark"],
 )
-def test_either_codec_reads_the_same(body: bytes, document: object) -> None:
+def test_both_codecs_read_the_same(body: bytes, document: object) -> None:
     assert load_json(body) == document
 
 
@@ -708,7 +708,7 @@ def test_either_codec_reads_the_same(body: bytes, document: object) -> None:
     [{"name": "hidden\ud800"}, {"x": object()}, {"x": float("nan")}, {"x": datetime.now(UTC)}],
     ids=["surrogate", "object", "nan", "time"],
 )
-def test_what_json_cannot_hold_is_an_invalid_argument(document: Any) -> None:
+def test_a_value_that_json_cannot_contain_is_an_invalid_argument(document: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="cannot be written as JSON") as caught:
         dump_json(document)
 

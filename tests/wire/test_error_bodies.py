@@ -1,4 +1,4 @@
-"""Every error answer becomes one error of the tree, whatever its shape, and none repeats a secret."""
+"""Every error answer of any shape becomes one error of the tree, and no error repeats a secret."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def error_of(status: int, document: object, **options: Any) -> APIError:
 # The envelopes of FACTS §9
 
 
-def test_a_coded_error_says_its_words_and_its_code() -> None:
+def test_a_coded_error_shows_its_message_and_its_code() -> None:
     error = error_of(
         404, {"errors": [{"code": "launch.PROJECT.NOT_FOUND", "message": "Project not found."}], "status": 404}
     )
@@ -87,7 +87,7 @@ def test_a_coded_error_says_its_words_and_its_code() -> None:
 
 
 @pytest.mark.parametrize("field", ["name", "environmentVariables.0.value"])
-def test_a_field_error_names_its_field_dots_and_all(field: str) -> None:
+def test_a_field_error_names_its_field_with_all_dots(field: str) -> None:
     error = error_of(
         400, {"errors": [{field: {"code": "launch.PROJECTS.NAME.TOO_LONG", "message": "Too long."}}], "status": 400}
     )
@@ -98,7 +98,7 @@ def test_a_field_error_names_its_field_dots_and_all(field: str) -> None:
     assert str(error).startswith(f"{field}: Too long. [")
 
 
-def test_one_entry_may_hold_several_fields() -> None:
+def test_one_entry_may_contain_several_fields() -> None:
     envelope = read_envelope(b'{"errors":[{"name":{"message":"Too long."},"description":{"code":"X"}}]}')
 
     assert envelope.field_errors == (FieldError("name", "", "Too long."), FieldError("description", "X", ""))
@@ -127,7 +127,7 @@ def test_coded_entries_and_field_entries_may_share_a_list() -> None:
     assert envelope.message == "Nothing.; name: Bad.; plain words"
 
 
-def test_a_bare_code_is_kept() -> None:
+def test_a_code_without_a_message_is_kept() -> None:
     error = error_of(401, {"errors": [{"code": "Unauthorized", "message": "Unauthorized"}], "status": 401})
 
     assert type(error) is UnauthorizedError
@@ -147,7 +147,7 @@ def test_error_105_means_the_token_or_the_region_at_any_status(status: int) -> N
 
 
 @pytest.mark.parametrize(("status", "about_regions"), [(400, True), (403, True), (404, True), (503, False)])
-def test_xml_that_refuses_means_the_host_of_another_region(status: int, about_regions: bool) -> None:
+def test_a_refusal_in_xml_suggests_the_host_of_another_region(status: int, about_regions: bool) -> None:
     xml = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 
     error = error_of(status, xml, region_hint="this client uses region na")
@@ -156,14 +156,14 @@ def test_xml_that_refuses_means_the_host_of_another_region(status: int, about_re
     assert ("Check the region: this client uses region na" in str(error)) == about_regions
 
 
-def test_an_invalid_access_token_is_known_by_its_words_alone() -> None:
+def test_an_invalid_access_token_is_recognized_by_its_message() -> None:
     error = error_of(403, {"error_message": "Your Access Token has expired"})
 
     assert type(error) is InvalidTokenError
     assert str(error).startswith("Your Access Token has expired. Renew the token [")
 
 
-def test_a_name_that_is_taken_comes_with_advice() -> None:
+def test_a_duplicate_name_is_reported_with_advice() -> None:
     error = error_of(409, {"errors": [{"code": "launch.PROJECT.DUPLICATE_NAME", "message": "Name already in use."}]})
 
     assert str(error).startswith("Name already in use. Use another name, or use the existing object [")
@@ -201,7 +201,7 @@ def test_the_advice_about_a_conflict_depends_on_the_operation_and_the_code(
     assert error.message == f"No. {advice}"
 
 
-def test_the_second_factor_is_told_by_its_code() -> None:
+def test_a_required_second_factor_is_recognized_by_its_code() -> None:
     error = error_of(422, {"error_message": "Two-factor token required.", "error_code": 294, "errors": []})
 
     assert error.codes == ("294",)
@@ -217,7 +217,7 @@ def test_the_second_factor_is_told_by_its_code() -> None:
         (b"upstream connect error", "upstream connect error"),
     ],
 )
-def test_xml_html_and_plain_text_give_their_words(body: bytes, words: str) -> None:
+def test_xml_html_and_plain_text_give_their_message(body: bytes, words: str) -> None:
     error = error_of(502, body)
 
     assert type(error) is BadGatewayError
@@ -256,7 +256,7 @@ def test_an_odd_form_names_its_field_and_its_code(example: Any) -> None:
         ({"name": {"code": 7, "message": ["a", "b"]}}, [("name", "7")]),
     ],
 )
-def test_faults_of_fields_come_as_objects_lists_and_nested(errors: object, faults: list[tuple[str, str]]) -> None:
+def test_faults_of_fields_may_be_objects_lists_or_nested(errors: object, faults: list[tuple[str, str]]) -> None:
     error = error_of(400, {"errors": errors})
 
     assert [(fault.field, fault.code) for fault in error.field_errors] == faults
@@ -269,7 +269,7 @@ def test_an_object_of_one_coded_error_is_read() -> None:
     assert str(error).startswith("Not here. ")
 
 
-# What steers a terminal
+# Terminal escape sequences
 
 
 ESCAPES = (
@@ -288,7 +288,7 @@ ESCAPES = (
     ],
     ids=["coded", "field", "bare", "text", "xml"],
 )
-def test_no_terminal_obeys_an_error(document: object, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_contains_no_terminal_escape(document: object, caplog: pytest.LogCaptureFixture) -> None:
     error = error_of(400, document, request_id=f"id{ESCAPES}")
     logging.getLogger("launch_async.test").error("failed: %s", error)
 
@@ -309,7 +309,7 @@ def test_the_text_of_any_error_can_be_printed(text: str) -> None:
     assert error.raw_message == text
 
 
-def test_the_words_of_an_error_stay_as_they_are() -> None:
+def test_the_message_of_an_error_stays_unchanged() -> None:
     assert str(LaunchError("Zürich, 東京, \N{GRINNING FACE}")) == "Zürich, 東京, \N{GRINNING FACE}"
 
 
@@ -344,7 +344,7 @@ def test_fields_are_found_without_the_usual_list(document: object) -> None:
     ],
     ids=["all at once", "by field", "no list"],
 )
-def test_words_are_read_whether_they_come_as_a_list_or_not(document: object, message: str) -> None:
+def test_a_message_may_be_a_list_or_a_text(document: object, message: str) -> None:
     assert error_of(400, document).message == message
 
 
@@ -362,7 +362,7 @@ def test_a_field_may_be_given_as_bare_text() -> None:
     "body",
     [b"", b"   ", b"null", b"7", b"true", b"[]", b"{}", b'""', b'{"errors":[],"status":429}', b'{"errors":null}'],
 )
-def test_an_answer_without_words_still_says_its_status(body: bytes) -> None:
+def test_an_answer_without_a_message_shows_its_status(body: bytes) -> None:
     assert error_of(418, body).message == "the service answered 418 without saying why"
 
 
@@ -397,7 +397,7 @@ def test_each_status_has_its_class(status: int, kind: type[APIError], retryable:
     assert (error.status, error.retryable, error.request_id, error.retry_after) == (status, retryable, "r-1", 2.5)
 
 
-def test_a_git_account_out_of_reach_is_not_a_problem_of_the_credentials() -> None:
+def test_an_unreachable_git_account_is_no_problem_of_the_credentials() -> None:
     error = error_of(
         401, {"errors": [{"code": "launch.GIT_PROVIDER.UNAUTHORIZED_ACCESS", "message": "Not reachable."}]}
     )
@@ -434,7 +434,7 @@ def test_a_long_message_is_cut() -> None:
 
 
 @given(status=st.integers(400, 599), body=st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
-def test_no_body_whatsoever_raises(status: int, body: bytes) -> None:
+def test_no_error_body_raises_another_exception(status: int, body: bytes) -> None:
     error = error_from_answer(status, body, operation="getProject")
 
     assert isinstance(error, APIError)
@@ -442,7 +442,7 @@ def test_no_body_whatsoever_raises(status: int, body: bytes) -> None:
     assert all(isinstance(code, str) for code in error.codes)
 
 
-def test_a_body_nested_beyond_reason_does_not_raise() -> None:
+def test_a_body_that_is_nested_too_deeply_does_not_raise() -> None:
     assert error_of(500, b'{"errors":' + b"[" * 100_000).status == 500
 
 
@@ -455,7 +455,7 @@ def everything_said(error: LaunchError) -> str:
 
 @pytest.mark.parametrize("ascii_only", [True, False])
 @pytest.mark.parametrize("slashes", ["/", "\\/"])
-def test_a_secret_is_found_however_json_writes_it(ascii_only: bool, slashes: str) -> None:
+def test_a_secret_is_found_in_every_notation_of_json(ascii_only: bool, slashes: str) -> None:
     body = json.dumps({"errors": [{"code": "X", "message": f"bad value {SECRET} here"}]}, ensure_ascii=ascii_only)
 
     error = error_of(400, body.replace("/", slashes).encode(), secrets=[SECRET])
@@ -507,7 +507,7 @@ def test_a_short_value_does_not_spoil_codes_and_field_names() -> None:
     assert "[redacted] is bad." in error.field_errors[0].message
 
 
-def test_a_value_that_contains_another_one_vanishes_wholly() -> None:
+def test_a_secret_that_contains_another_secret_is_removed_completely() -> None:
     assert redact("a pass-word-long b", ["pass", "pass-word-long"]) == "a [redacted] b"
 
 
@@ -577,7 +577,7 @@ def test_every_error_keeps_everything_when_pickled_and_copied(error: LaunchError
         (StorageError, LaunchError),
     ],
 )
-def test_errors_are_also_what_python_calls_them(kind: type[LaunchError], base: type[Exception]) -> None:
+def test_errors_are_also_builtin_exceptions(kind: type[LaunchError], base: type[Exception]) -> None:
     assert issubclass(kind, base)
     assert issubclass(kind, LaunchError)
 
@@ -586,7 +586,7 @@ def test_the_text_of_an_error_has_no_empty_notes() -> None:
     assert str(LaunchError("what happened")) == "what happened"
 
 
-def test_the_text_of_an_error_gives_what_support_will_ask_for() -> None:
+def test_the_text_of_an_error_contains_the_details_for_support() -> None:
     error = LaunchError("what happened", operation="op", status=500, codes=["a", "b"], attempts=2, request_id="r-1")
 
     assert str(error) == "what happened [operation op; status 500; code a, b; 2 attempts; request r-1]"

@@ -1,4 +1,4 @@
-"""Server-Sent Events: what the HTML standard says, however the bytes are cut, and no more memory than allowed."""
+"""Server-Sent Events follow the HTML standard for every division of the bytes, in limited memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def decoded(stream: bytes, cuts: list[int] | None = None) -> list[ServerSentEven
 
 
 @given(EVENTS, st.data(), st.booleans())
-def test_what_was_sent_is_what_comes_however_it_is_cut(events, data, mark) -> None:
+def test_events_are_decoded_unchanged_for_every_division_of_the_bytes(events, data, mark) -> None:
     text, expected, last_id, end = "\ufeff" * mark, [], "", data.draw(ENDS)
     for name, lines, identifier in events:
         fields = [f": a comment{end}", f"unknown: x{end}", f"retry: 10{end}"]
@@ -64,7 +64,7 @@ def test_the_examples_of_the_standard(stream: str, expected: list[tuple[str, str
     assert decoded(stream.encode()) == [ServerSentEvent(*one) for one in expected]
 
 
-def test_bytes_that_are_no_text_are_replaced_and_harm_no_other_line() -> None:
+def test_bytes_that_are_no_text_are_replaced_and_other_lines_stay() -> None:
     assert decoded(b"data: \xff\xfe\n\ndata: x\n\n") == [
         ServerSentEvent("message", "\ufffd\ufffd", ""),
         ServerSentEvent("message", "x", ""),
@@ -72,7 +72,7 @@ def test_bytes_that_are_no_text_are_replaced_and_harm_no_other_line() -> None:
 
 
 @pytest.mark.parametrize("stream", [b"data: " + b"x" * 100, b"data: 12345678\n" * 9, b": " + b"x" * 100])
-def test_an_event_that_grows_beyond_the_limit_ends_the_stream(stream: bytes) -> None:
+def test_an_event_beyond_the_limit_ends_the_stream(stream: bytes) -> None:
     decoder = EventDecoder(most_bytes=64)
     pieces = (stream[at : at + 1] for at in range(len(stream)))
 
@@ -86,7 +86,7 @@ def test_many_small_events_and_comments_never_reach_the_limit() -> None:
     assert len([event for _ in range(100) for event in decoder.feed(b"data: 123456\n\n: x\n: y\n")]) == 100
 
 
-def test_a_stream_goes_on_from_the_id_of_the_one_before() -> None:
+def test_a_stream_continues_from_the_last_id_of_the_previous_one() -> None:
     decoder = EventDecoder(last_id="7")
 
     assert decoder.feed(b"data: x\n\n") == [ServerSentEvent("message", "x", "7")]

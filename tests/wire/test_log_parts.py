@@ -1,4 +1,4 @@
-"""A log is read in parts: wherever they are cut, the lines are those of the whole."""
+"""A log is read in parts. Every division gives the lines of the whole log."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def entries_of(body: bytes) -> list[Any]:
     ascii_only=st.booleans(),
     data=st.data(),
 )
-def test_cuts_do_not_matter(
+def test_every_division_of_a_log_gives_the_same_lines(
     entries: list[Any], before: dict[str, Any], after: dict[str, Any], spaced: bool, ascii_only: bool, data: Any
 ) -> None:
     others = {"deploymentLogs", "logs"}
@@ -68,7 +68,7 @@ def test_cuts_do_not_matter(
 
 
 @pytest.mark.parametrize("step", [1, 2, 7])
-def test_a_log_may_come_byte_by_byte(step: int) -> None:
+def test_a_log_may_arrive_byte_by_byte(step: int) -> None:
     body = (
         '{"x": -1.5e-3, "deploymentLogs" : [ {"message": "é\\ud83d"} , 42, null, "t", [] ] , "y": {"z": [1]} }\n'
     ).encode()
@@ -78,7 +78,7 @@ def test_a_log_may_come_byte_by_byte(step: int) -> None:
     assert [line.message for line in lines] == ["é\ufffd", "42", "t", "[]"]
 
 
-def test_a_bare_list_is_read_where_it_may_come() -> None:
+def test_a_bare_list_is_read_only_if_allowed() -> None:
     parts = LogParts(ServerLogLine, ["logs"], bare=True)
     parts.feed(b'[{"message":"a"},{"message":"b"}] ')
     assert [line.message for line in parts.lines()] == ["a", "b"]
@@ -86,7 +86,7 @@ def test_a_bare_list_is_read_where_it_may_come() -> None:
         read(b"[]")
 
 
-def test_the_best_name_counts_where_there_are_two() -> None:
+def test_the_preferred_name_is_used_if_there_are_two() -> None:
     assert [line.message for line in read(b'{"logs":["b"],"deploymentLogs":["a"]}')] == ["a"]
 
 
@@ -108,7 +108,7 @@ def test_a_log_may_be_empty(body: bytes) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("cut", [0, 1, 8, 10])
-def test_what_is_no_log_is_a_mismatch(body: bytes, cut: int) -> None:
+def test_a_body_that_is_no_log_is_a_mismatch(body: bytes, cut: int) -> None:
     with pytest.raises(Mismatch):
         read(body, min(cut, len(body)))
 
@@ -120,7 +120,7 @@ def test_a_line_that_never_ends_is_a_mismatch() -> None:
         parts.feed(b"x" * 40_000_000)
 
 
-def test_a_long_line_is_not_looked_at_with_each_part() -> None:
+def test_a_long_line_is_not_scanned_again_with_each_part() -> None:
     parts = LogParts(LogLine, ["logs"])
     parts.feed(b'{"logs":["')
     for _ in range(10_000):
@@ -129,7 +129,7 @@ def test_a_long_line_is_not_looked_at_with_each_part() -> None:
     assert [len(line.message) for line in parts.lines()] == [10_000_000]
 
 
-def test_stored_lines_can_be_pickled_and_are_made_once_in_a_row() -> None:
+def test_stored_lines_can_be_pickled_and_are_decoded_once_in_order() -> None:
     lines = read(b'{"logs":["a","b"]}')
     assert list(pickle.loads(pickle.dumps(lines))) == list(lines)
     assert lines[0] is lines[-2]

@@ -1,4 +1,4 @@
-"""Moments: every one that is read is aware, and UTC where the text names no zone."""
+"""Times: every decoded time has a zone, and the zone is UTC if the text names none."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ NINE = datetime(2026, 5, 4, 9, tzinfo=UTC)
     ],
     ids=["iso", "iso with an offset", "iso without a zone", "header", "header without a zone", "milliseconds"],
 )
-def test_a_moment_is_aware_however_it_is_written(moment: datetime | None, expected: datetime) -> None:
+def test_a_time_is_aware_in_every_notation(moment: datetime | None, expected: datetime) -> None:
     assert moment == expected
     assert moment is not None
     assert moment.tzinfo is not None
 
 
 @pytest.mark.parametrize("text", ["", "soon", "2026-13-01"])
-def test_what_is_no_iso_time_is_refused(text: str) -> None:
+def test_a_text_that_is_no_iso_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         parse_iso(text)
 
@@ -42,7 +42,7 @@ def test_a_number_beyond_the_calendar_is_refused(number: float) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "soon", "Mon, 99 May 2026 09:00:00 GMT"])
-def test_a_header_that_is_no_date_is_nothing(text: str | None) -> None:
+def test_a_header_that_is_no_date_is_none(text: str | None) -> None:
     assert parse_http_date(text) is None
 
 
@@ -55,17 +55,17 @@ def test_a_header_that_is_no_date_is_nothing(text: str | None) -> None:
         ("9999-12-31T10:00:00-13:59", "9999-12-31T23:59:00.000Z"),
     ],
 )
-def test_a_moment_beyond_the_calendar_is_its_first_or_last(text: str, written: str) -> None:
+def test_a_time_beyond_the_calendar_is_the_first_or_last_time(text: str, written: str) -> None:
     assert format_iso(parse_iso(text)) == written
 
 
 @pytest.mark.parametrize("moment", [datetime.min, datetime.max])
 @pytest.mark.parametrize("hours", [-14, 14])
-def test_a_moment_that_utc_cannot_name_is_written_all_the_same(moment: datetime, hours: int) -> None:
+def test_a_time_beyond_the_calendar_of_utc_is_written(moment: datetime, hours: int) -> None:
     assert format_iso(moment.replace(tzinfo=timezone(timedelta(hours=hours))))[:4] in {"0001", "9999"}
 
 
-def test_a_moment_is_written_as_the_service_writes_it() -> None:
+def test_a_time_is_written_in_the_format_of_the_service() -> None:
     east = timezone(timedelta(hours=5, minutes=30))
 
     assert format_iso(datetime(2026, 5, 4, 14, 30, 0, 123_999, tzinfo=east)) == "2026-05-04T09:00:00.123Z"
