@@ -19,7 +19,7 @@ import attrs
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks._report import Mark, Report, Row, arguments, write_report
-from tests.support.emulator_process import emulator, use
+from tests.support.emulator_process import call_from_loops_and_threads, emulator
 
 MODES = ("sliding", "fixed", "bucket")
 LATENCIES = (0.0, 0.02)
@@ -68,7 +68,7 @@ class Line:
 def measure(window: str, latency: float, requests: int) -> Line:
     """Run once, and print the result."""
     with emulator(rate_limit=MOST_PER_SECOND, window=window, latency=latency) as where:
-        use(where, rate_limit=MOST_PER_SECOND, requests=requests)
+        call_from_loops_and_threads(where, rate_limit=MOST_PER_SECOND, requests=requests)
         arrivals = where.arrivals()
     times = [when for when, _ in arrivals]
     accepted = [when for when, accepted in arrivals if accepted]

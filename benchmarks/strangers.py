@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from benchmarks._report import Mark, Report, Row, present
-from tests.support.strangers import (
+from tests.support.other_programs import (
     Account,
     after_spurious_refusals,
-    beside_a_foreign_program,
+    next_to_another_program,
     refused,
     saturating,
     seconds_until_whole,
@@ -95,7 +95,7 @@ def foreign(table: Table, rounds: int, *, rate: float, steady: bool) -> list[flo
         for network in ("local", "lan"):
             cell = f"{counts}, {NETWORKS[network]}"
             runs = [
-                beside_a_foreign_program(
+                next_to_another_program(
                     server, network, rate=rate, steady=steady, between=(30, 130), until=190, seed=seed
                 )
                 for seed in range(1, rounds + 1)

@@ -22,7 +22,7 @@ from launch_async import (
 from launch_async.auth.token_cache import read_token_answer
 from launch_async.emulator import LaunchEmulator
 from launch_async.http import Response
-from tests.support.core import repeat_at_once
+from tests.support.core import retry_without_delay
 
 CLIENT, SECRET = "66c0ffee0000000000000abc", "secret-of-the-app"
 
@@ -113,7 +113,7 @@ async def test_a_refusal_says_what_to_do(answer: Response, advice: str) -> None:
 
 @pytest.mark.parametrize("failure", [ResponseLost("lost"), ConnectError("down"), refusal(503), refusal(429)])
 async def test_a_passing_failure_is_tried_again(failure: Response | Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    repeat_at_once(monkeypatch)
+    retry_without_delay(monkeypatch)
     issuer = TokenIssuer(failure)
 
     assert await token_of(bound_to(app(), issuer)) == "token-1"
@@ -121,7 +121,7 @@ async def test_a_passing_failure_is_tried_again(failure: Response | Exception, m
 
 
 async def test_a_lasting_failure_ends_after_three_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
-    repeat_at_once(monkeypatch)
+    retry_without_delay(monkeypatch)
     issuer = TokenIssuer(*[refusal(503)] * 9)
 
     with pytest.raises(ServiceUnavailableError) as caught:
@@ -131,7 +131,7 @@ async def test_a_lasting_failure_ends_after_three_attempts(monkeypatch: pytest.M
 
 
 async def test_an_error_of_the_token_endpoint_keeps_its_own_attempts_in_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    repeat_at_once(monkeypatch)
+    retry_without_delay(monkeypatch)
     issuer = TokenIssuer(*[refusal(503)] * 9)
 
     async with LaunchClient(app(), transport=issuer) as launch:

@@ -24,7 +24,7 @@ from launch_async import (
     request_sms,
 )
 from launch_async.emulator import FaultKind, LaunchEmulator
-from tests.support.core import repeat_at_once
+from tests.support.core import retry_without_delay
 
 
 async def answering(document: object, status: int = 200, seen: list[object] | None = None) -> TestServer:
@@ -64,7 +64,7 @@ async def test_a_logged_out_token_is_worthless(emulator: LaunchEmulator) -> None
 async def test_a_logout_whose_answer_is_lost_has_ended_the_session_all_the_same(
     emulator: LaunchEmulator, kind: FaultKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    repeat_at_once(monkeypatch)
+    retry_without_delay(monkeypatch)
     session = await login(emulator.email, emulator.password, base_url=emulator.url)
     emulator.faults.add(kind, operation="logout", times=1)
 

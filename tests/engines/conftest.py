@@ -1,7 +1,7 @@
-"""What a rollout on an engine needs: an emulator, a Redis and a PostgreSQL on loopback, and workers that can be killed.
+"""Fixtures for rollouts on engines: an emulator, Redis and PostgreSQL on loopback, and workers that can be killed.
 
-These tests want engines that the SDK does not depend on, and take a minute or two: `python3 tools/run.py engines`
-installs what they need and runs them, all of them or none. Elsewhere they are not collected.
+These tests need engines that the SDK does not depend on, and take a minute or two. `python3 tools/run.py engines`
+installs the engines and runs the tests. Other test runs do not collect them.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ TARGETS = 60
 collect_ignore_glob = [] if "ROLLOUT_ENGINES" in os.environ else ["test_*.py"]
 
 
-def until(true: Callable[[], object], what: str, seconds: float = 240.0) -> None:
-    """Wait for something that other processes do."""
-    give_up_at = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < give_up_at, f"not within {seconds} s: {what}"
+def until(condition: Callable[[], object], what: str, seconds: float = 240.0) -> None:
+    """Wait until a condition is true, which other processes change."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         time.sleep(0.1)
 
 
 def answers(url: str) -> bool:
-    """Whether there is a server."""
+    """Whether a server answers at an address."""
     try:
         with urlopen(url, timeout=5) as answer:
             return answer.status == 200
@@ -53,7 +53,7 @@ def answers(url: str) -> bool:
 
 @attrs.frozen
 class Launch:
-    """An emulator in a process of its own."""
+    """An emulator in a separate process."""
 
     facts: Mapping[str, str]
 
@@ -73,7 +73,7 @@ class Launch:
             return json.loads(answer.read() or b"{}")
 
     def plan(self) -> Plan:
-        """Plan to redeploy sixty environments, and forget how they came to be."""
+        """Plan to redeploy sixty environments, and clear the ledger."""
         names = [f"environment-{number}" for number in range(TARGETS)]
         self.order("projects", {"name": "shop", "environments": names, "git": True, "deployments": 1})
         with LaunchClient(
@@ -83,19 +83,19 @@ class Launch:
             limiter=UnlimitedRateLimiter(),
         ) as launch:
             plan = launch.fleet.plan_redeploy(launch.fleet.select())
-        # What was created in the minutes before a run may seem to be of the run.
+        # The run could mistake deployments of the last minutes for its own.
         self.order("advance", {"seconds": 600})
         self.order("ledger", method="DELETE")
         return plan
 
     def deployed(self) -> list[str]:
-        """The environments that were deployed to, once for each deployment."""
+        """Return the environment of each deployment."""
         created = self.order("ledger", method="GET")["created"]
         assert isinstance(created, list)
         return sorted(one["parent"] for one in created if one["noun"] == "deployment")
 
     def requests_in_a_second(self) -> float:
-        """How many there were on average; a busy machine hands some over in bunches, which says nothing."""
+        """Return the average number of requests per second. On a busy machine, requests arrive in bursts."""
         requests = self.order("ledger", method="GET")["requests"]
         assert isinstance(requests, list)
         times = sorted(one["arrival"] for one in requests if one["organization"])
@@ -104,7 +104,7 @@ class Launch:
 
 @attrs.frozen
 class Machines:
-    """Processes in groups of their own: each is ended with whatever it has started."""
+    """Processes in separate process groups, so that each one ends with all processes that it has started."""
 
     folder: Path
     environment: Mapping[str, str]
@@ -114,7 +114,7 @@ class Machines:
         return self._start(name, [sys.executable, *command])
 
     def type(self, name: str, line: str) -> subprocess.Popen[str]:
-        """Type a line of the documentation into a shell of its own."""
+        """Run a line of the documentation in a separate shell."""
         return self._start(name, ["bash", "-c", f"exec {line}"])
 
     def _start(self, name: str, command: Sequence[str]) -> subprocess.Popen[str]:
@@ -134,7 +134,7 @@ class Machines:
         return process
 
     def kill(self, process: subprocess.Popen[str]) -> None:
-        """Kill a process and all that it has started, as if its machine were gone."""
+        """Kill a process and all processes that it has started, like the loss of a machine."""
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
@@ -169,10 +169,10 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """A PostgreSQL of Debian's package, in a folder of its own, on a socket in that folder."""
+    """PostgreSQL from the package of Debian, with its data and its socket in a separate folder."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     assert programs, "PostgreSQL is missing (Debian: apt-get install postgresql)"
-    # It refuses to be run by root.
+    # PostgreSQL refuses to run as root.
     user = "postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
     shutil.chown(folder, user)

@@ -1,4 +1,4 @@
-"""A journal in PostgreSQL keeps what the protocol promises, and what a killed process leaves can be gone on with."""
+"""A journal in PostgreSQL follows the protocol of journals, and another process can resume the run of a killed one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ print(run_part(Plan.load(sys.argv[1])).summary)
 
 
 def allowed(plan: Plan) -> None:
-    """Every plan is."""
+    """Allow every plan."""
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def plan(launch: Launch) -> Plan:
     return launch.plan()
 
 
-def test_what_is_written_is_there_for_the_next_one(postgres_url: str, plan: Plan) -> None:
+def test_a_second_journal_reads_the_entries_of_the_first(postgres_url: str, plan: Plan) -> None:
     entry = Entry(key=plan.operations[7].key, state=OperationState.SENT, deployment_uid="d" * 24, detail={"wave": 1})
     first, second = PostgresJournal(postgres_url, plan.uid), PostgresJournal(postgres_url, plan.uid)
     first.open(plan, check=allowed)
@@ -41,15 +41,15 @@ def test_what_is_written_is_there_for_the_next_one(postgres_url: str, plan: Plan
     second.close()
 
 
-def test_a_second_runner_is_kept_out_until_the_first_has_ended(postgres_url: str, plan: Plan) -> None:
+def test_a_journal_cannot_be_opened_twice_at_the_same_time(postgres_url: str, plan: Plan) -> None:
     first, second = PostgresJournal(postgres_url, plan.uid), PostgresJournal(postgres_url, plan.uid)
     first.open(plan, check=allowed)
     with pytest.raises(JournalInUse, match="in use by another run"):
         second.open(plan, check=allowed)
     first.close()
 
-    # The server gives the lock back when it notices that the connection has ended.
-    until(lambda: _is_free(second, plan), "the lock is given back")
+    # The server releases the lock when it notices the end of the connection.
+    until(lambda: _is_free(second, plan), "the lock is released")
 
 
 def _is_free(journal: PostgresJournal, plan: Plan) -> bool:
@@ -61,7 +61,7 @@ def _is_free(journal: PostgresJournal, plan: Plan) -> bool:
     return True
 
 
-def test_what_cannot_be_used_is_refused_and_left_as_it_was(postgres_url: str, plan: Plan) -> None:
+def test_a_missing_unreachable_or_other_journal_is_refused_and_not_changed(postgres_url: str, plan: Plan) -> None:
     journal = PostgresJournal(postgres_url, plan.uid)
 
     def forbidden(plan: Plan) -> None:
@@ -83,7 +83,7 @@ def test_what_cannot_be_used_is_refused_and_left_as_it_was(postgres_url: str, pl
         PostgresJournal(postgres_url.replace("host=", "host=/nowhere"), "x").open(plan, check=allowed)
 
 
-def test_another_machine_finishes_what_a_killed_one_began(
+def test_another_machine_finishes_the_run_of_a_killed_one(
     postgres_url: str, redis_url: str, launch: Launch, plan: Plan, tmp_path: Path
 ) -> None:
     plan.save(tmp_path / "plan.json")

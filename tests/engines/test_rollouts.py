@@ -1,6 +1,6 @@
-"""A rollout on an engine's own workers deploys every environment exactly once, though one worker is lost half-way.
+"""A rollout on the workers of an engine deploys every environment exactly once, although one worker is killed.
 
-What is typed into shells is what the pages show, but for addresses of this machine and the patience.
+The tests run the command lines of the pages. They change only addresses and timeouts.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def lose_one_worker(
     return json.loads((machines.folder / "report.json").read_text("utf-8"))
 
 
-def test_dask_deploys_every_environment_once_though_a_worker_is_lost(
+def test_dask_deploys_every_environment_once_although_a_worker_is_killed(
     launch: Launch, plan: Plan, machines: Machines
 ) -> None:
     (scheduler, worker, run) = (line.text for line in lines_of("docs/how-to/dask.md"))
@@ -66,7 +66,7 @@ def test_dask_deploys_every_environment_once_though_a_worker_is_lost(
     assert launch.requests_in_a_second() <= 12
 
 
-def test_prefect_deploys_every_environment_once_though_a_worker_is_lost(
+def test_prefect_deploys_every_environment_once_although_a_worker_is_killed(
     launch: Launch, plan: Plan, machines: Machines, postgres_url: str
 ) -> None:
     (server, export, pool, deploy, worker, run) = (line.text for line in lines_of("docs/how-to/prefect.md"))

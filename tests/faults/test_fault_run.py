@@ -1,4 +1,4 @@
-"""Nothing is created twice, nothing is lost, and every error tells the truth, whatever the network does."""
+"""With many network faults, no object is created twice or lost, and every error is correct."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _add_faults(emulator: LaunchEmulator, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", [1])
-async def test_a_thousand_mixed_calls_under_faults_do_everything_once(seed: int) -> None:
+async def test_a_thousand_mixed_calls_with_faults_create_each_object_once(seed: int) -> None:
     async with (
         LaunchEmulator(rate_limit=None, build_seconds=0.01) as emulator,
         client_of(emulator, retry=_QUICK, attempt_timeout=1.0) as client,
@@ -46,18 +46,18 @@ async def test_a_thousand_mixed_calls_under_faults_do_everything_once(seed: int)
         tally = await run_workers(client, emulator, workers=40, calls=25, seed=seed)
 
         environments = {creation.uid for creation in emulator.ledger.created if creation.noun == "environment"}
-        # An environment's first deployment comes with it, and no call asked for it.
-        really = environments | {
+        # The first deployment of an environment is created with the environment, and not by a call.
+        existing = environments | {
             creation.uid
             for creation in emulator.ledger.created
             if creation.noun == "deployment" and not (creation.parent in environments and creation.name == "1")
         }
-        told = set(tally.created)
+        returned = set(tally.created)
         assert sum(tally.calls.values()) == 1000
-        assert len(tally.created) == len(told), "one creation was returned to two calls"
-        assert told <= really, "a call returned what was never created"
-        untold = really - told
-        assert len(untold) <= len(tally.unknown), "something was created that no call told of"
+        assert len(tally.created) == len(returned), "one creation was returned to two calls"
+        assert returned <= existing, "a call returned an object that was never created"
+        not_returned = existing - returned
+        assert len(not_returned) <= len(tally.unknown), "an object was created that no call returned"
         assert all(error.ambiguous for error in tally.unknown)
         creations = [error for error in tally.failed if error.operation in {"createDeployment", "createEnvironment"}]
         assert [error for error in creations if error.ambiguous] == [], "an unknown outcome was left unresolved"

@@ -1,4 +1,4 @@
-"""A mixed workload that keeps a tally, to compare with what the emulator says really happened."""
+"""A mixed workload that records its results, to compare them with the ledger of the emulator."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from launch_async.emulator import LaunchEmulator
 
 @attrs.define
 class Tally:
-    """What the calls said: UIDs that were returned, names whose creation failed for good, and how every call ended."""
+    """The results of the calls: returned UIDs, errors, and the number of calls of each kind."""
 
     created: list[str] = attrs.field(factory=list)
     deleted: list[str] = attrs.field(factory=list)
@@ -33,7 +33,7 @@ class Tally:
 
 @attrs.define
 class Worker:
-    """One caller with a project of its own: whatever appears there, it has asked for."""
+    """One caller with a separate project, so that all objects in the project come from its calls."""
 
     client: LaunchClient
     project_uid: str
@@ -96,7 +96,7 @@ class Worker:
 
 
 async def run_workers(client: LaunchClient, emulator: LaunchEmulator, *, workers: int, calls: int, seed: int) -> Tally:
-    """Let every worker make its calls at the same time; return their common tally."""
+    """Run all workers at the same time, and return their common results."""
     tally = Tally()
     async with asyncio.TaskGroup() as group:
         for number in range(workers):

@@ -9,9 +9,9 @@ from hypothesis import given, strategies as some
 
 from launch_async.rate_limit.control_law import NO_DECREASE, Decrease, after_refusal, capacity_at
 from launch_async.rate_limit.types import RateLimit
-from tests.support.strangers import (
+from tests.support.other_programs import (
     after_spurious_refusals,
-    beside_a_foreign_program,
+    next_to_another_program,
     refused,
     saturating,
     seconds_until_whole,
@@ -47,7 +47,7 @@ def test_twenty_five_programs_share_one_budget_with_less_than_a_slot_each() -> N
 
 
 def test_a_foreign_program_at_half_of_the_budget_is_hardly_ever_refused() -> None:
-    ours, theirs = beside_a_foreign_program("sliding", "lan", rate=5, steady=True, between=(20, 80), until=120, seed=1)
+    ours, theirs = next_to_another_program("sliding", "lan", rate=5, steady=True, between=(20, 80), until=120, seed=1)
 
     assert refused([theirs], 25, 80) <= 0.08
     assert ours.accepted(30, 80) >= 3.5

@@ -6,7 +6,7 @@ import itertools
 import pytest
 
 from launch_async.rate_limit.types import Answer, Priority, RateLimit
-from tests.support import strangers
+from tests.support import other_programs
 from tests.support.shared_budgets import Network, VirtualFile, Worker, in_virtual_time, most_in_any, saturate
 
 LAN = {"trip": 0.04, "spread": 0.2}
@@ -238,9 +238,9 @@ async def test_a_smaller_budget_is_kept_by_all_processes_together():
 
 @pytest.mark.parametrize(("server", "network"), [("sliding", "local"), ("fixed", "local"), ("sliding", "lan")])
 def test_two_machines_that_know_nothing_of_each_other_come_to_fair_shares(server, network):
-    one, other = accounts = strangers.saturating(
+    one, other = accounts = other_programs.saturating(
         server, network, starts=(0.0, 10.0), until=70.0, seed=1, make=lambda: VirtualFile().limiter()
     )
 
     assert min(one.accepted(40, 70), other.accepted(40, 70)) >= 3.5
-    assert strangers.refused(accounts, 40, 70) <= 0.05
+    assert other_programs.refused(accounts, 40, 70) <= 0.05

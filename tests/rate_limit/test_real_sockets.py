@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.support.emulator_process import emulator, use
+from tests.support.emulator_process import call_from_loops_and_threads, emulator
 
 
 @pytest.mark.parametrize(("window", "rate"), [("sliding", 10), ("fixed", 50), ("bucket", 50)])
@@ -16,7 +16,7 @@ def test_clients_on_several_loops_and_threads_share_one_budget(window: str, rate
     requests = 2 * rate + 2
     with emulator(rate_limit=rate, window=window) as where:
         began = time.monotonic()
-        use(where, rate_limit=rate, requests=requests)
+        call_from_loops_and_threads(where, rate_limit=rate, requests=requests)
         took = time.monotonic() - began
         arrivals = where.arrivals()
     assert sum(accepted for _, accepted in arrivals) == requests

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.core import repeat_at_once
+from tests.support.core import retry_without_delay
 
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry immediately, and do not wait for cancelled work."""
-    repeat_at_once(monkeypatch)
+    retry_without_delay(monkeypatch)
     monkeypatch.setattr("launch_async.auth.oauth._RENEWAL_GRACE_S", 0.01)
     monkeypatch.setattr("launch_async.fleet.run.running._PAUSE", 0.001)

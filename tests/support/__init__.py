@@ -1,1 +1,1 @@
-"""What tests share: helpers, no tests."""
+"""Helpers that several folders of tests share."""

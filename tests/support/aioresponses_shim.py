@@ -1,11 +1,11 @@
-"""aioresponses, made to work with aiohttp 3.14.
+"""Adapt aioresponses to aiohttp 3.14.
 
-aioresponses 0.7.9 builds aiohttp's response without the `stream_writer` that 3.14 wants, and feeds the body into a
-reader that asks its parser to pause above 128 KiB, where there is no parser (pnuckowski/aioresponses#289). Both are
-given here. `tests/test_aioresponses_shim.py` fails as soon as upstream does not need it any more.
+aioresponses 0.7.9 builds aiohttp's response without the `stream_writer` that 3.14 needs. It also feeds the body into a
+reader that asks a missing parser to pause above 128 KiB (pnuckowski/aioresponses#289). This module fixes both.
+`tests/http/test_aioresponses_shim.py` fails as soon as aioresponses works without this module.
 
-It replaces `ClientSession._request`, and so bypasses connections, time-outs, redirects and tracing: use it for scripted
-answers at the edge of the transport, and the emulator for everything else.
+aioresponses replaces `ClientSession._request`, and so bypasses connections, timeouts, redirects and tracing. Use it for
+scripted answers at the edge of the transport, and the emulator for all other tests.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _ENDLESS = 2**62
 
 @contextmanager
 def scripted_answers(*, passthrough: tuple[str, ...] = ()) -> Generator[aioresponses, None, None]:
-    """Answer every request of aiohttp's client from a script; URLs that start with `passthrough` reach the network.
+    """Answer every request of aiohttp's client from a script, except for URLs that start with `passthrough`.
 
-    A request without a scripted answer raises aiohttp's `ClientConnectionError`, which a retry policy will repeat:
-    assert on `answers.requests` where that could hide a mistake.
+    A request without a scripted answer raises aiohttp's `ClientConnectionError`, and a retry policy repeats the
+    request. Assert on `answers.requests` if a retry could hide a mistake.
     """
     with (
         patch.object(core, "ClientResponse", _Response),

@@ -1,4 +1,4 @@
-"""Certificates and keys made for a test."""
+"""Certificates and keys for tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DAY = timedelta(days=1)
 
 @attrs.frozen
 class Issued:
-    """A certificate, its key, and what signs by them; all as PEM."""
+    """A certificate and its key as PEM, with the name and the key for signing other certificates."""
 
     certificate: str
     key: str
@@ -30,7 +30,7 @@ def issued(
     ends: datetime = NOW + 90 * DAY,
     passphrase: bytes | None = None,
 ) -> Issued:
-    """A certificate for some hosts, signed by another one or by itself."""
+    """Return a certificate for some hosts, signed by another certificate or with its own key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, hosts[0] if hosts else "authority")])
     builder = (

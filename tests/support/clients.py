@@ -1,4 +1,4 @@
-"""Clients of an emulator that has no budget: they send at once, as its first organization."""
+"""Clients of an emulator, without a rate limit and with the credentials of its first organization."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Emulator = launch_async.emulator.LaunchEmulator | launch_sync.emulator.LaunchEmu
 
 
 class Options(TypedDict, total=False):
-    """What a test may want otherwise; the client's own arguments."""
+    """The arguments of the client that a test can change."""
 
     credentials: launch_async.Credentials
     base_url: str
@@ -28,12 +28,12 @@ class Options(TypedDict, total=False):
 
 
 def client_of(emulator: Emulator, **options: Unpack[Options]) -> launch_async.LaunchClient:
-    """A client that is to be opened with `async with`."""
+    """Return a client. Open the client with `async with`."""
     return launch_async.LaunchClient(**_with_defaults(emulator, options))
 
 
 def plain_client_of(emulator: Emulator, **options: Unpack[Options]) -> launch_sync.LaunchClient:
-    """Its twin without asyncio."""
+    """Return a client without asyncio."""
     return launch_sync.LaunchClient(**_with_defaults(emulator, options))
 
 

@@ -1,4 +1,4 @@
-"""What the tests of the core share: a scripted transport, a loop whose time only jumps, and the usual client."""
+"""A scripted transport, an event loop in virtual time, and the usual client."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ P = ParamSpec("P")
 
 
 def answer(status: int = 200, document: object = None, headers: Mapping[str, str] | None = None) -> Response:
-    """A JSON answer; without a document it has no body."""
+    """Return a JSON answer. Without a document the answer has no body."""
     return Response(status, headers or {}, b"" if document is None else json.dumps(document).encode())
 
 
 class FakeTransport(http.FakeTransport):
-    """Also keeps when each request was sent."""
+    """A fake transport that also records the time of each request."""
 
     def __init__(self, *answers: FakeAnswer | FakeHandler) -> None:
         super().__init__(*answers)
@@ -53,7 +53,7 @@ class FakeTransport(http.FakeTransport):
 
 
 def client_on(transport: FakeTransport, **options: Any) -> LaunchClient:
-    """A client without a budget that talks to a scripted transport."""
+    """Return a client that has no rate limit and sends to a scripted transport."""
     settings: dict[str, Any] = {
         "credentials": Authtoken(TOKEN),
         "organization_uid": ORGANIZATION,
@@ -63,21 +63,21 @@ def client_on(transport: FakeTransport, **options: Any) -> LaunchClient:
     return LaunchClient(transport=transport, **settings)
 
 
-def repeat_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let calls to the hosts that issue tokens be repeated without a delay."""
+def retry_without_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retry requests for tokens without a delay."""
     policy = RetryPolicy(attempts=3, refusals=3, backoff_base=1e-9)
     monkeypatch.setattr("launch_async.auth.auth_request._RETRY", policy)
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Instead of waiting it moves the clock."""
+    """A selector that moves the clock instead of waiting."""
 
     now = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if not ready:
-            assert timeout is not None, "every task waits for something that will never happen"
+            assert timeout is not None, "all tasks wait, and no timer is left"
             self.now += max(0.0, timeout)
         return ready
 
@@ -92,7 +92,7 @@ class _JumpingLoop(asyncio.SelectorEventLoop):
 
 
 def virtual_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    """Run a test on a loop whose time passes only while everybody sleeps, and then at once."""
+    """Run a test in virtual time: when all tasks wait, the clock jumps to the next timer."""
 
     @functools.wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:

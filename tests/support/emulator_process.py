@@ -1,4 +1,4 @@
-"""An emulator in a process of its own, and clients on two event loops and a thread pool that share one budget."""
+"""An emulator in a separate process, and clients on two event loops and in a thread pool that share one budget."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CALLERS = 8
 
 @attrs.frozen
 class Emulator:
-    """Where an emulator is, and who may use it."""
+    """The address of an emulator, and its credentials."""
 
     url: str
     organization_uid: str
@@ -31,7 +31,7 @@ class Emulator:
     control_secret: str
 
     def arrivals(self) -> list[tuple[float, bool]]:
-        """Return when each counted request arrived, in seconds, and whether it was accepted."""
+        """Return the arrival time of each counted request in seconds, and whether the emulator accepted the request."""
         headers = {"Emulator-Secret": self.control_secret}
         with urllib.request.urlopen(
             urllib.request.Request(f"{self.url}/__emulator__/ledger", headers=headers)
@@ -42,20 +42,22 @@ class Emulator:
 
 @contextlib.contextmanager
 def emulator(*, rate_limit: int, window: str, latency: float = 0.0) -> Iterator[Emulator]:
-    """Run an emulator in a process of its own."""
+    """Run an emulator in a separate process."""
     command = [sys.executable, "-m", "launch_async.emulator", "--control", "--rate-limit", str(rate_limit)]
     command += ["--rate-window", window, "--latency", str(latency), "--latency-sigma", "0.2" if latency else "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            said = json.loads(process.stdout.readline())
-            yield Emulator(said["url"], said["organization_uid"], said["authtoken"], said["control_secret"])
+            announced = json.loads(process.stdout.readline())
+            yield Emulator(
+                announced["url"], announced["organization_uid"], announced["authtoken"], announced["control_secret"]
+            )
         finally:
             process.terminate()
 
 
-def use(where: Emulator, *, rate_limit: int, requests: int) -> None:
-    """Make `requests` calls, a third of them each on two event loops and on a thread pool with one sync client."""
+def call_from_loops_and_threads(service: Emulator, *, rate_limit: int, requests: int) -> None:
+    """Make `requests` calls: a third on each of two event loops, and a third in a thread pool with one sync client."""
     shares = [requests // 3, requests // 3, requests - 2 * (requests // 3)]
     failures: list[BaseException] = []
 
@@ -66,15 +68,15 @@ def use(where: Emulator, *, rate_limit: int, requests: int) -> None:
             failures.append(error)
 
     def on_a_loop(share: int) -> None:
-        asyncio.run(_async_calls(where, rate_limit, share))
+        asyncio.run(_async_calls(service, rate_limit, share))
 
     def on_threads(share: int) -> None:
-        credentials = launch_sync.Authtoken(where.authtoken)
+        credentials = launch_sync.Authtoken(service.authtoken)
         with (
             launch_sync.LaunchClient(
                 credentials,
-                base_url=where.url,
-                organization_uid=where.organization_uid,
+                base_url=service.url,
+                organization_uid=service.organization_uid,
                 rate_limit=RateLimit(rate_limit),
                 timeout=600,
             ) as client,
@@ -95,12 +97,12 @@ def use(where: Emulator, *, rate_limit: int, requests: int) -> None:
         raise failures[0]
 
 
-async def _async_calls(where: Emulator, rate_limit: int, requests: int) -> None:
+async def _async_calls(service: Emulator, rate_limit: int, requests: int) -> None:
     left = iter(range(requests))
     async with LaunchClient(
-        Authtoken(where.authtoken),
-        base_url=where.url,
-        organization_uid=where.organization_uid,
+        Authtoken(service.authtoken),
+        base_url=service.url,
+        organization_uid=service.organization_uid,
         rate_limit=RateLimit(rate_limit),
         timeout=600,
     ) as client:

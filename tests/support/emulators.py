@@ -1,4 +1,4 @@
-"""An emulator that does not count requests, for the tests of several packages."""
+"""The fixture of an emulator without a rate limit, for the tests of several packages."""
 
 from __future__ import annotations
 

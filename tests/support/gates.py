@@ -1,4 +1,4 @@
-"""What a machine may lack: there a test is skipped, but in CI it fails if what is missing can be installed."""
+"""Skip tests on machines without a program or IPv6. In CI, a missing program is a failure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 
 def lacking(what: str, remedy: str) -> NoReturn:
-    """Skip the test; fail it where the environment says CI."""
+    """Skip the test, or fail it if the environment variable CI is set."""
     reason = f"{what} is not installed ({remedy})"
     if os.environ.get("CI"):
         pytest.fail(reason)
@@ -18,7 +18,7 @@ def lacking(what: str, remedy: str) -> NoReturn:
 
 
 def has_ipv6() -> bool:
-    """Whether one can listen on this machine's loopback address of IPv6."""
+    """Whether a program can listen on the IPv6 loopback address of this machine."""
     try:
         with socket.socket(socket.AF_INET6) as probe:
             probe.bind(("::1", 0))

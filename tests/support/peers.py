@@ -1,4 +1,4 @@
-"""A server on a real socket that does exactly what a test says, byte by byte."""
+"""A server on a real socket, whose bytes a test controls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Handler: TypeAlias = Callable[["Peer"], Awaitable[None]]
 
 
 class Peer:
-    """One connection as the server sees it."""
+    """One connection of the server."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         self.reader = reader
@@ -19,7 +19,7 @@ class Peer:
         self.number = number
 
     async def request(self) -> bytes:
-        """The head of a request; its body, if it has a length, is read and appended."""
+        """Read a request, and return its head and its body. A body without a length is not read."""
         head = await self.reader.readuntil(b"\r\n\r\n")
         for line in head.split(b"\r\n"):
             if line.lower().startswith(b"content-length:"):
@@ -36,7 +36,7 @@ class Peer:
 
 @contextlib.asynccontextmanager
 async def serving(handler: Handler, **options: Any) -> AsyncGenerator[str]:
-    """A server that does exactly what `handler` does with each connection; gives its origin."""
+    """Run a server that calls `handler` for each connection, and yield the origin of the server."""
     connections = 0
     tasks: set[asyncio.Task[None]] = set()
 

@@ -1,4 +1,4 @@
-"""Emulators with content, and probes of them in virtual time."""
+"""Emulators with content, and probes of these emulators in virtual time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LONG = [LogLine(f"line {number}", "BUILD", at=number / 1000) for number in range
 
 
 def emulator_with_content(*, long_log: bool = False, **options: Any) -> LaunchEmulator:
-    """Return an emulator without a socket that has everything that a probe can read."""
+    """Return an emulator without a socket, with all kinds of objects that a probe can read."""
     chosen: dict[str, Any] = {"rate_limit": None, "build_seconds": 3.0, "seed": 7, **options}
     emulator = LaunchEmulator(port=None, clock=Clock(loop_time), **chosen)
     start = emulator.clock.now()
@@ -74,7 +74,7 @@ async def _in_this_thread(function: Callable[..., T], /, *arguments: Any, **keyw
 
 
 def in_virtual_time(main: Coroutine[object, object, T]) -> T:
-    """Run a coroutine in virtual time, which a thread would use up: it takes real time."""
+    """Run a coroutine in virtual time and without threads, because a thread takes real time."""
     with mock.patch("asyncio.to_thread", _in_this_thread):
         return run(main)
 

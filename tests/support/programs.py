@@ -1,7 +1,7 @@
-"""Runs small programs, each in a process of its own, without importing the SDK anew for each.
+"""Run small programs, each in a separate process that does not import the SDK again.
 
-One process imports it, and forks for every program. The fork has a fresh `__main__` and ends as any interpreter does,
-so that a warning at exit is seen, too. Programs mostly wait for a build: `start` lets several do so at once.
+One process imports the SDK, and forks for every program. The fork has a fresh `__main__` and ends like any interpreter,
+so that tests see warnings at exit too. Most programs wait for builds, so `start` runs several at the same time.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from typing import Any, Self
 import attrs
 
 ROOT = Path(__file__).resolve().parents[2]
-# They mostly wait, for builds of the emulator.
-_AT_ONCE = 12
+# Most programs wait for builds of the emulator.
+_CONCURRENCY = 12
 
 
 @attrs.frozen
 class Ended:
-    """How a program ended.
+    """The result of a program.
 
     Attributes:
-        returncode: Its exit code.
-        stdout: What it printed.
-        stderr: What it complained about.
+        returncode: The exit code.
+        stdout: The standard output.
+        stderr: The standard error.
     """
 
     returncode: int
@@ -52,7 +52,7 @@ class Programs:
         self._folder = tempfile.TemporaryDirectory()
         self._waiting: list[Future[None]] = []
         self._order = Lock()
-        self._threads = ThreadPoolExecutor(_AT_ONCE)
+        self._threads = ThreadPoolExecutor(_CONCURRENCY)
         self._reader = Thread(target=self._read)
         self._reader.start()
         return self
@@ -79,15 +79,15 @@ class Programs:
         cwd: Path = ROOT,
         variables: Mapping[str, str] | None = None,
     ) -> Future[Ended]:
-        """Run a program, as soon as there is a place for it.
+        """Run a program as soon as fewer than `_CONCURRENCY` programs run.
 
         Args:
-            code: Its source.
-            name: What tracebacks call it.
-            arguments: What follows its name on the command line.
-            folder: Where it looks for modules of its own first.
-            cwd: Its working directory.
-            variables: What its environment holds besides that of the machine.
+            code: The source.
+            name: The file name in tracebacks.
+            arguments: The arguments on the command line.
+            folder: The first folder of `sys.path`.
+            cwd: The working directory.
+            variables: Environment variables in addition to those of the machine.
         """
         order = {
             "code": code,
@@ -121,7 +121,7 @@ class Programs:
 
 
 def _environment() -> dict[str, str]:
-    """The machine's, without settings that would lead a program to a real service."""
+    """Return the environment of the machine, without settings that would lead a program to a real service."""
     settings = ("CONTENTSTACK_", "LAUNCH_")
     return {
         name: value
@@ -130,12 +130,12 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _serve() -> None:
+def _run_orders() -> None:
     for package in ("launch_async", "launch_sync", "launch_async.emulator", "launch_sync.emulator"):
         module = __import__(package, fromlist=["*"])
         for name in module.__all__:
             getattr(module, name)
-    # A program would otherwise copy all of it when it ends, which costs more than most of them do.
+    # Without the freeze, each fork copies all objects at its end, which takes longer than most programs.
     gc.collect()
     gc.freeze()
     for line in sys.stdin:
@@ -148,16 +148,16 @@ def _serve() -> None:
 def _supervise(order: dict[str, Any]) -> None:
     program = os.fork()
     if not program:
-        _become(order)
+        _run_program(order)
         return
     status = os.waitstatus_to_exitcode(os.waitpid(program, 0)[1])
     Path(f"{order['place']}.status").write_text(str(status))
     os.write(1, f"{order['number']}\n".encode())
-    # The program has ended as an interpreter does; there is nothing left to end here.
+    # This process only waited for the program. It must not run the exit handlers of the interpreter too.
     os._exit(0)
 
 
-def _become(order: dict[str, Any]) -> None:
+def _run_program(order: dict[str, Any]) -> None:
     written = os.O_WRONLY | os.O_CREAT
     for standard, path in enumerate((os.devnull, f"{order['place']}.stdout", f"{order['place']}.stderr")):
         os.dup2(os.open(path, written if standard else os.O_RDONLY), standard)
@@ -172,4 +172,4 @@ def _become(order: dict[str, Any]) -> None:
 
 
 if __name__ == "forks":
-    _serve()
+    _run_orders()

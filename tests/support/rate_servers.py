@@ -1,7 +1,6 @@
-"""A saturating client, a jittering network and a counting server, in virtual time.
+"""Simulate a client that sends as fast as possible, a network with jitter and a rate limit, in virtual time.
 
-The client is whatever has `acquire`; it runs as coroutines on `tests.support.virtual_time`. The tests and
-the benchmarks of the pacing share this study.
+The client is any object with `acquire`. The tests and the benchmarks of the pacing share this simulation.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from tests.support.virtual_time import run
 
 
 class Server(Protocol):
-    """A way of counting: `limit` may change while it runs."""
+    """A rate limit of a server. `limit` may change during a run."""
 
     limit: int
 
     def accepts(self, now: float) -> bool:
-        """Count a request that arrives now; return False if it is one too many (it is then not counted)."""
+        """Count a request that arrives now, or refuse the request: return False and do not count it."""
         ...
 
 
@@ -50,7 +49,7 @@ class SlidingWindow:
 
 @attrs.define
 class ClockWindow:
-    """At most `limit` accepted requests in each `per` seconds of the server's clock, which is `phase` ahead of ours."""
+    """At most `limit` accepted requests in each `per` seconds of the server's clock, which is `phase` seconds ahead."""
 
     limit: int
     per: float = 1.0
@@ -104,7 +103,7 @@ NETWORKS: dict[str, tuple[float, float] | None] = {
 }
 
 
-# The best that any fixed scheme reaches in that very cell with at most 1 % refused (1500 requests).
+# Accepted requests per second of the best fixed scheme with at most 1 % refused, for 1500 requests.
 BEST_FIXED = {
     "sliding": {"none": 10.07, "lan": 9.95, "wan": 9.24, "bad": 7.97},
     "fixed": {"none": 10.07, "lan": 10.07, "wan": 10.07, "bad": 9.99},
@@ -113,16 +112,16 @@ BEST_FIXED = {
 
 
 def least_share(server: str, network: str) -> float:
-    """Return the share of the best fixed scheme that is to be reached.
+    """Return the share of the best fixed scheme that a limiter must reach.
 
-    Behind the worst network, only bursts in step with a server's clock come near the best against that clock: they are
+    With the worst network and a fixed window, only bursts in step with the server's clock reach more. Such bursts are
     not worth their complexity (decision 0021).
     """
     return 0.85 if (server, network) == ("fixed", "bad") else 0.97
 
 
 class Client(Protocol):
-    """What is measured: a limiter or a plain scheme."""
+    """A limiter or a simple scheme to measure."""
 
     async def acquire(self) -> Permit:
         """Wait until a request may be sent."""
@@ -131,12 +130,12 @@ class Client(Protocol):
 
 @attrs.frozen
 class Outcome:
-    """What a run came to.
+    """The result of a run.
 
     Attributes:
         goodput: Accepted requests per second over the whole run.
-        refused: Share refused of those that arrived after the first 300.
-        arrivals: When each request arrived, and whether it was accepted.
+        refused: Share of refused requests, without the first 300 arrivals.
+        arrivals: The arrival time of each request, and whether the server accepted the request.
     """
 
     goodput: float
@@ -144,7 +143,7 @@ class Outcome:
     arrivals: list[tuple[float, bool]]
 
     def between(self, start: float, end: float) -> tuple[float, float]:
-        """Return accepted per second and share refused between two times, in seconds."""
+        """Return the accepted requests per second and the share of refused requests between two times, in seconds."""
         accepted = [accepted for when, accepted in self.arrivals if start <= when < end]
         return sum(accepted) / (end - start), 1 - sum(accepted) / max(len(accepted), 1)
 
@@ -159,15 +158,15 @@ async def saturate(
     callers: int = 50,
     until: float = math.inf,
 ) -> Outcome:
-    """Send requests as fast as the client lets `callers` concurrent callers, each again after a 429.
+    """Send requests from `callers` concurrent callers as fast as the client permits, and again after a 429.
 
     Args:
-        client: Who decides when to send.
-        server: Who counts.
+        client: The limiter, which decides when to send.
+        server: The rate limit of the server.
         network: Median and sigma of the one-way delay; None for no delay.
-        requests: How many must be accepted.
-        seed: Of the delays.
-        callers: How many wait at once.
+        requests: The number of requests that the server must accept.
+        seed: The seed of the delays.
+        callers: The number of concurrent callers.
         until: Virtual time in seconds at which to stop.
     """
     loop = asyncio.get_running_loop()
@@ -204,7 +203,7 @@ async def saturate(
 
 
 def simulate(make_client: Callable[[], Client], server: str, network: str, *, requests: int, seed: int) -> Outcome:
-    """Run one cell of the table with a server of 10 per second whose clock has some phase."""
+    """Run one cell of the table, with a server of 10 requests per second whose clock has a random phase."""
     counting = SERVERS[server](10, phase=random.Random(seed).random())
 
     async def cell() -> Outcome:

@@ -1,4 +1,4 @@
-"""Processes that share one budget, in virtual time: a network with jitter, stalls and cold starts, and kills."""
+"""Simulate processes that share one budget, in virtual time: jitter, stalls, slow first requests and kills."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.virtual_time import run
 
 
 class Limiter(Protocol):
-    """What a process of a shared budget has."""
+    """The limiter of one process with a shared budget."""
 
     _budget: SharedBudget
 
@@ -34,18 +34,18 @@ class Limiter(Protocol):
 
 
 class VirtualFile:
-    """The file's state as it stands there, on the clock of the loop."""
+    """The content of the shared file, on the clock of the loop."""
 
     def __init__(self) -> None:
         self.calls = 0
         self.content = pack(BudgetState.begin(asyncio.get_running_loop().time()))
 
     def limiter(self, rate_limit: RateLimit = RateLimit(10)) -> FileLimiter:
-        """Return what one process has."""
+        """Return the limiter of one process."""
         return FileLimiter(self, rate_limit)
 
     async def exchange(self, ask: Ask) -> Reply:
-        """Do what a worker asks for."""
+        """Answer a message of a worker."""
         self.calls += 1
         state = unpack(self.content)
         assert state is not None
@@ -54,7 +54,7 @@ class VirtualFile:
         return reply
 
     async def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing."""
 
 
 class FileLimiter:
@@ -79,7 +79,7 @@ class FileLimiter:
         return await self._budget.acquire(priority, timeout)
 
     def status(self) -> LimiterStatus:
-        """Return what it is doing now."""
+        """Return the state of the limiter."""
         return self._budget.status()
 
 
@@ -97,16 +97,16 @@ def in_virtual_time(test: Callable[..., Coroutine[object, object, None]]) -> Cal
 
 @attrs.define
 class Network:
-    """How long things take, at random; times in seconds.
+    """Random durations, in seconds.
 
     Attributes:
-        trip: Median round trip to the service.
-        spread: Its sigma, as of a log-normal distribution.
-        call: Median call to the store, if it is elsewhere.
-        cold: What the first ten requests of a worker take longer on their way to the service.
-        spikes: Share of the ways, of either kind, that take up to `spike` longer.
-        spike: How much.
-        seed: Of the dice.
+        trip: Median of the round trip to the service.
+        spread: Sigma of the round trip, which has a log-normal distribution.
+        call: Median of a call to the store on another machine.
+        cold: Additional time of each of the first ten requests of a worker.
+        spikes: Share of requests and calls that take up to `spike` longer, in each direction.
+        spike: Longest additional time of a spike.
+        seed: Seed of the random numbers.
     """
 
     trip: float = 0.003
@@ -122,13 +122,13 @@ class Network:
         self.dice = random.Random(self.seed)
 
     def way(self, median: float) -> float:
-        """Return how long one way takes."""
+        """Return the duration of one direction."""
         seconds = self.dice.lognormvariate(math.log(median / 2), self.spread)
         return seconds + (self.dice.random() * self.spike if self.dice.random() < self.spikes else 0.0)
 
 
 class Worker:
-    """A process that sends as fast as it may, until it is killed."""
+    """A process that sends as fast as the budget permits, until it is killed."""
 
     def __init__(self, limiter: Limiter, network: Network, arrivals: list[float], callers: int = 4) -> None:
         self.sent_at: list[float] = []
@@ -144,13 +144,13 @@ class Worker:
             permit = await self._limiter.acquire()
             self.sent_at.append(loop.time())
             there = self._network.way(self._network.trip) + (self._network.cold if next(self._sent) < 10 else 0.0)
-            # What was sent arrives, whether its sender lives or not.
+            # A request arrives even if its sender is killed in the meantime.
             loop.call_later(there, lambda: self._arrivals.append(loop.time()))
             await asyncio.sleep(there + self._network.way(self._network.trip))
             permit.answered(Answer(loop.time()))
 
     async def kill(self) -> None:
-        """End without a word to anybody."""
+        """End without releasing any part of the budget."""
         tasks = [
             *self._callers,
             *(worker._task for worker in self._limiter._budget._workers.values() if worker._task is not None),
@@ -162,7 +162,7 @@ class Worker:
 
 @attrs.frozen
 class Outcome:
-    """What the service saw, and the share of the process that sent least, against that of the one that sent most."""
+    """The requests at the service, and the smallest share of a process relative to the largest share."""
 
     most_in_a_second: int
     goodput: float
@@ -181,32 +181,32 @@ async def saturate(
     restart: Callable[[], Coroutine[object, object, None]] | None = None,
     restarts: int = 0,
 ) -> Outcome:
-    """Have workers send until enough requests have arrived.
+    """Let workers send until enough requests have arrived.
 
     Args:
-        make: Makes the limiter of one process.
-        calls: Returns how many calls the store has had.
-        network: How long things take.
-        requests: How many are to arrive.
-        workers: How many processes there are.
-        kill_every: Seconds between two kills, on average; None for none.
-        restart: Starts the store again.
-        restarts: How often.
+        make: Return the limiter of one process.
+        calls: Return the number of calls to the store.
+        network: The durations of requests and calls.
+        requests: The number of requests that must arrive.
+        workers: The number of processes.
+        kill_every: Average seconds between two kills. None means no kills.
+        restart: Restart the store.
+        restarts: The number of restarts.
     """
     arrivals: list[float] = []
 
     def worker() -> Worker:
         return Worker(make(), network, arrivals)
 
-    async def kill_one_after_the_other(every: float) -> None:
+    async def kill_in_turn(every: float) -> None:
         for place in itertools.cycle(range(workers)):
             await asyncio.sleep(every * network.dice.uniform(0.5, 1.5))
-            await crew[place].kill()
+            await running[place].kill()
             await asyncio.sleep(0.1)
-            crew[place] = worker()
+            running[place] = worker()
 
-    crew = [worker() for _ in range(workers)]
-    killer = asyncio.create_task(kill_one_after_the_other(kill_every)) if kill_every else None
+    running = [worker() for _ in range(workers)]
+    killer = asyncio.create_task(kill_in_turn(kill_every)) if kill_every else None
     restarted = 0
     while len(arrivals) < requests:
         await asyncio.sleep(0.05)
@@ -221,10 +221,10 @@ async def saturate(
         killer.cancel()
         with suppress(asyncio.CancelledError):
             await killer
-    for one in crew:
+    for one in running:
         await one.kill()
     arrivals.sort()
-    shares = sorted(len(one.sent_at) for one in crew)
+    shares = sorted(len(one.sent_at) for one in running)
     return Outcome(
         most_in_any(1.0, arrivals),
         (len(arrivals) - 1) / (arrivals[-1] - arrivals[0]),
@@ -234,5 +234,5 @@ async def saturate(
 
 
 def most_in_any(seconds: float, times: list[float]) -> int:
-    """Return the most of some moments that lie within any window, open at its end."""
+    """Return the largest number of times within any window of `seconds`. The end of a window is exclusive."""
     return max(sum(start <= when < start + seconds for when in times) for start in times)

@@ -1,4 +1,4 @@
-"""A fleet in virtual time: environments that take 30-90 s to build, and one run over all of them."""
+"""A fleet in virtual time: environments with builds of 30 to 90 s, and a run over all environments."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ RATE: Final = 10
 
 
 class Fleet(Launch):
-    """The service with one earlier build in each environment; another one begins with each creation.
+    """The service with one earlier build in each environment. Each creation starts another build.
 
     Args:
-        seconds: How long the next builds take, environment by environment.
-        earlier: How long the earlier ones took; by default as long.
-        latency: Seconds that a request and its answer take together.
-        rate_limit: Requests a second that are let through; None for any number.
+        seconds: The durations of the next builds, one for each environment.
+        earlier: The durations of the earlier builds. By default they are the same.
+        latency: Seconds for a request and its answer.
+        rate_limit: Accepted requests per second. None means no limit.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Fleet(Launch):
 
     @classmethod
     def of(cls, targets: int, *, seed: int, latency: float = 0.05, rate_limit: int | None = None) -> Self:
-        """Return a service whose next builds take 30-90 s, as the earlier ones did within a tenth."""
+        """Return a service whose next builds take 30 to 90 s, at most 10 % more or less than the earlier builds."""
         dice = random.Random(seed)
         seconds = [dice.uniform(30, 90) for _ in range(targets)]
         earlier = [took * dice.uniform(0.9, 1.1) for took in seconds]
@@ -54,24 +54,24 @@ class Fleet(Launch):
 
     @property
     def refused(self) -> int:
-        """How many requests were refused as too fast."""
+        """The number of requests that were refused with 429."""
         return self.emulator.ledger.count(status=429)
 
     @property
     def creations(self) -> list[float]:
-        """When each creation arrived."""
+        """The arrival times of the creations."""
         return [at for at, operation, _ in self.seen if operation == "createDeployment"]
 
     @property
     def deployed(self) -> list[int]:
-        """The environments that were deployed since the beginning, in that order."""
+        """The environments that were deployed since the beginning, in the order of the deployments."""
         made = [one for one in self.emulator._service.state.deployments.values() if one.uid not in self.uids]
         late = [build.environment for build in self.builds if build.created >= 0]
         return [*(self.environment_uids.index(one.environment.uid) for one in made), *late]
 
     @property
     def last_end(self) -> float:
-        """When the last build ended, in the loop's time."""
+        """The end of the last build, in the time of the loop."""
         return max((one.ended_at or 0.0) for one in self.emulator._service.state.deployments.values()) - self._start
 
     @property
@@ -95,13 +95,13 @@ class Fleet(Launch):
 async def redeploy(
     fleet: Fleet, *, known: bool = False, journal: Path | None = None, stop_on_failures: float | None = None
 ) -> FleetReport:
-    """Redeploy every environment of a service once, and wait for all.
+    """Redeploy every environment of a service once, and wait for all deployments.
 
     Args:
         fleet: The service.
-        known: Whether the targets have been looked up, and so tell how long their builds took.
-        journal: File of the journal; None for none.
-        stop_on_failures: Share of failures that stops the run, which then has waves; None for one wave.
+        known: Whether the targets contain the durations of their last builds.
+        journal: The file of the journal. None means no journal.
+        stop_on_failures: Share of failures that stops the run, which then has waves. None means one wave.
     """
     async with fleet.client(LocalRateLimiter(RateLimit(RATE, per=1.0))) as client:
         plan = await client.fleet.plan_redeploy(fleet.targets(known=known))

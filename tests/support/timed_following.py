@@ -1,4 +1,4 @@
-"""Many deployments followed at once, in virtual time: lines lost or repeated, and requests against the least."""
+"""Follow many deployments at the same time, in virtual time, and count lines and requests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.virtual_time import run
 
 @attrs.frozen
 class Figures:
-    """What following cost."""
+    """The lost and repeated lines, and the requests compared with the minimum."""
 
     lost: int
     repeated: int
@@ -28,17 +28,17 @@ class Figures:
 
     @property
     def ratio(self) -> float:
-        """Requests against the least that shows every line as early."""
+        """The requests, divided by the minimum that shows every line as early as here."""
         return self.requests / self.least
 
     @property
     def ratio_by_limit(self) -> float:
-        """Requests against the least that shows every line within one limit."""
+        """The requests, divided by the minimum that shows every line within the same time after it was written."""
         return self.requests / self.least_by_limit
 
 
 def builds(count: int, shortest: float, longest: float, dice: random.Random) -> list[Build]:
-    """Builds in environments of their own, all created at once; lines come in bursts, one of twenty late."""
+    """Return builds in separate environments, created at the same time. Lines come in bursts, and 5 % are late."""
     made = list[Build]()
     for index in range(count):
         begins, length = dice.uniform(1, 5), dice.uniform(shortest, longest)
@@ -53,7 +53,7 @@ def builds(count: int, shortest: float, longest: float, dice: random.Random) -> 
 
 
 def follow(count: int, shortest: float, longest: float, *, created: bool, seed: int = 1) -> Figures:
-    """Follow `count` deployments at once: that this program has just created, or that it only knows by reference."""
+    """Follow `count` deployments at the same time, either just created by this program or known by reference."""
     launch = Launch(builds(count, shortest, longest, random.Random(seed)), latency=0.05)
     arrivals: dict[str, list[float]] = {}
 
@@ -87,11 +87,11 @@ def follow(count: int, shortest: float, longest: float, *, created: bool, seed: 
 
 
 def least(build: Build, deadlines: dict[str, float]) -> int:
-    """Return the fewest requests that follow one build so that every line is shown by its deadline."""
-    looks, last = 0, float("-inf")
+    """Return the minimum of requests that shows every line of one build by its deadline."""
+    requests, last = 0, float("-inf")
     for line in sorted(build.lines, key=lambda line: deadlines[line.message]):
         if line.at + line.late > last:
             last = deadlines[line.message]
-            looks += 1
-    looks += last < build.ends
-    return looks + 1
+            requests += 1
+    requests += last < build.ends
+    return requests + 1

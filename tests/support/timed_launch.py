@@ -1,4 +1,4 @@
-"""The emulator in virtual time: builds run on the loop's clock, so that hours take milliseconds."""
+"""The emulator in virtual time: builds use the clock of the loop, so that hours take milliseconds."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from launch_async.wire.documents import structure
 from tests.support.virtual_time import loop_time
 
 PROJECT = "a" * 24
-"""A project that there is not."""
+"""The UID of a project that does not exist."""
 
 
 @attrs.frozen
 class Line:
-    """A line of a log: written `at` seconds of the loop's time, readable `late` seconds after that."""
+    """A line of a log: written `at` seconds after the loop's time 0, and readable `late` seconds later."""
 
     message: str
     at: float = 0.0
@@ -35,7 +35,7 @@ class Line:
 
 @attrs.frozen
 class Build:
-    """The course of one deployment in the loop's time."""
+    """The times and the outcome of one deployment, in the loop's time."""
 
     created: float = 0.0
     begins: float = 0.0
@@ -47,7 +47,7 @@ class Build:
 
 
 class Undated:
-    """A transport without `Date` headers: they have whole seconds, and what is measured here is more precise."""
+    """A transport that removes `Date` headers, because these tests measure fractions of seconds."""
 
     def __init__(self, transport: InMemoryTransport) -> None:
         self._transport = transport
@@ -63,16 +63,16 @@ class Undated:
 
 
 class Launch:
-    """One project of an emulator in virtual time; its builds and environments are known by their numbers.
+    """One project of an emulator in virtual time. Its builds and environments are known by their numbers.
 
     Args:
-        builds: What is deployed, from the beginning or later.
+        builds: The deployments, from the beginning or later.
         bound: Whether a log's `timestamp` excludes the line of that moment.
-        latency: Seconds that a request and its answer take together.
+        latency: Seconds for a request and its answer.
         server_lines: The server log of the first build.
-        environments: How many environments there are, if more than the builds tell.
-        rate_limit: Requests a second that are let through; None for any number.
-        is_dated: Whether its answers have a `Date`.
+        environments: The number of environments, if it is larger than the builds need.
+        rate_limit: Accepted requests per second. None means no limit.
+        is_dated: Whether answers have a `Date` header.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Launch:
 
     @property
     def beginning(self) -> datetime:
-        """What the loop's time 0 is at the service."""
+        """The time of the service at the loop's time 0."""
         return datetime.fromtimestamp(self._start, UTC)
 
     def client(self, limiter: RateLimiter | None = None) -> LaunchClient:
@@ -125,7 +125,7 @@ class Launch:
         return DeploymentRef(self.project_uid, self.environment_uids[self.builds[index].environment], self.uids[index])
 
     def missing(self, environment: int = 0) -> DeploymentRef:
-        """Return a reference to a deployment that there is not."""
+        """Return a reference to a deployment that does not exist."""
         return DeploymentRef(self.project_uid, self.environment_uids[environment], "f" * 24)
 
     def index(self, deployment_uid: str) -> int:
@@ -133,7 +133,7 @@ class Launch:
         return self.uids.index(deployment_uid)
 
     def deployment(self, index: int) -> Deployment:
-        """Return one of the deployments as it is now."""
+        """Return the current state of a deployment."""
         ref = self.ref(index)
         shown = self.emulator._service.state.deployments[ref.deployment_uid].to_json()
         return attrs.evolve(
@@ -141,22 +141,22 @@ class Launch:
         )
 
     def begin(self, build: Build) -> None:
-        """Have something deployed that no request asks for."""
+        """Add a deployment without a request."""
         self.builds.append(build)
         self.uids.append(self._add(build))
 
     def fail(self, *operations: str, status: int = 500) -> None:
-        """Let operations fail from now on, until `recover`."""
+        """Let operations fail until `recover` is called."""
         for operation in operations:
             self.emulator.faults.add("status_before", operation=operation, status=status)
 
     def recover(self) -> None:
-        """Let everything work again."""
+        """Let all operations work again."""
         self.emulator.faults.clear()
 
     @property
     def seen(self) -> list[tuple[float, str, str]]:
-        """Every request: when it arrived, its operation, and the deployment that it names."""
+        """Every request: its arrival time, its operation, and the deployment in its path."""
         return [
             (entry.arrival, entry.operation, (entry.path.strip("/").split("/")[5:6] or [""])[0])
             for entry in self.emulator.ledger.requests
@@ -164,7 +164,7 @@ class Launch:
 
     @property
     def asked(self) -> Counter[str]:
-        """How often each operation was asked."""
+        """The number of requests for each operation."""
         return Counter(entry.operation for entry in self.emulator.ledger.requests)
 
     def _add(self, build: Build) -> str:

@@ -1,4 +1,4 @@
-"""Releases and previews in virtual time, on an emulator without a socket, in small and in large numbers."""
+"""Releases and previews in virtual time, on an emulator without a socket, in any number."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ from tests.support.virtual_time import VirtualTimeLoop, loop_time, run
 
 T = TypeVar("T")
 
-COLD: Final = 30.0
-"""Seconds after a deployment in which the edge does not answer."""
+COLD_S: Final = 30.0
+"""Seconds after a deployment during which the site answers 503."""
 
 
 def emulator_in_virtual_time(**options: float | None) -> LaunchEmulator:
-    """Return an emulator whose builds run on the loop's clock."""
+    """Return an emulator whose builds use the clock of the loop."""
     settings: dict[str, float | None] = {"rate_limit": None, "build_seconds": 20.0, "latency": 0.02, **options}
     return LaunchEmulator(port=None, clock=Clock(loop_time), **settings)  # type: ignore[arg-type]
 
 
 class KilledError(BaseException):
-    """The process was killed here."""
+    """The simulated process was killed."""
 
 
 @attrs.define
 class Trouble:
-    """A transport that loses answers, and at which its process dies.
+    """A transport that loses answers and kills its process.
 
     Attributes:
         inner: The transport of the emulator.
-        dice: Decides.
-        lost: Share of the requests whose answer is lost, acted on or not.
-        killed: Share of the requests at which the process is killed, before or after the service acted.
+        dice: The random numbers.
+        lost: Share of requests without an answer, before or after the service acts.
+        killed: Share of requests during which the process is killed, before or after the service acts.
     """
 
     inner: InMemoryTransport
@@ -55,7 +55,7 @@ class Trouble:
     killed: float = 0.0
 
     async def send(self, request: Request) -> ResponseLike:
-        """Send a request, or die."""
+        """Send a request, lose the answer, or kill the process."""
         if self.dice.random() < self.killed / 2:
             raise KilledError
         if self.dice.random() < self.lost / 2:
@@ -72,7 +72,7 @@ class Trouble:
 
 
 def client_of(emulator: LaunchEmulator, dice: random.Random | None = None, **troubles: float) -> LaunchClient:
-    """Return a client of an emulator in virtual time; with troubles, each share of all requests."""
+    """Return a client of an emulator in virtual time, with shares of lost answers and kills."""
     transport = emulator.transport()
     return LaunchClient(
         Authtoken(emulator.authtoken),
@@ -84,11 +84,11 @@ def client_of(emulator: LaunchEmulator, dice: random.Random | None = None, **tro
 
 
 def healthy_releases(count: int, *, environments: int = 50, grace: float | None = None) -> int:
-    """Release as often, each over a cold edge, with default checks; return how many were called unhealthy."""
+    """Release `count` times with default checks, behind a slow cache, and return the number of unhealthy releases."""
     check = Check() if grace is None else Check(grace=grace)
 
     async def main() -> int:
-        emulator = emulator_in_virtual_time(site_cold_seconds=COLD)
+        emulator = emulator_in_virtual_time(site_cold_seconds=COLD_S)
         names = [f"environment-{number}" for number in range(environments)]
         project = emulator.add_project("shop", environments=names, git=True)
         failed = 0
@@ -116,7 +116,7 @@ async def _slow(url: str) -> bool:
 
 
 def requests_of_restoration(folder: Path) -> tuple[int, Mapping[str, int]]:
-    """Return the requests, besides polls, by which a bad release that is put back exceeds one without checks."""
+    """Return how many more requests a restored release needs than a release without checks, without polls."""
 
     async def main() -> tuple[int, Mapping[str, int]]:
         check = Check("/", contains="good", grace=0)
@@ -125,7 +125,7 @@ def requests_of_restoration(folder: Path) -> tuple[int, Mapping[str, int]]:
             uids = site.project.uid, site.environment.uid
             plain = await _counted(emulator, client.deploy(*uids, _site(folder, "plain")))
             await client.deploy(*uids, _site(folder, "good"))
-            bad = await _counted(emulator, _put_back(client, uids, _site(folder, "bad"), check))
+            bad = await _counted(emulator, _release_and_restore(client, uids, _site(folder, "bad"), check))
         polls = plain - Counter({"getDeploymentUploadUrl": 1, "createDeployment": 1})
         extra = bad - plain - polls
         return extra.total(), extra
@@ -135,7 +135,7 @@ def requests_of_restoration(folder: Path) -> tuple[int, Mapping[str, int]]:
 
 
 class _ThreadlessLoop(VirtualTimeLoop):
-    """Does at once what would run in a thread: the clock would jump over the time that the thread takes."""
+    """Run functions for threads directly, because the virtual clock would jump while a thread works."""
 
     def run_in_executor(self, executor: object, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]
         future: asyncio.Future[T] = self.create_future()
@@ -153,7 +153,7 @@ def _site(folder: Path, word: str) -> Path:
     return site
 
 
-async def _put_back(client: LaunchClient, uids: tuple[str, str], site: Path, check: Check) -> None:
+async def _release_and_restore(client: LaunchClient, uids: tuple[str, str], site: Path, check: Check) -> None:
     with contextlib.suppress(DeploymentUnhealthy):
         await client.deploy(*uids, site, verify=check, on_failure="restore")
 
@@ -167,17 +167,17 @@ async def _counted(emulator: LaunchEmulator, work: Awaitable[object]) -> Counter
 
 @attrs.define
 class PreviewLife:
-    """What became of many previews.
+    """The results of many previews.
 
     Attributes:
-        created: Previews whose creation ended well.
+        created: Previews that were created.
         kills: Processes that were killed.
         sweeps: Sweeps that ended.
-        swept: Previews that they deleted.
-        outlived: Previews that were there after a sweep that began after their end.
-        protected_deleted: Environments that are no previews, or protected, and were deleted.
+        swept: Previews that sweeps deleted.
+        outlived: Previews that still exist after a sweep that began after their end.
+        protected_deleted: Deleted environments that are protected or not previews.
         early: Previews that were deleted before their end.
-        doubled: Previews for which two environments were made.
+        doubled: Previews with two environments.
     """
 
     created: int = 0
@@ -191,7 +191,7 @@ class PreviewLife:
 
 
 def preview_life(count: int, seed: int) -> PreviewLife:
-    """Create previews while sweeps go on; a share of all requests fails, processes are killed, clocks are wrong."""
+    """Create previews during sweeps. A share of all requests fails, processes are killed, and clocks are wrong."""
     return run(_PreviewWorld(count, seed).live())
 
 
@@ -208,7 +208,7 @@ class _PreviewWorld:
         self._ahead = 0.0
 
     async def live(self) -> PreviewLife:
-        """Let it happen, and return what became of it."""
+        """Run the simulation, and return the results."""
         true_time = time.time
 
         def believed_time() -> float:
@@ -234,7 +234,7 @@ class _PreviewWorld:
         return self.life
 
     async def _create(self, number: int) -> None:
-        """Create a preview, in one process after the other until one survives."""
+        """Create a preview, and try again in another process if the process is killed."""
         await asyncio.sleep(self._dice.uniform(0, 30 * 86400))
         ttl = timedelta(seconds=self._dice.choice([60, 3600, 86400, 3 * 86400]))
         for _ in range(self._dice.choice([1, 3, 20])):
@@ -244,7 +244,7 @@ class _PreviewWorld:
             except KilledError:
                 self.life.kills += 1
             except LaunchError:
-                # Its answer was lost, or it was swept while it was built: the next one looks again.
+                # The answer was lost, or a sweep deleted the preview during the build. The next process tries again.
                 pass
             else:
                 self.life.created += 1
@@ -258,7 +258,7 @@ class _PreviewWorld:
             rounds_left -= not self._at_work
             await asyncio.sleep(6 * 3600 if self._at_work else 4 * 86400)
             await self._sweep()
-            self._judge()
+            self._count_mistakes()
 
     async def _sweep(self) -> None:
         began = self._now()
@@ -278,7 +278,7 @@ class _PreviewWorld:
             if marker is not None and marker.expires_at <= began and environment.uid not in self._kept:
                 self.life.outlived += 1
 
-    def _judge(self) -> None:
+    def _count_mistakes(self) -> None:
         there = self._state()
         alive = {one.uid for one in there}
         self.life.protected_deleted += len(self._kept - alive)
@@ -299,7 +299,7 @@ class _PreviewWorld:
         return datetime.fromtimestamp(self._emulator.clock.now(), UTC)
 
     def _process(self, *, killed: float) -> LaunchClient:
-        """Return a client of a process that may die, and whose machine has a wrong clock."""
+        """Return a client of a process that can be killed, on a machine with a wrong clock."""
         self._ahead = self._dice.choice([0.0, -7200.0, 7200.0, 1e6, -1e6])
         return client_of(self._emulator, self._dice, lost=0.2, killed=killed)
 

@@ -1,4 +1,4 @@
-"""A Launch that loses answers, acts late, lists late and has two clocks, as a transport in virtual time."""
+"""A simulation of Launch that loses answers, acts late, lists late and has two clocks, as a transport."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from tests.support.core import ENVIRONMENT, answer, client_on
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC).timestamp()
 NEWEST = "a" * 40
 
-# Of all services together: what a process has created, it remembers.
+# All services share these numbers, because a process remembers the UIDs that it has created.
 _uids = itertools.count(1)
 
 
 @attrs.frozen
 class Lost:
-    """The answer is lost; the service acts `acts_after` seconds later, or never.
+    """A lost answer: the service acts `acts_after` seconds later, or not at all.
 
     Attributes:
-        acts_after: Seconds; None for never.
-        status: What a gateway answers in its place; None for a broken connection.
+        acts_after: Seconds. None means that the service does not act.
+        status: The answer of a gateway. None means a broken connection.
     """
 
     acts_after: float | None = 0.0
@@ -39,7 +39,7 @@ class Lost:
 
 @attrs.frozen
 class Refused:
-    """It is answered with a status, and nothing happens."""
+    """A refusal: the service answers with a status and does not act."""
 
     status: int
     headers: Mapping[str, str] = {}
@@ -50,14 +50,14 @@ class Made:
     """A deployment of the service.
 
     Attributes:
-        number: Its number in its environment.
-        environment: UID of its environment.
-        at: When it was made, by the loop's clock.
-        commit: Its commit; None for one of an upload.
-        content: Its ZIP; None for one of a commit.
-        by_us: Whether a request of the client made it.
-        seconds: How long it takes.
-        fails: Whether it ends FAILED.
+        number: The number in its environment.
+        environment: The UID of the environment.
+        at: The time of the creation, by the clock of the loop.
+        commit: The commit. None for an upload.
+        content: The ZIP. None for a commit.
+        by_us: Whether a request of the client created the deployment.
+        seconds: The duration.
+        fails: Whether the deployment ends FAILED.
     """
 
     number: int
@@ -73,18 +73,18 @@ class Made:
 
 @attrs.define
 class UnreliableService:
-    """Does to each creation what it is told, and nothing to the others.
+    """A service that handles the next creations as `fates` says, and all other requests normally.
 
     Attributes:
-        fates: What becomes of the next creations.
+        fates: The results of the next creations.
         kind: Whether environments are deployed from commits or from uploads.
-        listed_after: Seconds after which something made is listed.
-        date_ahead: Seconds by which the clock behind `Date` is ahead; None sends no Date.
-        created_ahead: Seconds by which the clock behind `createdAt` is ahead.
+        listed_after: Seconds until a new object is listed.
+        date_ahead: Seconds by which the clock of the `Date` header is ahead. None means no header.
+        created_ahead: Seconds by which the clock of `createdAt` is ahead.
         shows_commits: Whether a deployment shows its commit.
         shows_numbers: Whether a deployment shows its number.
-        zip_after_end: Whether a ZIP can be had only when its deployment has ended.
-        seconds: How long a deployment takes.
+        zip_after_end: Whether a ZIP can be downloaded only after the end of its deployment.
+        seconds: The duration of a deployment.
     """
 
     fates: list[Lost | Refused | Exception] = attrs.field(factory=list)
@@ -107,11 +107,11 @@ class UnreliableService:
 
     @property
     def ours(self) -> list[str]:
-        """UIDs of what the client's requests have made."""
+        """The UIDs of the deployments that requests of the client created."""
         return [one.uid for one in self.made if one.by_us]
 
     def posts(self) -> list[float]:
-        """When creations were sent."""
+        """Return the times at which creations were sent."""
         return [at for at, request in self.sent if request.method == "POST"]
 
     def begin(
@@ -123,7 +123,7 @@ class UnreliableService:
         by_us: bool = False,
         at: float | None = None,
     ) -> Made:
-        """Make a deployment now; of the environment's own source, if none is given."""
+        """Create a deployment now. Without a commit or content, use the source of the environment."""
         before = [one for one in self.made if one.environment == environment]
         if commit is None and content is None:
             commit = NEWEST if self.kind == "git" else None
@@ -134,7 +134,7 @@ class UnreliableService:
         return one
 
     def name(self, noun: str, parent: str, name: str) -> dict[str, Any]:
-        """Make a project or an environment now."""
+        """Create a project or an environment now."""
         made = {
             "uid": f"{next(_uids):024x}",
             "name": name,
@@ -147,7 +147,7 @@ class UnreliableService:
         return made
 
     def later(self, seconds: float, do: Callable[[], object]) -> None:
-        """Do something by and by."""
+        """Call a function after some seconds."""
 
         async def wait() -> None:
             await asyncio.sleep(seconds)
@@ -180,7 +180,7 @@ class UnreliableService:
         if isinstance(request.body, FileBody):
             self.uploads[uid] = request.body.path.read_bytes()
             return Response(201)
-        # As a transport that cannot stream: the whole body at once.
+        # Like a transport that cannot stream, return the whole body.
         return Response(200, {}, self._by_uid(uid).content or b"")
 
     async def _create(self, request: Request) -> Response:

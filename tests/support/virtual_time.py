@@ -1,4 +1,4 @@
-"""An event loop in virtual time: its clock jumps to the next timer instead of waiting for it."""
+"""An event loop in virtual time: its clock jumps to the next timer, and no test waits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class _NeverWaiting(selectors.DefaultSelector):
-    """A selector that, asked to wait, moves the clock instead."""
+    """A selector that moves the clock instead of waiting."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,18 +24,18 @@ class _NeverWaiting(selectors.DefaultSelector):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """An event loop in virtual time: what takes minutes on the clock takes milliseconds to run."""
+    """An event loop in virtual time: minutes on its clock take milliseconds."""
 
     def __init__(self) -> None:
         self._waiting = _NeverWaiting()
         super().__init__(self._waiting)
 
     def time(self) -> float:
-        """Return the virtual time in seconds; it begins at 0."""
+        """Return the virtual time in seconds, which begins at 0."""
         return self._waiting.now
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """Wait for threads that still run, without a limit: five minutes of virtual time are over at once."""
+        """Wait for threads without a time limit, because asyncio's five minutes would pass immediately."""
         await super().shutdown_default_executor()
 
 
@@ -46,7 +46,7 @@ def run(main: Coroutine[object, object, T]) -> T:
 
 
 def loop_time() -> float:
-    """Return the time of the running loop, or the 0 at which it will begin."""
+    """Return the time of the running loop, or 0 without a running loop."""
     try:
         return asyncio.get_running_loop().time()
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""Programs that use one budget and know nothing of each other, in virtual time: each with a limiter of its own."""
+"""Simulate programs that use the same rate limit without sharing a limiter, in virtual time."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ ENDLESS = 10**9
 
 @attrs.define
 class Account:
-    """What one program's requests came to, at a server that it shares with others."""
+    """The requests of one program at a server that several programs use."""
 
     server: Server
     arrivals: list[tuple[float, bool]] = attrs.field(factory=list[tuple[float, bool]])
 
     @property
     def limit(self) -> int:
-        """What the server allows."""
+        """The limit of the server."""
         return self.server.limit
 
     @limit.setter
@@ -48,7 +48,7 @@ class Account:
 
 
 def refused(accounts: Sequence[Account], start: float, end: float) -> float:
-    """Return the share that was refused of everybody's requests between two times."""
+    """Return the share of refused requests of all programs between two times."""
     answers = [accepted for account in accounts for when, accepted in account.arrivals if start <= when < end]
     return answers.count(False) / max(len(answers), 1)
 
@@ -63,7 +63,10 @@ def saturating(
     callers: int = 20,
     make: Callable[[], Client] = LocalRateLimiter,
 ) -> list[Account]:
-    """Let as many programs of this SDK use a budget of 10 as fast as they can, each from its start on."""
+    """Run programs of this SDK that send as fast as they can, at a limit of 10 requests per second.
+
+    Each program begins at its time in `starts`.
+    """
     budget = SERVERS[server](10, phase=random.Random(seed).random())
     accounts = [Account(budget) for _ in starts]
 
@@ -80,20 +83,21 @@ def saturating(
     return accounts
 
 
-def beside_a_foreign_program(
+def next_to_another_program(
     server: str, network: str, *, rate: float, steady: bool, between: tuple[float, float], until: float, seed: int
 ) -> tuple[Account, Account]:
-    """Let a program of this SDK use a budget of 10 as fast as it can; another one sends at a rate for a while.
+    """Run a program of this SDK next to another program, at a limit of 10 requests per second.
 
-    The foreign program does not look at answers; it sends at even intervals, or at random ones.
+    The program of the SDK sends as fast as it can. The other program ignores answers. It sends at `rate` between two
+    times, at even or at random intervals.
 
     Returns:
-        The SDK's account, and the foreign program's.
+        The requests of the SDK, and the requests of the other program.
     """
     budget = SERVERS[server](10, phase=random.Random(seed).random())
     ours, theirs = Account(budget), Account(budget)
 
-    async def foreign() -> None:
+    async def other() -> None:
         chance, loop = random.Random(seed), asyncio.get_running_loop()
         await asyncio.sleep(between[0])
         while loop.time() < between[1]:
@@ -102,7 +106,7 @@ def beside_a_foreign_program(
 
     async def main() -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(foreign())
+            group.create_task(other())
             await saturate(
                 LocalRateLimiter(RateLimit(10)), ours, DELAYS[network], requests=ENDLESS, seed=seed, until=until
             )
@@ -113,14 +117,14 @@ def beside_a_foreign_program(
 
 @attrs.define
 class Spurious:
-    """A server that refuses single requests for no reason: the next one after each of some times."""
+    """A server that refuses the next request after each of some times, without a reason."""
 
     server: Server
     times: list[float]
 
     @property
     def limit(self) -> int:
-        """What the server allows."""
+        """The limit of the server."""
         return self.server.limit
 
     @limit.setter
@@ -138,7 +142,7 @@ class Spurious:
 def after_spurious_refusals(
     server: str, network: str, *, idle_rate: float, times: Sequence[float], busy_from: float, until: float, seed: int
 ) -> Account:
-    """Let a program send at a low rate, and be refused for no reason at some times; then as fast as it can."""
+    """Run a program that sends at a low rate with some refusals without a reason, and then as fast as it can."""
     account = Account(Spurious(SERVERS[server](10, phase=0.3), list(times)))
 
     async def main() -> None:
@@ -156,7 +160,7 @@ def after_spurious_refusals(
 
 
 def seconds_until_whole(account: Account, since: float, until: float) -> float:
-    """Return the seconds from a moment until two seconds in a row have 95 % of the budget of 10."""
+    """Return the seconds until a window of two seconds has at least 95 % of the limit of 10 requests per second."""
     for second in range(math.ceil(since), int(until) - 1):
         if account.accepted(second, second + 2) >= 9.5:
             return second - since
