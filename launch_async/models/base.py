@@ -64,8 +64,9 @@ LOCAL: Final = MappingProxyType({"local": True})
 """Metadata of a field that the client fills in. The service never sends it."""
 
 
-# Without slots, because the fast reader (`wire.readers`) fills the dictionary of an instance.
-@attrs.frozen(slots=False, kw_only=True)
+# Without slots, because the fast reader (`wire.readers`) fills the dictionary of an instance. Without methods for `==`
+# and `repr`, because attrs writes them for each model.
+@attrs.frozen(slots=False, kw_only=True, eq=False, repr=False)
 class WireModel:
     """Base of everything that the service sends. Instances are immutable, comparable, hashable and picklable.
 
@@ -83,7 +84,7 @@ class WireModel:
         return {**self.__dict__, "extra": dict(self.extra)}
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, eq=False, repr=False)
 class IdentifiedModel(WireModel):
     """Base of resources with a UID, the only field that the service always sends.
 
@@ -94,7 +95,7 @@ class IdentifiedModel(WireModel):
     uid: str
 
 
-@attrs.frozen(slots=False, kw_only=True)
+@attrs.frozen(slots=False, kw_only=True, eq=False, repr=False)
 class RequestModel:
     """Base of every request body. UNSET fields are not sent, and None is sent as null."""
 

@@ -15,13 +15,13 @@ from launch_async.http.base import Response
 from launch_async.http.operation import Operation, is_uid
 from launch_async.http.pipeline import Call, Pipeline
 from launch_async.models.base import IdentifiedModel, JSONValue, RequestModel, WireModel
-from launch_async.models.page import Page, Pagination
 from launch_async.resources.pager import Pager
 from launch_async.wire.documents import structure, structure_list
 from launch_async.wire.json_body import load_json
 from launch_async.wire.readers import Mismatch
 
 if TYPE_CHECKING:
+    from launch_async.models.page import Page
     from launch_async.resources._create.proof import Proof
     from launch_async.resources._create.reconciling import Created, CreationOptions, ReconcilingCreate
     from launch_async.resources._create.sending import SendRecord
@@ -160,6 +160,8 @@ class Resource:
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> Pager[N]:
         """Return a pager. `check` returns a problem if an item shows that the answer belongs to another request."""
+        from launch_async.models.page import Page
+
         operation.render(uids)
 
         async def fetch(size: int, position: int) -> Page[N]:
@@ -363,6 +365,8 @@ class _Named(Protocol):
 
 def _total(document: JSONValue) -> int | None:
     """Return the total of a page; None if it is missing or malformed, because the items are still usable."""
+    from launch_async.models.page import Pagination
+
     pagination = document.get("pagination") if isinstance(document, dict) else None
     try:
         total = structure(pagination, Pagination).count if pagination is not None else None

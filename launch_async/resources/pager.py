@@ -8,12 +8,14 @@ the pager steps back and reads that part again. Without a count, the listing end
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from launch_async._views import HTML
 from launch_async.http.operation import check_page
 from launch_async.models.base import IdentifiedModel
-from launch_async.models.page import Listed, Page
+
+if TYPE_CHECKING:
+    from launch_async.models.page import Page
 
 __all__ = ["Pager", "unlike_a_list"]
 
@@ -97,6 +99,8 @@ class Pager(Generic[T]):
 
     async def pages(self) -> AsyncIterator[Page[T]]:
         """Iterate over the pages. A page leaves out the items that an earlier page had."""
+        from launch_async.models.page import Page
+
         seen: set[object] = set()
         position, known_total, old_pages = self._skip, None, 0
         while True:
@@ -145,4 +149,6 @@ class Pager(Generic[T]):
 
         In launch_async, awaiting the pager itself does the same.
         """
+        from launch_async.models.page import Listed
+
         return Listed([item async for item in self])

@@ -114,7 +114,7 @@ def _user() -> int | None:
 def _machine() -> str:
     """Return an id of this machine since its last start. Other machines can share the folder, but not the clock."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        return Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()
     except (OSError, ValueError):
         import platform
 
