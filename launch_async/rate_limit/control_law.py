@@ -11,9 +11,7 @@ half a minute.
 from __future__ import annotations
 
 import math
-from typing import Final
-
-import attrs
+from typing import Final, NamedTuple
 
 from launch_async.rate_limit.types import RateLimit
 
@@ -33,8 +31,7 @@ _SETTLING_PERIODS: Final = 0.5
 _MAX_DOUBLINGS: Final = 50.0
 
 
-@attrs.frozen
-class Decrease:
+class Decrease(NamedTuple):
     """The latest decrease of the capacity.
 
     Attributes:

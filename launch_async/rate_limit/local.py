@@ -270,14 +270,15 @@ class LocalRateLimiter:
             self._serve(current_time())
 
 
-@attrs.define(eq=False)
 class _Waiter(Waiter):
     """One caller of `acquire`. A waiter without a slot is in the queue."""
 
-    loop_state: _LoopState
-    served: asyncio.Future[None]
-    slot: Slot | None = None
-    granted_at: float = 0.0
+    def __init__(self, priority: Priority, loop_state: _LoopState, served: asyncio.Future[None]) -> None:
+        super().__init__(priority)
+        self.loop_state = loop_state
+        self.served = served
+        self.slot: Slot | None = None
+        self.granted_at = 0.0
 
     def wake(self) -> None:
         if not self.served.done():

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Final
-
-import attrs
+from typing import Final, NamedTuple
 
 from launch_async.rate_limit.types import Answer
 
@@ -16,8 +14,7 @@ _MAX_PAUSE_S: Final = 60.0
 """Bounds of a pause, for any value that the service asks for."""
 
 
-@attrs.frozen
-class Pause:
+class Pause(NamedTuple):
     """A time without requests, followed by a time with evenly spaced requests. Times are those of the loop's clock.
 
     Attributes:

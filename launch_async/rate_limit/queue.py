@@ -7,8 +7,6 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, Generic, TypeVar
 
-import attrs
-
 from launch_async.rate_limit.types import Priority
 
 __all__ = ["FairQueue", "Waiter", "choose_priority"]
@@ -17,7 +15,6 @@ _GUARANTEED_EVERY: Final = 10
 """Each priority with waiting callers gets at least one of this number of permits in a row."""
 
 
-@attrs.define(eq=False)
 class Waiter:
     """One waiting caller.
 
@@ -26,8 +23,9 @@ class Waiter:
         ticket: Position among the callers of this priority, assigned when the caller first joins the queue.
     """
 
-    priority: Priority
-    ticket: int = attrs.field(default=-1, init=False)
+    def __init__(self, priority: Priority) -> None:
+        self.priority: Priority = priority
+        self.ticket: int = -1
 
 
 W = TypeVar("W", bound=Waiter)

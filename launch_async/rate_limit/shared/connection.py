@@ -23,7 +23,7 @@ _PROBE_EVERY_S: Final = 1.0
 """Seconds between attempts to reach an unavailable store."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Config:
     """The settings that all workers of a limiter share.
 
@@ -38,7 +38,7 @@ class Config:
     """
 
     name: str
-    connect: Callable[[], Store] = attrs.field(repr=False)
+    connect: Callable[[], Store]
     rate_limit: RateLimit
     patience: float
     share: LocalShare | None

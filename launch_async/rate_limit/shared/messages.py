@@ -6,9 +6,7 @@ Times are durations in seconds, so that only the clock of the store matters.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol, TypeAlias, runtime_checkable
-
-import attrs
+from typing import Final, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from launch_async.rate_limit.types import Priority
 
@@ -50,8 +48,7 @@ Report: TypeAlias = tuple[int, float, int]
 """Number of the slot, seconds since its answer (since the request left, for `OUT`), and one of the codes above."""
 
 
-@attrs.frozen
-class Memory:
+class Memory(NamedTuple):
     """The shared state as a worker last saw it. A store that has lost its state can restore it from this.
 
     Attributes:
@@ -62,11 +59,10 @@ class Memory:
 
     epoch: int = 0
     number: int = 0
-    state: bytes = attrs.field(default=b"", repr=False)
+    state: bytes = b""
 
 
-@attrs.frozen(kw_only=True)
-class Ask:
+class Ask(NamedTuple):
     """One call of a worker.
 
     Attributes:
@@ -109,8 +105,7 @@ class Ask:
     memory: Memory = Memory()
 
 
-@attrs.frozen(kw_only=True)
-class Reply:
+class Reply(NamedTuple):
     """The reply to a call. Times are seconds from the time of the call.
 
     Attributes:
@@ -132,7 +127,6 @@ class Reply:
     memory: Memory
 
 
-@attrs.define(eq=False, kw_only=True)
 class Grant:
     """A slot that a request may use.
 
@@ -143,10 +137,11 @@ class Grant:
         sent_at: Time at which the request left.
     """
 
-    number: int
-    not_before: float
-    not_after: float
-    sent_at: float = 0.0
+    def __init__(self, *, number: int, not_before: float, not_after: float) -> None:
+        self.number: int = number
+        self.not_before: float = not_before
+        self.not_after: float = not_after
+        self.sent_at: float = 0.0
 
 
 class StoreUnavailable(Exception):

@@ -8,9 +8,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from typing import Final
-
-import attrs
+from typing import Final, NamedTuple
 
 from launch_async.rate_limit.pause import NO_PAUSE, Pause, pause_after
 from launch_async.rate_limit.round_trips import RoundTrips
@@ -25,8 +23,7 @@ _NEEDED_AFTER_PERIODS: Final = 0.8
 """Periods after the time of a slot, when other processes may soon need the slot again."""
 
 
-@attrs.frozen(kw_only=True)
-class ReportBatch:
+class ReportBatch(NamedTuple):
     """The reports of one call. Times are those of the loop's clock.
 
     Attributes:

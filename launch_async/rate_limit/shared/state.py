@@ -63,7 +63,6 @@ _RESERVATION_SPACING_SHARE: Final = 0.3
 """Minimum interval between reservations, as a share of the mean interval. Answers then arrive before the next turn."""
 
 
-@attrs.define
 class SlotOut:
     """A slot of a request without an answer.
 
@@ -73,12 +72,14 @@ class SlotOut:
         is_poll: Whether the slot is for a poll.
     """
 
-    at: float
-    free: float
-    is_poll: bool = False
+    __slots__ = ("at", "free", "is_poll")
+
+    def __init__(self, at: float, free: float, is_poll: bool = False) -> None:
+        self.at: float = at
+        self.free: float = free
+        self.is_poll: bool = is_poll
 
 
-@attrs.define(eq=False)
 class Reservation:
     """A worker's reservation of a slot.
 
@@ -89,17 +90,20 @@ class Reservation:
         at: Expected time of the slot.
     """
 
-    worker: int
-    priority: int
-    ticket: int
-    at: float
+    __slots__ = ("at", "priority", "ticket", "worker")
+
+    def __init__(self, worker: int, priority: int, ticket: int, at: float) -> None:
+        self.worker: int = worker
+        self.priority: int = priority
+        self.ticket: int = ticket
+        self.at: float = at
 
 
 def _no_times() -> array[float]:
     return array("d")
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class BudgetState:
     """The budget of one organization.
 
@@ -180,7 +184,7 @@ class BudgetState:
         self._shift(now)
         self._update_limits(ask, now)
         if ask.per != self.per:
-            ask = attrs.evolve(ask, per=self.per)
+            ask = ask._replace(per=self.per)
         for report in ask.reports:
             self._settle(report, ask, now)
         if ask.pause > 0:

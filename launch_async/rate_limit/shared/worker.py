@@ -16,8 +16,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
-import attrs
-
 from launch_async.errors import DeadlineExceeded, LaunchError
 from launch_async.rate_limit.event_loops import call_on
 from launch_async.rate_limit.loop_bucket import LoopBucket
@@ -400,7 +398,6 @@ class Worker:
         return min(max(2 * self._connection.usual_duration, 0.0005 if self._config.is_immediate else 0.003), 0.1)
 
 
-@attrs.define(eq=False)
 class _Waiter(Waiter):
     """One caller.
 
@@ -410,9 +407,11 @@ class _Waiter(Waiter):
         departed: Whether the caller has taken its grant and may send.
     """
 
-    deadline: float | None
-    served: asyncio.Future[Grant]
-    departed: bool = False
+    def __init__(self, priority: Priority, deadline: float | None, served: asyncio.Future[Grant]) -> None:
+        super().__init__(priority)
+        self.deadline = deadline
+        self.served = served
+        self.departed = False
 
 
 def _end_sleep(sleeper: asyncio.Future[bool]) -> None:
