@@ -58,9 +58,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Protocol, TypedDict, Unpack
-
-import attrs
+from typing import NamedTuple, Protocol, TypedDict, Unpack
 
 from launch_async._text import without_escapes
 from launch_async._views import TRACEBACK
@@ -117,8 +115,7 @@ __all__ = [
 ]
 
 
-@attrs.frozen
-class FieldError:
+class FieldError(NamedTuple):
     """A problem that the service reports for one field of a request.
 
     Attributes:
@@ -254,8 +251,7 @@ class ArchiveError(InvalidArgumentError):
         self.paths: tuple[str, ...] = tuple(paths)
 
 
-@attrs.frozen(kw_only=True)
-class StateProblem:
+class StateProblem(NamedTuple):
     """One problem of a state document.
 
     Attributes:

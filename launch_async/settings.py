@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 import attrs
@@ -74,8 +74,7 @@ def find_region(name: str) -> Region:
     return region
 
 
-@attrs.frozen
-class Endpoint:
+class Endpoint(NamedTuple):
     """The address of one Launch API.
 
     Attributes:

@@ -15,8 +15,6 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Final, TypeVar
 
-import attrs
-
 from launch_async.errors import (
     APIError,
     ConnectError,
@@ -64,7 +62,6 @@ def _may_have_acted(error: LaunchError) -> bool:
     return isinstance(error, TransportError) and not isinstance(error, ConnectError)
 
 
-@attrs.define(eq=False, kw_only=True)
 class CallState:
     """The state of one call.
 
@@ -82,23 +79,34 @@ class CallState:
         maybe_done: Whether the service may have acted on an attempt whose answer was lost.
     """
 
-    operation: str
-    retry: RetryPolicy
-    timeout: float
-    repeatable: bool
-    changes_something: bool
-    paced: bool = True
-    layered: bool = False
-    ends: float = attrs.field(init=False, default=0.0)
-    attempts: int = attrs.field(init=False, default=0)
-    status: int | None = attrs.field(init=False, default=None)
-    maybe_done: bool = attrs.field(init=False, default=False)
-    _tries: int = attrs.field(init=False, default=0)
-    _refusals: int = attrs.field(init=False, default=0)
-    _in_flight: bool = attrs.field(init=False, default=False)
-    _is_connecting: bool = attrs.field(init=False, default=False)
-    _opened: tuple[BodyStream, ...] = attrs.field(init=False, default=())
-    _request_id: str = attrs.field(init=False, default="")
+    def __init__(
+        self,
+        *,
+        operation: str,
+        retry: RetryPolicy,
+        timeout: float,
+        repeatable: bool,
+        changes_something: bool,
+        paced: bool = True,
+        layered: bool = False,
+    ) -> None:
+        self.operation: str = operation
+        self.retry: RetryPolicy = retry
+        self.timeout: float = timeout
+        self.repeatable: bool = repeatable
+        self.changes_something: bool = changes_something
+        self.paced: bool = paced
+        self.layered: bool = layered
+        self.ends: float = 0.0
+        self.attempts: int = 0
+        self.status: int | None = None
+        self.maybe_done: bool = False
+        self._tries = 0
+        self._refusals = 0
+        self._in_flight = False
+        self._is_connecting = False
+        self._opened: tuple[BodyStream, ...] = ()
+        self._request_id = ""
 
     @property
     def request_id(self) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Protocol, TypeAlias
-
-import attrs
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from launch_async.errors import ConfigurationError
 from launch_async.http.base import Transport
@@ -16,8 +14,7 @@ TokenKind: TypeAlias = Literal["user", "app"]
 """The owner of a token. An app (M2M) can do everything except creations from Git."""
 
 
-@attrs.frozen
-class Issuer:
+class Issuer(NamedTuple):
     """The address from which a client gets tokens, and the transport for the requests.
 
     Attributes:
@@ -26,7 +23,7 @@ class Issuer:
     """
 
     app_url: str
-    transport: Transport = attrs.field(repr=False)
+    transport: Transport
 
 
 class Credentials(Protocol):

@@ -7,14 +7,11 @@ from collections.abc import Callable, Generator
 from contextvars import ContextVar
 from typing import Final
 
-import attrs
-
 from launch_async.rate_limit.types import Priority
 
 __all__ = ["METERS", "Meter", "metered"]
 
 
-@attrs.define
 class Meter:
     """Counts the requests that are sent while the meter is active.
 
@@ -26,11 +23,14 @@ class Meter:
         before_send: Called right before each send, after the wait for the rate limit.
     """
 
-    priority: Priority = Priority.INTERACTIVE
-    requests: int = 0
-    waited: float = 0.0
-    maybe_done: bool = False
-    before_send: Callable[[], None] | None = None
+    def __init__(
+        self, *, priority: Priority = Priority.INTERACTIVE, before_send: Callable[[], None] | None = None
+    ) -> None:
+        self.priority: Priority = priority
+        self.requests: int = 0
+        self.waited: float = 0.0
+        self.maybe_done: bool = False
+        self.before_send: Callable[[], None] | None = before_send
 
 
 METERS: Final[ContextVar[tuple[Meter, ...]]] = ContextVar("launch_async_meters", default=())

@@ -11,9 +11,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
-from typing import Final
-
-import attrs
+from typing import Final, NamedTuple
 
 from launch_async.errors import InvalidArgumentError
 
@@ -35,8 +33,7 @@ _ADVICE: Final = {
 """Advice in the error about a malformed UID, by the kind of the UID."""
 
 
-@attrs.frozen
-class Operation:
+class Operation(NamedTuple):
     """One operation of the API.
 
     Attributes:

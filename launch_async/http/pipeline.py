@@ -60,7 +60,7 @@ COLLECTED: Final = 8
 """Factor by which an answer that is collected in parts, such as a log, may exceed `response_limit`."""
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Call:
     """One call of an operation.
 
@@ -82,15 +82,15 @@ class Call:
     """
 
     operation: Operation
-    path: str = attrs.field(repr=False)
+    path: str
     query: Mapping[str, str | int | None] = MappingProxyType({})
     headers: Mapping[str, str] = MappingProxyType({})
-    body: JSONValue = attrs.field(default=None, repr=False)
-    secrets: tuple[str, ...] = attrs.field(default=(), repr=False)
+    body: JSONValue = None
+    secrets: tuple[str, ...] = ()
     timeout: float | None = None
-    reclassify: Callable[[APIError], Awaitable[LaunchError]] | None = attrs.field(default=None, repr=False)
+    reclassify: Callable[[APIError], Awaitable[LaunchError]] | None = None
     user_only: bool = False
-    collect: Callable[[], Callable[[bytes], object]] | None = attrs.field(default=None, repr=False)
+    collect: Callable[[], Callable[[bytes], object]] | None = None
     streamed: bool = False
     attempt_timeout: float | None = None
 

@@ -13,7 +13,7 @@ import itertools
 import math
 from collections.abc import Iterable
 from numbers import Integral, Real
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import attrs
 
@@ -30,8 +30,7 @@ TRANSIENT: Final = frozenset({408, 502, 503, 504})
 _PATIENT_REFUSALS: Final = 2
 
 
-@attrs.frozen
-class Decision:
+class Decision(NamedTuple):
     """The decision about a failed attempt.
 
     Attributes:

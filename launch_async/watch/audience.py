@@ -8,9 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator
 from contextvars import ContextVar
-from typing import Any, Final, TypeVar, cast
-
-import attrs
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from launch_async._views import progress_of_deployment, progress_of_run
 from launch_async.errors import InvalidArgumentError
@@ -25,8 +23,7 @@ def _here(callback: Callable[..., object]) -> Callable[..., object]:
     return callback
 
 
-@attrs.frozen
-class Audience:
+class Audience(NamedTuple):
     """The caller of a long call.
 
     Attributes:
@@ -41,8 +38,7 @@ class Audience:
 AUDIENCE: Final[ContextVar[Audience]] = ContextVar("launch_async_audience", default=Audience())  # noqa: B039
 
 
-@attrs.frozen(kw_only=True)
-class Observers:
+class Observers(NamedTuple):
     """Callbacks of a deployment: those of the caller and those of the progress output.
 
     Attributes:
