@@ -28,6 +28,7 @@ KNOWN_SEEDS: Final[dict[int, str]] = {
     2298: "a ZIP was called another one than before, while the deployment before it was not listed yet",
     2657: "older commits of colleagues were adopted, as deployments of minutes before did not count as the last ones",
     2852: "older commits of colleagues were adopted, as deployments of minutes before did not count as the last ones",
+    3845: "an upload and a repetition of it were lost side by side, and the upload's call took the repetition",
     5324: "without numbers, a colleague's older commit was adopted for that of a killed run",
     5660: "the address of a ZIP came twice, and each ZIP was then taken for the next deployment's",
     5833: "from a copy of a journal without steps, a run took a deployment of minutes before its plan for its own",

@@ -20,7 +20,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, Generic, Protocol, TypeVar
 
 import attrs
@@ -44,6 +44,7 @@ __all__ = ["Created", "CreationLog", "CreationOptions", "ReconcilingCreate", "ma
 
 _LOG: Final = logging.getLogger(__name__)
 _ROUNDS: Final = 3
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _MORE_LOOKS: Final = 3
 """Number of look-ups before the first send, and of extra ones if the last one fails; only failed ones are repeated."""
 
@@ -370,16 +371,18 @@ class ReconcilingCreate(Generic[C]):
     def _adopted(
         self, place: CreationCoordinator, asked: UnresolvedCreation, proven: Sequence[C], lost: LaunchError | None
     ) -> C:
-        """Return one proven object, if there are not more of them than this program has requested."""
+        """Return the oldest proven object, if there are not more of them than this program has requested."""
         equal = sum(rival.request == self.request for rival in place.lost)
         # A call without a source may have created the object that this call names.
         vague = sum(rival.fits is None for rival in place.lost) if asked.fits is not None else 0
         if len(proven) > equal + vague:
             several = Finding(Verdict.UNKNOWN, "it matches the request, and other candidates match, too")
             raise self._unknown(lost, [(one, several) for one in proven]) from lost
-        _LOG.warning("the answer to %s was lost; found and adopted %s", self.operation, proven[0].uid)
-        place.remember(proven[0].uid)
-        return proven[0]
+        # The call without a source may have repeated the source of this call, but not the other way round.
+        oldest = min(proven, key=lambda one: (self.number_of(one) or 0, one.created_at or _LONG_AGO))
+        _LOG.warning("the answer to %s was lost; found and adopted %s", self.operation, oldest.uid)
+        place.remember(oldest.uid)
+        return oldest
 
     async def _followed(self, findings: _Findings[C], lost: LaunchError | None, deadline: float) -> bool:
         """Wait for deployments whose source is known only after their end; return whether there were any."""
