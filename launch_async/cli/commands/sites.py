@@ -36,10 +36,12 @@ def site(session: Session, folder: str, name: str | None, emulator: bool, **opti
                 name, folder, on_log=lambda line: _show(session, line), **taken_by(LaunchClient.create_site, options)
             )
         deployment = made.deployment
-        session.output.result(made, f"{deployment.status}  {deployment.url}")
-        if emulator:
-            session.output.note("The emulator serves the site. Press Ctrl-C to stop it.")
-            _wait_for_interrupt()
+        # The user may press Ctrl-C as soon as the result is visible.
+        with contextlib.suppress(KeyboardInterrupt) if emulator else contextlib.nullcontext():
+            session.output.result(made, f"{deployment.status}  {deployment.url}")
+            if emulator:
+                session.output.note("The emulator serves the site. Press Ctrl-C to stop it.")
+                _wait_for_interrupt()
 
 
 @click.command()
